@@ -1,0 +1,12 @@
+//! Finds the bottlenecks of an axum service from inside it.
+
+mod alert;
+mod api;
+mod context;
+mod http;
+mod monitor;
+mod names;
+mod rules;
+mod sample;
+mod store;
+mod track;

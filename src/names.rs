@@ -1,0 +1,274 @@
+//! Every metric name, label, unit, help text and bucket edge.
+//!
+//! Nothing else in the crate spells one. The names are OpenTelemetry's semantic conventions in their Prometheus form
+//! (dots become underscores, base units, `_total` on counters), so that existing dashboards work.
+
+use std::time::Duration;
+
+/// What kind of instrument a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One metric of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metric {
+    /// Name as Prometheus sees it.
+    pub(crate) name: &'static str,
+    /// Instrument.
+    pub(crate) kind: Kind,
+    /// `# HELP` text.
+    pub(crate) help: &'static str,
+    /// Upper edges of the exposed buckets; empty unless a histogram.
+    pub(crate) buckets: &'static [f64],
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, help, buckets: &[] }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, help, buckets: &[] }
+}
+
+const fn histogram(name: &'static str, help: &'static str, buckets: &'static [f64]) -> Metric {
+    Metric { name, kind: Kind::Histogram, help, buckets }
+}
+
+/// Exposed edges of every duration, in seconds: OpenTelemetry's advice for `http.server.request.duration` plus every
+/// default threshold of the brief (0.1, 0.5, 1, 2, 5 s).
+pub(crate) const DURATION_BUCKETS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Exposed edges of body sizes, in bytes.
+pub(crate) const SIZE_BUCKETS: &[f64] =
+    &[0.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0];
+
+/// Exposed edges of counts per request (queries).
+pub(crate) const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+
+/// Duration of server requests, to the last byte of the response body.
+pub(crate) const HTTP_DURATION: Metric = histogram(
+    "http_server_request_duration_seconds",
+    "Duration of HTTP server requests, to the last byte of the response body.",
+    DURATION_BUCKETS,
+);
+/// Requests being served.
+pub(crate) const HTTP_ACTIVE: Metric =
+    gauge("http_server_active_requests", "Number of HTTP server requests in flight.");
+/// Request body sizes.
+pub(crate) const HTTP_REQUEST_SIZE: Metric =
+    histogram("http_server_request_body_size_bytes", "Size of HTTP server request bodies.", SIZE_BUCKETS);
+/// Response body sizes.
+pub(crate) const HTTP_RESPONSE_SIZE: Metric =
+    histogram("http_server_response_body_size_bytes", "Size of HTTP server response bodies.", SIZE_BUCKETS);
+/// Time inside poll.
+pub(crate) const HTTP_BUSY: Metric = histogram(
+    "http_server_request_busy_seconds",
+    "Time a request spent inside poll: what it kept a runtime worker from other work.",
+    DURATION_BUCKETS,
+);
+/// Longest single poll.
+pub(crate) const HTTP_LONGEST_POLL: Metric = histogram(
+    "http_server_request_longest_poll_seconds",
+    "Longest single poll of a request: how long it blocked a runtime worker at a stretch.",
+    DURATION_BUCKETS,
+);
+/// Time to the head of streamed responses.
+pub(crate) const HTTP_HEAD: Metric = histogram(
+    "http_server_response_head_seconds",
+    "Time to the response head, of responses with a streamed body only.",
+    DURATION_BUCKETS,
+);
+/// Queries per request.
+pub(crate) const HTTP_DB_QUERIES: Metric = histogram(
+    "http_server_request_db_queries",
+    "Database queries issued by a request, of requests that issued any.",
+    COUNT_BUCKETS,
+);
+/// Database time per request.
+pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
+    "http_server_request_db_seconds",
+    "Time spent in database queries by a request, of requests that issued any.",
+    DURATION_BUCKETS,
+);
+/// Duration of database operations.
+pub(crate) const DB_DURATION: Metric =
+    histogram("db_client_operation_duration_seconds", "Duration of database client operations.", DURATION_BUCKETS);
+/// Duration of tasks.
+pub(crate) const TASK_DURATION: Metric =
+    histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS);
+/// Tasks running.
+pub(crate) const TASK_ACTIVE: Metric = gauge("task_active", "Number of tracked asynchronous tasks running.");
+
+/// Resident memory.
+pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
+/// Virtual memory.
+pub(crate) const PROCESS_VIRTUAL: Metric = gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
+/// Memory limit of the control group, where there is one.
+pub(crate) const PROCESS_MEMORY_LIMIT: Metric =
+    gauge("pinchpoint_memory_limit_bytes", "Memory limit of the process's control group; absent where there is none.");
+/// CPU time.
+pub(crate) const PROCESS_CPU: Metric =
+    gauge("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+/// Open file descriptors.
+pub(crate) const PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
+/// File descriptor limit.
+pub(crate) const PROCESS_MAX_FDS: Metric = gauge("process_max_fds", "Maximum number of open file descriptors.");
+/// Threads.
+pub(crate) const PROCESS_THREADS: Metric = gauge("process_threads", "Number of operating system threads.");
+/// Start time.
+pub(crate) const PROCESS_START: Metric =
+    gauge("process_start_time_seconds", "Start time of the process since the Unix epoch in seconds.");
+
+/// Runtime workers.
+pub(crate) const TOKIO_WORKERS: Metric = gauge("tokio_workers", "Number of worker threads of the tokio runtime.");
+/// Alive tasks.
+pub(crate) const TOKIO_ALIVE_TASKS: Metric = gauge("tokio_alive_tasks", "Number of tasks alive in the tokio runtime.");
+/// Global queue.
+pub(crate) const TOKIO_GLOBAL_QUEUE: Metric =
+    gauge("tokio_global_queue_depth", "Number of tasks waiting in the tokio runtime's global queue.");
+/// Busy share of the workers.
+pub(crate) const TOKIO_WORKER_BUSY: Metric = counter_seconds(
+    "tokio_worker_busy_seconds_total",
+    "Time the tokio runtime's workers were busy, summed over the workers.",
+);
+/// Parks of the workers.
+pub(crate) const TOKIO_WORKER_PARKS: Metric =
+    counter("tokio_worker_parks_total", "Times a worker of the tokio runtime parked, summed over the workers.");
+/// Scheduling lag.
+pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
+    "tokio_scheduling_lag_seconds",
+    "How much later than due a timer task of the monitor was polled: what every other task waits too.",
+    DURATION_BUCKETS,
+);
+
+/// Firing bottlenecks.
+pub(crate) const BOTTLENECK: Metric = gauge("pinchpoint_bottleneck", "1 while a bottleneck is firing.");
+/// Cost of the evaluation.
+pub(crate) const RULE_EVALUATION: Metric = histogram(
+    "pinchpoint_rule_evaluation_seconds",
+    "Duration of one tick: snapshot, windows and the evaluation of every rule.",
+    DURATION_BUCKETS,
+);
+/// Reloads of the rule files.
+pub(crate) const RULES_RELOAD: Metric =
+    counter("pinchpoint_rules_reload_total", "Reloads of the rule files, by outcome.");
+/// Series that were folded into `other`.
+pub(crate) const SERIES_DROPPED: Metric = counter(
+    "pinchpoint_series_dropped_total",
+    "Label sets refused because of max_series or max_fingerprints; their values are counted under \"other\".",
+);
+/// Notifications.
+pub(crate) const NOTIFICATIONS: Metric =
+    counter("pinchpoint_notifications_total", "Notifications of bottlenecks, by outcome.");
+/// Build information.
+pub(crate) const BUILD_INFO: Metric = gauge("pinchpoint_build_info", "1, with the monitor's version.");
+
+const fn counter_seconds(name: &'static str, help: &'static str) -> Metric {
+    // A float total: the facade's counters are integers, so it is written as a gauge and exposed as the counter it is.
+    Metric { name, kind: Kind::Counter, help, buckets: &[] }
+}
+
+/// Window-only series: which endpoint issues which query. Read by the rules and the evidence, never exposed, since
+/// routes times queries is a cardinality that no Prometheus should pay for.
+pub(crate) const ENDPOINT_QUERY_CALLS: Metric = counter("pinchpoint_endpoint_query_calls", "");
+/// Window-only: nanoseconds spent by an endpoint in a query.
+pub(crate) const ENDPOINT_QUERY_NANOS: Metric = counter("pinchpoint_endpoint_query_nanoseconds", "");
+/// Window-only: requests of an endpoint that issued a query at least once.
+pub(crate) const ENDPOINT_QUERY_REQUESTS: Metric = counter("pinchpoint_endpoint_query_requests", "");
+/// Window-only: nanoseconds an endpoint's requests spent in tracked tasks.
+pub(crate) const ENDPOINT_TASK_NANOS: Metric = counter("pinchpoint_endpoint_task_nanoseconds", "");
+
+/// Every exposed metric, in the order of the exposition.
+pub(crate) const CATALOGUE: &[Metric] = &[
+    HTTP_DURATION,
+    HTTP_ACTIVE,
+    HTTP_REQUEST_SIZE,
+    HTTP_RESPONSE_SIZE,
+    HTTP_BUSY,
+    HTTP_LONGEST_POLL,
+    HTTP_HEAD,
+    HTTP_DB_QUERIES,
+    HTTP_DB_SECONDS,
+    DB_DURATION,
+    TASK_DURATION,
+    TASK_ACTIVE,
+    PROCESS_RESIDENT,
+    PROCESS_VIRTUAL,
+    PROCESS_MEMORY_LIMIT,
+    PROCESS_CPU,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_THREADS,
+    PROCESS_START,
+    TOKIO_WORKERS,
+    TOKIO_ALIVE_TASKS,
+    TOKIO_GLOBAL_QUEUE,
+    TOKIO_WORKER_BUSY,
+    TOKIO_WORKER_PARKS,
+    TOKIO_SCHEDULING_LAG,
+    BOTTLENECK,
+    RULE_EVALUATION,
+    RULES_RELOAD,
+    SERIES_DROPPED,
+    NOTIFICATIONS,
+    BUILD_INFO,
+];
+
+/// Metrics that live in the windows only.
+pub(crate) const WINDOW_ONLY: &[Metric] =
+    &[ENDPOINT_QUERY_CALLS, ENDPOINT_QUERY_NANOS, ENDPOINT_QUERY_REQUESTS, ENDPOINT_TASK_NANOS];
+
+/// Request method; `_OTHER` where it is none of the standard ones.
+pub(crate) const METHOD: &str = "http_request_method";
+/// Route template; empty where no route matched.
+pub(crate) const ROUTE: &str = "http_route";
+/// Response status; absent where no response was made.
+pub(crate) const STATUS: &str = "http_response_status_code";
+/// Kind of failure; absent where there was none.
+pub(crate) const ERROR_TYPE: &str = "error_type";
+/// Database product.
+pub(crate) const DB_SYSTEM: &str = "db_system_name";
+/// First keyword of the statement.
+pub(crate) const DB_OPERATION: &str = "db_operation_name";
+/// Fingerprint of the statement.
+pub(crate) const DB_SUMMARY: &str = "db_query_summary";
+/// Task name.
+pub(crate) const TASK_NAME: &str = "task_name";
+/// How a task, a reload or a notification ended.
+pub(crate) const OUTCOME: &str = "outcome";
+/// Rule id.
+pub(crate) const RULE: &str = "rule";
+/// Severity.
+pub(crate) const SEVERITY: &str = "severity";
+/// What a bottleneck is about.
+pub(crate) const SUBJECT: &str = "subject";
+/// Version of the monitor.
+pub(crate) const VERSION: &str = "version";
+
+/// Value of a label past its limit.
+pub(crate) const OTHER: &str = "other";
+/// OpenTelemetry's value for an unknown method.
+pub(crate) const METHOD_OTHER: &str = "_OTHER";
+/// A request whose client went away, or a future dropped before its end.
+pub(crate) const CANCELLED: &str = "cancelled";
+/// A handler, query or task that panicked.
+pub(crate) const PANIC: &str = "panic";
+/// A response whose body failed.
+pub(crate) const BODY_ERROR: &str = "body_error";
+/// A service that returned an error instead of a response.
+pub(crate) const SERVICE_ERROR: &str = "service_error";
+/// A query or task that returned `Err`.
+pub(crate) const ERROR: &str = "error";
+/// A task that ended well.
+pub(crate) const OK: &str = "ok";
+
+/// Default length of the rules' windows.
+pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(5 * 60);
