@@ -10,3 +10,6 @@ mod rules;
 mod sample;
 mod store;
 mod track;
+
+pub use context::{InCurrentRequest, in_current_request};
+pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};

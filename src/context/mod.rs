@@ -1,1 +1,24 @@
-//! Placeholder of `context`.
+//! What one request did, and the instruments it is recorded through.
+//!
+//! Both the HTTP layer and the trackers need to know the request that is being polled right now, and neither may import
+//! the other, so that knowledge lives here. The module refuses everything about time windows and rules. The invariant
+//! that a change could break: a [`RequestContext`] is booked on by exactly the futures that were entered with it, so a
+//! query is never booked on a neighbour that shares the thread.
+
+mod current;
+mod glob;
+mod instruments;
+mod pool;
+mod request;
+mod slow;
+pub(crate) mod stripe;
+mod table;
+
+pub use current::{InCurrentRequest, in_current_request};
+
+pub(crate) use current::{Entered, current, enter};
+pub(crate) use glob::Glob;
+pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
+pub(crate) use request::{Event, EventKind, RequestContext, TraceId};
+pub(crate) use slow::{SlowRequest, SlowRequests, Slowest, TimelineEvent};
+pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};

@@ -1,1 +1,13 @@
-//! Placeholder of `track`.
+//! A query or a task becomes observations.
+//!
+//! Owns the futures that wrap a host's queries and tasks, the fingerprints of SQL, and the capture of sqlx's own
+//! events. Refuses to keep any literal of a statement. The invariant that a change could break: whatever starts ends
+//! in exactly one observation, also when its future is dropped or panics.
+
+mod fingerprint;
+pub(crate) mod query;
+
+mod task;
+
+pub use query::{TrackDbQuery, track_db_query};
+pub use task::{TrackAsyncTask, track_async_task};

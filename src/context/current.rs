@@ -1,0 +1,107 @@
+//! The request that this thread is polling.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use super::RequestContext;
+
+thread_local! {
+    static CURRENT: Cell<Option<Arc<RequestContext>>> = const { Cell::new(None) };
+}
+
+/// Makes a context the current one until dropped, then restores the one before it, on unwinding too.
+///
+/// The context is moved in and taken back out by [`Entered::leave`], so that a poll costs no reference count.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    previous: Option<Arc<RequestContext>>,
+    left: bool,
+}
+
+/// Makes `context` the current one of this thread.
+pub(crate) fn enter(context: Option<Arc<RequestContext>>) -> Entered {
+    // `try_with`: a future may be dropped while the thread's locals are being destroyed; then nothing is booked.
+    let previous = CURRENT.try_with(|current| current.replace(context)).ok().flatten();
+    Entered { previous, left: false }
+}
+
+impl Entered {
+    /// Restores the previous context and returns the one that was entered.
+    pub(crate) fn leave(mut self) -> Option<Arc<RequestContext>> {
+        self.left = true;
+        let previous = self.previous.take();
+        CURRENT.try_with(|current| current.replace(previous)).ok().flatten()
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if !self.left {
+            let previous = self.previous.take();
+            let _ = CURRENT.try_with(|current| current.set(previous));
+        }
+    }
+}
+
+/// Returns the request that this thread is polling.
+pub(crate) fn current() -> Option<Arc<RequestContext>> {
+    CURRENT
+        .try_with(|current| {
+            let context = current.take();
+            let copy = context.clone();
+            current.set(context);
+            copy
+        })
+        .ok()
+        .flatten()
+}
+
+pin_project! {
+    /// Future of [`in_current_request`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InCurrentRequest<F> {
+        #[pin]
+        inner: F,
+        context: Option<Arc<RequestContext>>,
+    }
+}
+
+/// Carries the current request into `future`, so that queries and tasks of a spawned task are booked on the request
+/// that spawned it.
+///
+/// Without it a spawned task belongs to no request: its queries still count in the service's numbers, but not in the
+/// request's. What the task does after the request has ended is counted for the service only. Outside a request this
+/// changes nothing.
+///
+/// ```
+/// # async fn audit() {}
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// tokio::spawn(pinchpoint::in_current_request(audit()));
+/// # }
+/// ```
+pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
+    InCurrentRequest { inner: future, context: current() }
+}
+
+impl<F: Future> Future for InCurrentRequest<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if this.context.is_none() {
+            return this.inner.poll(cx);
+        }
+        let entered = enter(this.context.take());
+        let polled = this.inner.poll(cx);
+        *this.context = entered.leave();
+        polled
+    }
+}

@@ -1,0 +1,177 @@
+//! [`Instruments`]: what the request path records through.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwapOption;
+use metrics::Recorder;
+
+use super::{
+    Glob, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
+    pool::ContextPool,
+    table::{QueryTable, TaskTable},
+};
+use crate::names;
+
+/// A recorder that everything can hold.
+pub(crate) type DynRecorder = Arc<dyn Recorder + Send + Sync>;
+
+/// Bounds of what the instruments keep.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) routes: usize,
+    pub(crate) fingerprints: usize,
+    pub(crate) slow_requests: usize,
+    pub(crate) ignored: Vec<Glob>,
+    pub(crate) db_system: Arc<str>,
+}
+
+/// What the request path records through: the recorder, the switch and the tables of what was seen.
+pub(crate) struct Instruments {
+    /// Everybody's recorder: ours, and a host's beside it.
+    recorder: DynRecorder,
+    /// Ours alone, for the series that only windows know.
+    window_recorder: DynRecorder,
+    enabled: AtomicBool,
+    limits: Limits,
+    pool: ContextPool,
+    queries: QueryTable,
+    tasks: TaskTable,
+    slow_requests: SlowRequests,
+}
+
+impl fmt::Debug for Instruments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instruments")
+            .field("enabled", &self.enabled)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Instruments {
+    pub(crate) fn new(recorder: DynRecorder, window_recorder: DynRecorder, limits: Limits) -> Arc<Self> {
+        let dropped = labelled::counter(&recorder, &names::SERIES_DROPPED, &[]);
+        Arc::new(Self {
+            queries: QueryTable::new(recorder.clone(), dropped.clone(), limits.db_system.clone(), limits.fingerprints),
+            tasks: TaskTable::new(recorder.clone(), dropped, limits.fingerprints),
+            slow_requests: SlowRequests::new(limits.slow_requests),
+            enabled: AtomicBool::new(true),
+            pool: ContextPool::new(),
+            recorder,
+            window_recorder,
+            limits,
+        })
+    }
+
+    pub(crate) fn recorder(&self) -> &DynRecorder {
+        &self.recorder
+    }
+
+    pub(crate) fn window_recorder(&self) -> &DynRecorder {
+        &self.window_recorder
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn slow_requests(&self) -> &SlowRequests {
+        &self.slow_requests
+    }
+
+    /// Returns whether anything is recorded: the one load that a stopped monitor costs a request.
+    pub(crate) fn enabled(&self) -> bool {
+        self.enabled.load(Relaxed)
+    }
+
+    pub(crate) fn set_enabled(&self, enabled: bool) {
+        self.enabled.store(enabled, Relaxed);
+    }
+
+    pub(crate) fn begin_request(self: &Arc<Self>, started: Instant) -> Arc<RequestContext> {
+        self.pool.take(self, started)
+    }
+
+    pub(crate) fn give_back(&self, context: Arc<RequestContext>) {
+        self.pool.give(context);
+    }
+
+    /// Lets go of what is kept for the next request; for the end of the monitor.
+    pub(crate) fn close(&self) {
+        self.set_enabled(false);
+        self.pool.close();
+    }
+
+    pub(crate) fn query(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
+        self.queries.resolve(statement, shape)
+    }
+
+    pub(crate) fn task(&self, name: &str) -> Arc<TaskSeries> {
+        self.tasks.resolve(name)
+    }
+
+    pub(crate) fn query_name(&self, id: u32) -> Arc<str> {
+        self.queries.shape(id).map_or_else(|| names::OTHER.into(), |shape| shape.summary)
+    }
+
+    pub(crate) fn task_name(&self, id: u32) -> Arc<str> {
+        self.tasks.name(id).unwrap_or_else(|| names::OTHER.into())
+    }
+}
+
+/// The instruments of the monitor that was installed for the whole process: where work outside any request is booked.
+static INSTALLED: ArcSwapOption<Instruments> = ArcSwapOption::const_empty();
+
+pub(crate) fn install(instruments: Arc<Instruments>) {
+    INSTALLED.store(Some(instruments));
+}
+
+/// Forgets the installed instruments if they are still `instruments`.
+pub(crate) fn uninstall(instruments: &Arc<Instruments>) {
+    if INSTALLED.load().as_ref().is_some_and(|installed| Arc::ptr_eq(installed, instruments)) {
+        INSTALLED.store(None);
+    }
+}
+
+pub(crate) fn installed() -> Option<Arc<Instruments>> {
+    INSTALLED.load_full()
+}
+
+/// Registers the catalogue's metrics with their labels.
+pub(crate) mod labelled {
+    use std::sync::Arc;
+
+    use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+
+    use crate::names::Metric;
+
+    static METADATA: Metadata<'static> = Metadata::new("pinchpoint", Level::INFO, Some("pinchpoint"));
+
+    fn key(metric: &Metric, labels: &[(&'static str, Arc<str>)]) -> Key {
+        let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
+        Key::from_parts(metric.name, labels)
+    }
+
+    pub(crate) fn counter(recorder: &dyn Recorder, metric: &Metric, labels: &[(&'static str, Arc<str>)]) -> Counter {
+        recorder.register_counter(&key(metric, labels), &METADATA)
+    }
+
+    pub(crate) fn gauge(recorder: &dyn Recorder, metric: &Metric, labels: &[(&'static str, Arc<str>)]) -> Gauge {
+        recorder.register_gauge(&key(metric, labels), &METADATA)
+    }
+
+    pub(crate) fn histogram(
+        recorder: &dyn Recorder,
+        metric: &Metric,
+        labels: &[(&'static str, Arc<str>)],
+    ) -> Histogram {
+        recorder.register_histogram(&key(metric, labels), &METADATA)
+    }
+}

@@ -1,0 +1,212 @@
+//! [`Slowest`]: an endpoint's slowest requests, kept whole.
+//!
+//! Bounded and never sampled: the rare slow request is the one worth seeing. A request that is not among the slowest
+//! reads one atomic; one that is takes a lock, and gives way where another holds it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{EventKind, RequestContext, TraceId};
+
+/// How long a slow request is remembered: the rules' default window.
+const REMEMBERED: Duration = crate::names::DEFAULT_WINDOW;
+
+/// One query or task on the timeline of a slow request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TimelineEvent {
+    pub(crate) kind: EventKind,
+    /// Fingerprint of the query or name of the task.
+    pub(crate) name: Arc<str>,
+    pub(crate) start: Duration,
+    pub(crate) duration: Duration,
+}
+
+/// A request kept whole.
+#[derive(Clone, Debug)]
+pub(crate) struct SlowRequest {
+    pub(crate) at: SystemTime,
+    pub(crate) ended: Instant,
+    pub(crate) duration: Duration,
+    pub(crate) busy: Duration,
+    pub(crate) longest_poll: Duration,
+    pub(crate) status: Option<u16>,
+    pub(crate) error: Option<&'static str>,
+    pub(crate) trace_id: Option<TraceId>,
+    pub(crate) timeline: Vec<TimelineEvent>,
+    /// Queries and tasks that the timeline has no room for.
+    pub(crate) beyond: u32,
+}
+
+/// The slowest requests of one endpoint.
+#[derive(Debug)]
+pub(crate) struct Slowest {
+    keep: usize,
+    /// What a request must exceed to be kept, in nanoseconds.
+    floor: AtomicU64,
+    kept: Mutex<Vec<SlowRequest>>,
+}
+
+impl Slowest {
+    fn new(keep: usize) -> Self {
+        Self { keep, floor: AtomicU64::new(0), kept: Mutex::new(Vec::new()) }
+    }
+
+    /// Keeps the request that `make` describes if it is among the slowest.
+    pub(crate) fn offer(&self, duration: Duration, make: impl FnOnce() -> SlowRequest) {
+        if nanos(duration) <= self.floor.load(Relaxed) || self.keep == 0 {
+            return;
+        }
+        // Two at once: the second is not kept rather than made to wait.
+        let Ok(mut kept) = self.kept.try_lock() else { return };
+        let request = make();
+        kept.retain(|old| request.ended.saturating_duration_since(old.ended) < REMEMBERED);
+        kept.push(request);
+        kept.sort_by_key(|request| std::cmp::Reverse(request.duration));
+        kept.truncate(self.keep);
+        self.set_floor(&kept);
+    }
+
+    /// Forgets what is older than the window, so that after a quiet hour slow requests are kept again.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|old| now.saturating_duration_since(old.ended) < REMEMBERED);
+        self.set_floor(&kept);
+    }
+
+    /// Returns the slowest requests, slowest first.
+    pub(crate) fn requests(&self) -> Vec<SlowRequest> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_floor(&self, kept: &[SlowRequest]) {
+        let floor = if kept.len() < self.keep { 0 } else { kept.last().map_or(0, |last| nanos(last.duration)) };
+        self.floor.store(floor, Relaxed);
+    }
+}
+
+/// The slowest requests of every endpoint, by method and route.
+#[derive(Debug)]
+pub(crate) struct SlowRequests {
+    keep: usize,
+    endpoints: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<Slowest>>>,
+}
+
+impl SlowRequests {
+    pub(super) fn new(keep: usize) -> Self {
+        Self { keep, endpoints: Mutex::default() }
+    }
+
+    /// Returns the slowest requests of an endpoint, to be held by its series.
+    pub(crate) fn endpoint(&self, method: &str, route: &str) -> Arc<Slowest> {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.entry((method.into(), route.into())).or_insert_with(|| Arc::new(Slowest::new(self.keep))).clone()
+    }
+
+    /// Returns the slowest requests of an endpoint, slowest first; none for one never seen.
+    pub(crate) fn of(&self, method: &str, route: &str) -> Vec<SlowRequest> {
+        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let slowest = endpoints.get(&(method.into(), route.into())).cloned();
+        drop(endpoints);
+        slowest.map(|slowest| slowest.requests()).unwrap_or_default()
+    }
+
+    /// Forgets what is older than the window.
+    pub(crate) fn expire(&self, now: Instant) {
+        let endpoints: Vec<_> =
+            self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        endpoints.iter().for_each(|slowest| slowest.expire(now));
+    }
+
+    /// Forgets every request.
+    pub(crate) fn clear(&self) {
+        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        for slowest in endpoints.values() {
+            slowest.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            slowest.floor.store(0, Relaxed);
+        }
+    }
+}
+
+impl RequestContext {
+    /// Returns the timeline of this request with names for ids.
+    pub(crate) fn timeline(&self) -> Vec<TimelineEvent> {
+        let instruments = self.instruments();
+        let mut timeline: Vec<_> = self
+            .events()
+            .map(|event| TimelineEvent {
+                kind: event.kind,
+                name: match event.kind {
+                    EventKind::Query => instruments.query_name(event.id),
+                    EventKind::Task => instruments.task_name(event.id),
+                },
+                start: event.start,
+                duration: event.duration,
+            })
+            .collect();
+        timeline.sort_by_key(|event| event.start);
+        timeline
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(ended: Instant, millis: u64) -> SlowRequest {
+        SlowRequest {
+            at: SystemTime::UNIX_EPOCH,
+            ended,
+            duration: Duration::from_millis(millis),
+            busy: Duration::ZERO,
+            longest_poll: Duration::ZERO,
+            status: Some(200),
+            error: None,
+            trace_id: None,
+            timeline: Vec::new(),
+            beyond: 0,
+        }
+    }
+
+    fn durations(slowest: &Slowest) -> Vec<u128> {
+        slowest.requests().iter().map(|request| request.duration.as_millis()).collect()
+    }
+
+    #[test]
+    fn only_the_slowest_are_kept_slowest_first() {
+        let slowest = Slowest::new(3);
+        let now = Instant::now();
+        for millis in [5, 1, 9, 3, 7, 2] {
+            slowest.offer(Duration::from_millis(millis), || request(now, millis));
+        }
+        assert_eq!(durations(&slowest), [9, 7, 5]);
+    }
+
+    #[test]
+    fn a_request_below_the_floor_is_never_described() {
+        let slowest = Slowest::new(1);
+        let now = Instant::now();
+        slowest.offer(Duration::from_millis(9), || request(now, 9));
+        slowest.offer(Duration::from_millis(8), || panic!("not among the slowest"));
+    }
+
+    #[test]
+    fn old_requests_make_room() {
+        let slowest = Slowest::new(1);
+        let now = Instant::now();
+        slowest.offer(Duration::from_millis(9), || request(now, 9));
+        let later = now + REMEMBERED;
+        slowest.expire(later);
+        slowest.offer(Duration::from_millis(1), || request(later, 1));
+        assert_eq!(durations(&slowest), [1]);
+    }
+}

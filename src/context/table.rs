@@ -1,0 +1,263 @@
+//! Tables of the queries and tasks that were seen, with their metric handles resolved once.
+//!
+//! A lookup reads an immutable map behind an atomic pointer. Making a new entry copies the map under a lock, which is
+//! dear and rare: both tables are bounded, and what is past the bound goes to one entry named `other`.
+
+use std::{
+    collections::HashMap,
+    hash::BuildHasher,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use metrics::{Counter, Gauge, Histogram};
+
+use super::{DynRecorder, labelled};
+use crate::names;
+
+/// Raw statements remembered per fingerprint allowed. Statements with their literals inside are all different: past
+/// this they are fingerprinted each time instead of remembered.
+const STATEMENTS_PER_FINGERPRINT: usize = 4;
+
+/// What a statement is, with nothing of its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SqlShape {
+    /// The fingerprint.
+    pub(crate) summary: Arc<str>,
+    /// First keyword.
+    pub(crate) operation: Arc<str>,
+}
+
+/// A query fingerprint and its series.
+#[derive(Debug)]
+pub(crate) struct QuerySeries {
+    pub(crate) id: u32,
+    pub(crate) shape: SqlShape,
+    pub(crate) ok: Histogram,
+    pub(crate) error: Lazy,
+    pub(crate) cancelled: Lazy,
+}
+
+/// A histogram that is registered when it is first used: most queries never fail.
+pub(crate) struct Lazy {
+    handle: std::sync::OnceLock<Histogram>,
+    make: Box<dyn Fn() -> Histogram + Send + Sync>,
+}
+
+impl std::fmt::Debug for Lazy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lazy").field("handle", &self.handle).finish_non_exhaustive()
+    }
+}
+
+impl Lazy {
+    fn new(make: impl Fn() -> Histogram + Send + Sync + 'static) -> Self {
+        Self { handle: std::sync::OnceLock::new(), make: Box::new(make) }
+    }
+
+    pub(crate) fn record(&self, seconds: f64) {
+        self.handle.get_or_init(&self.make).record(seconds);
+    }
+}
+
+/// A task name and its series.
+#[derive(Debug)]
+pub(crate) struct TaskSeries {
+    pub(crate) id: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) active: Gauge,
+    pub(crate) ok: Lazy,
+    pub(crate) error: Lazy,
+    pub(crate) cancelled: Lazy,
+    pub(crate) panicked: Lazy,
+}
+
+#[derive(Debug)]
+struct Queries {
+    by_statement: HashMap<u64, Arc<QuerySeries>, foldhash::fast::RandomState>,
+    by_summary: HashMap<Arc<str>, Arc<QuerySeries>>,
+    by_id: Vec<Arc<QuerySeries>>,
+}
+
+/// Every query that was seen.
+pub(super) struct QueryTable {
+    recorder: DynRecorder,
+    dropped: Counter,
+    system: Arc<str>,
+    limit: usize,
+    hasher: foldhash::fast::RandomState,
+    queries: ArcSwap<Queries>,
+    writing: Mutex<()>,
+}
+
+impl QueryTable {
+    pub(super) fn new(recorder: DynRecorder, dropped: Counter, system: Arc<str>, limit: usize) -> Self {
+        let hasher = foldhash::fast::RandomState::default();
+        let empty = Queries {
+            by_statement: HashMap::with_hasher(hasher.clone()),
+            by_summary: HashMap::new(),
+            by_id: Vec::new(),
+        };
+        Self {
+            recorder,
+            dropped,
+            system,
+            limit,
+            hasher,
+            queries: ArcSwap::from_pointee(empty),
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// Returns the series of a statement; `shape` is asked for the fingerprint of one not seen before.
+    pub(super) fn resolve(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
+        let hash = self.hasher.hash_one(statement);
+        if let Some(known) = self.queries.load().by_statement.get(&hash) {
+            return known.clone();
+        }
+        let shape = shape(statement);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let queries = self.queries.load();
+        let full = queries.by_id.len() >= self.limit;
+        let known = queries.by_summary.get(&shape.summary).or_else(|| {
+            // Counted, then folded; the first one past the limit makes the `other` entry below.
+            queries.by_summary.get(names::OTHER).filter(|_| full).inspect(|_| self.dropped.increment(1))
+        });
+        let known = known.cloned();
+        let remember = queries.by_statement.len() < self.limit.saturating_mul(STATEMENTS_PER_FINGERPRINT);
+        if let Some(known) = &known
+            && !remember
+        {
+            return known.clone();
+        }
+        let mut next = Queries {
+            by_statement: queries.by_statement.clone(),
+            by_summary: queries.by_summary.clone(),
+            by_id: queries.by_id.clone(),
+        };
+        let series = known.unwrap_or_else(|| self.add(&mut next, shape));
+        if remember {
+            next.by_statement.insert(hash, series.clone());
+        }
+        self.queries.store(Arc::new(next));
+        series
+    }
+
+    fn add(&self, queries: &mut Queries, shape: SqlShape) -> Arc<QuerySeries> {
+        let shape = if queries.by_id.len() < self.limit {
+            shape
+        } else {
+            self.dropped.increment(1);
+            let other: Arc<str> = names::OTHER.into();
+            SqlShape { summary: other.clone(), operation: other }
+        };
+        let histogram = {
+            let recorder = self.recorder.clone();
+            let (system, shape) = (self.system.clone(), shape.clone());
+            move |error: &'static str| {
+                let mut labels = vec![
+                    (names::DB_SYSTEM, system.clone()),
+                    (names::DB_OPERATION, shape.operation.clone()),
+                    (names::DB_SUMMARY, shape.summary.clone()),
+                ];
+                if !error.is_empty() {
+                    labels.push((names::ERROR_TYPE, error.into()));
+                }
+                labelled::histogram(&recorder, &names::DB_DURATION, &labels)
+            }
+        };
+        let (errors, cancels) = (histogram.clone(), histogram.clone());
+        let series = Arc::new(QuerySeries {
+            id: u32::try_from(queries.by_id.len()).expect("fingerprints are limited far below 2^32"),
+            shape: shape.clone(),
+            ok: histogram(""),
+            error: Lazy::new(move || errors(names::ERROR)),
+            cancelled: Lazy::new(move || cancels(names::CANCELLED)),
+        });
+        queries.by_id.push(series.clone());
+        queries.by_summary.insert(shape.summary, series.clone());
+        series
+    }
+
+    pub(super) fn shape(&self, id: u32) -> Option<SqlShape> {
+        self.queries.load().by_id.get(id as usize).map(|series| series.shape.clone())
+    }
+}
+
+impl std::fmt::Debug for QueryTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryTable").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    by_name: HashMap<Arc<str>, Arc<TaskSeries>, foldhash::fast::RandomState>,
+    by_id: Vec<Arc<TaskSeries>>,
+}
+
+/// Every task name that was seen.
+pub(super) struct TaskTable {
+    recorder: DynRecorder,
+    dropped: Counter,
+    limit: usize,
+    tasks: ArcSwap<Tasks>,
+    writing: Mutex<()>,
+}
+
+impl TaskTable {
+    pub(super) fn new(recorder: DynRecorder, dropped: Counter, limit: usize) -> Self {
+        Self { recorder, dropped, limit, tasks: ArcSwap::default(), writing: Mutex::new(()) }
+    }
+
+    pub(super) fn resolve(&self, name: &str) -> Arc<TaskSeries> {
+        if let Some(known) = self.tasks.load().by_name.get(name) {
+            return known.clone();
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks = self.tasks.load();
+        if let Some(known) = tasks.by_name.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = if tasks.by_id.len() < self.limit {
+            name.into()
+        } else {
+            self.dropped.increment(1);
+            names::OTHER.into()
+        };
+        if let Some(known) = tasks.by_name.get(&name) {
+            return known.clone();
+        }
+        let outcome = |outcome: &'static str| {
+            let (recorder, name) = (self.recorder.clone(), name.clone());
+            Lazy::new(move || {
+                let labels = [(names::TASK_NAME, name.clone()), (names::OUTCOME, outcome.into())];
+                labelled::histogram(&recorder, &names::TASK_DURATION, &labels)
+            })
+        };
+        let series = Arc::new(TaskSeries {
+            id: u32::try_from(tasks.by_id.len()).expect("task names are limited far below 2^32"),
+            name: name.clone(),
+            active: labelled::gauge(&self.recorder, &names::TASK_ACTIVE, &[(names::TASK_NAME, name.clone())]),
+            ok: outcome(names::OK),
+            error: outcome(names::ERROR),
+            cancelled: outcome(names::CANCELLED),
+            panicked: outcome(names::PANIC),
+        });
+        let mut next = Tasks { by_name: tasks.by_name.clone(), by_id: tasks.by_id.clone() };
+        next.by_id.push(series.clone());
+        next.by_name.insert(name, series.clone());
+        self.tasks.store(Arc::new(next));
+        series
+    }
+
+    pub(super) fn name(&self, id: u32) -> Option<Arc<str>> {
+        self.tasks.load().by_id.get(id as usize).map(|series| series.name.clone())
+    }
+}
+
+impl std::fmt::Debug for TaskTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskTable").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! Database queries.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use pin_project_lite::pin_project;
+
+use super::fingerprint;
+use crate::context::{EventKind, Instruments, QuerySeries, RequestContext, current, installed};
+
+/// How a query ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QueryOutcome {
+    Ok,
+    Error,
+    /// Its future was dropped, by a client that went away or a timeout; or it panicked.
+    Cancelled,
+}
+
+/// Where a query is booked: on the request that issued it if there is one, and in the service's numbers.
+struct Booking {
+    request: Option<Arc<RequestContext>>,
+    series: Arc<QuerySeries>,
+}
+
+impl Booking {
+    fn open(sql: &str) -> Option<Self> {
+        let request = current();
+        let installed = if request.is_none() { installed() } else { None };
+        let instruments: &Arc<Instruments> =
+            request.as_ref().map(|request| request.instruments()).or(installed.as_ref())?;
+        if !instruments.enabled() {
+            return None;
+        }
+        let series = instruments.query(sql, fingerprint::shape);
+        Some(Self { request, series })
+    }
+
+    fn close(&self, began: Instant, duration: Duration, outcome: QueryOutcome) {
+        let seconds = duration.as_secs_f64();
+        match outcome {
+            QueryOutcome::Ok => self.series.ok.record(seconds),
+            QueryOutcome::Error => self.series.error.record(seconds),
+            QueryOutcome::Cancelled => self.series.cancelled.record(seconds),
+        }
+        if let Some(request) = &self.request {
+            request.book(EventKind::Query, self.series.id, began, duration);
+        }
+    }
+}
+
+/// Books a query that has already ended, as sqlx's own events tell of it.
+#[cfg(feature = "sqlx")]
+pub(crate) fn record_query(sql: &str, elapsed: Duration, outcome: QueryOutcome) {
+    if let Some(booking) = Booking::open(sql) {
+        let now = Instant::now();
+        booking.close(now.checked_sub(elapsed).unwrap_or(now), elapsed, outcome);
+    }
+}
+
+/// A query under way; dropped before its end, it is booked as cancelled.
+struct Running {
+    booking: Option<Booking>,
+    began: Instant,
+}
+
+impl Running {
+    fn begin(sql: &str) -> Self {
+        Self { booking: Booking::open(sql), began: Instant::now() }
+    }
+
+    fn end(&mut self, outcome: QueryOutcome) {
+        if let Some(booking) = self.booking.take() {
+            booking.close(self.began, self.began.elapsed(), outcome);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(QueryOutcome::Cancelled);
+    }
+}
+
+pin_project! {
+    /// Future of [`track_db_query`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TrackDbQuery<S, F> {
+        sql: S,
+        running: Option<Running>,
+        #[pin]
+        query: F,
+    }
+}
+
+impl<S, F> std::fmt::Debug for TrackDbQuery<S, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrackDbQuery").finish_non_exhaustive()
+    }
+}
+
+/// Tracks a database query: its duration from the first poll to its end, and whether it failed.
+///
+/// The query is booked on the request that awaits it and in the service's numbers, under the fingerprint of `sql`: the
+/// statement without its literals, none of which is kept. A future that is dropped before its end counts as cancelled.
+/// Without a monitor (none around this request, none installed) the future runs as it is.
+///
+/// ```
+/// # async fn fetch(id: u64) -> Result<String, std::io::Error> { Ok(id.to_string()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::io::Error> {
+/// use pinchpoint::track_db_query;
+///
+/// let user = track_db_query("SELECT * FROM users WHERE id = ?", fetch(7)).await?;
+/// # assert_eq!(user, "7"); Ok(()) }
+/// ```
+pub fn track_db_query<S, F, T, E>(sql: S, query: F) -> TrackDbQuery<S, F>
+where
+    S: AsRef<str>,
+    F: Future<Output = Result<T, E>>,
+{
+    TrackDbQuery { sql, running: None, query }
+}
+
+impl<S, F, T, E> Future for TrackDbQuery<S, F>
+where
+    S: AsRef<str>,
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let running = this.running.get_or_insert_with(|| Running::begin(this.sql.as_ref()));
+        let polled = this.query.poll(cx);
+        if let Poll::Ready(result) = &polled {
+            running.end(if result.is_ok() { QueryOutcome::Ok } else { QueryOutcome::Error });
+        }
+        polled
+    }
+}

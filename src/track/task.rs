@@ -1,0 +1,125 @@
+//! Asynchronous tasks.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use pin_project_lite::pin_project;
+
+use crate::context::{EventKind, RequestContext, TaskSeries, current, installed};
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Ok,
+    Error,
+    Cancelled,
+    Panicked,
+}
+
+/// A task under way; dropped before its end, it is booked as cancelled, or as panicked where its poll unwound.
+struct Running {
+    open: Option<(Option<Arc<RequestContext>>, Arc<TaskSeries>)>,
+    began: Instant,
+    polling: bool,
+}
+
+impl Running {
+    fn begin(name: &str) -> Self {
+        let request = current();
+        let instruments = request.as_ref().map(|request| request.instruments().clone()).or_else(installed);
+        let series = instruments.filter(|instruments| instruments.enabled()).map(|instruments| instruments.task(name));
+        let open = series.map(|series| (request, series));
+        if let Some((_, series)) = &open {
+            series.active.increment(1.0);
+        }
+        Self { open, began: Instant::now(), polling: false }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        let Some((request, series)) = self.open.take() else { return };
+        let duration = self.began.elapsed();
+        series.active.decrement(1.0);
+        match outcome {
+            Outcome::Ok => &series.ok,
+            Outcome::Error => &series.error,
+            Outcome::Cancelled => &series.cancelled,
+            Outcome::Panicked => &series.panicked,
+        }
+        .record(duration.as_secs_f64());
+        if let Some(request) = request {
+            request.book(EventKind::Task, series.id, self.began, duration);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(if self.polling { Outcome::Panicked } else { Outcome::Cancelled });
+    }
+}
+
+pin_project! {
+    /// Future of [`track_async_task`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TrackAsyncTask<S, F> {
+        name: S,
+        running: Option<Running>,
+        #[pin]
+        task: F,
+    }
+}
+
+impl<S, F> std::fmt::Debug for TrackAsyncTask<S, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrackAsyncTask").finish_non_exhaustive()
+    }
+}
+
+/// Tracks an asynchronous task: how long it ran from its first poll, how many run now, and how it ended.
+///
+/// `Ok`, `Err`, dropped before its end and panicked are four outcomes told apart; a panic goes on unwinding as before.
+/// `name` becomes a label, so it must come from the program, not from data: past the monitor's `max_fingerprints`
+/// names, further ones count as `other`. Without a monitor the future runs as it is.
+///
+/// ```
+/// # async fn send() -> Result<(), std::io::Error> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::io::Error> {
+/// use pinchpoint::{in_current_request, track_async_task};
+///
+/// track_async_task("send_welcome_mail", send()).await?;
+/// // In the background, still booked on the request that started it:
+/// tokio::spawn(in_current_request(track_async_task("send_welcome_mail", send())));
+/// # Ok(()) }
+/// ```
+pub fn track_async_task<S, F, T, E>(name: S, task: F) -> TrackAsyncTask<S, F>
+where
+    S: AsRef<str>,
+    F: Future<Output = Result<T, E>>,
+{
+    TrackAsyncTask { name, running: None, task }
+}
+
+impl<S, F, T, E> Future for TrackAsyncTask<S, F>
+where
+    S: AsRef<str>,
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let running = this.running.get_or_insert_with(|| Running::begin(this.name.as_ref()));
+        running.polling = true;
+        let polled = this.task.poll(cx);
+        running.polling = false;
+        if let Poll::Ready(result) = &polled {
+            running.end(if result.is_ok() { Outcome::Ok } else { Outcome::Error });
+        }
+        polled
+    }
+}
