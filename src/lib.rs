@@ -12,4 +12,5 @@ mod store;
 mod track;
 
 pub use context::{InCurrentRequest, in_current_request};
+pub use store::MonitorRecorder;
 pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};

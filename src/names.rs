@@ -16,6 +16,21 @@ pub(crate) enum Kind {
     Histogram,
 }
 
+/// How finely the windows keep a histogram, beyond its exposed buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Resolution {
+    /// Durations whose percentiles are read: within 5 % from 1 µs to 100 s.
+    Fine,
+    /// Other durations.
+    Medium,
+    /// Bytes.
+    Sizes,
+    /// Small whole numbers.
+    Counts,
+    /// Anything that a host records.
+    General,
+}
+
 /// One metric of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
@@ -27,18 +42,20 @@ pub(crate) struct Metric {
     pub(crate) help: &'static str,
     /// Upper edges of the exposed buckets; empty unless a histogram.
     pub(crate) buckets: &'static [f64],
+    /// Buckets of the windows.
+    pub(crate) resolution: Resolution,
 }
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, help, buckets: &[] }
+    Metric { name, kind: Kind::Counter, help, buckets: &[], resolution: Resolution::General }
 }
 
 const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, help, buckets: &[] }
+    Metric { name, kind: Kind::Gauge, help, buckets: &[], resolution: Resolution::General }
 }
 
-const fn histogram(name: &'static str, help: &'static str, buckets: &'static [f64]) -> Metric {
-    Metric { name, kind: Kind::Histogram, help, buckets }
+const fn histogram(name: &'static str, help: &'static str, buckets: &'static [f64], resolution: Resolution) -> Metric {
+    Metric { name, kind: Kind::Histogram, help, buckets, resolution }
 }
 
 /// Exposed edges of every duration, in seconds: OpenTelemetry's advice for `http.server.request.duration` plus every
@@ -53,57 +70,103 @@ pub(crate) const SIZE_BUCKETS: &[f64] =
 /// Exposed edges of counts per request (queries).
 pub(crate) const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
+/// Exposed edges of a host's own histograms, whose unit is unknown: decades in three steps.
+pub(crate) const GENERAL_BUCKETS: &[f64] = &[
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1000.0,
+    2500.0,
+    5000.0,
+    10_000.0,
+    100_000.0,
+    1_000_000.0,
+];
+
 /// Duration of server requests, to the last byte of the response body.
 pub(crate) const HTTP_DURATION: Metric = histogram(
     "http_server_request_duration_seconds",
     "Duration of HTTP server requests, to the last byte of the response body.",
     DURATION_BUCKETS,
+    Resolution::Fine,
 );
 /// Requests being served.
 pub(crate) const HTTP_ACTIVE: Metric =
     gauge("http_server_active_requests", "Number of HTTP server requests in flight.");
 /// Request body sizes.
-pub(crate) const HTTP_REQUEST_SIZE: Metric =
-    histogram("http_server_request_body_size_bytes", "Size of HTTP server request bodies.", SIZE_BUCKETS);
+pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
+    "http_server_request_body_size_bytes",
+    "Size of HTTP server request bodies.",
+    SIZE_BUCKETS,
+    Resolution::Sizes,
+);
 /// Response body sizes.
-pub(crate) const HTTP_RESPONSE_SIZE: Metric =
-    histogram("http_server_response_body_size_bytes", "Size of HTTP server response bodies.", SIZE_BUCKETS);
+pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
+    "http_server_response_body_size_bytes",
+    "Size of HTTP server response bodies.",
+    SIZE_BUCKETS,
+    Resolution::Sizes,
+);
 /// Time inside poll.
 pub(crate) const HTTP_BUSY: Metric = histogram(
     "http_server_request_busy_seconds",
     "Time a request spent inside poll: what it kept a runtime worker from other work.",
     DURATION_BUCKETS,
+    Resolution::Medium,
 );
 /// Longest single poll.
 pub(crate) const HTTP_LONGEST_POLL: Metric = histogram(
     "http_server_request_longest_poll_seconds",
     "Longest single poll of a request: how long it blocked a runtime worker at a stretch.",
     DURATION_BUCKETS,
+    Resolution::Medium,
 );
 /// Time to the head of streamed responses.
 pub(crate) const HTTP_HEAD: Metric = histogram(
     "http_server_response_head_seconds",
     "Time to the response head, of responses with a streamed body only.",
     DURATION_BUCKETS,
+    Resolution::Medium,
 );
 /// Queries per request.
 pub(crate) const HTTP_DB_QUERIES: Metric = histogram(
     "http_server_request_db_queries",
     "Database queries issued by a request, of requests that issued any.",
     COUNT_BUCKETS,
+    Resolution::Counts,
 );
 /// Database time per request.
 pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
     "http_server_request_db_seconds",
     "Time spent in database queries by a request, of requests that issued any.",
     DURATION_BUCKETS,
+    Resolution::Medium,
 );
 /// Duration of database operations.
-pub(crate) const DB_DURATION: Metric =
-    histogram("db_client_operation_duration_seconds", "Duration of database client operations.", DURATION_BUCKETS);
+pub(crate) const DB_DURATION: Metric = histogram(
+    "db_client_operation_duration_seconds",
+    "Duration of database client operations.",
+    DURATION_BUCKETS,
+    Resolution::Fine,
+);
 /// Duration of tasks.
 pub(crate) const TASK_DURATION: Metric =
-    histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS);
+    histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS, Resolution::Fine);
 /// Tasks running.
 pub(crate) const TASK_ACTIVE: Metric = gauge("task_active", "Number of tracked asynchronous tasks running.");
 
@@ -147,6 +210,7 @@ pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
     "tokio_scheduling_lag_seconds",
     "How much later than due a timer task of the monitor was polled: what every other task waits too.",
     DURATION_BUCKETS,
+    Resolution::Fine,
 );
 
 /// Firing bottlenecks.
@@ -156,6 +220,7 @@ pub(crate) const RULE_EVALUATION: Metric = histogram(
     "pinchpoint_rule_evaluation_seconds",
     "Duration of one tick: snapshot, windows and the evaluation of every rule.",
     DURATION_BUCKETS,
+    Resolution::Medium,
 );
 /// Reloads of the rule files.
 pub(crate) const RULES_RELOAD: Metric =
@@ -173,7 +238,7 @@ pub(crate) const BUILD_INFO: Metric = gauge("pinchpoint_build_info", "1, with th
 
 const fn counter_seconds(name: &'static str, help: &'static str) -> Metric {
     // A float total: the facade's counters are integers, so it is written as a gauge and exposed as the counter it is.
-    Metric { name, kind: Kind::Counter, help, buckets: &[] }
+    Metric { name, kind: Kind::Counter, help, buckets: &[], resolution: Resolution::General }
 }
 
 /// Window-only series: which endpoint issues which query. Read by the rules and the evidence, never exposed, since

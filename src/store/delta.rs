@@ -1,0 +1,194 @@
+//! [`Delta`]: what changed between two snapshots, and nothing else.
+
+use std::time::Instant;
+
+use super::{
+    cells::Extremes,
+    series::{Cell, Index},
+};
+
+/// Bits of a packed bucket that hold the count; the place has the others, enough for 1,024 buckets.
+const COUNT_BITS: u32 = 22;
+const COUNT_LIMIT: u64 = 1 << COUNT_BITS;
+
+/// A series that changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) series: u32,
+    first: u32,
+    packed: u32,
+    /// Counter, gauge or sum of a histogram, before and after.
+    pub(super) before: f64,
+    pub(super) after: f64,
+    /// Extremes of the observations between the snapshots.
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+/// The sparse difference of two snapshots: only series that changed, and of a histogram only buckets that did. This is
+/// what makes a ring of sixty of them affordable.
+#[derive(Clone, Debug)]
+pub(crate) struct Delta {
+    pub(super) start: Instant,
+    pub(super) end: Instant,
+    /// In the order of the series.
+    pub(super) entries: Vec<Entry>,
+    packed: Vec<u32>,
+}
+
+impl Delta {
+    /// Returns the bucket increases of an entry. A bucket may come more than once.
+    pub(super) fn buckets<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = (usize, u32)> + 'a {
+        let (first, packed) = (entry.first as usize, entry.packed as usize);
+        self.packed[first..first + packed]
+            .iter()
+            .map(|packed| ((packed >> COUNT_BITS) as usize, packed & (COUNT_LIMIT as u32 - 1)))
+    }
+
+    /// Returns the entry of a series that changed.
+    pub(super) fn entry(&self, series: u32) -> Option<&Entry> {
+        self.entries.binary_search_by_key(&series, |entry| entry.series).ok().map(|at| &self.entries[at])
+    }
+
+    /// Returns the heap it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.packed.capacity() * size_of::<u32>()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Unseen,
+    Counter(u64),
+    Gauge(f64),
+    /// The low halves of the bucket counts: their differences are right as long as one interval has less than 2^32
+    /// observations in a bucket.
+    Histogram {
+        fingerprint: (u64, u64),
+        sum: f64,
+        buckets: Box<[u32]>,
+    },
+}
+
+/// The values of every series at the last tick.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    at: Instant,
+    values: Vec<Value>,
+    scratch: Vec<u64>,
+}
+
+impl Baseline {
+    pub(super) fn new(at: Instant) -> Self {
+        Self { at, values: Vec::new(), scratch: Vec::new() }
+    }
+
+    /// Returns what changed since the last tick. With [`Extremes::Take`] this is the tick: the next difference starts
+    /// here; with [`Extremes::Peek`] nothing is changed.
+    pub(super) fn difference(&mut self, index: &Index, now: Instant, extremes: Extremes) -> Delta {
+        let mut delta = Delta { start: self.at, end: now, entries: Vec::new(), packed: Vec::new() };
+        self.values.resize(index.series.len(), Value::Unseen);
+        for ((series, place), old) in index.series.iter().zip(0..).zip(&mut self.values) {
+            let new = match &series.cell {
+                Cell::Counter(cell) => counter(&mut delta, place, old, cell.read()),
+                Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
+                Cell::Histogram(cell) => {
+                    let fingerprint = cell.fingerprint();
+                    let unchanged = match old {
+                        Value::Histogram { fingerprint: old, .. } => *old == fingerprint,
+                        _ => fingerprint == (0, 0),
+                    };
+                    if unchanged {
+                        continue;
+                    }
+                    self.scratch.clear();
+                    self.scratch.resize(cell.layout().buckets(), 0);
+                    let totals = cell.read(extremes, &mut self.scratch);
+                    let empty = Box::default();
+                    let (before, old_buckets) = match old {
+                        Value::Histogram { sum, buckets, .. } => (*sum, &*buckets),
+                        _ => (0.0, &empty),
+                    };
+                    let first = delta.packed.len();
+                    for (bucket, count) in self.scratch.iter().enumerate() {
+                        let old = old_buckets.get(bucket).copied().unwrap_or(0);
+                        pack(&mut delta.packed, bucket, (*count as u32).wrapping_sub(old));
+                    }
+                    delta.entries.push(Entry {
+                        series: place,
+                        first: small(first),
+                        packed: small(delta.packed.len() - first),
+                        before,
+                        after: totals.sum,
+                        min: totals.min,
+                        max: totals.max,
+                    });
+                    if extremes == Extremes::Take
+                        && let Value::Histogram { fingerprint: old, sum, buckets } = old
+                    {
+                        (*old, *sum) = (fingerprint, totals.sum);
+                        for (old, count) in buckets.iter_mut().zip(&self.scratch) {
+                            *old = *count as u32;
+                        }
+                        continue;
+                    }
+                    let buckets = self.scratch.iter().map(|count| *count as u32).collect();
+                    Some(Value::Histogram { fingerprint, sum: totals.sum, buckets })
+                }
+            };
+            if let (Extremes::Take, Some(new)) = (extremes, new) {
+                *old = new;
+            }
+        }
+        if extremes == Extremes::Take {
+            self.at = now;
+            delta.entries.shrink_to_fit();
+            delta.packed.shrink_to_fit();
+        }
+        delta
+    }
+
+    /// Returns the heap it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let buckets = self.values.iter().map(|value| match value {
+            Value::Histogram { buckets, .. } => size_of_val(&**buckets),
+            Value::Unseen | Value::Counter(_) | Value::Gauge(_) => 0,
+        });
+        self.values.capacity() * size_of::<Value>() + buckets.sum::<usize>()
+    }
+}
+
+fn counter(delta: &mut Delta, series: u32, old: &Value, value: u64) -> Option<Value> {
+    let before = if let Value::Counter(before) = old { *before } else { 0 };
+    if before == value {
+        return None;
+    }
+    delta.entries.push(scalar(series, before as f64, value as f64));
+    Some(Value::Counter(value))
+}
+
+fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Value> {
+    let before = if let Value::Gauge(before) = old { Some(*before) } else { None };
+    if before == Some(value) {
+        return None;
+    }
+    delta.entries.push(scalar(series, before.unwrap_or(value), value));
+    Some(Value::Gauge(value))
+}
+
+fn scalar(series: u32, before: f64, after: f64) -> Entry {
+    Entry { series, first: 0, packed: 0, before, after, min: after, max: after }
+}
+
+fn pack(packed: &mut Vec<u32>, bucket: usize, count: u32) {
+    let mut left = u64::from(count);
+    while left > 0 {
+        let part = left.min(COUNT_LIMIT - 1);
+        packed.push(small(bucket) << COUNT_BITS | part as u32);
+        left -= part;
+    }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("series and buckets are limited far below 2^32")
+}

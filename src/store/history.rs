@@ -1,0 +1,268 @@
+//! [`History`]: the ring of differences and the windows that slide over it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use super::{
+    cells::Extremes,
+    delta::{Baseline, Delta},
+    series::Index,
+    window::Window,
+};
+
+/// A window that follows the present.
+#[derive(Debug)]
+struct Sliding {
+    window: Window,
+    /// Number of the oldest difference inside.
+    oldest: u64,
+}
+
+/// Everything that was recorded, over time. Fixed memory: its length is bounded by the longest window, its width by the
+/// number of series.
+#[derive(Debug)]
+pub(crate) struct History {
+    baseline: Baseline,
+    ring: VecDeque<Delta>,
+    /// Number of the oldest difference in the ring; they are numbered from zero.
+    first: u64,
+    windows: BTreeMap<Duration, Sliding>,
+    /// Since the start or the last clear.
+    total: Window,
+}
+
+impl History {
+    /// Starts a history whose windows have the given `lengths`.
+    pub(crate) fn new(now: Instant, lengths: impl IntoIterator<Item = Duration>) -> Self {
+        let mut history = Self {
+            baseline: Baseline::new(now),
+            ring: VecDeque::new(),
+            first: 0,
+            windows: BTreeMap::new(),
+            total: Window::new(now),
+        };
+        history.set_windows(lengths);
+        history
+    }
+
+    /// Changes the windows that are kept up to date. What the ring still holds fills the new ones.
+    pub(crate) fn set_windows(&mut self, lengths: impl IntoIterator<Item = Duration>) {
+        let mut windows = BTreeMap::new();
+        for length in lengths {
+            let kept = self.windows.remove(&length);
+            let window = kept.unwrap_or_else(|| {
+                let (oldest, window) = self.build(self.total.end(), length);
+                Sliding { window, oldest }
+            });
+            windows.insert(length, window);
+        }
+        self.windows = windows;
+        self.trim();
+    }
+
+    /// Takes a snapshot: the newest difference enters the windows, the oldest leaves them.
+    pub(crate) fn tick(&mut self, index: &Index, now: Instant) {
+        let delta = self.baseline.difference(index, now, Extremes::Take);
+        self.total.add(&delta, index);
+        for Sliding { window, .. } in self.windows.values_mut() {
+            window.add(&delta, index);
+        }
+        self.ring.push_back(delta);
+        for (length, sliding) in &mut self.windows {
+            loop {
+                let place = (sliding.oldest - self.first) as usize;
+                let Some(oldest) = self.ring.get(place) else { break };
+                if inside(oldest, now, *length) {
+                    break;
+                }
+                sliding.window.subtract(oldest, self.ring.range(place + 1..));
+                sliding.oldest += 1;
+            }
+        }
+        self.trim();
+    }
+
+    /// Returns the window of a length as of the last tick, where one is kept up to date.
+    pub(crate) fn window(&self, length: Duration) -> Option<&Window> {
+        self.windows.get(&length).map(|sliding| &sliding.window)
+    }
+
+    /// Returns the window that ends now, to the last observation. Changes nothing.
+    pub(crate) fn window_now(&mut self, index: &Index, now: Instant, length: Duration) -> Window {
+        let mut window = match self.windows.get(&length) {
+            Some(sliding) => sliding.window.clone(),
+            None => self.build(now, length).1,
+        };
+        window.add(&self.baseline.difference(index, now, Extremes::Peek), index);
+        window
+    }
+
+    /// Returns everything since the start or the last clear, to the last observation. Changes nothing.
+    pub(crate) fn total_now(&mut self, index: &Index, now: Instant) -> Window {
+        let mut total = self.total.clone();
+        total.add(&self.baseline.difference(index, now, Extremes::Peek), index);
+        total
+    }
+
+    /// Starts all windows anew. The cells, and with them every Prometheus counter, stay as they are.
+    pub(crate) fn clear(&mut self, index: &Index, now: Instant) {
+        let gone = self.baseline.difference(index, now, Extremes::Take);
+        self.total.add(&gone, index);
+        self.first += self.ring.len() as u64;
+        self.ring.clear();
+        self.total = self.total.emptied(now);
+        for sliding in self.windows.values_mut() {
+            *sliding = Sliding { window: self.total.clone(), oldest: self.first };
+        }
+    }
+
+    /// Returns the heap it takes, nearly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.baseline.bytes()
+            + self.ring.iter().map(Delta::bytes).sum::<usize>()
+            + self.windows.values().map(|sliding| sliding.window.bytes()).sum::<usize>()
+            + self.total.bytes()
+    }
+
+    /// Builds the window of a length that ends now from what the ring holds.
+    fn build(&self, now: Instant, length: Duration) -> (u64, Window) {
+        let outside = self.ring.iter().take_while(|delta| !inside(delta, now, length)).count();
+        let start = self.ring.get(outside).map_or(self.total.end(), |delta| delta.start);
+        let mut window = self.total.emptied(start);
+        let index = self.total.index().clone();
+        for delta in self.ring.range(outside..) {
+            window.add(delta, &index);
+        }
+        (self.first + outside as u64, window)
+    }
+
+    /// Drops what no window needs any more.
+    fn trim(&mut self) {
+        let needed = self.windows.values().map(|sliding| sliding.oldest).min();
+        let needed = needed.unwrap_or(self.first + self.ring.len() as u64);
+        while self.first < needed {
+            self.ring.pop_front();
+            self.first += 1;
+        }
+    }
+}
+
+/// Returns whether a difference belongs to the window: the larger part of it is in there. With ticks that come a little
+/// early or late, a window is then never a whole tick too short.
+fn inside(delta: &Delta, now: Instant, length: Duration) -> bool {
+    let middle = delta.start + (delta.end - delta.start) / 2;
+    now.saturating_duration_since(middle) <= length
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::Recorder as _;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        context::labelled,
+        names,
+        store::{MonitorRecorder, Quantile},
+    };
+
+    const TICK: Duration = Duration::from_secs(5);
+    const LENGTH: Duration = Duration::from_secs(20);
+
+    fn statistics(window: &Window) -> (u64, f64, Option<f64>, Option<f64>, Option<f64>) {
+        let view = window.series(names::HTTP_DURATION.name).next().and_then(|series| series.histogram());
+        view.map_or((0, 0.0, None, None, None), |h| (h.count(), h.sum(), h.min(), h.max(), h.quantile(Quantile::P50)))
+    }
+
+    #[test]
+    fn clear_starts_the_windows_anew_and_leaves_the_cells() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        let gauge = labelled::gauge(&recorder, &names::PROCESS_RESIDENT, &[]);
+        histogram.record(1.0);
+        gauge.set(7.0);
+        history.tick(&recorder.index(), start + TICK);
+        histogram.record(2.0);
+        history.clear(&recorder.index(), start + TICK + TICK / 2);
+        histogram.record(3.0);
+        let now = start + TICK * 2;
+        for window in [history.total_now(&recorder.index(), now), history.window_now(&recorder.index(), now, LENGTH)] {
+            assert_eq!(statistics(&window), (1, 3.0, Some(3.0), Some(3.0), Some(3.0)));
+            assert_eq!(window.series(names::PROCESS_RESIDENT.name).next().and_then(|gauge| gauge.last()), Some(7.0));
+            assert_eq!(window.span(), TICK / 2);
+        }
+        assert!(recorder.render().contains("http_server_request_duration_seconds_count 3"));
+    }
+
+    #[test]
+    fn looking_changes_nothing() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        labelled::histogram(&recorder, &names::HTTP_DURATION, &[]).record(1.0);
+        let looks: Vec<_> =
+            (1..4).map(|at| statistics(&history.total_now(&recorder.index(), start + TICK / 4 * at))).collect();
+        assert_eq!(looks, [(1, 1.0, Some(1.0), Some(1.0), Some(1.0)); 3]);
+    }
+
+    #[test]
+    fn a_counter_that_existed_before_the_window_counts_from_its_value_there() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let counter =
+            recorder.register_counter(&"hits".into(), &metrics::Metadata::new("", metrics::Level::INFO, None));
+        for tick in 1..=10 {
+            counter.increment(tick);
+            history.tick(&recorder.index(), start + TICK * u32::try_from(tick).expect("small"));
+        }
+        let window = history.window(LENGTH).expect("kept up to date");
+        assert_eq!(window.series("hits").next().map(|series| series.increase()), Some(7.0 + 8.0 + 9.0 + 10.0));
+        assert_eq!(window.span(), LENGTH);
+    }
+
+    #[test]
+    fn a_window_asked_for_later_is_filled_from_the_ring() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        for tick in 1..=6 {
+            histogram.record(f64::from(tick));
+            history.tick(&recorder.index(), start + TICK * tick);
+        }
+        history.set_windows([LENGTH, LENGTH / 2]);
+        assert_eq!(statistics(history.window(LENGTH / 2).expect("kept")).0, 2);
+        assert_eq!(statistics(&history.window_now(&recorder.index(), start + TICK * 6, LENGTH / 4)).0, 1);
+    }
+
+    proptest! {
+        /// The sliding window equals one computed from all observations, tick by tick.
+        #[test]
+        fn a_sliding_window_equals_a_list_of_its_observations(
+            ticks in prop::collection::vec(prop::collection::vec(1e-4..50.0_f64, 0..4), 1..25)
+        ) {
+            let recorder = MonitorRecorder::new(100, Vec::new());
+            let start = Instant::now();
+            let mut history = History::new(start, [LENGTH]);
+            let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+            let mut now = start;
+            for (at, values) in ticks.iter().enumerate() {
+                values.iter().for_each(|value| histogram.record(*value));
+                now += TICK;
+                history.tick(&recorder.index(), now);
+                let expected: Vec<f64> = ticks[(at + 1).saturating_sub(4)..=at].concat();
+                let (count, sum, min, max, _) = statistics(history.window(LENGTH).expect("kept up to date"));
+                prop_assert_eq!(count, expected.len() as u64);
+                prop_assert!((sum - expected.iter().sum::<f64>()).abs() < 1e-9);
+                prop_assert_eq!(min, expected.iter().copied().reduce(f64::min));
+                prop_assert_eq!(max, expected.iter().copied().reduce(f64::max));
+            }
+            prop_assert!(history.ring.len() <= 4);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! [`Layout`]: the bucket edges of a histogram.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::names::{self, Resolution};
+
+/// Ratio of neighbouring edges in the fine layout. A value reported in the middle of a bucket this wide is within 5 %
+/// of every value in it: `sqrt(1.09) < 1.05`.
+const FINE_RATIO: f64 = 1.09;
+const MEDIUM_RATIO: f64 = 1.5;
+
+/// Mantissa bits of the lookup grid: 16 cells an octave.
+const GRID_SHIFT: u32 = 48;
+
+/// Bucket edges, and a grid that finds a value's bucket without searching.
+///
+/// Bucket `i` holds the values in `(edges[i - 1], edges[i]]`, as Prometheus's `le` does; the last one holds what is
+/// above every edge.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    edges: Box<[f64]>,
+    /// Bucket of the smallest value of each grid cell.
+    grid: Box<[u16]>,
+    grid_start: u64,
+    /// Places in `edges` of the edges that are exposed.
+    exposed: Box<[u16]>,
+}
+
+impl Layout {
+    /// Returns the layout of a resolution with the `exposed` edges and the `thresholds` among its own, exactly.
+    pub(crate) fn new(resolution: Resolution, exposed: &[f64], thresholds: &[f64]) -> Self {
+        let mut edges: Vec<f64> = exposed.iter().chain(thresholds).copied().filter(|edge| edge.is_finite()).collect();
+        match resolution {
+            Resolution::Fine => geometric(1e-6, 100.0, FINE_RATIO, &mut edges),
+            Resolution::Medium => geometric(1e-6, 100.0, MEDIUM_RATIO, &mut edges),
+            Resolution::Sizes => geometric(64.0, 1e9, 2.0, &mut edges),
+            Resolution::Counts => edges.extend((1..=12).map(f64::from)),
+            Resolution::General => geometric(1e-6, 1e9, 1.25, &mut edges),
+        }
+        edges.sort_by(f64::total_cmp);
+        // Edges closer than a thousandth are one: a threshold and a geometric edge that nearly meet.
+        let required = |edge: &f64| exposed.contains(edge) || thresholds.contains(edge);
+        let mut distinct: Vec<f64> = Vec::with_capacity(edges.len());
+        for edge in edges {
+            match distinct.last_mut() {
+                Some(last) if edge == *last => {}
+                Some(last) if edge - *last < 1e-3 * edge.abs() && !(required(&edge) && required(last)) => {
+                    if required(&edge) {
+                        *last = edge;
+                    }
+                }
+                _ => distinct.push(edge),
+            }
+        }
+        let exposed = exposed.iter().map(|edge| place(&distinct, *edge)).collect();
+        let (grid_start, grid) = grid(&distinct);
+        Self { edges: distinct.into(), grid, grid_start, exposed }
+    }
+
+    /// Returns how many buckets there are, the one above every edge included.
+    pub(crate) fn buckets(&self) -> usize {
+        self.edges.len() + 1
+    }
+
+    /// Returns the bucket of a finite value.
+    pub(crate) fn bucket(&self, value: f64) -> usize {
+        if value <= self.edges[0] {
+            return 0;
+        }
+        // Positive here, unless an edge is negative, and none is: the bits of positive floats grow with them.
+        let cell = ((value.to_bits() >> GRID_SHIFT).saturating_sub(self.grid_start) as usize).min(self.grid.len() - 1);
+        let mut bucket = usize::from(self.grid[cell]);
+        while bucket < self.edges.len() && value > self.edges[bucket] {
+            bucket += 1;
+        }
+        bucket
+    }
+
+    /// Returns the edges below and above a bucket; `None` for what has no upper edge.
+    pub(crate) fn bounds(&self, bucket: usize) -> (f64, Option<f64>) {
+        let lower = bucket.checked_sub(1).map_or(0.0, |below| self.edges[below]);
+        (lower, self.edges.get(bucket).copied())
+    }
+
+    /// Returns the exposed edges, each with the bucket that ends at it.
+    pub(crate) fn exposed(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.exposed.iter().map(|at| (usize::from(*at), self.edges[usize::from(*at)]))
+    }
+}
+
+fn place(edges: &[f64], edge: f64) -> u16 {
+    let at = edges.partition_point(|other| *other < edge);
+    u16::try_from(at).expect("a layout has some hundred edges")
+}
+
+fn geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
+    let mut edge = first;
+    while edge <= last * ratio.sqrt() {
+        edges.push(edge);
+        edge *= ratio;
+    }
+}
+
+fn grid(edges: &[f64]) -> (u64, Box<[u16]>) {
+    let first = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
+    let last = edges.last().copied().unwrap_or(1.0).max(first);
+    let (start, end) = (first.to_bits() >> GRID_SHIFT, last.to_bits() >> GRID_SHIFT);
+    let cells = (start..=end + 1).map(|cell| place(edges, f64::from_bits(cell << GRID_SHIFT))).collect();
+    (start, cells)
+}
+
+/// The layouts of one recorder: one each for the few kinds of histogram there are.
+#[derive(Debug)]
+pub(crate) struct Layouts {
+    thresholds: Vec<f64>,
+    made: Mutex<BTreeMap<&'static str, Arc<Layout>>>,
+}
+
+impl Layouts {
+    /// Thresholds are in seconds and become edges of every duration.
+    pub(crate) fn new(thresholds: Vec<f64>) -> Self {
+        Self { thresholds, made: Mutex::default() }
+    }
+
+    /// Returns the layout of the metric called `name`.
+    pub(crate) fn of(&self, name: &str) -> Arc<Layout> {
+        let metric = names::CATALOGUE.iter().find(|metric| metric.name == name);
+        let (kind, exposed, resolution) = match metric {
+            Some(metric) => (metric.name, metric.buckets, metric.resolution),
+            None if name.ends_with("_seconds") => ("seconds", names::DURATION_BUCKETS, Resolution::Fine),
+            None if name.ends_with("_bytes") => ("bytes", names::SIZE_BUCKETS, Resolution::Sizes),
+            None => ("general", names::GENERAL_BUCKETS, Resolution::General),
+        };
+        let thresholds = match resolution {
+            Resolution::Fine | Resolution::Medium => &self.thresholds[..],
+            Resolution::Sizes | Resolution::Counts | Resolution::General => &[],
+        };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(kind).or_insert_with(|| Arc::new(Layout::new(resolution, exposed, thresholds))).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fine() -> Layout {
+        Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &[0.3])
+    }
+
+    #[test]
+    fn every_threshold_of_the_brief_is_an_edge() {
+        let layout = fine();
+        for threshold in [0.1, 0.3, 0.5, 1.0, 2.0, 5.0] {
+            let bucket = layout.bucket(threshold);
+            assert_eq!(layout.bounds(bucket).1, Some(threshold));
+            assert_eq!(layout.bucket(threshold * (1.0 + 1e-9)), bucket + 1);
+        }
+    }
+
+    #[test]
+    fn exposed_edges_are_the_catalogues() {
+        let edges: Vec<f64> = fine().exposed().map(|(_, edge)| edge).collect();
+        assert_eq!(edges, names::DURATION_BUCKETS);
+    }
+
+    #[test]
+    fn odd_values_have_a_bucket() {
+        let layout = fine();
+        assert_eq!(layout.bucket(-1.0), 0);
+        assert_eq!(layout.bucket(0.0), 0);
+        assert_eq!(layout.bucket(1e300), layout.buckets() - 1);
+        let sizes = Layout::new(Resolution::Sizes, names::SIZE_BUCKETS, &[]);
+        assert_eq!(sizes.bounds(sizes.bucket(0.0)), (0.0, Some(0.0)));
+        assert_eq!(sizes.bounds(sizes.bucket(1.0)), (0.0, Some(64.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_grid_finds_what_a_search_finds(value in prop_oneof![1e-9..1e-3, 1e-3..1.0, 1.0..1e6], general: bool) {
+            let layout = if general { Layout::new(Resolution::General, names::GENERAL_BUCKETS, &[]) } else { fine() };
+            prop_assert_eq!(layout.bucket(value), layout.edges.partition_point(|edge| *edge < value));
+        }
+
+        #[test]
+        fn fine_buckets_are_narrow_enough(value in 1e-5..100.0_f64) {
+            let layout = fine();
+            let (lower, upper) = layout.bounds(layout.bucket(value));
+            prop_assert!(upper.expect("below the last edge") / lower < 1.05 * 1.05);
+        }
+    }
+}

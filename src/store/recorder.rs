@@ -1,0 +1,223 @@
+//! [`MonitorRecorder`]: the `metrics` recorder whose cells are both the windows' and the exposition's.
+//!
+//! metrics-exporter-prometheus's own recorder keeps every observation in a list until somebody drains it, which
+//! allocates on the request path and grows while nobody scrapes (metrics-rs issue 467). Here an observation is added to
+//! fixed cells, and that crate's formatter writes them out: one truth, nothing to drain, no upkeep.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
+use metrics_util::registry::{Registry, Storage};
+
+use super::{
+    cells::{CounterCell, GaugeCell, HistogramCell},
+    exposition,
+    layout::Layouts,
+    series::{Catalog, Cell, Index, Series, SeriesMeta},
+};
+use crate::names::{self, Kind};
+
+/// Makes the cells of a new series and enters it in the catalog.
+struct Cells {
+    catalog: Arc<Catalog>,
+    layouts: Layouts,
+}
+
+impl Cells {
+    fn enter(&self, key: &Key, kind: Kind, cell: Cell) {
+        let exposed = !names::WINDOW_ONLY.iter().any(|metric| metric.name == key.name());
+        self.catalog.push(Series { meta: SeriesMeta { key: key.clone(), kind, exposed }, cell });
+    }
+}
+
+impl Storage<Key> for Cells {
+    type Counter = Arc<CounterCell>;
+    type Gauge = Arc<GaugeCell>;
+    type Histogram = Arc<HistogramCell>;
+
+    fn counter(&self, key: &Key) -> Self::Counter {
+        let cell = Arc::new(CounterCell::default());
+        self.enter(key, Kind::Counter, Cell::Counter(cell.clone()));
+        cell
+    }
+
+    fn gauge(&self, key: &Key) -> Self::Gauge {
+        let cell = Arc::new(GaugeCell::default());
+        self.enter(key, Kind::Gauge, Cell::Gauge(cell.clone()));
+        cell
+    }
+
+    fn histogram(&self, key: &Key) -> Self::Histogram {
+        let cell = Arc::new(HistogramCell::new(self.layouts.of(key.name())));
+        self.enter(key, Kind::Histogram, Cell::Histogram(cell.clone()));
+        cell
+    }
+}
+
+struct Inner {
+    registry: Registry<Key, Cells>,
+    catalog: Arc<Catalog>,
+    max_series: usize,
+    dropped: OnceLock<Arc<CounterCell>>,
+    descriptions: Mutex<HashMap<String, String>>,
+}
+
+/// The monitor's `metrics` recorder. Cheap to clone: all clones write the same series.
+///
+/// [`MonitorBuilder::install`](crate::MonitorBuilder::install) makes it the process's recorder. A host that composes
+/// recorders itself, say with metrics-util's `FanoutBuilder`, gets it from
+/// [`Monitor::recorder`](crate::Monitor::recorder).
+///
+/// At most `max_series` label sets are kept; what comes after is counted in
+/// `pinchpoint_series_dropped_total` and recorded under one series of its metric, whose labels all read `other`.
+#[derive(Clone)]
+pub struct MonitorRecorder {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for MonitorRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitorRecorder").field("series", &self.inner.catalog.len()).finish_non_exhaustive()
+    }
+}
+
+impl MonitorRecorder {
+    /// `thresholds`, in seconds, become bucket edges of every duration.
+    pub(crate) fn new(max_series: usize, thresholds: Vec<f64>) -> Self {
+        let catalog = Arc::new(Catalog::default());
+        let cells = Cells { catalog: catalog.clone(), layouts: Layouts::new(thresholds) };
+        Self {
+            inner: Arc::new(Inner {
+                registry: Registry::new(cells),
+                catalog,
+                max_series,
+                dropped: OnceLock::new(),
+                descriptions: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Returns the series known now.
+    pub(crate) fn index(&self) -> Index {
+        self.inner.catalog.index()
+    }
+
+    /// Renders every series in the Prometheus text format, version 0.0.4.
+    ///
+    /// ```
+    /// # use pinchpoint::Monitor;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pinchpoint::BuildError> {
+    /// let monitor = Monitor::builder().build()?;
+    /// assert!(monitor.recorder().render().contains("# TYPE pinchpoint_build_info gauge"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn render(&self) -> String {
+        let descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        exposition::render(&self.index(), &descriptions)
+    }
+
+    fn describe(&self, name: &KeyName, description: &SharedString) {
+        let mut descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        // Names come from the host's code; the bound is for one that makes them up as it goes.
+        if descriptions.len() < self.inner.max_series {
+            descriptions.insert(name.as_str().to_owned(), description.to_string());
+        }
+    }
+
+    /// Returns `None` where the key may have a series of its own, else the key of the series that takes its place.
+    fn folded(&self, key: &Key) -> Option<Key> {
+        if self.inner.catalog.len() < self.inner.max_series {
+            return None;
+        }
+        let dropped = names::SERIES_DROPPED.name;
+        if key.name() != dropped {
+            let counter = self
+                .inner
+                .dropped
+                .get_or_init(|| self.inner.registry.get_or_create_counter(&Key::from_static_name(dropped), Arc::clone));
+            counter.increment(1);
+        }
+        let labels: Vec<Label> = key.labels().map(|label| Label::new(label.key().to_owned(), names::OTHER)).collect();
+        Some(Key::from_parts(key.name().to_owned(), labels))
+    }
+}
+
+impl Recorder for MonitorRecorder {
+    fn describe_counter(&self, key: KeyName, _: Option<Unit>, description: SharedString) {
+        self.describe(&key, &description);
+    }
+
+    fn describe_gauge(&self, key: KeyName, _: Option<Unit>, description: SharedString) {
+        self.describe(&key, &description);
+    }
+
+    fn describe_histogram(&self, key: KeyName, _: Option<Unit>, description: SharedString) {
+        self.describe(&key, &description);
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let registry = &self.inner.registry;
+        let cell = registry.get_counter(key).unwrap_or_else(|| {
+            let folded = self.folded(key);
+            registry.get_or_create_counter(folded.as_ref().unwrap_or(key), Arc::clone)
+        });
+        Counter::from_arc(cell)
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        let registry = &self.inner.registry;
+        let cell = registry.get_gauge(key).unwrap_or_else(|| {
+            let folded = self.folded(key);
+            registry.get_or_create_gauge(folded.as_ref().unwrap_or(key), Arc::clone)
+        });
+        Gauge::from_arc(cell)
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        let registry = &self.inner.registry;
+        let cell = registry.get_histogram(key).unwrap_or_else(|| {
+            let folded = self.folded(key);
+            registry.get_or_create_histogram(folded.as_ref().unwrap_or(key), Arc::clone)
+        });
+        Histogram::from_arc(cell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::Level;
+
+    use super::*;
+
+    static METADATA: Metadata<'static> = Metadata::new("test", Level::INFO, None);
+
+    fn count(recorder: &MonitorRecorder, name: &'static str, path: String) {
+        let key = Key::from_parts(name, vec![Label::new("path", path)]);
+        recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
+    #[test]
+    fn series_past_the_limit_fold_into_other_and_are_counted() {
+        let recorder = MonitorRecorder::new(3, Vec::new());
+        for path in 0..10 {
+            count(&recorder, "hits_total", path.to_string());
+        }
+        let text = recorder.render();
+        assert_eq!(text.matches("\nhits_total{").count(), 4, "three of their own and `other`:\n{text}");
+        assert!(text.contains("hits_total{path=\"other\"} 7"), "{text}");
+        assert!(text.contains("pinchpoint_series_dropped_total 7"), "{text}");
+    }
+
+    #[test]
+    fn a_known_series_is_not_folded_when_the_limit_is_reached() {
+        let recorder = MonitorRecorder::new(1, Vec::new());
+        count(&recorder, "hits_total", "a".into());
+        count(&recorder, "hits_total", "a".into());
+        assert!(recorder.render().contains("hits_total{path=\"a\"} 2"));
+    }
+}

@@ -1,0 +1,213 @@
+//! [`Window`]: the difference of two snapshots.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    delta::{Delta, Entry},
+    histogram::{HistogramView, HistogramWindow},
+    series::{Cell, Index, SeriesMeta},
+};
+
+/// One series in a window.
+#[derive(Clone, Debug)]
+enum SeriesWindow {
+    Counter { before: f64, after: f64 },
+    Gauge(f64),
+    Histogram(Box<HistogramWindow>),
+}
+
+/// What happened between two instants: the difference of two snapshots.
+///
+/// A window slides by adding the newest difference and taking away the oldest, so that its cost does not depend on its
+/// length.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    start: Instant,
+    end: Instant,
+    index: Index,
+    series: Vec<Option<SeriesWindow>>,
+}
+
+impl Window {
+    pub(super) fn new(start: Instant) -> Self {
+        Self { start, end: start, index: Index::default(), series: Vec::new() }
+    }
+
+    /// Returns a window without observations, but with the gauges of this one: a gauge has no beginning.
+    pub(super) fn emptied(&self, start: Instant) -> Self {
+        let gauges = |series: &Option<SeriesWindow>| match series {
+            Some(SeriesWindow::Gauge(value)) => Some(SeriesWindow::Gauge(*value)),
+            _ => None,
+        };
+        Self { start, end: start, index: self.index.clone(), series: self.series.iter().map(gauges).collect() }
+    }
+
+    /// Returns the time it covers, which is less than asked for just after the start or a clear.
+    pub(crate) fn span(&self) -> Duration {
+        self.end.saturating_duration_since(self.start)
+    }
+
+    /// Returns where it starts.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Returns where it ends.
+    pub(crate) fn end(&self) -> Instant {
+        self.end
+    }
+
+    /// Returns the series of the metric `name` that have a value.
+    pub(crate) fn series<'a>(&'a self, name: &str) -> impl Iterator<Item = SeriesView<'a>> + use<'a> {
+        // The iterator owns its places: the name need not live as long as it.
+        let places: Vec<u32> = self.index.named(name).to_vec();
+        places.into_iter().filter_map(|place| {
+            let value = self.series.get(place as usize)?.as_ref()?;
+            Some(SeriesView { meta: &self.index.series[place as usize].meta, value })
+        })
+    }
+
+    /// Returns the series known when it ended.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Returns the names of all metrics that were ever recorded.
+    pub(crate) fn metric_names(&self) -> Vec<&str> {
+        self.index.names()
+    }
+
+    /// Adds the newest difference.
+    pub(super) fn add(&mut self, delta: &Delta, index: &Index) {
+        self.end = delta.end;
+        self.index = index.clone();
+        self.series.resize_with(index.series.len(), || None);
+        for entry in &delta.entries {
+            let place = entry.series as usize;
+            let slot = &mut self.series[place];
+            match &index.series[place].cell {
+                Cell::Gauge(_) => *slot = Some(SeriesWindow::Gauge(entry.after)),
+                Cell::Counter(_) => match slot {
+                    Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
+                    _ => *slot = Some(SeriesWindow::Counter { before: entry.before, after: entry.after }),
+                },
+                Cell::Histogram(cell) => {
+                    if !matches!(slot, Some(SeriesWindow::Histogram(_))) {
+                        let empty = HistogramWindow::new(cell.layout().clone(), entry.before);
+                        *slot = Some(SeriesWindow::Histogram(Box::new(empty)));
+                    }
+                    if let Some(SeriesWindow::Histogram(histogram)) = slot {
+                        add(histogram, delta, entry);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes away the oldest difference; `left` are those that stay.
+    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta> + Clone) {
+        self.start = delta.end;
+        for entry in &delta.entries {
+            match &mut self.series[entry.series as usize] {
+                Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
+                Some(SeriesWindow::Histogram(histogram)) => {
+                    for (bucket, count) in delta.buckets(entry) {
+                        histogram.buckets[bucket] -= count;
+                        histogram.count -= u64::from(count);
+                    }
+                    histogram.sum_before = entry.after;
+                    // Only the loss of an extreme asks for the search of the next one.
+                    if entry.min <= histogram.min || entry.max >= histogram.max {
+                        let left = left.clone().filter_map(|delta| delta.entry(entry.series));
+                        let empty = (f64::INFINITY, f64::NEG_INFINITY);
+                        (histogram.min, histogram.max) =
+                            left.fold(empty, |(min, max), entry| (min.min(entry.min), max.max(entry.max)));
+                    }
+                }
+                Some(SeriesWindow::Gauge(_)) | None => {}
+            }
+        }
+    }
+
+    /// Returns the heap it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let series = self.series.iter().flatten().map(|series| match series {
+            SeriesWindow::Histogram(histogram) => size_of::<HistogramWindow>() + size_of_val(&*histogram.buckets),
+            SeriesWindow::Counter { .. } | SeriesWindow::Gauge(_) => 0,
+        });
+        self.series.capacity() * size_of::<Option<SeriesWindow>>() + series.sum::<usize>()
+    }
+}
+
+fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
+    if histogram.count == 0 {
+        histogram.sum_before = entry.before;
+    }
+    for (bucket, count) in delta.buckets(entry) {
+        histogram.buckets[bucket] += count;
+        histogram.count += u64::from(count);
+    }
+    histogram.sum_after = entry.after;
+    histogram.min = histogram.min.min(entry.min);
+    histogram.max = histogram.max.max(entry.max);
+}
+
+/// A series of a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesView<'a> {
+    /// What the series is.
+    pub(crate) meta: &'a SeriesMeta,
+    value: &'a SeriesWindow,
+}
+
+impl<'a> SeriesView<'a> {
+    /// Returns the value of a label.
+    pub(crate) fn label(&self, name: &str) -> Option<&'a str> {
+        self.meta.label(name)
+    }
+
+    /// Returns how much a counter grew; zero for what is none.
+    pub(crate) fn increase(&self) -> f64 {
+        match self.value {
+            SeriesWindow::Counter { before, after } => after - before,
+            SeriesWindow::Gauge(_) | SeriesWindow::Histogram(_) => 0.0,
+        }
+    }
+
+    /// Returns the latest value of a gauge.
+    pub(crate) fn last(&self) -> Option<f64> {
+        match self.value {
+            SeriesWindow::Gauge(value) => Some(*value),
+            SeriesWindow::Counter { .. } | SeriesWindow::Histogram(_) => None,
+        }
+    }
+
+    /// Returns the observations of a histogram.
+    pub(crate) fn histogram(&self) -> Option<HistogramView<'a>> {
+        match self.value {
+            SeriesWindow::Histogram(histogram) => Some(HistogramView(histogram)),
+            SeriesWindow::Counter { .. } | SeriesWindow::Gauge(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::layout::Layout;
+
+    /// Returns the window that holds just `values`.
+    pub(in crate::store) fn histogram_of(layout: &Arc<Layout>, values: &[f64]) -> HistogramWindow {
+        let mut window = HistogramWindow::new(layout.clone(), 0.0);
+        for value in values {
+            window.buckets[layout.bucket(*value)] += 1;
+            window.count += 1;
+            window.sum_after += value;
+            window.min = window.min.min(*value);
+            window.max = window.max.max(*value);
+        }
+        window
+    }
+}
