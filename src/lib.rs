@@ -12,5 +12,6 @@ mod store;
 mod track;
 
 pub use context::{InCurrentRequest, in_current_request};
+pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use store::MonitorRecorder;
 pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};

@@ -6,8 +6,9 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use metrics::Recorder;

@@ -19,6 +19,6 @@ pub use current::{InCurrentRequest, in_current_request};
 pub(crate) use current::{Entered, current, enter};
 pub(crate) use glob::Glob;
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
-pub(crate) use request::{Event, EventKind, RequestContext, TraceId};
+pub(crate) use request::{EVENTS, EventKind, RequestContext, TraceId};
 pub(crate) use slow::{SlowRequest, SlowRequests, Slowest, TimelineEvent};
 pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};

@@ -3,13 +3,12 @@
 //! A request takes a context and gives it back, so that a service in a steady state allocates none. Striped by thread:
 //! two workers do not meet on one queue.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
 };
+
+use tokio::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
 

@@ -1,1 +1,23 @@
-//! Placeholder of `http`.
+//! A request becomes observations.
+//!
+//! Owns the tower layer, the future and the body that measure one request, and the handles it is recorded with. Refuses
+//! to know any window or rule. The invariant that a change could break: an [`Observation`] is held in one `Option` and
+//! taken exactly once, at the body's end or when it is dropped, so that every request is counted once and the gauge of
+//! requests in flight returns to zero whatever happens.
+
+mod body;
+mod future;
+mod layer;
+mod observation;
+mod route;
+mod series;
+
+pub use body::MonitorBody;
+pub use future::MonitorFuture;
+pub use layer::{MonitorLayer, MonitorService};
+pub use route::RouteTemplate;
+
+pub(crate) use observation::Unobserved;
+pub(crate) use series::Endpoints;
+
+use observation::Observation;

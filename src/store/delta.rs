@@ -1,11 +1,10 @@
 //! [`Delta`]: what changed between two snapshots, and nothing else.
 
-use std::time::Instant;
-
 use super::{
     cells::Extremes,
     series::{Cell, Index},
 };
+use tokio::time::Instant;
 
 /// Bits of a packed bucket that hold the count; the place has the others, enough for 1,024 buckets.
 const COUNT_BITS: u32 = 22;

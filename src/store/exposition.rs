@@ -35,8 +35,9 @@ pub(super) fn render(index: &Index, descriptions: &HashMap<String, String>) -> S
         if lines.is_empty() {
             continue;
         }
+        let described = known.map(|metric| metric.help).or(descriptions.get(name).map(String::as_str));
         let name = sanitize_metric_name(name);
-        if let Some(help) = known.map(|metric| metric.help).or(descriptions.get(&name).map(String::as_str)) {
+        if let Some(help) = described {
             write_help_line(&mut text, &name, None, None, help);
         }
         write_type_line(&mut text, &name, None, None, type_name(kind));

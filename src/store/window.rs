@@ -1,6 +1,8 @@
 //! [`Window`]: the difference of two snapshots.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{
     delta::{Delta, Entry},

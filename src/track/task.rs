@@ -5,8 +5,9 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 use pin_project_lite::pin_project;
 

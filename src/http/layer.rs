@@ -1,0 +1,122 @@
+//! [`MonitorLayer`] and [`MonitorService`].
+
+use std::{
+    any::Any,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::Instant;
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    Endpoints, MonitorBody, MonitorFuture, Observation,
+    route::{method_index, template},
+};
+use crate::context::{TraceId, enter};
+
+/// A tower layer that measures every request of the service it wraps; from
+/// [`Monitor::layer`](crate::Monitor::layer).
+///
+/// Added with axum's `Router::layer` it sees each request's route template, through `nest` and `merge`, and what
+/// matches no route. It works with any service of `http::Request`; see [`RouteTemplate`](crate::RouteTemplate) for
+/// those without axum's router.
+///
+/// Layers added after it are outside: a timeout there cancels the request, and it is counted so. Layers added before it
+/// are inside, and their answers count as the service's.
+#[derive(Clone)]
+pub struct MonitorLayer {
+    shared: Arc<Shared>,
+}
+
+/// One pointer for a service to clone: axum clones it for every request.
+struct Shared {
+    endpoints: Endpoints,
+    /// What runs in the background lives as long as a layer that feeds it.
+    _monitor: Arc<dyn Any + Send + Sync>,
+}
+
+impl MonitorLayer {
+    pub(crate) fn new(endpoints: Endpoints, monitor: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { shared: Arc::new(Shared { endpoints, _monitor: monitor }) }
+    }
+}
+
+impl fmt::Debug for MonitorLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitorLayer").finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for MonitorLayer {
+    type Service = MonitorService<S>;
+
+    fn layer(&self, inner: S) -> MonitorService<S> {
+        MonitorService { inner, shared: self.shared.clone() }
+    }
+}
+
+/// A service whose requests are measured; made by [`MonitorLayer`].
+#[derive(Clone)]
+pub struct MonitorService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> fmt::Debug for MonitorService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitorService").finish_non_exhaustive()
+    }
+}
+
+impl<S> MonitorService<S> {
+    fn observe<B: Body>(&self, request: &Request<B>) -> Option<Observation> {
+        let endpoints = &self.shared.endpoints;
+        if !endpoints.instruments().enabled() {
+            return None;
+        }
+        let series = endpoints.get(method_index(request.method()), template(request.extensions()));
+        if series.ignored {
+            return None;
+        }
+        let trace_id = request.headers().get("traceparent").and_then(|header| TraceId::parse(header.as_bytes()));
+        let observation = Observation::begin(series, trace_id, Instant::now());
+        if let Some(bytes) = request.body().size_hint().exact().filter(|bytes| *bytes > 0) {
+            observation.request_size(bytes);
+        }
+        Some(observation)
+    }
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for MonitorService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    RequestBody: Body,
+    ResponseBody: Body,
+{
+    type Response = Response<MonitorBody<ResponseBody>>;
+    type Error = S::Error;
+    type Future = MonitorFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let Some(mut observation) = self.observe(&request) else {
+            return MonitorFuture::unobserved(self.inner.call(request));
+        };
+        let without_body = request.method() == http::Method::HEAD;
+        let entered = enter(observation.context.take());
+        observation.polling = true;
+        let future = self.inner.call(request);
+        observation.polling = false;
+        observation.context = entered.leave();
+        MonitorFuture::observed(future, observation, without_body)
+    }
+}

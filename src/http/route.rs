@@ -1,0 +1,68 @@
+//! Which endpoint a request belongs to: its method and its route template, never its path.
+
+use std::sync::Arc;
+
+use axum::extract::MatchedPath;
+use http::{Extensions, Method};
+
+use crate::names;
+
+/// Route template of a request for services that are not axum's, as a request extension.
+///
+/// axum's own `MatchedPath` is used where there is none. A router of another kind inserts this before the monitor's
+/// layer sees the request; without either, requests count as one series with an empty route.
+///
+/// ```
+/// use pinchpoint::RouteTemplate;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(RouteTemplate::new("/users/{id}"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteTemplate(Arc<str>);
+
+impl RouteTemplate {
+    /// Takes a template, such as `/users/{id}`. It becomes a label: never pass a raw path.
+    #[must_use]
+    pub fn new(template: impl Into<Arc<str>>) -> Self {
+        Self(template.into())
+    }
+}
+
+/// Returns the route template of a request; empty where nothing matched.
+pub(super) fn template(extensions: &Extensions) -> &str {
+    if let Some(RouteTemplate(template)) = extensions.get() {
+        return template;
+    }
+    extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str)
+}
+
+/// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.
+const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+
+/// How many values the method label has.
+pub(super) const METHOD_COUNT: usize = METHODS.len() + 1;
+
+/// Returns the place of a method; all unknown ones share the last.
+pub(super) fn method_index(method: &Method) -> usize {
+    METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len())
+}
+
+/// Returns the label of the method at a place.
+pub(super) fn method_name(index: usize) -> &'static str {
+    METHODS.get(index).copied().unwrap_or(names::METHOD_OTHER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_methods_are_one() {
+        for unknown in ["BREW", "get", "PROPFIND"] {
+            let method = Method::from_bytes(unknown.as_bytes()).expect("a token");
+            assert_eq!(method_name(method_index(&method)), "_OTHER");
+        }
+        assert_eq!(method_name(method_index(&Method::PATCH)), "PATCH");
+    }
+}
