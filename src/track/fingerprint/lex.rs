@@ -1,0 +1,486 @@
+//! Tokens that are safe to show.
+//!
+//! Owns the decision of what may be read: the tokenizer runs in a dialect of our own that knows the fewest special
+//! forms, and every place where a real database would have read something else ends the statement with
+//! [`Piece::Cut`]. What stands before such a place reads the same in all of them.
+
+use sqlparser::dialect::Dialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, Tokenizer, Whitespace, Word};
+
+/// Longest identifier shown; PostgreSQL's and MySQL's limits are 63 and 64.
+const MAX_IDENTIFIER: usize = 64;
+
+/// One element of a fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A word of SQL itself, in capitals.
+    Keyword(String, Keyword),
+    /// An identifier, with its quotes if it had any.
+    Word(String),
+    /// A literal or a parameter.
+    Value,
+    /// A sign before an operand rather than between two.
+    Sign(&'static str),
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// `[`
+    OpenBracket,
+    /// `]`
+    CloseBracket,
+    /// `,`
+    Comma,
+    /// `.`
+    Period,
+    /// `;`
+    Semicolon,
+    /// `::`
+    Cast,
+    /// Any other operator.
+    Operator(String),
+    /// A list of values that was folded: its text.
+    List(&'static str),
+    /// What follows is not shown.
+    Cut,
+}
+
+/// What could be read of a statement.
+#[derive(Debug)]
+pub(super) struct Lexed {
+    pub(super) pieces: Vec<Piece>,
+    /// The tokenizer gave up before any place at which the statement could be cut.
+    pub(super) unreadable: bool,
+}
+
+/// The dialect with the fewest special forms: quotes are doubled and never escaped, `"` and `` ` `` delimit
+/// identifiers. What other dialects would read otherwise is found by [`Reader`].
+#[derive(Debug)]
+struct Plain;
+
+impl Dialect for Plain {
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_'
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch.is_ascii_digit() || ch == '_' || ch == '$'
+    }
+
+    fn supports_national_string_literal(&self) -> bool {
+        false
+    }
+}
+
+/// Reads a statement; `truncated` says that it is the beginning of a longer one.
+pub(super) fn lex(sql: &str, truncated: bool) -> Lexed {
+    let mut raw = Vec::new();
+    let failed = Tokenizer::new(&Plain, sql).with_unescape(false).tokenize_with_location_into_buf(&mut raw).is_err();
+    if truncated {
+        // The last token may be the first half of one that means something else.
+        raw.pop();
+    }
+    let (tokens, mut cut) = significant(raw.into_iter().map(|token| token.token));
+    let mut reader = Reader::new(&tokens, false);
+    let read = reader.read();
+    cut |= read < tokens.len() || truncated;
+    // Only what stands before the cut proves anything: what follows it may be the inside of a string.
+    if proves_standard_quotes(&tokens[..read]) {
+        reader = Reader::new(&tokens, true);
+        reader.read();
+    }
+    let mut pieces = reader.pieces;
+    while pieces.last() == Some(&Piece::Semicolon) {
+        pieces.pop();
+    }
+    if cut {
+        pieces.push(Piece::Cut);
+    }
+    Lexed { unreadable: failed && !cut, pieces }
+}
+
+/// A token and whether it follows its predecessor without a space.
+struct Glued {
+    token: Token,
+    glued: bool,
+}
+
+/// Drops white space and comments. Returns `true` where a comment ends elsewhere in another database: MySQL needs a
+/// space after `--`, PostgreSQL nests `/*` and ends lines at a carriage return, `[` quotes in SQLite and SQL Server.
+fn significant(raw: impl Iterator<Item = Token>) -> (Vec<Glued>, bool) {
+    let mut tokens = Vec::new();
+    let mut glued = false;
+    let mut brackets = 0_usize;
+    for token in raw {
+        let ambiguous = match &token {
+            Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => {
+                let other_start = !comment.is_empty() && !comment.starts_with(char::is_whitespace);
+                let other_end = comment.trim_end_matches('\r').contains('\r');
+                (other_start || other_end) && may_open(comment) || brackets > 0 && comment.contains(']')
+            }
+            Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
+                comment.contains("/*")
+                    || comment.starts_with('!') && may_open(comment)
+                    || brackets > 0 && comment.contains(']')
+            }
+            Token::Whitespace(_) => false,
+            _ => {
+                match token {
+                    Token::LBracket => brackets += 1,
+                    Token::RBracket => brackets = brackets.saturating_sub(1),
+                    _ => {}
+                }
+                tokens.push(Glued { token, glued });
+                glued = true;
+                continue;
+            }
+        };
+        if ambiguous {
+            return (tokens, true);
+        }
+        glued = false;
+    }
+    (tokens, false)
+}
+
+/// Whether a text, read as SQL, could open something that ends later.
+fn may_open(text: &str) -> bool {
+    text.contains(['\'', '"', '`', '$', '[']) || text.contains("/*")
+}
+
+/// Whether a quoted text ends elsewhere for a database that takes the backslash for an escape, or three quotes for
+/// one. `raw` is the text between the quotes as written.
+fn ends_elsewhere(raw: &str, quote: char) -> bool {
+    let mut backslashes = 0_usize;
+    for ch in raw.chars() {
+        match ch {
+            '\\' => backslashes += 1,
+            '\'' | '"' | '`' if backslashes % 2 == 1 => return true,
+            _ => backslashes = 0,
+        }
+    }
+    let mut start = raw.chars();
+    backslashes % 2 == 1 || (start.next() == Some(quote) && start.next() == Some(quote))
+}
+
+/// What a parenthesis holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    /// Arguments of a function, values of an `IN` or a `VALUES`: not a place for columns only.
+    values: bool,
+    /// A query: its `FROM` is followed by a table. That of `EXTRACT(YEAR FROM x)` is not.
+    query: bool,
+}
+
+struct Reader<'a> {
+    tokens: &'a [Glued],
+    pieces: Vec<Piece>,
+    groups: Vec<Group>,
+    brackets: usize,
+    /// The statement proves that `"` delimits identifiers.
+    standard_quotes: bool,
+    /// A `BETWEEN` waits for its `AND`, whose right side is a value.
+    between: bool,
+    after_between: bool,
+    /// The last piece is a number, to which the next token may still belong.
+    in_number: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(tokens: &'a [Glued], standard_quotes: bool) -> Self {
+        Self {
+            tokens,
+            pieces: Vec::with_capacity(tokens.len()),
+            groups: vec![Group::default()],
+            brackets: 0,
+            standard_quotes,
+            between: false,
+            after_between: false,
+            in_number: false,
+        }
+    }
+
+    /// Reads every token until one after which it is not sure what follows; returns how many are sure.
+    ///
+    /// The token that ends the reading may have left its `?`, but is not counted.
+    fn read(&mut self) -> usize {
+        let mut at = 0;
+        while at < self.tokens.len() {
+            match self.one(at) {
+                Some(next) => at = next,
+                None => return at,
+            }
+        }
+        at
+    }
+
+    /// Reads the token at `at` and returns the index of the next, or `None` where it is not sure what follows.
+    fn one(&mut self, at: usize) -> Option<usize> {
+        let Glued { token, glued } = &self.tokens[at];
+        // `1_000`, `0XFF`, `12abc`: the tail of a number is no identifier.
+        if self.in_number && *glued && matches!(token, Token::Word(Word { quote_style: None, .. }) | Token::Number(..))
+        {
+            return Some(at + 1);
+        }
+        self.in_number = matches!(token, Token::Number(..) | Token::HexStringLiteral(_) | Token::Placeholder(_));
+        match token {
+            Token::Word(word) => return self.word(at, word).then_some(at + 1),
+            Token::Number(..) | Token::Placeholder(_) => self.value(),
+            Token::SingleQuotedString(raw) | Token::HexStringLiteral(raw) => {
+                self.value();
+                if ends_elsewhere(raw, '\'') || self.brackets > 0 && raw.contains(']') {
+                    return None;
+                }
+            }
+            Token::DollarQuotedString(text) => {
+                self.value();
+                if may_open(&text.value) {
+                    return None;
+                }
+            }
+            // `:name`, `:1` and `@name` are parameters, `@@name` is a variable.
+            Token::Colon | Token::AtSign | Token::AtAt if self.names_follow(at) => {
+                self.value();
+                self.in_number = true;
+                return Some(at + 2);
+            }
+            Token::Minus | Token::Plus => {
+                let sign = if *token == Token::Minus { "-" } else { "+" };
+                let unary = !matches!(
+                    self.pieces.last(),
+                    Some(Piece::Value | Piece::Word(_) | Piece::Close | Piece::CloseBracket | Piece::List(_))
+                );
+                self.push(if unary { Piece::Sign(sign) } else { Piece::Operator(sign.into()) });
+            }
+            // Snowflake's comment; no database has two divisions in a row.
+            Token::Div if matches!(self.next(at), Some(Glued { token: Token::Div, glued: true })) => return None,
+            token => return self.symbol(token).then_some(at + 1),
+        }
+        Some(at + 1)
+    }
+
+    fn symbol(&mut self, token: &Token) -> bool {
+        let piece = match token {
+            Token::LParen => {
+                let values = match self.pieces.last() {
+                    Some(Piece::Keyword(_, Keyword::IN | Keyword::VALUES)) => true,
+                    // A quoted name before a parenthesis is a table with its columns, another one a function.
+                    Some(Piece::Word(word)) => !word.starts_with(['"', '`']),
+                    _ => self.group().values,
+                };
+                self.groups.push(Group { values, query: false });
+                Piece::Open
+            }
+            Token::RParen => {
+                if self.groups.len() > 1 {
+                    self.groups.pop();
+                }
+                Piece::Close
+            }
+            Token::LBracket => {
+                self.brackets += 1;
+                Piece::OpenBracket
+            }
+            Token::RBracket => {
+                self.brackets = self.brackets.saturating_sub(1);
+                Piece::CloseBracket
+            }
+            Token::Comma => Piece::Comma,
+            Token::Period => Piece::Period,
+            // The lines after this one are data.
+            Token::SemiColon if matches!(self.pieces.first(), Some(Piece::Keyword(_, Keyword::COPY))) => return false,
+            Token::SemiColon => Piece::Semicolon,
+            Token::DoubleColon => Piece::Cast,
+            token => match operator(token) {
+                Some(text) => Piece::Operator(text),
+                None => return false,
+            },
+        };
+        self.push(piece);
+        true
+    }
+
+    /// Reads a word; returns `false` where it is not sure what follows it.
+    fn word(&mut self, at: usize, word: &Word) -> bool {
+        if let Some(quote) = word.quote_style {
+            return self.quoted(at, word, quote);
+        }
+        if let Some(Glued { token: Token::SingleQuotedString(_), glued: true }) = self.next(at) {
+            let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| prefix.eq_ignore_ascii_case(&word.value));
+            // Oracle's q'[it's]' ends where its own bracket does.
+            if is(&["q", "nq"]) {
+                self.value();
+                return false;
+            }
+            if is(&["n", "e", "b", "r", "x", "rb", "br", "u"]) {
+                return true;
+            }
+        }
+        if word.value.len() > MAX_IDENTIFIER {
+            self.value();
+        } else if self.pieces.last() != Some(&Piece::Period) && is_keyword(word) {
+            self.keyword(word);
+        } else {
+            self.push(Piece::Word(word.value.clone()));
+        }
+        true
+    }
+
+    fn quoted(&mut self, at: usize, word: &Word, quote: char) -> bool {
+        let double = quote == '"';
+        let sure =
+            !(double && ends_elsewhere(&word.value, quote) || self.brackets > 0 && word.value.contains([']', '\'']));
+        let shown = sure
+            && !word.value.contains(|ch: char| ch == quote || ch.is_control())
+            && word.value.len() <= MAX_IDENTIFIER
+            && (!double || self.is_identifier(at, word));
+        if shown {
+            self.push(Piece::Word(format!("{quote}{}{quote}", word.value)));
+        } else {
+            self.value();
+        }
+        sure
+    }
+
+    fn keyword(&mut self, word: &Word) {
+        let closes_between = word.keyword == Keyword::AND && self.between;
+        match word.keyword {
+            Keyword::SELECT | Keyword::DELETE => *self.group_mut() = Group { values: false, query: true },
+            Keyword::BETWEEN => self.between = true,
+            Keyword::AND => self.between = false,
+            _ => {}
+        }
+        self.push(Piece::Keyword(word.value.to_ascii_uppercase(), word.keyword));
+        self.after_between = closes_between;
+    }
+
+    /// Whether a double-quoted word is an identifier; see [`super::shape`].
+    fn is_identifier(&self, at: usize, word: &Word) -> bool {
+        if names_a_table(self.tokens, at, self.group().query) {
+            return true;
+        }
+        let plain = word.value.chars().all(|ch| ch.is_alphanumeric() || ch == '_');
+        self.standard_quotes && plain && !self.after_between && !self.group().values && {
+            matches!(
+                self.pieces.last(),
+                Some(
+                    Piece::Open
+                        | Piece::Comma
+                        | Piece::Keyword(
+                            _,
+                            Keyword::SELECT
+                                | Keyword::DISTINCT
+                                | Keyword::WHERE
+                                | Keyword::AND
+                                | Keyword::OR
+                                | Keyword::NOT
+                                | Keyword::ON
+                                | Keyword::SET
+                                | Keyword::BY
+                                | Keyword::HAVING
+                                | Keyword::AS
+                                | Keyword::USING
+                                | Keyword::RETURNING
+                        )
+                )
+            )
+        }
+    }
+
+    /// Whether a name or a number follows immediately.
+    fn names_follow(&self, at: usize) -> bool {
+        matches!(
+            self.next(at),
+            Some(Glued { token: Token::Word(Word { quote_style: None, .. }) | Token::Number(..), glued: true })
+        )
+    }
+
+    fn next(&self, at: usize) -> Option<&'a Glued> {
+        self.tokens.get(at + 1)
+    }
+
+    fn value(&mut self) {
+        if let Some(Piece::Sign(_)) = self.pieces.last() {
+            self.pieces.pop();
+        }
+        if self.pieces.last() != Some(&Piece::Value) {
+            self.push(Piece::Value);
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.after_between = false;
+        self.pieces.push(piece);
+    }
+
+    fn group(&self) -> Group {
+        self.groups.last().copied().unwrap_or_default()
+    }
+
+    fn group_mut(&mut self) -> &mut Group {
+        self.groups.last_mut().expect("the outermost group is never popped")
+    }
+}
+
+/// Whether the statement has a double-quoted word where a string would be an error.
+fn proves_standard_quotes(tokens: &[Glued]) -> bool {
+    let mut queries = vec![false];
+    for (at, Glued { token, .. }) in tokens.iter().enumerate() {
+        match token {
+            Token::LParen => queries.push(false),
+            Token::RParen if queries.len() > 1 => {
+                queries.pop();
+            }
+            Token::Word(Word { keyword: Keyword::SELECT | Keyword::DELETE, quote_style: None, .. }) => {
+                *queries.last_mut().expect("the outermost group is never popped") = true;
+            }
+            Token::Word(Word { quote_style: Some('"'), .. })
+                if names_a_table(tokens, at, queries.last() == Some(&true)) =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether the word at `at` stands where no database takes a string.
+fn names_a_table(tokens: &[Glued], at: usize, in_query: bool) -> bool {
+    let before = at.checked_sub(1).map(|before| &tokens[before].token);
+    if before == Some(&Token::Period) || matches!(tokens.get(at + 1), Some(Glued { token: Token::Period, .. })) {
+        return true;
+    }
+    match before {
+        Some(Token::Word(Word { keyword, quote_style: None, .. })) => match keyword {
+            Keyword::JOIN | Keyword::INTO | Keyword::UPDATE | Keyword::TABLE => true,
+            Keyword::FROM => in_query,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Returns the text of an operator, and `None` for `#`, which begins a comment in MySQL, for braces, a lone backslash
+/// and unknown characters, which are no SQL that we know.
+fn operator(token: &Token) -> Option<String> {
+    let text = token.to_string();
+    let known = matches!(token, Token::HashArrow | Token::HashLongArrow)
+        || text.chars().all(|ch| "=<>!~*/%|&^@:?+-".contains(ch));
+    known.then_some(text)
+}
+
+/// Words that are SQL's own wherever they stand. Words that are also common names of columns (`name`, `status`, `date`)
+/// are not here, so that they keep their case.
+const KEYWORDS: &str = "ADD ALL ALTER ANALYZE AND ANY ARRAY AS ASC BEGIN BETWEEN BY CASCADE CASE CAST CHECK COLUMN COMMIT CONFLICT \
+     CONSTRAINT COPY CREATE CROSS DEFAULT DELETE DESC DISTINCT DO DROP DUPLICATE ELSE END ESCAPE EXCEPT EXISTS \
+     EXPLAIN FALSE FETCH FOR FOREIGN FROM FULL GRANT GROUP HAVING IF IGNORE ILIKE IN INDEX INNER INSERT INTERSECT \
+     INTERVAL INTO IS JOIN LATERAL LEFT LIKE LIMIT LOCK MERGE NATURAL NOT NOTHING NULL NULLS OFFSET ON OR ORDER OUTER \
+     OVER PARTITION PRAGMA PRIMARY RECURSIVE REFERENCES REGEXP RELEASE REPLACE RETURNING RIGHT ROLLBACK SAVEPOINT \
+     SELECT SET SHOW SIMILAR SOME START TABLE THEN TRANSACTION TRUE TRUNCATE UNION UNIQUE UPDATE USING VACUUM VALUES \
+     VIEW WHEN WHERE WITH";
+
+fn is_keyword(word: &Word) -> bool {
+    word.keyword != Keyword::NoKeyword && KEYWORDS.split(' ').any(|known| known.eq_ignore_ascii_case(&word.value))
+}

@@ -1,0 +1,175 @@
+//! The text of a fingerprint: lists folded, layout made the same, length bounded.
+//!
+//! Invariant: at most [`MAX_SUMMARY`] characters, and two statements that differ past that length still differ.
+
+use sqlparser::keywords::Keyword;
+
+use super::MAX_SUMMARY;
+use super::lex::Piece;
+
+/// Writes the pieces down.
+pub(super) fn render(pieces: Vec<Piece>) -> String {
+    let mut pieces = fold(pieces);
+    let whole = text(&pieces);
+    if whole.chars().count() <= MAX_SUMMARY {
+        return whole;
+    }
+    // Mappers name every column: what comes after them says more about the query.
+    elide_select_list(&mut pieces);
+    let shorter = text(&pieces);
+    if shorter.chars().count() <= MAX_SUMMARY {
+        return shorter;
+    }
+    let tail = format!(" … #{:08x}", fnv1a(&whole));
+    let mut kept = String::new();
+    for end in 1..=pieces.len() {
+        let longer = text(&pieces[..end]);
+        if longer.chars().count() + tail.chars().count() > MAX_SUMMARY {
+            break;
+        }
+        kept = longer;
+    }
+    kept + &tail
+}
+
+/// Replaces lists of values by `(...)` and `[...]`, and the rows of a `VALUES` by one.
+fn fold(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut at = 0;
+    while at < pieces.len() {
+        let end = match (out.last(), &pieces[at]) {
+            (Some(Piece::Keyword(_, Keyword::IN)), Piece::Open) => {
+                let end = end_of_group(&pieces, at);
+                pieces[at..end].iter().all(is_list).then_some((end, "(...)"))
+            }
+            (Some(Piece::Keyword(_, Keyword::VALUES)), Piece::Open) => {
+                let mut end = end_of_group(&pieces, at);
+                while pieces.get(end) == Some(&Piece::Comma) && pieces.get(end + 1) == Some(&Piece::Open) {
+                    end = end_of_group(&pieces, end + 1);
+                }
+                Some((end, "(...)"))
+            }
+            (before, Piece::OpenBracket) => {
+                let end = end_of_group(&pieces, at);
+                let array = matches!(before, Some(Piece::Keyword(_, Keyword::ARRAY)));
+                let folds = pieces[at..end].iter().all(is_list) && (array || pieces[at..end].contains(&Piece::Comma));
+                folds.then_some((end, "[...]"))
+            }
+            _ => None,
+        };
+        if let Some((end, list)) = end {
+            out.push(Piece::List(list));
+            at = end;
+        } else {
+            out.push(pieces[at].clone());
+            at += 1;
+        }
+    }
+    out
+}
+
+/// Returns the index after the bracket that closes the one at `open`, or where the statement was cut or ends.
+fn end_of_group(pieces: &[Piece], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, piece) in pieces.iter().enumerate().skip(open) {
+        match piece {
+            Piece::Open | Piece::OpenBracket => depth += 1,
+            Piece::Close | Piece::CloseBracket => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            Piece::Cut => return at,
+            _ => {}
+        }
+    }
+    pieces.len()
+}
+
+fn is_list(piece: &Piece) -> bool {
+    matches!(
+        piece,
+        Piece::Value
+            | Piece::Comma
+            | Piece::Open
+            | Piece::Close
+            | Piece::OpenBracket
+            | Piece::CloseBracket
+            | Piece::Keyword(_, Keyword::NULL | Keyword::TRUE | Keyword::FALSE | Keyword::DEFAULT)
+    )
+}
+
+/// Replaces what stands between the first `SELECT` and its `FROM`.
+fn elide_select_list(pieces: &mut Vec<Piece>) {
+    let Some(select) = pieces.iter().position(|piece| matches!(piece, Piece::Keyword(_, Keyword::SELECT))) else {
+        return;
+    };
+    let mut depth = 0_usize;
+    let from = pieces.iter().skip(select).position(|piece| {
+        match piece {
+            Piece::Open => depth += 1,
+            Piece::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && matches!(piece, Piece::Keyword(_, Keyword::FROM))
+    });
+    if let Some(from) = from {
+        pieces.splice(select + 1..select + from, [Piece::Cut]);
+    }
+}
+
+fn text(pieces: &[Piece]) -> String {
+    let mut text = String::new();
+    let mut before: Option<&Piece> = None;
+    for piece in pieces {
+        if before.is_some_and(|before| is_spaced(before, piece)) {
+            text.push(' ');
+        }
+        text.push_str(match piece {
+            Piece::Keyword(word, _) | Piece::Word(word) | Piece::Operator(word) => word,
+            Piece::Sign(sign) => sign,
+            Piece::List(list) => list,
+            Piece::Value => "?",
+            Piece::Open => "(",
+            Piece::Close => ")",
+            Piece::OpenBracket => "[",
+            Piece::CloseBracket => "]",
+            Piece::Comma => ",",
+            Piece::Period => ".",
+            Piece::Semicolon => ";",
+            Piece::Cast => "::",
+            Piece::Cut => "…",
+        });
+        before = Some(piece);
+    }
+    text
+}
+
+/// Whether there is a space between two pieces: a matter of what they are, never of how they were written.
+fn is_spaced(before: &Piece, piece: &Piece) -> bool {
+    let after_open = matches!(before, Piece::Open | Piece::OpenBracket | Piece::Period | Piece::Cast | Piece::Sign(_));
+    let before_close = matches!(
+        piece,
+        Piece::Close | Piece::CloseBracket | Piece::Comma | Piece::Period | Piece::Cast | Piece::Semicolon
+    );
+    let called = matches!(before, Piece::Word(_)) && *piece == Piece::Open;
+    let indexed = match piece {
+        Piece::OpenBracket | Piece::List("[...]") => matches!(
+            before,
+            Piece::Word(_)
+                | Piece::Close
+                | Piece::CloseBracket
+                | Piece::Value
+                | Piece::List(_)
+                | Piece::Keyword(_, Keyword::ARRAY)
+        ),
+        _ => false,
+    };
+    !(after_open || before_close || called || indexed)
+}
+
+/// A hash that is the same in every process and version, since it is part of a label.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,252 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[track_caller]
+fn check(sql: &str, expected: &str) {
+    assert_eq!(&*shape(sql).summary, expected, "of {sql:?}");
+}
+
+#[test]
+fn literals_of_every_form_become_a_question_mark() {
+    check("select * from t where a = 'x' and b = 12", "SELECT * FROM t WHERE a = ? AND b = ?");
+    check("SELECT 'it''s', N'x', E'x', b'01', X'ff', x'FF', U&'x', r'x', _utf8'x'", {
+        "SELECT ?, ?, ?, ?, ?, ?, U & ?, ?, _utf8 ?"
+    });
+    check("SELECT 1, 1.5, .5, 1e9, 1.5E-3, 0xFF, 0XFF, 1_000, 0b11, 12L", "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?");
+    check("SELECT $$x y$$, $tag$x y$tag$", "SELECT ?, ?");
+    check("SELECT -5, +5, a - 5, a - -5, -a", "SELECT ?, ?, a - ?, a - ?, -a");
+    check("SELECT 'a' 'b'", "SELECT ?");
+    check("SELECT true, NULL, false", "SELECT TRUE, NULL, FALSE");
+    check("SELECT interval '1 day', date '2020-01-01'", "SELECT INTERVAL ?, date ?");
+}
+
+#[test]
+fn parameters_of_every_form_become_a_question_mark() {
+    check("SELECT $1, ?, ?1, :name, :1, @p1, @@global, $name", "SELECT ?, ?, ?, ?, ?, ?, ?, ?");
+    check("SELECT a::text, $1::uuid[]", "SELECT a::text, ?::uuid[]");
+    check("SELECT a FROM t WHERE tags @> $1 AND doc ->> 'k' = $2", {
+        "SELECT a FROM t WHERE tags @> ? AND doc ->> ? = ?"
+    });
+}
+
+#[test]
+fn layout_comments_and_keyword_case_do_not_matter() {
+    for sql in [
+        "SELECT a, b FROM t WHERE id = ?",
+        "select a,b from t where id=?;",
+        "  Select  a ,\n\tb\nFrom t -- 'why'\nWhere id /* x */ = $1 ; ",
+        "/* traceparent='00-abc' */ SELECT a, b FROM t WHERE id = 7",
+    ] {
+        check(sql, "SELECT a, b FROM t WHERE id = ?");
+    }
+    check("SELECT count( * ), t . Name FROM t", "SELECT count(*), t.Name FROM t");
+    check("BEGIN; SELECT 1;", "BEGIN; SELECT ?");
+}
+
+#[test]
+fn lists_of_any_length_are_one() {
+    for sql in ["SELECT a FROM t WHERE b IN (1)", "SELECT a FROM t WHERE b IN ($1, $2, NULL)"] {
+        check(sql, "SELECT a FROM t WHERE b IN (...)");
+    }
+    check("SELECT a FROM t WHERE (a, b) NOT IN ((1, 2), (3, 4))", "SELECT a FROM t WHERE (a, b) NOT IN (...)");
+    check("SELECT a FROM t WHERE b IN (SELECT c FROM u WHERE d IN (1, 2))", {
+        "SELECT a FROM t WHERE b IN (SELECT c FROM u WHERE d IN (...))"
+    });
+    for rows in ["(1, 'a')", "(?, ?), (?, ?)", "(1, now()), (2, (SELECT 3))"] {
+        check(&format!("INSERT INTO t (a, b) VALUES {rows} ON CONFLICT DO NOTHING"), {
+            "INSERT INTO t(a, b) VALUES (...) ON CONFLICT DO NOTHING"
+        });
+    }
+    check("SELECT ARRAY[1, 2], ARRAY[3], a[1], a[1, 2]", "SELECT ARRAY[...], ARRAY[...], a[?], a[...]");
+}
+
+#[test]
+fn double_quotes_are_identifiers_only_where_the_statement_proves_it() {
+    check(r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = $1"#, {
+        r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = ?"#
+    });
+    check(r#"INSERT INTO "cake" ("name", "size") VALUES ('x', "y")"#, {
+        r#"INSERT INTO "cake"("name", "size") VALUES (...)"#
+    });
+    check(r#"UPDATE "cake" SET "name" = "eve" WHERE "id" = 3 AND "a" BETWEEN "b" AND "c""#, {
+        r#"UPDATE "cake" SET "name" = ? WHERE "id" = ? AND "a" BETWEEN ? AND ?"#
+    });
+    // Strings of MySQL.
+    check(r#"SELECT a FROM users WHERE name = "eve""#, "SELECT a FROM users WHERE name = ?");
+    check(r#"SELECT "eve", EXTRACT(YEAR FROM "2020") FROM users"#, "SELECT ?, EXTRACT(YEAR FROM ?) FROM users");
+    check(r#"SELECT lower("eve") FROM "users" WHERE "id" IN ("x")"#, {
+        r#"SELECT lower(?) FROM "users" WHERE "id" IN (...)"#
+    });
+    check("SELECT `a b` FROM `t` WHERE [x y] = 1", "SELECT `a b` FROM `t` WHERE [x y] = ?");
+}
+
+#[test]
+fn a_place_that_databases_read_differently_ends_the_fingerprint() {
+    check(r"SELECT a FROM t WHERE b = 'it\'s' AND c = 'x'", "SELECT a FROM t WHERE b = ? …");
+    check(r"SELECT a FROM t WHERE b = 'a\' AND c = 'x'", "SELECT a FROM t WHERE b = ? …");
+    check(r#"SELECT a FROM t WHERE b = "it\"s" AND c = 1"#, "SELECT a FROM t WHERE b = ? …");
+    check(r"SELECT a FROM t WHERE b = 'c:\\' AND c = 1", "SELECT a FROM t WHERE b = ? AND c = ?");
+    check("SELECT a FROM t WHERE b = '''it's'''", "SELECT a FROM t WHERE b = ? …");
+    check("SELECT q'[it's]', q'[it's]'", "SELECT ? …");
+    check(r#"SELECT a FROM t WHERE b = "x\"."y" AND c = 1"#, "SELECT a FROM t WHERE b = ? …");
+    check(
+        r#"SELECT a FROM t WHERE b = "x" AND c = 'it\'s, x FROM "u" WHERE '"#,
+        "SELECT a FROM t WHERE b = ? AND c = ? …",
+    );
+    check("SELECT a # it's\n, 'b' FROM t", "SELECT a …");
+    check("SELECT a, 5--3, 'b\nc' FROM t", "SELECT a, ? …");
+    check("SELECT a --note\nFROM t", "SELECT a FROM t");
+    check("SELECT a /* /* */ secret */ FROM t", "SELECT a …");
+    check("COPY t (a) FROM stdin;\nsecret\tmore\n", "COPY t(a) FROM stdin …");
+    check("SELECT [it's], 'a]b'", "SELECT [it ? …");
+    check("DO $$ BEGIN PERFORM 'x'; END $$ LANGUAGE plpgsql", "DO ? …");
+}
+
+#[test]
+fn text_that_is_no_sql_shows_nothing() {
+    for sql in ["", "   ", "-- only\n", "'secret", "SELECT 'secret", "\"secret", "/* secret", "$$secret", "€ secret"]
+    {
+        check(sql, UNPARSABLE);
+    }
+    assert_eq!(&*shape("SELECT 'secret").operation, "SELECT");
+}
+
+#[test]
+fn operation_is_the_verb_of_a_fixed_list() {
+    #[track_caller]
+    fn check(sql: &str, expected: &str) {
+        assert_eq!(&*shape(sql).operation, expected, "of {sql:?}");
+    }
+    check("select 1", "SELECT");
+    check("/* c */ (SELECT 1) UNION (SELECT 2)", "SELECT");
+    check("WITH a AS (SELECT 1), b AS (DELETE FROM t RETURNING *) UPDATE t SET x = 1", "UPDATE");
+    check("WITH RECURSIVE a(n) AS (SELECT 1) SELECT * FROM a", "SELECT");
+    check("begin immediate", "BEGIN");
+    check("PRAGMA journal_mode = WAL", "PRAGMA");
+    check("explain select 1", "EXPLAIN");
+    check("frobnicate the table", OTHER_OPERATION);
+    check("", OTHER_OPERATION);
+}
+
+#[test]
+fn long_statements_lose_the_select_list_first() {
+    let columns: Vec<String> = (0..60).map(|column| format!(r#""cake"."column_{column}""#)).collect();
+    check(&format!(r#"SELECT {} FROM "cake" WHERE "cake"."id" = $1 LIMIT $2"#, columns.join(", ")), {
+        r#"SELECT … FROM "cake" WHERE "cake"."id" = ? LIMIT ?"#
+    });
+}
+
+#[test]
+fn long_statements_that_differ_past_the_limit_stay_different() {
+    let condition = |last: &str| {
+        let all: Vec<String> = (0..40).map(|column| format!("column_{column} = ?")).collect();
+        shape(&format!("DELETE FROM t WHERE {} AND {last} = 1", all.join(" AND ")))
+    };
+    let (one, other) = (condition("one"), condition("other"));
+    assert_ne!(one, other);
+    assert_eq!(one, condition("one"));
+    assert!(one.summary.chars().count() <= MAX_SUMMARY, "{}", one.summary);
+    assert!(one.summary.starts_with("DELETE FROM t WHERE column_0 = ? AND"), "{}", one.summary);
+}
+
+#[test]
+fn a_bulk_insert_of_any_size_is_one_fingerprint_past_what_is_read() {
+    let rows = |count: usize| {
+        let rows: Vec<String> = (0..count).map(|row| format!("({row}, 'secret{row}')")).collect();
+        shape(&format!("INSERT INTO t (a, b) VALUES {}", rows.join(", ")))
+    };
+    assert_eq!(&*rows(10_000).summary, "INSERT INTO t(a, b) VALUES (...) …");
+    assert_eq!(rows(10_000), rows(20_000));
+    assert_eq!(&*rows(10).summary, "INSERT INTO t(a, b) VALUES (...)");
+}
+
+/// Text whose letters are in no template, so that any of them in a summary came from a literal.
+fn secret() -> impl Strategy<Value = String> {
+    "[zqjv]([zqjv '\"\\\\`$;,()\\[\\]\\-#/*\n.:?@]{0,12}[zqjv])?"
+}
+
+/// A literal of some form, valid in the database that the form belongs to.
+fn literal() -> impl Strategy<Value = String> {
+    let doubled = |text: String, quote: &str| text.replace(quote, &quote.repeat(2));
+    let escaped = |text: String, quote: &str| text.replace('\\', r"\\").replace(quote, &format!("\\{quote}"));
+    prop_oneof![
+        secret().prop_map(move |text| format!("'{}'", doubled(text, "'"))),
+        secret().prop_map(move |text| format!("'{}'", escaped(text, "'"))),
+        secret().prop_map(move |text| format!("\"{}\"", escaped(text, "\""))),
+        secret().prop_map(move |text| format!("\"{}\"", doubled(text, "\""))),
+        secret().prop_map(move |text| format!("N'{}'", doubled(text, "'"))),
+        secret().prop_map(move |text| format!("E'{}'", escaped(text, "'"))),
+        secret().prop_map(move |text| format!("b'{}'", escaped(text, "'"))),
+        secret().prop_map(|text| format!("$${}$$", text.replace('$', ""))),
+        secret().prop_map(|text| format!("$t${}$t$", text.replace('$', ""))),
+        secret().prop_map(|text| format!("q'[{}]'", text.replace("]'", ""))),
+        secret().prop_map(|text| format!("'''{}'''", text.replace(['\'', '\\'], ""))),
+        secret().prop_map(|text| format!("/* {} */ 1", text.replace("*/", ""))),
+        secret().prop_map(|text| format!("1 -- {}\n", text.replace('\n', ""))),
+        secret().prop_map(|text| format!("1 # {}\n", text.replace('\n', ""))),
+        "[zqjv]{1,9}".prop_map(|name| format!(":{name}")),
+        "[zqjv]{1,9}".prop_map(|name| format!("@{name}")),
+        "[zqjv]{1,9}".prop_map(|name| format!("${name}")),
+    ]
+}
+
+const TEMPLATES: &[&str] = &[
+    "SELECT a, b FROM t WHERE a = {1} AND b = {2} LIMIT 1",
+    "SELECT a FROM t WHERE a IN ({1}, {2}) OR b BETWEEN {1} AND {2}",
+    "INSERT INTO t (a, b) VALUES ({1}, {2}), ({2}, {1})",
+    "INSERT INTO \"t\" (\"a\", \"b\") VALUES ({1}, lower({2}))",
+    "UPDATE \"t\" SET \"a\" = {1}, b = {2} WHERE \"c\" LIKE {1}",
+    "SELECT CASE WHEN a = {1} THEN {2} ELSE {1} END, f({1}, {2}) FROM \"t\"",
+    "SELECT a FROM t WHERE a={1}AND b={2}",
+    "SELECT a[{1}], ARRAY[{1}, {2}] FROM t",
+    "SELECT {1} || {2}, EXTRACT(YEAR FROM {1}) FROM t",
+    "CALL p({1}, {2}); SELECT {1}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(800))]
+
+    #[test]
+    fn no_character_of_a_literal_survives(
+        template in prop::sample::select(TEMPLATES),
+        one in literal(),
+        two in literal(),
+    ) {
+        let sql = template.replace("{1}", &one).replace("{2}", &two);
+        let summary = shape(&sql).summary;
+        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+    }
+
+    #[test]
+    fn no_digit_of_a_number_survives(
+        template in prop::sample::select(TEMPLATES),
+        one in "-?(0[xX][0-9A-F]{1,8}|0[bo][01]{1,8}|[0-9]{1,9}(_[0-9]{3})?(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?|\\.[0-9]{1,4})",
+    ) {
+        let summary = shape(&template.replace("{1}", &one).replace("{2}", &one)).summary;
+        prop_assert!(!summary.contains(|ch: char| ch.is_ascii_digit()), "{one:?} gave {summary:?}");
+        prop_assert!(summary.contains('?') || summary.contains("(...)"), "{one:?} gave {summary:?}");
+    }
+
+    #[test]
+    fn any_text_has_a_bounded_fingerprint(sql in "\\PC{0,400}") {
+        prop_assert!(shape(&sql).summary.chars().count() <= MAX_SUMMARY);
+    }
+
+    #[test]
+    fn any_mix_of_tokens_has_a_bounded_fingerprint_on_one_line(
+        sql in "(SELECT|FROM|VALUES|IN|WITH|BETWEEN|AND|COPY|a|\"b\"|`c`|'d'|[0-9.]{1,4}|[-'\"`$\\\\/*#@:?()\\[\\],;=<>|&~^%{}! \n\r\t]){0,60}",
+    ) {
+        let shape = shape(&sql);
+        prop_assert!(shape.summary.chars().count() <= MAX_SUMMARY);
+        prop_assert!(!shape.summary.contains(char::is_control));
+        prop_assert!(!shape.summary.is_empty());
+    }
+
+    #[test]
+    fn a_fingerprint_is_its_own_fingerprint(template in prop::sample::select(TEMPLATES)) {
+        let once = shape(&template.replace("{1}", "1").replace("{2}", "2")).summary;
+        let again = shape(&once.replace("(...)", "(1)").replace("[...]", "[1, 2]")).summary;
+        prop_assert_eq!(once, again);
+    }
+}
