@@ -1,1 +1,17 @@
-//! Placeholder of `monitor`.
+//! The wiring: what owns the recorder, the history, the rules and the one loop that ticks.
+//!
+//! Everything that runs in the background is owned here and ends with the last handle. The invariant that a change
+//! could break: the loop holds the [`Core`], never the handle that stops it, so dropping the last handle leaks nothing.
+
+mod builder;
+mod control;
+mod core;
+mod error;
+mod handle;
+
+pub use builder::MonitorBuilder;
+pub use control::Control;
+pub use error::BuildError;
+pub use handle::Monitor;
+
+pub(crate) use core::Core;

@@ -1,0 +1,176 @@
+//! [`MonitorBuilder`].
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::Recorder;
+use metrics_util::layers::FanoutBuilder;
+
+use super::{BuildError, Control, Core, Monitor};
+use crate::{
+    context::{self, DynRecorder, Glob, Instruments, Limits},
+    store::MonitorRecorder,
+};
+
+/// Settings of a [`Monitor`]. Every one has a default; see the methods.
+///
+/// ```
+/// use std::time::Duration;
+/// use pinchpoint::Monitor;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pinchpoint::BuildError> {
+/// let monitor = Monitor::builder()
+///     .evaluation_interval(Duration::from_secs(2))
+///     .ignore_path("/health*")
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a builder does nothing until `install` or `build`"]
+pub struct MonitorBuilder {
+    pub(super) evaluation_interval: Duration,
+    max_series: usize,
+    max_fingerprints: usize,
+    slow_requests: usize,
+    ignored: Vec<Glob>,
+    db_system: Arc<str>,
+    pub(super) control: Control,
+    host: Option<DynRecorder>,
+}
+
+impl std::fmt::Debug for MonitorBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MonitorBuilder").field("control", &self.control).finish_non_exhaustive()
+    }
+}
+
+impl Default for MonitorBuilder {
+    fn default() -> Self {
+        Self {
+            evaluation_interval: Duration::from_secs(5),
+            max_series: 10_000,
+            max_fingerprints: 1_000,
+            slow_requests: 10,
+            ignored: Vec::new(),
+            db_system: "other_sql".into(),
+            control: Control::default(),
+            host: None,
+        }
+    }
+}
+
+impl MonitorBuilder {
+    /// Sets how often the rules are evaluated. 5 s by default: a window of 5 min then has 60 steps.
+    pub fn evaluation_interval(mut self, interval: Duration) -> Self {
+        self.evaluation_interval = interval;
+        self
+    }
+
+    /// Sets how many series are kept; further ones fold into `other`. 10,000 by default.
+    pub fn max_series(mut self, series: usize) -> Self {
+        self.max_series = series;
+        self
+    }
+
+    /// Sets how many query fingerprints, and how many task names, are kept; further ones fold into `other`. 1,000 by
+    /// default.
+    pub fn max_fingerprints(mut self, fingerprints: usize) -> Self {
+        self.max_fingerprints = fingerprints;
+        self
+    }
+
+    /// Sets how many of an endpoint's slowest requests are kept whole. 10 by default; 0 keeps none.
+    pub fn slow_requests(mut self, requests: usize) -> Self {
+        self.slow_requests = requests;
+        self
+    }
+
+    /// Leaves requests out whose route template matches `glob`, in which `*` stands for any run of characters.
+    pub fn ignore_path(mut self, glob: impl AsRef<str>) -> Self {
+        self.ignored.push(Glob::new(glob.as_ref()));
+        self
+    }
+
+    /// Names the database product in the label `db_system_name`, with OpenTelemetry's names: `postgresql`, `mysql`,
+    /// `sqlite`, … `other_sql` by default.
+    pub fn db_system(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.db_system = name.into();
+        self
+    }
+
+    /// Sets who may use the control endpoints. Nobody by default.
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Records everything into a host's own recorder too: what the monitor measures, and with
+    /// [`install`](Self::install) what anybody records through the `metrics` macros.
+    pub fn with_recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.host = Some(match self.host {
+            None => Arc::new(recorder),
+            Some(host) => both(host, recorder),
+        });
+        self
+    }
+
+    /// Builds the monitor and starts its background work, touching nothing global: queries and tasks are booked for
+    /// requests that pass [`Monitor::layer`], and the `metrics` macros go where they went before.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error outside a tokio runtime and for a setting out of its range.
+    pub fn build(self) -> Result<Monitor, BuildError> {
+        self.assemble().map(|(monitor, _)| monitor)
+    }
+
+    /// Builds the monitor and makes it the process's: the global `metrics` recorder, and where queries and tasks
+    /// outside any request are booked.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`build`](Self::build) does, and where the process has a recorder already.
+    pub fn install(self) -> Result<Monitor, BuildError> {
+        let (monitor, recorder) = self.assemble()?;
+        metrics::set_global_recorder(recorder).map_err(|_| BuildError::RecorderInstalled)?;
+        context::install(monitor.core().instruments().clone());
+        Ok(monitor)
+    }
+
+    fn assemble(self) -> Result<(Monitor, DynRecorder), BuildError> {
+        self.check()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let own = MonitorRecorder::new(self.max_series, Vec::new());
+        let recorder: DynRecorder = match &self.host {
+            None => Arc::new(own.clone()),
+            Some(host) => both(own.clone(), host.clone()),
+        };
+        let limits = Limits {
+            routes: self.max_series,
+            fingerprints: self.max_fingerprints,
+            slow_requests: self.slow_requests,
+            ignored: self.ignored.clone(),
+            db_system: self.db_system.clone(),
+        };
+        let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits);
+        let core = Core::new(&self, instruments, own);
+        Ok((Monitor::start(core, &runtime), recorder))
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let ranges = [("evaluation_interval", self.evaluation_interval, Duration::from_millis(100), "100 ms to 1 min")];
+        for (setting, found, least, expected) in ranges {
+            if found < least || found > Duration::from_secs(60) {
+                return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns a recorder that writes to two.
+fn both(one: impl Recorder + Send + Sync + 'static, other: impl Recorder + Send + Sync + 'static) -> DynRecorder {
+    // metrics-util's fan-out may not move between threads, but may be shared by them. A recorder composed with a
+    // host's is the process's for its whole life, so it is never freed.
+    let fanout: &'static _ =
+        Box::leak(Box::new(FanoutBuilder::default().add_recorder(one).add_recorder(other).build()));
+    Arc::new(fanout)
+}

@@ -1,0 +1,86 @@
+//! [`Control`]: who may start, stop and clear.
+
+use std::{fmt, sync::Arc};
+
+use subtle::ConstantTimeEq as _;
+
+/// Who may use the control endpoints: `POST /performance/start-monitoring`, `POST /performance/stop-monitoring` and
+/// `DELETE /performance/clear-data`.
+///
+/// ```
+/// use pinchpoint::{Control, Monitor};
+///
+/// let builder = Monitor::builder().control(Control::token("a long secret"));
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum Control {
+    /// Nobody; the default, since these endpoints change what the service reports of itself.
+    #[default]
+    Refused,
+    /// Whoever sends `Authorization: Bearer <token>`. Compared in constant time.
+    Token(Arc<str>),
+    /// Everybody who reaches the router. For loopback and closed networks.
+    Open,
+}
+
+impl Control {
+    /// Returns the control that asks for `token`.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `token` is empty: that is a configuration that lost its secret, not an open door.
+    #[must_use]
+    #[track_caller]
+    pub fn token(token: impl Into<Arc<str>>) -> Self {
+        let token = token.into();
+        assert!(!token.is_empty(), "the control token is empty; use Control::Open to let everybody in");
+        Self::Token(token)
+    }
+
+    /// Returns whether a request with this bearer token may control the monitor.
+    pub(crate) fn allows(&self, bearer: Option<&[u8]>) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::Open => true,
+            Self::Token(token) => bearer.is_some_and(|bearer| bearer.ct_eq(token.as_bytes()).into()),
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "Refused",
+            Self::Token(_) => "Token(..)",
+            Self::Open => "Open",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_token_opens() {
+        let control = Control::token("secret");
+        assert!(control.allows(Some(b"secret")));
+        for bearer in [None, Some(&b""[..]), Some(b"secre"), Some(b"secret2"), Some(b"SECRET")] {
+            assert!(!control.allows(bearer));
+        }
+        assert!(!Control::Refused.allows(Some(b"secret")));
+        assert!(Control::Open.allows(None));
+    }
+
+    #[test]
+    fn debug_tells_no_secret() {
+        assert_eq!(format!("{:?}", Control::token("secret")), "Token(..)");
+    }
+
+    #[test]
+    #[should_panic(expected = "empty")]
+    fn an_empty_token_is_a_mistake() {
+        let _ = Control::token("");
+    }
+}

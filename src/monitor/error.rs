@@ -1,0 +1,29 @@
+//! [`BuildError`].
+
+/// Why a monitor could not be built or installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Built outside a tokio runtime, which the background work needs.
+    #[error(
+        "a monitor runs background work and was built outside a tokio runtime; build it inside #[tokio::main] or \
+         Runtime::block_on"
+    )]
+    NoRuntime,
+    /// The process has a `metrics` recorder already.
+    #[error(
+        "the process already has a metrics recorder; call install() before other recorders are installed and pass them \
+         to MonitorBuilder::with_recorder, or use build() and put Monitor::recorder() into your own fan-out"
+    )]
+    RecorderInstalled,
+    /// A setting is out of its range.
+    #[error("{setting} is {found}; expected {expected}")]
+    Setting {
+        /// Which setting.
+        setting: &'static str,
+        /// What was set.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,124 @@
+//! [`Monitor`].
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{Core, MonitorBuilder};
+use crate::{
+    context,
+    http::{Endpoints, MonitorLayer},
+    store::MonitorRecorder,
+};
+
+/// A performance monitor: owns the recorder, the history, the rules and what runs in the background.
+///
+/// Cheap to clone; all clones are one monitor. It runs until [`shutdown`](Self::shutdown), or until the last clone,
+/// layer and router of it is dropped.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use pinchpoint::Monitor;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pinchpoint::BuildError> {
+/// let monitor = Monitor::builder().build()?;
+/// let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(monitor.layer());
+/// monitor.shutdown().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Monitor {
+    running: Arc<Running>,
+}
+
+/// The background work. Dropping it ends it.
+struct Running {
+    core: Arc<Core>,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("core", &self.running.core).finish_non_exhaustive()
+    }
+}
+
+impl Monitor {
+    /// Returns a builder with the defaults.
+    pub fn builder() -> MonitorBuilder {
+        MonitorBuilder::default()
+    }
+
+    pub(super) fn start(core: Core, runtime: &Handle) -> Self {
+        let core = Arc::new(core);
+        let (stop, stopped) = watch::channel(false);
+        let ticking = runtime.spawn(tick(core.clone(), stopped));
+        Self { running: Arc::new(Running { core, stop, tasks: Mutex::new(vec![ticking]) }) }
+    }
+
+    /// Returns a tower layer that measures the service it wraps.
+    #[must_use]
+    pub fn layer(&self) -> MonitorLayer {
+        MonitorLayer::new(Endpoints::new(self.core().instruments().clone()), self.running.clone())
+    }
+
+    /// Returns the recorder, for a host that composes recorders itself.
+    #[must_use]
+    pub fn recorder(&self) -> MonitorRecorder {
+        self.core().recorder().clone()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.running.core
+    }
+
+    /// Evaluates a last time and ends the background work; returns when it has ended. Requests go on, unmeasured.
+    pub async fn shutdown(&self) {
+        self.running.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // An error is a task that panicked, and has told so, or was aborted.
+            let _ = task.await;
+        }
+        self.running.close();
+    }
+}
+
+impl Running {
+    fn close(&self) {
+        context::uninstall(self.core.instruments());
+        self.core.instruments().close();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+        self.close();
+    }
+}
+
+/// The one loop: ticks until told to stop, then once more.
+async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + core.interval(), core.interval());
+    // After a stall one tick is enough: windows are differences, nothing between is lost.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            now = ticks.tick() => core.tick(now),
+        }
+    }
+    core.tick(Instant::now());
+}

@@ -1,0 +1,469 @@
+//! Requests become observations, whatever becomes of them.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    error_handling::HandleErrorLayer,
+    extract::ws::WebSocketUpgrade,
+    response::{Response, Sse, sse::Event},
+    routing::{any, get, post},
+};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use pinchpoint::{Monitor, RouteTemplate, in_current_request, track_async_task, track_db_query};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tower::{BoxError, Layer as _, ServiceBuilder, ServiceExt as _, service_fn, timeout::TimeoutLayer};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::support::{Samples, built, get as fetch, monitor, send};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Polls `f` until it holds: sockets have no paused clock, so the peers' progress is awaited and not a time.
+async fn eventually(what: &str, f: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if f() {
+            return;
+        }
+        tokio::time::sleep(5 * MS).await;
+    }
+    panic!("never came true: {what}");
+}
+
+/// Serves `app` on a port of its own.
+async fn serve(app: Router) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// A body that yields `parts` parts, a pause before each.
+fn dripping(parts: usize, pause: Duration) -> Body {
+    let stream = async_stream(parts, pause);
+    Body::new(stream)
+}
+
+fn async_stream(parts: usize, pause: Duration) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send {
+    let parts = std::iter::repeat_n(Bytes::from_static(b"drop"), parts);
+    Dripping { parts, pause, waiting: None }
+}
+
+struct Dripping<I> {
+    parts: I,
+    pause: Duration,
+    waiting: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<I: Iterator<Item = Bytes> + Unpin> http_body::Body for Dripping<I> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let pause = self.pause;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+        std::task::ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        std::task::Poll::Ready(self.parts.next().map(|part| Ok(http_body::Frame::data(part))))
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_counted_under_its_template_method_and_status() {
+    let monitor = monitor();
+    let app = Router::new().route("/users/{id}", get(|| async { "user" })).layer(monitor.layer());
+    for id in 0..3 {
+        assert_eq!(fetch(&app, &format!("/users/{id}")).await, (200, "user".into()));
+    }
+    let samples = Samples::of(&monitor);
+    let labels = ["http_route=\"/users/{id}\"", "http_request_method=\"GET\"", "http_response_status_code=\"200\""];
+    assert_eq!(samples.requests(&labels), 3.0);
+    assert_eq!(samples.requests(&[]), 3.0);
+    assert_eq!(samples.sum("http_server_response_body_size_bytes_sum", &labels[..2]), 12.0);
+    assert_eq!(samples.active(), 0.0);
+}
+
+#[tokio::test]
+async fn nested_and_merged_routes_keep_their_whole_template() {
+    let monitor = monitor();
+    let inner = Router::new().route("/items/{id}", get(|| async {}));
+    let app = Router::new()
+        .nest("/api/{version}", inner)
+        .merge(Router::new().route("/merged", get(|| async {})))
+        .route_service("/service", service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) }))
+        .layer(monitor.layer());
+    for path in ["/api/v1/items/7", "/merged", "/service"] {
+        assert_eq!(fetch(&app, path).await.0, 200);
+    }
+    let samples = Samples::of(&monitor);
+    for route in ["http_route=\"/api/{version}/items/{id}\"", "http_route=\"/merged\"", "http_route=\"/service\""] {
+        assert_eq!(samples.requests(&[route]), 1.0, "{route}");
+    }
+}
+
+#[tokio::test]
+async fn what_matches_no_route_is_one_series() {
+    let monitor = monitor();
+    let opaque = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+    let app = Router::new()
+        .route("/known", get(|| async {}))
+        .nest_service("/files", opaque)
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(monitor.layer());
+    for path in 0..10_000 {
+        assert_eq!(fetch(&app, &format!("/wp-admin/{path}.php")).await.0, 404);
+    }
+    assert_eq!(fetch(&app, "/files/secret-name.txt").await.0, 200);
+    let text = monitor.recorder().render();
+    assert!(!text.contains("wp-admin") && !text.contains("secret-name"));
+    let samples = Samples::parse(&text);
+    let series = samples.series("http_server_request_duration_seconds_count", &[]).count();
+    assert_eq!(series, 2, "one for each status: 404 and the file's 200");
+    assert_eq!(samples.requests(&["http_route=\"\"", "http_response_status_code=\"404\""]), 10_000.0);
+}
+
+#[tokio::test]
+async fn unknown_methods_are_one_series() {
+    let monitor = monitor();
+    let app = Router::new().route("/", any(|| async {})).layer(monitor.layer());
+    for method in ["BREW", "PROPFIND", "X1", "X2"] {
+        assert_eq!(send(&app, method, "/").await.0, 200);
+    }
+    assert_eq!(Samples::of(&monitor).requests(&["http_request_method=\"_OTHER\""]), 4.0);
+}
+
+#[tokio::test]
+async fn a_head_request_ends_at_its_head() {
+    let monitor = monitor();
+    let app = Router::new().route("/", get(|| async { "a body that is never sent" })).layer(monitor.layer());
+    assert_eq!(send(&app, "HEAD", "/").await, (200, String::new()));
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.requests(&["HEAD", "http_response_status_code=\"200\""]), 1.0);
+    assert_eq!(samples.requests(&["cancelled"]), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_lasts_until_its_last_byte_and_tells_when_its_head_came() {
+    let monitor = monitor();
+    let handler = || async {
+        tokio::time::sleep(100 * MS).await;
+        Response::new(dripping(4, 80 * MS))
+    };
+    let app = Router::new().route("/stream", get(handler)).layer(monitor.layer());
+    assert_eq!(fetch(&app, "/stream").await.1, "dropdropdropdrop");
+    let samples = Samples::of(&monitor);
+    let sum = |name| samples.sum(name, &["/stream"]);
+    // Four parts and the end, 80 ms before each.
+    assert!((sum("http_server_request_duration_seconds_sum") - 0.5).abs() < 0.01, "{samples:?}");
+    assert!((sum("http_server_response_head_seconds_sum") - 0.1).abs() < 0.01);
+    assert_eq!(sum("http_server_response_body_size_bytes_sum"), 16.0);
+}
+
+#[tokio::test]
+async fn a_whole_body_has_no_head_series() {
+    let monitor = monitor();
+    let app = Router::new().route("/", get(|| async { "whole" })).layer(monitor.layer());
+    fetch(&app, "/").await;
+    assert_eq!(Samples::of(&monitor).series("http_server_response_head_seconds_count", &[]).count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_streams_end_at_their_head() {
+    let monitor = monitor();
+    let handler = || async { Sse::new(EventStream) };
+    let app = Router::new().route("/events", get(handler)).layer(monitor.layer());
+    let request = Request::get("/events").body(Body::empty()).expect("a request");
+    let response = app.oneshot(request).await.expect("a router never fails");
+    assert_eq!(Samples::of(&monitor).requests(&["/events", "200"]), 1.0, "before anybody reads an event");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    drop(response);
+    let samples = Samples::of(&monitor);
+    assert!(samples.sum("http_server_request_duration_seconds_sum", &[]) < 1.0);
+    assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));
+}
+
+struct EventStream;
+
+impl futures_core::Stream for EventStream {
+    type Item = Result<Event, Infallible>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn upgrades_end_at_their_head() {
+    let monitor = monitor();
+    let handler = |upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| std::future::pending()) };
+    let address = serve(Router::new().route("/ws", get(handler)).layer(monitor.layer())).await;
+    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
+    let request = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.expect("writes");
+    let mut head = [0; 12];
+    socket.read_exact(&mut head).await.expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 101");
+    let samples = Samples::of(&monitor);
+    assert_eq!((samples.requests(&["101"]), samples.active()), (1.0, 0.0));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_head_cancels_without_a_status() {
+    let monitor = monitor();
+    let app = Router::new().route("/slow", get(std::future::pending::<()>)).layer(monitor.layer());
+    let address = serve(app).await;
+    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
+    socket.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
+    eventually("in flight", || Samples::of(&monitor).active() == 1.0).await;
+    drop(socket);
+    eventually("cancelled", || Samples::of(&monitor).requests(&["error_type=\"cancelled\""]) == 1.0).await;
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.requests(&["http_response_status_code"]), 0.0);
+    assert_eq!(samples.active(), 0.0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_during_the_body_cancels_with_the_status_it_got() {
+    let monitor = monitor();
+    let app = Router::new().route("/stream", get(|| async { Response::new(dripping(10_000, MS)) })).layer(monitor.layer());
+    let address = serve(app).await;
+    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
+    socket.write_all(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
+    let mut head = [0; 64];
+    socket.read_exact(&mut head).await.expect("some of the answer");
+    drop(socket);
+    let labels = ["error_type=\"cancelled\"", "http_response_status_code=\"200\""];
+    eventually("cancelled", || Samples::of(&monitor).requests(&labels) == 1.0).await;
+    assert_eq!(Samples::of(&monitor).active(), 0.0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_the_body_was_served() {
+    let monitor = monitor();
+    let app = Router::new().route("/", get(|| async { "whole" })).layer(monitor.layer());
+    let address = serve(app).await;
+    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
+    socket.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
+    let mut answer = [0; 16];
+    socket.read_exact(&mut answer).await.expect("an answer");
+    drop(socket);
+    eventually("counted", || Samples::of(&monitor).requests(&["200"]) == 1.0).await;
+    assert_eq!(Samples::of(&monitor).requests(&["cancelled"]), 0.0);
+}
+
+#[tokio::test]
+async fn a_thousand_aborted_requests_leave_none_in_flight() {
+    let monitor = monitor();
+    let app = Router::new()
+        .route("/never", get(std::future::pending::<()>))
+        .route("/stream", get(|| async { Response::new(dripping(10, Duration::from_secs(3600))) }))
+        .layer(monitor.layer());
+    let mut requests = tokio::task::JoinSet::new();
+    for number in 0..1000 {
+        let app = app.clone();
+        let path = if number % 2 == 0 { "/never" } else { "/stream" };
+        requests.spawn(async move { fetch(&app, path).await });
+    }
+    eventually("all in flight", || Samples::of(&monitor).active() == 1000.0).await;
+    requests.shutdown().await;
+    let samples = Samples::of(&monitor);
+    assert_eq!((samples.active(), samples.requests(&["cancelled"])), (0.0, 1000.0));
+}
+
+#[tokio::test]
+async fn a_panic_counts_as_500_and_still_unwinds() {
+    let monitor = monitor();
+    async fn panics() {
+        panic!("on purpose");
+    }
+    let app = Router::new().route("/panic", get(panics)).layer(monitor.layer()).layer(CatchPanicLayer::new());
+    assert_eq!(fetch(&app, "/panic").await.0, 500, "caught outside the monitor");
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.requests(&["error_type=\"panic\"", "http_response_status_code=\"500\""]), 1.0);
+    assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));
+}
+
+#[tokio::test]
+async fn a_panic_caught_inside_is_a_plain_500() {
+    let monitor = monitor();
+    async fn panics() {
+        panic!("on purpose");
+    }
+    let app = Router::new().route("/panic", get(panics)).layer(CatchPanicLayer::new()).layer(monitor.layer());
+    assert_eq!(fetch(&app, "/panic").await.0, 500);
+    assert_eq!(Samples::of(&monitor).requests(&["error_type=\"500\""]), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_outside_cancels_and_one_inside_is_the_services_answer() {
+    let monitor = monitor();
+    let timeout = || {
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(|_: BoxError| async { StatusCode::GATEWAY_TIMEOUT }))
+            .layer(TimeoutLayer::new(50 * MS))
+    };
+    let outside = Router::new()
+        .route("/outside", get(std::future::pending::<()>))
+        .layer(monitor.layer())
+        .layer(timeout());
+    let inside = Router::new()
+        .route("/inside", get(std::future::pending::<()>))
+        .layer(timeout())
+        .layer(monitor.layer());
+    assert_eq!(fetch(&outside, "/outside").await.0, 504);
+    assert_eq!(fetch(&inside, "/inside").await.0, 504);
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.requests(&["/outside", "cancelled"]), 1.0);
+    assert_eq!(samples.requests(&["/inside", "http_response_status_code=\"504\""]), 1.0);
+    assert_eq!(samples.active(), 0.0);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_counts_without_a_status() {
+    let monitor = monitor();
+    let service = monitor.layer().layer(service_fn(|_: Request<Body>| async {
+        Err::<Response, _>(BoxError::from("no response"))
+    }));
+    let mut request = Request::new(Body::empty());
+    request.extensions_mut().insert(RouteTemplate::new("/rpc/{method}"));
+    assert!(service.oneshot(request).await.is_err());
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.requests(&["error_type=\"service_error\"", "http_route=\"/rpc/{method}\""]), 1.0);
+    assert_eq!(samples.requests(&["http_response_status_code"]), 0.0);
+}
+
+#[tokio::test]
+async fn a_body_that_fails_is_an_error_of_its_request() {
+    struct Failing;
+    impl http_body::Body for Failing {
+        type Data = Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+            std::task::Poll::Ready(Some(Err("disk".into())))
+        }
+    }
+    let monitor = monitor();
+    let app = Router::new().route("/", get(|| async { Response::new(Body::new(Failing)) })).layer(monitor.layer());
+    let response = app.oneshot(Request::new(Body::empty())).await.expect("a router never fails");
+    assert!(response.into_body().collect().await.is_err());
+    assert_eq!(Samples::of(&monitor).requests(&["error_type=\"body_error\"", "200"]), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_requests_book_their_own_queries_only() {
+    let monitor = monitor();
+    let query = |sql: &'static str, millis: u64| async move {
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            Ok::<_, Infallible>(())
+        };
+        track_db_query(sql, work).await.unwrap_or_else(|never| match never {});
+    };
+    let one = move || async move { query("SELECT a FROM one", 10).await };
+    let three = move || async move {
+        tokio::join!(query("SELECT b FROM three", 10), query("SELECT b FROM three", 20), async {
+            let spawned = in_current_request(query("SELECT c FROM three", 5));
+            tokio::spawn(spawned).await.expect("no panic");
+            // Spawned without the helper: the service's query, but not the request's.
+            tokio::spawn(query("SELECT d FROM stray", 1)).await.expect("no panic");
+        });
+    };
+    let app = Router::new().route("/one", get(one)).route("/three", get(three)).layer(monitor.layer());
+    let requests = (0..20).map(|number| {
+        let app = app.clone();
+        async move { fetch(&app, if number % 2 == 0 { "/one" } else { "/three" }).await }
+    });
+    futures_util::future::join_all(requests).await;
+    let samples = Samples::of(&monitor);
+    let sum = |name, route| samples.sum(name, &[route]);
+    assert_eq!(sum("http_server_request_db_queries_sum", "/one"), 10.0);
+    assert_eq!(sum("http_server_request_db_queries_sum", "/three"), 30.0);
+    assert!((sum("http_server_request_db_seconds_sum", "/one") - 0.1).abs() < 1e-6);
+    assert!((sum("http_server_request_db_seconds_sum", "/three") - 0.35).abs() < 1e-6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_cancelled_with_its_request_is_booked_as_cancelled() {
+    let monitor = monitor();
+    let handler = || async {
+        let _: Result<(), Infallible> = track_db_query("SELECT 1", std::future::pending()).await;
+    };
+    let app = Router::new().route("/", get(handler)).layer(monitor.layer());
+    let _ = tokio::time::timeout(50 * MS, fetch(&app, "/")).await;
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"cancelled\""]), 1.0);
+    assert!((samples.sum("http_server_request_db_seconds_sum", &[]) - 0.05).abs() < 0.01);
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_ends_of_a_task_are_told_apart() {
+    let monitor = monitor();
+    async fn run(end: &'static str) -> Result<(), &'static str> {
+        tokio::time::sleep(MS).await;
+        match end {
+            "ok" => Ok(()),
+            "error" => Err("failed"),
+            "panic" => panic!("on purpose"),
+            _ => std::future::pending().await,
+        }
+    }
+    let handler = || async {
+        for end in ["ok", "error", "panic", "cancelled"] {
+            let task = tokio::spawn(in_current_request(track_async_task("mail", run(end))));
+            tokio::time::sleep(5 * MS).await;
+            task.abort();
+            let _ = task.await;
+        }
+    };
+    let app = Router::new().route("/", post(handler)).layer(monitor.layer());
+    assert_eq!(send(&app, "POST", "/").await.0, 200);
+    let samples = Samples::of(&monitor);
+    for outcome in ["ok", "error", "panic", "cancelled"] {
+        let label = format!("outcome=\"{outcome}\"");
+        assert_eq!(samples.sum("task_duration_seconds_count", &["task_name=\"mail\"", &label]), 1.0, "{outcome}");
+    }
+    assert_eq!(samples.sum("task_active", &["mail"]), 0.0);
+}
+
+#[tokio::test]
+async fn a_handler_that_blocks_shows_in_its_longest_poll() {
+    let monitor = monitor();
+    let handler = || async {
+        let until = std::time::Instant::now() + 30 * MS;
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        tokio::task::yield_now().await;
+    };
+    let app = Router::new().route("/hash", get(handler)).layer(monitor.layer());
+    fetch(&app, "/hash").await;
+    let samples = Samples::of(&monitor);
+    let longest = samples.sum("http_server_request_longest_poll_seconds_sum", &["/hash"]);
+    let busy = samples.sum("http_server_request_busy_seconds_sum", &["/hash"]);
+    assert!(longest >= 0.03 && busy >= longest, "{longest} {busy}");
+}
+
+#[tokio::test]
+async fn ignored_routes_leave_no_trace() {
+    let monitor = built(Monitor::builder().ignore_path("/health*"));
+    let app = Router::new()
+        .route("/health", get(|| async {}))
+        .route("/other", get(|| async {}))
+        .layer(monitor.layer());
+    fetch(&app, "/health").await;
+    fetch(&app, "/other").await;
+    assert_eq!(Samples::of(&monitor).requests(&[]), 1.0);
+}
+

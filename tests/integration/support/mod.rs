@@ -1,0 +1,86 @@
+//! What the tests share: requests, and the numbers that `/metrics` shows.
+
+use std::collections::BTreeMap;
+
+use axum::{Router, body::Body};
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use pinchpoint::{Monitor, MonitorBuilder};
+use tower::ServiceExt as _;
+
+/// Builds a monitor that nothing else in the process knows.
+pub(crate) fn monitor() -> Monitor {
+    built(Monitor::builder())
+}
+
+/// Builds a monitor from its settings.
+pub(crate) fn built(builder: MonitorBuilder) -> Monitor {
+    builder.build().expect("inside a runtime, with good settings")
+}
+
+/// Sends one request and reads its whole answer.
+pub(crate) async fn send(app: &Router, method: &str, path: &str) -> (u16, String) {
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+    let response = app.clone().oneshot(request).await.expect("a router never fails");
+    read(response).await
+}
+
+/// Sends a GET.
+pub(crate) async fn get(app: &Router, path: &str) -> (u16, String) {
+    send(app, "GET", path).await
+}
+
+/// Reads a whole answer.
+pub(crate) async fn read(response: Response<Body>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).expect("text"))
+}
+
+/// The samples of an exposition, by series.
+#[derive(Debug)]
+pub(crate) struct Samples(BTreeMap<String, f64>);
+
+impl Samples {
+    /// Reads what a monitor exposes now.
+    pub(crate) fn of(monitor: &Monitor) -> Self {
+        Self::parse(&monitor.recorder().render())
+    }
+
+    /// Parses the text format.
+    pub(crate) fn parse(text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Self(
+            lines
+                .map(|line| {
+                    let (series, value) = line.rsplit_once(' ').expect("series and value");
+                    (series.to_owned(), value.parse().expect("a number"))
+                })
+                .collect(),
+        )
+    }
+
+    /// Returns the sum over the series of `name` whose labels contain all of `labels`.
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        self.series(name, labels).map(|(_, value)| value).sum()
+    }
+
+    /// Returns the series of `name` whose labels contain all of `labels`.
+    pub(crate) fn series<'a>(&'a self, name: &'a str, labels: &'a [&str]) -> impl Iterator<Item = (&'a str, f64)> {
+        self.0.iter().filter_map(move |(series, value)| {
+            let (its_name, its_labels) = series.split_once('{').unwrap_or((series, ""));
+            let fits = its_name == name && labels.iter().all(|label| its_labels.contains(label));
+            fits.then_some((series.as_str(), *value))
+        })
+    }
+
+    /// Returns how many requests were counted with these labels.
+    pub(crate) fn requests(&self, labels: &[&str]) -> f64 {
+        self.sum("http_server_request_duration_seconds_count", labels)
+    }
+
+    /// Returns how many requests are in flight.
+    pub(crate) fn active(&self) -> f64 {
+        self.sum("http_server_active_requests", &[])
+    }
+}
