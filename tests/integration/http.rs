@@ -95,7 +95,10 @@ async fn nested_and_merged_routes_keep_their_whole_template() {
     let app = Router::new()
         .nest("/api/{version}", inner)
         .merge(Router::new().route("/merged", get(|| async {})))
-        .route_service("/service", service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) }))
+        .route_service(
+            "/service",
+            service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) }),
+        )
         .layer(monitor.layer());
     for path in ["/api/v1/items/7", "/merged", "/service"] {
         assert_eq!(fetch(&app, path).await.0, 200);
@@ -234,7 +237,8 @@ async fn a_client_that_leaves_before_the_head_cancels_without_a_status() {
 #[tokio::test]
 async fn a_client_that_leaves_during_the_body_cancels_with_the_status_it_got() {
     let monitor = monitor();
-    let app = Router::new().route("/stream", get(|| async { Response::new(dripping(10_000, MS)) })).layer(monitor.layer());
+    let app =
+        Router::new().route("/stream", get(|| async { Response::new(dripping(10_000, MS)) })).layer(monitor.layer());
     let address = serve(app).await;
     let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
     socket.write_all(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
@@ -311,14 +315,10 @@ async fn a_timeout_outside_cancels_and_one_inside_is_the_services_answer() {
             .layer(HandleErrorLayer::new(|_: BoxError| async { StatusCode::GATEWAY_TIMEOUT }))
             .layer(TimeoutLayer::new(50 * MS))
     };
-    let outside = Router::new()
-        .route("/outside", get(std::future::pending::<()>))
-        .layer(monitor.layer())
-        .layer(timeout());
-    let inside = Router::new()
-        .route("/inside", get(std::future::pending::<()>))
-        .layer(timeout())
-        .layer(monitor.layer());
+    let outside =
+        Router::new().route("/outside", get(std::future::pending::<()>)).layer(monitor.layer()).layer(timeout());
+    let inside =
+        Router::new().route("/inside", get(std::future::pending::<()>)).layer(timeout()).layer(monitor.layer());
     assert_eq!(fetch(&outside, "/outside").await.0, 504);
     assert_eq!(fetch(&inside, "/inside").await.0, 504);
     let samples = Samples::of(&monitor);
@@ -330,9 +330,9 @@ async fn a_timeout_outside_cancels_and_one_inside_is_the_services_answer() {
 #[tokio::test]
 async fn a_service_that_fails_counts_without_a_status() {
     let monitor = monitor();
-    let service = monitor.layer().layer(service_fn(|_: Request<Body>| async {
-        Err::<Response, _>(BoxError::from("no response"))
-    }));
+    let service = monitor
+        .layer()
+        .layer(service_fn(|_: Request<Body>| async { Err::<Response, _>(BoxError::from("no response")) }));
     let mut request = Request::new(Body::empty());
     request.extensions_mut().insert(RouteTemplate::new("/rpc/{method}"));
     assert!(service.oneshot(request).await.is_err());
@@ -458,12 +458,8 @@ async fn a_handler_that_blocks_shows_in_its_longest_poll() {
 #[tokio::test]
 async fn ignored_routes_leave_no_trace() {
     let monitor = built(Monitor::builder().ignore_path("/health*"));
-    let app = Router::new()
-        .route("/health", get(|| async {}))
-        .route("/other", get(|| async {}))
-        .layer(monitor.layer());
+    let app = Router::new().route("/health", get(|| async {})).route("/other", get(|| async {})).layer(monitor.layer());
     fetch(&app, "/health").await;
     fetch(&app, "/other").await;
     assert_eq!(Samples::of(&monitor).requests(&[]), 1.0);
 }
-

@@ -1,0 +1,98 @@
+//! The same router under each layer.
+
+use std::time::Instant;
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use opentelemetry_instrumentation_tower::http::server::LayerBuilder;
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use pinchpoint::Monitor;
+
+/// How many routes each router has.
+pub(crate) const ROUTES: usize = 50;
+
+/// Name of the peer that the bar is set by.
+pub(crate) const AXUM_PROMETHEUS: &str = "axum-prometheus 0.10";
+
+/// A router under one layer.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    pub(crate) app: Router,
+    /// What must live as long as the router.
+    _keep: Box<dyn std::any::Any>,
+}
+
+/// Returns all contestants, the bare router first. Must run inside a tokio runtime.
+pub(crate) fn all() -> Vec<Contestant> {
+    vec![bare(), pass_through(), pinchpoint(), naive(), axum_prometheus(), opentelemetry()]
+}
+
+fn router() -> Router {
+    (0..ROUTES).fold(Router::new(), |router, route| router.route(&format!("/r{route}/{{id}}"), get(|| async { "ok" })))
+}
+
+fn bare() -> Contestant {
+    Contestant { name: "bare router", app: router(), _keep: Box::new(()) }
+}
+
+/// What axum itself does for any layer whose body is a type of its own.
+fn pass_through() -> Contestant {
+    let layer = tower::util::MapResponseLayer::new(|response: Response| {
+        response.map(|body| http_body_util::BodyExt::map_err(body, std::convert::identity))
+    });
+    Contestant { name: "a layer that does nothing", app: router().layer(layer), _keep: Box::new(()) }
+}
+
+fn pinchpoint() -> Contestant {
+    let monitor = Monitor::builder().build().expect("inside a runtime, with the defaults");
+    Contestant { name: "**Pinchpoint**", app: router().layer(monitor.layer()), _keep: Box::new(monitor) }
+}
+
+/// The layer that everybody writes first: the `metrics` macros in a middleware.
+fn naive() -> Contestant {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).expect("the first recorder of this process");
+    // Its histograms keep every observation until somebody drains them.
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            handle.run_upkeep();
+        }
+    });
+    async fn record(request: Request, next: Next) -> Response {
+        let started = Instant::now();
+        let method = request.method().to_string();
+        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+        let response = next.run(request).await;
+        let status = response.status().as_u16().to_string();
+        let labels = [("method", method), ("route", route), ("status", status)];
+        metrics::counter!("requests_total", &labels).increment(1);
+        metrics::histogram!("request_duration_seconds", &labels).record(started.elapsed().as_secs_f64());
+        response
+    }
+    Contestant { name: "naive `metrics` macros", app: router().layer(middleware::from_fn(record)), _keep: Box::new(()) }
+}
+
+fn axum_prometheus() -> Contestant {
+    // Records through the same global recorder as the naive layer: a process has one.
+    let layer = axum_prometheus::PrometheusMetricLayer::new();
+    Contestant { name: AXUM_PROMETHEUS, app: router().layer(layer), _keep: Box::new(()) }
+}
+
+fn opentelemetry() -> Contestant {
+    let reader = PeriodicReader::builder(InMemoryMetricExporter::default()).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    opentelemetry::global::set_meter_provider(provider.clone());
+    let layer = LayerBuilder::builder().with_tracing(false).build().expect("metrics without tracing");
+    Contestant {
+        name: "opentelemetry-instrumentation-tower 0.19",
+        app: router().layer(layer),
+        _keep: Box::new(provider),
+    }
+}

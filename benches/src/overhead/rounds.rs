@@ -1,0 +1,87 @@
+//! Rounds of requests, the contestants taking turns.
+
+use std::{
+    sync::Barrier,
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Body, http::Request};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+use crate::contestants::{Contestant, ROUTES};
+
+/// Returns the median ns/request of each contestant. With two threads both send to the same single route, where cache
+/// lines are contended.
+pub(crate) fn medians(contestants: &[Contestant], rounds: usize, requests: usize, threads: usize) -> Vec<f64> {
+    let mut times = vec![Vec::with_capacity(rounds); contestants.len()];
+    for round in 0..=rounds {
+        for (contestant, times) in contestants.iter().zip(&mut times) {
+            let time = round_of(contestant, requests, threads);
+            // The first round warms up.
+            if round > 0 {
+                times.push(time.as_nanos() as f64 / requests as f64);
+            }
+        }
+    }
+    times
+        .into_iter()
+        .map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        })
+        .collect()
+}
+
+fn round_of(contestant: &Contestant, requests: usize, threads: usize) -> Duration {
+    let barrier = Barrier::new(threads);
+    let routes = if threads == 1 { ROUTES } else { 1 };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|_| {
+                let app = contestant.app.clone();
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let runtime = runtime();
+                    runtime.block_on(send(&app, 1000, routes));
+                    barrier.wait();
+                    let started = Instant::now();
+                    runtime.block_on(send(&app, requests, routes));
+                    started.elapsed()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no request panics")).max().expect("at least one thread")
+    })
+}
+
+/// Returns the allocations of one request on a known series.
+pub(crate) fn allocations(contestant: &Contestant) -> f64 {
+    const REQUESTS: usize = 1000;
+    let runtime = runtime();
+    runtime.block_on(send(&contestant.app, REQUESTS, ROUTES));
+    let counted = allocation_counter::measure(|| runtime.block_on(send(&contestant.app, REQUESTS, ROUTES)));
+    counted.count_total as f64 / REQUESTS as f64
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O always builds")
+}
+
+async fn send(app: &Router, requests: usize, routes: usize) {
+    for number in 0..requests {
+        let request = Request::get(PATHS[number % routes]).body(Body::empty()).expect("a valid path");
+        let response = app.clone().oneshot(request).await.expect("a router never fails");
+        let body = response.into_body().collect().await.expect("a whole body");
+        assert_eq!(body.to_bytes().len(), 2);
+    }
+}
+
+/// Paths of the routes; static, so that making them costs the measurement nothing.
+static PATHS: [&str; ROUTES] = [
+    "/r0/7", "/r1/7", "/r2/7", "/r3/7", "/r4/7", "/r5/7", "/r6/7", "/r7/7", "/r8/7", "/r9/7", "/r10/7", "/r11/7",
+    "/r12/7", "/r13/7", "/r14/7", "/r15/7", "/r16/7", "/r17/7", "/r18/7", "/r19/7", "/r20/7", "/r21/7", "/r22/7",
+    "/r23/7", "/r24/7", "/r25/7", "/r26/7", "/r27/7", "/r28/7", "/r29/7", "/r30/7", "/r31/7", "/r32/7", "/r33/7",
+    "/r34/7", "/r35/7", "/r36/7", "/r37/7", "/r38/7", "/r39/7", "/r40/7", "/r41/7", "/r42/7", "/r43/7", "/r44/7",
+    "/r45/7", "/r46/7", "/r47/7", "/r48/7", "/r49/7",
+];

@@ -1,0 +1,100 @@
+//! The request path allocates nothing once its series exist.
+//!
+//! A binary of its own: the counting allocator is the whole process's.
+
+use std::convert::Infallible;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    routing::get,
+};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use pinchpoint::{Monitor, RouteTemplate, track_async_task, track_db_query};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
+
+const REQUESTS: u64 = 200;
+
+/// Counts the allocations of `REQUESTS` requests, after some that make the series.
+fn allocations<S, B>(service: S) -> u64
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+    B: http_body::Body<Data: std::fmt::Debug, Error: std::fmt::Debug>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let send = |requests| {
+        let requests: Vec<_> = (0..requests).map(|_| request()).collect();
+        allocation_counter::measure(|| {
+            runtime.block_on(async {
+                for request in requests {
+                    let Ok(response) = service.clone().oneshot(request).await;
+                    let mut body = std::pin::pin!(response.into_body());
+                    while body.frame().await.is_some() {}
+                }
+            });
+        })
+    };
+    send(REQUESTS);
+    send(REQUESTS).count_total
+}
+
+fn request() -> Request<Body> {
+    let mut request = Request::post("/users/7").body(Body::from("body")).expect("a request");
+    request.extensions_mut().insert(RouteTemplate::new("/users/{id}"));
+    request
+}
+
+async fn answer(_: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::new(Bytes::from_static(b"ok"))))
+}
+
+async fn queries(request: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+    for _ in 0..3 {
+        let row = async { Ok::<_, Infallible>(()) };
+        track_db_query("SELECT * FROM users WHERE id = ?", row).await?;
+    }
+    track_async_task("mail", async { Ok::<_, Infallible>(()) }).await?;
+    answer(request).await
+}
+
+#[test]
+fn an_allocation_is_seen() {
+    let boxing = service_fn(|request| async move {
+        std::hint::black_box(Box::new(1));
+        answer(request).await
+    });
+    assert_eq!(allocations(boxing) - allocations(service_fn(answer)), REQUESTS);
+}
+
+#[test]
+fn a_known_route_allocates_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
+    let layered = monitor.layer().layer(service_fn(answer));
+    assert_eq!(allocations(layered), allocations(service_fn(answer)));
+    assert!(monitor.recorder().render().contains("/users/{id}"), "the requests were measured");
+}
+
+#[test]
+fn known_queries_and_tasks_allocate_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
+    let layered = monitor.layer().layer(service_fn(queries));
+    assert_eq!(allocations(layered), allocations(service_fn(answer)));
+    assert!(monitor.recorder().render().contains("db_query_summary"), "the queries were measured");
+}
+
+/// Under axum's router any layer with a body of its own costs boxes: of the service, its future and its body. An
+/// ignored route passes through all of them.
+#[test]
+fn in_axums_router_measuring_allocates_no_more_than_passing_on() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = |builder: pinchpoint::MonitorBuilder| {
+        runtime.block_on(async { builder.slow_requests(0).build() }).expect("good settings")
+    };
+    let (measuring, ignoring) = (monitor(Monitor::builder()), monitor(Monitor::builder().ignore_path("*")));
+    let router = || Router::new().route("/users/{id}", get(|| async { "ok" }).post(|| async { "ok" }));
+    let passed_on = allocations(router().layer(ignoring.layer()));
+    assert_eq!(allocations(router().layer(measuring.layer())), passed_on);
+}
