@@ -46,7 +46,7 @@ pub(super) fn shape(sql: &str) -> SqlShape {
     let summary = if lexed.unreadable || matches!(lexed.pieces.first(), None | Some(Piece::Cut)) {
         UNPARSABLE.into()
     } else {
-        render::render(lexed.pieces).into()
+        render::render(&lexed.pieces).into()
     };
     SqlShape { summary, operation }
 }

@@ -8,7 +8,7 @@ use super::MAX_SUMMARY;
 use super::lex::Piece;
 
 /// Writes the pieces down.
-pub(super) fn render(pieces: Vec<Piece>) -> String {
+pub(super) fn render(pieces: &[Piece]) -> String {
     let mut pieces = fold(pieces);
     let whole = text(&pieces);
     if whole.chars().count() <= MAX_SUMMARY {
@@ -33,24 +33,24 @@ pub(super) fn render(pieces: Vec<Piece>) -> String {
 }
 
 /// Replaces lists of values by `(...)` and `[...]`, and the rows of a `VALUES` by one.
-fn fold(pieces: Vec<Piece>) -> Vec<Piece> {
+fn fold(pieces: &[Piece]) -> Vec<Piece> {
     let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut at = 0;
     while at < pieces.len() {
         let end = match (out.last(), &pieces[at]) {
             (Some(Piece::Keyword(_, Keyword::IN)), Piece::Open) => {
-                let end = end_of_group(&pieces, at);
+                let end = end_of_group(pieces, at);
                 pieces[at..end].iter().all(is_list).then_some((end, "(...)"))
             }
             (Some(Piece::Keyword(_, Keyword::VALUES)), Piece::Open) => {
-                let mut end = end_of_group(&pieces, at);
+                let mut end = end_of_group(pieces, at);
                 while pieces.get(end) == Some(&Piece::Comma) && pieces.get(end + 1) == Some(&Piece::Open) {
-                    end = end_of_group(&pieces, end + 1);
+                    end = end_of_group(pieces, end + 1);
                 }
                 Some((end, "(...)"))
             }
             (before, Piece::OpenBracket) => {
-                let end = end_of_group(&pieces, at);
+                let end = end_of_group(pieces, at);
                 let array = matches!(before, Some(Piece::Keyword(_, Keyword::ARRAY)));
                 let folds = pieces[at..end].iter().all(is_list) && (array || pieces[at..end].contains(&Piece::Comma));
                 folds.then_some((end, "[...]"))

@@ -1,0 +1,174 @@
+//! The memory limit of the control group that this process lives in: what a container may use.
+//!
+//! Both hierarchies count, and every group above this one may hold the limit, so the smallest one is the limit. Sources:
+//! cgroups(7) for `/proc/<pid>/cgroup`, proc_pid_mountinfo(5), and the kernel's cgroup-v2 and memory (v1) documents.
+
+use std::path::{Path, PathBuf};
+
+/// Version 1 writes "no limit" as the largest multiple of the page size below 2^63. No machine has an exbibyte.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// Where the limit stands.
+#[derive(Debug)]
+pub(super) struct MemoryLimit {
+    files: Vec<PathBuf>,
+}
+
+impl MemoryLimit {
+    /// Finds the files of the limit; `None` where there is no limit now.
+    pub(super) fn find() -> Option<Self> {
+        let cgroup = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let limit = Self { files: files(&cgroup, &mounts) };
+        limit.read().is_some().then_some(limit)
+    }
+
+    /// Returns the limit in bytes; it may change while the process runs.
+    pub(super) fn read(&self) -> Option<u64> {
+        smallest(self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()))
+    }
+}
+
+/// Returns the smallest limit among the contents of limit files.
+fn smallest(contents: impl Iterator<Item = String>) -> Option<u64> {
+    contents.filter_map(|content| content.trim().parse().ok()).filter(|bytes| *bytes < NO_LIMIT).min()
+}
+
+/// Returns the limit files of the process's group and of all groups above it, in both hierarchies.
+fn files(cgroup: &str, mounts: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for line in cgroup.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        let file = match controllers {
+            "" => "memory.max",
+            _ if controllers.split(',').any(|controller| controller == "memory") => "memory.limit_in_bytes",
+            _ => continue,
+        };
+        for mount in mounts.lines().filter_map(Mount::parse).filter(|mount| mount.unified == controllers.is_empty()) {
+            let group = mount.group(path);
+            files.extend(
+                group.ancestors().take_while(|group| group.starts_with(mount.at)).map(|group| group.join(file)),
+            );
+        }
+    }
+    files
+}
+
+/// A mounted hierarchy that limits memory.
+#[derive(Debug)]
+struct Mount<'a> {
+    /// The group that is seen at the mount's root.
+    root: &'a str,
+    at: &'a Path,
+    /// Version 2.
+    unified: bool,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let (root, at) = (mount.next()?, Path::new(mount.next()?));
+        let mut file_system = file_system.split(' ');
+        let unified = match file_system.next()? {
+            "cgroup2" => true,
+            "cgroup" if file_system.nth(1)?.split(',').any(|option| option == "memory") => false,
+            _ => return None,
+        };
+        Some(Self { root, at, unified })
+    }
+
+    /// Returns the directory of a group. A group outside the mount (another namespace's) is the mount itself.
+    fn group(&self, path: &str) -> PathBuf {
+        let inside = Path::new(path).strip_prefix(self.root).unwrap_or(Path::new(""));
+        if inside.components().any(|component| component == std::path::Component::ParentDir) {
+            return self.at.to_owned();
+        }
+        self.at.join(inside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const V1: &str = "\
+        32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n\
+        35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n";
+
+    #[track_caller]
+    fn check_files(cgroup: &str, mounts: &str, expected: &[&str]) {
+        let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+        assert_eq!(files(cgroup, mounts), expected, "of {cgroup:?} on {mounts:?}");
+    }
+
+    #[test]
+    fn every_group_above_is_asked() {
+        check_files(
+            "0::/system.slice/shop.service\n",
+            V2,
+            &[
+                "/sys/fs/cgroup/system.slice/shop.service/memory.max",
+                "/sys/fs/cgroup/system.slice/memory.max",
+                "/sys/fs/cgroup/memory.max",
+            ],
+        );
+        check_files(
+            "5:cpu:/a\n4:memory:/a/b\n3:hugetlb:/x\n",
+            V1,
+            &[
+                "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_container_sees_its_group_at_the_root() {
+        check_files("0::/\n", V2, &["/sys/fs/cgroup/memory.max"]);
+        let bound = V1.replace("0:32 / ", "0:32 /docker/0a58 ");
+        check_files("4:memory:/docker/0a58\n", &bound, &["/sys/fs/cgroup/memory/memory.limit_in_bytes"]);
+        check_files(
+            "4:cpu,memory:/docker/0a58/in\n",
+            &bound,
+            &["/sys/fs/cgroup/memory/in/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.limit_in_bytes"],
+        );
+    }
+
+    #[test]
+    fn a_group_outside_the_mount_is_the_mount() {
+        check_files("0::/../other\n", V2, &["/sys/fs/cgroup/memory.max"]);
+        let bound = V1.replace("0:32 / ", "0:32 /docker/0a58 ");
+        check_files("4:memory:/docker/0a589\n", &bound, &["/sys/fs/cgroup/memory/memory.limit_in_bytes"]);
+    }
+
+    #[test]
+    fn both_hierarchies_count_and_neither_may_be_there() {
+        check_files(
+            "4:memory:/\n0::/\n",
+            &format!("{V1}{V2}"),
+            &["/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory.max"],
+        );
+        check_files("4:memory:/\n0::/\n", "", &[]);
+        check_files("nonsense\n\n::\n", V2, &["/sys/fs/cgroup/memory.max"]);
+    }
+
+    #[test]
+    fn the_smallest_limit_holds_and_no_limit_is_none() {
+        #[track_caller]
+        fn check(contents: &[&str], expected: Option<u64>) {
+            assert_eq!(smallest(contents.iter().map(|content| (*content).to_owned())), expected, "of {contents:?}");
+        }
+        check(&["536870912\n"], Some(536_870_912));
+        check(&["max\n", "1073741824\n", "max\n"], Some(1_073_741_824));
+        check(&["2147483648\n", "1073741824\n"], Some(1_073_741_824));
+        check(&["max\n"], None);
+        check(&["9223372036854771712\n"], None);
+        check(&["9223372036854710272\n"], None);
+        check(&["", "garbage", "-1"], None);
+        check(&[], None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Scheduling lag: how long a task that is ready waits for a worker.
+//!
+//! A timer that is due and a socket that is readable wait for the same thing, a worker that polls them. The timer knows
+//! since when it is due, so what it waited is what every other task waited too: behind a handler that blocks, or behind
+//! a queue that is too long. tokio's timers have a resolution of one millisecond, which is the floor of what is seen.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use metrics::{Histogram, Recorder};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::{context::labelled, names};
+
+/// Time between two looks. Ten a second cost nothing, and whatever blocks all workers for longer is seen for certain.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Measures the scheduling lag of the runtime that polls it.
+#[derive(Debug)]
+pub(crate) struct SchedulingLag {
+    lag: Histogram,
+}
+
+impl SchedulingLag {
+    /// Registers the histogram.
+    pub(crate) fn new(recorder: &dyn Recorder) -> Self {
+        Self { lag: labelled::histogram(recorder, &names::TOKIO_SCHEDULING_LAG, &[]) }
+    }
+
+    /// Measures until `shutdown` is ready. It must be a task of its own: polled together with other work it would
+    /// measure that work.
+    pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
+        // After a block, go on from now: the ticks that were missed are the same block seen again.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                due = ticks.tick() => self.lag.record(due.elapsed().as_secs_f64()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+    use tokio::{sync::oneshot, time::advance};
+
+    use super::*;
+
+    fn recorded(snapshotter: &Snapshotter) -> Vec<f64> {
+        let mut taken = snapshotter.snapshot().into_vec();
+        match taken.pop() {
+            Some((key, _, _, DebugValue::Histogram(values))) => {
+                assert_eq!(key.key().name(), "tokio_scheduling_lag_seconds");
+                values.into_iter().map(|value| value.into_inner()).collect()
+            }
+            other => panic!("one histogram, not {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lag_is_the_time_from_due_to_polled() {
+        let recorder = DebuggingRecorder::new();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let lag = SchedulingLag::new(&recorder);
+        let task = tokio::spawn(lag.run(async move { drop(stopped.await) }));
+        tokio::task::yield_now().await;
+
+        // Nothing blocks: the clock moves to the timer and no further.
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert_eq!(recorded(&recorder.snapshotter()), [0.0, 0.0]);
+
+        // Due 50 ms from now, and nobody polls for 750 ms.
+        advance(Duration::from_millis(750)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let seen = recorded(&recorder.snapshotter());
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert!((seen[0] - 0.7).abs() < 0.002, "{seen:?}");
+
+        // The block is not seen twice: the next look is a whole period later and on time.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        assert_eq!(recorded(&recorder.snapshotter()).len(), 1);
+
+        drop(stop);
+        task.await.expect("joined");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_measurement_ends_at_once() {
+        let lag = SchedulingLag::new(&DebuggingRecorder::new());
+        let before = Instant::now();
+        lag.run(async {}).await;
+        assert_eq!(Instant::now(), before);
+    }
+}

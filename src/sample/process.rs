@@ -1,0 +1,179 @@
+//! The process's memory, CPU time, threads and file descriptors, under the names that Prometheus's client libraries
+//! give them.
+
+use metrics::{Gauge, Recorder};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use super::{Sampler, cgroup::MemoryLimit};
+use crate::context::labelled;
+use crate::names::{self, Metric};
+
+/// What is read, in the order of [`ProcessSampler::read`].
+const METRICS: [&Metric; 8] = [
+    &names::PROCESS_RESIDENT,
+    &names::PROCESS_VIRTUAL,
+    &names::PROCESS_CPU,
+    &names::PROCESS_START,
+    &names::PROCESS_OPEN_FDS,
+    &names::PROCESS_MAX_FDS,
+    &names::PROCESS_THREADS,
+    &names::PROCESS_MEMORY_LIMIT,
+];
+
+/// Samples this process.
+#[derive(Debug)]
+pub(crate) struct ProcessSampler {
+    system: Option<(System, Pid)>,
+    memory_limit: Option<MemoryLimit>,
+    gauges: [Option<Gauge>; METRICS.len()],
+}
+
+impl ProcessSampler {
+    /// Reads the process once and registers a gauge for each value that this platform tells.
+    pub(crate) fn new(recorder: &dyn Recorder) -> Self {
+        let mut sampler = Self {
+            system: System::new().ok().zip(sysinfo::get_current_pid().ok()),
+            memory_limit: MemoryLimit::find(),
+            gauges: Default::default(),
+        };
+        let values = sampler.read();
+        for ((gauge, metric), value) in sampler.gauges.iter_mut().zip(METRICS).zip(values) {
+            *gauge = value.map(|value| {
+                let gauge = labelled::gauge(recorder, metric, &[]);
+                gauge.set(value);
+                gauge
+            });
+        }
+        sampler
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64; bytes are exact up to 8 PiB")]
+    fn read(&mut self) -> [Option<f64>; METRICS.len()] {
+        let process = self.system.as_mut().and_then(|(system, pid)| {
+            let kind = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+            system.refresh_processes_specifics(ProcessesToUpdate::Some(&[*pid]), false, kind);
+            system.process(*pid)
+        });
+        // sysinfo says 0 for what it does not know; no process has no memory, or began with the epoch.
+        let known = |value: u64| (value > 0).then_some(value as f64);
+        [
+            process.and_then(|process| known(process.memory())),
+            process.and_then(|process| known(process.virtual_memory())),
+            process.map(|process| process.accumulated_cpu_time() as f64 / 1000.0),
+            process.and_then(|process| known(process.start_time())),
+            process.and_then(sysinfo::Process::open_files).map(|count| count as f64),
+            process.and_then(sysinfo::Process::open_files_limit).map(|count| count as f64),
+            std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(threads),
+            // A limit that was taken away since is the infinite one: a gauge cannot be taken back.
+            self.memory_limit.as_ref().map(|limit| limit.read().map_or(f64::INFINITY, |bytes| bytes as f64)),
+        ]
+    }
+}
+
+impl Sampler for ProcessSampler {
+    fn sample(&mut self) {
+        let values = self.read();
+        for (gauge, value) in self.gauges.iter().zip(values) {
+            if let (Some(gauge), Some(value)) = (gauge, value) {
+                gauge.set(value);
+            }
+        }
+    }
+}
+
+/// Returns the number of threads from `/proc/<pid>/stat`.
+///
+/// Source: proc_pid_stat(5), field 20. The second field is the program's name in parentheses and may hold both spaces
+/// and parentheses, so the fields are counted from its end.
+fn threads(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(17)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+
+    fn gauges(recorder: &DebuggingRecorder) -> HashMap<String, f64> {
+        let taken = recorder.snapshotter().snapshot().into_vec();
+        let gauge = |value| match value {
+            DebugValue::Gauge(value) => value.into_inner(),
+            other => panic!("not a gauge: {other:?}"),
+        };
+        taken.into_iter().map(|(key, _, _, value)| (key.key().name().to_owned(), gauge(value))).collect()
+    }
+
+    #[test]
+    fn threads_are_the_twentieth_field_whatever_the_programs_name() {
+        #[track_caller]
+        fn check(stat: &str, expected: Option<f64>) {
+            assert_eq!(threads(stat), expected, "of {stat:?}");
+        }
+        let tail = "S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 17 0 99 1000 200";
+        check(&format!("42 (shop) {tail}"), Some(17.0));
+        check(&format!("42 (a b) c (d)) {tail}"), Some(17.0));
+        check("42 (shop) S 1 1", None);
+        check("", None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_sample_agrees_with_proc() {
+        let recorder = DebuggingRecorder::new();
+        let mut sampler = ProcessSampler::new(&recorder);
+        let ballast = vec![1_u8; 64 << 20];
+        let held: Vec<_> = (0..20).map(|_| std::fs::File::open("/proc/self/stat").expect("linux")).collect();
+        let before = gauges(&recorder);
+        sampler.sample();
+        let after = gauges(&recorder);
+
+        let status = std::fs::read_to_string("/proc/self/status").expect("linux");
+        let kib = |name: &str| -> f64 {
+            let line = status.lines().find(|line| line.starts_with(name)).expect("in status");
+            line.split_ascii_whitespace().nth(1).expect("a value").parse::<f64>().expect("a number") * 1024.0
+        };
+        let close = |name: &str, expected: f64, within: f64| {
+            let value = after[name];
+            assert!((value - expected).abs() <= within, "{name} is {value}, expected {expected}");
+        };
+        // Other tests of this process allocate and open files meanwhile.
+        close("process_resident_memory_bytes", kib("VmRSS:"), f64::from(64 << 20));
+        close("process_virtual_memory_bytes", kib("VmSize:"), f64::from(256 << 20));
+        close("process_threads", kib("Threads:") / 1024.0, 16.0);
+        assert!(after["process_resident_memory_bytes"] > ballast.len() as f64);
+        assert!(after["process_open_fds"] >= held.len() as f64, "{after:?}");
+        assert!(after["process_max_fds"] >= after["process_open_fds"], "{after:?}");
+        assert!(after["process_cpu_seconds_total"] >= before["process_cpu_seconds_total"]);
+        assert!(after["process_cpu_seconds_total"] < 3600.0, "seconds, not milliseconds: {after:?}");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        assert!((now - 3600.0..=now + 2.0).contains(&after["process_start_time_seconds"]), "{after:?} at {now}");
+    }
+
+    #[test]
+    fn what_is_not_told_has_no_gauge() {
+        let recorder = DebuggingRecorder::new();
+        let mut sampler = ProcessSampler { system: None, memory_limit: None, gauges: Default::default() };
+        sampler.sample();
+        assert!(gauges(&recorder).is_empty());
+        assert_eq!(sampler.read()[0], None);
+    }
+
+    #[test]
+    fn a_sample_takes_less_than_a_millisecond() {
+        let recorder = DebuggingRecorder::new();
+        let mut sampler = ProcessSampler::new(&recorder);
+        let mut took: Vec<_> = (0..51)
+            .map(|_| {
+                let began = std::time::Instant::now();
+                sampler.sample();
+                began.elapsed()
+            })
+            .collect();
+        took.sort();
+        assert!(took[25] < std::time::Duration::from_millis(1), "median {:?}", took[25]);
+    }
+}
