@@ -16,3 +16,18 @@ pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTe
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder};
 pub use store::MonitorRecorder;
 pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};
+
+/// The statistics behind the findings, to be used on numbers of your own: trends, leaks, and two versions compared.
+///
+/// Pure functions that read no clock and do no I/O. Every formula is checked against SciPy and pyMannKendall.
+pub mod analysis {
+    pub use crate::rules::compare::{
+        Comparison, LatencyBucket, LatencyHistogram, RouteChange, RouteLatency, Shift, SnapshotError, Verdict,
+        VersionSnapshot, compare,
+    };
+    pub use crate::rules::leak::{Leak, LeakDetector, LeakVerdict, MemorySample};
+    pub use crate::rules::mix::{Cell, MixedMean, standardise};
+    pub use crate::rules::trend::{
+        Direction, FEWEST_BUCKETS, Measure, Movement, Point, SMALLEST_RATIO, Shape, Trend, bucket_width,
+    };
+}

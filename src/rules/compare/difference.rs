@@ -1,0 +1,406 @@
+//! Two histograms of one route become a verdict with its size and its certainty.
+//!
+//! Every request is taken as independent, which real traffic is not quite: that is why a shift must exceed a floor and
+//! not merely zero.
+
+use std::collections::BTreeMap;
+
+use super::super::statistics::{rank_sum, tail};
+use super::snapshot::{LatencyHistogram, RouteLatency, VersionSnapshot};
+
+/// Relative shift that a difference must exceed, beyond its own uncertainty.
+const SMALLEST_SHIFT: f64 = 0.05;
+/// Absolute shift below which a route is never called slower or faster: timers and schedulers are no finer.
+const SMALLEST_SHIFT_SECONDS: f64 = 0.0002;
+/// Requests of either version that its median needs.
+const FEWEST_FOR_MEDIAN: u64 = 30;
+/// Requests of either version that its 95th percentile needs: ten beyond it.
+const FEWEST_FOR_P95: u64 = 200;
+/// Chance of calling even one route different when none is.
+const LEVEL: f64 = 0.05;
+
+/// All routes of two versions, compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Routes of both versions, those that got slowest first.
+    pub routes: Vec<RouteChange>,
+    /// Routes that only the older version has, as `GET /path`.
+    pub only_before: Vec<String>,
+    /// Routes that only the newer version has.
+    pub only_after: Vec<String>,
+}
+
+/// One route in both versions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteChange {
+    /// Method and route.
+    pub endpoint: String,
+    /// Requests of the older and of the newer version.
+    pub requests: (u64, u64),
+    /// What is concluded.
+    pub verdict: Verdict,
+    /// Mean of each in seconds.
+    pub means_seconds: Option<(f64, f64)>,
+    /// How the median moved; `None` with too few requests.
+    pub median: Option<Shift>,
+    /// How the 95th percentile moved; `None` with too few requests.
+    pub p95: Option<Shift>,
+    /// Cliff's delta: the probability that a request of the newer version takes longer than one of the older, less the
+    /// contrary. From 0.147 it is commonly called small, from 0.33 medium, from 0.474 large (Romano et al. (2006)).
+    pub cliffs_delta: Option<f64>,
+    /// Mann–Whitney's p-value for "the same distribution", not adjusted for the number of routes.
+    pub rank_p_value: Option<f64>,
+}
+
+/// How one percentile moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// In the older version.
+    pub before_seconds: f64,
+    /// In the newer version.
+    pub after_seconds: f64,
+    /// Newer by older.
+    pub ratio: f64,
+    /// 95 % interval of the ratio.
+    pub ratio_interval: (f64, f64),
+    /// Probability of a shift this far past the floor when there is none past it, adjusted for all questions asked.
+    pub p_value: f64,
+}
+
+/// What is concluded about a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The median or the tail got slower.
+    Slower,
+    /// The median or the tail got faster.
+    Faster,
+    /// One got slower, the other faster.
+    Mixed,
+    /// Nothing beyond chance and the floor.
+    NoDifference,
+    /// Too few requests in one of the versions.
+    TooFewRequests,
+}
+
+/// Compares the routes of two versions.
+///
+/// A percentile counts as moved when the ratio of the two is beyond the floor (5 %, or the width of the bucket that it
+/// lies in, or 0.2 ms) with a certainty that Holm's correction over all routes leaves above 95 %. For the median,
+/// Mann–Whitney's test on the whole distributions must agree.
+pub fn compare(before: &VersionSnapshot, after: &VersionSnapshot) -> Comparison {
+    let (mut older, mut newer) = (by_endpoint(before), by_endpoint(after));
+    let mut routes: Vec<RouteChange> = Vec::new();
+    let mut only_before = Vec::new();
+    for (endpoint, old) in std::mem::take(&mut older) {
+        match newer.remove(&endpoint) {
+            Some(new) => routes.push(RouteChange::of(endpoint, &old.latency, &new.latency)),
+            None => only_before.push(endpoint),
+        }
+    }
+    adjust(&mut routes);
+    for route in &mut routes {
+        route.verdict = route.conclude();
+    }
+    routes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+    Comparison { routes, only_before, only_after: newer.into_keys().collect() }
+}
+
+fn by_endpoint(snapshot: &VersionSnapshot) -> BTreeMap<String, &RouteLatency> {
+    snapshot.routes.iter().map(|route| (format!("{} {}", route.method, route.route), route)).collect()
+}
+
+impl RouteChange {
+    fn of(endpoint: String, before: &LatencyHistogram, after: &LatencyHistogram) -> Self {
+        let requests = (before.count(), after.count());
+        let fewest = requests.0.min(requests.1);
+        let (first, second) = on_one_grid(before, after);
+        let ranks = rank_sum::RankSum::of(&first, &second).filter(|_| fewest >= FEWEST_FOR_MEDIAN);
+        let shift = |q, needed| (fewest >= needed).then(|| Shift::of(q, before, after)).flatten();
+        let mut median = shift(0.5, FEWEST_FOR_MEDIAN);
+        if let (Some(median), Some(ranks)) = (&mut median, &ranks) {
+            // Both must reject, so that the larger p-value is the p-value of the two together.
+            let agrees = (ranks.delta > 0.0) == (median.ratio > 1.0);
+            median.p_value = if agrees { median.p_value.max(ranks.p_value()) } else { 1.0 };
+        }
+        Self {
+            endpoint,
+            requests,
+            verdict: Verdict::TooFewRequests,
+            means_seconds: before.mean_seconds().zip(after.mean_seconds()),
+            median,
+            p95: shift(0.95, FEWEST_FOR_P95),
+            cliffs_delta: ranks.map(|ranks| ranks.delta),
+            rank_p_value: ranks.map(|ranks| ranks.p_value()),
+        }
+    }
+
+    fn conclude(&self) -> Verdict {
+        if self.median.is_none() {
+            return Verdict::TooFewRequests;
+        }
+        let moved = |shift: &&Shift| shift.p_value < LEVEL;
+        let slower = self.shifts().filter(moved).any(|shift| shift.ratio > 1.0);
+        let faster = self.shifts().filter(moved).any(|shift| shift.ratio < 1.0);
+        match (slower, faster) {
+            (true, true) => Verdict::Mixed,
+            (true, false) => Verdict::Slower,
+            (false, true) => Verdict::Faster,
+            (false, false) => Verdict::NoDifference,
+        }
+    }
+
+    fn shifts(&self) -> impl Iterator<Item = &Shift> {
+        self.median.iter().chain(&self.p95)
+    }
+
+    /// Orders routes: the most slowed first, the most quickened last, what did not move between them.
+    fn weight(&self) -> f64 {
+        let largest = self.shifts().map(|shift| shift.ratio.ln()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
+        match self.verdict {
+            Verdict::Slower | Verdict::Faster | Verdict::Mixed => largest.unwrap_or(0.0),
+            Verdict::NoDifference | Verdict::TooFewRequests => 0.0,
+        }
+    }
+}
+
+impl Shift {
+    /// Compares one percentile of two histograms; `None` when one is zero or missing.
+    ///
+    /// Each percentile's interval comes from the binomial distribution of its rank (Woodruff (1952), "Confidence
+    /// intervals for medians and other position measures", JASA 47); that of the ratio from the two by the method of
+    /// variance estimates recovery on logarithms (Donner and Zou (2012), "Closed-form confidence intervals for functions
+    /// of the normal mean and standard deviation", Statistical Methods in Medical Research 21). No resampling.
+    fn of(q: f64, before: &LatencyHistogram, after: &LatencyHistogram) -> Option<Self> {
+        let (old, new) = (Estimate::of(q, before)?, Estimate::of(q, after)?);
+        let distance = new.log - old.log;
+        let down = (new.down.powi(2) + old.up.powi(2)).sqrt();
+        let up = (new.up.powi(2) + old.down.powi(2)).sqrt();
+        let older = old.log.exp();
+        let floor = SMALLEST_SHIFT.max(old.width).max(new.width).max(SMALLEST_SHIFT_SECONDS / older).ln_1p();
+        let (beyond, reach) = if distance > 0.0 { (distance - floor, down) } else { (-distance - floor, up) };
+        let p_value = match (beyond > 0.0, reach > 0.0) {
+            (true, true) => 2.0 * tail::normal_upper(beyond * tail::Z95 / reach),
+            (true, false) => 0.0,
+            (false, _) => 1.0,
+        };
+        Some(Self {
+            before_seconds: older,
+            after_seconds: new.log.exp(),
+            ratio: distance.exp(),
+            ratio_interval: ((distance - down).exp(), (distance + up).exp()),
+            p_value,
+        })
+    }
+}
+
+/// A percentile on the logarithmic scale, with the reach of its 95 % interval.
+struct Estimate {
+    log: f64,
+    down: f64,
+    up: f64,
+    /// Width of its bucket as a share of it.
+    width: f64,
+}
+
+impl Estimate {
+    fn of(q: f64, histogram: &LatencyHistogram) -> Option<Self> {
+        let reach = tail::Z95 * (q * (1.0 - q) / histogram.count() as f64).sqrt();
+        let (value, width) = histogram.quantile(q)?;
+        let (low, _) = histogram.quantile(q - reach)?;
+        let (high, _) = histogram.quantile(q + reach)?;
+        (low > 0.0).then(|| Self {
+            log: value.ln(),
+            down: value.ln() - low.ln(),
+            up: high.ln() - value.ln(),
+            width: width / value,
+        })
+    }
+}
+
+/// Applies Holm's correction to every question that was asked of any route.
+fn adjust(routes: &mut [RouteChange]) {
+    let mut asked: Vec<&mut f64> = routes
+        .iter_mut()
+        .flat_map(|route| route.median.iter_mut().chain(&mut route.p95))
+        .map(|shift| &mut shift.p_value)
+        .collect();
+    let raw: Vec<f64> = asked.iter().map(|p| **p).collect();
+    for (p, adjusted) in asked.iter_mut().zip(rank_sum::holm(&raw)) {
+        **p = adjusted;
+    }
+}
+
+/// Brings two histograms on the union of their edges; a bucket that is cut is shared out by width.
+fn on_one_grid(first: &LatencyHistogram, second: &LatencyHistogram) -> (Vec<f64>, Vec<f64>) {
+    let mut edges: Vec<f64> =
+        first.buckets.iter().chain(&second.buckets).flat_map(|b| [b.from_seconds, b.to_seconds]).collect();
+    edges.sort_unstable_by(f64::total_cmp);
+    edges.dedup();
+    (spread(first, &edges), spread(second, &edges))
+}
+
+fn spread(histogram: &LatencyHistogram, edges: &[f64]) -> Vec<f64> {
+    let mut counts = vec![0.0; edges.len().saturating_sub(1)];
+    for bucket in &histogram.buckets {
+        let from = edges.partition_point(|&edge| edge < bucket.from_seconds);
+        let to = edges.partition_point(|&edge| edge < bucket.to_seconds);
+        let width = bucket.to_seconds - bucket.from_seconds;
+        for cell in from..to {
+            counts[cell] += bucket.count as f64 * (edges[cell + 1] - edges[cell]) / width;
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::snapshot::LatencyBucket;
+    use super::*;
+
+    /// A histogram of `count` durations with the quantile function `of`, in buckets 5 % wide.
+    fn latency(count: u32, of: impl Fn(f64) -> f64) -> LatencyHistogram {
+        let durations: Vec<f64> = (0..count).map(|i| of((f64::from(i) + 0.5) / f64::from(count))).collect();
+        let mut counts: BTreeMap<i32, u64> = BTreeMap::new();
+        for duration in &durations {
+            *counts.entry((duration.ln() / 1.05_f64.ln()).floor() as i32).or_default() += 1;
+        }
+        let bucket =
+            |(power, count): (i32, u64)| LatencyBucket::from((1.05_f64.powi(power), 1.05_f64.powi(power + 1), count));
+        LatencyHistogram {
+            sum_seconds: durations.iter().sum(),
+            min_seconds: durations.iter().copied().fold(f64::INFINITY, f64::min),
+            max_seconds: durations.iter().copied().fold(0.0, f64::max),
+            buckets: counts.into_iter().map(bucket).collect(),
+        }
+    }
+
+    /// Durations that are spread about 50 ms as those of many services are, with a tail.
+    fn spread(q: f64) -> f64 {
+        0.05 * (q / (1.0 - q)).powf(0.4)
+    }
+
+    fn version(name: &str, routes: Vec<(&str, LatencyHistogram)>) -> VersionSnapshot {
+        let routes = routes
+            .into_iter()
+            .map(|(route, latency)| RouteLatency { method: "GET".into(), route: route.into(), latency })
+            .collect();
+        VersionSnapshot::new("shop", name, "2026-01-01T00:00:00Z", routes).expect("buckets are in order")
+    }
+
+    fn one(before: LatencyHistogram, after: LatencyHistogram) -> RouteChange {
+        let compared = compare(&version("1", vec![("/a", before)]), &version("2", vec![("/a", after)]));
+        compared.routes.into_iter().next().expect("the route is in both")
+    }
+
+    #[track_caller]
+    fn check(before: LatencyHistogram, after: LatencyHistogram, verdict: Verdict) -> RouteChange {
+        let found = one(before, after);
+        assert_eq!(found.verdict, verdict, "{found:?}");
+        found
+    }
+
+    #[test]
+    fn same_distribution_is_no_difference() {
+        let found = check(latency(5000, spread), latency(3000, spread), Verdict::NoDifference);
+        assert!(found.cliffs_delta.expect("enough requests").abs() < 0.01);
+    }
+
+    #[test]
+    fn half_as_slow_again_is_slower_with_its_size() {
+        let found = check(latency(2000, spread), latency(2000, |q| 1.5 * spread(q)), Verdict::Slower);
+        let median = found.median.expect("enough requests");
+        assert!((median.ratio - 1.5).abs() < 0.05, "{median:?}");
+        assert!(median.ratio_interval.0 > 1.3 && median.ratio_interval.1 < 1.7, "{median:?}");
+        assert!(found.cliffs_delta.expect("enough requests") > 0.2);
+    }
+
+    #[test]
+    fn half_the_time_is_faster() {
+        check(latency(500, spread), latency(500, |q| 0.5 * spread(q)), Verdict::Faster);
+    }
+
+    #[test]
+    fn longer_tail_alone_is_slower() {
+        let found = check(
+            latency(5000, spread),
+            latency(5000, |q| if q > 0.9 { 4.0 * spread(q) } else { spread(q) }),
+            Verdict::Slower,
+        );
+        assert_eq!(found.median.expect("enough requests").p_value, 1.0);
+    }
+
+    #[test]
+    fn certain_but_small_shift_is_no_difference() {
+        let found = check(latency(200_000, spread), latency(200_000, |q| 1.03 * spread(q)), Verdict::NoDifference);
+        assert!(found.rank_p_value.expect("enough requests") < 1e-6);
+    }
+
+    #[test]
+    fn twentieth_of_a_millisecond_is_no_difference() {
+        check(latency(5000, |q| spread(q) / 1000.0), latency(5000, |q| spread(q) / 500.0), Verdict::NoDifference);
+    }
+
+    #[test]
+    fn few_requests_are_not_judged() {
+        let found = check(latency(29, spread), latency(5000, |q| 9.0 * spread(q)), Verdict::TooFewRequests);
+        assert_eq!((found.median, found.p95, found.cliffs_delta), (None, None, None));
+        check(LatencyHistogram::default(), latency(100, spread), Verdict::TooFewRequests);
+        assert_eq!(one(latency(100, spread), latency(100, |q| 9.0 * spread(q))).p95, None);
+    }
+
+    #[test]
+    fn new_and_gone_routes_are_named() {
+        let found = compare(
+            &version("1", vec![("/a", latency(50, spread)), ("/gone", latency(50, spread))]),
+            &version("2", vec![("/a", latency(50, spread)), ("/new", latency(50, spread))]),
+        );
+        assert_eq!((found.only_before, found.only_after), (vec!["GET /gone".to_owned()], vec!["GET /new".to_owned()]));
+    }
+
+    #[test]
+    fn routes_are_ordered_from_slowed_to_quickened() {
+        let routes = |factors: [f64; 3]| {
+            let names = ["/a", "/b", "/c"];
+            names.into_iter().zip(factors).map(|(name, f)| (name, latency(1000, |q| f * spread(q)))).collect()
+        };
+        let found = compare(&version("1", routes([1.0; 3])), &version("2", routes([0.5, 1.0, 2.0])));
+        let order: Vec<&str> = found.routes.iter().map(|route| route.endpoint.as_str()).collect();
+        assert_eq!(order, ["GET /c", "GET /b", "GET /a"]);
+    }
+
+    #[test]
+    fn releases_that_change_nothing_are_rarely_called_different() {
+        // Each release: 50 routes of 400 requests drawn from one distribution. One in twenty releases may err.
+        let mut state = 9_u64;
+        let mut draw = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        };
+        let mut release = |name: &str| {
+            let names: Vec<String> = (0..50).map(|i| format!("/{i}")).collect();
+            let routes = names.iter().map(|route| {
+                let drawn: Vec<f64> = (0..400).map(|_| spread(draw())).collect();
+                (route.as_str(), latency(400, |q| drawn[(q * 400.0) as usize]))
+            });
+            version(name, routes.collect())
+        };
+        let wrong = (0..40).filter(|_| {
+            let found = compare(&release("1"), &release("2"));
+            found.routes.iter().any(|route| route.verdict != Verdict::NoDifference)
+        });
+        assert!(wrong.count() <= 2);
+    }
+
+    #[test]
+    fn different_bucket_layouts_are_compared_on_their_union() {
+        let halves = LatencyHistogram {
+            sum_seconds: 150.0,
+            min_seconds: 1.0,
+            max_seconds: 2.0,
+            buckets: vec![(1.0, 1.5, 50).into(), (1.5, 2.0, 50).into()],
+        };
+        let whole = LatencyHistogram { buckets: vec![(1.0, 2.0, 100).into()], ..halves.clone() };
+        let found = check(halves, whole, Verdict::NoDifference);
+        assert_eq!(found.cliffs_delta, Some(0.0));
+    }
+}

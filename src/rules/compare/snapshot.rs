@@ -1,0 +1,217 @@
+//! The file that one version leaves for the next: each route's latencies as a histogram.
+//!
+//! Histograms and not ready percentiles, because a difference of two percentiles says nothing about chance. What is read
+//! is checked here once; behind this border, buckets are sorted, disjoint and add up.
+
+use serde::{Deserialize, Serialize};
+
+/// Newest layout of the file that is understood.
+const FORMAT: u32 = 1;
+
+/// What one version of a service measured while it ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct VersionSnapshot {
+    format: u32,
+    /// Name of the service.
+    pub service: String,
+    /// Its version.
+    pub version: String,
+    /// When the snapshot was written, as RFC 3339.
+    pub written_at: String,
+    /// Every route that was called.
+    pub routes: Vec<RouteLatency>,
+}
+
+/// One route's latencies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteLatency {
+    /// Request method.
+    pub method: String,
+    /// Route template.
+    pub route: String,
+    /// Durations of its requests.
+    pub latency: LatencyHistogram,
+}
+
+/// Durations in buckets, with what is known exactly beside them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyHistogram {
+    /// Exact sum of all durations.
+    pub sum_seconds: f64,
+    /// Exact shortest duration; 0 when there is none.
+    pub min_seconds: f64,
+    /// Exact longest duration; 0 when there is none.
+    pub max_seconds: f64,
+    /// The buckets that hold something, shortest durations first.
+    pub buckets: Vec<LatencyBucket>,
+}
+
+/// Number of durations in a range; written as `[from, to, count]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f64, f64, u64)", into = "(f64, f64, u64)")]
+pub struct LatencyBucket {
+    /// Lower edge.
+    pub from_seconds: f64,
+    /// Upper edge.
+    pub to_seconds: f64,
+    /// Durations between them.
+    pub count: u64,
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Written by a later release.
+    #[error("snapshot has format {found}; this release reads format {FORMAT}")]
+    Format {
+        /// Format of the file.
+        found: u32,
+    },
+    /// Buckets that overlap, are empty ranges or are not in order.
+    #[error("snapshot of {method} {route}: bucket {index} must be a finite range above the one before it")]
+    Buckets {
+        /// Method of the route.
+        method: String,
+        /// The route.
+        route: String,
+        /// Position of the bucket, from 0.
+        index: usize,
+    },
+}
+
+/// The file before its checks.
+#[derive(Deserialize)]
+struct Unchecked {
+    format: u32,
+    service: String,
+    version: String,
+    written_at: String,
+    routes: Vec<RouteLatency>,
+}
+
+impl TryFrom<Unchecked> for VersionSnapshot {
+    type Error = SnapshotError;
+
+    fn try_from(file: Unchecked) -> Result<Self, SnapshotError> {
+        if file.format != FORMAT {
+            return Err(SnapshotError::Format { found: file.format });
+        }
+        for route in &file.routes {
+            let mut last = f64::NEG_INFINITY;
+            for (index, bucket) in route.latency.buckets.iter().enumerate() {
+                let in_order = bucket.from_seconds >= last && bucket.to_seconds > bucket.from_seconds;
+                if !in_order || !bucket.to_seconds.is_finite() {
+                    let RouteLatency { method, route, .. } = route.clone();
+                    return Err(SnapshotError::Buckets { method, route, index });
+                }
+                last = bucket.to_seconds;
+            }
+        }
+        let Unchecked { format, service, version, written_at, routes } = file;
+        Ok(Self { format, service, version, written_at, routes })
+    }
+}
+
+impl VersionSnapshot {
+    /// Makes a snapshot of `routes` in the newest format.
+    ///
+    /// # Errors
+    /// When a route's buckets are not sorted, disjoint and finite.
+    pub fn new(
+        service: impl Into<String>,
+        version: impl Into<String>,
+        written_at: impl Into<String>,
+        routes: Vec<RouteLatency>,
+    ) -> Result<Self, SnapshotError> {
+        let (service, version, written_at) = (service.into(), version.into(), written_at.into());
+        Unchecked { format: FORMAT, service, version, written_at, routes }.try_into()
+    }
+}
+
+impl LatencyHistogram {
+    /// Returns the number of durations.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.count).sum()
+    }
+
+    /// Returns the exact mean in seconds, or `None` when there are no durations.
+    pub fn mean_seconds(&self) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| self.sum_seconds / count as f64)
+    }
+
+    /// Returns the duration below which the share `q` of all lie, and the width of its bucket, both in seconds.
+    ///
+    /// Durations are taken as spread evenly inside a bucket, and as lying between the exact extremes.
+    pub(super) fn quantile(&self, q: f64) -> Option<(f64, f64)> {
+        let rank = q.clamp(0.0, 1.0) * self.count() as f64;
+        let mut below = 0.0;
+        let last = self.buckets.iter().rposition(|bucket| bucket.count > 0)?;
+        for (index, bucket) in self.buckets.iter().enumerate().filter(|(_, bucket)| bucket.count > 0) {
+            let count = bucket.count as f64;
+            if below + count >= rank || index == last {
+                let from = bucket.from_seconds.max(self.min_seconds).min(bucket.to_seconds);
+                let to = bucket.to_seconds.min(self.max_seconds).max(from);
+                return Some((from + (to - from) * ((rank - below) / count).clamp(0.0, 1.0), to - from));
+            }
+            below += count;
+        }
+        None
+    }
+}
+
+impl From<(f64, f64, u64)> for LatencyBucket {
+    fn from((from_seconds, to_seconds, count): (f64, f64, u64)) -> Self {
+        Self { from_seconds, to_seconds, count }
+    }
+}
+
+impl From<LatencyBucket> for (f64, f64, u64) {
+    fn from(bucket: LatencyBucket) -> Self {
+        (bucket.from_seconds, bucket.to_seconds, bucket.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(buckets: Vec<LatencyBucket>) -> Result<VersionSnapshot, SnapshotError> {
+        let latency = LatencyHistogram { sum_seconds: 3.0, min_seconds: 0.1, max_seconds: 0.4, buckets };
+        let route = RouteLatency { method: "GET".into(), route: "/users/{id}".into(), latency };
+        VersionSnapshot::new("shop", "1.0.0", "2026-01-01T00:00:00Z", vec![route])
+    }
+
+    #[test]
+    fn written_snapshot_reads_back_the_same() {
+        let written = snapshot(vec![(0.1, 0.2, 5).into(), (0.3, 0.4, 1).into()]).expect("valid buckets");
+        let text = serde_json::to_string(&written).expect("plain data");
+        assert!(text.contains("\"buckets\":[[0.1,0.2,5],[0.3,0.4,1]]"), "{text}");
+        assert_eq!(serde_json::from_str::<VersionSnapshot>(&text).expect("just written"), written);
+    }
+
+    #[test]
+    fn buckets_out_of_order_are_refused() {
+        for buckets in [vec![(0.3, 0.4, 1).into(), (0.1, 0.2, 5).into()], vec![(0.2, 0.2, 1).into()]] {
+            assert!(matches!(snapshot(buckets), Err(SnapshotError::Buckets { .. })));
+        }
+    }
+
+    #[test]
+    fn snapshot_of_a_later_release_is_refused_by_name() {
+        let text = r#"{"format":2,"service":"s","version":"1","written_at":"","routes":[]}"#;
+        let error = serde_json::from_str::<VersionSnapshot>(text).expect_err("format 2 is unknown");
+        assert!(error.to_string().contains("format 2; this release reads format 1"), "{error}");
+    }
+
+    #[test]
+    fn quantile_stays_between_the_exact_extremes() {
+        let snapshot = snapshot(vec![(0.05, 0.2, 5).into(), (0.3, 0.9, 5).into()]).expect("valid buckets");
+        let latency = &snapshot.routes[0].latency;
+        assert_eq!(latency.quantile(0.0).map(|(value, _)| value), Some(0.1));
+        assert_eq!(latency.quantile(1.0).map(|(value, _)| value), Some(0.4));
+        assert_eq!(LatencyHistogram::default().quantile(0.5), None);
+    }
+}

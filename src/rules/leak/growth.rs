@@ -1,0 +1,237 @@
+//! One window of memory samples: does it grow, throughout and on its own account?
+
+use super::MemorySample;
+use crate::rules::statistics::{MannKendall, TheilSen, median, tail};
+
+/// Segments whose lowest values are compared.
+const SEGMENTS: usize = 12;
+/// Finer bins, for the line and for the traffic.
+const BINS: usize = 4 * SEGMENTS;
+/// Student's t that the mean increment must reach.
+const CLEAR: f64 = 4.0;
+/// The same, of what is left when the traffic's part is taken out.
+const CLEAR_BESIDE_TRAFFIC: f64 = 3.0;
+/// Probability, by Mann–Kendall, above which growth may be chance.
+const LEVEL: f64 = 0.01;
+/// Share of the mean pace that the last quarter of the window must still have.
+const STILL_GROWING: f64 = 0.6;
+
+/// Usable samples of one life of a process, in order.
+pub(super) struct Samples(Vec<MemorySample>);
+
+/// What a window shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// No growth that lasts.
+    Steady,
+    /// Growth that the traffic explains.
+    FollowsTraffic,
+    /// Growth.
+    Growing(Growth),
+}
+
+/// Growth within a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Growth {
+    /// Bytes per second.
+    pub(super) slope: f64,
+    /// 95 % interval of the slope.
+    pub(super) interval: (f64, f64),
+    /// Slope times the window.
+    pub(super) bytes: f64,
+    /// Two-sided, of the increments' t.
+    pub(super) p_value: f64,
+}
+
+/// Returns the growth that a window of `span` seconds must show, in bytes, given what was held at its start.
+///
+/// 10 MB an hour, over hours, must be found: coroot's first threshold. Over days the pace may be half of that. What
+/// lasts less than three hours may as well be a collector's tooth, a job or a slow warm-up, so that it must be large
+/// beside the process itself, by half in windows of up to three hours, and by all of it in the few minutes after a
+/// start; linnix asks for 50 MB in 15 minutes.
+fn smallest_growth(span: f64, held: f64) -> f64 {
+    const HOUR: f64 = 3600.0;
+    match span {
+        ..600.0 => held.max(128e6),
+        ..10_800.0 => (held / 2.0).max(128e6),
+        _ => (5e6 * span / HOUR).max(24e6),
+    }
+}
+
+impl Samples {
+    /// Keeps what can be used of `samples`.
+    pub(super) fn of(samples: &[MemorySample]) -> Self {
+        let mut kept: Vec<MemorySample> = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let usable =
+                sample.age_seconds.is_finite() && sample.resident_bytes.is_finite() && sample.resident_bytes > 0.0;
+            if usable && kept.last().is_none_or(|last| sample.age_seconds > last.age_seconds) {
+                kept.push(*sample);
+            }
+        }
+        Self(kept)
+    }
+
+    /// Returns the age of the first sample; 0 without any.
+    pub(super) fn start_seconds(&self) -> f64 {
+        self.0.first().map_or(0.0, |sample| sample.age_seconds)
+    }
+
+    /// Returns the age of the last sample; 0 without any.
+    pub(super) fn end_seconds(&self) -> f64 {
+        self.0.last().map_or(0.0, |sample| sample.age_seconds)
+    }
+
+    /// Returns the last value; 0 without any.
+    pub(super) fn last_bytes(&self) -> f64 {
+        self.0.last().map_or(0.0, |sample| sample.resident_bytes)
+    }
+
+    /// Returns the median memory between two ages.
+    pub(super) fn level(&self, from: f64, to: f64) -> Option<f64> {
+        let mut values: Vec<f64> = self.between(from, to).iter().map(|sample| sample.resident_bytes).collect();
+        median(&mut values)
+    }
+
+    fn between(&self, from: f64, to: f64) -> &[MemorySample] {
+        let first = self.0.partition_point(|sample| sample.age_seconds < from);
+        let last = self.0.partition_point(|sample| sample.age_seconds <= to);
+        &self.0[first..last.max(first)]
+    }
+
+    /// Judges what was sampled from `from` on, given that the process was warm at `warm`.
+    pub(super) fn judge(&self, warm: f64, from: f64) -> Outcome {
+        let end = self.end_seconds();
+        let Some(window) = Window::cut(self.between(from, end), from, end) else { return Outcome::Steady };
+        let Some(growth) = window.growth(&window.troughs, CLEAR) else { return Outcome::Steady };
+        if !self.exceeds_the_past(warm, from, growth.bytes) {
+            return Outcome::Steady;
+        }
+        let explained = window.traffic().iter().any(|traffic| {
+            let left = window.without(traffic);
+            window.growth(&left, CLEAR_BESIDE_TRAFFIC).is_none()
+        });
+        if explained { Outcome::FollowsTraffic } else { Outcome::Growing(growth) }
+    }
+
+    /// Tells whether the window ends above what was seen between the warm-up and it, by half its growth: a sawtooth, a
+    /// nightly job and daily traffic come back to where they have been. One value in twenty may be higher.
+    fn exceeds_the_past(&self, warm: f64, from: f64, growth: f64) -> bool {
+        let mut past: Vec<f64> = self.between(warm, from).iter().map(|sample| sample.resident_bytes).collect();
+        if past.is_empty() {
+            return true;
+        }
+        let rank = (past.len() - 1) * 19 / 20;
+        let high = *past.select_nth_unstable_by(rank, f64::total_cmp).1;
+        let end = self.end_seconds();
+        self.level(end - (end - from) / SEGMENTS as f64, end).is_some_and(|now| now >= high + growth / 2.0)
+    }
+}
+
+/// A window cut into bins.
+struct Window {
+    span: f64,
+    /// Middle of each bin that has samples.
+    at: Vec<f64>,
+    /// Position of each bin among all.
+    index: Vec<usize>,
+    /// Lowest memory of each bin.
+    troughs: Vec<f64>,
+    /// Mean traffic of each bin; empty when it is not known throughout.
+    rates: Vec<f64>,
+}
+
+impl Window {
+    /// Cuts `samples` into bins; `None` when less than five in six segments have any.
+    fn cut(samples: &[MemorySample], from: f64, end: f64) -> Option<Self> {
+        let span = end - from;
+        let bins = if samples.len() >= 2 * BINS { BINS } else { SEGMENTS };
+        let bin_of =
+            |sample: &MemorySample| (((sample.age_seconds - from) / span * bins as f64) as usize).min(bins - 1);
+        let mut window = Self { span, at: vec![], index: vec![], troughs: vec![], rates: vec![] };
+        for bin in samples.chunk_by(|a, b| bin_of(a) == bin_of(b)) {
+            let position = bin_of(&bin[0]);
+            window.at.push((position as f64 + 0.5) * span / bins as f64);
+            window.index.push(position * SEGMENTS / bins);
+            window.troughs.push(bin.iter().map(|sample| sample.resident_bytes).fold(f64::INFINITY, f64::min));
+            let known: Vec<f64> = bin.iter().filter_map(|sample| sample.requests_per_second).collect();
+            if !known.is_empty() {
+                window.rates.push(known.iter().sum::<f64>() / known.len() as f64);
+            }
+        }
+        if window.rates.len() < window.at.len() {
+            window.rates.clear();
+        }
+        (window.segments(&window.troughs).len() * 6 >= SEGMENTS * 5).then_some(window)
+    }
+
+    /// Returns the lowest value of each segment that has any.
+    fn segments(&self, values: &[f64]) -> Vec<f64> {
+        let mut lowest: Vec<(usize, f64)> = Vec::with_capacity(SEGMENTS);
+        for (&segment, &value) in self.index.iter().zip(values) {
+            match lowest.last_mut() {
+                Some((last, low)) if *last == segment => *low = low.min(value),
+                _ => lowest.push((segment, value)),
+            }
+        }
+        lowest.into_iter().map(|(_, low)| low).collect()
+    }
+
+    /// Tests `values`, one per bin, for growth that is large enough, clear, spread over the window and not over.
+    fn growth(&self, values: &[f64], clear: f64) -> Option<Growth> {
+        let segments = self.segments(values);
+        let mut steps: Vec<f64> = segments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let quarter = &steps[steps.len() - steps.len() / 4..];
+        let recent = quarter.iter().sum::<f64>() / quarter.len() as f64;
+        let largest = steps.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?.0;
+        steps.swap_remove(largest);
+        let count = steps.len() as f64;
+        let mean = steps.iter().sum::<f64>() / count;
+        let variance = steps.iter().map(|step| (step - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let t = if variance > 0.0 { mean / (variance / count).sqrt() } else { f64::INFINITY };
+        let smallest = smallest_growth(self.span, segments[0]);
+        // Without its largest step, two thirds of the growth must still be there.
+        let spread = mean * (SEGMENTS - 1) as f64 >= smallest * 2.0 / 3.0;
+        if !(mean > 0.0 && t >= clear && spread && recent >= STILL_GROWING * mean) {
+            return None;
+        }
+        if MannKendall::of(&segments).p_value(1.0) > LEVEL {
+            return None;
+        }
+        let line = TheilSen::fit(&self.at, values, &MannKendall::of(values), 1.0)?;
+        let bytes = line.slope * self.span;
+        let p_value = tail::student_two_sided(t, steps.len() as u32 - 1);
+        (bytes >= smallest && line.low > 0.0).then_some(Growth {
+            slope: line.slope,
+            interval: (line.low, line.high),
+            bytes,
+            p_value,
+        })
+    }
+
+    /// Returns what of the traffic memory might follow: its rate, and the highest rate so far, since an allocator may
+    /// keep what a peak once needed. Empty when the traffic is not known.
+    fn traffic(&self) -> Vec<Vec<f64>> {
+        if self.rates.is_empty() {
+            return vec![];
+        }
+        let mut peak = f64::NEG_INFINITY;
+        let peaks = self.rates.iter().map(|&rate| {
+            peak = peak.max(rate);
+            peak
+        });
+        vec![self.rates.clone(), peaks.collect()]
+    }
+
+    /// Takes out of the troughs what `traffic` explains.
+    ///
+    /// The bytes per request and second are fitted by Theil–Sen, between none and what would make all of the memory
+    /// proportional to traffic: 2 % more of it cannot explain 20 % more memory.
+    fn without(&self, traffic: &[f64]) -> Vec<f64> {
+        let typical = |values: &[f64]| median(&mut values.to_vec()).unwrap_or(0.0);
+        let (rate, memory) = (typical(traffic), typical(&self.troughs));
+        let most = if rate > 0.0 { memory / rate } else { f64::INFINITY };
+        let each = TheilSen::slope(traffic, &self.troughs).unwrap_or(0.0).clamp(0.0, most);
+        self.troughs.iter().zip(traffic).map(|(trough, now)| trough - each * (now - rate)).collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! Every formula against a second implementation, and against what must hold for any series.
+//!
+//! `tests/fixtures/stats/reference.json` was written by the Python script beside it; the script says with which library.
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::{MannKendall, Step, TheilSen, inflation, rank_sum, tail};
+
+#[derive(Deserialize)]
+struct Reference {
+    series: Vec<Series>,
+    inflation: Vec<Inflation>,
+    histograms: Vec<Histograms>,
+    normal_upper: Vec<(f64, f64)>,
+    student_two_sided: Vec<(f64, u32, f64)>,
+    p_values: Vec<f64>,
+    holm: Vec<f64>,
+    benjamini_hochberg: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    name: String,
+    x: Vec<f64>,
+    y: Vec<f64>,
+    s: i64,
+    variance: f64,
+    z: f64,
+    p: f64,
+    exact_p: Option<f64>,
+    slope: f64,
+    low: f64,
+    high: f64,
+    intercept: f64,
+    split_p: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Inflation {
+    values: Vec<f64>,
+    factor: f64,
+}
+
+#[derive(Deserialize)]
+struct Histograms {
+    name: String,
+    first: Vec<f64>,
+    second: Vec<f64>,
+    u: f64,
+    p: f64,
+    delta: f64,
+}
+
+fn reference() -> Reference {
+    serde_json::from_str(include_str!("../../../tests/fixtures/stats/reference.json")).expect("written by generate.py")
+}
+
+/// Fails unless the two agree to ten digits, or are both next to nothing.
+#[track_caller]
+fn check(what: &str, ours: f64, theirs: f64) {
+    let far = (ours - theirs).abs();
+    assert!(far <= 1e-10 * theirs.abs() || far <= 1e-13, "{what}: {ours:e}, reference {theirs:e}");
+}
+
+#[test]
+fn mann_kendall_agrees_with_pymannkendall() {
+    for case in reference().series {
+        let ours = MannKendall::of(&case.y);
+        assert_eq!(ours.s, case.s, "{}", case.name);
+        check(&case.name, ours.variance, case.variance);
+        check(&case.name, ours.z(1.0), case.z);
+        if case.y.len() > super::mann_kendall::EXACT_UP_TO {
+            check(&case.name, ours.p_value(1.0), case.p);
+        }
+    }
+}
+
+#[test]
+fn short_series_get_the_exact_p_value() {
+    let mut seen = 0;
+    for (case, exact) in reference().series.into_iter().filter_map(|case| case.exact_p.map(|exact| (case, exact))) {
+        check(&case.name, MannKendall::of(&case.y).p_value(1.0), exact);
+        seen += 1;
+    }
+    assert!(seen >= 10);
+}
+
+#[test]
+fn theil_sen_agrees_with_scipy() {
+    for case in reference().series {
+        let line = TheilSen::fit(&case.x, &case.y, &MannKendall::of(&case.y), 1.0).expect("x differ");
+        check(&case.name, line.slope, case.slope);
+        check(&case.name, line.low, case.low);
+        check(&case.name, line.high, case.high);
+        check(&case.name, line.intercept, case.intercept);
+        assert_eq!(TheilSen::slope(&case.x, &case.y), Some(line.slope));
+    }
+}
+
+#[test]
+fn best_split_is_that_of_scipys_rank_sum_tests() {
+    for case in reference().series {
+        let smallest = case.split_p.iter().copied().reduce(f64::min);
+        let Some((step, smallest)) = Step::locate(&case.y).zip(smallest) else {
+            assert!(case.split_p.is_empty() || case.split_p.iter().all(|p| p.is_nan()), "{}", case.name);
+            continue;
+        };
+        let theirs = (smallest * case.split_p.len() as f64).min(1.0);
+        if step.p_value(&case.y, 1.0) < theirs * (1.0 - 1e-9) {
+            // Only where both sides are apart, ours is the exact probability of that, or judged by the step's size.
+            let (before, after) = case.y.split_at(step.index);
+            let apart = |a: &[f64], b: &[f64]| a.iter().all(|a| b.iter().all(|b| a < b));
+            assert!(apart(before, after) || apart(after, before), "{}", case.name);
+        } else {
+            check(&case.name, step.p_value(&case.y, 1.0), theirs);
+        }
+    }
+}
+
+#[test]
+fn serial_correlation_inflates_as_computed_with_numpy() {
+    for case in reference().inflation {
+        check("inflation", inflation(&case.values), case.factor);
+    }
+}
+
+#[test]
+fn rank_sum_agrees_with_scipys_mann_whitney() {
+    for case in reference().histograms {
+        let ours = rank_sum::RankSum::of(&case.first, &case.second).expect("both have observations");
+        check(&case.name, ours.u, case.u);
+        check(&case.name, ours.p_value(), case.p);
+        check(&case.name, ours.delta, case.delta);
+    }
+}
+
+#[test]
+fn tails_agree_with_scipy() {
+    let reference = reference();
+    for (z, p) in reference.normal_upper {
+        check("normal", tail::normal_upper(z), p);
+        check("normal", tail::normal_two_sided(z), 2.0 * p.min(1.0 - p));
+    }
+    for (t, freedom, p) in reference.student_two_sided {
+        check("student", tail::student_two_sided(t, freedom), p);
+    }
+}
+
+#[test]
+fn adjusted_p_values_agree_with_statsmodels() {
+    let reference = reference();
+    for (ours, theirs) in rank_sum::holm(&reference.p_values).iter().zip(&reference.holm) {
+        check("holm", *ours, *theirs);
+    }
+    for (ours, theirs) in rank_sum::benjamini_hochberg(&reference.p_values).iter().zip(&reference.benjamini_hochberg) {
+        check("benjamini-hochberg", *ours, *theirs);
+    }
+}
+
+/// Whole numbers, so that shifting and scaling them loses nothing, and ties occur.
+fn values() -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec((-500_i32..500).prop_map(f64::from), 2..40)
+}
+
+fn times(n: usize) -> Vec<f64> {
+    (0..n).map(|i| i as f64).collect()
+}
+
+fn line(y: &[f64]) -> TheilSen {
+    TheilSen::fit(&times(y.len()), y, &MannKendall::of(y), 1.0).expect("times differ")
+}
+
+proptest! {
+    #[test]
+    fn shift_and_scale_change_no_test(y in values(), shift in -1000_i32..1000, scale in 1_i32..9) {
+        let moved: Vec<f64> = y.iter().map(|v| v * f64::from(scale) + f64::from(shift)).collect();
+        prop_assert_eq!(MannKendall::of(&y), MannKendall::of(&moved));
+        let (one, other) = (line(&y), line(&moved));
+        prop_assert!((one.slope * f64::from(scale) - other.slope).abs() < 1e-9);
+        prop_assert_eq!(Step::locate(&y).map(|s| s.index), Step::locate(&moved).map(|s| s.index));
+    }
+
+    #[test]
+    fn upside_down_is_the_same_trend_downwards(y in values()) {
+        let turned: Vec<f64> = y.iter().map(|v| -v).collect();
+        let (up, down) = (MannKendall::of(&y), MannKendall::of(&turned));
+        prop_assert_eq!(up.s, -down.s);
+        prop_assert_eq!(up.p_value(1.0), down.p_value(1.0));
+        prop_assert!((line(&y).slope + line(&turned).slope).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rising_series_has_the_largest_score(mut y in prop::collection::btree_set(-500_i32..500, 3..40)) {
+        let rising: Vec<f64> = std::mem::take(&mut y).into_iter().map(f64::from).collect();
+        let n = rising.len() as i64;
+        let found = MannKendall::of(&rising);
+        prop_assert_eq!(found.s, n * (n - 1) / 2);
+        prop_assert!(line(&rising).slope > 0.0);
+        prop_assert!(n < 6 || found.p_value(1.0) < 0.01);
+    }
+
+    #[test]
+    fn order_of_the_values_changes_only_the_score(y in values(), seed in any::<u64>()) {
+        let mut shuffled = y.clone();
+        let mut state = seed | 1;
+        for i in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            shuffled.swap(i, (state >> 33) as usize % (i + 1));
+        }
+        prop_assert_eq!(MannKendall::of(&y).variance, MannKendall::of(&shuffled).variance);
+    }
+
+    #[test]
+    fn probabilities_are_probabilities(y in values(), factor in 1.0..20.0_f64) {
+        let found = MannKendall::of(&y);
+        let of_step = Step::locate(&y).map_or(1.0, |step| step.p_value(&y, factor));
+        for p in [found.p_value(1.0), found.p_value(factor), of_step] {
+            prop_assert!((0.0..=1.0).contains(&p), "{}", p);
+        }
+        let line = line(&y);
+        prop_assert!(line.low <= line.slope && line.slope <= line.high);
+    }
+
+    #[test]
+    fn swapping_the_histograms_turns_the_delta(a in prop::collection::vec(0_u32..50, 6), b in prop::collection::vec(0_u32..50, 6)) {
+        let [a, b] = [a, b].map(|counts| counts.into_iter().map(f64::from).collect::<Vec<f64>>());
+        if let (Some(one), Some(other)) = (rank_sum::RankSum::of(&a, &b), rank_sum::RankSum::of(&b, &a)) {
+            prop_assert!((one.delta + other.delta).abs() < 1e-12);
+            prop_assert!((one.p_value() - other.p_value()).abs() < 1e-12);
+            prop_assert!((-1.0..=1.0).contains(&one.delta));
+        }
+    }
+}

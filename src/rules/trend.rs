@@ -1,0 +1,451 @@
+//! Is it getting worse? One series of time buckets becomes a direction, a size and a confidence.
+//!
+//! Owns the decision, with its floors; the tests behind it are in `statistics`. It refuses to call anything a trend that
+//! a single outlier could have made, or whose size no user would notice, and says how much data is missing rather than
+//! "stable" where there is too little. Two shapes are recognised, a gradual change (Mann–Kendall, sized by Theil–Sen)
+//! and a step (change point, sized by the medians on both sides), and either is told only with at least 99 % confidence
+//! after Bonferroni's correction for having looked for both.
+
+use std::time::Duration;
+
+use super::statistics::{MannKendall, Step, TheilSen, inflation, median, rank_sum};
+
+/// Probability below which a change is not taken for chance.
+const LEVEL: f64 = 0.01;
+/// Buckets that a judgement needs: the fewest in which both shapes can reach [`LEVEL`].
+pub const FEWEST_BUCKETS: usize = 8;
+/// Relative change below which a trend is called stable: day-to-day noise of any machine.
+pub const SMALLEST_RATIO: f64 = 0.05;
+
+/// What a series measures, which settles what is good and what is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Mean response time in seconds, weighted by requests.
+    ResponseTime,
+    /// Share of failed requests, 0 to 1, weighted by requests.
+    ErrorRate,
+    /// Memory in bytes.
+    Memory,
+    /// Requests per second. More is called improving; it is demand met, no proof of capacity.
+    Throughput,
+}
+
+impl Measure {
+    /// Absolute change below which a trend is called stable: 1 ms, half a percentage point, 1 MB, one request in 100 s.
+    fn smallest_change(self) -> f64 {
+        match self {
+            Self::ResponseTime => 0.001,
+            Self::ErrorRate => 0.005,
+            Self::Memory => 1e6,
+            Self::Throughput => 0.01,
+        }
+    }
+
+    /// Requests that a bucket must have to be a point of its own; neighbours are pooled until they do.
+    fn fewest_requests(self) -> f64 {
+        match self {
+            Self::ResponseTime => 5.0,
+            Self::ErrorRate => 20.0,
+            // An idle minute is a measurement of these, not a lack of one.
+            Self::Memory | Self::Throughput => 0.0,
+        }
+    }
+}
+
+/// The value of one time bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Middle of the bucket, on any clock that all points share.
+    pub at_seconds: f64,
+    /// What was measured.
+    pub value: f64,
+    /// Observations behind the value.
+    pub weight: f64,
+}
+
+/// Which way a series goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It changes for the better.
+    Improving,
+    /// It changes for the worse.
+    Degrading,
+    /// No change that is both certain and large enough to matter.
+    Stable,
+    /// Too little data to say.
+    Unknown,
+}
+
+/// How a series changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shape {
+    /// Bit by bit.
+    Gradual,
+    /// At once, at the given time.
+    Step {
+        /// Middle of the first bucket after the step.
+        at_seconds: f64,
+    },
+}
+
+/// What a series says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trend {
+    /// Too little data.
+    Unknown {
+        /// Buckets with enough observations.
+        buckets: usize,
+        /// Buckets that are needed.
+        needed: usize,
+    },
+    /// Enough data for a judgement.
+    Known(Movement),
+}
+
+/// The judgement on a series with enough data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Movement {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// How it changed, as far as it did.
+    pub shape: Shape,
+    /// Change over the period, in the measure's unit: the line's rise, or the step's height.
+    pub change: f64,
+    /// The change as a share of where it started; `None` when it started at zero.
+    pub change_ratio: Option<f64>,
+    /// Theil–Sen slope, in the measure's unit per hour.
+    pub slope_per_hour: f64,
+    /// 95 % interval of the slope.
+    pub slope_interval: (f64, f64),
+    /// Probability of a change this clear if there is none; corrected for serial correlation and for both shapes.
+    pub p_value: f64,
+    /// Buckets judged, after pooling.
+    pub buckets: usize,
+    /// Observations in them.
+    pub samples: f64,
+    /// Time from the first bucket to the last.
+    pub span: Duration,
+    measure: Measure,
+}
+
+impl Trend {
+    /// Judges `points` in the order of time; those that are not finite or, where it matters, empty are left out.
+    pub fn of(measure: Measure, points: &[Point]) -> Self {
+        let points = pool(points, measure.fewest_requests());
+        if points.len() < FEWEST_BUCKETS {
+            return Self::Unknown { buckets: points.len(), needed: FEWEST_BUCKETS };
+        }
+        let x: Vec<f64> = points.iter().map(|point| point.at_seconds).collect();
+        let y: Vec<f64> = points.iter().map(|point| point.value).collect();
+        let kendall = MannKendall::of(&y);
+        let Some(fit) = Fit::of(&x, &y, &kendall) else {
+            return Self::Unknown { buckets: 1, needed: FEWEST_BUCKETS };
+        };
+        let span = x[x.len() - 1] - x[0];
+        let (shape, change, start) = fit.change(&x, &y);
+        let mut movement = Movement {
+            direction: Direction::Stable,
+            shape,
+            change,
+            change_ratio: (start != 0.0).then(|| change / start.abs()),
+            slope_per_hour: fit.line.slope * 3600.0,
+            slope_interval: (fit.line.low * 3600.0, fit.line.high * 3600.0),
+            p_value: fit.p_value(),
+            buckets: points.len(),
+            samples: points.iter().map(|point| point.weight).sum(),
+            span: Duration::from_secs_f64(span),
+            measure,
+        };
+        movement.decide(movement.p_value);
+        Self::Known(movement)
+    }
+
+    /// Returns which way the series goes.
+    pub fn direction(&self) -> Direction {
+        match self {
+            Self::Unknown { .. } => Direction::Unknown,
+            Self::Known(movement) => movement.direction,
+        }
+    }
+
+    /// Makes up for having judged many series at once: of the trends that are told, at most one in a hundred is chance.
+    ///
+    /// Without it, a service with 1,000 endpoints would see ten false trends on every look. The false discovery rate
+    /// of Benjamini and Hochberg (1995); `p_value` becomes the adjusted one.
+    pub fn adjust_for_many<'a>(trends: impl IntoIterator<Item = &'a mut Trend>) {
+        let mut known: Vec<&mut Movement> = trends
+            .into_iter()
+            .filter_map(|trend| match trend {
+                Self::Known(movement) => Some(movement),
+                Self::Unknown { .. } => None,
+            })
+            .collect();
+        let p_values: Vec<f64> = known.iter().map(|movement| movement.p_value).collect();
+        for (movement, p_value) in known.iter_mut().zip(rank_sum::benjamini_hochberg(&p_values)) {
+            movement.decide(p_value);
+        }
+    }
+}
+
+impl Movement {
+    /// Returns how sure the change is: 1 − p.
+    pub fn confidence(&self) -> f64 {
+        1.0 - self.p_value
+    }
+
+    fn decide(&mut self, p_value: f64) {
+        self.p_value = p_value;
+        let large = self.change.abs() >= self.measure.smallest_change()
+            && self.change_ratio.is_none_or(|ratio| ratio.abs() >= SMALLEST_RATIO);
+        let rising_is_good = self.measure == Measure::Throughput;
+        self.direction = match (p_value < LEVEL && large, (self.change > 0.0) == rising_is_good) {
+            (false, _) => Direction::Stable,
+            (true, true) => Direction::Improving,
+            (true, false) => Direction::Degrading,
+        };
+    }
+}
+
+/// Both shapes fitted to one series.
+struct Fit {
+    line: TheilSen,
+    step: Option<Step>,
+    step_fits_better: bool,
+    p_line: f64,
+    p_step: f64,
+}
+
+impl Fit {
+    fn of(x: &[f64], y: &[f64], kendall: &MannKendall) -> Option<Self> {
+        let line = TheilSen::fit(x, y, kendall, 1.0)?;
+        let step = Step::locate(y);
+        let off_line: Vec<f64> = x.iter().zip(y).map(|(&x, y)| y - line.at(x)).collect();
+        let off_step: Option<Vec<f64>> =
+            step.map(|step| y.iter().enumerate().map(|(index, y)| y - step.at(index)).collect());
+        let size = |residuals: &[f64]| residuals.iter().map(|residual| residual.abs()).sum::<f64>();
+        // Serial correlation is looked for in what the better shape leaves: a step's distance from a straight line is
+        // as correlated as can be, and would hide the step from its own test.
+        let better = off_step.filter(|off_step| size(off_step) < size(&off_line));
+        let factor = inflation(better.as_deref().unwrap_or(&off_line));
+        let line = if factor > 1.0 { TheilSen::fit(x, y, kendall, factor)? } else { line };
+        Some(Self {
+            line,
+            step,
+            step_fits_better: better.is_some(),
+            p_line: kendall.p_value(factor),
+            p_step: step.map_or(1.0, |step| step.p_value(y, factor)),
+        })
+    }
+
+    fn p_value(&self) -> f64 {
+        (2.0 * self.p_line.min(self.p_step)).min(1.0)
+    }
+
+    /// Returns the shape that is told, its change, and the level that it started from.
+    fn change(&self, x: &[f64], y: &[f64]) -> (Shape, f64, f64) {
+        let certain = LEVEL / 2.0;
+        let is_step =
+            if self.step_fits_better { self.p_step < certain } else { self.p_line >= certain && self.p_step < certain };
+        if let Some(step) = self.step.filter(|_| is_step) {
+            return (Shape::Step { at_seconds: x[step.index] }, step.after - step.before, step.before);
+        }
+        let (first, last) = (x[0], x[x.len() - 1]);
+        let start = self.line.at(first);
+        // A line through a late rise can start below zero, where no measure begins.
+        let start = if start > 0.0 { start } else { median(&mut y[..y.len() / 4].to_vec()).unwrap_or(0.0) };
+        (Shape::Gradual, self.line.at(last) - self.line.at(first), start)
+    }
+}
+
+/// Merges neighbouring points until each has at least `fewest` observations.
+///
+/// A bucket of two requests is mostly noise; without pooling it would count as much as one of two thousand.
+fn pool(points: &[Point], fewest: f64) -> Vec<Point> {
+    let mut pooled: Vec<Point> = Vec::with_capacity(points.len());
+    let usable = |point: &&Point| {
+        point.value.is_finite() && point.at_seconds.is_finite() && (fewest == 0.0 || point.weight > 0.0)
+    };
+    for &point in points.iter().filter(usable) {
+        match pooled.last_mut() {
+            Some(last) if last.weight < fewest => *last = merged(*last, point),
+            _ => pooled.push(point),
+        }
+    }
+    if pooled.len() > 1 && pooled[pooled.len() - 1].weight < fewest {
+        let rest = pooled.pop().expect("more than one point");
+        let last = pooled.last_mut().expect("more than one point");
+        *last = merged(*last, rest);
+    }
+    pooled
+}
+
+fn merged(a: Point, b: Point) -> Point {
+    let weight = a.weight + b.weight;
+    let mean = |a_value: f64, b_value: f64| (a_value * a.weight + b_value * b.weight) / weight;
+    Point { at_seconds: mean(a.at_seconds, b.at_seconds), value: mean(a.value, b.value), weight }
+}
+
+/// Returns how long the buckets of a trend over `span` should be, given data of the `resolution`.
+///
+/// A round width with 30 to 72 buckets where the data allow it: enough for the tests, few enough that a bucket has
+/// requests. `span` is what the data cover, at most what was asked for, so that a service two hours old is judged on
+/// two hours of five-minute buckets and not on four buckets of half an hour.
+pub fn bucket_width(span: Duration, resolution: Duration) -> Duration {
+    const WIDTHS: [u64; 15] = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600];
+    const MOST: u32 = 72;
+    WIDTHS
+        .map(Duration::from_secs)
+        .into_iter()
+        .find(|&width| width >= resolution && span <= width * MOST)
+        .unwrap_or_else(|| (span / MOST).max(resolution))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise that is the same on every run, of mean 0, between −1 and 1.
+    fn noise(seed: u64, i: usize) -> f64 {
+        let mut z = (seed << 32 | i as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    }
+
+    fn points(n: usize, value: impl Fn(usize) -> f64) -> Vec<Point> {
+        (0..n).map(|i| Point { at_seconds: i as f64 * 60.0, value: value(i), weight: 100.0 }).collect()
+    }
+
+    /// Response time of about 100 ms, give or take a tenth, times `factor`.
+    fn response(n: usize, factor: impl Fn(usize) -> f64) -> Trend {
+        Trend::of(Measure::ResponseTime, &points(n, |i| 0.1 * factor(i) * (1.0 + 0.1 * noise(1, i))))
+    }
+
+    #[track_caller]
+    fn check(trend: &Trend, direction: Direction) {
+        assert_eq!(trend.direction(), direction, "{trend:?}");
+    }
+
+    fn movement(trend: Trend) -> Movement {
+        match trend {
+            Trend::Known(movement) => movement,
+            Trend::Unknown { .. } => panic!("{trend:?}"),
+        }
+    }
+
+    #[test]
+    fn noise_is_stable() {
+        check(&response(48, |_| 1.0), Direction::Stable);
+    }
+
+    #[test]
+    fn one_outlier_is_no_trend() {
+        for at in [0, 20, 46, 47] {
+            check(&response(48, |i| if i == at { 100.0 } else { 1.0 }), Direction::Stable);
+        }
+    }
+
+    #[test]
+    fn tenfold_step_is_degrading_wherever_it_is() {
+        for at in [4, 12, 24, 36, 44] {
+            let trend = response(48, |i| if i < at { 1.0 } else { 10.0 });
+            check(&trend, Direction::Degrading);
+            let found = movement(trend);
+            assert_eq!(found.shape, Shape::Step { at_seconds: at as f64 * 60.0 });
+            assert!((found.change_ratio.expect("starts above zero") - 9.0).abs() < 1.0, "{found:?}");
+        }
+        check(&response(8, |i| if i < 4 { 1.0 } else { 10.0 }), Direction::Degrading);
+    }
+
+    #[test]
+    fn gradual_rise_is_sized_by_its_slope() {
+        let found = movement(response(48, |i| 1.0 + i as f64 / 47.0));
+        assert_eq!((found.direction, found.shape), (Direction::Degrading, Shape::Gradual));
+        assert!((found.change_ratio.expect("starts above zero") - 1.0).abs() < 0.1, "{found:?}");
+        assert!((found.slope_per_hour - 0.1 / 47.0 * 60.0).abs() < 0.02, "{found:?}");
+        assert!(found.slope_interval.0 < found.slope_per_hour && found.slope_per_hour < found.slope_interval.1);
+        assert!(found.confidence() > 0.999);
+        assert_eq!((found.buckets, found.span), (48, Duration::from_secs(47 * 60)));
+    }
+
+    #[test]
+    fn fall_of_response_time_is_improving_and_of_throughput_degrading() {
+        check(&response(48, |i| 2.0 - i as f64 / 47.0), Direction::Improving);
+        let falling = points(48, |i| 100.0 - i as f64 + noise(2, i));
+        check(&Trend::of(Measure::Throughput, &falling), Direction::Degrading);
+    }
+
+    #[test]
+    fn certain_but_small_change_is_stable() {
+        let trend = Trend::of(Measure::ResponseTime, &points(48, |i| 0.1 * (1.0 + 0.04 * i as f64 / 47.0)));
+        check(&trend, Direction::Stable);
+        assert!(movement(trend).confidence() > 0.99);
+        check(&Trend::of(Measure::ResponseTime, &points(48, |i| 1e-5 * (1.0 + i as f64))), Direction::Stable);
+    }
+
+    #[test]
+    fn too_little_data_says_how_much_is_needed() {
+        let trend = response(7, |i| 1.0 + i as f64);
+        assert_eq!(trend, Trend::Unknown { buckets: 7, needed: 8 });
+        check(&trend, Direction::Unknown);
+        check(&Trend::of(Measure::Memory, &[]), Direction::Unknown);
+        let at_once = vec![Point { at_seconds: 5.0, value: 1.0, weight: 1.0 }; 20];
+        check(&Trend::of(Measure::Memory, &at_once), Direction::Unknown);
+    }
+
+    #[test]
+    fn rare_requests_are_pooled_until_they_say_something() {
+        let mut rare = points(48, |i| 0.1 * (1.0 + i as f64 / 47.0));
+        rare.iter_mut().for_each(|point| point.weight = 1.0);
+        assert_eq!(movement(Trend::of(Measure::ResponseTime, &rare)).buckets, 9);
+        rare.iter_mut().step_by(2).for_each(|point| (point.weight, point.value) = (0.0, f64::NAN));
+        assert_eq!(Trend::of(Measure::ResponseTime, &rare), Trend::Unknown { buckets: 4, needed: 8 });
+    }
+
+    #[test]
+    fn errors_that_begin_are_degrading() {
+        let trend = Trend::of(Measure::ErrorRate, &points(48, |i| if i < 30 { 0.0 } else { 0.1 + 0.05 * noise(3, i) }));
+        check(&trend, Direction::Degrading);
+        assert_eq!(movement(trend).change_ratio, None, "there is no share of nothing");
+        check(&Trend::of(Measure::ErrorRate, &points(48, |_| 0.0)), Direction::Stable);
+    }
+
+    #[test]
+    fn false_trends_in_noise_are_rare() {
+        let judge = |seed: u64| Trend::of(Measure::ResponseTime, &points(48, |i| 1.0 + noise(seed, i)));
+        let mut trends: Vec<Trend> = (0..1000).map(|seed| judge(seed + 10)).collect();
+        let told = |trends: &[Trend]| trends.iter().filter(|trend| trend.direction() != Direction::Stable).count();
+        assert!(told(&trends) <= 15, "{} of 1000", told(&trends));
+        Trend::adjust_for_many(&mut trends);
+        assert!(told(&trends) <= 1, "{} of 1000 after the adjustment", told(&trends));
+    }
+
+    #[test]
+    fn slow_waves_are_not_taken_for_certain() {
+        // First-order autocorrelation of 0.6: the plain test is wrong about one series in six.
+        let wave = |seed: u64| {
+            let mut level = 0.0;
+            let levels: Vec<f64> = (0..48)
+                .map(|i| {
+                    level = 0.6 * level + noise(seed, i);
+                    level
+                })
+                .collect();
+            Trend::of(Measure::ResponseTime, &points(48, |i| 10.0 + levels[i]))
+        };
+        let told = (0..500).filter(|&seed| wave(seed + 5000).direction() != Direction::Stable).count();
+        assert!(told <= 20, "{told} of 500");
+    }
+
+    #[test]
+    fn width_of_buckets_follows_the_period() {
+        let width = |span: u64, resolution: u64| {
+            bucket_width(Duration::from_secs(span), Duration::from_secs(resolution)).as_secs()
+        };
+        assert_eq!(width(300, 5), 5);
+        assert_eq!(width(3600, 5), 60);
+        assert_eq!(width(24 * 3600, 60), 1800);
+        assert_eq!(width(168 * 3600, 60), 10_800);
+        assert_eq!(width(600, 60), 60);
+    }
+}
