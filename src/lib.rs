@@ -15,6 +15,8 @@ pub use context::{InCurrentRequest, in_current_request};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder};
 pub use store::MonitorRecorder;
+#[cfg(feature = "sqlx")]
+pub use track::SqlxLayer;
 pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};
 
 /// The statistics behind the findings, to be used on numbers of your own: trends, leaks, and two versions compared.

@@ -10,7 +10,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::RequestContext;
+use super::{
+    RequestContext,
+    carrier::{Carrier, CarrierEntered},
+};
 
 thread_local! {
     static CURRENT: Cell<Option<Arc<RequestContext>>> = const { Cell::new(None) };
@@ -20,19 +23,20 @@ thread_local! {
 ///
 /// The context is moved in and taken back out by [`Entered::leave`], so that a poll costs no reference count.
 #[derive(Debug)]
-pub(crate) struct Entered {
+pub(crate) struct Entered<'a> {
     previous: Option<Arc<RequestContext>>,
     left: bool,
+    _carrier: CarrierEntered<'a>,
 }
 
-/// Makes `context` the current one of this thread.
-pub(crate) fn enter(context: Option<Arc<RequestContext>>) -> Entered {
+/// Makes `context` the current one of this thread, and `carrier`'s span the current span.
+pub(crate) fn enter(context: Option<Arc<RequestContext>>, carrier: &Carrier) -> Entered<'_> {
     // `try_with`: a future may be dropped while the thread's locals are being destroyed; then nothing is booked.
     let previous = CURRENT.try_with(|current| current.replace(context)).ok().flatten();
-    Entered { previous, left: false }
+    Entered { previous, left: false, _carrier: carrier.enter() }
 }
 
-impl Entered {
+impl Entered<'_> {
     /// Restores the previous context and returns the one that was entered.
     pub(crate) fn leave(mut self) -> Option<Arc<RequestContext>> {
         self.left = true;
@@ -41,7 +45,7 @@ impl Entered {
     }
 }
 
-impl Drop for Entered {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
         if !self.left {
             let previous = self.previous.take();
@@ -71,6 +75,7 @@ pin_project! {
         #[pin]
         inner: F,
         context: Option<Arc<RequestContext>>,
+        carrier: Carrier,
     }
 }
 
@@ -88,7 +93,9 @@ pin_project! {
 /// # }
 /// ```
 pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
-    InCurrentRequest { inner: future, context: current() }
+    let context = current();
+    let carrier = context.as_ref().map(Carrier::of).unwrap_or_default();
+    InCurrentRequest { inner: future, context, carrier }
 }
 
 impl<F: Future> Future for InCurrentRequest<F> {
@@ -99,7 +106,7 @@ impl<F: Future> Future for InCurrentRequest<F> {
         if this.context.is_none() {
             return this.inner.poll(cx);
         }
-        let entered = enter(this.context.take());
+        let entered = enter(this.context.take(), this.carrier);
         let polled = this.inner.poll(cx);
         *this.context = entered.leave();
         polled

@@ -5,6 +5,7 @@
 //! that a change could break: a [`RequestContext`] is booked on by exactly the futures that were entered with it, so a
 //! query is never booked on a neighbour that shares the thread.
 
+mod carrier;
 mod current;
 mod glob;
 mod instruments;
@@ -16,6 +17,9 @@ mod table;
 
 pub use current::{InCurrentRequest, in_current_request};
 
+pub(crate) use carrier::Carrier;
+#[cfg(feature = "sqlx")]
+pub(crate) use carrier::{CARRIER, Carried, handed_over, listen};
 pub(crate) use current::{Entered, current, enter};
 pub(crate) use glob::Glob;
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};

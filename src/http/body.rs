@@ -56,7 +56,7 @@ impl<B: Body> Body for MonitorBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(observation) = this.observation.as_mut() else { return this.inner.poll_frame(cx) };
-        let entered = enter(observation.context.take());
+        let entered = enter(observation.context.take(), &observation.carrier);
         let began = Instant::now();
         observation.polling = true;
         let polled = this.inner.as_mut().poll_frame(cx);

@@ -51,7 +51,7 @@ where
         let Some(observation) = this.observation.as_mut() else {
             return this.inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
-        let entered = enter(observation.context.take());
+        let entered = enter(observation.context.take(), &observation.carrier);
         let began = Instant::now();
         observation.polling = true;
         let polled = this.inner.poll(cx);

@@ -112,7 +112,7 @@ where
             return MonitorFuture::unobserved(self.inner.call(request));
         };
         let without_body = request.method() == http::Method::HEAD;
-        let entered = enter(observation.context.take());
+        let entered = enter(observation.context.take(), &observation.carrier);
         observation.polling = true;
         let future = self.inner.call(request);
         observation.polling = false;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::series::{Ending, EndpointSeries};
 use crate::{
-    context::{EVENTS, EventKind, RequestContext, SlowRequest, TraceId},
+    context::{Carrier, EVENTS, EventKind, RequestContext, SlowRequest, TraceId},
     names,
 };
 
@@ -34,6 +34,7 @@ pub(super) struct Observation {
     series: Arc<EndpointSeries>,
     /// `None` while it is the thread's current one, and after the end.
     pub(super) context: Option<Arc<RequestContext>>,
+    pub(super) carrier: Carrier,
     started: Instant,
     busy: Duration,
     longest_poll: Duration,
@@ -48,8 +49,10 @@ pub(super) struct Observation {
 impl Observation {
     pub(super) fn begin(series: Arc<EndpointSeries>, trace_id: Option<TraceId>, started: Instant) -> Self {
         series.active.increment(1.0);
+        let context = series.instruments.begin_request(started);
         Self {
-            context: Some(series.instruments.begin_request(started)),
+            carrier: Carrier::of(&context),
+            context: Some(context),
             series,
             started,
             busy: Duration::ZERO,
@@ -139,6 +142,8 @@ impl Observation {
     }
 
     fn release(&mut self) {
+        // First, or the context is not given back as the only one.
+        self.carrier = Carrier::default();
         if let Some(context) = self.context.take() {
             self.series.instruments.give_back(context);
         }

@@ -7,7 +7,11 @@
 mod fingerprint;
 pub(crate) mod query;
 
+#[cfg(feature = "sqlx")]
+mod sqlx;
 mod task;
 
 pub use query::{TrackDbQuery, track_db_query};
+#[cfg(feature = "sqlx")]
+pub use sqlx::SqlxLayer;
 pub use task::{TrackAsyncTask, track_async_task};

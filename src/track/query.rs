@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use pin_project_lite::pin_project;
 
 use super::fingerprint;
-use crate::context::{EventKind, Instruments, QuerySeries, RequestContext, current, installed};
+use crate::context::{Carrier, EventKind, Instruments, QuerySeries, RequestContext, current, installed};
 
 /// How a query ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +68,16 @@ pub(crate) fn record_query(sql: &str, elapsed: Duration, outcome: QueryOutcome) 
 /// A query under way; dropped before its end, it is booked as cancelled.
 struct Running {
     booking: Option<Booking>,
+    /// Keeps the driver's own events of this query from counting it again.
+    counted: Carrier,
     began: Instant,
 }
 
 impl Running {
     fn begin(sql: &str) -> Self {
-        Self { booking: Booking::open(sql), began: Instant::now() }
+        let booking = Booking::open(sql);
+        let counted = booking.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
+        Self { booking, counted, began: Instant::now() }
     }
 
     fn end(&mut self, outcome: QueryOutcome) {
@@ -138,7 +142,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let running = this.running.get_or_insert_with(|| Running::begin(this.sql.as_ref()));
+        let entered = running.counted.enter();
         let polled = this.query.poll(cx);
+        drop(entered);
         if let Poll::Ready(result) = &polled {
             running.end(if result.is_ok() { QueryOutcome::Ok } else { QueryOutcome::Error });
         }

@@ -1,0 +1,269 @@
+//! Against sqlx itself, on SQLite: its events come from threads of their own, so the subscriber is the process's.
+
+use std::{
+    collections::HashMap,
+    io::Write,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use ::sqlx::{Connection as _, SqliteConnection};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tokio::time::Instant;
+use tracing::{Instrument as _, Level};
+use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
+
+use super::*;
+use crate::{
+    context::{EventKind, Instruments, Limits, RequestContext},
+    names, track_db_query,
+};
+
+/// What the subscriber's other layer wrote.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("text")
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes the process's subscriber, once: a log at `INFO` beside the sqlx layer.
+fn subscribe() -> Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = registry()
+            .with(fmt::layer().with_writer(move || writer.clone()).with_ansi(false).with_filter(LevelFilter::INFO))
+            .with(SqlxLayer::new());
+        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets it");
+        log
+    })
+    .clone()
+}
+
+/// A monitor's instruments and what was recorded through them.
+struct Service {
+    instruments: Arc<Instruments>,
+    recorded: Snapshotter,
+}
+
+impl Service {
+    fn new() -> Self {
+        let recorder = DebuggingRecorder::new();
+        let recorded = recorder.snapshotter();
+        let limits =
+            Limits { routes: 10, fingerprints: 10, slow_requests: 1, ignored: Vec::new(), db_system: "sqlite".into() };
+        let instruments = Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits);
+        Self { instruments, recorded }
+    }
+
+    /// Runs `work` as a request of this service does.
+    async fn request<T>(&self, work: impl Future<Output = T>) -> (T, Arc<RequestContext>) {
+        let context = self.instruments.begin_request(Instant::now());
+        let carrier = Carrier::default();
+        let entered = enter(Some(context.clone()), &carrier);
+        let work = crate::in_current_request(work);
+        drop(entered);
+        (work.await, context)
+    }
+
+    /// Returns the recorded durations by summary, and `error_type` where there is one.
+    fn queries(&self) -> HashMap<String, Vec<f64>> {
+        let mut queries = HashMap::new();
+        for (key, _, _, value) in self.recorded.snapshot().into_vec() {
+            if key.key().name() != names::DB_DURATION.name {
+                continue;
+            }
+            let label = |name: &str| key.key().labels().find(|label| label.key() == name).map(|label| label.value());
+            let mut name = label(names::DB_SUMMARY).expect("every query has one").to_owned();
+            if let Some(error) = label(names::ERROR_TYPE) {
+                name = format!("{name} {error}");
+            }
+            let DebugValue::Histogram(values) = value else { panic!("durations are histograms") };
+            if !values.is_empty() {
+                queries.insert(name, values.into_iter().map(|value| value.into_inner()).collect());
+            }
+        }
+        queries
+    }
+}
+
+async fn connect() -> SqliteConnection {
+    SqliteConnection::connect("sqlite::memory:").await.expect("SQLite is in the binary")
+}
+
+const COUNT: &str = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200000) \
+                     SELECT count(*), 'eve@example.org' FROM c";
+
+#[tokio::test]
+async fn a_query_through_sqlx_is_booked_on_its_request_with_its_duration() {
+    subscribe();
+    let service = Service::new();
+    let mut connection = connect().await;
+    let began = std::time::Instant::now();
+    let (result, request) = service.request(::sqlx::query(COUNT).fetch_all(&mut connection)).await;
+    let took = began.elapsed();
+    result.expect("counted");
+
+    let (count, duration) = request.queries();
+    assert_eq!(count, 1);
+    assert!(duration <= took && duration > took / 2, "{duration:?} of {took:?}");
+    let summary =
+        "WITH RECURSIVE c(n) AS (SELECT ? UNION ALL SELECT n + ? FROM c WHERE n < ?) SELECT count(*), ? FROM c";
+    let queries = service.queries();
+    assert_eq!(queries.keys().collect::<Vec<_>>(), [summary]);
+    assert_eq!(queries[summary], [duration.as_secs_f64()]);
+}
+
+#[tokio::test]
+async fn concurrent_requests_have_their_own_queries() {
+    subscribe();
+    let service = Service::new();
+    let ask = |times: u32, mut connection: SqliteConnection| async move {
+        for _ in 0..times {
+            ::sqlx::query("SELECT 1").execute(&mut connection).await.expect("one");
+            tokio::task::yield_now().await;
+        }
+    };
+    let (first, second) = (ask(3, connect().await), ask(40, connect().await));
+    let ((_, one), (_, other)) = tokio::join!(service.request(first), service.request(second));
+    assert_eq!((one.queries().0, other.queries().0), (3, 40));
+}
+
+#[tokio::test]
+async fn a_spawned_task_and_a_hosts_spans_keep_the_request() {
+    subscribe();
+    let service = Service::new();
+    let (mut one, mut two, mut three) = (connect().await, connect().await, connect().await);
+    let work = async {
+        let handler = async {
+            let task = async move { ::sqlx::query("SELECT 1 AS a").execute(&mut one).await.expect("one") };
+            let task = task.instrument(tracing::debug_span!("task"));
+            tokio::spawn(crate::in_current_request(task)).await.expect("joined");
+            let stranger = async move { ::sqlx::query("SELECT 2 AS b").execute(&mut two).await.expect("two") };
+            tokio::spawn(stranger).await.expect("joined");
+            ::sqlx::query("SELECT 3 AS c").execute(&mut three).await.expect("three")
+        };
+        handler.instrument(tracing::info_span!("handler")).await
+    };
+    let (_, request) = service.request(work).await;
+    assert_eq!(request.queries().0, 2);
+    assert_eq!(request.events().filter(|event| event.kind == EventKind::Query).count(), 2);
+    let mut summaries: Vec<_> = service.queries().into_keys().collect();
+    summaries.sort();
+    assert_eq!(summaries, ["SELECT ? AS a", "SELECT ? AS c"]);
+}
+
+#[tokio::test]
+async fn a_failed_query_is_told_like_any_other() {
+    subscribe();
+    let service = Service::new();
+    let mut connection = connect().await;
+    let (result, request) = service.request(::sqlx::query("SELECT a FROM missing").execute(&mut connection)).await;
+    result.expect_err("no such table");
+    // SQLite's thread hands the error over before it tells of the query.
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while request.queries().0 == 0 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert_eq!(request.queries().0, 1);
+    assert_eq!(service.queries().keys().collect::<Vec<_>>(), ["SELECT a FROM missing"]);
+}
+
+#[tokio::test]
+async fn a_tracked_query_is_counted_once_and_its_error_told() {
+    subscribe();
+    let service = Service::new();
+    let mut connection = connect().await;
+    let query = track_db_query("SELECT b FROM t", ::sqlx::query("SELECT a FROM missing").execute(&mut connection));
+    let (result, request) = service.request(query).await;
+    result.expect_err("no such table");
+    assert_eq!(request.queries().0, 1);
+    assert_eq!(service.queries().keys().collect::<Vec<_>>(), ["SELECT b FROM t error"]);
+}
+
+#[tokio::test]
+async fn a_stopped_monitor_records_nothing() {
+    subscribe();
+    let service = Service::new();
+    service.instruments.set_enabled(false);
+    let mut connection = connect().await;
+    let (_, request) = service.request(::sqlx::query("SELECT 1").execute(&mut connection)).await;
+    assert_eq!(request.queries().0, 0);
+}
+
+#[tokio::test]
+async fn a_request_that_was_carried_to_another_thread_is_reused() {
+    subscribe();
+    let service = Service::new();
+    let mut connection = connect().await;
+    let (_, request) = service.request(::sqlx::query("SELECT 1").execute(&mut connection)).await;
+    // SQLite's thread lets go of the span when it waits for the next command, and answers this one before that.
+    connection.ping().await.expect("alive");
+    drop(connection);
+    let used = Arc::as_ptr(&request);
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while Arc::weak_count(&request) > 0 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    service.instruments.give_back(request);
+    assert_eq!(Arc::as_ptr(&service.instruments.begin_request(Instant::now())), used);
+}
+
+#[tokio::test]
+async fn other_layers_see_nothing_of_it() {
+    let log = subscribe();
+    let service = Service::new();
+    let work = async {
+        tracing::info!("the host's own line");
+        ::sqlx::query("SELECT 1").execute(&mut connect().await).await.expect("one");
+    };
+    service.request(work).await;
+    let text = log.text();
+    assert!(text.contains("the host's own line"), "{text}");
+    assert!(!text.contains("sqlx::query") && !text.contains("SELECT") && !text.contains("pinchpoint: "), "{text}");
+    assert!(!tracing::enabled!(target: "hyper::proto", Level::DEBUG), "nothing else is enabled");
+    assert!(!tracing::enabled!(target: "hyper::proto", Level::TRACE));
+}
+
+#[test]
+fn sqlx_0_8_events_are_read_with_their_layout_and_all_of_their_statement() {
+    let service = Service::new();
+    let context = service.instruments.begin_request(Instant::now());
+    tracing::subscriber::with_default(registry().with(SqlxLayer::new()), || {
+        let carrier = Carrier::default();
+        let _entered = enter(Some(context.clone()), &carrier);
+        let elapsed = Duration::from_millis(1500);
+        tracing::event!(
+            target: "sqlx::query", Level::DEBUG,
+            summary = "SELECT a, b, c …", db.statement = "\n\nSELECT\n  a,\n  b,\n  c\nFROM\n  t\n",
+            rows_affected = 0_u64, rows_returned = 1_u64, ?elapsed, elapsed_secs = elapsed.as_secs_f64(),
+        );
+        tracing::event!(
+            target: "sqlx::query", Level::WARN,
+            summary = "COMMIT", db.statement = "", rows_affected = 0_u64, rows_returned = 0_u64, ?elapsed,
+            elapsed_secs = 0.25, slow_threshold = ?Duration::from_millis(1), "slow statement",
+        );
+        tracing::event!(target: "sqlx::query", Level::DEBUG, summary = "SELECT 1", db.statement = "");
+        tracing::event!(target: "sqlx::query", Level::DEBUG, summary = "SELECT 1", elapsed_secs = -1.0);
+        tracing::event!(target: "sqlx::pool", Level::ERROR, summary = "SELECT 1", elapsed_secs = 1.0);
+    });
+    let queries = service.queries();
+    assert_eq!(queries.len(), 2, "{queries:?}");
+    assert_eq!(queries["SELECT a, b, c FROM t"], [1.5]);
+    assert_eq!(queries["COMMIT"], [0.25]);
+    assert_eq!(context.queries(), (2, Duration::from_millis(1750)));
+}
