@@ -12,7 +12,7 @@ use super::statistics::{MannKendall, Step, TheilSen, inflation, median, rank_sum
 
 /// Probability below which a change is not taken for chance.
 const LEVEL: f64 = 0.01;
-/// Buckets that a judgement needs: the fewest in which both shapes can reach [`LEVEL`].
+/// Buckets that a judgement needs: the fewest in which both shapes can be told with 99 % confidence.
 pub const FEWEST_BUCKETS: usize = 8;
 /// Relative change below which a trend is called stable: day-to-day noise of any machine.
 pub const SMALLEST_RATIO: f64 = 0.05;

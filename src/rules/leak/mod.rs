@@ -10,11 +10,14 @@
 //! largest left out, so that one load of a cache is no growth). A sawtooth fails it by its fall, a plateau by its last
 //! quarter, one tooth among others by not rising above what was seen before.
 
+mod curve;
 mod growth;
 mod warm_up;
 
 use std::fmt;
 use std::time::Duration;
+
+pub(crate) use curve::MemoryCurve;
 
 /// Resident memory at one instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
