@@ -1,7 +1,47 @@
 //! Numbers become judgements.
+//!
+//! A [`RuleSet`] is loaded from YAML files, checked whole. An [`Evaluator`] runs it on [`Readings`] and says which
+//! subjects are over which thresholds, with the [`Evidence`] of why. Nothing here remembers anything between two ticks,
+//! reads a clock or knows of requests: it knows numbers, and where they came from is behind one trait.
 
+mod bottleneck;
+mod build;
 pub(crate) mod compare;
+mod condition;
+mod entry;
+mod evaluate;
+mod evidence;
+mod file;
+#[cfg(test)]
+pub(crate) mod fixed;
 pub(crate) mod leak;
+mod limits;
+mod located;
+mod measure;
 pub(crate) mod mix;
+mod problem;
+mod readings;
+mod rule;
+mod set;
+mod severity;
+mod shape;
 mod statistics;
+mod suggest;
+mod summary;
+mod template;
 pub(crate) mod trend;
+mod unit;
+mod window_readings;
+
+pub use problem::{LoadError, LoadProblem};
+pub use set::RuleSet;
+pub use severity::Severity;
+
+pub(crate) use bottleneck::{Bottleneck, Finding};
+pub(crate) use evaluate::Evaluator;
+pub(crate) use evidence::{EndpointShare, Evidence, Fact, OutcomeShare, QueryShare};
+pub(crate) use measure::{Measure, Scope};
+pub(crate) use readings::{Question, Reading, Readings, Subject};
+pub(crate) use rule::{Comparison, Rule, Threshold};
+pub(crate) use unit::Unit;
+pub(crate) use window_readings::{MemoryGrowth, WindowReadings};

@@ -1,0 +1,149 @@
+//! What evaluation finds, and what people are told about it.
+//!
+//! A [`Finding`] is a subject over a threshold at one instant, still in numbers. A [`Bottleneck`] is the same with a
+//! beginning and with words. Texts are written here and nowhere else.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::evidence::{Evidence, Fact};
+use super::measure::{Measure, Scope};
+use super::readings::Subject;
+use super::rule::{Rule, Threshold};
+use super::severity::Severity;
+use super::unit::Unit;
+
+/// A subject that is over at least one threshold of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) subject: Arc<Subject>,
+    /// In the rule's unit.
+    pub(crate) value: f64,
+    pub(crate) samples: u64,
+    /// The thresholds it is over, from the lowest; never empty.
+    pub(crate) passed: Vec<(Severity, Threshold)>,
+    pub(crate) evidence: Arc<Evidence>,
+}
+
+impl Finding {
+    /// Returns the highest severity whose threshold is passed.
+    pub(crate) fn severity(&self) -> Severity {
+        self.passed.last().map_or(Severity::Low, |(severity, _)| *severity)
+    }
+}
+
+/// Something that slows the service down or breaks it, with what is known about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Bottleneck {
+    /// The rule that found it; its id is the "type" in the API.
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) severity: Severity,
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) description: String,
+    pub(crate) impact: String,
+    /// What follows from the evidence first, general advice after.
+    pub(crate) recommendations: Vec<String>,
+    pub(crate) affected_endpoints: Vec<Arc<str>>,
+    /// When its lowest threshold was passed and has been ever since.
+    pub(crate) since: Instant,
+    /// In the rule's unit.
+    pub(crate) value: f64,
+    pub(crate) threshold: Threshold,
+    pub(crate) samples: u64,
+    /// Plain numbers by name, in base units: durations in seconds.
+    pub(crate) metrics: BTreeMap<&'static str, f64>,
+    pub(crate) evidence: Arc<Evidence>,
+}
+
+impl Bottleneck {
+    /// Tells a finding as one of the severities whose thresholds it is over.
+    pub(crate) fn new(finding: &Finding, severity: Severity, threshold: Threshold, since: Instant) -> Self {
+        let Finding { rule, subject, value, samples, evidence, .. } = finding;
+        let texts = Texts { finding, severity, threshold };
+        let fill = |name: &'static str| texts.value(name);
+        let specific = rule.recommendations.iter().filter(|recommendation| recommendation.condition.is_some());
+        let general = rule.recommendations.iter().filter(|recommendation| recommendation.condition.is_none());
+        let holds = |condition: &super::condition::Condition| condition.holds(&mut |name| evidence.number(name));
+        Self {
+            rule: rule.clone(),
+            severity,
+            subject: subject.clone(),
+            description: rule.description.render_all(&fill),
+            impact: rule.impact.render_all(&fill),
+            recommendations: specific
+                .filter(|recommendation| recommendation.condition.as_ref().is_some_and(holds))
+                .chain(general)
+                .filter_map(|recommendation| recommendation.say.render(&fill))
+                .collect(),
+            affected_endpoints: affected_endpoints(rule, subject, evidence),
+            since,
+            value: *value,
+            threshold,
+            samples: *samples,
+            metrics: metrics(finding),
+            evidence: evidence.clone(),
+        }
+    }
+
+    /// Orders by what to look at first: severity, then share of all time spent, then by name so that it is stable.
+    pub(crate) fn rank(&self, other: &Self) -> Ordering {
+        let share = |bottleneck: &Self| bottleneck.evidence.time_share.unwrap_or(0.0);
+        let by_name = || (&self.rule.id, &self.subject.name).cmp(&(&other.rule.id, &other.subject.name));
+        other.severity.cmp(&self.severity).then_with(|| share(other).total_cmp(&share(self))).then_with(by_name)
+    }
+}
+
+/// The values that texts are filled with.
+struct Texts<'a> {
+    finding: &'a Finding,
+    severity: Severity,
+    threshold: Threshold,
+}
+
+impl Texts<'_> {
+    fn value(&self, name: &str) -> Option<String> {
+        let Finding { rule, subject, value, samples, evidence, .. } = self.finding;
+        Some(match name {
+            "subject" => Fact::Word(subject.name.clone()).render(),
+            "value" => rule.unit.render(*value),
+            "threshold" => rule.unit.render(self.threshold.limit),
+            "window" => Unit::Seconds.render(rule.window.as_secs_f64()),
+            "samples" => samples.to_string(),
+            "severity" => self.severity.to_string(),
+            "rule" => rule.id.to_string(),
+            _ => evidence.fact(name)?.render(),
+        })
+    }
+}
+
+fn affected_endpoints(rule: &Rule, subject: &Subject, evidence: &Evidence) -> Vec<Arc<str>> {
+    match rule.scope {
+        Scope::Endpoint => vec![subject.name.clone()],
+        // Of the process, the evidence names those that keep workers busy, which have no part in its memory.
+        Scope::Process if rule.measure != Measure::SchedulingLag => Vec::new(),
+        Scope::Query | Scope::Task | Scope::Process | Scope::Metric => {
+            evidence.endpoints.iter().map(|share| share.endpoint.clone()).collect()
+        }
+    }
+}
+
+/// The numbers that a script reads: the rule's own measure and the usual ones of its scope.
+fn metrics(finding: &Finding) -> BTreeMap<&'static str, f64> {
+    let Finding { rule, value, evidence, .. } = finding;
+    let (usual, count): (&[&str], _) = match rule.scope {
+        Scope::Endpoint => (&["avg_duration", "max_duration", "p95_duration"], Some(("requests", "request_count"))),
+        Scope::Query => (&["avg_duration", "max_duration", "p95_duration"], Some(("calls", "call_count"))),
+        Scope::Task => (&["avg_duration", "max_duration", "p95_duration"], Some(("runs", "run_count"))),
+        Scope::Process => (&["resident_memory", "memory_limit"], None),
+        Scope::Metric => (&[], None),
+    };
+    let usual = usual.iter().filter_map(|name| Some((*name, evidence.number(name)?)));
+    let count = count.and_then(|(fact, name)| Some((name, evidence.number(fact)?)));
+    let mut metrics: BTreeMap<_, _> = usual.chain(count).collect();
+    metrics.insert(rule.measure_name, *value);
+    metrics
+}

@@ -1,0 +1,378 @@
+//! From an entry of a rule file to a [`Rule`], or to everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::condition::{Condition, Names};
+use super::entry::{RecommendationEntry, RuleEntry, Text};
+use super::evidence;
+use super::located::Node;
+use super::measure::{self, Entry, Measure, Samples, Scope};
+use super::problem::{LoadProblem, Position, ProblemKind};
+use super::rule::{LabelGlobs, MetricSelector, Recommendation, Rule, Source, Thresholds};
+use super::suggest::nearest;
+use super::template::Template;
+use super::unit::Unit;
+use crate::context::Glob;
+use crate::names::{self, Kind};
+
+const DEFAULT_MIN_SAMPLES: u64 = 5;
+const DEFAULT_HOLD: Duration = Duration::from_secs(30);
+const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
+const DEFAULT_IMPACT: &str = "{value} over the last {window} (threshold: {threshold})";
+
+/// Where a rule stands and where its problems go.
+pub(crate) struct Context<'a> {
+    pub(crate) path: &'a Path,
+    /// The file's lines, to find the column of a wrong word within a longer text.
+    pub(crate) lines: &'a [&'a str],
+    /// The id, as far as there is one.
+    pub(crate) rule: Option<String>,
+    pub(crate) longest_window: Duration,
+    pub(crate) problems: &'a mut Vec<LoadProblem>,
+}
+
+impl Context<'_> {
+    pub(crate) fn report(&mut self, at: Position, kind: ProblemKind) {
+        let (path, rule) = (self.path.to_owned(), self.rule.clone());
+        self.problems.push(LoadProblem { path, at: Some(at), rule, kind });
+    }
+
+    /// The place of `found` within the text of a node, or the node's own when the text is escaped or spans lines.
+    pub(crate) fn place_of(&self, node: &Node, found: &str) -> Position {
+        let line = self.lines.get(node.at.line - 1).copied().unwrap_or_default();
+        let before: usize = line.chars().take(node.at.column - 1).map(char::len_utf8).sum();
+        match line[before..].find(found) {
+            Some(offset) => Position { column: node.at.column + line[before..][..offset].chars().count(), ..node.at },
+            None => node.at,
+        }
+    }
+}
+
+/// Makes a rule of an entry; `None` when anything is wrong with it, all of which is then reported.
+///
+/// `node` is the tree that the entry was filled from.
+pub(crate) fn rule(entry: RuleEntry, node: &Node, context: &mut Context<'_>) -> Option<Rule> {
+    let before = context.problems.len();
+    let mut builder = Builder { node, context };
+    let id = entry.id.as_ref().and_then(|id| builder.id(id));
+    let scope = entry.scope.as_ref().and_then(|scope| builder.scope(scope));
+    let measure = scope.zip(entry.measure.as_ref()).and_then(|(scope, name)| builder.measure(scope, name));
+    let metric = scope.and_then(|scope| builder.metric(scope, measure, &entry));
+    let unit = measure.map(|measure| match &metric {
+        Some(metric) => measure::metric_unit(&metric.name, measure.measure),
+        None => measure.unit,
+    });
+    let by = metric.as_ref().map_or(&[][..], |metric| &metric.by);
+    let matches = builder.rule_labels(scope, entry.matches.as_ref());
+    let exclude = builder.exclude(scope, by, entry.exclude.as_deref().unwrap_or_default());
+    let window = builder.window(entry.window.as_ref());
+    let min_samples = builder.min_samples(entry.min_samples.as_ref(), measure);
+    let hold = builder.span("for", entry.hold.as_ref(), DEFAULT_HOLD);
+    let keep_firing_for = builder.span("keep_firing_for", entry.keep_firing_for.as_ref(), DEFAULT_KEEP_FIRING_FOR);
+    let only_if = builder.only_if(scope, metric.as_ref(), entry.only_if.as_ref());
+    let thresholds = builder.thresholds(entry.thresholds.as_ref(), measure, unit);
+    let overrides =
+        builder.overrides(scope, by, entry.overrides.as_deref().unwrap_or_default(), &thresholds, measure, unit);
+    let names = scope.map(evidence::placeholders);
+    let description = builder.sentence("description", entry.description.as_ref(), names.as_deref());
+    let default_impact = Text(DEFAULT_IMPACT.to_owned());
+    let impact = builder.sentence("impact", Some(entry.impact.as_ref().unwrap_or(&default_impact)), names.as_deref());
+    let recommendations =
+        builder.recommendations(scope, entry.recommendations.as_deref().unwrap_or_default(), names.as_deref());
+    let source = builder.source();
+    if builder.context.problems.len() > before {
+        return None;
+    }
+    let (scope, measure) = (scope?, measure?);
+    // The series of a metric are chosen before they become subjects.
+    let matches = if scope == Scope::Metric { LabelGlobs::default() } else { matches };
+    Some(Rule {
+        id: id?,
+        scope,
+        measure: measure.measure,
+        measure_name: measure.name,
+        unit: unit?,
+        samples: measure.samples,
+        metric,
+        matches,
+        exclude,
+        window,
+        min_samples,
+        hold,
+        keep_firing_for,
+        only_if,
+        thresholds: Thresholds(thresholds),
+        overrides,
+        description: description?,
+        impact: impact?,
+        recommendations,
+        source,
+    })
+}
+
+pub(super) struct Builder<'a, 'b> {
+    pub(super) node: &'a Node,
+    pub(super) context: &'a mut Context<'b>,
+}
+
+impl Builder<'_, '_> {
+    fn place(&self, key: &str) -> Position {
+        self.node.get(key).map_or(self.node.at, |node| node.at)
+    }
+
+    fn report(&mut self, key: &str, kind: ProblemKind) {
+        self.context.report(self.place(key), kind);
+    }
+
+    fn source(&self) -> Source {
+        Source { path: self.context.path.to_owned(), at: self.node.at, window_at: self.place("window") }
+    }
+
+    fn id(&mut self, Text(id): &Text) -> Option<Arc<str>> {
+        let good = id.starts_with(|c: char| c.is_ascii_lowercase())
+            && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !good {
+            self.report("id", ProblemKind::BadId { found: id.clone() });
+            return None;
+        }
+        Some(Arc::from(id.as_str()))
+    }
+
+    fn scope(&mut self, Text(found): &Text) -> Option<Scope> {
+        let names = Scope::ALL.map(Scope::as_str);
+        let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == found);
+        if scope.is_none() {
+            let suggestion = nearest(found, names);
+            let (found, expected) = (found.clone(), names.to_vec());
+            self.report("scope", ProblemKind::UnknownName { what: "scope", found, suggestion, expected });
+        }
+        scope
+    }
+
+    fn measure(&mut self, scope: Scope, Text(found): &Text) -> Option<&'static Entry> {
+        if let Some(entry) = measure::find(scope, found) {
+            return Some(entry);
+        }
+        let others: Vec<_> = Scope::ALL.into_iter().filter(|other| measure::find(*other, found).is_some()).collect();
+        let (found, scope_name) = (found.clone(), scope.as_str());
+        let kind = if others.is_empty() {
+            let expected: Vec<_> = measure::of_scope(scope).map(|entry| entry.name).collect();
+            let suggestion = nearest(&found, expected.iter().copied());
+            ProblemKind::UnknownMeasure { found, scope: scope_name, suggestion, expected }
+        } else {
+            let scopes = others.into_iter().map(Scope::as_str).collect::<Vec<_>>().join(" and ");
+            ProblemKind::WrongScope { found, scope: scope_name, scopes }
+        };
+        self.report("measure", kind);
+        None
+    }
+
+    fn metric(&mut self, scope: Scope, measure: Option<&Entry>, entry: &RuleEntry) -> Option<MetricSelector> {
+        if scope != Scope::Metric {
+            for (key, there) in [("metric", entry.metric.is_some()), ("by", entry.by.is_some())] {
+                if there {
+                    let at = self.node.entry(key).map_or(self.node.at, |(name, _)| name.at);
+                    self.context.report(at, ProblemKind::MetricKey { key, scope: scope.as_str() });
+                }
+            }
+            return None;
+        }
+        let Some(Text(name)) = &entry.metric else {
+            let within = "rule of scope metric".to_owned();
+            self.context.report(self.node.at, ProblemKind::MissingKey { key: "metric", within });
+            return None;
+        };
+        let known = names::CATALOGUE.iter().find(|metric| metric.name == name);
+        if let Some((metric, measure)) = known.zip(measure)
+            && !fits(metric.kind, measure.measure)
+        {
+            let kind = match metric.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
+            };
+            self.report("measure", ProblemKind::MetricKind { measure: measure.name, metric: name.clone(), kind });
+        }
+        let by = entry.by.iter().flatten().map(|Text(label)| Arc::from(label.as_str())).collect();
+        let matches = entry.matches.as_ref().map(globs).unwrap_or_default();
+        Some(MetricSelector { name: Arc::from(name.as_str()), matches, by })
+    }
+
+    fn rule_labels(&mut self, scope: Option<Scope>, labels: Option<&BTreeMap<String, Text>>) -> LabelGlobs {
+        let (Some(scope), Some(labels)) = (scope, labels) else { return LabelGlobs::default() };
+        self.labels(scope, None, labels, self.node.get("match"), "match")
+    }
+
+    /// Checks the labels of a pattern; of the scope `metric`, subjects have those of `by` only.
+    pub(super) fn labels(
+        &mut self,
+        scope: Scope,
+        by: Option<&[Arc<str>]>,
+        labels: &BTreeMap<String, Text>,
+        node: Option<&Node>,
+        key: &str,
+    ) -> LabelGlobs {
+        let node = node.unwrap_or(self.node);
+        if labels.is_empty() {
+            self.context.report(node.at, ProblemKind::NoLabels { key: key.to_owned() });
+        }
+        let expected: Option<Vec<String>> = match (scope.labels(), by) {
+            (Some(labels), _) => Some(labels.iter().map(|label| (*label).to_owned()).collect()),
+            (None, Some(by)) => Some(by.iter().map(|label| label.to_string()).collect()),
+            (None, None) => None,
+        };
+        if let Some(expected) = expected {
+            for found in labels.keys().filter(|label| !expected.contains(label)) {
+                let at = node.entry(found).map_or(node.at, |(name, _)| name.at);
+                let suggestion = nearest(found, expected.iter().map(String::as_str)).map(str::to_owned);
+                let (found, expected) = (found.clone(), expected.clone());
+                self.context
+                    .report(at, ProblemKind::UnknownLabel { found, scope: scope.as_str(), suggestion, expected });
+            }
+        }
+        globs(labels)
+    }
+
+    fn exclude(
+        &mut self,
+        scope: Option<Scope>,
+        by: &[Arc<str>],
+        exclude: &[BTreeMap<String, Text>],
+    ) -> Vec<LabelGlobs> {
+        let Some(scope) = scope else { return Vec::new() };
+        let node = self.node.get("exclude");
+        let each = exclude.iter().enumerate();
+        each.map(|(index, labels)| {
+            self.labels(scope, Some(by), labels, node.and_then(|node| node.item(index)), "exclude")
+        })
+        .collect()
+    }
+
+    fn span(&mut self, key: &str, text: Option<&Text>, default: Duration) -> Duration {
+        let Some(Text(text)) = text else { return default };
+        match Unit::Seconds.parse(text).map(Duration::try_from_secs_f64) {
+            Ok(Ok(span)) => return span,
+            Ok(Err(_)) => {
+                let reason = super::unit::UnitError::TooLarge { found: text.clone() };
+                self.report(key, ProblemKind::Quantity(reason));
+            }
+            Err(reason) => self.report(key, ProblemKind::Quantity(reason)),
+        }
+        default
+    }
+
+    fn window(&mut self, text: Option<&Text>) -> Duration {
+        let window = self.span("window", text, names::DEFAULT_WINDOW);
+        if window.is_zero() {
+            self.report("window", ProblemKind::ZeroWindow);
+        } else if window > self.context.longest_window {
+            let kind = window_too_long(window, self.context.longest_window);
+            self.report("window", kind);
+        }
+        window
+    }
+
+    fn min_samples(&mut self, text: Option<&Text>, measure: Option<&Entry>) -> u64 {
+        let counted = measure.is_none_or(|measure| measure.samples == Samples::Counted);
+        let Some(Text(text)) = text else { return if counted { DEFAULT_MIN_SAMPLES } else { 1 } };
+        if let Some(measure) = measure.filter(|_| !counted) {
+            self.report("min_samples", ProblemKind::UselessMinSamples { measure: measure.name });
+        }
+        match text.parse() {
+            Ok(number) if number > 0 => number,
+            Ok(_) | Err(_) => {
+                self.report("min_samples", ProblemKind::BadMinSamples { found: text.clone() });
+                DEFAULT_MIN_SAMPLES
+            }
+        }
+    }
+
+    fn only_if(
+        &mut self,
+        scope: Option<Scope>,
+        metric: Option<&MetricSelector>,
+        text: Option<&Text>,
+    ) -> Option<Condition> {
+        let unit =
+            |entry: &Entry| metric.map_or(entry.unit, |metric| measure::metric_unit(&metric.name, entry.measure));
+        let names: Vec<_> = measure::of_scope(scope?).map(|entry| (entry.name, Some(unit(entry)))).collect();
+        self.condition(&text?.0, self.node.get("only_if"), &names)
+    }
+
+    fn condition(&mut self, text: &str, node: Option<&Node>, names: &Names) -> Option<Condition> {
+        let node = node.unwrap_or(self.node);
+        match Condition::parse(text, names) {
+            Ok(condition) => Some(condition),
+            Err(reason) => {
+                let at = reason.found().map_or(node.at, |found| self.context.place_of(node, found));
+                self.context.report(at, ProblemKind::Condition(reason));
+                None
+            }
+        }
+    }
+
+    fn sentence(&mut self, key: &str, text: Option<&Text>, names: Option<&[&'static str]>) -> Option<Template> {
+        self.template(&text?.0, self.node.get(key), names?)
+    }
+
+    fn template(&mut self, text: &str, node: Option<&Node>, names: &[&'static str]) -> Option<Template> {
+        let node = node.unwrap_or(self.node);
+        match Template::parse(text, names) {
+            Ok(template) => Some(template),
+            Err(reason) => {
+                let at = self.context.place_of(node, reason.found());
+                self.context.report(at, ProblemKind::Template(reason));
+                None
+            }
+        }
+    }
+
+    fn recommendations(
+        &mut self,
+        scope: Option<Scope>,
+        entries: &[RecommendationEntry],
+        names: Option<&[&'static str]>,
+    ) -> Vec<Recommendation> {
+        let (Some(scope), Some(names)) = (scope, names) else { return Vec::new() };
+        let comparable = evidence::names(scope);
+        let list = self.node.get("recommendations");
+        let mut recommendations = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let node = list.and_then(|list| list.item(index));
+            let (condition, say) = match entry {
+                RecommendationEntry::Always(Text(say)) => (None, self.template(say, node, names)),
+                RecommendationEntry::When(entry) => {
+                    let (Some(Text(text)), Some(Text(say))) = (&entry.condition, &entry.say) else { continue };
+                    let condition = self.condition(text, node.and_then(|node| node.get("if")), &comparable);
+                    let say = self.template(say, node.and_then(|node| node.get("say")), names);
+                    let Some(condition) = condition else { continue };
+                    (Some(condition), say)
+                }
+            };
+            recommendations.extend(say.map(|say| Recommendation { condition, say }));
+        }
+        recommendations
+    }
+}
+
+pub(crate) fn window_too_long(window: Duration, longest: Duration) -> ProblemKind {
+    let render = |span: Duration| Unit::Seconds.render(span.as_secs_f64());
+    ProblemKind::WindowTooLong { found: render(window), longest: render(longest) }
+}
+
+fn globs(labels: &BTreeMap<String, Text>) -> LabelGlobs {
+    let each = labels.iter().map(|(label, Text(pattern))| (Arc::from(label.as_str()), Glob::new(pattern)));
+    LabelGlobs(each.collect())
+}
+
+/// Tells whether a measure makes sense for a kind of metric.
+fn fits(kind: Kind, measure: Measure) -> bool {
+    match kind {
+        Kind::Counter => matches!(measure, Measure::Value | Measure::Rate),
+        Kind::Gauge => matches!(measure, Measure::Value),
+        Kind::Histogram => !matches!(measure, Measure::Value),
+    }
+}

@@ -1,0 +1,280 @@
+//! Conditions over named values: `db_time_ratio > 0.5 and not (cancelled_ratio > 10%)`.
+//!
+//! A condition is parsed and checked once, when its file is loaded. A comparison with a value that is not there is
+//! false, and so is its opposite: nothing follows from what nobody measured.
+
+use thiserror::Error;
+
+use super::rule::Comparison;
+use super::suggest::nearest;
+use super::unit::{Unit, UnitError};
+
+/// Deep enough for any condition a person writes, and no stack is lost on one that nobody wrote.
+const DEEPEST: usize = 16;
+
+/// A checked condition.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Condition {
+    Compare { name: &'static str, comparison: Comparison, limit: f64 },
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+}
+
+/// The names that there are, with the unit to compare in; `None` for a word, which nothing compares with.
+pub(crate) type Names = [(&'static str, Option<Unit>)];
+
+/// Why a text is no condition.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum ConditionError {
+    #[error("condition is empty; expected something like \"db_time_ratio > 0.5\"")]
+    Empty,
+    #[error("condition has {found:?} where a name was expected")]
+    NoName { found: String },
+    #[error("unknown name {found:?} in condition; {}", meant(.suggestion, .expected))]
+    UnknownName { found: String, suggestion: Option<&'static str>, expected: Vec<&'static str> },
+    #[error("condition compares {name}, which is a word; expected one of {}", .expected.join(", "))]
+    Word { name: &'static str, expected: Vec<&'static str> },
+    #[error("condition has {found:?} after {name}; expected one of >, >=, <, <=")]
+    NoComparison { name: &'static str, found: String },
+    #[error("condition compares {name} with a wrong value: {reason}")]
+    Value { name: &'static str, reason: UnitError },
+    #[error("condition has {found:?}; expected \"and\" or \"or\"")]
+    NoConnective { found: String },
+    #[error("condition has an open bracket that is never closed")]
+    Unclosed,
+    #[error("condition nests more than {DEEPEST} brackets")]
+    TooDeep,
+}
+
+impl ConditionError {
+    /// The part of the text that is wrong, so that its column can be told.
+    pub(crate) fn found(&self) -> Option<&str> {
+        match self {
+            Self::NoName { found }
+            | Self::UnknownName { found, .. }
+            | Self::NoComparison { found, .. }
+            | Self::NoConnective { found } => Some(found),
+            Self::Value { reason, .. } => Some(match reason {
+                UnitError::NotANumber { found, .. }
+                | UnitError::Missing { found, .. }
+                | UnitError::Unknown { found, .. }
+                | UnitError::Unexpected { found }
+                | UnitError::TooLarge { found } => found,
+            }),
+            Self::Word { name, .. } => Some(name),
+            Self::Empty | Self::Unclosed | Self::TooDeep => None,
+        }
+    }
+}
+
+fn meant(suggestion: &Option<&'static str>, expected: &[&'static str]) -> String {
+    match suggestion {
+        Some(name) => format!("did you mean {name:?}?"),
+        None => format!("expected one of {}", expected.join(", ")),
+    }
+}
+
+impl Condition {
+    /// Parses a condition and checks its names and values.
+    ///
+    /// # Errors
+    /// Returns the first thing that is wrong with it.
+    pub(crate) fn parse(text: &str, names: &Names) -> Result<Self, ConditionError> {
+        let mut parser = Parser { rest: text, names };
+        if parser.peek().is_empty() {
+            return Err(ConditionError::Empty);
+        }
+        let condition = parser.any(0)?;
+        match parser.peek() {
+            "" => Ok(condition),
+            found => Err(ConditionError::NoConnective { found: found.to_owned() }),
+        }
+    }
+
+    /// Tells whether it holds for the values that `value` knows.
+    pub(crate) fn holds(&self, value: &mut dyn FnMut(&'static str) -> Option<f64>) -> bool {
+        match self {
+            Self::Compare { name, comparison, limit } => {
+                value(name).is_some_and(|value| comparison.holds(value, *limit))
+            }
+            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(value)),
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(value)),
+        }
+    }
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    names: &'a Names,
+}
+
+impl<'a> Parser<'a> {
+    /// The next token without taking it: a bracket, a comparison or a run of anything else; empty at the end.
+    fn peek(&mut self) -> &'a str {
+        self.rest = self.rest.trim_start();
+        let rest = self.rest;
+        if rest.starts_with(['(', ')']) {
+            return &rest[..1];
+        }
+        if let Some((comparison, _)) = Comparison::strip(rest) {
+            return &rest[..comparison.as_str().len()];
+        }
+        let end = rest.find(|c: char| c.is_whitespace() || "()<>".contains(c)).unwrap_or(rest.len());
+        &rest[..end]
+    }
+
+    fn take(&mut self) -> &'a str {
+        let token = self.peek();
+        self.rest = &self.rest[token.len()..];
+        token
+    }
+
+    fn any(&mut self, depth: usize) -> Result<Condition, ConditionError> {
+        let mut conditions = vec![self.all(depth)?];
+        while self.peek() == "or" {
+            self.take();
+            conditions.push(self.all(depth)?);
+        }
+        Ok(single_or(conditions, Condition::Any))
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Condition, ConditionError> {
+        let mut conditions = vec![self.one(depth)?];
+        while self.peek() == "and" {
+            self.take();
+            conditions.push(self.one(depth)?);
+        }
+        Ok(single_or(conditions, Condition::All))
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Condition, ConditionError> {
+        if self.peek() != "(" {
+            return self.compare();
+        }
+        if depth == DEEPEST {
+            return Err(ConditionError::TooDeep);
+        }
+        self.take();
+        let inner = self.any(depth + 1)?;
+        match self.take() {
+            ")" => Ok(inner),
+            "" => Err(ConditionError::Unclosed),
+            found => Err(ConditionError::NoConnective { found: found.to_owned() }),
+        }
+    }
+
+    fn compare(&mut self) -> Result<Condition, ConditionError> {
+        let found = self.take();
+        if !found.starts_with(|c: char| c.is_alphabetic()) || matches!(found, "and" | "or") {
+            return Err(ConditionError::NoName { found: found.to_owned() });
+        }
+        let numbers = || self.names.iter().filter(|(_, unit)| unit.is_some()).map(|(name, _)| *name);
+        let Some((name, unit)) = self.names.iter().copied().find(|(name, _)| *name == found) else {
+            let suggestion = nearest(found, numbers());
+            let (found, expected) = (found.to_owned(), numbers().collect());
+            return Err(ConditionError::UnknownName { found, suggestion, expected });
+        };
+        let Some(unit) = unit else {
+            return Err(ConditionError::Word { name, expected: numbers().collect() });
+        };
+        let sign = self.take();
+        let Some((comparison, "")) = Comparison::strip(sign) else {
+            return Err(ConditionError::NoComparison { name, found: sign.to_owned() });
+        };
+        let limit = unit.parse(self.take()).map_err(|reason| ConditionError::Value { name, reason })?;
+        Ok(Condition::Compare { name, comparison, limit })
+    }
+}
+
+fn single_or(mut conditions: Vec<Condition>, many: fn(Vec<Condition>) -> Condition) -> Condition {
+    if conditions.len() == 1 { conditions.remove(0) } else { many(conditions) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NAMES: &Names = &[
+        ("db_time_ratio", Some(Unit::Ratio)),
+        ("avg_duration", Some(Unit::Seconds)),
+        ("calls", Some(Unit::Count)),
+        ("gone", Some(Unit::Count)),
+        ("top_query", None),
+    ];
+
+    #[track_caller]
+    fn holds(text: &str, expected: bool) {
+        let condition = Condition::parse(text, NAMES).expect(text);
+        let mut values = |name: &str| match name {
+            "db_time_ratio" => Some(0.6),
+            "avg_duration" => Some(1.5),
+            "calls" => Some(12.0),
+            _ => None,
+        };
+        assert_eq!(condition.holds(&mut values), expected, "{text}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, message: &str) {
+        assert_eq!(Condition::parse(text, NAMES).expect_err(text).to_string(), message);
+    }
+
+    #[test]
+    fn comparisons_and_connectives_hold_as_written() {
+        holds("db_time_ratio > 0.5", true);
+        holds("db_time_ratio>50%", true);
+        holds("db_time_ratio >= 60%", true);
+        holds("db_time_ratio < 60%", false);
+        holds("avg_duration <= 1500ms", true);
+        holds("calls > 10 and avg_duration > 2s", false);
+        holds("calls > 10 or avg_duration > 2s", true);
+        holds("calls > 20 and calls > 20 or calls > 5", true);
+        holds("calls > 20 and (calls > 20 or calls > 5)", false);
+        holds("(calls > 5)and(calls > 6)", true);
+    }
+
+    #[test]
+    fn nothing_follows_from_a_value_that_is_not_there() {
+        holds("gone > 0", false);
+        holds("gone <= 0", false);
+        holds("gone > 0 or calls > 1", true);
+    }
+
+    #[test]
+    fn wrong_conditions_say_where_they_went_wrong() {
+        refuses(" ", "condition is empty; expected something like \"db_time_ratio > 0.5\"");
+        refuses("db_time_rato > 0.5", "unknown name \"db_time_rato\" in condition; did you mean \"db_time_ratio\"?");
+        refuses(
+            "colour > 0.5",
+            "unknown name \"colour\" in condition; expected one of db_time_ratio, avg_duration, calls, gone",
+        );
+        refuses(
+            "top_query > 5",
+            "condition compares top_query, which is a word; expected one of db_time_ratio, avg_duration, calls, gone",
+        );
+        refuses("calls 5", "condition has \"5\" after calls; expected one of >, >=, <, <=");
+        refuses("calls = 5", "condition has \"=\" after calls; expected one of >, >=, <, <=");
+        refuses(
+            "calls > ",
+            "condition compares calls with a wrong value: \"\" is no number; expected a number such as 5",
+        );
+        refuses(
+            "avg_duration > 1sec",
+            "condition compares avg_duration with a wrong value: unknown unit in \"1sec\"; expected one of ms, s, m, h",
+        );
+        refuses("calls > 5 xor calls > 6", "condition has \"xor\"; expected \"and\" or \"or\"");
+        refuses("calls > 5 and", "condition has \"\" where a name was expected");
+        refuses("(calls > 5", "condition has an open bracket that is never closed");
+        refuses("calls > 5)", "condition has \")\"; expected \"and\" or \"or\"");
+        refuses(&format!("{}calls > 5", "(".repeat(100_000)), "condition nests more than 16 brackets");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "(calls|avg_duration|[0-9.]{1,3}|ms|and|or|[<>=() ]|\\PC){0,12}") {
+            // Panicking is what is tested; most of these texts are refused.
+            let _ = Condition::parse(&text, NAMES);
+        }
+    }
+}

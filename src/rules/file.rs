@@ -1,0 +1,272 @@
+//! Rule files: the one place that knows YAML.
+//!
+//! A text goes through three steps: [`located`](super::located) finds where everything stands, [`shape`](super::shape)
+//! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types, and [`build`](super::build) checks
+//! what they mean. Invariant: rules come out only if no step of any file found anything.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::build::{self, Context};
+use super::entry::RuleFile;
+use super::located::{self, Node, Value};
+use super::problem::{LoadError, LoadProblem, Position, ProblemKind};
+use super::rule::Rule;
+use super::shape;
+
+/// A file, or why it could not be read.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) path: PathBuf,
+    pub(crate) text: io::Result<String>,
+}
+
+impl Text {
+    pub(crate) fn read(path: PathBuf) -> Self {
+        let text = std::fs::read_to_string(&path);
+        Self { path, text }
+    }
+}
+
+/// Returns the rule files of a directory, in the order of their names.
+///
+/// # Errors
+/// Returns the problem of a directory that cannot be read or holds no `*.yaml` or `*.yml`.
+pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, LoadProblem> {
+    let problem = |kind| LoadProblem { path: dir.to_owned(), at: None, rule: None, kind };
+    let entries = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = entries.map_err(|error| problem(ProblemKind::Unreadable(error)))?;
+    paths.retain(|path| is_rule_file(path));
+    if paths.is_empty() {
+        return Err(problem(ProblemKind::NoFiles));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Editors' swap files and a ConfigMap's `..data` are hidden.
+fn is_rule_file(path: &Path) -> bool {
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    yaml && !hidden && !path.is_dir()
+}
+
+/// Loads the rules of some files, or tells everything that is wrong with any of them.
+///
+/// # Errors
+/// Returns every problem of every file.
+pub(crate) fn load(texts: Vec<Text>, longest_window: Duration) -> Result<Vec<Arc<Rule>>, LoadError> {
+    let mut problems = Vec::new();
+    let mut rules = Vec::new();
+    let mut ids = HashMap::new();
+    for Text { path, text } in texts {
+        match text {
+            Ok(text) => {
+                let mut file = File { path: &path, longest_window, ids: &mut ids, problems: &mut problems };
+                rules.extend(file.read(&text).into_iter().map(Arc::new));
+            }
+            Err(error) => {
+                problems.push(LoadProblem { path, at: None, rule: None, kind: ProblemKind::Unreadable(error) });
+            }
+        }
+    }
+    if problems.is_empty() { Ok(rules) } else { Err(LoadError::new(problems)) }
+}
+
+struct File<'a> {
+    path: &'a Path,
+    longest_window: Duration,
+    /// Where each id was first seen, over all files.
+    ids: &'a mut HashMap<String, (PathBuf, Position)>,
+    problems: &'a mut Vec<LoadProblem>,
+}
+
+impl File<'_> {
+    fn read(&mut self, text: &str) -> Vec<Rule> {
+        let root = match located::parse(text) {
+            Ok(root) => root.filter(|root| !matches!(root.value, Value::Nothing)),
+            Err(error) => {
+                self.report(error.at, ProblemKind::Syntax(error.message));
+                return Vec::new();
+            }
+        };
+        // What an editor leaves for a moment between truncating and writing must not pass for "no rules".
+        let Some(root) = root else {
+            self.report(Position { line: 1, column: 1 }, ProblemKind::EmptyFile);
+            return Vec::new();
+        };
+        self.duplicate_ids(&root);
+        let Some((entries, tree)) = self.entries(text, &root) else { return Vec::new() };
+        let lines: Vec<&str> = text.lines().collect();
+        let items = tree.get("rules");
+        let mut rules = Vec::with_capacity(entries.rules.len());
+        for (index, entry) in entries.rules.into_iter().enumerate() {
+            let Some(node) = items.and_then(|items| items.item(index)) else { continue };
+            let mut context = Context {
+                path: self.path,
+                lines: &lines,
+                rule: id_of(node),
+                longest_window: self.longest_window,
+                problems: self.problems,
+            };
+            rules.extend(build::rule(entry, node, &mut context));
+        }
+        rules
+    }
+
+    fn report(&mut self, at: Position, kind: ProblemKind) {
+        self.problems.push(LoadProblem { path: self.path.to_owned(), at: Some(at), rule: None, kind });
+    }
+
+    /// Checks the keys and fills the entries, as far as they can be filled, with the tree that they stand in.
+    fn entries(&mut self, text: &str, root: &Node) -> Option<(RuleFile, Node)> {
+        let before = self.problems.len();
+        let (path, problems) = (self.path, &mut *self.problems);
+        let ids: Vec<(Position, Option<String>)> = rule_nodes(root).map(|node| (node.at, id_of(node))).collect();
+        let tree = shape::check(root, &shape::FILE, &mut |at, kind| {
+            // The last rule that begins before the problem is the one that it is in.
+            let rule = ids.iter().rev().find(|(start, _)| *start <= at).and_then(|(_, id)| id.clone());
+            problems.push(LoadProblem { path: path.to_owned(), at: Some(at), rule, kind });
+        })?;
+        if self.problems.len() > before {
+            // Told already; what is right in the file is still worth checking.
+            return Some((serde_yaml::from_value(tree.to_yaml()).ok()?, tree));
+        }
+        match serde_yaml::from_str(text) {
+            Ok(entries) => Some((entries, tree)),
+            Err(error) => {
+                let at = error.location().map_or(Position { line: 1, column: 1 }, |location| Position {
+                    line: location.line(),
+                    column: location.column(),
+                });
+                let message = error.to_string();
+                let message = message.split_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+                self.report(at, ProblemKind::Syntax(message.to_owned()));
+                None
+            }
+        }
+    }
+
+    /// Over the tree as it was written, so that a rule with other problems still claims its id.
+    fn duplicate_ids(&mut self, root: &Node) {
+        for node in rule_nodes(root) {
+            let (Some(id), Some(at)) = (id_of(node), node.get("id").map(|id| id.at)) else { continue };
+            if let Some((path, first)) = self.ids.get(&id) {
+                let kind = ProblemKind::DuplicateId { id, path: path.clone(), first: *first };
+                self.report(at, kind);
+            } else {
+                self.ids.insert(id, (self.path.to_owned(), at));
+            }
+        }
+    }
+}
+
+fn rule_nodes(root: &Node) -> impl Iterator<Item = &Node> {
+    let items = root.get("rules").map(|rules| &rules.value);
+    let items = if let Some(Value::List(items)) = items { items.as_slice() } else { &[] };
+    items.iter()
+}
+
+fn id_of(rule: &Node) -> Option<String> {
+    rule.get("id").and_then(Node::as_text).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn load_text(text: &str) -> Result<Vec<Arc<Rule>>, LoadError> {
+        load(vec![Text { path: "rules/x.yaml".into(), text: Ok(text.to_owned()) }], DAY)
+    }
+
+    fn fixtures(suffix: &str) -> Vec<PathBuf> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rules");
+        let mut paths: Vec<_> =
+            std::fs::read_dir(dir).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
+        paths.retain(|path| path.to_string_lossy().ends_with(suffix));
+        paths.sort();
+        assert!(!paths.is_empty(), "no {suffix}");
+        paths
+    }
+
+    #[test]
+    fn good_files_load() {
+        for path in fixtures(".good.yaml") {
+            if let Err(error) = load(vec![Text::read(path)], DAY) {
+                panic!("{error}");
+            }
+        }
+    }
+
+    /// Each bad file has its exact messages beside it, in a `.txt`.
+    #[test]
+    fn bad_files_say_exactly_what_is_wrong() {
+        let mut wrong = Vec::new();
+        for path in fixtures(".bad.yaml") {
+            let name = PathBuf::from(path.file_name().expect("a name"));
+            let text = Text { path: name, ..Text::read(path.clone()) };
+            let message = load(vec![text], DAY).expect_err("a bad file").to_string() + "\n";
+            let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+            if message != expected {
+                wrong.push(format!("{} says\n{message}", path.with_extension("txt").display()));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn ids_are_unique_over_all_files() {
+        let text = "rules:\n  - id: a\n    scope: process\n    measure: resident_memory\n    \
+                    thresholds: { high: \"> 1GB\" }\n    description: x\n";
+        let file = |path: &str| Text { path: path.into(), text: Ok(text.to_owned()) };
+        let error = load(vec![file("a.yaml"), file("b.yaml")], DAY).expect_err("a duplicate").to_string();
+        assert_eq!(error, "b.yaml:2:9: duplicate rule id \"a\"; first at a.yaml:2:9");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_does_not_hide_the_others() {
+        let missing = Text { path: "a.yaml".into(), text: Err(io::ErrorKind::NotFound.into()) };
+        let bad = Text { path: "b.yaml".into(), text: Ok("rule: []\n".to_owned()) };
+        let error = load(vec![missing, bad], DAY).expect_err("problems").to_string();
+        assert_eq!(
+            error,
+            "a.yaml: cannot be read: entity not found\n\
+             b.yaml:1:1: unknown key \"rule\" in file; did you mean \"rules\"?"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_loader_panic(text in "\\PC{0,200}") {
+            // Panicking is what is tested; hardly any of these texts is a rule file.
+            let _ = load_text(&text);
+        }
+
+        #[test]
+        fn no_damage_to_a_good_file_makes_the_loader_panic(
+            at in 0_usize..2000,
+            cut in 0_usize..40,
+            insert in "(\\PC{0,3}|\\n|\\n  |: |\\[|\\{|\"|&a |\\*a ){0,3}",
+        ) {
+            let mut text = include_str!("../../rules/endpoints.yaml").to_owned();
+            let floor = |text: &str, mut at: usize| {
+                at = at.min(text.len());
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                at
+            };
+            let (start, end) = (floor(&text, at), floor(&text, at + cut));
+            text.replace_range(start..end, &insert);
+            if let Err(error) = load_text(&text) {
+                prop_assert!(error.problems().iter().all(|problem| problem.line().is_some()));
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Readings out of thin air, for tests.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::evidence::Evidence;
+use super::file::{self, Text};
+use super::{Evaluator, Finding, Measure, Question, Reading, Readings, RuleSet, Scope, Subject};
+use crate::names;
+
+/// Answers exactly what it was given, each with so many samples.
+#[derive(Debug, Default)]
+pub(crate) struct FixedReadings {
+    answers: HashMap<(Scope, Measure), Vec<Reading>>,
+    pub(crate) evidence: Evidence,
+}
+
+impl FixedReadings {
+    pub(crate) fn with(
+        mut self,
+        scope: Scope,
+        measure: Measure,
+        subject: &Arc<Subject>,
+        value: f64,
+        samples: u64,
+    ) -> Self {
+        let reading = Reading { subject: subject.clone(), value, samples };
+        self.answers.entry((scope, measure)).or_default().push(reading);
+        self
+    }
+}
+
+impl Readings for FixedReadings {
+    fn read(&self, question: &Question<'_>) -> Vec<Reading> {
+        self.answers.get(&(question.scope, question.measure)).cloned().unwrap_or_default()
+    }
+
+    fn evidence(&self, _: Scope, _: &Subject, _: Duration) -> Evidence {
+        self.evidence.clone()
+    }
+}
+
+pub(crate) fn endpoint(method: &str, route: &str) -> Arc<Subject> {
+    let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
+    Arc::new(Subject { name: format!("{method} {route}").into(), labels })
+}
+
+pub(crate) fn load(text: &str) -> RuleSet {
+    let texts = vec![Text { path: "rules/test.yaml".into(), text: Ok(text.to_owned()) }];
+    RuleSet::of(file::load(texts, Duration::from_secs(24 * 3600)).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// One rule on the average duration of endpoints.
+pub(crate) fn rules(thresholds: &str, more: &str) -> RuleSet {
+    load(&format!(
+        "rules:\n  - id: slow\n    scope: endpoint\n    measure: avg_duration\n    thresholds: {thresholds}\n    \
+         description: \"{{subject}}\"\n    {more}\n"
+    ))
+}
+
+/// What [`rules`] find on some endpoints with these average durations, of 100 requests each.
+pub(crate) fn findings(rules: &RuleSet, values: impl IntoIterator<Item = (Arc<Subject>, f64)>) -> Vec<Finding> {
+    let readings = values.into_iter().fold(FixedReadings::default(), |readings, (subject, value)| {
+        readings.with(Scope::Endpoint, Measure::AvgDuration, &subject, value, 100)
+    });
+    Evaluator::new(rules).evaluate(&readings)
+}

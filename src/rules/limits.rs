@@ -1,0 +1,156 @@
+//! Thresholds of an entry: read, checked and put in order.
+
+use std::sync::Arc;
+
+use super::build::Builder;
+use super::entry::{OverrideEntry, Text, ThresholdsEntry};
+use super::located::Node;
+use super::measure::{Bound, Entry, Scope};
+use super::problem::ProblemKind;
+use super::rule::{Comparison, Override, Threshold, Thresholds};
+use super::severity::Severity;
+use super::unit::Unit;
+
+impl Builder<'_, '_> {
+    pub(super) fn thresholds(
+        &mut self,
+        entry: Option<&ThresholdsEntry>,
+        measure: Option<&'static Entry>,
+        unit: Option<Unit>,
+    ) -> Vec<(Severity, Threshold)> {
+        let (Some(entry), Some(measure), Some(unit)) = (entry, measure, unit) else { return Vec::new() };
+        let node = self.node.get("thresholds").unwrap_or(self.node);
+        let read = self.limits(entry, node, measure, unit);
+        let thresholds: Vec<_> =
+            read.iter().filter_map(|(severity, limit)| Some((*severity, limit.threshold()?))).collect();
+        if read.iter().all(|(_, limit)| matches!(limit, Limit::Off)) {
+            self.context.report(node.at, ProblemKind::NoThreshold("rule".to_owned()));
+        }
+        self.check_order(&thresholds, node, unit);
+        thresholds
+    }
+
+    pub(super) fn overrides(
+        &mut self,
+        scope: Option<Scope>,
+        by: &[Arc<str>],
+        entries: &[OverrideEntry],
+        base: &[(Severity, Threshold)],
+        measure: Option<&'static Entry>,
+        unit: Option<Unit>,
+    ) -> Vec<Override> {
+        let Some(scope) = scope else { return Vec::new() };
+        let list = self.node.get("overrides");
+        let mut overrides = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let node = list.and_then(|list| list.item(index)).unwrap_or(self.node);
+            let matches =
+                entry.matches.as_ref().map(|labels| self.labels(scope, Some(by), labels, node.get("match"), "match"));
+            let (Some(written), Some(measure), Some(unit)) = (&entry.thresholds, measure, unit) else { continue };
+            let at = node.get("thresholds").unwrap_or(node);
+            let read = self.limits(written, at, measure, unit);
+            if read.is_empty() {
+                self.context.report(at.at, ProblemKind::NoThreshold("override".to_owned()));
+            }
+            let thresholds = merged(base, &read);
+            if !read.is_empty() && !read.iter().any(|(_, limit)| matches!(limit, Limit::Wrong)) {
+                self.check_order(&thresholds, at, unit);
+            }
+            overrides.extend(matches.map(|matches| Override { matches, thresholds: Thresholds(thresholds) }));
+        }
+        overrides
+    }
+
+    /// Reads each limit that is written, from the lowest severity to the highest.
+    fn limits(
+        &mut self,
+        entry: &ThresholdsEntry,
+        node: &Node,
+        measure: &'static Entry,
+        unit: Unit,
+    ) -> Vec<(Severity, Limit)> {
+        let written = [&entry.low, &entry.medium, &entry.high, &entry.critical];
+        let each = Severity::ALL.into_iter().zip(written);
+        each.filter_map(|(severity, text)| {
+            let Text(text) = text.as_ref()?;
+            let node = node.get(severity.as_str()).unwrap_or(node);
+            Some((severity, self.limit(text, node, measure, unit)))
+        })
+        .collect()
+    }
+
+    fn limit(&mut self, text: &str, node: &Node, measure: &'static Entry, unit: Unit) -> Limit {
+        let found = text.to_owned();
+        if text.trim() == "off" {
+            return Limit::Off;
+        }
+        let Some((comparison, quantity)) = Comparison::strip(text.trim_start()) else {
+            self.context.report(node.at, ProblemKind::NoComparison { found, expected: unit.example() });
+            return Limit::Wrong;
+        };
+        let limit = match unit.parse(quantity) {
+            Ok(limit) => limit,
+            Err(reason) => {
+                let at = self.context.place_of(node, quantity.trim());
+                self.context.report(at, ProblemKind::Quantity(reason));
+                return Limit::Wrong;
+            }
+        };
+        let passable = measure.bound == Bound::None || !comparison.is_upward() || comparison.holds(1.0, limit);
+        if !passable {
+            self.context.report(node.at, ProblemKind::Unreachable { found, measure: measure.name });
+            return Limit::Wrong;
+        }
+        Limit::Threshold(Threshold { comparison, limit })
+    }
+
+    /// A higher severity must be harder to reach, or it would hide the lower one.
+    fn check_order(&mut self, thresholds: &[(Severity, Threshold)], node: &Node, unit: Unit) {
+        for pair in thresholds.windows(2) {
+            let [(lower, low), (higher, high)] = pair else { continue };
+            let at = node.get(lower.as_str()).or_else(|| node.get(higher.as_str())).unwrap_or(node).at;
+            let upward = low.comparison.is_upward();
+            if upward != high.comparison.is_upward() {
+                let (lower_sign, higher_sign) = (low.comparison.as_str(), high.comparison.as_str());
+                let kind = ProblemKind::Directions { lower: *lower, lower_sign, higher: *higher, higher_sign };
+                self.context.report(at, kind);
+            } else if (upward && low.limit >= high.limit) || (!upward && low.limit <= high.limit) {
+                let kind = ProblemKind::Order {
+                    lower: *lower,
+                    lower_limit: unit.render(low.limit),
+                    side: if upward { "below" } else { "above" },
+                    higher: *higher,
+                    higher_limit: unit.render(high.limit),
+                };
+                self.context.report(at, kind);
+            }
+        }
+    }
+}
+
+/// A threshold as it is written.
+enum Limit {
+    Threshold(Threshold),
+    /// No threshold for this severity.
+    Off,
+    /// Told already.
+    Wrong,
+}
+
+impl Limit {
+    fn threshold(&self) -> Option<Threshold> {
+        if let Self::Threshold(threshold) = self { Some(*threshold) } else { None }
+    }
+}
+
+/// The thresholds of a rule with those of an override in their place.
+fn merged(base: &[(Severity, Threshold)], written: &[(Severity, Limit)]) -> Vec<(Severity, Threshold)> {
+    let each = Severity::ALL.into_iter().filter_map(|severity| {
+        let threshold = match written.iter().find(|(other, _)| *other == severity) {
+            Some((_, limit)) => limit.threshold(),
+            None => base.iter().find(|(other, _)| *other == severity).map(|(_, threshold)| *threshold),
+        };
+        Some((severity, threshold?))
+    });
+    each.collect()
+}

@@ -1,0 +1,182 @@
+//! What is wrong with rule files, and where.
+//!
+//! A file is refused whole and every problem of every file is told at once, each with its place, what was found and what
+//! was expected.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::condition::ConditionError;
+use super::severity::Severity;
+use super::template::TemplateError;
+use super::unit::UnitError;
+
+/// A place in a file; lines and columns start at 1, columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// Every problem found while loading rule files.
+///
+/// Its `Display` prints one problem a line, as `path:line:column: what is wrong`.
+#[derive(Debug, Error)]
+#[error("{}", one_per_line(.problems))]
+#[non_exhaustive]
+pub struct LoadError {
+    problems: Vec<LoadProblem>,
+}
+
+fn one_per_line(problems: &[LoadProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl LoadError {
+    /// Makes the error of one or more problems, in the order of the files.
+    pub(crate) fn new(mut problems: Vec<LoadProblem>) -> Self {
+        problems.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
+        Self { problems }
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<LoadProblem> {
+        self.problems
+    }
+
+    /// Returns every problem, by file and place.
+    #[must_use]
+    pub fn problems(&self) -> &[LoadProblem] {
+        &self.problems
+    }
+}
+
+/// One problem of one rule file.
+#[derive(Debug)]
+pub struct LoadProblem {
+    pub(crate) path: PathBuf,
+    pub(crate) at: Option<Position>,
+    pub(crate) rule: Option<String>,
+    pub(crate) kind: ProblemKind,
+}
+
+impl LoadProblem {
+    /// Returns the file, or the directory when it holds no rule file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the line, counted from 1; `None` when the file could not be read.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.at.map(|at| at.line)
+    }
+
+    /// Returns the column, counted from 1 in characters; `None` when the file could not be read.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.at.map(|at| at.column)
+    }
+
+    /// Returns the id of the rule that the problem is in, where it has one.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// Returns what is wrong, without the place.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.kind.to_string()
+    }
+}
+
+impl fmt::Display for LoadProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        if let Some(Position { line, column }) = self.at {
+            write!(f, "{line}:{column}:")?;
+        }
+        if let Some(rule) = &self.rule {
+            write!(f, " rule {rule:?}:")?;
+        }
+        write!(f, " {}", self.kind)
+    }
+}
+
+/// What can be wrong with a rule file.
+#[derive(Debug, Error)]
+pub(crate) enum ProblemKind {
+    #[error("cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    #[error("no rule files here; expected at least one *.yaml")]
+    NoFiles,
+    #[error("not valid YAML: {0}")]
+    Syntax(String),
+    #[error("file has no rules; expected \"rules:\" and a list, or \"rules: []\" for none")]
+    EmptyFile,
+    #[error("{key} is {found}; expected {expected}")]
+    Shape { key: String, found: &'static str, expected: String },
+    #[error("unknown key {found:?} in {within}; {}", meant(.suggestion, .expected))]
+    UnknownKey { found: String, within: String, suggestion: Option<&'static str>, expected: Vec<&'static str> },
+    #[error("duplicate key {key:?} in {within}; first at line {}", .first.line)]
+    DuplicateKey { key: String, within: String, first: Position },
+    #[error("missing key {key:?} in {within}")]
+    MissingKey { key: &'static str, within: String },
+    #[error("bad rule id {found:?}; expected lower-case letters, digits and _, such as slow_endpoint")]
+    BadId { found: String },
+    #[error("duplicate rule id {id:?}; first at {}:{}:{}", .path.display(), .first.line, .first.column)]
+    DuplicateId { id: String, path: PathBuf, first: Position },
+    #[error("unknown {what} {found:?}; {}", meant(.suggestion, .expected))]
+    UnknownName { what: &'static str, found: String, suggestion: Option<&'static str>, expected: Vec<&'static str> },
+    #[error("unknown measure {found:?} of scope {scope}; {}", meant(.suggestion, .expected))]
+    UnknownMeasure { found: String, scope: &'static str, suggestion: Option<&'static str>, expected: Vec<&'static str> },
+    #[error("measure {found:?} belongs to scope {scopes}, not {scope}")]
+    WrongScope { found: String, scope: &'static str, scopes: String },
+    #[error("unknown label {found:?} of scope {scope}; {}", labels_meant(.suggestion, .expected))]
+    UnknownLabel { found: String, scope: &'static str, suggestion: Option<String>, expected: Vec<String> },
+    #[error("{0}")]
+    Quantity(UnitError),
+    #[error("no comparison in {found:?}; expected one of >, >=, <, <= and {expected}")]
+    NoComparison { found: String, expected: &'static str },
+    #[error("{found:?} can never be passed; {measure} is never above 100%")]
+    Unreachable { found: String, measure: &'static str },
+    #[error("{lower} ({lower_limit}) must be {side} {higher} ({higher_limit})")]
+    Order { lower: Severity, lower_limit: String, side: &'static str, higher: Severity, higher_limit: String },
+    #[error("{lower} and {higher} look in opposite directions ({lower_sign} and {higher_sign})")]
+    Directions { lower: Severity, lower_sign: &'static str, higher: Severity, higher_sign: &'static str },
+    #[error("{0} has no threshold; expected at least one of low, medium, high, critical")]
+    NoThreshold(String),
+    #[error("window must be longer than 0")]
+    ZeroWindow,
+    #[error("window of {found} is longer than the history that is kept ({longest})")]
+    WindowTooLong { found: String, longest: String },
+    #[error("min_samples is {found:?}; expected a whole number above 0")]
+    BadMinSamples { found: String },
+    #[error("min_samples has no meaning for {measure}, which is a state and not counted")]
+    UselessMinSamples { measure: &'static str },
+    #[error("{key} belongs to rules of scope metric only, not {scope}")]
+    MetricKey { key: &'static str, scope: &'static str },
+    #[error("{measure} is no measure of {metric}, which is a {kind}")]
+    MetricKind { measure: &'static str, metric: String, kind: &'static str },
+    #[error("{key} would match everything; expected at least one label")]
+    NoLabels { key: String },
+    #[error("{0}")]
+    Condition(ConditionError),
+    #[error("{0}")]
+    Template(TemplateError),
+}
+
+/// The end of a message about an unknown name: what was meant or, if nothing is near, what there is.
+fn meant<T: AsRef<str>>(suggestion: &Option<T>, expected: &[T]) -> String {
+    match suggestion {
+        Some(name) => format!("did you mean {:?}?", name.as_ref()),
+        None => format!("expected one of {}", expected.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn labels_meant(suggestion: &Option<String>, expected: &[String]) -> String {
+    if expected.is_empty() { "it has no labels".to_owned() } else { meant(suggestion, expected) }
+}

@@ -1,0 +1,59 @@
+//! The one thing that evaluation reads through.
+//!
+//! [`Readings`] answers questions about measures. The in-process window is one source of answers
+//! ([`WindowReadings`](super::window_readings::WindowReadings)); a Prometheus server can be another, with the same rules.
+//! Invariant: what has no data is not in an answer. Zero is a value that was measured.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::evidence::Evidence;
+use super::measure::{Measure, Scope};
+use super::rule::MetricSelector;
+
+/// What a reading is about: an endpoint, a query, a task, the process or a group of series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Subject {
+    /// As people know it: `GET /users/{id}`, a query's fingerprint, a task's name.
+    pub(crate) name: Arc<str>,
+    pub(crate) labels: Vec<(Cow<'static, str>, Arc<str>)>,
+}
+
+impl Subject {
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// What is asked: one measure of every subject of a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Question<'a> {
+    pub(crate) scope: Scope,
+    pub(crate) measure: Measure,
+    /// The time that counts, up to now.
+    pub(crate) window: Duration,
+    /// Subjects with fewer observations need not be answered.
+    pub(crate) min_samples: u64,
+    /// The metric, of the scope `metric`.
+    pub(crate) metric: Option<&'a MetricSelector>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reading {
+    pub(crate) subject: Arc<Subject>,
+    /// In the measure's base unit; always finite.
+    pub(crate) value: f64,
+    /// How many observations it rests on; 1 for a state that is read once.
+    pub(crate) samples: u64,
+}
+
+/// A source of readings, all of the same moment.
+pub(crate) trait Readings {
+    /// Answers a question: a reading for each subject that has data.
+    fn read(&self, question: &Question<'_>) -> Vec<Reading>;
+
+    /// Gathers what is known about a subject that is over a threshold. What the source does not know is left out.
+    fn evidence(&self, scope: Scope, subject: &Subject, window: Duration) -> Evidence;
+}

@@ -1,0 +1,183 @@
+//! One rule, checked and typed.
+//!
+//! A [`Rule`] exists only if everything in it makes sense: its measure belongs to its scope, its thresholds are in order
+//! and reachable, its texts name only what will be there. [`file`](super::file) is the one place that makes one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::condition::Condition;
+use super::measure::{Measure, Samples, Scope};
+use super::problem::Position;
+use super::readings::Subject;
+use super::severity::Severity;
+use super::template::Template;
+use super::unit::Unit;
+use crate::context::Glob;
+
+/// A rule as the evaluator runs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// The "type" in the API and the alert's name.
+    pub(crate) id: Arc<str>,
+    pub(crate) scope: Scope,
+    pub(crate) measure: Measure,
+    /// The measure's name in rule files.
+    pub(crate) measure_name: &'static str,
+    pub(crate) unit: Unit,
+    pub(crate) samples: Samples,
+    /// The metric of a rule of the scope `metric`.
+    pub(crate) metric: Option<MetricSelector>,
+    /// What the subject's labels must match; empty means every subject.
+    pub(crate) matches: LabelGlobs,
+    /// Subjects that the rule leaves alone.
+    pub(crate) exclude: Vec<LabelGlobs>,
+    pub(crate) window: Duration,
+    /// No answer on fewer observations.
+    pub(crate) min_samples: u64,
+    /// `for`: how long it is pending before it fires.
+    pub(crate) hold: Duration,
+    pub(crate) keep_firing_for: Duration,
+    /// Must hold too, over measures of the same scope.
+    pub(crate) only_if: Option<Condition>,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) description: Template,
+    pub(crate) impact: Template,
+    pub(crate) recommendations: Vec<Recommendation>,
+    /// Where it stands.
+    pub(crate) source: Source,
+}
+
+impl Rule {
+    /// Tells whether the rule looks at this subject at all.
+    pub(crate) fn applies_to(&self, subject: &Subject) -> bool {
+        self.matches.match_all(subject) && !self.exclude.iter().any(|globs| globs.match_all(subject))
+    }
+
+    /// The thresholds for a subject: those of the first override that matches it, or the rule's own.
+    pub(crate) fn thresholds_for(&self, subject: &Subject) -> &Thresholds {
+        self.overrides
+            .iter()
+            .find(|override_| override_.matches.match_all(subject))
+            .map_or(&self.thresholds, |override_| &override_.thresholds)
+    }
+}
+
+/// Where a rule stands in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    /// Of the rule itself.
+    pub(crate) at: Position,
+    /// Of its `window`, or of the rule where it has the default.
+    pub(crate) window_at: Position,
+}
+
+/// Which series of which metric a rule of the scope `metric` reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MetricSelector {
+    pub(crate) name: Arc<str>,
+    /// Only series whose labels match.
+    pub(crate) matches: LabelGlobs,
+    /// One subject for each set of values of these labels; all series together where empty.
+    pub(crate) by: Vec<Arc<str>>,
+}
+
+/// Patterns on labels, all of which must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LabelGlobs(pub(crate) Vec<(Arc<str>, Glob)>);
+
+impl LabelGlobs {
+    pub(crate) fn match_all(&self, subject: &Subject) -> bool {
+        self.match_labels(|name| subject.label(name))
+    }
+
+    /// An absent label is the empty one, as in Prometheus.
+    pub(crate) fn match_labels<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.0.iter().all(|(name, glob)| glob.matches(label(name).unwrap_or_default()))
+    }
+}
+
+/// Thresholds of their own for some subjects.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub(crate) matches: LabelGlobs,
+    /// The rule's thresholds with the override's in their place.
+    pub(crate) thresholds: Thresholds,
+}
+
+/// A piece of advice.
+#[derive(Clone, Debug)]
+pub(crate) struct Recommendation {
+    /// When it applies; `None` for general advice.
+    pub(crate) condition: Option<Condition>,
+    pub(crate) say: Template,
+}
+
+/// How a value is compared with a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
+impl Comparison {
+    pub(crate) const ALL: [Comparison; 4] = [Self::AtLeast, Self::AtMost, Self::Above, Self::Below];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+            Self::Below => "<",
+            Self::AtMost => "<=",
+        }
+    }
+
+    /// Splits a comparison off the front of a text.
+    pub(crate) fn strip(text: &str) -> Option<(Comparison, &str)> {
+        // The two-letter ones come first in ALL, or `>=` would be read as `>` and `=`.
+        Self::ALL.into_iter().find_map(|comparison| Some((comparison, text.strip_prefix(comparison.as_str())?)))
+    }
+
+    pub(crate) fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+        }
+    }
+
+    /// Tells whether larger values are worse.
+    pub(crate) fn is_upward(self) -> bool {
+        matches!(self, Self::Above | Self::AtLeast)
+    }
+}
+
+/// A limit that a value must not pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Threshold {
+    pub(crate) comparison: Comparison,
+    pub(crate) limit: f64,
+}
+
+impl Threshold {
+    pub(crate) fn is_passed_by(self, value: f64) -> bool {
+        self.comparison.holds(value, self.limit)
+    }
+}
+
+/// The thresholds of a rule, at most one a severity, from the lowest to the highest; never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Thresholds(pub(crate) Vec<(Severity, Threshold)>);
+
+impl Thresholds {
+    /// Returns those that a value passes, from the lowest to the highest.
+    pub(crate) fn passed_by(&self, value: f64) -> Vec<(Severity, Threshold)> {
+        self.0.iter().copied().filter(|(_, threshold)| threshold.is_passed_by(value)).collect()
+    }
+}

@@ -1,0 +1,238 @@
+//! All rules that are in force together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::build::window_too_long;
+use super::entry;
+use super::file::{self, Text};
+use super::measure::Measure;
+use super::problem::{LoadError, LoadProblem};
+use super::rule::Rule;
+use super::unit::Unit;
+
+/// No rule looks back further, whatever is kept.
+const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// The shipped files. A user who has none of his own runs on these.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("rules/database.yaml", include_str!("../../rules/database.yaml")),
+    ("rules/endpoints.yaml", include_str!("../../rules/endpoints.yaml")),
+    ("rules/process.yaml", include_str!("../../rules/process.yaml")),
+    ("rules/tasks.yaml", include_str!("../../rules/tasks.yaml")),
+];
+
+/// The rules that say what a bottleneck is.
+///
+/// Loading either succeeds as a whole or reports every problem of every file; there is no set with half of the rules.
+///
+/// ```
+/// use pinchpoint::RuleSet;
+///
+/// let rules = RuleSet::embedded();
+/// assert!(rules.ids().any(|id| id == "slow_endpoint"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+}
+
+impl RuleSet {
+    /// Returns the default rules, which are compiled in.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let texts = EMBEDDED.iter().map(|(path, text)| Text { path: path.into(), text: Ok((*text).to_owned()) });
+        let rules = file::load(texts.collect(), LONGEST_WINDOW).expect("a test loads the embedded rules");
+        Self { rules }
+    }
+
+    /// Loads every `*.yaml` and `*.yml` of a directory; hidden files and sub-directories are left alone.
+    ///
+    /// # Errors
+    /// Returns every problem of every file, each with its line and column. A directory without a rule file is an error.
+    pub fn load_dir(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        Self::check_files(&[path.as_ref().to_owned()])
+    }
+
+    /// Loads the given files, and every rule file of those that are directories.
+    ///
+    /// # Errors
+    /// Returns every problem of every file, each with its line and column.
+    pub fn check_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
+        let mut texts = Vec::new();
+        let mut problems = Vec::new();
+        for path in paths {
+            if !path.is_dir() {
+                texts.push(Text::read(path.clone()));
+                continue;
+            }
+            match file::list_dir(path) {
+                Ok(files) => texts.extend(files.into_iter().map(Text::read)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        match file::load(texts, LONGEST_WINDOW) {
+            Ok(rules) if problems.is_empty() => Ok(Self { rules }),
+            Ok(_) => Err(LoadError::new(problems)),
+            Err(error) => {
+                problems.extend(error.into_problems());
+                Err(LoadError::new(problems))
+            }
+        }
+    }
+
+    /// Returns the JSON schema of rule files, for editors; `rules/rules.schema.json` is this text.
+    #[must_use]
+    pub fn json_schema() -> String {
+        entry::json_schema_text()
+    }
+
+    /// Returns the ids of the rules, in the order of the files.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| &*rule.id)
+    }
+
+    /// Checks the windows against the history that is kept.
+    ///
+    /// # Errors
+    /// Returns every rule that looks back further than `retention`.
+    pub(crate) fn check_windows(&self, retention: Duration) -> Result<(), LoadError> {
+        let too_long = self.rules.iter().filter(|rule| rule.window > retention);
+        let problems: Vec<_> = too_long
+            .map(|rule| LoadProblem {
+                path: rule.source.path.clone(),
+                at: Some(rule.source.window_at),
+                rule: Some(rule.id.to_string()),
+                kind: window_too_long(rule.window, retention),
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(LoadError::new(problems)) }
+    }
+
+    pub(crate) fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    pub(crate) fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| &*rule.id == id)
+    }
+
+    /// Returns each window that some rule looks at, from the shortest.
+    pub(crate) fn windows(&self) -> Vec<Duration> {
+        distinct(self.rules.iter())
+    }
+
+    /// Returns each window over which the growth of the memory is asked for, from the shortest.
+    pub(crate) fn growth_windows(&self) -> Vec<Duration> {
+        distinct(self.rules.iter().filter(|rule| rule.measure == Measure::MemoryGrowth))
+    }
+
+    /// Returns the limits of all rules on durations, in seconds, for histograms that should be exact there.
+    pub(crate) fn duration_limits(&self) -> Vec<f64> {
+        let in_seconds = self.rules.iter().filter(|rule| rule.unit == Unit::Seconds);
+        let each = in_seconds.flat_map(|rule| {
+            let overrides = rule.overrides.iter().map(|override_| &override_.thresholds);
+            std::iter::once(&rule.thresholds).chain(overrides)
+        });
+        let mut limits: Vec<f64> = each.flat_map(|thresholds| thresholds.0.iter().map(|(_, it)| it.limit)).collect();
+        limits.sort_by(f64::total_cmp);
+        limits.dedup();
+        limits
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(rules: Vec<Arc<Rule>>) -> Self {
+        Self { rules }
+    }
+}
+
+fn distinct<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> Vec<Duration> {
+    let mut windows: Vec<_> = rules.map(|rule| rule.window).collect();
+    windows.sort();
+    windows.dedup();
+    windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> serde_json::Value {
+        serde_json::from_str(&RuleSet::json_schema()).expect("a schema is JSON")
+    }
+
+    fn as_json(text: &str) -> serde_json::Value {
+        serde_yaml::from_str(text).expect("good YAML is JSON")
+    }
+
+    #[test]
+    fn the_schema_beside_the_rules_is_current() {
+        let current = include_str!("../../rules/rules.schema.json");
+        assert!(current == RuleSet::json_schema(), "run: cargo run -- rules schema > rules/rules.schema.json");
+    }
+
+    #[test]
+    fn the_schema_accepts_the_shipped_files_and_names_itself_in_them() {
+        let validator = jsonschema::validator_for(&schema()).expect("a good schema");
+        for (path, text) in EMBEDDED {
+            let errors: Vec<_> = validator.iter_errors(&as_json(text)).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{path}: {errors:?}");
+            assert!(text.starts_with("# yaml-language-server: $schema=./rules.schema.json\n"), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_an_editor_should_mark() {
+        let validator = jsonschema::validator_for(&schema()).expect("a good schema");
+        let rule =
+            "rules:\n  - { id: a, scope: task, measure: avg_duration, description: x, thresholds: { high: '> 1s' } }";
+        assert!(validator.is_valid(&as_json(rule)));
+        for (from, to) in [
+            ("id: a", "id: A"),
+            ("scope: task", "scope: tasks"),
+            ("measure: avg_duration", "measure: error_ratio"),
+            ("'> 1s'", "1s"),
+            ("high:", "hihg:"),
+            ("description: x,", ""),
+            ("description: x", "description: x, window: 5 minutes"),
+            ("description: x", "description: x, match: { http_route: x }"),
+            ("description: x", "description: x, metric: x"),
+        ] {
+            assert!(!validator.is_valid(&as_json(&rule.replace(from, to))), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn windows_longer_than_the_history_are_refused_with_their_place() {
+        let rules = RuleSet::embedded();
+        assert!(rules.check_windows(Duration::from_secs(3600)).is_ok());
+        let error = rules.check_windows(Duration::from_secs(600)).expect_err("memory_leak looks back an hour");
+        let problem = &error.problems()[0];
+        assert_eq!((problem.rule(), problem.path()), (Some("memory_leak"), Path::new("rules/process.yaml")));
+        assert_eq!(problem.message(), "window of 1h is longer than the history that is kept (10m)");
+        assert!(problem.line().is_some_and(|line| line > 1));
+    }
+
+    #[test]
+    fn a_directory_is_loaded_file_by_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let empty = RuleSet::load_dir(dir.path()).expect_err("no files").to_string();
+        assert_eq!(empty, format!("{}: no rule files here; expected at least one *.yaml", dir.path().display()));
+        for (path, text) in EMBEDDED {
+            std::fs::write(dir.path().join(Path::new(path).file_name().expect("a name")), text).expect("written");
+        }
+        std::fs::write(dir.path().join(".endpoints.yaml.swp.yaml"), "nonsense: [").expect("written");
+        std::fs::write(dir.path().join("notes.txt"), "nonsense: [").expect("written");
+        let loaded = RuleSet::load_dir(dir.path()).expect("good files");
+        assert!(loaded.ids().eq(RuleSet::embedded().ids()));
+    }
+
+    #[test]
+    fn limits_on_durations_are_known() {
+        let limits = RuleSet::embedded().duration_limits();
+        for limit in [0.1, 0.5, 1.0, 2.0, 5.0] {
+            assert!(limits.contains(&limit), "{limit} is not in {limits:?}");
+        }
+    }
+}

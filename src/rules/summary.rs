@@ -1,0 +1,449 @@
+//! What one window says about every endpoint, query and task.
+//!
+//! Each is gathered from its series once a window and then read by every rule of its scope; quantiles, which cost the
+//! most, are merged only for those that a rule asks about. Requests that matched no route and what was folded into
+//! `other` are mixtures: they count in the totals and are never a subject.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::measure::Measure;
+use super::readings::Subject;
+use crate::names;
+use crate::store::{HistogramSum, HistogramView, Quantile, SeriesView, Window};
+
+const NANOS: f64 = 1e-9;
+
+/// Several series of one duration, by how the observations ended.
+#[derive(Debug, Default)]
+pub(crate) struct Durations<'a> {
+    parts: Vec<(Ending<'a>, HistogramView<'a>)>,
+    merged: OnceCell<HistogramSum>,
+}
+
+/// How an observation ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending<'a> {
+    pub(crate) verdict: Verdict,
+    /// A status, a kind of error or the outcome of a task.
+    pub(crate) name: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Good,
+    /// The service's own fault.
+    Failed,
+    /// Refused: 4xx.
+    Refused,
+    Cancelled,
+}
+
+impl<'a> Durations<'a> {
+    fn add(&mut self, ending: Ending<'a>, view: HistogramView<'a>) {
+        if view.count() > 0 {
+            self.parts.push((ending, view));
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.parts.iter().map(|(_, view)| view.count()).sum()
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.parts.iter().map(|(_, view)| view.sum()).sum()
+    }
+
+    pub(crate) fn max(&self) -> Option<f64> {
+        self.parts.iter().filter_map(|(_, view)| view.max()).reduce(f64::max)
+    }
+
+    fn quantile(&self, percent: u8) -> Option<f64> {
+        let merged = self.merged.get_or_init(|| {
+            let mut sum = HistogramSum::default();
+            for (_, view) in &self.parts {
+                view.add_to(&mut sum);
+            }
+            sum
+        });
+        merged.quantile(quantile(percent)?)
+    }
+
+    /// Share of the observations that ended in a way; `None` without any.
+    fn ratio(&self, verdict: Verdict) -> Option<f64> {
+        let of_verdict: u64 = self.endings(verdict).map(|(_, count)| count).sum();
+        divide(of_verdict as f64, self.count() as f64)
+    }
+
+    fn endings(&self, verdict: Verdict) -> impl Iterator<Item = (&'a str, u64)> {
+        let of_verdict = self.parts.iter().filter(move |(ending, _)| ending.verdict == verdict);
+        of_verdict.map(|(ending, view)| (ending.name, view.count()))
+    }
+
+    /// How many observations ended in each way, the most frequent first.
+    pub(crate) fn by_ending(&self) -> Vec<(Ending<'a>, u64)> {
+        let mut endings: Vec<(Ending<'a>, u64)> = Vec::new();
+        for (ending, view) in &self.parts {
+            match endings.iter_mut().find(|(known, _)| known.name == ending.name) {
+                Some((_, count)) => *count += view.count(),
+                None => endings.push((*ending, view.count())),
+            }
+        }
+        endings.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.name.cmp(b.name)));
+        endings
+    }
+
+    /// The measures that any duration has.
+    fn measure(&self, measure: Measure, span: Duration, all_seconds: f64) -> Option<f64> {
+        match measure {
+            Measure::AvgDuration => divide(self.seconds(), self.count() as f64),
+            Measure::DurationQuantile(percent) => self.quantile(percent),
+            Measure::MaxDuration => self.max(),
+            Measure::Rate => divide(self.count() as f64, span.as_secs_f64()),
+            Measure::InFlight => divide(self.seconds(), span.as_secs_f64()),
+            Measure::TimeShare => divide(self.seconds(), all_seconds),
+            Measure::ErrorRatio => self.ratio(Verdict::Failed),
+            Measure::ClientErrorRatio => self.ratio(Verdict::Refused),
+            Measure::CancelledRatio => self.ratio(Verdict::Cancelled),
+            _ => None,
+        }
+    }
+}
+
+/// A quantile as store knows it.
+pub(crate) fn quantile(percent: u8) -> Option<Quantile> {
+    Quantile::new(f64::from(percent) / 100.0)
+}
+
+/// `None` where there is nothing to divide by: no data is not zero.
+pub(crate) fn divide(a: f64, b: f64) -> Option<f64> {
+    (b > 0.0).then(|| a / b)
+}
+
+/// A method and route.
+#[derive(Debug)]
+pub(crate) struct Endpoint<'a> {
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) durations: Durations<'a>,
+    busy_seconds: Option<f64>,
+    longest_polls: Option<HistogramView<'a>>,
+    db_queries: f64,
+    db_seconds: f64,
+    task_seconds: f64,
+}
+
+/// Every endpoint that had requests.
+#[derive(Debug, Default)]
+pub(crate) struct Endpoints<'a> {
+    pub(crate) all: Vec<Endpoint<'a>>,
+    by_labels: HashMap<(&'a str, &'a str), usize>,
+    /// Time that all requests took, unmatched ones included.
+    pub(crate) seconds: f64,
+    pub(crate) span: Duration,
+}
+
+impl<'a> Endpoints<'a> {
+    pub(crate) fn of(window: &'a Window) -> Self {
+        let mut endpoints = Self { span: window.span(), ..Self::default() };
+        for series in window.series(names::HTTP_DURATION.name) {
+            let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
+            endpoints.seconds += view.sum();
+            if let Some(endpoint) = endpoints.entry(&series) {
+                endpoint.durations.add(request_ending(&series), view);
+            }
+        }
+        endpoints.add_sums(window, names::HTTP_BUSY.name, |endpoint, sum| {
+            *endpoint.busy_seconds.get_or_insert_default() += sum;
+        });
+        endpoints.add_sums(window, names::HTTP_DB_QUERIES.name, |endpoint, sum| endpoint.db_queries += sum);
+        endpoints.add_sums(window, names::HTTP_DB_SECONDS.name, |endpoint, sum| endpoint.db_seconds += sum);
+        for series in window.series(names::HTTP_LONGEST_POLL.name) {
+            let view = series.histogram().filter(|view| view.count() > 0);
+            if let Some((endpoint, view)) = endpoints.known(&series).zip(view) {
+                endpoint.longest_polls = Some(view);
+            }
+        }
+        for series in window.series(names::ENDPOINT_TASK_NANOS.name) {
+            if let Some(endpoint) = endpoints.known(&series) {
+                endpoint.task_seconds += series.increase() * NANOS;
+            }
+        }
+        endpoints
+    }
+
+    fn add_sums(&mut self, window: &'a Window, metric: &str, mut add: impl FnMut(&mut Endpoint<'a>, f64)) {
+        for series in window.series(metric) {
+            let view = series.histogram().filter(|view| view.count() > 0);
+            if let Some((endpoint, view)) = self.known(&series).zip(view) {
+                add(endpoint, view.sum());
+            }
+        }
+    }
+
+    fn entry(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
+        let (method, route) = labels_of(series)?;
+        let index = *self.by_labels.entry((method, route)).or_insert_with(|| {
+            self.all.push(Endpoint {
+                subject: endpoint_subject(method, route),
+                durations: Durations::default(),
+                busy_seconds: None,
+                longest_polls: None,
+                db_queries: 0.0,
+                db_seconds: 0.0,
+                task_seconds: 0.0,
+            });
+            self.all.len() - 1
+        });
+        self.all.get_mut(index)
+    }
+
+    fn known(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
+        let index = *self.by_labels.get(&labels_of(series)?)?;
+        self.all.get_mut(index)
+    }
+
+    pub(crate) fn index_of(&self, method: &str, route: &str) -> Option<usize> {
+        self.by_labels.get(&(method, route)).copied()
+    }
+}
+
+/// The labels of an endpoint; `None` where the series is not of one.
+fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
+    let (method, route) = (series.label(names::METHOD)?, series.label(names::ROUTE)?);
+    (!route.is_empty() && route != names::OTHER).then_some((method, route))
+}
+
+fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
+    let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
+    Arc::new(Subject { name: format!("{method} {route}").into(), labels })
+}
+
+fn request_ending<'a>(series: &SeriesView<'a>) -> Ending<'a> {
+    let status = series.label(names::STATUS).unwrap_or_default();
+    match series.label(names::ERROR_TYPE) {
+        Some(name @ names::CANCELLED) => Ending { verdict: Verdict::Cancelled, name },
+        Some(name @ (names::PANIC | names::SERVICE_ERROR | names::BODY_ERROR)) => {
+            Ending { verdict: Verdict::Failed, name }
+        }
+        _ if status.starts_with('5') => Ending { verdict: Verdict::Failed, name: status },
+        _ if status.starts_with('4') => Ending { verdict: Verdict::Refused, name: status },
+        _ => Ending { verdict: Verdict::Good, name: status },
+    }
+}
+
+impl Endpoint<'_> {
+    /// The value of a measure; `None` without data.
+    pub(crate) fn measure(&self, measure: Measure, endpoints: &Endpoints<'_>) -> Option<f64> {
+        let seconds = self.durations.seconds();
+        let requests = self.durations.count() as f64;
+        match measure {
+            Measure::BusyRatio => divide(self.busy_seconds?, seconds).map(|ratio| ratio.min(1.0)),
+            Measure::DbTimeRatio => divide(self.db_seconds, seconds),
+            Measure::TaskTimeRatio => divide(self.task_seconds, seconds),
+            Measure::WaitingRatio => {
+                let known = self.busy_seconds? + self.db_seconds + self.task_seconds;
+                divide((seconds - known).max(0.0), seconds)
+            }
+            Measure::DbQueriesPerRequest => divide(self.db_queries, requests),
+            Measure::DbTimePerRequest => divide(self.db_seconds, requests),
+            Measure::LongestPoll => self.longest_polls?.max(),
+            Measure::LongestPollQuantile(percent) => self.longest_polls?.quantile(quantile(percent)?),
+            other => self.durations.measure(other, endpoints.span, endpoints.seconds),
+        }
+    }
+}
+
+/// A query that an endpoint issued.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryUse<'a> {
+    /// Place in [`Endpoints::all`].
+    pub(crate) endpoint: usize,
+    pub(crate) query: &'a str,
+    pub(crate) calls: f64,
+    pub(crate) seconds: f64,
+    /// Requests that issued it at least once.
+    pub(crate) requests: f64,
+}
+
+/// Which endpoint issued which query.
+#[derive(Debug, Default)]
+pub(crate) struct QueryUses<'a> {
+    by_endpoint: HashMap<usize, Vec<QueryUse<'a>>>,
+    by_query: HashMap<&'a str, Vec<QueryUse<'a>>>,
+}
+
+impl<'a> QueryUses<'a> {
+    pub(crate) fn of(window: &'a Window, endpoints: &Endpoints<'a>) -> Self {
+        let mut uses: HashMap<(usize, &'a str), QueryUse<'a>> = HashMap::new();
+        let mut add = |metric: &str, add: fn(&mut QueryUse<'a>, f64)| {
+            for series in window.series(metric) {
+                let increase = series.increase();
+                let Some((method, route)) = labels_of(&series).filter(|_| increase > 0.0) else { continue };
+                let Some(query) = series.label(names::DB_SUMMARY).filter(|query| *query != names::OTHER) else {
+                    continue;
+                };
+                let Some(endpoint) = endpoints.index_of(method, route) else { continue };
+                let none = QueryUse { endpoint, query, calls: 0.0, seconds: 0.0, requests: 0.0 };
+                add(uses.entry((endpoint, query)).or_insert(none), increase);
+            }
+        };
+        add(names::ENDPOINT_QUERY_CALLS.name, |query_use, calls| query_use.calls += calls);
+        add(names::ENDPOINT_QUERY_NANOS.name, |query_use, nanos| query_use.seconds += nanos * NANOS);
+        add(names::ENDPOINT_QUERY_REQUESTS.name, |query_use, requests| query_use.requests += requests);
+        let mut all = Self::default();
+        for query_use in uses.into_values() {
+            all.by_endpoint.entry(query_use.endpoint).or_default().push(query_use);
+            all.by_query.entry(query_use.query).or_default().push(query_use);
+        }
+        for uses in all.by_endpoint.values_mut().chain(all.by_query.values_mut()) {
+            uses.sort_by(|a, b| {
+                b.seconds.total_cmp(&a.seconds).then_with(|| (a.query, a.endpoint).cmp(&(b.query, b.endpoint)))
+            });
+        }
+        all
+    }
+
+    /// The queries of an endpoint, the most expensive first.
+    pub(crate) fn of_endpoint(&self, endpoint: usize) -> &[QueryUse<'a>] {
+        self.by_endpoint.get(&endpoint).map_or(&[], Vec::as_slice)
+    }
+
+    /// The endpoints of a query, the most expensive first.
+    pub(crate) fn of_query(&self, query: &str) -> &[QueryUse<'a>] {
+        self.by_query.get(query).map_or(&[], Vec::as_slice)
+    }
+
+    /// The endpoint that issues a query most often per request, of those with enough requests.
+    pub(crate) fn worst(&self, query: &str, min_requests: u64) -> Option<&QueryUse<'a>> {
+        let enough = |query_use: &&QueryUse<'_>| query_use.requests >= min_requests.max(1) as f64;
+        let per_request = |query_use: &QueryUse<'_>| query_use.calls / query_use.requests;
+        self.of_query(query).iter().filter(enough).max_by(|a, b| per_request(a).total_cmp(&per_request(b)))
+    }
+}
+
+/// A query fingerprint.
+#[derive(Debug)]
+pub(crate) struct Query<'a> {
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) operation: &'a str,
+    pub(crate) durations: Durations<'a>,
+}
+
+/// The query fingerprints that were called.
+pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
+    let mut queries: Vec<Query<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    for series in window.series(names::DB_DURATION.name) {
+        let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
+        let Some(summary) = series.label(names::DB_SUMMARY).filter(|summary| *summary != names::OTHER) else {
+            continue;
+        };
+        let place = *places.entry(summary).or_insert_with(|| {
+            let operation = series.label(names::DB_OPERATION).unwrap_or_default();
+            let label = |name: &'static str, value: &str| (Cow::Borrowed(name), Arc::from(value));
+            let system = series.label(names::DB_SYSTEM).unwrap_or_default();
+            let labels = vec![
+                label(names::DB_SUMMARY, summary),
+                label(names::DB_OPERATION, operation),
+                label(names::DB_SYSTEM, system),
+            ];
+            let subject = Arc::new(Subject { name: summary.into(), labels });
+            queries.push(Query { subject, operation, durations: Durations::default() });
+            queries.len() - 1
+        });
+        let ending = match series.label(names::ERROR_TYPE) {
+            None => Ending { verdict: Verdict::Good, name: names::OK },
+            Some(name @ names::CANCELLED) => Ending { verdict: Verdict::Cancelled, name },
+            Some(name) => Ending { verdict: Verdict::Failed, name },
+        };
+        queries[place].durations.add(ending, view);
+    }
+    queries
+}
+
+impl Query<'_> {
+    /// The value of a measure, and the observations it rests on; `None` without data.
+    pub(crate) fn measure(
+        &self,
+        measure: Measure,
+        endpoints: &Endpoints<'_>,
+        uses: &QueryUses<'_>,
+        min_samples: u64,
+    ) -> Option<(f64, u64)> {
+        let per_request = |value: &dyn Fn(&QueryUse<'_>) -> Option<f64>| {
+            let worst = uses.worst(&self.subject.name, min_samples)?;
+            Some((value(worst)?, worst.requests as u64))
+        };
+        match measure {
+            Measure::CallsPerRequest => per_request(&|worst| divide(worst.calls, worst.requests)),
+            Measure::TimePerRequest => per_request(&|worst| divide(worst.seconds, worst.requests)),
+            Measure::EndpointTimeRatio => {
+                per_request(&|worst| divide(worst.seconds, endpoints.all.get(worst.endpoint)?.durations.seconds()))
+            }
+            other => {
+                let value = self.durations.measure(other, endpoints.span, endpoints.seconds)?;
+                Some((value, self.durations.count()))
+            }
+        }
+    }
+}
+
+/// The name of a tracked task.
+#[derive(Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) durations: Durations<'a>,
+    active: Option<f64>,
+}
+
+/// The tasks that ran or run.
+pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    let mut place_of = |tasks: &mut Vec<Task<'_>>, name: &'_ str| {
+        *places.entry(name.to_owned()).or_insert_with(|| {
+            let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];
+            let subject = Arc::new(Subject { name: name.into(), labels });
+            tasks.push(Task { subject, durations: Durations::default(), active: None });
+            tasks.len() - 1
+        })
+    };
+    for series in window.series(names::TASK_DURATION.name) {
+        let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
+        let Some(name) = task_name(&series) else { continue };
+        let outcome = series.label(names::OUTCOME).unwrap_or_default();
+        let verdict = match outcome {
+            names::OK => Verdict::Good,
+            names::CANCELLED => Verdict::Cancelled,
+            _ => Verdict::Failed,
+        };
+        let place = place_of(&mut tasks, name);
+        tasks[place].durations.add(Ending { verdict, name: outcome }, view);
+    }
+    for series in window.series(names::TASK_ACTIVE.name) {
+        let Some((name, active)) = task_name(&series).zip(series.last()) else { continue };
+        let place = place_of(&mut tasks, name);
+        *tasks[place].active.get_or_insert_default() += active;
+    }
+    tasks
+}
+
+fn task_name<'a>(series: &SeriesView<'a>) -> Option<&'a str> {
+    series.label(names::TASK_NAME).filter(|name| *name != names::OTHER)
+}
+
+impl Task<'_> {
+    /// The value of a measure, and the observations it rests on; `None` without data.
+    pub(crate) fn measure(&self, measure: Measure, endpoints: &Endpoints<'_>) -> Option<(f64, u64)> {
+        match measure {
+            Measure::Active => Some((self.active?, 1)),
+            other => {
+                let value = self.durations.measure(other, endpoints.span, endpoints.seconds)?;
+                Some((value, self.durations.count()))
+            }
+        }
+    }
+}

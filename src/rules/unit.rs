@@ -1,0 +1,321 @@
+//! Quantities as people write and read them.
+//!
+//! A [`Unit`] turns `250ms`, `10%`, `1GB` or `20/s` into the base unit that every measure is kept in, and back. It
+//! refuses what would need a guess: a duration without its unit, or bytes where a share is meant. Invariant: what
+//! [`Unit::render`] writes, [`Unit::parse`] reads.
+
+use thiserror::Error;
+
+use super::suggest::nearest;
+
+/// The base unit of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Unit {
+    /// Time, in seconds.
+    Seconds,
+    /// A share; 1 is the whole.
+    Ratio,
+    /// Sizes, in bytes.
+    Bytes,
+    /// Growth, in bytes an hour.
+    BytesPerHour,
+    /// Transfer, in bytes a second.
+    BytesPerSecond,
+    /// Frequencies, in events a second.
+    PerSecond,
+    /// Anything that is counted.
+    Count,
+}
+
+/// Why a text is no quantity of a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum UnitError {
+    #[error("{found:?} is no number; expected {expected}")]
+    NotANumber { found: String, expected: &'static str },
+    #[error("no unit in {found:?}; expected one of {expected}")]
+    Missing { found: String, expected: String },
+    #[error("unknown unit in {found:?}; expected one of {expected}{}", meant(.suggestion))]
+    Unknown { found: String, expected: String, suggestion: Option<String> },
+    #[error("{found:?} has a unit; expected a plain number")]
+    Unexpected { found: String },
+    #[error("{found:?} is too large")]
+    TooLarge { found: String },
+}
+
+fn meant(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map_or_else(String::new, |suggestion| format!("; did you mean {suggestion}?"))
+}
+
+const TIME: &[(&str, f64)] = &[("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+const SHARE: &[(&str, f64)] = &[("%", 0.01)];
+const SIZE: &[(&str, f64)] = &[
+    ("B", 1.0),
+    ("kB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+    ("TB", 1e12),
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("TiB", 1_099_511_627_776.0),
+];
+const PER: &[(&str, f64)] = &[("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+impl Unit {
+    /// Returns the name that JSON gives beside a value.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Ratio => "ratio",
+            Self::Bytes => "bytes",
+            Self::BytesPerHour => "bytes_per_hour",
+            Self::BytesPerSecond => "bytes_per_second",
+            Self::PerSecond => "per_second",
+            Self::Count => "count",
+        }
+    }
+
+    /// Returns what a person should have written, for messages.
+    pub(crate) fn example(self) -> &'static str {
+        match self {
+            Self::Seconds => "a duration such as 250ms",
+            Self::Ratio => "a share such as 10%",
+            Self::Bytes => "a size such as 512MiB",
+            Self::BytesPerHour => "a growth such as 10MB/h",
+            Self::BytesPerSecond => "a rate such as 10MB/s",
+            Self::PerSecond => "a rate such as 20/s",
+            Self::Count => "a number such as 5",
+        }
+    }
+
+    /// Reads a quantity into the base unit.
+    ///
+    /// Shares and counts may be plain numbers; everything else names its unit. `KB` is read as `kB`.
+    ///
+    /// # Errors
+    /// Says what was found, what was expected and, for a unit that is nearly right, which one was meant.
+    pub(crate) fn parse(self, text: &str) -> Result<f64, UnitError> {
+        let text = text.trim();
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim_start();
+        let Ok(number) = number.parse::<f64>() else {
+            return Err(UnitError::NotANumber { found: text.to_owned(), expected: self.example() });
+        };
+        let value = number * self.factor(unit, text)?;
+        if value.is_finite() { Ok(value) } else { Err(UnitError::TooLarge { found: text.to_owned() }) }
+    }
+
+    fn factor(self, unit: &str, text: &str) -> Result<f64, UnitError> {
+        if unit.is_empty() && matches!(self, Self::Ratio | Self::Count) {
+            return Ok(1.0);
+        }
+        let names = self.names();
+        if names.is_empty() {
+            return Err(UnitError::Unexpected { found: text.to_owned() });
+        }
+        let known = unit.replacen("KB", "kB", 1);
+        if let Some((_, factor)) = names.iter().find(|(name, _)| *name == known) {
+            return Ok(*factor);
+        }
+        let found = text.to_owned();
+        let expected = self.expected();
+        if unit.is_empty() {
+            return Err(UnitError::Missing { found, expected });
+        }
+        // Only a matter of case: anything further off is better told the whole list.
+        let suggestion = names
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+            .map(|(name, _)| name.as_str())
+            .or_else(|| nearest(unit, names.iter().map(|(name, _)| name.as_str()).filter(|name| name.len() > 2)));
+        let suggestion = suggestion.map(|name| format!("{}{name}", text[..text.len() - unit.len()].trim_end()));
+        Err(UnitError::Unknown { found, expected, suggestion })
+    }
+
+    /// Every unit a quantity may be written in, with its factor.
+    fn names(self) -> Vec<(String, f64)> {
+        let plain = |units: &[(&str, f64)]| units.iter().map(|(name, factor)| ((*name).to_owned(), *factor)).collect();
+        let sizes_per = |base_seconds: f64| {
+            PER.iter()
+                .flat_map(|(per, seconds)| {
+                    SIZE.iter().map(move |(size, bytes)| (format!("{size}/{per}"), bytes * base_seconds / seconds))
+                })
+                .collect()
+        };
+        match self {
+            Self::Seconds => plain(TIME),
+            Self::Ratio => plain(SHARE),
+            Self::Bytes => plain(SIZE),
+            Self::BytesPerHour => sizes_per(3600.0),
+            Self::BytesPerSecond => sizes_per(1.0),
+            Self::PerSecond => PER.iter().map(|(per, seconds)| (format!("/{per}"), 1.0 / seconds)).collect(),
+            Self::Count => Vec::new(),
+        }
+    }
+
+    /// The units as a message lists them.
+    fn expected(self) -> String {
+        match self {
+            Self::BytesPerHour => "MB/h, MiB/h and the like".to_owned(),
+            Self::BytesPerSecond => "MB/s, MiB/s and the like".to_owned(),
+            _ => self.names().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// Writes a value for people, to three significant digits: `1.2s`, `240ms`, `25%`, `1.1GB`.
+    pub(crate) fn render(self, value: f64) -> String {
+        match self {
+            Self::Seconds => render_seconds(value),
+            Self::Ratio => format!("{}%", significant(value * 100.0)),
+            Self::Bytes => render_bytes(value),
+            Self::BytesPerHour => format!("{}/h", render_bytes(value)),
+            Self::BytesPerSecond => format!("{}/s", render_bytes(value)),
+            Self::PerSecond => format!("{}/s", significant(value)),
+            Self::Count => significant(value),
+        }
+    }
+}
+
+/// Rounds to three significant digits, the whole part never cut, trailing zeros dropped.
+fn significant(value: f64) -> String {
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    // Below 1e-9 nothing that is measured here has a meaning.
+    let decimals = (2.0 - magnitude).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Rounds as [`significant`] does, so that the unit is chosen for the number that will be shown.
+fn rounded(value: f64) -> f64 {
+    significant(value).parse().unwrap_or(value)
+}
+
+fn render_seconds(seconds: f64) -> String {
+    let milliseconds = rounded(seconds * 1e3);
+    if milliseconds.abs() < 1000.0 {
+        return format!("{}ms", significant(seconds * 1e3));
+    }
+    if rounded(seconds).abs() < 60.0 {
+        return format!("{}s", significant(seconds));
+    }
+    if rounded(seconds / 60.0).abs() < 60.0 {
+        return format!("{}m", significant(seconds / 60.0));
+    }
+    format!("{}h", significant(seconds / 3600.0))
+}
+
+fn render_bytes(bytes: f64) -> String {
+    let decimal = &SIZE[..5];
+    let (name, factor) =
+        decimal.iter().rev().find(|(_, factor)| rounded(bytes / factor).abs() >= 1.0).unwrap_or(&SIZE[0]);
+    format!("{}{name}", significant(bytes / factor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn reads(unit: Unit, text: &str, expected: f64) {
+        let value = unit.parse(text).expect(text);
+        assert!((value - expected).abs() <= expected.abs() * 1e-12, "{text}: {value} is not {expected}");
+    }
+
+    #[track_caller]
+    fn refuses(unit: Unit, text: &str, message: &str) {
+        assert_eq!(unit.parse(text).expect_err(text).to_string(), message);
+    }
+
+    #[track_caller]
+    fn renders(unit: Unit, value: f64, expected: &str) {
+        assert_eq!(unit.render(value), expected);
+    }
+
+    #[test]
+    fn quantities_are_read_as_people_write_them() {
+        reads(Unit::Seconds, "1s", 1.0);
+        reads(Unit::Seconds, " 250ms", 0.25);
+        reads(Unit::Seconds, "1.5 h", 5400.0);
+        reads(Unit::Seconds, "1m", 60.0);
+        reads(Unit::Ratio, "10%", 0.1);
+        reads(Unit::Ratio, "0.1", 0.1);
+        reads(Unit::Bytes, "1GB", 1e9);
+        reads(Unit::Bytes, "512MiB", 536_870_912.0);
+        reads(Unit::Bytes, "4KB", 4000.0);
+        reads(Unit::BytesPerHour, "10MB/h", 1e7);
+        reads(Unit::BytesPerHour, "1kB/s", 3.6e6);
+        reads(Unit::BytesPerSecond, "60MB/m", 1e6);
+        reads(Unit::PerSecond, "20/s", 20.0);
+        reads(Unit::PerSecond, "30/m", 0.5);
+        reads(Unit::Count, "5", 5.0);
+    }
+
+    #[test]
+    fn wrong_quantities_say_what_was_expected() {
+        refuses(Unit::Seconds, "1sec", "unknown unit in \"1sec\"; expected one of ms, s, m, h");
+        refuses(Unit::Seconds, "1", "no unit in \"1\"; expected one of ms, s, m, h");
+        refuses(Unit::Seconds, "fast", "\"fast\" is no number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "", "\"\" is no number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "-1s", "\"-1s\" is no number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "1.2.3s", "\"1.2.3s\" is no number; expected a duration such as 250ms");
+        refuses(Unit::Ratio, "10ms", "unknown unit in \"10ms\"; expected one of %");
+        refuses(
+            Unit::Bytes,
+            "1gb",
+            "unknown unit in \"1gb\"; expected one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB; did you mean 1GB?",
+        );
+        refuses(Unit::BytesPerHour, "10MB", "unknown unit in \"10MB\"; expected one of MB/h, MiB/h and the like");
+        refuses(Unit::PerSecond, "20", "no unit in \"20\"; expected one of /s, /m, /h");
+        refuses(Unit::Count, "5s", "\"5s\" has a unit; expected a plain number");
+        refuses(Unit::Bytes, &format!("1{}TB", "0".repeat(300)), &format!("\"1{}TB\" is too large", "0".repeat(300)));
+    }
+
+    #[test]
+    fn values_are_rendered_for_people() {
+        renders(Unit::Seconds, 1.2, "1.2s");
+        renders(Unit::Seconds, 1.204, "1.2s");
+        renders(Unit::Seconds, 0.24, "240ms");
+        renders(Unit::Seconds, 0.999_9, "1s");
+        renders(Unit::Seconds, 0.001_234, "1.23ms");
+        renders(Unit::Seconds, 0.000_02, "0.02ms");
+        renders(Unit::Seconds, 59.99, "1m");
+        renders(Unit::Seconds, 300.0, "5m");
+        renders(Unit::Seconds, 7200.0, "2h");
+        renders(Unit::Seconds, 0.0, "0ms");
+        renders(Unit::Ratio, 0.25, "25%");
+        renders(Unit::Ratio, 0.0004, "0.04%");
+        renders(Unit::Bytes, 1.1e9, "1.1GB");
+        renders(Unit::Bytes, 999_999.0, "1MB");
+        renders(Unit::Bytes, 0.0, "0B");
+        renders(Unit::BytesPerHour, 1e7, "10MB/h");
+        renders(Unit::PerSecond, 20.0, "20/s");
+        renders(Unit::Count, 12_345.0, "12345");
+    }
+
+    const UNITS: [Unit; 7] = [
+        Unit::Seconds,
+        Unit::Ratio,
+        Unit::Bytes,
+        Unit::BytesPerHour,
+        Unit::BytesPerSecond,
+        Unit::PerSecond,
+        Unit::Count,
+    ];
+
+    proptest! {
+        #[test]
+        fn what_is_rendered_can_be_read(value in 1e-4_f64..1e14, unit in prop::sample::select(&UNITS)) {
+            let read = unit.parse(&unit.render(value)).expect("what is rendered is readable");
+            prop_assert!((read - value).abs() <= value * 0.006, "{} for {}", unit.render(value), value);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,20}", unit in prop::sample::select(&UNITS)) {
+            if let Ok(value) = unit.parse(&text) {
+                prop_assert!(value.is_finite() && value >= 0.0);
+            }
+        }
+    }
+}
