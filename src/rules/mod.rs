@@ -45,3 +45,6 @@ pub(crate) use readings::{Question, Reading, Readings, Subject};
 pub(crate) use rule::{Comparison, Rule, Threshold};
 pub(crate) use unit::Unit;
 pub(crate) use window_readings::{MemoryGrowth, WindowReadings};
+
+#[cfg(test)]
+mod shipped_tests;

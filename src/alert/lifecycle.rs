@@ -1,0 +1,349 @@
+//! From findings of an instant to bottlenecks that last: pending, firing, resolved.
+//!
+//! As in Prometheus, a threshold must be passed for the rule's `for` before it fires, and goes on firing for
+//! `keep_firing_for` after it is no longer passed. Each severity of a rule and subject is an alert of its own, exactly as
+//! in the Prometheus rules made from the same file; people are told the highest that fires. Nothing here reads a clock.
+//! Invariant: what started is resolved, once, whether its value recovers, its subject disappears or its rule is removed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::rules::{Bottleneck, Finding, Rule, RuleSet, Severity, Threshold};
+
+/// What became of a bottleneck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It fires.
+    Started,
+    /// It fires with another severity.
+    Changed {
+        /// The severity it had.
+        from: Severity,
+    },
+    /// It no longer fires.
+    Resolved,
+}
+
+/// A change that people should hear of.
+#[derive(Clone, Debug)]
+pub(crate) struct Transition {
+    pub(crate) change: Change,
+    /// As it is now; as it was last when it is resolved.
+    pub(crate) bottleneck: Arc<Bottleneck>,
+}
+
+/// The states of every rule and subject.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    alerts: BTreeMap<Key, Alert>,
+    firing: Vec<Arc<Bottleneck>>,
+    pending: Vec<Arc<Bottleneck>>,
+}
+
+/// Rule id and subject.
+type Key = (Arc<str>, Arc<str>);
+
+/// One rule on one subject.
+#[derive(Debug, Default)]
+struct Alert {
+    levels: BTreeMap<Severity, Level>,
+    /// What people were last told; `None` unless it fires.
+    told: Option<Arc<Bottleneck>>,
+}
+
+/// One severity of it: what Prometheus calls an alert.
+#[derive(Debug)]
+struct Level {
+    active_at: Instant,
+    stage: Stage,
+    /// The last time it was seen, for what is told while it keeps firing.
+    finding: Arc<Finding>,
+    threshold: Threshold,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Pending,
+    Firing,
+    /// Firing, but not over its threshold since then.
+    Keeping(Instant),
+}
+
+impl Lifecycle {
+    /// Takes the findings of an instant and returns what changed, the most severe first.
+    ///
+    /// `rules` are those in force: what belongs to a rule that is not among them is resolved at once.
+    pub(crate) fn advance(&mut self, rules: &RuleSet, findings: Vec<Finding>, now: Instant) -> Vec<Transition> {
+        let mut seen: HashMap<Key, Arc<Finding>> = HashMap::with_capacity(findings.len());
+        for finding in findings {
+            let key = (finding.rule.id.clone(), finding.subject.name.clone());
+            self.alerts.entry(key.clone()).or_default();
+            seen.insert(key, Arc::new(finding));
+        }
+        let by_id: HashMap<&str, &Arc<Rule>> = rules.rules().iter().map(|rule| (&*rule.id, rule)).collect();
+        let mut transitions = Vec::new();
+        for (key, alert) in &mut self.alerts {
+            match by_id.get(&*key.0) {
+                Some(rule) => alert.step(rule, seen.get(key), now),
+                None => alert.levels.clear(),
+            }
+            transitions.extend(alert.tell());
+        }
+        self.alerts.retain(|_, alert| !alert.levels.is_empty());
+        self.firing = ranked(self.alerts.values().filter_map(|alert| alert.told.clone()));
+        self.pending = ranked(self.alerts.values().filter_map(Alert::pending));
+        transitions.sort_by(|a, b| a.bottleneck.rank(&b.bottleneck));
+        transitions
+    }
+
+    /// Returns what fires, ranked: severity first, then the share of all time spent.
+    pub(crate) fn firing(&self) -> &[Arc<Bottleneck>] {
+        &self.firing
+    }
+
+    /// Returns what will fire if it lasts, ranked.
+    pub(crate) fn pending(&self) -> &[Arc<Bottleneck>] {
+        &self.pending
+    }
+}
+
+fn ranked(bottlenecks: impl Iterator<Item = Arc<Bottleneck>>) -> Vec<Arc<Bottleneck>> {
+    let mut bottlenecks: Vec<_> = bottlenecks.collect();
+    bottlenecks.sort_by(|a, b| a.rank(b));
+    bottlenecks
+}
+
+impl Alert {
+    fn step(&mut self, rule: &Rule, finding: Option<&Arc<Finding>>, now: Instant) {
+        let passed = finding.map_or(&[][..], |finding| &finding.passed);
+        self.levels.retain(|severity, level| {
+            let is_passed = passed.iter().any(|(passed, _)| passed == severity);
+            is_passed || level.is_kept(rule, now)
+        });
+        for (severity, threshold) in passed {
+            let Some(finding) = finding else { continue };
+            let fresh =
+                || Level { active_at: now, stage: Stage::Pending, finding: finding.clone(), threshold: *threshold };
+            let level = self.levels.entry(*severity).or_insert_with(fresh);
+            level.finding = finding.clone();
+            level.threshold = *threshold;
+            level.stage = match level.stage {
+                Stage::Pending if now.saturating_duration_since(level.active_at) < rule.hold => Stage::Pending,
+                Stage::Pending | Stage::Firing | Stage::Keeping(_) => Stage::Firing,
+            };
+        }
+    }
+
+    /// Brings what people are told up to date.
+    fn tell(&mut self) -> Option<Transition> {
+        let firing = || self.levels.iter().filter(|(_, level)| level.stage != Stage::Pending);
+        let Some((severity, highest)) = firing().next_back() else {
+            let bottleneck = self.told.take()?;
+            return Some(Transition { change: Change::Resolved, bottleneck });
+        };
+        let since = match &self.told {
+            Some(told) => told.since,
+            None => firing().map(|(_, level)| level.active_at).min().unwrap_or(highest.active_at),
+        };
+        let bottleneck = Arc::new(highest.as_bottleneck(*severity, since));
+        let before = self.told.replace(bottleneck.clone());
+        let change = match before {
+            None => Change::Started,
+            Some(before) if before.severity != *severity => Change::Changed { from: before.severity },
+            Some(_) => return None,
+        };
+        Some(Transition { change, bottleneck })
+    }
+
+    fn pending(&self) -> Option<Arc<Bottleneck>> {
+        if self.told.is_some() {
+            return None;
+        }
+        let (severity, highest) = self.levels.iter().next_back()?;
+        let since = self.levels.values().map(|level| level.active_at).min()?;
+        Some(Arc::new(highest.as_bottleneck(*severity, since)))
+    }
+}
+
+impl Level {
+    /// A level that is not over its threshold: tells whether it still fires.
+    fn is_kept(&mut self, rule: &Rule, now: Instant) -> bool {
+        let since = match self.stage {
+            Stage::Pending => return false,
+            Stage::Firing => now,
+            Stage::Keeping(since) => since,
+        };
+        self.stage = Stage::Keeping(since);
+        now.saturating_duration_since(since) < rule.keep_firing_for
+    }
+
+    fn as_bottleneck(&self, severity: Severity, since: Instant) -> Bottleneck {
+        Bottleneck::new(&self.finding, severity, self.threshold, since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rules::fixed::{self, endpoint};
+
+    const HOLD: u64 = 30;
+    const KEEP: u64 = 60;
+
+    /// `high: > 1`, `critical: > 5`, for 30 s, kept for 60 s.
+    fn rules() -> RuleSet {
+        fixed::rules("{ high: '> 1s', critical: '> 5s' }", &format!("for: {HOLD}s\n    keep_firing_for: {KEEP}s"))
+    }
+
+    /// Drives one subject through values at seconds, `None` for a subject that is not there.
+    struct Drive {
+        lifecycle: Lifecycle,
+        rules: RuleSet,
+        start: Instant,
+    }
+
+    impl Drive {
+        fn new() -> Self {
+            Self { lifecycle: Lifecycle::default(), rules: rules(), start: Instant::now() }
+        }
+
+        /// Returns the changes, and what fires afterwards with its age in seconds.
+        fn at(&mut self, second: u64, value: Option<f64>) -> (Vec<Change>, Option<(Severity, u64)>) {
+            let now = self.start + Duration::from_secs(second);
+            let findings = fixed::findings(&self.rules, value.map(|value| (endpoint("GET", "/slow"), value)));
+            let changes = self.lifecycle.advance(&self.rules, findings, now).iter().map(|t| t.change).collect();
+            let firing = self.lifecycle.firing().first();
+            (changes, firing.map(|bottleneck| (bottleneck.severity, (now - bottleneck.since).as_secs())))
+        }
+    }
+
+    #[test]
+    fn a_threshold_fires_only_after_it_was_passed_for_the_whole_time() {
+        let mut drive = Drive::new();
+        assert_eq!(drive.at(0, Some(2.0)), (vec![], None));
+        assert_eq!(drive.lifecycle.pending().len(), 1);
+        assert_eq!(drive.at(29, Some(2.0)), (vec![], None));
+        assert_eq!(drive.at(30, Some(2.0)), (vec![Change::Started], Some((Severity::High, 30))));
+        assert!(drive.lifecycle.pending().is_empty());
+    }
+
+    #[test]
+    fn a_pause_starts_the_waiting_anew() {
+        let mut drive = Drive::new();
+        drive.at(0, Some(2.0));
+        drive.at(20, Some(0.5));
+        assert!(drive.lifecycle.pending().is_empty());
+        drive.at(25, Some(2.0));
+        assert_eq!(drive.at(54, Some(2.0)), (vec![], None));
+        assert_eq!(drive.at(55, Some(2.0)), (vec![Change::Started], Some((Severity::High, 30))));
+    }
+
+    #[test]
+    fn it_fires_on_for_a_while_and_resolves_once() {
+        let mut drive = Drive::new();
+        drive.at(0, Some(2.0));
+        drive.at(30, Some(2.0));
+        assert_eq!(drive.at(40, Some(0.1)), (vec![], Some((Severity::High, 40))));
+        assert_eq!(drive.at(99, None), (vec![], Some((Severity::High, 99))));
+        assert_eq!(drive.at(100, None), (vec![Change::Resolved], None));
+        assert_eq!(drive.at(105, None), (vec![], None));
+    }
+
+    #[test]
+    fn a_flicker_neither_resolves_nor_starts() {
+        let mut drive = Drive::new();
+        drive.at(0, Some(2.0));
+        drive.at(30, Some(2.0));
+        drive.at(40, Some(0.1));
+        assert_eq!(drive.at(90, Some(2.0)), (vec![], Some((Severity::High, 90))));
+        assert_eq!(drive.at(100, Some(0.1)), (vec![], Some((Severity::High, 100))));
+        assert_eq!(drive.at(159, Some(0.1)), (vec![], Some((Severity::High, 159))));
+        assert_eq!(drive.at(160, Some(0.1)), (vec![Change::Resolved], None));
+    }
+
+    #[test]
+    fn a_higher_severity_waits_for_its_own_time_and_keeps_the_beginning() {
+        let mut drive = Drive::new();
+        drive.at(0, Some(2.0));
+        drive.at(30, Some(2.0));
+        assert_eq!(drive.at(40, Some(9.0)), (vec![], Some((Severity::High, 40))));
+        let told = &drive.lifecycle.firing()[0];
+        assert_eq!((told.value, told.threshold.limit), (9.0, 1.0));
+        let changed = vec![Change::Changed { from: Severity::High }];
+        assert_eq!(drive.at(70, Some(9.0)), (changed, Some((Severity::Critical, 70))));
+        assert_eq!(drive.at(80, Some(2.0)), (vec![], Some((Severity::Critical, 80))));
+        let changed = vec![Change::Changed { from: Severity::Critical }];
+        assert_eq!(drive.at(140, Some(2.0)), (changed, Some((Severity::High, 140))));
+    }
+
+    #[test]
+    fn what_belongs_to_a_removed_rule_resolves_at_once() {
+        let mut drive = Drive::new();
+        drive.at(0, Some(2.0));
+        drive.at(30, Some(2.0));
+        let now = drive.start + Duration::from_secs(31);
+        let transitions = drive.lifecycle.advance(&RuleSet::of(Vec::new()), Vec::new(), now);
+        assert_eq!(transitions.iter().map(|t| t.change).collect::<Vec<_>>(), [Change::Resolved]);
+        assert!(drive.lifecycle.firing().is_empty() && drive.lifecycle.alerts.is_empty());
+    }
+
+    #[test]
+    fn subjects_are_independent_and_ranked() {
+        let rules = rules();
+        let mut lifecycle = Lifecycle::default();
+        let start = Instant::now();
+        for second in [0, 30] {
+            let subjects = [(endpoint("GET", "/a"), 2.0), (endpoint("GET", "/b"), 9.0), (endpoint("GET", "/c"), 0.1)];
+            lifecycle.advance(&rules, fixed::findings(&rules, subjects), start + Duration::from_secs(second));
+        }
+        let firing: Vec<_> = lifecycle.firing().iter().map(|b| (b.severity, b.subject.name.to_string())).collect();
+        assert_eq!(firing, [(Severity::Critical, "GET /b".to_owned()), (Severity::High, "GET /a".to_owned())]);
+    }
+
+    /// The same said as a definition: whether one severity fires after step `i`, from the steps alone.
+    fn fires(steps: &[(u64, bool)], i: usize) -> bool {
+        let (now, is_active) = steps[i];
+        // The first step of the run of equal ones that ends here.
+        let start = (0..=i).rev().take_while(|&j| steps[j].1 == is_active).last().expect("the step itself");
+        let age = now - steps[start].0;
+        let fired_before = i > 0 && fires(steps, i - 1);
+        if is_active { fired_before || age >= HOLD } else { fired_before && age < KEEP }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(steps in prop::collection::vec((1_u64..40, prop::sample::select(vec![0.5, 2.0, 9.0])), 1..40)) {
+            let mut drive = Drive::new();
+            let mut second = 0;
+            let (mut high, mut critical) = (Vec::new(), Vec::new());
+            let mut before = None;
+            for (step, value) in steps {
+                second += step;
+                high.push((second, value > 1.0));
+                critical.push((second, value > 5.0));
+                let last = high.len() - 1;
+                let expected = if fires(&critical, last) {
+                    Some(Severity::Critical)
+                } else {
+                    fires(&high, last).then_some(Severity::High)
+                };
+                let changes = match (before, expected) {
+                    (None, Some(_)) => vec![Change::Started],
+                    (Some(from), Some(to)) if from != to => vec![Change::Changed { from }],
+                    (Some(_), None) => vec![Change::Resolved],
+                    _ => vec![],
+                };
+                let (said, firing) = drive.at(second, Some(value));
+                prop_assert_eq!(said, changes);
+                prop_assert_eq!(firing.map(|(severity, _)| severity), expected);
+                before = expected;
+            }
+        }
+    }
+}

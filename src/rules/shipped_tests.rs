@@ -1,0 +1,206 @@
+//! Every shipped rule: silent just below and at each threshold, speaking just above, pending before it fires, clear
+//! after its window.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::evidence::{self, Evidence, Fact};
+use super::fixed::FixedReadings;
+use super::*;
+use crate::alert::{Change, Lifecycle};
+
+/// Rule, severity, threshold in base units, and what `only_if` needs.
+const CASES: &[(&str, Severity, f64, &[(&str, f64)])] = &[
+    ("slow_endpoint", Severity::High, 1.0, &[]),
+    ("slow_endpoint", Severity::Critical, 5.0, &[]),
+    ("slow_tail", Severity::Medium, 2.0, &[("avg_duration", 0.5)]),
+    ("slow_tail", Severity::High, 5.0, &[("avg_duration", 0.5)]),
+    ("high_error_rate", Severity::High, 0.10, &[]),
+    ("high_error_rate", Severity::Critical, 0.25, &[]),
+    ("high_client_error_rate", Severity::Low, 0.30, &[]),
+    ("high_client_error_rate", Severity::Medium, 0.60, &[]),
+    ("abandoned_requests", Severity::Medium, 0.20, &[]),
+    ("abandoned_requests", Severity::High, 0.50, &[]),
+    ("blocked_runtime", Severity::High, 0.1, &[]),
+    ("blocked_runtime", Severity::Critical, 1.0, &[]),
+    ("slow_query", Severity::High, 0.1, &[]),
+    ("slow_query", Severity::Critical, 1.0, &[]),
+    ("slow_query_tail", Severity::Medium, 0.25, &[("avg_duration", 0.05)]),
+    ("slow_query_tail", Severity::High, 1.0, &[("avg_duration", 0.05)]),
+    ("frequent_query", Severity::Medium, 50.0, &[("in_flight", 0.6)]),
+    ("frequent_query", Severity::High, 1000.0, &[("in_flight", 0.6)]),
+    ("n_plus_one", Severity::Medium, 5.0, &[("time_per_request", 0.006), ("endpoint_time_ratio", 0.3)]),
+    ("n_plus_one", Severity::High, 20.0, &[("time_per_request", 0.006), ("endpoint_time_ratio", 0.3)]),
+    ("query_errors", Severity::High, 0.10, &[]),
+    ("query_errors", Severity::Critical, 0.25, &[]),
+    ("slow_task", Severity::High, 0.5, &[]),
+    ("slow_task", Severity::Critical, 2.0, &[]),
+    ("task_failures", Severity::High, 0.10, &[]),
+    ("task_failures", Severity::Critical, 0.20, &[]),
+    ("cancelled_tasks", Severity::Medium, 0.20, &[]),
+    ("cancelled_tasks", Severity::High, 0.50, &[]),
+    ("memory_usage", Severity::High, 500e6, &[]),
+    ("memory_usage", Severity::Critical, 1e9, &[]),
+    ("memory_limit", Severity::High, 0.90, &[]),
+    ("memory_limit", Severity::Critical, 0.98, &[]),
+    ("memory_leak", Severity::High, 10e6, &[]),
+    ("scheduling_lag", Severity::Medium, 0.05, &[]),
+    ("scheduling_lag", Severity::High, 0.25, &[]),
+    ("scheduling_lag", Severity::Critical, 1.0, &[]),
+    ("file_descriptors", Severity::Medium, 0.70, &[]),
+    ("file_descriptors", Severity::High, 0.85, &[]),
+    ("file_descriptors", Severity::Critical, 0.95, &[]),
+];
+
+fn subject() -> Arc<Subject> {
+    Arc::new(Subject { name: "the subject".into(), labels: vec![(Cow::Borrowed("any"), "label".into())] })
+}
+
+fn only(id: &str) -> (RuleSet, Arc<Rule>) {
+    let rule = RuleSet::embedded().rule(id).expect(id).clone();
+    (RuleSet::of(vec![rule.clone()]), rule)
+}
+
+fn readings(rule: &Rule, value: f64, samples: u64, others: &[(&str, f64)]) -> FixedReadings {
+    let subject = subject();
+    let readings = FixedReadings::default().with(rule.scope, rule.measure, &subject, value, samples);
+    others.iter().fold(readings, |readings, (name, value)| {
+        let measure = measure::find(rule.scope, name).expect(name).measure;
+        readings.with(rule.scope, measure, &subject, *value, samples)
+    })
+}
+
+fn severity(id: &str, value: f64, samples: u64, others: &[(&str, f64)]) -> Option<Severity> {
+    let (rules, rule) = only(id);
+    let findings = Evaluator::new(&rules).evaluate(&readings(&rule, value, samples, others));
+    findings.first().map(Finding::severity)
+}
+
+#[test]
+fn every_threshold_of_every_rule_has_a_case() {
+    let shipped: BTreeSet<_> = RuleSet::embedded()
+        .rules()
+        .iter()
+        .flat_map(|rule| rule.thresholds.0.iter().map(|(severity, _)| (rule.id.to_string(), *severity)))
+        .collect();
+    let cases: BTreeSet<_> = CASES.iter().map(|(id, severity, ..)| ((*id).to_owned(), *severity)).collect();
+    assert_eq!(shipped, cases);
+}
+
+#[test]
+fn rules_are_silent_up_to_their_threshold_and_speak_above_it() {
+    for (id, expected, limit, others) in CASES {
+        let (below, at, above) = (limit * (1.0 - 1e-9), *limit, limit * (1.0 + 1e-9));
+        let lower = severity(id, below, 1000, others);
+        assert!(lower < Some(*expected), "{id}: {lower:?} below {limit}");
+        assert_eq!(severity(id, at, 1000, others), lower, "{id}: at {limit}");
+        assert_eq!(severity(id, above, 1000, others), Some(*expected), "{id}: above {limit}");
+    }
+}
+
+#[test]
+fn rules_say_nothing_on_too_few_samples() {
+    for (id, expected, limit, others) in CASES {
+        let min_samples = only(id).1.min_samples;
+        assert_eq!(severity(id, limit * 1.01, min_samples - 1, others), None, "{id}");
+        assert_eq!(severity(id, limit * 1.01, min_samples, others), Some(*expected), "{id}");
+    }
+}
+
+#[test]
+fn rules_say_nothing_where_a_fix_is_not_worth_it() {
+    assert_eq!(severity("frequent_query", 900.0, 1000, &[("in_flight", 0.2)]), None);
+    let cheap = [("time_per_request", 0.001), ("endpoint_time_ratio", 0.9)];
+    assert_eq!(severity("n_plus_one", 50.0, 1000, &cheap), None);
+    let unnoticed = [("time_per_request", 0.02), ("endpoint_time_ratio", 0.01)];
+    assert_eq!(severity("n_plus_one", 50.0, 1000, &unnoticed), None);
+    assert_eq!(severity("n_plus_one", 50.0, 1000, &[]), None, "what nobody measured proves nothing");
+    assert_eq!(severity("slow_tail", 9.0, 1000, &[("avg_duration", 2.0)]), None, "slow_endpoint says it");
+}
+
+#[test]
+fn every_rule_fires_after_its_time_and_clears_after_recovery() {
+    for (id, severity, limit, others) in CASES {
+        let (rules, rule) = only(id);
+        let mut lifecycle = Lifecycle::default();
+        let start = Instant::now();
+        let mut advance = |at: Duration, value: f64| {
+            let findings = Evaluator::new(&rules).evaluate(&readings(&rule, value, 1000, others));
+            let changes: Vec<_> =
+                lifecycle.advance(&rules, findings, start + at).into_iter().map(|t| t.change).collect();
+            (changes, lifecycle.pending().len(), lifecycle.firing().first().map(|bottleneck| bottleneck.severity))
+        };
+        let tick = Duration::from_secs(5);
+        assert!((Duration::from_secs(10)..=Duration::from_secs(30)).contains(&rule.hold), "{id}");
+        assert_eq!(advance(Duration::ZERO, limit * 1.01), (vec![], 1, None), "{id}");
+        assert_eq!(advance(rule.hold - tick, limit * 1.01), (vec![], 1, None), "{id}");
+        assert_eq!(advance(rule.hold, limit * 1.01), (vec![Change::Started], 0, Some(*severity)), "{id}");
+        let recovery = rule.hold + tick;
+        assert_eq!(advance(recovery, 0.0), (vec![], 0, Some(*severity)), "{id}");
+        assert_eq!(advance(recovery + rule.keep_firing_for, 0.0), (vec![Change::Resolved], 0, None), "{id}");
+    }
+}
+
+/// Every fact that a scope can have, each number as given.
+fn full_evidence(scope: Scope, number: f64) -> Evidence {
+    let numbers = evidence::numbers(scope).into_iter().map(|(name, unit)| (name, Fact::Number(number, unit)));
+    let words = evidence::words(scope).map(|name| (name, Fact::Word(format!("<{name}>").into())));
+    Evidence { facts: numbers.chain(words).collect(), ..Evidence::default() }
+}
+
+#[test]
+fn texts_of_a_firing_rule_are_complete() {
+    for rule in RuleSet::embedded().rules() {
+        let rules = RuleSet::of(vec![rule.clone()]);
+        let (id, _, limit, others) = CASES.iter().find(|(id, ..)| *id == &*rule.id).expect("a case");
+        let mut readings = readings(rule, limit * 1.5, 1000, others);
+        readings.evidence = full_evidence(rule.scope, 0.9);
+        let findings = Evaluator::new(&rules).evaluate(&readings);
+        let (severity, threshold) = *findings[0].passed.last().expect("a threshold");
+        let told = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
+        assert!(!told.recommendations.is_empty(), "{id}");
+        for text in told.recommendations.iter().chain([&told.description, &told.impact]) {
+            assert!(!text.contains(['{', '}']) && !text.contains("unknown"), "{id}: {text}");
+        }
+    }
+}
+
+#[test]
+fn advice_that_follows_from_the_evidence_comes_before_the_general() {
+    let (rules, rule) = only("slow_endpoint");
+    let mut readings = readings(&rule, 1.2, 45, &[]);
+    let number = |name, value, unit| (name, Fact::Number(value, unit));
+    readings.evidence = Evidence {
+        facts: vec![
+            number("db_time_ratio", 0.83, Unit::Ratio),
+            number("top_query_calls_per_request", 41.0, Unit::Count),
+            number("busy_ratio", 0.9, Unit::Ratio),
+            number("avg_duration", 1.2, Unit::Seconds),
+            number("max_duration", 3.4, Unit::Seconds),
+            number("requests", 45.0, Unit::Count),
+            ("top_query", Fact::Word("SELECT * FROM items WHERE order_id = ?".into())),
+        ],
+        ..Evidence::default()
+    };
+    let findings = Evaluator::new(&rules).evaluate(&readings);
+    let (severity, threshold) = findings[0].passed[0];
+    let told = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
+    assert_eq!(told.description, "Endpoint the subject has slow average response time");
+    assert_eq!(told.impact, "Average response time: 1.2s");
+    assert_eq!(
+        told.recommendations,
+        [
+            "83% of the time is spent in the database, and one request issues this query 41 times: fetch it once with a \
+             join or an IN list: SELECT * FROM items WHERE order_id = ?",
+            "Profile the endpoint code for performance issues",
+            "Check for inefficient database queries",
+            "Consider caching frequently accessed data",
+        ]
+    );
+    let metrics: Vec<_> = told.metrics.into_iter().collect();
+    assert_eq!(metrics, [("avg_duration", 1.2), ("max_duration", 3.4), ("request_count", 45.0)]);
+}
