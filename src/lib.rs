@@ -15,6 +15,7 @@ pub use context::{InCurrentRequest, in_current_request};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder};
 pub use rules::{LoadError, LoadProblem, RuleSet, Severity};
+pub use sample::Sampler;
 pub use store::MonitorRecorder;
 #[cfg(feature = "sqlx")]
 pub use track::SqlxLayer;

@@ -98,6 +98,13 @@ impl Lifecycle {
         transitions
     }
 
+    /// Resolves everything at once, whatever is to keep firing, and returns what fired.
+    pub(crate) fn resolve_all(&mut self) -> Vec<Transition> {
+        let alerts = std::mem::take(self).alerts;
+        let told = alerts.into_values().filter_map(|alert| alert.told);
+        told.map(|bottleneck| Transition { change: Change::Resolved, bottleneck }).collect()
+    }
+
     /// Returns what fires, ranked: severity first, then the share of all time spent.
     pub(crate) fn firing(&self) -> &[Arc<Bottleneck>] {
         &self.firing

@@ -6,20 +6,13 @@
 //! nothing. The invariant: a span holds its request weakly and is let go of before the request is, since a request that
 //! somebody else holds is not reused.
 
-#[cfg(not(feature = "sqlx"))]
-use nothing as made_of;
-#[cfg(feature = "sqlx")]
-use spans as made_of;
 pub(crate) use with_spans::Carrier;
 pub(super) use with_spans::CarrierEntered;
-
-pub(crate) use made_of::Carrier;
-pub(super) use made_of::CarrierEntered;
 #[cfg(feature = "sqlx")]
-pub(crate) use spans::{CARRIER, Carried, handed_over, listen};
+pub(crate) use with_spans::{CARRIER, Carried, handed_over, listen};
 
 #[cfg(feature = "sqlx")]
-mod spans {
+mod with_spans {
     use std::{
         cell::Cell,
         sync::{
@@ -114,7 +107,7 @@ mod spans {
 }
 
 #[cfg(not(feature = "sqlx"))]
-mod nothing {
+mod with_spans {
     use std::{marker::PhantomData, sync::Arc};
 
     use crate::context::RequestContext;

@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    RequestContext,
+    Instruments, RequestContext,
     carrier::{Carrier, CarrierEntered},
 };
 
@@ -52,6 +52,18 @@ impl Drop for Entered<'_> {
             let _ = CURRENT.try_with(|current| current.set(previous));
         }
     }
+}
+
+/// Returns whether this thread is polling a request of these instruments already.
+pub(crate) fn is_within(instruments: &Arc<Instruments>) -> bool {
+    CURRENT
+        .try_with(|current| {
+            let context = current.take();
+            let within = context.as_ref().is_some_and(|context| Arc::ptr_eq(context.instruments(), instruments));
+            current.set(context);
+            within
+        })
+        .unwrap_or(false)
 }
 
 /// Returns the request that this thread is polling.

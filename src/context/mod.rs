@@ -20,9 +20,9 @@ pub use current::{InCurrentRequest, in_current_request};
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
 pub(crate) use carrier::{CARRIER, Carried, handed_over, listen};
-pub(crate) use current::{Entered, current, enter};
+pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
 pub(crate) use request::{EVENTS, EventKind, RequestContext, TraceId};
-pub(crate) use slow::{SlowRequest, SlowRequests, Slowest, TimelineEvent};
+pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
 pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};

@@ -18,7 +18,7 @@ use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
     route::{method_index, template},
 };
-use crate::context::{TraceId, enter};
+use crate::context::{TraceId, enter, is_within};
 
 /// A tower layer that measures every request of the service it wraps; from
 /// [`Monitor::layer`](crate::Monitor::layer).
@@ -77,11 +77,12 @@ impl<S> fmt::Debug for MonitorService<S> {
 impl<S> MonitorService<S> {
     fn observe<B: Body>(&self, request: &Request<B>) -> Option<Observation> {
         let endpoints = &self.shared.endpoints;
-        if !endpoints.instruments().enabled() {
+        // Two layers of one monitor count a request once: the outer one has begun it.
+        if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;
         }
         let series = endpoints.get(method_index(request.method()), template(request.extensions()));
-        if series.ignored {
+        if series.is_ignored() {
             return None;
         }
         let trace_id = request.headers().get("traceparent").and_then(|header| TraceId::parse(header.as_bytes()));

@@ -104,9 +104,11 @@ impl Observation {
         self.record(error, now);
     }
 
-    /// Ends the request without a trace in the numbers.
+    /// Ends a request that was answered by the monitor itself without a trace in the numbers, and lets those that follow
+    /// pass.
     pub(super) fn discard(mut self) {
         self.done = true;
+        self.series.ignore();
         self.series.active.decrement(1.0);
         self.release();
     }

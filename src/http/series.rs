@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -59,7 +62,7 @@ pub(super) struct QueryUse {
 #[derive(Debug)]
 pub(super) struct EndpointSeries {
     pub(super) instruments: Arc<Instruments>,
-    pub(super) ignored: bool,
+    ignored: AtomicBool,
     pub(super) active: Gauge,
     pub(super) request_size: OnceLock<Histogram>,
     pub(super) response_size: Histogram,
@@ -79,8 +82,9 @@ impl EndpointSeries {
     fn new(instruments: &Arc<Instruments>, active: Gauge, method: &'static str, route: &str) -> Self {
         let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
         let histogram = |metric| labelled::histogram(instruments.recorder(), metric, &labels);
+        let mut ignored = instruments.limits().ignored.iter();
         Self {
-            ignored: instruments.limits().ignored.iter().any(|glob| !route.is_empty() && glob.matches(route)),
+            ignored: AtomicBool::new(!route.is_empty() && ignored.any(|glob| glob.matches(route))),
             active,
             request_size: OnceLock::new(),
             response_size: histogram(&names::HTTP_RESPONSE_SIZE),
@@ -95,6 +99,20 @@ impl EndpointSeries {
             query_uses: ArcSwap::default(),
             instruments: instruments.clone(),
             labels,
+        }
+    }
+
+    /// Returns whether requests of this endpoint are left out.
+    pub(super) fn is_ignored(&self) -> bool {
+        self.ignored.load(Relaxed)
+    }
+
+    /// Leaves the requests of this endpoint out from now on.
+    pub(super) fn ignore(&self) {
+        // The route of what matched none is everybody's.
+        let [_, (_, route)] = &self.labels;
+        if !route.is_empty() {
+            self.ignored.store(true, Relaxed);
         }
     }
 

@@ -1,15 +1,23 @@
 //! [`MonitorBuilder`].
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use metrics::Recorder;
 use metrics_util::layers::FanoutBuilder;
 
-use super::{BuildError, Control, Core, Monitor};
+use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
+    rules::RuleSet,
+    sample::{ProcessSampler, RuntimeSampler, Sampler},
     store::MonitorRecorder,
 };
+
+/// Where the rules come from.
+enum Rules {
+    Embedded,
+    Directory(PathBuf),
+}
 
 /// Settings of a [`Monitor`]. Every one has a default; see the methods.
 ///
@@ -26,13 +34,16 @@ use crate::{
 /// ```
 #[must_use = "a builder does nothing until `install` or `build`"]
 pub struct MonitorBuilder {
-    pub(super) evaluation_interval: Duration,
+    rules: Rules,
+    samplers: Vec<Box<dyn Sampler>>,
+    evaluation_interval: Duration,
+    sampling_interval: Option<Duration>,
     max_series: usize,
     max_fingerprints: usize,
     slow_requests: usize,
     ignored: Vec<Glob>,
     db_system: Arc<str>,
-    pub(super) control: Control,
+    control: Control,
     host: Option<DynRecorder>,
 }
 
@@ -45,7 +56,10 @@ impl std::fmt::Debug for MonitorBuilder {
 impl Default for MonitorBuilder {
     fn default() -> Self {
         Self {
+            rules: Rules::Embedded,
+            samplers: Vec::new(),
             evaluation_interval: Duration::from_secs(5),
+            sampling_interval: Some(Duration::from_secs(5)),
             max_series: 10_000,
             max_fingerprints: 1_000,
             slow_requests: 10,
@@ -58,9 +72,37 @@ impl Default for MonitorBuilder {
 }
 
 impl MonitorBuilder {
+    /// Reads the rules from the `*.yaml` files of a directory, and again whenever they change. By default the rules are
+    /// those that are compiled in.
+    ///
+    /// An edit that is wrong changes nothing: `/performance/status` says what is wrong, and the rules from before stay
+    /// in force.
+    pub fn rules_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.rules = Rules::Directory(directory.into());
+        self
+    }
+
+    /// Adds a reader of something that the monitor does not know, called before each evaluation.
+    pub fn sampler(mut self, sampler: impl Sampler + 'static) -> Self {
+        self.samplers.push(Box::new(sampler));
+        self
+    }
+
     /// Sets how often the rules are evaluated. 5 s by default: a window of 5 min then has 60 steps.
     pub fn evaluation_interval(mut self, interval: Duration) -> Self {
         self.evaluation_interval = interval;
+        self
+    }
+
+    /// Sets how often memory, CPU, file descriptors and the runtime are read. 5 s by default.
+    pub fn sampling_interval(mut self, interval: Duration) -> Self {
+        self.sampling_interval = Some(interval);
+        self
+    }
+
+    /// Does not read the process and the runtime at all: no memory, CPU and file descriptors, and no rule about them.
+    pub fn without_sampling(mut self) -> Self {
+        self.sampling_interval = None;
         self
     }
 
@@ -117,7 +159,8 @@ impl MonitorBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error outside a tokio runtime and for a setting out of its range.
+    /// Returns an error outside a tokio runtime, for a setting out of its range, and for rule files that are wrong, with
+    /// every problem in them.
     pub fn build(self) -> Result<Monitor, BuildError> {
         self.assemble().map(|(monitor, _)| monitor)
     }
@@ -138,20 +181,40 @@ impl MonitorBuilder {
     fn assemble(self) -> Result<(Monitor, DynRecorder), BuildError> {
         self.check()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let own = MonitorRecorder::new(self.max_series, Vec::new());
-        let recorder: DynRecorder = match &self.host {
+        let (watch, rules) = match &self.rules {
+            Rules::Embedded => (None, RuleSet::embedded()),
+            Rules::Directory(directory) => {
+                let (watch, rules) = RulesWatch::open(directory.clone())?;
+                (Some(watch), rules)
+            }
+        };
+        let own = MonitorRecorder::new(self.max_series, rules.duration_thresholds());
+        let recorder: DynRecorder = match self.host {
             None => Arc::new(own.clone()),
-            Some(host) => both(own.clone(), host.clone()),
+            Some(host) => both(own.clone(), host),
         };
         let limits = Limits {
             routes: self.max_series,
             fingerprints: self.max_fingerprints,
             slow_requests: self.slow_requests,
-            ignored: self.ignored.clone(),
-            db_system: self.db_system.clone(),
+            ignored: self.ignored,
+            db_system: self.db_system,
         };
         let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits);
-        let core = Core::new(&self, instruments, own);
+        let mut samplers: Vec<Box<dyn Sampler>> =
+            vec![Box::new(ProcessSampler::new(&recorder)), Box::new(RuntimeSampler::new(&recorder, &runtime))];
+        samplers.extend(self.samplers);
+        let core = Core::new(Parts {
+            instruments,
+            recorder: own,
+            control: self.control,
+            interval: self.evaluation_interval,
+            sampling_interval: self.sampling_interval,
+            max_series: self.max_series,
+            rules,
+            watch,
+            samplers,
+        });
         Ok((Monitor::start(core, &runtime), recorder))
     }
 

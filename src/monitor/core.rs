@@ -1,38 +1,231 @@
 //! [`Core`]: the parts of a monitor, and what one tick does with them.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use arc_swap::ArcSwap;
+use metrics::Histogram;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    time::Instant,
+};
+use tracing::{info, warn};
 
-use super::{Control, MonitorBuilder};
+use super::{
+    Control, Judgement,
+    bottleneck_gauges::BottleneckGauges,
+    reload::{Reload, RulesState, RulesWatch},
+};
 use crate::{
-    context::Instruments,
+    alert::{Change, Lifecycle, Transition},
+    context::{Instruments, labelled},
     names,
-    store::{History, MonitorRecorder, Window},
+    rules::{Evaluator, MemoryGrowth, RuleSet, WindowReadings, judge_memory, memory_growth},
+    sample::Sampler,
+    store::{History, MemorySample, MemoryTrack, MonitorRecorder, Window},
 };
 
+/// Listeners to the event stream at a time: each costs a socket and a buffer.
+const LISTENERS: usize = 64;
+/// Evaluations that a slow listener may lag behind.
+const LAG: usize = 16;
+
+/// What a monitor is made of.
+pub(super) struct Parts {
+    pub(super) instruments: Arc<Instruments>,
+    pub(super) recorder: MonitorRecorder,
+    pub(super) control: Control,
+    pub(super) interval: Duration,
+    pub(super) sampling_interval: Option<Duration>,
+    pub(super) max_series: usize,
+    pub(super) rules: RuleSet,
+    pub(super) watch: Option<RulesWatch>,
+    pub(super) samplers: Vec<Box<dyn Sampler>>,
+}
+
 /// The parts of a monitor.
-#[derive(Debug)]
 pub(crate) struct Core {
     instruments: Arc<Instruments>,
     recorder: MonitorRecorder,
-    history: Mutex<History>,
     control: Control,
     interval: Duration,
+    sampling_interval: Option<Duration>,
+    max_series: usize,
+    started: Instant,
+    evaluation: Histogram,
+    history: Mutex<History>,
+    memory: Mutex<MemoryTrack>,
+    rules: ArcSwap<RulesState>,
+    judgement: ArcSwap<Judgement>,
+    /// What only the tick touches.
+    ticking: Mutex<Ticking>,
+    judgements: broadcast::Sender<Arc<Judgement>>,
+    listeners: Arc<Semaphore>,
+}
+
+struct Ticking {
+    samplers: Vec<Box<dyn Sampler>>,
+    watch: Option<RulesWatch>,
+    lifecycle: Lifecycle,
+    gauges: BottleneckGauges,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("recorder", &self.recorder).field("control", &self.control).finish_non_exhaustive()
+    }
 }
 
 impl Core {
-    pub(super) fn new(settings: &MonitorBuilder, instruments: Arc<Instruments>, recorder: MonitorRecorder) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let started = Instant::now();
+        let recorder = parts.instruments.recorder().clone();
+        labelled::gauge(&recorder, &names::BUILD_INFO, &[(names::VERSION, env!("CARGO_PKG_VERSION").into())]).set(1.0);
+        let rules = RulesState {
+            source: if parts.watch.is_some() { "directory" } else { "embedded" },
+            loaded: started,
+            error: None,
+            set: Arc::new(parts.rules),
+        };
         Self {
-            instruments,
-            recorder,
-            history: Mutex::new(History::new(Instant::now(), [names::DEFAULT_WINDOW])),
-            control: settings.control.clone(),
-            interval: settings.evaluation_interval,
+            evaluation: labelled::histogram(&recorder, &names::RULE_EVALUATION, &[]),
+            history: Mutex::new(History::new(started, windows(&rules.set))),
+            memory: Mutex::default(),
+            rules: ArcSwap::from_pointee(rules),
+            judgement: ArcSwap::default(),
+            ticking: Mutex::new(Ticking {
+                samplers: parts.samplers,
+                watch: parts.watch,
+                lifecycle: Lifecycle::default(),
+                gauges: BottleneckGauges::new(recorder),
+            }),
+            judgements: broadcast::Sender::new(LAG),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            instruments: parts.instruments,
+            recorder: parts.recorder,
+            control: parts.control,
+            interval: parts.interval,
+            sampling_interval: parts.sampling_interval,
+            max_series: parts.max_series,
+            started,
         }
+    }
+
+    /// Reads the machine.
+    pub(super) fn sample(&self) {
+        lock(&self.ticking).samplers.iter_mut().for_each(|sampler| sampler.sample());
+    }
+
+    /// Takes a snapshot, judges it and tells what changed.
+    pub(super) fn tick(&self, now: Instant) {
+        let began = Instant::now();
+        let ticking = &mut *lock(&self.ticking);
+        self.reload(ticking, now);
+        let rules = self.rules.load_full();
+        let (findings, growth) = {
+            let index = self.recorder.index();
+            let mut history = lock(&self.history);
+            history.tick(&index, now);
+            let growth = self.follow_memory(&history, now);
+            let windows = rules.set.windows();
+            let windows = windows.into_iter().filter_map(|length| Some((length, history.window(length)?)));
+            let mut readings = WindowReadings::new(windows);
+            if let Some(growth) = growth {
+                for length in rules.set.growth_windows() {
+                    readings = readings.with_memory_growth(length, growth);
+                }
+            }
+            (Evaluator::new(&rules.set).evaluate(&readings), growth)
+        };
+        let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
+        transitions.iter().for_each(log);
+        ticking.gauges.show(ticking.lifecycle.firing());
+        self.instruments.slow_requests().expire(now);
+        let took = began.elapsed();
+        self.evaluation.record(took.as_secs_f64());
+        self.publish(Judgement {
+            at: Some(now),
+            took: Some(took),
+            firing: ticking.lifecycle.firing().to_vec(),
+            pending: ticking.lifecycle.pending().to_vec(),
+            transitions,
+            memory_growth: growth.map(|growth| growth.bytes_per_hour),
+        });
+    }
+
+    fn publish(&self, judgement: Judgement) {
+        let judgement = Arc::new(judgement);
+        self.judgement.store(judgement.clone());
+        // An error means that nobody listens.
+        let _ = self.judgements.send(judgement);
+    }
+
+    /// Puts edited rule files into force, or says what is wrong with them.
+    fn reload(&self, ticking: &mut Ticking, now: Instant) {
+        let Some(watch) = &mut ticking.watch else { return };
+        let old = self.rules.load_full();
+        let outcome = match watch.look() {
+            Reload::Unchanged => return,
+            Reload::Loaded(set) => {
+                info!(rules = set.ids().count(), "rules reloaded");
+                lock(&self.history).set_windows(windows(&set));
+                self.rules.store(Arc::new(RulesState { set, loaded: now, error: None, source: old.source }));
+                names::OK
+            }
+            Reload::Refused(error) => {
+                warn!(%error, "rules not reloaded; those from before stay in force");
+                self.rules.store(Arc::new(RulesState { error: Some(error), ..RulesState::clone(&old) }));
+                names::ERROR
+            }
+        };
+        let recorder = self.instruments.recorder();
+        labelled::counter(recorder, &names::RULES_RELOAD, &[(names::OUTCOME, outcome.into())]).increment(1);
+    }
+
+    /// Enters the newest sample of the memory and returns its growth, where it is established.
+    fn follow_memory(&self, history: &History, now: Instant) -> Option<MemoryGrowth> {
+        let resident_bytes = history.gauge(names::PROCESS_RESIDENT.name)?;
+        let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
+        let requests_per_second = history.latest_rate(names::HTTP_DURATION.name);
+        let mut memory = lock(&self.memory);
+        memory.push(MemorySample { at: now, resident_bytes, requests_per_second });
+        let samples = memory.samples().count() as u64;
+        memory_growth(&judge_memory(&memory, self.started, limit), samples)
+    }
+
+    /// Returns everything since the start or the last clear.
+    pub(crate) fn total(&self, now: Instant) -> Window {
+        let index = self.recorder.index();
+        lock(&self.history).total_now(&index, now)
+    }
+
+    /// Returns the last `length`.
+    pub(crate) fn window(&self, now: Instant, length: Duration) -> Window {
+        let index = self.recorder.index();
+        lock(&self.history).window_now(&index, now, length)
+    }
+
+    /// Starts all windows anew and resolves what fires; what Prometheus counts goes on.
+    pub(crate) fn clear(&self, now: Instant) {
+        let mut ticking = lock(&self.ticking);
+        let index = self.recorder.index();
+        lock(&self.history).clear(&index, now);
+        lock(&self.memory).clear();
+        self.instruments.slow_requests().clear();
+        let transitions = ticking.lifecycle.resolve_all();
+        transitions.iter().for_each(log);
+        ticking.gauges.show(&[]);
+        let last = self.judgement.load();
+        self.publish(Judgement { at: last.at, took: last.took, transitions, ..Judgement::default() });
+    }
+
+    /// Returns a stream of judgements and a place among the listeners, or `None` when all are taken.
+    pub(crate) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
+        let place = self.listeners.clone().try_acquire_owned().ok()?;
+        Some((self.judgements.subscribe(), place))
     }
 
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
@@ -47,38 +240,72 @@ impl Core {
         &self.control
     }
 
-    pub(super) fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// Takes a snapshot and judges it.
-    pub(super) fn tick(&self, now: Instant) {
-        let index = self.recorder.index();
-        self.history().tick(&index, now);
-        self.instruments.slow_requests().expire(now);
+    /// Returns how often the machine is read; `None` where it is not.
+    pub(super) fn sampling_interval(&self) -> Option<Duration> {
+        self.sampling_interval
     }
 
-    /// Returns everything since the start or the last clear.
-    pub(crate) fn total(&self, now: Instant) -> Window {
-        let index = self.recorder.index();
-        self.history().total_now(&index, now)
+    pub(crate) fn max_series(&self) -> usize {
+        self.max_series
     }
 
-    /// Returns the last `length`.
-    pub(crate) fn window(&self, now: Instant, length: Duration) -> Window {
-        let index = self.recorder.index();
-        self.history().window_now(&index, now, length)
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
-    /// Starts all windows anew; what Prometheus sees stays as it is.
-    pub(crate) fn clear(&self, now: Instant) {
-        let index = self.recorder.index();
-        self.history().clear(&index, now);
-        self.instruments.slow_requests().clear();
+    pub(crate) fn rules_state(&self) -> Arc<RulesState> {
+        self.rules.load_full()
     }
 
-    /// Never taken on the request path.
-    fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn judgement(&self) -> Arc<Judgement> {
+        self.judgement.load_full()
     }
+
+    pub(crate) fn history_bytes(&self) -> usize {
+        lock(&self.history).bytes()
+    }
+
+    /// Returns the mean of the resident memory since the start or the last clear, in bytes.
+    pub(crate) fn mean_memory(&self) -> Option<f64> {
+        lock(&self.memory).mean()
+    }
+
+    /// Returns its peak, in bytes.
+    pub(crate) fn peak_memory(&self) -> Option<f64> {
+        lock(&self.memory).peak()
+    }
+
+    /// Returns its samples, oldest first.
+    pub(crate) fn memory_samples(&self) -> Vec<MemorySample> {
+        lock(&self.memory).samples().collect()
+    }
+}
+
+/// The windows that are kept up to date: the rules', and one to look at where they have none.
+fn windows(rules: &RuleSet) -> Vec<Duration> {
+    let mut windows = rules.windows();
+    windows.push(names::DEFAULT_WINDOW);
+    windows
+}
+
+fn log(transition: &Transition) {
+    let bottleneck = &transition.bottleneck;
+    let (rule, subject, severity) = (&*bottleneck.rule.id, &*bottleneck.subject.name, bottleneck.severity.as_str());
+    let description = &*bottleneck.description;
+    match transition.change {
+        Change::Started => warn!(rule, subject, severity, description, "bottleneck started"),
+        Change::Changed { from } => {
+            warn!(rule, subject, severity, from = from.as_str(), description, "bottleneck changed")
+        }
+        Change::Resolved => info!(rule, subject, severity, "bottleneck resolved"),
+    }
+}
+
+/// None of these locks is ever taken on the request path, and a panic under one leaves plain data.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,6 +16,9 @@ pub enum BuildError {
          to MonitorBuilder::with_recorder, or use build() and put Monitor::recorder() into your own fan-out"
     )]
     RecorderInstalled,
+    /// The rule files are wrong.
+    #[error("the rules could not be loaded")]
+    Rules(#[from] crate::rules::LoadError),
     /// A setting is out of its range.
     #[error("{setting} is {found}; expected {expected}")]
     Setting {

@@ -1,21 +1,24 @@
 //! [`Monitor`].
 
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     runtime::Handle,
     sync::watch,
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
 use super::{Core, MonitorBuilder};
 use crate::{
     context,
     http::{Endpoints, MonitorLayer},
+    sample::SchedulingLag,
     store::MonitorRecorder,
 };
 
@@ -61,8 +64,11 @@ impl Monitor {
     pub(super) fn start(core: Core, runtime: &Handle) -> Self {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
+        let lag = SchedulingLag::new(core.instruments().recorder());
+        let mut stopped_too = stopped.clone();
+        let lag = runtime.spawn(lag.run(async move { drop(stopped_too.wait_for(|stopped| *stopped).await) }));
         let ticking = runtime.spawn(tick(core.clone(), stopped));
-        Self { running: Arc::new(Running { core, stop, tasks: Mutex::new(vec![ticking]) }) }
+        Self { running: Arc::new(Running { core, stop, tasks: Mutex::new(vec![ticking, lag]) }) }
     }
 
     /// Returns a tower layer that measures the service it wraps.
@@ -75,6 +81,23 @@ impl Monitor {
     #[must_use]
     pub fn recorder(&self) -> MonitorRecorder {
         self.core().recorder().clone()
+    }
+
+    /// Returns what keeps the background work running.
+    pub(crate) fn keep_alive(&self) -> Arc<dyn Any + Send + Sync> {
+        self.running.clone()
+    }
+
+    /// Returns when the monitor is told to stop.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let mut stopped = self.running.stop.subscribe();
+        async move { drop(stopped.wait_for(|stopped| *stopped).await) }
+    }
+
+    /// Runs a task that ends with the monitor.
+    pub(crate) fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = tokio::spawn(task);
+        self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -109,16 +132,35 @@ impl Drop for Running {
     }
 }
 
-/// The one loop: ticks until told to stop, then once more.
+/// The one loop: samples and evaluates until told to stop, then once more.
 async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + core.interval(), core.interval());
-    // After a stall one tick is enough: windows are differences, nothing between is lost.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let start = Instant::now();
+    let mut samples = core.sampling_interval().map(|period| every(start, period));
+    let mut ticks = every(start + core.interval(), core.interval());
     loop {
         tokio::select! {
+            // A sample that is due together with an evaluation comes first: the evaluation then sees it.
+            biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
+            () = next(&mut samples) => core.sample(),
             now = ticks.tick() => core.tick(now),
         }
     }
+    core.sample();
     core.tick(Instant::now());
+}
+
+fn every(start: Instant, period: Duration) -> Interval {
+    let mut interval = interval_at(start, period);
+    // After a stall one tick is enough: windows are differences, nothing between is lost.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Waits for an interval, or for ever where there is none.
+async fn next(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
 }

@@ -3,11 +3,14 @@
 //! Everything that runs in the background is owned here and ends with the last handle. The invariant that a change
 //! could break: the loop holds the [`Core`], never the handle that stops it, so dropping the last handle leaks nothing.
 
+mod bottleneck_gauges;
 mod builder;
 mod control;
 mod core;
 mod error;
 mod handle;
+mod judgement;
+mod reload;
 
 pub use builder::MonitorBuilder;
 pub use control::Control;
@@ -15,3 +18,4 @@ pub use error::BuildError;
 pub use handle::Monitor;
 
 pub(crate) use core::Core;
+pub(crate) use judgement::Judgement;

@@ -118,6 +118,21 @@ impl RuleSet {
         self.rules.iter().find(|rule| &*rule.id == id)
     }
 
+    /// Returns the limits of every threshold that is a duration, in seconds: a histogram with an edge at each tells
+    /// exactly what is above it.
+    pub(crate) fn duration_thresholds(&self) -> Vec<f64> {
+        let durations = self.rules.iter().filter(|rule| rule.unit == Unit::Seconds);
+        let thresholds = durations.flat_map(|rule| {
+            let overrides = rule.overrides.iter().map(|other| &other.thresholds);
+            overrides.chain([&rule.thresholds]).flat_map(|thresholds| &thresholds.0)
+        });
+        let mut limits: Vec<f64> =
+            thresholds.map(|(_, threshold)| threshold.limit).filter(|limit| *limit > 0.0).collect();
+        limits.sort_by(f64::total_cmp);
+        limits.dedup();
+        limits
+    }
+
     /// Returns each window that some rule looks at, from the shortest.
     pub(crate) fn windows(&self) -> Vec<Duration> {
         distinct(self.rules.iter())

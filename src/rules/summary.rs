@@ -61,6 +61,10 @@ impl<'a> Durations<'a> {
         self.parts.iter().filter_map(|(_, view)| view.max()).reduce(f64::max)
     }
 
+    pub(crate) fn min(&self) -> Option<f64> {
+        self.parts.iter().filter_map(|(_, view)| view.min()).reduce(f64::min)
+    }
+
     fn quantile(&self, percent: u8) -> Option<f64> {
         let merged = self.merged.get_or_init(|| {
             let mut sum = HistogramSum::default();
@@ -219,6 +223,11 @@ fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
 fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
     Arc::new(Subject { name: format!("{method} {route}").into(), labels })
+}
+
+/// Whose fault it is how a request, query or task ended.
+pub(crate) fn request_verdict(series: &SeriesView<'_>) -> Verdict {
+    request_ending(series).verdict
 }
 
 fn request_ending<'a>(series: &SeriesView<'a>) -> Ending<'a> {

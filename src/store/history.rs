@@ -108,6 +108,20 @@ impl History {
         total
     }
 
+    /// Returns the value of a gauge without labels at the last tick.
+    pub(crate) fn gauge(&self, name: &str) -> Option<f64> {
+        self.total.series(name).find_map(|series| series.last())
+    }
+
+    /// Returns how many observations a second the histograms called `name` had in the last tick.
+    pub(crate) fn latest_rate(&self, name: &str) -> f64 {
+        let Some(latest) = self.ring.back() else { return 0.0 };
+        let entries = self.total.index().named(name).iter().filter_map(|place| latest.entry(*place));
+        let count: u64 = entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum();
+        let seconds = (latest.end - latest.start).as_secs_f64();
+        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+    }
+
     /// Starts all windows anew. The cells, and with them every Prometheus counter, stay as they are.
     pub(crate) fn clear(&mut self, index: &Index, now: Instant) {
         let gone = self.baseline.difference(index, now, Extremes::Take);

@@ -11,6 +11,7 @@ mod exposition;
 mod histogram;
 mod history;
 mod layout;
+mod memory;
 mod recorder;
 mod series;
 pub(crate) mod window;
@@ -19,5 +20,5 @@ pub use recorder::MonitorRecorder;
 
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;
-pub(crate) use series::SeriesMeta;
+pub(crate) use memory::{MemorySample, MemoryTrack};
 pub(crate) use window::{SeriesView, Window};

@@ -1,4 +1,5 @@
 //! Behaviour through the public API: a real router, a monitor of its own for each test.
 
+mod api;
 mod http;
 mod support;

@@ -1,0 +1,202 @@
+//! `/performance/endpoints`.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    bottlenecks::{BottleneckView, SlowRequestView},
+    error::{ApiError, ErrorBody},
+    units,
+};
+use crate::{
+    names,
+    rules::{Endpoints, Measure, QueryUses, Verdict},
+    store::Window,
+};
+
+/// Numbers of one endpoint since the start or the last clear. What nothing was measured of is null.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointView {
+    /// Method and route template.
+    #[schema(example = "GET /api/users/{id}")]
+    pub(super) endpoint: String,
+    pub(super) method: String,
+    pub(super) route: String,
+    pub(super) request_count: u64,
+    pub(super) avg_duration_ms: Option<f64>,
+    pub(super) min_duration_ms: Option<f64>,
+    pub(super) max_duration_ms: Option<f64>,
+    pub(super) p50_duration_ms: Option<f64>,
+    pub(super) p95_duration_ms: Option<f64>,
+    pub(super) p99_duration_ms: Option<f64>,
+    pub(super) requests_per_second: Option<f64>,
+    /// Server errors: 5xx, panics, broken bodies.
+    pub(super) error_count: u64,
+    pub(super) error_rate_percent: Option<f64>,
+    /// Responses 4xx.
+    pub(super) client_error_rate_percent: Option<f64>,
+    /// Requests whose client went away.
+    pub(super) cancelled_rate_percent: Option<f64>,
+    /// Requests by status, or by kind of error where no response was made.
+    pub(super) status_codes: BTreeMap<String, u64>,
+    /// Share of the time of all requests of the service.
+    pub(super) time_share_percent: Option<f64>,
+    /// Where its time went: in queries, …
+    pub(super) db_time_percent: Option<f64>,
+    /// … in tracked tasks, …
+    pub(super) task_time_percent: Option<f64>,
+    /// … inside poll, where it keeps a runtime worker, …
+    pub(super) busy_time_percent: Option<f64>,
+    /// … and waiting for what is not tracked.
+    pub(super) waiting_time_percent: Option<f64>,
+    pub(super) db_queries_per_request: Option<f64>,
+    /// Longest single poll.
+    pub(super) longest_poll_ms: Option<f64>,
+}
+
+/// All endpoints.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointsAnswer {
+    /// Those that take most of the service's time first.
+    endpoints: Vec<EndpointView>,
+    total_count: usize,
+    timestamp: String,
+}
+
+/// A query of an endpoint.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointQuery {
+    /// The statement without its literals.
+    query: String,
+    calls: u64,
+    /// Over the requests that issued it at all.
+    calls_per_request: Option<f64>,
+    total_ms: f64,
+}
+
+/// One endpoint in detail.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointDetail {
+    #[serde(flatten)]
+    metrics: EndpointView,
+    /// Its queries, the most expensive first.
+    queries: Vec<EndpointQuery>,
+    /// Its slowest requests of the last minutes, kept whole.
+    slowest_requests: Vec<SlowRequestView>,
+    /// What is wrong with it now.
+    bottlenecks: Vec<BottleneckView>,
+}
+
+/// The endpoints that a name means.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointAnswer {
+    /// One, or one for each method where the name has none.
+    endpoints: Vec<EndpointDetail>,
+    timestamp: String,
+}
+
+/// Returns the endpoints of a window, those that take most time first.
+pub(super) fn views(window: &Window) -> Vec<EndpointView> {
+    let endpoints = Endpoints::of(window);
+    let mut views: Vec<_> = (0..endpoints.all.len()).map(|at| view(&endpoints, at)).collect();
+    views.sort_by(|a, b| b.time_share_percent.unwrap_or(0.0).total_cmp(&a.time_share_percent.unwrap_or(0.0)));
+    views
+}
+
+fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
+    let endpoint = &endpoints.all[at];
+    let measure = |measure| endpoint.measure(measure, endpoints);
+    let millis = |of| measure(of).map(units::millis);
+    let percent = |of| measure(of).map(units::percent);
+    let label = |name| endpoint.subject.label(name).unwrap_or_default().to_owned();
+    let by_ending = endpoint.durations.by_ending();
+    let failed = by_ending.iter().filter(|(ending, _)| ending.verdict == Verdict::Failed).map(|(_, count)| count);
+    EndpointView {
+        endpoint: endpoint.subject.name.to_string(),
+        method: label(names::METHOD),
+        route: label(names::ROUTE),
+        request_count: endpoint.durations.count(),
+        avg_duration_ms: millis(Measure::AvgDuration),
+        min_duration_ms: endpoint.durations.min().map(units::millis),
+        max_duration_ms: millis(Measure::MaxDuration),
+        p50_duration_ms: millis(Measure::DurationQuantile(50)),
+        p95_duration_ms: millis(Measure::DurationQuantile(95)),
+        p99_duration_ms: millis(Measure::DurationQuantile(99)),
+        requests_per_second: measure(Measure::Rate).map(units::rounded),
+        error_count: failed.sum(),
+        error_rate_percent: percent(Measure::ErrorRatio),
+        client_error_rate_percent: percent(Measure::ClientErrorRatio),
+        cancelled_rate_percent: percent(Measure::CancelledRatio),
+        status_codes: by_ending.iter().map(|(ending, count)| (ending.name.to_owned(), *count)).collect(),
+        time_share_percent: percent(Measure::TimeShare),
+        db_time_percent: percent(Measure::DbTimeRatio),
+        task_time_percent: percent(Measure::TaskTimeRatio),
+        busy_time_percent: percent(Measure::BusyRatio),
+        waiting_time_percent: percent(Measure::WaitingRatio),
+        db_queries_per_request: measure(Measure::DbQueriesPerRequest).map(units::rounded),
+        longest_poll_ms: millis(Measure::LongestPoll),
+    }
+}
+
+/// Every endpoint that had a request since the start or the last clear.
+#[utoipa::path(get, path = "/performance/endpoints", tag = "metrics", responses((status = 200, body = EndpointsAnswer)))]
+pub(super) async fn all(State(core): Shared) -> Json<EndpointsAnswer> {
+    let endpoints = views(&core.total(Instant::now()));
+    Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() })
+}
+
+/// One endpoint in detail, by `GET /api/users` (URL-encoded) or `api/users`, which means every method.
+#[utoipa::path(
+    get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
+    params(("endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded")),
+    responses((status = 200, body = EndpointAnswer), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn one(State(core): Shared, Path(name): Path<String>) -> Result<Json<EndpointAnswer>, ApiError> {
+    let window = core.total(Instant::now());
+    let endpoints = Endpoints::of(&window);
+    let uses = QueryUses::of(&window, &endpoints);
+    let wanted = name.trim_matches('/');
+    let mut found: Vec<usize> = (0..endpoints.all.len())
+        .filter(|at| {
+            let subject = &endpoints.all[*at].subject;
+            let route = subject.label(names::ROUTE).unwrap_or_default().trim_matches('/');
+            *subject.name == *name.trim() || subject.name.trim_end_matches('/') == wanted || route == wanted
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(ApiError::not_found(
+            "no request of such an endpoint was measured; GET /performance/endpoints lists those that were",
+        ));
+    }
+    found.sort_by_key(|at| endpoints.all[*at].subject.name.clone());
+    let judgement = core.judgement();
+    let details = found.into_iter().map(|at| {
+        let metrics = view(&endpoints, at);
+        let queries = uses.of_endpoint(at).iter().map(|query| EndpointQuery {
+            query: query.query.to_owned(),
+            calls: query.calls as u64,
+            calls_per_request: (query.requests > 0.0).then(|| units::rounded(query.calls / query.requests)),
+            total_ms: units::millis(query.seconds),
+        });
+        let slowest = core.instruments().slow_requests().of(&metrics.method, &metrics.route);
+        let its_own = judgement
+            .firing
+            .iter()
+            .filter(|bottleneck| bottleneck.affected_endpoints.iter().any(|affected| **affected == *metrics.endpoint));
+        EndpointDetail {
+            queries: queries.collect(),
+            slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
+            bottlenecks: its_own.map(|bottleneck| BottleneckView::of(bottleneck, &core)).collect(),
+            metrics,
+        }
+    });
+    Ok(Json(EndpointAnswer { endpoints: details.collect(), timestamp: units::now() }))
+}

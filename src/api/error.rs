@@ -1,0 +1,54 @@
+//! What a client is told when it asks for something that is not there.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Body of every answer that is not 200.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    /// The HTTP status, again.
+    status: u16,
+    /// What is wrong and what would be right.
+    error: String,
+}
+
+/// An answer that is not 200. Says what the client can do, never what the inside looks like.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    error: String,
+}
+
+impl ApiError {
+    pub(super) fn not_found(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, error: error.into() }
+    }
+
+    pub(super) fn bad_request(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error: error.into() }
+    }
+
+    pub(super) fn forbidden(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, error: error.into() }
+    }
+
+    pub(super) fn unavailable(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "this endpoint has no such method".into() }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { status: self.status.as_u16(), error: self.error };
+        (self.status, Json(body)).into_response()
+    }
+}

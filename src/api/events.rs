@@ -1,0 +1,110 @@
+//! `/performance/events`: what changes, as it changes.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response, Sse, sse},
+};
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    bottlenecks::{BottleneckView, Counts},
+    error::{ApiError, ErrorBody},
+    units,
+};
+use crate::{
+    alert::Change,
+    monitor::{Core, Judgement},
+};
+
+/// Often enough for proxies that close what is silent for a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Data of an event `bottleneck`: one that started, changed its severity or is resolved.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BottleneckEvent {
+    /// `started`, `changed` or `resolved`.
+    change: &'static str,
+    bottleneck: BottleneckView,
+    timestamp: String,
+}
+
+/// Data of an event `evaluation`, one for each evaluation of the rules.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EvaluationEvent {
+    #[serde(flatten)]
+    counts: Counts,
+    timestamp: String,
+}
+
+/// A stream of server-sent events: `evaluation` at every evaluation, `bottleneck` when one starts, changes or ends.
+#[utoipa::path(
+    get, path = "/performance/events", tag = "analysis",
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 503, description = "Too many listeners", body = ErrorBody)
+    )
+)]
+pub(super) async fn events(State(core): Shared) -> Response {
+    let Some((judgements, place)) = core.listen() else {
+        return ApiError::unavailable("too many listen already; try again later").into_response();
+    };
+    Sse::new(follow(core, judgements, place)).keep_alive(sse::KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+}
+
+/// What a stream of events holds while somebody listens.
+struct Listener {
+    core: Arc<Core>,
+    judgements: broadcast::Receiver<Arc<Judgement>>,
+    /// Rendered and not yet sent.
+    ready: Vec<sse::Event>,
+    _place: OwnedSemaphorePermit,
+}
+
+fn follow(
+    core: Arc<Core>,
+    judgements: broadcast::Receiver<Arc<Judgement>>,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+    let listener = Listener { core, judgements, ready: Vec::new(), _place: place };
+    stream::unfold(listener, |mut listener| async move {
+        loop {
+            if let Some(event) = listener.ready.pop() {
+                return Some((Ok(event), listener));
+            }
+            match listener.judgements.recv().await {
+                Ok(judgement) => listener.ready = render(&listener.core, &judgement),
+                // A slow listener misses evaluations; the next one tells how things are.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    })
+}
+
+/// Renders the events of one evaluation, in reverse: the listener takes them from the end.
+fn render(core: &Core, judgement: &Judgement) -> Vec<sse::Event> {
+    let evaluation = EvaluationEvent { counts: Counts::of(&judgement.firing), timestamp: units::now() };
+    let changes = judgement.transitions.iter().map(|transition| {
+        let change = match transition.change {
+            Change::Started => "started",
+            Change::Changed { .. } => "changed",
+            Change::Resolved => "resolved",
+        };
+        let bottleneck = BottleneckView::of(&transition.bottleneck, core);
+        event("bottleneck", &BottleneckEvent { change, bottleneck, timestamp: units::now() })
+    });
+    let mut events: Vec<_> = [event("evaluation", &evaluation)].into_iter().chain(changes).collect();
+    events.reverse();
+    events
+}
+
+fn event(name: &str, data: &impl Serialize) -> sse::Event {
+    let data = serde_json::to_string(data).expect("a view is plain data with text keys");
+    sse::Event::default().event(name).data(data)
+}

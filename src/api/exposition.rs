@@ -1,0 +1,18 @@
+//! `/metrics`.
+
+use axum::{
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+
+use super::Shared;
+
+/// Media type of the text format that every Prometheus reads.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything that was recorded, in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn metrics(State(core): Shared) -> Response {
+    ([(CONTENT_TYPE, TEXT_FORMAT)], core.recorder().render()).into_response()
+}

@@ -1,0 +1,126 @@
+//! Which path is answered by what.
+
+use std::{any::Any, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension, Router,
+    extract::Request,
+    http::{HeaderValue, header::CACHE_CONTROL},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{MethodRouter, delete, get, post},
+};
+
+use tokio::net::TcpListener;
+
+use super::{
+    bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, openapi, report, rules,
+    status, summary,
+};
+use crate::{Monitor, http::Unobserved, monitor::Core};
+
+/// Keeps the background work alive as long as a router that shows it.
+#[derive(Clone)]
+struct KeepAlive {
+    _monitor: Arc<dyn Any + Send + Sync>,
+}
+
+impl Monitor {
+    /// Returns the routes of `/metrics` and `/performance/*`, to be merged into the service's router.
+    ///
+    /// Reading is as open as the router it is merged into; see [`serve`](Self::serve) for an address of its own, and
+    /// [`Control`](crate::Control) for the endpoints that change something. The answers never count as requests of the
+    /// service.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use pinchpoint::Monitor;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pinchpoint::BuildError> {
+    /// let monitor = Monitor::builder().build()?;
+    /// let app: Router = Router::new()
+    ///     .route("/", get(|| async { "hello" }))
+    ///     .layer(monitor.layer())
+    ///     .merge(monitor.router());
+    /// # Ok(()) }
+    /// ```
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        // Of two routers with axum's default fallback, `merge` keeps the one that is merged in. Without a layer of its
+        // own, requests that match no route would then pass the host's layer by.
+        let fallback = Router::new().layer(self.layer());
+        router(self.core().clone(), self.keep_alive()).merge(fallback)
+    }
+
+    /// Serves the monitor's routes on an address of their own, say one that only the inside of a network reaches, until
+    /// [`shutdown`](Self::shutdown). Returns the address, which tells the port where port 0 was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when the address cannot be bound.
+    ///
+    /// ```
+    /// use pinchpoint::Monitor;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let monitor = Monitor::builder().build()?;
+    /// let address = monitor.serve(([127, 0, 0, 1], 0)).await?;
+    /// println!("http://{address}/performance");
+    /// # Ok(()) }
+    /// ```
+    pub async fn serve(&self, address: impl Into<SocketAddr>) -> std::io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address.into()).await?;
+        let address = listener.local_addr()?;
+        // The task must not keep the monitor alive that owns it: its router holds no handle.
+        let router: Router = router(self.core().clone(), Arc::new(()));
+        let stopped = self.stopped();
+        self.own(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::warn!(%error, "the monitor's own address is not served any more");
+            }
+        });
+        Ok(address)
+    }
+}
+
+fn router<S: Clone + Send + Sync + 'static>(core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
+    let routes: [(&str, MethodRouter<Arc<Core>>); 15] = [
+        ("/metrics", get(exposition::metrics)),
+        ("/performance", get(report::index)),
+        ("/performance/metrics", get(summary::metrics)),
+        ("/performance/memory", get(memory::memory)),
+        ("/performance/endpoints", get(endpoints::all)),
+        ("/performance/endpoints/{*endpoint}", get(endpoints::one)),
+        ("/performance/bottlenecks", get(bottlenecks::bottlenecks)),
+        ("/performance/report", get(report::report)),
+        ("/performance/health", get(health::health)),
+        ("/performance/status", get(status::status)),
+        ("/performance/rules", get(rules::rules)),
+        ("/performance/events", get(events::events)),
+        ("/performance/openapi.json", get(openapi::document)),
+        ("/performance/start-monitoring", post(control::start)),
+        ("/performance/stop-monitoring", post(control::stop)),
+    ];
+    let routes = routes
+        .into_iter()
+        .chain([("/performance/clear-data", delete(control::clear))])
+        .fold(Router::new(), |router, (path, method)| {
+            router.route(path, method.fallback(|| async { ApiError::method_not_allowed() }))
+        });
+    routes
+        .route("/performance/{*unknown}", get(unknown).fallback(unknown))
+        .layer(middleware::from_fn(mark))
+        .layer(Extension(KeepAlive { _monitor: monitor }))
+        .with_state(core)
+}
+
+async fn unknown() -> Response {
+    ApiError::not_found("no such path; GET /performance/openapi.json lists them").into_response()
+}
+
+/// Marks an answer as the monitor's own, which never counts, and as one that no cache may keep.
+async fn mark(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Unobserved);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

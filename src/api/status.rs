@@ -1,0 +1,81 @@
+//! `/performance/status`.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::{Shared, units};
+use crate::{names, rules::Totals};
+
+/// The monitor on itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatusAnswer {
+    /// Whether requests are measured now.
+    monitoring: bool,
+    version: &'static str,
+    started_at: String,
+    uptime_seconds: f64,
+    /// Since when the totals count: the start or the last clear.
+    data_since: String,
+    requests_measured: u64,
+    /// Series kept now, and how many there may be.
+    series: usize,
+    max_series: usize,
+    /// Label sets refused and folded into `other`.
+    series_dropped: u64,
+    /// Memory of the windows, in bytes, nearly.
+    history_bytes: usize,
+    evaluation_interval_seconds: f64,
+    /// When the rules were last evaluated; null before the first time.
+    evaluated_at: Option<String>,
+    /// How long that took.
+    evaluation_ms: Option<f64>,
+    rules: RulesStatus,
+    timestamp: String,
+}
+
+/// The rules in force, and what became of the last edit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RulesStatus {
+    /// How many rules are in force.
+    count: usize,
+    /// `embedded`, or `directory` where they are read from files.
+    source: &'static str,
+    loaded_at: String,
+    /// What is wrong with the files now, one problem a line; the rules of `loaded_at` stay in force. Null when the
+    /// files are good.
+    error: Option<Vec<String>>,
+}
+
+/// The monitor on itself: what it keeps, what it drops, which rules are in force.
+#[utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer)))]
+pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
+    let now = Instant::now();
+    let total = core.total(now);
+    let judgement = core.judgement();
+    let dropped = total.series(names::SERIES_DROPPED.name).map(|series| series.increase() as u64).sum();
+    let rules = core.rules_state();
+    Json(StatusAnswer {
+        monitoring: core.instruments().enabled(),
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: units::at(core.started()),
+        uptime_seconds: units::seconds(now.saturating_duration_since(core.started())),
+        data_since: units::at(total.start()),
+        requests_measured: Totals::of(&total, names::HTTP_DURATION.name).count(),
+        series: core.recorder().index().series.len(),
+        max_series: core.max_series(),
+        series_dropped: dropped,
+        history_bytes: core.history_bytes(),
+        evaluation_interval_seconds: units::seconds(core.interval()),
+        evaluated_at: judgement.at.map(units::at),
+        evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),
+        rules: RulesStatus {
+            count: rules.set.ids().count(),
+            source: rules.source,
+            loaded_at: units::at(rules.loaded),
+            error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
+        },
+        timestamp: units::now(),
+    })
+}

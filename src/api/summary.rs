@@ -1,0 +1,113 @@
+//! `/performance/metrics`: the service at a glance.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    endpoints::{EndpointView, views},
+    units,
+};
+use crate::{names, rules, store::Window};
+
+/// How many endpoints are named as the slowest.
+const SLOWEST: usize = 10;
+
+/// The service at a glance, since the start or the last clear.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MetricsAnswer {
+    summary: Summary,
+    /// Endpoints by their average duration, slowest first: name and numbers.
+    slowest_endpoints: Vec<(String, SlowestEndpoint)>,
+    timestamp: String,
+}
+
+/// Numbers of the whole service. What nothing was measured of is null: no traffic is not zero milliseconds.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Summary {
+    /// Requests that ended, those that matched no route included.
+    pub(super) total_requests: u64,
+    pub(super) avg_duration_ms: Option<f64>,
+    pub(super) max_duration_ms: Option<f64>,
+    pub(super) min_duration_ms: Option<f64>,
+    /// Server errors: 5xx, panics, broken bodies.
+    pub(super) error_rate_percent: Option<f64>,
+    /// Mean of the resident memory, in megabytes of 1,000,000 bytes.
+    pub(super) avg_memory_mb: Option<f64>,
+    pub(super) total_db_queries: u64,
+    pub(super) total_db_time_ms: f64,
+    pub(super) total_async_tasks: u64,
+    pub(super) total_async_time_ms: f64,
+    /// Median of the durations; all percentiles are within 5 %.
+    pub(super) p50_duration_ms: Option<f64>,
+    pub(super) p95_duration_ms: Option<f64>,
+    pub(super) p99_duration_ms: Option<f64>,
+    pub(super) requests_per_second: Option<f64>,
+    /// Requests in flight now.
+    pub(super) active_requests: f64,
+    /// Requests that matched no route; they belong to no endpoint.
+    pub(super) unmatched_requests: u64,
+    /// Seconds that these numbers cover.
+    pub(super) window_seconds: f64,
+}
+
+/// One of the slowest endpoints; durations in seconds, as everywhere in the findings.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SlowestEndpoint {
+    avg_duration: f64,
+    requests: u64,
+    max_duration: Option<f64>,
+    p95_duration: Option<f64>,
+}
+
+impl Summary {
+    pub(super) fn of(window: &Window, mean_memory: Option<f64>) -> Self {
+        let requests = rules::Totals::of(window, names::HTTP_DURATION.name);
+        let queries = rules::Totals::of(window, names::DB_DURATION.name);
+        let tasks = rules::Totals::of(window, names::TASK_DURATION.name);
+        let quantile = |percent| requests.quantile(percent).map(units::millis);
+        let active = window.series(names::HTTP_ACTIVE.name).filter_map(|series| series.last());
+        Self {
+            total_requests: requests.count(),
+            avg_duration_ms: requests.mean().map(units::millis),
+            max_duration_ms: requests.max().map(units::millis),
+            min_duration_ms: requests.min().map(units::millis),
+            error_rate_percent: requests.error_ratio().map(units::percent),
+            avg_memory_mb: mean_memory.map(units::megabytes),
+            total_db_queries: queries.count(),
+            total_db_time_ms: units::millis(queries.seconds()),
+            total_async_tasks: tasks.count(),
+            total_async_time_ms: units::millis(tasks.seconds()),
+            p50_duration_ms: quantile(50),
+            p95_duration_ms: quantile(95),
+            p99_duration_ms: quantile(99),
+            requests_per_second: requests.rate(window.span()).map(units::rounded),
+            active_requests: active.sum::<f64>().max(0.0),
+            unmatched_requests: requests.unmatched(),
+            window_seconds: units::seconds(window.span()),
+        }
+    }
+}
+
+/// The service at a glance: totals since the start or the last clear, and the slowest endpoints.
+#[utoipa::path(get, path = "/performance/metrics", tag = "metrics", responses((status = 200, body = MetricsAnswer)))]
+pub(super) async fn metrics(State(core): Shared) -> Json<MetricsAnswer> {
+    let window = core.total(Instant::now());
+    let summary = Summary::of(&window, core.mean_memory());
+    let mut endpoints = views(&window);
+    let average = |endpoint: &EndpointView| endpoint.avg_duration_ms.unwrap_or(0.0);
+    endpoints.sort_by(|a, b| average(b).total_cmp(&average(a)));
+    let slowest = endpoints.into_iter().take(SLOWEST).map(|endpoint| {
+        let seconds = |millis: f64| units::micros(millis / 1e3);
+        let numbers = SlowestEndpoint {
+            avg_duration: seconds(average(&endpoint)),
+            requests: endpoint.request_count,
+            max_duration: endpoint.max_duration_ms.map(seconds),
+            p95_duration: endpoint.p95_duration_ms.map(seconds),
+        };
+        (endpoint.endpoint, numbers)
+    });
+    Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: units::now() })
+}

@@ -1,0 +1,24 @@
+//! [`Judgement`]: what the last evaluation of the rules found.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{alert::Transition, rules::Bottleneck};
+
+/// What one evaluation of the rules found. Immutable: whoever reads it sees one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judgement {
+    /// `None` before the first evaluation.
+    pub(crate) at: Option<Instant>,
+    /// How long the tick took.
+    pub(crate) took: Option<Duration>,
+    /// Worst first.
+    pub(crate) firing: Vec<Arc<Bottleneck>>,
+    /// What will fire if it lasts, worst first.
+    pub(crate) pending: Vec<Arc<Bottleneck>>,
+    /// What changed with this evaluation.
+    pub(crate) transitions: Vec<Transition>,
+    /// Robust growth of the resident memory in bytes an hour, where it is established.
+    pub(crate) memory_growth: Option<f64>,
+}

@@ -1,0 +1,75 @@
+//! [`Totals`]: all observations of one duration, whatever they are about.
+
+use std::time::Duration;
+
+use super::summary::{Verdict, divide, quantile, request_verdict};
+use crate::{
+    names,
+    store::{HistogramSum, Window},
+};
+
+/// All requests, queries or tasks of a window, requests that matched no route included.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    sum: HistogramSum,
+    failed: u64,
+    unmatched: u64,
+}
+
+impl Totals {
+    /// Sums the series of the duration called `metric`.
+    pub(crate) fn of(window: &Window, metric: &str) -> Self {
+        let mut totals = Self::default();
+        for series in window.series(metric) {
+            let Some(view) = series.histogram() else { continue };
+            view.add_to(&mut totals.sum);
+            if request_verdict(&series) == Verdict::Failed {
+                totals.failed += view.count();
+            }
+            if series.label(names::ROUTE) == Some("") {
+                totals.unmatched += view.count();
+            }
+        }
+        totals
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.sum.count()
+    }
+
+    /// Returns the time that all took together, in seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.sum.sum()
+    }
+
+    pub(crate) fn mean(&self) -> Option<f64> {
+        self.sum.mean()
+    }
+
+    pub(crate) fn min(&self) -> Option<f64> {
+        self.sum.min()
+    }
+
+    pub(crate) fn max(&self) -> Option<f64> {
+        self.sum.max()
+    }
+
+    pub(crate) fn quantile(&self, percent: u8) -> Option<f64> {
+        self.sum.quantile(quantile(percent)?)
+    }
+
+    /// Returns the share of requests that failed by the service's own fault.
+    pub(crate) fn error_ratio(&self) -> Option<f64> {
+        divide(self.failed as f64, self.count() as f64)
+    }
+
+    /// Returns how many there were a second.
+    pub(crate) fn rate(&self, span: Duration) -> Option<f64> {
+        divide(self.count() as f64, span.as_secs_f64())
+    }
+
+    /// Returns how many requests matched no route.
+    pub(crate) fn unmatched(&self) -> u64 {
+        self.unmatched
+    }
+}

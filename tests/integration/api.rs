@@ -1,0 +1,432 @@
+//! `/performance/*`: paths, fields, units, and what reading may not do.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    routing::{get, post},
+};
+use http::{Request, StatusCode};
+use pinchpoint::{Control, Monitor, in_current_request, track_async_task, track_db_query};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::support::{Samples, built, get as fetch, monitor, read, send};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Every path that reads, on a service that had requests to `/users/{id}`.
+const READING: [&str; 10] = [
+    "/performance/metrics",
+    "/performance/memory",
+    "/performance/endpoints",
+    "/performance/endpoints/users/%7Bid%7D",
+    "/performance/bottlenecks",
+    "/performance/report",
+    "/performance/health",
+    "/performance/status",
+    "/performance/rules",
+    "/performance/openapi.json",
+];
+
+async fn query(sql: &'static str, took: Duration) -> Result<(), std::io::Error> {
+    let work = async {
+        tokio::time::sleep(took).await;
+        Ok(())
+    };
+    track_db_query(sql, work).await
+}
+
+async fn task(took: Duration, fails: bool) -> Result<(), &'static str> {
+    tokio::time::sleep(took).await;
+    if fails { Err("failed") } else { Ok(()) }
+}
+
+/// A service with a sick part for the rules to find, on tokio's paused clock.
+fn service(monitor: &Monitor) -> Router {
+    Router::new()
+        .route("/users/{id}", get(|| async { tokio::time::sleep(3 * MS).await }).post(|| async { StatusCode::CREATED }))
+        .route(
+            "/report",
+            get(|| async {
+                query("SELECT sum(total) FROM orders", 1500 * MS).await.map_err(|_| StatusCode::BAD_GATEWAY)
+            }),
+        )
+        .route("/broken", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .route(
+            "/mail",
+            post(|| async {
+                tokio::spawn(in_current_request(track_async_task("send_mail", task(700 * MS, false))));
+                let _ = track_async_task("parse_mail", task(MS, true)).await;
+            }),
+        )
+        .layer(monitor.layer())
+        .merge(monitor.router())
+}
+
+async fn traffic(app: &Router, times: usize) {
+    for number in 0..times {
+        fetch(app, &format!("/users/{number}")).await;
+        fetch(app, "/report").await;
+        send(app, "POST", "/broken").await;
+        send(app, "POST", "/mail").await;
+        fetch(app, &format!("/no/such/path/{number}")).await;
+    }
+}
+
+async fn json(app: &Router, path: &str) -> Value {
+    let (status, body) = fetch(app, path).await;
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+fn kinds(answer: &Value) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = answer["bottlenecks"].as_array().expect("a list");
+    list.iter().map(|one| (text(&one["type"]), text(&one["subject"]), text(&one["severity"]))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sick_service_is_diagnosed_and_a_healed_one_is_clear() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    traffic(&app, 30).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let found = json(&app, "/performance/bottlenecks").await;
+    let kinds_found = kinds(&found);
+    let named = |kind: &str, subject: &str| {
+        kinds_found.iter().any(|(its_kind, its_subject, _)| its_kind == kind && its_subject == subject)
+    };
+    assert!(named("slow_endpoint", "GET /report"), "{kinds_found:?}");
+    assert!(named("high_error_rate", "POST /broken"), "{kinds_found:?}");
+    assert!(named("slow_query", "SELECT sum(total) FROM orders"), "{kinds_found:?}");
+    assert!(named("slow_task", "send_mail"), "{kinds_found:?}");
+    assert!(kinds_found.iter().any(|(_, subject, _)| subject == "parse_mail"), "{kinds_found:?}");
+    assert!(kinds_found.iter().all(|(_, subject, _)| !subject.contains("users")), "{kinds_found:?}");
+    assert!(!found.to_string().contains("no/such"), "unmatched paths are no endpoint");
+    // Nothing is sick any more; after a window's time all is clear.
+    for _ in 0..80 {
+        fetch(&app, "/users/1").await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(kinds(&json(&app, "/performance/bottlenecks").await), []);
+    assert_eq!(json(&app, "/performance/health").await["status"], "excellent");
+    let gauges = Samples::of(&monitor);
+    assert_eq!(gauges.sum("pinchpoint_bottleneck", &[]), 0.0);
+    assert!(gauges.series("pinchpoint_bottleneck", &["slow_endpoint"]).count() > 0, "seen to end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_endpoint_comes_with_its_evidence() {
+    let monitor = built(Monitor::builder().slow_requests(20));
+    let app = service(&monitor);
+    traffic(&app, 10).await;
+    let request = Request::get("/report")
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .body(Body::empty())
+        .expect("a request");
+    read(app.clone().oneshot(request).await.expect("a router never fails")).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let found = json(&app, "/performance/bottlenecks").await;
+    let slow = found["bottlenecks"].as_array().expect("a list").iter().find(|one| one["type"] == "slow_endpoint");
+    let slow = slow.expect("the slow endpoint");
+    assert_eq!(slow["severity"], "high");
+    assert_eq!(slow["description"], "Endpoint GET /report has slow average response time");
+    assert_eq!(slow["affected_endpoints"], json!(["GET /report"]));
+    assert_eq!(slow["metrics"]["request_count"], 11.0);
+    assert!((slow["metrics"]["avg_duration"].as_f64().expect("seconds") - 1.5).abs() < 0.01);
+    assert_eq!((slow["threshold"].as_f64(), slow["unit"].as_str()), (Some(1.0), Some("seconds")));
+    let evidence = &slow["evidence"];
+    assert!(evidence["numbers"]["db_time_ratio"].as_f64() > Some(0.95), "{evidence}");
+    assert_eq!(evidence["top_queries"][0]["query"], "SELECT sum(total) FROM orders");
+    assert_eq!(evidence["top_queries"][0]["calls_per_request"], 1.0);
+    let slowest = evidence["slowest_requests"].as_array().expect("a list");
+    assert!(slowest.iter().any(|one| one["trace_id"] == "0af7651916cd43dd8448eb211c80319c"), "{slowest:?}");
+    assert_eq!(slowest[0]["timeline"][0]["kind"], "query");
+    let first = slow["recommendations"][0].as_str().expect("a text");
+    assert!(first.contains("SELECT sum(total)"), "what follows from the evidence comes first: {first}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_summary_has_the_briefs_fields_and_units() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    traffic(&app, 2).await;
+    let answer = json(&app, "/performance/metrics").await;
+    let summary = &answer["summary"];
+    assert_eq!(summary["total_requests"], 10);
+    assert_eq!(summary["error_rate_percent"], 20.0);
+    assert_eq!(summary["total_db_queries"], 2);
+    assert!((summary["total_db_time_ms"].as_f64().expect("ms") - 3000.0).abs() < 10.0);
+    assert!((summary["max_duration_ms"].as_f64().expect("ms") - 1500.0).abs() < 10.0);
+    assert!(summary["min_duration_ms"].as_f64() < Some(1.0));
+    assert!(summary["total_async_tasks"].as_u64() >= Some(2));
+    assert!(summary["total_async_time_ms"].is_number() && summary["avg_duration_ms"].is_number());
+    assert_eq!(summary["unmatched_requests"], 2);
+    assert_eq!(answer["slowest_endpoints"][0][0], "GET /report");
+    assert_eq!(answer["slowest_endpoints"][0][1]["requests"], 2);
+    let average = answer["slowest_endpoints"][0][1]["avg_duration"].as_f64().expect("seconds");
+    assert!((average - 1.5).abs() < 0.01);
+    let timestamp = answer["timestamp"].as_str().expect("a text");
+    assert!(timestamp.contains('T') && (timestamp.ends_with(":00") || timestamp.ends_with(":30")), "{timestamp}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_traffic_nothing_is_known() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(json(&app, "/performance/health").await["status"], "unknown");
+    let summary = json(&app, "/performance/metrics").await["summary"].clone();
+    assert_eq!(summary["total_requests"], 0);
+    for absent in ["avg_duration_ms", "max_duration_ms", "min_duration_ms", "error_rate_percent"] {
+        assert_eq!(summary[absent], Value::Null, "{absent}");
+    }
+    assert!(summary["avg_memory_mb"].as_f64() > Some(1.0), "the process is there");
+    let bottlenecks = json(&app, "/performance/bottlenecks").await;
+    assert_eq!((&bottlenecks["total_count"], &bottlenecks["critical_count"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_is_found_by_method_and_template_or_by_template() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    fetch(&app, "/users/1").await;
+    send(&app, "POST", "/users/1").await;
+    let names = |answer: &Value| {
+        let list = answer["endpoints"].as_array().expect("a list").clone();
+        list.iter().map(|one| one["endpoint"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    let exact = json(&app, "/performance/endpoints/GET%20%2Fusers%2F%7Bid%7D").await;
+    assert_eq!(names(&exact), ["GET /users/{id}"]);
+    let ambiguous = json(&app, "/performance/endpoints/users/%7Bid%7D").await;
+    assert_eq!(names(&ambiguous), ["GET /users/{id}", "POST /users/{id}"]);
+    let (status, body) = fetch(&app, "/performance/endpoints/GET%20%2Fnowhere").await;
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, body["status"].as_u64()), (404, Some(404)));
+    assert!(body["error"].as_str().is_some_and(|error| !error.contains("nowhere")), "no echo of what was sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_paths_and_methods_are_json_errors() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    for (method, path, expected) in [
+        ("GET", "/performance/nothing", 404),
+        ("POST", "/performance/metrics", 405),
+        ("GET", "/performance/stop-monitoring", 405),
+    ] {
+        let (status, body) = send(&app, method, path).await;
+        assert_eq!(status, expected, "{method} {path}");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["status"], expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_changes_nothing() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    traffic(&app, 3).await;
+    let of_the_service = |text: String| {
+        text.lines()
+            .filter(|line| line.starts_with("http_") || line.starts_with("db_"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let before = of_the_service(monitor.recorder().render());
+    let summary = json(&app, "/performance/metrics").await["summary"].clone();
+    for _ in 0..3 {
+        for path in READING.into_iter().chain(["/metrics"]) {
+            assert_eq!(fetch(&app, path).await.0, 200, "{path}");
+        }
+    }
+    assert_eq!(of_the_service(monitor.recorder().render()), before);
+    assert_eq!(json(&app, "/performance/metrics").await["summary"]["total_requests"], summary["total_requests"]);
+}
+
+#[tokio::test]
+async fn unmatched_requests_count_once_whichever_way_the_routers_are_put_together() {
+    let app = |monitor: &Monitor| Router::new().route("/", get(|| async {})).layer(monitor.layer());
+    let before: fn(&Monitor, Router) -> Router = |monitor, app| app.merge(monitor.router());
+    let after: fn(&Monitor, Router) -> Router = |monitor, app| app.merge(monitor.router()).layer(monitor.layer());
+    let other: fn(&Monitor, Router) -> Router = |monitor, app| monitor.router().merge(app);
+    let fallback: fn(&Monitor, Router) -> Router = |monitor, _| {
+        Router::new().fallback(|| async { StatusCode::NOT_FOUND }).layer(monitor.layer()).merge(monitor.router())
+    };
+    for put_together in [before, after, other, fallback] {
+        let monitor = monitor();
+        let app = put_together(&monitor, app(&monitor));
+        fetch(&app, "/nowhere").await;
+        assert_eq!(Samples::of(&monitor).requests(&["http_route=\"\""]), 1.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_monitors_own_routes_do_not_count_wherever_they_are_mounted() {
+    let monitor = monitor();
+    let app = Router::new().nest("/internal", monitor.router()).layer(monitor.layer());
+    for path in ["/internal/metrics", "/internal/performance/bottlenecks", "/internal/performance/none"] {
+        fetch(&app, path).await;
+    }
+    let samples = Samples::of(&monitor);
+    assert_eq!((samples.requests(&[]), samples.active()), (0.0, 0.0));
+}
+
+async fn control(app: &Router, method: &str, path: &str, token: Option<&str>) -> (u16, Value) {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Body::empty()).expect("a request");
+    let (status, body) = read(app.clone().oneshot(request).await.expect("a router never fails")).await;
+    (status, serde_json::from_str(&body).expect("JSON"))
+}
+
+const CONTROL: [(&str, &str); 3] = [
+    ("POST", "/performance/start-monitoring"),
+    ("POST", "/performance/stop-monitoring"),
+    ("DELETE", "/performance/clear-data"),
+];
+
+#[tokio::test(start_paused = true)]
+async fn control_is_closed_by_default_and_says_how_to_open_it() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    for (method, path) in CONTROL {
+        let (status, body) = control(&app, method, path, Some("guess")).await;
+        assert_eq!(status, 403);
+        assert!(body["error"].as_str().is_some_and(|error| error.contains("Control::token")), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_opens_for_the_token_only() {
+    let monitor = built(Monitor::builder().control(Control::token("secret")));
+    let app = service(&monitor);
+    for (method, path) in CONTROL {
+        for wrong in [None, Some("wrong"), Some("")] {
+            assert_eq!(control(&app, method, path, wrong).await.0, 403);
+        }
+        assert_eq!(control(&app, method, path, Some("secret")).await.0, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_really_stops_and_start_goes_on() {
+    let monitor = built(Monitor::builder().control(Control::Open));
+    let app = service(&monitor);
+    traffic(&app, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = std::time::Instant::now();
+    assert_eq!(control(&app, "POST", CONTROL[1].1, None).await.1["monitoring"], false);
+    assert!(began.elapsed() < Duration::from_secs(5), "returns at once");
+    let before = Samples::of(&monitor);
+    traffic(&app, 3).await;
+    let stopped = Samples::of(&monitor);
+    for name in
+        ["http_server_request_duration_seconds_count", "db_client_operation_duration_seconds_count", "task_active"]
+    {
+        assert_eq!(stopped.sum(name, &[]), before.sum(name, &[]), "{name}");
+    }
+    assert_eq!(json(&app, "/performance/status").await["monitoring"], false);
+    control(&app, "POST", CONTROL[0].1, None).await;
+    traffic(&app, 1).await;
+    assert_eq!(Samples::of(&monitor).requests(&[]), before.requests(&[]) + 5.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_starts_the_windows_anew_and_leaves_metrics_monotonic() {
+    let monitor = built(Monitor::builder().control(Control::Open));
+    let app = service(&monitor);
+    traffic(&app, 20).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_ne!(kinds(&json(&app, "/performance/bottlenecks").await), []);
+    let before = Samples::of(&monitor);
+    control(&app, "DELETE", CONTROL[2].1, None).await;
+    assert_eq!(json(&app, "/performance/metrics").await["summary"]["total_requests"], 0);
+    assert_eq!(kinds(&json(&app, "/performance/bottlenecks").await), []);
+    traffic(&app, 1).await;
+    let summary = json(&app, "/performance/metrics").await["summary"].clone();
+    assert_eq!(summary["total_requests"], 5);
+    assert!((summary["max_duration_ms"].as_f64().expect("ms") - 1500.0).abs() < 10.0);
+    assert_eq!(Samples::of(&monitor).requests(&[]), before.requests(&[]) + 5.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_as_the_openapi_document_says() {
+    let monitor = built(Monitor::builder().control(Control::Open));
+    let app = service(&monitor);
+    traffic(&app, 20).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let document = json(&app, "/performance/openapi.json").await;
+    let mut checked = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let real = path.replace("{endpoint}", "GET%20%2Freport");
+            for (status, answer) in operation["responses"].as_object().expect("responses") {
+                let Some(schema) = answer["content"]["application/json"].get("schema") else { continue };
+                traffic(&app, 1).await;
+                let (sent, body) = match status.as_str() {
+                    "200" => send(&app, &method.to_uppercase(), &real).await,
+                    "404" => fetch(&app, &path.replace("{endpoint}", "nowhere")).await,
+                    _ => continue,
+                };
+                assert_eq!(sent.to_string(), *status, "{method} {path}");
+                let schema = json!({ "$ref": schema["$ref"], "components": document["components"] });
+                let validator = jsonschema::validator_for(&schema).expect("a schema");
+                let body: Value = serde_json::from_str(&body).expect("JSON");
+                let problems: Vec<_> = validator.iter_errors(&body).map(|error| error.to_string()).collect();
+                assert_eq!(problems, [] as [String; 0], "{method} {path}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 13, "only {checked} answers were checked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_of_a_bottleneck_that_starts() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
+    let response = app.clone().oneshot(request).await.expect("a router never fails");
+    let mut events = response.into_body();
+    traffic(&app, 20).await;
+    let mut seen = String::new();
+    while !seen.contains("\"change\":\"started\"") {
+        let frame = http_body_util::BodyExt::frame(&mut events).await.expect("goes on").expect("no error");
+        seen.push_str(std::str::from_utf8(frame.data_ref().expect("data")).expect("text"));
+    }
+    assert!(seen.contains("event: evaluation") && seen.contains("event: bottleneck"), "{seen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn listeners_are_limited() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    let mut open = Vec::new();
+    let refused = loop {
+        let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
+        let response = app.clone().oneshot(request).await.expect("a router never fails");
+        if response.status() != 200 {
+            break response.status();
+        }
+        open.push(response);
+    };
+    assert_eq!((refused, open.len()), (StatusCode::SERVICE_UNAVAILABLE, 64));
+    open.pop();
+    let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
+    assert_eq!(app.oneshot(request).await.expect("a router never fails").status(), 200, "a place was given back");
+}
+
+#[tokio::test]
+async fn the_monitor_serves_on_an_address_of_its_own() {
+    let monitor = monitor();
+    let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let body = reqwest::get(format!("http://{address}/metrics")).await.expect("an answer").text().await.expect("text");
+    assert!(body.contains("pinchpoint_build_info{version="));
+    monitor.shutdown().await;
+    assert!(reqwest::get(format!("http://{address}/metrics")).await.is_err(), "it ended with the monitor");
+}
