@@ -2,4 +2,7 @@
 
 mod api;
 mod http;
+mod prometheus;
+mod reload;
 mod support;
+mod tidy;

@@ -1,3 +1,5 @@
+//! What a fingerprint keeps of a statement, and what it never does.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,131 @@
+//! Edited rule files come into force without a restart, however they are written.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use pinchpoint::{BuildError, Monitor};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Samples, built, get as fetch};
+
+/// One rule whose threshold is `limit`.
+fn rule(limit: &str) -> String {
+    format!(
+        "rules:\n  - id: slow_endpoint\n    scope: endpoint\n    measure: avg_duration\n    window: 5m\n    min_samples: 1\n    \
+         thresholds: {{ high: \"> {limit}\" }}\n    description: \"{{subject}} is slow\"\n    impact: \"{{value}}\"\n"
+    )
+}
+
+struct Files {
+    directory: TempDir,
+    monitor: Monitor,
+    app: axum::Router,
+}
+
+impl Files {
+    /// Starts a monitor on a directory with one rule; `link` puts its file behind a symbolic link first.
+    fn with(write: impl FnOnce(&Path)) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        write(directory.path());
+        let monitor = built(Monitor::builder().rules_dir(directory.path()));
+        let app = monitor.router();
+        Self { directory, monitor, app }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Waits for the next evaluation and returns the threshold in force and what is wrong with the files.
+    async fn in_force(&self) -> (String, Value) {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let json = |body: String| serde_json::from_str::<Value>(&body).expect("JSON");
+        let rules = json(fetch(&self.app, "/performance/rules").await.1);
+        let status = json(fetch(&self.app, "/performance/status").await.1);
+        let threshold = rules["rules"][0]["thresholds"]["high"].as_str().expect("a threshold").to_owned();
+        (threshold, status["rules"]["error"].clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_saved_by_rename_is_loaded() {
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
+    assert_eq!(files.in_force().await, ("> 1s".into(), Value::Null));
+    fs::write(files.path("rules.yaml.swp"), rule("2s")).expect("writes");
+    fs::rename(files.path("rules.yaml.swp"), files.path("rules.yaml")).expect("renames");
+    assert_eq!(files.in_force().await, ("> 2s".into(), Value::Null));
+    assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"ok\""]), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_truncated_and_written_again_is_loaded_when_it_is_whole() {
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
+    let whole = rule("3s");
+    for part in [0, 20, whole.len() / 2] {
+        fs::write(files.path("rules.yaml"), &whole[..part]).expect("writes");
+        assert_eq!(files.in_force().await.0, "> 1s", "half a file changes nothing");
+    }
+    fs::write(files.path("rules.yaml"), whole).expect("writes");
+    assert_eq!(files.in_force().await, ("> 3s".into(), Value::Null));
+}
+
+/// As Kubernetes updates a ConfigMap: the files are links through `..data`, which is switched to a new directory.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_switched_symbolic_link_is_loaded() {
+    use std::os::unix::fs::symlink;
+    let version = |directory: &Path, name: &str, limit: &str| {
+        fs::create_dir(directory.join(name)).expect("creates");
+        fs::write(directory.join(name).join("rules.yaml"), rule(limit)).expect("writes");
+    };
+    let files = Files::with(|directory| {
+        version(directory, "..2026_01", "1s");
+        symlink("..2026_01", directory.join("..data")).expect("links");
+        symlink("..data/rules.yaml", directory.join("rules.yaml")).expect("links");
+    });
+    assert_eq!(files.in_force().await.0, "> 1s");
+    version(files.directory.path(), "..2026_02", "2s");
+    symlink("..2026_02", files.path("..data_tmp")).expect("links");
+    fs::rename(files.path("..data_tmp"), files.path("..data")).expect("renames");
+    assert_eq!(files.in_force().await, ("> 2s".into(), Value::Null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_typing_error_is_told_with_its_place_and_the_old_rules_stay() {
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
+    fs::write(files.path("rules.yaml"), rule("1s").replace("avg_duration", "avg_durration")).expect("writes");
+    let (threshold, error) = files.in_force().await;
+    assert_eq!(threshold, "> 1s");
+    let error = error[0].as_str().expect("a problem");
+    assert!(error.contains("rules.yaml:4:14: rule \"slow_endpoint\""), "{error}");
+    assert!(error.contains("avg_durration") && error.contains("did you mean \"avg_duration\"?"), "{error}");
+    assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"error\""]), 1.0);
+    // Told once for each edit, and forgotten with the next good one.
+    files.in_force().await;
+    assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"error\""]), 1.0);
+    fs::write(files.path("rules.yaml"), rule("4s")).expect("writes");
+    assert_eq!(files.in_force().await, ("> 4s".into(), Value::Null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_go_away_leave_the_rules_in_force() {
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
+    fs::remove_file(files.path("rules.yaml")).expect("removes");
+    let (threshold, error) = files.in_force().await;
+    assert_eq!(threshold, "> 1s");
+    assert!(error[0].as_str().is_some(), "{error}");
+}
+
+#[tokio::test]
+async fn a_monitor_is_not_built_on_wrong_rules() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("rules.yaml"), "rules: 7\n").expect("writes");
+    let error = Monitor::builder().rules_dir(directory.path()).build().expect_err("wrong rules");
+    assert!(matches!(error, BuildError::Rules(_)));
+    let source = std::error::Error::source(&error).expect("the problems").to_string();
+    assert!(source.contains("rules.yaml:1:8"), "{source}");
+}

@@ -1,0 +1,151 @@
+//! The house rules that no compiler sees.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Modules from left to right; a module imports from its left only. Those of one rank do not import each other.
+const RANKS: [&[&str]; 7] =
+    [&["names"], &["context"], &["http", "track", "sample", "store"], &["rules"], &["alert"], &["monitor"], &["api"]];
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn library() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("readable");
+        (path.strip_prefix(&root).expect("inside").to_owned(), text)
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// Returns whether a file holds nothing but tests, which may look to the right.
+fn is_test(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem == "tests" || stem.to_string_lossy().ends_with("_tests"))
+}
+
+/// The part of a file before its tests.
+fn code(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+fn rank(module: &str) -> Option<usize> {
+    RANKS.iter().position(|rank| rank.contains(&module))
+}
+
+#[test]
+fn imports_go_left_only() {
+    let mut wrong = Vec::new();
+    for (path, text) in library().into_iter().filter(|(path, _)| !is_test(path)) {
+        let module = path.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
+        let Some(own) = rank(&module) else { continue };
+        let text =
+            code(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        for imported in imports(&text) {
+            let allowed = rank(&imported).is_none_or(|rank| rank < own || imported == module);
+            if !allowed {
+                wrong.push(format!("{} imports {imported}", path.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, [] as [String; 0]);
+}
+
+/// Returns the top modules named after `crate::`, grouped imports included.
+fn imports(text: &str) -> Vec<String> {
+    let name =
+        |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for after in text.split("crate::").skip(1) {
+        let Some(group) = after.strip_prefix('{') else {
+            found.push(name(after));
+            continue;
+        };
+        let (mut depth, mut start) = (0, true);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && !c.is_whitespace() => {
+                    found.push(name(&group[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_import_reader_sees_groups() {
+    let text = "use crate::{\n    names::{self, Metric},\n    store::Window,\n};\nuse crate::http::Layer;";
+    assert_eq!(imports(text), ["names", "store", "http"]);
+}
+
+#[test]
+fn a_file_has_one_subject() {
+    let long: Vec<_> = library()
+        .iter()
+        .map(|(path, text)| (path.display().to_string(), text.lines().count()))
+        .filter(|(path, lines)| *lines > 500 && path != "names.rs")
+        .collect();
+    assert_eq!(long, []);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<_> =
+        library().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(path, _)| path).collect();
+    assert_eq!(silent, [] as [PathBuf; 0]);
+}
+
+#[test]
+fn metric_names_are_spelt_in_one_place() {
+    let prefixes = [
+        "\"http_server_",
+        "\"db_client_",
+        "\"task_duration",
+        "\"task_active",
+        "\"process_",
+        "\"tokio_",
+        "\"pinchpoint_",
+    ];
+    let spelt: Vec<_> = library()
+        .into_iter()
+        .filter(|(path, text)| {
+            path != Path::new("names.rs") && prefixes.iter().any(|prefix| code(text).contains(prefix))
+        })
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(spelt, [] as [PathBuf; 0]);
+}
+
+#[test]
+fn the_store_and_the_judgement_read_no_clock_and_spawn_nothing() {
+    let pure = ["store", "rules", "alert"];
+    for (path, text) in library() {
+        if is_test(&path) || !pure.iter().any(|module| path.starts_with(module)) {
+            continue;
+        }
+        for forbidden in ["Instant::now", "SystemTime::now", "Timestamp::now", "tokio::spawn", "async fn"] {
+            let code = code(&text).lines().filter(|line| !line.trim_start().starts_with("//"));
+            let found = code.filter(|line| line.contains(forbidden)).count();
+            assert_eq!(found, 0, "{} has {forbidden}", path.display());
+        }
+    }
+}
