@@ -179,7 +179,7 @@ pub(crate) const PROCESS_MEMORY_LIMIT: Metric =
     gauge("pinchpoint_memory_limit_bytes", "Memory limit of the process's control group; absent where there is none.");
 /// CPU time.
 pub(crate) const PROCESS_CPU: Metric =
-    counter_seconds("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+    gauge("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
 /// Open file descriptors.
 pub(crate) const PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
 /// File descriptor limit.

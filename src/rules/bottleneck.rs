@@ -29,13 +29,6 @@ pub(crate) struct Finding {
     pub(crate) evidence: Arc<Evidence>,
 }
 
-impl Finding {
-    /// Returns the highest severity whose threshold is passed.
-    pub(crate) fn severity(&self) -> Severity {
-        self.passed.last().map_or(Severity::Low, |(severity, _)| *severity)
-    }
-}
-
 /// Something that slows the service down or breaks it, with what is known about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Bottleneck {

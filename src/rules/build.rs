@@ -11,7 +11,7 @@ use super::evidence;
 use super::located::Node;
 use super::measure::{self, Entry, Measure, Samples, Scope};
 use super::problem::{LoadProblem, Position, ProblemKind};
-use super::rule::{LabelGlobs, MetricSelector, Recommendation, Rule, Source, Thresholds};
+use super::rule::{LabelGlobs, MetricSelector, Recommendation, Rule, Thresholds};
 use super::suggest::nearest;
 use super::template::Template;
 use super::unit::Unit;
@@ -54,13 +54,13 @@ impl Context<'_> {
 /// Makes a rule of an entry; `None` when anything is wrong with it, all of which is then reported.
 ///
 /// `node` is the tree that the entry was filled from.
-pub(crate) fn rule(entry: RuleEntry, node: &Node, context: &mut Context<'_>) -> Option<Rule> {
+pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) -> Option<Rule> {
     let before = context.problems.len();
     let mut builder = Builder { node, context };
     let id = entry.id.as_ref().and_then(|id| builder.id(id));
     let scope = entry.scope.as_ref().and_then(|scope| builder.scope(scope));
     let measure = scope.zip(entry.measure.as_ref()).and_then(|(scope, name)| builder.measure(scope, name));
-    let metric = scope.and_then(|scope| builder.metric(scope, measure, &entry));
+    let metric = scope.and_then(|scope| builder.metric(scope, measure, entry));
     let unit = measure.map(|measure| match &metric {
         Some(metric) => measure::metric_unit(&metric.name, measure.measure),
         None => measure.unit,
@@ -82,7 +82,6 @@ pub(crate) fn rule(entry: RuleEntry, node: &Node, context: &mut Context<'_>) -> 
     let impact = builder.sentence("impact", Some(entry.impact.as_ref().unwrap_or(&default_impact)), names.as_deref());
     let recommendations =
         builder.recommendations(scope, entry.recommendations.as_deref().unwrap_or_default(), names.as_deref());
-    let source = builder.source();
     if builder.context.problems.len() > before {
         return None;
     }
@@ -95,7 +94,6 @@ pub(crate) fn rule(entry: RuleEntry, node: &Node, context: &mut Context<'_>) -> 
         measure: measure.measure,
         measure_name: measure.name,
         unit: unit?,
-        samples: measure.samples,
         metric,
         matches,
         exclude,
@@ -109,7 +107,6 @@ pub(crate) fn rule(entry: RuleEntry, node: &Node, context: &mut Context<'_>) -> 
         description: description?,
         impact: impact?,
         recommendations,
-        source,
     })
 }
 
@@ -125,10 +122,6 @@ impl Builder<'_, '_> {
 
     fn report(&mut self, key: &str, kind: ProblemKind) {
         self.context.report(self.place(key), kind);
-    }
-
-    fn source(&self) -> Source {
-        Source { path: self.context.path.to_owned(), at: self.node.at, window_at: self.place("window") }
     }
 
     fn id(&mut self, Text(id): &Text) -> Option<Arc<str>> {
@@ -269,8 +262,9 @@ impl Builder<'_, '_> {
         if window.is_zero() {
             self.report("window", ProblemKind::ZeroWindow);
         } else if window > self.context.longest_window {
-            let kind = window_too_long(window, self.context.longest_window);
-            self.report("window", kind);
+            let render = |span: Duration| Unit::Seconds.render(span.as_secs_f64());
+            let (found, longest) = (render(window), render(self.context.longest_window));
+            self.report("window", ProblemKind::WindowTooLong { found, longest });
         }
         window
     }
@@ -356,11 +350,6 @@ impl Builder<'_, '_> {
         }
         recommendations
     }
-}
-
-pub(crate) fn window_too_long(window: Duration, longest: Duration) -> ProblemKind {
-    let render = |span: Duration| Unit::Seconds.render(span.as_secs_f64());
-    ProblemKind::WindowTooLong { found: render(window), longest: render(longest) }
 }
 
 fn globs(labels: &BTreeMap<String, Text>) -> LabelGlobs {

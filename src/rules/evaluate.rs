@@ -43,7 +43,9 @@ fn evaluate_rule<R: Readings>(
     findings: &mut Vec<Finding>,
 ) {
     let mut conditions = ConditionValues { rule, readings, known: HashMap::new() };
-    for Reading { subject, value, samples } in readings.read(&question(rule, rule.measure)) {
+    for Reading { subject, value, samples } in
+        readings.read(&Question { at_least: rule.lowest_limit(), ..question(rule, rule.measure) })
+    {
         // A value that is no number is no answer, whatever a source makes of it.
         if samples < rule.min_samples || !value.is_finite() || !rule.applies_to(&subject) {
             continue;
@@ -59,7 +61,14 @@ fn evaluate_rule<R: Readings>(
 
 fn question(rule: &Rule, measure: measure::Measure) -> Question<'_> {
     let Rule { scope, window, min_samples, metric, .. } = rule;
-    Question { scope: *scope, measure, window: *window, min_samples: *min_samples, metric: metric.as_ref() }
+    Question {
+        scope: *scope,
+        measure,
+        window: *window,
+        min_samples: *min_samples,
+        at_least: None,
+        metric: metric.as_ref(),
+    }
 }
 
 /// The values that `only_if` compares, each measure read once a rule and only when a subject comes that far.
@@ -94,5 +103,73 @@ impl<R: Readings> EvidenceCache<'_, R> {
         let key = (rule.scope, subject.name.clone(), rule.window);
         let made = || Arc::new(self.readings.evidence(rule.scope, subject, rule.window));
         self.known.entry(key).or_insert_with(made).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixed::{self, FixedReadings, endpoint};
+    use crate::rules::{Measure, Severity};
+
+    /// Which routes are found, and how bad, with these average durations.
+    #[track_caller]
+    fn check(rules: &RuleSet, values: &[(&str, f64)], expected: &[(&str, Severity)]) {
+        let subjects = values.iter().map(|(route, value)| (endpoint("GET", route), *value));
+        let findings = fixed::findings(rules, subjects);
+        let found: Vec<_> = findings.iter().map(|finding| (&*finding.subject.name, fixed::severity(finding))).collect();
+        let expected: Vec<_> = expected.iter().map(|(route, severity)| (format!("GET {route}"), *severity)).collect();
+        assert_eq!(found, expected.iter().map(|(name, severity)| (name.as_str(), *severity)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_highest_threshold_that_is_passed_is_the_severity() {
+        let rules = fixed::rules("{ low: '> 1s', medium: '> 2s', critical: '> 3s' }", "");
+        let values = [("/a", 1.0), ("/b", 1.5), ("/c", 2.5), ("/d", 9.0)];
+        check(&rules, &values, &[("/b", Severity::Low), ("/c", Severity::Medium), ("/d", Severity::Critical)]);
+    }
+
+    #[test]
+    fn thresholds_may_look_downwards() {
+        let rules = fixed::rules("{ medium: '<= 2s', high: '< 1s' }", "");
+        check(&rules, &[("/a", 2.1), ("/b", 2.0), ("/c", 0.0)], &[("/b", Severity::Medium), ("/c", Severity::High)]);
+    }
+
+    #[test]
+    fn the_first_override_that_matches_counts_and_keeps_what_it_does_not_name() {
+        let rules = fixed::rules(
+            "{ high: '> 1s', critical: '> 5s' }",
+            "overrides: [{ match: { http_route: /reports/* }, thresholds: { high: '> 4s' } }, \
+             { match: { http_route: '*' }, thresholds: { critical: off } }]",
+        );
+        let values = [("/reports/a", 3.0), ("/reports/b", 4.5), ("/reports/c", 6.0), ("/d", 6.0)];
+        let expected = [("/reports/b", Severity::High), ("/reports/c", Severity::Critical), ("/d", Severity::High)];
+        check(&rules, &values, &expected);
+    }
+
+    #[test]
+    fn match_and_exclude_choose_the_subjects() {
+        let more = "match: { http_route: /api/*, http_request_method: GET }\n    exclude: [{ http_route: '*/export' }]";
+        let rules = fixed::rules("{ high: '> 1s' }", more);
+        check(&rules, &[("/api/a", 2.0), ("/b", 2.0), ("/api/c/export", 2.0)], &[("/api/a", Severity::High)]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_answer() {
+        let rules = fixed::rules("{ high: '> 1s' }", "");
+        check(&rules, &[("/nan", f64::NAN), ("/infinite", f64::INFINITY)], &[]);
+    }
+
+    #[test]
+    fn only_if_must_hold_for_the_same_subject() {
+        let rules = fixed::rules("{ high: '> 1s' }", "only_if: request_rate > 1/s");
+        let (busy, idle, unknown) = (endpoint("GET", "/busy"), endpoint("GET", "/idle"), endpoint("GET", "/unknown"));
+        let readings = [&busy, &idle, &unknown].into_iter().fold(FixedReadings::default(), |readings, subject| {
+            readings.with(Scope::Endpoint, Measure::AvgDuration, subject, 2.0, 10)
+        });
+        let readings = readings.with(Scope::Endpoint, Measure::Rate, &busy, 2.0, 10);
+        let readings = readings.with(Scope::Endpoint, Measure::Rate, &idle, 0.5, 10);
+        let findings = Evaluator::new(&rules).evaluate(&readings);
+        assert_eq!(findings.iter().map(|finding| &finding.subject).collect::<Vec<_>>(), [&busy]);
     }
 }

@@ -34,9 +34,9 @@ impl Text {
 /// Returns the rule files of a directory, in the order of their names.
 ///
 /// # Errors
-/// Returns the problem of a directory that cannot be read or holds no `*.yaml` or `*.yml`.
-pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, LoadProblem> {
-    let problem = |kind| LoadProblem { path: dir.to_owned(), at: None, rule: None, kind };
+/// Says that the directory cannot be read or holds no `*.yaml` or `*.yml`.
+pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let problem = |kind| LoadError::new(vec![LoadProblem { path: dir.to_owned(), at: None, rule: None, kind }]);
     let entries = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut paths: Vec<PathBuf> = entries.map_err(|error| problem(ProblemKind::Unreadable(error)))?;
     paths.retain(|path| is_rule_file(path));
@@ -112,7 +112,7 @@ impl File<'_> {
                 longest_window: self.longest_window,
                 problems: self.problems,
             };
-            rules.extend(build::rule(entry, node, &mut context));
+            rules.extend(build::rule(&entry, node, &mut context));
         }
         rules
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::evidence::Evidence;
 use super::file::{self, Text};
-use super::{Evaluator, Finding, Measure, Question, Reading, Readings, RuleSet, Scope, Subject};
+use super::readings::{Question, Reading, Readings, Subject};
+use super::{Evaluator, Finding, Measure, RuleSet, Scope, Severity};
 use crate::names;
 
 /// Answers exactly what it was given, each with so many samples.
@@ -45,6 +46,11 @@ impl Readings for FixedReadings {
 pub(crate) fn endpoint(method: &str, route: &str) -> Arc<Subject> {
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
     Arc::new(Subject { name: format!("{method} {route}").into(), labels })
+}
+
+/// The highest severity whose threshold is passed.
+pub(crate) fn severity(finding: &Finding) -> Severity {
+    finding.passed.last().expect("a finding passes a threshold").0
 }
 
 pub(crate) fn load(text: &str) -> RuleSet {

@@ -44,12 +44,12 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{EndpointShare, Evidence, Fact, OutcomeShare, QueryShare};
 pub(crate) use measure::{Measure, Scope};
 pub(crate) use memory::{judge_memory, memory_growth};
-pub(crate) use readings::{Question, Reading, Readings, Subject};
-pub(crate) use rule::{Comparison, Rule, Threshold, Thresholds};
+pub(crate) use rule::{Rule, Threshold, Thresholds};
 pub(crate) use summary::{Endpoints, QueryUses, Verdict};
 pub(crate) use totals::Totals;
-pub(crate) use unit::Unit;
 pub(crate) use window_readings::{MemoryGrowth, WindowReadings};
 
 #[cfg(test)]
 mod shipped_tests;
+#[cfg(test)]
+mod window_readings_tests;

@@ -27,7 +27,7 @@ impl Subject {
 }
 
 /// What is asked: one measure of every subject of a scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Question<'a> {
     pub(crate) scope: Scope,
     pub(crate) measure: Measure,
@@ -35,6 +35,8 @@ pub(crate) struct Question<'a> {
     pub(crate) window: Duration,
     /// Subjects with fewer observations need not be answered.
     pub(crate) min_samples: u64,
+    /// Values below this need not be answered: they pass no threshold.
+    pub(crate) at_least: Option<f64>,
     /// The metric, of the scope `metric`.
     pub(crate) metric: Option<&'a MetricSelector>,
 }

@@ -3,13 +3,11 @@
 //! A [`Rule`] exists only if everything in it makes sense: its measure belongs to its scope, its thresholds are in order
 //! and reachable, its texts name only what will be there. [`file`](super::file) is the one place that makes one.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::Condition;
-use super::measure::{Measure, Samples, Scope};
-use super::problem::Position;
+use super::measure::{Measure, Scope};
 use super::readings::Subject;
 use super::severity::Severity;
 use super::template::Template;
@@ -26,7 +24,6 @@ pub(crate) struct Rule {
     /// The measure's name in rule files.
     pub(crate) measure_name: &'static str,
     pub(crate) unit: Unit,
-    pub(crate) samples: Samples,
     /// The metric of a rule of the scope `metric`.
     pub(crate) metric: Option<MetricSelector>,
     /// What the subject's labels must match; empty means every subject.
@@ -46,14 +43,21 @@ pub(crate) struct Rule {
     pub(crate) description: Template,
     pub(crate) impact: Template,
     pub(crate) recommendations: Vec<Recommendation>,
-    /// Where it stands.
-    pub(crate) source: Source,
 }
 
 impl Rule {
     /// Tells whether the rule looks at this subject at all.
     pub(crate) fn applies_to(&self, subject: &Subject) -> bool {
         self.matches.match_all(subject) && !self.exclude.iter().any(|globs| globs.match_all(subject))
+    }
+
+    /// Returns what every value that passes one of the thresholds has at least; `None` where small values pass one.
+    pub(crate) fn lowest_limit(&self) -> Option<f64> {
+        let overrides = self.overrides.iter().map(|override_| &override_.thresholds);
+        let all = std::iter::once(&self.thresholds).chain(overrides).flat_map(|thresholds| &thresholds.0);
+        all.map(|(_, threshold)| if threshold.comparison.is_upward() { threshold.limit } else { f64::NEG_INFINITY })
+            .reduce(f64::min)
+            .filter(|limit| limit.is_finite())
     }
 
     /// The thresholds for a subject: those of the first override that matches it, or the rule's own.
@@ -63,16 +67,6 @@ impl Rule {
             .find(|override_| override_.matches.match_all(subject))
             .map_or(&self.thresholds, |override_| &override_.thresholds)
     }
-}
-
-/// Where a rule stands in its file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    /// Of the rule itself.
-    pub(crate) at: Position,
-    /// Of its `window`, or of the rule where it has the default.
-    pub(crate) window_at: Position,
 }
 
 /// Which series of which metric a rule of the scope `metric` reads.

@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::build::window_too_long;
 use super::entry;
 use super::file::{self, Text};
 use super::measure::Measure;
-use super::problem::{LoadError, LoadProblem};
+use super::problem::LoadError;
 use super::rule::Rule;
 use super::unit::Unit;
 
-/// No rule looks back further, whatever is kept.
+/// No rule looks back further: this much history is kept at most.
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// The shipped files. A user who has none of his own runs on these.
@@ -69,7 +68,7 @@ impl RuleSet {
             }
             match file::list_dir(path) {
                 Ok(files) => texts.extend(files.into_iter().map(Text::read)),
-                Err(problem) => problems.push(problem),
+                Err(error) => problems.extend(error.into_problems()),
             }
         }
         match file::load(texts, LONGEST_WINDOW) {
@@ -93,29 +92,8 @@ impl RuleSet {
         self.rules.iter().map(|rule| &*rule.id)
     }
 
-    /// Checks the windows against the history that is kept.
-    ///
-    /// # Errors
-    /// Returns every rule that looks back further than `retention`.
-    pub(crate) fn check_windows(&self, retention: Duration) -> Result<(), LoadError> {
-        let too_long = self.rules.iter().filter(|rule| rule.window > retention);
-        let problems: Vec<_> = too_long
-            .map(|rule| LoadProblem {
-                path: rule.source.path.clone(),
-                at: Some(rule.source.window_at),
-                rule: Some(rule.id.to_string()),
-                kind: window_too_long(rule.window, retention),
-            })
-            .collect();
-        if problems.is_empty() { Ok(()) } else { Err(LoadError::new(problems)) }
-    }
-
     pub(crate) fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
-    }
-
-    pub(crate) fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
-        self.rules.iter().find(|rule| &*rule.id == id)
     }
 
     /// Returns the limits of every threshold that is a duration, in seconds: a histogram with an edge at each tells
@@ -141,19 +119,6 @@ impl RuleSet {
     /// Returns each window over which the growth of the memory is asked for, from the shortest.
     pub(crate) fn growth_windows(&self) -> Vec<Duration> {
         distinct(self.rules.iter().filter(|rule| rule.measure == Measure::MemoryGrowth))
-    }
-
-    /// Returns the limits of all rules on durations, in seconds, for histograms that should be exact there.
-    pub(crate) fn duration_limits(&self) -> Vec<f64> {
-        let in_seconds = self.rules.iter().filter(|rule| rule.unit == Unit::Seconds);
-        let each = in_seconds.flat_map(|rule| {
-            let overrides = rule.overrides.iter().map(|override_| &override_.thresholds);
-            std::iter::once(&rule.thresholds).chain(overrides)
-        });
-        let mut limits: Vec<f64> = each.flat_map(|thresholds| thresholds.0.iter().map(|(_, it)| it.limit)).collect();
-        limits.sort_by(f64::total_cmp);
-        limits.dedup();
-        limits
     }
 
     #[cfg(test)]
@@ -219,17 +184,6 @@ mod tests {
     }
 
     #[test]
-    fn windows_longer_than_the_history_are_refused_with_their_place() {
-        let rules = RuleSet::embedded();
-        assert!(rules.check_windows(Duration::from_secs(3600)).is_ok());
-        let error = rules.check_windows(Duration::from_secs(600)).expect_err("memory_leak looks back an hour");
-        let problem = &error.problems()[0];
-        assert_eq!((problem.rule(), problem.path()), (Some("memory_leak"), Path::new("rules/process.yaml")));
-        assert_eq!(problem.message(), "window of 1h is longer than the history that is kept (10m)");
-        assert!(problem.line().is_some_and(|line| line > 1));
-    }
-
-    #[test]
     fn a_directory_is_loaded_file_by_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let empty = RuleSet::load_dir(dir.path()).expect_err("no files").to_string();
@@ -245,7 +199,7 @@ mod tests {
 
     #[test]
     fn limits_on_durations_are_known() {
-        let limits = RuleSet::embedded().duration_limits();
+        let limits = RuleSet::embedded().duration_thresholds();
         for limit in [0.1, 0.5, 1.0, 2.0, 5.0] {
             assert!(limits.contains(&limit), "{limit} is not in {limits:?}");
         }

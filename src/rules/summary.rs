@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +14,22 @@ use super::readings::Subject;
 use crate::names;
 use crate::store::{HistogramSum, HistogramView, Quantile, SeriesView, Window};
 
+/// Keys are labels that the service's own code chose, so nobody can aim at collisions.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
 const NANOS: f64 = 1e-9;
 
 /// Several series of one duration, by how the observations ended.
 #[derive(Debug, Default)]
 pub(crate) struct Durations<'a> {
     parts: Vec<(Ending<'a>, HistogramView<'a>)>,
+    // Every rule reads these of every subject, and a window's histograms lie all over the heap.
+    count: u64,
+    seconds: f64,
+    max: Option<f64>,
+    failed: u64,
+    refused: u64,
+    cancelled: u64,
     merged: OnceCell<HistogramSum>,
 }
 
@@ -44,21 +53,38 @@ pub(crate) enum Verdict {
 
 impl<'a> Durations<'a> {
     fn add(&mut self, ending: Ending<'a>, view: HistogramView<'a>) {
-        if view.count() > 0 {
-            self.parts.push((ending, view));
+        let count = view.count();
+        if count == 0 {
+            return;
+        }
+        self.parts.push((ending, view));
+        self.count += count;
+        self.seconds += view.sum();
+        self.max = self.max.into_iter().chain(view.max()).reduce(f64::max);
+        match ending.verdict {
+            Verdict::Good => {}
+            Verdict::Failed => self.failed += count,
+            Verdict::Refused => self.refused += count,
+            Verdict::Cancelled => self.cancelled += count,
         }
     }
 
     pub(crate) fn count(&self) -> u64 {
-        self.parts.iter().map(|(_, view)| view.count()).sum()
+        self.count
     }
 
     pub(crate) fn seconds(&self) -> f64 {
-        self.parts.iter().map(|(_, view)| view.sum()).sum()
+        self.seconds
     }
 
     pub(crate) fn max(&self) -> Option<f64> {
-        self.parts.iter().filter_map(|(_, view)| view.max()).reduce(f64::max)
+        self.max
+    }
+
+    /// Tells without a look at the buckets, which is what quantiles cost, that a measure is below a limit.
+    pub(crate) fn is_surely_below(&self, measure: Measure, limit: Option<f64>) -> bool {
+        let is_quantile = matches!(measure, Measure::DurationQuantile(_));
+        is_quantile && limit.zip(self.max()).is_some_and(|(limit, max)| max < limit)
     }
 
     pub(crate) fn min(&self) -> Option<f64> {
@@ -74,17 +100,6 @@ impl<'a> Durations<'a> {
             sum
         });
         merged.quantile(quantile(percent)?)
-    }
-
-    /// Share of the observations that ended in a way; `None` without any.
-    fn ratio(&self, verdict: Verdict) -> Option<f64> {
-        let of_verdict: u64 = self.endings(verdict).map(|(_, count)| count).sum();
-        divide(of_verdict as f64, self.count() as f64)
-    }
-
-    fn endings(&self, verdict: Verdict) -> impl Iterator<Item = (&'a str, u64)> {
-        let of_verdict = self.parts.iter().filter(move |(ending, _)| ending.verdict == verdict);
-        of_verdict.map(|(ending, view)| (ending.name, view.count()))
     }
 
     /// How many observations ended in each way, the most frequent first.
@@ -109,9 +124,9 @@ impl<'a> Durations<'a> {
             Measure::Rate => divide(self.count() as f64, span.as_secs_f64()),
             Measure::InFlight => divide(self.seconds(), span.as_secs_f64()),
             Measure::TimeShare => divide(self.seconds(), all_seconds),
-            Measure::ErrorRatio => self.ratio(Verdict::Failed),
-            Measure::ClientErrorRatio => self.ratio(Verdict::Refused),
-            Measure::CancelledRatio => self.ratio(Verdict::Cancelled),
+            Measure::ErrorRatio => divide(self.failed as f64, self.count as f64),
+            Measure::ClientErrorRatio => divide(self.refused as f64, self.count as f64),
+            Measure::CancelledRatio => divide(self.cancelled as f64, self.count as f64),
             _ => None,
         }
     }
@@ -263,6 +278,14 @@ impl Endpoint<'_> {
             other => self.durations.measure(other, endpoints.span, endpoints.seconds),
         }
     }
+
+    /// Tells without a look at the buckets that a measure is below a limit.
+    pub(crate) fn is_surely_below(&self, measure: Measure, limit: Option<f64>) -> bool {
+        match (measure, self.longest_polls, limit) {
+            (Measure::LongestPollQuantile(_), Some(polls), Some(limit)) => polls.max().is_some_and(|max| max < limit),
+            _ => self.durations.is_surely_below(measure, limit),
+        }
+    }
 }
 
 /// A query that an endpoint issued.
@@ -286,7 +309,7 @@ pub(crate) struct QueryUses<'a> {
 
 impl<'a> QueryUses<'a> {
     pub(crate) fn of(window: &'a Window, endpoints: &Endpoints<'a>) -> Self {
-        let mut uses: HashMap<(usize, &'a str), QueryUse<'a>> = HashMap::new();
+        let mut uses: HashMap<(usize, &'a str), QueryUse<'a>> = HashMap::default();
         let mut add = |metric: &str, add: fn(&mut QueryUse<'a>, f64)| {
             for series in window.series(metric) {
                 let increase = series.increase();
@@ -344,7 +367,7 @@ pub(crate) struct Query<'a> {
 /// The query fingerprints that were called.
 pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
     let mut queries: Vec<Query<'_>> = Vec::new();
-    let mut places = HashMap::new();
+    let mut places = HashMap::default();
     for series in window.series(names::DB_DURATION.name) {
         let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
         let Some(summary) = series.label(names::DB_SUMMARY).filter(|summary| *summary != names::OTHER) else {
@@ -411,7 +434,7 @@ pub(crate) struct Task<'a> {
 /// The tasks that ran or run.
 pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
     let mut tasks: Vec<Task<'_>> = Vec::new();
-    let mut places = HashMap::new();
+    let mut places = HashMap::default();
     let mut place_of = |tasks: &mut Vec<Task<'_>>, name: &'_ str| {
         *places.entry(name.to_owned()).or_insert_with(|| {
             let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];

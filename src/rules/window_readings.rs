@@ -55,7 +55,7 @@ impl Readings for WindowReadings<'_> {
         let Some(summary) = self.windows.get(&question.window) else { return Vec::new() };
         let growth = self.growth.get(&question.window);
         let reading = |subject: &Arc<Subject>, answer: Option<(f64, u64)>| {
-            let (value, samples) = answer?;
+            let (value, samples) = answer.filter(|(value, _)| question.at_least.is_none_or(|least| *value >= least))?;
             Some(Reading { subject: subject.clone(), value, samples })
         };
         let measure = question.measure;
@@ -64,6 +64,7 @@ impl Readings for WindowReadings<'_> {
                 let endpoints = summary.endpoints();
                 let enough = endpoints.all.iter().filter(|endpoint| endpoint.durations.count() >= question.min_samples);
                 enough
+                    .filter(|endpoint| !endpoint.is_surely_below(measure, question.at_least))
                     .filter_map(|endpoint| {
                         let value = endpoint.measure(measure, endpoints)?;
                         reading(&endpoint.subject, Some((value, endpoint.durations.count())))
@@ -73,6 +74,7 @@ impl Readings for WindowReadings<'_> {
             Scope::Query => {
                 let (endpoints, uses) = (summary.endpoints(), summary.uses());
                 let each = summary.queries().iter();
+                let each = each.filter(|query| !query.durations.is_surely_below(measure, question.at_least));
                 each.filter_map(|query| {
                     reading(&query.subject, query.measure(measure, endpoints, uses, question.min_samples))
                 })
@@ -80,6 +82,7 @@ impl Readings for WindowReadings<'_> {
             }
             Scope::Task => {
                 let each = summary.tasks().iter();
+                let each = each.filter(|task| !task.durations.is_surely_below(measure, question.at_least));
                 each.filter_map(|task| reading(&task.subject, task.measure(measure, summary.endpoints()))).collect()
             }
             Scope::Process => reading(&process(), summary.process(measure, growth)).into_iter().collect(),

@@ -47,9 +47,7 @@ impl Storage<Key> for Cells {
 
     fn gauge(&self, key: &Key) -> Self::Gauge {
         let cell = Arc::new(GaugeCell::default());
-        // The facade's counters are integers: a total of seconds is written as a gauge, and is a counter all the same.
-        let known = names::CATALOGUE.iter().find(|metric| metric.name == key.name());
-        self.enter(key, known.map_or(Kind::Gauge, |metric| metric.kind), Cell::Gauge(cell.clone()));
+        self.enter(key, Kind::Gauge, Cell::Gauge(cell.clone()));
         cell
     }
 

@@ -9,7 +9,6 @@ use super::{
     histogram::{HistogramView, HistogramWindow},
     series::{Cell, Index, SeriesMeta},
 };
-use crate::names::Kind;
 
 /// One series in a window.
 #[derive(Clone, Debug)]
@@ -88,10 +87,9 @@ impl Window {
         for entry in &delta.entries {
             let place = entry.series as usize;
             let slot = &mut self.series[place];
-            let series = &index.series[place];
-            match &series.cell {
-                Cell::Gauge(_) if series.meta.kind == Kind::Gauge => *slot = Some(SeriesWindow::Gauge(entry.after)),
-                Cell::Gauge(_) | Cell::Counter(_) => match slot {
+            match &index.series[place].cell {
+                Cell::Gauge(_) => *slot = Some(SeriesWindow::Gauge(entry.after)),
+                Cell::Counter(_) => match slot {
                     Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
                     _ => *slot = Some(SeriesWindow::Counter { before: entry.before, after: entry.after }),
                 },

@@ -63,8 +63,6 @@ const ELAPSED: &str = "elapsed_secs";
 /// let subscriber = registry().with(fmt::layer().with_filter(EnvFilter::new("info"))).with(SqlxLayer::new());
 /// # drop(subscriber);
 /// ```
-/// A build that compiles them away (`release_max_level_info` of the crate `tracing`) has none to be told.
-///
 /// Spans of the target `pinchpoint::carrier`, at the level `TRACE`, are this layer's: by them a request is known on
 /// SQLite's threads. A span that was made outside the request and entered inside it hides them there.
 pub struct SqlxLayer {

@@ -43,8 +43,6 @@ impl Write for Log {
 fn subscribe() -> Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
-        // While there is one subscriber only, tracing asks the thread that first meets a span, which may have none yet.
-        std::mem::forget(Dispatch::new(tracing::subscriber::NoSubscriber::new()));
         let log = Log::default();
         let writer = log.clone();
         let subscriber = registry()

@@ -1,0 +1,372 @@
+//! What rules read from real windows, filled through the real recorder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::evidence::{self, Fact};
+use super::readings::{Question, Readings};
+use super::rule::{LabelGlobs, MetricSelector};
+use super::unit::Unit;
+use super::*;
+use crate::context::{Glob, labelled};
+use crate::names::{self, Metric};
+use crate::store::{History, MonitorRecorder, Window};
+
+const LENGTH: Duration = Duration::from_secs(300);
+const SPAN: Duration = Duration::from_secs(100);
+
+type Labels<'a> = &'a [(&'static str, &'a str)];
+
+/// Traffic of 100 seconds.
+struct Traffic {
+    recorder: MonitorRecorder,
+    start: Instant,
+}
+
+impl Traffic {
+    fn new() -> Self {
+        Self { recorder: MonitorRecorder::new(100_000, Vec::new()), start: Instant::now() }
+    }
+
+    fn observe(&self, metric: &Metric, labels: Labels<'_>, value: f64, times: usize) -> &Self {
+        let histogram = labelled::histogram(&self.recorder, metric, &owned(labels));
+        (0..times).for_each(|_| histogram.record(value));
+        self
+    }
+
+    fn count(&self, metric: &Metric, labels: Labels<'_>, by: u64) -> &Self {
+        labelled::counter(&self.recorder, metric, &owned(labels)).increment(by);
+        self
+    }
+
+    fn set(&self, metric: &Metric, labels: Labels<'_>, value: f64) -> &Self {
+        labelled::gauge(&self.recorder, metric, &owned(labels)).set(value);
+        self
+    }
+
+    /// Requests of an endpoint; `ending` is a status or a kind of error.
+    fn requests(&self, route: &str, ending: &str, seconds: f64, times: usize) -> &Self {
+        let label = if ending.starts_with(|c: char| c.is_ascii_digit()) { names::STATUS } else { names::ERROR_TYPE };
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (label, ending)];
+        self.observe(&names::HTTP_DURATION, &labels, seconds, times)
+    }
+
+    fn of_endpoint(&self, metric: &Metric, route: &str, value: f64, times: usize) -> &Self {
+        self.observe(metric, &[(names::METHOD, "GET"), (names::ROUTE, route)], value, times)
+    }
+
+    /// A query as an endpoint's requests issue it.
+    fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
+        let calls = requests * calls_per_request;
+        let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
+        self.observe(&names::DB_DURATION, &labels, seconds, calls as usize);
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (names::DB_SUMMARY, query)];
+        self.count(&names::ENDPOINT_QUERY_CALLS, &labels, calls);
+        self.count(&names::ENDPOINT_QUERY_NANOS, &labels, (calls as f64 * seconds * 1e9) as u64);
+        self.count(&names::ENDPOINT_QUERY_REQUESTS, &labels, requests);
+        self.of_endpoint(&names::HTTP_DB_QUERIES, route, calls_per_request as f64, requests as usize);
+        self.of_endpoint(&names::HTTP_DB_SECONDS, route, calls_per_request as f64 * seconds, requests as usize)
+    }
+
+    fn task(&self, name: &str, outcome: &str, seconds: f64, times: usize) -> &Self {
+        self.observe(&names::TASK_DURATION, &[(names::TASK_NAME, name), (names::OUTCOME, outcome)], seconds, times)
+    }
+
+    fn window(&self) -> Window {
+        let mut history = History::new(self.start, [LENGTH]);
+        history.tick(&self.recorder.index(), self.start + SPAN);
+        history.window(LENGTH).expect("it is kept").clone()
+    }
+}
+
+fn owned(labels: Labels<'_>) -> Vec<(&'static str, Arc<str>)> {
+    labels.iter().map(|(name, value)| (*name, Arc::from(*value))).collect()
+}
+
+fn question(scope: Scope, measure: Measure) -> Question<'static> {
+    Question { scope, measure, window: LENGTH, min_samples: 1, at_least: None, metric: None }
+}
+
+fn read(window: &Window, question: &Question<'_>) -> BTreeMap<String, (f64, u64)> {
+    let readings = WindowReadings::new([(LENGTH, window)]).read(question);
+    readings.into_iter().map(|reading| (reading.subject.name.to_string(), (reading.value, reading.samples))).collect()
+}
+
+#[track_caller]
+fn check(window: &Window, scope: Scope, measure: Measure, subject: &str, expected: Option<(f64, u64)>) {
+    let found = read(window, &question(scope, measure)).get(subject).copied();
+    let near = match (found, expected) {
+        (Some((value, samples)), Some((wanted, wanted_samples))) => {
+            (value - wanted).abs() <= 1e-6 * wanted.abs() && samples == wanted_samples
+        }
+        (found, expected) => found.is_none() && expected.is_none(),
+    };
+    assert!(near, "{measure:?} of {subject}: {found:?} is not {expected:?}");
+}
+
+#[test]
+fn an_endpoint_is_read_over_all_of_its_statuses() {
+    let traffic = Traffic::new();
+    traffic.requests("/a", "200", 1.0, 60).requests("/a", "404", 0.1, 20).requests("/a", "500", 4.0, 10);
+    traffic.requests("/a", "panic", 0.5, 4).requests("/a", "body_error", 0.5, 3).requests(
+        "/a",
+        "service_error",
+        0.5,
+        1,
+    );
+    traffic.requests("/a", "cancelled", 2.0, 2);
+    let window = traffic.window();
+    let endpoint = |measure, expected| check(&window, Scope::Endpoint, measure, "GET /a", Some((expected, 100)));
+    let seconds = 60.0 + 2.0 + 40.0 + 4.0 + 4.0;
+    endpoint(Measure::AvgDuration, seconds / 100.0);
+    endpoint(Measure::MaxDuration, 4.0);
+    endpoint(Measure::ErrorRatio, 0.18);
+    endpoint(Measure::ClientErrorRatio, 0.20);
+    endpoint(Measure::CancelledRatio, 0.02);
+    endpoint(Measure::Rate, 1.0);
+    endpoint(Measure::InFlight, seconds / 100.0);
+    let p95 = read(&window, &question(Scope::Endpoint, Measure::DurationQuantile(95)))["GET /a"].0;
+    assert!((3.8..=4.2).contains(&p95), "{p95}");
+}
+
+#[test]
+fn mixtures_are_no_endpoints_but_took_their_time() {
+    let traffic = Traffic::new();
+    traffic.requests("/a", "200", 1.0, 10).requests("", "404", 1.0, 30).requests(names::OTHER, "200", 1.0, 60);
+    let window = traffic.window();
+    let shares = read(&window, &question(Scope::Endpoint, Measure::TimeShare));
+    assert_eq!(shares.into_iter().collect::<Vec<_>>(), [("GET /a".to_owned(), (0.1, 10))]);
+}
+
+#[test]
+fn no_data_and_zero_are_different_answers() {
+    let traffic = Traffic::new();
+    traffic.requests("/quiet", "200", 0.1, 10);
+    let window = traffic.window();
+    let of_quiet = |measure, expected| check(&window, Scope::Endpoint, measure, "GET /quiet", expected);
+    of_quiet(Measure::ErrorRatio, Some((0.0, 10)));
+    of_quiet(Measure::DbQueriesPerRequest, Some((0.0, 10)));
+    of_quiet(Measure::BusyRatio, None);
+    of_quiet(Measure::WaitingRatio, None);
+    of_quiet(Measure::LongestPollQuantile(95), None);
+    assert_eq!(read(&window, &question(Scope::Query, Measure::ErrorRatio)), BTreeMap::new());
+    assert_eq!(read(&window, &question(Scope::Process, Measure::ResidentMemory)), BTreeMap::new());
+    let nothing = Traffic::new().window();
+    assert_eq!(read(&nothing, &question(Scope::Endpoint, Measure::ErrorRatio)), BTreeMap::new());
+}
+
+#[test]
+fn the_time_of_an_endpoint_is_taken_apart() {
+    let traffic = Traffic::new();
+    traffic.requests("/a", "200", 1.0, 10).query("/a", "SELECT 1", 10, 5, 0.1);
+    traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.2, 10).of_endpoint(&names::HTTP_LONGEST_POLL, "/a", 0.15, 10);
+    let labels = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
+    traffic.count(&names::ENDPOINT_TASK_NANOS, &labels, 1_000_000_000);
+    let window = traffic.window();
+    let endpoint = |measure, expected| check(&window, Scope::Endpoint, measure, "GET /a", Some((expected, 10)));
+    endpoint(Measure::DbTimeRatio, 0.5);
+    endpoint(Measure::BusyRatio, 0.2);
+    endpoint(Measure::TaskTimeRatio, 0.1);
+    endpoint(Measure::WaitingRatio, 0.2);
+    endpoint(Measure::DbQueriesPerRequest, 5.0);
+    endpoint(Measure::DbTimePerRequest, 0.5);
+    endpoint(Measure::LongestPoll, 0.15);
+}
+
+#[test]
+fn calls_per_request_are_those_of_the_worst_endpoint_with_enough_requests() {
+    let traffic = Traffic::new();
+    traffic.requests("/list", "200", 0.2, 50).query("/list", "SELECT item", 50, 20, 0.001);
+    traffic.requests("/one", "200", 1.0, 50).query("/one", "SELECT item", 50, 1, 0.5);
+    traffic.requests("/rare", "200", 1.0, 2).query("/rare", "SELECT item", 2, 90, 0.001);
+    let window = traffic.window();
+    let asked = |measure, min_samples| {
+        let question = Question { min_samples, ..question(Scope::Query, measure) };
+        read(&window, &question).get("SELECT item").copied()
+    };
+    assert_eq!(asked(Measure::CallsPerRequest, 5), Some((20.0, 50)));
+    assert_eq!(asked(Measure::CallsPerRequest, 1), Some((90.0, 2)));
+    assert_eq!(asked(Measure::CallsPerRequest, 100), None);
+    // Of /list, not the much longer time of /one: conditions on both must be about one endpoint.
+    let (seconds, _) = asked(Measure::TimePerRequest, 5).expect("an answer");
+    assert!((seconds - 0.02).abs() < 1e-9, "{seconds}");
+    let (ratio, _) = asked(Measure::EndpointTimeRatio, 5).expect("an answer");
+    assert!((ratio - 0.1).abs() < 1e-9, "{ratio}");
+}
+
+#[test]
+fn tasks_fail_by_errors_and_panics_and_not_by_being_cancelled() {
+    let traffic = Traffic::new();
+    traffic.task("mail", "ok", 0.1, 12).task("mail", "error", 0.1, 3).task("mail", "panic", 0.1, 1);
+    traffic.task("mail", "cancelled", 0.1, 4).set(&names::TASK_ACTIVE, &[(names::TASK_NAME, "mail")], 3.0);
+    let window = traffic.window();
+    check(&window, Scope::Task, Measure::ErrorRatio, "mail", Some((0.2, 20)));
+    check(&window, Scope::Task, Measure::CancelledRatio, "mail", Some((0.2, 20)));
+    check(&window, Scope::Task, Measure::Active, "mail", Some((3.0, 1)));
+}
+
+#[test]
+fn any_metric_can_be_read_by_its_labels() {
+    let depth = Metric { name: "queue_depth", ..names::PROCESS_THREADS };
+    let sent = Metric { name: "sent_bytes_total", ..names::SERIES_DROPPED };
+    let traffic = Traffic::new();
+    for (queue, value) in [("mail_in", 3.0), ("mail_out", 5.0), ("images", 7.0)] {
+        traffic.set(&depth, &[("queue", queue), ("host", "a")], value);
+        traffic.set(&depth, &[("queue", queue), ("host", "b")], 1.0);
+        traffic.count(&sent, &[("queue", queue)], 1000);
+    }
+    let window = traffic.window();
+    let asked = |metric: &str, pattern: &str, by: &[&str], measure| {
+        let matches = LabelGlobs(vec![("queue".into(), Glob::new(pattern))]);
+        let by = by.iter().map(|label| Arc::from(*label)).collect();
+        let metric = MetricSelector { name: metric.into(), matches, by };
+        let question = Question { metric: Some(&metric), ..question(Scope::Metric, measure) };
+        read(&window, &question).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(asked("queue_depth", "*", &[], Measure::Value), [("queue_depth".to_owned(), (18.0, 1))]);
+    assert_eq!(
+        asked("queue_depth", "mail*", &["queue"], Measure::Value),
+        [
+            ("queue_depth{queue=\"mail_in\"}".to_owned(), (4.0, 1)),
+            ("queue_depth{queue=\"mail_out\"}".to_owned(), (6.0, 1)),
+        ]
+    );
+    assert_eq!(asked("sent_bytes_total", "mail*", &[], Measure::Rate), [("sent_bytes_total".to_owned(), (20.0, 2000))]);
+    assert_eq!(asked("sent_bytes_total", "mail*", &[], Measure::Quantile(99)), []);
+    assert_eq!(asked("unheard_of", "*", &[], Measure::Value), []);
+}
+
+/// A shop with every sickness, and a healthy endpoint with a healthy query and task.
+fn sick_shop() -> Traffic {
+    let traffic = Traffic::new();
+    traffic.requests("/healthy", "200", 0.02, 500).query("/healthy", "SELECT good", 500, 1, 0.001);
+    traffic.of_endpoint(&names::HTTP_BUSY, "/healthy", 0.019, 500);
+    traffic.of_endpoint(&names::HTTP_LONGEST_POLL, "/healthy", 0.01, 500).task("good", "ok", 0.01, 100);
+    traffic.requests("/slow", "200", 2.0, 20).query("/slow", "SELECT slow", 20, 1, 1.5);
+    traffic.requests("/failing", "200", 0.01, 80).requests("/failing", "503", 0.01, 20);
+    traffic.requests("/refusing", "200", 0.01, 40).requests("/refusing", "401", 0.01, 60);
+    traffic.requests("/abandoned", "200", 0.5, 40).requests("/abandoned", "cancelled", 0.5, 40);
+    traffic.requests("/n_plus_one", "200", 0.1, 50).query("/n_plus_one", "SELECT item", 50, 60, 0.001);
+    traffic.requests("/hash", "200", 0.3, 30).of_endpoint(&names::HTTP_LONGEST_POLL, "/hash", 0.29, 30);
+    traffic.of_endpoint(&names::HTTP_BUSY, "/hash", 0.295, 30);
+    traffic.task("slow", "ok", 0.9, 10).task("failing", "ok", 0.1, 20).task("failing", "error", 0.1, 10);
+    traffic.task("dropped", "cancelled", 0.1, 20).set(&names::TASK_ACTIVE, &[(names::TASK_NAME, "slow")], 1.0);
+    traffic.set(&names::PROCESS_RESIDENT, &[], 1.2e9).set(&names::PROCESS_MEMORY_LIMIT, &[], 1.3e9);
+    traffic.set(&names::PROCESS_OPEN_FDS, &[], 900.0).set(&names::PROCESS_MAX_FDS, &[], 1024.0);
+    traffic.set(&names::PROCESS_THREADS, &[], 4.0).set(&names::TOKIO_WORKERS, &[], 2.0);
+    traffic.count(&names::PROCESS_CPU, &[], 50).count(&names::TOKIO_WORKER_BUSY, &[], 100);
+    traffic.observe(&names::TOKIO_SCHEDULING_LAG, &[], 0.3, 20);
+    traffic
+}
+
+/// The windows that the shipped rules ask for, all the same here.
+fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {
+    let growth = MemoryGrowth { bytes_per_hour: 50e6, samples: 100 };
+    let readings = WindowReadings::new(rules.windows().into_iter().map(|length| (length, window)));
+    rules.growth_windows().into_iter().fold(readings, |readings, length| readings.with_memory_growth(length, growth))
+}
+
+#[test]
+fn the_shipped_rules_find_every_sickness_and_nothing_healthy() {
+    let rules = RuleSet::embedded();
+    let window = sick_shop().window();
+    let findings = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let found: BTreeSet<_> =
+        findings.iter().map(|finding| (finding.rule.id.to_string(), finding.subject.name.to_string())).collect();
+    let expected = [
+        ("slow_endpoint", "GET /slow"),
+        ("high_error_rate", "GET /failing"),
+        ("high_client_error_rate", "GET /refusing"),
+        ("abandoned_requests", "GET /abandoned"),
+        ("blocked_runtime", "GET /hash"),
+        ("slow_query", "SELECT slow"),
+        ("n_plus_one", "SELECT item"),
+        ("slow_task", "slow"),
+        ("task_failures", "failing"),
+        ("cancelled_tasks", "dropped"),
+        ("memory_usage", "process"),
+        ("memory_limit", "process"),
+        ("memory_leak", "process"),
+        ("scheduling_lag", "process"),
+        ("file_descriptors", "process"),
+    ];
+    assert_eq!(found, expected.map(|(rule, subject)| (rule.to_owned(), subject.to_owned())).into());
+}
+
+#[test]
+fn a_scan_of_random_paths_finds_nothing() {
+    let rules = RuleSet::embedded();
+    let traffic = Traffic::new();
+    traffic.requests("", "404", 0.001, 10_000);
+    let window = traffic.window();
+    let readings = WindowReadings::new(rules.windows().into_iter().map(|length| (length, &window)));
+    assert!(Evaluator::new(&rules).evaluate(&readings).is_empty());
+}
+
+#[test]
+fn evidence_names_what_is_behind_a_slow_endpoint() {
+    let rules = RuleSet::embedded();
+    let window = sick_shop().window();
+    let findings = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let of = |rule: &str| findings.iter().find(|finding| &*finding.rule.id == rule).expect(rule);
+    let slow = &of("slow_endpoint").evidence;
+    assert_eq!(slow.fact("top_query"), Some(&Fact::Word("SELECT slow".into())));
+    assert_eq!((slow.queries[0].calls, slow.queries[0].calls_per_request), (20, Some(1.0)));
+    assert!(slow.number("db_time_ratio").is_some_and(|ratio| (ratio - 0.75).abs() < 1e-9));
+    assert!(slow.time_share.is_some_and(|share| share > 0.3));
+    let failing = &of("high_error_rate").evidence;
+    assert_eq!(failing.fact("top_error"), Some(&Fact::Word("503".into())));
+    let outcomes: Vec<_> = failing.outcomes.iter().map(|share| (&*share.outcome, share.count, share.ratio)).collect();
+    assert_eq!(outcomes, [("200", 80, 0.8), ("503", 20, 0.2)]);
+    let n_plus_one = of("n_plus_one");
+    let told = Bottleneck::new(n_plus_one, Severity::High, n_plus_one.passed[1].1, Instant::now());
+    assert_eq!(told.description, "GET /n_plus_one issues the same query 60 times in one request: SELECT item");
+    assert_eq!(told.impact, "60ms of each request, 60% of the endpoint's time");
+    assert_eq!(told.affected_endpoints, [Arc::from("GET /n_plus_one")]);
+    let lag = of("scheduling_lag");
+    let told = Bottleneck::new(lag, Severity::High, lag.passed[1].1, Instant::now());
+    assert!(told.recommendations[0].starts_with("GET /hash keeps a worker busy for 29"), "{:?}", told.recommendations);
+    assert_eq!(told.affected_endpoints[0], Arc::from("GET /hash"));
+    let leak = &of("memory_leak").evidence;
+    assert!(leak.number("time_to_limit").is_some_and(|seconds| (seconds - 7200.0).abs() < 1e-6));
+}
+
+#[test]
+fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
+    let window = sick_shop().window();
+    let growth = MemoryGrowth { bytes_per_hour: 50e6, samples: 100 };
+    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(LENGTH, growth);
+    for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
+        let subjects = readings.read(&question(
+            scope,
+            match scope {
+                Scope::Process => Measure::ResidentMemory,
+                _ => Measure::AvgDuration,
+            },
+        ));
+        let mut found = BTreeSet::new();
+        for reading in subjects {
+            for (name, fact) in readings.evidence(scope, &reading.subject, LENGTH).facts {
+                let unit = if let Fact::Number(_, unit) = fact { Some(unit) } else { None };
+                found.insert((name, unit.map(Unit::as_str)));
+            }
+        }
+        let known = evidence::names(scope).into_iter().map(|(name, unit)| (name, unit.map(Unit::as_str))).collect();
+        assert_eq!(found, known, "{scope:?}");
+    }
+}
+
+#[test]
+fn what_passes_no_threshold_is_not_answered() {
+    let traffic = Traffic::new();
+    traffic.requests("/fast", "200", 0.1, 10).requests("/slow", "200", 2.0, 10);
+    let window = traffic.window();
+    for measure in [Measure::AvgDuration, Measure::DurationQuantile(95), Measure::MaxDuration] {
+        let question = Question { at_least: Some(1.0), ..question(Scope::Endpoint, measure) };
+        let subjects: Vec<_> = read(&window, &question).into_keys().collect();
+        assert_eq!(subjects, ["GET /slow"], "{measure:?}");
+    }
+}
