@@ -206,6 +206,28 @@ async fn a_stopped_monitor_records_nothing() {
 }
 
 #[tokio::test]
+async fn a_route_has_the_queries_that_its_handler_made_on_sqlite() {
+    subscribe();
+    let monitor = crate::Monitor::builder().build().expect("good settings");
+    let pool = ::sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await;
+    let pool = pool.expect("SQLite is in the binary");
+    let handler = move || async move {
+        for id in 0..3 {
+            ::sqlx::query("SELECT ? AS id").bind(id).fetch_one(&pool).await.expect("a row");
+        }
+        "ok"
+    };
+    let app = axum::Router::new().route("/users/{id}", axum::routing::get(handler)).layer(monitor.layer());
+    let request = http::Request::get("/users/7").body(axum::body::Body::empty()).expect("a request");
+    let response = tower::ServiceExt::oneshot(app, request).await.expect("infallible");
+    assert_eq!(http_body_util::BodyExt::collect(response).await.expect("a body").to_bytes(), "ok");
+    let text = monitor.recorder().render();
+    let route = r#"{http_request_method="GET",http_route="/users/{id}"}"#;
+    assert!(text.contains(&format!("http_server_request_db_queries_sum{route} 3\n")), "{text}");
+    assert!(text.contains(r#"db_query_summary="SELECT ? AS id"} 3"#), "{text}");
+}
+
+#[tokio::test]
 async fn a_request_that_was_carried_to_another_thread_is_reused() {
     subscribe();
     let service = Service::new();
