@@ -258,7 +258,7 @@ fn sick_shop() -> Traffic {
     traffic.set(&names::PROCESS_OPEN_FDS, &[], 900.0).set(&names::PROCESS_MAX_FDS, &[], 1024.0);
     traffic.set(&names::PROCESS_THREADS, &[], 4.0).set(&names::TOKIO_WORKERS, &[], 2.0);
     traffic.count(&names::PROCESS_CPU, &[], 50).count(&names::TOKIO_WORKER_BUSY, &[], 100);
-    traffic.observe(&names::TOKIO_SCHEDULING_LAG, &[], 0.3, 20);
+    traffic.observe(&names::TOKIO_SCHEDULING_LAG, &[], 0.6, 20);
     traffic
 }
 
