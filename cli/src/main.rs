@@ -1,2 +1,51 @@
-//! Placeholder.
-fn main() {}
+//! The `pinchpoint` command.
+//!
+//! Answers go to standard output, everything else to standard error. Exit codes: 0 all is well, 1 it failed or a rule
+//! file is wrong, 2 the command line makes no sense.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics has failed"))]
+
+mod args;
+mod demo;
+mod rules;
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use rules::RulesError;
+
+fn main() -> ExitCode {
+    let Cli { command, demo } = Cli::parse();
+    let done = match command {
+        None => demo::run(demo).map_err(|error| complaint(&error)),
+        Some(Command::Demo(args)) => demo::run(args).map_err(|error| complaint(&error)),
+        Some(Command::Rules { command }) => rules::run(&command, &mut std::io::stdout()).map_err(|error| match error {
+            // Begins with the file, so that editors and terminals can jump there.
+            RulesError::Load(error) => error.to_string(),
+            RulesError::Output(_) => complaint(&error),
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            // Nobody is left to tell if standard error is closed.
+            _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns what went wrong and why, cause after cause.
+fn complaint(error: &dyn Error) -> String {
+    let mut text = format!("pinchpoint: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,211 @@
+//! What can be said to `pinchpoint` on its command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::demo::sickness::Fix;
+
+const EXAMPLES: &str = "\
+Examples:
+  pinchpoint                                   Start the demo shop on 127.0.0.1:8000
+  pinchpoint demo --traffic                    ... with visitors of its own, to see findings within a minute
+  pinchpoint demo --fix n-plus-one,leak        ... without these two sicknesses
+  pinchpoint rules check rules/*.yaml          Check rule files
+  pinchpoint rules schema > rules.schema.json  Let an editor check them
+
+Exit codes: 0 all is well, 1 it failed or a rule file is wrong, 2 the command line makes no sense.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  pinchpoint demo                              Everything is sick, nobody visits yet
+  pinchpoint demo --traffic                    With gentle visitors of its own
+  pinchpoint demo --traffic --fixed            The same visitors, and nothing to be found
+  pinchpoint demo --fix n-plus-one,leak        Two sicknesses fewer
+  pinchpoint demo --listen 8001                On another port; 0 takes any that is free
+  pinchpoint demo --rules my-rules             Judged by other rules, which may be edited meanwhile
+
+Then open http://127.0.0.1:8000/ and http://127.0.0.1:8000/performance/bottlenecks.
+RUST_LOG=debug shows what happens inside.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules check rules/*.yaml
+  pinchpoint rules check rules/endpoints.yaml && git commit -a
+
+Every mistake is told with file, line, column and what was expected.
+Exit codes: 0 the files are good, 1 they are not.";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules schema > rules/rules.schema.json
+
+With this first line in a rule file most editors complete and check it:
+  # yaml-language-server: $schema=rules.schema.json";
+
+/// Finds the bottlenecks of an axum service from inside it
+///
+/// Without a command it starts the demo: a small shop with real sicknesses and the monitor inside.
+#[derive(Debug, Parser)]
+#[command(name = "pinchpoint", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// How, if it is the demo that was not named.
+    #[command(flatten)]
+    pub(crate) demo: DemoArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a small shop with real sicknesses and the monitor inside
+    ///
+    /// The shop is an axum service on SQLite with a few ten thousand rows that it makes itself. Some of its routes are
+    /// sick, each behind real work; --fix makes them well.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
+    /// Check rule files, or print their schema
+    Rules {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+}
+
+/// How the demo runs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Address to listen on; a bare number is a port of 127.0.0.1, and 0 any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = listen_address)]
+    pub(crate) listen: SocketAddr,
+    /// Switch sicknesses off, by name
+    #[arg(long, value_name = "SICKNESS", value_enum, value_delimiter = ',')]
+    pub(crate) fix: Vec<Fix>,
+    /// Switch every sickness off
+    #[arg(long)]
+    pub(crate) fixed: bool,
+    /// Visit every route, gently, for as long as the demo runs
+    #[arg(long)]
+    pub(crate) traffic: bool,
+    /// Judge by the rule files in this directory [default: ./rules if it is there, else those built in]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Keep the shop's data in this directory [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// What to do with rule files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Check rule files, all together
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON schema of rule files
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) => text.to_owned(),
+    };
+    let expected = || "expected a port like 8001, or an address with one like 127.0.0.1:8001".to_owned();
+    wanted.to_socket_addrs().map_err(|_| expected())?.next().ok_or_else(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::demo::sickness::Sickness;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[track_caller]
+    fn demo(line: &str) -> DemoArgs {
+        match parsed(line).unwrap() {
+            Cli { command: Some(Command::Demo(args)), .. } | Cli { command: None, demo: args } => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_arguments_it_is_the_demo() {
+        let args = demo("pinchpoint");
+        assert_eq!(args.listen, SocketAddr::from(([127, 0, 0, 1], 8000)));
+        assert!(args.fix.is_empty() && !args.fixed && !args.traffic);
+        assert_eq!((args.rules, args.data), (None, None));
+    }
+
+    #[test]
+    fn the_demo_need_not_be_named() {
+        assert!(demo("pinchpoint --traffic").traffic);
+        assert!(demo("pinchpoint demo --traffic").traffic);
+    }
+
+    #[test]
+    fn fixes_are_listed_or_repeated() {
+        let expected = [Fix::One(Sickness::NPlusOne), Fix::One(Sickness::Leak)];
+        assert_eq!(demo("pinchpoint demo --fix n-plus-one,leak").fix, expected);
+        assert_eq!(demo("pinchpoint demo --fix n-plus-one --fix leak").fix, expected);
+        assert_eq!(demo("pinchpoint demo --fix all").fix, [Fix::All]);
+    }
+
+    #[test]
+    fn an_address_may_be_a_port() {
+        for line in ["--listen 8001", "--listen :8001", "--listen 127.0.0.1:8001"] {
+            let listen = demo(&format!("pinchpoint demo {line}")).listen;
+            assert_eq!(listen, SocketAddr::from(([127, 0, 0, 1], 8001)), "{line}");
+        }
+        assert_eq!(demo("pinchpoint demo --listen [::1]:0").listen.to_string(), "[::1]:0");
+    }
+
+    #[test]
+    fn rule_files_must_be_named() {
+        let error = parsed("pinchpoint rules check").unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for (name, line) in [
+            ("unknown_fix", "pinchpoint demo --fix n-plus-won"),
+            ("bad_address", "pinchpoint demo --listen localhost"),
+            ("unknown_command", "pinchpoint rules chek"),
+            ("demo_options_before_a_command", "pinchpoint --traffic rules schema"),
+        ] {
+            insta::assert_snapshot!(format!("mistake_{name}"), parsed(line).unwrap_err());
+        }
+    }
+
+    #[test]
+    fn help_is_a_page_to_learn_from() {
+        for (name, line) in [
+            ("help", "pinchpoint --help"),
+            ("help_demo", "pinchpoint demo --help"),
+            ("help_demo_short", "pinchpoint demo -h"),
+            ("help_rules", "pinchpoint rules --help"),
+            ("help_rules_check", "pinchpoint rules check --help"),
+            ("help_rules_schema", "pinchpoint rules schema --help"),
+        ] {
+            insta::assert_snapshot!(name, parsed(line).unwrap_err());
+        }
+    }
+}

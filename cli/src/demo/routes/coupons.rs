@@ -1,0 +1,37 @@
+//! Coupons.
+//!
+//! Sick: the shop prints its codes in capitals, and the database has them in small letters. Fixed: the case does not
+//! matter.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+use crate::demo::failure::Failure;
+use crate::demo::shop::Shop;
+use crate::demo::sickness::Sickness;
+
+/// A coupon.
+#[derive(Debug, Serialize)]
+pub(crate) struct Coupon {
+    code: String,
+    percent: i64,
+}
+
+/// `GET /api/coupons/{code}`
+pub(crate) async fn coupon(
+    State(shop): State<Arc<Shop>>,
+    Path(mut code): Path<String>,
+) -> Result<Json<Coupon>, Failure> {
+    if shop.fixes.cures(Sickness::BrokenLinks) {
+        code.make_ascii_lowercase();
+    }
+    let row: Option<(String, i64)> = sqlx::query_as("SELECT code, percent FROM coupons WHERE code = ?")
+        .bind(code)
+        .fetch_optional(&shop.database)
+        .await?;
+    let (code, percent) = row.ok_or(Failure::NotFound("coupon"))?;
+    Ok(Json(Coupon { code, percent }))
+}

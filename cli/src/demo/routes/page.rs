@@ -1,0 +1,126 @@
+//! The shop's front page, which lists its routes, and its health.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Html;
+use serde_json::{Value, json};
+
+use crate::demo::shop::Shop;
+use crate::demo::sickness::Sickness;
+
+/// One route as a visitor is told of it.
+#[derive(Clone, Copy)]
+struct Listed {
+    method: &'static str,
+    /// A path that can be asked for as it stands.
+    example: &'static str,
+    /// Body of the example; empty where there is none.
+    body: &'static str,
+    what: &'static str,
+    sicknesses: &'static [Sickness],
+}
+
+const fn listed(method: &'static str, example: &'static str, body: &'static str, what: &'static str) -> Listed {
+    Listed { method, example, body, what, sicknesses: &[] }
+}
+
+const fn sick(listed: Listed, sicknesses: &'static [Sickness]) -> Listed {
+    Listed { sicknesses, ..listed }
+}
+
+const LIST: &[Listed] = &[
+    listed("GET", "/api/products?page=0", "", "Products, a page at a time"),
+    listed("GET", "/api/products/7", "", "One product"),
+    listed("GET", "/api/search?q=am", "", "Products whose name begins so"),
+    listed("GET", "/api/categories", "", "Categories"),
+    listed("GET", "/health", "", "Whether the shop is there"),
+    listed("POST", "/api/cart", r#"{"cart":"ada","product_id":7,"quantity":2}"#, "Puts a product into a cart"),
+    listed(
+        "POST",
+        "/api/login",
+        r#"{"email":"alan.allen.1@example.com","password":"correct horse battery staple"}"#,
+        "Opens a session",
+    ),
+    sick(listed("GET", "/api/reports/sales", "", "Sales by day, with their running total"), &[Sickness::SlowReport]),
+    sick(
+        listed(
+            "POST",
+            "/api/checkout",
+            r#"{"product_id":7,"quantity":1,"email":"alan.allen.1@example.com"}"#,
+            "Buys a product and mails a receipt",
+        ),
+        &[Sickness::CheckoutErrors, Sickness::FailingMail],
+    ),
+    sick(listed("GET", "/api/products/7/reviews", "", "Reviews of a product"), &[Sickness::MissingIndex]),
+    sick(listed("GET", "/api/orders", "", "The latest orders"), &[Sickness::NPlusOne]),
+    sick(
+        listed(
+            "POST",
+            "/api/register",
+            r#"{"name":"Ada","email":"ada@example.com","password":"hunter2hunter2"}"#,
+            "Opens an account",
+        ),
+        &[Sickness::BlockingHash],
+    ),
+    sick(
+        listed("POST", "/api/products/7/thumbnail", "", "Makes a thumbnail in the background"),
+        &[Sickness::SlowThumbnails],
+    ),
+    sick(listed("GET", "/api/recommendations?customer=7", "", "Products for a customer"), &[Sickness::Leak]),
+    sick(listed("GET", "/api/coupons/SPRING10", "", "A coupon, as printed"), &[Sickness::BrokenLinks]),
+    sick(listed("GET", "/api/suggest?q=e", "", "Suggestions while typing"), &[Sickness::LateSuggestions]),
+];
+
+const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
+    <meta name=viewport content=\"width=device-width\"><title>Pinchpoint demo shop</title><style>\
+    body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}\
+    table{border-collapse:collapse;width:100%}td{border-top:1px solid #ddd;padding:.4rem .6rem;vertical-align:top}\
+    code{font-size:.85rem;overflow-wrap:anywhere}.sick{color:#b00020}.fixed{color:#1b7a3d}</style>\
+    <h1>Pinchpoint demo shop</h1><p>Some of these routes are sick on purpose. See whether \
+    <a href=/performance/bottlenecks>/performance/bottlenecks</a> finds them; the numbers behind it are at \
+    <a href=/metrics>/metrics</a>.<table>";
+
+/// `GET /`
+pub(crate) async fn page(State(shop): State<Arc<Shop>>) -> Html<String> {
+    let mut page = HEAD.to_owned();
+    for Listed { method, example, body, what, sicknesses } in LIST {
+        let link = if *method == "GET" {
+            format!("<a href=\"{example}\"><code>GET {example}</code></a>")
+        } else if body.is_empty() {
+            format!("<code>{method} {example}</code>")
+        } else {
+            format!("<code>{method} {example}</code><br><code>{body}</code>")
+        };
+        let mut state = String::new();
+        for sickness in *sicknesses {
+            let (class, word) = if shop.fixes.cures(*sickness) { ("fixed", "fixed") } else { ("sick", "sick") };
+            // Writing into a string cannot fail.
+            _ = write!(state, "<div class={class}>{word}: {}</div>", sickness.name());
+        }
+        _ = write!(page, "<tr><td>{link}<td>{what}<td>{state}");
+    }
+    page.push_str("</table>");
+    Html(page)
+}
+
+/// `GET /health`
+pub(crate) async fn health() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sickness_of_a_route_is_listed_at_it() {
+        let listed: Vec<_> = LIST.iter().flat_map(|listed| listed.sicknesses).collect();
+        for sickness in Sickness::ALL {
+            // The settings are read by every route.
+            assert_eq!(listed.contains(&&sickness), sickness != Sickness::ChattySettings, "{}", sickness.name());
+        }
+    }
+}

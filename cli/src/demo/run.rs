@@ -1,0 +1,178 @@
+//! Starting and stopping the demo.
+//!
+//! Owns the order: what can be wrong with the command line (a port that is taken, rules with a mistake) is told before
+//! any work is done; and the data's directory is removed when nothing uses it any more, however the demo ends.
+
+use std::future::{Future, IntoFuture as _};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use pinchpoint::BuildError;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::routes;
+use super::seed::Volume;
+use super::shop::{OpenError, Plan, Shop};
+use super::sickness::{Fix, Fixes};
+use super::traffic;
+use super::watch::{Watch, log};
+use super::welcome::Welcome;
+use crate::args::DemoArgs;
+
+/// How long open requests may take to end after the signal to stop; an event stream never does.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Why the demo did not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    /// Something else listens there.
+    #[error("{0} is in use already; stop what listens there, or take another port: pinchpoint demo --listen 8001")]
+    AddressInUse(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The directory of the data cannot be made.
+    #[error("cannot make {} for the demo's data", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The shop did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The monitor did not start.
+    #[error(transparent)]
+    Watch(#[from] BuildError),
+    /// The runtime or the server failed.
+    #[error("the demo's server failed")]
+    Server(#[source] io::Error),
+}
+
+/// Runs the demo until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// Returns an error when it cannot start; see [`DemoError`].
+pub(crate) fn run(args: DemoArgs) -> Result<(), DemoError> {
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(DemoError::Server)?;
+    let done = runtime.block_on(demo(args));
+    // A thumbnail that is being made is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    done
+}
+
+async fn demo(args: DemoArgs) -> Result<(), DemoError> {
+    let mut stop = pin!(signal());
+    let listener = listen(args.listen).await?;
+    let address = listener.local_addr().map_err(DemoError::Server)?;
+    let watch = Watch::start(args.rules, address)?;
+    let directory = Directory::make(args.data)?;
+
+    let fixes: Fixes = args.fix.into_iter().chain(args.fixed.then_some(Fix::All)).collect();
+    let plan =
+        Plan { directory: directory.path().to_owned(), volume: Volume::DEMO, fixes: fixes.clone(), sizing: None };
+    let shop = tokio::select! {
+        shop = Shop::open(plan) => shop?,
+        () = &mut stop => return Ok(()),
+    };
+    let app = watch.over(routes::router(&shop));
+
+    let welcome =
+        Welcome { address, fixes: &fixes, traffic: args.traffic, rules: watch.rules(), data: directory.kept() };
+    // A demo whose output nobody reads is still a demo.
+    _ = write!(io::stdout(), "{welcome}");
+    let mut visitors = args.traffic.then(|| traffic::start(welcome.reachable()));
+
+    let (close, closed) = oneshot::channel::<()>();
+    let mut server = pin!(axum::serve(listener, app).with_graceful_shutdown(async { _ = closed.await }).into_future());
+    let served = tokio::select! {
+        served = &mut server => served,
+        () = stop => {
+            drop((close, visitors.take()));
+            timeout(GRACE, server).await.unwrap_or(Ok(()))
+        }
+    };
+    watch.stop().await;
+    shop.close().await;
+    served.map_err(DemoError::Server)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, DemoError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => DemoError::AddressInUse(address),
+        _ => DemoError::Listen { address, source },
+    })
+}
+
+/// Resolves at Ctrl-C and SIGTERM; never if the system does not let us know of either.
+fn signal() -> impl Future<Output = ()> {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut terminated) => _ = terminated.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    async {
+        tokio::select! {
+            () = interrupted => {}
+            () = terminated => {}
+        }
+    }
+}
+
+/// Where the data is: for this run only, or kept.
+enum Directory {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Directory {
+    fn make(kept: Option<PathBuf>) -> Result<Self, DemoError> {
+        match kept {
+            Some(path) => match std::fs::create_dir_all(&path) {
+                Ok(()) => Ok(Self::Kept(path)),
+                Err(source) => Err(DemoError::Directory { path, source }),
+            },
+            None => tempfile::Builder::new()
+                .prefix("pinchpoint-demo-")
+                .tempdir()
+                .map(Self::Temporary)
+                .map_err(|source| DemoError::Directory { path: std::env::temp_dir(), source }),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(directory) => directory.path(),
+            Self::Kept(path) => path,
+        }
+    }
+
+    fn kept(&self) -> Option<&Path> {
+        match self {
+            Self::Temporary(_) => None,
+            Self::Kept(path) => Some(path),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The shop: its database, and what its routes share.
+//!
+//! Opening it makes the data, sizes the sick work and puts the fixes in that live in the database. The connection that
+//! does so is not logged, so that the monitor hears of what requests do and of nothing else.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tokio::sync::Semaphore;
+
+use super::background::Background;
+use super::mail::Relays;
+use super::password;
+use super::routes::recommendations::Pages;
+use super::routes::settings::Settings;
+use super::seed::{self, Volume};
+use super::sickness::{Fixes, Sickness};
+use super::sizing::{Sizing, Unmeasured};
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The directory of the database; must exist.
+    pub(crate) directory: PathBuf,
+    /// How much data to make when there is none.
+    pub(crate) volume: Volume,
+    /// What is not to be wrong.
+    pub(crate) fixes: Fixes,
+    /// How much the sick routes have to do; measured when not given.
+    pub(crate) sizing: Option<Sizing>,
+}
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    /// For reading.
+    pub(crate) database: SqlitePool,
+    /// For reports, so that a slow one holds none of the connections that customers need.
+    pub(crate) reports: SqlitePool,
+    /// For writing: one connection, since SQLite has one writer.
+    pub(crate) writer: SqlitePool,
+    /// What is not wrong.
+    pub(crate) fixes: Fixes,
+    /// How much the sick routes do.
+    pub(crate) sizing: Sizing,
+    /// The settings as they were at start.
+    pub(crate) settings: Settings,
+    /// Rendered recommendations.
+    pub(crate) recommendations: Pages,
+    /// The one place where thumbnails are made.
+    pub(crate) easel: Semaphore,
+    /// Products whose thumbnail is being made.
+    pub(crate) rendering: Mutex<HashSet<i64>>,
+    /// Where mail goes.
+    pub(crate) relays: Relays,
+    /// What goes on after the answer.
+    pub(crate) background: Background,
+}
+
+/// Why the shop could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The database file is not one of ours.
+    #[error(
+        "{} was not made by this version of the demo; remove it, or choose another directory with --data",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite failed.
+    #[error("the demo's database {} failed", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// The sick routes could not be sized.
+    #[error("the demo could not measure this machine")]
+    Unmeasured(#[from] Unmeasured),
+    /// The made-up password could not be hashed.
+    #[error("the demo's password could not be hashed")]
+    Hash(#[from] argon2::password_hash::Error),
+    /// No mail relay.
+    #[error("the demo's mail relay did not start")]
+    Relay(#[from] io::Error),
+}
+
+impl Shop {
+    /// Opens the shop in `plan.directory`, making its data if there are none.
+    ///
+    /// # Errors
+    /// Returns an error when the database there is somebody else's or fails, or when the machine lets nothing be
+    /// hashed or bound.
+    pub(crate) async fn open(plan: Plan) -> Result<Arc<Self>, OpenError> {
+        let path = plan.directory.join("shop.db");
+        let failed = |source| OpenError::Database { path: path.clone(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // The data can be made again; a demo need not wait for the disk.
+            .synchronous(SqliteSynchronous::Off);
+
+        let mut silent = options.clone().disable_statement_logging().connect().await.map_err(failed)?;
+        make(&mut silent, &path, plan.volume).await?;
+        let heal = |sql| sqlx::query(sql);
+        heal("DROP INDEX IF EXISTS reviews_by_customer").execute(&mut silent).await.map_err(failed)?;
+        let sizing = match plan.sizing {
+            Some(sizing) => sizing,
+            None => Sizing::measure(&mut silent).await?,
+        };
+        if plan.fixes.cures(Sickness::MissingIndex) {
+            heal("CREATE INDEX reviews_by_customer ON reviews (customer_id)")
+                .execute(&mut silent)
+                .await
+                .map_err(failed)?;
+        }
+        let settings = Settings::read_all(&mut silent).await.map_err(failed)?;
+        silent.close().await.map_err(failed)?;
+
+        let pool = async |connections| {
+            // Opened at start and kept: no request pays for a connection.
+            SqlitePoolOptions::new()
+                .min_connections(connections)
+                .max_connections(connections)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+                .connect_with(options.clone())
+                .await
+                .map_err(failed)
+        };
+        Ok(Arc::new(Self {
+            database: pool(6).await?,
+            reports: pool(2).await?,
+            writer: pool(1).await?,
+            recommendations: Pages::new(&plan.fixes),
+            fixes: plan.fixes,
+            sizing,
+            settings,
+            easel: Semaphore::new(1),
+            rendering: Mutex::default(),
+            relays: Relays::start().await?,
+            background: Background::default(),
+        }))
+    }
+
+    /// Stops the background work and closes the database.
+    pub(crate) async fn close(&self) {
+        self.background.stop().await;
+        for pool in [&self.database, &self.reports, &self.writer] {
+            pool.close().await;
+        }
+    }
+}
+
+/// Makes the data if the database is empty.
+async fn make(connection: &mut SqliteConnection, path: &Path, volume: Volume) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let (version, tables): (i64, i64) =
+        sqlx::query_as("SELECT (SELECT user_version FROM pragma_user_version), (SELECT COUNT(*) FROM sqlite_schema)")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed)?;
+    match (version, tables) {
+        (seed::VERSION, _) => Ok(()),
+        (0, 0) => seed::fill(connection, volume, &password::seed_hash()?).await.map_err(failed),
+        _ => Err(OpenError::Foreign { path: path.to_owned() }),
+    }
+}

@@ -1,0 +1,144 @@
+//! How much work the sick routes do, so that they are sick on any machine and in any build.
+//!
+//! A query that takes two seconds in a debug build on a small machine takes a tenth of that in a release build on a fast
+//! one, and would be no finding there. So the sick ways are tried at start, on little work, and the amount that takes
+//! the intended time is kept. The fixed ways then answer for the same amount.
+
+use std::hint::black_box;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use sqlx::SqliteConnection;
+
+use super::photo::Photo;
+use super::routes::{orders, reports, reviews, suggest};
+use super::{password, seed};
+
+/// Intended time of the sick sales report: well over the rules' 1 s, also when the machine is idle.
+const REPORT: Duration = Duration::from_millis(1_700);
+/// Intended time of the sick query behind a product's reviews: well over the rules' 100 ms.
+const REVIEWS: Duration = Duration::from_millis(200);
+/// Intended time of the orders page's many queries, if each order has one line.
+const ORDERS: Duration = Duration::from_millis(8);
+/// Intended time of the sick suggestions: no customer waits as long with the next key.
+const SUGGESTIONS: Duration = Duration::from_millis(300);
+/// Intended time of the sick thumbnail: over the rules' 500 ms, below their 2 s.
+const THUMBNAIL: Duration = Duration::from_millis(800);
+/// Intended time of a password hash, as its makers advise to choose it.
+const HASH: Duration = Duration::from_millis(250);
+/// The best of so many tries counts: what the machine does besides only ever makes a try slower.
+const TRIES: usize = 3;
+
+/// Amounts of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizing {
+    /// Days that the sales report covers if not told otherwise.
+    pub(crate) report_days: i64,
+    /// Reviews on a page.
+    pub(crate) reviews_per_page: i64,
+    /// Orders on a page.
+    pub(crate) orders_per_page: i64,
+    /// Products that suggestions are chosen from.
+    pub(crate) suggestion_candidates: i64,
+    /// Window of the thumbnails' softening, in pixels.
+    pub(crate) softening_window: usize,
+    /// Passes of the password hash.
+    pub(crate) hash_passes: u32,
+}
+
+impl Sizing {
+    /// Measures this machine on a filled database that has none of the fixes.
+    ///
+    /// # Errors
+    /// Returns an error when a query or the hash fails.
+    pub(crate) async fn measure(connection: &mut SqliteConnection) -> Result<Self, Unmeasured> {
+        let report = best(async || {
+            let query = sqlx::query(reports::TOTAL_PER_ORDER).bind(seed::day(0));
+            query.fetch_all(&mut *connection).await?;
+            Ok(())
+        })
+        .await?;
+        let reviews = best(async || {
+            sqlx::query(reviews::SCANNING).bind(1i64).bind(4i64).fetch_all(&mut *connection).await?;
+            Ok(())
+        })
+        .await?;
+        let orders = best(async || {
+            for id in 1..=50i64 {
+                sqlx::query(orders::PRODUCT).bind(id).fetch_one(&mut *connection).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        let suggestions = best(async || {
+            sqlx::query(suggest::COUNTING).bind("%").bind(8i64).fetch_all(&mut *connection).await?;
+            Ok(())
+        })
+        .await?;
+        let photo = Photo::of(1);
+        let thumbnail = best(async || {
+            black_box(photo.thumbnail_by_windows(10));
+            Ok(())
+        })
+        .await?;
+        let hash = best(async || {
+            black_box(password::hash("a password of usual length", 1)?);
+            Ok(())
+        })
+        .await?;
+        Ok(Self {
+            report_days: fit(1.0, report, REPORT, 5.0..=360.0) as i64,
+            reviews_per_page: fit(4.0, reviews, REVIEWS, 4.0..=100.0) as i64,
+            orders_per_page: fit(50.0, orders, ORDERS, 50.0..=1_000.0) as i64,
+            suggestion_candidates: fit(8.0, suggestions, SUGGESTIONS, 8.0..=320.0) as i64,
+            // The time grows with the square of the window.
+            softening_window: fit(10.0 * 10.0, thumbnail, THUMBNAIL, 64.0..=900.0 * 900.0).sqrt() as usize,
+            hash_passes: fit(1.0, hash, HASH, 1.0..=1_000.0) as u32,
+        })
+    }
+}
+
+/// Why the machine could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unmeasured {
+    /// A query failed.
+    #[error("a query of the demo shop failed")]
+    Query(#[from] sqlx::Error),
+    /// The password hash failed.
+    #[error("the password hash failed")]
+    Hash(#[from] argon2::password_hash::Error),
+}
+
+async fn best(mut work: impl AsyncFnMut() -> Result<(), Unmeasured>) -> Result<Duration, Unmeasured> {
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        let started = Instant::now();
+        work().await?;
+        best = best.min(started.elapsed());
+    }
+    Ok(best)
+}
+
+/// Returns the amount that takes `wanted` when `tried` of it took `took`, within what the data allow.
+fn fit(tried: f64, took: Duration, wanted: Duration, allowed: RangeInclusive<f64>) -> f64 {
+    (tried * wanted.as_secs_f64() / took.as_secs_f64().max(1e-9)).clamp(*allowed.start(), *allowed.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(took_ms: u64, expected: f64) {
+        let fitted = fit(2.0, Duration::from_millis(took_ms), Duration::from_secs(1), 4.0..=100.0);
+        assert!((fitted - expected).abs() < 1e-9, "{fitted}");
+    }
+
+    #[test]
+    fn the_amount_follows_the_machine_within_what_the_data_allow() {
+        check(100, 20.0);
+        check(50, 40.0);
+        check(0, 100.0);
+        check(900, 4.0);
+    }
+}

@@ -1,0 +1,378 @@
+//! The shop's routes against a real database, sick and fixed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use tracing::Instrument;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::routes;
+use super::seed::{self, Volume};
+use super::shop::{OpenError, Plan, Shop};
+use super::sickness::{Fix, Fixes, Sickness};
+use super::sizing::Sizing;
+
+const VOLUME: Volume = Volume { products: 320, customers: 500, orders: 400, reviews: 1_000 };
+const SIZING: Sizing = Sizing {
+    report_days: 30,
+    reviews_per_page: 10,
+    orders_per_page: 50,
+    suggestion_candidates: 20,
+    softening_window: 4,
+    hash_passes: 1,
+};
+
+/// A shop with little in it and little to do.
+pub(super) struct Tried {
+    shop: Arc<Shop>,
+    directory: TempDir,
+}
+
+/// What a route answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+fn plan(directory: &TempDir, fixes: Fixes) -> Plan {
+    Plan { directory: directory.path().to_owned(), volume: VOLUME, fixes, sizing: Some(SIZING) }
+}
+
+impl Tried {
+    pub(super) async fn open(fixes: Fixes) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { shop: Shop::open(plan(&directory, fixes)).await.unwrap(), directory }
+    }
+
+    async fn sick() -> Self {
+        Self::open(Fixes::default()).await
+    }
+
+    async fn fixed() -> Self {
+        Self::open(Fixes::all()).await
+    }
+
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.body(body.map_or_else(Body::empty, |body| Body::from(body.to_string()))).unwrap();
+        let response = routes::router(&self.shop).oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Returns how SQLite goes about a query.
+    pub(super) async fn plan(&self, query: &str) -> String {
+        let query = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let rows = sqlx::query(query).fetch_all(&self.shop.database).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn only(sickness: Sickness) -> Fixes {
+    Fixes::from_iter([Fix::One(sickness)])
+}
+
+fn purchase(product_id: i64) -> Value {
+    json!({ "product_id": product_id, "quantity": 2, "email": seed::customer(7).2 })
+}
+
+#[tokio::test]
+async fn a_fix_changes_no_answer() {
+    let (sick, fixed) = (Tried::sick().await, Tried::fixed().await);
+    for path in [
+        "/health",
+        "/api/products",
+        "/api/products?page=2",
+        "/api/products?page=999",
+        "/api/products?page=-1",
+        "/api/products/7",
+        "/api/products/321",
+        "/api/search?q=AM",
+        "/api/search?q=zz",
+        "/api/search",
+        "/api/categories",
+        "/api/reports/sales",
+        "/api/reports/sales?days=1",
+        "/api/reports/sales?days=365",
+        "/api/reports/sales?days=366",
+        "/api/products/7/reviews",
+        "/api/products/321/reviews",
+        "/api/orders",
+        "/api/recommendations?customer=7",
+        "/api/recommendations?customer=-1",
+        "/api/recommendations?customer=7",
+        "/api/coupons/spring10",
+        "/api/coupons/winter90",
+        "/api/suggest?q=e",
+        "/api/suggest?q=Lamp",
+        "/api/suggest?q=%25",
+        "/api/suggest",
+    ] {
+        let (sick, fixed) = (sick.get(path).await, fixed.get(path).await);
+        assert_eq!((sick.status, &sick.body), (fixed.status, &fixed.body), "{path}");
+        assert_eq!(sick.headers, fixed.headers, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_fix_changes_nothing_of_what_is_written() {
+    let (sick, fixed) = (Tried::sick().await, Tried::fixed().await);
+    for (path, body) in [
+        ("/api/cart", json!({ "cart": "ada", "product_id": 7, "quantity": 2 })),
+        ("/api/cart", json!({ "cart": "ada", "product_id": 9, "quantity": 3 })),
+        ("/api/cart", json!({ "cart": "ada", "product_id": 7, "quantity": 0 })),
+        ("/api/cart", json!({ "cart": "ada", "product_id": 999, "quantity": 1 })),
+        ("/api/cart", json!({ "cart": "", "product_id": 7, "quantity": 1 })),
+        ("/api/checkout", purchase(7)),
+        ("/api/checkout", purchase(999)),
+        ("/api/checkout", json!({ "product_id": 7, "quantity": 1, "email": "nobody@example.com" })),
+        ("/api/register", json!({ "name": "Ada", "email": "ada@example.org", "password": "hunter2hunter2" })),
+        ("/api/register", json!({ "name": "Ada", "email": "ada@example.org", "password": "hunter2hunter2" })),
+        ("/api/register", json!({ "name": "Ada", "email": "ada", "password": "hunter2hunter2" })),
+        ("/api/register", json!({ "name": "Ada", "email": "bob@example.org", "password": "short" })),
+    ] {
+        let (sick, fixed) = (sick.post(path, body.clone()).await, fixed.post(path, body.clone()).await);
+        assert_eq!((sick.status, &sick.body), (fixed.status, &fixed.body), "{path} {body}");
+    }
+    for path in ["/api/orders", "/api/reports/sales?days=1", "/api/suggest?q=e"] {
+        assert_eq!(sick.get(path).await.body, fixed.get(path).await.body, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_bought_is_in_orders_and_report() {
+    let tried = Tried::sick().await;
+    let receipt = tried.post("/api/checkout", purchase(7)).await.body;
+    assert_eq!(receipt["status"], "confirmed");
+    let latest = &tried.get("/api/orders").await.body[0];
+    assert_eq!((&latest["id"], &latest["total_cents"]), (&receipt["order"], &receipt["total_cents"]));
+    let report = tried.get("/api/reports/sales?days=1").await.body;
+    assert_eq!(report.as_array().unwrap().last().unwrap()["revenue_cents"], receipt["total_cents"]);
+}
+
+#[tokio::test]
+async fn a_sold_out_product_fails_until_that_is_fixed() {
+    let sold_out = (1..).find(|id| seed::sold_out(*id)).unwrap();
+    let sick = Tried::sick().await;
+    let before = sick.get("/api/orders").await.body;
+    let answer = sick.post("/api/checkout", purchase(sold_out)).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.body, json!({ "error": "the shop failed, try again later" }));
+    assert_eq!(sick.get("/api/orders").await.body, before, "nothing is left of a failed checkout");
+
+    let fixed = Tried::open(only(Sickness::CheckoutErrors)).await;
+    let answer = fixed.post("/api/checkout", purchase(sold_out)).await;
+    assert_eq!((answer.status, &answer.body["status"]), (StatusCode::OK, &json!("back order")));
+}
+
+#[tokio::test]
+async fn about_one_product_in_five_is_sold_out() {
+    let sold_out = (1..=VOLUME.products as i64).filter(|id| seed::sold_out(*id)).count();
+    assert_eq!(sold_out * 5, VOLUME.products);
+}
+
+#[tokio::test]
+async fn a_printed_coupon_is_not_found_until_that_is_fixed() {
+    assert_eq!(Tried::sick().await.get("/api/coupons/SPRING10").await.status, StatusCode::NOT_FOUND);
+    let fixed = Tried::open(only(Sickness::BrokenLinks)).await.get("/api/coupons/SPRING10").await;
+    assert_eq!(fixed.body, json!({ "code": "spring10", "percent": 10 }));
+}
+
+#[tokio::test]
+async fn a_registered_customer_can_log_in_with_the_right_password_only() {
+    let tried = Tried::sick().await;
+    let account = json!({ "name": "Ada", "email": "ada@example.org", "password": "hunter2hunter2" });
+    assert_eq!(tried.post("/api/register", account.clone()).await.status, StatusCode::CREATED);
+    assert_eq!(tried.post("/api/register", account.clone()).await.status, StatusCode::CONFLICT);
+    let session = tried.post("/api/login", account).await.body;
+    assert_eq!(session["token"].as_str().unwrap().len(), 32);
+    for (email, password) in [("ada@example.org", "hunter3hunter3"), ("bob@example.org", "hunter2hunter2")] {
+        let answer = tried.post("/api/login", json!({ "email": email, "password": password })).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let made_up = json!({ "email": seed::customer(7).2, "password": seed::PASSWORD });
+    assert_eq!(tried.post("/api/login", made_up).await.body["customer"], 7);
+}
+
+#[tokio::test]
+async fn both_ways_make_the_same_thumbnail() {
+    let mut pixels = Vec::new();
+    for tried in [Tried::sick().await, Tried::fixed().await] {
+        let answer = tried.ask(Method::POST, "/api/products/7/thumbnail", None).await;
+        assert_eq!((answer.status, &answer.body["state"]), (StatusCode::ACCEPTED, &json!("started")));
+        tried.shop.background.finished().await;
+        let (kept,): (Vec<u8>,) = sqlx::query_as("SELECT pixels FROM thumbnails WHERE product_id = 7")
+            .fetch_one(&tried.shop.database)
+            .await
+            .unwrap();
+        assert!(tried.shop.rendering.lock().unwrap().is_empty());
+        pixels.push(kept);
+    }
+    assert_eq!(pixels[0], pixels[1]);
+}
+
+#[tokio::test]
+async fn one_product_has_one_thumbnail_in_the_making() {
+    let tried = Tried::sick().await;
+    let mut states = Vec::new();
+    for id in [7, 7, 8] {
+        let answer = tried.ask(Method::POST, &format!("/api/products/{id}/thumbnail"), None).await;
+        states.push(answer.body["state"].clone());
+    }
+    assert_eq!(states, ["started", "under way", "started"]);
+}
+
+#[tokio::test]
+async fn the_orders_page_makes_one_query_per_line_until_that_is_fixed() {
+    let lines = {
+        let orders = Tried::fixed().await.get("/api/orders").await.body;
+        let lines = orders.as_array().unwrap().iter().map(|order| order["lines"].as_array().unwrap().len());
+        lines.sum::<usize>()
+    };
+    assert!(lines > 100);
+    let quiet = Fix::One(Sickness::ChattySettings);
+    assert_eq!(queries_of(Fixes::from_iter([quiet]), "/api/orders").await, 2 + lines);
+    assert_eq!(queries_of(Fixes::from_iter([quiet, Fix::One(Sickness::NPlusOne)]), "/api/orders").await, 1);
+}
+
+#[tokio::test]
+async fn each_request_reads_each_setting_until_that_is_fixed() {
+    assert_eq!(queries_of(Fixes::default(), "/api/categories").await, 4 + 1);
+    assert_eq!(queries_of(Fixes::default(), "/health").await, 0);
+    assert_eq!(queries_of(only(Sickness::ChattySettings), "/api/categories").await, 1);
+}
+
+#[tokio::test]
+async fn only_the_fixed_recommendations_are_cached() {
+    let twice = async |fixes| {
+        let path = "/api/recommendations?customer=7";
+        let tried = Tried::open(fixes).await;
+        let first = tried.get(path).await.body;
+        counted(&tried, async || assert_eq!(tried.get(path).await.body, first)).await
+    };
+    assert_eq!(twice(only(Sickness::ChattySettings)).await, 1);
+    assert_eq!(twice(Fixes::all()).await, 0);
+}
+
+#[tokio::test]
+async fn the_data_are_the_same_each_time() {
+    let first = Tried::sick().await.dump().await;
+    assert_eq!(first, Tried::fixed().await.dump().await);
+    insta::assert_debug_snapshot!("the_data", first);
+}
+
+#[tokio::test]
+async fn kept_data_are_opened_again() {
+    let tried = Tried::sick().await;
+    let bought = tried.post("/api/checkout", purchase(7)).await.body;
+    tried.shop.close().await;
+    let shop = Shop::open(plan(&tried.directory, Fixes::all())).await.unwrap();
+    let again = Tried { shop, directory: tried.directory };
+    assert_eq!(again.get("/api/orders").await.body[0]["id"], bought["order"]);
+}
+
+#[tokio::test]
+async fn a_strange_database_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut theirs = options.connect().await.unwrap();
+    sqlx::query("CREATE TABLE theirs (id INTEGER)").execute(&mut theirs).await.unwrap();
+
+    let error = Shop::open(plan(&directory, Fixes::default())).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Foreign { path: told } if *told == path), "{error}");
+    let (tables,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM sqlite_schema").fetch_one(&mut theirs).await.unwrap();
+    assert_eq!(tables, 1);
+    theirs.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_machine_is_measured_within_what_the_data_allow() {
+    let directory = tempfile::tempdir().unwrap();
+    let measured = Plan { sizing: None, ..plan(&directory, Fixes::all()) };
+    let sizing = Shop::open(measured).await.unwrap().sizing;
+    assert!((5..=360).contains(&sizing.report_days), "{sizing:?}");
+    assert!((4..=100).contains(&sizing.reviews_per_page), "{sizing:?}");
+    assert!((50..=1_000).contains(&sizing.orders_per_page), "{sizing:?}");
+    assert!((8..=320).contains(&sizing.suggestion_candidates), "{sizing:?}");
+    assert!((8..=900).contains(&sizing.softening_window), "{sizing:?}");
+    assert!(sizing.hash_passes >= 1, "{sizing:?}");
+}
+
+impl Tried {
+    /// Returns the rows of each table and a digest (FNV-1a) of their content.
+    async fn dump(&self) -> Vec<(String, usize, String)> {
+        let tables: Vec<(String, String)> = sqlx::query_as(
+            "SELECT t.name, (SELECT group_concat(quote(c.name)) FROM pragma_table_info(t.name) c) \
+             FROM sqlite_schema t WHERE t.type = 'table' ORDER BY t.name",
+        )
+        .fetch_all(&self.shop.database)
+        .await
+        .unwrap();
+        let mut dump = Vec::new();
+        for (table, columns) in tables {
+            let columns = columns.replace('\'', "\"");
+            let sql = AssertSqlSafe(format!("SELECT json_array({columns}) FROM {table} ORDER BY 1"));
+            let rows: Vec<(String,)> = sqlx::query_as(sql).fetch_all(&self.shop.database).await.unwrap();
+            let digest = rows
+                .iter()
+                .flat_map(|row| row.0.bytes())
+                .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+            dump.push((table, rows.len(), format!("{digest:016x}")));
+        }
+        dump
+    }
+}
+
+async fn queries_of(fixes: Fixes, path: &str) -> usize {
+    let tried = Tried::open(fixes).await;
+    counted(&tried, async || assert_eq!(tried.get(path).await.status, StatusCode::OK)).await
+}
+
+/// Returns how many queries `work` makes, from sqlx's own events. They come from the connections' threads, which enter
+/// the span of whoever asked.
+async fn counted(tried: &Tried, work: impl AsyncFnOnce()) -> usize {
+    LazyLock::force(&SUBSCRIBED);
+    let span = tracing::error_span!("counted");
+    let id = span.id().unwrap().into_u64();
+    work().instrument(span).await;
+    // Every event has come when the connections' threads have ended.
+    tried.shop.close().await;
+    COUNTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or(0)
+}
+
+static SUBSCRIBED: LazyLock<()> = LazyLock::new(|| tracing_subscriber::registry().with(CountQueries).init());
+static COUNTS: Mutex<BTreeMap<u64, usize>> = Mutex::new(BTreeMap::new());
+
+struct CountQueries;
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for CountQueries {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query"
+            && let Some(span) = context.lookup_current()
+        {
+            *COUNTS.lock().unwrap_or_else(PoisonError::into_inner).entry(span.id().into_u64()).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Gentle traffic of the demo's own: a handful of customers who visit every route.
+//!
+//! Each route has a rhythm and one request at a time, so that a slow answer slows its own route only and there are never
+//! more requests open than there are routes. Ends when the returned set is dropped.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::seed::{self, COUPONS, Volume};
+
+/// How long a customer waits for suggestions before the next key: then the browser drops the request.
+const NEXT_KEY: Duration = Duration::from_millis(120);
+/// How long a customer waits for anything else.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many of the made-up customers come back.
+const CUSTOMERS: u64 = 500;
+
+/// A route, how often it is visited, and what is asked the n-th time.
+struct Visit {
+    every: Duration,
+    patience: Duration,
+    ask: fn(u64) -> Ask,
+}
+
+/// A request to be made.
+struct Ask {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+fn get(path: impl Into<String>) -> Ask {
+    Ask { method: Method::GET, path: path.into(), body: None }
+}
+
+fn post(path: impl Into<String>, body: Option<Value>) -> Ask {
+    Ask { method: Method::POST, path: path.into(), body }
+}
+
+fn email(n: u64) -> String {
+    seed::customer((n % CUSTOMERS) as i64 + 1).2
+}
+
+fn product(n: u64) -> u64 {
+    // A step that shares no factor with the number of products visits them all, in no order a person would see.
+    n * 7 % Volume::DEMO.products as u64 + 1
+}
+
+const fn visit(every_ms: u64, ask: fn(u64) -> Ask) -> Visit {
+    Visit { every: Duration::from_millis(every_ms), patience: PATIENCE, ask }
+}
+
+const VISITS: &[Visit] = &[
+    visit(2_000, |_| get("/")),
+    visit(1_000, |_| get("/health")),
+    visit(500, |n| get(format!("/api/products?page={}", n % 8))),
+    visit(200, |n| get(format!("/api/products/{}", product(n)))),
+    visit(500, |n| get(format!("/api/search?q={}", ["am", "co", "ve", "ma", "s"][n as usize % 5]))),
+    visit(1_000, |_| get("/api/categories")),
+    visit(700, |n| {
+        let item = json!({ "cart": format!("cart-{}", n % 50), "product_id": product(n), "quantity": n % 3 + 1 });
+        post("/api/cart", Some(item))
+    }),
+    visit(1_500, |n| post("/api/login", Some(json!({ "email": email(n), "password": seed::PASSWORD })))),
+    visit(6_000, |_| get("/api/reports/sales")),
+    visit(800, |n| post("/api/checkout", Some(json!({ "product_id": product(n), "quantity": 1, "email": email(n) })))),
+    visit(2_000, |n| get(format!("/api/products/{}/reviews", product(n)))),
+    visit(2_000, |_| get("/api/orders")),
+    visit(3_000, |n| {
+        // Who comes again with the same address is told so; a new one each time, also after a restart on kept data.
+        let stamp = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+        let email = format!("visitor.{stamp}.{n}@example.com");
+        post("/api/register", Some(json!({ "name": "A visitor", "email": email, "password": "hunter2hunter2" })))
+    }),
+    visit(6_000, |n| post(format!("/api/products/{}/thumbnail", product(n)), None)),
+    visit(500, |n| get(format!("/api/recommendations?customer={}", n % CUSTOMERS))),
+    visit(1_200, |n| {
+        let code = COUPONS[n as usize % COUPONS.len()];
+        // Four of five follow the link as it is printed.
+        get(if n % 5 == 0 { format!("/api/coupons/{code}") } else { format!("/api/coupons/{}", code.to_uppercase()) })
+    }),
+    Visit {
+        every: Duration::from_millis(1_500),
+        patience: NEXT_KEY,
+        ask: |n| get(format!("/api/suggest?q={}", ["e", "a", "o", "l"][n as usize % 4])),
+    },
+];
+
+/// Starts the traffic against the shop at `address`.
+pub(crate) fn start(address: SocketAddr) -> JoinSet<()> {
+    let client = Client::new();
+    let mut traffic = JoinSet::new();
+    for visit in VISITS {
+        traffic.spawn(repeat(client.clone(), format!("http://{address}"), visit));
+    }
+    traffic
+}
+
+async fn repeat(client: Client, base: String, visit: &'static Visit) {
+    let mut rhythm = interval(visit.every);
+    rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for n in 0.. {
+        rhythm.tick().await;
+        let Ask { method, path, body } = (visit.ask)(n);
+        let request = client.request(method, format!("{base}{path}")).timeout(visit.patience);
+        let request = body.iter().fold(request, RequestBuilder::json);
+        // What comes back is the monitor's business; a customer only waits for it.
+        if let Ok(response) = request.send().await {
+            _ = response.bytes().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::sickness::Fixes;
+    use crate::demo::tests::Tried;
+
+    #[tokio::test]
+    async fn every_visit_finds_what_it_asks_for_in_a_shop_without_sickness() {
+        let tried = Tried::open(Fixes::all()).await;
+        for visit in VISITS {
+            for n in 0..5 {
+                let Ask { method, path, body } = (visit.ask)(n);
+                let answer = tried.ask(method.clone(), &path, body).await;
+                assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Rule files on the command line: are they good, and what may stand in them.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use pinchpoint::{LoadError, RuleSet};
+
+use crate::args::RulesCommand;
+
+/// Why there is no answer, or a bad one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RulesError {
+    /// The files are not good; one problem a line, each with its place.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The answer could not be written.
+    #[error("cannot write the answer")]
+    Output(#[from] io::Error),
+}
+
+/// Writes the answer to `out`.
+///
+/// # Errors
+/// Returns an error when a file is not good, or `out` takes no answer. A reader that has gone has read enough.
+pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), RulesError> {
+    let answer = match command {
+        RulesCommand::Check { files } => good(files, RuleSet::check_files(files)?.ids().count()),
+        RulesCommand::Schema => RuleSet::json_schema(),
+    };
+    match writeln!(out, "{}", answer.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn good(files: &[PathBuf], rules: usize) -> String {
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let rules_are = if rules == 1 { "is" } else { "are" };
+    // How many files a directory has is told by nobody.
+    if files.iter().any(|path| path.is_dir()) {
+        format!("{} {rules_are} good", count(rules, "rule"))
+    } else {
+        format!("{} in {} {rules_are} good", count(rules, "rule"), count(files.len(), "file"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn answer(command: &RulesCommand) -> String {
+        let mut out = Vec::new();
+        run(command, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn good_files_are_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, none) = (directory.path().join("one.yaml"), directory.path().join("none.yaml"));
+        let rule = "rules:\n  - id: slow_shop\n    scope: endpoint\n    measure: avg_duration\n    \
+                    thresholds: { high: \"> 1s\" }\n    description: slow\n    impact: \"{value}\"\n";
+        std::fs::write(&one, rule).unwrap();
+        std::fs::write(&none, "rules: []\n").unwrap();
+        let check =
+            |files: &[&PathBuf]| answer(&RulesCommand::Check { files: files.iter().copied().cloned().collect() });
+        assert_eq!(check(&[&one]), "1 rule in 1 file is good\n");
+        assert_eq!(check(&[&one, &none]), "1 rule in 2 files is good\n");
+        assert_eq!(check(&[&none]), "0 rules in 1 file are good\n");
+        assert_eq!(check(&[&directory.path().to_owned()]), "1 rule is good\n");
+    }
+
+    #[test]
+    fn problems_are_told_as_the_library_tells_them() {
+        let files = vec![PathBuf::from("no/such.yaml")];
+        let told = run(&RulesCommand::Check { files: files.clone() }, &mut io::sink()).unwrap_err();
+        assert_eq!(told.to_string(), RuleSet::check_files(&files).unwrap_err().to_string());
+        assert!(told.to_string().starts_with("no/such.yaml: "), "{told}");
+    }
+
+    #[test]
+    fn the_schema_is_json() {
+        let schema: serde_json::Value = serde_json::from_str(&answer(&RulesCommand::Schema)).unwrap();
+        assert!(schema["$schema"].is_string());
+    }
+}
