@@ -1,0 +1,38 @@
+//! The real `pinchpoint` binary: what it prints, answers and leaves behind.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod demo;
+mod rules;
+
+use std::process::{Command, Output};
+
+/// Returns the binary with these arguments.
+fn pinchpoint(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinchpoint"));
+    // What is set where the tests run is no part of them.
+    command.args(arguments).env_remove("RUST_LOG");
+    command
+}
+
+/// Returns what the binary said, after checking how it ended.
+#[track_caller]
+fn ended(arguments: &[&str], code: i32) -> (String, String) {
+    let Output { status, stdout, stderr } = pinchpoint(arguments).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(code), "{arguments:?}: {stdout}{stderr}");
+    (stdout, stderr)
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_exits_with_2() {
+    let (stdout, stderr) = ended(&["demo", "--fix", "n-plus-won"], 2);
+    assert!(stdout.is_empty());
+    assert!(stderr.contains("a similar value exists: 'n-plus-one'"), "{stderr}");
+}
+
+#[test]
+fn help_goes_to_standard_output() {
+    let (stdout, stderr) = ended(&["--help"], 0);
+    assert!(stdout.contains("Exit codes: 0 all is well") && stderr.is_empty());
+}
