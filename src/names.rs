@@ -179,7 +179,7 @@ pub(crate) const PROCESS_MEMORY_LIMIT: Metric =
     gauge("pinchpoint_memory_limit_bytes", "Memory limit of the process's control group; absent where there is none.");
 /// CPU time.
 pub(crate) const PROCESS_CPU: Metric =
-    gauge("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+    counter_seconds("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
 /// Open file descriptors.
 pub(crate) const PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
 /// File descriptor limit.
@@ -228,7 +228,7 @@ pub(crate) const RULES_RELOAD: Metric =
 /// Series that were folded into `other`.
 pub(crate) const SERIES_DROPPED: Metric = counter(
     "pinchpoint_series_dropped_total",
-    "Label sets refused because of max_series or max_fingerprints; their values are counted under \"other\".",
+    "Times a label set was refused because of max_series or max_fingerprints; its values count under \"other\".",
 );
 /// Notifications.
 pub(crate) const NOTIFICATIONS: Metric =

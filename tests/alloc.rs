@@ -13,6 +13,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use pinchpoint::{Monitor, RouteTemplate, track_async_task, track_db_query};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 const REQUESTS: u64 = 200;
 
@@ -83,6 +84,35 @@ fn known_queries_and_tasks_allocate_nothing() {
     let layered = monitor.layer().layer(service_fn(queries));
     assert_eq!(allocations(layered), allocations(service_fn(answer)));
     assert!(monitor.recorder().render().contains("db_query_summary"), "the queries were measured");
+}
+
+/// What sqlx formats for its event is sqlx's; the layer reads it where it is.
+#[test]
+fn events_of_sqlx_allocate_nothing() {
+    async fn events(request: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+        for _ in 0..3 {
+            tracing::debug!(
+                target: "sqlx::query",
+                summary = "SELECT * FROM users …",
+                db.statement = "\n\nSELECT * FROM users WHERE id = 7\n",
+                elapsed_secs = 0.001,
+            );
+        }
+        answer(request).await
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
+    // While there is one subscriber only, tracing asks the thread that first meets an event, and here others have none.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    let subscriber = tracing_subscriber::registry().with(pinchpoint::SqlxLayer::new());
+    tracing::subscriber::with_default(subscriber, || {
+        let (silent, telling) = (service_fn(answer), service_fn(events));
+        let spans = allocations(monitor.layer().layer(silent));
+        assert_eq!(allocations(monitor.layer().layer(telling)), spans);
+        // The span that carries the request to other threads holds a pointer to it.
+        assert_eq!(spans - allocations(silent), REQUESTS);
+    });
+    assert!(monitor.recorder().render().contains("SELECT * FROM users WHERE id = ?"), "the events were read");
 }
 
 /// Under axum's router any layer with a body of its own costs boxes: of the service, its future and its body. An

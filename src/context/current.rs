@@ -21,36 +21,27 @@ thread_local! {
 
 /// Makes a context the current one until dropped, then restores the one before it, on unwinding too.
 ///
-/// The context is moved in and taken back out by [`Entered::leave`], so that a poll costs no reference count.
+/// The context is moved in and back out, so that a poll costs no reference count.
 #[derive(Debug)]
 pub(crate) struct Entered<'a> {
+    /// Where the context came from and returns to.
+    home: &'a mut Option<Arc<RequestContext>>,
     previous: Option<Arc<RequestContext>>,
-    left: bool,
     _carrier: CarrierEntered<'a>,
 }
 
 /// Makes `context` the current one of this thread, and `carrier`'s span the current span.
-pub(crate) fn enter(context: Option<Arc<RequestContext>>, carrier: &Carrier) -> Entered<'_> {
+pub(crate) fn enter<'a>(home: &'a mut Option<Arc<RequestContext>>, carrier: &'a Carrier) -> Entered<'a> {
+    let context = home.take();
     // `try_with`: a future may be dropped while the thread's locals are being destroyed; then nothing is booked.
     let previous = CURRENT.try_with(|current| current.replace(context)).ok().flatten();
-    Entered { previous, left: false, _carrier: carrier.enter() }
-}
-
-impl Entered<'_> {
-    /// Restores the previous context and returns the one that was entered.
-    pub(crate) fn leave(mut self) -> Option<Arc<RequestContext>> {
-        self.left = true;
-        let previous = self.previous.take();
-        CURRENT.try_with(|current| current.replace(previous)).ok().flatten()
-    }
+    Entered { home, previous, _carrier: carrier.enter() }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        if !self.left {
-            let previous = self.previous.take();
-            let _ = CURRENT.try_with(|current| current.set(previous));
-        }
+        let previous = self.previous.take();
+        *self.home = CURRENT.try_with(|current| current.replace(previous)).ok().flatten();
     }
 }
 
@@ -118,9 +109,7 @@ impl<F: Future> Future for InCurrentRequest<F> {
         if this.context.is_none() {
             return this.inner.poll(cx);
         }
-        let entered = enter(this.context.take(), this.carrier);
-        let polled = this.inner.poll(cx);
-        *this.context = entered.leave();
-        polled
+        let _entered = enter(this.context, this.carrier);
+        this.inner.poll(cx)
     }
 }

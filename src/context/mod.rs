@@ -23,6 +23,6 @@ pub(crate) use carrier::{CARRIER, Carried, handed_over, listen};
 pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
-pub(crate) use request::{EVENTS, EventKind, RequestContext, TraceId};
+pub(crate) use request::{EventKind, RequestContext, TraceId};
 pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
 pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};

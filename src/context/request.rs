@@ -14,7 +14,7 @@ use super::Instruments;
 
 /// Events kept whole per request; further ones are counted in the totals only. Sentry and the nest profiler flag
 /// request timelines of tens of spans; 64 shows an N+1 beyond doubt and keeps a context under 2 KiB.
-pub(crate) const EVENTS: usize = 64;
+const EVENTS: usize = 64;
 
 /// W3C trace id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,25 @@ struct Slot {
     duration_micros: AtomicU32,
 }
 
+/// Fingerprints counted one by one per request; calls of further ones are in the totals only.
+const FINGERPRINTS: usize = 32;
+
+/// All calls of one query by a request, also those that the timeline has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueryUse {
+    pub(crate) id: u32,
+    pub(crate) calls: u64,
+    pub(crate) nanos: u64,
+}
+
+#[derive(Debug, Default)]
+struct UseSlot {
+    /// The fingerprint's id plus one; zero while the slot is free.
+    tag: AtomicU64,
+    calls: AtomicU64,
+    nanos: AtomicU64,
+}
+
 /// What one request did. Reused from a pool: nothing in it outlives the request but its allocation.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
@@ -97,6 +116,7 @@ pub(crate) struct RequestContext {
     task_nanos: AtomicU64,
     used: AtomicU32,
     slots: Box<[Slot]>,
+    uses: Box<[UseSlot]>,
 }
 
 impl RequestContext {
@@ -111,6 +131,7 @@ impl RequestContext {
             task_nanos: AtomicU64::new(0),
             used: AtomicU32::new(0),
             slots: (0..EVENTS).map(|_| Slot::default()).collect(),
+            uses: (0..FINGERPRINTS).map(|_| UseSlot::default()).collect(),
         }
     }
 
@@ -118,6 +139,9 @@ impl RequestContext {
     pub(super) fn reset(&mut self, started: Instant) {
         self.started = started;
         *self.ended.get_mut() = false;
+        if *self.queries.get_mut() > 0 {
+            self.uses.fill_with(UseSlot::default);
+        }
         *self.queries.get_mut() = 0;
         *self.query_nanos.get_mut() = 0;
         *self.tasks.get_mut() = 0;
@@ -145,6 +169,9 @@ impl RequestContext {
         };
         count.fetch_add(1, Relaxed);
         total.fetch_add(nanos, Relaxed);
+        if kind == EventKind::Query {
+            self.book_use(id, nanos);
+        }
         let slot = self.used.fetch_add(1, Relaxed) as usize;
         if let Some(slot) = self.slots.get(slot) {
             slot.start_micros.store(micros(began.saturating_duration_since(self.started)), Relaxed);
@@ -153,6 +180,29 @@ impl RequestContext {
             // Release: whoever sees the tag sees the times before it.
             slot.tag.store((u64::from(id) << 1 | kind) + 1, std::sync::atomic::Ordering::Release);
         }
+    }
+
+    fn book_use(&self, id: u32, nanos: u64) {
+        let tag = u64::from(id) + 1;
+        let start = id as usize % FINGERPRINTS;
+        let mut slots = self.uses[start..].iter().chain(&self.uses[..start]);
+        let slot = slots.find(|slot| match slot.tag.compare_exchange(0, tag, Relaxed, Relaxed) {
+            Ok(_) => true,
+            Err(taken) => taken == tag,
+        });
+        if let Some(slot) = slot {
+            slot.calls.fetch_add(1, Relaxed);
+            slot.nanos.fetch_add(nanos, Relaxed);
+        }
+    }
+
+    /// Returns the queries that were booked, each once with all its calls.
+    pub(crate) fn query_uses(&self) -> impl Iterator<Item = QueryUse> + '_ {
+        self.uses.iter().filter_map(|slot| {
+            let id = slot.tag.load(Relaxed).checked_sub(1)?;
+            let id = u32::try_from(id).expect("a tag is a 32-bit id plus one");
+            Some(QueryUse { id, calls: slot.calls.load(Relaxed), nanos: slot.nanos.load(Relaxed) })
+        })
     }
 
     /// Ends the request: later bookings are ignored.

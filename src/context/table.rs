@@ -36,6 +36,7 @@ pub(crate) struct QuerySeries {
     pub(crate) ok: Histogram,
     pub(crate) error: Lazy,
     pub(crate) cancelled: Lazy,
+    pub(crate) panicked: Lazy,
 }
 
 /// A histogram that is registered when it is first used: most queries never fail.
@@ -116,20 +117,17 @@ impl QueryTable {
             return known.clone();
         }
         let shape = shape(statement);
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let queries = self.queries.load();
-        let full = queries.by_id.len() >= self.limit;
-        let known = queries.by_summary.get(&shape.summary).or_else(|| {
-            // Counted, then folded; the first one past the limit makes the `other` entry below.
-            queries.by_summary.get(names::OTHER).filter(|_| full).inspect(|_| self.dropped.increment(1))
-        });
-        let known = known.cloned();
-        let remember = queries.by_statement.len() < self.limit.saturating_mul(STATEMENTS_PER_FINGERPRINT);
-        if let Some(known) = &known
-            && !remember
-        {
-            return known.clone();
+        // Statements with their literals inside are all new: no lock for those that there is no room to remember.
+        if let Some(known) = self.resolve_unremembered(&shape) {
+            return known;
         }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.resolve_unremembered(&shape) {
+            return known;
+        }
+        let queries = self.queries.load();
+        let known = self.known(&queries, &shape);
+        let remember = self.has_room(&queries);
         let mut next = Queries {
             by_statement: queries.by_statement.clone(),
             by_summary: queries.by_summary.clone(),
@@ -141,6 +139,26 @@ impl QueryTable {
         }
         self.queries.store(Arc::new(next));
         series
+    }
+
+    /// Returns the series of a shape where there is one and the statement cannot be remembered.
+    fn resolve_unremembered(&self, shape: &SqlShape) -> Option<Arc<QuerySeries>> {
+        let queries = self.queries.load();
+        if self.has_room(&queries) { None } else { self.known(&queries, shape) }
+    }
+
+    /// Returns the series of a shape: its own, or `other` where no more may be made.
+    fn known(&self, queries: &Queries, shape: &SqlShape) -> Option<Arc<QuerySeries>> {
+        let full = queries.by_id.len() >= self.limit;
+        let other = || {
+            let other = queries.by_summary.get(names::OTHER).filter(|_| full);
+            other.inspect(|_| self.dropped.increment(1))
+        };
+        queries.by_summary.get(&shape.summary).or_else(other).cloned()
+    }
+
+    fn has_room(&self, queries: &Queries) -> bool {
+        queries.by_statement.len() < self.limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)
     }
 
     fn add(&self, queries: &mut Queries, shape: SqlShape) -> Arc<QuerySeries> {
@@ -166,13 +184,14 @@ impl QueryTable {
                 labelled::histogram(&recorder, &names::DB_DURATION, &labels)
             }
         };
-        let (errors, cancels) = (histogram.clone(), histogram.clone());
+        let (errors, cancels, panics) = (histogram.clone(), histogram.clone(), histogram.clone());
         let series = Arc::new(QuerySeries {
             id: u32::try_from(queries.by_id.len()).expect("fingerprints are limited far below 2^32"),
             shape: shape.clone(),
             ok: histogram(""),
             error: Lazy::new(move || errors(names::ERROR)),
             cancelled: Lazy::new(move || cancels(names::CANCELLED)),
+            panicked: Lazy::new(move || panics(names::PANIC)),
         });
         queries.by_id.push(series.clone());
         queries.by_summary.insert(shape.summary, series.clone());

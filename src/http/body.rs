@@ -5,14 +5,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::time::Instant;
-
 use bytes::Buf as _;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{Observation, observation::End};
-use crate::context::enter;
 
 pin_project! {
     /// Response body of [`MonitorService`](crate::MonitorService): passes the inner body on as it is.
@@ -29,11 +26,8 @@ pin_project! {
     impl<B> PinnedDrop for MonitorBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(observation) = this.observation.take()
-                && !observation.polling
-                && this.size.is_some_and(|size| observation.response_bytes() >= size)
-            {
-                observation.end(End::Complete, Instant::now());
+            if let Some(observation) = this.observation {
+                observation.body_dropped(*this.size);
             }
         }
     }
@@ -56,14 +50,7 @@ impl<B: Body> Body for MonitorBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(observation) = this.observation.as_mut() else { return this.inner.poll_frame(cx) };
-        let entered = enter(observation.context.take(), &observation.carrier);
-        let began = Instant::now();
-        observation.polling = true;
-        let polled = this.inner.as_mut().poll_frame(cx);
-        observation.polling = false;
-        observation.context = entered.leave();
-        let now = Instant::now();
-        observation.polled(began, now);
+        let (polled, now) = observation.poll_timed(|| this.inner.as_mut().poll_frame(cx));
         let frame = ready!(polled);
         let end = match &frame {
             Some(Ok(frame)) => {

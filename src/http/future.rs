@@ -13,7 +13,6 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{MonitorBody, Observation, Unobserved, observation::End};
-use crate::context::enter;
 
 pin_project! {
     /// Response future of [`MonitorService`](crate::MonitorService).
@@ -25,17 +24,17 @@ pin_project! {
         #[pin]
         inner: F,
         observation: Option<Observation>,
-        without_body: bool,
+        ends_at_head: bool,
     }
 }
 
 impl<F> MonitorFuture<F> {
     pub(super) fn unobserved(inner: F) -> Self {
-        Self { inner, observation: None, without_body: false }
+        Self { inner, observation: None, ends_at_head: false }
     }
 
-    pub(super) fn observed(inner: F, observation: Observation, without_body: bool) -> Self {
-        Self { inner, observation: Some(observation), without_body }
+    pub(super) fn observed(inner: F, observation: Observation, ends_at_head: bool) -> Self {
+        Self { inner, observation: Some(observation), ends_at_head }
     }
 }
 
@@ -51,18 +50,11 @@ where
         let Some(observation) = this.observation.as_mut() else {
             return this.inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
-        let entered = enter(observation.context.take(), &observation.carrier);
-        let began = Instant::now();
-        observation.polling = true;
-        let polled = this.inner.poll(cx);
-        observation.polling = false;
-        observation.context = entered.leave();
-        let now = Instant::now();
-        observation.polled(began, now);
+        let (polled, now) = observation.poll_timed(|| this.inner.poll(cx));
         let result = ready!(polled);
         let observation = this.observation.take().expect("it was there when this poll began");
         Poll::Ready(match result {
-            Ok(response) => Ok(follow(response, observation, *this.without_body, now)),
+            Ok(response) => Ok(follow(response, observation, *this.ends_at_head, now)),
             Err(error) => {
                 observation.end(End::ServiceError, now);
                 Err(error)
@@ -75,7 +67,7 @@ where
 fn follow<B: Body>(
     response: Response<B>,
     mut observation: Observation,
-    without_body: bool,
+    ends_at_head: bool,
     now: Instant,
 ) -> Response<MonitorBody<B>> {
     if response.extensions().get::<Unobserved>().is_some() {
@@ -84,8 +76,8 @@ fn follow<B: Body>(
     }
     let status = response.status();
     let size = response.body().size_hint().exact();
-    let empty = without_body || size == Some(0) || response.body().is_end_stream();
-    let ends_at_head = empty || outlives_the_request(&response);
+    let empty = size == Some(0) || response.body().is_end_stream();
+    let ends_at_head = ends_at_head || empty || outlives_the_request(&response);
     observation.head(status.as_u16(), !ends_at_head && size.is_none(), now);
     if ends_at_head {
         observation.end(End::Complete, now);

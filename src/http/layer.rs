@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -18,7 +18,7 @@ use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
     route::{method_index, template},
 };
-use crate::context::{TraceId, enter, is_within};
+use crate::context::{TraceId, is_within};
 
 /// A tower layer that measures every request of the service it wraps; from
 /// [`Monitor::layer`](crate::Monitor::layer).
@@ -112,12 +112,10 @@ where
         let Some(mut observation) = self.observe(&request) else {
             return MonitorFuture::unobserved(self.inner.call(request));
         };
-        let without_body = request.method() == http::Method::HEAD;
-        let entered = enter(observation.context.take(), &observation.carrier);
-        observation.polling = true;
-        let future = self.inner.call(request);
-        observation.polling = false;
-        observation.context = entered.leave();
-        MonitorFuture::observed(future, observation, without_body)
+        // No body follows the answer to a HEAD; what follows that to a CONNECT, as websockets over HTTP/2 begin, is a
+        // connection of its own.
+        let ends_at_head = matches!(*request.method(), Method::HEAD | Method::CONNECT);
+        let future = observation.poll(|| self.inner.call(request));
+        MonitorFuture::observed(future, observation, ends_at_head)
     }
 }

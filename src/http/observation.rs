@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::series::{Ending, EndpointSeries};
 use crate::{
-    context::{Carrier, EVENTS, EventKind, RequestContext, SlowRequest, TraceId},
+    context::{Carrier, RequestContext, SlowRequest, TraceId, enter},
     names,
 };
 
@@ -42,7 +42,10 @@ pub(super) struct Observation {
     trace_id: Option<TraceId>,
     response_bytes: u64,
     /// Whether the service or the body is being polled: what is dropped then has panicked.
-    pub(super) polling: bool,
+    polling: bool,
+    /// Whether all of a body of known size was sent: what is dropped then is complete, also when nobody polled for its
+    /// end.
+    sent_in_full: bool,
     done: bool,
 }
 
@@ -61,6 +64,7 @@ impl Observation {
             trace_id,
             response_bytes: 0,
             polling: false,
+            sent_in_full: false,
             done: false,
         }
     }
@@ -70,11 +74,25 @@ impl Observation {
         self.series.request_size().record(bytes as f64);
     }
 
-    /// Books one poll.
-    pub(super) fn polled(&mut self, began: Instant, ended: Instant) {
-        let poll = ended - began;
-        self.busy += poll;
-        self.longest_poll = self.longest_poll.max(poll);
+    /// Polls with this request as the thread's current one.
+    pub(super) fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
+        self.polling = true;
+        let entered = enter(&mut self.context, &self.carrier);
+        let polled = poll();
+        drop(entered);
+        self.polling = false;
+        polled
+    }
+
+    /// Polls, books how long that took and returns when it ended too.
+    pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T) -> (T, Instant) {
+        let began = Instant::now();
+        let polled = self.poll(poll);
+        let ended = Instant::now();
+        let took = ended - began;
+        self.busy += took;
+        self.longest_poll = self.longest_poll.max(took);
+        (polled, ended)
     }
 
     /// Books the response's head. `streamed` are those whose size is not known at the head.
@@ -90,8 +108,10 @@ impl Observation {
         self.response_bytes += bytes as u64;
     }
 
-    pub(super) fn response_bytes(&self) -> u64 {
-        self.response_bytes
+    /// Notes that the body, whose size is `size` where it is known, is being dropped. The body's own drop comes first:
+    /// what that cancels is still booked.
+    pub(super) fn body_dropped(&mut self, size: Option<u64>) {
+        self.sent_in_full = size.is_some_and(|size| self.response_bytes >= size);
     }
 
     /// Ends the request.
@@ -157,13 +177,16 @@ impl Drop for Observation {
         if self.done {
             return;
         }
-        if self.polling {
+        let error = if self.polling {
             // The handler's own panic, whoever catches it: the client gets no response from this service, or a 500.
             self.status = self.status.or(Some(500));
-            self.record(Some(names::PANIC), Instant::now());
+            Some(names::PANIC)
+        } else if self.sent_in_full {
+            None
         } else {
-            self.record(Some(names::CANCELLED), Instant::now());
-        }
+            Some(names::CANCELLED)
+        };
+        self.record(error, Instant::now());
     }
 }
 
@@ -181,21 +204,12 @@ fn record_events(series: &EndpointSeries, context: &RequestContext) {
     }
 }
 
-/// Books each query of the timeline once per fingerprint. On the stack: at most [`EVENTS`] fingerprints.
+/// Books each fingerprint once, with all its calls.
 fn record_query_uses(series: &EndpointSeries, context: &RequestContext) {
-    let mut uses = [(0_u32, 0_u64, 0_u64); EVENTS];
-    let mut distinct = 0;
-    for event in context.events().filter(|event| event.kind == EventKind::Query) {
-        let found = uses[..distinct].iter().position(|(id, ..)| *id == event.id);
-        let place = found.unwrap_or(distinct);
-        distinct = distinct.max(place + 1);
-        let (id, calls, total) = &mut uses[place];
-        (*id, *calls, *total) = (event.id, *calls + 1, *total + nanos(event.duration));
-    }
-    for (id, calls, total) in &uses[..distinct] {
-        let query = series.query_use(*id);
-        query.calls.increment(*calls);
-        query.nanos.increment(*total);
+    for query_use in context.query_uses() {
+        let query = series.query_use(query_use.id);
+        query.calls.increment(query_use.calls);
+        query.nanos.increment(query_use.nanos);
         query.requests.increment(1);
     }
 }

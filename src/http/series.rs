@@ -109,9 +109,9 @@ impl EndpointSeries {
 
     /// Leaves the requests of this endpoint out from now on.
     pub(super) fn ignore(&self) {
-        // The route of what matched none is everybody's.
+        // The route of what matched none, and that of what was folded, is everybody's.
         let [_, (_, route)] = &self.labels;
-        if !route.is_empty() {
+        if !route.is_empty() && **route != *names::OTHER {
             self.ignored.store(true, Relaxed);
         }
     }

@@ -5,7 +5,10 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{
+        AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
@@ -124,6 +127,8 @@ impl GaugeFn for GaugeCell {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Stripe {
+    /// One bit for each group of buckets that grew since the last tick: the tick then reads those alone.
+    touched: AtomicU64,
     sum: AtomicFloat,
     /// Extremes since the last tick.
     min: AtomicFloat,
@@ -134,6 +139,7 @@ struct Stripe {
 impl Stripe {
     fn new(buckets: usize) -> Self {
         Self {
+            touched: AtomicU64::new(0),
             sum: AtomicFloat::new(0.0),
             min: AtomicFloat::new(f64::INFINITY),
             max: AtomicFloat::new(f64::NEG_INFINITY),
@@ -155,6 +161,7 @@ pub(crate) enum Extremes {
 #[derive(Debug)]
 pub(crate) struct HistogramCell {
     layout: Arc<Layout>,
+    group_shift: u32,
     /// Made when a thread of the stripe first records: most series are not hot on every core.
     stripes: [OnceLock<Box<Stripe>>; stripe::COUNT],
 }
@@ -172,20 +179,28 @@ impl HistogramCell {
         let stripes: [OnceLock<Box<Stripe>>; stripe::COUNT] = Default::default();
         // This thread will record first, most likely: its stripe is made now and not on the request path.
         stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(layout.buckets())));
-        Self { layout, stripes }
+        Self { group_shift: layout.group_shift(), layout, stripes }
     }
 
     pub(super) fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 
-    /// Adds the counts of every bucket to `buckets` and returns the rest.
-    pub(super) fn read(&self, extremes: Extremes, buckets: &mut [u64]) -> HistogramTotals {
-        let mut totals = HistogramTotals { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+    /// Returns the count of every bucket.
+    pub(super) fn buckets(&self) -> Vec<u64> {
+        let mut buckets = vec![0; self.layout.buckets()];
         for stripe in self.stripes.iter().filter_map(OnceLock::get) {
             for (total, bucket) in buckets.iter_mut().zip(&stripe.buckets) {
                 *total += bucket.load(Relaxed);
             }
+        }
+        buckets
+    }
+
+    /// Returns all but the counts.
+    pub(super) fn totals(&self, extremes: Extremes) -> HistogramTotals {
+        let mut totals = HistogramTotals { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
             let (min, max) = match extremes {
                 Extremes::Take => (stripe.min.swap(f64::INFINITY), stripe.max.swap(f64::NEG_INFINITY)),
                 Extremes::Peek => (stripe.min.load(), stripe.max.load()),
@@ -197,12 +212,22 @@ impl HistogramCell {
         totals
     }
 
-    /// Returns a number that changes with every observation, much cheaper than reading the buckets.
-    pub(super) fn fingerprint(&self) -> (u64, u64) {
-        let stripes = || self.stripes.iter().filter_map(OnceLock::get);
-        let sum: f64 = stripes().map(|stripe| stripe.sum.load()).sum();
-        // An observation of zero leaves the sum as it is, and lands in the first bucket.
-        (sum.to_bits(), stripes().map(|stripe| stripe.buckets[0].load(Relaxed)).sum())
+    /// Returns the groups of buckets that grew since the last tick; zero where nothing was recorded.
+    pub(super) fn touched(&self, extremes: Extremes) -> u64 {
+        let stripes = self.stripes.iter().filter_map(OnceLock::get);
+        stripes.fold(0, |touched, stripe| {
+            touched
+                | match extremes {
+                    // SeqCst: see `add`.
+                    Extremes::Take if stripe.touched.load(Relaxed) != 0 => stripe.touched.swap(0, SeqCst),
+                    Extremes::Take | Extremes::Peek => stripe.touched.load(Relaxed),
+                }
+        })
+    }
+
+    /// Returns the count of one bucket.
+    pub(super) fn bucket(&self, bucket: usize) -> u64 {
+        self.stripes.iter().filter_map(OnceLock::get).map(|stripe| stripe.buckets[bucket].load(SeqCst)).sum()
     }
 
     fn add(&self, value: f64, count: u64) {
@@ -211,7 +236,14 @@ impl HistogramCell {
             return;
         }
         let stripe = self.stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(self.layout.buckets())));
-        stripe.buckets[self.layout.bucket(value)].fetch_add(count, Relaxed);
+        let bucket = self.layout.bucket(value);
+        let group = 1 << (bucket >> self.group_shift);
+        // The tick takes the mark and then reads the bucket; this adds to the bucket and then looks at the mark. In one
+        // total order one of the two sees the other, so no observation waits unseen for the next in its group.
+        stripe.buckets[bucket].fetch_add(count, SeqCst);
+        if stripe.touched.load(SeqCst) & group == 0 {
+            stripe.touched.fetch_or(group, SeqCst);
+        }
         stripe.sum.add(if count == 1 { value } else { value * count as f64 });
         if value < stripe.min.load() {
             stripe.min.update(|min| (value < min).then_some(value));
@@ -242,9 +274,7 @@ mod tests {
     }
 
     fn read(cell: &HistogramCell, extremes: Extremes) -> (u64, HistogramTotals) {
-        let mut buckets = vec![0; cell.layout.buckets()];
-        let totals = cell.read(extremes, &mut buckets);
-        (buckets.iter().sum(), totals)
+        (cell.buckets().iter().sum(), cell.totals(extremes))
     }
 
     #[test]
@@ -287,14 +317,17 @@ mod tests {
     }
 
     #[test]
-    fn every_observation_changes_the_fingerprint() {
+    fn an_observation_marks_the_group_of_its_bucket_until_the_tick_takes_it() {
         let cell = histogram();
-        let before = cell.fingerprint();
-        cell.record(0.0);
-        let zero = cell.fingerprint();
-        assert_ne!(before, zero);
-        cell.record(0.1);
-        assert_ne!(zero, cell.fingerprint());
+        assert_eq!(cell.touched(Extremes::Take), 0);
+        for value in [0.0, 0.1, 1e9] {
+            cell.record(value);
+            let bucket = cell.layout.bucket(value);
+            let mark = 1 << (bucket >> cell.group_shift);
+            assert_eq!(cell.touched(Extremes::Peek), mark);
+            assert_eq!((cell.touched(Extremes::Take), cell.bucket(bucket)), (mark, 1));
+            assert_eq!(cell.touched(Extremes::Peek), 0);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Delta`]: what changed between two snapshots, and nothing else.
 
 use super::{
-    cells::Extremes,
+    cells::{Extremes, HistogramCell},
     series::{Cell, Index},
 };
 use tokio::time::Instant;
@@ -44,6 +44,12 @@ impl Delta {
             .map(|packed| ((packed >> COUNT_BITS) as usize, packed & (COUNT_LIMIT as u32 - 1)))
     }
 
+    /// Returns the entry of a series that changed. `hint` is its place in another difference: where the same series are
+    /// active all the time it is the place in this one too.
+    pub(super) fn entry_near(&self, series: u32, hint: usize) -> Option<&Entry> {
+        self.entries.get(hint).filter(|entry| entry.series == series).or_else(|| self.entry(series))
+    }
+
     /// Returns the entry of a series that changed.
     pub(super) fn entry(&self, series: u32) -> Option<&Entry> {
         self.entries.binary_search_by_key(&series, |entry| entry.series).ok().map(|at| &self.entries[at])
@@ -63,7 +69,6 @@ enum Value {
     /// The low halves of the bucket counts: their differences are right as long as one interval has less than 2^32
     /// observations in a bucket.
     Histogram {
-        fingerprint: (u64, u64),
         sum: f64,
         buckets: Box<[u32]>,
     },
@@ -74,12 +79,11 @@ enum Value {
 pub(super) struct Baseline {
     at: Instant,
     values: Vec<Value>,
-    scratch: Vec<u64>,
 }
 
 impl Baseline {
     pub(super) fn new(at: Instant) -> Self {
-        Self { at, values: Vec::new(), scratch: Vec::new() }
+        Self { at, values: Vec::new() }
     }
 
     /// Returns what changed since the last tick. With [`Extremes::Take`] this is the tick: the next difference starts
@@ -92,47 +96,8 @@ impl Baseline {
                 Cell::Counter(cell) => counter(&mut delta, place, old, cell.read()),
                 Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
                 Cell::Histogram(cell) => {
-                    let fingerprint = cell.fingerprint();
-                    let unchanged = match old {
-                        Value::Histogram { fingerprint: old, .. } => *old == fingerprint,
-                        _ => fingerprint == (0, 0),
-                    };
-                    if unchanged {
-                        continue;
-                    }
-                    self.scratch.clear();
-                    self.scratch.resize(cell.layout().buckets(), 0);
-                    let totals = cell.read(extremes, &mut self.scratch);
-                    let empty = Box::default();
-                    let (before, old_buckets) = match old {
-                        Value::Histogram { sum, buckets, .. } => (*sum, &*buckets),
-                        _ => (0.0, &empty),
-                    };
-                    let first = delta.packed.len();
-                    for (bucket, count) in self.scratch.iter().enumerate() {
-                        let old = old_buckets.get(bucket).copied().unwrap_or(0);
-                        pack(&mut delta.packed, bucket, (*count as u32).wrapping_sub(old));
-                    }
-                    delta.entries.push(Entry {
-                        series: place,
-                        first: small(first),
-                        packed: small(delta.packed.len() - first),
-                        before,
-                        after: totals.sum,
-                        min: totals.min,
-                        max: totals.max,
-                    });
-                    if extremes == Extremes::Take
-                        && let Value::Histogram { fingerprint: old, sum, buckets } = old
-                    {
-                        (*old, *sum) = (fingerprint, totals.sum);
-                        for (old, count) in buckets.iter_mut().zip(&self.scratch) {
-                            *old = *count as u32;
-                        }
-                        continue;
-                    }
-                    let buckets = self.scratch.iter().map(|count| *count as u32).collect();
-                    Some(Value::Histogram { fingerprint, sum: totals.sum, buckets })
+                    histogram(&mut delta, place, old, cell, extremes);
+                    None
                 }
             };
             if let (Extremes::Take, Some(new)) = (extremes, new) {
@@ -173,6 +138,46 @@ fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Valu
     }
     delta.entries.push(scalar(series, before.unwrap_or(value), value));
     Some(Value::Gauge(value))
+}
+
+/// Enters what a histogram gained. Only groups of buckets that were touched are read: of a thousand series with two
+/// hundred buckets each, few.
+fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCell, extremes: Extremes) {
+    let mut touched = cell.touched(extremes);
+    if touched == 0 {
+        return;
+    }
+    let size = cell.layout().buckets();
+    if !matches!(old, Value::Histogram { .. }) {
+        *old = Value::Histogram { sum: 0.0, buckets: vec![0; size].into() };
+    }
+    let Value::Histogram { sum, buckets } = old else { return };
+    let totals = cell.totals(extremes);
+    let first = delta.packed.len();
+    let shift = cell.layout().group_shift();
+    while touched != 0 {
+        let group = touched.trailing_zeros() as usize;
+        touched &= touched - 1;
+        for bucket in group << shift..((group + 1) << shift).min(size) {
+            let count = cell.bucket(bucket) as u32;
+            pack(&mut delta.packed, bucket, count.wrapping_sub(buckets[bucket]));
+            if extremes == Extremes::Take {
+                buckets[bucket] = count;
+            }
+        }
+    }
+    delta.entries.push(Entry {
+        series,
+        first: small(first),
+        packed: small(delta.packed.len() - first),
+        before: *sum,
+        after: totals.sum,
+        min: totals.min,
+        max: totals.max,
+    });
+    if extremes == Extremes::Take {
+        *sum = totals.sum;
+    }
 }
 
 fn scalar(series: u32, before: f64, after: f64) -> Entry {

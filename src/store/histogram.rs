@@ -71,7 +71,7 @@ impl<'a> HistogramView<'a> {
     /// Returns the value below which `q` of the observations fall; see [`HistogramSum::quantile`].
     pub(crate) fn quantile(self, q: Quantile) -> Option<f64> {
         let (min, max) = (self.min(), self.max());
-        quantile(&self.0.layout, self.0.buckets.iter().map(|count| u64::from(*count)), self.0.count, (min, max), q)
+        quantile(&self.0.layout, self.0.buckets.iter().map(|count| u64::from(*count)), (min, max), q)
     }
 
     /// Returns how many observations were above a bucket edge.
@@ -155,7 +155,7 @@ impl HistogramSum {
     pub(crate) fn quantile(&self, q: Quantile) -> Option<f64> {
         let layout = self.layout.as_ref()?;
         let buckets = self.buckets.as_ref()?;
-        quantile(layout, buckets.iter().copied(), self.count, (self.min, self.max), q)
+        quantile(layout, buckets.iter().copied(), (self.min, self.max), q)
     }
 }
 
@@ -169,11 +169,11 @@ fn max(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 
 fn quantile(
     layout: &Layout,
-    buckets: impl Iterator<Item = u64>,
-    count: u64,
+    buckets: impl Iterator<Item = u64> + Clone,
     (min, max): (Option<f64>, Option<f64>),
     q: Quantile,
 ) -> Option<f64> {
+    let count: u64 = buckets.clone().sum();
     if count == 0 {
         return None;
     }

@@ -242,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn a_total_of_seconds_grows_in_a_window() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let busy = labelled::gauge(&recorder, &names::PROCESS_CPU, &[]);
+        for tick in 0..10 {
+            busy.set(100.0 + f64::from(tick));
+            history.tick(&recorder.index(), start + TICK * (tick + 1));
+        }
+        let window = history.window(LENGTH).expect("kept up to date");
+        assert_eq!(window.series(names::PROCESS_CPU.name).next().map(|series| series.increase()), Some(4.0));
+        let total = history.total_now(&recorder.index(), start + TICK * 10);
+        // What was there before the first look is none of the monitor's.
+        assert_eq!(total.series(names::PROCESS_CPU.name).next().map(|series| series.increase()), Some(9.0));
+    }
+
+    #[test]
     fn a_window_asked_for_later_is_filled_from_the_ring() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();

@@ -65,6 +65,12 @@ impl Layout {
         self.edges.len() + 1
     }
 
+    /// Returns how many low bits of a bucket's number its group does not have: at most 64 groups, one for each bit of a
+    /// mark.
+    pub(crate) fn group_shift(&self) -> u32 {
+        (self.buckets().div_ceil(64)).next_power_of_two().trailing_zeros()
+    }
+
     /// Returns the bucket of a finite value.
     pub(crate) fn bucket(&self, value: f64) -> usize {
         if value <= self.edges[0] {

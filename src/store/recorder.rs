@@ -21,6 +21,10 @@ use super::{
 };
 use crate::names::{self, Kind};
 
+fn is_exposed(key: &Key) -> bool {
+    !names::WINDOW_ONLY.iter().any(|metric| metric.name == key.name())
+}
+
 /// Makes the cells of a new series and enters it in the catalog.
 struct Cells {
     catalog: Arc<Catalog>,
@@ -29,8 +33,7 @@ struct Cells {
 
 impl Cells {
     fn enter(&self, key: &Key, kind: Kind, cell: Cell) {
-        let exposed = !names::WINDOW_ONLY.iter().any(|metric| metric.name == key.name());
-        self.catalog.push(Series { meta: SeriesMeta { key: key.clone(), kind, exposed }, cell });
+        self.catalog.push(Series { meta: SeriesMeta { key: key.clone(), kind, exposed: is_exposed(key) }, cell });
     }
 }
 
@@ -47,7 +50,9 @@ impl Storage<Key> for Cells {
 
     fn gauge(&self, key: &Key) -> Self::Gauge {
         let cell = Arc::new(GaugeCell::default());
-        self.enter(key, Kind::Gauge, Cell::Gauge(cell.clone()));
+        // The facade's counters are integers: a total of seconds is written as a gauge, and is a counter all the same.
+        let known = names::CATALOGUE.iter().find(|metric| metric.name == key.name());
+        self.enter(key, known.map_or(Kind::Gauge, |metric| metric.kind), Cell::Gauge(cell.clone()));
         cell
     }
 
@@ -129,22 +134,34 @@ impl MonitorRecorder {
         }
     }
 
-    /// Returns `None` where the key may have a series of its own, else the key of the series that takes its place.
-    fn folded(&self, key: &Key) -> Option<Key> {
-        if self.inner.catalog.len() < self.inner.max_series {
-            return None;
+    /// Returns where a key that has no series yet is recorded.
+    fn place(&self, key: &Key) -> Place {
+        // What only windows know has a budget of its own: routes times queries must not push routes out.
+        let series = self.inner.catalog.len_of(is_exposed(key));
+        if series < self.inner.max_series {
+            return Place::Own;
         }
-        let dropped = names::SERIES_DROPPED.name;
-        if key.name() != dropped {
-            let counter = self
-                .inner
-                .dropped
-                .get_or_init(|| self.inner.registry.get_or_create_counter(&Key::from_static_name(dropped), Arc::clone));
-            counter.increment(1);
+        let dropped = Key::from_static_name(names::SERIES_DROPPED.name);
+        let counter =
+            self.inner.dropped.get_or_init(|| self.inner.registry.get_or_create_counter(&dropped, Arc::clone));
+        counter.increment(1);
+        if series >= self.inner.max_series.saturating_mul(2) {
+            // So many metric names that even one folded series for each is too much.
+            return Place::None;
         }
         let labels: Vec<Label> = key.labels().map(|label| Label::new(label.key().to_owned(), names::OTHER)).collect();
-        Some(Key::from_parts(key.name().to_owned(), labels))
+        Place::Folded(Key::from_parts(key.name().to_owned(), labels))
     }
+}
+
+/// Where a new key is recorded.
+enum Place {
+    /// In a series of its own.
+    Own,
+    /// Past the limit: in the series of its metric whose labels all read `other`.
+    Folded(Key),
+    /// Nowhere.
+    None,
 }
 
 impl Recorder for MonitorRecorder {
@@ -162,29 +179,38 @@ impl Recorder for MonitorRecorder {
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let registry = &self.inner.registry;
-        let cell = registry.get_counter(key).unwrap_or_else(|| {
-            let folded = self.folded(key);
-            registry.get_or_create_counter(folded.as_ref().unwrap_or(key), Arc::clone)
-        });
-        Counter::from_arc(cell)
+        if let Some(cell) = registry.get_counter(key) {
+            return Counter::from_arc(cell);
+        }
+        match self.place(key) {
+            Place::Own => Counter::from_arc(registry.get_or_create_counter(key, Arc::clone)),
+            Place::Folded(key) => Counter::from_arc(registry.get_or_create_counter(&key, Arc::clone)),
+            Place::None => Counter::noop(),
+        }
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
         let registry = &self.inner.registry;
-        let cell = registry.get_gauge(key).unwrap_or_else(|| {
-            let folded = self.folded(key);
-            registry.get_or_create_gauge(folded.as_ref().unwrap_or(key), Arc::clone)
-        });
-        Gauge::from_arc(cell)
+        if let Some(cell) = registry.get_gauge(key) {
+            return Gauge::from_arc(cell);
+        }
+        match self.place(key) {
+            Place::Own => Gauge::from_arc(registry.get_or_create_gauge(key, Arc::clone)),
+            Place::Folded(key) => Gauge::from_arc(registry.get_or_create_gauge(&key, Arc::clone)),
+            Place::None => Gauge::noop(),
+        }
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         let registry = &self.inner.registry;
-        let cell = registry.get_histogram(key).unwrap_or_else(|| {
-            let folded = self.folded(key);
-            registry.get_or_create_histogram(folded.as_ref().unwrap_or(key), Arc::clone)
-        });
-        Histogram::from_arc(cell)
+        if let Some(cell) = registry.get_histogram(key) {
+            return Histogram::from_arc(cell);
+        }
+        match self.place(key) {
+            Place::Own => Histogram::from_arc(registry.get_or_create_histogram(key, Arc::clone)),
+            Place::Folded(key) => Histogram::from_arc(registry.get_or_create_histogram(&key, Arc::clone)),
+            Place::None => Histogram::noop(),
+        }
     }
 }
 
@@ -211,6 +237,27 @@ mod tests {
         assert_eq!(text.matches("\nhits_total{").count(), 4, "three of their own and `other`:\n{text}");
         assert!(text.contains("hits_total{path=\"other\"} 7"), "{text}");
         assert!(text.contains("pinchpoint_series_dropped_total 7"), "{text}");
+    }
+
+    #[test]
+    fn made_up_names_do_not_pass_the_limit_either() {
+        let recorder = MonitorRecorder::new(10, Vec::new());
+        for name in 0..1000 {
+            let key = Key::from_name(format!("made_up_{name}"));
+            recorder.register_counter(&key, &METADATA).increment(1);
+        }
+        assert!(recorder.index().series.len() <= 2 * 10 + 1);
+    }
+
+    #[test]
+    fn what_only_windows_know_does_not_push_out_what_is_exposed() {
+        let recorder = MonitorRecorder::new(5, Vec::new());
+        for query in 0..100 {
+            let key = Key::from_parts(names::ENDPOINT_QUERY_CALLS.name, vec![Label::new("query", query.to_string())]);
+            recorder.register_counter(&key, &METADATA).increment(1);
+        }
+        count(&recorder, "hits_total", "a".into());
+        assert!(recorder.render().contains("hits_total{path=\"a\"} 1"));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use metrics::Key;
@@ -70,12 +73,20 @@ impl Index {
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     series: RwLock<Vec<Arc<Series>>>,
+    exposed: AtomicUsize,
     index: RwLock<Index>,
 }
 
 impl Catalog {
     pub(super) fn push(&self, series: Series) {
+        self.exposed.fetch_add(usize::from(series.meta.exposed), Relaxed);
         self.series.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(series));
+    }
+
+    /// Returns how many series are exposed, or how many are not.
+    pub(super) fn len_of(&self, exposed: bool) -> usize {
+        let count = self.exposed.load(Relaxed);
+        if exposed { count } else { self.len() - count }
     }
 
     pub(super) fn len(&self) -> usize {

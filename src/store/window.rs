@@ -9,6 +9,7 @@ use super::{
     histogram::{HistogramView, HistogramWindow},
     series::{Cell, Index, SeriesMeta},
 };
+use crate::names::Kind;
 
 /// One series in a window.
 #[derive(Clone, Debug)]
@@ -87,9 +88,10 @@ impl Window {
         for entry in &delta.entries {
             let place = entry.series as usize;
             let slot = &mut self.series[place];
-            match &index.series[place].cell {
-                Cell::Gauge(_) => *slot = Some(SeriesWindow::Gauge(entry.after)),
-                Cell::Counter(_) => match slot {
+            let series = &index.series[place];
+            match &series.cell {
+                Cell::Gauge(_) if series.meta.kind == Kind::Gauge => *slot = Some(SeriesWindow::Gauge(entry.after)),
+                Cell::Gauge(_) | Cell::Counter(_) => match slot {
                     Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
                     _ => *slot = Some(SeriesWindow::Counter { before: entry.before, after: entry.after }),
                 },
@@ -109,18 +111,18 @@ impl Window {
     /// Takes away the oldest difference; `left` are those that stay.
     pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta> + Clone) {
         self.start = delta.end;
-        for entry in &delta.entries {
+        for (hint, entry) in delta.entries.iter().enumerate() {
             match &mut self.series[entry.series as usize] {
                 Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
                 Some(SeriesWindow::Histogram(histogram)) => {
                     for (bucket, count) in delta.buckets(entry) {
-                        histogram.buckets[bucket] -= count;
+                        histogram.buckets[bucket] = histogram.buckets[bucket].saturating_sub(count);
                         histogram.count -= u64::from(count);
                     }
                     histogram.sum_before = entry.after;
                     // Only the loss of an extreme asks for the search of the next one.
                     if entry.min <= histogram.min || entry.max >= histogram.max {
-                        let left = left.clone().filter_map(|delta| delta.entry(entry.series));
+                        let left = left.clone().filter_map(|delta| delta.entry_near(entry.series, hint));
                         let empty = (f64::INFINITY, f64::NEG_INFINITY);
                         (histogram.min, histogram.max) =
                             left.fold(empty, |(min, max), entry| (min.min(entry.min), max.max(entry.max)));
@@ -146,6 +148,11 @@ fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
         histogram.sum_before = entry.before;
     }
     for (bucket, count) in delta.buckets(entry) {
+        if histogram.buckets[bucket].checked_add(count).is_none() {
+            // Only the window since the start comes here, after days at ten thousand requests a second. Quantiles need
+            // the shape alone; count and sum stay exact.
+            histogram.buckets.iter_mut().for_each(|bucket| *bucket /= 2);
+        }
         histogram.buckets[bucket] += count;
         histogram.count += u64::from(count);
     }

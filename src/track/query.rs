@@ -20,8 +20,10 @@ use crate::context::{Carrier, EventKind, Instruments, QuerySeries, RequestContex
 pub(crate) enum QueryOutcome {
     Ok,
     Error,
-    /// Its future was dropped, by a client that went away or a timeout; or it panicked.
+    /// Its future was dropped, by a client that went away or a timeout.
     Cancelled,
+    /// Its poll unwound.
+    Panicked,
 }
 
 /// Where a query is booked: on the request that issued it if there is one, and in the service's numbers.
@@ -49,6 +51,7 @@ impl Booking {
             QueryOutcome::Ok => self.series.ok.record(seconds),
             QueryOutcome::Error => self.series.error.record(seconds),
             QueryOutcome::Cancelled => self.series.cancelled.record(seconds),
+            QueryOutcome::Panicked => self.series.panicked.record(seconds),
         }
         if let Some(request) = &self.request {
             request.book(EventKind::Query, self.series.id, began, duration);
@@ -71,13 +74,14 @@ struct Running {
     /// Keeps the driver's own events of this query from counting it again.
     counted: Carrier,
     began: Instant,
+    polling: bool,
 }
 
 impl Running {
     fn begin(sql: &str) -> Self {
         let booking = Booking::open(sql);
         let counted = booking.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
-        Self { booking, counted, began: Instant::now() }
+        Self { booking, counted, began: Instant::now(), polling: false }
     }
 
     fn end(&mut self, outcome: QueryOutcome) {
@@ -89,7 +93,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end(QueryOutcome::Cancelled);
+        self.end(if self.polling { QueryOutcome::Panicked } else { QueryOutcome::Cancelled });
     }
 }
 
@@ -142,9 +146,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let running = this.running.get_or_insert_with(|| Running::begin(this.sql.as_ref()));
+        running.polling = true;
         let entered = running.counted.enter();
         let polled = this.query.poll(cx);
         drop(entered);
+        running.polling = false;
         if let Poll::Ready(result) = &polled {
             running.end(if result.is_ok() { QueryOutcome::Ok } else { QueryOutcome::Error });
         }

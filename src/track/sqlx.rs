@@ -63,6 +63,8 @@ const ELAPSED: &str = "elapsed_secs";
 /// let subscriber = registry().with(fmt::layer().with_filter(EnvFilter::new("info"))).with(SqlxLayer::new());
 /// # drop(subscriber);
 /// ```
+/// A build that compiles them away (`release_max_level_info` of the crate `tracing`) has none to be told.
+///
 /// Spans of the target `pinchpoint::carrier`, at the level `TRACE`, are this layer's: by them a request is known on
 /// SQLite's threads. A span that was made outside the request and entered inside it hides them there.
 pub struct SqlxLayer {
@@ -121,7 +123,7 @@ where
         let mut about = About { elapsed: None, field: SUMMARY };
         event.record(&mut about);
         let About { elapsed: Some(elapsed), field } = about else { return };
-        let request = match self.carried() {
+        let mut request = match self.carried() {
             Some(Carried::Counted) => return,
             Some(Carried::Request(request)) => request.upgrade(),
             None => None,
@@ -131,7 +133,7 @@ where
             return event.record(&mut statement);
         }
         let carrier = Carrier::default();
-        let _entered = enter(request, &carrier);
+        let _entered = enter(&mut request, &carrier);
         event.record(&mut statement);
     }
 }

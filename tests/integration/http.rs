@@ -407,6 +407,48 @@ async fn a_query_cancelled_with_its_request_is_booked_as_cancelled() {
     assert!((samples.sum("http_server_request_db_seconds_sum", &[]) - 0.05).abs() < 0.01);
 }
 
+#[tokio::test]
+async fn an_n_plus_one_longer_than_any_timeline_is_counted_in_full() {
+    let monitor = monitor();
+    let handler = || async {
+        for _ in 0..500 {
+            let _ = track_db_query("SELECT * FROM lines WHERE id = ?", async { Ok::<_, Infallible>(()) }).await;
+        }
+    };
+    let app = Router::new().route("/orders", get(handler)).layer(monitor.layer()).merge(monitor.router());
+    fetch(&app, "/orders").await;
+    let (_, body) = fetch(&app, "/performance/endpoints/orders").await;
+    let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(answer["endpoints"][0]["queries"][0]["calls"], 500);
+    assert_eq!(answer["endpoints"][0]["slowest_requests"][0]["timeline_beyond"], 500 - 64);
+}
+
+#[tokio::test]
+async fn a_panic_keeps_the_queries_of_its_request() {
+    let monitor = monitor();
+    async fn panics() {
+        let _ = track_db_query("SELECT 1", async { Ok::<_, Infallible>(()) }).await;
+        let _ = track_db_query("SELECT 2", async { if true { panic!("on purpose") } else { Ok::<_, Infallible>(()) } })
+            .await;
+    }
+    let app = Router::new().route("/panic", get(panics)).layer(monitor.layer()).layer(CatchPanicLayer::new());
+    assert_eq!(fetch(&app, "/panic").await.0, 500);
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.sum("http_server_request_db_queries_sum", &["/panic"]), 2.0);
+    assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"panic\""]), 1.0);
+}
+
+#[tokio::test]
+async fn a_connect_ends_at_its_head() {
+    let monitor = monitor();
+    let service = monitor.layer().layer(service_fn(|_: Request<Body>| async {
+        Ok::<_, Infallible>(Response::new(dripping(10, Duration::from_secs(3600))))
+    }));
+    let request = Request::builder().method("CONNECT").uri("example:443").body(Body::empty()).expect("a request");
+    let _open = service.oneshot(request).await;
+    assert_eq!(Samples::of(&monitor).requests(&["CONNECT", "200"]), 1.0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn four_ends_of_a_task_are_told_apart() {
     let monitor = monitor();

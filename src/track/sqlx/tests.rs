@@ -43,6 +43,8 @@ impl Write for Log {
 fn subscribe() -> Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
+        // While there is one subscriber only, tracing asks the thread that first meets a span, which may have none yet.
+        std::mem::forget(Dispatch::new(tracing::subscriber::NoSubscriber::new()));
         let log = Log::default();
         let writer = log.clone();
         let subscriber = registry()
@@ -74,7 +76,8 @@ impl Service {
     async fn request<T>(&self, work: impl Future<Output = T>) -> (T, Arc<RequestContext>) {
         let context = self.instruments.begin_request(Instant::now());
         let carrier = Carrier::default();
-        let entered = enter(Some(context.clone()), &carrier);
+        let mut home = Some(context.clone());
+        let entered = enter(&mut home, &carrier);
         let work = crate::in_current_request(work);
         drop(entered);
         (work.await, context)
@@ -267,7 +270,8 @@ fn sqlx_0_8_events_are_read_with_their_layout_and_all_of_their_statement() {
     let context = service.instruments.begin_request(Instant::now());
     tracing::subscriber::with_default(registry().with(SqlxLayer::new()), || {
         let carrier = Carrier::default();
-        let _entered = enter(Some(context.clone()), &carrier);
+        let mut home = Some(context.clone());
+        let _entered = enter(&mut home, &carrier);
         let elapsed = Duration::from_millis(1500);
         tracing::event!(
             target: "sqlx::query", Level::DEBUG,
