@@ -1,7 +1,7 @@
 //! Rule files: the one place that knows YAML.
 //!
-//! A text goes through three steps: [`located`](super::located) finds where everything stands, [`shape`](super::shape)
-//! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types, and [`build`](super::build) checks
+//! A text goes through four steps: [`located`] finds where everything stands, [`shape`]
+//! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types, and [`build`] checks
 //! what they mean. Invariant: rules come out only if no step of any file found anything.
 
 use std::collections::HashMap;

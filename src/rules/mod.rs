@@ -1,6 +1,6 @@
 //! Numbers become judgements.
 //!
-//! A [`RuleSet`] is loaded from YAML files, checked whole. An [`Evaluator`] runs it on [`Readings`] and says which
+//! A [`RuleSet`] is loaded from YAML files, checked whole. An [`Evaluator`] runs it on [`Readings`](readings::Readings) and says which
 //! subjects are over which thresholds, with the [`Evidence`] of why. Nothing here remembers anything between two ticks,
 //! reads a clock or knows of requests: it knows numbers, and where they came from is behind one trait.
 

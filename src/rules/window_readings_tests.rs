@@ -359,6 +359,21 @@ fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
     }
 }
 
+/// As the samplers write them: totals of seconds are floats, which the facade's counters are not.
+#[test]
+fn time_that_was_spent_before_the_window_is_not_in_it() {
+    let traffic = Traffic::new();
+    let mut history = History::new(traffic.start, [LENGTH]);
+    for (second, spent) in [(0, 70.0), (50, 90.0), (100, 120.0)] {
+        traffic.set(&names::PROCESS_CPU, &[], spent).set(&names::TOKIO_WORKER_BUSY, &[], spent);
+        traffic.set(&names::TOKIO_WORKERS, &[], 2.0);
+        history.tick(&traffic.recorder.index(), traffic.start + Duration::from_secs(second));
+    }
+    let window = history.window(LENGTH).expect("it is kept");
+    check(window, Scope::Process, Measure::CpuRatio, "process", Some((0.5, 1)));
+    check(window, Scope::Process, Measure::WorkerBusyRatio, "process", Some((0.25, 1)));
+}
+
 #[test]
 fn what_passes_no_threshold_is_not_answered() {
     let traffic = Traffic::new();
