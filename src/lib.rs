@@ -14,7 +14,7 @@ mod track;
 pub use context::{InCurrentRequest, in_current_request};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder};
-pub use rules::{LoadError, LoadProblem, RuleSet, Severity};
+pub use rules::{Breach, LoadError, LoadProblem, ObservedEndpoint, RuleSet, Severity};
 pub use sample::Sampler;
 pub use store::MonitorRecorder;
 #[cfg(feature = "sqlx")]

@@ -2,22 +2,17 @@
 //!
 //! sqlx runs each SQLite connection on a thread of its own and tells of a query there. All it takes along from the task
 //! that issued the query is the task's tracing span, so a request that may issue such queries has a span, and the span
-//! knows the request. There is one only while a `SqlxLayer` listens: without it a carrier is
+//! knows the request. There is one only while a [`SqlxLayer`](crate::SqlxLayer) listens: without it a carrier is
 //! nothing. The invariant: a span holds its request weakly and is let go of before the request is, since a request that
 //! somebody else holds is not reused.
 
-#[cfg(not(feature = "sqlx"))]
-use nothing as made_of;
+pub(crate) use with_spans::Carrier;
+pub(super) use with_spans::CarrierEntered;
 #[cfg(feature = "sqlx")]
-use spans as made_of;
-
-pub(crate) use made_of::Carrier;
-pub(super) use made_of::CarrierEntered;
-#[cfg(feature = "sqlx")]
-pub(crate) use spans::{CARRIER, Carried, handed_over, listen};
+pub(crate) use with_spans::{CARRIER, Carried, handed_over, listen};
 
 #[cfg(feature = "sqlx")]
-mod spans {
+mod with_spans {
     use std::{
         cell::Cell,
         sync::{
@@ -112,7 +107,7 @@ mod spans {
 }
 
 #[cfg(not(feature = "sqlx"))]
-mod nothing {
+mod with_spans {
     use std::{marker::PhantomData, sync::Arc};
 
     use crate::context::RequestContext;

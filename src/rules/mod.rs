@@ -20,6 +20,7 @@ mod located;
 mod measure;
 mod memory;
 pub(crate) mod mix;
+mod observed;
 mod problem;
 mod readings;
 mod rule;
@@ -35,6 +36,7 @@ pub(crate) mod trend;
 mod unit;
 mod window_readings;
 
+pub use observed::{Breach, ObservedEndpoint};
 pub use problem::{LoadError, LoadProblem};
 pub use set::RuleSet;
 pub use severity::Severity;

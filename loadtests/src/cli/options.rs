@@ -1,0 +1,308 @@
+//! The options, in the groups in which `--help` shows them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use reqwest::{Method, Url};
+
+use super::endpoint::{EndpointSpec, parse_method};
+use super::header::Header;
+use super::output::OutputFile;
+use super::rate::Rate;
+use crate::span::parse_span;
+use crate::verdict::Threshold;
+
+/// What is tested.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Target")]
+pub(crate) struct TargetOptions {
+    /// Address of the service
+    #[arg(short = 'H', long, visible_alias = "host", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    #[arg(value_parser = parse_base_url, env = "PINCHPOINT_BASE_URL")]
+    pub(crate) base_url: Url,
+
+    /// Requests to send: [METHOD ]PATH[=WEIGHT], one or many
+    ///
+    /// `--endpoints /api/health "POST /api/users=3"` sends three POSTs for each GET. In a path with a query the weight
+    /// needs a space before it: "/search?q=tea =2". Paths and payloads may hold placeholders: {{ user }},
+    /// {{ iteration }}, {{ uuid }}, {{ random(1, 100) }}, {{ env.NAME }}.
+    #[arg(short, long, value_name = "ENDPOINT", num_args = 1.., action = ArgAction::Append)]
+    pub(crate) endpoints: Vec<EndpointSpec>,
+
+    /// Scenario files, instead of --endpoints; without either, the demo shop's customers
+    #[arg(short = 'f', long = "scenario", visible_alias = "scenario-file", value_name = "FILE", num_args = 1..)]
+    pub(crate) scenario_files: Vec<PathBuf>,
+
+    /// Only these scenarios, by name
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) scenarios: Vec<String>,
+}
+
+/// How each request is made.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Requests")]
+pub(crate) struct RequestOptions {
+    /// Method of endpoints that name none [default: GET, or POST with a payload]
+    #[arg(long, value_name = "METHOD", value_parser = parse_method)]
+    pub(crate) method: Option<Method>,
+
+    /// Body of the requests of --endpoints, or @FILE
+    ///
+    /// Taken as JSON and checked before the test, unless a content-type header says otherwise. Endpoints whose method is
+    /// GET, HEAD or OPTIONS send none.
+    #[arg(long, value_name = "BODY")]
+    pub(crate) payload: Option<String>,
+
+    /// Header of every request, such as "Authorization: Bearer abc"; repeatable
+    #[arg(long = "header", value_name = "HEADER", action = ArgAction::Append)]
+    pub(crate) headers: Vec<Header>,
+
+    /// Longest time until the last byte of a response
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_span)]
+    pub(crate) timeout: Duration,
+
+    /// Take certificates that nobody vouches for
+    #[arg(long, visible_alias = "insecure")]
+    pub(crate) accept_invalid_certs: bool,
+
+    /// Do not ask for compressed responses
+    #[arg(long)]
+    pub(crate) no_gzip: bool,
+
+    /// Follow up to N redirects; each counts as a request on the wire [default: a redirect is the response]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
+    pub(crate) follow_redirects: Option<usize>,
+}
+
+/// How much load, and for how long.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub(crate) struct LoadOptions {
+    /// Users that send one request after another [default: 10]
+    #[arg(short = 'u', long, visible_alias = "users", value_name = "N", value_parser = parse_users)]
+    pub(crate) concurrent_users: Option<usize>,
+
+    /// How long the load is held, after the ramp-up [default: 30s]
+    #[arg(short = 't', long, visible_alias = "run-time", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Over how long users are started, or --rate is reached
+    #[arg(short = 's', long, visible_alias = "increase-time", value_name = "TIME", default_value = "0s")]
+    #[arg(value_parser = parse_span)]
+    pub(crate) ramp_up: Duration,
+
+    /// Users started a second, instead of --ramp-up
+    #[arg(short = 'r', long, value_name = "N", conflicts_with = "ramp_up", value_parser = parse_positive)]
+    pub(crate) increase_rate: Option<f64>,
+
+    /// Each user ends after N iterations; without --duration, the test ends with the last one
+    #[arg(long, value_name = "N", value_parser = parse_users, conflicts_with = "rate")]
+    pub(crate) iterations: Option<usize>,
+
+    /// Open model: start iterations at this rate, such as 200/s, whatever the answers do
+    ///
+    /// Users who wait for their answers send less to a slow server, and so hide how slow it is. At a constant rate each
+    /// latency counts from when the iteration was due. The report tells how many were scheduled, sent, late and dropped.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<Rate>,
+
+    /// Most iterations at the same time with --rate; further ones wait and are late
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_users)]
+    pub(crate) max_in_flight: usize,
+
+    /// How long requests at the start are sent but left out of the result
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_span)]
+    pub(crate) warm_up: Duration,
+
+    /// How long requests in flight at the end may take; then they are counted as cancelled
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_span)]
+    pub(crate) grace: Duration,
+}
+
+/// What counts as passed.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Verdict")]
+pub(crate) struct VerdictOptions {
+    /// Condition, such as p95<200ms, error-rate<1% or "p99<2s for GET /checkout"; repeatable
+    ///
+    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps.
+    #[arg(long = "threshold", value_name = "CONDITION", action = ArgAction::Append)]
+    pub(crate) thresholds: Vec<Threshold>,
+
+    /// Rule file or folder of the service; its endpoint rules judge what users saw
+    ///
+    /// Without it, the folder `rules` where there is one, else the built-in rules.
+    #[arg(long, value_name = "PATH", conflicts_with = "no_rules")]
+    pub(crate) rules: Option<PathBuf>,
+
+    /// Judge by --threshold only
+    #[arg(long)]
+    pub(crate) no_rules: bool,
+
+    /// Least severity of a rule whose breach fails the test
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "high")]
+    pub(crate) fail_on: FailOn,
+
+    /// Result (.json) of an earlier run to compare with; what got significantly worse fails the test
+    #[arg(long, value_name = "FILE", visible_alias = "baseline-file")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// What happens when the generator itself was the bottleneck
+    #[arg(long, value_enum, value_name = "ACTION", default_value = "fail")]
+    pub(crate) saturation: OnSaturation,
+}
+
+/// Searching the highest load that the service bears.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Capacity")]
+pub(crate) struct CapacityOptions {
+    /// Search the highest load at which the verdict is still "passed"
+    ///
+    /// Doubles the users, or --rate, until the verdict fails; then bisects, and confirms on a longer hold. Starts with
+    /// --users or --rate. --duration is the length of a step [default there: 10s].
+    #[arg(long)]
+    pub(crate) find_capacity: bool,
+
+    /// Highest load that is tried
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = parse_users)]
+    pub(crate) max_load: usize,
+}
+
+/// Where the server tells its side.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server's side")]
+pub(crate) struct ServerOptions {
+    /// Address that serves /performance and /metrics [default: --base-url]
+    #[arg(long, value_name = "URL", value_parser = parse_base_url)]
+    pub(crate) monitor_url: Option<Url>,
+
+    /// Do not ask the service for its side
+    #[arg(long)]
+    pub(crate) no_server: bool,
+}
+
+/// What is shown and written.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputOptions {
+    /// Write the result: .json, .csv, .html, .md or .xml (JUnit); repeatable
+    #[arg(short, long = "output", visible_alias = "report-file", value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) outputs: Vec<OutputFile>,
+
+    /// Live progress: redrawn in a terminal, lines elsewhere
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: Progress,
+
+    /// Neither progress nor tables, only the verdict
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Profiling one endpoint.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Profile")]
+pub(crate) struct ProfileOptions {
+    /// Requests that count
+    #[arg(long, value_name = "N", default_value_t = Self::default().iterations, value_parser = parse_users)]
+    pub(crate) iterations: usize,
+
+    /// Requests before them that do not
+    #[arg(long, value_name = "N", default_value_t = Self::default().warm_up)]
+    pub(crate) warm_up: usize,
+}
+
+impl Default for ProfileOptions {
+    fn default() -> Self {
+        Self { iterations: 100, warm_up: 10 }
+    }
+}
+
+/// Watching a service.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Monitor")]
+pub(crate) struct MonitorOptions {
+    /// Time between two looks
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub(crate) interval: Duration,
+}
+
+/// Least severity that fails a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Any breach.
+    Low,
+    /// Medium, high or critical.
+    Medium,
+    /// High or critical.
+    High,
+    /// Critical only.
+    Critical,
+}
+
+/// What a saturated generator does to the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnSaturation {
+    /// The test says nothing about the service: exit code 3.
+    Fail,
+    /// It is told, and the verdict stands.
+    Warn,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Redrawn where standard error is a terminal, else lines.
+    Auto,
+    /// A line every few seconds.
+    Lines,
+    /// None.
+    Off,
+}
+
+pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let mut url =
+        Url::parse(&with_scheme).map_err(|error| format!("{error}; expected something like http://127.0.0.1:8000"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("unknown scheme \"{}\"; expected http or https", url.scheme()));
+    }
+    if url.host_str().is_none() {
+        return Err("no host; expected something like http://127.0.0.1:8000".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() {
+        return Err("an address without a path is expected; paths belong to --endpoints".to_owned());
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn parse_users(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1_000_000).contains(n))
+        .ok_or_else(|| "expected a whole number from 1 to 1000000".to_owned())
+}
+
+fn parse_positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0).ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let span = parse_span(text).map_err(|error| error.to_string())?;
+    if span.is_zero() { Err("expected more than no time at all".to_owned()) } else { Ok(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_url_is_an_address_without_a_path() {
+        assert_eq!(parse_base_url("localhost:8000").unwrap().as_str(), "http://localhost:8000/");
+        assert_eq!(parse_base_url("https://[::1]:1/").unwrap().scheme(), "https");
+        for text in ["", "ftp://x", "http://", "http://x/api", "http://x:99999"] {
+            assert!(parse_base_url(text).is_err(), "{text}");
+        }
+    }
+}

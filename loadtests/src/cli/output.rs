@@ -1,0 +1,74 @@
+//! `--output`: a file whose suffix says what is written into it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OutputFormat {
+    /// Everything, for programs.
+    Json,
+    /// A line for each endpoint.
+    Csv,
+    /// A page with plots.
+    Html,
+    /// Text with tables.
+    Markdown,
+    /// Test results, as CI systems read them.
+    Junit,
+}
+
+/// A file to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutputFile {
+    /// Where.
+    pub(crate) path: PathBuf,
+    /// What.
+    pub(crate) format: OutputFormat,
+}
+
+/// A file name that does not say what it is.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("cannot tell the format of \"{0}\"; its name must end in .json, .csv, .html, .md or .xml (JUnit)")]
+pub(crate) struct OutputError(String);
+
+impl FromStr for OutputFile {
+    type Err = OutputError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = PathBuf::from(text);
+        let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_ascii_lowercase());
+        let format = match suffix.as_deref() {
+            Some("json") => OutputFormat::Json,
+            Some("csv") => OutputFormat::Csv,
+            Some("html" | "htm") => OutputFormat::Html,
+            Some("md" | "markdown") => OutputFormat::Markdown,
+            Some("xml") => OutputFormat::Junit,
+            _ => return Err(OutputError(text.to_owned())),
+        };
+        Ok(Self { path, format })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffix_is_the_format() {
+        for (text, format) in [
+            ("a.json", OutputFormat::Json),
+            ("b/c.CSV", OutputFormat::Csv),
+            ("a.html", OutputFormat::Html),
+            ("a.md", OutputFormat::Markdown),
+            ("a.b.xml", OutputFormat::Junit),
+        ] {
+            assert_eq!(text.parse::<OutputFile>().map(|file| file.format), Ok(format));
+        }
+        for text in ["results", "results.yaml", "", ".json/x"] {
+            assert!(text.parse::<OutputFile>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! HTTP clients of the users.
+//!
+//! Each user has a client of its own, as each visitor of a site has a browser: its own connection and its own cookies,
+//! and no pool that users fight over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Url, redirect};
+use thiserror::Error;
+
+use crate::record::Recorder;
+
+/// Whether redirects are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redirects {
+    /// A redirect is the response.
+    Answer,
+    /// Up to so many in a row; each one is counted, since the server sees it as a request.
+    Follow(usize),
+}
+
+/// How connections are made.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientSettings {
+    /// Whether certificates that nobody vouches for are taken.
+    pub(crate) accept_invalid_certs: bool,
+    /// Whether compressed responses are asked for.
+    pub(crate) gzip: bool,
+    /// What happens on a redirect.
+    pub(crate) redirects: Redirects,
+    /// Longest time until a connection is made.
+    pub(crate) connect_timeout: Duration,
+}
+
+/// No client could be built.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct ClientError(reqwest::Error);
+
+/// Builds the users' clients.
+#[derive(Clone, Debug)]
+pub(super) struct ClientFactory {
+    settings: ClientSettings,
+    encrypted: bool,
+    recorder: Arc<Recorder>,
+}
+
+impl ClientFactory {
+    pub(super) fn new(settings: &ClientSettings, base: &Url, recorder: Arc<Recorder>) -> Self {
+        Self { settings: settings.clone(), encrypted: base.scheme() == "https", recorder }
+    }
+
+    pub(super) fn build(&self, cookies: bool) -> Result<Client, ClientError> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("pinchpoint-loadtest/", env!("CARGO_PKG_VERSION")))
+            .cookie_store(cookies)
+            .gzip(self.settings.gzip)
+            .connect_timeout(self.settings.connect_timeout)
+            .redirect(self.redirect_policy())
+            // What is measured is the target and not whatever HTTP_PROXY names; and a request is one request.
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .pool_idle_timeout(None)
+            .tcp_nodelay(true);
+        if self.encrypted {
+            builder = builder.tls_danger_accept_invalid_certs(self.settings.accept_invalid_certs);
+        } else if self.settings.redirects == Redirects::Answer {
+            // Nothing will be encrypted: reading the system's certificates would cost each user some milliseconds.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(ClientError)
+    }
+
+    fn redirect_policy(&self) -> redirect::Policy {
+        match self.settings.redirects {
+            Redirects::Answer => redirect::Policy::none(),
+            Redirects::Follow(most) => {
+                let recorder = Arc::clone(&self.recorder);
+                redirect::Policy::custom(move |attempt| {
+                    if attempt.previous().len() > most {
+                        return attempt.error("too many redirects");
+                    }
+                    recorder.count_redirect();
+                    attempt.follow()
+                })
+            }
+        }
+    }
+}

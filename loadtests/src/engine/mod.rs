@@ -1,0 +1,164 @@
+//! Sends the load.
+//!
+//! The closed model runs on Goose: users, their start and their share of the scenarios are Goose's, and no type of Goose
+//! leaves this module. The open model sends at fixed times whatever the answers do. Both run the same iterations, and
+//! every request goes through [`user::User::call`], which reads the body to its end and records exactly one sample.
+
+mod actor;
+mod client;
+mod closed;
+mod gauges;
+mod open;
+mod pace;
+mod reply;
+mod sequential;
+mod stop;
+mod user;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use thiserror::Error;
+
+pub(crate) use actor::Actor;
+pub(crate) use client::{ClientError, ClientSettings, Redirects};
+pub(crate) use gauges::{Arrivals, Gauges};
+pub use reply::{Call, Reply};
+pub(crate) use sequential::profile;
+pub(crate) use stop::{Stop, StopReason};
+pub use user::{Failed, Iteration, User};
+
+use crate::record::Recorder;
+use client::ClientFactory;
+
+/// How requests follow one another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Model {
+    /// A number of users, each of which waits for its answer before it goes on.
+    Closed {
+        /// How many.
+        users: usize,
+        /// Over how long they are started.
+        ramp_up: Duration,
+        /// After how many iterations each one ends; without, when the duration is over.
+        iterations: Option<usize>,
+    },
+    /// Iterations that start at fixed times.
+    Open {
+        /// Iterations a second.
+        rate: f64,
+        /// Over how long the rate grows from 0 to its value.
+        ramp_up: Duration,
+        /// Most iterations at the same time; further ones wait, and are late.
+        most_in_flight: usize,
+    },
+}
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadPlan {
+    /// What users do.
+    pub(crate) actors: Vec<Actor>,
+    /// Where requests go.
+    pub(crate) base: Url,
+    /// How they follow one another.
+    pub(crate) model: Model,
+    /// How long the load is held once it has been reached; without, until every user has done its iterations.
+    pub(crate) duration: Option<Duration>,
+    /// At its start, how long requests are left out of the result.
+    pub(crate) warm_up: Duration,
+    /// How long requests in flight at the end may take before they are given up.
+    pub(crate) grace: Duration,
+    /// How connections are made.
+    pub(crate) client: ClientSettings,
+    /// Headers of every request, unless a step says otherwise.
+    pub(crate) headers: HeaderMap,
+    /// Longest time to the last byte of a response.
+    pub(crate) timeout: Duration,
+}
+
+/// What users share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// Where samples go.
+    pub(crate) recorder: Arc<Recorder>,
+    /// When to end.
+    pub(crate) stop: Stop,
+    /// What is going on.
+    pub(crate) gauges: Arc<Gauges>,
+}
+
+impl Shared {
+    /// Shared state of a run that has not begun.
+    pub(crate) fn new(shards: usize, stop: Stop) -> Self {
+        Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default() }
+    }
+}
+
+/// How a run went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunEnd {
+    /// Why it ended.
+    pub(crate) reason: StopReason,
+    /// From the first user's start to the end of the load, or to the last response if that came later.
+    pub(crate) elapsed: Duration,
+}
+
+/// A run that could not be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum EngineError {
+    /// No HTTP client.
+    #[error("cannot set up the HTTP client")]
+    Client(#[from] ClientError),
+    /// Goose refused its configuration.
+    #[error("Goose refused to run: {0}")]
+    Goose(String),
+    /// The system gives no thread.
+    #[error("cannot start the thread that keeps the rate")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Sends the load of a plan and returns when every request has ended.
+pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, EngineError> {
+    let factory = ClientFactory::new(&plan.client, &plan.base, Arc::clone(&shared.recorder));
+    match plan.model {
+        Model::Closed { users, ramp_up, iterations } => {
+            closed::run(plan, shared, factory, users, ramp_up, iterations).await
+        }
+        Model::Open { rate, ramp_up, most_in_flight } => {
+            open::run(plan, shared, factory, pace::Pace::new(rate, ramp_up), most_in_flight).await
+        }
+    }
+}
+
+/// Waits for the end of the load, then gives requests in flight their grace.
+///
+/// `begun` tells when the load began; the future never ends by itself before the grace is over.
+async fn keep_time(plan: &LoadPlan, shared: &Shared, ramp_up: Duration, begun: Instant) {
+    use crate::record::Phase;
+
+    if !plan.warm_up.is_zero() {
+        shared.recorder.set_measuring(Phase::WarmUp);
+        tokio::select! {
+            () = tokio::time::sleep_until((begun + plan.warm_up).into()) => {}
+            () = shared.stop.requested() => {}
+        }
+        shared.recorder.set_measuring(Phase::Measured);
+        shared.gauges.begin_measuring();
+    }
+    match plan.duration {
+        Some(duration) => tokio::select! {
+            () = tokio::time::sleep_until((begun + ramp_up + plan.warm_up + duration).into()) => {
+                shared.stop.request(StopReason::Finished);
+            }
+            () = shared.stop.requested() => {}
+        },
+        None => shared.stop.requested().await,
+    }
+    shared.gauges.end_load();
+    tokio::time::sleep(plan.grace).await;
+    shared.stop.give_up();
+}

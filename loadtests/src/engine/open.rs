@@ -1,0 +1,224 @@
+//! The open model: iterations start when they are due, whatever the answers do.
+//!
+//! A thread of its own keeps the time, since timers of the runtime are a millisecond coarse and wait behind the users'
+//! work. An iteration that finds no free user waits in a queue and is late; its latency counts from when it was due. One
+//! that waits longer than the timeout is dropped, and told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::actor::ReadyActor;
+use super::client::ClientFactory;
+use super::gauges::LateCause;
+use super::pace::{Pace, interleave};
+use super::stop::StopReason;
+use super::user::{BackOff, User};
+use super::{EngineError, LoadPlan, RunEnd, Shared, keep_time};
+
+pub(super) async fn run(
+    plan: &LoadPlan,
+    shared: &Shared,
+    factory: ClientFactory,
+    pace: Pace,
+    most_in_flight: usize,
+) -> Result<RunEnd, EngineError> {
+    factory.build(false)?;
+    let actors: Vec<_> = plan.actors.iter().map(|actor| Arc::new(actor.ready(&plan.base, &shared.recorder))).collect();
+    let weights: Vec<usize> = plan.actors.iter().map(super::Actor::weight).collect();
+    let pool = Arc::new(Pool {
+        actors,
+        turn: interleave(&weights),
+        plan: plan.clone(),
+        shared: shared.clone(),
+        factory,
+        most_in_flight,
+        state: Mutex::default(),
+        idle: Notify::new(),
+    });
+    pool.warm(pace);
+    let begun = shared.gauges.begin();
+    let keeper = std::thread::Builder::new()
+        .name("pace".to_owned())
+        .spawn({
+            let (pool, handle) = (Arc::clone(&pool), Handle::current());
+            move || keep_pace(&pool, &handle, pace, begun)
+        })
+        .map_err(EngineError::Thread)?;
+    tokio::select! {
+        () = keep_time(plan, shared, pace.ramp_up(), begun) => {}
+        () = pool.all_done() => {}
+    }
+    // Given up requests end at once; their users only have to notice.
+    pool.all_done().await;
+    _ = keeper.join();
+    let reason = shared.stop.reason().unwrap_or(StopReason::Finished);
+    Ok(RunEnd { reason, elapsed: shared.gauges.measured_for() })
+}
+
+/// Users, and iterations that wait for one.
+struct Pool {
+    actors: Vec<Arc<ReadyActor>>,
+    /// Which actor the next iteration belongs to.
+    turn: Vec<usize>,
+    plan: LoadPlan,
+    shared: Shared,
+    factory: ClientFactory,
+    most_in_flight: usize,
+    state: Mutex<State>,
+    idle: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Free users by actor, the one that was busy last on top: its connection is the warmest.
+    free: Vec<Vec<User>>,
+    waiting: VecDeque<Arrival>,
+    busy: usize,
+    made: usize,
+}
+
+struct Arrival {
+    due: Instant,
+    actor: usize,
+    /// Whether it had to wait for a user.
+    queued: bool,
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts an iteration, or queues it.
+    fn arrive(self: &Arc<Self>, handle: &Handle, due: Instant, n: u64) {
+        self.shared.gauges.schedule();
+        let actor = self.turn[(n % self.turn.len() as u64) as usize];
+        let mut state = self.lock();
+        if state.busy >= self.most_in_flight {
+            state.waiting.push_back(Arrival { due, actor, queued: true });
+            return;
+        }
+        state.busy += 1;
+        drop(state);
+        let Some(user) = self.user(actor) else {
+            self.shared.gauges.drop_arrival();
+            self.lock().busy -= 1;
+            return;
+        };
+        self.shared.gauges.enter();
+        let pool = Arc::clone(self);
+        handle.spawn(async move { pool.serve(user, Arrival { due, actor, queued: false }).await });
+    }
+
+    /// Makes users before the clock runs: a client takes longer to build than a fast request takes.
+    fn warm(&self, pace: Pace) {
+        self.lock().free.resize_with(self.actors.len(), Vec::new);
+        for n in 0..pace.per(WARMED).clamp(1, self.most_in_flight.min(MOST_WARMED)) {
+            let actor = self.turn[n % self.turn.len()];
+            if let Some(user) = self.new_user(actor) {
+                self.lock().free[actor].push(user);
+            }
+        }
+    }
+
+    /// A free user of that kind, or a new one.
+    fn user(&self, actor: usize) -> Option<User> {
+        let free = self.lock().free[actor].pop();
+        free.or_else(|| self.new_user(actor))
+    }
+
+    /// A new user; the settings were tried before the run, so what fails here is the system, out of descriptors.
+    fn new_user(&self, actor: usize) -> Option<User> {
+        let number = {
+            let mut state = self.lock();
+            state.made += 1;
+            state.made
+        };
+        let client = self.factory.build(self.actors[actor].actor().cookies()).ok()?;
+        Some(User::new(number, client, &self.plan, &self.shared, BackOff::Never))
+    }
+
+    /// Does an iteration, and those that wait for a user after it.
+    async fn serve(self: Arc<Self>, mut user: User, mut arrival: Arrival) {
+        loop {
+            if arrival.due.elapsed() > LATE {
+                let cause = if arrival.queued { LateCause::Target } else { LateCause::Generator };
+                self.shared.gauges.count_late(cause);
+            }
+            user.set_due(arrival.due);
+            self.actors[arrival.actor].iterate(&mut user).await;
+            // A user of one kind does not do another kind's iterations: its logins and cookies are its own.
+            self.lock().free[arrival.actor].push(user);
+            (user, arrival) = loop {
+                let Some(next) = self.next_waiting() else { return };
+                match self.user(next.actor) {
+                    Some(user) => break (user, next),
+                    None => self.shared.gauges.drop_arrival(),
+                }
+            };
+        }
+    }
+
+    /// The next iteration in the queue that is still worth starting; without one, a user less is busy.
+    fn next_waiting(&self) -> Option<Arrival> {
+        // One lock for both: an iteration that is queued in between would never be started.
+        let mut state = self.lock();
+        while let Some(arrival) = state.waiting.pop_front() {
+            if !self.shared.stop.is_requested() && arrival.due.elapsed() <= self.plan.timeout {
+                return Some(arrival);
+            }
+            self.shared.gauges.drop_arrival();
+        }
+        state.busy -= 1;
+        self.shared.gauges.leave();
+        if state.busy == 0 {
+            self.idle.notify_waiters();
+        }
+        None
+    }
+
+    async fn all_done(&self) {
+        self.shared.stop.requested().await;
+        loop {
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.busy == 0 {
+                    for _ in state.waiting.drain(..) {
+                        self.shared.gauges.drop_arrival();
+                    }
+                    return;
+                }
+            }
+            idle.await;
+        }
+    }
+}
+
+/// Lets iterations arrive when they are due, until the end of the load.
+fn keep_pace(pool: &Arc<Pool>, handle: &Handle, pace: Pace, begun: Instant) {
+    for n in 0.. {
+        let due = begun + pace.due(n);
+        loop {
+            if pool.shared.stop.is_requested() {
+                return;
+            }
+            let Some(wait) = due.checked_duration_since(Instant::now()) else { break };
+            // In short naps, so that a slow rate does not outlive the end of the test.
+            std::thread::sleep(wait.min(Duration::from_millis(20)));
+        }
+        pool.arrive(handle, due, n);
+    }
+}
+
+/// Users are made beforehand for the iterations of this long.
+const WARMED: Duration = Duration::from_millis(100);
+const MOST_WARMED: usize = 200;
+/// A start this much after it was due is late; less is what timers and thread switches take anyway.
+const LATE: Duration = Duration::from_millis(10);

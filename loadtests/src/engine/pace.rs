@@ -1,0 +1,90 @@
+//! When iterations of an open model are due.
+
+use std::time::Duration;
+
+/// A constant rate, reached evenly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    rate: f64,
+    ramp_up: f64,
+}
+
+impl Pace {
+    pub(super) fn new(rate: f64, ramp_up: Duration) -> Self {
+        Self { rate, ramp_up: ramp_up.as_secs_f64() }
+    }
+
+    pub(super) fn ramp_up(self) -> Duration {
+        Duration::from_secs_f64(self.ramp_up)
+    }
+
+    /// How many iterations are due in a span at the full rate.
+    pub(super) fn per(self, span: Duration) -> usize {
+        (self.rate * span.as_secs_f64()).ceil() as usize
+    }
+
+    /// When the `n`-th iteration, from 0, is due after the start.
+    pub(super) fn due(self, n: u64) -> Duration {
+        let n = n as f64;
+        // While the rate grows evenly, n(t) = rate * t² / (2 * ramp_up).
+        let in_ramp = self.rate * self.ramp_up / 2.0;
+        let seconds = if n < in_ramp {
+            (2.0 * n * self.ramp_up / self.rate).sqrt()
+        } else {
+            self.ramp_up + (n - in_ramp) / self.rate
+        };
+        Duration::from_secs_f64(seconds)
+    }
+}
+
+/// Items in proportion to their weights, spread as evenly as they can be: weights 3 and 1 give `0 0 1 0`.
+pub(super) fn interleave(weights: &[usize]) -> Vec<usize> {
+    let common = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
+    let weights: Vec<i64> = weights.iter().map(|weight| i64::try_from(weight / common).unwrap_or(i64::MAX)).collect();
+    let total: i64 = weights.iter().sum();
+    let mut credit = vec![0; weights.len()];
+    (0..total)
+        .filter_map(|_| {
+            for (credit, weight) in credit.iter_mut().zip(&weights) {
+                *credit += weight;
+            }
+            let richest = (0..credit.len()).rev().max_by_key(|index| credit[*index])?;
+            credit[richest] -= total;
+            Some(richest)
+        })
+        .collect()
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constant_rate_is_constant() {
+        let pace = Pace::new(200.0, Duration::ZERO);
+        assert_eq!(pace.due(0), Duration::ZERO);
+        assert_eq!(pace.due(200), Duration::from_secs(1));
+        assert_eq!(pace.due(1), Duration::from_millis(5));
+    }
+
+    #[test]
+    fn ramp_reaches_the_rate_without_a_jump() {
+        let pace = Pace::new(100.0, Duration::from_secs(10));
+        assert_eq!(pace.due(500), Duration::from_secs(10));
+        assert!(pace.due(499) < pace.due(500));
+        assert!((pace.due(600) - pace.due(500)).abs_diff(Duration::from_secs(1)) < Duration::from_micros(1));
+        assert!(pace.due(125).abs_diff(Duration::from_secs(5)) < Duration::from_micros(1));
+    }
+
+    #[test]
+    fn weights_are_spread() {
+        assert_eq!(interleave(&[3, 1]), [0, 0, 1, 0]);
+        assert_eq!(interleave(&[2, 2]), [0, 1]);
+        assert_eq!(interleave(&[500, 500, 500]).len(), 3);
+        assert_eq!(interleave(&[]), [] as [usize; 0]);
+    }
+}

@@ -1,0 +1,52 @@
+//! One iteration after another: what a profile needs.
+
+use super::client::ClientFactory;
+use super::stop::StopReason;
+use super::user::{BackOff, User};
+use super::{EngineError, LoadPlan, Shared};
+use crate::record::Phase;
+
+/// Sends `iterations` iterations of the plan's first actor, one after another, after `warm_up` that are left out;
+/// `each` is called with the number, from 1, of every one that counts.
+pub(crate) async fn profile(
+    plan: &LoadPlan,
+    shared: &Shared,
+    warm_up: usize,
+    iterations: usize,
+    mut each: impl FnMut(usize),
+) -> Result<StopReason, EngineError> {
+    let factory = ClientFactory::new(&plan.client, &plan.base, std::sync::Arc::clone(&shared.recorder));
+    let Some(actor) = plan.actors.first() else { return Ok(StopReason::Finished) };
+    let ready = actor.ready(&plan.base, &shared.recorder);
+    let mut user = User::new(1, factory.build(actor.cookies())?, plan, shared, BackOff::Wait { failures: 0 });
+    let gauges = &shared.gauges;
+    gauges.begin();
+    gauges.enter();
+    shared.recorder.set_measuring(Phase::WarmUp);
+    for n in 0..warm_up + iterations {
+        if n == warm_up {
+            shared.recorder.set_measuring(Phase::Measured);
+            gauges.begin_measuring();
+        }
+        if shared.stop.is_requested() {
+            break;
+        }
+        let interrupted = async {
+            shared.stop.requested().await;
+            tokio::time::sleep(plan.grace).await;
+            shared.stop.give_up();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = ready.iterate(&mut user) => {}
+            () = interrupted => {}
+        }
+        if n >= warm_up {
+            each(n + 1 - warm_up);
+        }
+    }
+    gauges.leave();
+    gauges.end_load();
+    shared.stop.request(StopReason::Finished);
+    Ok(shared.stop.reason().unwrap_or(StopReason::Finished))
+}

@@ -1,0 +1,235 @@
+//! What the arguments ask for, checked as a whole: a plan that can be run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use thiserror::Error;
+
+use crate::cli::{EndpointSpec, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload};
+use crate::engine::{Actor, ClientSettings, LoadPlan, Model, Redirects};
+use crate::scenario::{
+    Body, Flow, Names, Pause, Payload, ScenarioFileError, Step, Template, TemplateError, load_scenarios, shop,
+};
+
+/// Arguments that do not make a plan.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum JobError {
+    /// Both kinds of what to send.
+    #[error("--endpoints and --scenario exclude each other; put the endpoints into the scenario file")]
+    EndpointsAndScenarios,
+    /// A scenario file is wrong.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioFileError),
+    /// Two files have a scenario of one name.
+    #[error("two scenarios are called \"{0}\"; names must differ")]
+    SameName(String),
+    /// `--scenarios` names one that is not there.
+    #[error("no scenario is called \"{wanted}\"; there are {known}")]
+    NoSuchScenario {
+        /// As given.
+        wanted: String,
+        /// What there is.
+        known: String,
+    },
+    /// The payload is wrong.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// A placeholder is wrong.
+    #[error("{what}: {source}")]
+    Template {
+        /// Where.
+        what: String,
+        /// Why.
+        source: TemplateError,
+    },
+    /// A payload that nothing sends.
+    #[error("--payload is given, but {0} sends no body; name a method, such as --method POST")]
+    PayloadUnused(String),
+    /// A payload beside a scenario.
+    #[error("--payload belongs to --endpoints; a scenario file has its own bodies")]
+    PayloadWithScenario,
+    /// Fewer users than kinds of users.
+    #[error("a profile measures one endpoint; name one with --endpoints")]
+    ProfileNeedsOne,
+}
+
+/// What users do: kinds of users from code, files, `--endpoints` or the demo shop.
+pub(crate) fn actors(
+    target: &TargetOptions,
+    requests: &RequestOptions,
+    code: &[Actor],
+) -> Result<Vec<Actor>, JobError> {
+    let mut actors: Vec<Actor> = code.to_vec();
+    if !target.endpoints.is_empty() {
+        if !target.scenario_files.is_empty() {
+            return Err(JobError::EndpointsAndScenarios);
+        }
+        return Ok(vec![Actor::from_flow(endpoints_flow(&target.endpoints, requests)?)]);
+    }
+    if requests.payload.is_some() {
+        return Err(JobError::PayloadWithScenario);
+    }
+    for file in &target.scenario_files {
+        actors.extend(load_scenarios(file)?.into_iter().map(Actor::from_flow));
+    }
+    if actors.is_empty() {
+        actors = shop().into_iter().map(Actor::from_flow).collect();
+    }
+    for (index, actor) in actors.iter().enumerate() {
+        if actors[..index].iter().any(|earlier| earlier.name() == actor.name()) {
+            return Err(JobError::SameName(actor.name().to_owned()));
+        }
+    }
+    for wanted in &target.scenarios {
+        if !actors.iter().any(|actor| actor.name() == wanted) {
+            let known: Vec<&str> = actors.iter().map(Actor::name).collect();
+            return Err(JobError::NoSuchScenario { wanted: wanted.clone(), known: known.join(", ") });
+        }
+    }
+    if !target.scenarios.is_empty() {
+        actors.retain(|actor| target.scenarios.iter().any(|wanted| wanted == actor.name()));
+    }
+    Ok(actors)
+}
+
+/// The plan of a load test.
+pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<LoadPlan, JobError> {
+    let LoadTestArgs { target, requests, load, capacity, .. } = arguments;
+    // A search starts low by itself: most of its steps are below the answer.
+    let default_users = if capacity.find_capacity { 1 } else { DEFAULT_USERS };
+    let users = load.concurrent_users.unwrap_or(default_users);
+    let ramp_up = match load.increase_rate {
+        Some(rate) => Duration::from_secs_f64((users as f64 / rate).min(LONGEST_RAMP)),
+        None => load.ramp_up,
+    };
+    let model = match load.rate {
+        Some(rate) => Model::Open {
+            rate: rate.per_second(),
+            ramp_up,
+            most_in_flight: load.concurrent_users.unwrap_or(load.max_in_flight),
+        },
+        None => Model::Closed { users, ramp_up, iterations: load.iterations },
+    };
+    let duration = match (load.duration, load.iterations) {
+        (Some(duration), _) => Some(duration),
+        (None, _) if capacity.find_capacity => None,
+        (None, Some(_)) => None,
+        (None, None) => Some(DEFAULT_DURATION),
+    };
+    Ok(LoadPlan {
+        actors: actors(target, requests, code)?,
+        model,
+        duration,
+        warm_up: load.warm_up,
+        grace: load.grace,
+        ..base_plan(target, requests)
+    })
+}
+
+/// The plan of a profile: one endpoint, one user, as long as it takes.
+pub(crate) fn profile_plan(
+    target: &TargetOptions,
+    requests: &RequestOptions,
+    code: &[Actor],
+) -> Result<LoadPlan, JobError> {
+    if target.endpoints.len() > 1
+        || (target.endpoints.is_empty() && target.scenario_files.is_empty() && code.is_empty())
+    {
+        return Err(JobError::ProfileNeedsOne);
+    }
+    Ok(LoadPlan { actors: actors(target, requests, code)?, ..base_plan(target, requests) })
+}
+
+fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
+    LoadPlan {
+        actors: Vec::new(),
+        base: target.base_url.clone(),
+        model: Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None },
+        duration: None,
+        warm_up: Duration::ZERO,
+        grace: DEFAULT_GRACE,
+        client: ClientSettings {
+            accept_invalid_certs: requests.accept_invalid_certs,
+            gzip: !requests.no_gzip,
+            redirects: requests.follow_redirects.map_or(Redirects::Answer, Redirects::Follow),
+            connect_timeout: requests.timeout,
+        },
+        headers: header_map(requests),
+        timeout: requests.timeout,
+    }
+}
+
+fn header_map(requests: &RequestOptions) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for header in &requests.headers {
+        headers.append(header.name.clone(), header.value.clone());
+    }
+    headers
+}
+
+fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Result<Flow, JobError> {
+    let names = Names::default();
+    let payload = match &requests.payload {
+        Some(argument) => {
+            let (text, content_type) = read_payload(argument, &header_map(requests))?;
+            let text = Template::parse(&text, &names)
+                .map_err(|source| JobError::Template { what: "--payload".to_owned(), source })?;
+            Some(Payload { text, content_type })
+        }
+        None => None,
+    };
+    let default = requests.method.clone().unwrap_or(if payload.is_some() { Method::POST } else { Method::GET });
+    let mut sends_body = false;
+    let mut steps = Vec::new();
+    for endpoint in endpoints {
+        let method = endpoint.method.clone().unwrap_or_else(|| default.clone());
+        let path = Template::parse(&endpoint.path, &names)
+            .map_err(|source| JobError::Template { what: endpoint.path.clone(), source })?;
+        let mut step = Step::new(method.clone(), &endpoint.path, path);
+        if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            step.payload.clone_from(&payload);
+            sends_body = true;
+        }
+        steps.push((step, endpoint.weight));
+    }
+    if payload.is_some() && !sends_body {
+        return Err(JobError::PayloadUnused(format!("{default} {}", endpoints[0].path)));
+    }
+    Ok(Flow {
+        name: "endpoints".to_owned(),
+        weight: 1,
+        start: Vec::new(),
+        body: Body::ByWeight(steps),
+        pause: Pause::NONE,
+        cookies: false,
+        data: None,
+        names,
+    })
+}
+
+/// Reads scenario files and says what is in them.
+pub(crate) fn describe_files(files: &[PathBuf]) -> Result<String, JobError> {
+    let mut text = String::new();
+    for file in files {
+        let flows = load_scenarios(file)?;
+        text.push_str(&format!("{}: good\n", file.display()));
+        for flow in flows {
+            let steps = flow.body.steps().len();
+            text.push_str(&format!(
+                "  {} (weight {}): {steps} step{}\n",
+                flow.name,
+                flow.weight,
+                if steps == 1 { "" } else { "s" }
+            ));
+        }
+    }
+    Ok(text)
+}
+
+const DEFAULT_USERS: usize = 10;
+const DEFAULT_DURATION: Duration = Duration::from_secs(30);
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+const LONGEST_RAMP: f64 = 86_400.0;

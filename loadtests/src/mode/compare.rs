@@ -1,0 +1,21 @@
+//! Two results against each other, without sending anything.
+
+use std::path::Path;
+
+use super::print;
+use crate::compare::compare;
+use crate::error::ToolError;
+use crate::report::{read_result, render_comparison};
+use crate::verdict::Conclusion;
+
+/// Compares two result files.
+pub(crate) fn compare_files(old: &Path, new: &Path) -> Result<Conclusion, ToolError> {
+    let comparison = compare(&read_result(old)?, &read_result(new)?)?;
+    print(&render_comparison(&comparison));
+    if comparison.has_regression() {
+        print("\nBREACHED\n");
+        return Ok(Conclusion::Breached);
+    }
+    print("\nPASSED\n");
+    Ok(Conclusion::Passed)
+}

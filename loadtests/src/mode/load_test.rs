@@ -1,0 +1,176 @@
+//! Load, a table and a verdict.
+
+use std::path::Path;
+
+use super::capacity::{Found, Search};
+use super::print;
+use super::session::Session;
+use crate::cli::{LoadTestArgs, OnSaturation, ServerOptions, VerdictOptions};
+use crate::compare::{check_comparable, compare};
+use crate::engine::{Actor, LoadPlan, StopReason};
+use crate::error::ToolError;
+use crate::interrupt::Interrupt;
+use crate::job::load_plan;
+use crate::report::{
+    ArrivalsResult, Comparison, Direction, GeneratorResult, LoadResult, RunResult, VerdictResult, check_writable,
+    read_result, render_table, render_verdict, write_outputs,
+};
+use crate::server::{ServerClient, ServerWatch, join};
+use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, answered, judge_thresholds};
+use crate::watch::Screen;
+
+/// What a run must meet.
+#[derive(Debug)]
+pub(super) struct Judge {
+    thresholds: Vec<Threshold>,
+    rules: Rules,
+}
+
+impl Judge {
+    pub(super) fn new(options: &VerdictOptions) -> Result<Self, ToolError> {
+        Ok(Self {
+            thresholds: options.thresholds.clone(),
+            rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on)?,
+        })
+    }
+
+    /// All conditions and what became of them.
+    pub(super) fn checks(&self, session: &Session) -> Vec<Check> {
+        let elapsed = session.end.elapsed;
+        let mut checks = judge_thresholds(&self.thresholds, &session.tally, elapsed.as_secs_f64());
+        checks.extend(self.rules.judge(&session.tally, elapsed));
+        checks.extend(answered(&session.tally));
+        checks
+    }
+}
+
+/// Runs a load test and returns how it ended.
+pub(crate) async fn load_test(
+    arguments: &LoadTestArgs,
+    code: &[Actor],
+    interrupt: &Interrupt,
+) -> Result<Conclusion, ToolError> {
+    let plan = load_plan(arguments, code)?;
+    let judge = Judge::new(&arguments.verdict)?;
+    let baseline = arguments.verdict.baseline.as_deref().map(|path| read_baseline(path, &plan)).transpose()?;
+    check_writable(&arguments.output.outputs)?;
+    let mut screen = Screen::new(arguments.output.progress, arguments.output.quiet);
+    let server = server_client(&arguments.server, &plan);
+    let fail_on_saturation = arguments.verdict.saturation == OnSaturation::Fail;
+
+    let (mut result, checks, session) = if arguments.capacity.find_capacity {
+        let search = Search { plan: &plan, judge: &judge, most: arguments.capacity.max_load, interrupt, server };
+        let Found { capacity, session, plan } = search.run(&mut screen).await?;
+        let mut result = measured(&plan, &session);
+        let mut checks = judge.checks(&session);
+        if capacity.capacity.is_none() && checks.iter().all(|check| check.status != Status::Breached) {
+            checks.push(Check {
+                source: Source::Always,
+                subject: "capacity".to_owned(),
+                condition: "some load passes".to_owned(),
+                observed: capacity.describe(),
+                status: Status::Breached,
+            });
+        }
+        result.capacity = Some(capacity);
+        (result, checks, session)
+    } else {
+        let watch = match server {
+            Some(client) => ServerWatch::start(client).await,
+            None => None,
+        };
+        let session = Session::run(&plan, interrupt, &mut screen, || watch.as_ref().map(ServerWatch::line)).await?;
+        let mut result = measured(&plan, &session);
+        if let Some(watch) = watch {
+            let (before, after, seen) = watch.finish().await;
+            result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
+        }
+        (result, judge.checks(&session), session)
+    };
+    let mut checks = checks;
+    if let Some(baseline) = &baseline {
+        let comparison = compare(baseline, &result)?;
+        checks.extend(comparison_checks(&comparison));
+        result.comparison = Some(comparison);
+    }
+    let conclusion =
+        Conclusion::of(session.end.reason, session.generator.is_saturated() && fail_on_saturation, &checks);
+    result.verdict = VerdictResult::new(conclusion, &checks);
+    if !arguments.output.quiet {
+        print(&render_table(&result));
+    }
+    print(&render_verdict(&result));
+    write_outputs(&arguments.output.outputs, &result)?;
+    if session.end.reason == StopReason::Unreachable {
+        return Err(unreachable(&plan, &session));
+    }
+    Ok(conclusion)
+}
+
+fn measured(plan: &LoadPlan, session: &Session) -> RunResult {
+    let mut result = RunResult::measured(
+        "load-test",
+        plan.base.as_str(),
+        session.started_at.clone(),
+        plan.model,
+        session.end,
+        &session.tally,
+        &session.shared.recorder,
+    );
+    result.arrivals = session.shared.gauges.arrivals().map(ArrivalsResult::from);
+    result.generator = GeneratorResult::new(&session.generator, session.tally.total().count());
+    result
+}
+
+/// The error of a run in which no request got a response.
+pub(super) fn unreachable(plan: &LoadPlan, session: &Session) -> ToolError {
+    let courses = session.tally.endpoints().iter();
+    let problem = courses
+        .flat_map(|course| course.tally.failures().by_count().into_iter().next())
+        .max_by_key(|(_, failure)| failure.count)
+        .map_or_else(String::new, |(kind, _)| kind.as_str().to_owned());
+    let hint = if problem.contains("certificate") {
+        "; --accept-invalid-certs takes certificates that nobody vouches for"
+    } else if problem.contains("corrupt message") || problem.contains("InvalidContentType") {
+        "; is it http:// and not https://?"
+    } else {
+        ""
+    };
+    ToolError::Unreachable { base: plan.base.as_str().trim_end_matches('/').to_owned(), problem, hint }
+}
+
+/// A breach in one line.
+pub(super) fn observed(check: &Check) -> String {
+    format!("{}: {}, observed {}", check.subject, check.condition, check.observed)
+}
+
+fn read_baseline(path: &Path, plan: &LoadPlan) -> Result<RunResult, ToolError> {
+    let baseline = read_result(path)?;
+    check_comparable(&baseline.load, &LoadResult::new(plan.model))?;
+    Ok(baseline)
+}
+
+pub(super) fn server_client(options: &ServerOptions, plan: &LoadPlan) -> Option<ServerClient> {
+    if options.no_server {
+        return None;
+    }
+    let base = options.monitor_url.as_ref().unwrap_or(&plan.base);
+    ServerClient::new(base, plan.client.accept_invalid_certs)
+}
+
+fn comparison_checks(comparison: &Comparison) -> Vec<Check> {
+    let judged = comparison.changes.iter().filter(|change| change.direction != Direction::TooLittleData);
+    judged
+        .map(|change| Check {
+            source: Source::Baseline,
+            subject: change.endpoint.clone(),
+            condition: format!("{} not worse than {}", change.measure, change.show(change.old)),
+            observed: format!(
+                "{}{}",
+                change.show(change.new),
+                change.change_percent.map_or_else(String::new, |percent| format!(" ({percent:+.1} %)"))
+            ),
+            status: if change.direction == Direction::Worse { Status::Breached } else { Status::Passed },
+        })
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! One run with everything around it: progress, the watch on the generator, the tally.
+
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::preflight::{PreflightError, preflight};
+use crate::engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared};
+use crate::interrupt::Interrupt;
+use crate::record::{Interval, Tally};
+use crate::watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen};
+
+/// A run that did not come about.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum SessionError {
+    /// The target is not there.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// The engine did not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// How it went.
+    pub(crate) end: RunEnd,
+    /// When it began.
+    pub(crate) started_at: String,
+    /// What was measured.
+    pub(crate) tally: Tally,
+    /// What users shared.
+    pub(crate) shared: Shared,
+    /// How the tool itself fared.
+    pub(crate) generator: GeneratorHealth,
+}
+
+impl Session {
+    /// Runs a plan to its end; `server` is what is shown of the server with each look.
+    pub(crate) async fn run(
+        plan: &LoadPlan,
+        interrupt: &Interrupt,
+        screen: &mut Screen,
+        mut server: impl FnMut() -> Option<String>,
+    ) -> Result<Self, SessionError> {
+        preflight(&plan.base, plan.timeout).await?;
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        let shared = Shared::new(shards, interrupt.new_stop());
+        let mut watch = GeneratorWatch::start();
+        let started_at = now();
+        let mut tally = Tally::default();
+        let mut last = None;
+        let mut run = Box::pin(engine::run(plan, &shared));
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.tick().await;
+        let end = loop {
+            tokio::select! {
+                end = &mut run => break end?,
+                _ = tick.tick() => {
+                    watch.look();
+                    if let Some((interval, span)) = drain(&mut tally, &shared, &mut last) {
+                        screen.show(&ProgressView {
+                            elapsed: shared.gauges.begun().map_or(Duration::ZERO, |begun| begun.elapsed()),
+                            planned: planned(plan),
+                            active: shared.gauges.active(),
+                            arrivals: shared.gauges.arrivals(),
+                            interval: &interval,
+                            span,
+                            tally: &tally,
+                            server: server(),
+                        });
+                    }
+                }
+            }
+        };
+        drop(run);
+        drain(&mut tally, &shared, &mut last);
+        screen.clear();
+        let generator = watch.finish(shared.gauges.arrivals());
+        Ok(Self { end, started_at, tally, shared, generator })
+    }
+}
+
+/// Takes what was recorded since the last time, once measuring has begun.
+fn drain(tally: &mut Tally, shared: &Shared, last: &mut Option<Instant>) -> Option<(Interval, f64)> {
+    let since = shared.gauges.measured_since()?;
+    let now = Instant::now();
+    let from = last.unwrap_or(since).max(since);
+    let span = now.duration_since(from).as_secs_f64();
+    *last = Some(now);
+    let interval = tally.drain(&shared.recorder, now.duration_since(since).as_secs_f64(), span);
+    Some((interval, span))
+}
+
+fn planned(plan: &LoadPlan) -> Option<Duration> {
+    let ramp_up = match plan.model {
+        Model::Closed { ramp_up, .. } | Model::Open { ramp_up, .. } => ramp_up,
+    };
+    plan.duration.map(|duration| ramp_up + plan.warm_up + duration)
+}
+
+/// The present as RFC 3339 with the local offset.
+pub(super) fn now() -> String {
+    let zoned = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+    zoned.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
+}
+
+/// One point of the course.
+const TICK: Duration = Duration::from_secs(1);

@@ -1,0 +1,36 @@
+//! What requests are counted under: a method and a path template.
+
+use std::fmt;
+
+/// Index of an endpoint in the recorder that registered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EndpointId(pub(super) u32);
+
+impl EndpointId {
+    /// Position in [`crate::record::Tally::endpoints`].
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Name of an endpoint, such as `GET /api/products/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct EndpointName {
+    /// Request method.
+    pub(crate) method: String,
+    /// Path with placeholders in braces, or the name that a scenario gave to the step.
+    pub(crate) path: String,
+}
+
+impl EndpointName {
+    /// A name from its two parts.
+    pub(crate) fn new(method: impl Into<String>, path: impl Into<String>) -> Self {
+        Self { method: method.into(), path: path.into() }
+    }
+}
+
+impl fmt::Display for EndpointName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}

@@ -1,0 +1,248 @@
+//! Where users write their samples.
+//!
+//! One shard per worker thread, so that users seldom wait for one another; a shard's histograms are drained once a
+//! second, so its memory depends on the number of endpoints and not of requests.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::endpoint::{EndpointId, EndpointName};
+use super::failure::FailureKind;
+use super::outcome::Outcome;
+use super::tally::EndpointTally;
+
+/// One finished request.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// What it is counted under.
+    pub(crate) endpoint: EndpointId,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// Until the last byte of the body: since the intended start in an open model, else since it was sent.
+    pub(crate) latency: Duration,
+    /// Since it was really sent, where that differs: in an open model.
+    pub(crate) service: Option<Duration>,
+    /// Until the response head, since it was sent.
+    pub(crate) first_byte: Option<Duration>,
+    /// Status of the response, if there was one.
+    pub(crate) status: Option<u16>,
+    /// Body bytes received.
+    pub(crate) bytes: u64,
+    /// Why it failed, with the start of the response's body.
+    pub(crate) failure: Option<(FailureKind, Option<String>)>,
+}
+
+/// Which shard a user writes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShardId(usize);
+
+/// Collects the samples of all users.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    shards: Vec<Mutex<Vec<EndpointTally>>>,
+    registry: RwLock<Registry>,
+    /// Off during the warm-up, whose requests are only counted.
+    measuring: AtomicBool,
+    warm_up: AtomicU64,
+    /// Requests that got any response at all.
+    answered: AtomicU64,
+    /// Requests that got none because of the connection.
+    unanswered: AtomicU64,
+    /// Redirects that were followed: requests on the wire that are no samples.
+    redirects: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    names: Vec<EndpointName>,
+    routes: Vec<String>,
+    ids: HashMap<EndpointName, EndpointId>,
+}
+
+impl Recorder {
+    /// A recorder with one shard per worker thread.
+    pub(crate) fn new(shards: usize) -> Self {
+        Self {
+            shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(),
+            registry: RwLock::default(),
+            measuring: AtomicBool::new(true),
+            warm_up: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            redirects: AtomicU64::new(0),
+        }
+    }
+
+    /// The shard of the `user`-th user.
+    pub(crate) fn shard(&self, user: usize) -> ShardId {
+        ShardId(user % self.shards.len())
+    }
+
+    /// The endpoint of that name, registered at its first use; `route` is its path, placeholders in braces.
+    ///
+    /// Past 1,000 endpoints all further ones are counted as one: a scenario in code that puts ids into its names must
+    /// not grow without end.
+    pub(crate) fn endpoint(&self, name: EndpointName, route: &str) -> EndpointId {
+        if let Some(id) = self.registry.read().unwrap_or_else(PoisonError::into_inner).ids.get(&name) {
+            return *id;
+        }
+        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if registry.names.len() < MOST_ENDPOINTS { name } else { EndpointName::new("*", "other") };
+        if let Some(id) = registry.ids.get(&name) {
+            return *id;
+        }
+        let id = EndpointId(u32::try_from(registry.names.len()).expect("endpoints are bounded"));
+        registry.names.push(name.clone());
+        registry.routes.push(route.split('?').next().unwrap_or_default().to_owned());
+        registry.ids.insert(name, id);
+        id
+    }
+
+    /// Names and routes of all endpoints, by id.
+    pub(super) fn endpoints(&self) -> Vec<(EndpointName, String)> {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        registry.names.iter().cloned().zip(registry.routes.iter().cloned()).collect()
+    }
+
+    /// Records one finished request.
+    pub(crate) fn record(&self, shard: ShardId, sample: Sample) {
+        match sample.outcome {
+            Outcome::Success | Outcome::Rejected => self.answered.fetch_add(1, Ordering::Relaxed),
+            Outcome::Broken => self.unanswered.fetch_add(1, Ordering::Relaxed),
+            Outcome::TimedOut | Outcome::Cancelled => 0,
+        };
+        if !self.measuring.load(Ordering::Relaxed) {
+            self.warm_up.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut tallies = lock(&self.shards[shard.0]);
+        let index = sample.endpoint.index();
+        if tallies.len() <= index {
+            tallies.resize_with(index + 1, EndpointTally::default);
+        }
+        tallies[index].record(sample);
+    }
+
+    /// Calls `take` with every tally that received samples since the last call, then empties it.
+    pub(super) fn drain(&self, mut take: impl FnMut(EndpointId, &mut EndpointTally)) {
+        for shard in &self.shards {
+            for (index, tally) in lock(shard).iter_mut().enumerate() {
+                if tally.count() > 0 {
+                    take(EndpointId(u32::try_from(index).expect("endpoints are bounded")), tally);
+                    tally.clear();
+                }
+            }
+        }
+    }
+
+    /// Counts requests from now on as warm-up, or as measured.
+    pub(crate) fn set_measuring(&self, phase: Phase) {
+        self.measuring.store(phase == Phase::Measured, Ordering::Relaxed);
+    }
+
+    /// Requests sent while warming up.
+    pub(crate) fn warm_up(&self) -> u64 {
+        self.warm_up.load(Ordering::Relaxed)
+    }
+
+    /// Requests that got a response.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Requests whose connection failed.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Counts one redirect that is being followed.
+    pub(crate) fn count_redirect(&self) {
+        self.redirects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Redirects followed so far.
+    pub(crate) fn redirects(&self) -> u64 {
+        self.redirects.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether requests are part of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Left out, but counted.
+    WarmUp,
+    /// Part of the result.
+    Measured,
+}
+
+const MOST_ENDPOINTS: usize = 1000;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves counts as they are; losing all of them would be worse.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::Tally;
+    use super::*;
+
+    fn sample(endpoint: EndpointId, outcome: Outcome) -> Sample {
+        Sample {
+            endpoint,
+            outcome,
+            latency: Duration::from_millis(3),
+            service: None,
+            first_byte: Some(Duration::from_millis(2)),
+            status: Some(200),
+            bytes: 10,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn every_sample_is_in_one_outcome_of_one_endpoint() {
+        let recorder = Recorder::new(3);
+        let a = recorder.endpoint(EndpointName::new("GET", "/a"), "/a");
+        let b = recorder.endpoint(EndpointName::new("GET", "/b"), "/b");
+        assert_eq!(recorder.endpoint(EndpointName::new("GET", "/a"), "/a"), a);
+        let mut tally = Tally::default();
+        for user in 0..90 {
+            let outcome = Outcome::ALL[user % 5];
+            recorder.record(recorder.shard(user), sample(if user % 3 == 0 { a } else { b }, outcome));
+            if user == 40 {
+                tally.drain(&recorder, 1.0, 1.0);
+            }
+        }
+        tally.drain(&recorder, 2.0, 1.0);
+        assert_eq!(tally.total().count(), 90);
+        assert_eq!(tally.endpoints()[a.index()].tally.count(), 30);
+        for outcome in Outcome::ALL {
+            assert_eq!(tally.total().of(outcome), 18);
+        }
+    }
+
+    #[test]
+    fn warm_up_is_counted_and_left_out() {
+        let recorder = Recorder::new(1);
+        let a = recorder.endpoint(EndpointName::new("GET", "/a"), "/a");
+        recorder.set_measuring(Phase::WarmUp);
+        recorder.record(recorder.shard(0), sample(a, Outcome::Success));
+        recorder.set_measuring(Phase::Measured);
+        recorder.record(recorder.shard(0), sample(a, Outcome::Success));
+        let mut tally = Tally::default();
+        tally.drain(&recorder, 1.0, 1.0);
+        assert_eq!((recorder.warm_up(), tally.total().count()), (1, 1));
+    }
+
+    #[test]
+    fn endpoints_are_bounded() {
+        let recorder = Recorder::new(1);
+        for n in 0..3000 {
+            recorder.endpoint(EndpointName::new("GET", format!("/{n}")), "/");
+        }
+        assert_eq!(recorder.endpoints().len(), MOST_ENDPOINTS + 1);
+    }
+}

@@ -1,0 +1,77 @@
+//! Two runs compared, as it is written.
+
+use serde::{Deserialize, Serialize};
+
+use crate::span::show_seconds;
+
+/// Two runs compared.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Comparison {
+    /// When the earlier run began.
+    pub(crate) baseline_started_at: String,
+    /// Every measure of every endpoint that both runs have.
+    pub(crate) changes: Vec<Change>,
+    /// Endpoints that only one of them has.
+    pub(crate) only_in_one: Vec<String>,
+}
+
+/// One measure of one endpoint.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Change {
+    /// Such as `GET /api/users`.
+    pub(crate) endpoint: String,
+    /// `p50`, `p95` (seconds) or `error rate` (share).
+    pub(crate) measure: String,
+    /// Typical value of a second of the earlier run.
+    pub(crate) old: f64,
+    /// Of the later run.
+    pub(crate) new: f64,
+    /// Difference in percent of the old value; absent where that is 0.
+    pub(crate) change_percent: Option<f64>,
+    /// Chance of such a difference without a cause, corrected for the number of comparisons; absent with too little
+    /// data.
+    pub(crate) p_value: Option<f64>,
+    /// What it means.
+    pub(crate) direction: Direction,
+}
+
+/// What a difference means.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    /// No difference that is both significant and large enough.
+    #[default]
+    Same,
+    /// Slower, or more errors.
+    Worse,
+    /// Faster, or fewer errors.
+    Better,
+    /// Too few seconds to tell.
+    TooLittleData,
+}
+
+impl Direction {
+    /// For people.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Worse => "WORSE",
+            Self::Better => "better",
+            Self::TooLittleData => "too little data",
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether anything got worse.
+    pub(crate) fn has_regression(&self) -> bool {
+        self.changes.iter().any(|change| change.direction == Direction::Worse)
+    }
+}
+
+impl Change {
+    /// A value of its measure, for people.
+    pub(crate) fn show(&self, value: f64) -> String {
+        if self.measure == "error rate" { format!("{:.2} %", value * 100.0) } else { show_seconds(value) }
+    }
+}

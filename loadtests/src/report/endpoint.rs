@@ -1,0 +1,190 @@
+//! The numbers of one endpoint, or of all together.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{EndpointTally, Latency, Outcome, Point, Series};
+
+/// The brief's fields first, then what else is known.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct EndpointResult {
+    /// Path, or `*` for all together.
+    pub(crate) endpoint: String,
+    /// Method, or `*`.
+    pub(crate) method: String,
+    /// Everything sent.
+    pub(crate) total_requests: u64,
+    /// What succeeded.
+    pub(crate) successful_requests: u64,
+    /// What did not: refused, timed out, broken or cancelled.
+    pub(crate) failed_requests: u64,
+    /// Mean of everything sent, in seconds to the last byte, as all times here.
+    pub(crate) avg_response_time: f64,
+    /// Percentiles of everything sent, failures ranked behind every success.
+    pub(crate) p50_response_time: f64,
+    pub(crate) p90_response_time: f64,
+    pub(crate) p95_response_time: f64,
+    pub(crate) p99_response_time: f64,
+    pub(crate) p999_response_time: f64,
+    pub(crate) min_response_time: f64,
+    pub(crate) max_response_time: f64,
+    pub(crate) standard_deviation: f64,
+    pub(crate) requests_per_second: f64,
+    /// In percent.
+    pub(crate) error_rate: f64,
+    /// Responses by status.
+    pub(crate) status_codes: BTreeMap<String, u64>,
+    /// Body bytes received.
+    pub(crate) bytes_received: u64,
+    /// Each outcome that occurred, by itself.
+    pub(crate) outcomes: BTreeMap<String, LatencyResult>,
+    /// Time to the response head.
+    pub(crate) first_byte: Option<LatencyResult>,
+    /// Open model: latency since the real start instead of the intended one.
+    pub(crate) since_sent: Option<LatencyResult>,
+    /// Failures by kind.
+    pub(crate) failures: Vec<FailureResult>,
+    /// Successes on a logarithmic grid: upper edge in seconds, count.
+    pub(crate) distribution: Vec<(f64, u64)>,
+    /// Course over time.
+    pub(crate) series: Vec<PointResult>,
+}
+
+/// One distribution of latencies.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct LatencyResult {
+    pub(crate) count: u64,
+    pub(crate) mean: f64,
+    pub(crate) min: f64,
+    pub(crate) p50: f64,
+    pub(crate) p95: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
+}
+
+/// One kind of failure.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct FailureResult {
+    pub(crate) kind: String,
+    pub(crate) count: u64,
+    /// Start of a response's body.
+    pub(crate) example: Option<String>,
+}
+
+/// Numbers of one interval.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct PointResult {
+    /// Seconds since the start.
+    pub(crate) start: f64,
+    /// Length in seconds.
+    pub(crate) span: f64,
+    pub(crate) requests: u64,
+    pub(crate) failed: u64,
+    /// Sum of latencies.
+    pub(crate) sum: f64,
+    pub(crate) p50: f64,
+    pub(crate) p95: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
+}
+
+impl EndpointResult {
+    /// The result of what was tallied over `elapsed` seconds.
+    pub(crate) fn new(method: &str, path: &str, tally: &EndpointTally, series: &Series, elapsed: f64) -> Self {
+        let ranked = tally.ranked();
+        let at = |q| seconds(ranked.quantile_seconds(q));
+        let outcome = |outcome: Outcome| {
+            let latency = tally.latency(outcome)?;
+            Some((outcome.name().to_owned(), LatencyResult::new(latency)))
+        };
+        Self {
+            endpoint: path.to_owned(),
+            method: method.to_owned(),
+            total_requests: tally.count(),
+            successful_requests: tally.of(Outcome::Success),
+            failed_requests: tally.failed(),
+            avg_response_time: seconds(ranked.mean_seconds()),
+            p50_response_time: at(0.5),
+            p90_response_time: at(0.9),
+            p95_response_time: at(0.95),
+            p99_response_time: at(0.99),
+            p999_response_time: at(0.999),
+            min_response_time: seconds(ranked.min_seconds()),
+            max_response_time: seconds(ranked.max_seconds()),
+            standard_deviation: seconds(ranked.standard_deviation_seconds()),
+            requests_per_second: round(if elapsed > 0.0 { tally.count() as f64 / elapsed } else { 0.0 }, 1e2),
+            error_rate: round(tally.error_ratio().unwrap_or(0.0) * 100.0, 1e4),
+            status_codes: tally.statuses().into_iter().map(|(status, count)| (status.to_string(), count)).collect(),
+            bytes_received: tally.bytes(),
+            outcomes: Outcome::ALL.into_iter().filter_map(outcome).collect(),
+            first_byte: tally.first_byte().map(LatencyResult::new),
+            since_sent: tally.service().map(LatencyResult::new),
+            failures: tally
+                .failures()
+                .by_count()
+                .into_iter()
+                .map(|(kind, failure)| FailureResult {
+                    kind: kind.as_str().to_owned(),
+                    count: failure.count,
+                    example: failure.example.clone(),
+                })
+                .collect(),
+            distribution: tally
+                .latency(Outcome::Success)
+                .map(|latency| latency.grid().into_iter().map(|(edge, count)| (round(edge, 1e6), count)).collect())
+                .unwrap_or_default(),
+            series: series.points().iter().map(PointResult::new).collect(),
+        }
+    }
+
+    /// `GET /api/users`, or `all requests`.
+    pub(crate) fn name(&self) -> String {
+        if self.endpoint == "*" && self.method == "*" {
+            "all requests".to_owned()
+        } else {
+            format!("{} {}", self.method, self.endpoint)
+        }
+    }
+}
+
+impl LatencyResult {
+    fn new(latency: &Latency) -> Self {
+        let at = |q| seconds(latency.quantile_seconds(q));
+        Self {
+            count: latency.count(),
+            mean: seconds(latency.mean_seconds()),
+            min: seconds(latency.min_seconds()),
+            p50: at(0.5),
+            p95: at(0.95),
+            p99: at(0.99),
+            max: seconds(latency.max_seconds()),
+        }
+    }
+}
+
+impl PointResult {
+    fn new(point: &Point) -> Self {
+        let round = |value: f64| round(value, 1e6);
+        Self {
+            start: round(point.start),
+            span: round(point.span),
+            requests: point.count,
+            failed: point.failed,
+            sum: round(point.sum),
+            p50: round(point.p50),
+            p95: round(point.p95),
+            p99: round(point.p99),
+            max: round(point.max),
+        }
+    }
+}
+
+/// Seconds to the microsecond, as they are written; 0 where nothing was measured, which the count tells apart.
+pub(crate) fn seconds(value: Option<f64>) -> f64 {
+    round(value.unwrap_or(0.0), 1e6)
+}
+
+fn round(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
+}

@@ -1,0 +1,36 @@
+//! Reading back the result of an earlier run.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::result::RunResult;
+
+/// A file that is no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum ReadError {
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is something else.
+    #[error("{path} is no result of loadtest (written with --output x.json)")]
+    NotAResult {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Reads a result.
+pub(crate) fn read_result(path: &Path) -> Result<RunResult, ReadError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ReadError::Unreadable { path: path.to_owned(), source })?;
+    serde_json::from_str(&text).map_err(|source| ReadError::NotAResult { path: path.to_owned(), source })
+}

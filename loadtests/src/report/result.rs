@@ -1,0 +1,247 @@
+//! A whole run.
+
+use serde::{Deserialize, Serialize};
+
+use super::capacity::Capacity;
+use super::comparison::Comparison;
+use super::endpoint::EndpointResult;
+use super::profile::Profile;
+use crate::engine::{Arrivals, Model, RunEnd};
+use crate::record::{Recorder, Tally};
+use crate::server::ServerSide;
+use crate::verdict::{Check, Conclusion, Source, Status};
+use crate::watch::GeneratorHealth;
+
+/// Result of a run; its JSON is read back for comparisons.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct RunResult {
+    /// `load-test` or `profile`.
+    pub(crate) mode: String,
+    /// Version of the tool.
+    pub(crate) version: String,
+    /// Base URL.
+    pub(crate) target: String,
+    /// RFC 3339.
+    pub(crate) started_at: String,
+    /// All requests together.
+    #[serde(flatten)]
+    pub(crate) total: EndpointResult,
+    /// How long was measured, in seconds.
+    pub(crate) duration: f64,
+    /// What load it was.
+    pub(crate) load: LoadResult,
+    /// Each endpoint, in the order of its first request.
+    pub(crate) endpoints: Vec<EndpointResult>,
+    /// Requests sent in the warm-up, part of nothing else here.
+    pub(crate) warm_up_requests: u64,
+    /// Redirects followed: requests to the server that are no requests here.
+    pub(crate) redirects_followed: u64,
+    /// Open model: what became of what was scheduled.
+    pub(crate) arrivals: Option<ArrivalsResult>,
+    /// The tool itself.
+    pub(crate) generator: GeneratorResult,
+    /// Passed or not.
+    pub(crate) verdict: VerdictResult,
+    /// What the server saw, if it tells.
+    pub(crate) server: Option<ServerSide>,
+    /// Against an earlier run, if one was named.
+    pub(crate) comparison: Option<Comparison>,
+    /// Of a capacity search.
+    pub(crate) capacity: Option<Capacity>,
+    /// Of a profile.
+    pub(crate) profile: Option<Profile>,
+}
+
+/// What load it was.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct LoadResult {
+    /// `closed` or `open`.
+    pub(crate) model: String,
+    /// Closed: users.
+    pub(crate) users: Option<usize>,
+    /// Open: iterations a second.
+    pub(crate) rate: Option<f64>,
+    /// In seconds.
+    pub(crate) ramp_up: f64,
+}
+
+impl LoadResult {
+    /// From the model of a plan.
+    pub(crate) fn new(model: Model) -> Self {
+        match model {
+            Model::Closed { users, ramp_up, .. } => {
+                Self { model: "closed".to_owned(), users: Some(users), rate: None, ramp_up: ramp_up.as_secs_f64() }
+            }
+            Model::Open { rate, ramp_up, .. } => {
+                Self { model: "open".to_owned(), users: None, rate: Some(rate), ramp_up: ramp_up.as_secs_f64() }
+            }
+        }
+    }
+
+    /// `50 users` or `200/s`.
+    pub(crate) fn describe(&self) -> String {
+        match (self.users, self.rate) {
+            (Some(1), _) => "1 user".to_owned(),
+            (Some(users), _) => format!("{users} users"),
+            (None, Some(rate)) => format!("{rate}/s"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// What became of scheduled iterations.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct ArrivalsResult {
+    pub(crate) scheduled: u64,
+    pub(crate) sent: u64,
+    /// Started more than 10 ms after they were due.
+    pub(crate) late: u64,
+    /// Of these, through the generator's own fault.
+    pub(crate) late_by_generator: u64,
+    /// Never started.
+    pub(crate) dropped: u64,
+}
+
+impl From<Arrivals> for ArrivalsResult {
+    fn from(arrivals: Arrivals) -> Self {
+        Self {
+            scheduled: arrivals.scheduled,
+            sent: arrivals.sent(),
+            late: arrivals.late,
+            late_by_generator: arrivals.late_by_generator,
+            dropped: arrivals.dropped,
+        }
+    }
+}
+
+/// The tool itself during the run.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct GeneratorResult {
+    pub(crate) saturated: bool,
+    pub(crate) reason: Option<String>,
+    pub(crate) cores: usize,
+    /// Of its cores.
+    pub(crate) cpu_percent: f64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) cpu_microseconds_per_request: f64,
+    pub(crate) worst_timer_lag: f64,
+    pub(crate) peak_memory_bytes: u64,
+}
+
+impl GeneratorResult {
+    /// From what the watch found, over so many requests.
+    pub(crate) fn new(health: &GeneratorHealth, requests: u64) -> Self {
+        Self {
+            saturated: health.is_saturated(),
+            reason: health.saturation.clone(),
+            cores: health.cores,
+            cpu_percent: (health.cpu_ratio * 1000.0).round() / 10.0,
+            cpu_seconds: health.cpu_seconds,
+            cpu_microseconds_per_request: (health.cpu_seconds * 1e7 / requests.max(1) as f64).round() / 10.0,
+            worst_timer_lag: health.worst_lag.as_secs_f64(),
+            peak_memory_bytes: health.peak_memory_bytes,
+        }
+    }
+}
+
+/// Passed or not, and why.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct VerdictResult {
+    /// `passed`, `breached`, `generator saturated`, `interrupted` or `set-up error`.
+    pub(crate) conclusion: String,
+    pub(crate) exit_code: u8,
+    pub(crate) checks: Vec<CheckResult>,
+}
+
+/// One condition.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct CheckResult {
+    /// `threshold`, `rule`, `always` or `baseline`.
+    pub(crate) source: String,
+    /// Of a rule: its id.
+    pub(crate) rule: Option<String>,
+    /// Of a rule: the severity.
+    pub(crate) severity: Option<String>,
+    pub(crate) subject: String,
+    pub(crate) condition: String,
+    pub(crate) observed: String,
+    /// `passed`, `breached` or `noted`.
+    pub(crate) status: String,
+}
+
+impl VerdictResult {
+    /// From the checks of a run.
+    pub(crate) fn new(conclusion: Conclusion, checks: &[Check]) -> Self {
+        Self {
+            conclusion: conclusion.name().to_owned(),
+            exit_code: conclusion.exit_code(),
+            checks: checks.iter().map(CheckResult::new).collect(),
+        }
+    }
+}
+
+impl CheckResult {
+    fn new(check: &Check) -> Self {
+        let (source, rule, severity) = match &check.source {
+            Source::Threshold => ("threshold", None, None),
+            Source::Rule { id, severity } => ("rule", Some(id.clone()), Some((*severity).to_owned())),
+            Source::Always => ("always", None, None),
+            Source::Baseline => ("baseline", None, None),
+        };
+        let status = match check.status {
+            Status::Passed => "passed",
+            Status::Breached => "breached",
+            Status::Noted => "noted",
+        };
+        Self {
+            source: source.to_owned(),
+            rule,
+            severity,
+            subject: check.subject.clone(),
+            condition: check.condition.clone(),
+            observed: check.observed.clone(),
+            status: status.to_owned(),
+        }
+    }
+}
+
+impl RunResult {
+    /// The measured part of a run; verdict, server and comparison are added by who knows them.
+    pub(crate) fn measured(
+        mode: &str,
+        target: &str,
+        started_at: String,
+        model: Model,
+        end: RunEnd,
+        tally: &Tally,
+        recorder: &Recorder,
+    ) -> Self {
+        let elapsed = end.elapsed.as_secs_f64();
+        let endpoints: Vec<EndpointResult> = tally
+            .endpoints()
+            .iter()
+            .filter(|course| course.tally.count() > 0)
+            .map(|course| {
+                EndpointResult::new(&course.name.method, &course.name.path, &course.tally, &course.series, elapsed)
+            })
+            .collect();
+        // One endpoint is its own total, under its own name: that is the file that the brief shows.
+        let (method, path) = match endpoints.as_slice() {
+            [only] => (only.method.clone(), only.endpoint.clone()),
+            _ => ("*".to_owned(), "*".to_owned()),
+        };
+        Self {
+            mode: mode.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            target: target.trim_end_matches('/').to_owned(),
+            started_at,
+            total: EndpointResult::new(&method, &path, tally.total(), tally.series(), elapsed),
+            duration: (elapsed * 1e3).round() / 1e3,
+            load: LoadResult::new(model),
+            endpoints,
+            warm_up_requests: recorder.warm_up(),
+            redirects_followed: recorder.redirects(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! Scenario files.
+//!
+//! A file is read whole or not at all, and every mistake in it is told at once, with its line. The format is described in
+//! `loadtests/README.md`; `loadtests/scenarios/` has examples.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use reqwest::Method;
+use reqwest::header::HeaderName;
+use thiserror::Error;
+
+use super::assertion::Expectation;
+use super::capture::{Capture, CaptureSource};
+use super::data::{DataOrder, DataSet};
+use super::flow::{Body, Flow, Pause};
+use super::node::{Document, Fields, Node, Problem, Problems};
+use super::step::{Payload, Step};
+use super::template::{Names, Template};
+use crate::span::parse_span;
+
+/// A scenario file that cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum ScenarioFileError {
+    /// It cannot be read.
+    #[error("cannot read scenario file {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is wrong.
+    #[error("{}", Wrong { path, problems })]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        problems: Vec<Problem>,
+    },
+}
+
+struct Wrong<'a> {
+    path: &'a Path,
+    problems: &'a [Problem],
+}
+
+impl fmt::Display for Wrong<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let line_break = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_break}{}:{problem}", self.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the scenarios of a file.
+pub(crate) fn load_scenarios(path: &Path) -> Result<Vec<Flow>, ScenarioFileError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ScenarioFileError::Unreadable { path: path.to_owned(), source })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse_scenarios(&text, &|name| std::fs::read_to_string(folder.join(name)))
+        .map_err(|problems| ScenarioFileError::Wrong { path: path.to_owned(), problems })
+}
+
+/// How a file that a scenario names is read.
+pub(super) type ReadFile<'r> = &'r dyn Fn(&str) -> std::io::Result<String>;
+
+/// Reads the scenarios of a text; files that it names are read by `read`.
+pub(super) fn parse_scenarios(text: &str, read: ReadFile<'_>) -> Result<Vec<Flow>, Vec<Problem>> {
+    let document = Document::parse(text).map_err(|problem| vec![problem])?;
+    let reader = Reader { problems: Problems::default(), read };
+    let flows = reader.file(document.root());
+    let problems = reader.problems.into_sorted();
+    if problems.is_empty() { Ok(flows) } else { Err(problems) }
+}
+
+/// What a scenario inherits from the top of its file.
+struct Defaults<'a> {
+    headers: Vec<(Node<'a>, Node<'a>)>,
+    pause: Pause,
+    cookies: bool,
+    data: Option<Node<'a>>,
+}
+
+struct Reader<'r> {
+    problems: Problems,
+    read: ReadFile<'r>,
+}
+
+impl Reader<'_> {
+    fn file(&self, root: Node<'_>) -> Vec<Flow> {
+        let Some(mut fields) = Fields::of(root, "a scenario file", &self.problems) else { return Vec::new() };
+        let defaults = Defaults {
+            headers: fields.take("headers").map_or_else(Vec::new, |node| self.mapping(node, "headers")),
+            pause: fields.take("think_time").and_then(|node| self.pause(node)).unwrap_or(Pause::NONE),
+            cookies: fields.take("cookies").and_then(|node| self.boolean(node)).unwrap_or(true),
+            data: fields.take("data"),
+        };
+        let scenarios = fields.take("scenarios");
+        let node = fields.node();
+        fields.finish(&self.problems);
+        let Some(scenarios) = scenarios else {
+            self.problems.add(node, "no scenarios; expected \"scenarios:\" with a list");
+            return Vec::new();
+        };
+        let Some(list) = scenarios.list().filter(|list| !list.is_empty()) else {
+            self.problems.add(scenarios, "expected a list with at least one scenario");
+            return Vec::new();
+        };
+        let flows: Vec<Flow> = list.into_iter().filter_map(|node| self.flow(node, &defaults)).collect();
+        for (index, flow) in flows.iter().enumerate() {
+            if flows[..index].iter().any(|earlier| earlier.name == flow.name) {
+                self.problems.add(scenarios, format!("two scenarios are called \"{}\"", flow.name));
+            }
+        }
+        flows
+    }
+
+    fn flow(&self, node: Node<'_>, defaults: &Defaults<'_>) -> Option<Flow> {
+        let mut fields = Fields::of(node, "a scenario", &self.problems)?;
+        let name = fields.take("name").and_then(|node| self.text(node));
+        let weight = fields.take("weight").and_then(|node| self.weight(node)).unwrap_or(1);
+        let pause = fields.take("think_time").and_then(|node| self.pause(node)).unwrap_or(defaults.pause);
+        let cookies = fields.take("cookies").and_then(|node| self.boolean(node)).unwrap_or(defaults.cookies);
+        let mut names = Names::default();
+        let data = fields.take("data").or(defaults.data).and_then(|node| self.data(node, &mut names));
+        let start: Vec<Step> = fields
+            .take("start")
+            .map_or_else(Vec::new, |node| self.steps(node, defaults, &mut names))
+            .into_iter()
+            .map(|(step, _)| step)
+            .collect();
+        let steps_node = fields.take("steps");
+        let steps = steps_node.map_or_else(Vec::new, |node| self.steps(node, defaults, &mut names));
+        fields.finish(&self.problems);
+        let Some(name) = name else {
+            self.problems.add(node, "a scenario needs a name");
+            return None;
+        };
+        if steps_node.is_none() {
+            self.problems.add(node, format!("scenario \"{name}\" has no steps"));
+        }
+        let body = if steps.iter().any(|(_, weight)| weight.is_some()) {
+            Body::ByWeight(steps.into_iter().map(|(step, weight)| (step, weight.unwrap_or(1))).collect())
+        } else {
+            Body::InOrder(steps.into_iter().map(|(step, _)| step).collect())
+        };
+        Some(Flow { name, weight, start, body, pause, cookies, data, names })
+    }
+
+    fn steps(&self, node: Node<'_>, defaults: &Defaults<'_>, names: &mut Names) -> Vec<(Step, Option<usize>)> {
+        match node.list() {
+            Some(list) if !list.is_empty() => {
+                list.into_iter().filter_map(|node| self.step(node, defaults, names)).collect()
+            }
+            _ => {
+                self.problems.add(node, "expected a list with at least one step, such as \"- get: /api/products\"");
+                Vec::new()
+            }
+        }
+    }
+
+    fn step(&self, node: Node<'_>, defaults: &Defaults<'_>, names: &mut Names) -> Option<(Step, Option<usize>)> {
+        let mut fields = Fields::of(node, "a step", &self.problems)?;
+        let request = METHODS.iter().find_map(|(key, method)| Some((method.clone(), fields.take(key)?)));
+        let name = fields.take("name").and_then(|node| self.text(node));
+        let headers = fields.take("headers").map_or_else(Vec::new, |node| self.mapping(node, "headers"));
+        let payload = self.payload(&mut fields, names);
+        let expectation = fields.take("expect").map(|node| self.expectation(node)).unwrap_or_default();
+        let capture = fields.take("capture");
+        let pause = fields.take("think_time").and_then(|node| self.pause(node));
+        let timeout = fields.take("timeout").and_then(|node| self.span(node));
+        let weight = fields.take("weight").and_then(|node| self.weight(node));
+        if request.is_none() {
+            self.problems.add(node, "no request; expected one of get, post, put, patch, delete, head or options");
+        }
+        fields.finish(&self.problems);
+        let (method, path_node) = request?;
+        let text = self.text(path_node)?;
+        if !text.starts_with('/') && !text.starts_with("{{") {
+            self.problems.add(path_node, format!("\"{text}\" is no path; it must start with \"/\""));
+        }
+        let path = self.template(path_node, &text, names)?;
+        let mut step = Step::new(method, &text, path);
+        if let Some(name) = name {
+            step.name = name;
+        }
+        step.headers = self.headers(&defaults.headers, headers, names);
+        step.payload = payload;
+        step.expectation = expectation;
+        // Captures are known from the next step on, so they are defined after everything of this one was read.
+        step.captures = capture.map_or_else(Vec::new, |node| self.captures(node, names));
+        step.pause = pause;
+        step.timeout = timeout;
+        Some((step, weight))
+    }
+
+    fn headers(
+        &self,
+        defaults: &[(Node<'_>, Node<'_>)],
+        own: Vec<(Node<'_>, Node<'_>)>,
+        names: &Names,
+    ) -> Vec<(HeaderName, Template)> {
+        let mut headers: Vec<(HeaderName, Template)> = Vec::new();
+        for (key, value) in defaults.iter().copied().chain(own) {
+            let Some(name) = key.text().and_then(|text| HeaderName::try_from(text).ok()) else {
+                self.problems.add(key, "this is no header name");
+                continue;
+            };
+            let Some(text) = self.text(value) else { continue };
+            let Some(template) = self.template(value, &text, names) else { continue };
+            headers.retain(|(known, _)| *known != name);
+            headers.push((name, template));
+        }
+        headers
+    }
+
+    fn payload(&self, fields: &mut Fields<'_>, names: &Names) -> Option<Payload> {
+        let (json, body, file) = (fields.take("json"), fields.take("body"), fields.take("body_file"));
+        let given: Vec<Node<'_>> = [json, body, file].into_iter().flatten().collect();
+        if let [_, second, ..] = given.as_slice() {
+            self.problems.add(*second, "a step has one body: json, body or body_file");
+        }
+        if let Some(node) = json {
+            let payload = Payload::json(&node.to_json(), names);
+            return payload.map_err(|error| self.problems.add(node, error.to_string())).ok();
+        }
+        let (node, text) = if let Some(node) = body {
+            (node, self.text(node)?)
+        } else {
+            let node = file?;
+            let name = self.text(node)?;
+            let text = (self.read)(&name);
+            (node, text.map_err(|error| self.problems.add(node, format!("cannot read {name}: {error}"))).ok()?)
+        };
+        Payload::text(&text, names).map_err(|error| self.problems.add(node, error.to_string())).ok()
+    }
+
+    fn expectation(&self, node: Node<'_>) -> Expectation {
+        let mut expectation = Expectation::default();
+        let Some(mut fields) = Fields::of(node, "expect", &self.problems) else { return expectation };
+        for status in fields.take("status").map_or_else(Vec::new, Node::one_or_many) {
+            match status.text().unwrap_or_default().parse() {
+                Ok(pattern) => expectation.statuses.push(pattern),
+                Err(error) => self.problems.add(status, format!("{error}")),
+            }
+        }
+        for text in fields.take("contains").map_or_else(Vec::new, Node::one_or_many) {
+            expectation.contains.extend(self.text(text));
+        }
+        for (path, value) in fields.take("json").map_or_else(Vec::new, |node| self.mapping(node, "json")) {
+            match path.text().unwrap_or_default().parse() {
+                Ok(parsed) => expectation.json.push((parsed, value.to_json())),
+                Err(error) => self.problems.add(path, format!("{error}")),
+            }
+        }
+        fields.finish(&self.problems);
+        expectation
+    }
+
+    fn captures(&self, node: Node<'_>, names: &mut Names) -> Vec<Capture> {
+        let mut captures = Vec::new();
+        for (key, value) in self.mapping(node, "capture") {
+            let name = key.text().unwrap_or_default();
+            let Some(mut fields) = Fields::of(value, "where the value is found", &self.problems) else { continue };
+            let (json, header, regex) = (fields.take("json"), fields.take("header"), fields.take("regex"));
+            fields.finish(&self.problems);
+            let source = match (json, header, regex) {
+                (Some(node), None, None) => {
+                    self.parsed(node, |text| text.parse().map(CaptureSource::Json).map_err(|error| format!("{error}")))
+                }
+                (None, Some(node), None) => self.parsed(node, |text| {
+                    HeaderName::try_from(text)
+                        .map(CaptureSource::Header)
+                        .map_err(|_| "this is no header name".to_owned())
+                }),
+                (None, None, Some(node)) => self.parsed(node, |text| {
+                    Regex::new(text).map(CaptureSource::Regex).map_err(|error| format!("{error}"))
+                }),
+                _ => {
+                    self.problems.add(value, "expected one of json, header or regex");
+                    None
+                }
+            };
+            if let Some(source) = source {
+                captures.push(Capture { slot: names.define(&name), name, source });
+            }
+        }
+        captures
+    }
+
+    fn data(&self, node: Node<'_>, names: &mut Names) -> Option<DataSet> {
+        let mut fields = Fields::of(node, "data", &self.problems)?;
+        let file = fields.take("file");
+        let order = match fields.take("order").map(|node| (node, self.text(node).unwrap_or_default())) {
+            None => DataOrder::Sequential,
+            Some((_, text)) if text == "sequential" => DataOrder::Sequential,
+            Some((_, text)) if text == "random" => DataOrder::Random,
+            Some((node, text)) => {
+                self.problems.add(node, format!("unknown order \"{text}\"; expected sequential or random"));
+                DataOrder::Sequential
+            }
+        };
+        fields.finish(&self.problems);
+        let Some(file) = file else {
+            self.problems.add(node, "data needs a file");
+            return None;
+        };
+        let name = self.text(file)?;
+        let text =
+            (self.read)(&name).map_err(|error| self.problems.add(file, format!("cannot read {name}: {error}"))).ok()?;
+        DataSet::parse(&text, order, names).map_err(|error| self.problems.add(file, format!("{name}: {error}"))).ok()
+    }
+
+    fn pause(&self, node: Node<'_>) -> Option<Pause> {
+        self.parsed(node, |text| {
+            let (least, most) = text.split_once("..").unwrap_or((text, text));
+            let pause = Pause {
+                least: parse_span(least).map_err(|error| error.to_string())?,
+                most: parse_span(most).map_err(|error| error.to_string())?,
+            };
+            if pause.least <= pause.most { Ok(pause) } else { Err(format!("\"{text}\" ends before it starts")) }
+        })
+    }
+
+    fn span(&self, node: Node<'_>) -> Option<std::time::Duration> {
+        self.parsed(node, |text| parse_span(text).map_err(|error| error.to_string()))
+    }
+
+    fn weight(&self, node: Node<'_>) -> Option<usize> {
+        let weight =
+            node.integer().and_then(|number| usize::try_from(number).ok()).filter(|n| (1..=10_000).contains(n));
+        if weight.is_none() {
+            self.problems.add(node, "expected a weight from 1 to 10000");
+        }
+        weight
+    }
+
+    fn boolean(&self, node: Node<'_>) -> Option<bool> {
+        let value = node.boolean();
+        if value.is_none() {
+            self.problems.add(node, "expected true or false");
+        }
+        value
+    }
+
+    fn text(&self, node: Node<'_>) -> Option<String> {
+        let value = node.text();
+        if value.is_none() {
+            self.problems.add(node, "expected a text; put it in quotes if it starts with { or [");
+        }
+        value
+    }
+
+    fn mapping<'n>(&self, node: Node<'n>, what: &str) -> Vec<(Node<'n>, Node<'n>)> {
+        node.entries().unwrap_or_else(|| {
+            self.problems.add(node, format!("expected {what} as \"key: value\" lines"));
+            Vec::new()
+        })
+    }
+
+    fn template(&self, node: Node<'_>, text: &str, names: &Names) -> Option<Template> {
+        Template::parse(text, names).map_err(|error| self.problems.add(node, error.to_string())).ok()
+    }
+
+    fn parsed<T>(&self, node: Node<'_>, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(&self.text(node)?).map_err(|message| self.problems.add(node, message)).ok()
+    }
+}
+
+const METHODS: [(&str, Method); 7] = [
+    ("get", Method::GET),
+    ("post", Method::POST),
+    ("put", Method::PUT),
+    ("patch", Method::PATCH),
+    ("delete", Method::DELETE),
+    ("head", Method::HEAD),
+    ("options", Method::OPTIONS),
+];
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(name: &str) -> std::io::Result<String> {
+    match name {
+        "terms.csv" => Ok("term\ntea\n".to_owned()),
+        _ => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "no such file")),
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let problems: Vec<String> = parse_scenarios(text, &read).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn whole_file_is_read() {
+    let flows = parse_scenarios(
+        r#"
+headers: { accept: application/json }
+think_time: 100ms..1s
+data: { file: terms.csv, order: random }
+scenarios:
+  - name: buyer
+    weight: 3
+    start:
+      - post: /api/login
+        json: { user: "u{{ user }}" }
+        capture: { token: { json: token } }
+    steps:
+      - get: /api/search?q={{ term | url }}
+        capture: { product: { json: "[*].id" } }
+        expect: { status: [200, 2xx], contains: id, json: { "[0].ok": true } }
+      - post: /api/cart
+        name: cart
+        headers: { authorization: "Bearer {{ token }}", accept: text/html }
+        json: { product_id: "{{ product | number }}" }
+        think_time: 0
+        timeout: 2s
+  - name: reader
+    cookies: false
+    steps:
+      - get: /a
+        weight: 3
+      - get: /b
+"#,
+        &read,
+    )
+    .unwrap();
+    let [buyer, reader] = flows.as_slice() else { panic!("two scenarios") };
+    assert_eq!((buyer.weight, buyer.start.len(), buyer.cookies), (3, 1, true));
+    let steps = buyer.body.steps();
+    assert_eq!(steps[0].name, "/api/search");
+    assert_eq!((steps[1].name.as_str(), steps[1].headers.len()), ("cart", 2));
+    assert_eq!(steps[1].pause, Some(Pause::NONE));
+    assert_eq!(steps[1].timeout, Some(std::time::Duration::from_secs(2)));
+    assert!(matches!(&reader.body, Body::ByWeight(steps) if steps[0].1 == 3 && steps[1].1 == 1));
+    assert!(!reader.cookies);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line() {
+    refused(
+        "scenarios:
+  - name: a
+    wait: 3
+    steps:
+      - get: /x/{{ product }}
+      - fetch: /y
+      - get: y
+        expect: { status: 999 }
+        think_time: 1sec
+",
+        &[
+            "3:5: unknown field \"wait\"; expected one of name, weight, think_time, cookies, data, start, steps",
+            "5:14: unknown name \"product\"; known here: user, iteration, uuid, random(LOW, HIGH), env.NAME",
+            "6:9: no request; expected one of get, post, put, patch, delete, head or options",
+            "6:9: unknown field \"fetch\"; expected one of get, post, put, patch, delete, head, options, name, \
+             headers, json, body, body_file, expect, capture, think_time, timeout, weight",
+            "7:14: \"y\" is no path; it must start with \"/\"",
+            "8:27: \"999\" is no HTTP status; expected 100 to 599, or a class such as 2xx",
+            "9:21: \"1sec\" is no length of time; expected something like 30, 30s, 1m30s, 250ms or 1h",
+        ],
+    );
+}
+
+#[test]
+fn capture_is_unknown_before_its_step() {
+    refused(
+        "scenarios:
+  - name: a
+    steps:
+      - get: /x/{{ id }}
+        capture: { id: { json: id } }
+      - get: /y/{{ idd }}
+",
+        &[
+            "4:14: unknown name \"id\"; known here: user, iteration, uuid, random(LOW, HIGH), env.NAME",
+            "6:14: unknown name \"idd\"; known here: user, iteration, uuid, random(LOW, HIGH), env.NAME",
+        ],
+    );
+}
+
+#[test]
+fn data_that_cannot_be_used_is_an_error() {
+    refused(
+        "data: { file: none.csv, order: shuffled }\nscenarios: [{ name: a, steps: [{ get: / }] }]\n",
+        &[
+            "1:15: cannot read none.csv: no such file",
+            "1:32: unknown order \"shuffled\"; expected sequential or random",
+        ],
+    );
+}
+
+#[test]
+fn a_file_needs_scenarios_with_names_of_their_own() {
+    refused("headers: {}\n", &["1:1: no scenarios; expected \"scenarios:\" with a list"]);
+    refused("- 1\n", &["1:1: expected a scenario file with fields such as \"name: …\""]);
+    refused(
+        "scenarios:\n  - { name: a, steps: [get: /] }\n  - { name: a, steps: [get: /] }\n",
+        &["2:3: two scenarios are called \"a\""],
+    );
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "(scenarios|steps|get|name|: |\\n  - |\\{|\\}|\\[|x|\"|1){0,40}") {
+        let _ = parse_scenarios(&text, &read);
+    }
+}

@@ -1,0 +1,230 @@
+//! YAML nodes that know where they stand.
+//!
+//! The one place that knows the YAML library. Reading goes through [`Fields`], which reports every key that nobody asked
+//! for, so a typo never becomes a setting that is silently ignored.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
+
+/// A place in a file and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Line, from 1.
+    pub(crate) line: usize,
+    /// Column, from 1.
+    pub(crate) column: usize,
+    /// What was found and what was expected.
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// Collects all problems of a file, so that one run of the check shows all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    /// Adds a problem at a node.
+    pub(crate) fn add(&self, node: Node<'_>, message: impl Into<String>) {
+        self.0.borrow_mut().push(Problem { line: node.line(), column: node.column(), message: message.into() });
+    }
+
+    /// All problems, in the order of the file.
+    pub(crate) fn into_sorted(self) -> Vec<Problem> {
+        let mut problems = self.0.into_inner();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
+    }
+}
+
+/// One node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a>(&'a MarkedYaml<'a>);
+
+/// A YAML text, parsed.
+#[derive(Debug)]
+pub(crate) struct Document<'a>(Vec<MarkedYaml<'a>>);
+
+impl<'a> Document<'a> {
+    /// Parses a text that holds one document.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Problem> {
+        let documents = MarkedYaml::load_from_str(text).map_err(|error| Problem {
+            line: error.marker().line(),
+            column: error.marker().col() + 1,
+            message: error.info().to_owned(),
+        })?;
+        match documents.len() {
+            1 => Ok(Self(documents)),
+            0 => Err(Problem { line: 1, column: 1, message: "the file is empty".to_owned() }),
+            _ => Err(Problem { line: 1, column: 1, message: "expected one YAML document in the file".to_owned() }),
+        }
+    }
+
+    /// The top node.
+    pub(crate) fn root(&'a self) -> Node<'a> {
+        Node(&self.0[0])
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Line, from 1.
+    pub(crate) fn line(self) -> usize {
+        self.0.span.start.line()
+    }
+
+    /// Column, from 1.
+    pub(crate) fn column(self) -> usize {
+        self.0.span.start.col() + 1
+    }
+
+    /// A scalar as text, numbers and booleans as they are written.
+    pub(crate) fn text(self) -> Option<String> {
+        match &self.0.data {
+            YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
+            YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
+            YamlData::Value(Scalar::FloatingPoint(number)) => Some(number.to_string()),
+            YamlData::Value(Scalar::Boolean(yes)) => Some(yes.to_string()),
+            _ => None,
+        }
+    }
+
+    /// A boolean.
+    pub(crate) fn boolean(self) -> Option<bool> {
+        match &self.0.data {
+            YamlData::Value(Scalar::Boolean(yes)) => Some(*yes),
+            _ => None,
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn integer(self) -> Option<i64> {
+        match &self.0.data {
+            YamlData::Value(Scalar::Integer(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list.
+    pub(crate) fn list(self) -> Option<Vec<Node<'a>>> {
+        match &self.0.data {
+            YamlData::Sequence(items) => Some(items.iter().map(Node).collect()),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list, or the node itself as the only one.
+    pub(crate) fn one_or_many(self) -> Vec<Node<'a>> {
+        self.list().unwrap_or_else(|| vec![self])
+    }
+
+    /// Keys and values of a mapping.
+    pub(crate) fn entries(self) -> Option<Vec<(Node<'a>, Node<'a>)>> {
+        match &self.0.data {
+            YamlData::Mapping(map) => Some(map.iter().map(|(key, value)| (Node(key), Node(value))).collect()),
+            _ => None,
+        }
+    }
+
+    /// The node as JSON; what JSON has no word for becomes `null`.
+    pub(crate) fn to_json(self) -> serde_json::Value {
+        match &self.0.data {
+            YamlData::Value(Scalar::Boolean(yes)) => (*yes).into(),
+            YamlData::Value(Scalar::Integer(number)) => (*number).into(),
+            YamlData::Value(Scalar::FloatingPoint(number)) => number.into_inner().into(),
+            YamlData::Value(Scalar::String(text)) => text.to_string().into(),
+            YamlData::Sequence(items) => items.iter().map(|item| Node(item).to_json()).collect(),
+            YamlData::Mapping(map) => serde_json::Value::Object(
+                map.iter().filter_map(|(key, value)| Some((Node(key).text()?, Node(value).to_json()))).collect(),
+            ),
+            _ => serde_json::Value::Null,
+        }
+    }
+}
+
+/// The fields of a mapping; each is asked for once.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    node: Node<'a>,
+    entries: Vec<(Node<'a>, Node<'a>)>,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a node that must be a mapping.
+    pub(crate) fn of(node: Node<'a>, what: &str, problems: &Problems) -> Option<Self> {
+        match node.entries() {
+            Some(entries) => Some(Self { node, entries, asked: Vec::new() }),
+            None => {
+                problems.add(node, format!("expected {what} with fields such as \"name: …\""));
+                None
+            }
+        }
+    }
+
+    /// The mapping itself.
+    pub(crate) fn node(&self) -> Node<'a> {
+        self.node
+    }
+
+    /// The value of a field.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.asked.push(key);
+        let at = self.entries.iter().position(|(name, _)| name.text().as_deref() == Some(key))?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// Reports fields that nobody asked for.
+    pub(crate) fn finish(self, problems: &Problems) {
+        for (key, _) in &self.entries {
+            let name = key.text().unwrap_or_default();
+            let near = self
+                .asked
+                .iter()
+                .map(|candidate| (strsim::damerau_levenshtein(candidate, &name), candidate))
+                .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
+                .min_by_key(|(distance, _)| *distance);
+            problems.add(
+                *key,
+                match near {
+                    Some((_, candidate)) => format!("unknown field \"{name}\"; did you mean \"{candidate}\"?"),
+                    None => format!("unknown field \"{name}\"; expected one of {}", self.asked.join(", ")),
+                },
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_know_their_place() {
+        let document = Document::parse("a: 1\nb:\n  - x: true\n").unwrap();
+        let problems = Problems::default();
+        let mut fields = Fields::of(document.root(), "a file", &problems).unwrap();
+        let list = fields.take("b").unwrap().list().unwrap();
+        assert_eq!((list[0].line(), list[0].column()), (3, 5));
+        fields.finish(&problems);
+        assert_eq!(problems.into_sorted()[0].to_string(), "1:1: unknown field \"a\"; expected one of b");
+    }
+
+    #[test]
+    fn broken_yaml_says_where() {
+        let problem = Document::parse("a: [1\nb: 2\n").unwrap_err();
+        assert!(problem.line >= 2, "{problem}");
+        assert_eq!(Document::parse("").unwrap_err().to_string(), "1:1: the file is empty");
+    }
+
+    #[test]
+    fn becomes_json() {
+        let document = Document::parse("{a: [1, 2.5, x, true, null]}").unwrap();
+        assert_eq!(document.root().to_json(), serde_json::json!({"a": [1, 2.5, "x", true, null]}));
+    }
+}

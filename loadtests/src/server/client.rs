@@ -1,0 +1,168 @@
+//! Asks a service what it saw.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::{Client, Url};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::exposition::samples;
+
+/// Asks one service.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerClient {
+    client: Client,
+    base: Url,
+}
+
+/// Cumulative numbers of one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct EndpointFacts {
+    /// Requests that ended.
+    pub(crate) requests: f64,
+    /// Sum of their durations.
+    pub(crate) seconds: f64,
+    /// Time in queries.
+    pub(crate) db_seconds: f64,
+    /// Queries.
+    pub(crate) db_queries: f64,
+    /// Time inside poll.
+    pub(crate) busy_seconds: f64,
+    /// Longest single poll since the service's start.
+    pub(crate) longest_poll_seconds: Option<f64>,
+}
+
+/// What a service tells at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerSnapshot {
+    /// By method and route.
+    pub(crate) endpoints: BTreeMap<(String, String), EndpointFacts>,
+}
+
+/// A finding of the service, as its API tells it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Bottleneck {
+    /// Rule.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) severity: String,
+    pub(crate) subject: String,
+    pub(crate) description: String,
+    pub(crate) impact: String,
+    pub(crate) recommendations: Vec<String>,
+    pub(crate) affected_endpoints: Vec<String>,
+    /// Numbers and words behind it, as the service gives them.
+    pub(crate) evidence: serde_json::Value,
+}
+
+/// The service at a glance.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Summary {
+    pub(crate) total_requests: u64,
+    pub(crate) avg_duration_ms: Option<f64>,
+    pub(crate) p95_duration_ms: Option<f64>,
+    pub(crate) error_rate_percent: Option<f64>,
+    pub(crate) avg_memory_mb: Option<f64>,
+    pub(crate) total_db_queries: u64,
+    pub(crate) active_requests: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct BottlenecksAnswer {
+    bottlenecks: Vec<Bottleneck>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EndpointsAnswer {
+    endpoints: Vec<EndpointAnswer>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EndpointAnswer {
+    method: String,
+    route: String,
+    longest_poll_ms: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct MetricsAnswer {
+    summary: Summary,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MemoryAnswer {
+    current_memory_mb: Option<f64>,
+}
+
+impl ServerClient {
+    /// A client for the service at an address; `None` if the system gives no HTTP client.
+    pub(crate) fn new(base: &Url, accept_invalid_certs: bool) -> Option<Self> {
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .tls_danger_accept_invalid_certs(accept_invalid_certs)
+            .build()
+            .ok()?;
+        Some(Self { client, base: base.clone() })
+    }
+
+    /// Cumulative numbers by endpoint; `None` where the service tells none.
+    pub(crate) async fn snapshot(&self) -> Option<ServerSnapshot> {
+        let text = self.text("/metrics").await?;
+        let mut endpoints: BTreeMap<(String, String), EndpointFacts> = BTreeMap::new();
+        for sample in samples(&text, "http_server_") {
+            let field: fn(&mut EndpointFacts) -> &mut f64 = match sample.name.as_str() {
+                "http_server_request_duration_seconds_count" => |facts| &mut facts.requests,
+                "http_server_request_duration_seconds_sum" => |facts| &mut facts.seconds,
+                "http_server_request_db_seconds_sum" => |facts| &mut facts.db_seconds,
+                "http_server_request_db_queries_sum" => |facts| &mut facts.db_queries,
+                "http_server_request_busy_seconds_sum" => |facts| &mut facts.busy_seconds,
+                _ => continue,
+            };
+            let key = (sample.label("http_request_method").to_owned(), sample.label("http_route").to_owned());
+            *field(endpoints.entry(key).or_default()) += sample.value;
+        }
+        if let Some(answer) = self.json::<EndpointsAnswer>("/performance/endpoints").await {
+            for endpoint in answer.endpoints {
+                if let Some(facts) = endpoints.get_mut(&(endpoint.method, endpoint.route)) {
+                    facts.longest_poll_seconds = endpoint.longest_poll_ms.map(|millis| millis / 1e3);
+                }
+            }
+        }
+        (!endpoints.is_empty() || text.contains("http_server_")).then_some(ServerSnapshot { endpoints })
+    }
+
+    /// What fires now; `None` where the service does not say.
+    pub(crate) async fn bottlenecks(&self) -> Option<Vec<Bottleneck>> {
+        Some(self.json::<BottlenecksAnswer>("/performance/bottlenecks").await?.bottlenecks)
+    }
+
+    /// The service at a glance; `None` where it does not say.
+    pub(crate) async fn summary(&self) -> Option<Summary> {
+        Some(self.json::<MetricsAnswer>("/performance/metrics").await?.summary)
+    }
+
+    /// Resident memory in megabytes of 1,000,000 bytes; `None` where the service does not say.
+    pub(crate) async fn memory_mb(&self) -> Option<f64> {
+        self.json::<MemoryAnswer>("/performance/memory").await?.current_memory_mb
+    }
+
+    async fn json<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        serde_json::from_str(&self.text(path).await?).ok()
+    }
+
+    async fn text(&self, path: &str) -> Option<String> {
+        let response = self.client.get(self.base.join(path).ok()?).send().await.ok()?;
+        if response.status().is_success() { response.text().await.ok() } else { None }
+    }
+}
+
+/// The service may be busy with the load, but the report does not wait for ever.
+const PATIENCE: Duration = Duration::from_secs(5);

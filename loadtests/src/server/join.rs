@@ -1,0 +1,208 @@
+//! What users saw beside what the server saw.
+
+use serde::{Deserialize, Serialize};
+
+use super::client::{Bottleneck, EndpointFacts, ServerSnapshot};
+use super::watch::Seen;
+use crate::record::Tally;
+
+/// The server's side of a run.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct ServerSide {
+    /// Endpoints that both know.
+    pub(crate) endpoints: Vec<ServerEndpoint>,
+    /// What fired during the run, the worst first.
+    pub(crate) bottlenecks: Vec<FiredBottleneck>,
+}
+
+/// One endpoint from both sides; times in seconds, shares in percent.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct ServerEndpoint {
+    /// The server's name for it.
+    pub(crate) endpoint: String,
+    /// Requests that users sent.
+    pub(crate) client_requests: u64,
+    /// Requests that ended at the server during the run, the warm-up's and other clients' included.
+    pub(crate) server_requests: u64,
+    pub(crate) client_avg: f64,
+    pub(crate) server_avg: f64,
+    /// What users waited beyond the server's time: queueing before the handler, and the network.
+    pub(crate) outside_avg: f64,
+    pub(crate) db_time_percent: f64,
+    pub(crate) db_queries_per_request: f64,
+    /// Share of the server's time spent computing.
+    pub(crate) busy_percent: f64,
+    /// Longest single poll since the service's start.
+    pub(crate) longest_poll: Option<f64>,
+}
+
+/// A finding and when it came.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct FiredBottleneck {
+    /// Seconds into the run when it was first seen; 0 if it fired before, absent if only at the end.
+    pub(crate) first_seen: Option<f64>,
+    #[serde(flatten)]
+    pub(crate) bottleneck: Bottleneck,
+}
+
+/// Joins both sides; `after` is missing where the server told nothing at the end.
+pub(crate) fn join(
+    tally: &Tally,
+    before: &ServerSnapshot,
+    after: Option<&ServerSnapshot>,
+    seen: Vec<Seen>,
+) -> ServerSide {
+    let mut endpoints: Vec<ServerEndpoint> = Vec::new();
+    let after = after.unwrap_or(before);
+    for ((method, route), end) in &after.endpoints {
+        let start = before.endpoints.get(&(method.clone(), route.clone())).copied().unwrap_or_default();
+        let Some(delta) = difference(&start, end) else { continue };
+        let (mut requests, mut seconds) = (0, 0.0);
+        for course in tally.endpoints() {
+            let served = best_route(&course.name.method, &course.route, after);
+            if served.is_some_and(|(m, r)| m == method && r == route) {
+                requests += course.tally.count();
+                seconds += course.tally.ranked().sum_seconds();
+            }
+        }
+        if requests == 0 || delta.requests == 0.0 {
+            continue;
+        }
+        let client_avg = seconds / requests as f64;
+        let server_avg = delta.seconds / delta.requests;
+        let share = |part: f64| if delta.seconds > 0.0 { round(part / delta.seconds * 100.0, 1e2) } else { 0.0 };
+        endpoints.push(ServerEndpoint {
+            endpoint: format!("{method} {route}"),
+            client_requests: requests,
+            server_requests: delta.requests as u64,
+            client_avg: round(client_avg, 1e6),
+            server_avg: round(server_avg, 1e6),
+            outside_avg: round((client_avg - server_avg).max(0.0), 1e6),
+            db_time_percent: share(delta.db_seconds),
+            db_queries_per_request: round(delta.db_queries / delta.requests, 1e2),
+            busy_percent: share(delta.busy_seconds),
+            longest_poll: delta.longest_poll_seconds,
+        });
+    }
+    endpoints.sort_by(|a, b| {
+        let time = |endpoint: &ServerEndpoint| endpoint.server_avg * endpoint.server_requests as f64;
+        time(b).total_cmp(&time(a))
+    });
+    let mut bottlenecks: Vec<FiredBottleneck> = seen
+        .into_iter()
+        .map(|seen| FiredBottleneck {
+            first_seen: seen.first_seen.is_finite().then_some(round(seen.first_seen, 1e1)),
+            bottleneck: seen.bottleneck,
+        })
+        .collect();
+    bottlenecks.sort_by_key(|fired| severity_rank(&fired.bottleneck.severity));
+    ServerSide { endpoints, bottlenecks }
+}
+
+/// What happened between two snapshots; `None` if the server was restarted in between.
+fn difference(start: &EndpointFacts, end: &EndpointFacts) -> Option<EndpointFacts> {
+    (end.requests >= start.requests).then(|| EndpointFacts {
+        requests: end.requests - start.requests,
+        seconds: (end.seconds - start.seconds).max(0.0),
+        db_seconds: (end.db_seconds - start.db_seconds).max(0.0),
+        db_queries: (end.db_queries - start.db_queries).max(0.0),
+        busy_seconds: (end.busy_seconds - start.busy_seconds).max(0.0),
+        longest_poll_seconds: end.longest_poll_seconds,
+    })
+}
+
+/// The server's route that a path belongs to: the one with the most segments in common.
+fn best_route<'s>(method: &str, path: &str, snapshot: &'s ServerSnapshot) -> Option<(&'s String, &'s String)> {
+    snapshot
+        .endpoints
+        .keys()
+        .filter(|(known, _)| known == method)
+        .filter_map(|(known, route)| Some((similarity(path, route)?, known, route)))
+        .max_by_key(|(similarity, _, _)| *similarity)
+        .map(|(_, known, route)| (known, route))
+}
+
+/// How many segments are the same, if the path can be one of the route at all.
+fn similarity(path: &str, route: &str) -> Option<usize> {
+    let mut same = 0;
+    let mut path = path.trim_matches('/').split('/');
+    let mut route = route.trim_matches('/').split('/');
+    loop {
+        match (path.next(), route.next()) {
+            (None, None) => return Some(same),
+            (_, Some(wild)) if wild.starts_with("{*") => return Some(same),
+            (Some(_), Some(open)) if open.starts_with('{') => {}
+            (Some(a), Some(b)) if a == b => same += 1,
+            _ => return None,
+        }
+    }
+}
+
+fn severity_rank(severity: &str) -> usize {
+    ["critical", "high", "medium", "low"].iter().position(|known| *known == severity).unwrap_or(4)
+}
+
+fn round(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::record::{EndpointName, Outcome, Recorder, Sample};
+
+    #[test]
+    fn paths_find_their_routes() {
+        let routes = ["/api/products/{id}", "/api/products/top", "/files/{*path}", "/"];
+        let snapshot = ServerSnapshot {
+            endpoints: routes.iter().map(|r| (("GET".to_owned(), (*r).to_owned()), EndpointFacts::default())).collect(),
+        };
+        for (path, expected) in [
+            ("/api/products/7", Some("/api/products/{id}")),
+            ("/api/products/{product}", Some("/api/products/{id}")),
+            ("/api/products/top", Some("/api/products/top")),
+            ("/files/a/b", Some("/files/{*path}")),
+            ("/", Some("/")),
+            ("/api", None),
+        ] {
+            assert_eq!(best_route("GET", path, &snapshot).map(|(_, route)| route.as_str()), expected, "{path}");
+        }
+        assert_eq!(best_route("POST", "/", &snapshot), None);
+    }
+
+    fn snapshot(requests: f64, seconds: f64) -> ServerSnapshot {
+        let facts =
+            EndpointFacts { requests, seconds, db_seconds: seconds / 2.0, db_queries: requests, ..Default::default() };
+        ServerSnapshot { endpoints: [(("GET".to_owned(), "/a/{id}".to_owned()), facts)].into() }
+    }
+
+    #[test]
+    fn waiting_outside_is_what_the_server_did_not_see() {
+        let recorder = Recorder::new(1);
+        let id = recorder.endpoint(EndpointName::new("GET", "/a/{x}"), "/a/{x}");
+        recorder.record(
+            recorder.shard(0),
+            Sample {
+                endpoint: id,
+                outcome: Outcome::Success,
+                latency: Duration::from_millis(30),
+                service: None,
+                first_byte: None,
+                status: Some(200),
+                bytes: 0,
+                failure: None,
+            },
+        );
+        let mut tally = Tally::default();
+        tally.drain(&recorder, 1.0, 1.0);
+        let side = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(11.0, 1.01)), Vec::new());
+        let [endpoint] = side.endpoints.as_slice() else { panic!("one endpoint") };
+        assert_eq!((endpoint.client_requests, endpoint.server_requests), (1, 1));
+        assert!((endpoint.outside_avg - 0.02).abs() < 1e-6);
+        assert!((endpoint.db_time_percent - 50.0).abs() < 0.01);
+        let restarted = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(1.0, 0.1)), Vec::new());
+        assert!(restarted.endpoints.is_empty());
+    }
+}

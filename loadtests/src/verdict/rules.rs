@@ -1,0 +1,94 @@
+//! The service's own rules, applied to what users saw.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pinchpoint::{LoadError, ObservedEndpoint, RuleSet, Severity};
+use thiserror::Error;
+
+use super::{Check, Source, Status};
+use crate::cli::FailOn;
+use crate::record::{Outcome, Ranked, Tally};
+
+/// Rules that cannot be used.
+#[derive(Debug, Error)]
+#[error("cannot use the rules of {path}")]
+pub(crate) struct RulesError {
+    path: PathBuf,
+    source: LoadError,
+}
+
+/// Rules to judge by, and how severe a breach must be to fail the test.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    set: Option<RuleSet>,
+    fail_on: Severity,
+}
+
+impl Rules {
+    /// The rules of a path; without one, of the folder `rules` where there is one, else the built-in ones.
+    pub(crate) fn load(path: Option<&Path>, none: bool, fail_on: FailOn) -> Result<Self, RulesError> {
+        let fail_on = match fail_on {
+            FailOn::Low => Severity::Low,
+            FailOn::Medium => Severity::Medium,
+            FailOn::High => Severity::High,
+            FailOn::Critical => Severity::Critical,
+        };
+        let here = Path::new("rules");
+        let path = path.or_else(|| here.is_dir().then_some(here));
+        let set = match path {
+            _ if none => None,
+            None => Some(RuleSet::embedded()),
+            Some(path) => Some(
+                RuleSet::check_files(&[path.to_owned()])
+                    .map_err(|source| RulesError { path: path.to_owned(), source })?,
+            ),
+        };
+        Ok(Self { set, fail_on })
+    }
+
+    /// The rules that were breached; those that held are not listed, since there are many.
+    pub(crate) fn judge(&self, tally: &Tally, span: Duration) -> Vec<Check> {
+        let Some(set) = &self.set else { return Vec::new() };
+        let courses: Vec<_> = tally.endpoints().iter().filter(|course| course.tally.count() > 0).collect();
+        let ranked: Vec<Ranked> = courses.iter().map(|course| course.tally.ranked()).collect();
+        let quantiles: Vec<_> = ranked.iter().map(|ranked| move |q: f64| time(ranked.quantile_seconds(q))).collect();
+        let endpoints: Vec<ObservedEndpoint<'_>> = courses
+            .iter()
+            .zip(&ranked)
+            .zip(&quantiles)
+            .map(|((course, ranked), quantile)| {
+                let answered = |class: u16| {
+                    let statuses = course.tally.statuses();
+                    statuses.iter().filter(|(status, _)| status / 100 == class).map(|(_, count)| count).sum::<u64>()
+                };
+                ObservedEndpoint {
+                    method: &course.name.method,
+                    route: &course.route,
+                    requests: course.tally.count(),
+                    failed: answered(5) + course.tally.of(Outcome::Broken),
+                    refused: answered(4),
+                    given_up: course.tally.of(Outcome::TimedOut),
+                    mean: time(ranked.mean_seconds()),
+                    longest: time(ranked.max_seconds()),
+                    quantile,
+                }
+            })
+            .collect();
+        let breaches = set.judge_observed(&endpoints, span);
+        breaches
+            .into_iter()
+            .map(|breach| Check {
+                source: Source::Rule { id: breach.rule, severity: breach.severity.as_str() },
+                subject: breach.endpoint,
+                condition: format!("not {}", breach.condition),
+                observed: breach.observed,
+                status: if breach.severity >= self.fail_on { Status::Breached } else { Status::Noted },
+            })
+            .collect()
+    }
+}
+
+fn time(seconds: Option<f64>) -> Duration {
+    Duration::from_secs_f64(seconds.unwrap_or(0.0))
+}

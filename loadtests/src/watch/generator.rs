@@ -1,0 +1,212 @@
+//! Whether the generator itself was the bottleneck.
+//!
+//! Two signs, looked at once a second: the process uses nearly all the CPU it may use, or its own timers wake up late.
+//! Either means that latencies contain the generator's own waiting, and that more load would need another machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::engine::Arrivals;
+
+/// What was found out about the generator.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GeneratorHealth {
+    /// CPU time used, in seconds.
+    pub(crate) cpu_seconds: f64,
+    /// Cores that the process may use.
+    pub(crate) cores: usize,
+    /// Mean share of these cores that was used, 0 to 1.
+    pub(crate) cpu_ratio: f64,
+    /// Seconds in which nearly all of it was used.
+    pub(crate) busy_seconds: usize,
+    /// Seconds that were looked at.
+    pub(crate) seconds: usize,
+    /// Greatest lateness of a timer.
+    pub(crate) worst_lag: Duration,
+    /// Seconds in which timers were late for long.
+    pub(crate) lagging_seconds: usize,
+    /// Greatest resident memory, in bytes.
+    pub(crate) peak_memory_bytes: u64,
+    /// Why it is taken for saturated.
+    pub(crate) saturation: Option<String>,
+}
+
+impl GeneratorHealth {
+    /// Whether the result is about the generator and not the service.
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.saturation.is_some()
+    }
+}
+
+/// Watches the generator from start to end of a run.
+#[derive(Debug)]
+pub(crate) struct GeneratorWatch {
+    /// Nothing where the system tells nothing.
+    process: Option<(System, Pid)>,
+    health: GeneratorHealth,
+    started: Instant,
+    cpu_at_start: f64,
+    looked: Instant,
+    cpu_at_look: f64,
+    lag: Arc<Lag>,
+}
+
+#[derive(Debug, Default)]
+struct Lag {
+    /// Greatest lateness since the last look, in microseconds.
+    worst_us: AtomicU64,
+    over: AtomicBool,
+}
+
+impl GeneratorWatch {
+    /// Starts watching; needs the runtime that sends the load, whose timers it measures.
+    pub(crate) fn start() -> Self {
+        let lag = Arc::new(Lag::default());
+        tokio::spawn(measure_lag(Arc::clone(&lag)));
+        let now = Instant::now();
+        let mut watch = Self {
+            process: System::new().ok().zip(sysinfo::get_current_pid().ok()),
+            health: GeneratorHealth {
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
+                ..GeneratorHealth::default()
+            },
+            started: now,
+            cpu_at_start: 0.0,
+            looked: now,
+            cpu_at_look: 0.0,
+            lag,
+        };
+        watch.cpu_at_start = watch.cpu_seconds();
+        watch.cpu_at_look = watch.cpu_at_start;
+        watch
+    }
+
+    /// Looks at the time since the last look.
+    pub(crate) fn look(&mut self) {
+        let (now, cpu) = (Instant::now(), self.cpu_seconds());
+        let span = now.duration_since(self.looked).as_secs_f64();
+        if span < SHORTEST_LOOK {
+            return;
+        }
+        let used = (cpu - self.cpu_at_look) / span / self.health.cores as f64;
+        let lag = Duration::from_micros(self.lag.worst_us.swap(0, Ordering::Relaxed));
+        self.health.seconds += 1;
+        self.health.busy_seconds += usize::from(used > BUSY);
+        self.health.lagging_seconds += usize::from(lag > LAGGING);
+        self.health.worst_lag = self.health.worst_lag.max(lag);
+        (self.looked, self.cpu_at_look) = (now, cpu);
+    }
+
+    /// The result of watching, with what an open model tells of its arrivals.
+    pub(crate) fn finish(mut self, arrivals: Option<Arrivals>) -> GeneratorHealth {
+        self.look();
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let mut health = self.health.clone();
+        health.cpu_seconds = self.cpu_seconds() - self.cpu_at_start;
+        health.cpu_ratio = health.cpu_seconds / elapsed.max(1e-9) / health.cores as f64;
+        health.saturation = saturation(&health, arrivals);
+        health
+    }
+
+    fn cpu_seconds(&mut self) -> f64 {
+        let Some((system, pid)) = &mut self.process else { return 0.0 };
+        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[*pid]), false, kind);
+        let Some(process) = system.process(*pid) else { return 0.0 };
+        self.health.peak_memory_bytes = self.health.peak_memory_bytes.max(process.memory());
+        process.accumulated_cpu_time() as f64 / 1000.0
+    }
+}
+
+impl Drop for GeneratorWatch {
+    fn drop(&mut self) {
+        self.lag.over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn saturation(health: &GeneratorHealth, arrivals: Option<Arrivals>) -> Option<String> {
+    let share = |part: usize| part as f64 / health.seconds.max(1) as f64;
+    if share(health.busy_seconds) > MANY {
+        return Some(format!(
+            "it used {:.0} % of its {} core{} in {} of {} seconds",
+            health.cpu_ratio * 100.0,
+            health.cores,
+            if health.cores == 1 { "" } else { "s" },
+            health.busy_seconds,
+            health.seconds
+        ));
+    }
+    if let Some(arrivals) = arrivals {
+        let late = arrivals.late_by_generator as f64 / arrivals.scheduled.max(1) as f64;
+        if late > MANY_LATE {
+            return Some(format!("{:.1} % of the requests were sent late although a user was free", late * 100.0));
+        }
+    }
+    if share(health.lagging_seconds) > MANY {
+        return Some(format!(
+            "its timers were up to {:.0} ms late, in {} of {} seconds by more than {} ms",
+            health.worst_lag.as_secs_f64() * 1000.0,
+            health.lagging_seconds,
+            health.seconds,
+            LAGGING.as_millis()
+        ));
+    }
+    None
+}
+
+async fn measure_lag(lag: Arc<Lag>) {
+    while !lag.over.load(Ordering::Relaxed) {
+        let due = Instant::now() + LAG_TICK;
+        tokio::time::sleep_until(due.into()).await;
+        // A timer of the runtime is up to a millisecond coarse.
+        let late = due.elapsed().saturating_sub(Duration::from_millis(1));
+        lag.worst_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+    }
+}
+
+const LAG_TICK: Duration = Duration::from_millis(20);
+/// A timer this late means that all worker threads had other things to do, or got no CPU.
+const LAGGING: Duration = Duration::from_millis(50);
+/// Above this share of its cores a process spends time waiting for them.
+const BUSY: f64 = 0.95;
+/// A share of the seconds above which it is no accident.
+const MANY: f64 = 0.3;
+const MANY_LATE: f64 = 0.01;
+/// A shorter span has too few clock ticks for a share.
+const SHORTEST_LOOK: f64 = 0.2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(busy: usize, lagging: usize) -> GeneratorHealth {
+        GeneratorHealth { seconds: 10, busy_seconds: busy, lagging_seconds: lagging, cores: 1, ..Default::default() }
+    }
+
+    #[test]
+    fn a_few_bad_seconds_are_no_saturation() {
+        assert_eq!(saturation(&health(3, 3), None), None);
+        assert!(saturation(&health(4, 0), None).is_some());
+        assert!(saturation(&health(0, 4), None).is_some());
+    }
+
+    #[test]
+    fn late_sends_count_only_if_the_generator_is_to_blame() {
+        let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, dropped: 0 };
+        assert_eq!(saturation(&health(0, 0), Some(arrivals)), None);
+        let arrivals = Arrivals { late_by_generator: 11, ..arrivals };
+        assert!(saturation(&health(0, 0), Some(arrivals)).unwrap().contains("1.1 %"));
+    }
+
+    #[tokio::test]
+    async fn watching_sees_the_process() {
+        let mut watch = GeneratorWatch::start();
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        watch.look();
+        let health = watch.finish(None);
+        assert!(health.cores >= 1 && health.seconds == 1 && health.peak_memory_bytes > 1_000_000);
+    }
+}

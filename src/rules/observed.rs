@@ -1,0 +1,217 @@
+//! The endpoint rules, applied to what a client measured.
+//!
+//! A load test judges by the same files as the service. A client sees durations and failures and nothing of queries or
+//! polls: a rule on what it does not see is silent, as any rule is without data.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::evaluate::Evaluator;
+use super::evidence::{Evidence, Fact};
+use super::measure::{self, Measure, Scope};
+use super::readings::{Question, Reading, Readings, Subject};
+use super::set::RuleSet;
+use super::severity::Severity;
+use super::unit::Unit;
+use crate::names;
+
+/// What a client measured of one endpoint.
+#[derive(Clone, Copy)]
+pub struct ObservedEndpoint<'a> {
+    /// Request method.
+    pub method: &'a str,
+    /// Route template, such as `/users/{id}`.
+    pub route: &'a str,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Of these, answered with 5xx, or broken off.
+    pub failed: u64,
+    /// Of these, answered with 4xx.
+    pub refused: u64,
+    /// Of these, given up by the client.
+    pub given_up: u64,
+    /// Mean duration.
+    pub mean: Duration,
+    /// Longest duration.
+    pub longest: Duration,
+    /// Duration below or at which a share (0 to 1) of the requests lies.
+    pub quantile: &'a dyn Fn(f64) -> Duration,
+}
+
+impl std::fmt::Debug for ObservedEndpoint<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObservedEndpoint")
+            .field("method", &self.method)
+            .field("route", &self.route)
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A threshold that was passed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Breach {
+    /// Id of the rule.
+    pub rule: String,
+    /// The highest severity whose threshold was passed.
+    pub severity: Severity,
+    /// The endpoint, such as `GET /users/{id}`.
+    pub endpoint: String,
+    /// What was measured and the threshold, such as `avg_duration > 1s`.
+    pub condition: String,
+    /// What was measured, with its unit.
+    pub observed: String,
+}
+
+impl RuleSet {
+    /// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold.
+    ///
+    /// Windows and waiting times of the rules do not apply: what counts is the whole time that was measured.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pinchpoint::{ObservedEndpoint, RuleSet, Severity};
+    ///
+    /// let slow = ObservedEndpoint {
+    ///     method: "GET",
+    ///     route: "/users/{id}",
+    ///     requests: 100,
+    ///     failed: 0,
+    ///     refused: 0,
+    ///     given_up: 0,
+    ///     mean: Duration::from_secs(2),
+    ///     longest: Duration::from_secs(3),
+    ///     quantile: &|_| Duration::from_secs(2),
+    /// };
+    /// let breaches = RuleSet::embedded().judge_observed(&[slow], Duration::from_secs(60));
+    /// assert_eq!((breaches[0].rule.as_str(), breaches[0].severity), ("slow_endpoint", Severity::High));
+    /// ```
+    #[must_use]
+    pub fn judge_observed(&self, endpoints: &[ObservedEndpoint<'_>], span: Duration) -> Vec<Breach> {
+        let readings = ObservedReadings {
+            endpoints: endpoints.iter().map(|endpoint| (Arc::new(subject(endpoint)), *endpoint)).collect(),
+            span,
+        };
+        let findings = Evaluator::new(self).evaluate(&readings);
+        let breach = |finding: super::bottleneck::Finding| {
+            let (severity, threshold) = *finding.passed.last()?;
+            let unit = finding.rule.unit;
+            Some(Breach {
+                rule: finding.rule.id.to_string(),
+                severity,
+                endpoint: finding.subject.name.to_string(),
+                condition: format!(
+                    "{} {} {}",
+                    finding.rule.measure_name,
+                    threshold.comparison.as_str(),
+                    unit.render(threshold.limit)
+                ),
+                observed: unit.render(finding.value),
+            })
+        };
+        findings.into_iter().filter_map(breach).collect()
+    }
+}
+
+struct ObservedReadings<'a> {
+    endpoints: Vec<(Arc<Subject>, ObservedEndpoint<'a>)>,
+    span: Duration,
+}
+
+impl Readings for ObservedReadings<'_> {
+    fn read(&self, question: &Question<'_>) -> Vec<Reading> {
+        if question.scope != Scope::Endpoint {
+            return Vec::new();
+        }
+        let answer = |(subject, endpoint): &(Arc<Subject>, ObservedEndpoint<'_>)| {
+            let value = self.value(endpoint, question.measure).filter(|_| endpoint.requests > 0)?;
+            Some(Reading { subject: subject.clone(), value, samples: endpoint.requests })
+        };
+        self.endpoints.iter().filter_map(answer).collect()
+    }
+
+    fn evidence(&self, scope: Scope, subject: &Subject, _: Duration) -> Evidence {
+        let mut evidence = Evidence::default();
+        let Some((_, endpoint)) = self.endpoints.iter().find(|(known, _)| known.name == subject.name) else {
+            return evidence;
+        };
+        for name in ["avg_duration", "p50_duration", "p95_duration", "max_duration"] {
+            let measured = measure::find(scope, name).and_then(|entry| self.value(endpoint, entry.measure));
+            evidence.facts.extend(measured.map(|value| (name, Fact::Number(value, Unit::Seconds))));
+        }
+        evidence
+    }
+}
+
+impl ObservedReadings<'_> {
+    fn value(&self, endpoint: &ObservedEndpoint<'_>, measure: Measure) -> Option<f64> {
+        let share = |count: u64| Some(count as f64 / endpoint.requests as f64);
+        match measure {
+            Measure::AvgDuration => Some(endpoint.mean.as_secs_f64()),
+            Measure::MaxDuration => Some(endpoint.longest.as_secs_f64()),
+            Measure::DurationQuantile(percent) => Some((endpoint.quantile)(f64::from(percent) / 100.0).as_secs_f64()),
+            Measure::Rate => Some(endpoint.requests as f64 / self.span.as_secs_f64()).filter(|rate| rate.is_finite()),
+            Measure::ErrorRatio => share(endpoint.failed),
+            Measure::ClientErrorRatio => share(endpoint.refused),
+            Measure::CancelledRatio => share(endpoint.given_up),
+            _ => None,
+        }
+    }
+}
+
+fn subject(endpoint: &ObservedEndpoint<'_>) -> Subject {
+    let label = |name: &'static str, value: &str| (Cow::Borrowed(name), Arc::from(value));
+    Subject {
+        name: format!("{} {}", endpoint.method, endpoint.route).into(),
+        labels: vec![label(names::METHOD, endpoint.method), label(names::ROUTE, endpoint.route)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(requests: u64, mean_ms: u64, failed: u64) -> ObservedEndpoint<'static> {
+        ObservedEndpoint {
+            method: "GET",
+            route: "/a",
+            requests,
+            failed,
+            refused: 0,
+            given_up: 0,
+            mean: Duration::from_millis(mean_ms),
+            longest: Duration::from_millis(mean_ms),
+            quantile: &|_| Duration::ZERO,
+        }
+    }
+
+    #[track_caller]
+    fn check(endpoint: ObservedEndpoint<'_>, expected: &[(&str, Severity)]) {
+        let breaches = RuleSet::embedded().judge_observed(&[endpoint], Duration::from_secs(10));
+        let found: Vec<_> = breaches.iter().map(|breach| (breach.rule.as_str(), breach.severity)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_services_thresholds_hold_for_the_client() {
+        check(endpoint(100, 999, 10), &[]);
+        check(endpoint(100, 1001, 0), &[("slow_endpoint", Severity::High)]);
+        check(endpoint(100, 5001, 0), &[("slow_endpoint", Severity::Critical)]);
+        check(endpoint(100, 10, 11), &[("high_error_rate", Severity::High)]);
+        check(endpoint(100, 10, 26), &[("high_error_rate", Severity::Critical)]);
+    }
+
+    #[test]
+    fn a_few_requests_are_no_evidence() {
+        check(endpoint(4, 9000, 4), &[]);
+    }
+
+    #[test]
+    fn a_breach_says_what_was_compared() {
+        let breaches = RuleSet::embedded().judge_observed(&[endpoint(100, 1200, 0)], Duration::from_secs(10));
+        assert_eq!((breaches[0].condition.as_str(), breaches[0].observed.as_str()), ("avg_duration > 1s", "1.2s"));
+        assert_eq!(breaches[0].endpoint, "GET /a");
+    }
+}
