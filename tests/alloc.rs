@@ -37,7 +37,9 @@ where
         })
     };
     send(REQUESTS);
-    send(REQUESTS).count_total
+    // The least of some rounds: where the system takes a core away in the middle of a poll, that poll is booked as one
+    // that blocked, in series of their own that are made then.
+    (0..3).map(|_| send(REQUESTS).count_total).min().expect("some rounds")
 }
 
 fn request() -> Request<Body> {

@@ -10,6 +10,7 @@ mod control;
 mod endpoints;
 mod error;
 mod events;
+mod evidence;
 mod exposition;
 mod health;
 mod memory;

@@ -8,6 +8,7 @@ use metrics_util::layers::FanoutBuilder;
 use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
+    names,
     rules::RuleSet,
     sample::{ProcessSampler, RuntimeSampler, Sampler},
     store::MonitorRecorder,
@@ -200,7 +201,11 @@ impl MonitorBuilder {
             ignored: self.ignored,
             db_system: self.db_system,
         };
-        let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits);
+        let in_flight = {
+            let own = own.clone();
+            Box::new(move || own.gauge_sum(names::HTTP_ACTIVE.name))
+        };
+        let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
         let mut samplers: Vec<Box<dyn Sampler>> =
             vec![Box::new(ProcessSampler::new(&recorder)), Box::new(RuntimeSampler::new(&recorder, &runtime))];
         samplers.extend(self.samplers);

@@ -127,13 +127,14 @@ impl Core {
         self.reload(ticking, now);
         let rules = self.rules.load_full();
         let (findings, growth) = {
+            self.instruments.show_running(now);
             let index = self.recorder.index();
             let mut history = lock(&self.history);
             history.tick(&index, now);
             let growth = self.follow_memory(&history, now);
             let windows = rules.set.windows();
             let windows = windows.into_iter().filter_map(|length| Some((length, history.window(length)?)));
-            let mut readings = WindowReadings::new(windows);
+            let mut readings = WindowReadings::new(windows).since_start(history.total());
             if let Some(growth) = growth {
                 for length in rules.set.growth_windows() {
                     readings = readings.with_memory_growth(length, growth);

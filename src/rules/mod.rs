@@ -8,6 +8,7 @@ mod bottleneck;
 mod build;
 pub(crate) mod compare;
 mod condition;
+mod durations;
 mod entry;
 mod evaluate;
 mod evidence;
@@ -34,6 +35,7 @@ mod template;
 mod totals;
 pub(crate) mod trend;
 mod unit;
+mod window_evidence;
 mod window_readings;
 
 pub use observed::{Breach, ObservedEndpoint};
@@ -42,12 +44,13 @@ pub use set::RuleSet;
 pub use severity::Severity;
 
 pub(crate) use bottleneck::{Bottleneck, Finding};
+pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
-pub(crate) use evidence::{EndpointShare, Evidence, Fact, OutcomeShare, QueryShare};
+pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare};
 pub(crate) use measure::{Measure, Scope};
 pub(crate) use memory::{judge_memory, memory_growth};
 pub(crate) use rule::{Rule, Threshold, Thresholds};
-pub(crate) use summary::{Endpoints, QueryUses, Verdict};
+pub(crate) use summary::{Endpoints, QueryUses, Split};
 pub(crate) use totals::Totals;
 pub(crate) use window_readings::{MemoryGrowth, WindowReadings};
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::layout::Layout;
 
 /// A share of the observations, 0 to 1.
@@ -32,6 +34,8 @@ pub(crate) struct HistogramWindow {
     pub(super) sum_after: f64,
     pub(super) min: f64,
     pub(super) max: f64,
+    /// Ends of the first and of the last tick that brought an observation, since the window last had none.
+    pub(super) seen: Option<(Instant, Instant)>,
     pub(super) buckets: Box<[u32]>,
 }
 
@@ -39,7 +43,7 @@ impl HistogramWindow {
     pub(super) fn new(layout: Arc<Layout>, sum_before: f64) -> Self {
         let buckets = vec![0; layout.buckets()].into();
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        Self { layout, count: 0, sum_before, sum_after: sum_before, min, max, buckets }
+        Self { layout, count: 0, sum_before, sum_after: sum_before, min, max, seen: None, buckets }
     }
 }
 

@@ -91,6 +91,11 @@ impl History {
         self.windows.get(&length).map(|sliding| &sliding.window)
     }
 
+    /// Returns everything since the start or the last clear, as of the last tick.
+    pub(crate) fn total(&self) -> &Window {
+        &self.total
+    }
+
     /// Returns the window that ends now, to the last observation. Changes nothing.
     pub(crate) fn window_now(&mut self, index: &Index, now: Instant, length: Duration) -> Window {
         let mut window = match self.windows.get(&length) {
@@ -256,6 +261,29 @@ mod tests {
         let total = history.total_now(&recorder.index(), start + TICK * 10);
         // What was there before the first look is none of the monitor's.
         assert_eq!(total.series(names::PROCESS_CPU.name).next().map(|series| series.increase()), Some(9.0));
+    }
+
+    #[test]
+    fn the_total_knows_when_something_was_seen_first_and_last() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        for tick in 1..=20 {
+            if [3, 15].contains(&tick) {
+                histogram.record(1.0);
+            }
+            history.tick(&recorder.index(), start + TICK * tick);
+        }
+        let seen = |history: &History| {
+            let place = history.window(LENGTH)?.series(names::HTTP_DURATION.name).next()?.place;
+            history.total().seen(place)
+        };
+        assert_eq!(seen(&history), Some((start + TICK * 3, start + TICK * 15)));
+        history.clear(&recorder.index(), start + TICK * 21);
+        histogram.record(1.0);
+        history.tick(&recorder.index(), start + TICK * 22);
+        assert_eq!(seen(&history), Some((start + TICK * 22, start + TICK * 22)), "the past is cleared");
     }
 
     #[test]
