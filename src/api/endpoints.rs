@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use super::{
     bottlenecks::BottleneckView,
     error::{ApiError, ErrorBody},
     evidence::{SlowRequestView, SplitView},
+    period::Period,
     units,
 };
 use crate::{
@@ -148,11 +149,14 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     }
 }
 
-/// Every endpoint that had a request since the start or the last clear.
-#[utoipa::path(get, path = "/performance/endpoints", tag = "metrics", responses((status = 200, body = EndpointsAnswer)))]
-pub(super) async fn all(State(core): Shared) -> Json<EndpointsAnswer> {
-    let endpoints = views(&core.total(Instant::now()));
-    Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() })
+/// Every endpoint that had a request.
+#[utoipa::path(
+    get, path = "/performance/endpoints", tag = "metrics", params(Period),
+    responses((status = 200, body = EndpointsAnswer), (status = 400, body = ErrorBody))
+)]
+pub(super) async fn all(State(core): Shared, Query(period): Query<Period>) -> Result<Json<EndpointsAnswer>, ApiError> {
+    let endpoints = views(&period.of(&core)?);
+    Ok(Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() }))
 }
 
 /// One endpoint in detail, by `GET /api/users` (URL-encoded) or `api/users`, which means every method.

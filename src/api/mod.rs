@@ -15,6 +15,7 @@ mod exposition;
 mod health;
 mod memory;
 mod openapi;
+mod period;
 mod report;
 mod router;
 mod rules;

@@ -210,6 +210,11 @@ impl Core {
         lock(&self.history).window_now(&index, now, length)
     }
 
+    /// Returns the longest window that can be looked at.
+    pub(crate) fn longest_window(&self) -> Duration {
+        windows(&self.rules.load().set).into_iter().max().unwrap_or(names::DEFAULT_WINDOW)
+    }
+
     /// Starts all windows anew and resolves what fires; what Prometheus counts goes on.
     pub(crate) fn clear(&self, now: Instant) {
         let mut ticking = lock(&self.ticking);

@@ -52,6 +52,7 @@ pub(crate) use memory::{judge_memory, memory_growth};
 pub(crate) use rule::{Rule, Threshold, Thresholds};
 pub(crate) use summary::{Endpoints, QueryUses, Split};
 pub(crate) use totals::Totals;
+pub(crate) use unit::Unit;
 pub(crate) use window_readings::{MemoryGrowth, WindowReadings};
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl History {
                 if inside(oldest, now, *length) {
                     break;
                 }
-                sliding.window.subtract(oldest, self.ring.range(place + 1..));
+                sliding.window.subtract(oldest, &self.ring.range(place + 1..));
                 sliding.oldest += 1;
             }
         }
@@ -194,7 +194,8 @@ mod tests {
 
     fn statistics(window: &Window) -> (u64, f64, Option<f64>, Option<f64>, Option<f64>) {
         let view = window.series(names::HTTP_DURATION.name).next().and_then(|series| series.histogram());
-        view.map_or((0, 0.0, None, None, None), |h| (h.count(), h.sum(), h.min(), h.max(), h.quantile(Quantile::P50)))
+        let median = Quantile::new(0.5).expect("a share");
+        view.map_or((0, 0.0, None, None, None), |h| (h.count(), h.sum(), h.min(), h.max(), h.quantile(median)))
     }
 
     #[test]

@@ -84,11 +84,6 @@ impl Window {
         &self.index
     }
 
-    /// Returns the names of all metrics that were ever recorded.
-    pub(crate) fn metric_names(&self) -> Vec<&str> {
-        self.index.names()
-    }
-
     /// Adds the newest difference.
     pub(super) fn add(&mut self, delta: &Delta, index: &Index) {
         self.end = delta.end;
@@ -118,7 +113,7 @@ impl Window {
     }
 
     /// Takes away the oldest difference; `left` are those that stay.
-    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta> + Clone) {
+    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: &(impl Iterator<Item = &'a Delta> + Clone)) {
         self.start = delta.end;
         for (hint, entry) in delta.entries.iter().enumerate() {
             match &mut self.series[entry.series as usize] {

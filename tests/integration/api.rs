@@ -173,6 +173,23 @@ async fn the_summary_has_the_briefs_fields_and_units() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_window_shows_the_recent_past_only() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    traffic(&app, 2).await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    fetch(&app, "/users/1").await;
+    assert_eq!(json(&app, "/performance/metrics?window=1m").await["summary"]["total_requests"], 1);
+    assert_eq!(json(&app, "/performance/metrics?window=5m").await["summary"]["total_requests"], 11);
+    assert_eq!(json(&app, "/performance/endpoints?window=30s").await["total_count"], 1);
+    for wrong in ["1", "5 minutes", "25h", "-5m", "1ms", "NaN"] {
+        let (status, body) = fetch(&app, &format!("/performance/metrics?window={}", wrong.replace(' ', "%20"))).await;
+        assert_eq!(status, 400, "{wrong}");
+        assert!(body.contains("a duration such as 30s or 5m"), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_traffic_nothing_is_known() {
     let monitor = monitor();
     let app = service(&monitor);
