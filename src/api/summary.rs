@@ -1,17 +1,13 @@
 //! `/performance/metrics`: the service at a glance.
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
     Shared,
     endpoints::{EndpointView, views},
-    error::{ApiError, ErrorBody},
-    period::Period,
     units,
 };
 use crate::{names, rules, store::Window};
@@ -95,16 +91,10 @@ impl Summary {
     }
 }
 
-/// The service at a glance: totals, and the slowest endpoints.
-#[utoipa::path(
-    get, path = "/performance/metrics", tag = "metrics", params(Period),
-    responses((status = 200, body = MetricsAnswer), (status = 400, body = ErrorBody))
-)]
-pub(super) async fn metrics(
-    State(core): Shared,
-    Query(period): Query<Period>,
-) -> Result<Json<MetricsAnswer>, ApiError> {
-    let window = period.of(&core)?;
+/// The service at a glance: totals since the start or the last clear, and the slowest endpoints.
+#[utoipa::path(get, path = "/performance/metrics", tag = "metrics", responses((status = 200, body = MetricsAnswer)))]
+pub(super) async fn metrics(State(core): Shared) -> Json<MetricsAnswer> {
+    let window = core.total(Instant::now());
     let summary = Summary::of(&window, core.mean_memory());
     let mut endpoints = views(&window);
     let average = |endpoint: &EndpointView| endpoint.avg_duration_ms.unwrap_or(0.0);
@@ -119,5 +109,5 @@ pub(super) async fn metrics(
         };
         (endpoint.endpoint, numbers)
     });
-    Ok(Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: units::now() }))
+    Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: units::now() })
 }

@@ -92,14 +92,11 @@ impl Slowest {
     }
 }
 
-/// Method and route.
-type Endpoint = (Arc<str>, Arc<str>);
-
-/// The slowest requests of every endpoint.
+/// The slowest requests of every endpoint, by method and route.
 #[derive(Debug)]
 pub(crate) struct SlowRequests {
     keep: usize,
-    endpoints: Mutex<HashMap<Endpoint, Arc<Slowest>>>,
+    endpoints: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<Slowest>>>,
 }
 
 impl SlowRequests {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::durations::{Verdict, divide, quantile};
-use super::summary::request_verdict;
+use super::summary::{Verdict, divide, quantile, request_verdict};
 use crate::{
     names,
     store::{HistogramSum, Window},

@@ -68,8 +68,7 @@ impl Service {
         let recorded = recorder.snapshotter();
         let limits =
             Limits { routes: 10, fingerprints: 10, slow_requests: 1, ignored: Vec::new(), db_system: "sqlite".into() };
-        let instruments =
-            Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits, Box::new(|| 0.0));
+        let instruments = Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits);
         Self { instruments, recorded }
     }
 
