@@ -1,4 +1,51 @@
-//! Finds the bottlenecks of an axum service from inside it.
+//! Finds the bottlenecks of an axum service from inside it, says why they are there, and speaks Prometheus.
+//!
+//! ```text
+//!  request ─► MonitorLayer ─► metrics facade ─► cells ─┬─► GET /metrics
+//!                │  this request's queries, tasks,     │ every tick: what changed
+//!                │  time inside poll                   ▼
+//!  track_db_query · track_async_task · SqlxLayer     windows ─► rules ─► bottlenecks, with the evidence
+//!                                                                        │
+//!                                    GET /performance/* · events · pinchpoint_bottleneck
+//! ```
+//!
+//! # Five lines
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use pinchpoint::{Monitor, track_db_query};
+//!
+//! # async fn fetch(id: u64) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let monitor = Monitor::builder().install()?;
+//! let user = || async {
+//!     track_db_query("SELECT * FROM users WHERE id = ?", fetch(7)).await.unwrap_or_default()
+//! };
+//! let app: Router = Router::new()
+//!     .route("/users/{id}", get(user))
+//!     .layer(monitor.layer())
+//!     .merge(monitor.router());
+//! # let _ = app;
+//! monitor.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! Then open `/performance/bottlenecks`, and point a Prometheus at `/metrics`.
+//!
+//! # What is measured
+//!
+//! - Every request, from its first poll to the last byte of its response, whatever becomes of it: [`MonitorLayer`].
+//! - Every query and task, booked on the request that issued it: [`track_db_query`], [`track_async_task`],
+//!   [`in_current_request`], and sqlx's own queries without a change with [`SqlxLayer`].
+//! - The process, its memory limit and the tokio runtime.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
+
+#![cfg_attr(not(feature = "sqlx"), allow(rustdoc::broken_intra_doc_links))]
 
 mod alert;
 mod api;
@@ -13,7 +60,7 @@ mod track;
 
 pub use context::{InCurrentRequest, in_current_request};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
-pub use monitor::{BuildError, Control, Monitor, MonitorBuilder};
+pub use monitor::{BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
 pub use rules::{Breach, LoadError, LoadProblem, ObservedEndpoint, RuleSet, Severity};
 pub use sample::Sampler;
 pub use store::MonitorRecorder;

@@ -153,7 +153,7 @@ pub(crate) const HTTP_DB_QUERIES: Metric = histogram(
 /// Database time per request.
 pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
     "http_server_request_db_seconds",
-    "Time spent in database queries by a request, of requests that issued any.",
+    "Time a request spent in database queries, of requests that issued any; queries at the same time count once.",
     DURATION_BUCKETS,
     Resolution::Medium,
 );
@@ -169,6 +169,12 @@ pub(crate) const TASK_DURATION: Metric =
     histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS, Resolution::Fine);
 /// Tasks running.
 pub(crate) const TASK_ACTIVE: Metric = gauge("task_active", "Number of tracked asynchronous tasks running.");
+
+/// Age of the oldest run.
+pub(crate) const TASK_OLDEST_ACTIVE: Metric = gauge(
+    "task_oldest_active_seconds",
+    "How long the oldest tracked task in progress has been running, as of the last evaluation; 0 where none is.",
+);
 
 /// Resident memory.
 pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
@@ -248,8 +254,27 @@ pub(crate) const ENDPOINT_QUERY_CALLS: Metric = counter("pinchpoint_endpoint_que
 pub(crate) const ENDPOINT_QUERY_NANOS: Metric = counter("pinchpoint_endpoint_query_nanoseconds", "");
 /// Window-only: requests of an endpoint that issued a query at least once.
 pub(crate) const ENDPOINT_QUERY_REQUESTS: Metric = counter("pinchpoint_endpoint_query_requests", "");
-/// Window-only: nanoseconds an endpoint's requests spent in tracked tasks.
+/// Window-only: nanoseconds of an endpoint's requests in which a tracked task ran and no query.
 pub(crate) const ENDPOINT_TASK_NANOS: Metric = counter("pinchpoint_endpoint_task_nanoseconds", "");
+
+/// Window-only: nanoseconds an endpoint's requests spent inside poll while a query or a task of theirs ran.
+pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_overlap_nanoseconds", "");
+/// Window-only: queries of an endpoint's requests whose client had gone before the answer.
+pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter("pinchpoint_endpoint_wasted_queries", "");
+/// Window-only: nanoseconds that those requests spent in queries.
+pub(crate) const ENDPOINT_WASTED_DB_NANOS: Metric = counter("pinchpoint_endpoint_wasted_db_nanoseconds", "");
+/// Window-only: polls of an endpoint's requests that kept a worker for [`BLOCKING`] or longer.
+pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric =
+    histogram("pinchpoint_endpoint_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
+/// Window-only: other requests in flight at the end of such a poll.
+pub(crate) const ENDPOINT_BLOCKED_OTHERS: Metric =
+    histogram("pinchpoint_endpoint_blocked_others", "", COUNT_BUCKETS, Resolution::Counts);
+/// Window-only: nanoseconds that the runs of a task spent inside poll.
+pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanoseconds", "");
+
+/// A poll that takes this long blocks the runtime. tokio's advice is some 100 µs between two awaits; a hundred times
+/// that is no matter of a slow machine.
+pub(crate) const BLOCKING: Duration = Duration::from_millis(10);
 
 /// Every exposed metric, in the order of the exposition.
 pub(crate) const CATALOGUE: &[Metric] = &[
@@ -265,6 +290,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     DB_DURATION,
     TASK_DURATION,
     TASK_ACTIVE,
+    TASK_OLDEST_ACTIVE,
     PROCESS_RESIDENT,
     PROCESS_VIRTUAL,
     PROCESS_MEMORY_LIMIT,
@@ -288,8 +314,18 @@ pub(crate) const CATALOGUE: &[Metric] = &[
 ];
 
 /// Metrics that live in the windows only.
-pub(crate) const WINDOW_ONLY: &[Metric] =
-    &[ENDPOINT_QUERY_CALLS, ENDPOINT_QUERY_NANOS, ENDPOINT_QUERY_REQUESTS, ENDPOINT_TASK_NANOS];
+pub(crate) const WINDOW_ONLY: &[Metric] = &[
+    ENDPOINT_QUERY_CALLS,
+    ENDPOINT_QUERY_NANOS,
+    ENDPOINT_QUERY_REQUESTS,
+    ENDPOINT_TASK_NANOS,
+    ENDPOINT_OVERLAP_NANOS,
+    ENDPOINT_WASTED_QUERIES,
+    ENDPOINT_WASTED_DB_NANOS,
+    ENDPOINT_BLOCKING_POLLS,
+    ENDPOINT_BLOCKED_OTHERS,
+    TASK_BUSY_NANOS,
+];
 
 /// Request method; `_OTHER` where it is none of the standard ones.
 pub(crate) const METHOD: &str = "http_request_method";

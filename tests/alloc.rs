@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 const REQUESTS: u64 = 200;
 
 /// Counts the allocations of `REQUESTS` requests, after some that make the series.
-fn allocations<S, B>(service: S) -> u64
+fn allocations<S, B>(service: &S) -> u64
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
     B: http_body::Body<Data: std::fmt::Debug, Error: std::fmt::Debug>,
@@ -37,7 +37,9 @@ where
         })
     };
     send(REQUESTS);
-    send(REQUESTS).count_total
+    // The least of some rounds: where the system takes a core away in the middle of a poll, that poll is booked as one
+    // that blocked, in series of their own that are made then.
+    (0..3).map(|_| send(REQUESTS).count_total).min().expect("some rounds")
 }
 
 fn request() -> Request<Body> {
@@ -65,7 +67,7 @@ fn an_allocation_is_seen() {
         std::hint::black_box(Box::new(1));
         answer(request).await
     });
-    assert_eq!(allocations(boxing) - allocations(service_fn(answer)), REQUESTS);
+    assert_eq!(allocations(&boxing) - allocations(&service_fn(answer)), REQUESTS);
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn a_known_route_allocates_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
     let layered = monitor.layer().layer(service_fn(answer));
-    assert_eq!(allocations(layered), allocations(service_fn(answer)));
+    assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
     assert!(monitor.recorder().render().contains("/users/{id}"), "the requests were measured");
 }
 
@@ -82,7 +84,7 @@ fn known_queries_and_tasks_allocate_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
     let layered = monitor.layer().layer(service_fn(queries));
-    assert_eq!(allocations(layered), allocations(service_fn(answer)));
+    assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
     assert!(monitor.recorder().render().contains("db_query_summary"), "the queries were measured");
 }
 
@@ -107,10 +109,10 @@ fn events_of_sqlx_allocate_nothing() {
     let subscriber = tracing_subscriber::registry().with(pinchpoint::SqlxLayer::new());
     tracing::subscriber::with_default(subscriber, || {
         let (silent, telling) = (service_fn(answer), service_fn(events));
-        let spans = allocations(monitor.layer().layer(silent));
-        assert_eq!(allocations(monitor.layer().layer(telling)), spans);
+        let spans = allocations(&monitor.layer().layer(silent));
+        assert_eq!(allocations(&monitor.layer().layer(telling)), spans);
         // The span that carries the request to other threads holds a pointer to it.
-        assert_eq!(spans - allocations(silent), REQUESTS);
+        assert_eq!(spans - allocations(&silent), REQUESTS);
     });
     assert!(monitor.recorder().render().contains("SELECT * FROM users WHERE id = ?"), "the events were read");
 }
@@ -125,6 +127,6 @@ fn in_axums_router_measuring_allocates_no_more_than_passing_on() {
     };
     let (measuring, ignoring) = (monitor(Monitor::builder()), monitor(Monitor::builder().ignore_path("*")));
     let router = || Router::new().route("/users/{id}", get(|| async { "ok" }).post(|| async { "ok" }));
-    let passed_on = allocations(router().layer(ignoring.layer()));
-    assert_eq!(allocations(router().layer(measuring.layer())), passed_on);
+    let passed_on = allocations(&router().layer(ignoring.layer()));
+    assert_eq!(allocations(&router().layer(measuring.layer())), passed_on);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -12,8 +12,10 @@ use utoipa::ToSchema;
 
 use super::{
     Shared,
-    bottlenecks::{BottleneckView, SlowRequestView},
+    bottlenecks::BottleneckView,
     error::{ApiError, ErrorBody},
+    evidence::{SlowRequestView, SplitView},
+    period::Period,
     units,
 };
 use crate::{
@@ -49,13 +51,13 @@ pub(super) struct EndpointView {
     pub(super) status_codes: BTreeMap<String, u64>,
     /// Share of the time of all requests of the service.
     pub(super) time_share_percent: Option<f64>,
-    /// Where its time went: in queries, …
+    /// Where its time went, in parts that add up to 100: while a query ran, …
     pub(super) db_time_percent: Option<f64>,
-    /// … in tracked tasks, …
+    /// … while a tracked task ran and no query, …
     pub(super) task_time_percent: Option<f64>,
-    /// … inside poll, where it keeps a runtime worker, …
+    /// … while it kept a runtime worker outside both, …
     pub(super) busy_time_percent: Option<f64>,
-    /// … and waiting for what is not tracked.
+    /// … and while it waited for what is not tracked.
     pub(super) waiting_time_percent: Option<f64>,
     pub(super) db_queries_per_request: Option<f64>,
     /// Longest single poll.
@@ -117,8 +119,9 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     let millis = |of| measure(of).map(units::millis);
     let percent = |of| measure(of).map(units::percent);
     let label = |name| endpoint.subject.label(name).unwrap_or_default().to_owned();
+    let split = endpoint.split().and_then(SplitView::of);
     let by_ending = endpoint.durations.by_ending();
-    let failed = by_ending.iter().filter(|(ending, _)| ending.verdict == Verdict::Failed).map(|(_, count)| count);
+    let failed = by_ending.iter().filter(|known| known.ending.verdict == Verdict::Failed).map(|known| known.count);
     EndpointView {
         endpoint: endpoint.subject.name.to_string(),
         method: label(names::METHOD),
@@ -135,22 +138,25 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
         error_rate_percent: percent(Measure::ErrorRatio),
         client_error_rate_percent: percent(Measure::ClientErrorRatio),
         cancelled_rate_percent: percent(Measure::CancelledRatio),
-        status_codes: by_ending.iter().map(|(ending, count)| (ending.name.to_owned(), *count)).collect(),
+        status_codes: by_ending.iter().map(|known| (known.ending.name.to_owned(), known.count)).collect(),
         time_share_percent: percent(Measure::TimeShare),
-        db_time_percent: percent(Measure::DbTimeRatio),
-        task_time_percent: percent(Measure::TaskTimeRatio),
-        busy_time_percent: percent(Measure::BusyRatio),
-        waiting_time_percent: percent(Measure::WaitingRatio),
+        db_time_percent: split.map(|split| units::percent(split.database)),
+        task_time_percent: split.map(|split| units::percent(split.tasks)),
+        busy_time_percent: split.map(|split| units::percent(split.busy)),
+        waiting_time_percent: split.map(|split| units::percent(split.waiting)),
         db_queries_per_request: measure(Measure::DbQueriesPerRequest).map(units::rounded),
         longest_poll_ms: millis(Measure::LongestPoll),
     }
 }
 
-/// Every endpoint that had a request since the start or the last clear.
-#[utoipa::path(get, path = "/performance/endpoints", tag = "metrics", responses((status = 200, body = EndpointsAnswer)))]
-pub(super) async fn all(State(core): Shared) -> Json<EndpointsAnswer> {
-    let endpoints = views(&core.total(Instant::now()));
-    Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() })
+/// Every endpoint that had a request.
+#[utoipa::path(
+    get, path = "/performance/endpoints", tag = "metrics", params(Period),
+    responses((status = 200, body = EndpointsAnswer), (status = 400, body = ErrorBody))
+)]
+pub(super) async fn all(State(core): Shared, Query(period): Query<Period>) -> Result<Json<EndpointsAnswer>, ApiError> {
+    let endpoints = views(&period.of(&core)?);
+    Ok(Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() }))
 }
 
 /// One endpoint in detail, by `GET /api/users` (URL-encoded) or `api/users`, which means every method.

@@ -10,16 +10,17 @@ mod control;
 mod endpoints;
 mod error;
 mod events;
+mod evidence;
 mod exposition;
 mod health;
 mod memory;
 mod openapi;
+mod period;
 mod report;
 mod router;
 mod rules;
 mod status;
 mod summary;
-mod trends;
 mod units;
 
 /// What every handler answers from.

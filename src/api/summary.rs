@@ -1,13 +1,17 @@
 //! `/performance/metrics`: the service at a glance.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
 use serde::Serialize;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
     Shared,
     endpoints::{EndpointView, views},
+    error::{ApiError, ErrorBody},
+    period::Period,
     units,
 };
 use crate::{names, rules, store::Window};
@@ -91,10 +95,16 @@ impl Summary {
     }
 }
 
-/// The service at a glance: totals since the start or the last clear, and the slowest endpoints.
-#[utoipa::path(get, path = "/performance/metrics", tag = "metrics", responses((status = 200, body = MetricsAnswer)))]
-pub(super) async fn metrics(State(core): Shared) -> Json<MetricsAnswer> {
-    let window = core.total(Instant::now());
+/// The service at a glance: totals, and the slowest endpoints.
+#[utoipa::path(
+    get, path = "/performance/metrics", tag = "metrics", params(Period),
+    responses((status = 200, body = MetricsAnswer), (status = 400, body = ErrorBody))
+)]
+pub(super) async fn metrics(
+    State(core): Shared,
+    Query(period): Query<Period>,
+) -> Result<Json<MetricsAnswer>, ApiError> {
+    let window = period.of(&core)?;
     let summary = Summary::of(&window, core.mean_memory());
     let mut endpoints = views(&window);
     let average = |endpoint: &EndpointView| endpoint.avg_duration_ms.unwrap_or(0.0);
@@ -109,5 +119,5 @@ pub(super) async fn metrics(State(core): Shared) -> Json<MetricsAnswer> {
         };
         (endpoint.endpoint, numbers)
     });
-    Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: units::now() })
+    Ok(Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: units::now() }))
 }

@@ -23,6 +23,9 @@ use crate::names;
 /// A recorder that everything can hold.
 pub(crate) type DynRecorder = Arc<dyn Recorder + Send + Sync>;
 
+/// Reads how many requests are in flight now, from whoever counts them. Asked only when something blocked the runtime.
+pub(crate) type InFlight = Box<dyn Fn() -> f64 + Send + Sync>;
+
 /// Bounds of what the instruments keep.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -45,6 +48,7 @@ pub(crate) struct Instruments {
     queries: QueryTable,
     tasks: TaskTable,
     slow_requests: SlowRequests,
+    in_flight: InFlight,
 }
 
 impl fmt::Debug for Instruments {
@@ -57,17 +61,23 @@ impl fmt::Debug for Instruments {
 }
 
 impl Instruments {
-    pub(crate) fn new(recorder: DynRecorder, window_recorder: DynRecorder, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(
+        recorder: DynRecorder,
+        window_recorder: DynRecorder,
+        limits: Limits,
+        in_flight: InFlight,
+    ) -> Arc<Self> {
         let dropped = labelled::counter(&recorder, &names::SERIES_DROPPED, &[]);
         Arc::new(Self {
             queries: QueryTable::new(recorder.clone(), dropped.clone(), limits.db_system.clone(), limits.fingerprints),
-            tasks: TaskTable::new(recorder.clone(), dropped, limits.fingerprints),
+            tasks: TaskTable::new(recorder.clone(), window_recorder.clone(), dropped, limits.fingerprints),
             slow_requests: SlowRequests::new(limits.slow_requests),
             enabled: AtomicBool::new(true),
             pool: ContextPool::new(),
             recorder,
             window_recorder,
             limits,
+            in_flight,
         })
     }
 
@@ -85,6 +95,11 @@ impl Instruments {
 
     pub(crate) fn slow_requests(&self) -> &SlowRequests {
         &self.slow_requests
+    }
+
+    /// Returns how many requests are in flight now.
+    pub(crate) fn in_flight(&self) -> f64 {
+        (self.in_flight)()
     }
 
     /// Returns whether anything is recorded: the one load that a stopped monitor costs a request.
@@ -116,6 +131,16 @@ impl Instruments {
 
     pub(crate) fn task(&self, name: &str) -> Arc<TaskSeries> {
         self.tasks.resolve(name)
+    }
+
+    /// Returns when the runs of a task began that are in progress, the oldest first.
+    pub(crate) fn running(&self, task: &str) -> Vec<Instant> {
+        self.tasks.known(task).map(|series| series.runs.began()).unwrap_or_default()
+    }
+
+    /// Writes how long the oldest run of each task has been in progress.
+    pub(crate) fn show_running(&self, now: Instant) {
+        self.tasks.show_running(now);
     }
 
     pub(crate) fn query_name(&self, id: u32) -> Arc<str> {

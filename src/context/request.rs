@@ -77,6 +77,15 @@ pub(crate) struct Event {
     pub(crate) duration: Duration,
 }
 
+/// Parts of a request's duration, by what went on. What overlaps counts once, so they never exceed the duration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Covered {
+    /// While at least one query ran.
+    pub(crate) queries: Duration,
+    /// While a task ran and no query.
+    pub(crate) tasks: Duration,
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     /// Kind in the lowest bit, id above it, plus one, so that zero means "not written yet".
@@ -234,9 +243,61 @@ impl RequestContext {
         })
     }
 
+    /// Returns which parts of the request's `duration` its queries and tasks cover.
+    ///
+    /// Exact where nothing overlaps or everything is on the timeline. What had no place on a full timeline is taken to
+    /// overlap as much as what had one.
+    pub(crate) fn covered(&self, duration: Duration) -> Covered {
+        let (mut queries, mut all) = (Spans::new(), Spans::new());
+        for event in self.events() {
+            let span = (micros(event.start), micros((event.start + event.duration).min(duration)));
+            all.push(span);
+            if event.kind == EventKind::Query {
+                queries.push(span);
+            }
+        }
+        let (query_time, all_time) = (self.queries().1, self.queries().1 + self.tasks().1);
+        let in_queries = queries.covered(query_time).min(duration);
+        let in_all = all.covered(all_time).clamp(in_queries, duration);
+        Covered { queries: in_queries, tasks: in_all - in_queries }
+    }
+
     /// Returns how many events did not fit into the timeline.
     pub(crate) fn events_beyond(&self) -> u32 {
         self.used.load(Relaxed).saturating_sub(EVENTS as u32)
+    }
+}
+
+/// Stretches of a request, in microseconds from its start. On the stack.
+struct Spans {
+    spans: [(u32, u32); EVENTS],
+    used: usize,
+}
+
+impl Spans {
+    fn new() -> Self {
+        Self { spans: [(0, 0); EVENTS], used: 0 }
+    }
+
+    fn push(&mut self, span: (u32, u32)) {
+        if span.0 < span.1 {
+            self.spans[self.used] = span;
+            self.used += 1;
+        }
+    }
+
+    /// Returns how much of the time the spans cover, out of the `total` that they and those without a place took.
+    fn covered(&mut self, total: Duration) -> Duration {
+        let spans = &mut self.spans[..self.used];
+        spans.sort_unstable();
+        let (mut sum, mut union, mut end) = (0_u64, 0_u64, 0_u32);
+        for (from, to) in spans.iter().copied() {
+            sum += u64::from(to - from);
+            union += u64::from(to.saturating_sub(from.max(end)));
+            end = end.max(to);
+        }
+        // Without overlap the total is right to the nanosecond.
+        if union == sum { total } else { total.mul_f64(union as f64 / sum as f64) }
     }
 }
 
@@ -250,6 +311,47 @@ mod tests {
     use super::*;
 
     const VALID: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Books events of a kind, start and end in milliseconds, and returns what they cover of 100 ms.
+    fn covered(events: &[(EventKind, u32, u32)]) -> (u128, u128) {
+        let recorder: super::super::DynRecorder = Arc::new(metrics::NoopRecorder);
+        let limits = super::super::Limits {
+            routes: 1,
+            fingerprints: 1,
+            slow_requests: 0,
+            ignored: Vec::new(),
+            db_system: "sqlite".into(),
+        };
+        let instruments = Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0));
+        let began = Instant::now();
+        let context = RequestContext::new(instruments, began);
+        for (kind, from, to) in events {
+            context.book(*kind, 0, began + *from * MS, (*to - *from) * MS);
+        }
+        let Covered { queries, tasks } = context.covered(100 * MS);
+        (queries.as_millis(), tasks.as_millis())
+    }
+
+    #[test]
+    fn what_overlaps_covers_the_duration_once() {
+        use EventKind::{Query, Task};
+        assert_eq!(covered(&[]), (0, 0));
+        assert_eq!(covered(&[(Query, 10, 30), (Query, 30, 40)]), (30, 0), "one after the other");
+        assert_eq!(covered(&[(Query, 10, 30), (Query, 20, 40), (Query, 12, 15)]), (30, 0), "at the same time");
+        assert_eq!(covered(&[(Query, 10, 30), (Task, 0, 50)]), (20, 30), "a query inside a task is a query");
+        assert_eq!(covered(&[(Query, 0, 90), (Query, 0, 90), (Task, 80, 400)]), (90, 10), "never more than all");
+    }
+
+    #[test]
+    fn what_the_timeline_has_no_room_for_counts_all_the_same() {
+        let many: Vec<_> = (0..EVENTS as u32 + 16).map(|at| (EventKind::Query, at, at + 1)).collect();
+        assert_eq!(covered(&many), (80, 0));
+        let at_once: Vec<_> = many.iter().flat_map(|event| [*event; 2]).collect();
+        let (queries, _) = covered(&at_once);
+        assert!((79..=80).contains(&queries), "{queries}");
+    }
 
     #[test]
     fn traceparent_yields_its_trace_id() {

@@ -92,11 +92,14 @@ impl Slowest {
     }
 }
 
-/// The slowest requests of every endpoint, by method and route.
+/// Method and route.
+type Endpoint = (Arc<str>, Arc<str>);
+
+/// The slowest requests of every endpoint.
 #[derive(Debug)]
 pub(crate) struct SlowRequests {
     keep: usize,
-    endpoints: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<Slowest>>>,
+    endpoints: Mutex<HashMap<Endpoint, Arc<Slowest>>>,
 }
 
 impl SlowRequests {

@@ -11,8 +11,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
+use tokio::time::Instant;
 
-use super::{DynRecorder, labelled};
+use super::{DynRecorder, labelled, running::Runs};
 use crate::names;
 
 /// Raw statements remembered per fingerprint allowed. Statements with their literals inside are all different: past
@@ -67,6 +68,10 @@ pub(crate) struct TaskSeries {
     pub(crate) id: u32,
     pub(crate) name: Arc<str>,
     pub(crate) active: Gauge,
+    /// Nanoseconds inside poll, of runs that have ended.
+    pub(crate) busy: Counter,
+    pub(crate) runs: Runs,
+    oldest: Gauge,
     pub(crate) ok: Lazy,
     pub(crate) error: Lazy,
     pub(crate) cancelled: Lazy,
@@ -218,6 +223,7 @@ struct Tasks {
 /// Every task name that was seen.
 pub(super) struct TaskTable {
     recorder: DynRecorder,
+    window_recorder: DynRecorder,
     dropped: Counter,
     limit: usize,
     tasks: ArcSwap<Tasks>,
@@ -225,8 +231,20 @@ pub(super) struct TaskTable {
 }
 
 impl TaskTable {
-    pub(super) fn new(recorder: DynRecorder, dropped: Counter, limit: usize) -> Self {
-        Self { recorder, dropped, limit, tasks: ArcSwap::default(), writing: Mutex::new(()) }
+    pub(super) fn new(recorder: DynRecorder, window_recorder: DynRecorder, dropped: Counter, limit: usize) -> Self {
+        Self { recorder, window_recorder, dropped, limit, tasks: ArcSwap::default(), writing: Mutex::new(()) }
+    }
+
+    /// Returns the series of a task that was seen.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<TaskSeries>> {
+        self.tasks.load().by_name.get(name).cloned()
+    }
+
+    pub(super) fn show_running(&self, now: Instant) {
+        for series in &self.tasks.load().by_id {
+            let oldest = series.runs.oldest().map_or(0.0, |began| now.saturating_duration_since(began).as_secs_f64());
+            series.oldest.set(oldest);
+        }
     }
 
     pub(super) fn resolve(&self, name: &str) -> Arc<TaskSeries> {
@@ -258,6 +276,13 @@ impl TaskTable {
             id: u32::try_from(tasks.by_id.len()).expect("task names are limited far below 2^32"),
             name: name.clone(),
             active: labelled::gauge(&self.recorder, &names::TASK_ACTIVE, &[(names::TASK_NAME, name.clone())]),
+            busy: labelled::counter(
+                &self.window_recorder,
+                &names::TASK_BUSY_NANOS,
+                &[(names::TASK_NAME, name.clone())],
+            ),
+            runs: Runs::new(Instant::now()),
+            oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &[(names::TASK_NAME, name.clone())]),
             ok: outcome(names::OK),
             error: outcome(names::ERROR),
             cancelled: outcome(names::CANCELLED),

@@ -92,7 +92,19 @@ impl Observation {
         let took = ended - began;
         self.busy += took;
         self.longest_poll = self.longest_poll.max(took);
+        if took >= names::BLOCKING {
+            self.blocked(took);
+        }
         (polled, ended)
+    }
+
+    /// Books a poll that blocked a worker, and who may have waited for it. Next to such a poll the lock that reading
+    /// the requests in flight takes is nothing.
+    #[cold]
+    fn blocked(&self, poll: Duration) {
+        let blocking = self.series.blocking();
+        blocking.polls.record(poll.as_secs_f64());
+        blocking.others.record((self.series.instruments.in_flight() - 1.0).max(0.0));
     }
 
     /// Books the response's head. `streamed` are those whose size is not known at the head.
@@ -146,7 +158,7 @@ impl Observation {
         }
         if let Some(context) = &self.context {
             context.end();
-            record_events(series, context);
+            record_events(series, context, &Whole { duration, busy: self.busy, error });
             series.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
                 ended: now,
@@ -190,17 +202,38 @@ impl Drop for Observation {
     }
 }
 
-/// Books what the request did on its endpoint.
-fn record_events(series: &EndpointSeries, context: &RequestContext) {
-    let (queries, query_time) = context.queries();
+/// A request at its end.
+struct Whole {
+    duration: Duration,
+    busy: Duration,
+    error: Option<&'static str>,
+}
+
+/// Books what the request did on its endpoint: nothing to do for one without queries and tasks.
+fn record_events(series: &EndpointSeries, context: &RequestContext, whole: &Whole) {
+    let ((queries, _), (tasks, _)) = (context.queries(), context.tasks());
+    if queries == 0 && tasks == 0 {
+        return;
+    }
+    let covered = context.covered(whole.duration);
     if queries > 0 {
         series.db_queries().record(f64::from(queries));
-        series.db_seconds().record(query_time.as_secs_f64());
+        series.db_seconds().record(covered.queries.as_secs_f64());
         record_query_uses(series, context);
+        if whole.error == Some(names::CANCELLED) {
+            series.wasted().queries.increment(queries.into());
+            series.wasted().db_nanos.increment(nanos(covered.queries));
+        }
     }
-    let (tasks, task_time) = context.tasks();
     if tasks > 0 {
-        series.task_nanos().increment(nanos(task_time));
+        series.task_nanos().increment(nanos(covered.tasks));
+    }
+    let rest = whole.duration.saturating_sub(covered.queries + covered.tasks);
+    let overlap = whole.busy.saturating_sub(rest);
+    // Made with the others, not on the first request that has some.
+    let overlaps = series.overlap_nanos();
+    if !overlap.is_zero() {
+        overlaps.increment(nanos(overlap));
     }
 }
 

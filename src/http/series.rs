@@ -58,6 +58,20 @@ pub(super) struct QueryUse {
     pub(super) requests: Counter,
 }
 
+/// What the requests did that nobody waited for to the end. Only windows know these series.
+#[derive(Debug)]
+pub(super) struct Wasted {
+    pub(super) queries: Counter,
+    pub(super) db_nanos: Counter,
+}
+
+/// The polls that blocked the runtime. Only windows know these series.
+#[derive(Debug)]
+pub(super) struct Blocking {
+    pub(super) polls: Histogram,
+    pub(super) others: Histogram,
+}
+
 /// The series of one endpoint.
 #[derive(Debug)]
 pub(super) struct EndpointSeries {
@@ -73,6 +87,9 @@ pub(super) struct EndpointSeries {
     db_queries: OnceLock<Histogram>,
     db_seconds: OnceLock<Histogram>,
     task_nanos: OnceLock<Counter>,
+    overlap_nanos: OnceLock<Counter>,
+    wasted: OnceLock<Wasted>,
+    blocking: OnceLock<Blocking>,
     durations: Durations,
     query_uses: ArcSwap<HashMap<u32, Arc<QueryUse>>>,
     labels: [(&'static str, Arc<str>); 2],
@@ -95,6 +112,9 @@ impl EndpointSeries {
             db_queries: OnceLock::new(),
             db_seconds: OnceLock::new(),
             task_nanos: OnceLock::new(),
+            overlap_nanos: OnceLock::new(),
+            wasted: OnceLock::new(),
+            blocking: OnceLock::new(),
             durations: Durations::default(),
             query_uses: ArcSwap::default(),
             instruments: instruments.clone(),
@@ -156,9 +176,30 @@ impl EndpointSeries {
     }
 
     pub(super) fn task_nanos(&self) -> &Counter {
-        self.task_nanos.get_or_init(|| {
-            labelled::counter(self.instruments.window_recorder(), &names::ENDPOINT_TASK_NANOS, &self.labels)
+        self.task_nanos.get_or_init(|| self.window_counter(&names::ENDPOINT_TASK_NANOS))
+    }
+
+    pub(super) fn overlap_nanos(&self) -> &Counter {
+        self.overlap_nanos.get_or_init(|| self.window_counter(&names::ENDPOINT_OVERLAP_NANOS))
+    }
+
+    pub(super) fn wasted(&self) -> &Wasted {
+        self.wasted.get_or_init(|| Wasted {
+            queries: self.window_counter(&names::ENDPOINT_WASTED_QUERIES),
+            db_nanos: self.window_counter(&names::ENDPOINT_WASTED_DB_NANOS),
         })
+    }
+
+    pub(super) fn blocking(&self) -> &Blocking {
+        let histogram = |metric| labelled::histogram(self.instruments.window_recorder(), metric, &self.labels);
+        self.blocking.get_or_init(|| Blocking {
+            polls: histogram(&names::ENDPOINT_BLOCKING_POLLS),
+            others: histogram(&names::ENDPOINT_BLOCKED_OTHERS),
+        })
+    }
+
+    fn window_counter(&self, metric: &Metric) -> Counter {
+        labelled::counter(self.instruments.window_recorder(), metric, &self.labels)
     }
 
     /// Returns this endpoint's use of the query `id`.

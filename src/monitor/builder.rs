@@ -8,15 +8,11 @@ use metrics_util::layers::FanoutBuilder;
 use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
+    names,
     rules::RuleSet,
     sample::{ProcessSampler, RuntimeSampler, Sampler},
-    store::{MonitorRecorder, TierLimits},
+    store::MonitorRecorder,
 };
-
-/// The longest time that trends are kept.
-const LONGEST_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// The least memory in which trends are of any use.
-const LEAST_HISTORY_BYTES: usize = 1_000_000;
 
 /// Where the rules come from.
 enum Rules {
@@ -44,8 +40,6 @@ pub struct MonitorBuilder {
     evaluation_interval: Duration,
     sampling_interval: Option<Duration>,
     max_series: usize,
-    retention: Duration,
-    history_bytes: usize,
     max_fingerprints: usize,
     slow_requests: usize,
     ignored: Vec<Glob>,
@@ -68,8 +62,6 @@ impl Default for MonitorBuilder {
             evaluation_interval: Duration::from_secs(5),
             sampling_interval: Some(Duration::from_secs(5)),
             max_series: 10_000,
-            retention: LONGEST_RETENTION,
-            history_bytes: 64_000_000,
             max_fingerprints: 1_000,
             slow_requests: 10,
             ignored: Vec::new(),
@@ -131,20 +123,6 @@ impl MonitorBuilder {
     /// Sets how many of an endpoint's slowest requests are kept whole. 10 by default; 0 keeps none.
     pub fn slow_requests(mut self, requests: usize) -> Self {
         self.slow_requests = requests;
-        self
-    }
-
-    /// Sets how far back `/performance/trends` reaches. A week by default, which is also the most: the last day by the
-    /// minute, what is older by the half hour.
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = retention;
-        self
-    }
-
-    /// Sets how much memory the trends may take, in bytes. 64 MB by default, which holds a day by the minute of 1,000
-    /// routes; past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
-    pub fn history_bytes(mut self, bytes: usize) -> Self {
-        self.history_bytes = bytes;
         self
     }
 
@@ -223,7 +201,11 @@ impl MonitorBuilder {
             ignored: self.ignored,
             db_system: self.db_system,
         };
-        let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits);
+        let in_flight = {
+            let own = own.clone();
+            Box::new(move || own.gauge_sum(names::HTTP_ACTIVE.name))
+        };
+        let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
         let mut samplers: Vec<Box<dyn Sampler>> =
             vec![Box::new(ProcessSampler::new(&recorder)), Box::new(RuntimeSampler::new(&recorder, &runtime))];
         samplers.extend(self.samplers);
@@ -234,7 +216,6 @@ impl MonitorBuilder {
             interval: self.evaluation_interval,
             sampling_interval: self.sampling_interval,
             max_series: self.max_series,
-            tiers: TierLimits { retention: self.retention, bytes: self.history_bytes },
             rules,
             watch,
             samplers,
@@ -243,20 +224,11 @@ impl MonitorBuilder {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
-        let hour = Duration::from_secs(3600);
-        let ranges = [
-            ("evaluation_interval", self.evaluation_interval, least..=most, "100 ms to 1 min"),
-            ("retention", self.retention, hour..=LONGEST_RETENTION, "1 hour to 7 days"),
-        ];
-        for (setting, found, range, expected) in ranges {
-            if !range.contains(&found) {
+        let ranges = [("evaluation_interval", self.evaluation_interval, Duration::from_millis(100), "100 ms to 1 min")];
+        for (setting, found, least, expected) in ranges {
+            if found < least || found > Duration::from_secs(60) {
                 return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected });
             }
-        }
-        if self.history_bytes < LEAST_HISTORY_BYTES {
-            let (found, expected) = (format!("{} bytes", self.history_bytes), "1,000,000 bytes or more");
-            return Err(BuildError::Setting { setting: "history_bytes", found, expected });
         }
         Ok(())
     }

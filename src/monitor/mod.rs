@@ -5,18 +5,19 @@
 
 mod bottleneck_gauges;
 mod builder;
-mod clock;
 mod control;
 mod core;
 mod error;
 mod handle;
 mod judgement;
 mod reload;
+mod settings;
 
 pub use builder::MonitorBuilder;
 pub use control::Control;
 pub use error::BuildError;
 pub use handle::Monitor;
+pub use settings::{Settings, SettingsError};
 
 pub(crate) use core::Core;
 pub(crate) use judgement::Judgement;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::bottleneck::Finding;
 use super::evidence::Evidence;
-use super::measure::{self, Scope};
+use super::measure::{self, Measure, Scope};
 use super::readings::{Question, Reading, Readings, Subject};
 use super::rule::Rule;
 use super::set::RuleSet;
@@ -54,12 +54,13 @@ fn evaluate_rule<R: Readings>(
         if passed.is_empty() || !conditions.hold_for(&subject) {
             continue;
         }
-        let evidence = evidence.of(rule, &subject);
+        let slow = passed.first().map(|(_, threshold)| threshold.limit).filter(|_| is_duration(rule.measure));
+        let evidence = evidence.of(rule, &subject, slow);
         findings.push(Finding { rule: rule.clone(), subject, value, samples, passed, evidence });
     }
 }
 
-fn question(rule: &Rule, measure: measure::Measure) -> Question<'_> {
+fn question(rule: &Rule, measure: Measure) -> Question<'_> {
     let Rule { scope, window, min_samples, metric, .. } = rule;
     Question {
         scope: *scope,
@@ -92,16 +93,21 @@ impl<R: Readings> ConditionValues<'_, R> {
     }
 }
 
-/// Evidence by subject and window: several rules may find the same subject.
+/// Whether a single observation can be compared with the limit of a measure.
+fn is_duration(measure: Measure) -> bool {
+    matches!(measure, Measure::AvgDuration | Measure::DurationQuantile(_) | Measure::MaxDuration)
+}
+
+/// Evidence by subject, window and limit: several rules may find the same subject.
 struct EvidenceCache<'a, R> {
     readings: &'a R,
-    known: HashMap<(Scope, Arc<str>, Duration), Arc<Evidence>>,
+    known: HashMap<(Scope, Arc<str>, Duration, Option<u64>), Arc<Evidence>>,
 }
 
 impl<R: Readings> EvidenceCache<'_, R> {
-    fn of(&mut self, rule: &Rule, subject: &Subject) -> Arc<Evidence> {
-        let key = (rule.scope, subject.name.clone(), rule.window);
-        let made = || Arc::new(self.readings.evidence(rule.scope, subject, rule.window));
+    fn of(&mut self, rule: &Rule, subject: &Subject, slow: Option<f64>) -> Arc<Evidence> {
+        let key = (rule.scope, subject.name.clone(), rule.window, slow.map(f64::to_bits));
+        let made = || Arc::new(self.readings.evidence(rule.scope, subject, rule.window, slow));
         self.known.entry(key).or_insert_with(made).clone()
     }
 }
@@ -109,8 +115,8 @@ impl<R: Readings> EvidenceCache<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Severity;
     use crate::rules::fixed::{self, FixedReadings, endpoint};
-    use crate::rules::{Measure, Severity};
 
     /// Which routes are found, and how bad, with these average durations.
     #[track_caller]

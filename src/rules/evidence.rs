@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::measure::{self, Scope};
+use super::summary::Split;
 use super::unit::Unit;
 
 /// Everything known about one subject in one window.
@@ -19,12 +22,18 @@ pub(crate) struct Evidence {
     pub(crate) facts: Vec<(&'static str, Fact)>,
     /// Share of the time that all requests took; findings are ranked by it within a severity.
     pub(crate) time_share: Option<f64>,
+    /// Time that all requests of the service took, in seconds.
+    pub(crate) all_seconds: Option<f64>,
+    /// Endpoint: where its time went.
+    pub(crate) split: Option<Split>,
     /// Endpoint: its queries, the most expensive first.
     pub(crate) queries: Vec<QueryShare>,
     /// Query and process: the endpoints behind it, the most expensive first.
     pub(crate) endpoints: Vec<EndpointShare>,
     /// Endpoint: how its requests ended. Task: how its runs ended. The most frequent first.
     pub(crate) outcomes: Vec<OutcomeShare>,
+    /// Endpoint and process: who kept a worker of the runtime from other work, the longest in all first.
+    pub(crate) blockers: Vec<Blocker>,
 }
 
 /// A named value.
@@ -67,7 +76,7 @@ pub(crate) struct QueryShare {
     /// Over the requests that issued it at all.
     pub(crate) calls_per_request: Option<f64>,
     pub(crate) seconds: f64,
-    /// Of the endpoint's whole duration.
+    /// Of the endpoint's whole duration; those of queries at the same time add up to the time of both.
     pub(crate) time_ratio: Option<f64>,
 }
 
@@ -82,6 +91,31 @@ pub(crate) struct EndpointShare {
     pub(crate) seconds: f64,
     /// Of the query's whole time, or of the endpoint's duration.
     pub(crate) time_ratio: Option<f64>,
+    /// Query: what it means to the endpoint.
+    pub(crate) within: Option<Within>,
+}
+
+/// What a query means to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Within {
+    pub(crate) requests: u64,
+    /// Mean duration of a request, in seconds.
+    pub(crate) avg_duration: f64,
+    /// Share of it that the query takes.
+    pub(crate) time_ratio: f64,
+}
+
+/// An endpoint whose polls block the runtime.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Blocker {
+    pub(crate) endpoint: Arc<str>,
+    /// Polls that kept a worker for [`names::BLOCKING`](crate::names::BLOCKING) or longer.
+    pub(crate) polls: u64,
+    pub(crate) seconds: f64,
+    pub(crate) longest: Option<f64>,
+    /// Other requests in flight when such a poll ended, on average and at most.
+    pub(crate) others: Option<f64>,
+    pub(crate) most_others: Option<f64>,
 }
 
 /// One way that requests or runs ended.
@@ -91,6 +125,8 @@ pub(crate) struct OutcomeShare {
     pub(crate) outcome: Arc<str>,
     pub(crate) count: u64,
     pub(crate) ratio: f64,
+    /// When it was seen first and last since the start or the last clear, to the length of a tick.
+    pub(crate) seen: Option<(Instant, Instant)>,
 }
 
 /// Numbers beyond the measures of a scope.
@@ -101,9 +137,22 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Endpoint, "top_query_avg_duration", Unit::Seconds),
     (Scope::Endpoint, "top_error_ratio", Unit::Ratio),
     (Scope::Endpoint, "top_client_error_ratio", Unit::Ratio),
+    (Scope::Endpoint, "over_threshold_ratio", Unit::Ratio),
+    (Scope::Endpoint, "wasted_time", Unit::Seconds),
+    (Scope::Endpoint, "wasted_db_time", Unit::Seconds),
+    (Scope::Endpoint, "wasted_queries", Unit::Count),
+    (Scope::Endpoint, "blocking_polls", Unit::Count),
+    (Scope::Endpoint, "blocked_time", Unit::Seconds),
+    (Scope::Endpoint, "others_in_flight", Unit::Count),
+    (Scope::Endpoint, "max_others_in_flight", Unit::Count),
+    (Scope::Endpoint, "scheduling_lag", Unit::Seconds),
+    (Scope::Endpoint, "max_scheduling_lag", Unit::Seconds),
+    (Scope::Endpoint, "workers", Unit::Count),
+    (Scope::Query, "over_threshold_ratio", Unit::Ratio),
     (Scope::Query, "calls", Unit::Count),
     (Scope::Query, "endpoints", Unit::Count),
     (Scope::Query, "top_endpoint_ratio", Unit::Ratio),
+    (Scope::Task, "over_threshold_ratio", Unit::Ratio),
     (Scope::Task, "runs", Unit::Count),
     (Scope::Task, "top_failure_ratio", Unit::Ratio),
     (Scope::Process, "memory_limit", Unit::Bytes),
@@ -112,6 +161,8 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Process, "max_fds", Unit::Count),
     (Scope::Process, "threads", Unit::Count),
     (Scope::Process, "top_blocker_poll", Unit::Seconds),
+    (Scope::Process, "max_scheduling_lag", Unit::Seconds),
+    (Scope::Process, "workers", Unit::Count),
 ];
 
 /// Words of a scope: they can be said, not compared.
@@ -119,9 +170,12 @@ const WORDS: &[(Scope, &str)] = &[
     (Scope::Endpoint, "top_query"),
     (Scope::Endpoint, "top_error"),
     (Scope::Endpoint, "top_client_error"),
+    (Scope::Endpoint, "slowness"),
+    (Scope::Query, "slowness"),
     (Scope::Query, "operation"),
     (Scope::Query, "top_endpoint"),
     (Scope::Query, "worst_endpoint"),
+    (Scope::Task, "slowness"),
     (Scope::Task, "top_failure"),
     (Scope::Process, "top_blocker"),
 ];

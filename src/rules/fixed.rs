@@ -38,7 +38,7 @@ impl Readings for FixedReadings {
         self.answers.get(&(question.scope, question.measure)).cloned().unwrap_or_default()
     }
 
-    fn evidence(&self, _: Scope, _: &Subject, _: Duration) -> Evidence {
+    fn evidence(&self, _: Scope, _: &Subject, _: Duration, _: Option<f64>) -> Evidence {
         self.evidence.clone()
     }
 }

@@ -91,8 +91,12 @@ pub(crate) enum Measure {
     TimePerRequest,
     /// Time of a query over the time of that same endpoint.
     EndpointTimeRatio,
+    /// Time of requests whose client had gone over the duration.
+    WastedTimeRatio,
     /// Tasks running now.
     Active,
+    /// How long the oldest of them has been running.
+    OldestActive,
     /// Resident memory now.
     ResidentMemory,
     /// Resident memory over the control group's limit.
@@ -181,13 +185,19 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     counted(Endpoint, "in_flight", M::InFlight, Count, "mean number of requests in flight"),
     share(Endpoint, "time_share", M::TimeShare, "share of the time that all requests of the service took"),
     share(Endpoint, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
-    counted(Endpoint, "db_time_ratio", M::DbTimeRatio, Ratio, "share of the duration spent in queries"),
-    counted(Endpoint, "task_time_ratio", M::TaskTimeRatio, Ratio, "share of the duration spent in tracked tasks"),
+    share(Endpoint, "db_time_ratio", M::DbTimeRatio, "share of the duration while at least one query ran"),
+    share(Endpoint, "task_time_ratio", M::TaskTimeRatio, "share of the duration while a tracked task ran and no query"),
     share(
         Endpoint,
         "waiting_ratio",
         M::WaitingRatio,
         "share of the duration spent neither busy, in queries nor in tasks",
+    ),
+    share(
+        Endpoint,
+        "wasted_time_ratio",
+        M::WastedTimeRatio,
+        "share of the duration that was of requests whose client went away before the answer",
     ),
     counted(Endpoint, "db_queries_per_request", M::DbQueriesPerRequest, Count, "queries a request issues"),
     counted(Endpoint, "db_time_per_request", M::DbTimePerRequest, Seconds, "time a request spends in queries"),
@@ -233,7 +243,10 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     share(Task, "cancelled_ratio", M::CancelledRatio, "runs dropped before their end over all runs"),
     counted(Task, "task_rate", M::Rate, PerSecond, "runs a second"),
     counted(Task, "time_share", M::TimeShare, Ratio, "time of the task over the time that all requests took"),
+    share(Task, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
+    share(Task, "waiting_ratio", M::WaitingRatio, "share of the duration spent waiting"),
     state(Task, "active", M::Active, Count, "runs in progress now"),
+    state(Task, "oldest_active", M::OldestActive, Seconds, "how long the oldest run in progress has been running"),
     state(Process, "resident_memory", M::ResidentMemory, Bytes, "resident memory now"),
     state(Process, "memory_limit_ratio", M::MemoryLimitRatio, Ratio, "resident memory over the control group's limit"),
     counted(Process, "memory_growth", M::MemoryGrowth, BytesPerHour, "robust growth of the resident memory"),

@@ -8,6 +8,7 @@ mod bottleneck;
 mod build;
 pub(crate) mod compare;
 mod condition;
+mod durations;
 mod entry;
 mod evaluate;
 mod evidence;
@@ -33,8 +34,8 @@ mod summary;
 mod template;
 mod totals;
 pub(crate) mod trend;
-mod trend_report;
 mod unit;
+mod window_evidence;
 mod window_readings;
 
 pub use observed::{Breach, ObservedEndpoint};
@@ -43,16 +44,16 @@ pub use set::RuleSet;
 pub use severity::Severity;
 
 pub(crate) use bottleneck::{Bottleneck, Finding};
+pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
-pub(crate) use evidence::{EndpointShare, Evidence, Fact, OutcomeShare, QueryShare};
-pub(crate) use leak::MemorySample;
+pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare};
 pub(crate) use measure::{Measure, Scope};
-pub(crate) use memory::ProcessMemory;
+pub(crate) use memory::{judge_memory, memory_growth};
 pub(crate) use rule::{Rule, Threshold, Thresholds};
-pub(crate) use summary::{Endpoints, QueryUses, Verdict, is_failure};
+pub(crate) use summary::{Endpoints, QueryUses, Split};
 pub(crate) use totals::Totals;
-pub(crate) use trend_report::{EndpointTrends, Judged, TrendReport, TrendSource};
-pub(crate) use window_readings::WindowReadings;
+pub(crate) use unit::Unit;
+pub(crate) use window_readings::{MemoryGrowth, WindowReadings};
 
 #[cfg(test)]
 mod shipped_tests;

@@ -132,7 +132,7 @@ impl Readings for ObservedReadings<'_> {
         self.endpoints.iter().filter_map(answer).collect()
     }
 
-    fn evidence(&self, scope: Scope, subject: &Subject, _: Duration) -> Evidence {
+    fn evidence(&self, scope: Scope, subject: &Subject, _: Duration, _: Option<f64>) -> Evidence {
         let mut evidence = Evidence::default();
         let Some((_, endpoint)) = self.endpoints.iter().find(|(known, _)| known.name == subject.name) else {
             return evidence;

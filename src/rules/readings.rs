@@ -57,5 +57,7 @@ pub(crate) trait Readings {
     fn read(&self, question: &Question<'_>) -> Vec<Reading>;
 
     /// Gathers what is known about a subject that is over a threshold. What the source does not know is left out.
-    fn evidence(&self, scope: Scope, subject: &Subject, window: Duration) -> Evidence;
+    ///
+    /// Where the threshold is one of a duration, `slow` is its limit in seconds: above it a single observation is slow.
+    fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence;
 }

@@ -29,6 +29,8 @@ const CASES: &[Case] = &[
     ("high_client_error_rate", Severity::Medium, 0.60, &[]),
     ("abandoned_requests", Severity::Medium, 0.20, &[]),
     ("abandoned_requests", Severity::High, 0.50, &[]),
+    ("wasted_work", Severity::Low, 0.20, &[("time_share", 0.1)]),
+    ("wasted_work", Severity::Medium, 0.50, &[("time_share", 0.1)]),
     ("blocked_runtime", Severity::High, 0.1, &[]),
     ("blocked_runtime", Severity::Critical, 1.0, &[]),
     ("blocked_runtime_at_times", Severity::Medium, 0.25, &[("p50_longest_poll", 0.01)]),
@@ -49,6 +51,8 @@ const CASES: &[Case] = &[
     ("task_failures", Severity::Critical, 0.20, &[]),
     ("cancelled_tasks", Severity::Medium, 0.20, &[]),
     ("cancelled_tasks", Severity::High, 0.50, &[]),
+    ("stuck_task", Severity::Medium, 300.0, &[]),
+    ("stuck_task", Severity::High, 1800.0, &[]),
     ("memory_usage", Severity::High, 500e6, &[]),
     ("memory_usage", Severity::Critical, 1e9, &[]),
     ("memory_limit", Severity::High, 0.90, &[]),
@@ -126,6 +130,7 @@ fn rules_say_nothing_where_a_fix_is_not_worth_it() {
     let unnoticed = [("time_per_request", 0.02), ("endpoint_time_ratio", 0.01)];
     assert_eq!(severity("n_plus_one", 50.0, 1000, &unnoticed), None);
     assert_eq!(severity("n_plus_one", 50.0, 1000, &[]), None, "what nobody measured proves nothing");
+    assert_eq!(severity("wasted_work", 0.9, 1000, &[("time_share", 0.01)]), None);
     assert_eq!(severity("slow_tail", 9.0, 1000, &[("avg_duration", 2.0)]), None, "slow_endpoint says it");
 }
 

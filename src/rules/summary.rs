@@ -5,142 +5,19 @@
 //! `other` are mixtures: they count in the totals and are never a subject.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::durations::{Durations, Ending, Verdict, divide, quantile};
 use super::measure::Measure;
 use super::readings::Subject;
 use crate::names;
-use crate::store::{HistogramSum, HistogramView, Quantile, SeriesMeta, SeriesView, Window};
+use crate::store::{HistogramView, SeriesView, Window};
 
 /// Keys are labels that the service's own code chose, so nobody can aim at collisions.
 type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
 const NANOS: f64 = 1e-9;
-
-/// Several series of one duration, by how the observations ended.
-#[derive(Debug, Default)]
-pub(crate) struct Durations<'a> {
-    parts: Vec<(Ending<'a>, HistogramView<'a>)>,
-    // Every rule reads these of every subject, and a window's histograms lie all over the heap.
-    count: u64,
-    seconds: f64,
-    max: Option<f64>,
-    failed: u64,
-    refused: u64,
-    cancelled: u64,
-    merged: OnceCell<HistogramSum>,
-}
-
-/// How an observation ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ending<'a> {
-    pub(crate) verdict: Verdict,
-    /// A status, a kind of error or the outcome of a task.
-    pub(crate) name: &'a str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Good,
-    /// The service's own fault.
-    Failed,
-    /// Refused: 4xx.
-    Refused,
-    Cancelled,
-}
-
-impl<'a> Durations<'a> {
-    fn add(&mut self, ending: Ending<'a>, view: HistogramView<'a>) {
-        let count = view.count();
-        if count == 0 {
-            return;
-        }
-        self.parts.push((ending, view));
-        self.count += count;
-        self.seconds += view.sum();
-        self.max = self.max.into_iter().chain(view.max()).reduce(f64::max);
-        match ending.verdict {
-            Verdict::Good => {}
-            Verdict::Failed => self.failed += count,
-            Verdict::Refused => self.refused += count,
-            Verdict::Cancelled => self.cancelled += count,
-        }
-    }
-
-    pub(crate) fn count(&self) -> u64 {
-        self.count
-    }
-
-    pub(crate) fn seconds(&self) -> f64 {
-        self.seconds
-    }
-
-    pub(crate) fn max(&self) -> Option<f64> {
-        self.max
-    }
-
-    /// Tells without a look at the buckets, which is what quantiles cost, that a measure is below a limit.
-    pub(crate) fn is_surely_below(&self, measure: Measure, limit: Option<f64>) -> bool {
-        let is_quantile = matches!(measure, Measure::DurationQuantile(_));
-        is_quantile && limit.zip(self.max()).is_some_and(|(limit, max)| max < limit)
-    }
-
-    pub(crate) fn min(&self) -> Option<f64> {
-        self.parts.iter().filter_map(|(_, view)| view.min()).reduce(f64::min)
-    }
-
-    fn quantile(&self, percent: u8) -> Option<f64> {
-        let merged = self.merged.get_or_init(|| {
-            let mut sum = HistogramSum::default();
-            for (_, view) in &self.parts {
-                view.add_to(&mut sum);
-            }
-            sum
-        });
-        merged.quantile(quantile(percent)?)
-    }
-
-    /// How many observations ended in each way, the most frequent first.
-    pub(crate) fn by_ending(&self) -> Vec<(Ending<'a>, u64)> {
-        let mut endings: Vec<(Ending<'a>, u64)> = Vec::new();
-        for (ending, view) in &self.parts {
-            match endings.iter_mut().find(|(known, _)| known.name == ending.name) {
-                Some((_, count)) => *count += view.count(),
-                None => endings.push((*ending, view.count())),
-            }
-        }
-        endings.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.name.cmp(b.name)));
-        endings
-    }
-
-    /// The measures that any duration has.
-    fn measure(&self, measure: Measure, span: Duration, all_seconds: f64) -> Option<f64> {
-        match measure {
-            Measure::AvgDuration => divide(self.seconds(), self.count() as f64),
-            Measure::DurationQuantile(percent) => self.quantile(percent),
-            Measure::MaxDuration => self.max(),
-            Measure::Rate => divide(self.count() as f64, span.as_secs_f64()),
-            Measure::InFlight => divide(self.seconds(), span.as_secs_f64()),
-            Measure::TimeShare => divide(self.seconds(), all_seconds),
-            Measure::ErrorRatio => divide(self.failed as f64, self.count as f64),
-            Measure::ClientErrorRatio => divide(self.refused as f64, self.count as f64),
-            Measure::CancelledRatio => divide(self.cancelled as f64, self.count as f64),
-            _ => None,
-        }
-    }
-}
-
-/// A quantile as store knows it.
-pub(crate) fn quantile(percent: u8) -> Option<Quantile> {
-    Quantile::new(f64::from(percent) / 100.0)
-}
-
-/// `None` where there is nothing to divide by: no data is not zero.
-pub(crate) fn divide(a: f64, b: f64) -> Option<f64> {
-    (b > 0.0).then(|| a / b)
-}
 
 /// A method and route.
 #[derive(Debug)]
@@ -150,8 +27,29 @@ pub(crate) struct Endpoint<'a> {
     busy_seconds: Option<f64>,
     longest_polls: Option<HistogramView<'a>>,
     db_queries: f64,
+    /// While at least one query ran.
     db_seconds: f64,
+    /// While a task ran and no query.
     task_seconds: f64,
+    /// Inside poll during either.
+    overlap_seconds: f64,
+    /// Of requests whose client had gone.
+    pub(crate) wasted_queries: f64,
+    pub(crate) wasted_db_seconds: f64,
+    pub(crate) blocking_polls: Option<HistogramView<'a>>,
+    pub(crate) blocked_others: Option<HistogramView<'a>>,
+}
+
+/// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
+///
+/// What overlaps counts once, for the first of: a query runs, a tracked task runs, a worker is kept busy, nothing of
+/// these. So busy is what is computed outside queries and tasks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Split {
+    pub(crate) database: f64,
+    pub(crate) tasks: f64,
+    pub(crate) busy: f64,
+    pub(crate) waiting: f64,
 }
 
 /// Every endpoint that had requests.
@@ -171,7 +69,7 @@ impl<'a> Endpoints<'a> {
             let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
             endpoints.seconds += view.sum();
             if let Some(endpoint) = endpoints.entry(&series) {
-                endpoint.durations.add(request_ending(&series), view);
+                endpoint.durations.add(request_ending(&series), &series);
             }
         }
         endpoints.add_sums(window, names::HTTP_BUSY.name, |endpoint, sum| {
@@ -180,17 +78,35 @@ impl<'a> Endpoints<'a> {
         endpoints.add_sums(window, names::HTTP_DB_QUERIES.name, |endpoint, sum| endpoint.db_queries += sum);
         endpoints.add_sums(window, names::HTTP_DB_SECONDS.name, |endpoint, sum| endpoint.db_seconds += sum);
         for series in window.series(names::HTTP_LONGEST_POLL.name) {
-            let view = series.histogram().filter(|view| view.count() > 0);
-            if let Some((endpoint, view)) = endpoints.known(&series).zip(view) {
-                endpoint.longest_polls = Some(view);
-            }
+            endpoints.set(&series, |endpoint, view| endpoint.longest_polls = Some(view));
         }
-        for series in window.series(names::ENDPOINT_TASK_NANOS.name) {
-            if let Some(endpoint) = endpoints.known(&series) {
-                endpoint.task_seconds += series.increase() * NANOS;
+        for series in window.series(names::ENDPOINT_BLOCKING_POLLS.name) {
+            endpoints.set(&series, |endpoint, view| endpoint.blocking_polls = Some(view));
+        }
+        for series in window.series(names::ENDPOINT_BLOCKED_OTHERS.name) {
+            endpoints.set(&series, |endpoint, view| endpoint.blocked_others = Some(view));
+        }
+        let counted: [(_, fn(&mut Endpoint<'a>, f64)); 4] = [
+            (names::ENDPOINT_TASK_NANOS, |endpoint, nanos| endpoint.task_seconds += nanos * NANOS),
+            (names::ENDPOINT_OVERLAP_NANOS, |endpoint, nanos| endpoint.overlap_seconds += nanos * NANOS),
+            (names::ENDPOINT_WASTED_QUERIES, |endpoint, queries| endpoint.wasted_queries += queries),
+            (names::ENDPOINT_WASTED_DB_NANOS, |endpoint, nanos| endpoint.wasted_db_seconds += nanos * NANOS),
+        ];
+        for (metric, add) in counted {
+            for series in window.series(metric.name) {
+                if let Some(endpoint) = endpoints.known(&series) {
+                    add(endpoint, series.increase());
+                }
             }
         }
         endpoints
+    }
+
+    fn set(&mut self, series: &SeriesView<'a>, set: impl FnOnce(&mut Endpoint<'a>, HistogramView<'a>)) {
+        let view = series.histogram().filter(|view| view.count() > 0);
+        if let Some((endpoint, view)) = self.known(series).zip(view) {
+            set(endpoint, view);
+        }
     }
 
     fn add_sums(&mut self, window: &'a Window, metric: &str, mut add: impl FnMut(&mut Endpoint<'a>, f64)) {
@@ -213,6 +129,11 @@ impl<'a> Endpoints<'a> {
                 db_queries: 0.0,
                 db_seconds: 0.0,
                 task_seconds: 0.0,
+                overlap_seconds: 0.0,
+                wasted_queries: 0.0,
+                wasted_db_seconds: 0.0,
+                blocking_polls: None,
+                blocked_others: None,
             });
             self.all.len() - 1
         });
@@ -245,16 +166,7 @@ pub(crate) fn request_verdict(series: &SeriesView<'_>) -> Verdict {
     request_ending(series).verdict
 }
 
-/// Tells whether what a series counts failed by the service's own fault.
-pub(crate) fn is_failure(series: &SeriesMeta) -> bool {
-    ending(series).verdict == Verdict::Failed
-}
-
 fn request_ending<'a>(series: &SeriesView<'a>) -> Ending<'a> {
-    ending(series.meta)
-}
-
-fn ending(series: &SeriesMeta) -> Ending<'_> {
     let status = series.label(names::STATUS).unwrap_or_default();
     match series.label(names::ERROR_TYPE) {
         Some(name @ names::CANCELLED) => Ending { verdict: Verdict::Cancelled, name },
@@ -268,18 +180,26 @@ fn ending(series: &SeriesMeta) -> Ending<'_> {
 }
 
 impl Endpoint<'_> {
+    /// Where its time went; `None` where nobody measured how busy it is.
+    pub(crate) fn split(&self) -> Option<Split> {
+        let all = self.durations.seconds();
+        // The counters are read one after the other while requests end, so each part is kept within what is left.
+        let database = self.db_seconds.min(all);
+        let tasks = self.task_seconds.min(all - database);
+        let busy = (self.busy_seconds? - self.overlap_seconds).clamp(0.0, all - database - tasks);
+        Some(Split { database, tasks, busy, waiting: all - database - tasks - busy })
+    }
+
     /// The value of a measure; `None` without data.
     pub(crate) fn measure(&self, measure: Measure, endpoints: &Endpoints<'_>) -> Option<f64> {
         let seconds = self.durations.seconds();
         let requests = self.durations.count() as f64;
         match measure {
             Measure::BusyRatio => divide(self.busy_seconds?, seconds).map(|ratio| ratio.min(1.0)),
-            Measure::DbTimeRatio => divide(self.db_seconds, seconds),
-            Measure::TaskTimeRatio => divide(self.task_seconds, seconds),
-            Measure::WaitingRatio => {
-                let known = self.busy_seconds? + self.db_seconds + self.task_seconds;
-                divide((seconds - known).max(0.0), seconds)
-            }
+            Measure::DbTimeRatio => divide(self.db_seconds, seconds).map(|ratio| ratio.min(1.0)),
+            Measure::TaskTimeRatio => divide(self.task_seconds, seconds).map(|ratio| ratio.min(1.0)),
+            Measure::WaitingRatio => divide(self.split()?.waiting, seconds),
+            Measure::WastedTimeRatio => divide(self.durations.cancelled_seconds(), seconds),
             Measure::DbQueriesPerRequest => divide(self.db_queries, requests),
             Measure::DbTimePerRequest => divide(self.db_seconds, requests),
             Measure::LongestPoll => self.longest_polls?.max(),
@@ -313,6 +233,8 @@ pub(crate) struct QueryUse<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct QueryUses<'a> {
     by_endpoint: HashMap<usize, Vec<QueryUse<'a>>>,
+    /// Time that each endpoint spent in all of its queries, those at the same time added up.
+    seconds: HashMap<usize, f64>,
     by_query: HashMap<&'a str, Vec<QueryUse<'a>>>,
 }
 
@@ -336,6 +258,7 @@ impl<'a> QueryUses<'a> {
         add(names::ENDPOINT_QUERY_REQUESTS.name, |query_use, requests| query_use.requests += requests);
         let mut all = Self::default();
         for query_use in uses.into_values() {
+            *all.seconds.entry(query_use.endpoint).or_default() += query_use.seconds;
             all.by_endpoint.entry(query_use.endpoint).or_default().push(query_use);
             all.by_query.entry(query_use.query).or_default().push(query_use);
         }
@@ -355,6 +278,14 @@ impl<'a> QueryUses<'a> {
     /// The endpoints of a query, the most expensive first.
     pub(crate) fn of_query(&self, query: &str) -> &[QueryUse<'a>] {
         self.by_query.get(query).map_or(&[], Vec::as_slice)
+    }
+
+    /// Share of the endpoint's duration that it spends in a query. Queries at the same time share theirs in proportion, so
+    /// that the shares of all add up to the time in the database.
+    pub(crate) fn time_ratio(&self, query_use: &QueryUse<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
+        let endpoint = endpoints.all.get(query_use.endpoint)?;
+        let share = divide(query_use.seconds, *self.seconds.get(&query_use.endpoint)?)?;
+        divide((share * endpoint.db_seconds).min(query_use.seconds), endpoint.durations.seconds())
     }
 
     /// The endpoint that issues a query most often per request, of those with enough requests.
@@ -378,7 +309,9 @@ pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
     let mut queries: Vec<Query<'_>> = Vec::new();
     let mut places = HashMap::default();
     for series in window.series(names::DB_DURATION.name) {
-        let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
+        if series.histogram().is_none_or(|view| view.count() == 0) {
+            continue;
+        }
         let Some(summary) = series.label(names::DB_SUMMARY).filter(|summary| *summary != names::OTHER) else {
             continue;
         };
@@ -400,7 +333,7 @@ pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
             Some(name @ names::CANCELLED) => Ending { verdict: Verdict::Cancelled, name },
             Some(name) => Ending { verdict: Verdict::Failed, name },
         };
-        queries[place].durations.add(ending, view);
+        queries[place].durations.add(ending, &series);
     }
     queries
 }
@@ -421,9 +354,7 @@ impl Query<'_> {
         match measure {
             Measure::CallsPerRequest => per_request(&|worst| divide(worst.calls, worst.requests)),
             Measure::TimePerRequest => per_request(&|worst| divide(worst.seconds, worst.requests)),
-            Measure::EndpointTimeRatio => {
-                per_request(&|worst| divide(worst.seconds, endpoints.all.get(worst.endpoint)?.durations.seconds()))
-            }
+            Measure::EndpointTimeRatio => per_request(&|worst| uses.time_ratio(worst, endpoints)),
             other => {
                 let value = self.durations.measure(other, endpoints.span, endpoints.seconds)?;
                 Some((value, self.durations.count()))
@@ -438,6 +369,8 @@ pub(crate) struct Task<'a> {
     pub(crate) subject: Arc<Subject>,
     pub(crate) durations: Durations<'a>,
     active: Option<f64>,
+    oldest_active: Option<f64>,
+    busy_seconds: Option<f64>,
 }
 
 /// The tasks that ran or run.
@@ -448,13 +381,16 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         *places.entry(name.to_owned()).or_insert_with(|| {
             let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];
             let subject = Arc::new(Subject { name: name.into(), labels });
-            tasks.push(Task { subject, durations: Durations::default(), active: None });
+            let durations = Durations::default();
+            tasks.push(Task { subject, durations, active: None, oldest_active: None, busy_seconds: None });
             tasks.len() - 1
         })
     };
     for series in window.series(names::TASK_DURATION.name) {
-        let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
         let Some(name) = task_name(&series) else { continue };
+        if series.histogram().is_none_or(|view| view.count() == 0) {
+            continue;
+        }
         let outcome = series.label(names::OUTCOME).unwrap_or_default();
         let verdict = match outcome {
             names::OK => Verdict::Good,
@@ -462,12 +398,22 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
             _ => Verdict::Failed,
         };
         let place = place_of(&mut tasks, name);
-        tasks[place].durations.add(Ending { verdict, name: outcome }, view);
+        tasks[place].durations.add(Ending { verdict, name: outcome }, &series);
     }
     for series in window.series(names::TASK_ACTIVE.name) {
         let Some((name, active)) = task_name(&series).zip(series.last()) else { continue };
         let place = place_of(&mut tasks, name);
         *tasks[place].active.get_or_insert_default() += active;
+    }
+    for series in window.series(names::TASK_OLDEST_ACTIVE.name) {
+        let Some((name, age)) = task_name(&series).zip(series.last()) else { continue };
+        let place = place_of(&mut tasks, name);
+        tasks[place].oldest_active = Some(age);
+    }
+    for series in window.series(names::TASK_BUSY_NANOS.name) {
+        let Some(name) = task_name(&series) else { continue };
+        let place = place_of(&mut tasks, name);
+        *tasks[place].busy_seconds.get_or_insert_default() += series.increase() * NANOS;
     }
     tasks
 }
@@ -481,10 +427,18 @@ impl Task<'_> {
     pub(crate) fn measure(&self, measure: Measure, endpoints: &Endpoints<'_>) -> Option<(f64, u64)> {
         match measure {
             Measure::Active => Some((self.active?, 1)),
+            Measure::OldestActive => Some((self.oldest_active?, 1)),
+            Measure::BusyRatio => Some((self.busy_ratio()?, self.durations.count())),
+            Measure::WaitingRatio => Some((1.0 - self.busy_ratio()?, self.durations.count())),
             other => {
                 let value = self.durations.measure(other, endpoints.span, endpoints.seconds)?;
                 Some((value, self.durations.count()))
             }
         }
+    }
+
+    /// Of the runs that ended: those in progress are in neither.
+    fn busy_ratio(&self) -> Option<f64> {
+        divide(self.busy_seconds?, self.durations.seconds()).map(|ratio| ratio.min(1.0))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::summary::{Verdict, divide, quantile, request_verdict};
+use super::durations::{Verdict, divide, quantile};
+use super::summary::request_verdict;
 use crate::{
     names,
     store::{HistogramSum, Window},

@@ -6,17 +6,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::evidence::{EndpointShare, Evidence, Fact, OutcomeShare, QueryShare};
-use super::measure::{self, Measure, Scope};
+use super::durations::{divide, quantile};
+use super::evidence::Evidence;
+use super::measure::{Measure, Scope};
 use super::readings::{Question, Reading, Readings, Subject};
 use super::rule::MetricSelector;
-use super::summary::{self, Durations, Endpoints, QueryUses, Verdict, divide, quantile};
-use super::unit::Unit;
+use super::summary::{self, Endpoints, QueryUses};
+use super::window_evidence::Looking;
 use crate::names;
 use crate::store::{HistogramSum, SeriesView, Window};
-
-/// How many queries, endpoints and outcomes an evidence names.
-const SHOWN: usize = 5;
 
 /// The name of the one subject of the scope `process`.
 const PROCESS: &str = "process";
@@ -33,6 +31,8 @@ pub(crate) struct MemoryGrowth {
 #[derive(Debug, Default)]
 pub(crate) struct WindowReadings<'a> {
     windows: HashMap<Duration, Summary<'a>>,
+    /// Everything since the start or the last clear: when something was seen first and last.
+    total: Option<&'a Window>,
     growth: HashMap<Duration, MemoryGrowth>,
 }
 
@@ -40,7 +40,13 @@ impl<'a> WindowReadings<'a> {
     /// Takes the windows by the length that was asked for, which is longer than their span just after the start.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
         let windows = windows.into_iter().map(|(length, window)| (length, Summary::of(window))).collect();
-        Self { windows, growth: HashMap::new() }
+        Self { windows, total: None, growth: HashMap::new() }
+    }
+
+    /// Adds everything since the start or the last clear. Without it nobody knows when something was seen first.
+    pub(crate) fn since_start(mut self, total: &'a Window) -> Self {
+        self.total = Some(total);
+        self
     }
 
     /// Adds what the leak detector found for rules that look at a window of this length. Without it they have no data.
@@ -90,14 +96,15 @@ impl Readings for WindowReadings<'_> {
         }
     }
 
-    fn evidence(&self, scope: Scope, subject: &Subject, window: Duration) -> Evidence {
+    fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence {
         let Some(summary) = self.windows.get(&window) else { return Evidence::default() };
+        let looking = Looking { summary, total: self.total, slow };
         match scope {
-            Scope::Endpoint => summary.endpoint_evidence(subject),
-            Scope::Query => summary.query_evidence(subject),
-            Scope::Task => summary.task_evidence(subject),
-            Scope::Process => summary.process_evidence(self.growth.get(&window)),
-            Scope::Metric => Some(Evidence::default()),
+            Scope::Endpoint => looking.at_endpoint(subject),
+            Scope::Query => looking.at_query(subject),
+            Scope::Task => looking.at_task(subject),
+            Scope::Process => looking.at_process(self.growth.get(&window)),
+            Scope::Metric => None,
         }
         .unwrap_or_default()
     }
@@ -109,8 +116,8 @@ fn process() -> Arc<Subject> {
 
 /// One window with what was gathered from it, each part when it is first asked for.
 #[derive(Debug)]
-struct Summary<'a> {
-    window: &'a Window,
+pub(super) struct Summary<'a> {
+    pub(super) window: &'a Window,
     endpoints: OnceCell<Endpoints<'a>>,
     uses: OnceCell<QueryUses<'a>>,
     queries: OnceCell<Vec<summary::Query<'a>>>,
@@ -123,23 +130,23 @@ impl<'a> Summary<'a> {
         Self { window, endpoints, uses, queries: OnceCell::new(), tasks: OnceCell::new() }
     }
 
-    fn endpoints(&self) -> &Endpoints<'a> {
+    pub(super) fn endpoints(&self) -> &Endpoints<'a> {
         self.endpoints.get_or_init(|| Endpoints::of(self.window))
     }
 
-    fn uses(&self) -> &QueryUses<'a> {
+    pub(super) fn uses(&self) -> &QueryUses<'a> {
         self.uses.get_or_init(|| QueryUses::of(self.window, self.endpoints()))
     }
 
-    fn queries(&self) -> &[summary::Query<'a>] {
+    pub(super) fn queries(&self) -> &[summary::Query<'a>] {
         self.queries.get_or_init(|| summary::queries(self.window))
     }
 
-    fn tasks(&self) -> &[summary::Task<'a>] {
+    pub(super) fn tasks(&self) -> &[summary::Task<'a>] {
         self.tasks.get_or_init(|| summary::tasks(self.window))
     }
 
-    fn gauge(&self, name: &str) -> Option<f64> {
+    pub(super) fn gauge(&self, name: &str) -> Option<f64> {
         self.window.series(name).find_map(|series| series.last())
     }
 
@@ -150,7 +157,7 @@ impl<'a> Summary<'a> {
         if counters.is_empty() { None } else { divide(counters.iter().sum(), self.window.span().as_secs_f64()) }
     }
 
-    fn process(&self, measure: Measure, growth: Option<&MemoryGrowth>) -> Option<(f64, u64)> {
+    pub(super) fn process(&self, measure: Measure, growth: Option<&MemoryGrowth>) -> Option<(f64, u64)> {
         let value = match measure {
             Measure::MemoryGrowth => return growth.map(|growth| (growth.bytes_per_hour, growth.samples)),
             Measure::SchedulingLag => {
@@ -186,131 +193,6 @@ impl<'a> Summary<'a> {
             Some(Reading { subject: metric_subject(metric, &values), value, samples })
         });
         each.collect()
-    }
-
-    fn endpoint_evidence(&self, subject: &Subject) -> Option<Evidence> {
-        let endpoints = self.endpoints();
-        let place = endpoints.index_of(subject.label(names::METHOD)?, subject.label(names::ROUTE)?)?;
-        let endpoint = endpoints.all.get(place)?;
-        let seconds = endpoint.durations.seconds();
-        let mut facts = Facts::default();
-        facts.measures(Scope::Endpoint, |measure| endpoint.measure(measure, endpoints));
-        facts.number("requests", Unit::Count, Some(endpoint.durations.count() as f64));
-        let uses = self.uses().of_endpoint(place);
-        if let Some(top) = uses.first() {
-            facts.word("top_query", Some(top.query));
-            facts.number("top_query_time_ratio", Unit::Ratio, divide(top.seconds, seconds));
-            facts.number("top_query_calls_per_request", Unit::Count, divide(top.calls, top.requests));
-            facts.number("top_query_avg_duration", Unit::Seconds, divide(top.seconds, top.calls));
-        }
-        facts.top(&endpoint.durations, Verdict::Failed, "top_error", "top_error_ratio");
-        facts.top(&endpoint.durations, Verdict::Refused, "top_client_error", "top_client_error_ratio");
-        let queries = uses.iter().take(SHOWN).map(|query_use| QueryShare {
-            query: query_use.query.into(),
-            calls: query_use.calls as u64,
-            calls_per_request: divide(query_use.calls, query_use.requests),
-            seconds: query_use.seconds,
-            time_ratio: divide(query_use.seconds, seconds),
-        });
-        Some(Evidence {
-            time_share: divide(seconds, endpoints.seconds),
-            queries: queries.collect(),
-            outcomes: outcomes(&endpoint.durations),
-            facts: facts.0,
-            endpoints: Vec::new(),
-        })
-    }
-
-    fn query_evidence(&self, subject: &Subject) -> Option<Evidence> {
-        let query = self.queries().iter().find(|query| query.subject.name == subject.name)?;
-        let (all, uses) = (self.endpoints(), self.uses());
-        let seconds = query.durations.seconds();
-        let name_of = |place: usize| all.all.get(place).map(|endpoint| endpoint.subject.name.clone());
-        let mut facts = Facts::default();
-        facts.measures(Scope::Query, |measure| Some(query.measure(measure, all, uses, 1)?.0));
-        facts.number("calls", Unit::Count, Some(query.durations.count() as f64));
-        facts.word("operation", Some(query.operation).filter(|operation| !operation.is_empty()));
-        let by_endpoint = uses.of_query(&subject.name);
-        facts.number("endpoints", Unit::Count, Some(by_endpoint.len() as f64));
-        if let Some(top) = by_endpoint.first() {
-            facts.word("top_endpoint", name_of(top.endpoint).as_deref());
-            facts.number("top_endpoint_ratio", Unit::Ratio, divide(top.seconds, seconds));
-        }
-        facts.word("worst_endpoint", uses.worst(&subject.name, 1).and_then(|worst| name_of(worst.endpoint)).as_deref());
-        let endpoints = by_endpoint.iter().take(SHOWN).filter_map(|query_use| {
-            Some(EndpointShare {
-                endpoint: name_of(query_use.endpoint)?,
-                calls: query_use.calls as u64,
-                calls_per_request: divide(query_use.calls, query_use.requests),
-                seconds: query_use.seconds,
-                time_ratio: divide(query_use.seconds, seconds),
-            })
-        });
-        Some(Evidence {
-            time_share: divide(seconds, all.seconds),
-            endpoints: endpoints.collect(),
-            outcomes: outcomes(&query.durations),
-            facts: facts.0,
-            queries: Vec::new(),
-        })
-    }
-
-    fn task_evidence(&self, subject: &Subject) -> Option<Evidence> {
-        let task = self.tasks().iter().find(|task| task.subject.name == subject.name)?;
-        let endpoints = self.endpoints();
-        let mut facts = Facts::default();
-        facts.measures(Scope::Task, |measure| Some(task.measure(measure, endpoints)?.0));
-        facts.number("runs", Unit::Count, Some(task.durations.count() as f64));
-        facts.top(&task.durations, Verdict::Failed, "top_failure", "top_failure_ratio");
-        Some(Evidence {
-            time_share: divide(task.durations.seconds(), endpoints.seconds),
-            outcomes: outcomes(&task.durations),
-            facts: facts.0,
-            ..Evidence::default()
-        })
-    }
-
-    fn process_evidence(&self, growth: Option<&MemoryGrowth>) -> Option<Evidence> {
-        let mut facts = Facts::default();
-        facts.measures(Scope::Process, |measure| Some(self.process(measure, growth)?.0));
-        let gauges = [
-            ("memory_limit", Unit::Bytes, names::PROCESS_MEMORY_LIMIT),
-            ("open_fds", Unit::Count, names::PROCESS_OPEN_FDS),
-            ("max_fds", Unit::Count, names::PROCESS_MAX_FDS),
-            ("threads", Unit::Count, names::PROCESS_THREADS),
-        ];
-        for (name, unit, metric) in gauges {
-            facts.number(name, unit, self.gauge(metric.name));
-        }
-        let room = self.gauge(names::PROCESS_MEMORY_LIMIT.name).zip(self.gauge(names::PROCESS_RESIDENT.name));
-        if let Some(((limit, resident), growth)) = room.zip(growth) {
-            let hours = divide((limit - resident).max(0.0), growth.bytes_per_hour);
-            facts.number("time_to_limit", Unit::Seconds, hours.map(|hours| hours * 3600.0));
-        }
-        let blockers = self.blockers();
-        if let Some(top) = blockers.first() {
-            facts.word("top_blocker", Some(&top.endpoint));
-            facts.number("top_blocker_poll", Unit::Seconds, Some(top.seconds));
-        }
-        Some(Evidence { facts: facts.0, endpoints: blockers, ..Evidence::default() })
-    }
-
-    /// The endpoints with the longest polls, the longest first.
-    fn blockers(&self) -> Vec<EndpointShare> {
-        let all = self.endpoints();
-        let each = all.all.iter().filter_map(|endpoint| {
-            Some(EndpointShare {
-                endpoint: endpoint.subject.name.clone(),
-                calls: endpoint.durations.count(),
-                calls_per_request: None,
-                seconds: endpoint.measure(Measure::LongestPollQuantile(95), all)?,
-                time_ratio: endpoint.measure(Measure::BusyRatio, all),
-            })
-        });
-        let mut blockers: Vec<_> = each.collect();
-        blockers.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.endpoint.cmp(&b.endpoint)));
-        blockers.truncate(SHOWN);
-        blockers
     }
 }
 
@@ -349,42 +231,4 @@ fn metric_subject(metric: &MetricSelector, values: &[&str]) -> Arc<Subject> {
     let name =
         if written.is_empty() { metric.name.to_string() } else { format!("{}{{{}}}", metric.name, written.join(",")) };
     Arc::new(Subject { name: name.into(), labels })
-}
-
-fn outcomes(durations: &Durations<'_>) -> Vec<OutcomeShare> {
-    let all = durations.count() as f64;
-    let each = durations.by_ending().into_iter().take(SHOWN);
-    each.map(|(ending, count)| OutcomeShare { outcome: ending.name.into(), count, ratio: count as f64 / all }).collect()
-}
-
-/// Facts being gathered; what has no value is left out.
-#[derive(Default)]
-struct Facts(Vec<(&'static str, Fact)>);
-
-impl Facts {
-    fn measures(&mut self, scope: Scope, value: impl Fn(Measure) -> Option<f64>) {
-        for entry in measure::of_scope(scope) {
-            self.number(entry.name, entry.unit, value(entry.measure));
-        }
-    }
-
-    fn number(&mut self, name: &'static str, unit: Unit, value: Option<f64>) {
-        let value = value.filter(|value| value.is_finite());
-        self.0.extend(value.map(|value| (name, Fact::Number(value, unit))));
-    }
-
-    fn word(&mut self, name: &'static str, word: Option<&str>) {
-        self.0.extend(word.map(|word| (name, Fact::Word(word.into()))));
-    }
-
-    /// The most frequent ending of a kind, and its share of that kind.
-    fn top(&mut self, durations: &Durations<'_>, verdict: Verdict, name: &'static str, ratio: &'static str) {
-        let endings = durations.by_ending();
-        let of_kind = || endings.iter().filter(|(ending, _)| ending.verdict == verdict);
-        let all: u64 = of_kind().map(|(_, count)| count).sum();
-        if let Some((ending, count)) = of_kind().next() {
-            self.word(name, Some(ending.name));
-            self.number(ratio, Unit::Ratio, divide(*count as f64, all as f64));
-        }
-    }
 }

@@ -10,7 +10,6 @@ use super::evidence::{self, Fact};
 use super::readings::{Question, Readings};
 use super::rule::{LabelGlobs, MetricSelector};
 use super::unit::Unit;
-use super::window_readings::MemoryGrowth;
 use super::*;
 use crate::context::{Glob, labelled};
 use crate::names::{self, Metric};
@@ -166,12 +165,13 @@ fn the_time_of_an_endpoint_is_taken_apart() {
     traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.2, 10).of_endpoint(&names::HTTP_LONGEST_POLL, "/a", 0.15, 10);
     let labels = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
     traffic.count(&names::ENDPOINT_TASK_NANOS, &labels, 1_000_000_000);
+    traffic.count(&names::ENDPOINT_OVERLAP_NANOS, &labels, 500_000_000);
     let window = traffic.window();
     let endpoint = |measure, expected| check(&window, Scope::Endpoint, measure, "GET /a", Some((expected, 10)));
     endpoint(Measure::DbTimeRatio, 0.5);
     endpoint(Measure::BusyRatio, 0.2);
     endpoint(Measure::TaskTimeRatio, 0.1);
-    endpoint(Measure::WaitingRatio, 0.2);
+    endpoint(Measure::WaitingRatio, 0.25);
     endpoint(Measure::DbQueriesPerRequest, 5.0);
     endpoint(Measure::DbTimePerRequest, 0.5);
     endpoint(Measure::LongestPoll, 0.15);
@@ -260,6 +260,13 @@ fn sick_shop() -> Traffic {
     traffic.set(&names::PROCESS_THREADS, &[], 4.0).set(&names::TOKIO_WORKERS, &[], 2.0);
     traffic.count(&names::PROCESS_CPU, &[], 50).count(&names::TOKIO_WORKER_BUSY, &[], 100);
     traffic.observe(&names::TOKIO_SCHEDULING_LAG, &[], 0.6, 20);
+    traffic.of_endpoint(&names::ENDPOINT_BLOCKING_POLLS, "/hash", 0.29, 30);
+    traffic.of_endpoint(&names::ENDPOINT_BLOCKED_OTHERS, "/hash", 4.0, 30);
+    let abandoned = [(names::METHOD, "GET"), (names::ROUTE, "/abandoned")];
+    traffic.count(&names::ENDPOINT_WASTED_QUERIES, &abandoned, 80);
+    traffic.count(&names::ENDPOINT_WASTED_DB_NANOS, &abandoned, 9_000_000_000);
+    let stuck = [(names::TASK_NAME, "slow")];
+    traffic.set(&names::TASK_OLDEST_ACTIVE, &stuck, 600.0).count(&names::TASK_BUSY_NANOS, &stuck, 3_000_000_000);
     traffic
 }
 
@@ -282,6 +289,8 @@ fn the_shipped_rules_find_every_sickness_and_nothing_healthy() {
         ("high_error_rate", "GET /failing"),
         ("high_client_error_rate", "GET /refusing"),
         ("abandoned_requests", "GET /abandoned"),
+        ("wasted_work", "GET /abandoned"),
+        ("stuck_task", "slow"),
         ("blocked_runtime", "GET /hash"),
         ("slow_query", "SELECT slow"),
         ("n_plus_one", "SELECT item"),
@@ -350,7 +359,7 @@ fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
         ));
         let mut found = BTreeSet::new();
         for reading in subjects {
-            for (name, fact) in readings.evidence(scope, &reading.subject, LENGTH).facts {
+            for (name, fact) in readings.evidence(scope, &reading.subject, LENGTH, Some(0.05)).facts {
                 let unit = if let Fact::Number(_, unit) = fact { Some(unit) } else { None };
                 found.insert((name, unit.map(Unit::as_str)));
             }
@@ -385,4 +394,43 @@ fn what_passes_no_threshold_is_not_answered() {
         let subjects: Vec<_> = read(&window, &question).into_keys().collect();
         assert_eq!(subjects, ["GET /slow"], "{measure:?}");
     }
+}
+
+#[test]
+fn the_parts_of_an_endpoints_time_add_up_to_its_duration() {
+    let traffic = Traffic::new();
+    // Two queries at once: 160 ms of queries in 100 ms of a request that took 200 ms.
+    traffic.requests("/a", "200", 0.2, 10).query("/a", "SELECT 1", 10, 1, 0.09).query("/a", "SELECT 2", 10, 1, 0.07);
+    traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.05, 10);
+    let endpoint = |seconds: f64| traffic.count(&names::ENDPOINT_TASK_NANOS, &LABELS, (seconds * 1e9) as u64);
+    const LABELS: [(&str, &str); 2] = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
+    endpoint(0.3);
+    let window = traffic.window();
+    let readings = WindowReadings::new([(LENGTH, &window)]);
+    let subject = fixed::endpoint("GET", "/a");
+    let evidence = readings.evidence(Scope::Endpoint, &subject, LENGTH, None);
+    let Split { database, tasks, busy, waiting } = evidence.split.expect("busy time was measured");
+    assert!((database + tasks + busy + waiting - 2.0).abs() < 1e-9);
+    assert!(
+        (database - 1.6).abs() < 1e-9 && (tasks - 0.3).abs() < 1e-9 && (busy - 0.1).abs() < 1e-9,
+        "{database} {tasks}"
+    );
+    let shares: f64 = evidence.queries.iter().filter_map(|query| query.time_ratio).sum();
+    assert!((shares - 0.8).abs() < 1e-9, "the queries share the time in the database: {shares}");
+}
+
+#[test]
+fn an_ending_knows_when_it_was_seen_first_and_last() {
+    let traffic = Traffic::new();
+    let mut history = History::new(traffic.start, [LENGTH]);
+    let at = |seconds| traffic.start + Duration::from_secs(seconds);
+    for second in 1..=100 {
+        traffic.requests("/a", if [30, 70].contains(&second) { "503" } else { "200" }, 0.1, 1);
+        history.tick(&traffic.recorder.index(), at(second * 5));
+    }
+    let window = history.window(LENGTH).expect("it is kept");
+    let readings = WindowReadings::new([(LENGTH, window)]).since_start(history.total());
+    let evidence = readings.evidence(Scope::Endpoint, &fixed::endpoint("GET", "/a"), LENGTH, None);
+    let seen: Vec<_> = evidence.outcomes.iter().map(|outcome| (&*outcome.outcome, outcome.seen)).collect();
+    assert_eq!(seen, [("200", Some((at(5), at(500)))), ("503", Some((at(150), at(350))))]);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::layout::Layout;
 
 /// A share of the observations, 0 to 1.
@@ -9,12 +11,6 @@ use super::layout::Layout;
 pub(crate) struct Quantile(f64);
 
 impl Quantile {
-    pub(crate) const P50: Self = Self(0.5);
-    pub(crate) const P75: Self = Self(0.75);
-    pub(crate) const P90: Self = Self(0.9);
-    pub(crate) const P95: Self = Self(0.95);
-    pub(crate) const P99: Self = Self(0.99);
-
     /// Returns `None` for what is no share.
     pub(crate) fn new(share: f64) -> Option<Self> {
         (0.0..=1.0).contains(&share).then_some(Self(share))
@@ -32,6 +28,8 @@ pub(crate) struct HistogramWindow {
     pub(super) sum_after: f64,
     pub(super) min: f64,
     pub(super) max: f64,
+    /// Ends of the first and of the last tick that brought an observation, since the window last had none.
+    pub(super) seen: Option<(Instant, Instant)>,
     pub(super) buckets: Box<[u32]>,
 }
 
@@ -39,7 +37,7 @@ impl HistogramWindow {
     pub(super) fn new(layout: Arc<Layout>, sum_before: f64) -> Self {
         let buckets = vec![0; layout.buckets()].into();
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        Self { layout, count: 0, sum_before, sum_after: sum_before, min, max, buckets }
+        Self { layout, count: 0, sum_before, sum_after: sum_before, min, max, seen: None, buckets }
     }
 }
 
@@ -209,6 +207,9 @@ mod tests {
         store::window::tests::histogram_of,
     };
 
+    const P95: Quantile = Quantile(0.95);
+    const P99: Quantile = Quantile(0.99);
+
     fn layout() -> Arc<Layout> {
         Arc::new(Layout::new(Resolution::Fine, DURATION_BUCKETS, &[]))
     }
@@ -222,14 +223,14 @@ mod tests {
 
     #[test]
     fn no_observation_has_no_quantile() {
-        assert_eq!(HistogramSum::default().quantile(Quantile::P99), None);
+        assert_eq!(HistogramSum::default().quantile(P99), None);
         assert_eq!(HistogramSum::default().mean(), None);
     }
 
     #[test]
     fn one_observation_is_every_quantile() {
         let sum = sum_of(&[0.123]);
-        for q in [Quantile::P50, Quantile::P99] {
+        for q in [Quantile(0.5), P99] {
             assert_eq!(sum.quantile(q), Some(0.123));
         }
     }
@@ -237,13 +238,13 @@ mod tests {
     #[test]
     fn a_quantile_exceeds_a_threshold_exactly_when_the_observation_does() {
         let slow = 1.0 + 1e-9;
-        assert!(sum_of(&[vec![0.1; 94], vec![slow; 6]].concat()).quantile(Quantile::P95) > Some(1.0));
-        assert!(sum_of(&[vec![0.1; 95], vec![slow; 5]].concat()).quantile(Quantile::P95) <= Some(1.0));
+        assert!(sum_of(&[vec![0.1; 94], vec![slow; 6]].concat()).quantile(P95) > Some(1.0));
+        assert!(sum_of(&[vec![0.1; 95], vec![slow; 5]].concat()).quantile(P95) <= Some(1.0));
     }
 
     #[test]
     fn what_is_longer_than_the_last_edge_is_no_longer_than_the_maximum() {
-        assert_eq!(sum_of(&[500.0, 700.0]).quantile(Quantile::P99), Some(700.0));
+        assert_eq!(sum_of(&[500.0, 700.0]).quantile(P99), Some(700.0));
     }
 
     proptest! {
@@ -268,7 +269,7 @@ mod tests {
         #[test]
         fn quantiles_never_fall(values in prop::collection::vec(1e-5..50.0_f64, 1..200)) {
             let sum = sum_of(&values);
-            let found = [Quantile::P50, Quantile::P75, Quantile::P90, Quantile::P95, Quantile::P99].map(|q| sum.quantile(q));
+            let found = [Quantile(0.5), Quantile(0.75), Quantile(0.9), P95, P99].map(|q| sum.quantile(q));
             prop_assert!(found.is_sorted(), "{found:?}");
             prop_assert!(found[4] <= sum.max());
         }

@@ -79,7 +79,7 @@ impl History {
                 if inside(oldest, now, *length) {
                     break;
                 }
-                sliding.window.subtract(oldest, self.ring.range(place + 1..));
+                sliding.window.subtract(oldest, &self.ring.range(place + 1..));
                 sliding.oldest += 1;
             }
         }
@@ -89,6 +89,11 @@ impl History {
     /// Returns the window of a length as of the last tick, where one is kept up to date.
     pub(crate) fn window(&self, length: Duration) -> Option<&Window> {
         self.windows.get(&length).map(|sliding| &sliding.window)
+    }
+
+    /// Returns everything since the start or the last clear, as of the last tick.
+    pub(crate) fn total(&self) -> &Window {
+        &self.total
     }
 
     /// Returns the window that ends now, to the last observation. Changes nothing.
@@ -113,16 +118,13 @@ impl History {
         self.total.series(name).find_map(|series| series.last())
     }
 
-    /// Returns how many observations the histograms called `name` had in the last tick.
-    pub(crate) fn latest_count(&self, name: &str) -> u64 {
-        let Some((latest, index)) = self.latest() else { return 0 };
-        let entries = index.named(name).iter().filter_map(|place| latest.entry(*place));
-        entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum()
-    }
-
-    /// Returns what the last tick found, and the series known then.
-    pub(super) fn latest(&self) -> Option<(&Delta, &Index)> {
-        Some((self.ring.back()?, self.total.index()))
+    /// Returns how many observations a second the histograms called `name` had in the last tick.
+    pub(crate) fn latest_rate(&self, name: &str) -> f64 {
+        let Some(latest) = self.ring.back() else { return 0.0 };
+        let entries = self.total.index().named(name).iter().filter_map(|place| latest.entry(*place));
+        let count: u64 = entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum();
+        let seconds = (latest.end - latest.start).as_secs_f64();
+        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     }
 
     /// Starts all windows anew. The cells, and with them every Prometheus counter, stay as they are.
@@ -192,7 +194,8 @@ mod tests {
 
     fn statistics(window: &Window) -> (u64, f64, Option<f64>, Option<f64>, Option<f64>) {
         let view = window.series(names::HTTP_DURATION.name).next().and_then(|series| series.histogram());
-        view.map_or((0, 0.0, None, None, None), |h| (h.count(), h.sum(), h.min(), h.max(), h.quantile(Quantile::P50)))
+        let median = Quantile::new(0.5).expect("a share");
+        view.map_or((0, 0.0, None, None, None), |h| (h.count(), h.sum(), h.min(), h.max(), h.quantile(median)))
     }
 
     #[test]
@@ -259,6 +262,29 @@ mod tests {
         let total = history.total_now(&recorder.index(), start + TICK * 10);
         // What was there before the first look is none of the monitor's.
         assert_eq!(total.series(names::PROCESS_CPU.name).next().map(|series| series.increase()), Some(9.0));
+    }
+
+    #[test]
+    fn the_total_knows_when_something_was_seen_first_and_last() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        for tick in 1..=20 {
+            if [3, 15].contains(&tick) {
+                histogram.record(1.0);
+            }
+            history.tick(&recorder.index(), start + TICK * tick);
+        }
+        let seen = |history: &History| {
+            let place = history.window(LENGTH)?.series(names::HTTP_DURATION.name).next()?.place;
+            history.total().seen(place)
+        };
+        assert_eq!(seen(&history), Some((start + TICK * 3, start + TICK * 15)));
+        history.clear(&recorder.index(), start + TICK * 21);
+        histogram.record(1.0);
+        history.tick(&recorder.index(), start + TICK * 22);
+        assert_eq!(seen(&history), Some((start + TICK * 22, start + TICK * 22)), "the past is cleared");
     }
 
     #[test]

@@ -111,6 +111,17 @@ impl MonitorRecorder {
         self.inner.catalog.index()
     }
 
+    /// Returns the sum of the gauges called `name`.
+    pub(crate) fn gauge_sum(&self, name: &str) -> f64 {
+        let index = self.index();
+        let cells = index.named(name).iter().map(|place| &index.series[*place as usize].cell);
+        let values = cells.filter_map(|cell| match cell {
+            Cell::Gauge(cell) => cell.read(),
+            Cell::Counter(_) | Cell::Histogram(_) => None,
+        });
+        values.sum()
+    }
+
     /// Renders every series in the Prometheus text format, version 0.0.4.
     ///
     /// ```

@@ -66,18 +66,22 @@ impl Window {
         let places: Vec<u32> = self.index.named(name).to_vec();
         places.into_iter().filter_map(|place| {
             let value = self.series.get(place as usize)?.as_ref()?;
-            Some(SeriesView { meta: &self.index.series[place as usize].meta, value })
+            Some(SeriesView { meta: &self.index.series[place as usize].meta, value, place })
         })
+    }
+
+    /// Returns when a histogram had its first observation and when its last, to the length of a tick: a place is the
+    /// same in every window. Of the window since the start; a sliding one knows only since it last had none.
+    pub(crate) fn seen(&self, place: u32) -> Option<(Instant, Instant)> {
+        match self.series.get(place as usize)?.as_ref()? {
+            SeriesWindow::Histogram(histogram) => histogram.seen,
+            SeriesWindow::Counter { .. } | SeriesWindow::Gauge(_) => None,
+        }
     }
 
     /// Returns the series known when it ended.
     pub(super) fn index(&self) -> &Index {
         &self.index
-    }
-
-    /// Returns the names of all metrics that were ever recorded.
-    pub(crate) fn metric_names(&self) -> Vec<&str> {
-        self.index.names()
     }
 
     /// Adds the newest difference.
@@ -109,7 +113,7 @@ impl Window {
     }
 
     /// Takes away the oldest difference; `left` are those that stay.
-    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta> + Clone) {
+    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: &(impl Iterator<Item = &'a Delta> + Clone)) {
         self.start = delta.end;
         for (hint, entry) in delta.entries.iter().enumerate() {
             match &mut self.series[entry.series as usize] {
@@ -146,7 +150,9 @@ impl Window {
 fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
     if histogram.count == 0 {
         histogram.sum_before = entry.before;
+        histogram.seen = None;
     }
+    let before = histogram.count;
     for (bucket, count) in delta.buckets(entry) {
         if histogram.buckets[bucket].checked_add(count).is_none() {
             // Only the window since the start comes here, after days at ten thousand requests a second. Quantiles need
@@ -155,6 +161,9 @@ fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
         }
         histogram.buckets[bucket] += count;
         histogram.count += u64::from(count);
+    }
+    if histogram.count > before {
+        histogram.seen = Some((histogram.seen.map_or(delta.end, |(first, _)| first), delta.end));
     }
     histogram.sum_after = entry.after;
     histogram.min = histogram.min.min(entry.min);
@@ -166,6 +175,8 @@ fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
 pub(crate) struct SeriesView<'a> {
     /// What the series is.
     pub(crate) meta: &'a SeriesMeta,
+    /// The same in every window.
+    pub(crate) place: u32,
     value: &'a SeriesWindow,
 }
 

@@ -5,13 +5,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use pin_project_lite::pin_project;
 
-use crate::context::{EventKind, RequestContext, TaskSeries, current, installed};
+use crate::context::{EventKind, Place, RequestContext, TaskSeries, current, installed};
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,29 +23,51 @@ enum Outcome {
     Panicked,
 }
 
+/// Where a task is booked.
+struct Open {
+    request: Option<Arc<RequestContext>>,
+    series: Arc<TaskSeries>,
+    place: Option<Place>,
+}
+
 /// A task under way; dropped before its end, it is booked as cancelled, or as panicked where its poll unwound.
 struct Running {
-    open: Option<(Option<Arc<RequestContext>>, Arc<TaskSeries>)>,
+    open: Option<Open>,
     began: Instant,
-    polling: bool,
+    busy: Duration,
+    /// Since when it is being polled.
+    polling: Option<Instant>,
 }
 
 impl Running {
     fn begin(name: &str) -> Self {
+        let began = Instant::now();
         let request = current();
         let instruments = request.as_ref().map(|request| request.instruments().clone()).or_else(installed);
         let series = instruments.filter(|instruments| instruments.enabled()).map(|instruments| instruments.task(name));
-        let open = series.map(|series| (request, series));
-        if let Some((_, series)) = &open {
+        let open = series.map(|series| {
             series.active.increment(1.0);
-        }
-        Self { open, began: Instant::now(), polling: false }
+            Open { request, place: series.runs.begin(began), series }
+        });
+        Self { open, began, busy: Duration::ZERO, polling: None }
+    }
+
+    /// A poll begins. Nothing is measured of what is not booked.
+    fn poll_begins(&mut self) {
+        self.polling = self.open.is_some().then(Instant::now);
+    }
+
+    fn poll_ends(&mut self) {
+        self.busy += self.polling.take().map(|began| began.elapsed()).unwrap_or_default();
     }
 
     fn end(&mut self, outcome: Outcome) {
-        let Some((request, series)) = self.open.take() else { return };
+        let Some(Open { request, series, place }) = self.open.take() else { return };
         let duration = self.began.elapsed();
         series.active.decrement(1.0);
+        place.into_iter().for_each(|place| series.runs.end(place));
+        // A counter of zero is no series: on a clock that stood still "not busy" and "not measured" would be one.
+        series.busy.increment(u64::try_from(self.busy.as_nanos()).unwrap_or(u64::MAX).max(1));
         match outcome {
             Outcome::Ok => &series.ok,
             Outcome::Error => &series.error,
@@ -60,7 +83,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end(if self.polling { Outcome::Panicked } else { Outcome::Cancelled });
+        let outcome = if self.polling.is_some() { Outcome::Panicked } else { Outcome::Cancelled };
+        self.poll_ends();
+        self.end(outcome);
     }
 }
 
@@ -115,9 +140,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let running = this.running.get_or_insert_with(|| Running::begin(this.name.as_ref()));
-        running.polling = true;
+        running.poll_begins();
         let polled = this.task.poll(cx);
-        running.polling = false;
+        running.poll_ends();
         if let Poll::Ready(result) = &polled {
             running.end(if result.is_ok() { Outcome::Ok } else { Outcome::Error });
         }

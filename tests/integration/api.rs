@@ -17,13 +17,12 @@ use crate::support::{Samples, built, get as fetch, monitor, read, send};
 const MS: Duration = Duration::from_millis(1);
 
 /// Every path that reads, on a service that had requests to `/users/{id}`.
-const READING: [&str; 11] = [
+const READING: [&str; 10] = [
     "/performance/metrics",
     "/performance/memory",
     "/performance/endpoints",
     "/performance/endpoints/users/%7Bid%7D",
     "/performance/bottlenecks",
-    "/performance/trends",
     "/performance/report",
     "/performance/health",
     "/performance/status",
@@ -171,6 +170,23 @@ async fn the_summary_has_the_briefs_fields_and_units() {
     assert!((average - 1.5).abs() < 0.01);
     let timestamp = answer["timestamp"].as_str().expect("a text");
     assert!(timestamp.contains('T') && (timestamp.ends_with(":00") || timestamp.ends_with(":30")), "{timestamp}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_shows_the_recent_past_only() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    traffic(&app, 2).await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    fetch(&app, "/users/1").await;
+    assert_eq!(json(&app, "/performance/metrics?window=1m").await["summary"]["total_requests"], 1);
+    assert_eq!(json(&app, "/performance/metrics?window=5m").await["summary"]["total_requests"], 11);
+    assert_eq!(json(&app, "/performance/endpoints?window=30s").await["total_count"], 1);
+    for wrong in ["1", "5 minutes", "25h", "-5m", "1ms", "NaN"] {
+        let (status, body) = fetch(&app, &format!("/performance/metrics?window={}", wrong.replace(' ', "%20"))).await;
+        assert_eq!(status, 400, "{wrong}");
+        assert!(body.contains("a duration such as 30s or 5m"), "{body}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -371,8 +387,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
                 traffic(&app, 1).await;
                 let (sent, body) = match status.as_str() {
                     "200" => send(&app, &method.to_uppercase(), &real).await,
-                    "400" => fetch(&app, &format!("{path}?hours=0")).await,
-                    "404" => fetch(&app, &format!("{path}?endpoint=nowhere").replace("{endpoint}", "nowhere")).await,
+                    "404" => fetch(&app, &path.replace("{endpoint}", "nowhere")).await,
                     _ => continue,
                 };
                 assert_eq!(sent.to_string(), *status, "{method} {path}");

@@ -1,9 +1,9 @@
 //! Behaviour through the public API: a real router, a monitor of its own for each test.
 
 mod api;
+mod evidence;
 mod http;
 mod prometheus;
 mod reload;
 mod support;
 mod tidy;
-mod trends;

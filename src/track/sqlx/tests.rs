@@ -68,7 +68,8 @@ impl Service {
         let recorded = recorder.snapshotter();
         let limits =
             Limits { routes: 10, fingerprints: 10, slow_requests: 1, ignored: Vec::new(), db_system: "sqlite".into() };
-        let instruments = Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits);
+        let instruments =
+            Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits, Box::new(|| 0.0));
         Self { instruments, recorded }
     }
 

@@ -1,0 +1,272 @@
+//! The evidence of a bottleneck as it is published.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::units;
+use crate::{
+    context::{EventKind, SlowRequest},
+    monitor::Core,
+    names,
+    rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split},
+};
+
+/// Runs in progress that an answer names.
+const RUNS: usize = 5;
+
+/// What a good colleague would have looked up.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct EvidenceView {
+    /// Share of the time of all requests of the service, 0 to 1.
+    time_share: Option<f64>,
+    /// Named numbers in base units: seconds, bytes, ratios.
+    numbers: BTreeMap<String, f64>,
+    /// Named words, such as the most expensive query.
+    words: BTreeMap<String, String>,
+    /// An endpoint's queries, the most expensive first.
+    top_queries: Vec<QueryView>,
+    /// The endpoints behind a query, or those that block the runtime.
+    endpoints: Vec<EndpointShareView>,
+    /// Where an endpoint's time went; the parts add up to 1.
+    time_split: Option<SplitView>,
+    /// How its requests or runs ended, the most frequent first.
+    outcomes: Vec<OutcomeView>,
+    /// Who kept a worker of the runtime from other work, the longest in all first.
+    blockers: Vec<BlockerView>,
+    /// A task's runs in progress, the oldest first: what may be stuck.
+    running: Vec<RunView>,
+    /// An endpoint's slowest requests of the last minutes, kept whole.
+    slowest_requests: Vec<SlowRequestView>,
+}
+
+/// Where the time of an endpoint went, as shares of its duration. What overlaps counts once: for the database while a
+/// query runs, else for tasks while one runs, else as busy while a worker computes for it; the rest is waiting.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct SplitView {
+    pub(super) database: f64,
+    pub(super) tasks: f64,
+    pub(super) busy: f64,
+    pub(super) waiting: f64,
+}
+
+/// An endpoint whose polls block the runtime.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BlockerView {
+    endpoint: String,
+    /// Polls of 10 ms and longer.
+    polls: u64,
+    total_seconds: f64,
+    longest_ms: Option<f64>,
+    /// Other requests in flight when such a poll ended, on average …
+    others_in_flight: Option<f64>,
+    /// … and at most.
+    max_others_in_flight: Option<f64>,
+}
+
+/// A run of a task that is in progress.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RunView {
+    since: String,
+    running_seconds: f64,
+}
+
+/// A query that an endpoint issues.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct QueryView {
+    /// The statement without its literals.
+    query: String,
+    calls: u64,
+    calls_per_request: Option<f64>,
+    total_seconds: f64,
+    /// Share of the endpoint's time.
+    time_ratio: Option<f64>,
+}
+
+/// An endpoint behind a finding.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EndpointShareView {
+    endpoint: String,
+    calls: u64,
+    calls_per_request: Option<f64>,
+    total_seconds: f64,
+    time_ratio: Option<f64>,
+    /// Of a query: mean duration of the endpoint's requests …
+    endpoint_avg_ms: Option<f64>,
+    /// … and the share of it that the query takes.
+    endpoint_time_ratio: Option<f64>,
+}
+
+/// One way that requests or runs ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OutcomeView {
+    /// A status, a kind of error, or the outcome of a task.
+    outcome: String,
+    count: u64,
+    ratio: f64,
+    /// Since the start or the last clear, to the length of an evaluation interval.
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+}
+
+/// A request that was among the slowest.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SlowRequestView {
+    timestamp: String,
+    duration_ms: f64,
+    /// Time inside poll.
+    busy_ms: f64,
+    longest_poll_ms: f64,
+    /// Null where no response was made.
+    status: Option<u16>,
+    error_type: Option<String>,
+    /// Of the request's W3C `traceparent`.
+    trace_id: Option<String>,
+    /// Its queries and tasks in the order of their start.
+    timeline: Vec<TimelineView>,
+    /// Queries and tasks that the timeline has no room for.
+    timeline_beyond: u32,
+}
+
+/// A query or task of a slow request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TimelineView {
+    /// `query` or `task`.
+    kind: String,
+    name: String,
+    /// From the start of the request.
+    start_ms: f64,
+    duration_ms: f64,
+}
+
+impl SlowRequestView {
+    pub(super) fn of(request: &SlowRequest) -> Self {
+        let millis = |duration: std::time::Duration| units::millis(duration.as_secs_f64());
+        let timeline = request.timeline.iter().map(|event| TimelineView {
+            kind: match event.kind {
+                EventKind::Query => "query".into(),
+                EventKind::Task => "task".into(),
+            },
+            name: event.name.to_string(),
+            start_ms: millis(event.start),
+            duration_ms: millis(event.duration),
+        });
+        Self {
+            timestamp: units::wall(request.at),
+            duration_ms: millis(request.duration),
+            busy_ms: millis(request.busy),
+            longest_poll_ms: millis(request.longest_poll),
+            status: request.status,
+            error_type: request.error.map(str::to_owned),
+            trace_id: request.trace_id.map(|id| id.to_string()),
+            timeline: timeline.collect(),
+            timeline_beyond: request.beyond,
+        }
+    }
+}
+
+impl EvidenceView {
+    pub(super) fn of(bottleneck: &Bottleneck, core: &Core) -> Self {
+        let (subject, evidence) = (&bottleneck.subject, &bottleneck.evidence);
+        let (mut slowest, mut running) = (Vec::new(), Vec::new());
+        match bottleneck.rule.scope {
+            Scope::Endpoint => {
+                let label = |name| subject.label(name).unwrap_or_default();
+                slowest = core.instruments().slow_requests().of(label(names::METHOD), label(names::ROUTE));
+            }
+            Scope::Task => running = core.instruments().running(&subject.name),
+            Scope::Query | Scope::Process | Scope::Metric => {}
+        }
+        let mut view = Self {
+            time_share: evidence.time_share.map(units::micros),
+            time_split: evidence.split.and_then(SplitView::of),
+            top_queries: evidence.queries.iter().map(QueryView::of).collect(),
+            endpoints: evidence.endpoints.iter().map(EndpointShareView::of).collect(),
+            outcomes: evidence.outcomes.iter().map(OutcomeView::of).collect(),
+            blockers: evidence.blockers.iter().map(BlockerView::of).collect(),
+            running: running.into_iter().take(RUNS).map(RunView::of).collect(),
+            slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
+            ..Self::default()
+        };
+        for (name, fact) in &evidence.facts {
+            match fact {
+                Fact::Number(value, _) => drop(view.numbers.insert((*name).to_owned(), units::micros(*value))),
+                Fact::Word(word) => drop(view.words.insert((*name).to_owned(), word.to_string())),
+            }
+        }
+        view
+    }
+}
+
+impl QueryView {
+    fn of(share: &QueryShare) -> Self {
+        Self {
+            query: share.query.to_string(),
+            calls: share.calls,
+            calls_per_request: share.calls_per_request.map(units::rounded),
+            total_seconds: units::micros(share.seconds),
+            time_ratio: share.time_ratio.map(units::micros),
+        }
+    }
+}
+
+impl EndpointShareView {
+    fn of(share: &EndpointShare) -> Self {
+        Self {
+            endpoint: share.endpoint.to_string(),
+            calls: share.calls,
+            calls_per_request: share.calls_per_request.map(units::rounded),
+            total_seconds: units::micros(share.seconds),
+            time_ratio: share.time_ratio.map(units::micros),
+            endpoint_avg_ms: share.within.map(|within| units::millis(within.avg_duration)),
+            endpoint_time_ratio: share.within.map(|within| units::micros(within.time_ratio)),
+        }
+    }
+}
+
+impl OutcomeView {
+    fn of(share: &OutcomeShare) -> Self {
+        Self {
+            outcome: share.outcome.to_string(),
+            count: share.count,
+            ratio: units::micros(share.ratio),
+            first_seen: share.seen.map(|(first, _)| units::at(first)),
+            last_seen: share.seen.map(|(_, last)| units::at(last)),
+        }
+    }
+}
+
+impl SplitView {
+    /// Returns the shares; `None` where no time was spent.
+    pub(super) fn of(split: Split) -> Option<Self> {
+        let Split { database, tasks, busy, waiting } = split;
+        let all = database + tasks + busy + waiting;
+        let share = |part: f64| units::micros(part / all);
+        let (database, tasks, busy) = (share(database), share(tasks), share(busy));
+        // What rounding leaves over is nobody's: the parts add up.
+        let waiting = units::micros((1.0 - database - tasks - busy).max(0.0));
+        (all > 0.0).then_some(Self { database, tasks, busy, waiting })
+    }
+}
+
+impl BlockerView {
+    fn of(blocker: &Blocker) -> Self {
+        Self {
+            endpoint: blocker.endpoint.to_string(),
+            polls: blocker.polls,
+            total_seconds: units::micros(blocker.seconds),
+            longest_ms: blocker.longest.map(units::millis),
+            others_in_flight: blocker.others.map(units::rounded),
+            max_others_in_flight: blocker.most_others,
+        }
+    }
+}
+
+impl RunView {
+    fn of(began: Instant) -> Self {
+        let running = Instant::now().saturating_duration_since(began);
+        Self { since: units::at(began), running_seconds: units::seconds(running) }
+    }
+}

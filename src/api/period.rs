@@ -1,0 +1,36 @@
+//! The part of the past that an answer is about.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use super::error::ApiError;
+use crate::{monitor::Core, rules::Unit, store::Window};
+
+/// Which part of the past.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Period {
+    /// How far back, such as `30s` or `5m`, at most the longest window of a rule. Everything since the start or the last
+    /// clear where it is left out.
+    window: Option<String>,
+}
+
+impl Period {
+    pub(super) fn of(&self, core: &Core) -> Result<Window, ApiError> {
+        let now = Instant::now();
+        let Some(text) = &self.window else { return Ok(core.total(now)) };
+        let longest = core.longest_window();
+        let length = Unit::Seconds.parse(text).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        match length.filter(|length| *length >= core.interval() && *length <= longest) {
+            Some(length) => Ok(core.window(now, length)),
+            None => Err(ApiError::bad_request(format!(
+                "window must be a duration such as 30s or 5m, from {} to {}",
+                Unit::Seconds.render(core.interval().as_secs_f64()),
+                Unit::Seconds.render(longest.as_secs_f64()),
+            ))),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! [`Settings`]: the builder's settings from a file and the environment.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use super::{Control, MonitorBuilder};
+use crate::rules::Unit;
+
+/// Prefix of the environment variables.
+const PREFIX: &str = "PINCHPOINT_";
+
+/// The settings of a [`MonitorBuilder`] as a YAML file and the environment give them; for programs whose operators set
+/// them and not their authors.
+///
+/// Every key is optional, and each has an environment variable that goes before the file: `evaluation_interval` is
+/// `PINCHPOINT_EVALUATION_INTERVAL`, lists are separated by commas.
+///
+/// ```yaml
+/// rules_dir: rules
+/// evaluation_interval: 5s
+/// sampling_interval: 5s          # or off
+/// max_series: 10000
+/// max_fingerprints: 1000
+/// slow_requests: 10
+/// ignore_paths: ["/health*"]
+/// db_system: postgresql
+/// control: refused               # or open
+/// control_token: a long secret   # goes before `control`
+/// ```
+///
+/// ```
+/// use pinchpoint::{Monitor, Settings};
+///
+/// let settings = Settings::parse("evaluation_interval: 2s\nignore_paths: [\"/health*\"]", "pinchpoint.yaml")?;
+/// let builder = Monitor::builder().settings(settings);
+/// # Ok::<(), pinchpoint::SettingsError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    rules_dir: Option<PathBuf>,
+    evaluation_interval: Option<String>,
+    sampling_interval: Option<String>,
+    max_series: Option<usize>,
+    max_fingerprints: Option<usize>,
+    slow_requests: Option<usize>,
+    ignore_paths: Option<Vec<String>>,
+    db_system: Option<String>,
+    control: Option<String>,
+    control_token: Option<String>,
+}
+
+/// What is wrong with settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("{path}: cannot be read")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no YAML, or has a key or a kind of value that no setting has.
+    #[error("{path}: {source}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// Where and why.
+        source: serde_yaml::Error,
+    },
+    /// A value is none of its setting's.
+    #[error("{place}: {setting} is {found:?}; expected {expected}")]
+    Value {
+        /// The file, or the environment variable.
+        place: String,
+        /// Which setting.
+        setting: &'static str,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads the file if there is one to read, then the environment.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with its place for what cannot be read and for every value that is none of its setting's.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut settings = match file {
+            None => Self::default(),
+            Some(path) => {
+                let name = path.display().to_string();
+                let unreadable = |source| SettingsError::Unreadable { path: name.clone(), source };
+                Self::parse(&std::fs::read_to_string(path).map_err(unreadable)?, &name)?
+            }
+        };
+        settings.override_from(|name| std::env::var(name).ok())?;
+        Ok(settings)
+    }
+
+    /// Reads the text of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with line and column for text that is no settings.
+    pub fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
+        let malformed = |source| SettingsError::Malformed { path: path.to_owned(), source };
+        let parsed: Option<Self> = serde_yaml::from_str(text).map_err(malformed)?;
+        let settings = parsed.unwrap_or_default();
+        settings.check(path)?;
+        Ok(settings)
+    }
+
+    fn override_from(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
+        let get = |setting: &str| variable(&format!("{PREFIX}{}", setting.to_uppercase()));
+        let number = |setting: &'static str, value: &mut Option<usize>| match get(setting) {
+            None => Ok(()),
+            Some(text) => match text.parse() {
+                Ok(number) => {
+                    *value = Some(number);
+                    Ok(())
+                }
+                Err(_) => Err(SettingsError::Value {
+                    place: format!("{PREFIX}{}", setting.to_uppercase()),
+                    setting,
+                    found: text,
+                    expected: "a whole number",
+                }),
+            },
+        };
+        number("max_series", &mut self.max_series)?;
+        number("max_fingerprints", &mut self.max_fingerprints)?;
+        number("slow_requests", &mut self.slow_requests)?;
+        let text = |setting: &str, value: &mut Option<String>| *value = get(setting).or(value.take());
+        text("evaluation_interval", &mut self.evaluation_interval);
+        text("sampling_interval", &mut self.sampling_interval);
+        text("db_system", &mut self.db_system);
+        text("control", &mut self.control);
+        text("control_token", &mut self.control_token);
+        self.rules_dir = get("rules_dir").map(PathBuf::from).or(self.rules_dir.take());
+        let list = |text: String| text.split(',').map(|glob| glob.trim().to_owned()).collect();
+        self.ignore_paths = get("ignore_paths").map(list).or(self.ignore_paths.take());
+        self.check("the environment")
+    }
+
+    fn check(&self, place: &str) -> Result<(), SettingsError> {
+        let wrong = |setting, found: &str, expected| {
+            Err(SettingsError::Value { place: place.to_owned(), setting, found: found.to_owned(), expected })
+        };
+        if let Some(text) = &self.evaluation_interval
+            && duration(text).is_none()
+        {
+            return wrong("evaluation_interval", text, "a duration such as 5s or 500ms");
+        }
+        if let Some(text) = &self.sampling_interval
+            && text != "off"
+            && duration(text).is_none()
+        {
+            return wrong("sampling_interval", text, "a duration such as 5s or 500ms, or off");
+        }
+        match (self.control.as_deref(), self.control_token.as_deref()) {
+            (_, Some("")) => wrong("control_token", "", "a secret; leave the key out to have none"),
+            (None | Some("open" | "refused"), _) => Ok(()),
+            (Some(other), _) => wrong("control", other, "open or refused"),
+        }
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    Unit::Seconds.parse(text).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
+impl MonitorBuilder {
+    /// Takes over every setting that `settings` has.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        let Settings { rules_dir, evaluation_interval, sampling_interval, ignore_paths, db_system, .. } = settings;
+        if let Some(directory) = rules_dir {
+            self = self.rules_dir(directory);
+        }
+        if let Some(interval) = evaluation_interval.as_deref().and_then(duration) {
+            self = self.evaluation_interval(interval);
+        }
+        self = match sampling_interval.as_deref() {
+            None => self,
+            Some("off") => self.without_sampling(),
+            Some(text) => duration(text).into_iter().fold(self, Self::sampling_interval),
+        };
+        self = settings.max_series.into_iter().fold(self, Self::max_series);
+        self = settings.max_fingerprints.into_iter().fold(self, Self::max_fingerprints);
+        self = settings.slow_requests.into_iter().fold(self, Self::slow_requests);
+        self = ignore_paths.into_iter().flatten().fold(self, Self::ignore_path);
+        self = db_system.into_iter().fold(self, Self::db_system);
+        match (settings.control_token, settings.control.as_deref()) {
+            (Some(token), _) => self.control(Control::token(token)),
+            (None, Some("open")) => self.control(Control::Open),
+            (None, Some("refused")) => self.control(Control::Refused),
+            (None, _) => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = Settings::parse(text, "pinchpoint.yaml").expect_err(text).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_with_their_place() {
+        refused("evaluation_intervall: 5s", "unknown field `evaluation_intervall`");
+        refused("max_series: many", "line 1 column");
+        refused("evaluation_interval: 5sec", "pinchpoint.yaml: evaluation_interval is \"5sec\"; expected a duration");
+        refused("control: maybe", "expected open or refused");
+        refused("control_token: \"\"", "expected a secret");
+    }
+
+    #[test]
+    fn an_empty_file_changes_nothing() {
+        assert_eq!(Settings::parse("", "f").expect("empty"), Settings::default());
+        assert_eq!(Settings::parse("# nothing yet", "f").expect("a comment"), Settings::default());
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let mut settings = Settings::parse("max_series: 5\ndb_system: mysql", "f").expect("good");
+        let variable = |name: &str| match name {
+            "PINCHPOINT_MAX_SERIES" => Some("7".to_owned()),
+            "PINCHPOINT_IGNORE_PATHS" => Some("/health*, /ready".to_owned()),
+            _ => None,
+        };
+        settings.override_from(variable).expect("good");
+        assert_eq!((settings.max_series, settings.db_system.as_deref()), (Some(7), Some("mysql")));
+        assert_eq!(settings.ignore_paths, Some(vec!["/health*".to_owned(), "/ready".to_owned()]));
+        let error = settings.override_from(|name| (name == "PINCHPOINT_MAX_SERIES").then(|| "x".into()));
+        let error = error.expect_err("no number").to_string();
+        assert_eq!(error, "PINCHPOINT_MAX_SERIES: max_series is \"x\"; expected a whole number");
+    }
+}
