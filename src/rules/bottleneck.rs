@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::evidence::{Evidence, Fact};
+use super::gain::{self, Gain};
 use super::measure::{Measure, Scope};
 use super::readings::Subject;
 use super::rule::{Rule, Threshold};
@@ -50,6 +51,8 @@ pub(crate) struct Bottleneck {
     /// Plain numbers by name, in base units: durations in seconds.
     pub(crate) metrics: BTreeMap<&'static str, f64>,
     pub(crate) evidence: Arc<Evidence>,
+    /// What fixing it is expected to gain; `None` where that cannot be computed.
+    pub(crate) gain: Option<Gain>,
 }
 
 impl Bottleneck {
@@ -79,6 +82,7 @@ impl Bottleneck {
             samples: *samples,
             metrics: metrics(finding),
             evidence: evidence.clone(),
+            gain: gain::gain(rule.scope, rule.measure, &subject.name, evidence),
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Evidence {
     pub(crate) time_share: Option<f64>,
     /// Time that all requests of the service took, in seconds.
     pub(crate) all_seconds: Option<f64>,
+    /// How many requests it had, those that matched no route included.
+    pub(crate) all_requests: Option<u64>,
     /// Endpoint: where its time went.
     pub(crate) split: Option<Split>,
     /// Endpoint: its queries, the most expensive first.

@@ -15,6 +15,7 @@ mod evidence;
 mod file;
 #[cfg(test)]
 pub(crate) mod fixed;
+mod gain;
 pub(crate) mod leak;
 mod limits;
 mod located;
@@ -47,6 +48,7 @@ pub(crate) use bottleneck::{Bottleneck, Finding};
 pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare};
+pub(crate) use gain::{Cause, Gain};
 pub(crate) use measure::{Measure, Scope};
 pub(crate) use memory::{judge_memory, memory_growth};
 pub(crate) use rule::{Rule, Threshold, Thresholds};

@@ -59,6 +59,8 @@ pub(crate) struct Endpoints<'a> {
     by_labels: HashMap<(&'a str, &'a str), usize>,
     /// Time that all requests took, unmatched ones included.
     pub(crate) seconds: f64,
+    /// How many there were.
+    pub(crate) requests: u64,
     pub(crate) span: Duration,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Endpoints<'a> {
         for series in window.series(names::HTTP_DURATION.name) {
             let Some(view) = series.histogram().filter(|view| view.count() > 0) else { continue };
             endpoints.seconds += view.sum();
+            endpoints.requests += view.count();
             if let Some(endpoint) = endpoints.entry(&series) {
                 endpoint.durations.add(request_ending(&series), &series);
             }

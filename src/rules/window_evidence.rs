@@ -70,6 +70,7 @@ impl Looking<'_, '_> {
         Some(Evidence {
             time_share: divide(seconds, endpoints.seconds),
             all_seconds: Some(endpoints.seconds),
+            all_requests: Some(endpoints.requests),
             split: endpoint.split(),
             queries: queries.collect(),
             outcomes: self.outcomes(&endpoint.durations),
@@ -117,6 +118,7 @@ impl Looking<'_, '_> {
         Some(Evidence {
             time_share: divide(seconds, all.seconds),
             all_seconds: Some(all.seconds),
+            all_requests: Some(all.requests),
             endpoints: endpoints.collect(),
             outcomes: self.outcomes(&query.durations),
             facts: facts.0,
@@ -135,6 +137,7 @@ impl Looking<'_, '_> {
         Some(Evidence {
             time_share: divide(task.durations.seconds(), endpoints.seconds),
             all_seconds: Some(endpoints.seconds),
+            all_requests: Some(endpoints.requests),
             outcomes: self.outcomes(&task.durations),
             facts: facts.0,
             ..Evidence::default()
@@ -167,8 +170,15 @@ impl Looking<'_, '_> {
             facts.number("top_blocker_poll", Unit::Seconds, Some(top.seconds));
         }
         let blockers = self.blockers();
-        let all_seconds = Some(summary.endpoints().seconds);
-        Some(Evidence { facts: facts.0, endpoints, blockers, all_seconds, ..Evidence::default() })
+        let all = summary.endpoints();
+        Some(Evidence {
+            all_seconds: Some(all.seconds),
+            all_requests: Some(all.requests),
+            facts: facts.0,
+            endpoints,
+            blockers,
+            ..Evidence::default()
+        })
     }
 
     /// The endpoints with the longest polls, the longest first.
