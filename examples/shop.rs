@@ -1,0 +1,37 @@
+//! The smallest service with a monitor inside: `cargo run --example shop`, then open
+//! <http://127.0.0.1:3000/performance/bottlenecks>.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{Router, extract::Path, routing::get};
+use pinchpoint::{Monitor, in_current_request, track_async_task, track_db_query};
+
+/// Stands for a call of a database driver.
+async fn fetch(id: u64) -> Result<String, Infallible> {
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    Ok(format!("user {id}\n"))
+}
+
+async fn greet() -> Result<(), Infallible> {
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    Ok(())
+}
+
+async fn user(Path(id): Path<u64>) -> String {
+    let Ok(user) = track_db_query("SELECT * FROM users WHERE id = ?", fetch(id)).await;
+    // In the background, and still known to belong to this request:
+    tokio::spawn(in_current_request(track_async_task("send_greeting", greet())));
+    user
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let monitor = Monitor::builder().install()?;
+    let app: Router =
+        Router::new().route("/users/{id}", get(user)).layer(monitor.layer()).merge(monitor.router());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    let stop = async { drop(tokio::signal::ctrl_c().await) };
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    monitor.shutdown().await;
+    Ok(())
+}
