@@ -31,18 +31,18 @@ impl Photo {
     /// Returns the same thumbnail from a table of sums: the time does not depend on `window`.
     pub(crate) fn thumbnail_by_sums(&self, window: usize) -> Vec<u8> {
         const WIDTH: usize = PHOTO + 1;
-        let mut sums = vec![0u64; WIDTH * WIDTH];
+        // A white photo sums up to 255 * 1024 * 1024, which fits.
+        let mut sums = vec![0u32; WIDTH * WIDTH];
         for y in 0..PHOTO {
             let mut row = 0;
             for x in 0..PHOTO {
-                row += u64::from(self.0[y * PHOTO + x]);
+                row += u32::from(self.0[y * PHOTO + x]);
                 sums[(y + 1) * WIDTH + x + 1] = sums[y * WIDTH + x + 1] + row;
             }
         }
         thumbnail(window, |left, top, right, bottom| {
-            sums[bottom * WIDTH + right] + sums[top * WIDTH + left]
-                - sums[top * WIDTH + right]
-                - sums[bottom * WIDTH + left]
+            let sum = |x: usize, y: usize| u64::from(sums[y * WIDTH + x]);
+            sum(right, bottom) + sum(left, top) - sum(right, top) - sum(left, bottom)
         })
     }
 }

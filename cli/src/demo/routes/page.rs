@@ -94,16 +94,19 @@ pub(crate) async fn page(State(shop): State<Arc<Shop>>) -> Html<String> {
         } else {
             format!("<code>{method} {example}</code><br><code>{body}</code>")
         };
-        let mut state = String::new();
-        for sickness in *sicknesses {
-            let (class, word) = if shop.fixes.cures(*sickness) { ("fixed", "fixed") } else { ("sick", "sick") };
-            // Writing into a string cannot fail.
-            _ = write!(state, "<div class={class}>{word}: {}</div>", sickness.name());
-        }
-        _ = write!(page, "<tr><td>{link}<td>{what}<td>{state}");
+        let states: String = sicknesses.iter().map(|sickness| state(&shop, *sickness)).collect();
+        // Writing into a string cannot fail.
+        _ = write!(page, "<tr><td>{link}<td>{what}<td>{states}");
     }
+    let everywhere = state(&shop, Sickness::ChattySettings);
+    _ = write!(page, "<tr><td><code>/api/*</code><td>The settings, in every answer's head<td>{everywhere}");
     page.push_str("</table>");
     Html(page)
+}
+
+fn state(shop: &Shop, sickness: Sickness) -> String {
+    let word = if shop.fixes.cures(sickness) { "fixed" } else { "sick" };
+    format!("<div class={word} title=\"{}\">{word}: {}</div>", sickness.story(), sickness.name())
 }
 
 /// `GET /health`
