@@ -6,6 +6,7 @@
 
 mod background;
 mod failure;
+mod list_server;
 mod mail;
 mod password;
 mod photo;

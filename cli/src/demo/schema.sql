@@ -67,4 +67,6 @@ CREATE TABLE cart_items (
 
 CREATE TABLE sessions (customer_id INTEGER PRIMARY KEY REFERENCES customers, token TEXT NOT NULL UNIQUE);
 
+CREATE TABLE newsletter (email TEXT PRIMARY KEY) WITHOUT ROWID;
+
 CREATE TABLE thumbnails (product_id INTEGER PRIMARY KEY REFERENCES products, pixels BLOB NOT NULL);

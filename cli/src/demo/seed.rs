@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
 
 /// Marks a database as ours and tells which rows it holds (SQLite's `user_version`).
-pub(crate) const VERSION: i64 = 0x7069_0001;
+pub(crate) const VERSION: i64 = 0x7069_0002;
 /// The last day on which a made-up order was placed.
 pub(crate) const LAST_DAY: jiff::civil::Date = jiff::civil::date(2025, 6, 30);
 /// The password of every made-up customer.

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -13,6 +14,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::Semaphore;
 
 use super::background::Background;
+use super::list_server::ListServer;
 use super::mail::Relays;
 use super::password;
 use super::routes::recommendations::Pages;
@@ -57,6 +59,10 @@ pub(crate) struct Shop {
     pub(crate) rendering: Mutex<HashSet<i64>>,
     /// Where mail goes.
     pub(crate) relays: Relays,
+    /// Where newsletter addresses go.
+    pub(crate) list_server: ListServer,
+    /// Whether one is on its way there.
+    pub(crate) list_server_busy: AtomicBool,
     /// What goes on after the answer.
     pub(crate) background: Background,
 }
@@ -87,8 +93,8 @@ pub(crate) enum OpenError {
     /// The made-up password could not be hashed.
     #[error("the demo's password could not be hashed")]
     Hash(#[from] argon2::password_hash::Error),
-    /// No mail relay.
-    #[error("the demo's mail relay did not start")]
+    /// No mail relay or list server.
+    #[error("the demo's mail relay or list server did not start")]
     Relay(#[from] io::Error),
 }
 
@@ -148,6 +154,8 @@ impl Shop {
             easel: Semaphore::new(1),
             rendering: Mutex::default(),
             relays: Relays::start().await?,
+            list_server: ListServer::start().await?,
+            list_server_busy: AtomicBool::new(false),
             background: Background::default(),
         }))
     }

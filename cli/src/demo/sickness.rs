@@ -24,6 +24,8 @@ pub(crate) enum Sickness {
     FailingMail,
     /// Thumbnails are blurred by adding up each window anew.
     SlowThumbnails,
+    /// The newsletter's task waits for a server that never answers.
+    StuckTask,
     /// Recommendations are cached under a key that never comes again.
     Leak,
     /// The shop's own pages link to coupons that are not found.
@@ -36,7 +38,7 @@ pub(crate) enum Sickness {
 
 impl Sickness {
     /// Every sickness, in the order in which they are told.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::SlowReport,
         Self::CheckoutErrors,
         Self::MissingIndex,
@@ -44,6 +46,7 @@ impl Sickness {
         Self::BlockingHash,
         Self::FailingMail,
         Self::SlowThumbnails,
+        Self::StuckTask,
         Self::Leak,
         Self::BrokenLinks,
         Self::ChattySettings,
@@ -60,6 +63,7 @@ impl Sickness {
             Self::BlockingHash => "blocking-hash",
             Self::FailingMail => "failing-mail",
             Self::SlowThumbnails => "slow-thumbnails",
+            Self::StuckTask => "stuck-task",
             Self::Leak => "leak",
             Self::BrokenLinks => "broken-links",
             Self::ChattySettings => "chatty-settings",
@@ -88,6 +92,9 @@ impl Sickness {
             }
             Self::SlowThumbnails => {
                 "POST /api/products/{id}/thumbnail blurs by adding up each window anew; fixed: a summed-area table"
+            }
+            Self::StuckTask => {
+                "POST /api/newsletter leaves a task waiting for a server that never answers; fixed: a timeout"
             }
             Self::Leak => {
                 "GET /api/recommendations caches each visit under a new key, for ever; fixed: a bounded cache by customer"

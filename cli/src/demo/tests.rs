@@ -1,7 +1,9 @@
 //! The shop's routes against a real database, sick and fixed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -149,6 +151,9 @@ async fn a_fix_changes_nothing_of_what_is_written() {
         ("/api/checkout", json!({ "product_id": 7, "quantity": 1, "email": "nobody@example.com" })),
         ("/api/register", json!({ "name": "Ada", "email": "ada@example.org", "password": "hunter2hunter2" })),
         ("/api/register", json!({ "name": "Ada", "email": "ada@example.org", "password": "hunter2hunter2" })),
+        ("/api/newsletter", json!({ "email": "ada@example.org" })),
+        ("/api/newsletter", json!({ "email": "ada@example.org" })),
+        ("/api/newsletter", json!({ "email": "ada" })),
         ("/api/register", json!({ "name": "Ada", "email": "ada", "password": "hunter2hunter2" })),
         ("/api/register", json!({ "name": "Ada", "email": "bob@example.org", "password": "short" })),
     ] {
@@ -241,6 +246,23 @@ async fn one_product_has_one_thumbnail_in_the_making() {
         states.push(answer.body["state"].clone());
     }
     assert_eq!(states, ["started", "under way", "started"]);
+}
+
+#[tokio::test]
+async fn the_newsletters_task_never_ends_until_that_is_fixed() {
+    let subscribed = async |fixes| {
+        let tried = Tried::open(fixes).await;
+        let answer = tried.post("/api/newsletter", json!({ "email": "ada@example.org" })).await;
+        assert_eq!((answer.status, &answer.body["state"]), (StatusCode::ACCEPTED, &json!("kept")));
+        tried
+    };
+    let fixed = subscribed(only(Sickness::StuckTask)).await;
+    fixed.shop.background.finished().await;
+    assert!(!fixed.shop.list_server_busy.load(Ordering::Relaxed));
+
+    let sick = subscribed(Fixes::default()).await;
+    let patience = Duration::from_millis(300);
+    assert!(tokio::time::timeout(patience, sick.shop.background.finished()).await.is_err());
 }
 
 #[tokio::test]

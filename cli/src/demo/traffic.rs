@@ -78,6 +78,7 @@ const VISITS: &[Visit] = &[
         post("/api/register", Some(json!({ "name": "A visitor", "email": email, "password": "hunter2hunter2" })))
     }),
     visit(6_000, |n| post(format!("/api/products/{}/thumbnail", product(n)), None)),
+    visit(4_000, |n| post("/api/newsletter", Some(json!({ "email": email(n) })))),
     visit(500, |n| get(format!("/api/recommendations?customer={}", n % CUSTOMERS))),
     visit(1_200, |n| {
         let code = COUPONS[n as usize % COUPONS.len()];

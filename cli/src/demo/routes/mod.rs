@@ -4,6 +4,7 @@ pub(super) mod catalogue;
 pub(super) mod checkout;
 pub(super) mod coupons;
 pub(super) mod customers;
+pub(super) mod newsletter;
 pub(super) mod orders;
 pub(super) mod page;
 pub(super) mod recommendations;
@@ -38,6 +39,7 @@ pub(crate) fn router(shop: &Arc<Shop>) -> Router {
         .route("/api/orders", get(orders::latest))
         .route("/api/register", post(customers::register))
         .route("/api/login", post(customers::login))
+        .route("/api/newsletter", post(newsletter::subscribe))
         .route("/api/reports/sales", get(reports::sales))
         .route_layer(from_fn_with_state(Arc::clone(shop), settings::greet));
     Router::new()

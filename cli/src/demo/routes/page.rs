@@ -69,6 +69,10 @@ const LIST: &[Listed] = &[
         listed("POST", "/api/products/7/thumbnail", "", "Makes a thumbnail in the background"),
         &[Sickness::SlowThumbnails],
     ),
+    sick(
+        listed("POST", "/api/newsletter", r#"{"email":"ada@example.com"}"#, "Subscribes to the newsletter"),
+        &[Sickness::StuckTask],
+    ),
     sick(listed("GET", "/api/recommendations?customer=7", "", "Products for a customer"), &[Sickness::Leak]),
     sick(listed("GET", "/api/coupons/SPRING10", "", "A coupon, as printed"), &[Sickness::BrokenLinks]),
     sick(listed("GET", "/api/suggest?q=e", "", "Suggestions while typing"), &[Sickness::LateSuggestions]),
