@@ -27,8 +27,7 @@ async fn user(Path(id): Path<u64>) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = Monitor::builder().install()?;
-    let app: Router =
-        Router::new().route("/users/{id}", get(user)).layer(monitor.layer()).merge(monitor.router());
+    let app: Router = Router::new().route("/users/{id}", get(user)).layer(monitor.layer()).merge(monitor.router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;

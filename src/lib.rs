@@ -11,7 +11,7 @@
 //!
 //! # Five lines
 //!
-//! ```
+//! ```standalone_crate
 //! use axum::{Router, routing::get};
 //! use pinchpoint::{Monitor, track_db_query};
 //!

@@ -172,6 +172,16 @@ impl MonitorBuilder {
     /// # Errors
     ///
     /// Returns an error as [`build`](Self::build) does, and where the process has a recorder already.
+    ///
+    /// ```standalone_crate
+    /// use pinchpoint::{BuildError, Monitor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BuildError> {
+    /// let monitor = Monitor::builder().install()?;
+    /// let second = Monitor::builder().install();
+    /// assert!(matches!(second, Err(BuildError::RecorderInstalled)));
+    /// # Ok(()) }
+    /// ```
     pub fn install(self) -> Result<Monitor, BuildError> {
         let (monitor, recorder) = self.assemble()?;
         metrics::set_global_recorder(recorder).map_err(|_| BuildError::RecorderInstalled)?;
@@ -224,10 +234,11 @@ impl MonitorBuilder {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        let ranges = [("evaluation_interval", self.evaluation_interval, Duration::from_millis(100), "100 ms to 1 min")];
-        for (setting, found, least, expected) in ranges {
-            if found < least || found > Duration::from_secs(60) {
-                return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected });
+        let evaluation = Some(("evaluation_interval", self.evaluation_interval));
+        let sampling = self.sampling_interval.map(|interval| ("sampling_interval", interval));
+        for (setting, found) in evaluation.into_iter().chain(sampling) {
+            if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&found) {
+                return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected: "100 ms to 1 min" });
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod api;
 mod evidence;
 mod http;
+mod lifetime;
 mod prometheus;
 mod reload;
 mod support;
