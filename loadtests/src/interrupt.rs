@@ -43,7 +43,7 @@ impl Interrupt {
 
     fn hear(&self) {
         if self.0.count.fetch_add(1, Ordering::AcqRel) > 0 {
-            #[expect(clippy::exit, reason = "whoever presses Ctrl-C twice wants no more waiting")]
+            // Whoever presses Ctrl-C twice wants no more waiting.
             std::process::exit(130);
         }
         if let Some(stop) = self.0.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {

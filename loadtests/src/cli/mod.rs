@@ -172,7 +172,8 @@ Examples:
       Two endpoints in turn.
   loadtest -e \"GET /api/users=9\" \"POST /api/users\" --payload '{\"name\": \"ann\"}' --rate 200/s
       Nine reads for each write, 200 requests a second whatever the answers do.
-  loadtest -f loadtests/scenarios/flow.yaml -u 20 --threshold 'p95<300ms' --threshold 'error-rate<1%'
+  loadtest -f loadtests/scenarios/flow.yaml -u 20 \\
+           --threshold 'p95<300ms' --threshold 'error-rate<1%'
       A scenario with logins, captured values and think time; fails when a condition does not hold.
   loadtest --find-capacity -e /api/search --threshold 'p95<200ms' -o capacity.html
       The most users at which 95 % of the searches take less than 200 ms.
@@ -184,7 +185,8 @@ Examples:
 Exit codes:
   0    passed
   1    a threshold or rule was breached, or the comparison found a regression
-  2    set-up error: nothing was tested (wrong option or scenario, unreachable target, unwritable output)
+  2    set-up error: nothing was tested (wrong option or scenario, unreachable target,
+       unwritable output)
   3    the generator itself was saturated: the result says nothing about the service
   130  interrupted by Ctrl-C; what was measured is shown and written";
 

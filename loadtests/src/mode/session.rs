@@ -53,7 +53,7 @@ impl Session {
         let mut tally = Tally::default();
         let mut last = None;
         let mut run = Box::pin(engine::run(plan, &shared));
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(tick_of(plan));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.tick().await;
         let end = loop {
@@ -108,5 +108,11 @@ pub(super) fn now() -> String {
     zoned.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
 }
 
-/// One point of the course.
-const TICK: Duration = Duration::from_secs(1);
+/// Length of one point of the course: a second, and less for a short run, whose comparison needs points too.
+fn tick_of(plan: &LoadPlan) -> Duration {
+    let thirtieth = plan.duration.map_or(LONGEST_TICK, |duration| duration / 30);
+    thirtieth.clamp(SHORTEST_TICK, LONGEST_TICK)
+}
+
+const LONGEST_TICK: Duration = Duration::from_secs(1);
+const SHORTEST_TICK: Duration = Duration::from_millis(200);

@@ -136,7 +136,8 @@ impl ServerClient {
                 }
             }
         }
-        (!endpoints.is_empty() || text.contains("http_server_")).then_some(ServerSnapshot { endpoints })
+        // Before its first request a service has no series of requests, only those of the monitor on itself.
+        text.contains("pinchpoint_").then_some(ServerSnapshot { endpoints })
     }
 
     /// What fires now; `None` where the service does not say.

@@ -14,8 +14,12 @@ pub(crate) fn answered(tally: &Tally) -> Vec<Check> {
         observed,
         status: Status::Breached,
     };
-    if tally.total().count() == 0 {
+    let total = tally.total();
+    if total.count() == 0 {
         return vec![check("all requests".to_owned(), "no request was sent".to_owned())];
+    }
+    if total.count() == total.of(Outcome::Cancelled) {
+        return vec![check("all requests".to_owned(), "none got a response before the end of the test".to_owned())];
     }
     tally
         .endpoints()

@@ -176,7 +176,7 @@ const BUSY: f64 = 0.95;
 const MANY: f64 = 0.3;
 const MANY_LATE: f64 = 0.01;
 /// A shorter span has too few clock ticks for a share.
-const SHORTEST_LOOK: f64 = 0.2;
+const SHORTEST_LOOK: f64 = 0.45;
 
 #[cfg(test)]
 mod tests {
@@ -204,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn watching_sees_the_process() {
         let mut watch = GeneratorWatch::start();
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         watch.look();
         let health = watch.finish(None);
         assert!(health.cores >= 1 && health.seconds == 1 && health.peak_memory_bytes > 1_000_000);

@@ -1,0 +1,89 @@
+//! The closed model counts what the server counts, and measures to the last byte.
+
+use std::time::Duration;
+
+use crate::server::Server;
+use crate::tool::{loadtest, started};
+
+#[test]
+fn fifty_users_are_in_flight_at_once_and_every_request_is_counted() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/slow", "--users", "50", "--run-time", "2s"]).ended_with(0);
+    assert!(server.peak() >= 45, "only {} in flight", server.peak());
+    assert_eq!(run.number("/total_requests") as u64, server.requests("/slow"));
+    assert_eq!(run.json["endpoint"], "/slow");
+    assert_eq!(run.json["status_codes"]["200"].as_u64(), Some(server.requests("/slow")));
+}
+
+#[test]
+fn total_is_exact_after_an_interruption() {
+    let server = Server::start();
+    let running = started(&["-H", &server.url(), "-e", "/slow", "-u", "20", "-t", "60s"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    running.interrupt();
+    let run = running.finish().ended_with(130).said("INTERRUPTED");
+    assert!(run.took < Duration::from_secs(5), "{:?}", run.took);
+    assert_eq!(run.number("/total_requests") as u64, server.requests("/slow"));
+    assert_eq!(run.number("/failed_requests"), 0.0);
+}
+
+#[test]
+fn requests_that_never_end_are_given_up_after_the_grace_and_counted() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/hang", "/ok", "-u", "6", "-t", "60s", "--grace", "300ms"];
+    let running = started(&arguments);
+    std::thread::sleep(Duration::from_millis(1500));
+    running.interrupt();
+    let run = running.finish().ended_with(130);
+    assert!(run.took < Duration::from_secs(5), "{:?}", run.took);
+    assert_eq!(run.number("/total_requests") as u64, server.requests("/hang") + server.requests("/ok"));
+    assert_eq!(run.number("/outcomes/cancelled/count"), 6.0);
+}
+
+#[test]
+fn latency_reaches_to_the_last_byte() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/late-body", "-u", "2", "-t", "1s"]).ended_with(0);
+    assert!(run.number("/p50_response_time") >= 0.2, "{}", run.number("/p50_response_time"));
+    assert!(run.number("/first_byte/p50") < 0.1, "{}", run.number("/first_byte/p50"));
+}
+
+#[test]
+fn iterations_are_done_exactly() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/ok=2", "/slow", "-u", "4", "--iterations", "6"]).ended_with(0);
+    assert_eq!((server.requests("/ok"), server.requests("/slow")), (16, 8));
+    assert_eq!(run.number("/total_requests"), 24.0);
+}
+
+#[test]
+fn warm_up_is_left_out_and_told() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/slow", "-u", "4", "-t", "1s", "--warm-up", "600ms"];
+    let run = loadtest(&arguments).ended_with(0);
+    let (counted, warm_up) = (run.number("/total_requests") as u64, run.number("/warm_up_requests") as u64);
+    assert_eq!(counted + warm_up, server.requests("/slow"));
+    assert!(warm_up > 20 && counted > 40, "{warm_up} and {counted}");
+}
+
+#[test]
+fn ramp_up_starts_users_one_after_another() {
+    let server = Server::start();
+    let run =
+        loadtest(&["-H", &server.url(), "-e", "/slow", "-u", "10", "--ramp-up", "2", "-t", "500ms"]).ended_with(0);
+    // Each user does 20 a second. All at once from the start would make 500; a ramp of two seconds makes 320 of them.
+    let total = run.number("/total_requests");
+    assert!((240.0..380.0).contains(&total), "{total}");
+    assert_eq!(total as u64, server.requests("/slow"));
+}
+
+#[test]
+fn redirects_are_answers_unless_they_are_followed() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/moved", "-u", "1", "--iterations", "5"]).ended_with(0);
+    assert_eq!((run.json["status_codes"]["302"].as_u64(), server.requests("/ok")), (Some(5), 0));
+    let arguments = ["-H", &server.url(), "-e", "/moved", "-u", "1", "--iterations", "5", "--follow-redirects"];
+    let run = loadtest(&arguments).ended_with(0);
+    assert_eq!((run.number("/redirects_followed"), server.requests("/ok")), (5.0, 5));
+    assert_eq!(run.json["status_codes"]["200"].as_u64(), Some(5));
+}

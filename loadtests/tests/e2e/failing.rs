@@ -1,0 +1,107 @@
+//! Targets that fail: each with a clear message, the right exit code, and no storm.
+
+use std::time::Duration;
+
+use crate::server::Server;
+use crate::tool::loadtest;
+
+#[test]
+fn a_refusing_target_is_a_set_up_error() {
+    let run = loadtest(&["-H", "127.0.0.1:9", "-e", "/"]).ended_with(2);
+    assert!(run.err.contains("connection refused; is the service running?"), "{}", run.err);
+    assert!(run.took < Duration::from_secs(3));
+}
+
+#[test]
+fn an_unknown_host_is_a_set_up_error() {
+    loadtest(&["-H", "http://no-such-host.invalid", "-e", "/"])
+        .ended_with(2)
+        .said("the host name \"no-such-host.invalid\" is unknown");
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_a_set_up_error() {
+    let server = Server::start_tls();
+    let run = loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "4", "-t", "10s"]).ended_with(2);
+    let run = run.said("certificate").said("--accept-invalid-certs");
+    assert!(run.took < Duration::from_secs(6), "{:?}", run.took);
+    assert!(server.connections() < 40, "a storm of {} connections", server.connections());
+    loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "2", "-t", "500ms", "--accept-invalid-certs"]).ended_with(0);
+}
+
+#[test]
+fn tls_to_a_plain_port_is_a_set_up_error() {
+    let server = Server::start();
+    loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "2", "-t", "10s"])
+        .ended_with(2)
+        .said("is it http:// and not https://?");
+}
+
+#[test]
+fn a_target_that_never_answers_fails() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/hang", "-u", "2", "-t", "400ms", "--grace", "100ms", "--no-rules"];
+    loadtest(&arguments).ended_with(1).said("none got a response before the end of the test");
+}
+
+#[test]
+fn a_target_that_resets_every_connection_is_not_stormed() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/reset", "-u", "10", "-t", "10s"]).ended_with(2).said("reset");
+    assert!(run.took < Duration::from_secs(6), "{:?}", run.took);
+    assert!(server.requests("/reset") < 100, "a storm of {} requests", server.requests("/reset"));
+}
+
+#[test]
+fn resets_among_good_answers_are_failures_and_slow_the_user_down() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/ok", "/reset", "-u", "2", "-t", "2s"]).ended_with(1);
+    assert_eq!(run.number("/total_requests") as u64, server.requests("/ok") + server.requests("/reset"));
+    assert_eq!(run.number("/outcomes/connection/count") as u64, server.requests("/reset"));
+    let run = run.said("connection only").said("GET /reset: some request succeeds");
+    assert!(run.number("/p99_response_time") >= run.number("/p50_response_time"));
+}
+
+#[test]
+fn a_body_that_breaks_off_is_a_failure() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/half-body", "/ok", "-u", "2", "--iterations", "6"]).ended_with(1);
+    assert_eq!(run.number("/outcomes/connection/count"), 6.0);
+    run.said("response broken off");
+}
+
+#[test]
+fn timeouts_have_a_line_of_their_own() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/ok=3", "/hang", "-u", "4", "-t", "2s", "--timeout", "300ms"];
+    let run = loadtest(&arguments).ended_with(1).said("timeout only").said("no complete response in time");
+    assert_eq!(run.number("/total_requests") as u64, server.requests("/ok") + server.requests("/hang"));
+    // A quarter times out: the 95th percentile of everything sent cannot look better than the timeout.
+    assert!(run.number("/p95_response_time") >= 0.29, "{}", run.number("/p95_response_time"));
+    assert!(run.number("/outcomes/success/p95") < 0.2);
+}
+
+#[test]
+fn nothing_but_errors_fails_even_without_rules() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/error", "-u", "2", "-t", "500ms", "--no-rules"];
+    let run = loadtest(&arguments).ended_with(1).said("status 500").said("disk full");
+    assert_eq!(run.number("/error_rate"), 100.0);
+    assert_eq!(run.json["status_codes"]["500"].as_u64(), Some(server.requests("/error")));
+}
+
+#[test]
+fn a_wrong_path_says_to_check_it() {
+    let server = Server::start();
+    loadtest(&["-H", &server.url(), "-e", "/api/prodcuts", "-u", "1", "-t", "300ms"])
+        .ended_with(1)
+        .said("status 404; check the path (no such page)");
+}
+
+#[test]
+fn a_refused_payload_shows_what_the_service_says() {
+    let server = Server::start();
+    let arguments =
+        ["-H", &server.url(), "-e", "POST /strict", "-u", "1", "-t", "300ms", "--payload", "{\"nam\":\"x\"}"];
+    loadtest(&arguments).ended_with(1).said("status 422").said("missing field `name`");
+}

@@ -1,0 +1,85 @@
+//! Thresholds, the service's rules, and comparisons.
+
+use crate::server::Server;
+use crate::tool::loadtest;
+
+#[test]
+fn thresholds_decide() {
+    let server = Server::start();
+    let url = server.url();
+    let base = ["-H", &url, "-e", "/slow", "-u", "2", "-t", "600ms", "--no-rules"];
+    let with = |more: &[&str]| loadtest(&base.iter().chain(more).copied().collect::<Vec<_>>());
+    with(&["--threshold", "p95<2s", "--threshold", "error-rate<1%", "--threshold", "rps>1"]).ended_with(0);
+    with(&["--threshold", "p50<10ms"]).ended_with(1).said("FAIL  all requests: p50<10ms; observed 5");
+    with(&["--threshold", "p95<2s for GET /slow"]).ended_with(0);
+    with(&["--threshold", "p95<2s for GET /slwo"]).ended_with(1).said("no requests");
+}
+
+#[test]
+fn the_services_rules_judge_what_users_saw() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("endpoints.yaml");
+    let text = |thresholds: &str| {
+        format!(
+            "rules:\n  - id: slow_endpoint\n    scope: endpoint\n    measure: avg_duration\n    window: 5m\n    \
+             min_samples: 5\n    thresholds: {thresholds}\n    description: \"{{subject}} is slow\"\n    \
+             impact: \"{{value}}\"\n    recommendations: [look]\n"
+        )
+    };
+    let url = server.url();
+    let path = rules.to_str().unwrap();
+    let arguments = ["-H", &url, "-e", "/slow", "-u", "2", "-t", "800ms", "--rules", path];
+    std::fs::write(&rules, text("{ high: \"> 20ms\" }")).unwrap();
+    loadtest(&arguments).ended_with(1).said("slow_endpoint (high): not avg_duration > 20ms");
+    std::fs::write(&rules, text("{ medium: \"> 20ms\" }")).unwrap();
+    loadtest(&arguments).ended_with(0).said("note  GET /slow: slow_endpoint (medium)");
+    let strict: Vec<&str> = arguments.iter().copied().chain(["--fail-on", "low"]).collect();
+    loadtest(&strict).ended_with(1);
+    std::fs::write(&rules, text("{ high: \"> 2s\" }")).unwrap();
+    loadtest(&arguments).ended_with(0);
+}
+
+#[test]
+fn built_in_rules_find_errors() {
+    let server = Server::start();
+    loadtest(&["-H", &server.url(), "-e", "/sometimes", "-u", "2", "--iterations", "40"])
+        .ended_with(1)
+        .said("high_error_rate");
+}
+
+#[test]
+fn a_slower_build_fails_against_the_baseline_and_the_same_one_passes() {
+    let (server, slower) = (Server::start(), Server::start());
+    let url = server.url();
+    let run = |url: &str, path: &str, more: &[&str]| {
+        let base = ["-H", url, "-e", path, "-u", "2", "-t", "3s", "--no-rules", "--no-server"];
+        loadtest(&base.iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    let first = run(&url, "/slow", &[]).ended_with(0);
+    let baseline = first.file("result.json");
+    let baseline = baseline.to_str().unwrap();
+    run(&url, "/slow", &["--baseline", baseline]).ended_with(0).said("Compared with the run of");
+    // The same path three times as slow: served under the name of the first by a scenario.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("slower.yaml");
+    std::fs::write(&file, "scenarios: [{ name: a, steps: [{ get: /slower, name: /slow }] }]\n").unwrap();
+    let arguments = [
+        "-H",
+        &slower.url(),
+        "-f",
+        file.to_str().unwrap(),
+        "-u",
+        "2",
+        "-t",
+        "3s",
+        "--no-rules",
+        "--baseline",
+        baseline,
+    ];
+    let second = loadtest(&arguments).ended_with(1).said("WORSE");
+    let new = second.file("result.json");
+    loadtest(&["compare", baseline, new.to_str().unwrap()]).ended_with(1).said("WORSE");
+    loadtest(&["compare", new.to_str().unwrap(), baseline]).ended_with(0).said("better");
+    run(&url, "/slow", &["--baseline", baseline, "-u", "3"]).ended_with(2);
+}

@@ -1,0 +1,16 @@
+//! End-to-end tests: the built binary against servers that misbehave, and against a service with the monitor inside.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod capacity;
+mod closed;
+mod failing;
+mod help;
+mod judging;
+mod monitored;
+mod open;
+mod outputs;
+mod profiling;
+mod scenarios;
+mod server;
+mod setup;
+mod tool;

@@ -1,0 +1,55 @@
+//! Profiles, with every method, and the lines of the brief as they are.
+
+use crate::server::Server;
+use crate::tool::loadtest;
+
+#[test]
+fn a_profile_counts_its_iterations_and_leaves_the_warm_up_out() {
+    let server = Server::start();
+    let arguments = ["--mode", "profile", "--base-url", &server.url(), "--endpoints", "/slow", "--iterations", "20"];
+    let run = loadtest(&arguments).ended_with(0).said("confidence interval").said("status 200");
+    assert_eq!(server.requests("/slow"), 30);
+    assert_eq!((run.number("/profile/iterations"), run.number("/profile/warm_up")), (20.0, 10.0));
+    let (low, high) =
+        (run.number("/profile/confidence_interval_95/0"), run.number("/profile/confidence_interval_95/1"));
+    assert!(low <= run.number("/profile/mean") && run.number("/profile/mean") <= high);
+    assert!(run.number("/profile/min") >= 0.05 && run.number("/profile/median") <= run.number("/profile/max"));
+}
+
+#[test]
+fn every_method_is_sent_with_its_payload() {
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let server = Server::start();
+        let payload = "{\"name\":\"test\"}";
+        let url = server.url();
+        let arguments = [
+            "--mode",
+            "profile",
+            "--base-url",
+            &url,
+            "--endpoints",
+            "/strict",
+            "--iterations",
+            "3",
+            "--method",
+            method,
+            "--payload",
+            payload,
+        ];
+        let run = loadtest(&arguments).ended_with(0);
+        assert_eq!(run.json["status_codes"]["201"].as_u64(), Some(3), "{method}");
+        assert_eq!(run.json["method"], method);
+        assert!(server.bodies().iter().all(|body| body == payload));
+    }
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let server = Server::start();
+        let url = server.url();
+        let mut arguments = vec!["profile", "-H", &url, "-e", "/ok", "--iterations", "3", "--method", method];
+        if method == "HEAD" {
+            // The server answers a HEAD with a body, which no client reads; one request a connection then.
+            arguments.extend(["--warm-up", "0"]);
+        }
+        let run = loadtest(&arguments);
+        assert_eq!(run.number("/total_requests"), 3.0, "{method}: {}", run.out);
+    }
+}

@@ -1,0 +1,274 @@
+//! A server that misbehaves on demand, and counts what reaches it.
+//!
+//! Written on bare sockets: what it does wrong no HTTP library would do.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What reached the server.
+#[derive(Debug, Default)]
+struct Seen {
+    requests: HashMap<String, u64>,
+    bodies: Vec<String>,
+    connections: u64,
+    in_flight: u64,
+    peak: u64,
+}
+
+/// The server; it lives as long as the runtime of its thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    started: Instant,
+    /// What `/narrow` is served by: four at a time.
+    narrow: Arc<Semaphore>,
+}
+
+impl Server {
+    /// A server that speaks plain HTTP.
+    pub(crate) fn start() -> Self {
+        Self::listen(None)
+    }
+
+    /// A server whose certificate nobody vouches for.
+    pub(crate) fn start_tls() -> Self {
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("certificate/certificate.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificate/key.pem")).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        Self::listen(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn listen(tls: Option<TlsAcceptor>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            seen: Arc::default(),
+            started: Instant::now(),
+            narrow: Arc::new(Semaphore::new(4)),
+        };
+        let serving = server.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener).unwrap();
+                loop {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    serving.seen.lock().unwrap().connections += 1;
+                    let (serving, tls) = (serving.clone(), tls.clone());
+                    tokio::spawn(async move {
+                        match tls {
+                            None => {
+                                if serving.serve(&mut stream).await == Ending::Reset {
+                                    stream.set_zero_linger().unwrap();
+                                }
+                            }
+                            Some(tls) => {
+                                if let Ok(mut stream) = tls.accept(stream).await {
+                                    serving.serve(&mut stream).await;
+                                }
+                            }
+                        }
+                    });
+                }
+            });
+        });
+        server
+    }
+
+    /// Its address with a scheme.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its address with the scheme of an encrypted server.
+    pub(crate) fn tls_url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// How many requests it has read whose path begins so.
+    pub(crate) fn requests(&self, prefix: &str) -> u64 {
+        let seen = self.seen.lock().unwrap();
+        seen.requests.iter().filter(|(path, _)| path.starts_with(prefix)).map(|(_, count)| count).sum()
+    }
+
+    /// Connections that were made to it.
+    pub(crate) fn connections(&self) -> u64 {
+        self.seen.lock().unwrap().connections
+    }
+
+    /// Most requests at the same time.
+    pub(crate) fn peak(&self) -> u64 {
+        self.seen.lock().unwrap().peak
+    }
+
+    /// Bodies that were sent to it.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.seen.lock().unwrap().bodies.clone()
+    }
+
+    async fn serve(&self, stream: &mut impl Duplex) -> Ending {
+        let mut buffer = Vec::new();
+        loop {
+            let Some(request) = read_request(stream, &mut buffer).await else {
+                if !buffer.is_empty() {
+                    // Somebody speaks another protocol; what servers say then is not encrypted.
+                    _ = stream.write_all(response("400 Bad Request", "", "").as_bytes()).await;
+                }
+                return Ending::Closed;
+            };
+            {
+                let mut seen = self.seen.lock().unwrap();
+                *seen.requests.entry(request.path.clone()).or_default() += 1;
+                seen.in_flight += 1;
+                seen.peak = seen.peak.max(seen.in_flight);
+                if !request.body.is_empty() {
+                    seen.bodies.push(request.body.clone());
+                }
+            }
+            let ending = self.answer(&request, stream).await;
+            self.seen.lock().unwrap().in_flight -= 1;
+            if ending != Ending::KeptAlive {
+                return ending;
+            }
+        }
+    }
+
+    async fn answer(&self, request: &Request, stream: &mut (impl AsyncWrite + Unpin)) -> Ending {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let ok = |body: &str| response("200 OK", "", body);
+        let text = match path {
+            "/slow" => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                ok("slow")
+            }
+            "/slower" => {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                ok("slower")
+            }
+            // Dead for the last second of every five, as from a stop-the-world pause.
+            "/stall" => {
+                let phase = self.started.elapsed().as_secs_f64() % 5.0;
+                if phase > 4.0 {
+                    tokio::time::sleep(Duration::from_secs_f64(5.0 - phase)).await;
+                }
+                ok("moving")
+            }
+            "/narrow" => {
+                let _permit = self.narrow.acquire().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                ok("narrow")
+            }
+            "/hang" => {
+                std::future::pending::<()>().await;
+                String::new()
+            }
+            "/late-body" => {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n";
+                if stream.write_all(head.as_bytes()).await.is_err() {
+                    return Ending::Closed;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                "late".to_owned()
+            }
+            "/half-body" => {
+                _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+                return Ending::Closed;
+            }
+            "/reset" => return Ending::Reset,
+            "/error" => response("500 Internal Server Error", "", "{\"error\": \"disk full\"}"),
+            "/sometimes" => {
+                if self.requests("/sometimes") % 4 == 0 {
+                    response("503 Service Unavailable", "", "busy")
+                } else {
+                    ok("")
+                }
+            }
+            "/login" => {
+                response("200 OK", "set-cookie: session=s1\r\n", "{\"token\": \"t-42\", \"items\": [{\"id\": 7}]}")
+            }
+            "/secret" => {
+                if request.head.contains("authorization: Bearer t-42") && request.head.contains("session=s1") {
+                    ok("{\"secret\": true}")
+                } else {
+                    response("401 Unauthorized", "", "who are you?")
+                }
+            }
+            "/strict" => {
+                if request.body == "{\"name\":\"test\"}" {
+                    response("201 Created", "", "{}")
+                } else {
+                    response("422 Unprocessable Entity", "", "missing field `name`")
+                }
+            }
+            "/moved" => response("302 Found", "location: /ok\r\n", ""),
+            "/ok" => ok("ok"),
+            _ => response("404 Not Found", "", "no such page"),
+        };
+        if stream.write_all(text.as_bytes()).await.is_err() { Ending::Closed } else { Ending::KeptAlive }
+    }
+}
+
+/// How a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    KeptAlive,
+    Closed,
+    Reset,
+}
+
+/// Both directions of a connection.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+struct Request {
+    path: String,
+    head: String,
+    body: String,
+}
+
+async fn read_request(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Option<Request> {
+    let mut head_end = None;
+    loop {
+        if head_end.is_none() {
+            head_end = buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
+        }
+        if buffer.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+            return None;
+        }
+        if let Some(end) = head_end {
+            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            let lower = head.to_ascii_lowercase();
+            let length =
+                lower.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+            let total = end + length.unwrap_or(0);
+            if buffer.len() >= total {
+                let body = String::from_utf8_lossy(&buffer[end..total]).into_owned();
+                buffer.drain(..total);
+                let path = head.split(' ').nth(1)?.to_owned();
+                return Some(Request { path, head, body });
+            }
+        }
+        let mut chunk = [0; 4096];
+        match stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => buffer.extend_from_slice(&chunk[..read]),
+        }
+    }
+}
+
+fn response(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}

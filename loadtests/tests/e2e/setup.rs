@@ -1,0 +1,45 @@
+//! Mistakes in what was asked for: told before the first request.
+
+use crate::server::Server;
+use crate::tool::loadtest;
+
+#[track_caller]
+fn refused(server: &Server, arguments: &[&str], message: &str) {
+    let url = server.url();
+    let all: Vec<&str> = ["-H", &url].into_iter().chain(arguments.iter().copied()).collect();
+    loadtest(&all).ended_with(2).said(message);
+    assert_eq!((server.requests(""), server.connections()), (0, 0), "{arguments:?} sent something");
+}
+
+#[test]
+fn nothing_is_sent_when_something_is_wrong() {
+    let server = Server::start();
+    refused(&server, &["-e", "/x", "--payload", "{\"name\": "], "not valid JSON");
+    refused(&server, &["-e", "/x", "--payload", "@/no/such/file"], "/no/such/file");
+    refused(&server, &["-e", "GET /x", "--payload", "{}"], "sends no body");
+    refused(&server, &["-e", "FETCH /x"], "unknown method \"FETCH\"");
+    refused(&server, &["-e", "/x/{{ id }}"], "unknown name \"id\"");
+    refused(&server, &["-e", "/x", "-o", "result"], "must end in .json, .csv, .html, .md or .xml");
+    refused(&server, &["-e", "/x", "-o", "/no/such/folder/result.json"], "cannot write /no/such/folder/result.json");
+    refused(&server, &["-e", "/x", "--threshold", "p95"], "compares nothing");
+    refused(&server, &["-e", "/x", "--rate", "fast"], "no rate");
+    refused(&server, &["-e", "/x", "-t", "1 fortnight"], "no length of time");
+    refused(&server, &["-e", "/x", "-f", "shop.yaml"], "exclude each other");
+    refused(&server, &["-f", "no-such.yaml"], "cannot read scenario file no-such.yaml");
+    refused(&server, &["--scenarios", "shopping"], "no scenario is called \"shopping\"");
+    refused(&server, &["-e", "/x", "--rules", "no-such-rules"], "no-such-rules");
+    refused(&server, &["-e", "/x", "--baseline", "no-such.json"], "cannot read no-such.json");
+    refused(&server, &["-e", "/x", "--users", "0"], "whole number");
+    refused(&server, &["-e", "/x", "--no-such-option"], "unexpected argument");
+}
+
+#[test]
+fn a_profile_needs_an_endpoint() {
+    loadtest(&["profile"]).ended_with(2).said("a profile measures one endpoint");
+}
+
+#[test]
+fn a_wrong_address_is_told() {
+    loadtest(&["-H", "http://x/api", "-e", "/"]).ended_with(2).said("paths belong to --endpoints");
+    loadtest(&["-H", "ftp://x", "-e", "/"]).ended_with(2).said("unknown scheme \"ftp\"");
+}

@@ -1,0 +1,115 @@
+//! Runs the built binary and reads what it wrote.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// What a run of the binary left behind.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// Exit code.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) out: String,
+    /// Standard error.
+    pub(crate) err: String,
+    /// The written JSON, if any.
+    pub(crate) json: Value,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// Its own folder.
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Run {
+    /// A number of the written JSON, by JSON pointer.
+    #[track_caller]
+    pub(crate) fn number(&self, pointer: &str) -> f64 {
+        self.json.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {pointer}: {self:?}"))
+    }
+
+    /// Checks the exit code, showing everything if it is another.
+    #[track_caller]
+    pub(crate) fn ended_with(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Checks that a text is in what the tool said.
+    #[track_caller]
+    pub(crate) fn said(self, text: &str) -> Self {
+        assert!(self.out.contains(text) || self.err.contains(text), "no {text:?} in\n{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// A file in the run's folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Runs the tool; `result.json` is always written, and nobody else's rules apply.
+pub(crate) fn loadtest(arguments: &[&str]) -> Run {
+    started(arguments).finish()
+}
+
+/// Starts the tool.
+pub(crate) fn started(arguments: &[&str]) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(arguments);
+    let first = arguments.first().copied().unwrap_or_default();
+    let writes = !matches!(first, "check" | "compare" | "monitor" | "--help");
+    if writes {
+        // The machine of a test run is anything but quiet, so saturation is for those who ask for it.
+        command.args(["--output", "result.json"]);
+        if !arguments.contains(&"--saturation") {
+            command.args(["--saturation", "warn"]);
+        }
+    }
+    let started = Instant::now();
+    let child = command
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    Running { child, folder, started }
+}
+
+/// A tool that is running.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: std::process::Child,
+    folder: tempfile::TempDir,
+    started: Instant,
+}
+
+impl Running {
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(self) -> Run {
+        let Output { status, stdout, stderr } = self.child.wait_with_output().unwrap();
+        let json = read_json(&self.folder.path().join("result.json"));
+        Run {
+            code: status.code().unwrap_or(-1),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+            json,
+            took: self.started.elapsed(),
+            folder: self.folder,
+        }
+    }
+}
+
+fn read_json(path: &Path) -> Value {
+    std::fs::read_to_string(path).ok().map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
+}
