@@ -1,5 +1,7 @@
 //! `/performance/memory`.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -8,6 +10,7 @@ use utoipa::ToSchema;
 use super::{Shared, units};
 use crate::{
     names::{self, Metric},
+    rules::leak::LeakVerdict,
     store::Window,
 };
 
@@ -25,12 +28,74 @@ pub(super) struct MemoryAnswer {
     memory_percent: Option<f64>,
     /// Robust growth, where it is established that the memory grows.
     growth_mb_per_hour: Option<f64>,
+    /// Whether the memory of this life of the process grows as a leak would; null before the first evaluation.
+    leak: Option<LeakView>,
     open_fds: Option<f64>,
     max_fds: Option<f64>,
     threads: Option<f64>,
     /// Resident memory over time, oldest first.
     samples: Vec<MemoryPoint>,
     timestamp: String,
+}
+
+/// Whether the memory grows as a leak would. Seen from outside nothing proves a leak.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct LeakView {
+    /// `not_enough_data`, `steady`, `follows_traffic` or `consistent_with_a_leak`.
+    #[schema(example = "consistent_with_a_leak")]
+    status: &'static str,
+    /// The same in words.
+    message: String,
+    /// Robust pace (Theil–Sen) over the longest window that shows growth; null where none does, as all below.
+    slope_mb_per_hour: Option<f64>,
+    /// 95 % interval of the pace.
+    slope_low_mb_per_hour: Option<f64>,
+    slope_high_mb_per_hour: Option<f64>,
+    /// Probability that the growth is no chance.
+    confidence: Option<f64>,
+    /// Growth over that window.
+    growth_mb: Option<f64>,
+    /// Every window that shows the growth, shortest first.
+    windows_seconds: Vec<f64>,
+    /// What was left out at the start as warming up.
+    warm_up_seconds: Option<f64>,
+    /// Share of the memory limit in use, and time until it is reached at this pace; null without a limit.
+    limit_percent: Option<f64>,
+    seconds_to_limit: Option<f64>,
+    /// What was seen since the warm-up, and what is needed; null where that is enough.
+    observed_seconds: Option<f64>,
+    needed_seconds: Option<f64>,
+}
+
+impl LeakView {
+    fn of(verdict: &LeakVerdict) -> Self {
+        let message = verdict.to_string();
+        match verdict {
+            LeakVerdict::NotEnoughData { observed, needed } => Self {
+                status: "not_enough_data",
+                message,
+                observed_seconds: Some(units::seconds(*observed)),
+                needed_seconds: Some(units::seconds(*needed)),
+                ..Self::default()
+            },
+            LeakVerdict::Steady => Self { status: "steady", message, ..Self::default() },
+            LeakVerdict::FollowsTraffic => Self { status: "follows_traffic", message, ..Self::default() },
+            LeakVerdict::Consistent(leak) => Self {
+                status: "consistent_with_a_leak",
+                message,
+                slope_mb_per_hour: Some(units::megabytes(leak.bytes_per_hour)),
+                slope_low_mb_per_hour: Some(units::megabytes(leak.interval.0)),
+                slope_high_mb_per_hour: Some(units::megabytes(leak.interval.1)),
+                confidence: Some(units::micros(leak.confidence)),
+                growth_mb: Some(units::megabytes(leak.growth_bytes)),
+                windows_seconds: leak.windows.iter().map(|window| units::seconds(*window)).collect(),
+                warm_up_seconds: Some(units::seconds(leak.warm_up)),
+                limit_percent: leak.limit_ratio.map(units::percent),
+                seconds_to_limit: leak.time_to_limit.map(units::seconds),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// Resident memory at a moment.
@@ -54,6 +119,8 @@ pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
     let gauge = |metric| gauge(&window, metric);
     let (resident, limit) = (gauge(names::PROCESS_RESIDENT), gauge(names::PROCESS_MEMORY_LIMIT));
     let samples = core.memory_samples();
+    let verdict = core.judgement().leak.clone();
+    let pace = verdict.as_ref().and_then(LeakVerdict::leak).map(|leak| units::megabytes(leak.bytes_per_hour));
     let step = samples.len().div_ceil(SHOWN).max(1);
     // Counted from the newest, so that the present is always shown.
     let mut shown: Vec<_> = samples.iter().rev().step_by(step).collect();
@@ -65,14 +132,15 @@ pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
         virtual_memory_mb: gauge(names::PROCESS_VIRTUAL).map(units::megabytes),
         memory_limit_mb: limit.map(units::megabytes),
         memory_percent: resident.zip(limit).map(|(resident, limit)| units::percent(resident / limit)),
-        growth_mb_per_hour: core.judgement().memory_growth.map(units::megabytes),
+        growth_mb_per_hour: pace,
+        leak: verdict.as_ref().map(LeakView::of),
         open_fds: gauge(names::PROCESS_OPEN_FDS),
         max_fds: gauge(names::PROCESS_MAX_FDS),
         threads: gauge(names::PROCESS_THREADS),
         samples: shown
             .into_iter()
             .map(|sample| MemoryPoint {
-                timestamp: units::at(sample.at),
+                timestamp: units::at(core.started() + Duration::from_secs_f64(sample.age_seconds)),
                 memory_mb: units::megabytes(sample.resident_bytes),
             })
             .collect(),

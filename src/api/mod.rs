@@ -21,6 +21,7 @@ mod router;
 mod rules;
 mod status;
 mod summary;
+mod trends;
 mod units;
 
 /// What every handler answers from.

@@ -6,14 +6,16 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{bottlenecks, control, endpoints, events, exposition, health, memory, report, rules, status, summary};
+use super::{
+    bottlenecks, control, endpoints, events, exposition, health, memory, report, rules, status, summary, trends,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Pinchpoint", description = "The bottlenecks of this service, and why they are there."),
     paths(
         exposition::metrics, summary::metrics, memory::memory, endpoints::all, endpoints::one,
-        bottlenecks::bottlenecks, report::report, health::health, status::status, rules::rules, events::events,
+        bottlenecks::bottlenecks, trends::trends, report::report, health::health, status::status, rules::rules, events::events,
         control::start, control::stop, control::clear
     ),
     components(schemas(events::BottleneckEvent, events::EvaluationEvent)),

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use super::{
     bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, openapi, report, rules,
-    status, summary,
+    status, summary, trends,
 };
 use crate::{Monitor, http::Unobserved, monitor::Core};
 
@@ -83,7 +83,7 @@ impl Monitor {
 }
 
 fn router<S: Clone + Send + Sync + 'static>(core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
-    let routes: [(&str, MethodRouter<Arc<Core>>); 15] = [
+    let routes: [(&str, MethodRouter<Arc<Core>>); 16] = [
         ("/metrics", get(exposition::metrics)),
         ("/performance", get(report::index)),
         ("/performance/metrics", get(summary::metrics)),
@@ -91,6 +91,7 @@ fn router<S: Clone + Send + Sync + 'static>(core: Arc<Core>, monitor: Arc<dyn An
         ("/performance/endpoints", get(endpoints::all)),
         ("/performance/endpoints/{*endpoint}", get(endpoints::one)),
         ("/performance/bottlenecks", get(bottlenecks::bottlenecks)),
+        ("/performance/trends", get(trends::trends)),
         ("/performance/report", get(report::report)),
         ("/performance/health", get(health::health)),
         ("/performance/status", get(status::status)),

@@ -26,6 +26,8 @@ pub(super) struct StatusAnswer {
     series_dropped: u64,
     /// Memory of the windows, in bytes, nearly.
     history_bytes: usize,
+    /// Memory of the trends, in bytes, nearly.
+    trends_bytes: usize,
     evaluation_interval_seconds: f64,
     /// When the rules were last evaluated; null before the first time.
     evaluated_at: Option<String>,
@@ -67,6 +69,7 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
         max_series: core.max_series(),
         series_dropped: dropped,
         history_bytes: core.history_bytes(),
+        trends_bytes: core.tiers_bytes(),
         evaluation_interval_seconds: units::seconds(core.interval()),
         evaluated_at: judgement.at.map(units::at),
         evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),

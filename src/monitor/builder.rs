@@ -11,8 +11,13 @@ use crate::{
     names,
     rules::RuleSet,
     sample::{ProcessSampler, RuntimeSampler, Sampler},
-    store::MonitorRecorder,
+    store::{MonitorRecorder, TierLimits},
 };
+
+/// The longest time that trends are kept.
+const LONGEST_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The least memory in which trends are of any use.
+const LEAST_HISTORY_BYTES: usize = 1_000_000;
 
 /// Where the rules come from.
 enum Rules {
@@ -40,6 +45,8 @@ pub struct MonitorBuilder {
     evaluation_interval: Duration,
     sampling_interval: Option<Duration>,
     max_series: usize,
+    retention: Duration,
+    history_bytes: usize,
     max_fingerprints: usize,
     slow_requests: usize,
     ignored: Vec<Glob>,
@@ -62,6 +69,8 @@ impl Default for MonitorBuilder {
             evaluation_interval: Duration::from_secs(5),
             sampling_interval: Some(Duration::from_secs(5)),
             max_series: 10_000,
+            retention: LONGEST_RETENTION,
+            history_bytes: 64_000_000,
             max_fingerprints: 1_000,
             slow_requests: 10,
             ignored: Vec::new(),
@@ -123,6 +132,20 @@ impl MonitorBuilder {
     /// Sets how many of an endpoint's slowest requests are kept whole. 10 by default; 0 keeps none.
     pub fn slow_requests(mut self, requests: usize) -> Self {
         self.slow_requests = requests;
+        self
+    }
+
+    /// Sets how far back `/performance/trends` reaches. A week by default, which is also the most: the last day by the
+    /// minute, what is older by the half hour.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Sets how much memory the trends may take, in bytes. 64 MB by default, which holds a day by the minute of 1,000
+    /// routes; past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
+    pub fn history_bytes(mut self, bytes: usize) -> Self {
+        self.history_bytes = bytes;
         self
     }
 
@@ -226,6 +249,7 @@ impl MonitorBuilder {
             interval: self.evaluation_interval,
             sampling_interval: self.sampling_interval,
             max_series: self.max_series,
+            tiers: TierLimits { retention: self.retention, bytes: self.history_bytes },
             rules,
             watch,
             samplers,
@@ -234,12 +258,22 @@ impl MonitorBuilder {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        let evaluation = Some(("evaluation_interval", self.evaluation_interval));
-        let sampling = self.sampling_interval.map(|interval| ("sampling_interval", interval));
-        for (setting, found) in evaluation.into_iter().chain(sampling) {
-            if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&found) {
-                return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected: "100 ms to 1 min" });
+        let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
+        let interval = |setting, found| (setting, found, least..=most, "100 ms to 1 min");
+        let retention = Duration::from_secs(3600)..=LONGEST_RETENTION;
+        let ranges = [
+            Some(interval("evaluation_interval", self.evaluation_interval)),
+            self.sampling_interval.map(|found| interval("sampling_interval", found)),
+            Some(("retention", self.retention, retention, "1 hour to 7 days")),
+        ];
+        for (setting, found, range, expected) in ranges.into_iter().flatten() {
+            if !range.contains(&found) {
+                return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected });
             }
+        }
+        if self.history_bytes < LEAST_HISTORY_BYTES {
+            let (found, expected) = (format!("{} bytes", self.history_bytes), "1,000,000 bytes or more");
+            return Err(BuildError::Setting { setting: "history_bytes", found, expected });
         }
         Ok(())
     }

@@ -17,21 +17,25 @@ use tracing::{info, warn};
 use super::{
     Control, Judgement,
     bottleneck_gauges::BottleneckGauges,
+    clock::WallClock,
     reload::{Reload, RulesState, RulesWatch},
 };
 use crate::{
     alert::{Change, Lifecycle, Transition},
     context::{Instruments, labelled},
     names,
-    rules::{Evaluator, MemoryGrowth, RuleSet, WindowReadings, judge_memory, memory_growth},
+    rules::{Evaluator, MemorySample, ProcessMemory, RuleSet, TrendReport, TrendSource, WindowReadings, is_failure},
     sample::Sampler,
-    store::{History, MemorySample, MemoryTrack, MonitorRecorder, Window},
+    store::{History, Moment, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 
 /// Listeners to the event stream at a time: each costs a socket and a buffer.
 const LISTENERS: usize = 64;
 /// Evaluations that a slow listener may lag behind.
 const LAG: usize = 16;
+
+/// Trends that are judged at a time: each takes a core for some milliseconds.
+const JUDGED_AT_A_TIME: usize = 2;
 
 /// What a monitor is made of.
 pub(super) struct Parts {
@@ -41,6 +45,7 @@ pub(super) struct Parts {
     pub(super) interval: Duration,
     pub(super) sampling_interval: Option<Duration>,
     pub(super) max_series: usize,
+    pub(super) tiers: TierLimits,
     pub(super) rules: RuleSet,
     pub(super) watch: Option<RulesWatch>,
     pub(super) samplers: Vec<Box<dyn Sampler>>,
@@ -55,9 +60,12 @@ pub(crate) struct Core {
     sampling_interval: Option<Duration>,
     max_series: usize,
     started: Instant,
+    clock: WallClock,
     evaluation: Histogram,
     history: Mutex<History>,
-    memory: Mutex<MemoryTrack>,
+    memory: Mutex<ProcessMemory>,
+    tiers: Arc<Mutex<Tiers>>,
+    judging: Semaphore,
     rules: ArcSwap<RulesState>,
     judgement: ArcSwap<Judgement>,
     /// What only the tick touches.
@@ -90,10 +98,15 @@ impl Core {
             error: None,
             set: Arc::new(parts.rules),
         };
+        let clock = WallClock::starting(started);
+        let run = Run { started: clock.at(started), version: "".into() };
         Self {
             evaluation: labelled::histogram(&recorder, &names::RULE_EVALUATION, &[]),
             history: Mutex::new(History::new(started, windows(&rules.set))),
             memory: Mutex::default(),
+            tiers: Arc::new(Mutex::new(Tiers::new(parts.tiers, run))),
+            judging: Semaphore::new(JUDGED_AT_A_TIME),
+            clock,
             rules: ArcSwap::from_pointee(rules),
             judgement: ArcSwap::default(),
             ticking: Mutex::new(Ticking {
@@ -126,12 +139,14 @@ impl Core {
         let ticking = &mut *lock(&self.ticking);
         self.reload(ticking, now);
         let rules = self.rules.load_full();
-        let (findings, growth) = {
+        let (findings, leak) = {
             self.instruments.show_running(now);
             let index = self.recorder.index();
             let mut history = lock(&self.history);
             history.tick(&index, now);
-            let growth = self.follow_memory(&history, now);
+            let memory = self.follow_memory(&history, now);
+            let growth = memory.growth();
+            self.record(&history, now);
             let windows = rules.set.windows();
             let windows = windows.into_iter().filter_map(|length| Some((length, history.window(length)?)));
             let mut readings = WindowReadings::new(windows).since_start(history.total());
@@ -140,7 +155,7 @@ impl Core {
                     readings = readings.with_memory_growth(length, growth);
                 }
             }
-            (Evaluator::new(&rules.set).evaluate(&readings), growth)
+            (Evaluator::new(&rules.set).evaluate(&readings), memory.verdict().clone())
         };
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
@@ -154,7 +169,7 @@ impl Core {
             firing: ticking.lifecycle.firing().to_vec(),
             pending: ticking.lifecycle.pending().to_vec(),
             transitions,
-            memory_growth: growth.map(|growth| growth.bytes_per_hour),
+            leak: Some(leak),
         });
     }
 
@@ -187,15 +202,38 @@ impl Core {
         labelled::counter(recorder, &names::RULES_RELOAD, &[(names::OUTCOME, outcome.into())]).increment(1);
     }
 
-    /// Enters the newest sample of the memory and returns its growth, where it is established.
-    fn follow_memory(&self, history: &History, now: Instant) -> Option<MemoryGrowth> {
-        let resident_bytes = history.gauge(names::PROCESS_RESIDENT.name)?;
-        let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
-        let requests_per_second = history.latest_rate(names::HTTP_DURATION.name);
+    /// Enters the newest sample of the memory.
+    fn follow_memory(&self, history: &History, now: Instant) -> MutexGuard<'_, ProcessMemory> {
         let mut memory = lock(&self.memory);
-        memory.push(MemorySample { at: now, resident_bytes, requests_per_second });
-        let samples = memory.samples().count() as u64;
-        memory_growth(&judge_memory(&memory, self.started, limit), samples)
+        if let Some(resident_bytes) = history.gauge(names::PROCESS_RESIDENT.name) {
+            let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
+            let requests = history.latest_count(names::HTTP_DURATION.name);
+            memory.record(now.saturating_duration_since(self.started), resident_bytes, requests, limit);
+        }
+        memory
+    }
+
+    /// Enters the latest difference in the trends.
+    fn record(&self, history: &History, now: Instant) {
+        let moment = Moment {
+            wall: self.clock.at(now),
+            measuring: self.instruments.enabled(),
+            resident_bytes: history.gauge(names::PROCESS_RESIDENT.name),
+        };
+        lock(&self.tiers).record(history, moment, is_failure);
+    }
+
+    /// Judges the trends of the last `length`, of the endpoints that are `wanted`. `None` when the runtime is shutting
+    /// down.
+    pub(crate) async fn trends(
+        &self,
+        now: Instant,
+        length: Duration,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Option<TrendReport> {
+        let _place = self.judging.acquire().await.ok()?;
+        let source = TrendSource::of(&lock(&self.tiers), self.clock.at(now), length);
+        tokio::task::spawn_blocking(move || TrendReport::of(source, wanted)).await.ok()
     }
 
     /// Returns everything since the start or the last clear.
@@ -221,12 +259,14 @@ impl Core {
         let index = self.recorder.index();
         lock(&self.history).clear(&index, now);
         lock(&self.memory).clear();
+        lock(&self.tiers).clear();
         self.instruments.slow_requests().clear();
         let transitions = ticking.lifecycle.resolve_all();
         transitions.iter().for_each(log);
         ticking.gauges.show(&[]);
         let last = self.judgement.load();
-        self.publish(Judgement { at: last.at, took: last.took, transitions, ..Judgement::default() });
+        let leak = last.leak.clone();
+        self.publish(Judgement { at: last.at, took: last.took, leak, transitions, ..Judgement::default() });
     }
 
     /// Returns a stream of judgements and a place among the listeners, or `None` when all are taken.
@@ -276,6 +316,11 @@ impl Core {
         lock(&self.history).bytes()
     }
 
+    /// Returns the memory of the trends, in bytes, nearly.
+    pub(crate) fn tiers_bytes(&self) -> usize {
+        lock(&self.tiers).bytes()
+    }
+
     /// Returns the mean of the resident memory since the start or the last clear, in bytes.
     pub(crate) fn mean_memory(&self) -> Option<f64> {
         lock(&self.memory).mean()
@@ -288,7 +333,7 @@ impl Core {
 
     /// Returns its samples, oldest first.
     pub(crate) fn memory_samples(&self) -> Vec<MemorySample> {
-        lock(&self.memory).samples().collect()
+        lock(&self.memory).samples().to_vec()
     }
 }
 

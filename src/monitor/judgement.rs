@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{alert::Transition, rules::Bottleneck};
+use crate::{
+    alert::Transition,
+    rules::{Bottleneck, leak::LeakVerdict},
+};
 
 /// What one evaluation of the rules found. Immutable: whoever reads it sees one moment.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +22,6 @@ pub(crate) struct Judgement {
     pub(crate) pending: Vec<Arc<Bottleneck>>,
     /// What changed with this evaluation.
     pub(crate) transitions: Vec<Transition>,
-    /// Robust growth of the resident memory in bytes an hour, where it is established.
-    pub(crate) memory_growth: Option<f64>,
+    /// What the memory of this life of the process says; `None` before the first evaluation.
+    pub(crate) leak: Option<LeakVerdict>,
 }

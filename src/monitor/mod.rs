@@ -5,6 +5,7 @@
 
 mod bottleneck_gauges;
 mod builder;
+mod clock;
 mod control;
 mod core;
 mod error;

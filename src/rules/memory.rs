@@ -1,31 +1,114 @@
-//! From the memory's curve to the measure `memory_growth`.
+//! [`ProcessMemory`]: the memory of this life of the process, and whether it leaks.
 
-use tokio::time::Instant;
+use std::time::Duration;
 
 use super::{
-    leak::{LeakDetector, LeakVerdict, MemorySample},
+    leak::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample},
     window_readings::MemoryGrowth,
 };
-use crate::store::MemoryTrack;
 
-/// Judges the memory's curve since `started`; the limit is in bytes.
-pub(crate) fn judge_memory(track: &MemoryTrack, started: Instant, limit: Option<f64>) -> LeakVerdict {
-    let samples: Vec<MemorySample> = track
-        .samples()
-        .map(|sample| MemorySample {
-            age_seconds: sample.at.saturating_duration_since(started).as_secs_f64(),
-            resident_bytes: sample.resident_bytes,
-            requests_per_second: Some(sample.requests_per_second),
-        })
-        .collect();
-    let detector = limit.map_or_else(LeakDetector::new, |limit| LeakDetector::new().limit_bytes(limit));
-    detector.judge(&samples)
+/// The resident memory since the process started. Of earlier lives it knows nothing: a leak ends with its process.
+#[derive(Debug)]
+pub(crate) struct ProcessMemory {
+    curve: MemoryCurve,
+    verdict: LeakVerdict,
+    requests: u64,
+    count: u64,
+    sum: f64,
+    peak: Option<f64>,
 }
 
-/// Returns the growth that a verdict established.
-pub(crate) fn memory_growth(verdict: &LeakVerdict, samples: u64) -> Option<MemoryGrowth> {
-    match verdict {
-        LeakVerdict::Consistent(leak) => Some(MemoryGrowth { bytes_per_hour: leak.bytes_per_hour, samples }),
-        LeakVerdict::NotEnoughData { .. } | LeakVerdict::Steady | LeakVerdict::FollowsTraffic => None,
+impl Default for ProcessMemory {
+    fn default() -> Self {
+        let (curve, verdict) = (MemoryCurve::default(), LeakDetector::new().judge(&[]));
+        Self { curve, verdict, requests: 0, count: 0, sum: 0.0, peak: None }
+    }
+}
+
+impl ProcessMemory {
+    /// Takes in the resident memory at an age of the process, the requests since the last call, and the limit, if any.
+    pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64, limit_bytes: Option<f64>) {
+        self.count += 1;
+        self.sum += resident_bytes;
+        self.peak = Some(self.peak.map_or(resident_bytes, |peak| peak.max(resident_bytes)));
+        self.requests += requests;
+        // The verdict rests on what is kept, some four samples a minute; between them it cannot change.
+        if self.curve.record(age, resident_bytes, self.requests) {
+            let detector = LeakDetector::new();
+            let detector = limit_bytes.map_or(detector, |limit| detector.limit_bytes(limit));
+            self.verdict = detector.judge(self.curve.samples());
+        }
+    }
+
+    /// Starts the mean and the peak anew. The curve stays: it says whether the memory leaks.
+    pub(crate) fn clear(&mut self) {
+        (self.count, self.sum, self.peak) = (0, 0.0, None);
+    }
+
+    pub(crate) fn verdict(&self) -> &LeakVerdict {
+        &self.verdict
+    }
+
+    /// Returns the growth, where it is established: what the rules call `memory_growth`.
+    pub(crate) fn growth(&self) -> Option<MemoryGrowth> {
+        let leak = self.verdict.leak()?;
+        Some(MemoryGrowth { bytes_per_hour: leak.bytes_per_hour, samples: self.curve.samples().len() as u64 })
+    }
+
+    /// Returns the samples of the last day, oldest first.
+    pub(crate) fn samples(&self) -> &[MemorySample] {
+        self.curve.samples()
+    }
+
+    /// Returns the mean since the start or the last clear, in bytes.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+
+    /// Returns the peak since the start or the last clear, in bytes.
+    pub(crate) fn peak(&self) -> Option<f64> {
+        self.peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_secs(5);
+
+    fn memory(hours: u32, bytes: impl Fn(f64) -> f64) -> ProcessMemory {
+        let mut memory = ProcessMemory::default();
+        for tick in 1..=hours * 720 {
+            let age = TICK * tick;
+            memory.record(age, bytes(age.as_secs_f64() / 3600.0), 50, Some(1e9));
+        }
+        memory
+    }
+
+    #[test]
+    fn no_sample_has_no_mean_and_no_verdict() {
+        let memory = ProcessMemory::default();
+        assert_eq!((memory.mean(), memory.peak(), memory.growth()), (None, None, None));
+        assert!(matches!(memory.verdict(), LeakVerdict::NotEnoughData { .. }));
+    }
+
+    #[test]
+    fn a_leak_is_established_with_its_pace() {
+        let memory = memory(6, |hours| 100e6 + 50e6 * hours);
+        let growth = memory.growth().expect("six hours of a leak");
+        assert!((growth.bytes_per_hour / 50e6 - 1.0).abs() < 0.05, "{growth:?}");
+        assert!(growth.samples > 1400);
+    }
+
+    #[test]
+    fn clear_forgets_the_mean_and_not_the_leak() {
+        let mut memory = memory(6, |hours| 100e6 + 50e6 * hours);
+        assert_eq!(memory.peak(), Some(400e6));
+        memory.clear();
+        assert_eq!((memory.mean(), memory.peak()), (None, None));
+        assert!(memory.growth().is_some());
+        memory.record(Duration::from_secs(7 * 3600), 1.0, 0, None);
+        assert_eq!((memory.mean(), memory.peak()), (Some(1.0), Some(1.0)));
     }
 }

@@ -35,6 +35,7 @@ mod summary;
 mod template;
 mod totals;
 pub(crate) mod trend;
+mod trend_report;
 mod unit;
 mod window_evidence;
 mod window_readings;
@@ -49,13 +50,15 @@ pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare};
 pub(crate) use gain::{Cause, Gain};
+pub(crate) use leak::MemorySample;
 pub(crate) use measure::{Measure, Scope};
-pub(crate) use memory::{judge_memory, memory_growth};
+pub(crate) use memory::ProcessMemory;
 pub(crate) use rule::{Rule, Threshold, Thresholds};
-pub(crate) use summary::{Endpoints, QueryUses, Split};
+pub(crate) use summary::{Endpoints, QueryUses, Split, is_failure};
 pub(crate) use totals::Totals;
+pub(crate) use trend_report::{EndpointTrends, Judged, TrendReport, TrendSource};
 pub(crate) use unit::Unit;
-pub(crate) use window_readings::{MemoryGrowth, WindowReadings};
+pub(crate) use window_readings::WindowReadings;
 
 #[cfg(test)]
 mod shipped_tests;

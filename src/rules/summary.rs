@@ -12,7 +12,7 @@ use super::durations::{Durations, Ending, Verdict, divide, quantile};
 use super::measure::Measure;
 use super::readings::Subject;
 use crate::names;
-use crate::store::{HistogramView, SeriesView, Window};
+use crate::store::{HistogramView, SeriesMeta, SeriesView, Window};
 
 /// Keys are labels that the service's own code chose, so nobody can aim at collisions.
 type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
@@ -169,7 +169,16 @@ pub(crate) fn request_verdict(series: &SeriesView<'_>) -> Verdict {
     request_ending(series).verdict
 }
 
+/// Tells whether what a series counts failed by the service's own fault.
+pub(crate) fn is_failure(series: &SeriesMeta) -> bool {
+    ending(series).verdict == Verdict::Failed
+}
+
 fn request_ending<'a>(series: &SeriesView<'a>) -> Ending<'a> {
+    ending(series.meta)
+}
+
+fn ending(series: &SeriesMeta) -> Ending<'_> {
     let status = series.label(names::STATUS).unwrap_or_default();
     match series.label(names::ERROR_TYPE) {
         Some(name @ names::CANCELLED) => Ending { verdict: Verdict::Cancelled, name },

@@ -10,6 +10,7 @@ use super::evidence::{self, Fact};
 use super::readings::{Question, Readings};
 use super::rule::{LabelGlobs, MetricSelector};
 use super::unit::Unit;
+use super::window_readings::MemoryGrowth;
 use super::*;
 use crate::context::{Glob, labelled};
 use crate::names::{self, Metric};

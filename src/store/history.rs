@@ -118,13 +118,16 @@ impl History {
         self.total.series(name).find_map(|series| series.last())
     }
 
-    /// Returns how many observations a second the histograms called `name` had in the last tick.
-    pub(crate) fn latest_rate(&self, name: &str) -> f64 {
-        let Some(latest) = self.ring.back() else { return 0.0 };
-        let entries = self.total.index().named(name).iter().filter_map(|place| latest.entry(*place));
-        let count: u64 = entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum();
-        let seconds = (latest.end - latest.start).as_secs_f64();
-        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+    /// Returns how many observations the histograms called `name` had in the last tick.
+    pub(crate) fn latest_count(&self, name: &str) -> u64 {
+        let Some((latest, index)) = self.latest() else { return 0 };
+        let entries = index.named(name).iter().filter_map(|place| latest.entry(*place));
+        entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum()
+    }
+
+    /// Returns what the last tick found, and the series known then.
+    pub(super) fn latest(&self) -> Option<(&Delta, &Index)> {
+        Some((self.ring.back()?, self.total.index()))
     }
 
     /// Starts all windows anew. The cells, and with them every Prometheus counter, stay as they are.

@@ -7,18 +7,31 @@
 
 mod cells;
 mod delta;
+mod endpoint_names;
 mod exposition;
+mod grid;
 mod histogram;
 mod history;
 mod layout;
-mod memory;
 mod recorder;
+mod requests;
 mod series;
+mod slot;
+mod tiers;
 pub(crate) mod window;
 
 pub use recorder::MonitorRecorder;
 
+pub(crate) use endpoint_names::NO_ENDPOINT;
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;
-pub(crate) use memory::{MemorySample, MemoryTrack};
+pub(crate) use series::SeriesMeta;
+pub(crate) use slot::GridSum;
+pub(crate) use tiers::{Moment, Run, TierLimits, Tiers, TimedSlot};
 pub(crate) use window::{SeriesView, Window};
+#[cfg(feature = "archive")]
+pub(crate) use {
+    endpoint_names::EndpointNames,
+    slot::{FORMAT, Slot},
+    tiers::{Changes, SlotKey, Stored},
+};

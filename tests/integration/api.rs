@@ -17,12 +17,13 @@ use crate::support::{Samples, built, get as fetch, monitor, read, send};
 const MS: Duration = Duration::from_millis(1);
 
 /// Every path that reads, on a service that had requests to `/users/{id}`.
-const READING: [&str; 10] = [
+const READING: [&str; 11] = [
     "/performance/metrics",
     "/performance/memory",
     "/performance/endpoints",
     "/performance/endpoints/users/%7Bid%7D",
     "/performance/bottlenecks",
+    "/performance/trends",
     "/performance/report",
     "/performance/health",
     "/performance/status",
@@ -387,7 +388,8 @@ async fn every_answer_is_as_the_openapi_document_says() {
                 traffic(&app, 1).await;
                 let (sent, body) = match status.as_str() {
                     "200" => send(&app, &method.to_uppercase(), &real).await,
-                    "404" => fetch(&app, &path.replace("{endpoint}", "nowhere")).await,
+                    "400" => fetch(&app, &format!("{real}?hours=0&window=0s")).await,
+                    "404" => fetch(&app, &format!("{path}?endpoint=nowhere").replace("{endpoint}", "nowhere")).await,
                     _ => continue,
                 };
                 assert_eq!(sent.to_string(), *status, "{method} {path}");

@@ -8,3 +8,4 @@ mod prometheus;
 mod reload;
 mod support;
 mod tidy;
+mod trends;

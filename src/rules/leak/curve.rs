@@ -28,14 +28,14 @@ impl MemoryCurve {
     /// Takes in the resident memory of a process at an age, and the requests that it has served so far.
     ///
     /// A sample is kept each fifteen seconds: the lowest memory since the one before, with the rate of the requests in
-    /// between. Ages that go backwards are passed over.
-    pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64) {
+    /// between. Ages that go backwards are passed over. Returns whether one was kept.
+    pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64) -> bool {
         let Some((began, before)) = self.began else {
             (self.began, self.lowest) = (Some((age, requests)), resident_bytes);
-            return;
+            return false;
         };
         self.lowest = self.lowest.min(resident_bytes);
-        let Some(passed) = age.checked_sub(began).filter(|passed| *passed >= STEP) else { return };
+        let Some(passed) = age.checked_sub(began).filter(|passed| *passed >= STEP) else { return false };
         if self.samples.len() == MOST {
             self.samples.drain(..MOST - DAY);
         }
@@ -45,6 +45,7 @@ impl MemoryCurve {
             requests_per_second: Some(requests.saturating_sub(before) as f64 / passed.as_secs_f64()),
         });
         (self.began, self.lowest) = (Some((age, requests)), resident_bytes);
+        true
     }
 
     /// Returns what was kept.

@@ -172,13 +172,13 @@ impl LeakDetector {
     }
 }
 
-/// Returns how fast memory grows, in bytes per hour, or `None` where no growth is established.
-///
-/// What the process rules call `memory_growth`.
-pub(crate) fn robust_growth(samples: &[MemorySample]) -> Option<f64> {
-    match LeakDetector::new().judge(samples) {
-        LeakVerdict::Consistent(leak) => Some(leak.bytes_per_hour),
-        LeakVerdict::NotEnoughData { .. } | LeakVerdict::Steady | LeakVerdict::FollowsTraffic => None,
+impl LeakVerdict {
+    /// Returns the growth, where there is one that is consistent with a leak.
+    pub fn leak(&self) -> Option<&Leak> {
+        match self {
+            Self::Consistent(leak) => Some(leak),
+            Self::NotEnoughData { .. } | Self::Steady | Self::FollowsTraffic => None,
+        }
     }
 }
 
@@ -281,8 +281,9 @@ mod tests {
     #[test]
     fn ten_megabytes_an_hour_are_found_in_hours() {
         check_found(&samples(6.0, |age| 200.0 * MB + 10.0 * MB * age / HOUR), 4.0);
-        let growth = robust_growth(&samples(8.0, |age| 200.0 * MB + 10.0 * MB * age / HOUR)).expect("found by then");
-        assert!((growth / MB - 10.0).abs() < 0.5, "{growth}");
+        let verdict = LeakDetector::new().judge(&samples(8.0, |age| 200.0 * MB + 10.0 * MB * age / HOUR));
+        let leak = verdict.leak().expect("found by then");
+        assert!((leak.bytes_per_hour / MB - 10.0).abs() < 0.5, "{leak:?}");
     }
 
     #[test]

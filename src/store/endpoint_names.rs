@@ -1,0 +1,82 @@
+//! [`EndpointNames`]: numbers for endpoints, so that a slot need not spell them.
+
+use std::{collections::HashMap, sync::Arc};
+
+/// What stands for requests that matched no route or were folded into `other`.
+pub(crate) const NO_ENDPOINT: &str = "";
+
+/// Numbers of an archive that are believed: a routing table is not larger, but a broken file may say anything.
+#[cfg(feature = "archive")]
+const LARGEST: u32 = 1 << 20;
+
+/// The names of all endpoints that some slot knows, each with a number of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EndpointNames {
+    /// `None` where a number is free.
+    names: Vec<Option<Arc<str>>>,
+    numbers: HashMap<Arc<str>, u32>,
+    free: Vec<u32>,
+}
+
+impl EndpointNames {
+    /// Takes over names with their numbers.
+    #[cfg(feature = "archive")]
+    pub(crate) fn from_numbered(numbered: impl IntoIterator<Item = (u32, Arc<str>)>) -> Self {
+        let mut all = Self::default();
+        for (number, name) in numbered.into_iter().filter(|(number, _)| *number < LARGEST) {
+            let at = number as usize;
+            if all.names.len() <= at {
+                all.names.resize(at + 1, None);
+            }
+            all.names[at] = Some(name.clone());
+            all.numbers.insert(name, number);
+        }
+        all.free = (0..).zip(&all.names).filter(|(_, name)| name.is_none()).map(|(number, _)| number).collect();
+        all
+    }
+
+    /// Returns the number of a name, and whether it is new.
+    pub(super) fn number(&mut self, name: &str) -> (u32, bool) {
+        if let Some(number) = self.numbers.get(name) {
+            return (*number, false);
+        }
+        let name: Arc<str> = name.into();
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.names[number as usize] = Some(name.clone());
+                number
+            }
+            None => {
+                self.names.push(Some(name.clone()));
+                u32::try_from(self.names.len() - 1).expect("series are limited far below 2^32")
+            }
+        };
+        self.numbers.insert(name, number);
+        (number, true)
+    }
+
+    /// Returns every name with its number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<str>)> {
+        (0..).zip(&self.names).filter_map(|(number, name)| Some((number, name.as_ref()?)))
+    }
+
+    /// Returns the heap they take, nearly.
+    pub(super) fn bytes(&self) -> usize {
+        self.iter().map(|(_, name)| name.len() + 80).sum()
+    }
+}
+
+#[cfg(all(test, feature = "archive"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_numbers_are_given_again() {
+        let mut names = EndpointNames::from_numbered([(0, "GET /a".into()), (2, "GET /c".into())]);
+        assert_eq!(names.number("GET /c"), (2, false));
+        assert_eq!(names.number("GET /b"), (1, true));
+        assert_eq!(names.number("GET /d"), (3, true));
+        let all: Vec<(u32, &str)> = names.iter().map(|(number, name)| (number, &**name)).collect();
+        assert_eq!(all, [(0, "GET /a"), (1, "GET /b"), (2, "GET /c"), (3, "GET /d")]);
+    }
+}

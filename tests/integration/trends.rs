@@ -1,0 +1,216 @@
+//! `/performance/trends` and the verdict on memory, on tokio's paused clock.
+
+use std::time::Duration;
+
+use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use pinchpoint::{Control, Monitor};
+use serde_json::{Value, json};
+
+use crate::support::{built, get as fetch, monitor, send};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Answers after as many milliseconds as its path says; `/fail` fails.
+fn service(monitor: &Monitor) -> Router {
+    Router::new()
+        .route(
+            "/wait/{millis}",
+            get(|Path(millis): Path<u64>| async move { tokio::time::sleep(Duration::from_millis(millis)).await }),
+        )
+        .route(
+            "/other/{millis}",
+            get(|Path(millis): Path<u64>| async move { tokio::time::sleep(Duration::from_millis(millis)).await }),
+        )
+        .route("/fail", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .layer(monitor.layer())
+        .merge(monitor.router())
+}
+
+/// Lets minutes pass, with ten requests to each path in every one.
+async fn minutes(app: &Router, minutes: u32, paths: &[String]) {
+    let start = tokio::time::Instant::now();
+    for round in 1..=minutes * 10 {
+        for path in paths {
+            fetch(app, path).await;
+        }
+        tokio::time::sleep_until(start + MINUTE / 10 * round).await;
+    }
+}
+
+fn wait(millis: u64) -> String {
+    format!("/wait/{millis}")
+}
+
+async fn trends(app: &Router, query: &str) -> Value {
+    let (status, body) = fetch(app, &format!("/performance/trends{query}")).await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_too_little_data_it_says_what_is_needed() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    for passed in [0, 3] {
+        minutes(&app, passed, &[wait(10)]).await;
+        let answer = trends(&app, "").await;
+        for measure in ["response_time", "error_rate", "memory", "throughput"] {
+            assert_eq!(answer[measure]["direction"], "unknown", "{answer}");
+            assert_eq!(answer[measure]["needed_buckets"], 8);
+            let message = answer[measure]["message"].as_str().expect("a text");
+            assert!(message.contains("too little data") && message.contains("8 are needed"), "{message}");
+            assert_eq!(answer[measure]["change"], Value::Null);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenfold_step_is_degrading_and_one_outlier_is_not() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    minutes(&app, 20, &[wait(10)]).await;
+    fetch(&app, &wait(5000)).await;
+    minutes(&app, 20, &[wait(10)]).await;
+    let before = trends(&app, "?hours=1").await;
+    assert_eq!(before["response_time"]["direction"], "stable", "{}", before["response_time"]);
+    minutes(&app, 15, &[wait(100)]).await;
+    let answer = trends(&app, "?hours=1").await;
+    for trend in [&answer["response_time"], &answer["endpoints"][0]["response_time"]] {
+        assert_eq!((&trend["direction"], &trend["shape"]), (&json!("degrading"), &json!("step")), "{trend}");
+        assert!((number(&trend["change"]) - 90.0).abs() < 5.0, "{trend}");
+        assert!((number(&trend["change_percent"]) - 900.0).abs() < 50.0, "{trend}");
+        assert!(number(&trend["confidence"]) > 0.99);
+        assert!(trend["message"].as_str().expect("a text").starts_with("degrading: up by 9"), "{trend}");
+        assert!(trend["step_at"].is_string());
+    }
+    assert_eq!(answer["endpoints"][0]["endpoint"], "GET /wait/{millis}");
+    assert_eq!(answer["throughput"]["direction"], "stable", "{}", answer["throughput"]);
+    assert_eq!(answer["error_rate"]["direction"], "stable");
+    let buckets = answer["buckets"].as_array().expect("a list").len();
+    for series in [&answer["response_time"]["series"], &answer["p95_duration_ms"], &answer["throughput"]["series"]] {
+        assert_eq!(series.as_array().expect("a list").len(), buckets);
+    }
+    let p95 = number(&answer["p95_duration_ms"][buckets - 2]);
+    assert!((p95 - 100.0).abs() < 12.0, "{p95}");
+    assert!((number(&answer["throughput"]["series"][buckets - 2]) - 1.0 / 6.0).abs() < 0.02);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_mix_is_no_slowdown() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    let (fast, slow) = (wait(10), "/other/200".to_owned());
+    let mix = |slow_share: usize| [vec![fast.clone(); 10 - slow_share], vec![slow.clone(); slow_share]].concat();
+    minutes(&app, 15, &mix(1)).await;
+    minutes(&app, 15, &mix(8)).await;
+    let answer = trends(&app, "?hours=1").await;
+    assert_eq!(answer["response_time"]["direction"], "stable", "{}", answer["response_time"]);
+    assert_eq!(answer["crude_response_time"]["direction"], "degrading", "{}", answer["crude_response_time"]);
+    assert_eq!(answer["endpoint_count"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hours_really_differ() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    minutes(&app, 4 * 60, &[wait(100)]).await;
+    minutes(&app, 2 * 60, &[wait(10)]).await;
+    let (hour, day) = (trends(&app, "?hours=1").await, trends(&app, "?hours=24").await);
+    assert_eq!((&hour["hours"], &day["hours"]), (&json!(1), &json!(24)));
+    assert_eq!(hour["response_time"]["direction"], "stable");
+    assert_eq!(day["response_time"]["direction"], "improving");
+    assert_eq!((&hour["bucket_seconds"], &day["bucket_seconds"]), (&json!(60.0), &json!(300.0)));
+    assert_eq!(hour["covered_hours"], 1.0);
+    assert!((number(&day["covered_hours"]) - 6.0).abs() < 0.1, "{}", day["covered_hours"]);
+    assert!(number(&day["requests"]) > 5.0 * number(&hour["requests"]));
+    assert_eq!(trends(&app, "").await["hours"], 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_endpoints_come_first_and_one_can_be_asked_for() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    minutes(&app, 15, &[wait(100), "/fail".into()]).await;
+    let answer = trends(&app, "?hours=1").await;
+    assert_eq!(answer["endpoints"][0]["endpoint"], "GET /wait/{millis}", "by time where nothing changes");
+    assert_eq!(answer["endpoints"][1]["error_rate"]["series"][3], 100.0);
+    for query in ["?endpoint=GET%20/fail", "?endpoint=fail&hours=1"] {
+        let one = trends(&app, query).await;
+        let endpoints = one["endpoints"].as_array().expect("a list");
+        assert_eq!((endpoints.len(), &endpoints[0]["endpoint"]), (1, &json!("GET /fail")));
+        assert_eq!(one["endpoint_count"], 2);
+    }
+    let (status, _) = fetch(&app, "/performance/trends?endpoint=nowhere").await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_parameters_are_refused_with_what_is_allowed() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    for query in ["?hours=0", "?hours=169", "?hours=-1", "?hours=x", "?hours=1.5", "?hours="] {
+        let (status, body) = fetch(&app, &format!("/performance/trends{query}")).await;
+        assert_eq!(status, 400, "{query}");
+        assert!(body.contains("1 to 168"), "{body}");
+    }
+    let (status, body) = fetch(&app, "/performance/trends?hour=1").await;
+    assert_eq!((status, body.contains("hours (1 to 168")), (400, true), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unmatched_paths_are_no_endpoint_and_clear_forgets_the_trends() {
+    let monitor = built(Monitor::builder().control(Control::Open));
+    let app = service(&monitor);
+    minutes(&app, 3, &[wait(10), "/no/such/path".into()]).await;
+    let answer = trends(&app, "").await;
+    assert_eq!(answer["endpoint_count"], 1);
+    assert!(number(&answer["requests"]) >= 40.0, "all requests count in the whole");
+    send(&app, "DELETE", "/performance/clear-data").await;
+    let answer = trends(&app, "").await;
+    assert_eq!((&answer["requests"], &answer["endpoint_count"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_in_which_nothing_is_measured_is_no_fall_of_throughput() {
+    let monitor = built(Monitor::builder().control(Control::Open));
+    let app = service(&monitor);
+    minutes(&app, 10, &[wait(10)]).await;
+    send(&app, "POST", "/performance/stop-monitoring").await;
+    minutes(&app, 10, &[wait(10)]).await;
+    send(&app, "POST", "/performance/start-monitoring").await;
+    let answer = trends(&app, "?hours=1").await;
+    let series = answer["throughput"]["series"].as_array().expect("a list");
+    assert!(series.iter().flatten_numbers().all(|rate| rate > 0.1), "{series:?}");
+    assert!(series.iter().filter(|value| value.is_null()).count() >= 8, "{series:?}");
+}
+
+/// The numbers among JSON values.
+trait Numbers {
+    fn flatten_numbers(self) -> impl Iterator<Item = f64>;
+}
+
+impl<'a, I: Iterator<Item = &'a Value>> Numbers for I {
+    fn flatten_numbers(self) -> impl Iterator<Item = f64> {
+        self.filter_map(Value::as_f64)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_says_what_it_sees() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    let leak = |answer: Value| answer["leak"].clone();
+    let memory = |body: String| serde_json::from_str::<Value>(&body).expect("JSON");
+    assert_eq!(leak(memory(fetch(&app, "/performance/memory").await.1)), Value::Null);
+    tokio::time::sleep(MINUTE).await;
+    let early = leak(memory(fetch(&app, "/performance/memory").await.1));
+    assert_eq!((&early["status"], &early["needed_seconds"]), (&json!("not_enough_data"), &json!(300.0)));
+    tokio::time::sleep(MINUTE * 30).await;
+    let later = memory(fetch(&app, "/performance/memory").await.1);
+    assert_eq!(later["leak"]["status"], "steady");
+    assert!(later["samples"].as_array().expect("a list").len() > 20);
+}
