@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,6 +19,9 @@ use super::{
     route::{method_index, template},
 };
 use crate::context::{TraceId, is_within};
+
+/// W3C Trace Context. Made once: to look a header up by text parses it first.
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A tower layer that measures every request of the service it wraps; from
 /// [`Monitor::layer`](crate::Monitor::layer).
@@ -85,7 +88,7 @@ impl<S> MonitorService<S> {
         if series.is_ignored() {
             return None;
         }
-        let trace_id = request.headers().get("traceparent").and_then(|header| TraceId::parse(header.as_bytes()));
+        let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
         let observation = Observation::begin(series, trace_id, Instant::now());
         if let Some(bytes) = request.body().size_hint().exact().filter(|bytes| *bytes > 0) {
             observation.request_size(bytes);

@@ -31,10 +31,10 @@ impl RouteTemplate {
 
 /// Returns the route template of a request; empty where nothing matched.
 pub(super) fn template(extensions: &Extensions) -> &str {
-    if let Some(RouteTemplate(template)) = extensions.get() {
-        return template;
+    if let Some(matched) = extensions.get::<MatchedPath>() {
+        return matched.as_str();
     }
-    extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str)
+    extensions.get().map_or("", |RouteTemplate(template)| template)
 }
 
 /// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.

@@ -18,11 +18,11 @@ use crate::demo::shop::Shop;
 use crate::demo::sickness::{Fixes, Sickness};
 
 /// Bytes at which the leak stops.
-const LEAK_LIMIT: usize = 300 * 1000 * 1000;
+const LEAK_LIMIT: usize = 800 * 1000 * 1000;
 /// Pages that the fixed cache keeps.
 const PAGES: usize = 64;
 /// Products on a page.
-const PRODUCTS: i64 = 100;
+const PRODUCTS: i64 = 500;
 
 /// Who is there.
 #[derive(Debug, Deserialize)]
