@@ -9,20 +9,20 @@ use utoipa::ToSchema;
 use super::{Shared, evidence::EvidenceView, units};
 use crate::{
     monitor::Core,
-    rules::{Bottleneck, Severity},
+    rules::{Bottleneck, Gain, Severity},
 };
 
 /// What fires now, worst first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BottlenecksAnswer {
-    bottlenecks: Vec<BottleneckView>,
+    pub(super) bottlenecks: Vec<BottleneckView>,
     #[serde(flatten)]
-    counts: Counts,
+    pub(super) counts: Counts,
     /// What will fire if it lasts, worst first.
-    pending: Vec<BottleneckView>,
+    pub(super) pending: Vec<BottleneckView>,
     /// When the rules were last evaluated; null before the first time.
-    evaluated_at: Option<String>,
-    timestamp: String,
+    pub(super) evaluated_at: Option<String>,
+    pub(super) timestamp: String,
 }
 
 /// How many bottlenecks fire, by severity.
@@ -54,31 +54,66 @@ pub(super) struct BottleneckView {
     /// Id of the rule that found it.
     #[serde(rename = "type")]
     #[schema(example = "slow_endpoint")]
-    kind: String,
+    pub(super) kind: String,
     /// `low`, `medium`, `high` or `critical`.
     #[schema(example = "high")]
-    severity: String,
+    pub(super) severity: String,
     /// What it is about: an endpoint, a query, a task or the process.
-    subject: String,
-    description: String,
-    impact: String,
+    pub(super) subject: String,
+    pub(super) description: String,
+    pub(super) impact: String,
     /// What follows from the evidence first, general advice after.
-    recommendations: Vec<String>,
-    affected_endpoints: Vec<String>,
+    pub(super) recommendations: Vec<String>,
+    pub(super) affected_endpoints: Vec<String>,
     /// Plain numbers; durations in seconds, ratios from 0 to 1, sizes in bytes.
-    metrics: BTreeMap<String, f64>,
+    pub(super) metrics: BTreeMap<String, f64>,
     /// Since when its threshold is passed.
-    since: String,
+    pub(super) since: String,
     /// What was measured, in `unit`.
-    value: f64,
+    pub(super) value: f64,
     /// What it was measured against, in `unit`.
-    threshold: f64,
-    unit: String,
+    pub(super) threshold: f64,
+    pub(super) unit: String,
     /// Length of the window, in seconds.
-    window_seconds: f64,
+    pub(super) window_seconds: f64,
     /// Observations that the value rests on.
-    samples: u64,
-    evidence: EvidenceView,
+    pub(super) samples: u64,
+    pub(super) evidence: EvidenceView,
+    /// What fixing it is expected to gain; null where the evidence carries no computation.
+    pub(super) expected_gain: Option<GainView>,
+}
+
+/// What fixing a bottleneck is expected to gain.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct GainView {
+    #[schema(example = "takes GET /orders from 1.2s to about 200ms")]
+    pub(super) summary: String,
+    /// How it was computed.
+    pub(super) how: String,
+    /// The endpoint that gains most.
+    pub(super) endpoint: Option<String>,
+    /// Now, in `unit`.
+    pub(super) from: f64,
+    /// Afterwards, about.
+    pub(super) to: f64,
+    pub(super) unit: String,
+    /// Share of the time of all requests that is saved, or of all requests that no longer fail, 0 to 1. Recommendations
+    /// are ranked by it.
+    pub(super) share: f64,
+}
+
+impl GainView {
+    pub(super) fn of(gain: &Gain) -> Self {
+        Self {
+            summary: gain.summary.clone(),
+            how: gain.how.clone(),
+            endpoint: gain.endpoint.as_ref().map(ToString::to_string),
+            from: units::micros(gain.from),
+            to: units::micros(gain.to),
+            unit: gain.unit.as_str().to_owned(),
+            share: units::micros(gain.share),
+        }
+    }
 }
 
 impl BottleneckView {
@@ -104,6 +139,7 @@ impl BottleneckView {
             window_seconds: units::seconds(rule.window),
             samples: bottleneck.samples,
             evidence: EvidenceView::of(bottleneck, core),
+            expected_gain: bottleneck.gain.as_ref().map(GainView::of),
         }
     }
 }

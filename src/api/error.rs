@@ -37,6 +37,10 @@ impl ApiError {
         Self { status: StatusCode::FORBIDDEN, error: error.into() }
     }
 
+    pub(super) fn not_acceptable(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_ACCEPTABLE, error: error.into() }
+    }
+
     pub(super) fn unavailable(error: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
     }

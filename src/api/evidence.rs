@@ -21,25 +21,25 @@ const RUNS: usize = 5;
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct EvidenceView {
     /// Share of the time of all requests of the service, 0 to 1.
-    time_share: Option<f64>,
+    pub(super) time_share: Option<f64>,
     /// Named numbers in base units: seconds, bytes, ratios.
-    numbers: BTreeMap<String, f64>,
+    pub(super) numbers: BTreeMap<String, f64>,
     /// Named words, such as the most expensive query.
-    words: BTreeMap<String, String>,
+    pub(super) words: BTreeMap<String, String>,
     /// An endpoint's queries, the most expensive first.
-    top_queries: Vec<QueryView>,
+    pub(super) top_queries: Vec<QueryView>,
     /// The endpoints behind a query, or those that block the runtime.
-    endpoints: Vec<EndpointShareView>,
+    pub(super) endpoints: Vec<EndpointShareView>,
     /// Where an endpoint's time went; the parts add up to 1.
-    time_split: Option<SplitView>,
+    pub(super) time_split: Option<SplitView>,
     /// How its requests or runs ended, the most frequent first.
-    outcomes: Vec<OutcomeView>,
+    pub(super) outcomes: Vec<OutcomeView>,
     /// Who kept a worker of the runtime from other work, the longest in all first.
-    blockers: Vec<BlockerView>,
+    pub(super) blockers: Vec<BlockerView>,
     /// A task's runs in progress, the oldest first: what may be stuck.
-    running: Vec<RunView>,
+    pub(super) running: Vec<RunView>,
     /// An endpoint's slowest requests of the last minutes, kept whole.
-    slowest_requests: Vec<SlowRequestView>,
+    pub(super) slowest_requests: Vec<SlowRequestView>,
 }
 
 /// Where the time of an endpoint went, as shares of its duration. What overlaps counts once: for the database while a
@@ -55,90 +55,90 @@ pub(super) struct SplitView {
 /// An endpoint whose polls block the runtime.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BlockerView {
-    endpoint: String,
+    pub(super) endpoint: String,
     /// Polls of 10 ms and longer.
-    polls: u64,
-    total_seconds: f64,
-    longest_ms: Option<f64>,
+    pub(super) polls: u64,
+    pub(super) total_seconds: f64,
+    pub(super) longest_ms: Option<f64>,
     /// Other requests in flight when such a poll ended, on average …
-    others_in_flight: Option<f64>,
+    pub(super) others_in_flight: Option<f64>,
     /// … and at most.
-    max_others_in_flight: Option<f64>,
+    pub(super) max_others_in_flight: Option<f64>,
 }
 
 /// A run of a task that is in progress.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RunView {
-    since: String,
-    running_seconds: f64,
+    pub(super) since: String,
+    pub(super) running_seconds: f64,
 }
 
 /// A query that an endpoint issues.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct QueryView {
     /// The statement without its literals.
-    query: String,
-    calls: u64,
-    calls_per_request: Option<f64>,
-    total_seconds: f64,
+    pub(super) query: String,
+    pub(super) calls: u64,
+    pub(super) calls_per_request: Option<f64>,
+    pub(super) total_seconds: f64,
     /// Share of the endpoint's time.
-    time_ratio: Option<f64>,
+    pub(super) time_ratio: Option<f64>,
 }
 
 /// An endpoint behind a finding.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EndpointShareView {
-    endpoint: String,
-    calls: u64,
-    calls_per_request: Option<f64>,
-    total_seconds: f64,
-    time_ratio: Option<f64>,
+    pub(super) endpoint: String,
+    pub(super) calls: u64,
+    pub(super) calls_per_request: Option<f64>,
+    pub(super) total_seconds: f64,
+    pub(super) time_ratio: Option<f64>,
     /// Of a query: mean duration of the endpoint's requests …
-    endpoint_avg_ms: Option<f64>,
+    pub(super) endpoint_avg_ms: Option<f64>,
     /// … and the share of it that the query takes.
-    endpoint_time_ratio: Option<f64>,
+    pub(super) endpoint_time_ratio: Option<f64>,
 }
 
 /// One way that requests or runs ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OutcomeView {
     /// A status, a kind of error, or the outcome of a task.
-    outcome: String,
-    count: u64,
-    ratio: f64,
+    pub(super) outcome: String,
+    pub(super) count: u64,
+    pub(super) ratio: f64,
     /// Since the start or the last clear, to the length of an evaluation interval.
-    first_seen: Option<String>,
-    last_seen: Option<String>,
+    pub(super) first_seen: Option<String>,
+    pub(super) last_seen: Option<String>,
 }
 
 /// A request that was among the slowest.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SlowRequestView {
-    timestamp: String,
-    duration_ms: f64,
+    pub(super) timestamp: String,
+    pub(super) duration_ms: f64,
     /// Time inside poll.
-    busy_ms: f64,
-    longest_poll_ms: f64,
+    pub(super) busy_ms: f64,
+    pub(super) longest_poll_ms: f64,
     /// Null where no response was made.
-    status: Option<u16>,
-    error_type: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) error_type: Option<String>,
     /// Of the request's W3C `traceparent`.
-    trace_id: Option<String>,
+    pub(super) trace_id: Option<String>,
     /// Its queries and tasks in the order of their start.
-    timeline: Vec<TimelineView>,
+    pub(super) timeline: Vec<TimelineView>,
     /// Queries and tasks that the timeline has no room for.
-    timeline_beyond: u32,
+    pub(super) timeline_beyond: u32,
 }
 
 /// A query or task of a slow request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TimelineView {
     /// `query` or `task`.
-    kind: String,
-    name: String,
+    pub(super) kind: String,
+    pub(super) name: String,
     /// From the start of the request.
-    start_ms: f64,
-    duration_ms: f64,
+    pub(super) start_ms: f64,
+    pub(super) duration_ms: f64,
 }
 
 impl SlowRequestView {

@@ -27,6 +27,28 @@ pub(super) struct HealthAnswer {
     timestamp: String,
 }
 
+/// How the service is in a word, and why.
+pub(super) fn verdict(counts: &Counts, requests: u64, monitoring: bool) -> (&'static str, String) {
+    if counts.total_count == 0 && !monitoring {
+        ("unknown", "monitoring is stopped".to_owned())
+    } else if counts.total_count == 0 && requests == 0 {
+        ("unknown", "no request was measured yet".to_owned())
+    } else if counts.critical_count > 0 {
+        ("critical", told(counts.critical_count, "critical", ""))
+    } else if counts.high_count > 0 {
+        ("degraded", told(counts.high_count, "", " of high severity"))
+    } else if counts.total_count > 0 {
+        ("good", told(counts.total_count, "", ", none of high severity"))
+    } else {
+        ("excellent", format!("no bottleneck in {requests} requests"))
+    }
+}
+
+fn told(count: usize, kind: &str, rest: &str) -> String {
+    let (space, plural) = (if kind.is_empty() { "" } else { " " }, if count == 1 { "" } else { "s" });
+    format!("{count} {kind}{space}bottleneck{plural}{rest}")
+}
+
 /// How the service is. Always 200: this is a report on the service and no probe of it.
 #[utoipa::path(get, path = "/performance/health", tag = "analysis", responses((status = 200, body = HealthAnswer)))]
 pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
@@ -34,19 +56,7 @@ pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
     let requests = Totals::of(&core.total(Instant::now()), names::HTTP_DURATION.name).count();
     let counts = Counts::of(&judgement.firing);
     let monitoring = core.instruments().enabled();
-    let (status, message) = if counts.total_count == 0 && !monitoring {
-        ("unknown", "monitoring is stopped".to_owned())
-    } else if counts.total_count == 0 && requests == 0 {
-        ("unknown", "no request was measured yet".to_owned())
-    } else if counts.critical_count > 0 {
-        ("critical", format!("{} critical bottlenecks", counts.critical_count))
-    } else if counts.high_count > 0 {
-        ("degraded", format!("{} bottlenecks of high severity", counts.high_count))
-    } else if counts.total_count > 0 {
-        ("good", format!("{} bottlenecks, none of high severity", counts.total_count))
-    } else {
-        ("excellent", format!("no bottleneck in {requests} requests"))
-    };
+    let (status, message) = verdict(&counts, requests, monitoring);
     let issues = judgement.firing.iter().map(|bottleneck| bottleneck.description.clone()).collect();
     Json(HealthAnswer { status, message, monitoring, requests, counts, issues, timestamp: units::now() })
 }

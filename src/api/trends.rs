@@ -32,21 +32,21 @@ pub(super) struct TrendsAnswer {
     from: String,
     to: String,
     /// How much of that there are data of, in hours.
-    covered_hours: f64,
+    pub(super) covered_hours: f64,
     /// Length of a time bucket.
     bucket_seconds: f64,
     /// Where each bucket starts. Every `series` below has one value for each of them, null where nothing was measured.
     buckets: Vec<String>,
     requests: u64,
     /// Mean response time at a constant mix of the traffic: more calls of a slow endpoint are no slowdown.
-    response_time: TrendView,
+    pub(super) response_time: TrendView,
     /// Mean response time as the requests came.
     crude_response_time: TrendView,
     /// 95th percentile of the response time, in milliseconds, within about 10 %.
     p95_duration_ms: Vec<Option<f64>>,
-    error_rate: TrendView,
-    memory: TrendView,
-    throughput: TrendView,
+    pub(super) error_rate: TrendView,
+    pub(super) memory: TrendView,
+    pub(super) throughput: TrendView,
     /// Those that degrade first, then those that take most time; 50 at most.
     endpoints: Vec<EndpointTrendsView>,
     /// How many endpoints had requests in that time.
@@ -83,33 +83,33 @@ pub(super) struct ServiceStart {
 pub(super) struct TrendView {
     /// `improving`, `degrading`, `stable`, or `unknown` where there are too few data.
     #[schema(example = "degrading")]
-    direction: &'static str,
+    pub(super) direction: &'static str,
     /// The judgement in words.
-    message: String,
+    pub(super) message: String,
     /// Unit of `change`, `series` and, each hour, of the slope: `ms`, `percent`, `mb` or `per_second`.
-    unit: &'static str,
+    pub(super) unit: &'static str,
     /// From the beginning to the end, or the height of the step.
-    change: Option<f64>,
+    pub(super) change: Option<f64>,
     /// The same as a share of where it began; null where it began at zero.
-    change_percent: Option<f64>,
-    slope_per_hour: Option<f64>,
+    pub(super) change_percent: Option<f64>,
+    pub(super) slope_per_hour: Option<f64>,
     /// 95 % interval of the slope.
-    slope_low: Option<f64>,
-    slope_high: Option<f64>,
+    pub(super) slope_low: Option<f64>,
+    pub(super) slope_high: Option<f64>,
     /// 1 less the p-value: how sure it is that there is any change, be it small.
-    confidence: Option<f64>,
+    pub(super) confidence: Option<f64>,
     /// `gradual`, or `step` where it changed at once.
-    shape: Option<&'static str>,
+    pub(super) shape: Option<&'static str>,
     /// When it changed, of a step.
-    step_at: Option<String>,
+    pub(super) step_at: Option<String>,
     /// Observations behind the judgement: requests, or readings of the memory.
-    samples: Option<u64>,
+    pub(super) samples: Option<u64>,
     /// Time buckets with enough observations, after poor ones were pooled with their neighbours.
-    bucket_count: usize,
+    pub(super) bucket_count: usize,
     /// How many of them a judgement needs.
-    needed_buckets: usize,
+    pub(super) needed_buckets: usize,
     /// The value of each bucket.
-    series: Vec<Option<f64>>,
+    pub(super) series: Vec<Option<f64>>,
 }
 
 /// A unit of the answer, and how the core's numbers get there.
@@ -245,7 +245,7 @@ impl EndpointTrendsView {
 }
 
 impl TrendsAnswer {
-    fn of(report: &TrendReport, hours: u32) -> Self {
+    pub(super) fn of(report: &TrendReport, hours: u32) -> Self {
         let width = report.width;
         let covered = report.starts.first().map_or(Duration::ZERO, |start| report.to - *start.max(&report.from));
         let view = |judged, unit| TrendView::of(judged, unit, width);

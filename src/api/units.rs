@@ -5,6 +5,17 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::Instant;
 
+use crate::rules::Unit;
+
+/// Every unit that a value is published in.
+const UNITS: [Unit; 7] =
+    [Unit::Seconds, Unit::Ratio, Unit::Bytes, Unit::BytesPerHour, Unit::BytesPerSecond, Unit::PerSecond, Unit::Count];
+
+/// Writes a published value for people.
+pub(super) fn render(value: f64, unit: &str) -> String {
+    UNITS.into_iter().find(|known| known.as_str() == unit).unwrap_or(Unit::Count).render(value)
+}
+
 /// Seconds to milliseconds, to three digits behind the point.
 pub(super) fn millis(seconds: f64) -> f64 {
     rounded(seconds * 1e3)

@@ -49,7 +49,7 @@ pub(crate) use bottleneck::{Bottleneck, Finding};
 pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare};
-pub(crate) use gain::{Cause, Gain};
+pub(crate) use gain::Gain;
 pub(crate) use leak::MemorySample;
 pub(crate) use measure::{Measure, Scope};
 pub(crate) use memory::ProcessMemory;

@@ -6,6 +6,7 @@ mod http;
 mod lifetime;
 mod prometheus;
 mod reload;
+mod report;
 mod support;
 mod tidy;
 mod trends;

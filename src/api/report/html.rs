@@ -1,0 +1,245 @@
+//! The report as a page: one file that needs nothing else, to be read, sent and printed.
+
+use super::{
+    document::{Recommendation, Report},
+    page::Page,
+    plot,
+    sections::{self, finding},
+};
+use crate::api::{endpoints::EndpointView, trends::TrendView, units};
+
+const STYLE: &str = include_str!("report.css");
+/// Endpoints that the plots show.
+const PLOTTED: usize = 12;
+
+/// Writes the page.
+pub(super) fn page(report: &Report) -> String {
+    let mut page = Page::default();
+    page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
+        .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
+        .raw("<title>Performance report</title><style>\n")
+        .raw(STYLE)
+        .raw("</style></head>\n<body><main>\n");
+    header(&mut page, report);
+    recommendations(&mut page, &report.recommendations);
+    findings(&mut page, report);
+    endpoints(&mut page, report);
+    trends(&mut page, report);
+    memory(&mut page, report);
+    page.raw("<footer>Written by pinchpoint ").text(report.version).raw(" at ").text(&report.timestamp);
+    page.raw(". Durations are to the last byte of the response; percentiles are within 5 %.</footer>\n");
+    page.raw("</main></body></html>\n");
+    page.finish()
+}
+
+/// Milliseconds for people.
+pub(super) fn millis(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| units::render(value / 1e3, "seconds"))
+}
+
+/// Per cent for people.
+pub(super) fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| units::render(value / 1e2, "ratio"))
+}
+
+/// A count with thousands told apart.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn header(page: &mut Page, report: &Report) {
+    let summary = &report.summary;
+    page.raw("<header><div><h1>Performance report</h1><p class=\"muted small\">").text(&report.timestamp);
+    page.raw(" · the last ").text(&units::render(summary.window_seconds, "seconds")).raw("</p></div>");
+    page.raw("<span class=\"badge ").text(report.status).raw("\">").text(report.status).raw("</span></header>\n");
+    page.raw("<p>").text(&sentence(report)).raw("</p>\n<div class=\"tiles\">");
+    let rate = summary.requests_per_second.map_or_else(|| "–".to_owned(), |rate| units::render(rate, "per_second"));
+    let memory = summary.avg_memory_mb.map_or_else(|| "–".to_owned(), |mb| units::render(mb * 1e6, "bytes"));
+    let tiles = [
+        (count(summary.total_requests), "requests"),
+        (rate, "on average"),
+        (millis(summary.avg_duration_ms), "mean duration"),
+        (millis(summary.p95_duration_ms), "95th percentile"),
+        (millis(summary.p99_duration_ms), "99th percentile"),
+        (percent(summary.error_rate_percent), "server errors"),
+        (count(summary.total_db_queries), "database queries"),
+        (memory, "mean memory"),
+    ];
+    for (value, label) in &tiles {
+        page.element("<div class=\"tile\"><b>", value, "</b>").element("<span>", label, "</span></div>");
+    }
+    page.raw("</div>\n");
+}
+
+/// The report in a sentence.
+pub(super) fn sentence(report: &Report) -> String {
+    let mut text = format!("{}.", capitalised(&report.message));
+    let best = report.recommendations.first();
+    if let Some(gain) = best.and_then(|best| best.expected_gain.as_ref()) {
+        text += &format!(" The fix with the largest gain {}.", gain.summary);
+    }
+    text
+}
+
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
+fn recommendations(page: &mut Page, recommendations: &[Recommendation]) {
+    if recommendations.is_empty() {
+        return;
+    }
+    page.raw("<h2>What to do, by what it is expected to gain</h2>\n<ol class=\"todo\">");
+    for one in recommendations {
+        page.raw("<li class=\"card\"><span class=\"rank\">").text(&one.rank.to_string()).raw("</span><div>");
+        page.element("<h3>", &one.recommendation, "</h3>");
+        page.raw("<p class=\"small muted\"><span class=\"badge ").text(&one.severity).raw("\">").text(&one.severity);
+        page.raw("</span> ").text(&one.types.join(", ")).element(" · <code>", &one.subject, "</code></p>");
+        if let Some(gain) = &one.expected_gain {
+            page.raw("<div class=\"gain\"><b>").text(&capitalised(&gain.summary)).raw("</b>");
+            plot::share(page, gain.share);
+            page.raw("<span class=\"small muted\">").text(&units::render(gain.share, "ratio"));
+            page.raw(if gain.unit == "ratio" { " of all requests" } else { " of the service" }).raw("</span></div>");
+        }
+        let has_more = !one.more.is_empty() || one.expected_gain.is_some();
+        if has_more {
+            page.raw("<details><summary>How that is computed, and what else helps</summary>");
+            if let Some(gain) = &one.expected_gain {
+                page.element("<p class=\"small\">", &capitalised(&gain.how), ".</p>");
+            }
+            sections::list(page, &one.more);
+            page.raw("</details>");
+        }
+        page.raw("</div></li>\n");
+    }
+    page.raw("</ol>\n");
+}
+
+fn findings(page: &mut Page, report: &Report) {
+    page.raw("<h2>Bottlenecks</h2>\n");
+    if report.bottlenecks.is_empty() {
+        page.element("<p class=\"card\">", &capitalised(&report.message), ".</p>\n");
+        return;
+    }
+    for bottleneck in &report.bottlenecks {
+        finding(page, bottleneck);
+    }
+}
+
+fn endpoints(page: &mut Page, report: &Report) {
+    if report.endpoints.is_empty() {
+        return;
+    }
+    let plotted = &report.endpoints[..report.endpoints.len().min(PLOTTED)];
+    page.raw("<h2>Endpoints, by their share of all time</h2>\n<div class=\"card\"><h4>Response times</h4>");
+    plot::response_times(page, plotted);
+    page.raw("</div>\n<div class=\"card\"><h4>Where the time goes</h4>");
+    plot::splits(page, plotted);
+    page.raw(
+        "</div>\n<div class=\"card scroll\"><table><tr><th>endpoint<th>requests<th>share<th>mean<th>p50<th>p95<th>p99",
+    );
+    page.raw("<th>max<th>errors<th>4xx<th>queries</tr>");
+    for endpoint in &report.endpoints {
+        row(page, endpoint);
+    }
+    page.raw("</table>");
+    if report.endpoint_count > report.endpoints.len() {
+        let more = report.endpoint_count - report.endpoints.len();
+        page.raw("<p class=\"small muted\">and ").text(&more.to_string()).raw(" more</p>");
+    }
+    page.raw("</div>\n");
+}
+
+fn row(page: &mut Page, endpoint: &EndpointView) {
+    page.raw("<tr><td><code>").text(&endpoint.endpoint).raw("</code>");
+    let queries = endpoint.db_queries_per_request.map_or_else(|| "–".to_owned(), |each| units::render(each, "count"));
+    let cells = [
+        count(endpoint.request_count),
+        percent(endpoint.time_share_percent),
+        millis(endpoint.avg_duration_ms),
+        millis(endpoint.p50_duration_ms),
+        millis(endpoint.p95_duration_ms),
+        millis(endpoint.p99_duration_ms),
+        millis(endpoint.max_duration_ms),
+        percent(endpoint.error_rate_percent),
+        percent(endpoint.client_error_rate_percent),
+        queries,
+    ];
+    for cell in &cells {
+        page.raw("<td>").text(cell);
+    }
+    page.raw("</tr>");
+}
+
+fn trends(page: &mut Page, report: &Report) {
+    let Some(trends) = &report.trends else { return };
+    let each = [
+        ("Response time", &trends.response_time),
+        ("Error rate", &trends.error_rate),
+        ("Throughput", &trends.throughput),
+        ("Memory", &trends.memory),
+    ];
+    page.raw("<h2>Trends of the last ")
+        .text(&trends.hours.to_string())
+        .raw(" hours</h2>\n<div class=\"card\"><div class=\"rows\">");
+    for (name, trend) in each {
+        page.element("<span class=\"name\">", name, " ");
+        page.raw("<span class=\"badge ").text(colour(trend.direction)).element(
+            "\">",
+            trend.direction,
+            "</span></span>",
+        );
+        plot::sparkline(page, &trend.series);
+        page.element("<span class=\"value\">", &latest(trend), "</span>");
+        page.element("<p class=\"small muted wide\">", &trend.message, "</p>");
+    }
+    page.raw("</div></div>\n");
+}
+
+fn colour(direction: &str) -> &'static str {
+    match direction {
+        "improving" => "good",
+        "degrading" => "high",
+        _ => "low",
+    }
+}
+
+/// The latest value of a trend's series.
+fn latest(trend: &TrendView) -> String {
+    let Some(value) = trend.series.iter().rev().find_map(|value| *value) else { return "–".to_owned() };
+    match trend.unit {
+        "ms" => millis(Some(value)),
+        "percent" => percent(Some(value)),
+        "mb" => units::render(value * 1e6, "bytes"),
+        _ => units::render(value, "per_second"),
+    }
+}
+
+fn memory(page: &mut Page, report: &Report) {
+    if report.memory.len() < 2 {
+        return;
+    }
+    page.raw("<h2>Memory</h2>\n<div class=\"card\">");
+    plot::memory(page, &report.memory, report.memory_limit_mb);
+    page.raw("</div>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let counts = [0, 12, 999, 1000, 12_345, 1_234_567].map(|value| count(value).replace('\u{202f}', " "));
+        assert_eq!(counts, ["0", "12", "999", "1 000", "12 345", "1 234 567"]);
+    }
+}

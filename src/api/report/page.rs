@@ -1,0 +1,71 @@
+//! [`Page`]: HTML being written.
+//!
+//! Markup enters only as a literal of this program, everything else only escaped: there is no third way in, so a route
+//! called `<script>` is shown and never run.
+
+/// HTML being written.
+#[derive(Debug, Default)]
+pub(super) struct Page(String);
+
+impl Page {
+    /// Adds markup.
+    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Adds text, also inside a quoted attribute.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                // No browser shows them, and a NUL is an error in HTML.
+                c if c.is_control() && c != '\n' && c != '\t' => self.0.push('\u{fffd}'),
+                c => self.0.push(c),
+            }
+        }
+        self
+    }
+
+    /// Adds a number as plots and styles take it.
+    pub(super) fn number(&mut self, value: f64) -> &mut Self {
+        let value = if value.is_finite() { value } else { 0.0 };
+        let text = format!("{value:.2}");
+        self.0.push_str(text.trim_end_matches('0').trim_end_matches('.'));
+        self
+    }
+
+    /// Adds an element with text in it; `open` is its opening tag, `close` its closing one.
+    pub(super) fn element(&mut self, open: &'static str, text: &str, close: &'static str) -> &mut Self {
+        self.raw(open).text(text).raw(close)
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_never_markup() {
+        let mut page = Page::default();
+        page.raw("<b title=\"").text("a\"'<b>&\0").raw("\">").text("</b><script>").raw("</b>");
+        assert_eq!(page.finish(), "<b title=\"a&quot;&#39;&lt;b&gt;&amp;\u{fffd}\">&lt;/b&gt;&lt;script&gt;</b>");
+    }
+
+    #[test]
+    fn numbers_are_short_and_always_numbers() {
+        let mut page = Page::default();
+        for value in [0.0, 12.0, 12.345, 0.001, f64::NAN, f64::INFINITY, -3.5] {
+            page.number(value).raw(" ");
+        }
+        assert_eq!(page.finish(), "0 12 12.35 0 0 0 -3.5 ");
+    }
+}

@@ -1,0 +1,356 @@
+//! The report as it is written, from fixed numbers.
+
+use std::collections::BTreeMap;
+
+use super::{
+    document::{MemoryAt, Recommendation, Report, ReportTrends},
+    html, markdown,
+};
+use crate::api::{
+    bottlenecks::{BottleneckView, Counts, GainView},
+    endpoints::EndpointView,
+    evidence::{
+        BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
+        TimelineView,
+    },
+    summary::Summary,
+    trends::TrendView,
+};
+
+const AT: &str = "2025-09-22T12:56:42.584696+02:00";
+
+/// A report of one sick endpoint, one sick query and one stuck task; `name` is part of every name in it.
+fn report(name: &str) -> Report {
+    let endpoint = format!("GET /orders{name}");
+    let query = format!("SELECT * FROM items{name} WHERE order_id = ?");
+    let gain = GainView {
+        summary: format!("takes {endpoint} from 1.2s to about 185ms"),
+        how: "1.02s of 1.2s a request are spent in it, in 40 calls a request".into(),
+        endpoint: Some(endpoint.clone()),
+        from: 1.2,
+        to: 0.185,
+        unit: "seconds".into(),
+        share: 0.62,
+    };
+    let recommendation = Recommendation {
+        rank: 1,
+        recommendation: format!("Fetch it once with a join: {query}"),
+        more: vec!["Consider caching frequently accessed data".into()],
+        severity: "high".into(),
+        subject: endpoint.clone(),
+        types: vec!["slow_endpoint".into(), "n_plus_one".into()],
+        expected_gain: Some(gain.clone()),
+    };
+    let task = format!("import{name}");
+    let without = Recommendation {
+        rank: 2,
+        recommendation: "Give every call inside it a timeout".into(),
+        more: Vec::new(),
+        severity: "medium".into(),
+        subject: task.clone(),
+        types: vec!["stuck_task".into()],
+        expected_gain: None,
+    };
+    Report {
+        status: "degraded",
+        message: "1 bottleneck of high severity".into(),
+        summary: summary(),
+        counts: Counts { total_count: 2, critical_count: 0, high_count: 1, medium_count: 1, low_count: 0 },
+        recommendations: vec![recommendation, without],
+        bottlenecks: vec![slow_endpoint(&endpoint, &query, gain), stuck_task(&task)],
+        endpoints: vec![view(&endpoint, name, 1200.0), view(&format!("POST /pay{name}"), name, 12.0)],
+        endpoint_count: 7,
+        memory: (0..5)
+            .map(|at| MemoryAt { seconds_ago: f64::from(4 - at) * 60.0, memory_mb: 50.0 + f64::from(at) })
+            .collect(),
+        memory_limit_mb: Some(64.0),
+        trends: Some(trends()),
+        version: "0.0.0",
+        timestamp: AT.into(),
+    }
+}
+
+fn trends() -> ReportTrends {
+    let trend = |unit, direction, series: &[Option<f64>]| TrendView {
+        direction,
+        message: format!("{direction}: so it seems"),
+        unit,
+        change: None,
+        change_percent: None,
+        slope_per_hour: None,
+        slope_low: None,
+        slope_high: None,
+        confidence: None,
+        shape: None,
+        step_at: None,
+        samples: None,
+        bucket_count: series.len(),
+        needed_buckets: 8,
+        series: series.to_vec(),
+    };
+    let values = [Some(40.0), Some(44.0), None, Some(80.0), Some(95.0)];
+    ReportTrends {
+        hours: 24,
+        covered_hours: 5.0,
+        response_time: trend("ms", "degrading", &values),
+        error_rate: trend("percent", "stable", &values),
+        memory: trend("mb", "improving", &values),
+        throughput: trend("per_second", "unknown", &[]),
+    }
+}
+
+fn summary() -> Summary {
+    Summary {
+        total_requests: 12_345,
+        avg_duration_ms: Some(245.67),
+        max_duration_ms: Some(3400.0),
+        min_duration_ms: Some(1.5),
+        error_rate_percent: Some(2.4),
+        avg_memory_mb: Some(51.2),
+        total_db_queries: 34_200,
+        total_db_time_ms: 1_234_567.0,
+        total_async_tasks: 89,
+        total_async_time_ms: 567.89,
+        p50_duration_ms: Some(40.0),
+        p95_duration_ms: Some(1300.0),
+        p99_duration_ms: Some(2100.0),
+        requests_per_second: Some(41.15),
+        active_requests: 3.0,
+        unmatched_requests: 12,
+        window_seconds: 300.0,
+    }
+}
+
+fn view(endpoint: &str, route: &str, millis: f64) -> EndpointView {
+    EndpointView {
+        endpoint: endpoint.into(),
+        method: "GET".into(),
+        route: route.into(),
+        request_count: 1234,
+        avg_duration_ms: Some(millis),
+        min_duration_ms: Some(millis / 10.0),
+        max_duration_ms: Some(millis * 3.0),
+        p50_duration_ms: Some(millis * 0.9),
+        p95_duration_ms: Some(millis * 2.0),
+        p99_duration_ms: Some(millis * 2.5),
+        requests_per_second: Some(4.1),
+        error_count: 12,
+        error_rate_percent: Some(0.97),
+        client_error_rate_percent: Some(0.0),
+        cancelled_rate_percent: None,
+        status_codes: BTreeMap::new(),
+        time_share_percent: Some(62.0),
+        db_time_percent: Some(85.0),
+        task_time_percent: Some(0.0),
+        busy_time_percent: Some(5.0),
+        waiting_time_percent: Some(10.0),
+        db_queries_per_request: Some(41.0),
+        longest_poll_ms: Some(12.0),
+    }
+}
+
+fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView {
+    let timeline = (0..40_u32).map(|at| TimelineView {
+        kind: "query".into(),
+        name: query.into(),
+        start_ms: f64::from(at) * 30.0,
+        duration_ms: 25.5,
+    });
+    let evidence = EvidenceView {
+        time_share: Some(0.62),
+        top_queries: vec![QueryView {
+            query: query.into(),
+            calls: 49_360,
+            calls_per_request: Some(40.0),
+            total_seconds: 1258.7,
+            time_ratio: Some(0.85),
+        }],
+        time_split: Some(SplitView { database: 0.85, tasks: 0.0, busy: 0.05, waiting: 0.1 }),
+        outcomes: vec![OutcomeView {
+            outcome: "502".into(),
+            count: 12,
+            ratio: 0.0097,
+            first_seen: Some(AT.into()),
+            last_seen: None,
+        }],
+        blockers: vec![BlockerView {
+            endpoint: endpoint.into(),
+            polls: 3,
+            total_seconds: 0.036,
+            longest_ms: Some(12.0),
+            others_in_flight: Some(1.5),
+            max_others_in_flight: Some(4.0),
+        }],
+        endpoints: vec![EndpointShareView {
+            endpoint: endpoint.into(),
+            calls: 3,
+            calls_per_request: None,
+            total_seconds: 0.5,
+            time_ratio: None,
+            endpoint_avg_ms: None,
+            endpoint_time_ratio: None,
+        }],
+        slowest_requests: vec![SlowRequestView {
+            timestamp: AT.into(),
+            duration_ms: 1250.0,
+            busy_ms: 61.0,
+            longest_poll_ms: 12.0,
+            status: Some(200),
+            error_type: None,
+            trace_id: Some("0af7651916cd43dd8448eb211c80319c".into()),
+            timeline: timeline.collect(),
+            timeline_beyond: 2,
+        }],
+        ..EvidenceView::default()
+    };
+    BottleneckView {
+        kind: "slow_endpoint".into(),
+        severity: "high".into(),
+        subject: endpoint.into(),
+        description: format!("Endpoint {endpoint} has slow average response time"),
+        impact: "Average response time: 1.2s".into(),
+        recommendations: vec![format!("Fetch it once with a join: {query}")],
+        affected_endpoints: vec![endpoint.into()],
+        metrics: BTreeMap::new(),
+        since: AT.into(),
+        value: 1.2,
+        threshold: 1.0,
+        unit: "seconds".into(),
+        window_seconds: 300.0,
+        samples: 1234,
+        evidence,
+        expected_gain: Some(gain),
+    }
+}
+
+fn stuck_task(task: &str) -> BottleneckView {
+    BottleneckView {
+        kind: "stuck_task".into(),
+        severity: "medium".into(),
+        subject: task.into(),
+        description: format!("Task {task} may be stuck"),
+        impact: "Its oldest run has been in progress for 6m".into(),
+        recommendations: Vec::new(),
+        affected_endpoints: Vec::new(),
+        metrics: BTreeMap::new(),
+        since: AT.into(),
+        value: 360.0,
+        threshold: 300.0,
+        unit: "seconds".into(),
+        window_seconds: 300.0,
+        samples: 1,
+        evidence: EvidenceView {
+            running: vec![RunView { since: AT.into(), running_seconds: 360.0 }],
+            ..EvidenceView::default()
+        },
+        expected_gain: None,
+    }
+}
+
+#[test]
+fn the_page_is_as_it_was_looked_at() {
+    // Without the style, whose every change would be a change here.
+    let page = html::page(&report(""));
+    let (head, rest) = page.split_once("<style>").expect("a style");
+    let (_, body) = rest.split_once("</style>").expect("its end");
+    insta::assert_snapshot!(format!("{head}<style/>{}", body.replace("><", ">\n<")));
+}
+
+#[test]
+fn the_markdown_is_as_it_was_looked_at() {
+    insta::assert_snapshot!(markdown::text(&report("")));
+}
+
+/// What somebody would call a route or a task who wants to be run.
+const HOSTILE: &str =
+    "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}&lt;`|[x](javascript:alert(3))\n# @all";
+
+#[test]
+fn a_hostile_name_is_text_wherever_it_stands() {
+    let page = html::page(&report(HOSTILE));
+    let harmless = html::page(&report("harmless"));
+    let tags = |page: &str| page.matches('<').count();
+    assert_eq!(tags(&page), tags(&harmless), "no name brought a tag with it");
+    assert!(!page.contains("<script") && !page.contains("<img"), "no element of theirs");
+    // Quotes, too: an attribute ends where this program ends it.
+    let quotes = |page: &str| page.matches('"').count();
+    assert_eq!(quotes(&page), quotes(&harmless));
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "and it can be read");
+}
+
+#[test]
+fn a_hostile_name_stays_on_its_line_of_markdown() {
+    let (text, harmless) = (markdown::text(&report(HOSTILE)), markdown::text(&report("harmless")));
+    assert_eq!(text.lines().count(), harmless.lines().count());
+    let text = outside_of_code(&text.replace("<sub>", "").replace("</sub>", ""));
+    for (at, c) in text.char_indices() {
+        let is_escaped = text[..at].chars().rev().take_while(|before| *before == '\\').count() % 2 == 1;
+        assert!(is_escaped || !['<', '@', '['].contains(&c), "{c} in {}", &text[at..]);
+    }
+}
+
+/// What is left of Markdown without its code spans.
+fn outside_of_code(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('`') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let fence = from.len() - from.trim_start_matches('`').len();
+        if before.ends_with('\\') {
+            out.push_str(&from[..fence]);
+            rest = &from[fence..];
+            continue;
+        }
+        let inside = &from[fence..];
+        let mut place = 0;
+        rest = loop {
+            let at = place + inside[place..].find('`').expect("a span ends");
+            let run = inside[at..].len() - inside[at..].trim_start_matches('`').len();
+            place = at + run;
+            if run == fence {
+                break &inside[place..];
+            }
+        };
+    }
+    out + rest
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let page = html::page(&report(""));
+    for elsewhere in ["http://", "https://", "src=", "href=", "url(", "@import", "<script", "<link"] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+}
+
+#[test]
+fn a_report_of_nothing_is_a_page_all_the_same() {
+    let nothing = Report {
+        status: "unknown",
+        message: "no request was measured yet".into(),
+        summary: Summary {
+            total_requests: 0,
+            avg_duration_ms: None,
+            p95_duration_ms: None,
+            p99_duration_ms: None,
+            error_rate_percent: None,
+            requests_per_second: None,
+            avg_memory_mb: None,
+            ..summary()
+        },
+        counts: Counts { total_count: 0, critical_count: 0, high_count: 0, medium_count: 0, low_count: 0 },
+        recommendations: Vec::new(),
+        bottlenecks: Vec::new(),
+        endpoints: Vec::new(),
+        endpoint_count: 0,
+        memory: Vec::new(),
+        memory_limit_mb: None,
+        trends: None,
+        version: "0.0.0",
+        timestamp: AT.into(),
+    };
+    let (page, text) = (html::page(&nothing), markdown::text(&nothing));
+    assert!(page.contains("No request was measured yet") && text.contains("No request was measured yet"));
+    assert!(!page.contains("NaN") && !page.contains("inf") && !text.contains("NaN"));
+}
