@@ -50,8 +50,11 @@ pub(crate) fn compare(old: &RunResult, new: &RunResult) -> Result<Comparison, In
     Ok(Comparison { baseline_started_at: old.started_at.clone(), changes, only_in_one })
 }
 
+/// What a second says of an endpoint.
+type Measure = fn(&PointResult) -> f64;
+
 fn compare_endpoint(old: &EndpointResult, new: &EndpointResult, ramp_up: f64) -> Vec<Change> {
-    let measures: [(&str, fn(&PointResult) -> f64); 3] = [
+    let measures: [(&str, Measure); 3] = [
         ("p50", |point| point.p50),
         ("p95", |point| point.p95),
         ("error rate", |point| point.failed as f64 / point.requests as f64),

@@ -221,6 +221,7 @@ impl User {
                 first_byte,
                 status: status.map(|status| status.as_u16()),
                 bytes,
+                after_end: self.shared.stop.is_requested(),
                 failure,
             },
         );

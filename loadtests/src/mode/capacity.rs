@@ -151,14 +151,15 @@ impl Search<'_> {
         let total = session.tally.total();
         let ranked = total.ranked();
         let at = |q| crate::report::seconds(ranked.quantile_seconds(q));
-        let elapsed = session.end.elapsed.as_secs_f64().max(1e-3);
+        let elapsed = session.end.elapsed.as_secs_f64();
+        let rate = total.rate(elapsed).unwrap_or(0.0);
         let mut reasons = breached;
         reasons.extend(session.generator.saturation.iter().map(|reason| format!("generator saturated: {reason}")));
         reasons.extend(interrupted.then(|| "interrupted".to_owned()));
         capacity.steps.push(CapacityStep {
             load: load as f64,
             held: crate::report::seconds(Some(elapsed)),
-            requests_per_second: (total.count() as f64 / elapsed * 10.0).round() / 10.0,
+            requests_per_second: (rate * 10.0).round() / 10.0,
             p50: at(0.5),
             p95: at(0.95),
             p99: at(0.99),
@@ -170,7 +171,7 @@ impl Search<'_> {
         screen.say(&format!(
             "  {}: {:.1} req/s, p95 {}, {:.2} % errors",
             if passed { "passed" } else { "failed" },
-            total.count() as f64 / elapsed,
+            rate,
             show_seconds(at(0.95)),
             total.error_ratio().unwrap_or(0.0) * 100.0
         ));

@@ -60,7 +60,9 @@ impl Session {
             tokio::select! {
                 end = &mut run => break end?,
                 _ = tick.tick() => {
-                    watch.look();
+                    if !shared.stop.is_requested() {
+                        watch.look();
+                    }
                     if let Some((interval, span)) = drain(&mut tally, &shared, &mut last) {
                         screen.show(&ProgressView {
                             elapsed: shared.gauges.begun().map_or(Duration::ZERO, |begun| begun.elapsed()),

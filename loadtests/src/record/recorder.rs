@@ -30,6 +30,8 @@ pub(crate) struct Sample {
     pub(crate) status: Option<u16>,
     /// Body bytes received.
     pub(crate) bytes: u64,
+    /// Whether it ended only after the load had.
+    pub(crate) after_end: bool,
     /// Why it failed, with the start of the response's body.
     pub(crate) failure: Option<(FailureKind, Option<String>)>,
 }
@@ -198,6 +200,7 @@ mod tests {
             first_byte: Some(Duration::from_millis(2)),
             status: Some(200),
             bytes: 10,
+            after_end: false,
             failure: None,
         }
     }

@@ -15,6 +15,7 @@ pub(crate) struct EndpointTally {
     service: Option<Box<Latency>>,
     statuses: Vec<(u16, u64)>,
     bytes: u64,
+    after_end: u64,
     failures: Failures,
 }
 
@@ -31,6 +32,7 @@ impl EndpointTally {
             self.count_status(status, 1);
         }
         self.bytes += sample.bytes;
+        self.after_end += u64::from(sample.after_end);
         if let Some((kind, example)) = sample.failure {
             self.failures.record(kind, example);
         }
@@ -53,6 +55,7 @@ impl EndpointTally {
             self.count_status(status, count);
         }
         self.bytes += other.bytes;
+        self.after_end += other.after_end;
         self.failures.add(other.failures.clone());
     }
 
@@ -65,12 +68,20 @@ impl EndpointTally {
         }
         self.statuses.clear();
         self.bytes = 0;
+        self.after_end = 0;
         self.failures.take();
     }
 
     /// All requests.
     pub(crate) fn count(&self) -> u64 {
         Outcome::ALL.into_iter().map(|outcome| self.of(outcome)).sum()
+    }
+
+    /// Requests a second, of a load that lasted so many seconds.
+    ///
+    /// What ends after the load is part of every other number, but not of this one: its time is not either.
+    pub(crate) fn rate(&self, seconds: f64) -> Option<f64> {
+        (seconds > 0.0).then(|| (self.count() - self.after_end) as f64 / seconds)
     }
 
     /// Requests that ended so.

@@ -113,7 +113,7 @@ impl EndpointResult {
             min_response_time: seconds(ranked.min_seconds()),
             max_response_time: seconds(ranked.max_seconds()),
             standard_deviation: seconds(ranked.standard_deviation_seconds()),
-            requests_per_second: round(if elapsed > 0.0 { tally.count() as f64 / elapsed } else { 0.0 }, 1e2),
+            requests_per_second: round(tally.rate(elapsed).unwrap_or(0.0), 1e2),
             error_rate: round(tally.error_ratio().unwrap_or(0.0) * 100.0, 1e4),
             status_codes: tally.statuses().into_iter().map(|(status, count)| (status.to_string(), count)).collect(),
             bytes_received: tally.bytes(),

@@ -29,3 +29,6 @@ pub(crate) use sections::{render_comparison, render_profile};
 pub(crate) use table::render_table;
 pub(crate) use verdict::render_verdict;
 pub(crate) use write::{WriteError, check_writable, write_outputs, write_watch};
+
+#[cfg(test)]
+mod sample_tests;

@@ -25,6 +25,11 @@ pub(crate) fn render_table(result: &RunResult) -> String {
         push_endpoint(&mut rows, &result.total, "all requests");
     }
     text.push_str(&rows.render());
+    if result.total.failed_requests > 0 {
+        text.push_str(
+            "\nPercentiles are of everything sent; a failure ranks behind every success, so that it flatters none.\n",
+        );
+    }
     if let Some(first_byte) = &result.total.first_byte {
         text.push_str(&format!(
             "\nResponse head: p50 {}, p95 {}, p99 {}. All other times are to the last byte of the body.\n",

@@ -192,6 +192,7 @@ mod tests {
                 first_byte: None,
                 status: Some(200),
                 bytes: 0,
+                after_end: false,
                 failure: None,
             },
         );

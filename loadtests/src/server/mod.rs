@@ -11,6 +11,8 @@ mod look;
 mod watch;
 
 pub(crate) use client::{Bottleneck, ServerClient};
+#[cfg(test)]
+pub(crate) use join::{FiredBottleneck, ServerEndpoint};
 pub(crate) use join::{ServerSide, join};
 pub(crate) use look::{Look, LookError, look_at};
 pub(crate) use watch::ServerWatch;

@@ -155,7 +155,7 @@ fn observe(metric: Metric, tally: &crate::record::EndpointTally, seconds: f64) -
         Metric::Average => tally.ranked().mean_seconds(),
         Metric::Maximum => tally.ranked().max_seconds(),
         Metric::ErrorRate => tally.error_ratio(),
-        Metric::RequestsPerSecond => (seconds > 0.0).then(|| tally.count() as f64 / seconds),
+        Metric::RequestsPerSecond => tally.rate(seconds),
     }
 }
 

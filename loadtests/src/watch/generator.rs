@@ -20,14 +20,14 @@ pub(crate) struct GeneratorHealth {
     pub(crate) cores: usize,
     /// Mean share of these cores that was used, 0 to 1.
     pub(crate) cpu_ratio: f64,
-    /// Seconds in which nearly all of it was used.
-    pub(crate) busy_seconds: usize,
-    /// Seconds that were looked at.
-    pub(crate) seconds: usize,
+    /// Time in which nearly all of it was used, in seconds.
+    pub(crate) busy_seconds: f64,
+    /// Time that was looked at, in seconds.
+    pub(crate) seconds: f64,
     /// Greatest lateness of a timer.
     pub(crate) worst_lag: Duration,
-    /// Seconds in which timers were late for long.
-    pub(crate) lagging_seconds: usize,
+    /// Time in which timers were late again and again, in seconds.
+    pub(crate) lagging_seconds: f64,
     /// Greatest resident memory, in bytes.
     pub(crate) peak_memory_bytes: u64,
     /// Why it is taken for saturated.
@@ -58,6 +58,9 @@ pub(crate) struct GeneratorWatch {
 struct Lag {
     /// Greatest lateness since the last look, in microseconds.
     worst_us: AtomicU64,
+    /// Timers since the last look, and those of them that were late.
+    ticks: AtomicU64,
+    late: AtomicU64,
     over: AtomicBool,
 }
 
@@ -93,16 +96,22 @@ impl GeneratorWatch {
         }
         let used = (cpu - self.cpu_at_look) / span / self.health.cores as f64;
         let lag = Duration::from_micros(self.lag.worst_us.swap(0, Ordering::Relaxed));
-        self.health.seconds += 1;
-        self.health.busy_seconds += usize::from(used > BUSY);
-        self.health.lagging_seconds += usize::from(lag > LAGGING);
+        let ticks = self.lag.ticks.swap(0, Ordering::Relaxed);
+        let late = self.lag.late.swap(0, Ordering::Relaxed);
+        self.health.seconds += span;
+        self.health.busy_seconds += if used > BUSY { span } else { 0.0 };
+        // A runtime that is stuck does not even tick.
+        let lagging = ticks == 0 || late as f64 > ticks as f64 * OFTEN;
+        self.health.lagging_seconds += if lagging { span } else { 0.0 };
         self.health.worst_lag = self.health.worst_lag.max(lag);
         (self.looked, self.cpu_at_look) = (now, cpu);
     }
 
     /// The result of watching, with what an open model tells of its arrivals.
     pub(crate) fn finish(mut self, arrivals: Option<Arrivals>) -> GeneratorHealth {
-        self.look();
+        if self.health.seconds == 0.0 {
+            self.look();
+        }
         let elapsed = self.started.elapsed().as_secs_f64();
         let mut health = self.health.clone();
         health.cpu_seconds = self.cpu_seconds() - self.cpu_at_start;
@@ -128,10 +137,10 @@ impl Drop for GeneratorWatch {
 }
 
 fn saturation(health: &GeneratorHealth, arrivals: Option<Arrivals>) -> Option<String> {
-    let share = |part: usize| part as f64 / health.seconds.max(1) as f64;
+    let share = |part: f64| if health.seconds > 0.0 { part / health.seconds } else { 0.0 };
     if share(health.busy_seconds) > MANY {
         return Some(format!(
-            "it used {:.0} % of its {} core{} in {} of {} seconds",
+            "it used {:.0} % of its {} core{}, nearly all of it in {:.0} of {:.0} seconds",
             health.cpu_ratio * 100.0,
             health.cores,
             if health.cores == 1 { "" } else { "s" },
@@ -147,7 +156,7 @@ fn saturation(health: &GeneratorHealth, arrivals: Option<Arrivals>) -> Option<St
     }
     if share(health.lagging_seconds) > MANY {
         return Some(format!(
-            "its timers were up to {:.0} ms late, in {} of {} seconds by more than {} ms",
+            "its timers were up to {:.0} ms late, and in {:.0} of {:.0} seconds often by more than {} ms",
             health.worst_lag.as_secs_f64() * 1000.0,
             health.lagging_seconds,
             health.seconds,
@@ -164,12 +173,16 @@ async fn measure_lag(lag: Arc<Lag>) {
         // A timer of the runtime is up to a millisecond coarse.
         let late = due.elapsed().saturating_sub(Duration::from_millis(1));
         lag.worst_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+        lag.ticks.fetch_add(1, Ordering::Relaxed);
+        lag.late.fetch_add(u64::from(late > LAGGING), Ordering::Relaxed);
     }
 }
 
 const LAG_TICK: Duration = Duration::from_millis(20);
 /// A timer this late means that all worker threads had other things to do, or got no CPU.
-const LAGGING: Duration = Duration::from_millis(50);
+const LAGGING: Duration = Duration::from_millis(20);
+/// Above this share of late timers it is more than the odd hiccup of a machine that does other things too.
+const OFTEN: f64 = 0.2;
 /// Above this share of its cores a process spends time waiting for them.
 const BUSY: f64 = 0.95;
 /// A share of the seconds above which it is no accident.
@@ -182,23 +195,23 @@ const SHORTEST_LOOK: f64 = 0.45;
 mod tests {
     use super::*;
 
-    fn health(busy: usize, lagging: usize) -> GeneratorHealth {
-        GeneratorHealth { seconds: 10, busy_seconds: busy, lagging_seconds: lagging, cores: 1, ..Default::default() }
+    fn health(busy: f64, lagging: f64) -> GeneratorHealth {
+        GeneratorHealth { seconds: 10.0, busy_seconds: busy, lagging_seconds: lagging, cores: 1, ..Default::default() }
     }
 
     #[test]
     fn a_few_bad_seconds_are_no_saturation() {
-        assert_eq!(saturation(&health(3, 3), None), None);
-        assert!(saturation(&health(4, 0), None).is_some());
-        assert!(saturation(&health(0, 4), None).is_some());
+        assert_eq!(saturation(&health(3.0, 3.0), None), None);
+        assert!(saturation(&health(4.0, 0.0), None).is_some());
+        assert!(saturation(&health(0.0, 4.0), None).is_some());
     }
 
     #[test]
     fn late_sends_count_only_if_the_generator_is_to_blame() {
         let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, dropped: 0 };
-        assert_eq!(saturation(&health(0, 0), Some(arrivals)), None);
+        assert_eq!(saturation(&health(0.0, 0.0), Some(arrivals)), None);
         let arrivals = Arrivals { late_by_generator: 11, ..arrivals };
-        assert!(saturation(&health(0, 0), Some(arrivals)).unwrap().contains("1.1 %"));
+        assert!(saturation(&health(0.0, 0.0), Some(arrivals)).unwrap().contains("1.1 %"));
     }
 
     #[tokio::test]
@@ -207,6 +220,6 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(500)).await;
         watch.look();
         let health = watch.finish(None);
-        assert!(health.cores >= 1 && health.seconds == 1 && health.peak_memory_bytes > 1_000_000);
+        assert!(health.cores >= 1 && health.seconds > 0.4 && health.peak_memory_bytes > 1_000_000);
     }
 }

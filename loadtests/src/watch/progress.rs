@@ -142,16 +142,19 @@ fn block(view: &ProgressView<'_>) -> String {
     text.push('\n');
     text.push_str(&format!(
         "  {:<40} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
-        "endpoint, last second", "req/s", "p50", "p95", "p99", "errors"
+        "endpoint, now", "req/s", "p50", "p95", "p99", "errors"
     ));
-    let mut rows: Vec<(String, &EndpointTally)> = view
-        .interval
-        .endpoints
-        .iter()
+    let mut parts: Vec<_> = view.interval.endpoints.iter().collect();
+    parts.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count()));
+    let hidden = parts.len().saturating_sub(MOST_ROWS);
+    parts.truncate(MOST_ROWS);
+    // In an order that does not change from one second to the next.
+    parts.sort_by_key(|(id, _)| *id);
+    let rows: Vec<(String, &EndpointTally)> = parts
+        .into_iter()
         .filter_map(|(id, tally)| Some((view.tally.endpoints().get(id.index())?.name.to_string(), tally)))
         .collect();
-    rows.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count()));
-    for (name, tally) in rows.iter().take(MOST_ROWS) {
+    for (name, tally) in &rows {
         let ranked = tally.ranked();
         let quantile = |q| ranked.quantile_seconds(q).map_or_else(|| "-".to_owned(), show_seconds);
         text.push_str(&format!(
@@ -164,8 +167,8 @@ fn block(view: &ProgressView<'_>) -> String {
             tally.failed(),
         ));
     }
-    if rows.len() > MOST_ROWS {
-        text.push_str(&format!("  … and {} more\n", rows.len() - MOST_ROWS));
+    if hidden > 0 {
+        text.push_str(&format!("  … and {hidden} more\n"));
     }
     text
 }

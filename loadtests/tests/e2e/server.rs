@@ -190,7 +190,7 @@ impl Server {
             "/reset" => return Ending::Reset,
             "/error" => response("500 Internal Server Error", "", "{\"error\": \"disk full\"}"),
             "/sometimes" => {
-                if self.requests("/sometimes") % 4 == 0 {
+                if self.requests("/sometimes").is_multiple_of(4) {
                     response("503 Service Unavailable", "", "busy")
                 } else {
                     ok("")
