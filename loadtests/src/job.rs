@@ -51,8 +51,16 @@ pub(crate) enum JobError {
     /// A payload beside a scenario.
     #[error("--payload belongs to --endpoints; a scenario file has its own bodies")]
     PayloadWithScenario,
-    /// Fewer users than kinds of users.
-    #[error("a profile measures one endpoint; name one with --endpoints")]
+    /// An option of another mode.
+    #[error("{option} means nothing with --mode {mode}")]
+    NotInMode {
+        /// The option.
+        option: &'static str,
+        /// The mode.
+        mode: &'static str,
+    },
+    /// A profile of nothing, or of too much.
+    #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
 }
 
@@ -109,7 +117,7 @@ pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<Load
         Some(rate) => Model::Open {
             rate: rate.per_second(),
             ramp_up,
-            most_in_flight: load.concurrent_users.unwrap_or(load.max_in_flight),
+            most_in_flight: load.max_in_flight.or(load.concurrent_users).unwrap_or(DEFAULT_IN_FLIGHT),
         },
         None => Model::Closed { users, ramp_up, iterations: load.iterations },
     };
@@ -140,7 +148,11 @@ pub(crate) fn profile_plan(
     {
         return Err(JobError::ProfileNeedsOne);
     }
-    Ok(LoadPlan { actors: actors(target, requests, code)?, ..base_plan(target, requests) })
+    let actors = actors(target, requests, code)?;
+    if actors.len() != 1 {
+        return Err(JobError::ProfileNeedsOne);
+    }
+    Ok(LoadPlan { actors, ..base_plan(target, requests) })
 }
 
 fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
@@ -229,6 +241,7 @@ pub(crate) fn describe_files(files: &[PathBuf]) -> Result<String, JobError> {
     Ok(text)
 }
 
+const DEFAULT_IN_FLIGHT: usize = 1000;
 const DEFAULT_USERS: usize = 10;
 const DEFAULT_DURATION: Duration = Duration::from_secs(30);
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! Load tests that explain themselves: the `loadtest` binary, and what a scenario written in Rust needs.
 //!
-//! Reading order is the way of a test: [`cli`] and [`job`] make a plan of [`scenario`]s, [`engine`] sends it (on Goose),
-//! [`record`] counts it, [`watch`] looks on, [`verdict`] judges, [`report`] tells. A scenario that YAML cannot express is
+//! Reading order is the way of a test: `cli` and `job` make a plan of `scenario`s, `engine` sends it (on Goose),
+//! `record` counts it, `watch` looks on, `verdict` judges, `report` tells. A scenario that YAML cannot express is
 //! a few lines of Rust; see [`LoadTest`].
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics has failed"))]

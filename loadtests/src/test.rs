@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command, Mode};
 use crate::engine::{Actor, Iteration, User};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::describe_files;
+use crate::job::{JobError, describe_files};
 use crate::mode::{compare_files, load_test, monitor, profile};
 use crate::verdict::Conclusion;
 
@@ -98,11 +98,17 @@ impl LoadTest {
                 (Some(Command::Monitor(arguments)), _) => monitor(arguments, &interrupt).await,
                 (Some(Command::Compare { old, new }), _) => compare_files(old, new),
                 (None, Mode::LoadTest) => load_test(&cli.load_test, &self.actors, &interrupt).await,
-                (None, Mode::Profile) => profile(&cli.to_profile(), &self.actors, &interrupt).await,
-                (None, Mode::Monitor) => monitor(&cli.to_monitor(), &interrupt).await,
+                (None, Mode::Profile) => {
+                    profile(&cli.to_profile().map_err(not_in("profile"))?, &self.actors, &interrupt).await
+                }
+                (None, Mode::Monitor) => monitor(&cli.to_monitor().map_err(not_in("monitor"))?, &interrupt).await,
             }
         })
     }
+}
+
+fn not_in(mode: &'static str) -> impl FnOnce(&'static str) -> ToolError {
+    move |option| JobError::NotInMode { option, mode }.into()
 }
 
 type Code = Box<dyn for<'u> Fn(&'u mut User) -> Pin<Box<dyn Future<Output = Iteration> + Send + 'u>> + Send + Sync>;

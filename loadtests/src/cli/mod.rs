@@ -16,8 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use endpoint::EndpointSpec;
 pub(crate) use options::{
-    CapacityOptions, FailOn, LoadOptions, MonitorOptions, OnSaturation, OutputOptions, ProfileOptions, Progress,
-    RequestOptions, ServerOptions, TargetOptions, VerdictOptions,
+    BaselineOptions, CapacityOptions, FailOn, LoadOptions, MonitorOptions, OnSaturation, OutputOptions, ProfileOptions,
+    Progress, RequestOptions, ServerOptions, TargetOptions, VerdictOptions,
 };
 pub(crate) use output::{OutputFile, OutputFormat};
 pub(crate) use payload::{PayloadError, read_payload};
@@ -45,20 +45,50 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The arguments of `--mode profile`.
-    pub(crate) fn to_profile(&self) -> ProfileArgs {
+    /// The arguments of `--mode profile`; the name of one that means nothing there is an error.
+    pub(crate) fn to_profile(&self) -> Result<ProfileArgs, &'static str> {
+        self.refuse(&["iterations"])?;
         let LoadTestArgs { target, requests, load, verdict, server, output, .. } = self.load_test.clone();
         let mut profile = ProfileOptions::default();
         profile.iterations = load.iterations.unwrap_or(profile.iterations);
-        ProfileArgs { profile, target, requests, verdict, server, output }
+        Ok(ProfileArgs { profile, target, requests, verdict, server, output })
     }
 
-    /// The arguments of `--mode monitor`.
-    pub(crate) fn to_monitor(&self) -> MonitorArgs {
+    /// The arguments of `--mode monitor`; the name of one that means nothing there is an error.
+    pub(crate) fn to_monitor(&self) -> Result<MonitorArgs, &'static str> {
+        self.refuse(&["duration"])?;
+        let LoadTestArgs { target, requests, verdict, .. } = &self.load_test;
+        for (given, name) in [
+            (!target.endpoints.is_empty(), "--endpoints"),
+            (!target.scenario_files.is_empty(), "--scenario"),
+            (requests.payload.is_some(), "--payload"),
+            (requests.method.is_some(), "--method"),
+            (!verdict.thresholds.is_empty(), "--threshold"),
+        ] {
+            if given {
+                return Err(name);
+            }
+        }
         let LoadTestArgs { target, load, server, output, .. } = self.load_test.clone();
         let base_url = server.monitor_url.unwrap_or(target.base_url);
         let target = WatchedService { base_url, duration: load.duration };
-        MonitorArgs { monitor: self.monitor.clone(), target, output }
+        Ok(MonitorArgs { monitor: self.monitor.clone(), target, output })
+    }
+
+    /// An option that asks for load, in a mode that has none.
+    fn refuse(&self, known: &[&str]) -> Result<(), &'static str> {
+        let LoadTestArgs { load, capacity, baseline, .. } = &self.load_test;
+        let given = [
+            (load.concurrent_users.is_some(), "--concurrent-users"),
+            (load.duration.is_some() && !known.contains(&"duration"), "--duration"),
+            (load.iterations.is_some() && !known.contains(&"iterations"), "--iterations"),
+            (!load.ramp_up.is_zero() || load.increase_rate.is_some(), "--ramp-up"),
+            (!load.warm_up.is_zero(), "--warm-up"),
+            (load.rate.is_some(), "--rate"),
+            (capacity.find_capacity, "--find-capacity"),
+            (baseline.baseline.is_some(), "--baseline"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, name)| Err(name))
     }
 }
 
@@ -111,6 +141,8 @@ pub(crate) struct LoadTestArgs {
     pub(crate) load: LoadOptions,
     #[command(flatten)]
     pub(crate) verdict: VerdictOptions,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineOptions,
     #[command(flatten)]
     pub(crate) capacity: CapacityOptions,
     #[command(flatten)]

@@ -107,9 +107,9 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<Rate>,
 
-    /// Most iterations at the same time with --rate; further ones wait and are late
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_users)]
-    pub(crate) max_in_flight: usize,
+    /// Most iterations at the same time with --rate; further ones wait and are late [default: --users, else 1000]
+    #[arg(long, value_name = "N", requires = "rate", value_parser = parse_users)]
+    pub(crate) max_in_flight: Option<usize>,
 
     /// How long requests at the start are sent but left out of the result
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_span)]
@@ -144,13 +144,18 @@ pub(crate) struct VerdictOptions {
     #[arg(long, value_enum, value_name = "SEVERITY", default_value = "high")]
     pub(crate) fail_on: FailOn,
 
-    /// Result (.json) of an earlier run to compare with; what got significantly worse fails the test
-    #[arg(long, value_name = "FILE", visible_alias = "baseline-file")]
-    pub(crate) baseline: Option<PathBuf>,
-
     /// What happens when the generator itself was the bottleneck
     #[arg(long, value_enum, value_name = "ACTION", default_value = "fail")]
     pub(crate) saturation: OnSaturation,
+}
+
+/// Comparing with an earlier run.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Verdict")]
+pub(crate) struct BaselineOptions {
+    /// Result (.json) of an earlier run to compare with; what got significantly worse fails the test
+    #[arg(long, value_name = "FILE", visible_alias = "baseline-file")]
+    pub(crate) baseline: Option<PathBuf>,
 }
 
 /// Searching the highest load that the service bears.
@@ -161,11 +166,11 @@ pub(crate) struct CapacityOptions {
     ///
     /// Doubles the users, or --rate, until the verdict fails; then bisects, and confirms on a longer hold. Starts with
     /// --users or --rate. --duration is the length of a step [default there: 10s].
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["iterations", "baseline"])]
     pub(crate) find_capacity: bool,
 
     /// Highest load that is tried
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = parse_users)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = parse_users)]
     pub(crate) max_load: usize,
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn load_test(
 ) -> Result<Conclusion, ToolError> {
     let plan = load_plan(arguments, code)?;
     let judge = Judge::new(&arguments.verdict)?;
-    let baseline = arguments.verdict.baseline.as_deref().map(|path| read_baseline(path, &plan)).transpose()?;
+    let baseline = arguments.baseline.baseline.as_deref().map(|path| read_baseline(path, &plan)).transpose()?;
     check_writable(&arguments.output.outputs)?;
     let mut screen = Screen::new(arguments.output.progress, arguments.output.quiet);
     let server = server_client(&arguments.server, &plan);
@@ -75,7 +75,7 @@ pub(crate) async fn load_test(
         result.capacity = Some(capacity);
         (result, checks, session)
     } else {
-        let watch = match server {
+        let watch = match server.clone() {
             Some(client) => ServerWatch::start(client).await,
             None => None,
         };
@@ -85,6 +85,7 @@ pub(crate) async fn load_test(
             let (before, after, seen) = watch.finish().await;
             result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
         }
+        result.server_requests = server.map_or(0, |client| client.asked());
         (result, judge.checks(&session), session)
     };
     let mut checks = checks;

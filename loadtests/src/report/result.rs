@@ -36,6 +36,8 @@ pub(crate) struct RunResult {
     pub(crate) warm_up_requests: u64,
     /// Redirects followed: requests to the server that are no requests here.
     pub(crate) redirects_followed: u64,
+    /// Requests to `/metrics` and `/performance` for the server's side, beside the load.
+    pub(crate) server_requests: u64,
     /// Open model: what became of what was scheduled.
     pub(crate) arrivals: Option<ArrivalsResult>,
     /// The tool itself.

@@ -86,7 +86,7 @@ impl Plot {
                 WIDTH - RIGHT,
                 LEFT - 6.0,
                 y + 4.0,
-                escape(&(self.show_y)(value))
+                if step == 0 { "0".to_owned() } else { escape(&(self.show_y)(value)) }
             ));
         }
         for (x, text) in self.x_ticks(x_min, x_max) {

@@ -57,6 +57,11 @@ pub(crate) fn render_table(result: &RunResult) -> String {
             text.push_str(&format!("{count} {what}.\n"));
         }
     }
+    if result.server.is_none() && result.server_requests > 0 {
+        text.push_str(
+            "The service does not tell its side at /metrics; it was asked once, beside the load (--no-server asks nothing).\n",
+        );
+    }
     let generator = &result.generator;
     text.push_str(&format!(
         "Generator: {:.0} % of {} core{}, {:.0} µs of CPU a request, {} MB.\n",

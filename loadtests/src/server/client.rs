@@ -1,6 +1,8 @@
 //! Asks a service what it saw.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Url};
@@ -13,6 +15,7 @@ use super::exposition::samples;
 pub(crate) struct ServerClient {
     client: Client,
     base: Url,
+    asked: Arc<AtomicU64>,
 }
 
 /// Cumulative numbers of one endpoint.
@@ -110,7 +113,7 @@ impl ServerClient {
             .tls_danger_accept_invalid_certs(accept_invalid_certs)
             .build()
             .ok()?;
-        Some(Self { client, base: base.clone() })
+        Some(Self { client, base: base.clone(), asked: Arc::default() })
     }
 
     /// Cumulative numbers by endpoint; `None` where the service tells none.
@@ -155,11 +158,17 @@ impl ServerClient {
         self.json::<MemoryAnswer>("/performance/memory").await?.current_memory_mb
     }
 
+    /// How many requests it has made.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     async fn json<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
         serde_json::from_str(&self.text(path).await?).ok()
     }
 
     async fn text(&self, path: &str) -> Option<String> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let response = self.client.get(self.base.join(path).ok()?).send().await.ok()?;
         if response.status().is_success() { response.text().await.ok() } else { None }
     }

@@ -43,6 +43,17 @@ fn every_format_is_written() {
 }
 
 #[test]
+fn progress_is_lines_where_there_is_no_terminal_and_nothing_when_quiet() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/slow", "-u", "2", "-t", "1s"];
+    let run = loadtest(&arguments).ended_with(0);
+    assert!(run.err.contains("users    2") && run.err.contains("left ") && !run.err.contains('\x1b'), "{}", run.err);
+    let quiet: Vec<&str> = arguments.iter().copied().chain(["--quiet"]).collect();
+    let run = loadtest(&quiet).ended_with(0);
+    assert_eq!((run.err.as_str(), run.out.as_str()), ("", "\nPASSED\n"));
+}
+
+#[test]
 fn percentiles_are_in_order() {
     let server = Server::start();
     let run = loadtest(&["-H", &server.url(), "-e", "/ok", "/sometimes", "/slow", "-u", "5", "-t", "1s", "--no-rules"]);

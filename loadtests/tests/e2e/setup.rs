@@ -34,8 +34,17 @@ fn nothing_is_sent_when_something_is_wrong() {
 }
 
 #[test]
-fn a_profile_needs_an_endpoint() {
+fn what_a_mode_does_not_know_is_refused() {
     loadtest(&["profile"]).ended_with(2).said("a profile measures one endpoint");
+    let server = Server::start();
+    refused(
+        &server,
+        &["--mode", "profile", "-e", "/x", "--users", "3"],
+        "--concurrent-users means nothing with --mode profile",
+    );
+    refused(&server, &["--mode", "monitor", "-e", "/x"], "--endpoints means nothing with --mode monitor");
+    refused(&server, &["-e", "/x", "--find-capacity", "--iterations", "3"], "cannot be used with");
+    refused(&server, &["-e", "/x", "--max-in-flight", "3"], "--rate");
 }
 
 #[test]
