@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
 
 /// Marks a database as ours and tells which rows it holds (SQLite's `user_version`).
-pub(crate) const VERSION: i64 = 0x7069_0002;
+pub(crate) const VERSION: i64 = 0x7069_0003;
 /// The last day on which a made-up order was placed.
 pub(crate) const LAST_DAY: jiff::civil::Date = jiff::civil::date(2025, 6, 30);
 /// The password of every made-up customer.
@@ -268,7 +268,7 @@ fn product(index: usize, dice: &mut Dice) -> Product {
         id: index as i64 + 1,
         category_id: (index % CATEGORIES.len()) as i64 + 1,
         name: format!("{} {}", QUALITIES[index % QUALITIES.len()], THINGS[index / QUALITIES.len() % THINGS.len()]),
-        description: sentence(dice, 12),
+        description: sentence(dice, 40),
         price_cents: dice.below(20_000) as i64 + 199,
         sold: 0,
     }
