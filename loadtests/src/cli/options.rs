@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+use pinchpoint::Severity;
 use reqwest::{Method, Url};
 
 use super::endpoint::{EndpointSpec, parse_method};
@@ -243,6 +244,18 @@ pub(crate) enum FailOn {
     High,
     /// Critical only.
     Critical,
+}
+
+impl FailOn {
+    /// The severity as rules have it.
+    pub(crate) fn severity(self) -> Severity {
+        match self {
+            Self::Low => Severity::Low,
+            Self::Medium => Severity::Medium,
+            Self::High => Severity::High,
+            Self::Critical => Severity::Critical,
+        }
+    }
 }
 
 /// What a saturated generator does to the result.

@@ -30,7 +30,7 @@ impl Judge {
     pub(super) fn new(options: &VerdictOptions) -> Result<Self, ToolError> {
         Ok(Self {
             thresholds: options.thresholds.clone(),
-            rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on)?,
+            rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on.severity())?,
         })
     }
 

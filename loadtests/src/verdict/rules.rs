@@ -7,7 +7,6 @@ use pinchpoint::{LoadError, ObservedEndpoint, RuleSet, Severity};
 use thiserror::Error;
 
 use super::{Check, Source, Status};
-use crate::cli::FailOn;
 use crate::record::{Outcome, Ranked, Tally};
 
 /// Rules that cannot be used.
@@ -27,13 +26,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// The rules of a path; without one, of the folder `rules` where there is one, else the built-in ones.
-    pub(crate) fn load(path: Option<&Path>, none: bool, fail_on: FailOn) -> Result<Self, RulesError> {
-        let fail_on = match fail_on {
-            FailOn::Low => Severity::Low,
-            FailOn::Medium => Severity::Medium,
-            FailOn::High => Severity::High,
-            FailOn::Critical => Severity::Critical,
-        };
+    pub(crate) fn load(path: Option<&Path>, none: bool, fail_on: Severity) -> Result<Self, RulesError> {
         let here = Path::new("rules");
         let path = path.or_else(|| here.is_dir().then_some(here));
         let set = match path {
