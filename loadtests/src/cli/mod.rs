@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use endpoint::EndpointSpec;
 pub(crate) use options::{
-    BaselineOptions, CapacityOptions, FailOn, LoadOptions, MonitorOptions, OnSaturation, OutputOptions, ProfileOptions,
+    BaselineOptions, CapacityOptions, LoadOptions, MonitorOptions, OnSaturation, OutputOptions, ProfileOptions,
     Progress, RequestOptions, ServerOptions, TargetOptions, VerdictOptions,
 };
 pub(crate) use output::{OutputFile, OutputFormat};
