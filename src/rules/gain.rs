@@ -107,7 +107,8 @@ impl Use<'_> {
             (
                 after,
                 format!(
-                    "{} calls in one request take {} of it; one call in their place takes as long as one of them, {}",
+                    "{} calls in one request take {} of it; one call in their place takes as long as one of them, \
+                     {}; what they wait outside the database is saved on top",
                     count(self.calls_per_request),
                     seconds(now),
                     seconds(after),
@@ -230,7 +231,7 @@ fn abandoned(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
         to: 0.0,
         unit: Unit::Seconds,
         share,
-        summary: format!("frees {}, {} of the time of all requests", seconds(wasted), Unit::Ratio.render(share)),
+        summary: format!("frees {} of work for nobody", seconds(wasted)),
         how: format!("the requests of {subject} whose client had gone took {} together", seconds(wasted)),
     })
 }
@@ -339,7 +340,8 @@ mod tests {
         near(gain.to, 0.1 + 0.01);
         assert_eq!(
             gain.how,
-            "40 calls in one request take 400ms of it; one call in their place takes as long as one of them, 10ms"
+            "40 calls in one request take 400ms of it; one call in their place takes as long as one of them, 10ms; \
+             what they wait outside the database is saved on top"
         );
     }
 

@@ -86,7 +86,8 @@ async fn recommendations_are_ranked_by_what_they_gain_and_say_how() {
     assert_eq!(gain["summary"], "takes GET /orders from 1.2s to about 225ms");
     assert_eq!(
         gain["how"],
-        "40 calls in one request take 1s of it; one call in their place takes as long as one of them, 25ms"
+        "40 calls in one request take 1s of it; one call in their place takes as long as one of them, 25ms; what \
+         they wait outside the database is saved on top"
     );
     let shares: Vec<f64> = list.iter().map(|one| one["expected_gain"]["share"].as_f64().unwrap_or(0.0)).collect();
     assert!(shares.is_sorted_by(|a, b| a >= b), "{shares:?}");

@@ -42,6 +42,11 @@ pub(super) fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| units::render(value / 1e2, "ratio"))
 }
 
+/// A moment for people, to the second: everything on the page has the offset that its head and foot tell.
+pub(super) fn moment(timestamp: &str) -> String {
+    timestamp.get(..19).unwrap_or(timestamp).replace('T', " ")
+}
+
 /// A count with thousands told apart.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -57,7 +62,7 @@ pub(super) fn count(value: u64) -> String {
 
 fn header(page: &mut Page, report: &Report) {
     let summary = &report.summary;
-    page.raw("<header><div><h1>Performance report</h1><p class=\"muted small\">").text(&report.timestamp);
+    page.raw("<header><div><h1>Performance report</h1><p class=\"muted small\">").text(&moment(&report.timestamp));
     page.raw(" · the last ").text(&units::render(summary.window_seconds, "seconds")).raw("</p></div>");
     page.raw("<span class=\"badge ").text(report.status).raw("\">").text(report.status).raw("</span></header>\n");
     page.raw("<p>").text(&sentence(report)).raw("</p>\n<div class=\"tiles\">");
@@ -65,7 +70,7 @@ fn header(page: &mut Page, report: &Report) {
     let memory = summary.avg_memory_mb.map_or_else(|| "–".to_owned(), |mb| units::render(mb * 1e6, "bytes"));
     let tiles = [
         (count(summary.total_requests), "requests"),
-        (rate, "on average"),
+        (rate, "requests a second"),
         (millis(summary.avg_duration_ms), "mean duration"),
         (millis(summary.p95_duration_ms), "95th percentile"),
         (millis(summary.p99_duration_ms), "99th percentile"),
@@ -112,7 +117,11 @@ fn recommendations(page: &mut Page, recommendations: &[Recommendation]) {
         }
         let has_more = !one.more.is_empty() || one.expected_gain.is_some();
         if has_more {
-            page.raw("<details><summary>How that is computed, and what else helps</summary>");
+            page.raw(match (&one.expected_gain, one.more.is_empty()) {
+                (None, _) => "<details><summary>What else helps</summary>",
+                (Some(_), true) => "<details><summary>How that is computed</summary>",
+                (Some(_), false) => "<details><summary>How that is computed, and what else helps</summary>",
+            });
             if let Some(gain) = &one.expected_gain {
                 page.element("<p class=\"small\">", &capitalised(&gain.how), ".</p>");
             }
@@ -182,6 +191,15 @@ fn row(page: &mut Page, endpoint: &EndpointView) {
 
 fn trends(page: &mut Page, report: &Report) {
     let Some(trends) = &report.trends else { return };
+    let short = |trend: &TrendView| trend.series.iter().flatten().count() < 2;
+    if short(&trends.response_time) && short(&trends.memory) {
+        page.raw("<h2>Trends</h2>\n").element(
+            "<p class=\"card muted\">",
+            &capitalised(&trends.memory.message),
+            ".</p>\n",
+        );
+        return;
+    }
     let each = [
         ("Response time", &trends.response_time),
         ("Error rate", &trends.error_rate),

@@ -174,11 +174,12 @@ pub(super) fn memory(page: &mut Page, points: &[MemoryAt], limit_mb: Option<f64>
             .raw("\"/>");
     }
     page.raw("<polygon class=\"f-area\" points=\"0,100");
+    let newest = points.last().map_or(100.0, |point| place(point).0);
     for point in points {
         let (x, y) = place(point);
         page.raw(" ").number(x).raw(",").number(y);
     }
-    page.raw(" 100,100\"/><polyline class=\"s-line\" points=\"");
+    page.raw(" ").number(newest).raw(",100\"/><polyline class=\"s-line\" points=\"");
     for point in points {
         let (x, y) = place(point);
         page.number(x).raw(",").number(y).raw(" ");

@@ -1,15 +1,16 @@
 //! One bottleneck on the page, with all of its evidence.
 
 use super::{
-    html::{count, millis},
+    html::{count, millis, moment},
     page::Page,
     plot,
 };
 use crate::api::{
     bottlenecks::BottleneckView,
-    evidence::{EvidenceView, SlowRequestView},
+    evidence::{EvidenceView, OutcomeView, SlowRequestView},
     units,
 };
+use crate::names;
 
 /// Writes a bottleneck.
 pub(super) fn finding(page: &mut Page, bottleneck: &BottleneckView) {
@@ -26,7 +27,7 @@ pub(super) fn finding(page: &mut Page, bottleneck: &BottleneckView) {
     if let Some(share) = bottleneck.evidence.time_share {
         page.element("<span><b>", &units::render(share, "ratio"), "</b> of all time</span>");
     }
-    page.element("<span>since ", &bottleneck.since, "</span></div>");
+    page.element("<span>since ", &moment(&bottleneck.since), "</span></div>");
     evidence(page, &bottleneck.evidence);
     if !bottleneck.recommendations.is_empty() {
         page.raw("<details><summary>Recommendations</summary>");
@@ -69,8 +70,8 @@ fn evidence(page: &mut Page, evidence: &EvidenceView) {
             (query.query.clone(), cells.to_vec())
         },
     );
-    let blockers = !evidence.blockers.is_empty();
-    if !blockers {
+    // The blockers below say the same and more.
+    if evidence.blockers.is_empty() {
         table(
             page,
             "<h4>Endpoints</h4>",
@@ -98,14 +99,17 @@ fn evidence(page: &mut Page, evidence: &EvidenceView) {
         ];
         (one.endpoint.clone(), cells.to_vec())
     });
+    // That all went well is not worth a table.
+    let went_well = |one: &OutcomeView| one.outcome == names::OK || one.outcome.starts_with('2');
+    let outcomes = if evidence.outcomes.iter().all(went_well) { &[][..] } else { &evidence.outcomes };
     let head = "<th>outcome<th>count<th>share<th>first seen<th>last seen";
-    table(page, "<h4>How it ended</h4>", head, &evidence.outcomes, |one| {
-        let seen = |at: &Option<String>| at.clone().unwrap_or_else(|| "–".to_owned());
+    table(page, "<h4>How it ended</h4>", head, outcomes, |one| {
+        let seen = |at: &Option<String>| at.as_deref().map_or_else(|| "–".to_owned(), moment);
         let share = units::render(one.ratio, "ratio");
         (one.outcome.clone(), vec![count(one.count), share, seen(&one.first_seen), seen(&one.last_seen)])
     });
     table(page, "<h4>In progress, the oldest first</h4>", "<th>since<th>for", &evidence.running, |run| {
-        (run.since.clone(), vec![units::render(run.running_seconds, "seconds")])
+        (moment(&run.since), vec![units::render(run.running_seconds, "seconds")])
     });
     if let Some(slowest) = evidence.slowest_requests.first() {
         slow_request(page, slowest);
@@ -142,7 +146,7 @@ fn slow_request(page: &mut Page, request: &SlowRequestView) {
     page.element("<span>ended with <b>", &ending, "</b></span>");
     page.element("<span>busy <b>", &millis(Some(request.busy_ms)), "</b></span>");
     page.element("<span>longest poll <b>", &millis(Some(request.longest_poll_ms)), "</b></span>");
-    page.element("<span>", &request.timestamp, "</span>");
+    page.element("<span>", &moment(&request.timestamp), "</span>");
     if let Some(trace_id) = &request.trace_id {
         page.element("<span>trace <code>", trace_id, "</code></span>");
     }
