@@ -56,6 +56,7 @@ mod names;
 mod rules;
 mod sample;
 mod store;
+pub mod testing;
 mod track;
 
 pub use context::{InCurrentRequest, in_current_request};

@@ -92,6 +92,11 @@ impl RuleSet {
         self.rules.iter().map(|rule| &*rule.id)
     }
 
+    /// Returns the rules as `change` wants them; those that it makes nothing of are left out.
+    pub(crate) fn changed(&self, change: impl Fn(&Rule) -> Option<Rule>) -> Self {
+        Self { rules: self.rules.iter().filter_map(|rule| change(rule)).map(Arc::new).collect() }
+    }
+
     pub(crate) fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
     }

@@ -8,5 +8,6 @@ mod prometheus;
 mod reload;
 mod report;
 mod support;
+mod testing;
 mod tidy;
 mod trends;
