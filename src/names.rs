@@ -239,6 +239,11 @@ pub(crate) const SERIES_DROPPED: Metric = counter(
 /// Notifications.
 pub(crate) const NOTIFICATIONS: Metric =
     counter("pinchpoint_notifications_total", "Notifications of bottlenecks, by outcome.");
+/// Failures of the history file.
+pub(crate) const ARCHIVE_ERRORS: Metric = counter(
+    "pinchpoint_archive_errors_total",
+    "Times the history file could not be opened or written, by kind of failure.",
+);
 /// Build information.
 pub(crate) const BUILD_INFO: Metric = gauge("pinchpoint_build_info", "1, with the monitor's version.");
 
@@ -310,6 +315,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     RULES_RELOAD,
     SERIES_DROPPED,
     NOTIFICATIONS,
+    ARCHIVE_ERRORS,
     BUILD_INFO,
 ];
 

@@ -6,6 +6,8 @@
 //! nothing, and an error tells a client nothing of the inside.
 
 mod bottlenecks;
+#[cfg(feature = "archive")]
+mod comparison;
 mod control;
 mod endpoints;
 mod error;

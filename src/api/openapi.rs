@@ -23,6 +23,12 @@ use super::{
 )]
 struct Description;
 
+/// What only a history file makes possible.
+#[cfg(feature = "archive")]
+#[derive(OpenApi)]
+#[openapi(paths(super::comparison::comparison))]
+struct OfTheArchive;
+
 /// Declares the token that the control endpoints ask for.
 struct Token;
 
@@ -35,5 +41,8 @@ impl Modify for Token {
 
 /// This description.
 pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Description::openapi())
+    let description = Description::openapi();
+    #[cfg(feature = "archive")]
+    let description = description.merge_from(OfTheArchive::openapi());
+    Json(description)
 }

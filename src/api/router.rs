@@ -104,6 +104,7 @@ fn router<S: Clone + Send + Sync + 'static>(core: Arc<Core>, monitor: Arc<dyn An
     let routes = routes
         .into_iter()
         .chain([("/performance/clear-data", delete(control::clear))])
+        .chain(of_the_archive())
         .fold(Router::new(), |router, (path, method)| {
             router.route(path, method.fallback(|| async { ApiError::method_not_allowed() }))
         });
@@ -112,6 +113,17 @@ fn router<S: Clone + Send + Sync + 'static>(core: Arc<Core>, monitor: Arc<dyn An
         .layer(middleware::from_fn(mark))
         .layer(Extension(KeepAlive { _monitor: monitor }))
         .with_state(core)
+}
+
+/// What only a history file makes possible.
+#[cfg(feature = "archive")]
+fn of_the_archive() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
+    std::iter::once(("/performance/comparison", get(super::comparison::comparison)))
+}
+
+#[cfg(not(feature = "archive"))]
+fn of_the_archive() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
+    std::iter::empty()
 }
 
 async fn unknown() -> Response {

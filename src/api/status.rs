@@ -6,6 +6,8 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{Shared, units};
+#[cfg(feature = "archive")]
+use crate::monitor::{ArchiveState, ArchiveStatus};
 use crate::{names, rules::Totals};
 
 /// The monitor on itself.
@@ -28,6 +30,9 @@ pub(super) struct StatusAnswer {
     history_bytes: usize,
     /// Memory of the trends, in bytes, nearly.
     trends_bytes: usize,
+    /// The file that the trends are kept in; null where they are kept in memory only.
+    #[cfg(feature = "archive")]
+    history_file: Option<HistoryFileStatus>,
     evaluation_interval_seconds: f64,
     /// When the rules were last evaluated; null before the first time.
     evaluated_at: Option<String>,
@@ -35,6 +40,42 @@ pub(super) struct StatusAnswer {
     evaluation_ms: Option<f64>,
     rules: RulesStatus,
     timestamp: String,
+}
+
+/// The history file, and whether it can be used.
+#[cfg(feature = "archive")]
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HistoryFileStatus {
+    /// Its name, without the directories.
+    name: Option<String>,
+    /// `opening`, `open`, or `failing`: then trends are kept in memory, and the file is tried again every minute.
+    #[schema(example = "open")]
+    state: &'static str,
+    /// Why it fails.
+    error: Option<String>,
+    /// When it was last written; null before the first time.
+    written_at: Option<String>,
+    /// The name that a broken file was given since the start.
+    set_aside: Option<String>,
+}
+
+#[cfg(feature = "archive")]
+impl HistoryFileStatus {
+    fn of(archive: &ArchiveStatus) -> Self {
+        let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let (state, error) = match &archive.state {
+            ArchiveState::Opening => ("opening", None),
+            ArchiveState::Open => ("open", None),
+            ArchiveState::Failing(error) => ("failing", Some(error.clone())),
+        };
+        Self {
+            name: name(&archive.path),
+            state,
+            error,
+            written_at: archive.written.map(units::wall),
+            set_aside: archive.set_aside.as_deref().and_then(name),
+        }
+    }
 }
 
 /// The rules in force, and what became of the last edit.
@@ -70,6 +111,8 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
         series_dropped: dropped,
         history_bytes: core.history_bytes(),
         trends_bytes: core.tiers_bytes(),
+        #[cfg(feature = "archive")]
+        history_file: core.versions().archive().map(|archive| HistoryFileStatus::of(&archive)),
         evaluation_interval_seconds: units::seconds(core.interval()),
         evaluated_at: judgement.at.map(units::at),
         evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),

@@ -5,6 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use metrics::Recorder;
 use metrics_util::layers::FanoutBuilder;
 
+#[cfg(feature = "archive")]
+use super::versions::Service;
 use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
@@ -47,6 +49,10 @@ pub struct MonitorBuilder {
     max_series: usize,
     retention: Duration,
     history_bytes: usize,
+    #[cfg(feature = "archive")]
+    history_file: Option<PathBuf>,
+    #[cfg(feature = "archive")]
+    service: Option<Service>,
     max_fingerprints: usize,
     slow_requests: usize,
     ignored: Vec<Glob>,
@@ -71,6 +77,10 @@ impl Default for MonitorBuilder {
             max_series: 10_000,
             retention: LONGEST_RETENTION,
             history_bytes: 64_000_000,
+            #[cfg(feature = "archive")]
+            history_file: None,
+            #[cfg(feature = "archive")]
+            service: None,
             max_fingerprints: 1_000,
             slow_requests: 10,
             ignored: Vec::new(),
@@ -146,6 +156,37 @@ impl MonitorBuilder {
     /// routes; past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
     pub fn history_bytes(mut self, bytes: usize) -> Self {
         self.history_bytes = bytes;
+        self
+    }
+
+    /// Keeps the trends in a file, so that they survive a restart, and each version's latencies with them; see
+    /// [`service`](Self::service). By default they are kept in memory only.
+    ///
+    /// It is written once a minute and at [`shutdown`](Monitor::shutdown), whole or not at all: a process or a machine
+    /// that dies loses the last minute at most, and never the file. A disk that is full, a file that another process uses
+    /// or that is broken is told by `/performance/status` and by `pinchpoint_archive_errors_total`, tried again every
+    /// minute, and never stops the service. A broken file is renamed to `….broken` and a new one begun; a file that is no
+    /// history file, or of a later release, is left as it is. Nothing is ever deleted but what is older than
+    /// [`retention`](Self::retention), and what `DELETE /performance/clear-data` clears.
+    ///
+    /// ```no_run
+    /// use pinchpoint::Monitor;
+    ///
+    /// let builder = Monitor::builder()
+    ///     .history_file("/var/lib/shop/pinchpoint.redb")
+    ///     .service("shop", env!("CARGO_PKG_VERSION"));
+    /// ```
+    #[cfg(feature = "archive")]
+    pub fn history_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.history_file = Some(path.into());
+        self
+    }
+
+    /// Names the service and its version. With a [`history_file`](Self::history_file), a version is compared with the one
+    /// before it: `GET /performance/comparison` says which routes got slower or faster.
+    #[cfg(feature = "archive")]
+    pub fn service(mut self, name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> Self {
+        self.service = Some(Service { name: name.into(), version: version.into() });
         self
     }
 
@@ -250,6 +291,10 @@ impl MonitorBuilder {
             sampling_interval: self.sampling_interval,
             max_series: self.max_series,
             tiers: TierLimits { retention: self.retention, bytes: self.history_bytes },
+            #[cfg(feature = "archive")]
+            history_file: self.history_file,
+            #[cfg(feature = "archive")]
+            service: self.service,
             rules,
             watch,
             samplers,

@@ -1,11 +1,15 @@
 //! [`WallClock`]: the time of day for what outlives the process.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
-/// The wall clock as the monitor sees it: that of its start, carried on by the monotonic one, so that a clock that is
-/// set back writes no minute a second time. Where the machine slept, or its clock was set forward, it follows.
+/// The wall clock as the monitor sees it: that of the process's first monitor, carried on by the monotonic one, so that a
+/// clock that is set back writes no minute a second time. Where the machine slept, or its clock was set forward, it
+/// follows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WallClock {
     started: Instant,
@@ -14,7 +18,8 @@ pub(super) struct WallClock {
 
 impl WallClock {
     pub(super) fn starting(started: Instant) -> Self {
-        Self { started, wall: system() }
+        static FIRST: OnceLock<WallClock> = OnceLock::new();
+        *FIRST.get_or_init(|| Self { started, wall: system() })
     }
 
     /// Returns the time since the Unix epoch.
@@ -34,7 +39,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_clock_follows_the_monotonic_one() {
         let started = Instant::now();
-        let clock = WallClock::starting(started);
+        let clock = WallClock { started, wall: system() };
         let (first, later) = (clock.at(started), clock.at(started + Duration::from_secs(3600)));
         assert!((first.abs_diff(system())) < Duration::from_secs(5));
         assert!((later - first).abs_diff(Duration::from_secs(3600)) < Duration::from_secs(5));

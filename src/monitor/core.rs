@@ -20,6 +20,11 @@ use super::{
     clock::WallClock,
     reload::{Reload, RulesState, RulesWatch},
 };
+#[cfg(feature = "archive")]
+use super::{
+    archive::{Archive, ArchiveParts},
+    versions::{Service, VersionComparison, Versions},
+};
 use crate::{
     alert::{Change, Lifecycle, Transition},
     context::{Instruments, labelled},
@@ -46,6 +51,10 @@ pub(super) struct Parts {
     pub(super) sampling_interval: Option<Duration>,
     pub(super) max_series: usize,
     pub(super) tiers: TierLimits,
+    #[cfg(feature = "archive")]
+    pub(super) history_file: Option<std::path::PathBuf>,
+    #[cfg(feature = "archive")]
+    pub(super) service: Option<Service>,
     pub(super) rules: RuleSet,
     pub(super) watch: Option<RulesWatch>,
     pub(super) samplers: Vec<Box<dyn Sampler>>,
@@ -65,6 +74,8 @@ pub(crate) struct Core {
     history: Mutex<History>,
     memory: Mutex<ProcessMemory>,
     tiers: Arc<Mutex<Tiers>>,
+    #[cfg(feature = "archive")]
+    versions: Versions,
     judging: Semaphore,
     rules: ArcSwap<RulesState>,
     judgement: ArcSwap<Judgement>,
@@ -92,19 +103,28 @@ impl Core {
         let started = Instant::now();
         let recorder = parts.instruments.recorder().clone();
         labelled::gauge(&recorder, &names::BUILD_INFO, &[(names::VERSION, env!("CARGO_PKG_VERSION").into())]).set(1.0);
+        let clock = WallClock::starting(started);
+        let run = Run { started: clock.at(started), version: version(&parts) };
         let rules = RulesState {
             source: if parts.watch.is_some() { "directory" } else { "embedded" },
             loaded: started,
             error: None,
             set: Arc::new(parts.rules),
         };
-        let clock = WallClock::starting(started);
-        let run = Run { started: clock.at(started), version: "".into() };
+        let tiers = Arc::new(Mutex::new(Tiers::new(parts.tiers, run.clone())));
+        #[cfg(feature = "archive")]
+        let archive = parts.history_file.map(|path| {
+            let (service, recorder) = (parts.service.as_ref().map(|service| service.name.clone()), recorder.clone());
+            let retention = parts.tiers.retention;
+            Archive::start(ArchiveParts { path, recorder, tiers: tiers.clone(), retention, run, service })
+        });
         Self {
             evaluation: labelled::histogram(&recorder, &names::RULE_EVALUATION, &[]),
             history: Mutex::new(History::new(started, windows(&rules.set))),
             memory: Mutex::default(),
-            tiers: Arc::new(Mutex::new(Tiers::new(parts.tiers, run))),
+            tiers,
+            #[cfg(feature = "archive")]
+            versions: Versions::new(parts.service, archive),
             judging: Semaphore::new(JUDGED_AT_A_TIME),
             clock,
             rules: ArcSwap::from_pointee(rules),
@@ -146,7 +166,9 @@ impl Core {
             history.tick(&index, now);
             let memory = self.follow_memory(&history, now);
             let growth = memory.growth();
-            self.record(&history, now);
+            if self.record(&history, now) {
+                self.minute_ended(&history, now);
+            }
             let windows = rules.set.windows();
             let windows = windows.into_iter().filter_map(|length| Some((length, history.window(length)?)));
             let mut readings = WindowReadings::new(windows).since_start(history.total());
@@ -213,14 +235,41 @@ impl Core {
         memory
     }
 
-    /// Enters the latest difference in the trends.
-    fn record(&self, history: &History, now: Instant) {
+    /// Enters the latest difference in the trends. Returns whether a minute ended.
+    fn record(&self, history: &History, now: Instant) -> bool {
         let moment = Moment {
             wall: self.clock.at(now),
             measuring: self.instruments.enabled(),
             resident_bytes: history.gauge(names::PROCESS_RESIDENT.name),
         };
-        lock(&self.tiers).record(history, moment, is_failure);
+        lock(&self.tiers).record(history, moment, is_failure)
+    }
+
+    /// Has what is new written to the history file.
+    #[cfg(feature = "archive")]
+    fn minute_ended(&self, history: &History, now: Instant) {
+        self.versions.minute_ended(history.total(), self.clock.at(now));
+    }
+
+    #[cfg(not(feature = "archive"))]
+    fn minute_ended(&self, _: &History, _: Instant) {}
+
+    /// Ends the minute before its time and has the last of this life written to the history file.
+    #[cfg(feature = "archive")]
+    pub(super) fn finish(&self, now: Instant) {
+        lock(&self.tiers).finish();
+        self.versions.finish(&self.total(now), self.clock.at(now));
+    }
+
+    /// Compares this version of the service with the one before; `None` where none is known.
+    #[cfg(feature = "archive")]
+    pub(crate) fn comparison(&self, now: Instant) -> Option<VersionComparison> {
+        self.versions.comparison(&self.total(now))
+    }
+
+    #[cfg(feature = "archive")]
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// Judges the trends of the last `length`, of the endpoints that are `wanted`. `None` when the runtime is shutting
@@ -357,7 +406,18 @@ fn log(transition: &Transition) {
     }
 }
 
+/// Returns the version that the service tells.
+#[cfg(feature = "archive")]
+fn version(parts: &Parts) -> Arc<str> {
+    parts.service.as_ref().map_or_else(|| "".into(), |service| service.version.clone())
+}
+
+#[cfg(not(feature = "archive"))]
+fn version(_: &Parts) -> Arc<str> {
+    "".into()
+}
+
 /// None of these locks is ever taken on the request path, and a panic under one leaves plain data.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

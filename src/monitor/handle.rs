@@ -104,7 +104,7 @@ impl Monitor {
         &self.running.core
     }
 
-    /// Evaluates a last time and ends the background work; returns when it has ended. Requests go on, unmeasured.
+    /// Evaluates a last time, writes the history file and ends the background work; returns when it has ended. Requests go on, unmeasured.
     pub async fn shutdown(&self) {
         self.running.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -112,6 +112,8 @@ impl Monitor {
             // An error is a task that panicked, and has told so, or was aborted.
             let _ = task.await;
         }
+        #[cfg(feature = "archive")]
+        self.core().versions().close().await;
         self.running.close();
     }
 }
@@ -148,6 +150,8 @@ async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
     }
     core.sample();
     core.tick(Instant::now());
+    #[cfg(feature = "archive")]
+    core.finish(Instant::now());
 }
 
 fn every(start: Instant, period: Duration) -> Interval {

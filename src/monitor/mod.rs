@@ -3,6 +3,8 @@
 //! Everything that runs in the background is owned here and ends with the last handle. The invariant that a change
 //! could break: the loop holds the [`Core`], never the handle that stops it, so dropping the last handle leaks nothing.
 
+#[cfg(feature = "archive")]
+mod archive;
 mod bottleneck_gauges;
 mod builder;
 mod clock;
@@ -13,6 +15,8 @@ mod handle;
 mod judgement;
 mod reload;
 mod settings;
+#[cfg(feature = "archive")]
+mod versions;
 
 pub use builder::MonitorBuilder;
 pub use control::Control;
@@ -22,3 +26,8 @@ pub use settings::{Settings, SettingsError};
 
 pub(crate) use core::Core;
 pub(crate) use judgement::Judgement;
+#[cfg(feature = "archive")]
+pub(crate) use {
+    archive::{ArchiveState, ArchiveStatus},
+    versions::VersionComparison,
+};

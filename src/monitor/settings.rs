@@ -26,6 +26,11 @@ const PREFIX: &str = "PINCHPOINT_";
 /// max_series: 10000
 /// max_fingerprints: 1000
 /// slow_requests: 10
+/// retention: 168h
+/// history_bytes: 64MB
+/// history_file: pinchpoint.redb  # with the feature `archive`, as are the next two
+/// service_name: shop
+/// service_version: 1.2.3
 /// ignore_paths: ["/health*"]
 /// db_system: postgresql
 /// control: refused               # or open
@@ -48,6 +53,14 @@ pub struct Settings {
     max_series: Option<usize>,
     max_fingerprints: Option<usize>,
     slow_requests: Option<usize>,
+    retention: Option<String>,
+    history_bytes: Option<String>,
+    #[cfg(feature = "archive")]
+    history_file: Option<PathBuf>,
+    #[cfg(feature = "archive")]
+    service_name: Option<String>,
+    #[cfg(feature = "archive")]
+    service_version: Option<String>,
     ignore_paths: Option<Vec<String>>,
     db_system: Option<String>,
     control: Option<String>,
@@ -143,6 +156,14 @@ impl Settings {
         let text = |setting: &str, value: &mut Option<String>| *value = get(setting).or(value.take());
         text("evaluation_interval", &mut self.evaluation_interval);
         text("sampling_interval", &mut self.sampling_interval);
+        text("retention", &mut self.retention);
+        text("history_bytes", &mut self.history_bytes);
+        #[cfg(feature = "archive")]
+        {
+            text("service_name", &mut self.service_name);
+            text("service_version", &mut self.service_version);
+            self.history_file = get("history_file").map(PathBuf::from).or(self.history_file.take());
+        }
         text("db_system", &mut self.db_system);
         text("control", &mut self.control);
         text("control_token", &mut self.control_token);
@@ -167,6 +188,20 @@ impl Settings {
         {
             return wrong("sampling_interval", text, "a duration such as 5s or 500ms, or off");
         }
+        if let Some(text) = &self.retention
+            && duration(text).is_none()
+        {
+            return wrong("retention", text, "a duration such as 24h, at most 168h");
+        }
+        if let Some(text) = &self.history_bytes
+            && bytes(text).is_none()
+        {
+            return wrong("history_bytes", text, "a size such as 64MB");
+        }
+        #[cfg(feature = "archive")]
+        if let (Some(found), None) | (None, Some(found)) = (&self.service_name, &self.service_version) {
+            return wrong("service_name", found, "service_name and service_version together");
+        }
         match (self.control.as_deref(), self.control_token.as_deref()) {
             (_, Some("")) => wrong("control_token", "", "a secret; leave the key out to have none"),
             (None | Some("open" | "refused"), _) => Ok(()),
@@ -177,6 +212,10 @@ impl Settings {
 
 fn duration(text: &str) -> Option<Duration> {
     Unit::Seconds.parse(text).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    Unit::Bytes.parse(text).ok().filter(|bytes| *bytes >= 0.0).map(|bytes| bytes as usize)
 }
 
 impl MonitorBuilder {
@@ -197,6 +236,14 @@ impl MonitorBuilder {
         self = settings.max_series.into_iter().fold(self, Self::max_series);
         self = settings.max_fingerprints.into_iter().fold(self, Self::max_fingerprints);
         self = settings.slow_requests.into_iter().fold(self, Self::slow_requests);
+        self = settings.retention.as_deref().and_then(duration).into_iter().fold(self, Self::retention);
+        self = settings.history_bytes.as_deref().and_then(bytes).into_iter().fold(self, Self::history_bytes);
+        #[cfg(feature = "archive")]
+        {
+            self = settings.history_file.into_iter().fold(self, Self::history_file);
+            let service = settings.service_name.zip(settings.service_version);
+            self = service.into_iter().fold(self, |builder, (name, version)| builder.service(name, version));
+        }
         self = ignore_paths.into_iter().flatten().fold(self, Self::ignore_path);
         self = db_system.into_iter().fold(self, Self::db_system);
         match (settings.control_token, settings.control.as_deref()) {
@@ -223,6 +270,8 @@ mod tests {
         refused("evaluation_intervall: 5s", "unknown field `evaluation_intervall`");
         refused("max_series: many", "line 1 column");
         refused("evaluation_interval: 5sec", "pinchpoint.yaml: evaluation_interval is \"5sec\"; expected a duration");
+        refused("retention: long", "expected a duration such as 24h");
+        refused("history_bytes: much", "expected a size such as 64MB");
         refused("control: maybe", "expected open or refused");
         refused("control_token: \"\"", "expected a secret");
     }

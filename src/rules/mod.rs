@@ -37,6 +37,8 @@ mod totals;
 pub(crate) mod trend;
 mod trend_report;
 mod unit;
+#[cfg(feature = "archive")]
+mod version;
 mod window_evidence;
 mod window_readings;
 
@@ -58,6 +60,8 @@ pub(crate) use summary::{Endpoints, QueryUses, Split, is_failure};
 pub(crate) use totals::Totals;
 pub(crate) use trend_report::{EndpointTrends, Judged, TrendReport, TrendSource};
 pub(crate) use unit::Unit;
+#[cfg(feature = "archive")]
+pub(crate) use version::latencies;
 pub(crate) use window_readings::WindowReadings;
 
 #[cfg(test)]

@@ -145,6 +145,18 @@ impl HistogramSum {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }
 
+    /// Returns the buckets that hold something: lower edge, upper edge and count. Where there is no upper edge it is the
+    /// largest observation.
+    #[cfg(feature = "archive")]
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, f64, u64)> {
+        let (layout, max) = (self.layout.as_deref(), self.max.unwrap_or(0.0));
+        let counts = self.buckets.iter().flatten().enumerate().filter(|(_, count)| **count > 0);
+        counts.filter_map(move |(bucket, count)| {
+            let (lower, upper) = layout?.bounds(bucket);
+            Some((lower, upper.unwrap_or(max), *count))
+        })
+    }
+
     /// Returns the value below which `q` of the observations fall.
     ///
     /// The result is interpolated inside a bucket, and within 5 % of the truth for durations from 1 µs to 100 s whose

@@ -52,6 +52,7 @@ impl SlotEntry<'_> {
         })
     }
 
+    #[cfg(feature = "archive")]
     fn is_sound(&self) -> bool {
         let mut counted = 0_u64;
         for (bucket, count) in self.buckets() {

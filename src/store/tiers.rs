@@ -326,6 +326,15 @@ impl Tiers {
         self.keep_limits(now);
     }
 
+    /// Returns everything as if it were new, for an archive that lost what it had.
+    pub(crate) fn everything(&mut self) -> Changes {
+        self.changes = Some(Changes::default());
+        let minutes = self.minutes.iter().map(|(at, slot)| (SlotKey::Minute(*at), Some(slot.clone())));
+        let half_hours = self.half_hours.iter().map(|(at, slot)| (SlotKey::HalfHour(*at), Some(slot.clone())));
+        let endpoints = self.endpoints.iter().map(|(number, name)| (number, name.clone()));
+        Changes { cleared: true, slots: minutes.chain(half_hours).collect(), endpoints: endpoints.collect() }
+    }
+
     /// Returns what changed since the last call, or since [`restore`](Self::restore).
     pub(crate) fn take_changes(&mut self) -> Option<Changes> {
         self.changes.as_mut().map(std::mem::take)

@@ -383,10 +383,13 @@ async fn every_answer_is_as_the_openapi_document_says() {
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             let real = path.replace("{endpoint}", "GET%20%2Freport");
+            // Its good answer needs two versions, and is tested with them.
+            let of_two_versions = path.ends_with("/comparison");
             for (status, answer) in operation["responses"].as_object().expect("responses") {
                 let Some(schema) = answer["content"]["application/json"].get("schema") else { continue };
                 traffic(&app, 1).await;
                 let (sent, body) = match status.as_str() {
+                    "200" if of_two_versions => continue,
                     "200" => send(&app, &method.to_uppercase(), &real).await,
                     "400" => fetch(&app, &format!("{real}?hours=0&window=0s")).await,
                     "404" => fetch(&app, &format!("{path}?endpoint=nowhere").replace("{endpoint}", "nowhere")).await,

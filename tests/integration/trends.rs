@@ -214,3 +214,113 @@ async fn memory_says_what_it_sees() {
     assert_eq!(later["leak"]["status"], "steady");
     assert!(later["samples"].as_array().expect("a list").len() > 20);
 }
+
+/// A place for a history file.
+fn place() -> (tempfile::TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history.redb");
+    (directory, path)
+}
+
+async fn json_of(app: &Router, path: &str) -> Value {
+    let (status, body) = fetch(app, path).await;
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+#[tokio::test(start_paused = true)]
+async fn trends_survive_a_restart() {
+    let (_directory, path) = place();
+    let first = built(Monitor::builder().history_file(&path).service("shop", "1.0"));
+    let app = service(&first);
+    minutes(&app, 20, &[wait(10)]).await;
+    let status = json_of(&app, "/performance/status").await["history_file"].clone();
+    assert_eq!((&status["state"], &status["name"]), (&json!("open"), &json!("history.redb")), "{status}");
+    first.shutdown().await;
+    let second = built(Monitor::builder().history_file(&path).service("shop", "1.1"));
+    let app = service(&second);
+    let at_once = trends(&app, "?hours=1").await;
+    assert!(number(&at_once["requests"]) >= 190.0, "{}", at_once["requests"]);
+    minutes(&app, 20, &[wait(100)]).await;
+    let answer = trends(&app, "?hours=1").await;
+    assert_eq!(answer["response_time"]["direction"], "degrading", "{}", answer["response_time"]);
+    assert!(number(&answer["requests"]) >= 380.0);
+    let versions: Vec<_> = answer["runs"].as_array().expect("a list").iter().map(|run| &run["version"]).collect();
+    assert_eq!(versions, ["1.0", "1.1"]);
+    // Of the life before nothing is known about memory: its leak ended with it.
+    let memory = json_of(&app, "/performance/memory").await;
+    assert!(memory["samples"].as_array().expect("a list").len() <= 20 * 4 + 1);
+    second.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_is_compared_with_the_one_before() {
+    let (_directory, path) = place();
+    let run = |version: &'static str, slow: u64| {
+        let path = path.clone();
+        async move {
+            let monitor = built(Monitor::builder().history_file(&path).service("shop", version));
+            let app = service(&monitor);
+            let same = "/other/20".to_owned();
+            for number in 0..300_u64 {
+                // Some spread, as real requests have.
+                fetch(&app, &wait(slow + number % 7)).await;
+                fetch(&app, &same).await;
+            }
+            let (status, body) = fetch(&app, "/performance/comparison").await;
+            let document = json_of(&app, "/performance/openapi.json").await;
+            monitor.shutdown().await;
+            (status, serde_json::from_str::<Value>(&body).expect("JSON"), document)
+        }
+    };
+    let (status, body, _) = run("1.0", 20).await;
+    assert_eq!(status, 404);
+    assert!(body["error"].as_str().is_some_and(|error| error.contains("MonitorBuilder::service")), "{body}");
+    let (status, body, document) = run("1.1", 60).await;
+    assert_eq!((status, &body["before"], &body["after"]), (200, &json!("1.0"), &json!("1.1")), "{body}");
+    assert_eq!((&body["slower_count"], &body["faster_count"]), (&json!(1), &json!(0)));
+    let route = |name: &str| {
+        let routes = body["routes"].as_array().expect("a list");
+        routes.iter().find(|route| route["endpoint"] == name).expect("in both versions").clone()
+    };
+    let slower = route("GET /wait/{millis}");
+    assert_eq!(slower["verdict"], "slower");
+    assert!(number(&slower["median"]["change_percent"]) > 100.0, "{slower}");
+    assert!(number(&slower["cliffs_delta"]) > 0.9, "{slower}");
+    assert!(slower["message"].as_str().expect("a text").starts_with("slower: median +"), "{slower}");
+    assert_eq!(route("GET /other/{millis}")["verdict"], "no_difference");
+    let schema = json!({ "$ref": "#/components/schemas/ComparisonView", "components": document["components"] });
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert_eq!(validator.iter_errors(&body).map(|error| error.to_string()).collect::<Vec<_>>(), [] as [String; 0]);
+    // And back again: the version before is the one that ran last.
+    let (_, body, _) = run("1.0", 20).await;
+    assert_eq!((&body["before"], &body["faster_count"]), (&json!("1.1"), &json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_file_that_cannot_be_used_stops_nothing() {
+    let (directory, _) = place();
+    let monitor = built(Monitor::builder().history_file(directory.path()));
+    let app = service(&monitor);
+    minutes(&app, 10, &[wait(10)]).await;
+    assert_eq!(trends(&app, "?hours=1").await["response_time"]["direction"], "stable");
+    let status = json_of(&app, "/performance/status").await["history_file"].clone();
+    assert_eq!(status["state"], "failing");
+    assert!(status["error"].as_str().is_some_and(|error| error.contains("no history file")), "{status}");
+    let failures = crate::support::Samples::of(&monitor).sum("pinchpoint_archive_errors_total", &["refused"]);
+    assert!(failures >= 1.0, "{failures}");
+    monitor.shutdown().await;
+}
+
+#[tokio::test]
+async fn settings_out_of_range_are_refused() {
+    let day = 24 * 3600;
+    for (builder, expected) in [
+        (Monitor::builder().retention(Duration::from_secs(60)), "retention is 60s; expected 1 hour to 7 days"),
+        (Monitor::builder().retention(Duration::from_secs(8 * day)), "expected 1 hour to 7 days"),
+        (Monitor::builder().history_bytes(1000), "history_bytes is 1000 bytes; expected 1,000,000 bytes or more"),
+    ] {
+        let error = builder.build().expect_err("out of range").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,164 @@
+//! `/performance/comparison`: what got slower or faster since the version before.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::{
+    Shared,
+    error::{ApiError, ErrorBody},
+    units,
+};
+use crate::{
+    monitor::VersionComparison,
+    rules::compare::{RouteChange, Shift, Verdict},
+};
+
+/// This version of the service beside the one before, route by route.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ComparisonView {
+    service: String,
+    /// The version before, …
+    pub(super) before: String,
+    /// … when it wrote what it left, …
+    before_written_at: String,
+    /// … and this version, since its start or the last clear.
+    pub(super) after: String,
+    pub(super) slower_count: usize,
+    pub(super) faster_count: usize,
+    /// Routes of both versions: those that got slowest first, those that got fastest last.
+    pub(super) routes: Vec<RouteChangeView>,
+    /// Routes that only the version before had, …
+    pub(super) only_before: Vec<String>,
+    /// … and that only this one has.
+    pub(super) only_after: Vec<String>,
+    timestamp: String,
+}
+
+/// One route in both versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RouteChangeView {
+    #[schema(example = "GET /api/users/{id}")]
+    pub(super) endpoint: String,
+    /// `slower`, `faster`, `mixed`, `no_difference`, or `too_few_requests` in one of the versions.
+    #[schema(example = "slower")]
+    pub(super) verdict: &'static str,
+    /// The verdict in words, with its size.
+    pub(super) message: String,
+    requests_before: u64,
+    requests_after: u64,
+    avg_before_ms: Option<f64>,
+    avg_after_ms: Option<f64>,
+    /// How the median moved; null with too few requests.
+    median: Option<ShiftView>,
+    /// How the 95th percentile moved; null with too few requests.
+    p95: Option<ShiftView>,
+    /// Effect size: the probability that a request of this version takes longer than one of the version before, less the
+    /// contrary. From 0.147 it is commonly called small, from 0.33 medium, from 0.474 large.
+    cliffs_delta: Option<f64>,
+}
+
+/// How one percentile moved.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ShiftView {
+    before_ms: f64,
+    after_ms: f64,
+    change_percent: f64,
+    /// 95 % interval of the change.
+    change_low_percent: f64,
+    change_high_percent: f64,
+    /// Probability of a shift this clear when there is none, corrected for the number of routes.
+    p_value: f64,
+}
+
+impl ShiftView {
+    fn of(shift: &Shift) -> Self {
+        let percent = |ratio: f64| units::percent(ratio - 1.0);
+        Self {
+            before_ms: units::millis(shift.before_seconds),
+            after_ms: units::millis(shift.after_seconds),
+            change_percent: percent(shift.ratio),
+            change_low_percent: percent(shift.ratio_interval.0),
+            change_high_percent: percent(shift.ratio_interval.1),
+            p_value: units::micros(shift.p_value),
+        }
+    }
+
+    fn words(&self, name: &str) -> String {
+        format!("{name} {:+.0} % ({} ms to {} ms)", self.change_percent, self.before_ms, self.after_ms)
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Slower => "slower",
+        Verdict::Faster => "faster",
+        Verdict::Mixed => "mixed",
+        Verdict::NoDifference => "no_difference",
+        Verdict::TooFewRequests => "too_few_requests",
+    }
+}
+
+impl RouteChangeView {
+    fn of(route: &RouteChange) -> Self {
+        let (median, p95) = (route.median.as_ref().map(ShiftView::of), route.p95.as_ref().map(ShiftView::of));
+        let shifts = [("median", &median), ("95th percentile", &p95)];
+        let shifts: Vec<String> = shifts.iter().filter_map(|(name, shift)| Some(shift.as_ref()?.words(name))).collect();
+        let message = match route.verdict {
+            Verdict::TooFewRequests => "too few requests in one of the versions".to_owned(),
+            Verdict::NoDifference => "no difference beyond chance".to_owned(),
+            Verdict::Slower | Verdict::Faster | Verdict::Mixed => {
+                format!("{}: {}", verdict(route.verdict), shifts.join(", "))
+            }
+        };
+        Self {
+            endpoint: route.endpoint.clone(),
+            verdict: verdict(route.verdict),
+            message,
+            requests_before: route.requests.0,
+            requests_after: route.requests.1,
+            avg_before_ms: route.means_seconds.map(|(before, _)| units::millis(before)),
+            avg_after_ms: route.means_seconds.map(|(_, after)| units::millis(after)),
+            median,
+            p95,
+            cliffs_delta: route.cliffs_delta.map(units::rounded),
+        }
+    }
+}
+
+impl ComparisonView {
+    pub(super) fn of(compared: &VersionComparison) -> Self {
+        let comparison = &compared.comparison;
+        let count = |verdict| comparison.routes.iter().filter(|route| route.verdict == verdict).count();
+        Self {
+            service: compared.service.clone(),
+            before: compared.before.clone(),
+            before_written_at: compared.before_written_at.clone(),
+            after: compared.after.clone(),
+            slower_count: count(Verdict::Slower),
+            faster_count: count(Verdict::Faster),
+            routes: comparison.routes.iter().map(RouteChangeView::of).collect(),
+            only_before: comparison.only_before.clone(),
+            only_after: comparison.only_after.clone(),
+            timestamp: units::now(),
+        }
+    }
+}
+
+/// What got slower or faster since the version before, with the size of the effect.
+///
+/// A difference is told only where it is large enough to matter and too clear to be chance.
+#[utoipa::path(
+    get, path = "/performance/comparison", tag = "analysis",
+    responses((status = 200, body = ComparisonView), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn comparison(State(core): Shared) -> Result<Json<ComparisonView>, ApiError> {
+    let compared = core.comparison(Instant::now()).ok_or_else(|| {
+        ApiError::not_found(
+            "there is no earlier version to compare with: set MonitorBuilder::history_file and \
+             MonitorBuilder::service, and let a version before this one run for some time",
+        )
+    })?;
+    Ok(Json(ComparisonView::of(&compared)))
+}

@@ -1,0 +1,276 @@
+//! [`ArchiveFile`]: the tables of the history file.
+//!
+//! The store is redb: pages are never overwritten in place and carry checksums, and a commit is on the disk when it
+//! returns, so that a process or a machine that dies leaves the last commit. What is here is only which tables there are
+//! and what counts as a file of ours.
+
+use std::{
+    any::Any,
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition};
+
+use crate::{
+    rules::compare::VersionSnapshot,
+    store::{Changes, EndpointNames, FORMAT, Run, Slot, SlotKey, Stored},
+};
+
+/// What every redb file begins with.
+const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
+/// Pages kept in memory: a minute's slot and the way to it. The default is a gigabyte.
+const CACHE_BYTES: usize = 4 << 20;
+/// Versions whose latencies are kept.
+const VERSIONS_KEPT: usize = 10;
+/// Files set aside before the next one is refused.
+const SET_ASIDE: u32 = 100;
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("pinchpoint");
+const SCHEMA: &str = "schema";
+const MINUTES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("minutes");
+const HALF_HOURS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("half_hours");
+const ENDPOINTS: TableDefinition<'_, u32, &str> = TableDefinition::new("endpoints");
+/// By when they started, in milliseconds since the Unix epoch.
+const RUNS: TableDefinition<'_, u64, &str> = TableDefinition::new("runs");
+/// Snapshots as JSON, by version.
+const VERSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("versions");
+
+/// Why a history file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArchiveError {
+    #[error("the history file is in use by another process; trends are kept in memory until it is free")]
+    Locked,
+    #[error("there is a file of that name which is no history file; it was left as it is")]
+    Foreign,
+    #[error("the history file has schema {found}, and this release reads schema {FORMAT}; it was left as it is")]
+    Schema { found: u64 },
+    #[error("the history file is broken: {0}")]
+    Broken(String),
+    #[error("{0} broken history files were set aside already; look at them and remove them")]
+    TooManyBroken(u32),
+    #[error("the history file cannot be read or written: {0}")]
+    Io(#[source] redb::Error),
+}
+
+impl ArchiveError {
+    /// Returns the kind of failure, for the metric's label.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::Foreign | Self::Schema { .. } => "refused",
+            Self::Broken(_) | Self::TooManyBroken(_) => "broken",
+            Self::Io(_) => "io",
+        }
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for ArchiveError {
+    fn from(error: E) -> Self {
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked,
+            redb::Error::Corrupted(what) => Self::Broken(what),
+            redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted => Self::Broken("of an old format".to_owned()),
+            other => Self::Io(other),
+        }
+    }
+}
+
+/// An open history file.
+#[derive(Debug)]
+pub(super) struct ArchiveFile {
+    database: Database,
+}
+
+/// What was found in it.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    /// One for each version, of its longest run.
+    pub(super) versions: Vec<VersionSnapshot>,
+    /// Whether the file was made just now.
+    pub(super) is_new: bool,
+    /// Entries that could not be read and were passed over.
+    pub(super) unreadable: usize,
+}
+
+impl ArchiveFile {
+    /// Opens or makes the file, and enters `run` in it. Runs that began before `oldest` are forgotten.
+    pub(super) fn open(path: &Path, run: &Run, oldest: Duration) -> Result<(Self, Found), ArchiveError> {
+        let is_empty = look(path)?;
+        let mut builder = Database::builder();
+        // A file that something else wrote to is then an error, and no panic.
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        let open = || -> Result<_, ArchiveError> {
+            let file = Self { database: builder.create(path)? };
+            let found = file.read(is_empty, run, oldest)?;
+            Ok((file, found))
+        };
+        // Damage that its checks do not foresee can still make redb panic; that must not take the trends along.
+        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| Err(ArchiveError::Broken(words(&*panic))))
+    }
+
+    fn read(&self, is_empty: bool, run: &Run, oldest: Duration) -> Result<Found, ArchiveError> {
+        let writing = self.database.begin_write()?;
+        let schema = match is_empty || writing.list_tables()?.next().is_none() {
+            true => None,
+            false => match writing.list_tables()?.any(|table| redb::TableHandle::name(&table) == "pinchpoint") {
+                true => Some(writing.open_table(META)?.get(SCHEMA)?.map_or(0, |schema| schema.value())),
+                false => return Err(ArchiveError::Foreign),
+            },
+        };
+        if let Some(found) = schema.filter(|schema| *schema != FORMAT) {
+            return Err(ArchiveError::Schema { found });
+        }
+        let mut found = Found { is_new: schema.is_none(), ..Found::default() };
+        {
+            writing.open_table(META)?.insert(SCHEMA, FORMAT)?;
+            let mut runs = writing.open_table(RUNS)?;
+            let oldest = u64::try_from(oldest.as_millis()).unwrap_or(0);
+            runs.retain(|started, _| started >= oldest)?;
+            for entry in runs.iter()? {
+                let (started, version) = entry?;
+                let started = Duration::from_millis(started.value());
+                found.stored.runs.push(Run { started, version: version.value().into() });
+            }
+            runs.insert(u64::try_from(run.started.as_millis()).unwrap_or(u64::MAX), &*run.version)?;
+            let mut named: Vec<(u32, Arc<str>)> = Vec::new();
+            let mut endpoints = writing.open_table(ENDPOINTS)?;
+            for entry in endpoints.iter()? {
+                let (number, name) = entry?;
+                named.push((number.value(), name.value().into()));
+            }
+            let mut used: BTreeSet<u32> = BTreeSet::new();
+            let known: BTreeSet<u32> = named.iter().map(|(number, _)| *number).collect();
+            for (table, key) in [(MINUTES, SlotKey::Minute as fn(u32) -> SlotKey), (HALF_HOURS, SlotKey::HalfHour)] {
+                for entry in writing.open_table(table)?.iter()? {
+                    let (at, bytes) = entry?;
+                    let slot = Slot::read(bytes.value());
+                    let sound = |slot: &Slot| slot.endpoints().all(|entry| known.contains(&entry.endpoint));
+                    let Some(slot) = slot.filter(sound) else {
+                        found.unreadable += 1;
+                        continue;
+                    };
+                    used.extend(slot.endpoints().map(|entry| entry.endpoint));
+                    found.stored.slots.push((key(at.value()), slot));
+                }
+            }
+            // Routes that no slot speaks of any more give their numbers back.
+            endpoints.retain(|number, _| used.contains(&number))?;
+            named.retain(|(number, _)| used.contains(number));
+            found.stored.endpoints = EndpointNames::from_numbered(named);
+            for entry in writing.open_table(VERSIONS)?.iter()? {
+                match serde_json::from_slice(entry?.1.value()) {
+                    Ok(snapshot) => found.versions.push(snapshot),
+                    Err(_) => found.unreadable += 1,
+                }
+            }
+        }
+        writing.commit()?;
+        Ok(found)
+    }
+
+    /// Writes what changed, whole or not at all. It is on the disk when this returns.
+    pub(super) fn write(&self, changes: &Changes, snapshot: Option<&VersionSnapshot>) -> Result<(), ArchiveError> {
+        let writing = self.database.begin_write()?;
+        if changes.cleared {
+            writing.delete_table(MINUTES)?;
+            writing.delete_table(HALF_HOURS)?;
+        }
+        {
+            let mut endpoints = writing.open_table(ENDPOINTS)?;
+            for (number, name) in &changes.endpoints {
+                endpoints.insert(number, &**name)?;
+            }
+            let (mut minutes, mut half_hours) = (writing.open_table(MINUTES)?, writing.open_table(HALF_HOURS)?);
+            for (key, slot) in &changes.slots {
+                let (table, at) = match key {
+                    SlotKey::Minute(at) => (&mut minutes, at),
+                    SlotKey::HalfHour(at) => (&mut half_hours, at),
+                };
+                match slot {
+                    Some(slot) => drop(table.insert(at, slot.as_bytes())?),
+                    None => drop(table.remove(at)?),
+                }
+            }
+            if let Some(snapshot) = snapshot {
+                let mut versions = writing.open_table(VERSIONS)?;
+                let json = serde_json::to_vec(snapshot).expect("numbers and texts are JSON");
+                versions.insert(&*snapshot.version, &*json)?;
+                forget_versions(&mut versions)?;
+            }
+        }
+        Ok(writing.commit()?)
+    }
+
+    /// Returns the snapshot of a version.
+    pub(super) fn version(&self, version: &str) -> Result<Option<VersionSnapshot>, ArchiveError> {
+        let reading = self.database.begin_read()?;
+        let json = reading.open_table(VERSIONS)?.get(version)?;
+        Ok(json.and_then(|json| serde_json::from_slice(json.value()).ok()))
+    }
+}
+
+/// Keeps the versions that were written last.
+fn forget_versions(versions: &mut redb::Table<'_, &str, &[u8]>) -> Result<(), ArchiveError> {
+    let mut written: Vec<(Timestamp, String)> = Vec::new();
+    for entry in versions.iter()? {
+        let (version, json) = entry?;
+        let snapshot: Option<VersionSnapshot> = serde_json::from_slice(json.value()).ok();
+        let at = snapshot.and_then(|snapshot| snapshot.written_at.parse().ok()).unwrap_or(Timestamp::MIN);
+        written.push((at, version.value().to_owned()));
+    }
+    written.sort();
+    let surplus = written.len().saturating_sub(VERSIONS_KEPT);
+    for (_, version) in &written[..surplus] {
+        versions.remove(&**version)?;
+    }
+    Ok(())
+}
+
+/// Looks at a file before redb does: what is not ours is left alone. Returns whether there is nothing in it yet.
+fn look(path: &Path) -> Result<bool, ArchiveError> {
+    let io = |error: io::Error| ArchiveError::Io(StorageError::Io(error).into());
+    let is_file = match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(io(error)),
+        Ok(metadata) => metadata.is_file(),
+    };
+    if !is_file {
+        return Err(ArchiveError::Foreign);
+    }
+    let mut head = Vec::new();
+    // Another process that has the file open may hold a lock that forbids even this.
+    File::open(path).map_err(io)?.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(io)?;
+    match &head[..] {
+        [] => Ok(true),
+        head if head == MAGIC => Ok(false),
+        // What a file system leaves of a file whose blocks it lost.
+        head if head.iter().all(|byte| *byte == 0) => Err(ArchiveError::Broken("its beginning is lost".to_owned())),
+        _ => Err(ArchiveError::Foreign),
+    }
+}
+
+/// Moves a broken file out of the way, to a name that is free, and returns that name.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, ArchiveError> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(if number == 1 { ".broken".to_owned() } else { format!(".broken-{number}") });
+        PathBuf::from(name)
+    };
+    let free = (1..=SET_ASIDE).map(name).find(|name| !name.exists());
+    let free = free.ok_or(ArchiveError::TooManyBroken(SET_ASIDE))?;
+    std::fs::rename(path, &free).map_err(|error| ArchiveError::Io(StorageError::Io(error).into()))?;
+    Ok(free)
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+    text.unwrap_or("its store gave up").to_owned()
+}

@@ -1,0 +1,434 @@
+//! Tests of the archive, with real files and, for `kill -9` and a full disk, real processes.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use metrics::Recorder;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::*;
+use crate::{
+    context::labelled,
+    names,
+    rules::compare::{LatencyHistogram, RouteLatency},
+    store::{FORMAT, History, Moment, MonitorRecorder, Slot, SlotKey, TierLimits},
+};
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const LIMITS: TierLimits = TierLimits { retention: WEEK, bytes: 64_000_000 };
+const MINUTE: Duration = Duration::from_secs(60);
+const NOON: Duration = Duration::from_secs(1_700_000_000 / 1800 * 1800);
+
+/// A life of a service that is kept in a file.
+struct Life {
+    recorder: MonitorRecorder,
+    history: History,
+    tiers: Arc<Mutex<Tiers>>,
+    archive: Archive,
+    start: Instant,
+    started: Duration,
+    minutes: u32,
+}
+
+impl Life {
+    fn begin(path: &Path, started: Duration, version: &str) -> Self {
+        let recorder = MonitorRecorder::new(10_000, Vec::new());
+        let run = Run { started, version: version.into() };
+        let tiers = Arc::new(Mutex::new(Tiers::new(LIMITS, run.clone())));
+        let archive = Archive::start(ArchiveParts {
+            path: path.to_owned(),
+            recorder: Arc::new(recorder.clone()),
+            tiers: tiers.clone(),
+            retention: WEEK,
+            run,
+            service: Some("shop".into()),
+        });
+        let start = Instant::now();
+        let history = History::new(start, [Duration::from_secs(300)]);
+        Self { recorder, history, tiers, archive, start, started, minutes: 0 }
+    }
+
+    /// Lets minutes pass, with one request in each, and has them written.
+    fn minutes(&mut self, minutes: u32) {
+        let labels = [(names::METHOD, "GET".into()), (names::ROUTE, "/a".into()), (names::STATUS, "200".into())];
+        let requests = labelled::histogram(&self.recorder as &dyn Recorder, &names::HTTP_DURATION, &labels);
+        for _ in 0..minutes {
+            requests.record(0.25);
+            self.minutes += 1;
+            let passed = MINUTE * self.minutes;
+            self.history.tick(&self.recorder.index(), self.start + passed);
+            let moment = Moment { wall: self.started + passed, measuring: true, resident_bytes: None };
+            if lock(&self.tiers).record(&self.history, moment, |_| false) {
+                self.archive.minute_ended();
+            }
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        let slots = lock(&self.tiers).slots(Duration::ZERO, Duration::MAX);
+        slots.iter().filter_map(|slot| slot.slot.all()).map(|all| all.count).sum()
+    }
+
+    async fn end(&mut self) {
+        lock(&self.tiers).finish();
+        self.archive.close().await;
+    }
+
+    fn errors(&self, kind: &str) -> f64 {
+        let line = format!("pinchpoint_archive_errors_total{{error_type=\"{kind}\"}} ");
+        let text = self.recorder.render();
+        let value = text.lines().find_map(|text| text.strip_prefix(&line)).expect("there from the start");
+        value.parse().expect("a number")
+    }
+
+    #[track_caller]
+    fn fails_with(&self, kind: &str, words: &str) {
+        let ArchiveState::Failing(error) = self.archive.status().state.clone() else { panic!("it works") };
+        assert!(error.contains(words), "{error}");
+        assert!(self.errors(kind) >= 1.0);
+    }
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history.redb");
+    (directory, path)
+}
+
+/// Writes a file with some minutes in it.
+async fn written(path: &Path, minutes: u32) {
+    let mut life = Life::begin(path, NOON, "1");
+    life.minutes(minutes);
+    life.end().await;
+    assert_eq!(life.archive.status().state, ArchiveState::Open);
+}
+
+#[tokio::test]
+async fn the_next_life_begins_with_what_this_one_left() {
+    let (_directory, path) = place();
+    written(&path, 5).await;
+    let mut second = Life::begin(&path, NOON + 5 * MINUTE, "1");
+    assert_eq!(second.requests(), 5);
+    assert_eq!(lock(&second.tiers).runs().len(), 2);
+    second.minutes(3);
+    second.end().await;
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 8);
+}
+
+#[tokio::test]
+async fn what_was_cleared_stays_cleared() {
+    let (_directory, path) = place();
+    written(&path, 5).await;
+    let mut second = Life::begin(&path, NOON + 5 * MINUTE, "1");
+    lock(&second.tiers).clear();
+    second.minutes(1);
+    second.end().await;
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 1);
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_retention_is_gone() {
+    let (_directory, path) = place();
+    written(&path, 5).await;
+    let mut later = Life::begin(&path, NOON + WEEK + 10 * MINUTE, "2");
+    assert_eq!((later.requests(), lock(&later.tiers).runs().len()), (0, 1));
+    later.end().await;
+    let found = ArchiveFile::open(&path, &Run { started: NOON, version: "".into() }, Duration::ZERO).expect("open").1;
+    assert_eq!((found.stored.slots.len(), found.stored.runs.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_file_in_use_is_told_and_taken_when_it_is_free() {
+    let (_directory, path) = place();
+    let mut old = Life::begin(&path, NOON, "1");
+    old.minutes(3);
+    let mut new = Life::begin(&path, NOON + 3 * MINUTE, "2");
+    new.fails_with("locked", "in use by another process");
+    new.minutes(2);
+    assert_eq!(new.requests(), 1, "the service runs on, and the last minute has not ended");
+    old.end().await;
+    new.end().await;
+    assert_eq!((new.archive.status().state.clone(), new.requests()), (ArchiveState::Open, 5));
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "2").requests(), 5);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_ours_is_left_alone() {
+    let (_directory, path) = place();
+    std::fs::write(&path, "dear diary").expect("writable");
+    let mut life = Life::begin(&path, NOON, "1");
+    life.fails_with("refused", "is no history file");
+    life.minutes(3);
+    life.end().await;
+    assert_eq!(std::fs::read_to_string(&path).expect("readable"), "dear diary");
+    assert_eq!(life.requests(), 3, "the service runs on");
+}
+
+#[tokio::test]
+async fn a_store_of_another_program_is_left_alone() {
+    let (_directory, path) = place();
+    let other = redb::TableDefinition::<u32, u32>::new("other");
+    {
+        let database = redb::Database::create(&path).expect("a new file");
+        let writing = database.begin_write().expect("a transaction");
+        writing.open_table(other).expect("a table").insert(1, 2).expect("written");
+        writing.commit().expect("committed");
+    }
+    Life::begin(&path, NOON, "1").fails_with("refused", "is no history file");
+}
+
+#[tokio::test]
+async fn a_file_of_a_later_release_is_refused_by_its_schema() {
+    let (_directory, path) = place();
+    written(&path, 2).await;
+    {
+        let database = redb::Database::open(&path).expect("good");
+        let writing = database.begin_write().expect("a transaction");
+        let meta = redb::TableDefinition::<&str, u64>::new("pinchpoint");
+        writing.open_table(meta).expect("a table").insert("schema", FORMAT + 1).expect("written");
+        writing.commit().expect("committed");
+    }
+    Life::begin(&path, NOON, "1").fails_with("refused", "has schema 2, and this release reads schema 1");
+}
+
+#[tokio::test]
+async fn a_broken_file_is_set_aside_and_a_new_one_begun() {
+    let wounds: [fn(&mut Vec<u8>); 4] = [
+        |bytes| bytes[4096..].fill(0xAB),
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes[..4096].fill(0),
+        |bytes| bytes[9..320].fill(0xFF),
+    ];
+    for (number, wound) in wounds.into_iter().enumerate() {
+        let (directory, path) = place();
+        written(&path, 200).await;
+        let mut bytes = std::fs::read(&path).expect("readable");
+        wound(&mut bytes);
+        std::fs::write(&path, &bytes).expect("writable");
+        let mut life = Life::begin(&path, NOON, "1");
+        let status = life.archive.status();
+        assert_eq!(status.state, ArchiveState::Open, "wound {number}");
+        assert_eq!(status.set_aside.as_deref(), Some(&*directory.path().join("history.redb.broken")));
+        assert_eq!(life.errors("broken"), 1.0);
+        let kept = std::fs::read(directory.path().join("history.redb.broken")).expect("it is there");
+        assert_eq!(kept.len(), bytes.len(), "nothing of it is lost");
+        life.minutes(3);
+        life.end().await;
+        assert_eq!(Life::begin(&path, NOON + 3 * MINUTE, "1").requests(), 3);
+    }
+}
+
+#[test]
+fn a_second_broken_file_gets_a_name_of_its_own() {
+    let (directory, path) = place();
+    for expected in ["history.redb.broken", "history.redb.broken-2", "history.redb.broken-3"] {
+        std::fs::write(&path, "broken").expect("writable");
+        assert_eq!(file::set_aside(&path).expect("a free name"), directory.path().join(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_comes_late_gets_everything() {
+    let (directory, _) = place();
+    let path = directory.path().join("not/yet/history.redb");
+    let mut life = Life::begin(&path, NOON, "1");
+    life.fails_with("io", "cannot be read or written");
+    life.minutes(4);
+    std::fs::create_dir_all(path.parent().expect("it has one")).expect("a directory");
+    life.minutes(2);
+    life.end().await;
+    assert_eq!(life.archive.status().state, ArchiveState::Open);
+    assert_eq!(Life::begin(&path, NOON + 6 * MINUTE, "1").requests(), 6);
+}
+
+#[tokio::test]
+async fn a_file_that_was_removed_is_written_anew_with_everything() {
+    let (_directory, path) = place();
+    written(&path, 5).await;
+    let mut life = Life::begin(&path, NOON + 5 * MINUTE, "1");
+    std::fs::remove_file(&path).expect("removed");
+    life.minutes(2);
+    life.end().await;
+    assert_eq!(Life::begin(&path, NOON + 7 * MINUTE, "1").requests(), 7);
+}
+
+fn snapshot(version: &str, written_at: &str, requests: u64) -> VersionSnapshot {
+    let latency = LatencyHistogram {
+        sum_seconds: 0.1,
+        min_seconds: 0.1,
+        max_seconds: 0.1,
+        buckets: vec![(0.05, 0.1, requests).into()],
+    };
+    let route = RouteLatency { method: "GET".into(), route: "/a".into(), latency };
+    VersionSnapshot::new("shop", version, written_at, vec![route]).expect("a sound histogram")
+}
+
+/// Returns version and requests of what a next run of `version` is compared with.
+async fn previous_count(path: &Path, version: &str) -> Option<(String, u64)> {
+    let mut life = Life::begin(path, NOON, version);
+    life.end().await;
+    life.archive.previous().map(|before| (before.version.clone(), before.routes[0].latency.count()))
+}
+
+#[tokio::test]
+async fn a_version_leaves_its_longest_run_to_the_next() {
+    let (_directory, path) = place();
+    for (version, at, requests) in [
+        ("1", "2026-01-01T00:00:00Z", 1000),
+        // It crashes a few times after a start.
+        ("1", "2026-01-02T00:00:00Z", 3),
+        ("0.9", "2025-01-01T00:00:00Z", 5000),
+    ] {
+        let mut life = Life::begin(&path, NOON, version);
+        life.archive.leave(snapshot(version, at, requests));
+        life.end().await;
+    }
+    assert_eq!(previous_count(&path, "2").await, Some(("1".to_owned(), 1000)));
+    let mut next = Life::begin(&path, NOON, "2");
+    for (at, requests) in [("2026-02-01T00:00:00Z", 10), ("2026-02-01T01:00:00Z", 7)] {
+        next.archive.leave(snapshot("2", at, requests));
+    }
+    next.end().await;
+    assert_eq!(previous_count(&path, "3").await, Some(("2".to_owned(), 7)), "the newest of its own run");
+    assert_eq!(previous_count(&path, "2").await, Some(("1".to_owned(), 1000)), "rolled back");
+}
+
+#[tokio::test]
+async fn versions_are_kept_ten_at_most() {
+    let (_directory, path) = place();
+    for version in 0..15 {
+        let mut life = Life::begin(&path, NOON, &version.to_string());
+        life.archive.leave(snapshot(&version.to_string(), &format!("2026-01-{:02}T00:00:00Z", version + 1), 5));
+        life.end().await;
+    }
+    let run = Run { started: NOON, version: "".into() };
+    let mut kept: Vec<u32> = ArchiveFile::open(&path, &run, Duration::ZERO)
+        .expect("good")
+        .1
+        .versions
+        .iter()
+        .map(|snapshot| snapshot.version.parse().expect("a number"))
+        .collect();
+    kept.sort_unstable();
+    assert_eq!(kept, (5..15).collect::<Vec<_>>());
+}
+
+/// Says to a test, which is then a child process, which file it writes.
+const CHILD_FILE: &str = "PINCHPOINT_TEST_HISTORY_FILE";
+
+/// Returns this program as a child that runs one test only.
+fn child(test: &str, path: &Path) -> Command {
+    let mut command = Command::new("sh");
+    let this = std::env::current_exe().expect("a running program");
+    // What a process ignores, its child ignores too: past the limit of a file's size a write then fails instead.
+    command.args(["-c", "trap '' XFSZ; [ -z \"$LIMIT\" ] || ulimit -f \"$LIMIT\"; exec \"$@\"", "sh"]);
+    command.arg(this).args(["--exact", &format!("monitor::archive::tests::{test}"), "--ignored", "--nocapture"]);
+    command.env(CHILD_FILE, path).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
+fn say(words: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{words}").and_then(|()| out.flush()).expect("a parent listens");
+}
+
+/// What the child writes as minute `at`.
+fn slot_of(slots: &[Slot], at: u32) -> &Slot {
+    &slots[at as usize % slots.len()]
+}
+
+fn slots() -> Vec<Slot> {
+    let (_directory, path) = place();
+    let mut life = Life::begin(&path, NOON, "1");
+    life.minutes(12);
+    let slots = lock(&life.tiers).slots(Duration::ZERO, Duration::MAX);
+    slots.into_iter().map(|slot| slot.slot).collect()
+}
+
+#[test]
+#[ignore = "a child of `kill_9_loses_nothing_that_was_written`"]
+fn child_that_writes_until_it_is_killed() {
+    let Some(path) = std::env::var_os(CHILD_FILE) else { return };
+    let run = Run { started: NOON, version: "".into() };
+    let (file, found) = ArchiveFile::open(Path::new(&path), &run, Duration::ZERO).expect("never broken");
+    let slots = slots();
+    let first = found.stored.slots.len() as u32;
+    say(&format!("found {first} unreadable {}", found.unreadable));
+    for at in first.. {
+        let slots = BTreeMap::from([(SlotKey::Minute(at), Some(slot_of(&slots, at).clone()))]);
+        let endpoints = BTreeMap::from([(0, "GET /a".into())]);
+        file.write(&Changes { cleared: false, slots, endpoints }, None).expect("written");
+        say(&format!("wrote {at}"));
+    }
+}
+
+#[test]
+fn kill_9_loses_nothing_that_was_written() {
+    let (_directory, path) = place();
+    let mut written: u32 = 0;
+    for round in 0..12 {
+        let mut process = child("child_that_writes_until_it_is_killed", &path).spawn().expect("sh");
+        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let found = lines.find_map(|line| line.strip_prefix("found ").map(str::to_owned)).expect("the child begins");
+        let (found, unreadable) = found.split_once(" unreadable ").expect("as it was said");
+        let found: u32 = found.parse().expect("a number");
+        assert_eq!(unreadable, "0");
+        // The last write may have been on the disk before it was said, and no earlier one may be missing.
+        assert!(found == written || found == written + 1, "round {round}: {found} of {written}");
+        written = found;
+        for line in lines.by_ref().take(3 + round * 5) {
+            let at: u32 = line.strip_prefix("wrote ").expect("as it is said").parse().expect("a number");
+            written = at + 1;
+        }
+        // Right away, so that it hits the child at any point of a write. Every line that was said still counts.
+        process.kill().expect("a child of ours");
+        process.wait().expect("it ends");
+        for line in lines {
+            let at = line.strip_prefix("wrote ").and_then(|at| at.parse::<u32>().ok());
+            written = at.map_or(written, |at| at + 1);
+        }
+    }
+    assert!(written > 100, "{written}");
+    let run = Run { started: NOON, version: "".into() };
+    let (_, found) = ArchiveFile::open(&path, &run, Duration::ZERO).expect("never broken");
+    let slots = slots();
+    for (key, slot) in &found.stored.slots {
+        let SlotKey::Minute(at) = key else { panic!("{key:?}") };
+        assert_eq!(slot, slot_of(&slots, *at));
+    }
+}
+
+#[tokio::test]
+#[ignore = "a child of `a_full_disk_is_told_and_the_service_runs_on`"]
+async fn child_whose_disk_is_full() {
+    let Some(path) = std::env::var_os(CHILD_FILE) else { return };
+    let mut life = Life::begin(Path::new(&path), NOON + 5 * MINUTE, "1");
+    let before = life.requests();
+    // A snapshot that no small disk takes.
+    let mut large = snapshot("1", "2026-01-01T00:00:00Z", 1);
+    large.routes = vec![large.routes[0].clone(); 50_000];
+    life.archive.leave(large);
+    life.minutes(3);
+    life.end().await;
+    let failing = matches!(&life.archive.status().state, ArchiveState::Failing(_));
+    say(&format!("before {before} after {} failing {failing} errors {}", life.requests(), life.errors("io") > 0.0));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_service_runs_on() {
+    let (_directory, path) = place();
+    written(&path, 5).await;
+    let kilobytes = std::fs::metadata(&path).expect("written").len() / 1024;
+    // The shell counts in blocks of 512 bytes.
+    let limit = ((kilobytes + 64) * 2).to_string();
+    let output = child("child_whose_disk_is_full", &path).env("LIMIT", limit).output().expect("sh");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("before 5 after 8 failing true errors true"), "{said}");
+    // And the file is as it was: the commit that failed left nothing.
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 5);
+}
