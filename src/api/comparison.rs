@@ -48,8 +48,8 @@ pub(super) struct RouteChangeView {
     pub(super) message: String,
     requests_before: u64,
     requests_after: u64,
-    avg_before_ms: Option<f64>,
-    avg_after_ms: Option<f64>,
+    pub(super) avg_before_ms: Option<f64>,
+    pub(super) avg_after_ms: Option<f64>,
     /// How the median moved; null with too few requests.
     median: Option<ShiftView>,
     /// How the 95th percentile moved; null with too few requests.
@@ -143,6 +143,14 @@ impl ComparisonView {
             only_after: comparison.only_after.clone(),
             timestamp: units::now(),
         }
+    }
+}
+
+impl ComparisonView {
+    /// Leaves out the routes that did not change.
+    pub(super) fn changes_only(mut self) -> Self {
+        self.routes.retain(|route| ["slower", "faster", "mixed"].contains(&route.verdict));
+        self
     }
 }
 

@@ -6,6 +6,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+#[cfg(feature = "archive")]
+use crate::api::comparison::ComparisonView;
 use crate::{
     api::{
         bottlenecks::{BottleneckView, Counts, GainView},
@@ -53,6 +55,10 @@ pub(in crate::api) struct Report {
     pub(super) memory_limit_mb: Option<f64>,
     /// What got better or worse lately; null while the service shuts down.
     pub(super) trends: Option<ReportTrends>,
+    /// What got slower or faster since the version before, of the routes only those that did; `/performance/comparison`
+    /// has all. Null without a history file, and where no version before is known.
+    #[cfg(feature = "archive")]
+    pub(super) comparison: Option<ComparisonView>,
     /// Version of the monitor.
     pub(super) version: &'static str,
     pub(super) timestamp: String,
@@ -128,6 +134,8 @@ impl Report {
             memory: memory(core, Instant::now()),
             memory_limit_mb: limit.map(units::megabytes),
             trends: ReportTrends::of(core).await,
+            #[cfg(feature = "archive")]
+            comparison: core.comparison(Instant::now()).map(|compared| ComparisonView::of(&compared).changes_only()),
             version: env!("CARGO_PKG_VERSION"),
             timestamp: units::now(),
         }

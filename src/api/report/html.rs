@@ -25,6 +25,8 @@ pub(super) fn page(report: &Report) -> String {
     findings(&mut page, report);
     endpoints(&mut page, report);
     trends(&mut page, report);
+    #[cfg(feature = "archive")]
+    super::versions::section(&mut page, report.comparison.as_ref());
     memory(&mut page, report);
     page.raw("<footer>Written by pinchpoint ").text(report.version).raw(" at ").text(&report.timestamp);
     page.raw(". Durations are to the last byte of the response; percentiles are within 5 %.</footer>\n");

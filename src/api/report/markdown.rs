@@ -75,11 +75,13 @@ pub(super) fn text(report: &Report) -> String {
         cells.iter().for_each(|cell| out += &format!("| {cell} "));
         out += "|\n";
     }
+    #[cfg(feature = "archive")]
+    super::versions::markdown(&mut out, report.comparison.as_ref());
     out + &format!("\n<sub>pinchpoint {}, {}</sub>\n", report.version, report.timestamp)
 }
 
 /// Text that is only text, on one line.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -95,7 +97,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A code span, whatever is in the text, also inside a table.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut longest = 0;
     let mut run = 0;

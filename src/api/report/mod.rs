@@ -12,6 +12,8 @@ mod plot;
 mod sections;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "archive")]
+mod versions;
 
 use axum::{
     Json,

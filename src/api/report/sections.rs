@@ -116,7 +116,8 @@ fn evidence(page: &mut Page, evidence: &EvidenceView) {
     }
 }
 
-fn table<T>(
+/// Writes a table whose first column names what a row is about.
+pub(super) fn table<T>(
     page: &mut Page,
     title: &'static str,
     head: &'static str,

@@ -65,6 +65,8 @@ fn report(name: &str) -> Report {
             .collect(),
         memory_limit_mb: Some(64.0),
         trends: Some(trends()),
+        #[cfg(feature = "archive")]
+        comparison: None,
         version: "0.0.0",
         timestamp: AT.into(),
     }
@@ -347,6 +349,8 @@ fn a_report_of_nothing_is_a_page_all_the_same() {
         memory: Vec::new(),
         memory_limit_mb: None,
         trends: None,
+        #[cfg(feature = "archive")]
+        comparison: None,
         version: "0.0.0",
         timestamp: AT.into(),
     };

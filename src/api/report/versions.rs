@@ -1,0 +1,121 @@
+//! What got slower or faster since the version before, on the page and in Markdown.
+
+use super::{
+    html::millis,
+    markdown::{code, escaped},
+    page::Page,
+    sections::table,
+};
+use crate::api::comparison::ComparisonView;
+
+/// Writes the section of the page; nothing where no version before is known.
+pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
+    let Some(comparison) = comparison else { return };
+    page.element("<h2>", &title(comparison), "</h2>\n<div class=\"card\">");
+    page.element("<p class=\"muted\">", &sentence(comparison), "</p>");
+    let head = "<th>endpoint<th>verdict<th>mean before<th>mean now<th>what moved";
+    table(page, "", head, &comparison.routes, |route| {
+        let cells = vec![
+            route.verdict.to_owned(),
+            millis(route.avg_before_ms),
+            millis(route.avg_after_ms),
+            route.message.clone(),
+        ];
+        (route.endpoint.clone(), cells)
+    });
+    page.raw("</div>\n");
+}
+
+/// Writes the section of the Markdown.
+pub(super) fn markdown(out: &mut String, comparison: Option<&ComparisonView>) {
+    let Some(comparison) = comparison else { return };
+    *out += &format!("\n## {}\n\n{}\n", escaped(&title(comparison)), escaped(&sentence(comparison)));
+    if !comparison.routes.is_empty() {
+        *out += "\n| endpoint | verdict | mean before | mean now | what moved |\n|---|---|--:|--:|---|\n";
+    }
+    for route in &comparison.routes {
+        *out += &format!(
+            "| {} | {} | {} | {} | {} |\n",
+            code(&route.endpoint),
+            route.verdict,
+            millis(route.avg_before_ms),
+            millis(route.avg_after_ms),
+            escaped(&route.message),
+        );
+    }
+}
+
+fn title(comparison: &ComparisonView) -> String {
+    format!("Version {} beside {}", comparison.after, comparison.before)
+}
+
+fn sentence(comparison: &ComparisonView) -> String {
+    let (new, gone) = (comparison.only_after.len(), comparison.only_before.len());
+    format!(
+        "{} routes got slower and {} faster beyond chance; {new} are new and {gone} are not called any more.",
+        comparison.slower_count, comparison.faster_count
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        monitor::VersionComparison,
+        rules::compare::{LatencyHistogram, RouteLatency, VersionSnapshot, compare},
+    };
+
+    fn version(version: &str, seconds: f64) -> VersionSnapshot {
+        let route = |route: &str, seconds: f64| RouteLatency {
+            method: "GET".into(),
+            route: route.into(),
+            latency: LatencyHistogram {
+                sum_seconds: 1000.0 * seconds,
+                min_seconds: seconds * 0.97,
+                max_seconds: seconds * 1.03,
+                buckets: vec![(seconds * 0.97, seconds * 1.03, 1000).into()],
+            },
+        };
+        let routes = vec![route("/<script>|`", seconds), route("/same", 0.1), route(&format!("/{version}"), 0.1)];
+        VersionSnapshot::new("shop", version, "2026-01-01T00:00:00Z", routes).expect("sound histograms")
+    }
+
+    fn compared(before: f64, after: f64) -> ComparisonView {
+        let comparison = compare(&version("1", before), &version("<2>", after));
+        let compared = VersionComparison {
+            service: "shop".into(),
+            before: "1".into(),
+            before_written_at: "2026-01-01T00:00:00Z".into(),
+            after: "<2>".into(),
+            comparison: Arc::new(comparison),
+        };
+        ComparisonView::of(&compared).changes_only()
+    }
+
+    #[test]
+    fn routes_that_changed_are_told_and_names_stay_names() {
+        let slower = compared(0.1, 0.3);
+        let (mut page, mut text) = (Page::default(), String::new());
+        section(&mut page, Some(&slower));
+        markdown(&mut text, Some(&slower));
+        let page = page.finish();
+        assert!(page.contains("Version &lt;2&gt; beside 1") && page.contains("1 routes got slower and 0 faster"));
+        assert!(
+            page.contains("GET /&lt;script&gt;|`") && !page.contains("<script>") && !page.contains("/same"),
+            "{page}"
+        );
+        assert!(page.contains("slower: median +200 %"), "{page}");
+        assert!(text.contains("| `` GET /<script>\\|` `` | slower | 100"), "{text}");
+        assert!(text.contains("1 are new and 1 are not called any more"), "{text}");
+    }
+
+    #[test]
+    fn without_a_version_before_there_is_no_section() {
+        let (mut page, mut text) = (Page::default(), String::new());
+        section(&mut page, None);
+        markdown(&mut text, None);
+        assert_eq!((page.finish(), text), (String::new(), String::new()));
+    }
+}
