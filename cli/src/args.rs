@@ -93,7 +93,7 @@ pub(crate) struct DemoArgs {
     /// Judge by the rule files in this directory [default: ./rules if it is there, else those built in]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) rules: Option<PathBuf>,
-    /// Keep the shop's data in this directory [default: a temporary one, removed at the end]
+    /// Keep the shop's data and its trends in this directory [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) data: Option<PathBuf>,
 }

@@ -78,10 +78,10 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
     let mut stop = pin!(signal());
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(DemoError::Server)?;
-    let watch = Watch::start(args.rules, address)?;
     let directory = Directory::make(args.data)?;
-
     let fixes: Fixes = args.fix.into_iter().chain(args.fixed.then_some(Fix::All)).collect();
+    let watch = Watch::start(args.rules, address, directory.path(), &fixes)?;
+
     let plan =
         Plan { directory: directory.path().to_owned(), volume: Volume::DEMO, fixes: fixes.clone(), sizing: None };
     let shop = tokio::select! {

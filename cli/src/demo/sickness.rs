@@ -156,6 +156,11 @@ impl Fixes {
         self.0.contains(&sickness)
     }
 
+    /// Returns the names of what is switched off, in the order in which they are told.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|sickness| sickness.name())
+    }
+
     /// Returns the sicknesses that are still there, in the order in which they are told.
     pub(crate) fn remaining(&self) -> impl Iterator<Item = Sickness> {
         Sickness::ALL.into_iter().filter(|sickness| !self.cures(*sickness))

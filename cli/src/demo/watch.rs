@@ -10,10 +10,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
+use super::sickness::Fixes;
+
 /// What is told without `RUST_LOG`. The slow statements that sqlx warns of are there on purpose.
 const LOGGED: &str = "warn,sqlx::query=off";
 /// Where rules are looked for unless told otherwise: where a checkout of this project has them.
 const RULES: &str = "rules";
+/// The history of the trends, beside the shop's own data.
+const HISTORY: &str = "performance.redb";
 
 /// Sends the log to standard error, and sqlx's queries to the monitor.
 pub(crate) fn log() {
@@ -31,15 +35,31 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts the monitor of a shop that listens on `address`.
+    /// Starts the monitor of a shop that listens on `address` and keeps its data in `directory`.
+    ///
+    /// What is fixed is part of the version that the monitor knows the shop by: on kept data it then compares the fixed
+    /// shop with the sick one.
     ///
     /// # Errors
-    /// Returns an error when the rules are wrong.
-    pub(crate) fn start(rules: Option<PathBuf>, address: SocketAddr) -> Result<Self, BuildError> {
+    /// Returns an error when the rules are wrong, or the history of the trends cannot be kept.
+    pub(crate) fn start(
+        rules: Option<PathBuf>,
+        address: SocketAddr,
+        directory: &Path,
+        fixes: &Fixes,
+    ) -> Result<Self, BuildError> {
         let rules = rules.or_else(|| Path::new(RULES).is_dir().then(|| RULES.into()));
         // On loopback whoever can ask could stop the whole demo as well.
         let control = if address.ip().is_loopback() { Control::Open } else { Control::Refused };
-        let mut builder = Monitor::builder().db_system("sqlite").control(control);
+        let version = fixes.names().fold(env!("CARGO_PKG_VERSION").to_owned(), |version, fix| {
+            let joint = if version.contains('+') { '.' } else { '+' };
+            format!("{version}{joint}{fix}")
+        });
+        let mut builder = Monitor::builder()
+            .db_system("sqlite")
+            .control(control)
+            .history_file(directory.join(HISTORY))
+            .service("pinchpoint demo shop", version);
         if let Some(directory) = &rules {
             builder = builder.rules_dir(directory);
         }

@@ -161,9 +161,11 @@ async fn visitors_come_when_asked_for() {
 async fn data_are_kept_where_they_are_wanted() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("new");
-    for _ in 0..2 {
-        Demo::start(&["--data", data.to_str().unwrap()]).end("INT");
-        assert!(data.join("shop.db").exists());
+    for fix in ["leak", "all"] {
+        let demo = Demo::start(&["--data", data.to_str().unwrap(), "--fix", fix]);
+        assert_eq!(demo.get("/api/orders").await.0, StatusCode::OK);
+        demo.end("INT");
+        assert!(data.join("shop.db").exists() && data.join("performance.redb").exists());
     }
 }
 
