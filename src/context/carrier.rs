@@ -114,7 +114,7 @@ mod with_spans {
 
     /// Nothing: only the sqlx layer looks for carriers.
     #[derive(Debug, Default)]
-    pub(crate) struct Carrier;
+    pub(crate) struct Carrier(());
 
     /// Nothing, for as long as a carrier is entered.
     #[derive(Debug)]

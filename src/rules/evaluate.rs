@@ -98,10 +98,13 @@ fn is_duration(measure: Measure) -> bool {
     matches!(measure, Measure::AvgDuration | Measure::DurationQuantile(_) | Measure::MaxDuration)
 }
 
+/// Scope, subject, window and limit.
+type EvidenceKey = (Scope, Arc<str>, Duration, Option<u64>);
+
 /// Evidence by subject, window and limit: several rules may find the same subject.
 struct EvidenceCache<'a, R> {
     readings: &'a R,
-    known: HashMap<(Scope, Arc<str>, Duration, Option<u64>), Arc<Evidence>>,
+    known: HashMap<EvidenceKey, Arc<Evidence>>,
 }
 
 impl<R: Readings> EvidenceCache<'_, R> {

@@ -64,6 +64,9 @@ pub(crate) struct Endpoints<'a> {
     pub(crate) span: Duration,
 }
 
+/// Adds what a counter gained to an endpoint.
+type Add<'a> = fn(&mut Endpoint<'a>, f64);
+
 impl<'a> Endpoints<'a> {
     pub(crate) fn of(window: &'a Window) -> Self {
         let mut endpoints = Self { span: window.span(), ..Self::default() };
@@ -89,7 +92,7 @@ impl<'a> Endpoints<'a> {
         for series in window.series(names::ENDPOINT_BLOCKED_OTHERS.name) {
             endpoints.set(&series, |endpoint, view| endpoint.blocked_others = Some(view));
         }
-        let counted: [(_, fn(&mut Endpoint<'a>, f64)); 4] = [
+        let counted: [(_, Add<'a>); 4] = [
             (names::ENDPOINT_TASK_NANOS, |endpoint, nanos| endpoint.task_seconds += nanos * NANOS),
             (names::ENDPOINT_OVERLAP_NANOS, |endpoint, nanos| endpoint.overlap_seconds += nanos * NANOS),
             (names::ENDPOINT_WASTED_QUERIES, |endpoint, queries| endpoint.wasted_queries += queries),

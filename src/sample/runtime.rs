@@ -102,10 +102,11 @@ mod tests {
         });
         runtime.block_on(burn).expect("joined");
         let mut after = HashMap::new();
-        for _ in 0..1000 {
+        // A task that was joined is still alive for a moment, and a worker parks when it gets to it.
+        for _ in 0..1_000_000 {
             sampler.sample();
             after = values(&snapshotter);
-            if after["tokio_worker_busy_seconds_total"] >= 0.03 {
+            if after["tokio_worker_busy_seconds_total"] >= 0.03 && after["tokio_alive_tasks"] == 3.0 {
                 break;
             }
             std::thread::yield_now();
@@ -120,6 +121,7 @@ mod tests {
         for task in tasks {
             runtime.block_on(task).expect("joined").expect("sent");
         }
+        runtime.shutdown_timeout(Duration::from_secs(60));
         sampler.sample();
         assert_eq!(values(&snapshotter)["tokio_alive_tasks"], 0.0);
     }

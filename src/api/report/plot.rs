@@ -232,9 +232,12 @@ fn runs(series: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
     runs
 }
 
+/// Kind and name of what a lane shows, and the start and duration of each time it ran, in milliseconds.
+type Lane<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
+
 /// What a request did when: a lane for each query and task, so that a repeated one is seen as such.
 pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
-    let mut lanes: Vec<(&str, &str, Vec<(f64, f64)>)> = Vec::new();
+    let mut lanes: Vec<Lane<'_>> = Vec::new();
     for event in &request.timeline {
         let span = (event.start_ms, event.duration_ms);
         match lanes.iter_mut().find(|(kind, name, _)| *kind == event.kind && *name == event.name) {
