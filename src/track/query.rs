@@ -147,9 +147,10 @@ where
         let this = self.project();
         let running = this.running.get_or_insert_with(|| Running::begin(this.sql.as_ref()));
         running.polling = true;
-        let entered = running.counted.enter();
-        let polled = this.query.poll(cx);
-        drop(entered);
+        let polled = {
+            let _entered = running.counted.enter();
+            this.query.poll(cx)
+        };
         running.polling = false;
         if let Poll::Ready(result) = &polled {
             running.end(if result.is_ok() { QueryOutcome::Ok } else { QueryOutcome::Error });
