@@ -2,7 +2,7 @@
 //!
 //! Unlike a [`Layout`](super::layout::Layout) it knows no thresholds, so that what was kept before an edit of the rules,
 //! or by another version of this crate, adds up with what comes after. The invariant that a change could break: slots of
-//! the archive were written on this grid, so another grid needs another [`FORMAT`](super::slot::FORMAT).
+//! the archive were written on this grid, so another grid needs another format.
 
 use super::layout::Layout;
 

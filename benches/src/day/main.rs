@@ -1,0 +1,95 @@
+//! What a day of trends weighs and costs at 1,000 routes, each called in every minute.
+//!
+//! tokio's clock is paused, so that the day passes in about a minute; memory, file and answers are real. Requests take from
+//! 1 to 600 ms, spread as those of real services are.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Body, http::Request, routing::get};
+use futures_util::future::join_all;
+use http_body_util::BodyExt as _;
+use pinchpoint::Monitor;
+use tower::ServiceExt as _;
+
+const ROUTES: u32 = 1000;
+/// To each route in each minute.
+const REQUESTS: u32 = 3;
+const MINUTES: u32 = 24 * 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn monitor(file: &Path) -> Result<Monitor, pinchpoint::BuildError> {
+    Monitor::builder().evaluation_interval(MINUTE).history_file(file).build()
+}
+
+fn app(monitor: &Monitor) -> Router {
+    let answer = |request: Request<Body>| async move {
+        let millis = request.uri().query().and_then(|query| query.parse().ok()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    };
+    (0..ROUTES)
+        .fold(Router::new(), |router, route| router.route(&format!("/r{route}/{{id}}"), get(answer)))
+        .layer(monitor.layer())
+        .merge(monitor.router())
+}
+
+async fn get_text(app: &Router, path: &str) -> String {
+    let request = Request::get(path).body(Body::empty()).expect("a valid path");
+    let response = app.clone().oneshot(request).await.expect("a router never fails");
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Sends the requests of one minute, all at once.
+async fn traffic(app: &Router, minute: u32) {
+    let requests = (0..ROUTES).flat_map(|route| (0..REQUESTS).map(move |number| (route, number)));
+    join_all(requests.map(|(route, number)| async move {
+        // A rank that no two neighbours share, and the quantile of a skewed distribution at it.
+        let rank = (route * 31 + number * 57 + minute * 17) % 97;
+        let share = (f64::from(rank) + 0.5) / 97.0;
+        let millis = (30.0 * (share / (1.0 - share)).powf(0.6)).clamp(1.0, 600.0) as u64;
+        get_text(app, &format!("/r{route}/7?{millis}")).await
+    }))
+    .await;
+}
+
+async fn status(app: &Router) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(&get_text(app, "/performance/status").await)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tokio::time::pause();
+    let file = std::env::temp_dir().join(format!("pinchpoint-day-{}.redb", std::process::id()));
+    let first = monitor(&file)?;
+    let service = app(&first);
+    let start = tokio::time::Instant::now();
+    for minute in 0..MINUTES {
+        traffic(&service, minute).await;
+        tokio::time::sleep_until(start + MINUTE * (minute + 1)).await;
+    }
+    let megabytes = |status: &serde_json::Value| status["trends_bytes"].as_f64().unwrap_or(f64::NAN) / 1e6;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{ROUTES} routes, {REQUESTS} requests to each in each of {MINUTES} minutes:")?;
+    writeln!(out, "- trends in memory: {:.1} MB (bar: 64 MB)", megabytes(&status(&service).await?))?;
+    for hours in [1, 24] {
+        let began = Instant::now();
+        let answer = get_text(&service, &format!("/performance/trends?hours={hours}")).await;
+        let took = began.elapsed();
+        writeln!(out, "- /performance/trends?hours={hours}: {took:.0?}, {:.2} MB", answer.len() as f64 / 1e6)?;
+    }
+    let began = Instant::now();
+    first.shutdown().await;
+    writeln!(out, "- shutdown: {:.0?}", began.elapsed())?;
+    writeln!(out, "- history file: {:.1} MB", std::fs::metadata(&file)?.len() as f64 / 1e6)?;
+    let began = Instant::now();
+    let second = monitor(&file)?;
+    writeln!(out, "- start with that file: {:.0?}", began.elapsed())?;
+    writeln!(out, "- trends after it: {:.1} MB", megabytes(&status(&app(&second)).await?))?;
+    second.shutdown().await;
+    std::fs::remove_file(&file)?;
+    Ok(())
+}
