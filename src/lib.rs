@@ -43,9 +43,10 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `alloc` | [`CountingAllocator`]: bytes allocated per request, and which route's memory is never freed | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
-#![cfg_attr(not(feature = "sqlx"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "alloc", feature = "sqlx")), allow(rustdoc::broken_intra_doc_links))]
 
 mod alert;
 mod api;
@@ -62,6 +63,8 @@ mod track;
 pub use context::{InCurrentRequest, in_current_request};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
+#[cfg(feature = "alloc")]
+pub use pinchpoint_alloc::CountingAllocator;
 pub use rules::{Breach, LoadError, LoadProblem, ObservedEndpoint, RuleSet, Severity};
 pub use sample::Sampler;
 pub use store::MonitorRecorder;

@@ -157,6 +157,18 @@ pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
     DURATION_BUCKETS,
     Resolution::Medium,
 );
+/// Bytes allocated per request.
+pub(crate) const HTTP_ALLOCATED: Metric = histogram(
+    "http_server_request_allocated_bytes",
+    "Bytes that a request allocated while it was polled; only where the counting allocator is installed.",
+    SIZE_BUCKETS,
+    Resolution::Sizes,
+);
+/// Memory that nobody has freed.
+pub(crate) const HTTP_LIVE_BYTES: Metric = gauge(
+    "http_server_request_live_bytes",
+    "Bytes that requests allocated and nobody has freed; only where the counting allocator is installed.",
+);
 /// Duration of database operations.
 pub(crate) const DB_DURATION: Metric = histogram(
     "db_client_operation_duration_seconds",
@@ -274,6 +286,10 @@ pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric =
 /// Window-only: other requests in flight at the end of such a poll.
 pub(crate) const ENDPOINT_BLOCKED_OTHERS: Metric =
     histogram("pinchpoint_endpoint_blocked_others", "", COUNT_BUCKETS, Resolution::Counts);
+/// Window-only: bytes that an endpoint's requests allocated while they were polled.
+pub(crate) const ENDPOINT_HEAP_ALLOCATED: Metric = counter("pinchpoint_endpoint_heap_allocated_bytes", "");
+/// Window-only: bytes of these that were freed since, by whomever.
+pub(crate) const ENDPOINT_HEAP_FREED: Metric = counter("pinchpoint_endpoint_heap_freed_bytes", "");
 /// Window-only: nanoseconds that the runs of a task spent inside poll.
 pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanoseconds", "");
 
@@ -292,6 +308,8 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_HEAD,
     HTTP_DB_QUERIES,
     HTTP_DB_SECONDS,
+    HTTP_ALLOCATED,
+    HTTP_LIVE_BYTES,
     DB_DURATION,
     TASK_DURATION,
     TASK_ACTIVE,
@@ -330,6 +348,8 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_WASTED_DB_NANOS,
     ENDPOINT_BLOCKING_POLLS,
     ENDPOINT_BLOCKED_OTHERS,
+    ENDPOINT_HEAP_ALLOCATED,
+    ENDPOINT_HEAP_FREED,
     TASK_BUSY_NANOS,
 ];
 

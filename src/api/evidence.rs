@@ -11,7 +11,7 @@ use crate::{
     context::{EventKind, SlowRequest},
     monitor::Core,
     names,
-    rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split},
+    rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split, Suspect},
 };
 
 /// Runs in progress that an answer names.
@@ -36,6 +36,8 @@ pub(super) struct EvidenceView {
     pub(super) outcomes: Vec<OutcomeView>,
     /// Who kept a worker of the runtime from other work, the longest in all first.
     pub(super) blockers: Vec<BlockerView>,
+    /// Endpoints whose memory is not freed, the most first; only where the counting allocator is installed.
+    pub(super) leak_suspects: Vec<SuspectView>,
     /// A task's runs in progress, the oldest first: what may be stuck.
     pub(super) running: Vec<RunView>,
     /// An endpoint's slowest requests of the last minutes, kept whole.
@@ -64,6 +66,30 @@ pub(super) struct BlockerView {
     pub(super) others_in_flight: Option<f64>,
     /// … and at most.
     pub(super) max_others_in_flight: Option<f64>,
+}
+
+/// An endpoint that allocates more than is freed of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SuspectView {
+    pub(super) endpoint: String,
+    pub(super) requests: u64,
+    /// By how much its memory grew in the window.
+    pub(super) kept_mb: f64,
+    pub(super) kept_mb_per_hour: f64,
+    pub(super) kept_bytes_per_request: Option<f64>,
+}
+
+impl SuspectView {
+    fn of(suspect: &Suspect) -> Self {
+        let requests = suspect.requests;
+        Self {
+            endpoint: suspect.endpoint.to_string(),
+            requests,
+            kept_mb: units::megabytes(suspect.kept_bytes),
+            kept_mb_per_hour: units::megabytes(suspect.bytes_per_hour),
+            kept_bytes_per_request: (requests > 0).then(|| units::rounded(suspect.kept_bytes / requests as f64)),
+        }
+    }
 }
 
 /// A run of a task that is in progress.
@@ -186,6 +212,7 @@ impl EvidenceView {
             endpoints: evidence.endpoints.iter().map(EndpointShareView::of).collect(),
             outcomes: evidence.outcomes.iter().map(OutcomeView::of).collect(),
             blockers: evidence.blockers.iter().map(BlockerView::of).collect(),
+            leak_suspects: evidence.suspects.iter().map(SuspectView::of).collect(),
             running: running.into_iter().take(RUNS).map(RunView::of).collect(),
             slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
             ..Self::default()

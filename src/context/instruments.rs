@@ -14,7 +14,8 @@ use arc_swap::ArcSwapOption;
 use metrics::Recorder;
 
 use super::{
-    Glob, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
+    Glob, Heap, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
+    heap::Heaps,
     pool::ContextPool,
     table::{QueryTable, TaskTable},
 };
@@ -49,6 +50,7 @@ pub(crate) struct Instruments {
     tasks: TaskTable,
     slow_requests: SlowRequests,
     in_flight: InFlight,
+    heaps: Heaps,
 }
 
 impl fmt::Debug for Instruments {
@@ -78,6 +80,7 @@ impl Instruments {
             window_recorder,
             limits,
             in_flight,
+            heaps: Heaps::new(),
         })
     }
 
@@ -138,9 +141,16 @@ impl Instruments {
         self.tasks.known(task).map(|series| series.runs.began()).unwrap_or_default()
     }
 
-    /// Writes how long the oldest run of each task has been in progress.
-    pub(crate) fn show_running(&self, now: Instant) {
+    /// Returns the account of what the requests of an endpoint allocate.
+    pub(crate) fn heap(&self, labels: &[(&'static str, Arc<str>)]) -> Heap {
+        self.heaps.open(&self.recorder, &self.window_recorder, labels)
+    }
+
+    /// Writes what is known only by looking: how long the oldest run of each task has been in progress, and what of each
+    /// endpoint's memory is still there.
+    pub(crate) fn look(&self, now: Instant) {
         self.tasks.show_running(now);
+        self.heaps.show();
     }
 
     pub(crate) fn query_name(&self, id: u32) -> Arc<str> {

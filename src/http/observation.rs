@@ -41,6 +41,8 @@ pub(super) struct Observation {
     status: Option<u16>,
     trace_id: Option<TraceId>,
     response_bytes: u64,
+    /// Bytes allocated while it was polled; nothing unless somebody counts them.
+    allocated: u64,
     /// Whether the service or the body is being polled: what is dropped then has panicked.
     polling: bool,
     /// Whether all of a body of known size was sent: what is dropped then is complete, also when nobody polled for its
@@ -63,6 +65,7 @@ impl Observation {
             status: None,
             trace_id,
             response_bytes: 0,
+            allocated: 0,
             polling: false,
             sent_in_full: false,
             done: false,
@@ -78,7 +81,9 @@ impl Observation {
     pub(super) fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
         self.polling = true;
         let entered = enter(&mut self.context, &self.carrier);
+        let heap = self.series.heap.enter();
         let polled = poll();
+        self.allocated += heap.leave();
         drop(entered);
         self.polling = false;
         polled
@@ -153,6 +158,7 @@ impl Observation {
         series.duration(Ending { status: self.status, error }).record(duration.as_secs_f64());
         series.busy.record(self.busy.as_secs_f64());
         series.longest_poll.record(self.longest_poll.as_secs_f64());
+        series.heap.record(self.allocated);
         if self.status.is_some() {
             series.response_size.record(self.response_bytes as f64);
         }

@@ -13,7 +13,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::route::{METHOD_COUNT, method_name};
 use crate::{
-    context::{DynRecorder, Instruments, Slowest, labelled},
+    context::{DynRecorder, Heap, Instruments, Slowest, labelled},
     names::{self, Metric},
 };
 
@@ -83,6 +83,7 @@ pub(super) struct EndpointSeries {
     pub(super) busy: Histogram,
     pub(super) longest_poll: Histogram,
     pub(super) slowest: Arc<Slowest>,
+    pub(super) heap: Heap,
     head: OnceLock<Histogram>,
     db_queries: OnceLock<Histogram>,
     db_seconds: OnceLock<Histogram>,
@@ -108,6 +109,7 @@ impl EndpointSeries {
             busy: histogram(&names::HTTP_BUSY),
             longest_poll: histogram(&names::HTTP_LONGEST_POLL),
             slowest: instruments.slow_requests().endpoint(method, route),
+            heap: instruments.heap(&labels),
             head: OnceLock::new(),
             db_queries: OnceLock::new(),
             db_seconds: OnceLock::new(),

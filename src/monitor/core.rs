@@ -160,7 +160,7 @@ impl Core {
         self.reload(ticking, now);
         let rules = self.rules.load_full();
         let (findings, leak) = {
-            self.instruments.show_running(now);
+            self.instruments.look(now);
             let index = self.recorder.index();
             let mut history = lock(&self.history);
             history.tick(&index, now);

@@ -36,6 +36,18 @@ pub(crate) struct Evidence {
     pub(crate) outcomes: Vec<OutcomeShare>,
     /// Endpoint and process: who kept a worker of the runtime from other work, the longest in all first.
     pub(crate) blockers: Vec<Blocker>,
+    /// Process: endpoints whose memory is not freed, the most first.
+    pub(crate) suspects: Vec<Suspect>,
+}
+
+/// An endpoint that allocates more than is freed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Suspect {
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) requests: u64,
+    /// By how much its memory grew in the window.
+    pub(crate) kept_bytes: f64,
+    pub(crate) bytes_per_hour: f64,
 }
 
 /// A named value.
@@ -163,6 +175,7 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Process, "max_fds", Unit::Count),
     (Scope::Process, "threads", Unit::Count),
     (Scope::Process, "top_blocker_poll", Unit::Seconds),
+    (Scope::Process, "top_suspect_growth", Unit::BytesPerHour),
     (Scope::Process, "max_scheduling_lag", Unit::Seconds),
     (Scope::Process, "workers", Unit::Count),
 ];
@@ -180,6 +193,7 @@ const WORDS: &[(Scope, &str)] = &[
     (Scope::Task, "slowness"),
     (Scope::Task, "top_failure"),
     (Scope::Process, "top_blocker"),
+    (Scope::Process, "top_suspect"),
 ];
 
 /// Names that every text may use, whatever the scope.

@@ -50,7 +50,7 @@ pub use severity::Severity;
 pub(crate) use bottleneck::{Bottleneck, Finding};
 pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
-pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare};
+pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Suspect};
 pub(crate) use gain::Gain;
 pub(crate) use leak::MemorySample;
 pub(crate) use measure::{Measure, Scope};

@@ -36,6 +36,8 @@ pub(crate) struct Endpoint<'a> {
     /// Of requests whose client had gone.
     pub(crate) wasted_queries: f64,
     pub(crate) wasted_db_seconds: f64,
+    /// Allocated by its requests, less what was freed of what they ever allocated.
+    pub(crate) kept_bytes: f64,
     pub(crate) blocking_polls: Option<HistogramView<'a>>,
     pub(crate) blocked_others: Option<HistogramView<'a>>,
 }
@@ -92,11 +94,13 @@ impl<'a> Endpoints<'a> {
         for series in window.series(names::ENDPOINT_BLOCKED_OTHERS.name) {
             endpoints.set(&series, |endpoint, view| endpoint.blocked_others = Some(view));
         }
-        let counted: [(_, Add<'a>); 4] = [
+        let counted: [(_, Add<'a>); 6] = [
             (names::ENDPOINT_TASK_NANOS, |endpoint, nanos| endpoint.task_seconds += nanos * NANOS),
             (names::ENDPOINT_OVERLAP_NANOS, |endpoint, nanos| endpoint.overlap_seconds += nanos * NANOS),
             (names::ENDPOINT_WASTED_QUERIES, |endpoint, queries| endpoint.wasted_queries += queries),
             (names::ENDPOINT_WASTED_DB_NANOS, |endpoint, nanos| endpoint.wasted_db_seconds += nanos * NANOS),
+            (names::ENDPOINT_HEAP_ALLOCATED, |endpoint, bytes| endpoint.kept_bytes += bytes),
+            (names::ENDPOINT_HEAP_FREED, |endpoint, bytes| endpoint.kept_bytes -= bytes),
         ];
         for (metric, add) in counted {
             for series in window.series(metric.name) {
@@ -138,6 +142,7 @@ impl<'a> Endpoints<'a> {
                 overlap_seconds: 0.0,
                 wasted_queries: 0.0,
                 wasted_db_seconds: 0.0,
+                kept_bytes: 0.0,
                 blocking_polls: None,
                 blocked_others: None,
             });

@@ -4,7 +4,7 @@
 //! there is to look up. What nobody measured is left out.
 
 use super::durations::{Durations, Verdict, divide};
-use super::evidence::{Blocker, EndpointShare, Evidence, Fact, OutcomeShare, QueryShare, Within};
+use super::evidence::{Blocker, EndpointShare, Evidence, Fact, OutcomeShare, QueryShare, Suspect, Within};
 use super::measure::{self, Measure, Scope};
 use super::readings::Subject;
 use super::summary::{Endpoint, QueryUse};
@@ -77,6 +77,7 @@ impl Looking<'_, '_> {
             facts: facts.0,
             endpoints: Vec::new(),
             blockers: blocker.into_iter().collect(),
+            suspects: Vec::new(),
         })
     }
 
@@ -169,6 +170,11 @@ impl Looking<'_, '_> {
             facts.word("top_blocker", Some(&top.endpoint));
             facts.number("top_blocker_poll", Unit::Seconds, Some(top.seconds));
         }
+        let suspects = self.suspects();
+        if let Some(top) = suspects.first() {
+            facts.word("top_suspect", Some(&top.endpoint));
+            facts.number("top_suspect_growth", Unit::BytesPerHour, Some(top.bytes_per_hour));
+        }
         let blockers = self.blockers();
         let all = summary.endpoints();
         Some(Evidence {
@@ -177,6 +183,7 @@ impl Looking<'_, '_> {
             facts: facts.0,
             endpoints,
             blockers,
+            suspects,
             ..Evidence::default()
         })
     }
@@ -206,6 +213,24 @@ impl Looking<'_, '_> {
         blockers.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.endpoint.cmp(&b.endpoint)));
         blockers.truncate(SHOWN);
         blockers
+    }
+
+    /// The endpoints whose memory grew, the most first.
+    fn suspects(&self) -> Vec<Suspect> {
+        let hours = self.summary.window.span().as_secs_f64() / 3600.0;
+        let each = self.summary.endpoints().all.iter().filter(|endpoint| endpoint.kept_bytes > 0.0);
+        let each = each.filter_map(|endpoint| {
+            Some(Suspect {
+                endpoint: endpoint.subject.name.clone(),
+                requests: endpoint.durations.count(),
+                kept_bytes: endpoint.kept_bytes,
+                bytes_per_hour: divide(endpoint.kept_bytes, hours)?,
+            })
+        });
+        let mut suspects: Vec<_> = each.collect();
+        suspects.sort_by(|a, b| b.kept_bytes.total_cmp(&a.kept_bytes).then_with(|| a.endpoint.cmp(&b.endpoint)));
+        suspects.truncate(SHOWN);
+        suspects
     }
 
     /// The scheduling lag: its 99th percentile, or its maximum.

@@ -263,6 +263,9 @@ fn sick_shop() -> Traffic {
     traffic.observe(&names::TOKIO_SCHEDULING_LAG, &[], 0.6, 20);
     traffic.of_endpoint(&names::ENDPOINT_BLOCKING_POLLS, "/hash", 0.29, 30);
     traffic.of_endpoint(&names::ENDPOINT_BLOCKED_OTHERS, "/hash", 4.0, 30);
+    let leaking = [(names::METHOD, "GET"), (names::ROUTE, "/hash")];
+    traffic.count(&names::ENDPOINT_HEAP_ALLOCATED, &leaking, 30_000_000);
+    traffic.count(&names::ENDPOINT_HEAP_FREED, &leaking, 10_000_000);
     let abandoned = [(names::METHOD, "GET"), (names::ROUTE, "/abandoned")];
     traffic.count(&names::ENDPOINT_WASTED_QUERIES, &abandoned, 80);
     traffic.count(&names::ENDPOINT_WASTED_DB_NANOS, &abandoned, 9_000_000_000);
@@ -342,6 +345,9 @@ fn evidence_names_what_is_behind_a_slow_endpoint() {
     assert!(told.recommendations[0].starts_with("GET /hash keeps a worker busy for 29"), "{:?}", told.recommendations);
     assert_eq!(told.affected_endpoints[0], Arc::from("GET /hash"));
     let leak = &of("memory_leak").evidence;
+    let suspects: Vec<_> = leak.suspects.iter().map(|one| (&*one.endpoint, one.kept_bytes, one.requests)).collect();
+    assert_eq!(suspects, [("GET /hash", 20e6, 30)]);
+    assert!(leak.number("top_suspect_growth").is_some_and(|growth| (growth - 720e6).abs() < 1.0), "in 100 seconds");
     assert!(leak.number("time_to_limit").is_some_and(|seconds| (seconds - 7200.0).abs() < 1e-6));
 }
 

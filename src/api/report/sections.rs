@@ -111,6 +111,12 @@ fn evidence(page: &mut Page, evidence: &EvidenceView) {
     table(page, "<h4>In progress, the oldest first</h4>", "<th>since<th>for", &evidence.running, |run| {
         (moment(&run.since), vec![units::render(run.running_seconds, "seconds")])
     });
+    let head = "<th>endpoint<th>kept<th>in an hour<th>in a request";
+    table(page, "<h4>Whose memory is not freed</h4>", head, &evidence.leak_suspects, |one| {
+        let megabytes = |mb: f64| units::render(mb * 1e6, "bytes");
+        let per_request = or_dash(one.kept_bytes_per_request, "bytes");
+        (one.endpoint.clone(), vec![megabytes(one.kept_mb), megabytes(one.kept_mb_per_hour), per_request])
+    });
     if let Some(slowest) = evidence.slowest_requests.first() {
         slow_request(page, slowest);
     }
