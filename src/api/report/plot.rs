@@ -82,7 +82,7 @@ pub(super) fn response_times(page: &mut Page, endpoints: &[EndpointView]) {
         page.raw("</svg>");
         page.element("<span class=\"value\">", &format!("{} · {}", millis(p50), millis(p95)), "</span>");
     }
-    page.raw("<span></span><div class=\"axis\">");
+    page.raw("<span class=\"name\"></span><div class=\"axis\">");
     for decade in axis.decades() {
         page.element("<span>", &millis(Some(decade)), "</span>");
     }
