@@ -71,7 +71,7 @@ pub(super) async fn stop(State(core): Shared, headers: HeaderMap) -> Result<Json
     Ok(answer(&core, "stopped", "requests pass unmeasured; what was measured stays"))
 }
 
-/// Starts all windows anew and forgets the slowest requests. The counters that Prometheus reads never go back.
+/// Starts all windows anew and forgets the slowest requests and the trends, those in the history file too. The counters that Prometheus reads never go back.
 #[utoipa::path(
     delete, path = "/performance/clear-data", tag = "control",
     responses((status = 200, body = ControlAnswer), (status = 403, body = ErrorBody)), security(("token" = []))
@@ -79,5 +79,5 @@ pub(super) async fn stop(State(core): Shared, headers: HeaderMap) -> Result<Json
 pub(super) async fn clear(State(core): Shared, headers: HeaderMap) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &headers)?;
     core.clear(Instant::now());
-    Ok(answer(&core, "cleared", "all windows start anew; Prometheus counters go on"))
+    Ok(answer(&core, "cleared", "all windows and trends start anew; Prometheus counters go on"))
 }

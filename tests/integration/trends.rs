@@ -324,3 +324,31 @@ async fn settings_out_of_range_are_refused() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn memory_that_grows_as_a_leak_would_is_told_with_its_pace_and_what_is_left() {
+    let monitor = built(Monitor::builder().without_sampling());
+    let app = service(&monitor);
+    let recorder = monitor.recorder();
+    let (memory, limit) = metrics::with_local_recorder(&recorder, || {
+        (metrics::gauge!("process_resident_memory_bytes"), metrics::gauge!("pinchpoint_memory_limit_bytes"))
+    });
+    limit.set(1e9);
+    for step in 0..6 * 240_u32 {
+        memory.set(100e6 + 50e6 * f64::from(step) / 240.0);
+        tokio::time::sleep(Duration::from_secs(15)).await;
+    }
+    let answer = json_of(&app, "/performance/memory").await;
+    let leak = &answer["leak"];
+    assert_eq!(leak["status"], "consistent_with_a_leak", "{leak}");
+    assert!(leak["message"].as_str().expect("a text").starts_with("consistent with a leak: 50 MB an hour"), "{leak}");
+    for pace in [&leak["slope_mb_per_hour"], &leak["slope_low_mb_per_hour"], &answer["growth_mb_per_hour"]] {
+        assert!((number(pace) - 50.0).abs() < 2.0, "{leak}");
+    }
+    assert!((number(&leak["limit_percent"]) - 40.0).abs() < 1.0, "{leak}");
+    assert!((number(&leak["seconds_to_limit"]) / 3600.0 - 12.0).abs() < 0.5, "{leak}");
+    assert!(leak["windows_seconds"].as_array().expect("a list").len() >= 2, "{leak}");
+    let found = json_of(&app, "/performance/bottlenecks").await;
+    assert!(found.to_string().contains("memory_leak"), "{found}");
+    assert_eq!(trends(&app, "?hours=6").await["memory"]["direction"], "degrading");
+}

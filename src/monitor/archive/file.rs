@@ -60,6 +60,11 @@ pub(super) enum ArchiveError {
 }
 
 impl ArchiveError {
+    pub(super) fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        Self::Broken(words.unwrap_or("its store gave up").to_owned())
+    }
+
     /// Returns the kind of failure, for the metric's label.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -112,8 +117,8 @@ impl ArchiveFile {
             let found = file.read(is_empty, run, oldest)?;
             Ok((file, found))
         };
-        // Damage that its checks do not foresee can still make redb panic; that must not take the trends along.
-        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| Err(ArchiveError::Broken(words(&*panic))))
+        // Damage that its checks do not foresee can still make redb panic: the file is then as broken as any.
+        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| Err(ArchiveError::from_panic(&*panic)))
     }
 
     fn read(&self, is_empty: bool, run: &Run, oldest: Duration) -> Result<Found, ArchiveError> {
@@ -268,9 +273,4 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, ArchiveError> {
     let free = free.ok_or(ArchiveError::TooManyBroken(SET_ASIDE))?;
     std::fs::rename(path, &free).map_err(|error| ArchiveError::Io(StorageError::Io(error).into()))?;
     Ok(free)
-}
-
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-    text.unwrap_or("its store gave up").to_owned()
 }

@@ -12,6 +12,7 @@ mod status;
 mod tests;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -197,7 +198,9 @@ impl Keeper {
 
     /// Writes what there is, into a file that is opened first where it is not open.
     fn keep(&mut self) {
-        if let Err(error) = self.try_to_keep() {
+        // Damage that redb's checks do not foresee can make it panic. That must not end the thread without a word.
+        let kept = catch_unwind(AssertUnwindSafe(|| self.try_to_keep()));
+        if let Err(error) = kept.unwrap_or_else(|panic| Err(ArchiveError::from_panic(&*panic))) {
             self.file = None;
             self.shared.status.failed(&error);
         }
