@@ -1,10 +1,14 @@
 //! `/metrics`.
 
+use std::convert::Infallible;
+
 use axum::{
+    body::Body,
     extract::State,
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use futures_util::stream;
 
 use super::Shared;
 
@@ -14,5 +18,6 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Everything that was recorded, in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(core): Shared) -> Response {
-    ([(CONTENT_TYPE, TEXT_FORMAT)], core.recorder().render()).into_response()
+    let parts = stream::iter(core.recorder().exposition().map(Ok::<_, Infallible>));
+    ([(CONTENT_TYPE, TEXT_FORMAT)], Body::from_stream(parts)).into_response()
 }

@@ -171,12 +171,7 @@ impl Core {
             }
             let windows = rules.set.windows();
             let windows = windows.into_iter().filter_map(|length| Some((length, history.window(length)?)));
-            let mut readings = WindowReadings::new(windows).since_start(history.total());
-            if let Some(growth) = growth {
-                for length in rules.set.growth_windows() {
-                    readings = readings.with_memory_growth(length, growth);
-                }
-            }
+            let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
             (Evaluator::new(&rules.set).evaluate(&readings), memory.verdict().clone())
         };
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);

@@ -116,27 +116,20 @@ impl RuleSet {
         limits
     }
 
-    /// Returns each window that some rule looks at, from the shortest.
+    /// Returns each window that some rule looks at, from the shortest. The growth of the memory is read from a curve of
+    /// its own: an hour of every series would be kept for it otherwise.
     pub(crate) fn windows(&self) -> Vec<Duration> {
-        distinct(self.rules.iter())
-    }
-
-    /// Returns each window over which the growth of the memory is asked for, from the shortest.
-    pub(crate) fn growth_windows(&self) -> Vec<Duration> {
-        distinct(self.rules.iter().filter(|rule| rule.measure == Measure::MemoryGrowth))
+        let looking = self.rules.iter().filter(|rule| rule.measure != Measure::MemoryGrowth);
+        let mut windows: Vec<_> = looking.map(|rule| rule.window).collect();
+        windows.sort();
+        windows.dedup();
+        windows
     }
 
     #[cfg(test)]
     pub(crate) fn of(rules: Vec<Arc<Rule>>) -> Self {
         Self { rules }
     }
-}
-
-fn distinct<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> Vec<Duration> {
-    let mut windows: Vec<_> = rules.map(|rule| rule.window).collect();
-    windows.sort();
-    windows.dedup();
-    windows
 }
 
 #[cfg(test)]

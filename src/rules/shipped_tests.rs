@@ -124,7 +124,7 @@ fn rules_say_nothing_on_too_few_samples() {
 
 #[test]
 fn rules_say_nothing_where_a_fix_is_not_worth_it() {
-    assert_eq!(severity("frequent_query", 900.0, 1000, &[("in_flight", 0.2)]), None);
+    assert_eq!(severity("frequent_query", 900.0, 1000, &[("in_flight", 0.05)]), None);
     let cheap = [("time_per_request", 0.001), ("endpoint_time_ratio", 0.9)];
     assert_eq!(severity("n_plus_one", 50.0, 1000, &cheap), None);
     let unnoticed = [("time_per_request", 0.02), ("endpoint_time_ratio", 0.01)];
@@ -155,6 +155,12 @@ fn every_rule_fires_after_its_time_and_clears_after_recovery() {
         assert_eq!(advance(recovery, 0.0), (vec![], 0, Some(*severity)), "{id}");
         assert_eq!(advance(recovery + rule.keep_firing_for, 0.0), (vec![Change::Resolved], 0, None), "{id}");
     }
+}
+
+#[test]
+fn the_shipped_rules_keep_five_minutes_of_every_series_and_no_hour() {
+    let windows = RuleSet::embedded().windows();
+    assert_eq!(windows, [Duration::from_secs(60), Duration::from_secs(300)]);
 }
 
 /// Every fact that a scope can have, each number as given.

@@ -215,10 +215,13 @@ impl Looking<'_, '_> {
         blockers
     }
 
-    /// The endpoints whose memory grew, the most first.
+    /// The endpoints whose memory grew, the most first: since the start where that is known, since what a few minutes
+    /// leave behind is more often a cache or a request in flight than a leak.
     fn suspects(&self) -> Vec<Suspect> {
-        let hours = self.summary.window.span().as_secs_f64() / 3600.0;
-        let each = self.summary.endpoints().all.iter().filter(|endpoint| endpoint.kept_bytes > 0.0);
+        let since_start = self.total.map(Summary::of);
+        let summary = since_start.as_ref().unwrap_or(self.summary);
+        let hours = summary.window.span().as_secs_f64() / 3600.0;
+        let each = summary.endpoints().all.iter().filter(|endpoint| endpoint.kept_bytes > 0.0);
         let each = each.filter_map(|endpoint| {
             Some(Suspect {
                 endpoint: endpoint.subject.name.clone(),

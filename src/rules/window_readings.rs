@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,17 +30,17 @@ pub(crate) struct MemoryGrowth {
 /// Readings of one moment: a window of each length that some rule looks at.
 #[derive(Debug, Default)]
 pub(crate) struct WindowReadings<'a> {
-    windows: HashMap<Duration, Summary<'a>>,
+    windows: BTreeMap<Duration, Summary<'a>>,
     /// Everything since the start or the last clear: when something was seen first and last.
     total: Option<&'a Window>,
-    growth: HashMap<Duration, MemoryGrowth>,
+    growth: Option<MemoryGrowth>,
 }
 
 impl<'a> WindowReadings<'a> {
     /// Takes the windows by the length that was asked for, which is longer than their span just after the start.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
         let windows = windows.into_iter().map(|(length, window)| (length, Summary::of(window))).collect();
-        Self { windows, total: None, growth: HashMap::new() }
+        Self { windows, total: None, growth: None }
     }
 
     /// Adds everything since the start or the last clear. Without it nobody knows when something was seen first.
@@ -49,17 +49,23 @@ impl<'a> WindowReadings<'a> {
         self
     }
 
-    /// Adds what the leak detector found for rules that look at a window of this length. Without it they have no data.
-    pub(crate) fn with_memory_growth(mut self, length: Duration, growth: MemoryGrowth) -> Self {
-        self.growth.insert(length, growth);
+    /// Adds what the leak detector found. Without it rules about the growth of the memory have no data.
+    pub(crate) fn with_memory_growth(mut self, growth: Option<MemoryGrowth>) -> Self {
+        self.growth = growth;
         self
+    }
+
+    /// Returns the window of a length, or the longest of those that are shorter: a rule about the growth of the memory
+    /// has a curve of its own for its window, and what stands beside it is of the recent past.
+    fn summary(&self, length: Duration) -> Option<&Summary<'a>> {
+        self.windows.range(..=length).next_back().map(|(_, summary)| summary)
     }
 }
 
 impl Readings for WindowReadings<'_> {
     fn read(&self, question: &Question<'_>) -> Vec<Reading> {
-        let Some(summary) = self.windows.get(&question.window) else { return Vec::new() };
-        let growth = self.growth.get(&question.window);
+        let Some(summary) = self.summary(question.window) else { return Vec::new() };
+        let growth = self.growth.as_ref();
         let reading = |subject: &Arc<Subject>, answer: Option<(f64, u64)>| {
             let (value, samples) = answer.filter(|(value, _)| question.at_least.is_none_or(|least| *value >= least))?;
             Some(Reading { subject: subject.clone(), value, samples })
@@ -97,13 +103,13 @@ impl Readings for WindowReadings<'_> {
     }
 
     fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence {
-        let Some(summary) = self.windows.get(&window) else { return Evidence::default() };
+        let Some(summary) = self.summary(window) else { return Evidence::default() };
         let looking = Looking { summary, total: self.total, slow };
         match scope {
             Scope::Endpoint => looking.at_endpoint(subject),
             Scope::Query => looking.at_query(subject),
             Scope::Task => looking.at_task(subject),
-            Scope::Process => looking.at_process(self.growth.get(&window)),
+            Scope::Process => looking.at_process(self.growth.as_ref()),
             Scope::Metric => None,
         }
         .unwrap_or_default()
@@ -125,7 +131,7 @@ pub(super) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    fn of(window: &'a Window) -> Self {
+    pub(super) fn of(window: &'a Window) -> Self {
         let (endpoints, uses) = (OnceCell::new(), OnceCell::new());
         Self { window, endpoints, uses, queries: OnceCell::new(), tasks: OnceCell::new() }
     }

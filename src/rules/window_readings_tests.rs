@@ -277,8 +277,7 @@ fn sick_shop() -> Traffic {
 /// The windows that the shipped rules ask for, all the same here.
 fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {
     let growth = MemoryGrowth { bytes_per_hour: 50e6, samples: 100 };
-    let readings = WindowReadings::new(rules.windows().into_iter().map(|length| (length, window)));
-    rules.growth_windows().into_iter().fold(readings, |readings, length| readings.with_memory_growth(length, growth))
+    WindowReadings::new(rules.windows().into_iter().map(|length| (length, window))).with_memory_growth(Some(growth))
 }
 
 #[test]
@@ -355,7 +354,7 @@ fn evidence_names_what_is_behind_a_slow_endpoint() {
 fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
     let window = sick_shop().window();
     let growth = MemoryGrowth { bytes_per_hour: 50e6, samples: 100 };
-    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(LENGTH, growth);
+    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(Some(growth));
     for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
         let subjects = readings.read(&question(
             scope,

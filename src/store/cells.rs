@@ -4,9 +4,9 @@
 //! stripes; a value read while it is being written may lack its newest addition, never an older one.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{
-        AtomicU64,
+        AtomicBool, AtomicU32, AtomicU64,
         Ordering::{Relaxed, SeqCst},
     },
 };
@@ -80,15 +80,12 @@ struct Aligned(AtomicFloat);
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
     stripes: [Aligned; stripe::COUNT],
-    written: std::sync::atomic::AtomicBool,
+    written: AtomicBool,
 }
 
 impl Default for GaugeCell {
     fn default() -> Self {
-        Self {
-            stripes: std::array::from_fn(|_| Aligned(AtomicFloat::new(0.0))),
-            written: std::sync::atomic::AtomicBool::new(false),
-        }
+        Self { stripes: std::array::from_fn(|_| Aligned(AtomicFloat::new(0.0))), written: AtomicBool::new(false) }
     }
 }
 
@@ -133,7 +130,8 @@ struct Stripe {
     /// Extremes since the last tick.
     min: AtomicFloat,
     max: AtomicFloat,
-    buckets: Box<[AtomicU64]>,
+    /// Half as wide as the counts, which are most of a series: what does not fit is carried.
+    buckets: Box<[AtomicU32]>,
 }
 
 impl Stripe {
@@ -143,7 +141,7 @@ impl Stripe {
             sum: AtomicFloat::new(0.0),
             min: AtomicFloat::new(f64::INFINITY),
             max: AtomicFloat::new(f64::NEG_INFINITY),
-            buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 }
@@ -164,7 +162,16 @@ pub(crate) struct HistogramCell {
     group_shift: u32,
     /// Made when a thread of the stripe first records: most series are not hot on every core.
     stripes: [OnceLock<Box<Stripe>>; stripe::COUNT],
+    /// What the ticks moved here from buckets of the stripes that were half full: nothing for almost every series.
+    /// Whoever adds both up holds the lock, or is the tick.
+    carried: Mutex<Vec<u64>>,
+    /// Whether there is any.
+    has_carried: AtomicBool,
 }
+
+/// Count from which on a bucket of a stripe is carried. The other half lasts for more than one interval at any rate that
+/// a machine can serve.
+const HALF: u32 = 1 << 31;
 
 /// What a histogram holds, stripes summed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -179,7 +186,13 @@ impl HistogramCell {
         let stripes: [OnceLock<Box<Stripe>>; stripe::COUNT] = Default::default();
         // This thread will record first, most likely: its stripe is made now and not on the request path.
         stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(layout.buckets())));
-        Self { group_shift: layout.group_shift(), layout, stripes }
+        Self {
+            group_shift: layout.group_shift(),
+            layout,
+            stripes,
+            carried: Mutex::default(),
+            has_carried: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn layout(&self) -> &Arc<Layout> {
@@ -188,13 +201,36 @@ impl HistogramCell {
 
     /// Returns the count of every bucket.
     pub(super) fn buckets(&self) -> Vec<u64> {
-        let mut buckets = vec![0; self.layout.buckets()];
+        let carried = self.carried();
+        let mut buckets = if carried.is_empty() { vec![0; self.layout.buckets()] } else { carried.clone() };
         for stripe in self.stripes.iter().filter_map(OnceLock::get) {
             for (total, bucket) in buckets.iter_mut().zip(&stripe.buckets) {
-                *total += bucket.load(Relaxed);
+                *total += u64::from(bucket.load(Relaxed));
             }
         }
         buckets
+    }
+
+    fn carried(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_carried(&self, carried: &mut Vec<u64>, bucket: usize, count: u64) {
+        carried.resize(self.layout.buckets(), 0);
+        carried[bucket] += count;
+        self.has_carried.store(true, SeqCst);
+    }
+
+    /// Moves what is more than half full out of the stripes.
+    #[cold]
+    fn carry(&self, bucket: usize) {
+        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
+            if stripe.buckets[bucket].load(Relaxed) >= HALF {
+                let mut carried = self.carried();
+                self.add_carried(&mut carried, bucket, u64::from(HALF));
+                stripe.buckets[bucket].fetch_sub(HALF, SeqCst);
+            }
+        }
     }
 
     /// Returns all but the counts.
@@ -225,9 +261,21 @@ impl HistogramCell {
         })
     }
 
-    /// Returns the count of one bucket.
-    pub(super) fn bucket(&self, bucket: usize) -> u64 {
-        self.stripes.iter().filter_map(OnceLock::get).map(|stripe| stripe.buckets[bucket].load(SeqCst)).sum()
+    /// Returns the low half of the count of one bucket. Of one thread at a time: the tick's, or who holds it up.
+    pub(super) fn bucket(&self, bucket: usize) -> u32 {
+        let (mut sum, mut largest) = (0_u32, 0);
+        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
+            let count = stripe.buckets[bucket].load(SeqCst);
+            sum = sum.wrapping_add(count);
+            largest = largest.max(count);
+        }
+        if self.has_carried.load(SeqCst) {
+            sum = sum.wrapping_add(self.carried()[bucket] as u32);
+        }
+        if largest >= HALF {
+            self.carry(bucket);
+        }
+        sum
     }
 
     fn add(&self, value: f64, count: u64) {
@@ -240,7 +288,10 @@ impl HistogramCell {
         let group = 1 << (bucket >> self.group_shift);
         // The tick takes the mark and then reads the bucket; this adds to the bucket and then looks at the mark. In one
         // total order one of the two sees the other, so no observation waits unseen for the next in its group.
-        stripe.buckets[bucket].fetch_add(count, SeqCst);
+        match u32::try_from(count) {
+            Ok(count) if count < HALF => _ = stripe.buckets[bucket].fetch_add(count, SeqCst),
+            _ => self.add_carried(&mut self.carried(), bucket, count),
+        }
         if stripe.touched.load(SeqCst) & group == 0 {
             stripe.touched.fetch_or(group, SeqCst);
         }
@@ -294,6 +345,20 @@ mod tests {
         let (count, totals) = read(&histogram, Extremes::Peek);
         assert_eq!((count, totals.sum), (8000, 4000.0));
         assert_eq!(gauge.read(), Some(0.0));
+    }
+
+    #[test]
+    fn more_than_a_bucket_holds_is_carried_and_nothing_is_counted_twice() {
+        let cell = histogram();
+        let bucket = cell.layout.bucket(0.5);
+        let mut expected = 0_u64;
+        for count in [1, u64::from(HALF) - 1, 5, u64::from(HALF) - 1, 7, 3 << 32, u64::from(HALF) - 2, 9] {
+            cell.add(0.5, count);
+            expected += count;
+            assert_eq!(cell.bucket(bucket), expected as u32);
+            assert_eq!(cell.buckets()[bucket], expected);
+            assert_eq!(cell.buckets().iter().sum::<u64>(), expected);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! [`Delta`]: what changed between two snapshots, and nothing else.
 
+use std::cmp::Ordering;
+
 use super::{
     cells::{Extremes, HistogramCell},
     series::{Cell, Index},
@@ -53,6 +55,48 @@ impl Delta {
     /// Returns the entry of a series that changed.
     pub(super) fn entry(&self, series: u32) -> Option<&Entry> {
         self.entries.binary_search_by_key(&series, |entry| entry.series).ok().map(|at| &self.entries[at])
+    }
+
+    /// Returns what changed in this difference and in the `next`, as one.
+    pub(super) fn followed_by(&self, next: &Self) -> Self {
+        let entries = Vec::with_capacity(self.entries.len().max(next.entries.len()));
+        let mut both = Self { start: self.start, end: next.end, entries, packed: Vec::new() };
+        let (mut old, mut new) = (self.entries.iter().peekable(), next.entries.iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => old.series.cmp(&new.series),
+            };
+            let old = old.next_if(|_| order.is_le());
+            let new = new.next_if(|_| order.is_ge());
+            both.push(old.map(|entry| (self, entry)), new.map(|entry| (next, entry)));
+        }
+        both.entries.shrink_to_fit();
+        both.packed.shrink_to_fit();
+        both
+    }
+
+    /// Adds one series from an earlier difference, a later one, or both.
+    fn push(&mut self, old: Option<(&Self, &Entry)>, new: Option<(&Self, &Entry)>) {
+        let (Some((_, earliest)), Some((_, latest))) = (old.or(new), new.or(old)) else { return };
+        let sides = [old, new].into_iter().flatten();
+        let mut counts: Vec<(usize, u32)> = sides.flat_map(|(delta, entry)| delta.buckets(entry)).collect();
+        counts.sort_unstable_by_key(|(bucket, _)| *bucket);
+        let first = self.packed.len();
+        for counts in counts.chunk_by(|a, b| a.0 == b.0) {
+            pack(&mut self.packed, counts[0].0, counts.iter().map(|(_, count)| u64::from(*count)).sum());
+        }
+        self.entries.push(Entry {
+            series: latest.series,
+            first: small(first),
+            packed: small(self.packed.len() - first),
+            before: earliest.before,
+            after: latest.after,
+            min: earliest.min.min(latest.min),
+            max: earliest.max.max(latest.max),
+        });
     }
 
     /// Returns the heap it takes.
@@ -159,8 +203,8 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
         let group = touched.trailing_zeros() as usize;
         touched &= touched - 1;
         for bucket in group << shift..((group + 1) << shift).min(size) {
-            let count = cell.bucket(bucket) as u32;
-            pack(&mut delta.packed, bucket, count.wrapping_sub(buckets[bucket]));
+            let count = cell.bucket(bucket);
+            pack(&mut delta.packed, bucket, count.wrapping_sub(buckets[bucket]).into());
             if extremes == Extremes::Take {
                 buckets[bucket] = count;
             }
@@ -184,8 +228,8 @@ fn scalar(series: u32, before: f64, after: f64) -> Entry {
     Entry { series, first: 0, packed: 0, before, after, min: after, max: after }
 }
 
-fn pack(packed: &mut Vec<u32>, bucket: usize, count: u32) {
-    let mut left = u64::from(count);
+fn pack(packed: &mut Vec<u32>, bucket: usize, count: u64) {
+    let mut left = count;
     while left > 0 {
         let part = left.min(COUNT_LIMIT - 1);
         packed.push(small(bucket) << COUNT_BITS | part as u32);

@@ -17,51 +17,120 @@ use super::{
 };
 use crate::names::{self, Kind};
 
-/// Renders every exposed series, metrics of the catalogue first and in its order, a host's own after by name.
-pub(super) fn render(index: &Index, descriptions: &HashMap<String, String>) -> String {
-    let mut text = String::with_capacity(64 * 1024);
-    let catalogue = |name: &str| names::CATALOGUE.iter().find(|metric| metric.name == name);
-    for metric in names::CATALOGUE {
-        write_metric(&mut text, metric.name, Some(metric.kind), Some(metric.help), &exposed(index, &[metric.name]));
-    }
-    // A host's `queue.depth` and `queue_depth` are one name to Prometheus, and so one block.
-    let mut hosts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for name in index.names().into_iter().filter(|name| catalogue(name).is_none()) {
-        hosts.entry(sanitize_metric_name(name)).or_default().push(name);
-    }
-    for (name, raw) in hosts.into_iter().filter(|(name, _)| catalogue(name).is_none()) {
-        let help = raw.iter().find_map(|raw| descriptions.get(*raw));
-        write_metric(&mut text, &name, None, help.map(String::as_str), &exposed(index, &raw));
-    }
-    text
+/// Length from which on a part of the text is handed out, in bytes.
+const PART: usize = 64 * 1024;
+
+/// One metric on its way into the text.
+struct Block {
+    name: String,
+    kind: Kind,
+    help: Option<String>,
+    /// Places of its series in the index.
+    series: std::vec::IntoIter<u32>,
+    /// Label sets that stand in the text already.
+    written: HashSet<LabelSet>,
 }
 
-fn exposed<'a>(index: &'a Index, names: &[&str]) -> Vec<&'a Series> {
-    let places = names.iter().flat_map(|name| index.named(name));
-    places.map(|place| &*index.series[*place as usize]).filter(|series| series.meta.exposed).collect()
+/// The text in parts of some 64 KiB: a service with ten thousand series would else hold many megabytes for each scrape.
+///
+/// Metrics of the catalogue come first and in its order, a host's own after by name.
+pub(crate) struct Exposition {
+    index: Index,
+    blocks: std::vec::IntoIter<Block>,
+    current: Option<Block>,
 }
 
-/// Writes the block of one metric. One name has one type, and a label set stands once: anything else would make the
-/// whole scrape unreadable, so what a host records beside it is left out.
-fn write_metric(text: &mut String, name: &str, kind: Option<Kind>, help: Option<&str>, series: &[&Series]) {
-    let Some(kind) = kind.or(series.first().map(|series| series.meta.kind)) else { return };
-    let mut lines = String::new();
-    let mut written = HashSet::new();
-    for series in series.iter().filter(|series| series.meta.kind == kind) {
+impl Exposition {
+    pub(super) fn new(index: Index, descriptions: &HashMap<String, String>) -> Self {
+        let catalogue = |name: &str| names::CATALOGUE.iter().any(|metric| metric.name == name);
+        let own = names::CATALOGUE.iter().map(|metric| {
+            let (name, help) = (metric.name.to_owned(), Some(metric.help.to_owned()));
+            Block::new(name, help, Some(metric.kind), exposed(&index, &[metric.name]), &index)
+        });
+        // A host's `queue.depth` and `queue_depth` are one name to Prometheus, and so one block.
+        let mut hosts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for name in index.names().into_iter().filter(|name| !catalogue(name)) {
+            hosts.entry(sanitize_metric_name(name)).or_default().push(name);
+        }
+        let hosts = hosts.into_iter().filter(|(name, _)| !catalogue(name)).map(|(name, raw)| {
+            let help = raw.iter().find_map(|raw| descriptions.get(*raw)).cloned();
+            Block::new(name, help, None, exposed(&index, &raw), &index)
+        });
+        let blocks: Vec<Block> = own.chain(hosts).flatten().collect();
+        Self { index, blocks: blocks.into_iter(), current: None }
+    }
+}
+
+impl Iterator for Exposition {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut text = String::with_capacity(PART + PART / 8);
+        while text.len() < PART {
+            let Some(block) = &mut self.current else {
+                self.current = self.blocks.next();
+                match &self.current {
+                    Some(block) => block.write_head(&mut text),
+                    None => break,
+                }
+                continue;
+            };
+            match block.series.next() {
+                Some(place) => block.write(&mut text, &self.index.series[place as usize]),
+                None => {
+                    text.push('\n');
+                    self.current = None;
+                }
+            }
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+fn exposed(index: &Index, names: &[&str]) -> Vec<u32> {
+    let places = names.iter().flat_map(|name| index.named(name)).copied();
+    places.filter(|place| index.series[*place as usize].meta.exposed).collect()
+}
+
+impl Block {
+    /// Returns `None` where there is nothing to write. One name has one type, that of its first series unless it is
+    /// known: what a host records as another kind beside it is left out, or the whole scrape could not be read.
+    fn new(
+        name: String,
+        help: Option<String>,
+        kind: Option<Kind>,
+        mut series: Vec<u32>,
+        index: &Index,
+    ) -> Option<Self> {
+        let of = |place: &u32| &index.series[*place as usize];
+        let kind = kind.or_else(|| series.first().map(|place| of(place).meta.kind))?;
+        series.retain(|place| of(place).meta.kind == kind && has_value(&of(place).cell));
+        (!series.is_empty()).then(|| Self { name, kind, help, series: series.into_iter(), written: HashSet::new() })
+    }
+
+    fn write_head(&self, text: &mut String) {
+        if let Some(help) = &self.help {
+            write_help_line(text, &self.name, None, None, help);
+        }
+        write_type_line(text, &self.name, None, None, type_name(self.kind));
+    }
+
+    /// Writes a series, unless its label set stands there already.
+    fn write(&mut self, text: &mut String, series: &Series) {
         let labels = LabelSet::from_key_and_global(&series.meta.key, &IndexMap::new());
-        if written.insert(labels.clone()) {
-            write_series(&mut lines, name, &labels, &series.cell);
+        if !self.written.contains(&labels) {
+            write_series(text, &self.name, &labels, &series.cell);
+            self.written.insert(labels);
         }
     }
-    if lines.is_empty() {
-        return;
+}
+
+/// A gauge that nobody wrote has none.
+fn has_value(cell: &Cell) -> bool {
+    match cell {
+        Cell::Gauge(cell) => cell.read().is_some(),
+        Cell::Counter(_) | Cell::Histogram(_) => true,
     }
-    if let Some(help) = help {
-        write_help_line(text, name, None, None, help);
-    }
-    write_type_line(text, name, None, None, type_name(kind));
-    text.push_str(&lines);
-    text.push('\n');
 }
 
 fn type_name(kind: Kind) -> &'static str {

@@ -13,24 +13,20 @@ use super::{
     series::Index,
     window::Window,
 };
+use crate::names;
 
-/// A window that follows the present.
-#[derive(Debug)]
-struct Sliding {
-    window: Window,
-    /// Number of the oldest difference inside.
-    oldest: u64,
-}
+/// A window's length divided by the steps in which it slides: the differences of a window of 5 minutes are ticks of 5 s,
+/// and those of an hour need not be finer than a minute.
+const STEPS: u32 = 60;
 
 /// Everything that was recorded, over time. Fixed memory: its length is bounded by the longest window, its width by the
-/// number of series.
+/// number of series. Differences become coarser with age, so that a day takes some hundred of them and not 17,280.
 #[derive(Debug)]
 pub(crate) struct History {
     baseline: Baseline,
+    /// Without gaps: each begins where the one before ends, and each window where one of them does.
     ring: VecDeque<Delta>,
-    /// Number of the oldest difference in the ring; they are numbered from zero.
-    first: u64,
-    windows: BTreeMap<Duration, Sliding>,
+    windows: BTreeMap<Duration, Window>,
     /// Since the start or the last clear.
     total: Window,
 }
@@ -41,7 +37,6 @@ impl History {
         let mut history = Self {
             baseline: Baseline::new(now),
             ring: VecDeque::new(),
-            first: 0,
             windows: BTreeMap::new(),
             total: Window::new(now),
         };
@@ -54,11 +49,7 @@ impl History {
         let mut windows = BTreeMap::new();
         for length in lengths {
             let kept = self.windows.remove(&length);
-            let window = kept.unwrap_or_else(|| {
-                let (oldest, window) = self.build(self.total.end(), length);
-                Sliding { window, oldest }
-            });
-            windows.insert(length, window);
+            windows.insert(length, kept.unwrap_or_else(|| self.build(self.total.end(), length)));
         }
         self.windows = windows;
         self.trim();
@@ -68,27 +59,24 @@ impl History {
     pub(crate) fn tick(&mut self, index: &Index, now: Instant) {
         let delta = self.baseline.difference(index, now, Extremes::Take);
         self.total.add(&delta, index);
-        for Sliding { window, .. } in self.windows.values_mut() {
+        for window in self.windows.values_mut() {
             window.add(&delta, index);
         }
         self.ring.push_back(delta);
-        for (length, sliding) in &mut self.windows {
-            loop {
-                let place = (sliding.oldest - self.first) as usize;
-                let Some(oldest) = self.ring.get(place) else { break };
-                if inside(oldest, now, *length) {
-                    break;
-                }
-                sliding.window.subtract(oldest, &self.ring.range(place + 1..));
-                sliding.oldest += 1;
+        for (length, window) in &mut self.windows {
+            let mut place = self.ring.partition_point(|delta| delta.start < window.start());
+            while let Some(oldest) = self.ring.get(place).filter(|oldest| !inside(oldest, now, *length)) {
+                place += 1;
+                window.subtract(oldest, &self.ring.range(place..));
             }
         }
         self.trim();
+        self.coarsen(now);
     }
 
     /// Returns the window of a length as of the last tick, where one is kept up to date.
     pub(crate) fn window(&self, length: Duration) -> Option<&Window> {
-        self.windows.get(&length).map(|sliding| &sliding.window)
+        self.windows.get(&length)
     }
 
     /// Returns everything since the start or the last clear, as of the last tick.
@@ -99,8 +87,8 @@ impl History {
     /// Returns the window that ends now, to the last observation. Changes nothing.
     pub(crate) fn window_now(&mut self, index: &Index, now: Instant, length: Duration) -> Window {
         let mut window = match self.windows.get(&length) {
-            Some(sliding) => sliding.window.clone(),
-            None => self.build(now, length).1,
+            Some(window) => window.clone(),
+            None => self.build(now, length),
         };
         window.add(&self.baseline.difference(index, now, Extremes::Peek), index);
         window
@@ -134,24 +122,21 @@ impl History {
     pub(crate) fn clear(&mut self, index: &Index, now: Instant) {
         let gone = self.baseline.difference(index, now, Extremes::Take);
         self.total.add(&gone, index);
-        self.first += self.ring.len() as u64;
         self.ring.clear();
         self.total = self.total.emptied(now);
-        for sliding in self.windows.values_mut() {
-            *sliding = Sliding { window: self.total.clone(), oldest: self.first };
-        }
+        self.windows.values_mut().for_each(|window| *window = self.total.clone());
     }
 
     /// Returns the heap it takes, nearly.
     pub(crate) fn bytes(&self) -> usize {
         self.baseline.bytes()
             + self.ring.iter().map(Delta::bytes).sum::<usize>()
-            + self.windows.values().map(|sliding| sliding.window.bytes()).sum::<usize>()
+            + self.windows.values().map(Window::bytes).sum::<usize>()
             + self.total.bytes()
     }
 
     /// Builds the window of a length that ends now from what the ring holds.
-    fn build(&self, now: Instant, length: Duration) -> (u64, Window) {
+    fn build(&self, now: Instant, length: Duration) -> Window {
         let outside = self.ring.iter().take_while(|delta| !inside(delta, now, length)).count();
         let start = self.ring.get(outside).map_or(self.total.end(), |delta| delta.start);
         let mut window = self.total.emptied(start);
@@ -159,16 +144,32 @@ impl History {
         for delta in self.ring.range(outside..) {
             window.add(delta, &index);
         }
-        (self.first + outside as u64, window)
+        window
     }
 
     /// Drops what no window needs any more.
     fn trim(&mut self) {
-        let needed = self.windows.values().map(|sliding| sliding.oldest).min();
-        let needed = needed.unwrap_or(self.first + self.ring.len() as u64);
-        while self.first < needed {
+        let needed = self.windows.values().map(Window::start).min();
+        while self.ring.front().is_some_and(|oldest| needed.is_none_or(|needed| oldest.start < needed)) {
             self.ring.pop_front();
-            self.first += 1;
+        }
+    }
+
+    /// Makes one of neighbours that are old enough to be one, unless a window begins between them.
+    fn coarsen(&mut self, now: Instant) {
+        let starts: Vec<Instant> = self.windows.values().map(Window::start).collect();
+        let mut place = 0;
+        while let (Some(old), Some(next)) = (self.ring.get(place), self.ring.get(place + 1)) {
+            let age = now.saturating_duration_since(next.end);
+            if age < names::DEFAULT_WINDOW {
+                break;
+            }
+            if (next.end - old.start) * STEPS <= age && !starts.contains(&next.start) {
+                self.ring[place] = old.followed_by(next);
+                self.ring.remove(place + 1);
+            } else {
+                place += 1;
+            }
         }
     }
 }
@@ -188,7 +189,6 @@ mod tests {
     use super::*;
     use crate::{
         context::labelled,
-        names,
         store::{MonitorRecorder, Quantile},
     };
 
@@ -303,6 +303,36 @@ mod tests {
         history.set_windows([LENGTH, LENGTH / 2]);
         assert_eq!(statistics(history.window(LENGTH / 2).expect("kept")).0, 2);
         assert_eq!(statistics(&history.window_now(&recorder.index(), start + TICK * 6, LENGTH / 4)).0, 1);
+    }
+
+    #[test]
+    fn a_long_window_is_some_hundred_differences_and_still_holds_what_happened_in_it() {
+        let hour = Duration::from_secs(3600);
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH, hour]);
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        for tick in 1..=2000_u32 {
+            // The longest observation of all is in the first tick, the next longest come every hundred.
+            histogram.record(if tick == 1 { 60.0 } else { f64::from(tick % 100 + 1) / 10.0 });
+            history.tick(&recorder.index(), start + TICK * tick);
+            let window = history.window(hour).expect("kept up to date");
+            let expected = (TICK * tick).min(hour);
+            assert!(window.span().abs_diff(expected) * 2 <= hour / STEPS, "{:?} at tick {tick}", window.span());
+            // A window of whole ticks, each with one observation.
+            let ticks = window.span().as_secs() / TICK.as_secs();
+            let values: Vec<f64> = (u64::from(tick) - ticks + 1..=u64::from(tick))
+                .map(|tick| if tick == 1 { 60.0 } else { (tick % 100 + 1) as f64 / 10.0 })
+                .collect();
+            let (count, sum, min, max, _) = statistics(window);
+            assert_eq!(
+                (count, min, max),
+                (ticks, values.iter().copied().reduce(f64::min), values.iter().copied().reduce(f64::max))
+            );
+            assert!((sum - values.iter().sum::<f64>()).abs() < 1e-6);
+            assert_eq!(statistics(history.window(LENGTH).expect("kept up to date")).0, u64::from(tick.min(4)));
+        }
+        assert!((150..300).contains(&history.ring.len()), "{}", history.ring.len());
     }
 
     proptest! {

@@ -8,8 +8,8 @@ use std::{
 use crate::names::{self, Resolution};
 
 /// Ratio of neighbouring edges in the fine layout. A value reported in the middle of a bucket this wide is within 5 %
-/// of every value in it: `sqrt(1.09) < 1.05`.
-const FINE_RATIO: f64 = 1.09;
+/// of every value in it: `sqrt(1.1) < 1.05`.
+const FINE_RATIO: f64 = 1.1;
 const MEDIUM_RATIO: f64 = 1.5;
 
 /// Mantissa bits of the lookup grid: 16 cells an octave.
@@ -102,12 +102,14 @@ fn place(edges: &[f64], edge: f64) -> u16 {
     u16::try_from(at).expect("a layout has some hundred edges")
 }
 
+/// Adds edges from `first` to the one that reaches `last`.
 fn geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
     let mut edge = first;
-    while edge <= last * ratio.sqrt() {
+    while edge < last {
         edges.push(edge);
         edge *= ratio;
     }
+    edges.push(edge);
 }
 
 fn grid(edges: &[f64]) -> (u64, Box<[u16]>) {

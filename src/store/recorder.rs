@@ -15,7 +15,7 @@ use metrics_util::registry::{Registry, Storage};
 
 use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
-    exposition,
+    exposition::Exposition,
     layout::Layouts,
     series::{Catalog, Cell, Index, Series, SeriesMeta},
 };
@@ -133,8 +133,13 @@ impl MonitorRecorder {
     /// ```
     #[must_use]
     pub fn render(&self) -> String {
+        self.exposition().collect()
+    }
+
+    /// Returns the same text in parts.
+    pub(crate) fn exposition(&self) -> Exposition {
         let descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        exposition::render(&self.index(), &descriptions)
+        Exposition::new(self.index(), &descriptions)
     }
 
     fn describe(&self, name: &KeyName, description: &SharedString) {

@@ -3,7 +3,11 @@
 //! tokio's clock is paused, so that the 5 minutes of the default window pass at once; ticks and memory are real. Trends
 //! are kept in a file: ticks that end a minute are among those that are told.
 
-use std::{io::Write as _, time::Duration};
+use std::{
+    io::Write as _,
+    sync::mpsc::{Receiver, Sender, channel},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -15,6 +19,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use pinchpoint::Monitor;
 use serde::Deserialize;
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 const ROUTES: usize = 1000;
@@ -36,22 +41,46 @@ fn app(monitor: &Monitor) -> Router {
         .merge(monitor.router())
 }
 
-/// Sends two requests to every series, one from each of two threads, as two workers would.
-fn traffic(app: &Router) {
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
+/// Two threads that send a request to every series whenever they are told to, as two workers would.
+struct Workers {
+    rounds: Vec<(Sender<()>, Receiver<()>)>,
+}
+
+impl Workers {
+    fn start(app: &Router) -> Self {
+        let worker = |_| {
+            let (app, (begin, begun), (end, ended)) = (app.clone(), channel(), channel());
+            std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O");
-                runtime.block_on(async {
-                    for route in 0..ROUTES {
-                        for status in STATUSES {
-                            get_text(app, &format!("/r{route}/7?status={status}")).await;
-                        }
+                while begun.recv().is_ok() {
+                    runtime.block_on(round(&app));
+                    if end.send(()).is_err() {
+                        return;
                     }
-                });
+                }
             });
+            (begin, ended)
+        };
+        Self { rounds: (0..2).map(worker).collect() }
+    }
+
+    fn traffic(&self) -> Result<(), Box<dyn std::error::Error>> {
+        for (begin, _) in &self.rounds {
+            begin.send(())?;
         }
-    });
+        for (_, ended) in &self.rounds {
+            ended.recv()?;
+        }
+        Ok(())
+    }
+}
+
+async fn round(app: &Router) {
+    for route in 0..ROUTES {
+        for status in STATUSES {
+            get_text(app, &format!("/r{route}/7?status={status}")).await;
+        }
+    }
 }
 
 async fn get_text(app: &Router, path: &str) -> String {
@@ -61,9 +90,21 @@ async fn get_text(app: &Router, path: &str) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-fn value(metrics: &str, name: &str) -> f64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
+async fn status(app: &Router) -> serde_json::Result<Value> {
+    serde_json::from_str(&get_text(app, "/performance/status").await)
+}
+
+/// Reads `/metrics` as a server would send it, part by part; returns its lines and bytes.
+async fn scrape(app: &Router) -> (usize, usize) {
+    let request = Request::get("/metrics").body(Body::empty()).expect("a valid path");
+    let mut body = app.clone().oneshot(request).await.expect("a router never fails").into_body();
+    let (mut lines, mut bytes) = (0, 0);
+    while let Some(frame) = body.frame().await {
+        let data = frame.expect("a whole body").into_data().unwrap_or_default();
+        lines += data.iter().filter(|byte| **byte == b'\n').count();
+        bytes += data.len();
+    }
+    (lines, bytes)
 }
 
 fn resident_megabytes() -> f64 {
@@ -79,18 +120,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::temp_dir().join(format!("pinchpoint-tick-{}.redb", std::process::id()));
     let monitor = Monitor::builder().max_series(20_000).history_file(&file).build()?;
     let app = app(&monitor);
+    let workers = Workers::start(&app);
     let before = resident_megabytes();
     let mut ticks = Vec::with_capacity(TICKS);
     for _ in 0..TICKS {
-        traffic(&app);
-        let sum = value(&monitor.recorder().render(), "pinchpoint_rule_evaluation_seconds_sum");
+        workers.traffic()?;
         tokio::time::sleep(TICK).await;
-        ticks.push(value(&monitor.recorder().render(), "pinchpoint_rule_evaluation_seconds_sum") - sum);
+        ticks.push(status(&app).await?["evaluation_ms"].as_f64().unwrap_or(f64::NAN));
     }
-    let status: serde_json::Value = serde_json::from_str(&get_text(&app, "/performance/status").await)?;
+    let status = status(&app).await?;
     let rendering = std::time::Instant::now();
-    let exposition = monitor.recorder().render();
+    let (lines, bytes) = scrape(&app).await;
     let rendering = rendering.elapsed();
+    let grown = resident_megabytes() - before;
     ticks.drain(..TICKS / 5);
     ticks.sort_by(f64::total_cmp);
     let mut out = std::io::stdout().lock();
@@ -100,20 +142,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         STATUSES.len()
     )?;
     writeln!(out, "- series: {}", status["series"])?;
-    writeln!(
-        out,
-        "- a tick: {:.1} ms median, {:.1} ms at most",
-        1e3 * ticks[ticks.len() / 2],
-        1e3 * ticks[ticks.len() - 1]
-    )?;
+    writeln!(out, "- a tick: {:.1} ms median, {:.1} ms at most", ticks[ticks.len() / 2], ticks[ticks.len() - 1])?;
     writeln!(out, "- windows: {:.1} MB", status["history_bytes"].as_f64().unwrap_or(f64::NAN) / 1e6)?;
-    writeln!(out, "- resident memory over that of the router: {:.1} MB", resident_megabytes() - before)?;
-    writeln!(
-        out,
-        "- /metrics: {} lines, {:.1} MB, {rendering:.0?}",
-        exposition.lines().count(),
-        exposition.len() as f64 / 1e6
-    )?;
+    writeln!(out, "- resident memory over that of the router: {grown:.1} MB")?;
+    writeln!(out, "- /metrics: {lines} lines, {:.1} MB, {rendering:.0?}", bytes as f64 / 1e6)?;
     monitor.shutdown().await;
     std::fs::remove_file(&file)?;
     Ok(())
