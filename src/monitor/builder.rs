@@ -121,6 +121,7 @@ impl MonitorBuilder {
     }
 
     /// Does not read the process and the runtime at all: no memory, CPU and file descriptors, and no rule about them.
+    /// Samplers of your own are read with each evaluation.
     pub fn without_sampling(mut self) -> Self {
         self.sampling_interval = None;
         self
@@ -281,8 +282,11 @@ impl MonitorBuilder {
             Box::new(move || own.gauge_sum(names::HTTP_ACTIVE.name))
         };
         let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
-        let mut samplers: Vec<Box<dyn Sampler>> =
-            vec![Box::new(ProcessSampler::new(&recorder)), Box::new(RuntimeSampler::new(&recorder, &runtime))];
+        let mut samplers: Vec<Box<dyn Sampler>> = Vec::new();
+        if self.sampling_interval.is_some() {
+            samplers.push(Box::new(ProcessSampler::new(&recorder)));
+            samplers.push(Box::new(RuntimeSampler::new(&recorder, &runtime)));
+        }
         samplers.extend(self.samplers);
         let core = Core::new(Parts {
             instruments,

@@ -64,11 +64,14 @@ impl Monitor {
     pub(super) fn start(core: Core, runtime: &Handle) -> Self {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
-        let lag = SchedulingLag::new(core.instruments().recorder());
-        let mut stopped_too = stopped.clone();
-        let lag = runtime.spawn(lag.run(async move { drop(stopped_too.wait_for(|stopped| *stopped).await) }));
+        let lag = core.sampling_interval().map(|_| {
+            let lag = SchedulingLag::new(core.instruments().recorder());
+            let mut stopped = stopped.clone();
+            runtime.spawn(lag.run(async move { drop(stopped.wait_for(|stopped| *stopped).await) }))
+        });
         let ticking = runtime.spawn(tick(core.clone(), stopped));
-        Self { running: Arc::new(Running { core, stop, tasks: Mutex::new(vec![ticking, lag]) }) }
+        let tasks = Mutex::new([ticking].into_iter().chain(lag).collect());
+        Self { running: Arc::new(Running { core, stop, tasks }) }
     }
 
     /// Returns a tower layer that measures the service it wraps.
@@ -137,14 +140,15 @@ impl Drop for Running {
 /// The one loop: samples and evaluates until told to stop, then once more.
 async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
     let start = Instant::now();
-    let mut samples = core.sampling_interval().map(|period| every(start, period));
+    // Where the machine is not read there may still be samplers of the host's.
+    let mut samples = every(start, core.sampling_interval().unwrap_or(core.interval()));
     let mut ticks = every(start + core.interval(), core.interval());
     loop {
         tokio::select! {
             // A sample that is due together with an evaluation comes first: the evaluation then sees it.
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
-            () = next(&mut samples) => core.sample(),
+            _ = samples.tick() => core.sample(),
             now = ticks.tick() => core.tick(now),
         }
     }
@@ -159,12 +163,4 @@ fn every(start: Instant, period: Duration) -> Interval {
     // After a stall one tick is enough: windows are differences, nothing between is lost.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
-}
-
-/// Waits for an interval, or for ever where there is none.
-async fn next(interval: &mut Option<Interval>) {
-    match interval {
-        Some(interval) => drop(interval.tick().await),
-        None => std::future::pending().await,
-    }
 }
