@@ -25,6 +25,8 @@ Examples:
   pinchpoint demo --fix n-plus-one,leak        Two sicknesses fewer
   pinchpoint demo --listen 8001                On another port; 0 takes any that is free
   pinchpoint demo --rules my-rules             Judged by other rules, which may be edited meanwhile
+  pinchpoint demo --config pinchpoint.yaml     With other settings of the monitor
+  PINCHPOINT_EVALUATION_INTERVAL=1s pinchpoint demo
 
 Then open http://127.0.0.1:8000/ and http://127.0.0.1:8000/performance/bottlenecks.
 RUST_LOG=debug shows what happens inside.";
@@ -93,6 +95,9 @@ pub(crate) struct DemoArgs {
     /// Judge by the rule files in this directory [default: ./rules if it is there, else those built in]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) rules: Option<PathBuf>,
+    /// Settings of the monitor, as YAML; PINCHPOINT_… variables go before them [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Keep the shop's data and its trends in this directory [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) data: Option<PathBuf>,
@@ -151,7 +156,7 @@ mod tests {
         let args = demo("pinchpoint");
         assert_eq!(args.listen, SocketAddr::from(([127, 0, 0, 1], 8000)));
         assert!(args.fix.is_empty() && !args.fixed && !args.traffic);
-        assert_eq!((args.rules, args.data), (None, None));
+        assert_eq!((args.rules, args.config, args.data), (None, None, None));
     }
 
     #[test]

@@ -80,17 +80,17 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// The file is no YAML, or has a key or a kind of value that no setting has.
-    #[error("{path}: {source}")]
+    #[error("{place}: {problem}")]
     Malformed {
-        /// The file.
-        path: String,
-        /// Where and why.
-        source: serde_yaml::Error,
+        /// The file, with line and column.
+        place: String,
+        /// What is wrong there, and what was expected.
+        problem: String,
     },
     /// A value is none of its setting's.
     #[error("{place}: {setting} is {found:?}; expected {expected}")]
     Value {
-        /// The file, or the environment variable.
+        /// The file with its line, or the environment variable.
         place: String,
         /// Which setting.
         setting: &'static str,
@@ -126,11 +126,21 @@ impl Settings {
     ///
     /// Returns an error with line and column for text that is no settings.
     pub fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
-        let malformed = |source| SettingsError::Malformed { path: path.to_owned(), source };
-        let parsed: Option<Self> = serde_yaml::from_str(text).map_err(malformed)?;
+        let parsed: Option<Self> = serde_yaml::from_str(text).map_err(|error| malformed(&error, path))?;
         let settings = parsed.unwrap_or_default();
-        settings.check(path)?;
+        settings.check(|setting| {
+            // A key stands at the beginning of its line: settings are not nested.
+            let is_there =
+                |line: &str| line.strip_prefix(setting).is_some_and(|rest| rest.trim_start().starts_with(':'));
+            text.lines().position(is_there).map_or(path.to_owned(), |line| format!("{path}:{}", line + 1))
+        })?;
         Ok(settings)
+    }
+
+    /// Returns the directory of the rules, where one is set.
+    #[must_use]
+    pub fn rules_dir(&self) -> Option<&Path> {
+        self.rules_dir.as_deref()
     }
 
     fn override_from(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
@@ -170,12 +180,13 @@ impl Settings {
         self.rules_dir = get("rules_dir").map(PathBuf::from).or(self.rules_dir.take());
         let list = |text: String| text.split(',').map(|glob| glob.trim().to_owned()).collect();
         self.ignore_paths = get("ignore_paths").map(list).or(self.ignore_paths.take());
-        self.check("the environment")
+        self.check(|setting| format!("{PREFIX}{}", setting.to_uppercase()))
     }
 
-    fn check(&self, place: &str) -> Result<(), SettingsError> {
+    /// Checks every value; `place` says where a setting's came from.
+    fn check(&self, place: impl Fn(&str) -> String) -> Result<(), SettingsError> {
         let wrong = |setting, found: &str, expected| {
-            Err(SettingsError::Value { place: place.to_owned(), setting, found: found.to_owned(), expected })
+            Err(SettingsError::Value { place: place(setting), setting, found: found.to_owned(), expected })
         };
         if let Some(text) = &self.evaluation_interval
             && duration(text).is_none()
@@ -208,6 +219,17 @@ impl Settings {
             (Some(other), _) => wrong("control", other, "open or refused"),
         }
     }
+}
+
+/// Tells an error as the rule files' are told: the place first, where editors and terminals find it.
+fn malformed(error: &serde_yaml::Error, path: &str) -> SettingsError {
+    let text = error.to_string();
+    let Some(at) = error.location() else {
+        return SettingsError::Malformed { place: path.to_owned(), problem: text };
+    };
+    let (line, column) = (at.line(), at.column());
+    let problem = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
+    SettingsError::Malformed { place: format!("{path}:{line}:{column}"), problem }
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -268,8 +290,11 @@ mod tests {
     #[test]
     fn wrong_settings_are_refused_with_their_place() {
         refused("evaluation_intervall: 5s", "unknown field `evaluation_intervall`");
-        refused("max_series: many", "line 1 column");
-        refused("evaluation_interval: 5sec", "pinchpoint.yaml: evaluation_interval is \"5sec\"; expected a duration");
+        refused("db_system: sqlite\nmax_series: many", "pinchpoint.yaml:2:13: max_series: invalid type");
+        refused(
+            "# Often.\nevaluation_interval: 5sec",
+            "pinchpoint.yaml:2: evaluation_interval is \"5sec\"; expected a duration",
+        );
         refused("retention: long", "expected a duration such as 24h");
         refused("history_bytes: much", "expected a size such as 64MB");
         refused("control: maybe", "expected open or refused");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
-use pinchpoint::BuildError;
+use pinchpoint::{BuildError, Settings, SettingsError};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use super::seed::Volume;
 use super::shop::{OpenError, Plan, Shop};
 use super::sickness::{Fix, Fixes};
 use super::traffic;
-use super::watch::{Watch, log};
+use super::watch::{Wanted, Watch, log};
 use super::welcome::Welcome;
 use crate::args::DemoArgs;
 
@@ -42,6 +42,9 @@ pub(crate) enum DemoError {
         /// What the system said.
         source: io::Error,
     },
+    /// The settings of the monitor are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The directory of the data cannot be made.
     #[error("cannot make {} for the demo's data", path.display())]
     Directory {
@@ -76,11 +79,12 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), DemoError> {
 
 async fn demo(args: DemoArgs) -> Result<(), DemoError> {
     let mut stop = pin!(signal());
+    let settings = Settings::load(args.config.as_deref())?;
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(DemoError::Server)?;
     let directory = Directory::make(args.data)?;
     let fixes: Fixes = args.fix.into_iter().chain(args.fixed.then_some(Fix::All)).collect();
-    let watch = Watch::start(args.rules, address, directory.path(), &fixes)?;
+    let watch = Watch::start(Wanted { rules: args.rules, settings }, address, directory.path(), &fixes)?;
 
     let plan =
         Plan { directory: directory.path().to_owned(), volume: Volume::DEMO, fixes: fixes.clone(), sizing: None };

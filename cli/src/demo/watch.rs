@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use pinchpoint::{BuildError, Control, Monitor, SqlxLayer};
+use pinchpoint::{BuildError, Control, Monitor, Settings, SqlxLayer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
@@ -27,6 +27,15 @@ pub(crate) fn log() {
     tracing_subscriber::registry().with(told).with(SqlxLayer::new()).init();
 }
 
+/// What the command line, a file and the environment say of the monitor.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// The directory of the rules; goes before that of the settings.
+    pub(crate) rules: Option<PathBuf>,
+    /// Everything else; goes before the demo's own.
+    pub(crate) settings: Settings,
+}
+
 /// The monitor and the rules it judges by.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -43,11 +52,12 @@ impl Watch {
     /// # Errors
     /// Returns an error when the rules are wrong, or the history of the trends cannot be kept.
     pub(crate) fn start(
-        rules: Option<PathBuf>,
+        Wanted { rules, settings }: Wanted,
         address: SocketAddr,
         directory: &Path,
         fixes: &Fixes,
     ) -> Result<Self, BuildError> {
+        let rules = rules.or_else(|| settings.rules_dir().map(Path::to_owned));
         let rules = rules.or_else(|| Path::new(RULES).is_dir().then(|| RULES.into()));
         // On loopback whoever can ask could stop the whole demo as well.
         let control = if address.ip().is_loopback() { Control::Open } else { Control::Refused };
@@ -59,7 +69,8 @@ impl Watch {
             .db_system("sqlite")
             .control(control)
             .history_file(directory.join(HISTORY))
-            .service("pinchpoint demo shop", version);
+            .service("pinchpoint demo shop", version)
+            .settings(settings);
         if let Some(directory) = &rules {
             builder = builder.rules_dir(directory);
         }

@@ -200,3 +200,36 @@ fn rules_that_are_wrong_are_told_before_anything_starts() {
     assert!(stdout.is_empty(), "{stdout}");
     assert!(stderr.contains("shop.yaml:2:9: "), "{stderr}");
 }
+
+#[tokio::test]
+async fn settings_of_a_file_and_of_the_environment_are_taken() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "control: refused\nsampling_interval: off\n").unwrap();
+    let demo = Demo::start(&["--config", file.path().to_str().unwrap()]);
+    let (status, _) = demo.ask(Method::POST, "/performance/stop-monitoring").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (_, metrics) = demo.get("/metrics").await;
+    assert!(!metrics.contains("process_resident_memory_bytes"), "{metrics}");
+    demo.end("INT");
+
+    let output = pinchpoint(&["demo", "--listen", "0"]).env("PINCHPOINT_RETENTION", "long").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "pinchpoint: PINCHPOINT_RETENTION: retention is \"long\"; expected a duration such as 24h";
+    assert!(stderr.starts_with(expected), "{stderr}");
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_with_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pinchpoint.yaml");
+    std::fs::write(&file, "db_system: sqlite\nretentoin: 24h\n").unwrap();
+    let (stdout, stderr) = ended(&["demo", "--listen", "0", "--config", file.to_str().unwrap()], 1);
+    assert!(stdout.is_empty(), "{stdout}");
+    let expected = format!("pinchpoint: {}:2:1: unknown field `retentoin`, expected one of", file.display());
+    assert!(stderr.starts_with(&expected), "{stderr}");
+
+    let missing = directory.path().join("none.yaml");
+    let (_, stderr) = ended(&["demo", "--listen", "0", "--config", missing.to_str().unwrap()], 1);
+    assert!(stderr.starts_with(&format!("pinchpoint: {}: cannot be read: ", missing.display())), "{stderr}");
+}
