@@ -21,6 +21,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("query_errors", "UPDATE stock"),
     ("slow_query", "FROM (SELECT * FROM reviews WHERE product_id = ?"),
     ("n_plus_one", "FROM products p WHERE p.id = ?"),
+    ("frequent_query", "FROM settings"),
     ("blocked_runtime", "POST /api/register"),
     ("task_failures", "send_receipt"),
     ("slow_task", "render_thumbnail"),
