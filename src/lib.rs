@@ -44,9 +44,10 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `alloc` | [`CountingAllocator`]: bytes allocated per request, and which route's memory is never freed | no |
+//! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and versions compared | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
-#![cfg_attr(not(all(feature = "alloc", feature = "sqlx")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "alloc", feature = "archive", feature = "sqlx")), allow(rustdoc::broken_intra_doc_links))]
 
 mod alert;
 mod api;
