@@ -11,25 +11,35 @@ use std::sync::{
 use tokio::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::atomic::AtomicCell;
 
 use super::{Instruments, RequestContext, stripe};
 
 /// Contexts kept per stripe; about 1.3 KiB each.
 const KEPT: usize = 128;
 
-#[derive(Debug)]
+/// What the threads of one stripe gave back. One context is at hand without a queue's bookkeeping: a worker that ends one
+/// request before it begins the next never needs another.
+#[repr(align(64))]
+struct Stripe {
+    at_hand: AtomicCell<Option<Arc<RequestContext>>>,
+    more: ArrayQueue<Arc<RequestContext>>,
+}
+
 pub(crate) struct ContextPool {
-    stripes: [ArrayQueue<Arc<RequestContext>>; stripe::COUNT],
+    stripes: [Stripe; stripe::COUNT],
     closed: AtomicBool,
 }
 
 impl ContextPool {
     pub(super) fn new() -> Self {
-        Self { stripes: std::array::from_fn(|_| ArrayQueue::new(KEPT)), closed: AtomicBool::new(false) }
+        let stripe = |_| Stripe { at_hand: AtomicCell::new(None), more: ArrayQueue::new(KEPT) };
+        Self { stripes: std::array::from_fn(stripe), closed: AtomicBool::new(false) }
     }
 
     pub(super) fn take(&self, instruments: &Arc<Instruments>, started: Instant) -> Arc<RequestContext> {
-        if let Some(mut context) = self.stripes[stripe::index()].pop()
+        let stripe = &self.stripes[stripe::index()];
+        if let Some(mut context) = stripe.at_hand.take().or_else(|| stripe.more.pop())
             && let Some(unique) = Arc::get_mut(&mut context)
         {
             unique.reset(started);
@@ -39,9 +49,12 @@ impl ContextPool {
     }
 
     /// Keeps a context for the next request, unless a spawned task still holds it or the pool is full.
-    pub(super) fn give(&self, mut context: Arc<RequestContext>) {
-        if Arc::get_mut(&mut context).is_some() {
-            let _ = self.stripes[stripe::index()].push(context);
+    pub(super) fn give(&self, context: Arc<RequestContext>) {
+        if Arc::strong_count(&context) == 1 {
+            let stripe = &self.stripes[stripe::index()];
+            if let Some(other) = stripe.at_hand.swap(Some(context)) {
+                let _ = stripe.more.push(other);
+            }
             // A request that ends after the monitor must not leave its context behind, see `close`.
             if self.closed.load(SeqCst) {
                 self.clear();
@@ -58,7 +71,8 @@ impl ContextPool {
 
     fn clear(&self) {
         for stripe in &self.stripes {
-            while stripe.pop().is_some() {}
+            drop(stripe.at_hand.take());
+            while stripe.more.pop().is_some() {}
         }
     }
 }

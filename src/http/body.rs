@@ -8,7 +8,6 @@ use std::{
 use bytes::Buf as _;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
 use super::{Observation, observation::End};
 
@@ -55,13 +54,9 @@ impl<B: Body> Body for MonitorBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(observation) = this.observation.as_mut() else { return this.inner.poll_frame(cx) };
-        let (polled, polled_at) = if this.size.is_some_and(|size| size <= AT_HAND) {
-            (observation.poll(|| this.inner.as_mut().poll_frame(cx)), None)
-        } else {
-            let (polled, now) = observation.poll_timed(|| this.inner.as_mut().poll_frame(cx));
-            (polled, Some(now))
-        };
-        let frame = ready!(polled);
+        let poll = || this.inner.as_mut().poll_frame(cx);
+        let at_hand = this.size.is_some_and(|size| size <= AT_HAND);
+        let frame = ready!(if at_hand { observation.poll(poll) } else { observation.poll_timed(poll) });
         let end = match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
@@ -75,7 +70,7 @@ impl<B: Body> Body for MonitorBody<B> {
         if let Some(end) = end
             && let Some(observation) = this.observation.take()
         {
-            observation.end(end, polled_at.unwrap_or_else(Instant::now));
+            observation.end(end);
         }
         Poll::Ready(frame)
     }

@@ -6,8 +6,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::time::Instant;
-
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -50,13 +48,12 @@ where
         let Some(observation) = this.observation.as_mut() else {
             return this.inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
-        let (polled, now) = observation.poll_timed(|| this.inner.poll(cx));
-        let result = ready!(polled);
+        let result = ready!(observation.poll_timed(|| this.inner.poll(cx)));
         let observation = this.observation.take().expect("it was there when this poll began");
         Poll::Ready(match result {
-            Ok(response) => Ok(follow(response, observation, *this.ends_at_head, now)),
+            Ok(response) => Ok(follow(response, observation, *this.ends_at_head)),
             Err(error) => {
-                observation.end(End::ServiceError, now);
+                observation.end(End::ServiceError);
                 Err(error)
             }
         })
@@ -68,7 +65,6 @@ fn follow<B: Body>(
     response: Response<B>,
     mut observation: Observation,
     ends_at_head: bool,
-    now: Instant,
 ) -> Response<MonitorBody<B>> {
     if response.extensions().get::<Unobserved>().is_some() {
         observation.discard();
@@ -77,21 +73,22 @@ fn follow<B: Body>(
     let status = response.status();
     let size = response.body().size_hint().exact();
     let empty = size == Some(0) || response.body().is_end_stream();
-    let ends_at_head = ends_at_head || empty || outlives_the_request(&response);
-    observation.head(status.as_u16(), !ends_at_head && size.is_none(), now);
+    let ends_at_head = ends_at_head || empty || outlives_the_request(&response, size.is_some());
+    observation.head(status.as_u16(), !ends_at_head && size.is_none());
     if ends_at_head {
-        observation.end(End::Complete, now);
+        observation.end(End::Complete);
         return response.map(MonitorBody::unobserved);
     }
     response.map(|body| MonitorBody::observed(body, observation))
 }
 
 /// Returns whether what follows the head is no part of the request: an upgraded connection or an event stream, which
-/// may last for days.
-fn outlives_the_request<B>(response: &Response<B>) -> bool {
+/// may last for days. What has a size ends.
+fn outlives_the_request<B>(response: &Response<B>, sized: bool) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
-        || response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-            let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-            essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-        })
+        || !sized
+            && response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+                let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+                essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+            })
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::BuildHasher as _,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -227,17 +228,55 @@ impl EndpointSeries {
     }
 }
 
-type Routes = HashMap<Box<str>, Arc<EndpointSeries>, foldhash::fast::RandomState>;
+/// Chains of endpoints; a service with a thousand routes has about one in each.
+const CHAINS: usize = 1024;
 
-/// Every endpoint that was seen. A lookup reads an immutable map; a new endpoint copies it, which happens as many times
-/// as the program has routes.
+/// An endpoint, and the next one whose route has the same hash.
+#[derive(Debug)]
+struct Known {
+    method: usize,
+    route: Box<str>,
+    series: Arc<EndpointSeries>,
+    next: Chain,
+}
+
+/// Endpoints are only ever added, so a lookup needs neither a lock nor a count of who is reading.
+#[derive(Debug, Default)]
+struct Chain(OnceLock<Box<Known>>);
+
+impl Chain {
+    fn find(&self, method: usize, route: &str) -> Option<&Arc<EndpointSeries>> {
+        let mut chain = self;
+        while let Some(known) = chain.0.get() {
+            if known.method == method && *known.route == *route {
+                return Some(&known.series);
+            }
+            chain = &known.next;
+        }
+        None
+    }
+
+    /// Adds an endpoint at the end. Only one at a time is added.
+    fn push(&self, known: Known) {
+        let mut chain = self;
+        while let Some(known) = chain.0.get() {
+            chain = &known.next;
+        }
+        // It was empty just now, and nobody else adds.
+        let _ = chain.0.set(Box::new(known));
+    }
+}
+
+/// Every endpoint that was seen.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     instruments: Arc<Instruments>,
     /// In flight, by method.
     active: [OnceLock<Gauge>; METHOD_COUNT],
-    by_method: [ArcSwap<Routes>; METHOD_COUNT],
-    writing: Mutex<()>,
+    hasher: foldhash::fast::RandomState,
+    chains: Box<[Chain]>,
+    /// How many there are of each method. Whoever adds one holds the lock.
+    counts: Mutex<[usize; METHOD_COUNT]>,
 }
 
 impl Endpoints {
@@ -245,8 +284,9 @@ impl Endpoints {
         Self {
             instruments,
             active: Default::default(),
-            by_method: std::array::from_fn(|_| ArcSwap::default()),
-            writing: Mutex::new(()),
+            hasher: foldhash::fast::RandomState::default(),
+            chains: (0..CHAINS).map(|_| Chain::default()).collect(),
+            counts: Mutex::default(),
         }
     }
 
@@ -254,19 +294,24 @@ impl Endpoints {
         &self.instruments
     }
 
+    /// Returns the series of an endpoint. `method` is a place in the table of methods, `route` a template.
     pub(super) fn get(&self, method: usize, route: &str) -> Arc<EndpointSeries> {
-        if let Some(known) = self.by_method[method].load().get(route) {
-            return known.clone();
+        match self.chain(route).find(method, route) {
+            Some(known) => known.clone(),
+            None => self.add(method, route),
         }
-        self.add(method, route)
+    }
+
+    fn chain(&self, route: &str) -> &Chain {
+        &self.chains[self.hasher.hash_one(route) as usize % CHAINS]
     }
 
     fn add(&self, method: usize, route: &str) -> Arc<EndpointSeries> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let routes = self.by_method[method].load();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         // Templates come from the program. One that makes them up from paths must not fill the memory all the same.
-        let route = if routes.len() < self.instruments.limits().routes { route } else { names::OTHER };
-        if let Some(known) = routes.get(route) {
+        let route = if counts[method] < self.instruments.limits().routes { route } else { names::OTHER };
+        let chain = self.chain(route);
+        if let Some(known) = chain.find(method, route) {
             return known.clone();
         }
         let name = method_name(method);
@@ -274,9 +319,8 @@ impl Endpoints {
             labelled::gauge(self.instruments.recorder(), &names::HTTP_ACTIVE, &[(names::METHOD, name.into())])
         });
         let series = Arc::new(EndpointSeries::new(&self.instruments, active.clone(), name, route));
-        let mut next = Routes::clone(&routes);
-        next.insert(route.into(), series.clone());
-        self.by_method[method].store(Arc::new(next));
+        counts[method] += 1;
+        chain.push(Known { method, route: route.into(), series: series.clone(), next: Chain::default() });
         series
     }
 }
