@@ -280,6 +280,8 @@ pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_o
 pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter("pinchpoint_endpoint_wasted_queries", "");
 /// Window-only: nanoseconds that those requests spent in queries.
 pub(crate) const ENDPOINT_WASTED_DB_NANOS: Metric = counter("pinchpoint_endpoint_wasted_db_nanoseconds", "");
+/// Window-only: nanoseconds of an endpoint's requests in which a query ran that went on after their end.
+pub(crate) const ENDPOINT_LATE_DB_NANOS: Metric = counter("pinchpoint_endpoint_late_db_nanoseconds", "");
 /// Window-only: polls of an endpoint's requests that kept a worker for [`BLOCKING`] or longer.
 pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric =
     histogram("pinchpoint_endpoint_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
@@ -346,6 +348,7 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_OVERLAP_NANOS,
     ENDPOINT_WASTED_QUERIES,
     ENDPOINT_WASTED_DB_NANOS,
+    ENDPOINT_LATE_DB_NANOS,
     ENDPOINT_BLOCKING_POLLS,
     ENDPOINT_BLOCKED_OTHERS,
     ENDPOINT_HEAP_ALLOCATED,

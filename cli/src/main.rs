@@ -18,6 +18,10 @@ use clap::Parser;
 use args::{Cli, Command};
 use rules::RulesError;
 
+/// Tells which route of the demo keeps the memory that it allocates.
+#[global_allocator]
+static ALLOCATOR: pinchpoint::CountingAllocator = pinchpoint::CountingAllocator::new();
+
 fn main() -> ExitCode {
     let Cli { command, demo } = Cli::parse();
     let done = match command {

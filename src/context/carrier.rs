@@ -3,8 +3,8 @@
 //! sqlx runs each SQLite connection on a thread of its own and tells of a query there. All it takes along from the task
 //! that issued the query is the task's tracing span, so a request that may issue such queries has a span, and the span
 //! knows the request. There is one only while a [`SqlxLayer`](crate::SqlxLayer) listens: without it a carrier is
-//! nothing. The invariant: a span holds its request weakly and is let go of before the request is, since a request that
-//! somebody else holds is not reused.
+//! nothing. The invariant: a request lets go of its span before its end, since a request that somebody else holds, such as
+//! a query that goes on, is not reused.
 
 pub(crate) use with_spans::Carrier;
 pub(super) use with_spans::CarrierEntered;
@@ -16,7 +16,7 @@ mod with_spans {
     use std::{
         cell::Cell,
         sync::{
-            Arc, Once, Weak,
+            Arc, Once,
             atomic::{AtomicBool, Ordering::Relaxed},
         },
     };
@@ -40,7 +40,7 @@ mod with_spans {
     #[derive(Clone, Debug)]
     pub(crate) enum Carried {
         /// The request that issues what happens inside.
-        Request(Weak<RequestContext>),
+        Request(Arc<RequestContext>),
         /// What happens inside is counted already, by [`track_db_query`](crate::track_db_query).
         Counted,
     }
@@ -58,7 +58,7 @@ mod with_spans {
     impl Carrier {
         /// Makes a carrier of `request`.
         pub(crate) fn of(request: &Arc<RequestContext>) -> Self {
-            Self::new(|| Carried::Request(Arc::downgrade(request)))
+            Self::new(|| Carried::Request(Arc::clone(request)))
         }
 
         /// Makes a carrier that says that the queries inside it are counted already.

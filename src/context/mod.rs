@@ -26,7 +26,7 @@ pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
 pub(crate) use heap::Heap;
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
-pub(crate) use request::{EventKind, RequestContext, TraceId};
+pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext, TraceId};
 pub(crate) use running::Place;
 pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
 pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};

@@ -1,9 +1,13 @@
 //! [`RequestContext`]: the queries and tasks of one request.
 
 use std::{
+    fmt,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        Arc, OnceLock,
+        atomic::{
+            AtomicBool, AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -113,12 +117,30 @@ struct UseSlot {
     nanos: AtomicU64,
 }
 
+/// A query that went on after the client of its request had gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LateQuery {
+    pub(crate) id: u32,
+    /// Whether the request had not issued this query before.
+    pub(crate) first: bool,
+    /// While the request still lasted.
+    pub(crate) within: Duration,
+    pub(crate) duration: Duration,
+}
+
+/// Books what requests whose client had gone left running.
+pub(crate) trait Abandoned: fmt::Debug + Send + Sync {
+    fn late(&self, query: LateQuery);
+}
+
 /// What one request did. Reused from a pool: nothing in it outlives the request but its allocation.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     instruments: Arc<Instruments>,
     started: Instant,
     ended: AtomicBool,
+    /// When its client had gone, and who is told of the queries that go on; set before its end.
+    abandoned: OnceLock<(Instant, Arc<dyn Abandoned>)>,
     queries: AtomicU32,
     query_nanos: AtomicU64,
     tasks: AtomicU32,
@@ -134,6 +156,7 @@ impl RequestContext {
             instruments,
             started,
             ended: AtomicBool::new(false),
+            abandoned: OnceLock::new(),
             queries: AtomicU32::new(0),
             query_nanos: AtomicU64::new(0),
             tasks: AtomicU32::new(0),
@@ -148,7 +171,8 @@ impl RequestContext {
     pub(super) fn reset(&mut self, started: Instant) {
         self.started = started;
         *self.ended.get_mut() = false;
-        if *self.queries.get_mut() > 0 {
+        let late = self.abandoned.take().is_some();
+        if late || *self.queries.get_mut() > 0 {
             self.uses.fill_with(UseSlot::default);
         }
         *self.queries.get_mut() = 0;
@@ -166,10 +190,11 @@ impl RequestContext {
         &self.instruments
     }
 
-    /// Books one query or task. What comes after the request's end is not the request's any more.
+    /// Books one query or task. What comes after the request's end is not the request's any more, but for the queries
+    /// that it left running when its client went away.
     pub(crate) fn book(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
-        if self.ended.load(Relaxed) {
-            return;
+        if self.ended.load(Acquire) {
+            return self.book_late(kind, id, began, duration);
         }
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let (count, total) = match kind {
@@ -187,11 +212,23 @@ impl RequestContext {
             slot.duration_micros.store(micros(duration), Relaxed);
             let kind = u64::from(kind == EventKind::Task);
             // Release: whoever sees the tag sees the times before it.
-            slot.tag.store((u64::from(id) << 1 | kind) + 1, std::sync::atomic::Ordering::Release);
+            slot.tag.store((u64::from(id) << 1 | kind) + 1, Release);
         }
     }
 
-    fn book_use(&self, id: u32, nanos: u64) {
+    fn book_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
+        if let Some((gone, endpoint)) = self.abandoned.get()
+            && kind == EventKind::Query
+            && began < *gone
+        {
+            let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+            let first = self.book_use(id, nanos);
+            endpoint.late(LateQuery { id, first, within: (*gone - began).min(duration), duration });
+        }
+    }
+
+    /// Returns whether this is the query's first call, as far as is known.
+    fn book_use(&self, id: u32, nanos: u64) -> bool {
         let tag = u64::from(id) + 1;
         let start = id as usize % FINGERPRINTS;
         let mut slots = self.uses[start..].iter().chain(&self.uses[..start]);
@@ -199,10 +236,10 @@ impl RequestContext {
             Ok(_) => true,
             Err(taken) => taken == tag,
         });
-        if let Some(slot) = slot {
-            slot.calls.fetch_add(1, Relaxed);
+        slot.is_some_and(|slot| {
             slot.nanos.fetch_add(nanos, Relaxed);
-        }
+            slot.calls.fetch_add(1, Relaxed) == 0
+        })
     }
 
     /// Returns the queries that were booked, each once with all its calls.
@@ -216,7 +253,14 @@ impl RequestContext {
 
     /// Ends the request: later bookings are ignored.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Relaxed);
+        self.ended.store(true, Release);
+    }
+
+    /// Ends a request whose client has gone: of later bookings, `endpoint` is told of the queries that were under way.
+    pub(crate) fn abandon(&self, gone: Instant, endpoint: Arc<dyn Abandoned>) {
+        // A request ends once.
+        let _ = self.abandoned.set((gone, endpoint));
+        self.end();
     }
 
     /// Returns how many queries were booked and how long they took in all.
@@ -233,7 +277,7 @@ impl RequestContext {
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
         let used = (self.used.load(Relaxed) as usize).min(EVENTS);
         self.slots[..used].iter().filter_map(|slot| {
-            let tag = slot.tag.load(std::sync::atomic::Ordering::Acquire).checked_sub(1)?;
+            let tag = slot.tag.load(Acquire).checked_sub(1)?;
             Some(Event {
                 kind: if tag & 1 == 1 { EventKind::Task } else { EventKind::Query },
                 id: u32::try_from(tag >> 1).expect("a tag holds a 32-bit id above its lowest bit"),
@@ -314,8 +358,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Books events of a kind, start and end in milliseconds, and returns what they cover of 100 ms.
-    fn covered(events: &[(EventKind, u32, u32)]) -> (u128, u128) {
+    fn context(began: Instant) -> RequestContext {
         let recorder: super::super::DynRecorder = Arc::new(metrics::NoopRecorder);
         let limits = super::super::Limits {
             routes: 1,
@@ -324,9 +367,13 @@ mod tests {
             ignored: Vec::new(),
             db_system: "sqlite".into(),
         };
-        let instruments = Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0));
+        RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)), began)
+    }
+
+    /// Books events of a kind, start and end in milliseconds, and returns what they cover of 100 ms.
+    fn covered(events: &[(EventKind, u32, u32)]) -> (u128, u128) {
         let began = Instant::now();
-        let context = RequestContext::new(instruments, began);
+        let context = context(began);
         for (kind, from, to) in events {
             context.book(*kind, 0, began + *from * MS, (*to - *from) * MS);
         }
@@ -342,6 +389,41 @@ mod tests {
         assert_eq!(covered(&[(Query, 10, 30), (Query, 20, 40), (Query, 12, 15)]), (30, 0), "at the same time");
         assert_eq!(covered(&[(Query, 10, 30), (Task, 0, 50)]), (20, 30), "a query inside a task is a query");
         assert_eq!(covered(&[(Query, 0, 90), (Query, 0, 90), (Task, 80, 400)]), (90, 10), "never more than all");
+    }
+
+    /// Keeps what it is told.
+    #[derive(Debug, Default)]
+    struct Told(std::sync::Mutex<Vec<LateQuery>>);
+
+    impl Abandoned for Told {
+        fn late(&self, query: LateQuery) {
+            self.0.lock().expect("not poisoned").push(query);
+        }
+    }
+
+    #[test]
+    fn a_query_that_an_abandoned_request_left_running_is_told_to_its_endpoint() {
+        let began = Instant::now();
+        let (mut context, told) = (context(began), Arc::new(Told::default()));
+        context.book(EventKind::Query, 7, began, 10 * MS);
+        context.abandon(began + 50 * MS, told.clone());
+        context.book(EventKind::Query, 7, began + 20 * MS, 100 * MS);
+        context.book(EventKind::Query, 8, began + 40 * MS, 5 * MS);
+        context.book(EventKind::Query, 9, began + 60 * MS, 5 * MS);
+        context.book(EventKind::Task, 1, began + 20 * MS, 100 * MS);
+        let expected = [
+            LateQuery { id: 7, first: false, within: 30 * MS, duration: 100 * MS },
+            LateQuery { id: 8, first: true, within: 5 * MS, duration: 5 * MS },
+        ];
+        assert_eq!(*told.0.lock().expect("not poisoned"), expected, "neither what began later nor a task");
+        assert_eq!(context.queries().0, 1, "the request itself is over");
+
+        context.reset(began);
+        context.book(EventKind::Query, 8, began, MS);
+        context.end();
+        context.book(EventKind::Query, 8, began, MS);
+        assert_eq!(told.0.lock().expect("not poisoned").len(), 2, "the next request was not abandoned");
+        assert_eq!(context.query_uses().map(|query_use| query_use.calls).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::series::{Ending, EndpointSeries};
+use super::series::{Ending, EndpointSeries, nanos};
 use crate::{
     context::{Carrier, RequestContext, SlowRequest, TraceId, enter},
     names,
@@ -167,7 +167,11 @@ impl Observation {
             series.response_size.record(self.response_bytes as f64);
         }
         if let Some(context) = &self.context {
-            context.end();
+            if error == Some(names::CANCELLED) {
+                context.abandon(now, self.series.clone());
+            } else {
+                context.end();
+            }
             record_events(series, context, &Whole { duration, busy: self.busy, error });
             series.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
@@ -255,8 +259,4 @@ fn record_query_uses(series: &EndpointSeries, context: &RequestContext) {
         query.nanos.increment(query_use.nanos);
         query.requests.increment(1);
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

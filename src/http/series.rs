@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -14,7 +15,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::route::{METHOD_COUNT, method_name};
 use crate::{
-    context::{DynRecorder, Heap, Instruments, Slowest, labelled},
+    context::{Abandoned, DynRecorder, Heap, Instruments, LateQuery, Slowest, labelled},
     names::{self, Metric},
 };
 
@@ -64,6 +65,8 @@ pub(super) struct QueryUse {
 pub(super) struct Wasted {
     pub(super) queries: Counter,
     pub(super) db_nanos: Counter,
+    /// Of the queries that went on after the requests' end, what was before it.
+    late_nanos: Counter,
 }
 
 /// The polls that blocked the runtime. Only windows know these series.
@@ -190,6 +193,7 @@ impl EndpointSeries {
         self.wasted.get_or_init(|| Wasted {
             queries: self.window_counter(&names::ENDPOINT_WASTED_QUERIES),
             db_nanos: self.window_counter(&names::ENDPOINT_WASTED_DB_NANOS),
+            late_nanos: self.window_counter(&names::ENDPOINT_LATE_DB_NANOS),
         })
     }
 
@@ -226,6 +230,24 @@ impl EndpointSeries {
         });
         made
     }
+}
+
+impl Abandoned for EndpointSeries {
+    fn late(&self, query: LateQuery) {
+        let query_use = self.query_use(query.id);
+        query_use.calls.increment(1);
+        query_use.nanos.increment(nanos(query.duration));
+        query_use.requests.increment(query.first.into());
+        let wasted = self.wasted();
+        wasted.queries.increment(1);
+        wasted.db_nanos.increment(nanos(query.duration));
+        wasted.late_nanos.increment(nanos(query.within));
+    }
+}
+
+/// A duration as counters hold it.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Chains of endpoints; a service with a thousand routes has about one in each.

@@ -94,11 +94,12 @@ impl<'a> Endpoints<'a> {
         for series in window.series(names::ENDPOINT_BLOCKED_OTHERS.name) {
             endpoints.set(&series, |endpoint, view| endpoint.blocked_others = Some(view));
         }
-        let counted: [(_, Add<'a>); 6] = [
+        let counted: [(_, Add<'a>); 7] = [
             (names::ENDPOINT_TASK_NANOS, |endpoint, nanos| endpoint.task_seconds += nanos * NANOS),
             (names::ENDPOINT_OVERLAP_NANOS, |endpoint, nanos| endpoint.overlap_seconds += nanos * NANOS),
             (names::ENDPOINT_WASTED_QUERIES, |endpoint, queries| endpoint.wasted_queries += queries),
             (names::ENDPOINT_WASTED_DB_NANOS, |endpoint, nanos| endpoint.wasted_db_seconds += nanos * NANOS),
+            (names::ENDPOINT_LATE_DB_NANOS, |endpoint, nanos| endpoint.db_seconds += nanos * NANOS),
             (names::ENDPOINT_HEAP_ALLOCATED, |endpoint, bytes| endpoint.kept_bytes += bytes),
             (names::ENDPOINT_HEAP_FREED, |endpoint, bytes| endpoint.kept_bytes -= bytes),
         ];

@@ -62,8 +62,9 @@ impl Booking {
 /// Books a query that has already ended, as sqlx's own events tell of it.
 #[cfg(feature = "sqlx")]
 pub(crate) fn record_query(sql: &str, elapsed: Duration, outcome: QueryOutcome) {
+    // Before a new statement's fingerprint is made, which takes time.
+    let now = Instant::now();
     if let Some(booking) = Booking::open(sql) {
-        let now = Instant::now();
         booking.close(now.checked_sub(elapsed).unwrap_or(now), elapsed, outcome);
     }
 }

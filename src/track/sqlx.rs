@@ -49,6 +49,7 @@ const ELAPSED: &str = "elapsed_secs";
 ///   wait for a connection of the pool is not in it; the time that the caller takes between two rows of a stream is.
 /// - On SQLite it tells of a failed query just after its error was returned: a request that ends with it at once may be
 ///   over by then. The query then counts for the service only.
+/// - On SQLite a query goes on when its client goes away. It counts on its request all the same, as work for nobody.
 /// - `BEGIN`, `COMMIT` and `ROLLBACK` are queries on PostgreSQL and MySQL; SQLite's are not told.
 /// - A statement whose logging was turned off (`ConnectOptions::log_statements(LevelFilter::Off)`) is not told.
 ///
@@ -125,7 +126,7 @@ where
         let About { elapsed: Some(elapsed), field } = about else { return };
         let mut request = match self.carried() {
             Some(Carried::Counted) => return,
-            Some(Carried::Request(request)) => request.upgrade(),
+            Some(Carried::Request(request)) => Some(request),
             None => None,
         };
         let mut statement = Statement { field, elapsed };

@@ -14,7 +14,7 @@ use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
 
 use super::*;
 use crate::{
-    context::{EventKind, Instruments, Limits, RequestContext},
+    context::{Abandoned, EventKind, Instruments, LateQuery, Limits, RequestContext},
     names, track_db_query,
 };
 
@@ -231,6 +231,56 @@ async fn a_route_has_the_queries_that_its_handler_made_on_sqlite() {
     assert!(text.contains(r#"db_query_summary="SELECT ? AS id"} 3"#), "{text}");
 }
 
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<LateQuery>>);
+
+impl Abandoned for Told {
+    fn late(&self, query: LateQuery) {
+        self.0.lock().expect("not poisoned").push(query);
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_goes_on_after_its_client_has_gone_is_still_its_requests() {
+    subscribe();
+    let service = Service::new();
+    let mut connection = connect().await;
+    let running = Arc::new(tokio::sync::Notify::new());
+    let runs = running.clone();
+    let (go_on, gone) = std::sync::mpsc::channel::<()>();
+    // Holds the query up until the client has gone. The first thousand steps may be those of its preparation.
+    let mut thousands = 0;
+    let tell = move || {
+        thousands += 1;
+        if thousands > 10 {
+            runs.notify_one();
+            let _ = gone.recv();
+        }
+        true
+    };
+    connection.lock_handle().await.expect("idle").set_progress_handler(1000, tell);
+    let context = service.instruments.begin_request(Instant::now());
+    let told = Arc::new(Told::default());
+    {
+        let mut home = Some(context.clone());
+        let carrier = Carrier::default();
+        let entered = enter(&mut home, &carrier);
+        let query = crate::in_current_request(::sqlx::query(COUNT).fetch_all(&mut connection));
+        drop(entered);
+        tokio::select! {
+            _ = query => panic!("the query ended before it was seen to run"),
+            () = running.notified() => context.abandon(Instant::now(), told.clone()),
+        }
+    }
+    drop(go_on);
+    // The connection answers after it is done with what it was at.
+    connection.ping().await.expect("alive");
+    let told = told.0.lock().expect("not poisoned");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].first && told[0].within <= told[0].duration, "{told:?}");
+}
+
 #[tokio::test]
 async fn a_request_that_was_carried_to_another_thread_is_reused() {
     subscribe();
@@ -242,7 +292,7 @@ async fn a_request_that_was_carried_to_another_thread_is_reused() {
     drop(connection);
     let used = Arc::as_ptr(&request);
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    while Arc::weak_count(&request) > 0 && std::time::Instant::now() < deadline {
+    while Arc::strong_count(&request) > 1 && std::time::Instant::now() < deadline {
         std::thread::yield_now();
     }
     service.instruments.give_back(request);
