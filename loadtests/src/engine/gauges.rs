@@ -16,6 +16,7 @@ pub(crate) struct Gauges {
     late: AtomicU64,
     late_by_generator: AtomicU64,
     dropped: AtomicU64,
+    missed: AtomicU64,
 }
 
 /// What became of the iterations that an open model scheduled.
@@ -27,8 +28,10 @@ pub(crate) struct Arrivals {
     pub(crate) late: u64,
     /// Of these, late although a user was free: the generator's own fault.
     pub(crate) late_by_generator: u64,
-    /// Never started: no user became free within the timeout.
+    /// Never started: no user became free within the timeout, or the test was over before the generator came to it.
     pub(crate) dropped: u64,
+    /// Of these, what the generator did not come to: its own fault too.
+    pub(crate) missed: u64,
 }
 
 impl Arrivals {
@@ -89,6 +92,13 @@ impl Gauges {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts iterations that were due before the end and that nothing was done for.
+    pub(super) fn miss(&self, iterations: u64) {
+        self.scheduled.fetch_add(iterations, Ordering::Relaxed);
+        self.dropped.fetch_add(iterations, Ordering::Relaxed);
+        self.missed.fetch_add(iterations, Ordering::Relaxed);
+    }
+
     pub(super) fn count_late(&self, cause: LateCause) {
         self.late.fetch_add(1, Ordering::Relaxed);
         if cause == LateCause::Generator {
@@ -104,6 +114,7 @@ impl Gauges {
             late: self.late.load(Ordering::Relaxed),
             late_by_generator: self.late_by_generator.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            missed: self.missed.load(Ordering::Relaxed),
         })
     }
 }

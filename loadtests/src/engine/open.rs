@@ -201,12 +201,15 @@ impl Pool {
     }
 }
 
-/// Lets iterations arrive when they are due, until the end of the load.
+/// Lets iterations arrive when they are due, until the end of the load; tells of those that it was too slow for.
 fn keep_pace(pool: &Arc<Pool>, handle: &Handle, pace: Pace, begun: Instant) {
-    for n in 0.. {
+    let length = pool.plan.duration.map(|duration| pace.ramp_up() + pool.plan.warm_up + duration);
+    let all = length.map_or(u64::MAX, |length| pace.before(length));
+    for n in 0..all {
         let due = begun + pace.due(n);
         loop {
             if pool.shared.stop.is_requested() {
+                pool.shared.gauges.miss(pace.before(begun.elapsed()).min(all).saturating_sub(n));
                 return;
             }
             let Some(wait) = due.checked_duration_since(Instant::now()) else { break };

@@ -23,6 +23,18 @@ impl Pace {
         (self.rate * span.as_secs_f64()).ceil() as usize
     }
 
+    /// How many iterations are due within a span from the start, its end left out.
+    pub(super) fn before(self, span: Duration) -> u64 {
+        let seconds = span.as_secs_f64();
+        let due = if seconds < self.ramp_up {
+            self.rate * seconds * seconds / (2.0 * self.ramp_up)
+        } else {
+            self.rate * (self.ramp_up / 2.0 + (seconds - self.ramp_up))
+        };
+        // What is due at the end but for rounding is due at the end.
+        (due - 1e-6).max(0.0).ceil() as u64
+    }
+
     /// When the `n`-th iteration, from 0, is due after the start.
     pub(super) fn due(self, n: u64) -> Duration {
         let n = n as f64;
@@ -78,6 +90,20 @@ mod tests {
         assert!(pace.due(499) < pace.due(500));
         assert!((pace.due(600) - pace.due(500)).abs_diff(Duration::from_secs(1)) < Duration::from_micros(1));
         assert!(pace.due(125).abs_diff(Duration::from_secs(5)) < Duration::from_micros(1));
+    }
+
+    #[test]
+    fn what_is_due_at_the_end_is_not_due_within() {
+        let constant = Pace::new(50.0, Duration::ZERO);
+        assert_eq!(constant.before(Duration::ZERO), 0);
+        assert_eq!(constant.before(Duration::from_millis(1)), 1);
+        assert_eq!(constant.before(Duration::from_secs(5)), 250);
+        assert_eq!(Pace::new(30.0, Duration::ZERO).before(Duration::from_millis(100)), 3);
+        let ramped = Pace::new(100.0, Duration::from_secs(10));
+        for n in [1, 7, 124, 499, 500, 501, 12345] {
+            assert_eq!(ramped.before(ramped.due(n)), n);
+            assert_eq!(ramped.before(ramped.due(n) + Duration::from_micros(1)), n + 1);
+        }
     }
 
     #[test]

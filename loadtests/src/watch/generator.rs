@@ -149,9 +149,12 @@ fn saturation(health: &GeneratorHealth, arrivals: Option<Arrivals>) -> Option<St
         ));
     }
     if let Some(arrivals) = arrivals {
-        let late = arrivals.late_by_generator as f64 / arrivals.scheduled.max(1) as f64;
+        let late = (arrivals.late_by_generator + arrivals.missed) as f64 / arrivals.scheduled.max(1) as f64;
         if late > MANY_LATE {
-            return Some(format!("{:.1} % of the requests were sent late although a user was free", late * 100.0));
+            let share = late * 100.0;
+            return Some(format!(
+                "{share:.1} % of the requests were sent late, or not at all, although a user was free"
+            ));
         }
     }
     if share(health.lagging_seconds) > MANY {
@@ -208,9 +211,11 @@ mod tests {
 
     #[test]
     fn late_sends_count_only_if_the_generator_is_to_blame() {
-        let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, dropped: 0 };
+        let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, dropped: 0, missed: 0 };
         assert_eq!(saturation(&health(0.0, 0.0), Some(arrivals)), None);
         let arrivals = Arrivals { late_by_generator: 11, ..arrivals };
+        assert!(saturation(&health(0.0, 0.0), Some(arrivals)).is_some());
+        let arrivals = Arrivals { late_by_generator: 5, missed: 6, ..arrivals };
         assert!(saturation(&health(0.0, 0.0), Some(arrivals)).unwrap().contains("1.1 %"));
     }
 
