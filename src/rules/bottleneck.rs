@@ -120,9 +120,12 @@ impl Texts<'_> {
 fn affected_endpoints(rule: &Rule, subject: &Subject, evidence: &Evidence) -> Vec<Arc<str>> {
     match rule.scope {
         Scope::Endpoint => vec![subject.name.clone()],
-        // Of the process, the evidence names those that keep workers busy, which have no part in its memory.
-        Scope::Process if rule.measure != Measure::SchedulingLag => Vec::new(),
-        Scope::Query | Scope::Task | Scope::Process | Scope::Metric => {
+        Scope::Process => match rule.measure {
+            Measure::SchedulingLag => evidence.blockers.iter().map(|blocker| blocker.endpoint.clone()).collect(),
+            Measure::MemoryGrowth => evidence.suspects.iter().map(|suspect| suspect.endpoint.clone()).collect(),
+            _ => Vec::new(),
+        },
+        Scope::Query | Scope::Task | Scope::Metric => {
             evidence.endpoints.iter().map(|share| share.endpoint.clone()).collect()
         }
     }

@@ -165,10 +165,9 @@ impl Looking<'_, '_> {
             facts.number("time_to_limit", Unit::Seconds, hours.map(|hours| hours * 3600.0));
         }
         facts.number("max_scheduling_lag", Unit::Seconds, self.lag(Measure::Max));
-        let endpoints = self.longest_polls();
-        if let Some(top) = endpoints.first() {
-            facts.word("top_blocker", Some(&top.endpoint));
-            facts.number("top_blocker_poll", Unit::Seconds, Some(top.seconds));
+        if let Some((endpoint, poll)) = self.longest_poll() {
+            facts.word("top_blocker", Some(endpoint));
+            facts.number("top_blocker_poll", Unit::Seconds, Some(poll));
         }
         let suspects = self.suspects();
         if let Some(top) = suspects.first() {
@@ -181,30 +180,19 @@ impl Looking<'_, '_> {
             all_seconds: Some(all.seconds),
             all_requests: Some(all.requests),
             facts: facts.0,
-            endpoints,
             blockers,
             suspects,
             ..Evidence::default()
         })
     }
 
-    /// The endpoints with the longest polls, the longest first.
-    fn longest_polls(&self) -> Vec<EndpointShare> {
+    /// The endpoint whose requests keep a worker longest at a stretch, all but one in twenty of them at most that long.
+    fn longest_poll(&self) -> Option<(&str, f64)> {
         let all = self.summary.endpoints();
         let each = all.all.iter().filter_map(|endpoint| {
-            Some(EndpointShare {
-                endpoint: endpoint.subject.name.clone(),
-                calls: endpoint.durations.count(),
-                calls_per_request: None,
-                seconds: endpoint.measure(Measure::LongestPollQuantile(95), all)?,
-                time_ratio: endpoint.measure(Measure::BusyRatio, all),
-                within: None,
-            })
+            Some((&*endpoint.subject.name, endpoint.measure(Measure::LongestPollQuantile(95), all)?))
         });
-        let mut longest: Vec<_> = each.collect();
-        longest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.endpoint.cmp(&b.endpoint)));
-        longest.truncate(SHOWN);
-        longest
+        each.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))
     }
 
     /// The endpoints that blocked the runtime, the longest in all first.

@@ -51,7 +51,8 @@ impl fmt::Display for Welcome<'_> {
         }
         writeln!(f, "Open one of these:\n")?;
         writeln!(f, "  {base}/                         the shop: its routes, and which are sick")?;
-        writeln!(f, "  {base}/performance/bottlenecks  what Pinchpoint has found")?;
+        writeln!(f, "  {base}/performance              the report: what to do first, and why")?;
+        writeln!(f, "  {base}/performance/bottlenecks  what Pinchpoint has found, as JSON")?;
         writeln!(f, "  {base}/metrics                  what Prometheus reads\n")?;
         if self.traffic {
             writeln!(f, "Visitors are on every route; give them a minute.")?;

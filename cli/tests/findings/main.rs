@@ -102,7 +102,11 @@ const EXPECTED: &[Expected] = &[
     expected(
         "abandoned_requests",
         "GET /api/suggest",
-        &[Names("/outcomes/0/outcome", "cancelled"), Above("/numbers/db_time_ratio", 0.8)],
+        &[
+            Names("/outcomes/0/outcome", "cancelled"),
+            Above("/numbers/db_time_ratio", 0.8),
+            Advice("of the time that they wait is spent in the database"),
+        ],
     ),
     expected(
         "wasted_work",
