@@ -3,7 +3,7 @@
 //! Doubling finds a load that fails, bisecting the border, and a longer hold confirms it: a queue that fills slowly
 //! passes for ten seconds and fails in thirty.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::load_test::{Judge, observed};
 use super::session::Session;
@@ -11,7 +11,7 @@ use crate::engine::{LoadPlan, Model, StopReason};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::report::{Capacity, CapacityStep};
-use crate::server::{Bottleneck, ServerClient};
+use crate::server::{Bottleneck, ServerClient, ServerSnapshot, Strain};
 use crate::span::show_seconds;
 use crate::verdict::Status;
 use crate::watch::Screen;
@@ -49,6 +49,7 @@ struct Tried {
     session: Session,
     plan: LoadPlan,
     bottlenecks: Vec<Bottleneck>,
+    strain: Option<Strain>,
 }
 
 impl Search<'_> {
@@ -57,6 +58,8 @@ impl Search<'_> {
         let mut capacity = Capacity { unit: self.unit().to_owned(), ..Capacity::default() };
         let first = self.start();
         let (mut good, mut bad): (Option<Tried>, Option<Tried>) = (None, None);
+        // Of the highest load that held, also if it does not on a longer hold.
+        let mut held: Option<Strain> = None;
         let mut load = first.min(self.most);
         let hold = self.plan.duration.unwrap_or(DEFAULT_STEP);
         loop {
@@ -64,6 +67,7 @@ impl Search<'_> {
             let stop = tried.saturated || self.interrupt.is_heard();
             if tried.passed {
                 let at_most = load >= self.most;
+                held.clone_from(&tried.strain);
                 good = Some(tried);
                 if stop || at_most {
                     capacity.at_least = true;
@@ -87,7 +91,12 @@ impl Search<'_> {
                 break;
             }
             let tried = self.step(low.load + gap / 2, hold, "bisecting", &mut capacity, screen).await?;
-            if tried.passed { good = Some(tried) } else { bad = Some(tried) }
+            if tried.passed {
+                held.clone_from(&tried.strain);
+                good = Some(tried);
+            } else {
+                bad = Some(tried);
+            }
         }
         let mut confirmed = None;
         for _ in 0..MOST_CONFIRMATIONS {
@@ -98,6 +107,7 @@ impl Search<'_> {
             }
             let tried = self.step(candidate.load, hold * HOLD_LONGER, "confirming", &mut capacity, screen).await?;
             if tried.passed {
+                held.clone_from(&tried.strain);
                 confirmed = Some(tried);
                 break;
             }
@@ -113,7 +123,8 @@ impl Search<'_> {
         if let Some(limit) = &bad {
             let breached = capacity.steps.iter().rev().find(|step| !step.passed).map(|step| step.breached.join("; "));
             capacity.limited_by = breached.filter(|text| !text.is_empty());
-            capacity.evidence = limit.bottlenecks.iter().map(evidence).collect();
+            let strain = limit.strain.as_ref().map(|strain| strain.explain(held.as_ref()));
+            capacity.evidence = strain.into_iter().flatten().chain(limit.bottlenecks.iter().map(evidence)).collect();
         }
         let last = confirmed.or(good).or(bad).expect("the first step is always made");
         Ok(Found { capacity, session: last.session, plan: last.plan })
@@ -133,6 +144,8 @@ impl Search<'_> {
             Model::Closed { users, iterations, .. } => (*users, *iterations) = (load, None),
             Model::Open { rate, .. } => *rate = load as f64,
         }
+        let before = self.look().await;
+        let began = Instant::now();
         screen.say(&format!("{phase}: {load} {} for {}", self.unit(), show_seconds(hold.as_secs_f64())));
         let session = Session::run(&plan, self.interrupt, screen, || None).await?;
         if session.end.reason == StopReason::Unreachable {
@@ -141,6 +154,11 @@ impl Search<'_> {
         let bottlenecks = match &self.server {
             Some(server) => server.bottlenecks().await.unwrap_or_default(),
             None => Vec::new(),
+        };
+        let users_mean = session.tally.total().ranked().mean_seconds().unwrap_or_default();
+        let strain = match (before, self.look().await) {
+            (Some(before), Some(after)) => Strain::between(&before, &after, began.elapsed(), users_mean),
+            _ => None,
         };
         let checks = self.judge.checks(&session);
         let breached: Vec<String> =
@@ -175,7 +193,11 @@ impl Search<'_> {
             show_seconds(at(0.95)),
             total.error_ratio().unwrap_or(0.0) * 100.0
         ));
-        Ok(Tried { load, passed, saturated, session, plan, bottlenecks })
+        Ok(Tried { load, passed, saturated, session, plan, bottlenecks, strain })
+    }
+
+    async fn look(&self) -> Option<ServerSnapshot> {
+        self.server.as_ref()?.snapshot().await
     }
 
     fn start(&self) -> usize {

@@ -175,6 +175,9 @@ fn push_capacity(body: &mut String, result: &RunResult) {
     if let Some(limit) = &capacity.limited_by {
         body.push_str(&format!("<p>A higher load breaks: {}.</p>\n", escape(limit)));
     }
+    for line in &capacity.evidence {
+        body.push_str(&format!("<p>{}</p>\n", escape(line)));
+    }
     let mut steps: Vec<_> = capacity.steps.iter().collect();
     steps.sort_by(|a, b| a.load.total_cmp(&b.load));
     let line = |name: &str, colour, value: fn(&super::capacity::CapacityStep) -> f64| Line {
@@ -222,9 +225,6 @@ fn push_capacity(body: &mut String, result: &RunResult) {
         ]);
     }
     body.push_str(&table.render());
-    for line in &capacity.evidence {
-        body.push_str(&format!("<p>{}</p>\n", escape(line)));
-    }
 }
 
 fn push_comparison(body: &mut String, result: &RunResult) {

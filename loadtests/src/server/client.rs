@@ -40,6 +40,17 @@ pub(crate) struct EndpointFacts {
 pub(crate) struct ServerSnapshot {
     /// By method and route.
     pub(crate) endpoints: BTreeMap<(String, String), EndpointFacts>,
+    pub(crate) process: ProcessFacts,
+}
+
+/// Cumulative numbers of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ProcessFacts {
+    pub(crate) cpu_seconds: f64,
+    /// Summed over the runtime's workers.
+    pub(crate) worker_busy_seconds: f64,
+    /// How many workers the runtime has.
+    pub(crate) workers: f64,
 }
 
 /// A finding of the service, as its API tells it.
@@ -139,8 +150,19 @@ impl ServerClient {
                 }
             }
         }
+        let mut process = ProcessFacts::default();
+        for prefix in ["process_cpu_seconds_total", "tokio_worker"] {
+            for sample in samples(&text, prefix) {
+                match sample.name.as_str() {
+                    "process_cpu_seconds_total" => process.cpu_seconds = sample.value,
+                    "tokio_worker_busy_seconds_total" => process.worker_busy_seconds = sample.value,
+                    "tokio_workers" => process.workers = sample.value,
+                    _ => {}
+                }
+            }
+        }
         // Before its first request a service has no series of requests, only those of the monitor on itself.
-        text.contains("pinchpoint_").then_some(ServerSnapshot { endpoints })
+        text.contains("pinchpoint_").then_some(ServerSnapshot { endpoints, process })
     }
 
     /// What fires now; `None` where the service does not say.

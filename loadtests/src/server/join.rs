@@ -100,7 +100,7 @@ pub(crate) fn join(
 }
 
 /// What happened between two snapshots; `None` if the server was restarted in between.
-fn difference(start: &EndpointFacts, end: &EndpointFacts) -> Option<EndpointFacts> {
+pub(super) fn difference(start: &EndpointFacts, end: &EndpointFacts) -> Option<EndpointFacts> {
     (end.requests >= start.requests).then(|| EndpointFacts {
         requests: end.requests - start.requests,
         seconds: (end.seconds - start.seconds).max(0.0),
@@ -158,6 +158,7 @@ mod tests {
         let routes = ["/api/products/{id}", "/api/products/top", "/files/{*path}", "/"];
         let snapshot = ServerSnapshot {
             endpoints: routes.iter().map(|r| (("GET".to_owned(), (*r).to_owned()), EndpointFacts::default())).collect(),
+            ..Default::default()
         };
         for (path, expected) in [
             ("/api/products/7", Some("/api/products/{id}")),
@@ -175,7 +176,7 @@ mod tests {
     fn snapshot(requests: f64, seconds: f64) -> ServerSnapshot {
         let facts =
             EndpointFacts { requests, seconds, db_seconds: seconds / 2.0, db_queries: requests, ..Default::default() };
-        ServerSnapshot { endpoints: [(("GET".to_owned(), "/a/{id}".to_owned()), facts)].into() }
+        ServerSnapshot { endpoints: [(("GET".to_owned(), "/a/{id}".to_owned()), facts)].into(), ..Default::default() }
     }
 
     #[test]

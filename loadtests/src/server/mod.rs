@@ -8,11 +8,13 @@ mod client;
 mod exposition;
 mod join;
 mod look;
+mod strain;
 mod watch;
 
-pub(crate) use client::{Bottleneck, ServerClient};
+pub(crate) use client::{Bottleneck, ServerClient, ServerSnapshot};
 #[cfg(test)]
 pub(crate) use join::{FiredBottleneck, ServerEndpoint};
 pub(crate) use join::{ServerSide, join};
 pub(crate) use look::{Look, LookError, look_at};
+pub(crate) use strain::Strain;
 pub(crate) use watch::ServerWatch;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use pinchpoint::{Monitor, track_db_query};
+use tokio::sync::Semaphore;
 
 use crate::tool::{loadtest, started};
 
-/// Starts a service with two routes; one does three queries a request.
+/// Starts a service with three routes; one does three queries a request, one serves four requests at a time.
 fn service() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -20,6 +21,7 @@ fn service() -> SocketAddr {
             let monitor = Monitor::builder().build().unwrap();
             let app = Router::new()
                 .route("/users/{id}", get(user))
+                .route("/narrow", get(narrow))
                 .route("/health", get(|| async { "well" }))
                 .layer(monitor.layer())
                 .merge(monitor.router());
@@ -27,6 +29,13 @@ fn service() -> SocketAddr {
         });
     });
     address
+}
+
+async fn narrow() -> &'static str {
+    static PERMITS: Semaphore = Semaphore::const_new(4);
+    let _permit = PERMITS.acquire().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    "narrow"
 }
 
 async fn user() -> &'static str {
@@ -54,6 +63,18 @@ fn both_sides_are_joined_and_agree_on_the_count() {
     assert!(server > 0.015 && client >= server, "{users}");
     let counted: u64 = sides.iter().map(|side| side["server_requests"].as_u64().unwrap()).sum();
     assert_eq!(counted, run.number("/total_requests") as u64);
+}
+
+#[test]
+fn what_a_higher_load_saturates_is_named_from_the_servers_numbers() {
+    let url = format!("http://{}", service());
+    let load = ["--find-capacity", "-t", "600ms", "--threshold", "p90<70ms", "--no-rules"];
+    let run = loadtest(&[&["-H", &url, "-e", "/narrow=5", "/health"], &load[..]].concat()).ended_with(0);
+    let evidence = run.json["capacity"]["evidence"].as_array().unwrap();
+    let line = |at: usize| evidence[at].as_str().unwrap();
+    assert!(line(0).starts_with("Saturated first: something that requests queue for"), "{evidence:#?}");
+    assert!(line(1).contains("the one worker of its runtime"), "{evidence:#?}");
+    assert!(line(2).ends_with("most of it by GET /narrow."), "{evidence:#?}");
 }
 
 #[test]
