@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{
             AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
@@ -133,14 +133,25 @@ pub(crate) trait Abandoned: fmt::Debug + Send + Sync {
     fn late(&self, query: LateQuery);
 }
 
+/// What a request whose client has gone left behind.
+#[derive(Debug)]
+struct Left {
+    /// When it had gone.
+    at: Instant,
+    /// Who is told of the queries that go on.
+    endpoint: Arc<dyn Abandoned>,
+    /// Those that were told. Apart from the request's own, which are read while these come.
+    told: Mutex<Vec<u32>>,
+}
+
 /// What one request did. Reused from a pool: nothing in it outlives the request but its allocation.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     instruments: Arc<Instruments>,
     started: Instant,
     ended: AtomicBool,
-    /// When its client had gone, and who is told of the queries that go on; set before its end.
-    abandoned: OnceLock<(Instant, Arc<dyn Abandoned>)>,
+    /// Set before its end where its client has gone.
+    abandoned: OnceLock<Left>,
     queries: AtomicU32,
     query_nanos: AtomicU64,
     tasks: AtomicU32,
@@ -171,8 +182,8 @@ impl RequestContext {
     pub(super) fn reset(&mut self, started: Instant) {
         self.started = started;
         *self.ended.get_mut() = false;
-        let late = self.abandoned.take().is_some();
-        if late || *self.queries.get_mut() > 0 {
+        self.abandoned.take();
+        if *self.queries.get_mut() > 0 {
             self.uses.fill_with(UseSlot::default);
         }
         *self.queries.get_mut() = 0;
@@ -217,18 +228,18 @@ impl RequestContext {
     }
 
     fn book_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
-        if let Some((gone, endpoint)) = self.abandoned.get()
+        if let Some(Left { at, endpoint, told }) = self.abandoned.get()
             && kind == EventKind::Query
-            && began < *gone
+            && began < *at
         {
-            let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-            let first = self.book_use(id, nanos);
-            endpoint.late(LateQuery { id, first, within: (*gone - began).min(duration), duration });
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = !told.contains(&id) && self.query_uses().all(|query_use| query_use.id != id);
+            told.push(id);
+            endpoint.late(LateQuery { id, first, within: (*at - began).min(duration), duration });
         }
     }
 
-    /// Returns whether this is the query's first call, as far as is known.
-    fn book_use(&self, id: u32, nanos: u64) -> bool {
+    fn book_use(&self, id: u32, nanos: u64) {
         let tag = u64::from(id) + 1;
         let start = id as usize % FINGERPRINTS;
         let mut slots = self.uses[start..].iter().chain(&self.uses[..start]);
@@ -236,10 +247,10 @@ impl RequestContext {
             Ok(_) => true,
             Err(taken) => taken == tag,
         });
-        slot.is_some_and(|slot| {
+        if let Some(slot) = slot {
+            slot.calls.fetch_add(1, Relaxed);
             slot.nanos.fetch_add(nanos, Relaxed);
-            slot.calls.fetch_add(1, Relaxed) == 0
-        })
+        }
     }
 
     /// Returns the queries that were booked, each once with all its calls.
@@ -259,7 +270,7 @@ impl RequestContext {
     /// Ends a request whose client has gone: of later bookings, `endpoint` is told of the queries that were under way.
     pub(crate) fn abandon(&self, gone: Instant, endpoint: Arc<dyn Abandoned>) {
         // A request ends once.
-        let _ = self.abandoned.set((gone, endpoint));
+        let _ = self.abandoned.set(Left { at: gone, endpoint, told: Mutex::default() });
         self.end();
     }
 
@@ -393,7 +404,7 @@ mod tests {
 
     /// Keeps what it is told.
     #[derive(Debug, Default)]
-    struct Told(std::sync::Mutex<Vec<LateQuery>>);
+    struct Told(Mutex<Vec<LateQuery>>);
 
     impl Abandoned for Told {
         fn late(&self, query: LateQuery) {
@@ -411,18 +422,21 @@ mod tests {
         context.book(EventKind::Query, 8, began + 40 * MS, 5 * MS);
         context.book(EventKind::Query, 9, began + 60 * MS, 5 * MS);
         context.book(EventKind::Task, 1, began + 20 * MS, 100 * MS);
+        context.book(EventKind::Query, 8, began + 40 * MS, 6 * MS);
         let expected = [
             LateQuery { id: 7, first: false, within: 30 * MS, duration: 100 * MS },
             LateQuery { id: 8, first: true, within: 5 * MS, duration: 5 * MS },
+            LateQuery { id: 8, first: false, within: 6 * MS, duration: 6 * MS },
         ];
         assert_eq!(*told.0.lock().expect("not poisoned"), expected, "neither what began later nor a task");
         assert_eq!(context.queries().0, 1, "the request itself is over");
+        assert_eq!(context.query_uses().map(|query_use| query_use.calls).sum::<u64>(), 1, "nobody counts them again");
 
         context.reset(began);
         context.book(EventKind::Query, 8, began, MS);
         context.end();
         context.book(EventKind::Query, 8, began, MS);
-        assert_eq!(told.0.lock().expect("not poisoned").len(), 2, "the next request was not abandoned");
+        assert_eq!(told.0.lock().expect("not poisoned").len(), 3, "the next request was not abandoned");
         assert_eq!(context.query_uses().map(|query_use| query_use.calls).collect::<Vec<_>>(), [1]);
     }
 

@@ -1,23 +1,27 @@
 //! [`Slowest`]: an endpoint's slowest requests, kept whole.
 //!
 //! Bounded and never sampled: the rare slow request is the one worth seeing. A request that is not among the slowest
-//! reads one atomic; one that is takes a lock, and gives way where another holds it.
+//! reads one atomic; one that is takes a lock, and leaves what it has to say where another holds it.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
 };
 
+use crossbeam_queue::ArrayQueue;
 use tokio::time::Instant;
 
 use super::{EventKind, RequestContext, TraceId};
 
 /// How long a slow request is remembered: the rules' default window.
 const REMEMBERED: Duration = crate::names::DEFAULT_WINDOW;
+
+/// How many requests wait for the lock at most. It is held for some microseconds.
+const WAITING: usize = 16;
 
 /// One query or task on the timeline of a slow request.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,11 +56,13 @@ pub(crate) struct Slowest {
     /// What a request must exceed to be kept, in nanoseconds.
     floor: AtomicU64,
     kept: Mutex<Vec<SlowRequest>>,
+    /// Those that came while another held the lock; whoever takes it next looks at them.
+    waiting: OnceLock<ArrayQueue<SlowRequest>>,
 }
 
 impl Slowest {
     fn new(keep: usize) -> Self {
-        Self { keep, floor: AtomicU64::new(0), kept: Mutex::new(Vec::new()) }
+        Self { keep, floor: AtomicU64::new(0), kept: Mutex::default(), waiting: OnceLock::new() }
     }
 
     /// Keeps the request that `make` describes if it is among the slowest.
@@ -64,26 +70,40 @@ impl Slowest {
         if nanos(duration) <= self.floor.load(Relaxed) || self.keep == 0 {
             return;
         }
-        // Two at once: the second is not kept rather than made to wait.
-        let Ok(mut kept) = self.kept.try_lock() else { return };
         let request = make();
-        kept.retain(|old| request.ended.saturating_duration_since(old.ended) < REMEMBERED);
-        kept.push(request);
-        kept.sort_by_key(|request| std::cmp::Reverse(request.duration));
-        kept.truncate(self.keep);
-        self.set_floor(&kept);
+        match self.kept.try_lock() {
+            Ok(mut kept) => self.take_in(&mut kept, request.ended, Some(request)),
+            // It never waits. A full queue leaves its oldest out.
+            Err(_) => drop(self.waiting.get_or_init(|| ArrayQueue::new(WAITING)).force_push(request)),
+        }
     }
 
     /// Forgets what is older than the window, so that after a quiet hour slow requests are kept again.
     pub(crate) fn expire(&self, now: Instant) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|old| now.saturating_duration_since(old.ended) < REMEMBERED);
-        self.set_floor(&kept);
+        self.take_in(&mut self.lock(), now, None);
     }
 
     /// Returns the slowest requests, slowest first.
     pub(crate) fn requests(&self) -> Vec<SlowRequest> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut kept = self.lock();
+        if let Some(waiting) = self.waiting.get().and_then(ArrayQueue::pop) {
+            self.take_in(&mut kept, waiting.ended, Some(waiting));
+        }
+        kept.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<SlowRequest>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a request and those that wait.
+    fn take_in(&self, kept: &mut Vec<SlowRequest>, now: Instant, request: Option<SlowRequest>) {
+        let waiting = self.waiting.get().into_iter().flat_map(|waiting| std::iter::from_fn(|| waiting.pop()));
+        kept.extend(request.into_iter().chain(waiting.take(WAITING)));
+        kept.retain(|old| now.saturating_duration_since(old.ended) < REMEMBERED);
+        kept.sort_by_key(|request| std::cmp::Reverse(request.duration));
+        kept.truncate(self.keep);
+        self.set_floor(kept);
     }
 
     fn set_floor(&self, kept: &[SlowRequest]) {
@@ -132,8 +152,10 @@ impl SlowRequests {
     pub(crate) fn clear(&self) {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         for slowest in endpoints.values() {
-            slowest.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            slowest.floor.store(0, Relaxed);
+            let mut kept = slowest.lock();
+            while slowest.waiting.get().and_then(ArrayQueue::pop).is_some() {}
+            kept.clear();
+            slowest.set_floor(&kept);
         }
     }
 }
@@ -194,6 +216,24 @@ mod tests {
             slowest.offer(Duration::from_millis(millis), || request(now, millis));
         }
         assert_eq!(durations(&slowest), [9, 7, 5]);
+    }
+
+    #[test]
+    fn requests_that_end_while_somebody_looks_are_kept_all_the_same() {
+        let slowest = Slowest::new(3);
+        let now = Instant::now();
+        let looking = slowest.lock();
+        for millis in [5, 1, 9] {
+            slowest.offer(Duration::from_millis(millis), || request(now, millis));
+        }
+        drop(looking);
+        assert_eq!(durations(&slowest), [9, 5, 1]);
+        let looking = slowest.lock();
+        slowest.offer(Duration::from_millis(8), || request(now, 8));
+        drop(looking);
+        slowest.expire(now);
+        slowest.offer(Duration::from_millis(4), || panic!("not among the slowest any more"));
+        assert_eq!(durations(&slowest), [9, 8, 5]);
     }
 
     #[test]
