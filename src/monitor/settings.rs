@@ -1,6 +1,7 @@
 //! [`Settings`]: the builder's settings from a file and the environment.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -64,7 +65,18 @@ pub struct Settings {
     ignore_paths: Option<Vec<String>>,
     db_system: Option<String>,
     control: Option<String>,
-    control_token: Option<String>,
+    control_token: Option<Secret>,
+}
+
+/// A text that no log shows.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
 }
 
 /// What is wrong with settings.
@@ -176,7 +188,7 @@ impl Settings {
         }
         text("db_system", &mut self.db_system);
         text("control", &mut self.control);
-        text("control_token", &mut self.control_token);
+        self.control_token = get("control_token").map(Secret).or(self.control_token.take());
         self.rules_dir = get("rules_dir").map(PathBuf::from).or(self.rules_dir.take());
         let list = |text: String| text.split(',').map(|glob| glob.trim().to_owned()).collect();
         self.ignore_paths = get("ignore_paths").map(list).or(self.ignore_paths.take());
@@ -213,7 +225,7 @@ impl Settings {
         if let (Some(found), None) | (None, Some(found)) = (&self.service_name, &self.service_version) {
             return wrong("service_name", found, "service_name and service_version together");
         }
-        match (self.control.as_deref(), self.control_token.as_deref()) {
+        match (self.control.as_deref(), self.control_token.as_ref().map(|Secret(token)| token.as_str())) {
             (_, Some("")) => wrong("control_token", "", "a secret; leave the key out to have none"),
             (None | Some("open" | "refused"), _) => Ok(()),
             (Some(other), _) => wrong("control", other, "open or refused"),
@@ -269,7 +281,7 @@ impl MonitorBuilder {
         self = ignore_paths.into_iter().flatten().fold(self, Self::ignore_path);
         self = db_system.into_iter().fold(self, Self::db_system);
         match (settings.control_token, settings.control.as_deref()) {
-            (Some(token), _) => self.control(Control::token(token)),
+            (Some(Secret(token)), _) => self.control(Control::token(token)),
             (None, Some("open")) => self.control(Control::Open),
             (None, Some("refused")) => self.control(Control::Refused),
             (None, _) => self,
@@ -285,6 +297,12 @@ mod tests {
     fn refused(text: &str, expected: &str) {
         let error = Settings::parse(text, "pinchpoint.yaml").expect_err(text).to_string();
         assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn no_log_shows_the_token() {
+        let settings = Settings::parse("control_token: hunter2hunter2", "f").expect("good");
+        assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
     }
 
     #[test]
