@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State, rejection::PathRejection},
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use super::{
     bottlenecks::BottleneckView,
     error::{ApiError, ErrorBody},
     evidence::{SlowRequestView, SplitView},
+    parameters::Parameters,
     period::Period,
     units,
 };
@@ -154,7 +155,10 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     get, path = "/performance/endpoints", tag = "metrics", params(Period),
     responses((status = 200, body = EndpointsAnswer), (status = 400, body = ErrorBody))
 )]
-pub(super) async fn all(State(core): Shared, Query(period): Query<Period>) -> Result<Json<EndpointsAnswer>, ApiError> {
+pub(super) async fn all(
+    State(core): Shared,
+    Parameters(period): Parameters<Period>,
+) -> Result<Json<EndpointsAnswer>, ApiError> {
     let endpoints = views(&period.of(&core)?);
     Ok(Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() }))
 }
@@ -163,9 +167,15 @@ pub(super) async fn all(State(core): Shared, Query(period): Query<Period>) -> Re
 #[utoipa::path(
     get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
     params(("endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded")),
-    responses((status = 200, body = EndpointAnswer), (status = 404, body = ErrorBody))
+    responses(
+        (status = 200, body = EndpointAnswer), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)
+    )
 )]
-pub(super) async fn one(State(core): Shared, Path(name): Path<String>) -> Result<Json<EndpointAnswer>, ApiError> {
+pub(super) async fn one(
+    State(core): Shared,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<EndpointAnswer>, ApiError> {
+    let Path(name) = name.map_err(|_| ApiError::bad_request("an endpoint is UTF-8 text, URL-encoded"))?;
     let window = core.total(Instant::now());
     let endpoints = Endpoints::of(&window);
     let uses = QueryUses::of(&window, &endpoints);

@@ -17,6 +17,7 @@ mod exposition;
 mod health;
 mod memory;
 mod openapi;
+mod parameters;
 mod period;
 mod report;
 mod router;

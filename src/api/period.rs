@@ -12,10 +12,11 @@ use crate::{monitor::Core, rules::Unit, store::Window};
 /// Which part of the past.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Period {
     /// How far back, such as `30s` or `5m`, at most the longest window of a rule. Everything since the start or the last
     /// clear where it is left out.
-    window: Option<String>,
+    pub(super) window: Option<String>,
 }
 
 impl Period {

@@ -1,9 +1,6 @@
 //! `/performance/metrics`: the service at a glance.
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,6 +8,7 @@ use super::{
     Shared,
     endpoints::{EndpointView, views},
     error::{ApiError, ErrorBody},
+    parameters::Parameters,
     period::Period,
     units,
 };
@@ -102,7 +100,7 @@ impl Summary {
 )]
 pub(super) async fn metrics(
     State(core): Shared,
-    Query(period): Query<Period>,
+    Parameters(period): Parameters<Period>,
 ) -> Result<Json<MetricsAnswer>, ApiError> {
     let window = period.of(&core)?;
     let summary = Summary::of(&window, core.mean_memory());

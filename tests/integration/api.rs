@@ -188,6 +188,18 @@ async fn a_window_shows_the_recent_past_only() {
         assert_eq!(status, 400, "{wrong}");
         assert!(body.contains("a duration such as 30s or 5m"), "{body}");
     }
+    for (wrong, expected) in [
+        ("metrics?windows=1m", "unknown field `windows`, expected `window`"),
+        ("metrics?window=1m&window=2m", "duplicate field `window`"),
+        ("endpoints?hours=1", "unknown field `hours`"),
+        ("report?windows=1m", "expected `window` or `format`"),
+        ("endpoints/%FF", "UTF-8"),
+    ] {
+        let (status, body) = fetch(&app, &format!("/performance/{wrong}")).await;
+        let body: Value = serde_json::from_str(&body).expect("every mistake is told as JSON");
+        assert_eq!((status, &body["status"]), (400, &json!(400)), "{wrong}");
+        assert!(body["error"].as_str().expect("a text").contains(expected), "{wrong}: {body}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,6 +403,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
                 let (sent, body) = match status.as_str() {
                     "200" if of_two_versions => continue,
                     "200" => send(&app, &method.to_uppercase(), &real).await,
+                    "400" if path.contains("{endpoint}") => fetch(&app, &path.replace("{endpoint}", "%FF")).await,
                     "400" => fetch(&app, &format!("{real}?hours=0&window=0s")).await,
                     "404" => fetch(&app, &format!("{path}?endpoint=nowhere").replace("{endpoint}", "nowhere")).await,
                     _ => continue,

@@ -109,15 +109,16 @@ async fn nested_and_merged_routes_keep_their_whole_template() {
     }
 }
 
-#[tokio::test]
-async fn what_matches_no_route_is_one_series() {
+#[tokio::test(start_paused = true)]
+async fn what_matches_no_route_is_one_series_and_neither_an_endpoint_nor_a_finding() {
     let monitor = monitor();
     let opaque = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
     let app = Router::new()
         .route("/known", get(|| async {}))
         .nest_service("/files", opaque)
         .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(monitor.layer());
+        .layer(monitor.layer())
+        .merge(monitor.router());
     for path in 0..10_000 {
         assert_eq!(fetch(&app, &format!("/wp-admin/{path}.php")).await.0, 404);
     }
@@ -128,6 +129,11 @@ async fn what_matches_no_route_is_one_series() {
     let series = samples.series("http_server_request_duration_seconds_count", &[]).count();
     assert_eq!(series, 2, "one for each status: 404 and the file's 200");
     assert_eq!(samples.requests(&["http_route=\"\"", "http_response_status_code=\"404\""]), 10_000.0);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for (path, empty) in [("endpoints", "\"endpoints\":[]"), ("bottlenecks", "\"bottlenecks\":[]")] {
+        let (_, body) = fetch(&app, &format!("/performance/{path}")).await;
+        assert!(body.contains(empty), "{body}");
+    }
 }
 
 #[tokio::test]

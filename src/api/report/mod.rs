@@ -17,7 +17,7 @@ mod versions;
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::{
         HeaderMap, HeaderValue,
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS},
@@ -32,6 +32,7 @@ pub(super) use document::Report;
 use super::{
     Shared,
     error::{ApiError, ErrorBody},
+    parameters::Parameters,
     period::Period,
 };
 use format::Format;
@@ -40,10 +41,14 @@ use format::Format;
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'");
 
-/// How the report is written.
+/// How the report is written, and of which part of the past.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// How far back, such as `30s` or `5m`, at most the longest window of a rule. Everything since the start or the last
+    /// clear where it is left out.
+    window: Option<String>,
     /// `json`, `html` or `markdown`. What the `Accept` header prefers where it is left out, and JSON where that prefers
     /// nothing.
     format: Option<String>,
@@ -60,7 +65,7 @@ pub(super) async fn index(headers: HeaderMap) -> Redirect {
 /// Everything worth knowing: what to do ranked by what it is expected to gain, the bottlenecks with their evidence, and
 /// the endpoints that cost most. As JSON, as a page that needs nothing else, or as Markdown for pull requests.
 #[utoipa::path(
-    get, path = "/performance/report", tag = "analysis", params(Period, Wanted),
+    get, path = "/performance/report", tag = "analysis", params(Wanted),
     responses(
         (status = 200, content((Report = "application/json"), (String = "text/html"), (String = "text/markdown"))),
         (status = 400, body = ErrorBody),
@@ -69,8 +74,7 @@ pub(super) async fn index(headers: HeaderMap) -> Redirect {
 )]
 pub(super) async fn report(
     State(core): Shared,
-    Query(period): Query<Period>,
-    Query(wanted): Query<Wanted>,
+    Parameters(wanted): Parameters<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let format = match &wanted.format {
@@ -81,6 +85,7 @@ pub(super) async fn report(
             ApiError::not_acceptable("the report is application/json, text/html or text/markdown; see also ?format=")
         })?,
     };
+    let period = Period { window: wanted.window };
     let report = Report::of(&period.of(&core)?, &core).await;
     let mut response = match format {
         Format::Json => Json(report).into_response(),
