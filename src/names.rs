@@ -21,13 +21,15 @@ pub(crate) enum Kind {
 pub(crate) enum Resolution {
     /// Durations whose percentiles are read: within 5 % from 1 µs to 100 s.
     Fine,
+    /// Durations of which only what is long is read: percentiles within 5 % from 1 ms to 10 s.
+    Long,
     /// Other durations.
     Medium,
     /// Bytes.
     Sizes,
     /// Small whole numbers.
     Counts,
-    /// Anything that a host records.
+    /// Anything that a host records: percentiles within 5 % from 1 µs to 1,000,000,000.
     General,
 }
 
@@ -134,7 +136,7 @@ pub(crate) const HTTP_LONGEST_POLL: Metric = histogram(
     "http_server_request_longest_poll_seconds",
     "Longest single poll of a request: how long it blocked a runtime worker at a stretch.",
     DURATION_BUCKETS,
-    Resolution::Medium,
+    Resolution::Long,
 );
 /// Time to the head of streamed responses.
 pub(crate) const HTTP_HEAD: Metric = histogram(

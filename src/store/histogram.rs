@@ -72,10 +72,20 @@ impl<'a> HistogramView<'a> {
         quantile(&self.0.layout, self.0.buckets.iter().map(|count| u64::from(*count)), (min, max), q)
     }
 
-    /// Returns how many observations were above a bucket edge.
-    pub(crate) fn count_above(self, edge: f64) -> u64 {
-        let first = self.0.layout.bucket(edge) + 1;
-        self.0.buckets.iter().skip(first).map(|count| u64::from(*count)).sum()
+    /// Returns how many observations were above a limit: exactly at a bucket edge, and in proportion inside a bucket, where
+    /// only a limit can be that was edited since the start.
+    pub(crate) fn count_above(self, limit: f64) -> u64 {
+        if self.max().is_some_and(|max| max <= limit) {
+            return 0;
+        }
+        let bucket = self.0.layout.bucket(limit);
+        let mut counts = self.0.buckets.iter().skip(bucket).map(|count| u64::from(*count));
+        let around = counts.next().unwrap_or_default() as f64;
+        let part = match self.0.layout.bounds(bucket) {
+            (lower, Some(upper)) => around * (upper - limit) / (upper - lower),
+            (_, None) => around,
+        };
+        part.round() as u64 + counts.sum::<u64>()
     }
 
     /// Adds this histogram to a sum, which takes its layout from the first.
@@ -252,6 +262,16 @@ mod tests {
         let slow = 1.0 + 1e-9;
         assert!(sum_of(&[vec![0.1; 94], vec![slow; 6]].concat()).quantile(P95) > Some(1.0));
         assert!(sum_of(&[vec![0.1; 95], vec![slow; 5]].concat()).quantile(P95) <= Some(1.0));
+    }
+
+    #[test]
+    fn what_is_above_a_limit_is_exact_at_an_edge_and_in_proportion_inside_a_bucket() {
+        let values: Vec<f64> = (1..=100).map(|hundredth| 0.2 + f64::from(hundredth) * 2e-4).collect();
+        let window = histogram_of(&layout(), &values);
+        let above = |limit| HistogramView(&window).count_above(limit);
+        assert_eq!((above(0.2), above(0.22), above(1.0)), (100, 0, 0), "all are in the bucket from 0.2 to 0.22");
+        assert_eq!((above(0.205), above(0.215)), (75, 25));
+        assert_eq!(above(0.1), 100);
     }
 
     #[test]

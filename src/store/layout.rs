@@ -7,10 +7,17 @@ use std::{
 
 use crate::names::{self, Resolution};
 
-/// Ratio of neighbouring edges in the fine layout. A value reported in the middle of a bucket this wide is within 5 %
-/// of every value in it: `sqrt(1.1) < 1.05`.
+/// Largest ratio of neighbouring edges in the fine layout. A value reported in the middle of a bucket this wide is within
+/// 5 % of every value in it: `sqrt(1.1) < 1.05`.
 const FINE_RATIO: f64 = 1.1;
 const MEDIUM_RATIO: f64 = 1.5;
+
+/// A decade of the fine layout from 1 ms on, in hundredths: the numbers that people write into rules, so that a threshold
+/// which is edited while the service runs is mostly an edge already, and others between them.
+const ROUND: [u32; 32] = [
+    100, 110, 120, 130, 140, 150, 160, 175, 190, 200, 220, 240, 250, 275, 300, 325, 350, 375, 400, 425, 450, 475, 500,
+    550, 600, 650, 700, 750, 800, 850, 900, 950,
+];
 
 /// Mantissa bits of the lookup grid: 16 cells an octave.
 const GRID_SHIFT: u32 = 48;
@@ -34,11 +41,20 @@ impl Layout {
     pub(crate) fn new(resolution: Resolution, exposed: &[f64], thresholds: &[f64]) -> Self {
         let mut edges: Vec<f64> = exposed.iter().chain(thresholds).copied().filter(|edge| edge.is_finite()).collect();
         match resolution {
-            Resolution::Fine => geometric(1e-6, 100.0, FINE_RATIO, &mut edges),
+            Resolution::Fine => {
+                geometric(1e-6, 1e-3, FINE_RATIO, &mut edges);
+                round(&[1e5, 1e4, 1e3, 1e2, 1e1], &mut edges);
+                edges.push(100.0);
+            }
+            Resolution::Long => {
+                geometric(1e-6, 1e-3, MEDIUM_RATIO, &mut edges);
+                round(&[1e5, 1e4, 1e3, 1e2], &mut edges);
+                geometric(10.0, 100.0, MEDIUM_RATIO, &mut edges);
+            }
             Resolution::Medium => geometric(1e-6, 100.0, MEDIUM_RATIO, &mut edges),
             Resolution::Sizes => geometric(64.0, 1e9, 2.0, &mut edges),
             Resolution::Counts => edges.extend((1..=12).map(f64::from)),
-            Resolution::General => geometric(1e-6, 1e9, 1.25, &mut edges),
+            Resolution::General => geometric(1e-6, 1e9, FINE_RATIO, &mut edges),
         }
         edges.sort_by(f64::total_cmp);
         // Edges closer than a thousandth are one: a threshold and a geometric edge that nearly meet.
@@ -112,6 +128,12 @@ fn geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
     edges.push(edge);
 }
 
+/// Adds the round edges of some decades; a decade is the number by which [`ROUND`] is divided for it.
+fn round(decades: &[f64], edges: &mut Vec<f64>) {
+    // Divided and not multiplied, or 0.3 is not the 0.3 that a rule has.
+    edges.extend(decades.iter().flat_map(|parts| ROUND.map(|round| f64::from(round) / parts)));
+}
+
 fn grid(edges: &[f64]) -> (u64, Box<[u16]>) {
     let first = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
     let last = edges.last().copied().unwrap_or(1.0).max(first);
@@ -143,7 +165,7 @@ impl Layouts {
             None => ("general", names::GENERAL_BUCKETS, Resolution::General),
         };
         let thresholds = match resolution {
-            Resolution::Fine | Resolution::Medium => &self.thresholds[..],
+            Resolution::Fine | Resolution::Long | Resolution::Medium => &self.thresholds[..],
             Resolution::Sizes | Resolution::Counts | Resolution::General => &[],
         };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn the_numbers_that_people_write_are_edges_without_being_thresholds() {
+        let layout = Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &[]);
+        for threshold in [0.001, 0.005, 0.025, 0.12, 0.15, 0.2, 0.3, 0.45, 0.7, 1.2, 3.5, 8.0, 25.0, 60.0] {
+            assert_eq!(layout.bounds(layout.bucket(threshold)).1, Some(threshold));
+        }
+    }
+
+    #[test]
     fn exposed_edges_are_the_catalogues() {
         let edges: Vec<f64> = fine().exposed().map(|(_, edge)| edge).collect();
         assert_eq!(edges, names::DURATION_BUCKETS);
@@ -196,8 +226,15 @@ mod tests {
         }
 
         #[test]
-        fn fine_buckets_are_narrow_enough(value in 1e-5..100.0_f64) {
-            let layout = fine();
+        fn buckets_whose_quantiles_are_read_are_narrow_enough(
+            (power, resolution, exposed) in prop_oneof![
+                (-6.0..2.0_f64, Just(Resolution::Fine), Just(names::DURATION_BUCKETS)),
+                (-3.0..1.0_f64, Just(Resolution::Long), Just(names::DURATION_BUCKETS)),
+                (-6.0..9.0_f64, Just(Resolution::General), Just(names::GENERAL_BUCKETS)),
+            ],
+        ) {
+            let value = 10_f64.powf(power);
+            let layout = Layout::new(resolution, exposed, &[]);
             let (lower, upper) = layout.bounds(layout.bucket(value));
             prop_assert!(upper.expect("below the last edge") / lower < 1.05 * 1.05);
         }
