@@ -29,4 +29,4 @@ pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installe
 pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext, TraceId};
 pub(crate) use running::Place;
 pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
-pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};
+pub(crate) use table::{Outcome, QuerySeries, SqlShape, TaskSeries};

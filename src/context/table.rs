@@ -6,7 +6,8 @@
 use std::{
     collections::HashMap,
     hash::BuildHasher,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -34,31 +35,39 @@ pub(crate) struct SqlShape {
 pub(crate) struct QuerySeries {
     pub(crate) id: u32,
     pub(crate) shape: SqlShape,
-    pub(crate) ok: Histogram,
-    pub(crate) error: Lazy,
-    pub(crate) cancelled: Lazy,
-    pub(crate) panicked: Lazy,
+    pub(crate) durations: Outcomes,
 }
 
-/// A histogram that is registered when it is first used: most queries never fail.
-pub(crate) struct Lazy {
-    handle: std::sync::OnceLock<Histogram>,
-    make: Box<dyn Fn() -> Histogram + Send + Sync>,
+/// How a query or a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    Error,
+    /// Its future was dropped, by a client that went away or a timeout.
+    Cancelled,
+    /// Its poll unwound.
+    Panicked,
 }
 
-impl std::fmt::Debug for Lazy {
+/// Durations by outcome, each registered when it is first recorded: most never fail.
+pub(crate) struct Outcomes {
+    handles: [OnceLock<Histogram>; 4],
+    make: Box<dyn Fn(Outcome) -> Histogram + Send + Sync>,
+}
+
+impl std::fmt::Debug for Outcomes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lazy").field("handle", &self.handle).finish_non_exhaustive()
+        f.debug_struct("Outcomes").field("handles", &self.handles).finish_non_exhaustive()
     }
 }
 
-impl Lazy {
-    fn new(make: impl Fn() -> Histogram + Send + Sync + 'static) -> Self {
-        Self { handle: std::sync::OnceLock::new(), make: Box::new(make) }
+impl Outcomes {
+    fn new(make: impl Fn(Outcome) -> Histogram + Send + Sync + 'static) -> Self {
+        Self { handles: Default::default(), make: Box::new(make) }
     }
 
-    pub(crate) fn record(&self, seconds: f64) {
-        self.handle.get_or_init(&self.make).record(seconds);
+    pub(crate) fn record(&self, outcome: Outcome, duration: Duration) {
+        self.handles[outcome as usize].get_or_init(|| (self.make)(outcome)).record(duration.as_secs_f64());
     }
 }
 
@@ -72,10 +81,7 @@ pub(crate) struct TaskSeries {
     pub(crate) busy: Counter,
     pub(crate) runs: Runs,
     oldest: Gauge,
-    pub(crate) ok: Lazy,
-    pub(crate) error: Lazy,
-    pub(crate) cancelled: Lazy,
-    pub(crate) panicked: Lazy,
+    pub(crate) durations: Outcomes,
 }
 
 #[derive(Debug)]
@@ -174,29 +180,28 @@ impl QueryTable {
             let other: Arc<str> = names::OTHER.into();
             SqlShape { summary: other.clone(), operation: other }
         };
-        let histogram = {
-            let recorder = self.recorder.clone();
-            let (system, shape) = (self.system.clone(), shape.clone());
-            move |error: &'static str| {
+        let durations = Outcomes::new({
+            let (recorder, system, shape) = (self.recorder.clone(), self.system.clone(), shape.clone());
+            move |outcome| {
                 let mut labels = vec![
                     (names::DB_SYSTEM, system.clone()),
                     (names::DB_OPERATION, shape.operation.clone()),
                     (names::DB_SUMMARY, shape.summary.clone()),
                 ];
-                if !error.is_empty() {
-                    labels.push((names::ERROR_TYPE, error.into()));
-                }
+                let error = match outcome {
+                    Outcome::Ok => None,
+                    Outcome::Error => Some(names::ERROR),
+                    Outcome::Cancelled => Some(names::CANCELLED),
+                    Outcome::Panicked => Some(names::PANIC),
+                };
+                labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
                 labelled::histogram(&recorder, &names::DB_DURATION, &labels)
             }
-        };
-        let (errors, cancels, panics) = (histogram.clone(), histogram.clone(), histogram.clone());
+        });
         let series = Arc::new(QuerySeries {
             id: u32::try_from(queries.by_id.len()).expect("fingerprints are limited far below 2^32"),
             shape: shape.clone(),
-            ok: histogram(""),
-            error: Lazy::new(move || errors(names::ERROR)),
-            cancelled: Lazy::new(move || cancels(names::CANCELLED)),
-            panicked: Lazy::new(move || panics(names::PANIC)),
+            durations,
         });
         queries.by_id.push(series.clone());
         queries.by_summary.insert(shape.summary, series.clone());
@@ -265,13 +270,19 @@ impl TaskTable {
         if let Some(known) = tasks.by_name.get(&name) {
             return known.clone();
         }
-        let outcome = |outcome: &'static str| {
+        let durations = Outcomes::new({
             let (recorder, name) = (self.recorder.clone(), name.clone());
-            Lazy::new(move || {
+            move |outcome| {
+                let outcome = match outcome {
+                    Outcome::Ok => names::OK,
+                    Outcome::Error => names::ERROR,
+                    Outcome::Cancelled => names::CANCELLED,
+                    Outcome::Panicked => names::PANIC,
+                };
                 let labels = [(names::TASK_NAME, name.clone()), (names::OUTCOME, outcome.into())];
                 labelled::histogram(&recorder, &names::TASK_DURATION, &labels)
-            })
-        };
+            }
+        });
         let series = Arc::new(TaskSeries {
             id: u32::try_from(tasks.by_id.len()).expect("task names are limited far below 2^32"),
             name: name.clone(),
@@ -283,10 +294,7 @@ impl TaskTable {
             ),
             runs: Runs::new(Instant::now()),
             oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &[(names::TASK_NAME, name.clone())]),
-            ok: outcome(names::OK),
-            error: outcome(names::ERROR),
-            cancelled: outcome(names::CANCELLED),
-            panicked: outcome(names::PANIC),
+            durations,
         });
         let mut next = Tasks { by_name: tasks.by_name.clone(), by_id: tasks.by_id.clone() };
         next.by_id.push(series.clone());

@@ -13,18 +13,7 @@ use tokio::time::Instant;
 use pin_project_lite::pin_project;
 
 use super::fingerprint;
-use crate::context::{Carrier, EventKind, Instruments, QuerySeries, RequestContext, current, installed};
-
-/// How a query ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QueryOutcome {
-    Ok,
-    Error,
-    /// Its future was dropped, by a client that went away or a timeout.
-    Cancelled,
-    /// Its poll unwound.
-    Panicked,
-}
+use crate::context::{Carrier, EventKind, Instruments, Outcome, QuerySeries, RequestContext, current, installed};
 
 /// Where a query is booked: on the request that issued it if there is one, and in the service's numbers.
 struct Booking {
@@ -45,27 +34,21 @@ impl Booking {
         Some(Self { request, series })
     }
 
-    fn close(&self, began: Instant, duration: Duration, outcome: QueryOutcome) {
-        let seconds = duration.as_secs_f64();
-        match outcome {
-            QueryOutcome::Ok => self.series.ok.record(seconds),
-            QueryOutcome::Error => self.series.error.record(seconds),
-            QueryOutcome::Cancelled => self.series.cancelled.record(seconds),
-            QueryOutcome::Panicked => self.series.panicked.record(seconds),
-        }
+    fn close(&self, began: Instant, duration: Duration, outcome: Outcome) {
+        self.series.durations.record(outcome, duration);
         if let Some(request) = &self.request {
             request.book(EventKind::Query, self.series.id, began, duration);
         }
     }
 }
 
-/// Books a query that has already ended, as sqlx's own events tell of it.
+/// Books a query that has already ended, as sqlx's own events tell of it: without saying how.
 #[cfg(feature = "sqlx")]
-pub(crate) fn record_query(sql: &str, elapsed: Duration, outcome: QueryOutcome) {
+pub(crate) fn record_query(sql: &str, elapsed: Duration) {
     // Before a new statement's fingerprint is made, which takes time.
     let now = Instant::now();
     if let Some(booking) = Booking::open(sql) {
-        booking.close(now.checked_sub(elapsed).unwrap_or(now), elapsed, outcome);
+        booking.close(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok);
     }
 }
 
@@ -85,7 +68,7 @@ impl Running {
         Self { booking, counted, began: Instant::now(), polling: false }
     }
 
-    fn end(&mut self, outcome: QueryOutcome) {
+    fn end(&mut self, outcome: Outcome) {
         if let Some(booking) = self.booking.take() {
             booking.close(self.began, self.began.elapsed(), outcome);
         }
@@ -94,7 +77,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end(if self.polling { QueryOutcome::Panicked } else { QueryOutcome::Cancelled });
+        self.end(if self.polling { Outcome::Panicked } else { Outcome::Cancelled });
     }
 }
 
@@ -154,7 +137,7 @@ where
         };
         running.polling = false;
         if let Poll::Ready(result) = &polled {
-            running.end(if result.is_ok() { QueryOutcome::Ok } else { QueryOutcome::Error });
+            running.end(if result.is_ok() { Outcome::Ok } else { Outcome::Error });
         }
         polled
     }

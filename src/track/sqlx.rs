@@ -24,7 +24,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::query::{QueryOutcome, record_query};
+use super::query::record_query;
 use crate::context::{CARRIER, Carried, Carrier, enter, handed_over, listen};
 
 /// Target of the events. The fields are the same in sqlx 0.8 and 0.9.
@@ -194,7 +194,7 @@ struct Statement {
 impl Visit for Statement {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == self.field {
-            record_query(value.trim(), self.elapsed, QueryOutcome::Ok);
+            record_query(value.trim(), self.elapsed);
         }
     }
 

@@ -12,16 +12,7 @@ use tokio::time::Instant;
 
 use pin_project_lite::pin_project;
 
-use crate::context::{EventKind, Place, RequestContext, TaskSeries, current, installed};
-
-/// How a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Ok,
-    Error,
-    Cancelled,
-    Panicked,
-}
+use crate::context::{EventKind, Outcome, Place, RequestContext, TaskSeries, current, installed};
 
 /// Where a task is booked.
 struct Open {
@@ -68,13 +59,7 @@ impl Running {
         place.into_iter().for_each(|place| series.runs.end(place));
         // A counter of zero is no series: on a clock that stood still "not busy" and "not measured" would be one.
         series.busy.increment(u64::try_from(self.busy.as_nanos()).unwrap_or(u64::MAX).max(1));
-        match outcome {
-            Outcome::Ok => &series.ok,
-            Outcome::Error => &series.error,
-            Outcome::Cancelled => &series.cancelled,
-            Outcome::Panicked => &series.panicked,
-        }
-        .record(duration.as_secs_f64());
+        series.durations.record(outcome, duration);
         if let Some(request) = request {
             request.book(EventKind::Task, series.id, self.began, duration);
         }
