@@ -29,7 +29,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = Monitor::builder().install()?;
     let app: Router = Router::new().route("/users/{id}", get(user)).layer(monitor.layer()).merge(monitor.router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    let stop = async { drop(tokio::signal::ctrl_c().await) };
+    let streams = monitor.clone();
+    let stop = async move {
+        drop(tokio::signal::ctrl_c().await);
+        streams.end_events();
+    };
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     monitor.shutdown().await;
     Ok(())

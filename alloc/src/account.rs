@@ -6,6 +6,7 @@
 use std::{
     cell::Cell,
     collections::HashMap,
+    marker::PhantomData,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -97,7 +98,7 @@ impl Tag {
             allocated: working.allocated.replace(0),
             freed: working.freed.replace(0),
         });
-        Entered { before: before.ok() }
+        Entered { before: before.ok(), of_this_thread: PhantomData }
     }
 
     /// Returns how many bytes were allocated for the tag, in all finished work.
@@ -128,10 +129,17 @@ struct Before {
 }
 
 /// While it lives, this thread works for a tag; from [`Tag::enter`].
+///
+/// It is of its thread, so it cannot be held across an `.await` of a task that may move:
+/// ```compile_fail
+/// fn moves(_: impl Send) {}
+/// moves(pinchpoint_alloc::Tag::named("GET /").map(|tag| tag.enter()));
+/// ```
 #[derive(Debug)]
 pub struct Entered {
     /// `None` when it has been left, or the thread is ending.
     before: Option<Before>,
+    of_this_thread: PhantomData<*const ()>,
 }
 
 impl Entered {

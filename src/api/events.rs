@@ -8,7 +8,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use utoipa::ToSchema;
 
 use super::{
@@ -51,6 +51,9 @@ pub(super) struct EvaluationEvent {
     )
 )]
 pub(super) async fn events(State(core): Shared) -> Response {
+    if core.has_ended_events() {
+        return ApiError::unavailable("the service is shutting down").into_response();
+    }
     let Some((judgements, place)) = core.listen() else {
         return ApiError::unavailable("too many listen already; try again later").into_response();
     };
@@ -61,6 +64,7 @@ pub(super) async fn events(State(core): Shared) -> Response {
 struct Listener {
     core: Arc<Core>,
     judgements: broadcast::Receiver<Arc<Judgement>>,
+    ended: watch::Receiver<bool>,
     /// Rendered and not yet sent.
     ready: Vec<sse::Event>,
     _place: OwnedSemaphorePermit,
@@ -71,13 +75,18 @@ fn follow(
     judgements: broadcast::Receiver<Arc<Judgement>>,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-    let listener = Listener { core, judgements, ready: Vec::new(), _place: place };
+    let ended = core.events_end();
+    let listener = Listener { core, judgements, ended, ready: Vec::new(), _place: place };
     stream::unfold(listener, |mut listener| async move {
         loop {
             if let Some(event) = listener.ready.pop() {
                 return Some((Ok(event), listener));
             }
-            match listener.judgements.recv().await {
+            let judgement = tokio::select! {
+                judgement = listener.judgements.recv() => judgement,
+                _ = listener.ended.wait_for(|ended| *ended) => return None,
+            };
+            match judgement {
                 Ok(judgement) => listener.ready = render(&listener.core, &judgement),
                 // A slow listener misses evaluations; the next one tells how things are.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}

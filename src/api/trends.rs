@@ -44,7 +44,10 @@ pub(super) struct TrendsAnswer {
     crude_response_time: TrendView,
     /// 95th percentile of the response time, in milliseconds, within about 10 %.
     p95_duration_ms: Vec<Option<f64>>,
+    /// Share of failed requests at a constant mix of the traffic.
     pub(super) error_rate: TrendView,
+    /// Share of failed requests as they came.
+    crude_error_rate: TrendView,
     pub(super) memory: TrendView,
     pub(super) throughput: TrendView,
     /// Those that degrade first, then those that take most time; 50 at most.
@@ -261,6 +264,7 @@ impl TrendsAnswer {
             crude_response_time: view(&report.crude_response_time, MILLIS),
             p95_duration_ms: millis(&report.p95),
             error_rate: view(&report.error_rate, PERCENT),
+            crude_error_rate: view(&report.crude_error_rate, PERCENT),
             memory: view(&report.memory, MEGABYTES),
             throughput: view(&report.throughput, PER_SECOND),
             endpoints: report.endpoints.iter().map(|endpoint| EndpointTrendsView::of(endpoint, width)).collect(),

@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use metrics::Histogram;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch},
     time::Instant,
 };
 use tracing::{info, warn};
@@ -83,6 +83,7 @@ pub(crate) struct Core {
     ticking: Mutex<Ticking>,
     judgements: broadcast::Sender<Arc<Judgement>>,
     listeners: Arc<Semaphore>,
+    events_ended: watch::Sender<bool>,
 }
 
 struct Ticking {
@@ -137,6 +138,7 @@ impl Core {
             }),
             judgements: broadcast::Sender::new(LAG),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            events_ended: watch::Sender::new(false),
             instruments: parts.instruments,
             recorder: parts.recorder,
             control: parts.control,
@@ -317,6 +319,20 @@ impl Core {
     pub(crate) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
         let place = self.listeners.clone().try_acquire_owned().ok()?;
         Some((self.judgements.subscribe(), place))
+    }
+
+    /// Ends every stream of events, and lets no other begin.
+    pub(super) fn end_events(&self) {
+        self.events_ended.send_replace(true);
+    }
+
+    pub(crate) fn has_ended_events(&self) -> bool {
+        *self.events_ended.borrow()
+    }
+
+    /// Returns what tells when the streams of events are to end.
+    pub(crate) fn events_end(&self) -> watch::Receiver<bool> {
+        self.events_ended.subscribe()
     }
 
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {

@@ -107,8 +107,31 @@ impl Monitor {
         &self.running.core
     }
 
-    /// Evaluates a last time, writes the history file and ends the background work; returns when it has ended. Requests go on, unmeasured.
+    /// Ends every stream of `/performance/events`, and lets no other begin.
+    ///
+    /// A stream lasts as long as its listener wants, and a graceful shutdown waits for every connection: call this where
+    /// one begins, or it never ends while somebody listens. [`shutdown`](Self::shutdown) does it too.
+    ///
+    /// ```no_run
+    /// # use axum::Router;
+    /// # async fn run(app: Router, listener: tokio::net::TcpListener, monitor: pinchpoint::Monitor) -> std::io::Result<()> {
+    /// let streams = monitor.clone();
+    /// let stop = async move {
+    ///     drop(tokio::signal::ctrl_c().await);
+    ///     streams.end_events();
+    /// };
+    /// axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    /// monitor.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn end_events(&self) {
+        self.core().end_events();
+    }
+
+    /// Ends the streams of events, evaluates a last time, writes the history file and ends the background work; returns
+    /// when it has ended. Requests go on, unmeasured.
     pub async fn shutdown(&self) {
+        self.end_events();
         self.running.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
@@ -149,7 +172,8 @@ async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
             _ = samples.tick() => core.sample(),
-            now = ticks.tick() => core.tick(now),
+            // When it runs and not when it was due: on a blocked runtime the two are seconds apart.
+            _ = ticks.tick() => core.tick(Instant::now()),
         }
     }
     core.sample();

@@ -8,7 +8,7 @@
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    mix::{Cell, standardise},
+    mix::{Cell, MixedMean, standardise},
     trend::{Direction, Measure, Point, Trend, bucket_width},
 };
 use crate::store::{GridSum, NO_ENDPOINT, Run, Tiers, TimedSlot};
@@ -84,7 +84,10 @@ pub(crate) struct TrendReport {
     /// As the requests came.
     pub(crate) crude_response_time: Judged,
     pub(crate) p95: Vec<Option<f64>>,
+    /// At a constant mix of the traffic.
     pub(crate) error_rate: Judged,
+    /// As the requests came.
+    pub(crate) crude_error_rate: Judged,
     pub(crate) throughput: Judged,
     pub(crate) memory: Judged,
     /// Those that change for the worse first, then by the time they take.
@@ -108,10 +111,12 @@ impl TrendReport {
                 sums[bucket].add(entry.count, entry.errors, entry.seconds);
             }
         }
-        let cells: Vec<Vec<Cell>> =
-            endpoints.values().map(|sums| sums.iter().map(|sums| sums.cell()).collect()).collect();
-        let mixed = standardise(buckets.count, cells.iter().map(Vec::as_slice));
-        let standardised = |at: usize| mixed[at].map(|mixed| (mixed.standardised, mixed.count as f64));
+        let mixed = |cell: fn(&Sums) -> Cell| {
+            let cells: Vec<Vec<Cell>> = endpoints.values().map(|sums| sums.iter().map(cell).collect()).collect();
+            standardise(buckets.count, cells.iter().map(Vec::as_slice))
+        };
+        let (times, errors) = (mixed(Sums::time_cell), mixed(Sums::error_cell));
+        let standardised = |mixed: Option<MixedMean>| mixed.map(|mixed| (mixed.standardised, mixed.count as f64));
         let overall = |measure, value: &dyn Fn(usize) -> Option<(f64, f64)>| buckets.judge(measure, value);
         let measured: Vec<Option<f64>> = totals.iter().map(|total| total.measured(buckets.width)).collect();
         let names = &source.names;
@@ -126,10 +131,11 @@ impl TrendReport {
             width: buckets.width,
             starts: buckets.starts(),
             requests: totals.iter().map(|total| total.sums.count).sum(),
-            response_time: overall(Measure::ResponseTime, &standardised),
+            response_time: overall(Measure::ResponseTime, &|at| standardised(times[at])),
             crude_response_time: overall(Measure::ResponseTime, &|at| totals[at].sums.mean()),
             p95: totals.iter().map(|total| total.grid.quantile(0.95)).collect(),
-            error_rate: overall(Measure::ErrorRate, &|at| totals[at].sums.error_rate()),
+            error_rate: overall(Measure::ErrorRate, &|at| standardised(errors[at])),
+            crude_error_rate: overall(Measure::ErrorRate, &|at| totals[at].sums.error_rate()),
             throughput: overall(Measure::Throughput, &|at| totals[at].sums.rate(measured[at])),
             memory: overall(Measure::Memory, &|at| totals[at].memory()),
             endpoints: judge_endpoints(&source.slots, &buckets, &measured, found),
@@ -255,8 +261,12 @@ impl Sums {
         self.seconds += seconds;
     }
 
-    fn cell(&self) -> Cell {
+    fn time_cell(&self) -> Cell {
         Cell { count: self.count, sum: self.seconds }
+    }
+
+    fn error_cell(&self) -> Cell {
+        Cell { count: self.count, sum: self.errors as f64 }
     }
 
     fn mean(&self) -> Option<(f64, f64)> {

@@ -64,6 +64,27 @@ async fn a_monitor_with_an_address_of_its_own_ends_too() {
     assert_eq!((alive(), witness.upgrade().is_none()), (before, true));
 }
 
+#[tokio::test]
+async fn a_listener_to_events_holds_no_shutdown_up() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let monitor = monitor();
+    let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let mut listener = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    let request = b"GET /performance/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    listener.write_all(request).await.expect("sent");
+    let mut head = [0; 12];
+    listener.read_exact(&mut head).await.expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 200");
+    tokio::time::timeout(Duration::from_secs(20), monitor.shutdown()).await.expect("it ends");
+    let mut rest = Vec::new();
+    listener.read_to_end(&mut rest).await.expect("the stream ends as a stream does");
+
+    let app: Router = Router::new().merge(monitor.router());
+    let (status, body) = fetch(&app, "/performance/events").await;
+    assert!(status == 503 && body.contains("shutting down"), "{body}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn shutdown_evaluates_a_last_time_and_lets_requests_pass() {
     let monitor = monitor();

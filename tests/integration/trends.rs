@@ -114,6 +114,22 @@ async fn a_change_of_mix_is_no_slowdown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_calls_of_an_endpoint_that_fails_are_no_more_errors() {
+    let monitor = monitor();
+    let failing = |Path(number): Path<u32>| async move {
+        if number == 0 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
+    };
+    let app = service(&monitor).merge(Router::new().route("/half/{number}", get(failing)).layer(monitor.layer()));
+    let half = vec!["/half/0".to_owned(), "/half/1".to_owned()];
+    let mix = |halves: usize| [vec![wait(10); 10 - 2 * halves], vec![half.clone(); halves].concat()].concat();
+    minutes(&app, 15, &mix(1)).await;
+    minutes(&app, 15, &mix(4)).await;
+    let answer = trends(&app, "?hours=1").await;
+    assert_eq!(answer["error_rate"]["direction"], "stable", "{}", answer["error_rate"]);
+    assert_eq!(answer["crude_error_rate"]["direction"], "degrading", "{}", answer["crude_error_rate"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hours_really_differ() {
     let monitor = monitor();
     let app = service(&monitor);

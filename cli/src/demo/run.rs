@@ -25,7 +25,7 @@ use super::watch::{Wanted, Watch, log};
 use super::welcome::Welcome;
 use crate::args::DemoArgs;
 
-/// How long open requests may take to end after the signal to stop; an event stream never does.
+/// How long open requests may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Why the demo did not run.
@@ -105,6 +105,7 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
     let served = tokio::select! {
         served = &mut server => served,
         () = stop => {
+            watch.end_events();
             drop((close, visitors.take()));
             timeout(GRACE, server).await.unwrap_or(Ok(()))
         }

@@ -87,6 +87,11 @@ impl Watch {
         self.rules.as_deref()
     }
 
+    /// Ends the streams of events, which nothing else would.
+    pub(super) fn end_events(&self) {
+        self.monitor.end_events();
+    }
+
     /// Evaluates a last time and ends what the monitor does in the background.
     pub(crate) async fn stop(self) {
         self.monitor.shutdown().await;
