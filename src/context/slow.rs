@@ -47,6 +47,10 @@ pub(crate) struct SlowRequest {
     pub(crate) timeline: Vec<TimelineEvent>,
     /// Queries and tasks that the timeline has no room for.
     pub(crate) beyond: u32,
+    /// All queries.
+    pub(crate) queries: u32,
+    /// How often each was issued, also those that the timeline has no room for.
+    pub(crate) calls: Vec<(Arc<str>, u64)>,
 }
 
 /// The slowest requests of one endpoint.
@@ -161,6 +165,12 @@ impl SlowRequests {
 }
 
 impl RequestContext {
+    /// Returns how often each query was issued.
+    pub(crate) fn calls(&self) -> Vec<(Arc<str>, u64)> {
+        let named = |id| self.instruments().query_name(id);
+        self.query_uses().map(|query_use| (named(query_use.id), query_use.calls)).collect()
+    }
+
     /// Returns the timeline of this request with names for ids.
     pub(crate) fn timeline(&self) -> Vec<TimelineEvent> {
         let instruments = self.instruments();
@@ -201,6 +211,8 @@ mod tests {
             trace_id: None,
             timeline: Vec::new(),
             beyond: 0,
+            queries: 0,
+            calls: Vec::new(),
         }
     }
 

@@ -184,6 +184,8 @@ impl Observation {
                 trace_id: self.trace_id,
                 timeline: context.timeline(),
                 beyond: context.events_beyond(),
+                queries: context.queries().0,
+                calls: context.calls(),
             });
         }
         self.release();

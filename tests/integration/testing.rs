@@ -75,6 +75,13 @@ async fn a_query_budget_that_is_broken_names_the_repeated_statement() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_no_timeline_has_room_for_are_held_against_a_budget_too() {
+    let probe = probed(&["/orders/300"]).await;
+    let said = failure(&probe, |probe| drop(probe.route("GET /orders/{items}").max_calls_of_a_query(100))).await;
+    assert!(said.contains("the same query 300 times") && !said.contains("further"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_of_time_that_is_broken_says_by_how_much() {
     let probe = probed(&["/orders/4"]).await;
     let route = |probe: &Probe| probe.route("GET /orders/{items}");
