@@ -117,7 +117,8 @@ impl Core {
         let archive = parts.history_file.map(|path| {
             let (service, recorder) = (parts.service.as_ref().map(|service| service.name.clone()), recorder.clone());
             let retention = parts.tiers.retention;
-            Archive::start(ArchiveParts { path, recorder, tiers: tiers.clone(), retention, run, service })
+            let now = Box::new(move || clock.at(Instant::now()));
+            Archive::start(ArchiveParts { path, recorder, tiers: tiers.clone(), retention, run, service, now })
         });
         Self {
             evaluation: labelled::histogram(&recorder, &names::RULE_EVALUATION, &[]),

@@ -21,6 +21,8 @@ const HALF_HOUR: u32 = 30;
 const FINE: u32 = 24 * 60;
 /// Minutes that stay one by one even where the budget is short: what a look at the last hour needs.
 const FINE_AT_LEAST: u32 = 2 * 60;
+/// Minutes that the limits move on at most when a minute ends.
+const LEAP: u32 = 60;
 /// What a slot takes beside its bytes: its place in the map and the allocator's share.
 const OVERHEAD: usize = 64;
 
@@ -103,6 +105,10 @@ pub(crate) struct Tiers {
     sums: SlotSums,
     /// `None` where nobody asks.
     changes: Option<Changes>,
+    /// Whether everything was forgotten before anybody asked.
+    cleared: bool,
+    /// Up to when the limits were held last.
+    limits_at: Option<u32>,
 }
 
 impl Tiers {
@@ -118,6 +124,8 @@ impl Tiers {
             current: None,
             sums: SlotSums::default(),
             changes: None,
+            cleared: false,
+            limits_at: None,
         }
     }
 
@@ -162,9 +170,12 @@ impl Tiers {
         self.slot_bytes = 0;
         self.current = None;
         self.sums.take();
-        if let Some(changes) = &mut self.changes {
-            changes.slots.clear();
-            changes.cleared = true;
+        match &mut self.changes {
+            Some(changes) => {
+                changes.slots.clear();
+                changes.cleared = true;
+            }
+            None => self.cleared = true,
         }
     }
 
@@ -233,7 +244,11 @@ impl Tiers {
     }
 
     /// Folds and drops what is too old or too much at the beginning of the minute `now`.
+    ///
+    /// A clock that jumps ahead may be wrong, and what is dropped is gone: the limits follow it an hour a minute.
     fn keep_limits(&mut self, now: u32) {
+        let now = self.limits_at.map_or(now, |last| now.min(last.saturating_add(LEAP)));
+        self.limits_at = Some(now);
         let retention = u32::try_from(self.limits.retention.as_secs() / MINUTE).unwrap_or(u32::MAX);
         while let Some((&minute, _)) = self.minutes.first_key_value() {
             let half_hour = minute / HALF_HOUR;
@@ -285,7 +300,8 @@ impl Tiers {
     /// of a time that is still to come are passed over: they are of a clock that was wrong.
     pub(crate) fn restore(&mut self, stored: Stored, wall: Duration) {
         let mine = std::mem::replace(&mut self.endpoints, stored.endpoints);
-        self.changes = Some(Changes::default());
+        let cleared = std::mem::take(&mut self.cleared);
+        self.changes = Some(Changes { cleared, ..Changes::default() });
         let numbers: BTreeMap<u32, u32> = mine
             .iter()
             .map(|(number, name)| {
@@ -308,7 +324,7 @@ impl Tiers {
         let own_half_hours = own_half_hours.into_iter().map(|(at, slot)| (SlotKey::HalfHour(at), slot));
         self.slot_bytes = 0;
         let now = minute_of(wall);
-        for (key, slot) in stored.slots.into_iter().filter(|(key, _)| key.start() <= now) {
+        for (key, slot) in stored.slots.into_iter().filter(|(key, _)| key.start() <= now && !cleared) {
             self.slot_bytes += slot.as_bytes().len() + OVERHEAD;
             let (tier, at) = self.tier(key);
             tier.insert(at, slot);
@@ -323,6 +339,7 @@ impl Tiers {
         runs.sort_by_key(|run| run.started);
         runs.dedup();
         self.runs = runs;
+        self.limits_at = None;
         self.keep_limits(now);
     }
 

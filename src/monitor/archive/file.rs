@@ -105,23 +105,38 @@ pub(super) struct Found {
     pub(super) unreadable: usize,
 }
 
+/// Whether the names of endpoints that no slot speaks of are dropped from the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forget {
+    /// The file is read into an empty memory.
+    UnusedNames,
+    /// The memory goes on using the file's numbers.
+    Nothing,
+}
+
 impl ArchiveFile {
-    /// Opens or makes the file, and enters `run` in it. Runs that began before `oldest` are forgotten.
-    pub(super) fn open(path: &Path, run: &Run, oldest: Duration) -> Result<(Self, Found), ArchiveError> {
+    /// Opens or makes the file, and enters `run` in it. Runs that began before `oldest` are forgotten, and with
+    /// [`Forget::UnusedNames`] the names of endpoints that no slot speaks of.
+    pub(super) fn open(
+        path: &Path,
+        run: &Run,
+        oldest: Duration,
+        forget: Forget,
+    ) -> Result<(Self, Found), ArchiveError> {
         let is_empty = look(path)?;
         let mut builder = Database::builder();
         // A file that something else wrote to is then an error, and no panic.
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         let open = || -> Result<_, ArchiveError> {
             let file = Self { database: builder.create(path)? };
-            let found = file.read(is_empty, run, oldest)?;
+            let found = file.read(is_empty, run, oldest, forget)?;
             Ok((file, found))
         };
         // Damage that its checks do not foresee can still make redb panic: the file is then as broken as any.
         catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| Err(ArchiveError::from_panic(&*panic)))
     }
 
-    fn read(&self, is_empty: bool, run: &Run, oldest: Duration) -> Result<Found, ArchiveError> {
+    fn read(&self, is_empty: bool, run: &Run, oldest: Duration, forget: Forget) -> Result<Found, ArchiveError> {
         let writing = self.database.begin_write()?;
         let schema = match is_empty || writing.list_tables()?.next().is_none() {
             true => None,
@@ -152,6 +167,7 @@ impl ArchiveFile {
                 named.push((number.value(), name.value().into()));
             }
             let mut used: BTreeSet<u32> = BTreeSet::new();
+            let mut lost: Vec<SlotKey> = Vec::new();
             let known: BTreeSet<u32> = named.iter().map(|(number, _)| *number).collect();
             for (table, key) in [(MINUTES, SlotKey::Minute as fn(u32) -> SlotKey), (HALF_HOURS, SlotKey::HalfHour)] {
                 for entry in writing.open_table(table)?.iter()? {
@@ -160,15 +176,25 @@ impl ArchiveFile {
                     let sound = |slot: &Slot| slot.endpoints().all(|entry| known.contains(&entry.endpoint));
                     let Some(slot) = slot.filter(sound) else {
                         found.unreadable += 1;
+                        lost.push(key(at.value()));
                         continue;
                     };
                     used.extend(slot.endpoints().map(|entry| entry.endpoint));
                     found.stored.slots.push((key(at.value()), slot));
                 }
             }
-            // Routes that no slot speaks of any more give their numbers back.
-            endpoints.retain(|number, _| used.contains(&number))?;
-            named.retain(|(number, _)| used.contains(number));
+            // Left in the file, it might be read another day, with another route under the same number.
+            for key in lost {
+                match key {
+                    SlotKey::Minute(at) => drop(writing.open_table(MINUTES)?.remove(at)?),
+                    SlotKey::HalfHour(at) => drop(writing.open_table(HALF_HOURS)?.remove(at)?),
+                }
+            }
+            if forget == Forget::UnusedNames {
+                // Routes that no slot speaks of any more give their numbers back.
+                endpoints.retain(|number, _| used.contains(&number))?;
+                named.retain(|(number, _)| used.contains(number));
+            }
             found.stored.endpoints = EndpointNames::from_numbered(named);
             for entry in writing.open_table(VERSIONS)?.iter()? {
                 match serde_json::from_slice(entry?.1.value()) {

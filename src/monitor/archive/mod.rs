@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use self::{
-    file::{ArchiveError, ArchiveFile},
+    file::{ArchiveError, ArchiveFile, Forget},
     status::StatusBoard,
 };
 use super::core::lock;
@@ -54,6 +54,8 @@ pub(super) struct ArchiveParts {
     pub(super) run: Run,
     /// Name of the service, whose versions are compared.
     pub(super) service: Option<Arc<str>>,
+    /// Tells the time since the Unix epoch.
+    pub(super) now: Box<dyn Fn() -> Duration + Send>,
 }
 
 /// The file that the tiers are kept in. Dropping it ends its thread, which writes what it has first.
@@ -239,8 +241,9 @@ impl Keeper {
 
     /// Opens the file. The first time it fills the tiers from it; later it is a file that failed, or a new one.
     fn open(&mut self) -> Result<ArchiveFile, ArchiveError> {
-        let ArchiveParts { path, run, retention, .. } = &self.parts;
-        let open = || ArchiveFile::open(path, run, run.started.saturating_sub(*retention));
+        let ArchiveParts { path, run, retention, now, .. } = &self.parts;
+        let forget = if self.pending.is_none() { Forget::UnusedNames } else { Forget::Nothing };
+        let open = || ArchiveFile::open(path, run, run.started.saturating_sub(*retention), forget);
         let (file, found) = match open() {
             Err(error @ ArchiveError::Broken(_)) => {
                 self.shared.status.failed(&error);
@@ -259,7 +262,7 @@ impl Keeper {
             let service = self.parts.service.as_deref();
             let previous = service.and_then(|service| previous(found.versions, service, &run.version));
             self.shared.previous.store(previous.map(Arc::new));
-            lock(&self.parts.tiers).restore(found.stored, run.started);
+            lock(&self.parts.tiers).restore(found.stored, now().max(run.started));
         } else if found.is_new {
             self.pending = Some(lock(&self.parts.tiers).everything());
             self.has_own_snapshot = false;

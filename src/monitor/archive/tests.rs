@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use metrics::Recorder;
@@ -32,7 +33,7 @@ struct Life {
     archive: Archive,
     start: Instant,
     started: Duration,
-    minutes: u32,
+    minutes: Arc<AtomicU32>,
 }
 
 impl Life {
@@ -40,6 +41,8 @@ impl Life {
         let recorder = MonitorRecorder::new(10_000, Vec::new());
         let run = Run { started, version: version.into() };
         let tiers = Arc::new(Mutex::new(Tiers::new(LIMITS, run.clone())));
+        let minutes = Arc::new(AtomicU32::new(0));
+        let passed = minutes.clone();
         let archive = Archive::start(ArchiveParts {
             path: path.to_owned(),
             recorder: Arc::new(recorder.clone()),
@@ -47,10 +50,11 @@ impl Life {
             retention: WEEK,
             run,
             service: Some("shop".into()),
+            now: Box::new(move || started + MINUTE * passed.load(Relaxed)),
         });
         let start = Instant::now();
         let history = History::new(start, [Duration::from_secs(300)]);
-        Self { recorder, history, tiers, archive, start, started, minutes: 0 }
+        Self { recorder, history, tiers, archive, start, started, minutes }
     }
 
     /// Lets minutes pass, with one request in each, and has them written.
@@ -59,8 +63,7 @@ impl Life {
         let requests = labelled::histogram(&self.recorder as &dyn Recorder, &names::HTTP_DURATION, &labels);
         for _ in 0..minutes {
             requests.record(0.25);
-            self.minutes += 1;
-            let passed = MINUTE * self.minutes;
+            let passed = MINUTE * (self.minutes.fetch_add(1, Relaxed) + 1);
             self.history.tick(&self.recorder.index(), self.start + passed);
             let moment = Moment { wall: self.started + passed, measuring: true, resident_bytes: None };
             if lock(&self.tiers).record(&self.history, moment, |_| false) {
@@ -138,7 +141,9 @@ async fn what_is_older_than_the_retention_is_gone() {
     let mut later = Life::begin(&path, NOON + WEEK + 10 * MINUTE, "2");
     assert_eq!((later.requests(), lock(&later.tiers).runs().len()), (0, 1));
     later.end().await;
-    let found = ArchiveFile::open(&path, &Run { started: NOON, version: "".into() }, Duration::ZERO).expect("open").1;
+    let found = ArchiveFile::open(&path, &Run { started: NOON, version: "".into() }, Duration::ZERO, Forget::Nothing)
+        .expect("open")
+        .1;
     assert_eq!((found.stored.slots.len(), found.stored.runs.len()), (0, 1));
 }
 
@@ -155,6 +160,59 @@ async fn a_file_in_use_is_told_and_taken_when_it_is_free() {
     new.end().await;
     assert_eq!((new.archive.status().state.clone(), new.requests()), (ArchiveState::Open, 5));
     assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "2").requests(), 5);
+}
+
+#[test]
+fn a_file_that_is_opened_again_keeps_the_names_that_the_memory_goes_on_using() {
+    let (_directory, path) = place();
+    let run = Run { started: NOON, version: "".into() };
+    let open = |forget| ArchiveFile::open(&path, &run, Duration::ZERO, forget).expect("open");
+    let changes = Changes { endpoints: BTreeMap::from([(0, "GET /a".into())]), ..Changes::default() };
+    open(Forget::UnusedNames).0.write(&changes, None).expect("written");
+    let (file, _) = open(Forget::Nothing);
+    let slot = slots().remove(0);
+    let changes = Changes { slots: BTreeMap::from([(SlotKey::Minute(1), Some(slot))]), ..Changes::default() };
+    file.write(&changes, None).expect("written");
+    drop(file);
+    let (file, found) = open(Forget::UnusedNames);
+    assert_eq!((found.unreadable, found.stored.slots.len()), (0, 1), "its name is still there");
+    // A slot of an endpoint without a name is never read as another's.
+    let changes = Changes { cleared: true, ..Changes::default() };
+    file.write(&changes, None).expect("written");
+    drop(file);
+    drop(open(Forget::UnusedNames));
+    let slots = BTreeMap::from([(SlotKey::Minute(1), Some(slots().remove(0)))]);
+    open(Forget::Nothing).0.write(&Changes { slots, ..Changes::default() }, None).expect("written");
+    assert_eq!(open(Forget::UnusedNames).1.unreadable, 1);
+    assert_eq!(open(Forget::UnusedNames).1.unreadable, 0, "it is gone");
+}
+
+#[tokio::test]
+async fn what_two_lives_measured_at_the_same_time_adds_up() {
+    let (_directory, path) = place();
+    let mut old = Life::begin(&path, NOON, "1");
+    old.minutes(3);
+    let mut new = Life::begin(&path, NOON + 3 * MINUTE, "2");
+    old.minutes(2);
+    new.minutes(2);
+    old.end().await;
+    new.end().await;
+    assert_eq!((new.archive.status().state.clone(), new.requests()), (ArchiveState::Open, 7));
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "2").requests(), 7);
+}
+
+#[tokio::test]
+async fn what_was_cleared_before_the_file_opened_stays_cleared() {
+    let (_directory, path) = place();
+    let mut old = Life::begin(&path, NOON, "1");
+    old.minutes(3);
+    let mut new = Life::begin(&path, NOON + 3 * MINUTE, "2");
+    lock(&new.tiers).clear();
+    new.minutes(2);
+    old.end().await;
+    new.end().await;
+    assert_eq!((new.archive.status().state.clone(), new.requests()), (ArchiveState::Open, 2));
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "2").requests(), 2);
 }
 
 #[tokio::test]
@@ -307,7 +365,7 @@ async fn versions_are_kept_ten_at_most() {
         life.end().await;
     }
     let run = Run { started: NOON, version: "".into() };
-    let mut kept: Vec<u32> = ArchiveFile::open(&path, &run, Duration::ZERO)
+    let mut kept: Vec<u32> = ArchiveFile::open(&path, &run, Duration::ZERO, Forget::Nothing)
         .expect("good")
         .1
         .versions
@@ -355,7 +413,8 @@ fn slots() -> Vec<Slot> {
 fn child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD_FILE) else { return };
     let run = Run { started: NOON, version: "".into() };
-    let (file, found) = ArchiveFile::open(Path::new(&path), &run, Duration::ZERO).expect("never broken");
+    let (file, found) =
+        ArchiveFile::open(Path::new(&path), &run, Duration::ZERO, Forget::Nothing).expect("never broken");
     let slots = slots();
     let first = found.stored.slots.len() as u32;
     say(&format!("found {first} unreadable {}", found.unreadable));
@@ -395,7 +454,7 @@ fn kill_9_loses_nothing_that_was_written() {
     }
     assert!(written > 100, "{written}");
     let run = Run { started: NOON, version: "".into() };
-    let (_, found) = ArchiveFile::open(&path, &run, Duration::ZERO).expect("never broken");
+    let (_, found) = ArchiveFile::open(&path, &run, Duration::ZERO, Forget::Nothing).expect("never broken");
     let slots = slots();
     for (key, slot) in &found.stored.slots {
         let SlotKey::Minute(at) = key else { panic!("{key:?}") };

@@ -172,6 +172,28 @@ fn the_budget_holds_whatever_comes() {
 }
 
 #[test]
+fn a_clock_that_is_wrong_for_a_while_drops_nothing_that_is_younger_than_some_hours() {
+    let mut tiers = tiers(LIMITS);
+    let now = minute_of(NOON);
+    for minute in now - 6 * 24 * 60..now {
+        tiers.put(SlotKey::Minute(minute), SlotSums::default().take());
+        tiers.keep_limits(minute + 1);
+    }
+    let kept = |tiers: &Tiers| (tiers.minutes.len(), tiers.half_hours.len());
+    let before = kept(&tiers);
+    for wrong in 0..5 {
+        tiers.put(SlotKey::Minute(now + 10_000_000 + wrong), SlotSums::default().take());
+        tiers.keep_limits(now + 10_000_001 + wrong);
+    }
+    let after = kept(&tiers);
+    assert!(after.1 >= before.1 && after.0 + 6 * 60 >= before.0, "{before:?} {after:?}");
+    // And it holds the limits at the right time again.
+    tiers.put(SlotKey::Minute(now), SlotSums::default().take());
+    tiers.keep_limits(now + 1);
+    assert_eq!(tiers.limits_at, Some(now + 1));
+}
+
+#[test]
 fn clear_forgets_everything() {
     let mut service = Service::new();
     let endpoint = service.endpoint("/a", "200");
