@@ -12,8 +12,8 @@ use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::job::load_plan;
 use crate::report::{
-    ArrivalsResult, Comparison, Direction, GeneratorResult, LoadResult, RunResult, VerdictResult, check_writable,
-    read_result, render_table, render_verdict, write_outputs,
+    ArrivalsResult, Comparison, Direction, GeneratorResult, LoadResult, RunResult, SearchEnd, VerdictResult,
+    check_writable, read_result, render_table, render_verdict, write_outputs,
 };
 use crate::server::{ServerClient, ServerWatch, join};
 use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, answered, judge_thresholds};
@@ -58,22 +58,28 @@ pub(crate) async fn load_test(
     let server = server_client(&arguments.server, &plan);
     let fail_on_saturation = arguments.verdict.saturation == OnSaturation::Fail;
 
-    let (mut result, checks, session) = if arguments.capacity.find_capacity {
+    let (mut result, checks, session, reason) = if arguments.capacity.find_capacity {
         let search = Search { plan: &plan, judge: &judge, most: arguments.capacity.max_load, interrupt, server };
         let Found { capacity, session, plan } = search.run(&mut screen).await?;
         let mut result = measured(&plan, &session);
         let mut checks = judge.checks(&session);
-        if capacity.capacity.is_none() && checks.iter().all(|check| check.status != Status::Breached) {
+        // The run that is shown may have ended before the search was interrupted.
+        let reason =
+            if capacity.ended == SearchEnd::Interrupted { StopReason::Interrupted } else { session.end.reason };
+        if reason == StopReason::Finished
+            && capacity.capacity.is_none()
+            && checks.iter().all(|check| check.status != Status::Breached)
+        {
             checks.push(Check {
                 source: Source::Always,
                 subject: "capacity".to_owned(),
-                condition: "some load passes".to_owned(),
+                condition: "some load is confirmed".to_owned(),
                 observed: capacity.describe(),
                 status: Status::Breached,
             });
         }
         result.capacity = Some(capacity);
-        (result, checks, session)
+        (result, checks, session, reason)
     } else {
         let watch = match server.clone() {
             Some(client) => ServerWatch::start(client).await,
@@ -86,7 +92,8 @@ pub(crate) async fn load_test(
             result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
         }
         result.server_requests = server.map_or(0, |client| client.asked());
-        (result, judge.checks(&session), session)
+        let (checks, reason) = (judge.checks(&session), session.end.reason);
+        (result, checks, session, reason)
     };
     let mut checks = checks;
     if let Some(baseline) = &baseline {
@@ -94,8 +101,7 @@ pub(crate) async fn load_test(
         checks.extend(comparison_checks(&comparison));
         result.comparison = Some(comparison);
     }
-    let conclusion =
-        Conclusion::of(session.end.reason, session.generator.is_saturated() && fail_on_saturation, &checks);
+    let conclusion = Conclusion::of(reason, session.generator.is_saturated() && fail_on_saturation, &checks);
     result.verdict = VerdictResult::new(conclusion, &checks);
     if !arguments.output.quiet {
         print(&render_table(&result));

@@ -1,5 +1,6 @@
 //! What the tool can do, each from its arguments to its exit code.
 
+mod border;
 mod capacity;
 mod compare;
 mod load_test;

@@ -5,18 +5,38 @@ use serde::{Deserialize, Serialize};
 /// How much the service bears.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Capacity {
-    /// `users` or `requests per second`.
+    /// `users` or `iterations a second`.
     pub(crate) unit: String,
-    /// Highest load that was confirmed on a longer hold; absent if even the lowest failed.
+    /// Highest load that was confirmed on a longer hold; absent if none was.
     pub(crate) capacity: Option<f64>,
-    /// Whether the search ended because no higher load could be tried: the limit of the generator, or `--max-load`.
+    /// Whether the service may bear more: the generator was saturated above it, or `--max-load` was reached.
     pub(crate) at_least: bool,
+    /// How the search ended.
+    #[serde(default)]
+    pub(crate) ended: SearchEnd,
     /// What a load above it breaks first.
     pub(crate) limited_by: Option<String>,
     /// What the server said was saturated then.
     pub(crate) evidence: Vec<String>,
     /// Every load that was tried, in order.
     pub(crate) steps: Vec<CapacityStep>,
+}
+
+/// How a capacity search ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SearchEnd {
+    /// A load held, also for longer.
+    #[default]
+    Confirmed,
+    /// Loads held for a step, but none of them for longer.
+    NotConfirmed,
+    /// Not even the lowest load held.
+    LowestFails,
+    /// Above what held the generator was saturated, if anything held at all.
+    Saturated,
+    /// Somebody ended it.
+    Interrupted,
 }
 
 /// One load that was tried.
@@ -34,19 +54,137 @@ pub(crate) struct CapacityStep {
     /// `doubling`, `bisecting` or `confirming`.
     pub(crate) phase: String,
     pub(crate) passed: bool,
+    /// Why, where it did not pass.
+    #[serde(default)]
+    pub(crate) ended: StepEnd,
     /// What was breached.
     pub(crate) breached: Vec<String>,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StepEnd {
+    /// The verdict was "passed".
+    Passed,
+    /// The service broke a condition.
+    #[default]
+    Failed,
+    /// The generator was the bottleneck, so the step says nothing about the service.
+    Saturated,
+    /// Somebody ended it.
+    Interrupted,
+}
+
+impl StepEnd {
+    /// For people.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Saturated => "generator saturated",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl Capacity {
     /// The result in a sentence.
     pub(crate) fn describe(&self) -> String {
-        match self.capacity {
-            Some(capacity) if self.at_least => {
-                format!("at least {capacity} {}; no higher load could be tried", self.unit)
+        let unit = &self.unit;
+        match (self.ended, self.capacity, self.highest_held()) {
+            (SearchEnd::Saturated, Some(capacity), _) => {
+                format!("at least {capacity} {unit}; above it the generator was saturated")
             }
-            Some(capacity) => format!("{capacity} {}", self.unit),
-            None => "none: even the lowest load fails".to_owned(),
+            (_, Some(capacity), _) if self.at_least => {
+                format!("at least {capacity} {unit}; no higher load could be tried")
+            }
+            (_, Some(capacity), _) => format!("{capacity} {unit}"),
+            (SearchEnd::Interrupted, None, Some(held)) => {
+                format!("not found: the search was interrupted; the highest load that had held was {held} {unit}")
+            }
+            (SearchEnd::Interrupted, None, None) => {
+                "not found: the search was interrupted before a load had held".to_owned()
+            }
+            (SearchEnd::Saturated, None, Some(held)) => {
+                format!(
+                    "not confirmed: {held} {unit} held for a step, but on a longer hold the generator was saturated"
+                )
+            }
+            (SearchEnd::Saturated, None, None) => {
+                "not found: the generator was saturated at the lowest load already".to_owned()
+            }
+            (_, None, Some(held)) => {
+                format!("none confirmed: {held} {unit} held for a step, but no load held for longer")
+            }
+            (_, None, None) => "none: even the lowest load fails".to_owned(),
         }
+    }
+
+    /// What broke, and when, in a sentence without its full stop; `None` if nothing did.
+    pub(crate) fn describe_limit(&self) -> Option<String> {
+        let what = match self.ended {
+            SearchEnd::LowestFails => "The lowest load",
+            SearchEnd::NotConfirmed => "A longer hold",
+            SearchEnd::Confirmed | SearchEnd::Saturated | SearchEnd::Interrupted => "A higher load",
+        };
+        self.limited_by.as_ref().map(|limit| format!("{what} breaks: {limit}"))
+    }
+
+    fn highest_held(&self) -> Option<f64> {
+        self.steps.iter().filter(|step| step.passed).map(|step| step.load).reduce(f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ended: SearchEnd, capacity: Option<f64>, held: &[f64], expected: &str) {
+        let step = |load: &f64| CapacityStep { load: *load, passed: true, ..CapacityStep::default() };
+        let capacity = Capacity {
+            unit: "users".to_owned(),
+            capacity,
+            ended,
+            steps: held.iter().map(step).collect(),
+            ..Capacity::default()
+        };
+        assert_eq!(capacity.describe(), expected);
+    }
+
+    #[test]
+    fn nothing_is_claimed_that_was_not_seen() {
+        check(SearchEnd::Confirmed, Some(8.0), &[4.0, 8.0], "8 users");
+        check(SearchEnd::Saturated, Some(8.0), &[8.0], "at least 8 users; above it the generator was saturated");
+        check(SearchEnd::LowestFails, None, &[], "none: even the lowest load fails");
+        check(
+            SearchEnd::NotConfirmed,
+            None,
+            &[4.0, 8.0, 6.0],
+            "none confirmed: 8 users held for a step, but no load held for longer",
+        );
+        check(
+            SearchEnd::Interrupted,
+            None,
+            &[2.0],
+            "not found: the search was interrupted; the highest load that had held was 2 users",
+        );
+        check(SearchEnd::Interrupted, None, &[], "not found: the search was interrupted before a load had held");
+        check(SearchEnd::Saturated, None, &[], "not found: the generator was saturated at the lowest load already");
+        check(
+            SearchEnd::Saturated,
+            None,
+            &[4.0],
+            "not confirmed: 4 users held for a step, but on a longer hold the generator was saturated",
+        );
+    }
+
+    #[test]
+    fn results_of_earlier_versions_are_read() {
+        let old = r#"{"unit": "users", "capacity": 8.0, "at_least": false, "limited_by": null, "evidence": [],
+            "steps": [{"load": 8.0, "held": 1.0, "requests_per_second": 1.0, "p50": 0.1, "p95": 0.1, "p99": 0.1,
+            "error_rate": 0.0, "phase": "doubling", "passed": true, "breached": []}]}"#;
+        assert_eq!(serde_json::from_str::<Capacity>(old).unwrap().describe(), "8 users");
     }
 }

@@ -1,5 +1,6 @@
 //! `.html`: the result as a page with plots; everything it needs is in it.
 
+use super::capacity::StepEnd;
 use super::comparison::Direction;
 use super::endpoint::EndpointResult;
 use super::result::RunResult;
@@ -172,13 +173,14 @@ fn push_failures(body: &mut String, result: &RunResult) {
 fn push_capacity(body: &mut String, result: &RunResult) {
     let Some(capacity) = &result.capacity else { return };
     body.push_str(&format!("<h2>Capacity: {}</h2>\n", escape(&capacity.describe())));
-    if let Some(limit) = &capacity.limited_by {
-        body.push_str(&format!("<p>A higher load breaks: {}.</p>\n", escape(limit)));
+    if let Some(limit) = capacity.describe_limit() {
+        body.push_str(&format!("<p>{}.</p>\n", escape(&limit)));
     }
     for line in &capacity.evidence {
         body.push_str(&format!("<p>{}</p>\n", escape(line)));
     }
-    let mut steps: Vec<_> = capacity.steps.iter().collect();
+    // An interrupted step has measured next to nothing.
+    let mut steps: Vec<_> = capacity.steps.iter().filter(|step| step.ended != StepEnd::Interrupted).collect();
     steps.sort_by(|a, b| a.load.total_cmp(&b.load));
     let line = |name: &str, colour, value: fn(&super::capacity::CapacityStep) -> f64| Line {
         name: name.to_owned(),
@@ -211,7 +213,7 @@ fn push_capacity(body: &mut String, result: &RunResult) {
     body.push_str(&format!("{}\n{}\n", latency.render(), throughput.render()));
     let mut table = Table::new(&["load", "held", "req/s", "p50", "p95", "p99", "errors", "phase", "result"], 0);
     for step in &capacity.steps {
-        let outcome = if step.passed { "passed".to_owned() } else { step.breached.join("; ") };
+        let outcome = if step.passed { step.ended.describe().to_owned() } else { step.breached.join("; ") };
         table.row(&[
             &step.load.to_string(),
             &show_seconds(step.held),

@@ -60,8 +60,8 @@ pub(super) fn render(result: &RunResult) -> String {
     push_failures(&mut text, result);
     if let Some(capacity) = &result.capacity {
         text.push_str(&format!("\n## Capacity\n\n{}", capacity.describe()));
-        if let Some(limit) = &capacity.limited_by {
-            text.push_str(&format!(". Above it: {limit}"));
+        if let Some(limit) = capacity.describe_limit() {
+            text.push_str(&format!(". {limit}"));
         }
         text.push_str(".\n\n| load | req/s | p50 | p95 | p99 | errors | |\n|--:|--:|--:|--:|--:|--:|---|\n");
         for step in &capacity.steps {
@@ -74,7 +74,7 @@ pub(super) fn render(result: &RunResult) -> String {
                     &show_seconds(step.p95),
                     &show_seconds(step.p99),
                     &format!("{:.2} %", step.error_rate),
-                    if step.passed { "passed" } else { "failed" },
+                    step.ended.describe(),
                 ],
             );
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::capacity::{Capacity, CapacityStep};
+use super::capacity::{Capacity, CapacityStep, SearchEnd, StepEnd};
 use super::comparison::{Change, Comparison, Direction};
 use super::result::{ArrivalsResult, CheckResult, GeneratorResult, RunResult, VerdictResult};
 use super::{html, junit, markdown, render_table, render_verdict};
@@ -89,6 +89,7 @@ fn result() -> RunResult {
         unit: "users".to_owned(),
         capacity: Some(40.0),
         at_least: false,
+        ended: SearchEnd::Confirmed,
         limited_by: Some("all requests: p95<200ms, observed 412 ms".to_owned()),
         evidence: vec!["blocked_runtime (high): POST /api/register blocks the async runtime.".to_owned()],
         steps: [(20.0, 0.05, true), (40.0, 0.1, true), (80.0, 0.412, false)]
@@ -102,6 +103,7 @@ fn result() -> RunResult {
                 error_rate: 0.0,
                 phase: "doubling".to_owned(),
                 passed,
+                ended: if passed { StepEnd::Passed } else { StepEnd::Failed },
                 breached: Vec::new(),
             })
             .into(),

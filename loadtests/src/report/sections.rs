@@ -133,13 +133,13 @@ pub(super) fn render_capacity(capacity: &Capacity) -> String {
             show_seconds(step.p99),
             format!("{:.2} %", step.error_rate),
             step.phase.clone(),
-            if step.passed { "passed".to_owned() } else { "failed".to_owned() },
+            step.ended.describe().to_owned(),
         ]);
     }
     text.push_str(&rows.render());
     text.push_str(&format!("\nCapacity: {}\n", capacity.describe()));
-    if let Some(limit) = &capacity.limited_by {
-        text.push_str(&format!("A higher load breaks: {limit}\n"));
+    if let Some(limit) = capacity.describe_limit() {
+        text.push_str(&format!("{limit}\n"));
     }
     for line in &capacity.evidence {
         text.push_str(&format!("  {line}\n"));

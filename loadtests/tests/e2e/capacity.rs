@@ -1,7 +1,9 @@
 //! The search for the highest load.
 
+use std::time::Duration;
+
 use crate::server::Server;
-use crate::tool::loadtest;
+use crate::tool::{loadtest, started};
 
 #[test]
 fn capacity_of_a_narrow_service_is_found_and_explained() {
@@ -35,5 +37,40 @@ fn a_service_that_bears_nothing_has_no_capacity() {
     let server = Server::start();
     let arguments =
         ["--find-capacity", "-H", &server.url(), "-e", "/slow", "-t", "400ms", "--threshold", "p50<5ms", "--no-server"];
-    loadtest(&arguments).ended_with(1).said("even the lowest load fails");
+    loadtest(&arguments).ended_with(1).said("even the lowest load fails").said("The lowest load breaks");
+}
+
+#[test]
+fn an_interrupted_search_says_so_and_writes_what_it_has() {
+    let server = Server::start();
+    let arguments = ["--find-capacity", "-H", &server.url(), "-e", "/slow", "-t", "1s", "--no-rules", "--no-server"];
+    let running = started(&arguments);
+    // The second step, of three or more.
+    std::thread::sleep(Duration::from_millis(1600));
+    running.interrupt();
+    let run = running.finish().ended_with(130).said("INTERRUPTED").said("the search was interrupted");
+    assert!(run.took < Duration::from_secs(8), "{:?}", run.took);
+    assert_eq!(
+        (&run.json["verdict"]["exit_code"], &run.json["capacity"]["ended"]),
+        (&130.into(), &"interrupted".into())
+    );
+    assert!(run.json["capacity"]["capacity"].is_null() && run.json["capacity"]["limited_by"].is_null());
+    let steps = run.json["capacity"]["steps"].as_array().unwrap();
+    assert_eq!(steps.last().unwrap()["ended"], "interrupted");
+    assert!(!run.out.contains("breaks") && !run.out.contains("FAIL"), "{}", run.out);
+}
+
+#[test]
+fn a_saturated_generator_is_not_taken_for_a_limit_of_the_service() {
+    let server = Server::start();
+    let url = server.url();
+    let load = ["--find-capacity", "-H", &url, "-e", "/ok", "--rate", "100/s", "-t", "2s"];
+    let judged = ["--threshold", "p99<1us", "--no-rules", "--no-server", "--saturation", "fail"];
+    let running = started(&[&load[..], &judged[..]].concat());
+    std::thread::sleep(Duration::from_millis(800));
+    // What is due meanwhile is sent late although users are free.
+    running.suspend(Duration::from_millis(400));
+    let run = running.finish().ended_with(3).said("GENERATOR SATURATED");
+    let run = run.said("the generator was saturated at the lowest load already");
+    assert!(run.json["capacity"]["limited_by"].is_null(), "{}", run.out);
 }

@@ -95,8 +95,19 @@ pub(crate) struct Running {
 impl Running {
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    /// Takes its processor away for a while.
+    pub(crate) fn suspend(&self, span: Duration) {
+        self.signal("-STOP");
+        std::thread::sleep(span);
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     /// Waits for its end.
