@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use super::border::{Border, Phase};
 use super::load_test::{Judge, observed};
 use super::session::Session;
+use crate::cli::OnSaturation;
 use crate::engine::{LoadPlan, Model, StopReason};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::report::{Capacity, CapacityStep, SearchEnd, StepEnd};
-use crate::server::{Bottleneck, ServerClient, ServerSnapshot, Strain};
+use crate::server::{Bottleneck, ServerClient, ServerSnapshot, Strain, UsersMean};
 use crate::span::show_seconds;
 use crate::verdict::Status;
 use crate::watch::Screen;
@@ -23,6 +24,8 @@ pub(super) struct Search<'a> {
     pub(super) judge: &'a Judge,
     /// Highest load to try.
     pub(super) most: usize,
+    /// What a step says in which the generator was saturated.
+    pub(super) saturation: OnSaturation,
     /// Somebody's wish to end.
     pub(super) interrupt: &'a Interrupt,
     /// Who is asked what was saturated.
@@ -97,6 +100,12 @@ impl Search<'_> {
             let hold = if phase == Phase::Confirming { hold * HOLD_LONGER } else { hold };
             let tried = self.step(load, hold, phase, &mut capacity, screen).await?;
             border.learn(tried.end);
+            // The first load that fails is twice the one before. Later steps close in on the border, where what is
+            // saturated hardly differs between the load that holds and the one that does not.
+            if tried.end == StepEnd::Failed && latest.failed.is_none() {
+                let held = latest.passed.as_ref().and_then(|held| held.strain.as_ref());
+                capacity.evidence = tried.strain.as_ref().map(|strain| strain.explain(held)).unwrap_or_default();
+            }
             if tried.end == StepEnd::Passed && border.end().is_some() {
                 capacity.capacity = Some(tried.load as f64);
             }
@@ -106,9 +115,7 @@ impl Search<'_> {
         capacity.at_least = border.is_at_least() && capacity.capacity.is_some();
         if let Some(limit) = &latest.failed {
             capacity.limited_by = Some(limit.breached.join("; "));
-            let held = latest.passed.as_ref().and_then(|tried| tried.strain.as_ref());
-            let strain = limit.strain.as_ref().map(|strain| strain.explain(held));
-            capacity.evidence = strain.into_iter().flatten().chain(limit.bottlenecks.iter().map(evidence)).collect();
+            capacity.evidence.extend(limit.bottlenecks.iter().map(evidence));
         }
         let shown =
             latest.into_shown(&capacity).expect("every end but an interruption is that of a step, as is the first");
@@ -141,7 +148,12 @@ impl Search<'_> {
             checks.iter().filter(|check| check.status == Status::Breached).map(observed).collect();
         let end = match session.end.reason {
             StopReason::Interrupted => StepEnd::Interrupted,
-            _ if session.generator.is_saturated() => StepEnd::Saturated,
+            // What passes although the generator was saturated stands with `--saturation warn`; what fails may be its doing.
+            _ if session.generator.is_saturated()
+                && (self.saturation == OnSaturation::Fail || !breached.is_empty()) =>
+            {
+                StepEnd::Saturated
+            }
             _ if breached.is_empty() => StepEnd::Passed,
             _ => StepEnd::Failed,
         };
@@ -149,9 +161,10 @@ impl Search<'_> {
         // What an interrupted step or a saturated generator made of the service explains nothing.
         if let (StepEnd::Passed | StepEnd::Failed, Some(server)) = (end, &self.server) {
             bottlenecks = server.bottlenecks().await.unwrap_or_default();
-            let users_mean = session.tally.total().ranked().mean_seconds().unwrap_or_default();
+            let users_mean = UsersMean::of(session.tally.total());
             if let (Some(before), Some(after)) = (before, self.look().await) {
-                strain = Strain::between(&before, &after, began.elapsed(), users_mean);
+                let load = format!("{load} {}", self.unit());
+                strain = Strain::between(&before, &after, began.elapsed(), users_mean, load);
             }
         }
         let step = capacity_step(load, phase, end, &session, &breached);

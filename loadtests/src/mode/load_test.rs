@@ -59,7 +59,8 @@ pub(crate) async fn load_test(
     let fail_on_saturation = arguments.verdict.saturation == OnSaturation::Fail;
 
     let (mut result, checks, session, reason) = if arguments.capacity.find_capacity {
-        let search = Search { plan: &plan, judge: &judge, most: arguments.capacity.max_load, interrupt, server };
+        let (most, saturation) = (arguments.capacity.max_load, arguments.verdict.saturation);
+        let search = Search { plan: &plan, judge: &judge, most, saturation, interrupt, server };
         let Found { capacity, session, plan } = search.run(&mut screen).await?;
         let mut result = measured(&plan, &session);
         let mut checks = judge.checks(&session);

@@ -115,6 +115,11 @@ impl EndpointTally {
         self.service.as_deref().filter(|latency| latency.count() > 0)
     }
 
+    /// Sum of all latencies, counted from when a request was really sent also in an open model.
+    pub(crate) fn since_sent_seconds(&self) -> f64 {
+        self.service().map_or_else(|| self.ranked().sum_seconds(), Latency::sum_seconds)
+    }
+
     /// Responses by status, ascending.
     pub(crate) fn statuses(&self) -> Vec<(u16, u64)> {
         let mut statuses = self.statuses.clone();

@@ -52,7 +52,9 @@ pub(crate) fn render_profile(result: &RunResult) -> String {
 pub(super) fn render_server(server: &ServerSide) -> String {
     let mut text = String::new();
     if !server.endpoints.is_empty() {
-        text.push_str("\nThe server's side (means; outside = what users waited beyond the server's own time):\n");
+        text.push_str(
+            "\nThe server's side (means; outside = beyond the server's own time, from when a request was sent):\n",
+        );
         let mut rows = Rows::default();
         let head =
             ["endpoint", "requests", "client", "server", "outside", "database", "queries/req", "busy", "longest poll"];

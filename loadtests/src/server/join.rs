@@ -26,7 +26,8 @@ pub(crate) struct ServerEndpoint {
     pub(crate) server_requests: u64,
     pub(crate) client_avg: f64,
     pub(crate) server_avg: f64,
-    /// What users waited beyond the server's time: queueing before the handler, and the network.
+    /// What users waited beyond the server's time: queueing before the handler, and the network. In an open model the
+    /// wait for a free user of the generator is part of `client_avg`, but not of this.
     pub(crate) outside_avg: f64,
     pub(crate) db_time_percent: f64,
     pub(crate) db_queries_per_request: f64,
@@ -57,27 +58,27 @@ pub(crate) fn join(
     for ((method, route), end) in &after.endpoints {
         let start = before.endpoints.get(&(method.clone(), route.clone())).copied().unwrap_or_default();
         let Some(delta) = difference(&start, end) else { continue };
-        let (mut requests, mut seconds) = (0, 0.0);
+        let (mut requests, mut seconds, mut since_sent) = (0, 0.0, 0.0);
         for course in tally.endpoints() {
             let served = best_route(&course.name.method, &course.route, after);
             if served.is_some_and(|(m, r)| m == method && r == route) {
                 requests += course.tally.count();
                 seconds += course.tally.ranked().sum_seconds();
+                since_sent += course.tally.since_sent_seconds();
             }
         }
         if requests == 0 || delta.requests == 0.0 {
             continue;
         }
-        let client_avg = seconds / requests as f64;
         let server_avg = delta.seconds / delta.requests;
         let share = |part: f64| if delta.seconds > 0.0 { round(part / delta.seconds * 100.0, 1e2) } else { 0.0 };
         endpoints.push(ServerEndpoint {
             endpoint: format!("{method} {route}"),
             client_requests: requests,
             server_requests: delta.requests as u64,
-            client_avg: round(client_avg, 1e6),
+            client_avg: round(seconds / requests as f64, 1e6),
             server_avg: round(server_avg, 1e6),
-            outside_avg: round((client_avg - server_avg).max(0.0), 1e6),
+            outside_avg: round((since_sent / requests as f64 - server_avg).max(0.0), 1e6),
             db_time_percent: share(delta.db_seconds),
             db_queries_per_request: round(delta.db_queries / delta.requests, 1e2),
             busy_percent: share(delta.busy_seconds),
@@ -179,8 +180,8 @@ mod tests {
         ServerSnapshot { endpoints: [(("GET".to_owned(), "/a/{id}".to_owned()), facts)].into(), ..Default::default() }
     }
 
-    #[test]
-    fn waiting_outside_is_what_the_server_did_not_see() {
+    /// One request that took 30 ms since it was due.
+    fn tally(since_sent: Option<Duration>) -> Tally {
         let recorder = Recorder::new(1);
         let id = recorder.endpoint(EndpointName::new("GET", "/a/{x}"), "/a/{x}");
         recorder.record(
@@ -189,7 +190,7 @@ mod tests {
                 endpoint: id,
                 outcome: Outcome::Success,
                 latency: Duration::from_millis(30),
-                service: None,
+                service: since_sent,
                 first_byte: None,
                 status: Some(200),
                 bytes: 0,
@@ -199,6 +200,19 @@ mod tests {
         );
         let mut tally = Tally::default();
         tally.drain(&recorder, 1.0, 1.0);
+        tally
+    }
+
+    #[test]
+    fn waiting_for_a_free_user_is_not_waiting_outside() {
+        let tally = tally(Some(Duration::from_millis(13)));
+        let side = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(11.0, 1.01)), Vec::new());
+        assert_eq!((side.endpoints[0].client_avg, side.endpoints[0].outside_avg), (0.03, 0.003));
+    }
+
+    #[test]
+    fn waiting_outside_is_what_the_server_did_not_see() {
+        let tally = tally(None);
         let side = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(11.0, 1.01)), Vec::new());
         let [endpoint] = side.endpoints.as_slice() else { panic!("one endpoint") };
         assert_eq!((endpoint.client_requests, endpoint.server_requests), (1, 1));

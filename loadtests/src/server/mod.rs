@@ -16,5 +16,5 @@ pub(crate) use client::{Bottleneck, ServerClient, ServerSnapshot};
 pub(crate) use join::{FiredBottleneck, ServerEndpoint};
 pub(crate) use join::{ServerSide, join};
 pub(crate) use look::{Look, LookError, look_at};
-pub(crate) use strain::Strain;
+pub(crate) use strain::{Strain, UsersMean};
 pub(crate) use watch::ServerWatch;

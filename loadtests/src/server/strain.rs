@@ -1,29 +1,49 @@
 //! What a load asked of a service: its processor, its runtime, and where its requests' time went.
 //!
 //! A rule takes its time to fire and a step of a search is short, so what was saturated is read from the counters of
-//! both ends of a step, beside those of the highest load that held.
+//! both ends of a step, beside those of a lower load that held.
 
 use std::time::Duration;
 
 use super::client::{EndpointFacts, ServerSnapshot};
 use super::join::difference;
+use crate::record::EndpointTally;
 use crate::span::show_seconds;
 
 /// What a service had to do during one step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Strain {
+    /// The load, for people.
+    load: String,
     /// Cores that the process kept busy.
     cores: f64,
     /// Worker threads of its runtime; none where it does not say.
     workers: f64,
     /// Share of these workers' time.
     workers_busy: f64,
-    /// Mean time of a request, as users saw it.
-    users: f64,
+    /// Mean times of a request, as users saw it.
+    users: UsersMean,
     /// What was done for all requests together.
     total: EndpointFacts,
     /// For those of each endpoint.
     endpoints: Vec<(String, EndpointFacts)>,
+}
+
+/// Mean times of a request as users saw it, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UsersMean {
+    /// To the last byte; in an open model since it was due.
+    whole: f64,
+    /// Of that, until it was sent: in an open model the wait for a free user of the generator.
+    until_sent: f64,
+}
+
+impl UsersMean {
+    /// Of what was measured; zero without requests.
+    pub(crate) fn of(tally: &EndpointTally) -> Self {
+        let (count, whole) = (tally.count().max(1) as f64, tally.ranked().sum_seconds());
+        Self { whole: whole / count, until_sent: (whole - tally.since_sent_seconds()).max(0.0) / count }
+    }
 }
 
 /// Where a request's time is spent.
@@ -33,9 +53,11 @@ enum Part {
     Computing,
     Waiting,
     Outside,
+    /// In the generator, not the service.
+    FreeUser,
 }
 
-const PARTS: [Part; 4] = [Part::Database, Part::Computing, Part::Waiting, Part::Outside];
+const PARTS: [Part; 5] = [Part::Database, Part::Computing, Part::Waiting, Part::Outside, Part::FreeUser];
 
 impl Part {
     fn name(self) -> &'static str {
@@ -44,6 +66,7 @@ impl Part {
             Self::Computing => "computation inside the handlers",
             Self::Waiting => "something that requests queue for (a connection, a lock, a semaphore)",
             Self::Outside => "what comes before the handlers (the queue of new connections and requests, the network)",
+            Self::FreeUser => "the --max-in-flight users, so that requests waited for one of them",
         }
     }
 
@@ -53,6 +76,7 @@ impl Part {
             Self::Computing => "computing",
             Self::Waiting => "waiting for what is neither the database nor computation",
             Self::Outside => "outside the handlers",
+            Self::FreeUser => "in the wait for one of the --max-in-flight users",
         }
     }
 }
@@ -63,9 +87,10 @@ impl Strain {
         before: &ServerSnapshot,
         after: &ServerSnapshot,
         took: Duration,
-        users_mean: f64,
+        users: UsersMean,
+        load: String,
     ) -> Option<Self> {
-        let mut strain = Self { workers: after.process.workers, users: users_mean, ..Self::default() };
+        let mut strain = Self { load, workers: after.process.workers, users, ..Self::default() };
         for ((method, route), end) in &after.endpoints {
             let start = before.endpoints.get(&(method.clone(), route.clone())).copied().unwrap_or_default();
             let facts = difference(&start, end)?;
@@ -87,16 +112,15 @@ impl Strain {
         Some(strain)
     }
 
-    /// Says what was saturated, beside the highest load that held.
+    /// Says what was saturated, beside a lower load that held; without one, where the time is spent.
     pub(crate) fn explain(&self, held: Option<&Self>) -> Vec<String> {
-        let growth = PARTS.map(|part| (part, self.mean(part) - held.map_or(0.0, |held| held.mean(part))));
-        let most = growth.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, grown)| *grown > 0.0);
+        let most = self.most(held);
         let mut lines = Vec::new();
         if self.workers > 0.0 && self.cores >= MOST_OF * self.workers {
             lines.push("Saturated first: the processor.".to_owned());
         } else if self.workers_busy >= MOST_OF {
             lines.push("Saturated first: the runtime's workers.".to_owned());
-        } else if let Some((part, _)) = most {
+        } else if let (Some((part, _)), Some(_)) = (most, held) {
             lines.push(format!("Saturated first: {}.", part.name()));
         }
         if self.workers > 0.0 {
@@ -107,23 +131,32 @@ impl Strain {
                 self.workers_busy * 100.0
             ));
         }
-        if let Some((part, grown)) = most {
-            lines.push(self.sentence(held, part, grown));
+        if let Some((part, seconds)) = most {
+            lines.push(self.sentence(held, part, seconds));
         }
         lines
     }
 
-    /// "A request took 98 ms instead of 61 ms; 30 ms of the difference were spent in the database, ..."
-    fn sentence(&self, held: Option<&Self>, part: Part, grown: f64) -> String {
-        let whole = self.users;
-        let (instead, of_what) = match held {
+    /// The part that grew most, or without a load that held took most, and by how much; `None` if that explains little.
+    fn most(&self, held: Option<&Self>) -> Option<(Part, f64)> {
+        let least = if held.is_some() { REAL_GROWTH } else { HALF } * self.users.whole;
+        let seconds = PARTS.map(|part| (part, self.mean(part) - held.map_or(0.0, |held| held.mean(part))));
+        seconds.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, most)| *most > 0.0 && *most >= least)
+    }
+
+    /// "At 16 users a request took 98 ms instead of 61 ms at 8 users: 30 ms more were spent in the database."
+    fn sentence(&self, held: Option<&Self>, part: Part, seconds: f64) -> String {
+        let (whole, seconds) = (show_seconds(self.users.whole), show_seconds(seconds));
+        let mut sentence = match held {
             Some(held) => {
-                (format!(" instead of {}", show_seconds(held.users)), format!("{} more", show_seconds(grown)))
+                let (before, place) = (show_seconds(held.users.whole), part.place());
+                let (load, lower) = (&self.load, &held.load);
+                format!(
+                    "At {load} a request took {whole} instead of {before} at {lower}: {seconds} more were spent {place}"
+                )
             }
-            None => (String::new(), show_seconds(grown)),
+            None => format!("Most of a request's time, {seconds} of {whole}, is spent {}", part.place()),
         };
-        let mut sentence =
-            format!("A request took {}{instead}: {of_what} were spent {}", show_seconds(whole), part.place());
         if let Some(endpoint) = self.worst(held, part) {
             sentence.push_str(&format!(", most of it by {endpoint}"));
         }
@@ -134,14 +167,20 @@ impl Strain {
     /// Mean time that a request spent in a part.
     fn mean(&self, part: Part) -> f64 {
         match part {
-            Part::Outside => (self.users - self.total.seconds / self.total.requests).max(0.0),
+            Part::FreeUser => self.users.until_sent,
+            Part::Outside => {
+                let since_sent = self.users.whole - self.users.until_sent;
+                (since_sent - self.total.seconds / self.total.requests).max(0.0)
+            }
             inside => spent(&self.total, inside) / self.total.requests,
         }
     }
 
     /// The endpoint to which most of a part's growth belongs; `None` where there is one endpoint only, or none.
     fn worst(&self, held: Option<&Self>, part: Part) -> Option<&str> {
-        if part == Part::Outside || self.endpoints.iter().filter(|(_, facts)| facts.requests > 0.0).count() < 2 {
+        if matches!(part, Part::Outside | Part::FreeUser)
+            || self.endpoints.iter().filter(|(_, facts)| facts.requests > 0.0).count() < 2
+        {
             return None;
         }
         let grown = |name: &str, facts: &EndpointFacts| {
@@ -166,13 +205,16 @@ fn spent(facts: &EndpointFacts, part: Part) -> f64 {
         Part::Database => database,
         Part::Computing => computing,
         Part::Waiting => facts.seconds - database - computing,
-        Part::Outside => 0.0,
+        Part::Outside | Part::FreeUser => 0.0,
     }
 }
 
 /// Above this share of what there is, requests wait for it. Queueing theory: at 85 % of one server the mean wait is
 /// already more than five times the service time (M/M/1: `u / (1 - u)`).
 const MOST_OF: f64 = 0.85;
+/// Share of a request's time by which a part must have grown to be named; less is what any two steps differ by.
+const REAL_GROWTH: f64 = 0.1;
+const HALF: f64 = 0.5;
 
 #[cfg(test)]
 mod tests {
@@ -199,8 +241,13 @@ mod tests {
 
     /// A step of ten seconds from nothing, on two workers.
     fn strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64) -> Strain {
+        open_strain(endpoints, cpu, busy, users, 0.0)
+    }
+
+    fn open_strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64, until_sent: f64) -> Strain {
         let (before, after) = (snapshot(&[], [0.0, 0.0, 2.0]), snapshot(endpoints, [cpu, busy, 2.0]));
-        Strain::between(&before, &after, Duration::from_secs(10), users).unwrap()
+        let users = UsersMean { whole: users, until_sent };
+        Strain::between(&before, &after, Duration::from_secs(10), users, "16 users".to_owned()).unwrap()
     }
 
     #[test]
@@ -212,7 +259,7 @@ mod tests {
             [
                 "Saturated first: the processor.",
                 "The service kept 1.8 cores busy; the 2 workers of its runtime were at work 60 % of the time.",
-                "A request took 100 ms instead of 11.0 ms: 45.0 ms more were spent waiting for what is neither the \
+                "At 16 users a request took 100 ms instead of 11.0 ms at 16 users: 45.0 ms more were spent waiting for what is neither the \
                  database nor computation.",
             ]
         );
@@ -232,7 +279,7 @@ mod tests {
         assert_eq!(lines[0], "Saturated first: the database.");
         assert_eq!(
             lines[2],
-            "A request took 60.0 ms instead of 20.0 ms: 40.0 ms more were spent in the database, most of it by GET /a."
+            "At 16 users a request took 60.0 ms instead of 20.0 ms at 16 users: 40.0 ms more were spent in the database, most of it by GET /a."
         );
         let queued = strain(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 9.0, 0.3, 0.1])], 2.0, 1.0, 0.05);
         let lines = queued.explain(Some(&held));
@@ -242,10 +289,38 @@ mod tests {
     }
 
     #[test]
+    fn the_wait_for_a_free_user_is_not_the_services() {
+        let held = open_strain(&[("/a", [100.0, 2.0, 0.0, 0.1])], 2.0, 1.0, 0.022, 0.001);
+        let broken = open_strain(&[("/a", [100.0, 2.5, 0.0, 0.1])], 2.0, 1.0, 0.1, 0.073);
+        let lines = broken.explain(Some(&held));
+        assert_eq!(lines[0], "Saturated first: the --max-in-flight users, so that requests waited for one of them.");
+        assert!(lines[2].ends_with("72.0 ms more were spent in the wait for one of the --max-in-flight users."));
+    }
+
+    #[test]
+    fn without_a_load_that_held_it_is_said_where_the_time_goes() {
+        let slow = strain(&[("/a", [100.0, 4.9, 4.8, 0.1])], 2.0, 1.0, 0.051);
+        let lines = slow.explain(None);
+        assert_eq!(lines.last().unwrap(), "Most of a request's time, 48.0 ms of 51.0 ms, is spent in the database.");
+        assert!(!lines.concat().contains("Saturated"), "{lines:?}");
+        let even = strain(&[("/a", [100.0, 4.0, 2.0, 2.0])], 2.0, 1.0, 0.06);
+        assert_eq!(even.explain(None).len(), 1);
+    }
+
+    #[test]
+    fn nothing_that_hardly_grew_is_called_saturated() {
+        let held = strain(&[("/a", [100.0, 5.0, 1.0, 0.1])], 2.0, 1.0, 0.051);
+        let failing = strain(&[("/a", [100.0, 5.4, 1.0, 0.1])], 2.0, 1.0, 0.055);
+        assert_eq!(failing.explain(Some(&held)).len(), 1, "only how busy the service was");
+        let slower = strain(&[("/a", [100.0, 5.7, 1.0, 0.1])], 2.0, 1.0, 0.058);
+        assert!(slower.explain(Some(&held))[0].contains("requests queue for"));
+    }
+
+    #[test]
     fn a_restarted_or_idle_service_tells_nothing() {
         let some = snapshot(&[("/a", [100.0, 1.0, 0.0, 0.0])], [1.0, 1.0, 2.0]);
         let fewer = snapshot(&[("/a", [10.0, 1.0, 0.0, 0.0])], [1.0, 1.0, 2.0]);
-        assert!(Strain::between(&some, &fewer, Duration::from_secs(1), 0.1).is_none());
-        assert!(Strain::between(&some, &some, Duration::from_secs(1), 0.1).is_none());
+        assert!(Strain::between(&some, &fewer, Duration::from_secs(1), UsersMean::default(), String::new()).is_none());
+        assert!(Strain::between(&some, &some, Duration::from_secs(1), UsersMean::default(), String::new()).is_none());
     }
 }
