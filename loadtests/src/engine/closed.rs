@@ -196,34 +196,10 @@ fn refused(error: GooseError) -> EngineError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
     use super::*;
-    use crate::engine::{Actor, ClientSettings, Iteration, Model, Redirects, Stop};
+    use crate::engine::fixture::{plan, server};
+    use crate::engine::{Actor, Iteration, Model, Stop};
     use crate::record::Tally;
-
-    /// A server that answers with the number of the request, and its address.
-    async fn server() -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            let count = Arc::new(AtomicU64::new(0));
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let count = Arc::clone(&count);
-                tokio::spawn(async move {
-                    let mut buffer = [0; 4096];
-                    while let Ok(1..) = stream.read(&mut buffer).await {
-                        let body = format!("{{\"number\": {}}}", count.fetch_add(1, Ordering::Relaxed));
-                        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                        stream.write_all((head + &body).as_bytes()).await.unwrap();
-                    }
-                });
-            }
-        });
-        format!("http://{address}")
-    }
 
     async fn twice(user: &mut User) -> Iteration {
         let first = user.get("/first").await?.json()?;
@@ -234,22 +210,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_scenario_in_rust_runs_its_iterations() {
-        let plan = LoadPlan {
-            actors: vec![Actor::from_code("twice", 1, Box::new(|user| Box::pin(twice(user))))],
-            base: server().await.parse().unwrap(),
-            model: Model::Closed { users: 3, ramp_up: Duration::ZERO, iterations: Some(4) },
-            duration: None,
-            warm_up: Duration::ZERO,
-            grace: Duration::from_secs(1),
-            client: ClientSettings {
-                accept_invalid_certs: false,
-                gzip: true,
-                redirects: Redirects::Answer,
-                connect_timeout: Duration::from_secs(5),
-            },
-            headers: reqwest::header::HeaderMap::new(),
-            timeout: Duration::from_secs(5),
-        };
+        let actor = Actor::from_code("twice", 1, Box::new(|user| Box::pin(twice(user))));
+        let model = Model::Closed { users: 3, ramp_up: Duration::ZERO, iterations: Some(4) };
+        let plan = plan(&server().await, actor, model);
         let shared = Shared::new(2, Stop::default());
         let end = crate::engine::run(&plan, &shared).await.unwrap();
         assert_eq!(end.reason, StopReason::Finished);

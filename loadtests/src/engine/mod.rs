@@ -7,6 +7,8 @@
 mod actor;
 mod client;
 mod closed;
+#[cfg(test)]
+mod fixture;
 mod gauges;
 mod open;
 mod pace;

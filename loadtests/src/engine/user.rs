@@ -195,7 +195,8 @@ impl User {
         let sent = Instant::now();
         let due = self.due.take().unwrap_or(sent);
         let ended = self.exchange(request, needs_body, sent, timeout.unwrap_or(self.timeout), &mut progress).await;
-        let latency = due.elapsed();
+        // Before anything looks at the response: what the tool does with it is no time of the service.
+        let (latency, service) = (due.elapsed(), open.then(|| sent.elapsed()));
         let Progress { status, headers, first_byte, bytes, body } = progress;
 
         let verdict = match (&ended, status) {
@@ -217,7 +218,7 @@ impl User {
                 endpoint,
                 outcome,
                 latency,
-                service: open.then(|| sent.elapsed()),
+                service,
                 first_byte,
                 status: status.map(|status| status.as_u16()),
                 bytes,
@@ -330,4 +331,37 @@ pub(crate) fn explain(error: &reqwest::Error) -> String {
         "connection broken"
     };
     if text.is_empty() && error.source().is_none() { error.to_string() } else { format!("{stage}: {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{plan, server};
+    use crate::engine::{Actor, Model, Stop};
+    use crate::record::Tally;
+
+    #[tokio::test]
+    async fn what_the_tool_does_with_a_response_is_in_no_latency() {
+        let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
+        let model = Model::Open { rate: 1.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
+        let plan = plan(&server().await, actor, model);
+        let shared = Shared::new(1, Stop::default());
+        let mut user = User::new(1, Client::new(), &plan, &shared, BackOff::Never);
+        let request = reqwest::Request::new(Method::GET, plan.base.clone());
+        let endpoint = user.endpoint(EndpointName::new("GET", "/"), "/");
+        let outgoing = Outgoing { endpoint, request, needs_body: true, timeout: None };
+        let mut judging = Duration::ZERO;
+        let began = Instant::now();
+        let judge = |_: &mut Answer<'_>| {
+            judging = began.elapsed();
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        };
+        user.call(outgoing, judge).await.unwrap();
+        let mut tally = Tally::default();
+        tally.drain(&shared.recorder, 1.0, 1.0);
+        let since_sent = tally.total().since_sent_seconds();
+        assert!(since_sent <= judging.as_secs_f64(), "{since_sent} s, of which {judging:?} before the judge");
+        assert!(tally.total().ranked().sum_seconds() <= judging.as_secs_f64());
+    }
 }
