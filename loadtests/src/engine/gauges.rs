@@ -24,20 +24,20 @@ pub(crate) struct Gauges {
 pub(crate) struct Arrivals {
     /// Due so far.
     pub(crate) scheduled: u64,
-    /// Started more than 10 ms after they were due.
+    /// Came to their turn more than 10 ms after they were due.
     pub(crate) late: u64,
     /// Of these, late although a user was free: the generator's own fault.
     pub(crate) late_by_generator: u64,
-    /// Never started: no user became free within the timeout, or the test was over before the generator came to it.
+    /// Sent nothing: no user became free within the timeout, the test was over before, or their steps lacked a value.
     pub(crate) dropped: u64,
     /// Of these, what the generator did not come to: its own fault too.
     pub(crate) missed: u64,
 }
 
 impl Arrivals {
-    /// Started.
+    /// Of which at least one request was sent, or will be.
     pub(crate) fn sent(self) -> u64 {
-        self.scheduled - self.dropped
+        self.scheduled.saturating_sub(self.dropped)
     }
 }
 
@@ -88,34 +88,35 @@ impl Gauges {
         self.scheduled.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts an iteration that was scheduled and sent nothing.
     pub(super) fn drop_arrival(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
+        // Whoever reads it sees that it was scheduled.
+        self.dropped.fetch_add(1, Ordering::Release);
     }
 
     /// Counts iterations that were due before the end and that nothing was done for.
     pub(super) fn miss(&self, iterations: u64) {
         self.scheduled.fetch_add(iterations, Ordering::Relaxed);
-        self.dropped.fetch_add(iterations, Ordering::Relaxed);
-        self.missed.fetch_add(iterations, Ordering::Relaxed);
+        self.dropped.fetch_add(iterations, Ordering::Release);
+        self.missed.fetch_add(iterations, Ordering::Release);
     }
 
     pub(super) fn count_late(&self, cause: LateCause) {
-        self.late.fetch_add(1, Ordering::Relaxed);
+        self.late.fetch_add(1, Ordering::Release);
         if cause == LateCause::Generator {
-            self.late_by_generator.fetch_add(1, Ordering::Relaxed);
+            self.late_by_generator.fetch_add(1, Ordering::Release);
         }
     }
 
     /// What became of scheduled iterations; `None` in a closed model.
     pub(crate) fn arrivals(&self) -> Option<Arrivals> {
+        // In the opposite order of writing: a part is never more than its whole.
+        let missed = self.missed.load(Ordering::Acquire);
+        let dropped = self.dropped.load(Ordering::Acquire);
+        let late_by_generator = self.late_by_generator.load(Ordering::Acquire);
+        let late = self.late.load(Ordering::Acquire);
         let scheduled = self.scheduled.load(Ordering::Relaxed);
-        (scheduled > 0).then(|| Arrivals {
-            scheduled,
-            late: self.late.load(Ordering::Relaxed),
-            late_by_generator: self.late_by_generator.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
-            missed: self.missed.load(Ordering::Relaxed),
-        })
+        (scheduled > 0).then_some(Arrivals { scheduled, late, late_by_generator, dropped, missed })
     }
 }
 
@@ -126,4 +127,22 @@ pub(super) enum LateCause {
     Target,
     /// A user was free.
     Generator,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_meanwhile_never_drops_more_than_was_scheduled() {
+        let gauges = Gauges::default();
+        std::thread::scope(|scope| {
+            let counting = scope.spawn(|| (0..200_000).for_each(|_| gauges.miss(1)));
+            while !counting.is_finished() {
+                let Some(arrivals) = gauges.arrivals() else { continue };
+                assert!(arrivals.missed <= arrivals.dropped && arrivals.dropped <= arrivals.scheduled, "{arrivals:?}");
+            }
+        });
+        assert_eq!(gauges.arrivals().unwrap().sent(), 0);
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use reqwest::Client;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -30,11 +31,14 @@ pub(super) async fn run(
     let actors: Vec<_> = plan.actors.iter().map(|actor| Arc::new(actor.ready(&plan.base, &shared.recorder))).collect();
     let weights: Vec<usize> = plan.actors.iter().map(super::Actor::weight).collect();
     let pool = Arc::new(Pool {
+        clients: {
+            let cookies: Vec<bool> = plan.actors.iter().map(super::Actor::cookies).collect();
+            Box::new(move |actor| factory.build(cookies[actor]).ok())
+        },
         actors,
         turn: interleave(&weights),
         plan: plan.clone(),
         shared: shared.clone(),
-        factory,
         most_in_flight,
         state: Mutex::default(),
         idle: Notify::new(),
@@ -66,7 +70,9 @@ struct Pool {
     turn: Vec<usize>,
     plan: LoadPlan,
     shared: Shared,
-    factory: ClientFactory,
+    /// A client for a user of that actor. The settings were tried before the run, so what fails is the system, out of
+    /// descriptors.
+    clients: Box<dyn Fn(usize) -> Option<Client> + Send + Sync>,
     most_in_flight: usize,
     state: Mutex<State>,
     idle: Notify,
@@ -103,15 +109,22 @@ impl Pool {
             return;
         }
         state.busy += 1;
-        drop(state);
-        let Some(user) = self.user(actor) else {
-            self.shared.gauges.drop_arrival();
-            self.lock().busy -= 1;
-            return;
-        };
         self.shared.gauges.enter();
+        drop(state);
+        let Some((user, arrival)) = self.with_user(Arrival { due, actor, queued: false }) else { return };
         let pool = Arc::clone(self);
-        handle.spawn(async move { pool.serve(user, Arrival { due, actor, queued: false }).await });
+        handle.spawn(async move { pool.serve(user, arrival).await });
+    }
+
+    /// A user for an iteration; without one, for the next iteration in the queue.
+    fn with_user(&self, mut arrival: Arrival) -> Option<(User, Arrival)> {
+        loop {
+            if let Some(user) = self.user(arrival.actor) {
+                return Some((user, arrival));
+            }
+            self.shared.gauges.drop_arrival();
+            arrival = self.next_waiting()?;
+        }
     }
 
     /// Makes users before the clock runs: a client takes longer to build than a fast request takes.
@@ -131,14 +144,14 @@ impl Pool {
         free.or_else(|| self.new_user(actor))
     }
 
-    /// A new user; the settings were tried before the run, so what fails here is the system, out of descriptors.
+    /// A new user; `None` if the system gives no client.
     fn new_user(&self, actor: usize) -> Option<User> {
         let number = {
             let mut state = self.lock();
             state.made += 1;
             state.made
         };
-        let client = self.factory.build(self.actors[actor].actor().cookies()).ok()?;
+        let client = (self.clients)(actor)?;
         Some(User::new(number, client, &self.plan, &self.shared, BackOff::Never))
     }
 
@@ -151,15 +164,15 @@ impl Pool {
             }
             user.set_due(arrival.due);
             self.actors[arrival.actor].iterate(&mut user).await;
+            if !user.has_sent() {
+                // The end was asked for before its first request, or its steps lack a value.
+                self.shared.gauges.drop_arrival();
+            }
             // A user of one kind does not do another kind's iterations: its logins and cookies are its own.
             self.lock().free[arrival.actor].push(user);
-            (user, arrival) = loop {
-                let Some(next) = self.next_waiting() else { return };
-                match self.user(next.actor) {
-                    Some(user) => break (user, next),
-                    None => self.shared.gauges.drop_arrival(),
-                }
-            };
+            let next = self.next_waiting().and_then(|next| self.with_user(next));
+            let Some(next) = next else { return };
+            (user, arrival) = next;
         }
     }
 
@@ -225,3 +238,69 @@ const WARMED: Duration = Duration::from_millis(100);
 const MOST_WARMED: usize = 200;
 /// A start this much after it was due is late; less is what timers and thread switches take anyway.
 const LATE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{plan, server};
+    use crate::engine::{Actor, Model, Stop};
+    use crate::record::Tally;
+
+    /// A pool whose users send one request an iteration, with clients from `clients`.
+    async fn pool(clients: impl Fn(usize) -> Option<Client> + Send + Sync + 'static) -> Arc<Pool> {
+        let model = Model::Open { rate: 10.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
+        let plan = plan(&server().await, Actor::from_code("get", 1, Box::new(|user| Box::pin(get(user)))), model);
+        let shared = Shared::new(1, Stop::default());
+        let actors = plan.actors.iter().map(|actor| Arc::new(actor.ready(&plan.base, &shared.recorder))).collect();
+        let state = State { free: vec![Vec::new()], ..State::default() };
+        Arc::new(Pool {
+            actors,
+            turn: vec![0],
+            plan,
+            shared,
+            clients: Box::new(clients),
+            most_in_flight: 1,
+            state: Mutex::new(state),
+            idle: Notify::new(),
+        })
+    }
+
+    async fn get(user: &mut User) -> crate::engine::Iteration {
+        user.get("/").await.map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn an_iteration_that_the_end_forestalls_is_dropped_and_not_sent() {
+        let pool = pool(|_| Some(Client::new())).await;
+        let due = Instant::now();
+        pool.arrive(&Handle::current(), due, 0);
+        // One finds a user whose task has not begun, the other waits for it.
+        pool.arrive(&Handle::current(), due, 1);
+        pool.shared.stop.request(StopReason::Finished);
+        tokio::time::timeout(Duration::from_secs(5), pool.all_done()).await.unwrap();
+        let mut tally = Tally::default();
+        tally.drain(&pool.shared.recorder, 1.0, 1.0);
+        let arrivals = pool.shared.gauges.arrivals().unwrap();
+        assert_eq!((arrivals.scheduled, arrivals.sent(), tally.total().count()), (2, 0, 0));
+        assert_eq!(pool.shared.gauges.active(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_user_that_cannot_be_made_does_not_keep_the_end_waiting() {
+        let pool = pool(|_| None).await;
+        let ending = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.all_done().await }
+        });
+        pool.lock().busy = 1;
+        pool.shared.gauges.enter();
+        pool.shared.stop.request(StopReason::Finished);
+        // The end begins to wait while a user is being made.
+        tokio::task::yield_now().await;
+        let arrival = Arrival { due: Instant::now(), actor: 0, queued: false };
+        pool.shared.gauges.schedule();
+        assert!(pool.with_user(arrival).is_none());
+        tokio::time::timeout(Duration::from_secs(5), ending).await.unwrap().unwrap();
+        assert_eq!((pool.shared.gauges.arrivals().unwrap().sent(), pool.shared.gauges.active()), (0, 0));
+    }
+}

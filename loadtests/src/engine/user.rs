@@ -173,6 +173,11 @@ impl User {
         self.due = Some(due);
     }
 
+    /// Whether a request was sent since [`Self::set_due`].
+    pub(super) fn has_sent(&self) -> bool {
+        self.due.is_none()
+    }
+
     /// Sends a request, reads its response to the end, and records one sample.
     ///
     /// The response is a success if `judge` says so.

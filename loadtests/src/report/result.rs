@@ -96,11 +96,11 @@ impl LoadResult {
 pub(crate) struct ArrivalsResult {
     pub(crate) scheduled: u64,
     pub(crate) sent: u64,
-    /// Started more than 10 ms after they were due.
+    /// Came to their turn more than 10 ms after they were due.
     pub(crate) late: u64,
     /// Of these, through the generator's own fault.
     pub(crate) late_by_generator: u64,
-    /// Never started.
+    /// Sent nothing.
     pub(crate) dropped: u64,
 }
 
