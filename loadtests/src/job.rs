@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use thiserror::Error;
 
-use crate::cli::{EndpointSpec, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload};
+use crate::cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload};
 use crate::engine::{Actor, ClientSettings, LoadPlan, Model, Redirects};
 use crate::scenario::{
     Body, Flow, Names, Pause, Payload, ScenarioFileError, Step, Template, TemplateError, load_scenarios, shop,
@@ -51,14 +51,6 @@ pub(crate) enum JobError {
     /// A payload beside a scenario.
     #[error("--payload belongs to --endpoints; a scenario file has its own bodies")]
     PayloadWithScenario,
-    /// An option of another mode.
-    #[error("{option} means nothing with --mode {mode}")]
-    NotInMode {
-        /// The option.
-        option: &'static str,
-        /// The mode.
-        mode: &'static str,
-    },
     /// A profile of nothing, or of too much.
     #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
@@ -156,6 +148,7 @@ pub(crate) fn profile_plan(
 }
 
 fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
+    let timeout = requests.timeout.unwrap_or(DEFAULT_TIMEOUT);
     LoadPlan {
         actors: Vec::new(),
         base: target.base_url.clone(),
@@ -167,16 +160,17 @@ fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
             accept_invalid_certs: requests.accept_invalid_certs,
             gzip: !requests.no_gzip,
             redirects: requests.follow_redirects.map_or(Redirects::Answer, Redirects::Follow),
-            connect_timeout: requests.timeout,
+            connect_timeout: timeout,
         },
-        headers: header_map(requests),
-        timeout: requests.timeout,
+        headers: header_map(&requests.headers),
+        timeout,
     }
 }
 
-fn header_map(requests: &RequestOptions) -> HeaderMap {
+/// The headers of `--header`; a name may be there more than once.
+pub(crate) fn header_map(given: &[Header]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for header in &requests.headers {
+    for header in given {
         headers.append(header.name.clone(), header.value.clone());
     }
     headers
@@ -186,7 +180,7 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
     let names = Names::default();
     let payload = match &requests.payload {
         Some(argument) => {
-            let (text, content_type) = read_payload(argument, &header_map(requests))?;
+            let (text, content_type) = read_payload(argument, &header_map(&requests.headers))?;
             let text = Template::parse(&text, &names)
                 .map_err(|source| JobError::Template { what: "--payload".to_owned(), source })?;
             Some(Payload { text, content_type })
@@ -244,5 +238,6 @@ pub(crate) fn describe_files(files: &[PathBuf]) -> Result<String, JobError> {
 const DEFAULT_IN_FLIGHT: usize = 1000;
 const DEFAULT_USERS: usize = 10;
 const DEFAULT_DURATION: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 const LONGEST_RAMP: f64 = 86_400.0;

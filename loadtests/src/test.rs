@@ -6,13 +6,11 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::cli::{Cli, Command, Mode};
+use crate::cli::{Cli, CliError, Command, Mode};
 use crate::engine::{Actor, Iteration, User};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::{JobError, describe_files};
+use crate::job::describe_files;
 use crate::mode::{compare_files, load_test, monitor, profile};
 use crate::verdict::Conclusion;
 
@@ -60,12 +58,16 @@ impl LoadTest {
     /// Does what the command line asks for and returns the exit code.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        let cli = match Cli::try_parse() {
+        let cli = match Cli::read(std::env::args_os()) {
             Ok(cli) => cli,
-            Err(error) => {
+            Err(CliError::Clap(error)) => {
                 // Clap prints help to standard output and mistakes to standard error; its codes, 0 and 2, are ours.
                 _ = error.print();
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            }
+            Err(error @ CliError::NotInMode { .. }) => {
+                _ = writeln!(std::io::stderr(), "error: {error}");
+                return ExitCode::from(Conclusion::SetUpError.exit_code());
             }
         };
         match self.execute(&cli) {
@@ -98,17 +100,11 @@ impl LoadTest {
                 (Some(Command::Monitor(arguments)), _) => monitor(arguments, &interrupt).await,
                 (Some(Command::Compare { old, new }), _) => compare_files(old, new),
                 (None, Mode::LoadTest) => load_test(&cli.load_test, &self.actors, &interrupt).await,
-                (None, Mode::Profile) => {
-                    profile(&cli.to_profile().map_err(not_in("profile"))?, &self.actors, &interrupt).await
-                }
-                (None, Mode::Monitor) => monitor(&cli.to_monitor().map_err(not_in("monitor"))?, &interrupt).await,
+                (None, Mode::Profile) => profile(&cli.to_profile(), &self.actors, &interrupt).await,
+                (None, Mode::Monitor) => monitor(&cli.to_monitor(), &interrupt).await,
             }
         })
     }
-}
-
-fn not_in(mode: &'static str) -> impl FnOnce(&'static str) -> ToolError {
-    move |option| JobError::NotInMode { option, mode }.into()
 }
 
 type Code = Box<dyn for<'u> Fn(&'u mut User) -> Pin<Box<dyn Future<Output = Iteration> + Send + 'u>> + Send + Sync>;

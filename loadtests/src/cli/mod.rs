@@ -10,11 +10,16 @@ mod output;
 mod payload;
 mod rate;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use thiserror::Error;
 
 pub(crate) use endpoint::EndpointSpec;
+pub(crate) use header::Header;
 pub(crate) use options::{
     BaselineOptions, CapacityOptions, LoadOptions, MonitorOptions, OnSaturation, OutputOptions, ProfileOptions,
     Progress, RequestOptions, ServerOptions, TargetOptions, VerdictOptions,
@@ -45,51 +50,67 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The arguments of `--mode profile`; the name of one that means nothing there is an error.
-    pub(crate) fn to_profile(&self) -> Result<ProfileArgs, &'static str> {
-        self.refuse(&["iterations"])?;
+    /// Reads a command line; a mistake in it is Clap's, an option that the mode would not read is named.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, CliError> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let cli = Self::from_arg_matches(&matches)?;
+        if cli.command.is_none() {
+            let (mode, twin) = cli.mode.names();
+            let twin = command.find_subcommand(twin).expect("each mode is a subcommand too");
+            let unread = |arg: &&Arg| {
+                let id = arg.get_id().as_str();
+                let known = id == "mode"
+                    || (cli.mode == Mode::Monitor && id == "monitor_url")
+                    // There it is a number of requests.
+                    || (id != "warm_up" || cli.mode != Mode::Profile) && twin.get_arguments().any(|arg| arg.get_id() == id);
+                matches.value_source(id) == Some(ValueSource::CommandLine) && !known
+            };
+            if let Some(arg) = command.get_arguments().find(unread) {
+                let option = format!("--{}", arg.get_long().unwrap_or_default());
+                return Err(CliError::NotInMode { option, mode });
+            }
+        }
+        Ok(cli)
+    }
+
+    /// The arguments of `--mode profile`.
+    pub(crate) fn to_profile(&self) -> ProfileArgs {
         let LoadTestArgs { target, requests, load, verdict, server, output, .. } = self.load_test.clone();
         let mut profile = ProfileOptions::default();
         profile.iterations = load.iterations.unwrap_or(profile.iterations);
-        Ok(ProfileArgs { profile, target, requests, verdict, server, output })
+        ProfileArgs { profile, target, requests, verdict, server, output }
     }
 
-    /// The arguments of `--mode monitor`; the name of one that means nothing there is an error.
-    pub(crate) fn to_monitor(&self) -> Result<MonitorArgs, &'static str> {
-        self.refuse(&["duration"])?;
-        let LoadTestArgs { target, requests, verdict, .. } = &self.load_test;
-        for (given, name) in [
-            (!target.endpoints.is_empty(), "--endpoints"),
-            (!target.scenario_files.is_empty(), "--scenario"),
-            (requests.payload.is_some(), "--payload"),
-            (requests.method.is_some(), "--method"),
-            (!verdict.thresholds.is_empty(), "--threshold"),
-        ] {
-            if given {
-                return Err(name);
-            }
-        }
-        let LoadTestArgs { target, load, server, output, .. } = self.load_test.clone();
+    /// The arguments of `--mode monitor`.
+    pub(crate) fn to_monitor(&self) -> MonitorArgs {
+        let LoadTestArgs { target, requests, load, server, output, .. } = self.load_test.clone();
         let base_url = server.monitor_url.unwrap_or(target.base_url);
-        let target = WatchedService { base_url, duration: load.duration };
-        Ok(MonitorArgs { monitor: self.monitor.clone(), target, output })
+        let target = WatchedService {
+            base_url,
+            duration: load.duration,
+            headers: requests.headers,
+            timeout: requests.timeout,
+            accept_invalid_certs: requests.accept_invalid_certs,
+        };
+        MonitorArgs { monitor: self.monitor.clone(), target, output }
     }
+}
 
-    /// An option that asks for load, in a mode that has none.
-    fn refuse(&self, known: &[&str]) -> Result<(), &'static str> {
-        let LoadTestArgs { load, capacity, baseline, .. } = &self.load_test;
-        let given = [
-            (load.concurrent_users.is_some(), "--concurrent-users"),
-            (load.duration.is_some() && !known.contains(&"duration"), "--duration"),
-            (load.iterations.is_some() && !known.contains(&"iterations"), "--iterations"),
-            (!load.ramp_up.is_zero() || load.increase_rate.is_some(), "--ramp-up"),
-            (!load.warm_up.is_zero(), "--warm-up"),
-            (load.rate.is_some(), "--rate"),
-            (capacity.find_capacity, "--find-capacity"),
-            (baseline.baseline.is_some(), "--baseline"),
-        ];
-        given.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, name)| Err(name))
-    }
+/// A command line that cannot be followed.
+#[derive(Debug, Error)]
+pub(crate) enum CliError {
+    /// Clap's own, its help and version included.
+    #[error(transparent)]
+    Clap(#[from] clap::Error),
+    /// An option of another mode.
+    #[error("{option} means nothing with --mode {mode}")]
+    NotInMode {
+        /// The option.
+        option: String,
+        /// The mode.
+        mode: &'static str,
+    },
 }
 
 /// What the tool does.
@@ -101,6 +122,17 @@ pub(crate) enum Mode {
     Profile,
     /// No load: what the service says of itself, live.
     Monitor,
+}
+
+impl Mode {
+    /// Its own name, and that of the subcommand that is the same.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::LoadTest => ("load-test", "run"),
+            Self::Profile => ("profile", "profile"),
+            Self::Monitor => ("monitor", "monitor"),
+        }
+    }
 }
 
 /// A subcommand.
@@ -190,7 +222,19 @@ pub(crate) struct WatchedService {
 
     /// How long to watch [default: until Ctrl-C]
     #[arg(short = 't', long, visible_alias = "run-time", value_name = "TIME", value_parser = options::parse_duration)]
-    pub(crate) duration: Option<std::time::Duration>,
+    pub(crate) duration: Option<Duration>,
+
+    /// Header of every request, such as "Authorization: Bearer abc"; repeatable
+    #[arg(long = "header", value_name = "HEADER", action = ArgAction::Append)]
+    pub(crate) headers: Vec<Header>,
+
+    /// Longest time until the last byte of an answer [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = options::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Take certificates that nobody vouches for
+    #[arg(long, visible_alias = "insecure")]
+    pub(crate) accept_invalid_certs: bool,
 }
 
 const SHORT_HINT: &str = "--help explains all options and shows examples.";
@@ -224,8 +268,6 @@ Exit codes:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

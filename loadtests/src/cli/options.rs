@@ -59,9 +59,9 @@ pub(crate) struct RequestOptions {
     #[arg(long = "header", value_name = "HEADER", action = ArgAction::Append)]
     pub(crate) headers: Vec<Header>,
 
-    /// Longest time until the last byte of a response
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_span)]
-    pub(crate) timeout: Duration,
+    /// Longest time until the last byte of a response [default: 30s; of a look of the monitor mode: 5s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
 
     /// Take certificates that nobody vouches for
     #[arg(long, visible_alias = "insecure")]
@@ -180,6 +180,8 @@ pub(crate) struct CapacityOptions {
 #[command(next_help_heading = "Server's side")]
 pub(crate) struct ServerOptions {
     /// Address that serves /performance and /metrics [default: --base-url]
+    ///
+    /// Under load, --header is sent there only if it has the scheme, host and port of --base-url.
     #[arg(long, value_name = "URL", value_parser = parse_base_url)]
     pub(crate) monitor_url: Option<Url>,
 

@@ -31,6 +31,7 @@ pub use reply::{Call, Reply};
 pub(crate) use sequential::profile;
 pub(crate) use stop::{Stop, StopReason};
 pub use user::{Failed, Iteration, User};
+pub(crate) use user::{explain, hint_for};
 
 use crate::record::Recorder;
 use client::ClientFactory;

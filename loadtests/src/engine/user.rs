@@ -316,6 +316,17 @@ fn excerpt(body: &[u8]) -> Option<String> {
     (!line.is_empty()).then(|| line.join(" "))
 }
 
+/// What may help against a problem that [`explain`] told.
+pub(crate) fn hint_for(problem: &str) -> &'static str {
+    if problem.contains("certificate") {
+        "; --accept-invalid-certs takes certificates that nobody vouches for"
+    } else if problem.contains("corrupt message") || problem.contains("InvalidContentType") {
+        "; is it http:// and not https://?"
+    } else {
+        ""
+    }
+}
+
 /// The innermost cause, which names the matter; what is around it says "error sending request".
 pub(crate) fn explain(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;

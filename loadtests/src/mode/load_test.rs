@@ -7,7 +7,7 @@ use super::print;
 use super::session::Session;
 use crate::cli::{LoadTestArgs, OnSaturation, ServerOptions, VerdictOptions};
 use crate::compare::{check_comparable, compare};
-use crate::engine::{Actor, LoadPlan, StopReason};
+use crate::engine::{Actor, LoadPlan, StopReason, hint_for};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::job::load_plan;
@@ -15,7 +15,7 @@ use crate::report::{
     ArrivalsResult, Comparison, Direction, GeneratorResult, LoadResult, RunResult, SearchEnd, VerdictResult,
     check_writable, read_result, render_table, render_verdict, write_outputs,
 };
-use crate::server::{ServerClient, ServerWatch, join};
+use crate::server::{Asking, Credentials, PATIENCE, ServerClient, ServerWatch, Silence, join};
 use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, answered, judge_thresholds};
 use crate::watch::Screen;
 
@@ -60,7 +60,7 @@ pub(crate) async fn load_test(
 
     let (mut result, checks, session, reason) = if arguments.capacity.find_capacity {
         let (most, saturation) = (arguments.capacity.max_load, arguments.verdict.saturation);
-        let search = Search { plan: &plan, judge: &judge, most, saturation, interrupt, server };
+        let search = Search { plan: &plan, judge: &judge, most, saturation, interrupt, server: server.clone() };
         let Found { capacity, session, plan } = search.run(&mut screen).await?;
         let mut result = measured(&plan, &session);
         let mut checks = judge.checks(&session);
@@ -92,10 +92,11 @@ pub(crate) async fn load_test(
             let (before, after, seen) = watch.finish().await;
             result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
         }
-        result.server_requests = server.map_or(0, |client| client.asked());
+        result.server_requests = server.as_ref().map_or(0, ServerClient::asked);
         let (checks, reason) = (judge.checks(&session), session.end.reason);
         (result, checks, session, reason)
     };
+    result.server_refused = refusal(server.as_ref());
     let mut checks = checks;
     if let Some(baseline) = &baseline {
         let comparison = compare(baseline, &result)?;
@@ -137,13 +138,7 @@ pub(super) fn unreachable(plan: &LoadPlan, session: &Session) -> ToolError {
         .flat_map(|course| course.tally.failures().by_count().into_iter().next())
         .max_by_key(|(_, failure)| failure.count)
         .map_or_else(String::new, |(kind, _)| kind.as_str().to_owned());
-    let hint = if problem.contains("certificate") {
-        "; --accept-invalid-certs takes certificates that nobody vouches for"
-    } else if problem.contains("corrupt message") || problem.contains("InvalidContentType") {
-        "; is it http:// and not https://?"
-    } else {
-        ""
-    };
+    let hint = hint_for(&problem);
     ToolError::Unreachable { base: plan.base.as_str().trim_end_matches('/').to_owned(), problem, hint }
 }
 
@@ -163,7 +158,16 @@ pub(super) fn server_client(options: &ServerOptions, plan: &LoadPlan) -> Option<
         return None;
     }
     let base = options.monitor_url.as_ref().unwrap_or(&plan.base);
-    ServerClient::new(base, plan.client.accept_invalid_certs)
+    let same_origin = base.origin() == plan.base.origin();
+    let credentials = if same_origin { Credentials::Headers(plan.headers.clone()) } else { Credentials::Withheld };
+    let accept_invalid_certs = plan.client.accept_invalid_certs;
+    ServerClient::new(base, Asking { credentials, timeout: PATIENCE, accept_invalid_certs })
+}
+
+/// Why the service's side is missing or incomplete, if it refused to tell it.
+pub(super) fn refusal(server: Option<&ServerClient>) -> Option<String> {
+    let silence = server?.take_silence()?;
+    matches!(silence, Silence::Refused { .. }).then(|| silence.to_string())
 }
 
 fn comparison_checks(comparison: &Comparison) -> Vec<Check> {

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::print;
-use crate::cli::{MonitorArgs, OutputFormat};
+use crate::cli::{MonitorArgs, OutputFormat, WatchedService};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
+use crate::job::header_map;
 use crate::report::{check_writable, write_watch};
-use crate::server::{Look, LookError, ServerClient, look_at};
+use crate::server::{Asking, Credentials, Look, LookError, PATIENCE, ServerClient, look_at};
 use crate::verdict::Conclusion;
 
 /// Nothing to watch.
@@ -32,9 +33,14 @@ pub(crate) async fn monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> R
         }
     }
     check_writable(&arguments.output.outputs)?;
-    let base = &arguments.target.base_url;
-    super::preflight::preflight(base, CONNECT).await.map_err(super::SessionError::from)?;
-    let client = ServerClient::new(base, true).ok_or(LookError::NoClient).map_err(MonitorError::from)?;
+    let WatchedService { base_url, headers, timeout, accept_invalid_certs, .. } = &arguments.target;
+    let asking = Asking {
+        credentials: Credentials::Headers(header_map(headers)),
+        timeout: timeout.unwrap_or(PATIENCE),
+        accept_invalid_certs: *accept_invalid_certs,
+    };
+    super::preflight::preflight(base_url, asking.timeout).await.map_err(super::SessionError::from)?;
+    let client = ServerClient::new(base_url, asking).ok_or(LookError::NoClient).map_err(MonitorError::from)?;
     let stop = interrupt.new_stop();
     let started = Instant::now();
     let mut looks: Vec<Look> = Vec::new();
@@ -76,5 +82,4 @@ pub(crate) async fn monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> R
     Ok(Conclusion::Passed)
 }
 
-const CONNECT: Duration = Duration::from_secs(5);
 const MOST_LOOKS: usize = 5_000;

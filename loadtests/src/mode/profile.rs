@@ -1,6 +1,6 @@
 //! One endpoint, one request after another.
 
-use super::load_test::{Judge, server_client};
+use super::load_test::{Judge, refusal, server_client};
 use super::preflight::preflight;
 use super::print;
 use crate::cli::{OnSaturation, ProfileArgs};
@@ -28,7 +28,8 @@ pub(crate) async fn profile(
     check_writable(&arguments.output.outputs)?;
     preflight(&plan.base, plan.timeout).await.map_err(SessionError::from)?;
     let mut screen = Screen::new(arguments.output.progress, arguments.output.quiet);
-    let watch = match server_client(&arguments.server, &plan) {
+    let server = server_client(&arguments.server, &plan);
+    let watch = match server.clone() {
         Some(client) => ServerWatch::start(client).await,
         None => None,
     };
@@ -67,6 +68,7 @@ pub(crate) async fn profile(
         let (before, after, seen) = watch.finish().await;
         result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
     }
+    result.server_refused = refusal(server.as_ref());
     result.verdict = VerdictResult::new(conclusion, &checks);
     if !arguments.output.quiet {
         print(&render_profile(&result));

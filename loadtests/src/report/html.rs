@@ -251,6 +251,9 @@ fn push_comparison(body: &mut String, result: &RunResult) {
 }
 
 fn push_server(body: &mut String, result: &RunResult) {
+    if let Some(refused) = &result.server_refused {
+        body.push_str(&format!("<p>The server's side is missing or incomplete: {}.</p>\n", escape(refused)));
+    }
     let Some(server) = &result.server else { return };
     body.push_str("<h2>The server's side</h2>\n");
     let head =

@@ -89,6 +89,9 @@ pub(super) fn render(result: &RunResult) -> String {
     if let Some(server) = &result.server {
         push_server(&mut text, server);
     }
+    if let Some(refused) = &result.server_refused {
+        text.push_str(&format!("\nThe server's side is missing or incomplete: {refused}.\n"));
+    }
     text
 }
 

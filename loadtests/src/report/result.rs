@@ -46,6 +46,9 @@ pub(crate) struct RunResult {
     pub(crate) verdict: VerdictResult,
     /// What the server saw, if it tells.
     pub(crate) server: Option<ServerSide>,
+    /// Why that is missing or incomplete, if the service answered 401 or 403.
+    #[serde(default)]
+    pub(crate) server_refused: Option<String>,
     /// Against an earlier run, if one was named.
     pub(crate) comparison: Option<Comparison>,
     /// Of a capacity search.

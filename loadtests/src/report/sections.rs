@@ -45,6 +45,9 @@ pub(crate) fn render_profile(result: &RunResult) -> String {
     if let Some(server) = &result.server {
         text.push_str(&render_server(server));
     }
+    if let Some(refused) = &result.server_refused {
+        text.push_str(&format!("\nThe server's side is missing or incomplete: {refused}.\n"));
+    }
     text
 }
 

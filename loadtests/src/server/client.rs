@@ -1,21 +1,69 @@
 //! Asks a service what it saw.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
 
 use super::exposition::samples;
+use crate::engine::{explain, hint_for};
 
 /// Asks one service.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerClient {
     client: Client,
     base: Url,
+    credentials: Credentials,
     asked: Arc<AtomicU64>,
+    silence: Arc<Mutex<Option<Silence>>>,
+}
+
+/// How a service is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Asking {
+    /// What is sent with each request.
+    pub(crate) credentials: Credentials,
+    /// Longest time until the last byte of an answer.
+    pub(crate) timeout: Duration,
+    /// Whether certificates that nobody vouches for are taken.
+    pub(crate) accept_invalid_certs: bool,
+}
+
+/// The headers of `--header`, where they may be sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Credentials {
+    /// These, if there are any.
+    Headers(HeaderMap),
+    /// None: they are meant for another origin.
+    Withheld,
+}
+
+/// Why a service did not tell.
+#[derive(Clone, Debug, Error)]
+pub(crate) enum Silence {
+    /// It does not know who asks.
+    #[error("{url} answers {status}; {hint}")]
+    Refused {
+        /// What was asked for.
+        url: Url,
+        /// 401 or 403.
+        status: StatusCode,
+        /// What may help.
+        hint: &'static str,
+    },
+    /// There was no answer.
+    #[error("no answer from {url}: {problem}{}", hint_for(problem))]
+    NoAnswer {
+        /// What was asked for.
+        url: Url,
+        /// Why.
+        problem: String,
+    },
 }
 
 /// Cumulative numbers of one endpoint.
@@ -117,14 +165,20 @@ struct MemoryAnswer {
 
 impl ServerClient {
     /// A client for the service at an address; `None` if the system gives no HTTP client.
-    pub(crate) fn new(base: &Url, accept_invalid_certs: bool) -> Option<Self> {
+    pub(crate) fn new(base: &Url, asking: Asking) -> Option<Self> {
+        let Asking { credentials, timeout, accept_invalid_certs } = asking;
         let client = Client::builder()
             .no_proxy()
-            .timeout(PATIENCE)
+            .timeout(timeout)
             .tls_danger_accept_invalid_certs(accept_invalid_certs)
+            // Headers would go along to wherever a redirect leads.
+            .redirect(redirect::Policy::custom(|attempt| {
+                let same = attempt.previous().iter().all(|from| from.origin() == attempt.url().origin());
+                if same && attempt.previous().len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
+            }))
             .build()
             .ok()?;
-        Some(Self { client, base: base.clone(), asked: Arc::default() })
+        Some(Self { client, base: base.clone(), credentials, asked: Arc::default(), silence: Arc::default() })
     }
 
     /// Cumulative numbers by endpoint; `None` where the service tells none.
@@ -189,12 +243,54 @@ impl ServerClient {
         serde_json::from_str(&self.text(path).await?).ok()
     }
 
+    /// Why it was last told nothing, a refusal before anything else; forgotten then.
+    pub(crate) fn take_silence(&self) -> Option<Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     async fn text(&self, path: &str) -> Option<String> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let response = self.client.get(self.base.join(path).ok()?).send().await.ok()?;
-        if response.status().is_success() { response.text().await.ok() } else { None }
+        let url = self.base.join(path).ok()?;
+        let mut request = self.client.get(url.clone());
+        if let Credentials::Headers(headers) = &self.credentials {
+            request = request.headers(headers.clone());
+        }
+        let answered = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, if status.is_success() { Some(response.text().await?) } else { None }))
+        };
+        match answered.await {
+            Ok((status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), _)) => {
+                self.note(Silence::Refused { url, status, hint: self.credentials.hint() });
+                None
+            }
+            Ok((_, text)) => text,
+            Err(error) => {
+                self.note(Silence::NoAnswer { url, problem: explain(&error) });
+                None
+            }
+        }
+    }
+
+    fn note(&self, silence: Silence) {
+        let mut known = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!((&*known, &silence), (Some(Silence::Refused { .. }), Silence::NoAnswer { .. })) {
+            *known = Some(silence);
+        }
+    }
+}
+
+impl Credentials {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Headers(headers) if headers.is_empty() => "--header can give it credentials",
+            Self::Headers(_) => "what --header gives does not suffice",
+            Self::Withheld => "--header is sent to the origin of --base-url only",
+        }
     }
 }
 
 /// The service may be busy with the load, but the report does not wait for ever.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+const MOST_REDIRECTS: usize = 5;

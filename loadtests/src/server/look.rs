@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::client::{Bottleneck, ServerClient, ServerSnapshot};
+use super::client::{Bottleneck, ServerClient, ServerSnapshot, Silence};
 use crate::span::show_seconds;
 
 /// What a service says of itself at one moment.
@@ -26,6 +26,9 @@ pub(crate) struct Look {
     pub(crate) endpoints: Vec<EndpointLook>,
     /// What fires.
     pub(crate) bottlenecks: Vec<Bottleneck>,
+    /// Why something is missing here that the service did not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) incomplete: Option<String>,
 }
 
 /// One endpoint since the look before.
@@ -50,9 +53,12 @@ pub(crate) struct LookState {
 pub(crate) enum LookError {
     /// It has no monitor.
     #[error(
-        "the service does not answer at /performance/metrics; has it Pinchpoint inside? (--monitor-url names another address)"
+        "the service does not answer at /performance/metrics; has it Pinchpoint inside? (--base-url names another)"
     )]
     NoPerformance,
+    /// It was asked and did not tell.
+    #[error(transparent)]
+    Silent(#[from] Silence),
     /// The system gives no HTTP client.
     #[error("cannot set up the HTTP client")]
     NoClient,
@@ -64,7 +70,9 @@ pub(crate) async fn look_at(
     previous: Option<&LookState>,
     at: Duration,
 ) -> Result<(Look, LookState), LookError> {
-    let summary = client.summary().await.ok_or(LookError::NoPerformance)?;
+    let Some(summary) = client.summary().await else {
+        return Err(client.take_silence().map_or(LookError::NoPerformance, LookError::Silent));
+    };
     let snapshot = client.snapshot().await.unwrap_or_default();
     let taken = Instant::now();
     let mut endpoints = Vec::new();
@@ -97,6 +105,7 @@ pub(crate) async fn look_at(
         memory_mb: client.memory_mb().await.or(summary.avg_memory_mb),
         endpoints,
         bottlenecks: client.bottlenecks().await.unwrap_or_default(),
+        incomplete: client.take_silence().map(|silence| silence.to_string()),
     };
     Ok((look, LookState { snapshot, taken }))
 }
@@ -123,6 +132,11 @@ impl Look {
                 show_seconds(endpoint.avg_duration),
                 endpoint.endpoint
             ));
+        }
+        if let Some(why) = &self.incomplete
+            && before.is_none_or(|before| before.incomplete.is_none())
+        {
+            text.push_str(&format!("  Incomplete: {why}.\n"));
         }
         let known = |of: &Self, bottleneck: &Bottleneck| of.bottlenecks.iter().any(|other| same(other, bottleneck));
         for bottleneck in self.bottlenecks.iter().filter(|new| before.is_none_or(|before| !known(before, new))) {

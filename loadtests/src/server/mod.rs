@@ -11,7 +11,7 @@ mod look;
 mod strain;
 mod watch;
 
-pub(crate) use client::{Bottleneck, ServerClient, ServerSnapshot};
+pub(crate) use client::{Asking, Bottleneck, Credentials, PATIENCE, ServerClient, ServerSnapshot, Silence};
 #[cfg(test)]
 pub(crate) use join::{FiredBottleneck, ServerEndpoint};
 pub(crate) use join::{ServerSide, join};

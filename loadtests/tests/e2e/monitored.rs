@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use pinchpoint::{Monitor, track_db_query};
 use tokio::sync::Semaphore;
@@ -13,6 +17,11 @@ use crate::tool::{loadtest, started};
 
 /// Starts a service with three routes; one does three queries a request, one serves four requests at a time.
 fn service() -> SocketAddr {
+    service_behind(None)
+}
+
+/// The same, where `/metrics` and `/performance` are told only to those who send this `Authorization`.
+fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -26,7 +35,13 @@ fn service() -> SocketAddr {
                 .route("/narrow", get(move || narrow(Arc::clone(&permits))))
                 .route("/health", get(|| async { "well" }))
                 .layer(monitor.layer())
-                .merge(monitor.router());
+                .merge(monitor.router().layer(middleware::from_fn(move |request: Request, next: Next| async move {
+                    let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+                    if authorization.is_some() && given != authorization {
+                        return StatusCode::UNAUTHORIZED.into_response();
+                    }
+                    next.run(request).await
+                })));
             axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
         });
     });
@@ -114,4 +129,39 @@ fn monitor_watches_a_running_test() {
 fn a_service_without_a_monitor_cannot_be_watched() {
     let server = crate::server::Server::start();
     loadtest(&["monitor", "-H", &server.url()]).ended_with(2).said("has it Pinchpoint inside?");
+}
+
+#[test]
+fn a_side_behind_authentication_is_joined_with_the_header_and_missed_aloud_without() {
+    let url = format!("http://{}", service_behind(Some("Bearer abc")));
+    let load = ["-H", &url, "-e", "/health", "-u", "1", "-t", "400ms"];
+    let with = |more: &[&str]| loadtest(&[&load[..], more].concat());
+    let run = with(&["--header", "Authorization: Bearer abc"]).ended_with(0).said("The server's side");
+    assert_eq!(run.json["server"]["endpoints"][0]["endpoint"], "GET /health");
+    assert!(run.json["server_refused"].is_null());
+    let run = with(&[]).ended_with(0).said("/metrics answers 401 Unauthorized; --header can give it credentials");
+    assert!(run.json["server"].is_null() && run.json["server_refused"].is_string());
+    with(&["--header", "Authorization: Bearer x"]).said("what --header gives does not suffice");
+    // Another origin by its name, which must not be given what is meant for this one.
+    let other = url.replace("127.0.0.1", "localhost");
+    let run = with(&["--header", "Authorization: Bearer abc", "--monitor-url", &other]);
+    run.ended_with(0).said("--header is sent to the origin of --base-url only");
+}
+
+#[test]
+fn the_monitor_mode_sends_headers_and_says_when_they_are_missing() {
+    let url = format!("http://{}", service_behind(Some("Bearer abc")));
+    let watch = ["-H", &url, "-t", "300ms", "--interval", "100ms", "--timeout", "2s"];
+    let header = ["--header", "Authorization: Bearer abc"];
+    loadtest(&[&["monitor"], &watch[..], &header].concat()).ended_with(0).said("0 bottlenecks");
+    loadtest(&[&["--mode", "monitor"], &watch[..], &header].concat()).ended_with(0).said("0 bottlenecks");
+    loadtest(&[&["monitor"], &watch[..]].concat()).ended_with(2).said("answers 401 Unauthorized");
+}
+
+#[test]
+fn the_monitor_mode_takes_no_certificate_unasked() {
+    let url = crate::server::Server::start_tls().tls_url();
+    loadtest(&["monitor", "-H", &url]).ended_with(2).said("certificate").said("--accept-invalid-certs");
+    // This server has no monitor, and that is what is told then.
+    loadtest(&["monitor", "-H", &url, "--accept-invalid-certs"]).ended_with(2).said("has it Pinchpoint inside?");
 }

@@ -43,6 +43,20 @@ fn what_a_mode_does_not_know_is_refused() {
         "--concurrent-users means nothing with --mode profile",
     );
     refused(&server, &["--mode", "monitor", "-e", "/x"], "--endpoints means nothing with --mode monitor");
+    let monitor = |options: &[&str], name: &str| {
+        let message = format!("{name} means nothing with --mode monitor");
+        refused(&server, &[&["--mode", "monitor"], options].concat(), &message);
+    };
+    monitor(&["--payload", "{}"], "--payload");
+    monitor(&["--follow-redirects"], "--follow-redirects");
+    monitor(&["--grace", "5s"], "--grace");
+    monitor(&["--no-server"], "--no-server");
+    refused(
+        &server,
+        &["--mode", "profile", "-e", "/x", "--warm-up", "3"],
+        "--warm-up means nothing with --mode profile",
+    );
+    refused(&server, &["-e", "/x", "--interval", "3s"], "--interval means nothing with --mode load-test");
     refused(&server, &["-e", "/x", "--find-capacity", "--iterations", "3"], "cannot be used with");
     refused(&server, &["-e", "/x", "--max-in-flight", "3"], "--rate");
 }

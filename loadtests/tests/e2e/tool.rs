@@ -65,7 +65,8 @@ pub(crate) fn started(arguments: &[&str]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.args(arguments);
     let first = arguments.first().copied().unwrap_or_default();
-    let writes = !matches!(first, "check" | "compare" | "monitor" | "--help");
+    let watches = arguments.windows(2).any(|pair| pair == ["--mode", "monitor"]);
+    let writes = !watches && !matches!(first, "check" | "compare" | "monitor" | "--help");
     if writes {
         // The machine of a test run is anything but quiet, so saturation is for those who ask for it.
         command.args(["--output", "result.json"]);
