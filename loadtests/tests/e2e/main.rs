@@ -3,6 +3,7 @@
 
 mod capacity;
 mod closed;
+mod demo;
 mod failing;
 mod help;
 mod judging;
