@@ -259,8 +259,8 @@ mod tests {
             [
                 "Saturated first: the processor.",
                 "The service kept 1.8 cores busy; the 2 workers of its runtime were at work 60 % of the time.",
-                "At 16 users a request took 100 ms instead of 11.0 ms at 16 users: 45.0 ms more were spent waiting for what is neither the \
-                 database nor computation.",
+                "At 16 users a request took 100 ms instead of 11.0 ms at 16 users: 45.0 ms more were spent waiting for \
+                 what is neither the database nor computation.",
             ]
         );
     }
@@ -279,7 +279,8 @@ mod tests {
         assert_eq!(lines[0], "Saturated first: the database.");
         assert_eq!(
             lines[2],
-            "At 16 users a request took 60.0 ms instead of 20.0 ms at 16 users: 40.0 ms more were spent in the database, most of it by GET /a."
+            "At 16 users a request took 60.0 ms instead of 20.0 ms at 16 users: 40.0 ms more were spent in the database, \
+             most of it by GET /a."
         );
         let queued = strain(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 9.0, 0.3, 0.1])], 2.0, 1.0, 0.05);
         let lines = queued.explain(Some(&held));
