@@ -8,16 +8,21 @@ use super::{
 };
 use tokio::time::Instant;
 
-/// Bits of a packed bucket that hold the count; the place has the others, enough for 1,024 buckets.
-const COUNT_BITS: u32 = 22;
+/// A packed bucket: its place in the upper bits, enough for 1,024 buckets, then whether it is the entry's last, then the
+/// count.
+const COUNT_BITS: u32 = 21;
 const COUNT_LIMIT: u64 = 1 << COUNT_BITS;
+const LAST: u32 = 1 << COUNT_BITS;
+const PLACE_SHIFT: u32 = COUNT_BITS + 1;
+/// Where the packed buckets of an entry begin that has none.
+const NONE: u32 = u32::MAX;
 
 /// A series that changed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) series: u32,
+    /// Where its packed buckets begin.
     first: u32,
-    packed: u32,
     /// Counter, gauge or sum of a histogram, before and after.
     pub(super) before: f64,
     pub(super) after: f64,
@@ -40,10 +45,12 @@ pub(crate) struct Delta {
 impl Delta {
     /// Returns the bucket increases of an entry. A bucket may come more than once.
     pub(super) fn buckets<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = (usize, u32)> + 'a {
-        let (first, packed) = (entry.first as usize, entry.packed as usize);
-        self.packed[first..first + packed]
-            .iter()
-            .map(|packed| ((packed >> COUNT_BITS) as usize, packed & (COUNT_LIMIT as u32 - 1)))
+        let mut left = self.packed.get(entry.first as usize..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (packed, others) = left.split_first()?;
+            left = if packed & LAST == 0 { others } else { &[] };
+            Some(((packed >> PLACE_SHIFT) as usize, packed & (LAST - 1)))
+        })
     }
 
     /// Returns the entry of a series that changed. `hint` is its place in another difference: where the same series are
@@ -90,8 +97,7 @@ impl Delta {
         }
         self.entries.push(Entry {
             series: latest.series,
-            first: small(first),
-            packed: small(self.packed.len() - first),
+            first: end_buckets(&mut self.packed, first),
             before: earliest.before,
             after: latest.after,
             min: earliest.min.min(latest.min),
@@ -212,8 +218,7 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
     }
     delta.entries.push(Entry {
         series,
-        first: small(first),
-        packed: small(delta.packed.len() - first),
+        first: end_buckets(&mut delta.packed, first),
         before: *sum,
         after: totals.sum,
         min: totals.min,
@@ -225,18 +230,82 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
 }
 
 fn scalar(series: u32, before: f64, after: f64) -> Entry {
-    Entry { series, first: 0, packed: 0, before, after, min: after, max: after }
+    Entry { series, first: NONE, before, after, min: after, max: after }
 }
 
 fn pack(packed: &mut Vec<u32>, bucket: usize, count: u64) {
     let mut left = count;
     while left > 0 {
         let part = left.min(COUNT_LIMIT - 1);
-        packed.push(small(bucket) << COUNT_BITS | part as u32);
+        packed.push(small(bucket) << PLACE_SHIFT | part as u32);
         left -= part;
+    }
+}
+
+/// Marks the last of the buckets that begin at `first`; returns where they begin.
+fn end_buckets(packed: &mut [u32], first: usize) -> u32 {
+    match packed.get_mut(first..).and_then(<[u32]>::last_mut) {
+        Some(last) => {
+            *last |= LAST;
+            small(first)
+        }
+        None => NONE,
     }
 }
 
 fn small(number: usize) -> u32 {
     u32::try_from(number).expect("series and buckets are limited far below 2^32")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn delta_of(entries: &[(u32, Vec<(usize, u64)>)]) -> Delta {
+        let now = Instant::now();
+        let mut delta = Delta { start: now, end: now, entries: Vec::new(), packed: Vec::new() };
+        for (series, buckets) in entries {
+            let first = delta.packed.len();
+            buckets.iter().for_each(|(bucket, count)| pack(&mut delta.packed, *bucket, *count));
+            let first = end_buckets(&mut delta.packed, first);
+            delta.entries.push(Entry { first, ..scalar(*series, 0.0, 0.0) });
+        }
+        delta
+    }
+
+    fn counts(delta: &Delta) -> Vec<(u32, Vec<(usize, u64)>)> {
+        let sums = |entry: &Entry| {
+            let mut sums = std::collections::BTreeMap::new();
+            delta.buckets(entry).for_each(|(bucket, count)| *sums.entry(bucket).or_default() += u64::from(count));
+            sums.into_iter().collect()
+        };
+        delta.entries.iter().map(|entry| (entry.series, sums(entry))).collect()
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<(u32, Vec<(usize, u64)>)>> {
+        // Past what one packed bucket holds, and series without buckets.
+        let buckets = prop::collection::btree_map(0..1024_usize, 1..3 * COUNT_LIMIT, 0..4);
+        let entry = buckets.prop_map(|buckets| buckets.into_iter().collect());
+        prop::collection::btree_map(0..8_u32, entry, 0..6).prop_map(|entries| entries.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn buckets_come_back_as_they_went_in(entries in entries()) {
+            prop_assert_eq!(counts(&delta_of(&entries)), entries);
+        }
+
+        #[test]
+        fn one_difference_after_the_other_is_their_sum((old, new) in (entries(), entries())) {
+            let mut sums = std::collections::BTreeMap::<_, std::collections::BTreeMap<_, u64>>::new();
+            for (series, buckets) in old.iter().chain(&new) {
+                let sums = sums.entry(*series).or_default();
+                buckets.iter().for_each(|(bucket, count)| *sums.entry(*bucket).or_default() += count);
+            }
+            let expected: Vec<_> = sums.into_iter().map(|(series, sums)| (series, sums.into_iter().collect())).collect();
+            prop_assert_eq!(counts(&delta_of(&old).followed_by(&delta_of(&new))), expected);
+        }
+    }
 }

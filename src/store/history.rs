@@ -67,7 +67,7 @@ impl History {
             let mut place = self.ring.partition_point(|delta| delta.start < window.start());
             while let Some(oldest) = self.ring.get(place).filter(|oldest| !inside(oldest, now, *length)) {
                 place += 1;
-                window.subtract(oldest, &self.ring.range(place..));
+                window.subtract(oldest, self.ring.range(place..));
             }
         }
         self.trim();

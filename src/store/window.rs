@@ -113,8 +113,9 @@ impl Window {
     }
 
     /// Takes away the oldest difference; `left` are those that stay.
-    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: &(impl Iterator<Item = &'a Delta> + Clone)) {
+    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta>) {
         self.start = delta.end;
+        let mut lost = Vec::new();
         for (hint, entry) in delta.entries.iter().enumerate() {
             match &mut self.series[entry.series as usize] {
                 Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
@@ -126,13 +127,29 @@ impl Window {
                     histogram.sum_before = entry.after;
                     // Only the loss of an extreme asks for the search of the next one.
                     if entry.min <= histogram.min || entry.max >= histogram.max {
-                        let left = left.clone().filter_map(|delta| delta.entry_near(entry.series, hint));
-                        let empty = (f64::INFINITY, f64::NEG_INFINITY);
-                        (histogram.min, histogram.max) =
-                            left.fold(empty, |(min, max), entry| (min.min(entry.min), max.max(entry.max)));
+                        lost.push(Extremes { series: entry.series, hint, min: f64::INFINITY, max: f64::NEG_INFINITY });
                     }
                 }
                 Some(SeriesWindow::Gauge(_)) | None => {}
+            }
+        }
+        self.find_extremes(lost, left);
+    }
+
+    /// Finds the extremes of the series that lost theirs, one difference after the other: after a moment in which all was
+    /// slow these are all series, and each difference is then read from its beginning to its end.
+    fn find_extremes<'a>(&mut self, mut lost: Vec<Extremes>, left: impl Iterator<Item = &'a Delta>) {
+        for delta in left {
+            for extremes in &mut lost {
+                if let Some(entry) = delta.entry_near(extremes.series, extremes.hint) {
+                    extremes.min = extremes.min.min(entry.min);
+                    extremes.max = extremes.max.max(entry.max);
+                }
+            }
+        }
+        for extremes in lost {
+            if let Some(SeriesWindow::Histogram(histogram)) = &mut self.series[extremes.series as usize] {
+                (histogram.min, histogram.max) = (extremes.min, extremes.max);
             }
         }
     }
@@ -145,6 +162,15 @@ impl Window {
         });
         self.series.capacity() * size_of::<Option<SeriesWindow>>() + series.sum::<usize>()
     }
+}
+
+/// The extremes of a series while they are searched.
+struct Extremes {
+    series: u32,
+    /// Its place in the difference that took them away.
+    hint: usize,
+    min: f64,
+    max: f64,
 }
 
 fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
