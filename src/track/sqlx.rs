@@ -50,7 +50,7 @@ const ELAPSED: &str = "elapsed_secs";
 /// - On SQLite it tells of a failed query just after its error was returned: a request that ends with it at once may be
 ///   over by then. The query then counts for the service only.
 /// - On SQLite a query goes on when its client goes away. It counts on its request all the same, as work for nobody.
-/// - `BEGIN`, `COMMIT` and `ROLLBACK` are queries on PostgreSQL and MySQL; SQLite's are not told.
+/// - `COMMIT` and `ROLLBACK` are queries on PostgreSQL and MySQL, `BEGIN` on MySQL only; none of them is told on SQLite.
 /// - A statement whose logging was turned off (`ConnectOptions::log_statements(LevelFilter::Off)`) is not told.
 ///
 /// # Filters

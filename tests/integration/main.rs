@@ -4,6 +4,7 @@ mod api;
 mod evidence;
 mod http;
 mod lifetime;
+mod postgres;
 mod prometheus;
 mod reload;
 mod report;

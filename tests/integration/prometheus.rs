@@ -11,18 +11,11 @@ use axum::{Router, http::StatusCode, routing::get};
 use pinchpoint::{Monitor, track_async_task, track_db_query};
 use serde_json::Value;
 
-use crate::support::{Samples, monitor};
+use crate::support::{Samples, monitor, program};
 
-/// Finds a program that the end-to-end tests need. In CI a missing one is a failure, elsewhere it is said.
+/// Finds a program of Prometheus's.
 fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        let said = format!("{name} is not installed; .ci/run installs it (Debian package prometheus)");
-        assert!(std::env::var_os("CI").is_none(), "{said}");
-        eprintln!("NOT TESTED: {said}");
-    }
-    found
+    program::program(name, "prometheus", &[])
 }
 
 /// A Prometheus that ends with the test.

@@ -1,5 +1,7 @@
 //! What the tests share: requests, and the numbers that `/metrics` shows.
 
+pub(crate) mod program;
+
 use std::collections::BTreeMap;
 
 use axum::{Router, body::Body};

@@ -1,0 +1,210 @@
+//! sqlx on a real PostgreSQL, whose queries run on the request's own task.
+
+use std::{
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::State, http::Request, routing::get};
+use pinchpoint::{Monitor, SqlxLayer, track_db_query};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tower::ServiceExt as _;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::{layer::SubscriberExt as _, registry};
+
+use crate::support::{self, Samples, built, program};
+
+/// PostgreSQL refuses to run as root; this is everybody's `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// A PostgreSQL of the test's own, on a socket in its folder, that ends with the test.
+struct Postgres {
+    server: Child,
+    programs: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    async fn start() -> Option<Self> {
+        let debian = program::folders(Path::new("/usr/lib/postgresql"), "bin");
+        let initdb = program::program("initdb", "postgresql", &debian)?;
+        let programs = initdb.canonicalize().expect("it was found").parent().expect("it has a folder").to_owned();
+        let folder = tempfile::tempdir().expect("a folder");
+        if is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may give a folder away");
+        }
+        let data = folder.path().join("data");
+        let made = command(&programs.join("initdb"), folder.path())
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--pgdata"])
+            .arg(&data)
+            .output()
+            .expect("initdb starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let server = command(&programs.join("postgres"), folder.path())
+            .arg("-D")
+            .arg(&data)
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .arg(folder.path())
+            .spawn()
+            .expect("PostgreSQL starts");
+        Some(Self { server, programs, folder })
+    }
+
+    /// Returns connections, once the server takes some.
+    async fn pool(&self) -> PgPool {
+        let options = PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("postgres");
+        for _ in 0..400 {
+            let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await;
+            match pool {
+                Ok(pool) => return pool,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        panic!("PostgreSQL takes no connection");
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let stopped = command(&self.programs.join("pg_ctl"), self.folder.path())
+            .args(["stop", "--mode=immediate", "--pgdata"])
+            .arg(self.folder.path().join("data"))
+            .status();
+        if !stopped.is_ok_and(|status| status.success()) {
+            let _ = self.server.kill();
+        }
+        let _ = self.server.wait();
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+fn command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).env_clear().env("LC_ALL", "C").stdout(Stdio::null()).stderr(Stdio::piped());
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn watching_postgres() -> Monitor {
+    built(Monitor::builder().db_system("postgresql"))
+}
+
+/// Makes the thread's subscriber: on PostgreSQL the events come from whoever polls the query.
+fn subscribe() -> DefaultGuard {
+    tracing::subscriber::set_default(registry().with(SqlxLayer::new()))
+}
+
+fn app(monitor: &Monitor, pool: PgPool) -> Router {
+    let user = async |State(pool): State<PgPool>| {
+        let mut names = Vec::new();
+        for id in 1..=3_i64 {
+            let name: String =
+                sqlx::query_scalar("SELECT 'user ' || $1").bind(id).fetch_one(&pool).await.expect("PostgreSQL answers");
+            names.push(name);
+        }
+        names.join(", ")
+    };
+    let order = async |State(pool): State<PgPool>| {
+        let mut transaction = pool.begin().await.expect("PostgreSQL answers");
+        let number: i64 = sqlx::query_scalar("SELECT 1 + $1")
+            .bind(41_i64)
+            .fetch_one(&mut *transaction)
+            .await
+            .expect("PostgreSQL answers");
+        transaction.commit().await.expect("PostgreSQL answers");
+        number.to_string()
+    };
+    let slow = async |State(pool): State<PgPool>| {
+        sqlx::query("SELECT pg_sleep(60)").execute(&pool).await.expect("PostgreSQL answers");
+    };
+    let tracked = async |State(pool): State<PgPool>| {
+        let sleep = sqlx::query("SELECT pg_sleep(60)").execute(&pool);
+        track_db_query("SELECT pg_sleep(60)", sleep).await.expect("PostgreSQL answers");
+    };
+    Router::new()
+        .route("/user", get(user))
+        .route("/order", get(order))
+        .route("/slow", get(slow))
+        .route("/tracked", get(tracked))
+        .layer(monitor.layer())
+        .with_state(pool)
+}
+
+/// Returns how many queries all requests of a route made.
+fn queries(monitor: &Monitor, route: &str) -> f64 {
+    Samples::of(monitor).sum("http_server_request_db_queries_sum", &[&format!("http_route=\"{route}\"")])
+}
+
+/// Returns how many queries were counted whose summary is `summary`.
+fn counted(monitor: &Monitor, summary: &str) -> f64 {
+    let label = format!("db_query_summary=\"{summary}\"");
+    Samples::of(monitor).sum("db_client_operation_duration_seconds_count", &[&label])
+}
+
+#[tokio::test]
+async fn concurrent_requests_have_their_own_queries_on_postgresql() {
+    let Some(postgres) = Postgres::start().await else { return };
+    let pool = postgres.pool().await;
+    let _subscriber = subscribe();
+    let monitor = watching_postgres();
+    let app = app(&monitor, pool.clone());
+    for _ in 0..5 {
+        let (user, order) = tokio::join!(support::get(&app, "/user"), support::get(&app, "/order"));
+        assert_eq!(user, (200, "user 1, user 2, user 3".to_owned()));
+        assert_eq!(order, (200, "42".to_owned()));
+    }
+    assert_eq!(queries(&monitor, "/user"), 15.0);
+    assert_eq!(queries(&monitor, "/order"), 10.0, "COMMIT is a query here, and BEGIN is not");
+    assert_eq!(counted(&monitor, "COMMIT"), 5.0);
+    let text = monitor.recorder().render();
+    assert!(text.contains("db_system_name=\"postgresql\""), "{text}");
+    assert!(!text.contains("user '"), "no literal: {text}");
+    pool.close().await;
+}
+
+/// Sends a request that sleeps in the database, and goes away once it does.
+async fn go_away(app: &Router, path: &str, pool: &PgPool) {
+    let sleeping = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let request = Request::get(path).body(Body::empty()).expect("a request");
+    let mut request = Box::pin(app.clone().oneshot(request));
+    loop {
+        tokio::select! {
+            _ = &mut request => panic!("it sleeps for a minute"),
+            sleeping = sqlx::query_scalar::<_, i64>(sleeping).fetch_one(pool) => {
+                if sleeping.expect("PostgreSQL answers") == 1 {
+                    break;
+                }
+            }
+        }
+    }
+    drop(request);
+    sqlx::query(end).execute(pool).await.expect("PostgreSQL answers");
+}
+
+#[tokio::test]
+async fn a_query_in_flight_is_booked_once_on_the_request_whose_client_has_gone() {
+    let Some(postgres) = Postgres::start().await else { return };
+    let pool = postgres.pool().await;
+    let _subscriber = subscribe();
+    for path in ["/slow", "/tracked"] {
+        let monitor = watching_postgres();
+        go_away(&app(&monitor, pool.clone()), path, &pool).await;
+        let samples = Samples::of(&monitor);
+        let route = format!("http_route=\"{path}\"");
+        assert_eq!(samples.requests(&[&route, "error_type=\"cancelled\""]), 1.0, "{path}");
+        assert_eq!(queries(&monitor, path), 1.0, "{path}");
+        assert_eq!(counted(&monitor, "SELECT pg_sleep(?)"), 1.0, "{path}");
+    }
+    pool.close().await;
+}
