@@ -22,6 +22,7 @@ mod period;
 mod report;
 mod router;
 mod rules;
+mod serve;
 mod status;
 mod summary;
 mod trends;

@@ -1,6 +1,6 @@
 //! Which path is answered by what.
 
-use std::{any::Any, net::SocketAddr, sync::Arc};
+use std::{any::Any, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -10,8 +10,6 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, post},
 };
-
-use tokio::net::TcpListener;
 
 use super::{
     bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, openapi, report, rules,
@@ -50,39 +48,12 @@ impl Monitor {
         let fallback = Router::new().layer(self.layer());
         router(self.core().clone(), self.keep_alive()).merge(fallback)
     }
-
-    /// Serves the monitor's routes on an address of their own, say one that only the inside of a network reaches, until
-    /// [`shutdown`](Self::shutdown). Returns the address, which tells the port where port 0 was asked for.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error when the address cannot be bound.
-    ///
-    /// ```
-    /// use pinchpoint::Monitor;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let monitor = Monitor::builder().build()?;
-    /// let address = monitor.serve(([127, 0, 0, 1], 0)).await?;
-    /// println!("http://{address}/performance");
-    /// # Ok(()) }
-    /// ```
-    pub async fn serve(&self, address: impl Into<SocketAddr>) -> std::io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address.into()).await?;
-        let address = listener.local_addr()?;
-        // The task must not keep the monitor alive that owns it: its router holds no handle.
-        let router: Router = router(self.core().clone(), Arc::new(()));
-        let stopped = self.stopped();
-        self.own(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::warn!(%error, "the monitor's own address is not served any more");
-            }
-        });
-        Ok(address)
-    }
 }
 
-fn router<S: Clone + Send + Sync + 'static>(core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
+pub(super) fn router<S: Clone + Send + Sync + 'static>(
+    core: Arc<Core>,
+    monitor: Arc<dyn Any + Send + Sync>,
+) -> Router<S> {
     let routes: [(&str, MethodRouter<Arc<Core>>); 16] = [
         ("/metrics", get(exposition::metrics)),
         ("/performance", get(report::index)),

@@ -1,9 +1,14 @@
 //! What runs in the background has an owner and an end.
 
-use std::{sync::Weak, time::Duration};
+use std::{net::SocketAddr, sync::Weak, time::Duration};
 
 use axum::{Router, routing::get};
 use pinchpoint::{BuildError, Monitor};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::Instant,
+};
 
 use crate::support::{Samples, get as fetch, monitor};
 
@@ -58,19 +63,76 @@ async fn dropping_the_last_handle_ends_everything() {
 async fn a_monitor_with_an_address_of_its_own_ends_too() {
     let before = alive();
     let (monitor, witness) = witnessed();
-    monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let _client = answered(address).await;
     drop(monitor);
     settle().await;
     assert_eq!((alive(), witness.upgrade().is_none()), (before, true));
 }
 
-#[tokio::test]
-async fn a_listener_to_events_holds_no_shutdown_up() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+/// A client that has been answered once and keeps its connection.
+async fn answered(address: SocketAddr) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.expect("it listens");
+    client.write_all(b"GET /no-such HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
+    let mut head = [0; 12];
+    client.read_exact(&mut head).await.expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 404");
+    client
+}
 
+/// Sends `request`, reads nothing, and returns how long the monitor then takes to end.
+async fn shutdown_after(monitor: Monitor, mut client: TcpStream, request: &[u8]) -> Duration {
+    client.write_all(request).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    tokio::time::timeout(Duration::from_secs(60), monitor.shutdown()).await.expect("it ends");
+    began.elapsed()
+}
+
+async fn served() -> (Monitor, SocketAddr) {
     let monitor = monitor();
     let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
-    let mut listener = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    (monitor, address)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_holds_no_shutdown_up() {
+    let (monitor, address) = served().await;
+    assert_eq!(shutdown_after(monitor, answered(address).await, b"").await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_never_ends_holds_a_shutdown_up_for_seconds_only() {
+    let (monitor, address) = served().await;
+    let client = TcpStream::connect(address).await.expect("it listens");
+    let took = shutdown_after(monitor, client, b"GET /met").await;
+    assert!(took <= Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_holds_a_shutdown_up_for_seconds_only() {
+    let (monitor, address) = served().await;
+    // More answers than the buffers of both sockets hold.
+    let request = b"GET /performance/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
+    let took = shutdown_after(monitor, answered(address).await, &request).await;
+    assert!(took <= Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_head_does_not_come_is_given_up() {
+    let (_monitor, address) = served().await;
+    let mut client = TcpStream::connect(address).await.expect("it listens");
+    client.write_all(b"GET /met").await.expect("sent");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(600), client.read_to_end(&mut answer)).await;
+    read.expect("the connection is closed").expect("as connections are");
+}
+
+#[tokio::test]
+async fn a_listener_to_events_holds_no_shutdown_up() {
+    let monitor = monitor();
+    let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let mut listener = TcpStream::connect(address).await.expect("it listens");
     let request = b"GET /performance/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
     listener.write_all(request).await.expect("sent");
     let mut head = [0; 12];
