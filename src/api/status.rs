@@ -26,6 +26,8 @@ pub(super) struct StatusAnswer {
     max_series: usize,
     /// Label sets refused and folded into `other`.
     series_dropped: u64,
+    /// How often a sampler of the host's panicked; the log says which. What it writes may be out of date.
+    sampler_panics: usize,
     /// Memory of the windows, in bytes, nearly.
     history_bytes: usize,
     /// Memory of the trends, in bytes, nearly.
@@ -109,6 +111,7 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
         series: core.recorder().index().series.len(),
         max_series: core.max_series(),
         series_dropped: dropped,
+        sampler_panics: core.sampler_panics(),
         history_bytes: core.history_bytes(),
         trends_bytes: core.tiers_bytes(),
         #[cfg(feature = "archive")]

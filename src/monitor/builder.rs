@@ -7,7 +7,7 @@ use metrics_util::layers::FanoutBuilder;
 
 #[cfg(feature = "archive")]
 use super::versions::Service;
-use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch};
+use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch, samplers::Samplers};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
     names,
@@ -43,7 +43,7 @@ enum Rules {
 #[must_use = "a builder does nothing until `install` or `build`"]
 pub struct MonitorBuilder {
     rules: Rules,
-    samplers: Vec<Box<dyn Sampler>>,
+    samplers: Samplers,
     evaluation_interval: Duration,
     sampling_interval: Option<Duration>,
     max_series: usize,
@@ -71,7 +71,7 @@ impl Default for MonitorBuilder {
     fn default() -> Self {
         Self {
             rules: Rules::Embedded,
-            samplers: Vec::new(),
+            samplers: Samplers::default(),
             evaluation_interval: Duration::from_secs(5),
             sampling_interval: Some(Duration::from_secs(5)),
             max_series: 10_000,
@@ -104,7 +104,7 @@ impl MonitorBuilder {
 
     /// Adds a reader of something that the monitor does not know, called before each evaluation.
     pub fn sampler(mut self, sampler: impl Sampler + 'static) -> Self {
-        self.samplers.push(Box::new(sampler));
+        self.samplers.push(sampler);
         self
     }
 
@@ -284,12 +284,12 @@ impl MonitorBuilder {
             Box::new(move || own.gauge_sum(names::HTTP_ACTIVE.name))
         };
         let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
-        let mut samplers: Vec<Box<dyn Sampler>> = Vec::new();
+        let mut samplers = Samplers::default();
         if self.sampling_interval.is_some() {
-            samplers.push(Box::new(ProcessSampler::new(&recorder)));
-            samplers.push(Box::new(RuntimeSampler::new(&recorder, &runtime)));
+            samplers.push(ProcessSampler::new(&recorder));
+            samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
-        samplers.extend(self.samplers);
+        samplers.append(self.samplers);
         let core = Core::new(Parts {
             instruments,
             recorder: own,

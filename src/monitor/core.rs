@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,6 +22,7 @@ use super::{
     bottleneck_gauges::BottleneckGauges,
     clock::WallClock,
     reload::{Reload, RulesState, RulesWatch},
+    samplers::Samplers,
 };
 #[cfg(feature = "archive")]
 use super::{
@@ -30,7 +34,6 @@ use crate::{
     context::{Instruments, labelled},
     names,
     rules::{Evaluator, MemorySample, ProcessMemory, RuleSet, TrendReport, TrendSource, WindowReadings, is_failure},
-    sample::Sampler,
     store::{History, Moment, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 
@@ -57,7 +60,7 @@ pub(super) struct Parts {
     pub(super) service: Option<Service>,
     pub(super) rules: RuleSet,
     pub(super) watch: Option<RulesWatch>,
-    pub(super) samplers: Vec<Box<dyn Sampler>>,
+    pub(super) samplers: Samplers,
 }
 
 /// The parts of a monitor.
@@ -77,6 +80,7 @@ pub(crate) struct Core {
     #[cfg(feature = "archive")]
     versions: Versions,
     judging: Semaphore,
+    sampler_panics: AtomicUsize,
     rules: ArcSwap<RulesState>,
     judgement: ArcSwap<Judgement>,
     /// What only the tick touches.
@@ -87,7 +91,7 @@ pub(crate) struct Core {
 }
 
 struct Ticking {
-    samplers: Vec<Box<dyn Sampler>>,
+    samplers: Samplers,
     watch: Option<RulesWatch>,
     lifecycle: Lifecycle,
     gauges: BottleneckGauges,
@@ -128,6 +132,7 @@ impl Core {
             #[cfg(feature = "archive")]
             versions: Versions::new(parts.service, archive),
             judging: Semaphore::new(JUDGED_AT_A_TIME),
+            sampler_panics: AtomicUsize::new(0),
             clock,
             rules: ArcSwap::from_pointee(rules),
             judgement: ArcSwap::default(),
@@ -152,7 +157,8 @@ impl Core {
 
     /// Reads the machine.
     pub(super) fn sample(&self) {
-        lock(&self.ticking).samplers.iter_mut().for_each(|sampler| sampler.sample());
+        let panics = lock(&self.ticking).samplers.sample();
+        self.sampler_panics.fetch_add(panics, Ordering::Relaxed);
     }
 
     /// Takes a snapshot, judges it and tells what changed.
@@ -355,6 +361,11 @@ impl Core {
     /// Returns how often the machine is read; `None` where it is not.
     pub(super) fn sampling_interval(&self) -> Option<Duration> {
         self.sampling_interval
+    }
+
+    /// Returns how often a sampler panicked.
+    pub(crate) fn sampler_panics(&self) -> usize {
+        self.sampler_panics.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max_series(&self) -> usize {

@@ -14,6 +14,7 @@ mod error;
 mod handle;
 mod judgement;
 mod reload;
+mod samplers;
 mod settings;
 #[cfg(feature = "archive")]
 mod versions;

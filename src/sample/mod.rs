@@ -17,6 +17,10 @@ pub(crate) use runtime::RuntimeSampler;
 ///
 /// The monitor calls it at every sampling interval, on its own task: it must not block for longer than it takes to
 /// read a few small files.
+///
+/// A panic in it ends nothing, unless panics abort the process: the log names the sampler's type,
+/// `/performance/status` counts it as `sampler_panics`, the evaluation and the other samplers go on, and the one that
+/// panicked is called again at the next interval.
 pub trait Sampler: Send {
     /// Reads once and writes the values.
     fn sample(&mut self);

@@ -161,6 +161,36 @@ async fn shutdown_evaluates_a_last_time_and_lets_requests_pass() {
     tokio::time::timeout(Duration::from_secs(1), monitor.shutdown()).await.expect("returns at once");
 }
 
+/// Panics the second time and counts the others.
+struct Clumsy {
+    calls: u32,
+    gauge: metrics::Gauge,
+}
+
+impl pinchpoint::Sampler for Clumsy {
+    fn sample(&mut self) {
+        self.calls += 1;
+        assert!(self.calls != 2, "the sampler's own mistake");
+        self.gauge.set(f64::from(self.calls));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sampler_that_panics_ends_neither_the_evaluation_nor_itself() {
+    let calls = std::sync::Arc::new(metrics::atomics::AtomicU64::new(0));
+    let gauge = metrics::Gauge::from_arc(calls.clone());
+    let monitor = Monitor::builder().sampler(Clumsy { calls: 0, gauge }).build().expect("inside a runtime");
+    let app: Router = monitor.router();
+    let evaluations = || Samples::of(&monitor).sum("pinchpoint_rule_evaluation_seconds_count", &[]);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let before = evaluations();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(evaluations(), before + 4.0, "the evaluation goes on");
+    let status = fetch(&app, "/performance/status").await.1;
+    assert!(status.contains("\"sampler_panics\":1,"), "{status}");
+    assert_eq!(f64::from_bits(calls.load(std::sync::atomic::Ordering::Relaxed)), 6.0, "and so does the sampler");
+}
+
 #[test]
 fn outside_a_runtime_a_monitor_says_what_it_needs() {
     let error = Monitor::builder().build().expect_err("no runtime");
