@@ -1,24 +1,35 @@
 //! `/performance/health`.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{Shared, bottlenecks::Counts, units};
-use crate::{names, rules::Totals};
+use crate::{
+    monitor::{Core, Judgement},
+    names::{self, DEFAULT_WINDOW},
+    rules::{Totals, Unit},
+};
+
+/// An evaluation that is older than so many intervals says nothing of the present.
+const STALE: u32 = 3;
 
 /// How the service is, in one word and the reason for it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HealthAnswer {
     /// `excellent`: nothing fires. `good`: nothing worse than medium. `degraded`: something high. `critical`. And
-    /// `unknown` where no request was measured: silence is not health.
+    /// `unknown` where no request matched a route in the last 5 min, where the rules were not evaluated lately, and
+    /// where monitoring is stopped while nothing fires: silence is not health.
     #[schema(example = "excellent")]
     status: &'static str,
     /// Why.
     message: String,
     /// Whether requests are measured now.
     monitoring: bool,
+    /// Requests of the last 5 min that matched a route; what matches none is no request for the service.
     requests: u64,
     #[serde(flatten)]
     counts: Counts,
@@ -27,21 +38,57 @@ pub(super) struct HealthAnswer {
     timestamp: String,
 }
 
-/// How the service is in a word, and why.
-pub(super) fn verdict(counts: &Counts, requests: u64, monitoring: bool) -> (&'static str, String) {
-    if counts.total_count == 0 && !monitoring {
-        ("unknown", "monitoring is stopped".to_owned())
-    } else if counts.total_count == 0 && requests == 0 {
-        ("unknown", "no request was measured yet".to_owned())
-    } else if counts.critical_count > 0 {
-        ("critical", told(counts.critical_count, "critical", ""))
-    } else if counts.high_count > 0 {
-        ("degraded", told(counts.high_count, "", " of high severity"))
-    } else if counts.total_count > 0 {
-        ("good", told(counts.total_count, "", ", none of high severity"))
-    } else {
-        ("excellent", format!("no bottleneck in {requests} requests"))
+/// What health is told by.
+#[derive(Debug)]
+pub(super) struct Health {
+    /// What fires.
+    counts: Counts,
+    /// Those of the last [`DEFAULT_WINDOW`] that matched a route.
+    requests: u64,
+    /// Whether requests are measured now.
+    monitoring: bool,
+    /// How long ago the rules were evaluated.
+    evaluated: Option<Duration>,
+    interval: Duration,
+}
+
+impl Health {
+    pub(super) fn of(core: &Core, judgement: &Judgement, now: Instant) -> Self {
+        let recent = Totals::of(&core.window(now, DEFAULT_WINDOW), names::HTTP_DURATION.name);
+        Self {
+            counts: Counts::of(&judgement.firing),
+            requests: recent.count() - recent.unmatched(),
+            monitoring: core.instruments().enabled(),
+            evaluated: judgement.at.map(|at| now.saturating_duration_since(at)),
+            interval: core.interval(),
+        }
     }
+
+    /// How the service is in a word, and why.
+    pub(super) fn verdict(&self) -> (&'static str, String) {
+        let Self { counts, requests, .. } = self;
+        let Some(evaluated) = self.evaluated else { return ("unknown", "the rules were not evaluated yet".to_owned()) };
+        if evaluated > self.interval * STALE {
+            ("unknown", format!("the rules were last evaluated {} ago", span(evaluated)))
+        } else if counts.total_count == 0 && !self.monitoring {
+            ("unknown", "monitoring is stopped".to_owned())
+        } else if counts.total_count == 0 && *requests == 0 {
+            ("unknown", format!("no request matched a route in the last {}", span(DEFAULT_WINDOW)))
+        } else if counts.critical_count > 0 {
+            ("critical", told(counts.critical_count, "critical", ""))
+        } else if counts.high_count > 0 {
+            ("degraded", told(counts.high_count, "", " of high severity"))
+        } else if counts.total_count > 0 {
+            ("good", told(counts.total_count, "", ", none of high severity"))
+        } else {
+            let plural = if *requests == 1 { "" } else { "s" };
+            ("excellent", format!("no bottleneck in {requests} request{plural} of the last {}", span(DEFAULT_WINDOW)))
+        }
+    }
+}
+
+fn span(span: Duration) -> String {
+    Unit::Seconds.render(span.as_secs_f64())
 }
 
 fn told(count: usize, kind: &str, rest: &str) -> String {
@@ -53,10 +100,41 @@ fn told(count: usize, kind: &str, rest: &str) -> String {
 #[utoipa::path(get, path = "/performance/health", tag = "analysis", responses((status = 200, body = HealthAnswer)))]
 pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
     let judgement = core.judgement();
-    let requests = Totals::of(&core.total(Instant::now()), names::HTTP_DURATION.name).count();
-    let counts = Counts::of(&judgement.firing);
-    let monitoring = core.instruments().enabled();
-    let (status, message) = verdict(&counts, requests, monitoring);
+    let health = Health::of(&core, &judgement, Instant::now());
+    let (status, message) = health.verdict();
     let issues = judgement.firing.iter().map(|bottleneck| bottleneck.description.clone()).collect();
+    let Health { counts, requests, monitoring, .. } = health;
     Json(HealthAnswer { status, message, monitoring, requests, counts, issues, timestamp: units::now() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    fn quiet(requests: u64) -> Health {
+        let (counts, evaluated) = (Counts::of(&[]), Some(INTERVAL));
+        Health { counts, requests, monitoring: true, evaluated, interval: INTERVAL }
+    }
+
+    #[track_caller]
+    fn check(health: &Health, status: &str, message: &str) {
+        assert_eq!(health.verdict(), (status, message.to_owned()));
+    }
+
+    #[test]
+    fn silence_is_not_health() {
+        check(&quiet(1), "excellent", "no bottleneck in 1 request of the last 5m");
+        check(&quiet(0), "unknown", "no request matched a route in the last 5m");
+        check(&Health { monitoring: false, ..quiet(7) }, "unknown", "monitoring is stopped");
+    }
+
+    #[test]
+    fn what_was_not_judged_lately_is_not_health() {
+        check(&Health { evaluated: None, ..quiet(7) }, "unknown", "the rules were not evaluated yet");
+        let old = |evaluated| Health { evaluated: Some(evaluated), ..quiet(7) };
+        check(&old(INTERVAL * 3), "excellent", "no bottleneck in 7 requests of the last 5m");
+        check(&old(Duration::from_secs(120)), "unknown", "the rules were last evaluated 2m ago");
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     api::{
         bottlenecks::{BottleneckView, Counts, GainView},
         endpoints::{EndpointView, views},
-        health::verdict,
+        health::Health,
         summary::Summary,
         trends::{TrendView, TrendsAnswer},
         units,
@@ -119,7 +119,7 @@ impl Report {
         let judgement = core.judgement();
         let counts = Counts::of(&judgement.firing);
         let summary = Summary::of(window, core.mean_memory());
-        let (status, message) = verdict(&counts, summary.total_requests, core.instruments().enabled());
+        let (status, message) = Health::of(core, &judgement, Instant::now()).verdict();
         let endpoints = views(window);
         let limit = window.series(names::PROCESS_MEMORY_LIMIT.name).find_map(|series| series.last());
         Self {
