@@ -7,7 +7,7 @@ use axum::{
     extract::Request,
     http::{HeaderValue, header::CACHE_CONTROL},
     middleware::{self, Next},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse as _, Redirect, Response},
     routing::{MethodRouter, delete, get, post},
 };
 
@@ -46,17 +46,20 @@ impl Monitor {
         // Of two routers with axum's default fallback, `merge` keeps the one that is merged in. Without a layer of its
         // own, requests that match no route would then pass the host's layer by.
         let fallback = Router::new().layer(self.layer());
-        router(self.core().clone(), self.keep_alive()).merge(fallback)
+        finished(routes(), self.core().clone(), self.keep_alive()).merge(fallback)
     }
 }
 
-pub(super) fn router<S: Clone + Send + Sync + 'static>(
-    core: Arc<Core>,
-    monitor: Arc<dyn Any + Send + Sync>,
-) -> Router<S> {
-    let routes: [(&str, MethodRouter<Arc<Core>>); 16] = [
+/// Returns the routes for an address where nothing else is served. They hold no handle of the monitor.
+pub(super) fn alone(core: Arc<Core>) -> Router {
+    finished(routes().fallback(unknown), core, Arc::new(()))
+}
+
+fn routes() -> Router<Arc<Core>> {
+    let routes: [(&str, MethodRouter<Arc<Core>>); 17] = [
         ("/metrics", get(exposition::metrics)),
         ("/performance", get(report::index)),
+        ("/performance/", get(without_slash)),
         ("/performance/metrics", get(summary::metrics)),
         ("/performance/memory", get(memory::memory)),
         ("/performance/endpoints", get(endpoints::all)),
@@ -79,11 +82,11 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
         .fold(Router::new(), |router, (path, method)| {
             router.route(path, method.fallback(|| async { ApiError::method_not_allowed() }))
         });
-    routes
-        .route("/performance/{*unknown}", get(unknown).fallback(unknown))
-        .layer(middleware::from_fn(mark))
-        .layer(Extension(KeepAlive { _monitor: monitor }))
-        .with_state(core)
+    routes.route("/performance/{*unknown}", get(unknown).fallback(unknown))
+}
+
+fn finished<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
+    routes.layer(middleware::from_fn(mark)).layer(Extension(KeepAlive { _monitor: monitor })).with_state(core)
 }
 
 /// What only a history file makes possible.
@@ -95,6 +98,11 @@ fn of_the_archive() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core
 #[cfg(not(feature = "archive"))]
 fn of_the_archive() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
     std::iter::empty()
+}
+
+/// Relative, since the routes may be nested in a path of the host's.
+async fn without_slash() -> Redirect {
+    Redirect::temporary("../performance")
 }
 
 async fn unknown() -> Response {

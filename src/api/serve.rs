@@ -3,7 +3,7 @@
 //! The connections belong to the task that accepts them and end with it. The invariant that a change could break: no
 //! client, whatever it sends or does not read, holds a shutdown up for longer than [`GRACE`].
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use axum::{Router, serve::Listener};
 use hyper::server::conn::http1;
@@ -18,7 +18,7 @@ use tokio::{
     time,
 };
 
-use super::router::router;
+use super::router;
 use crate::Monitor;
 
 /// How long answers that are under way may still take once the monitor is to stop.
@@ -49,7 +49,7 @@ impl Monitor {
         let listener = TcpListener::bind(address.into()).await?;
         let address = listener.local_addr()?;
         // The task must not keep the monitor alive that owns it: its router holds no handle.
-        let router = router(self.core().clone(), Arc::new(()));
+        let router = router::alone(self.core().clone());
         self.own(accept(listener, router, self.stopped()));
         Ok(address)
     }

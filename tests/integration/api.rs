@@ -277,6 +277,8 @@ async fn unknown_paths_and_methods_are_json_errors() {
     let app = service(&monitor);
     for (method, path, expected) in [
         ("GET", "/performance/nothing", 404),
+        ("GET", "/performance//", 404),
+        ("POST", "/performance/", 405),
         ("POST", "/performance/metrics", 405),
         ("GET", "/performance/stop-monitoring", 405),
     ] {
@@ -285,6 +287,15 @@ async fn unknown_paths_and_methods_are_json_errors() {
         let body: Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!(body["status"], expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slash_at_the_end_leads_to_the_same_page() {
+    let monitor = monitor();
+    let request = Request::get("/performance/").body(Body::empty()).expect("a request");
+    let answer = service(&monitor).oneshot(request).await.expect("a router never fails");
+    assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(answer.headers()["location"], "../performance");
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,6 +80,20 @@ async fn answered(address: SocketAddr) -> TcpStream {
     client
 }
 
+#[tokio::test]
+async fn what_is_not_there_is_told_as_json_at_the_monitors_own_address() {
+    let (_monitor, address) = served().await;
+    let mut client = TcpStream::connect(address).await.expect("it listens");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
+    assert!(head.starts_with("HTTP/1.1 404") && head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("cache-control: no-store"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert!(body["error"].as_str().is_some_and(|error| error.contains("openapi.json")), "{body}");
+}
+
 /// Sends `request`, reads nothing, and returns how long the monitor then takes to end.
 async fn shutdown_after(monitor: Monitor, mut client: TcpStream, request: &[u8]) -> Duration {
     client.write_all(request).await.expect("sent");
