@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::measure::{self, Scope};
 
@@ -133,37 +132,10 @@ pub(crate) struct ConditionalEntry {
     pub(crate) say: Option<Text>,
 }
 
-/// A plain value as it was written; YAML's numbers and booleans are texts too, since units decide what they mean.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A plain value as it was written: the tree that fills it knows no numbers and no booleans.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Text(pub(crate) String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Plain;
-        impl Visitor<'_> for Plain {
-            type Value = Text;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a plain value")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-            fn visit_bool<E: de::Error>(self, yes: bool) -> Result<Text, E> {
-                Ok(Text(yes.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Plain)
-    }
-}
 
 impl JsonSchema for Text {
     fn inline_schema() -> bool {

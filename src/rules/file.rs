@@ -1,8 +1,8 @@
 //! Rule files: the one place that knows YAML.
 //!
 //! A text goes through four steps: [`located`] finds where everything stands, [`shape`]
-//! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types, and [`build`] checks
-//! what they mean. Invariant: rules come out only if no step of any file found anything.
+//! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types from that tree, and [`build`]
+//! checks what they mean. Invariant: rules come out only if no step of any file found anything.
 
 use std::collections::HashMap;
 use std::io;
@@ -99,7 +99,7 @@ impl File<'_> {
             return Vec::new();
         };
         self.duplicate_ids(&root);
-        let Some((entries, tree)) = self.entries(text, &root) else { return Vec::new() };
+        let Some((entries, tree)) = self.entries(&root) else { return Vec::new() };
         let lines: Vec<&str> = text.lines().collect();
         let items = tree.get("rules");
         let mut rules = Vec::with_capacity(entries.rules.len());
@@ -122,7 +122,7 @@ impl File<'_> {
     }
 
     /// Checks the keys and fills the entries, as far as they can be filled, with the tree that they stand in.
-    fn entries(&mut self, text: &str, root: &Node) -> Option<(RuleFile, Node)> {
+    fn entries(&mut self, root: &Node) -> Option<(RuleFile, Node)> {
         let before = self.problems.len();
         let (path, problems) = (self.path, &mut *self.problems);
         let ids: Vec<(Position, Option<String>)> = rule_nodes(root).map(|node| (node.at, id_of(node))).collect();
@@ -131,20 +131,13 @@ impl File<'_> {
             let rule = ids.iter().rev().find(|(start, _)| *start <= at).and_then(|(_, id)| id.clone());
             problems.push(LoadProblem { path: path.to_owned(), at: Some(at), rule, kind });
         })?;
-        if self.problems.len() > before {
-            // Told already; what is right in the file is still worth checking.
-            return Some((serde_yaml::from_value(tree.to_yaml()).ok()?, tree));
-        }
-        match serde_yaml::from_str(text) {
+        // What is right in the file is still worth checking where something else is wrong.
+        match serde_yaml::from_value(tree.to_yaml()) {
             Ok(entries) => Some((entries, tree)),
             Err(error) => {
-                let at = error.location().map_or(Position { line: 1, column: 1 }, |location| Position {
-                    line: location.line(),
-                    column: location.column(),
-                });
-                let message = error.to_string();
-                let message = message.split_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-                self.report(at, ProblemKind::Syntax(message.to_owned()));
+                if self.problems.len() == before {
+                    self.report(tree.at, ProblemKind::Syntax(error.to_string()));
+                }
                 None
             }
         }
@@ -218,6 +211,26 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn values_stay_as_they_were_written() {
+        let text = "rules:\n  - id: a\n    scope: metric\n    metric: mails_total\n    measure: rate\n    \
+                    match: { version: 1.10, dry: True, build: 0x10, year: 2_026, empty: '' }\n    \
+                    thresholds: { high: \"> 1/s\" }\n    description: 007\n";
+        let rules = load_text(text).expect("a good file");
+        let matches = &rules[0].metric.as_ref().expect("a metric").matches;
+        for (label, value, other) in
+            [("version", "1.10", "1.1"), ("dry", "True", "true"), ("build", "0x10", "16"), ("year", "2_026", "2026")]
+        {
+            let labels = |name: &str| {
+                let kept = [("version", "1.10"), ("dry", "True"), ("build", "0x10"), ("year", "2_026")];
+                kept.into_iter().find(|(kept, _)| *kept == name).map(|(_, value)| value)
+            };
+            assert!(matches.match_labels(labels), "{value}");
+            assert!(!matches.match_labels(|name| if name == label { Some(other) } else { labels(name) }), "{other}");
+        }
+        assert_eq!(rules[0].description.render_all(&|_| None), "007");
     }
 
     #[test]

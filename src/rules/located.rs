@@ -14,6 +14,8 @@ use super::problem::Position;
 const DEEPEST: usize = 32;
 /// More nodes than aliases of any rule file make, and few enough to hold.
 const MOST_ALIASED: usize = 10_000;
+/// Longer than any rule file, and short enough to hold.
+const MOST_ALIASED_BYTES: usize = 1 << 20;
 
 /// A YAML node and where it begins.
 #[derive(Clone, Debug)]
@@ -25,8 +27,9 @@ pub(crate) struct Node {
 /// What a node is.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    /// A scalar without quotes that is empty, `~` or `null`.
+    /// A scalar without quotes that is empty, `~`, `null`, `Null` or `NULL`.
     Nothing,
+    /// The text as it was written; YAML's numbers and booleans are texts too, since units decide what they mean.
     Scalar(String),
     List(Vec<Node>),
     /// Keys in the order of the file, duplicates included.
@@ -84,6 +87,16 @@ impl Node {
             Value::Map(entries) => 1 + entries.iter().map(|(key, value)| key.nodes() + value.nodes()).sum::<usize>(),
         }
     }
+
+    /// Returns the length of all texts within.
+    fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Nothing => 0,
+            Value::Scalar(text) => text.len(),
+            Value::List(items) => items.iter().map(Node::bytes).sum(),
+            Value::Map(entries) => entries.iter().map(|(key, value)| key.bytes() + value.bytes()).sum(),
+        }
+    }
 }
 
 /// A file that is not YAML, or more YAML than a rule file can be.
@@ -110,6 +123,11 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
     Ok(builder.root)
 }
 
+/// `!!str null` and the like would need a reading of their own, and no rule needs them.
+fn refuse_tag(there: bool, at: Position) -> Result<(), SyntaxError> {
+    if there { Err(SyntaxError { at, message: "a tag; rule files have none".to_owned() }) } else { Ok(()) }
+}
+
 fn position(span: Span) -> Position {
     Position { line: span.start.line(), column: span.start.col() + 1 }
 }
@@ -120,7 +138,8 @@ struct Builder {
     /// Collections that are not closed yet, with the anchor of each.
     open: Vec<(Open, Position, usize)>,
     anchors: HashMap<usize, Node>,
-    aliased: usize,
+    aliased_nodes: usize,
+    aliased_bytes: usize,
 }
 
 enum Open {
@@ -139,13 +158,21 @@ impl Builder {
                 }
                 self.anchors.clear();
             }
-            Event::Scalar(text, style, anchor, _) => {
-                let nothing = style == ScalarStyle::Plain && matches!(text.as_ref(), "" | "~" | "null");
+            Event::Scalar(text, style, anchor, tag) => {
+                refuse_tag(tag.is_some(), at)?;
+                let nothing =
+                    style == ScalarStyle::Plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
                 let value = if nothing { Value::Nothing } else { Value::Scalar(text.into_owned()) };
                 self.close(Node { at, value }, anchor);
             }
-            Event::SequenceStart(anchor, _) => self.open(Open::List(Vec::new()), at, anchor)?,
-            Event::MappingStart(anchor, _) => self.open(Open::Map(Vec::new(), None), at, anchor)?,
+            Event::SequenceStart(anchor, tag) => {
+                refuse_tag(tag.is_some(), at)?;
+                self.open(Open::List(Vec::new()), at, anchor)?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                refuse_tag(tag.is_some(), at)?;
+                self.open(Open::Map(Vec::new(), None), at, anchor)?;
+            }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some((open, at, anchor)) = self.open.pop() else { return Ok(()) };
                 let value = match open {
@@ -158,9 +185,13 @@ impl Builder {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
                     return Err(SyntaxError { at, message: "an alias within its own anchor".to_owned() });
                 };
-                self.aliased += node.nodes();
-                if self.aliased > MOST_ALIASED {
+                self.aliased_nodes += node.nodes();
+                if self.aliased_nodes > MOST_ALIASED {
                     return Err(SyntaxError { at, message: "aliases make too many nodes".to_owned() });
+                }
+                self.aliased_bytes += node.bytes();
+                if self.aliased_bytes > MOST_ALIASED_BYTES {
+                    return Err(SyntaxError { at, message: "aliases make too long a text".to_owned() });
                 }
                 self.close(node, 0);
             }
@@ -237,7 +268,19 @@ mod tests {
         assert_eq!(message(&"- ".repeat(100)), "nested deeper than 32 levels");
         let laughs: String = (1..9).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9))).collect();
         assert_eq!(message(&format!("a0: &a0 [lol]\n{laughs}")), "aliases make too many nodes");
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 16), "*a,".repeat(1000));
+        assert_eq!(message(&long), "aliases make too long a text");
+        assert_eq!(message("a: !!str null\n"), "a tag; rule files have none");
         assert_eq!(parse("a: [1\n").expect_err("bad YAML").at.line, 2);
+    }
+
+    #[test]
+    fn nothing_is_spelt_in_five_ways() {
+        let root = parse("a: [~, null, Null, NULL, nULL, 'null', True, 1.10]\nb:\n").expect("good YAML");
+        let root = root.expect("a document");
+        let Some(Value::List(items)) = root.get("a").map(|list| &list.value) else { panic!("a list") };
+        let texts: Vec<_> = root.get("b").into_iter().chain(items).map(Node::as_text).collect();
+        assert_eq!(texts, [None, None, None, None, None, Some("nULL"), Some("null"), Some("True"), Some("1.10")]);
     }
 
     #[test]

@@ -219,7 +219,8 @@ fn labels(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Node> {
             right.push((name_node.clone(), value));
         }
     }
-    Some(Node { at: node.at, value: Value::Map(right) })
+    // Where all were wrong, that is told, and not also that there are none.
+    if right.is_empty() && !entries.is_empty() { None } else { Some(Node { at: node.at, value: Value::Map(right) }) }
 }
 
 #[cfg(test)]
