@@ -63,9 +63,13 @@ impl History {
             window.add(&delta, index);
         }
         self.ring.push_back(delta);
+        // It stays in every window, however short: one that never holds anything would answer nothing, ever.
+        let newest = self.ring.len() - 1;
         for (length, window) in &mut self.windows {
             let mut place = self.ring.partition_point(|delta| delta.start < window.start());
-            while let Some(oldest) = self.ring.get(place).filter(|oldest| !inside(oldest, now, *length)) {
+            while place < newest
+                && let Some(oldest) = self.ring.get(place).filter(|oldest| !inside(oldest, now, *length))
+            {
                 place += 1;
                 window.subtract(oldest, self.ring.range(place..));
             }
@@ -137,7 +141,8 @@ impl History {
 
     /// Builds the window of a length that ends now from what the ring holds.
     fn build(&self, now: Instant, length: Duration) -> Window {
-        let outside = self.ring.iter().take_while(|delta| !inside(delta, now, length)).count();
+        let older = self.ring.iter().take(self.ring.len().saturating_sub(1));
+        let outside = older.take_while(|delta| !inside(delta, now, length)).count();
         let start = self.ring.get(outside).map_or(self.total.end(), |delta| delta.start);
         let mut window = self.total.emptied(start);
         let index = self.total.index().clone();
@@ -303,6 +308,24 @@ mod tests {
         history.set_windows([LENGTH, LENGTH / 2]);
         assert_eq!(statistics(history.window(LENGTH / 2).expect("kept")).0, 2);
         assert_eq!(statistics(&history.window_now(&recorder.index(), start + TICK * 6, LENGTH / 4)).0, 1);
+    }
+
+    #[test]
+    fn a_window_shorter_than_a_tick_holds_the_newest_one() {
+        let short = TICK / 5;
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH, short]);
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        for tick in 1..=4 {
+            histogram.record(f64::from(tick));
+            history.tick(&recorder.index(), start + TICK * tick);
+            let window = history.window(short).expect("kept up to date");
+            assert_eq!((statistics(window).0, statistics(window).2), (1, Some(f64::from(tick))));
+            assert_eq!(window.span(), TICK);
+        }
+        history.set_windows([LENGTH, TICK / 10]);
+        assert_eq!(statistics(history.window(TICK / 10).expect("kept")).2, Some(4.0));
     }
 
     #[test]
