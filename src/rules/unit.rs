@@ -46,18 +46,54 @@ fn meant(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map_or_else(String::new, |suggestion| format!("; did you mean {suggestion}?"))
 }
 
-const TIME: &[(&str, f64)] = &[("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-const SHARE: &[(&str, f64)] = &[("%", 0.01)];
-const SIZE: &[(&str, f64)] = &[
-    ("B", 1.0),
-    ("kB", 1e3),
-    ("MB", 1e6),
-    ("GB", 1e9),
-    ("TB", 1e12),
-    ("KiB", 1024.0),
-    ("MiB", 1_048_576.0),
-    ("GiB", 1_073_741_824.0),
-    ("TiB", 1_099_511_627_776.0),
+/// What turns a number into the base unit: a power of ten, which shifts the decimal point of the text so that `57%` is
+/// 0.57 and not the nearest neighbour that a multiplication makes, and a factor and a divisor, at most one of them not 1.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    exponent: i32,
+    factor: f64,
+    divisor: f64,
+}
+
+const fn ten_to(exponent: i32) -> Scale {
+    Scale { exponent, factor: 1.0, divisor: 1.0 }
+}
+
+const fn times(factor: f64) -> Scale {
+    Scale { exponent: 0, factor, divisor: 1.0 }
+}
+
+impl Scale {
+    /// Reads a number of digits with at most one point.
+    fn read(self, number: &str) -> Option<f64> {
+        let shifted: f64 = format!("{number}e{}", self.exponent).parse().ok()?;
+        Some(shifted * self.factor / self.divisor)
+    }
+
+    /// Returns the base units in one.
+    fn one(self) -> f64 {
+        10_f64.powi(self.exponent) * self.factor / self.divisor
+    }
+
+    /// Of something a `per`, in what it is in `base`; both in seconds.
+    fn per(self, per: f64, base: f64) -> Self {
+        let (factor, divisor) = if base >= per { (base / per, 1.0) } else { (1.0, per / base) };
+        Self { factor: self.factor * factor, divisor: self.divisor * divisor, ..self }
+    }
+}
+
+const TIME: &[(&str, Scale)] = &[("ms", ten_to(-3)), ("s", ten_to(0)), ("m", times(60.0)), ("h", times(3600.0))];
+const SHARE: &[(&str, Scale)] = &[("%", ten_to(-2))];
+const SIZE: &[(&str, Scale)] = &[
+    ("B", ten_to(0)),
+    ("kB", ten_to(3)),
+    ("MB", ten_to(6)),
+    ("GB", ten_to(9)),
+    ("TB", ten_to(12)),
+    ("KiB", times(1024.0)),
+    ("MiB", times(1_048_576.0)),
+    ("GiB", times(1_073_741_824.0)),
+    ("TiB", times(1_099_511_627_776.0)),
 ];
 const PER: &[(&str, f64)] = &[("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
@@ -99,24 +135,24 @@ impl Unit {
         let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim_start();
-        let Ok(number) = number.parse::<f64>() else {
+        if number.parse::<f64>().is_err() {
             return Err(UnitError::NotANumber { found: text.to_owned(), expected: self.example() });
-        };
-        let value = number * self.factor(unit, text)?;
+        }
+        let value = self.scale(unit, text)?.read(number).unwrap_or(f64::INFINITY);
         if value.is_finite() { Ok(value) } else { Err(UnitError::TooLarge { found: text.to_owned() }) }
     }
 
-    fn factor(self, unit: &str, text: &str) -> Result<f64, UnitError> {
+    fn scale(self, unit: &str, text: &str) -> Result<Scale, UnitError> {
         if unit.is_empty() && matches!(self, Self::Ratio | Self::Count) {
-            return Ok(1.0);
+            return Ok(ten_to(0));
         }
         let names = self.names();
         if names.is_empty() {
             return Err(UnitError::Unexpected { found: text.to_owned() });
         }
         let known = unit.replacen("KB", "kB", 1);
-        if let Some((_, factor)) = names.iter().find(|(name, _)| *name == known) {
-            return Ok(*factor);
+        if let Some((_, scale)) = names.iter().find(|(name, _)| *name == known) {
+            return Ok(*scale);
         }
         let found = text.to_owned();
         let expected = self.expected();
@@ -133,13 +169,13 @@ impl Unit {
         Err(UnitError::Unknown { found, expected, suggestion })
     }
 
-    /// Every unit a quantity may be written in, with its factor.
-    fn names(self) -> Vec<(String, f64)> {
-        let plain = |units: &[(&str, f64)]| units.iter().map(|(name, factor)| ((*name).to_owned(), *factor)).collect();
-        let sizes_per = |base_seconds: f64| {
+    /// Every unit a quantity may be written in, with its scale.
+    fn names(self) -> Vec<(String, Scale)> {
+        let plain = |units: &[(&str, Scale)]| units.iter().map(|(name, scale)| ((*name).to_owned(), *scale)).collect();
+        let sizes_per = |base: f64| {
             PER.iter()
                 .flat_map(|(per, seconds)| {
-                    SIZE.iter().map(move |(size, bytes)| (format!("{size}/{per}"), bytes * base_seconds / seconds))
+                    SIZE.iter().map(move |(size, scale)| (format!("{size}/{per}"), scale.per(*seconds, base)))
                 })
                 .collect()
         };
@@ -149,7 +185,9 @@ impl Unit {
             Self::Bytes => plain(SIZE),
             Self::BytesPerHour => sizes_per(3600.0),
             Self::BytesPerSecond => sizes_per(1.0),
-            Self::PerSecond => PER.iter().map(|(per, seconds)| (format!("/{per}"), 1.0 / seconds)).collect(),
+            Self::PerSecond => {
+                PER.iter().map(|(per, seconds)| (format!("/{per}"), ten_to(0).per(*seconds, 1.0))).collect()
+            }
             Self::Count => Vec::new(),
         }
     }
@@ -207,9 +245,9 @@ fn render_seconds(seconds: f64) -> String {
 
 fn render_bytes(bytes: f64) -> String {
     let decimal = &SIZE[..5];
-    let (name, factor) =
-        decimal.iter().rev().find(|(_, factor)| rounded(bytes / factor).abs() >= 1.0).unwrap_or(&SIZE[0]);
-    format!("{}{name}", significant(bytes / factor))
+    let (name, scale) =
+        decimal.iter().rev().find(|(_, scale)| rounded(bytes / scale.one()).abs() >= 1.0).unwrap_or(&SIZE[0]);
+    format!("{}{name}", significant(bytes / scale.one()))
 }
 
 #[cfg(test)]
@@ -250,6 +288,29 @@ mod tests {
         reads(Unit::PerSecond, "20/s", 20.0);
         reads(Unit::PerSecond, "30/m", 0.5);
         reads(Unit::Count, "5", 5.0);
+    }
+
+    /// A limit is compared with a quotient of counts or of nanoseconds, and is an edge of a histogram: it must be the
+    /// very number that these are.
+    #[test]
+    fn limits_are_exact() {
+        for hundredths in 0..=1000_u32 {
+            let share = Unit::Ratio.parse(&format!("{hundredths}%")).expect("a share");
+            assert_eq!(share.to_bits(), (f64::from(hundredths) / 100.0).to_bits(), "{hundredths}%");
+            let tenths = format!("{}.{}%", hundredths / 10, hundredths % 10);
+            let share = Unit::Ratio.parse(&tenths).expect("a share");
+            assert_eq!(share.to_bits(), (f64::from(hundredths) / 1000.0).to_bits(), "{tenths}");
+        }
+        for milliseconds in 0..=20_000_u32 {
+            let time = Unit::Seconds.parse(&format!("{milliseconds}ms")).expect("a time");
+            assert_eq!(time.to_bits(), (f64::from(milliseconds) / 1000.0).to_bits(), "{milliseconds}ms");
+        }
+        for a_minute in 0..=1000_u32 {
+            let rate = Unit::PerSecond.parse(&format!("{a_minute}/m")).expect("a rate");
+            assert_eq!(rate.to_bits(), (f64::from(a_minute) / 60.0).to_bits(), "{a_minute}/m");
+        }
+        assert_eq!(Unit::Bytes.parse("1.1GB").expect("a size").to_bits(), 1_100_000_000_f64.to_bits());
+        assert_eq!(Unit::BytesPerHour.parse("1.1kB/m").expect("a growth").to_bits(), 66_000_f64.to_bits());
     }
 
     #[test]
