@@ -1,7 +1,7 @@
 //! Conditions over named values: `db_time_ratio > 0.5 and not (cancelled_ratio > 10%)`.
 //!
 //! A condition is parsed and checked once, when its file is loaded. A comparison with a value that is not there is
-//! false, and so is its opposite: nothing follows from what nobody measured.
+//! false, and so is its opposite, with `not` or without: nothing follows from what nobody measured.
 
 use thiserror::Error;
 
@@ -42,7 +42,7 @@ pub(crate) enum ConditionError {
     NoConnective { found: String },
     #[error("condition has an open bracket that is never closed")]
     Unclosed,
-    #[error("condition nests more than {DEEPEST} brackets")]
+    #[error("condition nests more than {DEEPEST} brackets and \"not\"s")]
     TooDeep,
 }
 
@@ -88,6 +88,19 @@ impl Condition {
         match parser.peek() {
             "" => Ok(condition),
             found => Err(ConditionError::NoConnective { found: found.to_owned() }),
+        }
+    }
+
+    /// The opposite, which asks as many values: `not` is resolved into the comparisons, so that one with a value that is
+    /// not there stays false.
+    fn negated(self) -> Self {
+        let each = |conditions: Vec<Self>| conditions.into_iter().map(Self::negated).collect();
+        match self {
+            Self::Compare { name, comparison, limit } => {
+                Self::Compare { name, comparison: comparison.opposite(), limit }
+            }
+            Self::All(conditions) => Self::Any(each(conditions)),
+            Self::Any(conditions) => Self::All(each(conditions)),
         }
     }
 
@@ -148,13 +161,17 @@ impl<'a> Parser<'a> {
     }
 
     fn one(&mut self, depth: usize) -> Result<Condition, ConditionError> {
-        if self.peek() != "(" {
+        let opens = self.peek();
+        if !matches!(opens, "(" | "not") {
             return self.compare();
         }
         if depth == DEEPEST {
             return Err(ConditionError::TooDeep);
         }
         self.take();
+        if opens == "not" {
+            return self.one(depth + 1).map(Condition::negated);
+        }
         let inner = self.any(depth + 1)?;
         match self.take() {
             ")" => Ok(inner),
@@ -165,7 +182,7 @@ impl<'a> Parser<'a> {
 
     fn compare(&mut self) -> Result<Condition, ConditionError> {
         let found = self.take();
-        if !found.starts_with(|c: char| c.is_alphabetic()) || matches!(found, "and" | "or") {
+        if !found.starts_with(|c: char| c.is_alphabetic()) || matches!(found, "and" | "or" | "not") {
             return Err(ConditionError::NoName { found: found.to_owned() });
         }
         let numbers = || self.names.iter().filter(|(_, unit)| unit.is_some()).map(|(name, _)| *name);
@@ -235,10 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn not_turns_what_follows_it_around() {
+        holds("not calls > 12", true);
+        holds("not calls >= 12", false);
+        holds("not calls < 12", true);
+        holds("not calls <= 12", false);
+        holds("not calls > 20 and calls > 20", false);
+        holds("not (calls > 20 and calls > 5)", true);
+        holds("not(calls > 20 or calls > 5)", false);
+        holds("db_time_ratio > 0.5 and not (avg_duration > 2s)", true);
+        holds("not not (calls > 5)", true);
+    }
+
+    #[test]
     fn nothing_follows_from_a_value_that_is_not_there() {
         holds("gone > 0", false);
         holds("gone <= 0", false);
         holds("gone > 0 or calls > 1", true);
+        holds("not gone > 0", false);
+        holds("not (gone > 0 or calls > 20)", false);
+        holds("not (gone > 0 and calls > 20)", true);
     }
 
     #[test]
@@ -267,12 +300,15 @@ mod tests {
         refuses("calls > 5 and", "condition has \"\" where a name was expected");
         refuses("(calls > 5", "condition has an open bracket that is never closed");
         refuses("calls > 5)", "condition has \")\"; expected \"and\" or \"or\"");
-        refuses(&format!("{}calls > 5", "(".repeat(100_000)), "condition nests more than 16 brackets");
+        refuses(&format!("{}calls > 5", "(".repeat(100_000)), "condition nests more than 16 brackets and \"not\"s");
+        refuses(&format!("{}calls > 5", "not ".repeat(100_000)), "condition nests more than 16 brackets and \"not\"s");
+        refuses("calls > 5 and not", "condition has \"\" where a name was expected");
+        refuses("calls not > 5", "condition has \"not\" after calls; expected one of >, >=, <, <=");
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text in "(calls|avg_duration|[0-9.]{1,3}|ms|and|or|[<>=() ]|\\PC){0,12}") {
+        fn no_text_makes_the_parser_panic(text in "(calls|avg_duration|[0-9.]{1,3}|ms|and|or|not|[<>=() ]|\\PC){0,12}") {
             // Panicking is what is tested; most of these texts are refused.
             let _ = Condition::parse(&text, NAMES);
         }

@@ -146,6 +146,16 @@ impl Comparison {
         }
     }
 
+    /// Returns the comparison that holds where this one does not.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Above => Self::AtMost,
+            Self::AtLeast => Self::Below,
+            Self::Below => Self::AtLeast,
+            Self::AtMost => Self::Above,
+        }
+    }
+
     /// Tells whether larger values are worse.
     pub(crate) fn is_upward(self) -> bool {
         matches!(self, Self::Above | Self::AtLeast)
