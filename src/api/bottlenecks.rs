@@ -136,7 +136,7 @@ impl BottleneckView {
             value: units::micros(bottleneck.value),
             threshold: bottleneck.threshold.limit,
             unit: rule.unit.as_str().to_owned(),
-            window_seconds: units::seconds(rule.window),
+            window_seconds: units::seconds(bottleneck.window),
             samples: bottleneck.samples,
             evidence: EvidenceView::of(bottleneck, core),
             expected_gain: bottleneck.gain.as_ref().map(GainView::of),

@@ -178,8 +178,7 @@ impl Core {
             if self.record(&history, now) {
                 self.minute_ended(&history, now);
             }
-            let windows = rules.set.windows();
-            let windows = windows.into_iter().filter_map(|length| Some((length, history.window(length)?)));
+            let windows = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
             let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
             (Evaluator::new(&rules.set).evaluate(&readings), memory.verdict().clone())
         };

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,6 +25,8 @@ pub(crate) struct Finding {
     pub(crate) subject: Arc<Subject>,
     /// In the rule's unit.
     pub(crate) value: f64,
+    /// How far back the value reaches.
+    pub(crate) window: Duration,
     pub(crate) samples: u64,
     /// The thresholds it is over, from the lowest; never empty.
     pub(crate) passed: Vec<(Severity, Threshold)>,
@@ -47,6 +50,8 @@ pub(crate) struct Bottleneck {
     /// In the rule's unit.
     pub(crate) value: f64,
     pub(crate) threshold: Threshold,
+    /// How far back the value reaches.
+    pub(crate) window: Duration,
     pub(crate) samples: u64,
     /// Plain numbers by name, in base units: durations in seconds.
     pub(crate) metrics: BTreeMap<&'static str, f64>,
@@ -79,6 +84,7 @@ impl Bottleneck {
             since,
             value: *value,
             threshold,
+            window: finding.window,
             samples: *samples,
             metrics: metrics(finding),
             evidence: evidence.clone(),
@@ -108,7 +114,7 @@ impl Texts<'_> {
             "subject" => Fact::Word(subject.name.clone()).render(),
             "value" => rule.unit.render(*value),
             "threshold" => rule.unit.render(self.threshold.limit),
-            "window" => Unit::Seconds.render(rule.window.as_secs_f64()),
+            "window" => Unit::Seconds.render(self.finding.window.as_secs_f64()),
             "samples" => samples.to_string(),
             "severity" => self.severity.to_string(),
             "rule" => rule.id.to_string(),

@@ -19,6 +19,8 @@ use crate::context::Glob;
 use crate::names::{self, Kind};
 
 const DEFAULT_MIN_SAMPLES: u64 = 5;
+/// The growth of the memory is looked for over spans of the detector's own, up to this one.
+const LONGEST_GROWTH: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
 const DEFAULT_IMPACT: &str = "{value} over the last {window} (threshold: {threshold})";
@@ -68,7 +70,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
     let by = metric.as_ref().map_or(&[][..], |metric| &metric.by);
     let matches = builder.rule_labels(scope, entry.matches.as_ref());
     let exclude = builder.exclude(scope, by, entry.exclude.as_deref().unwrap_or_default());
-    let window = builder.window(entry.window.as_ref());
+    let window = builder.window(entry.window.as_ref(), measure);
     let min_samples = builder.min_samples(entry.min_samples.as_ref(), measure);
     let hold = builder.span("for", entry.hold.as_ref(), DEFAULT_HOLD);
     let keep_firing_for = builder.span("keep_firing_for", entry.keep_firing_for.as_ref(), DEFAULT_KEEP_FIRING_FOR);
@@ -257,7 +259,14 @@ impl Builder<'_, '_> {
         default
     }
 
-    fn window(&mut self, text: Option<&Text>) -> Duration {
+    fn window(&mut self, text: Option<&Text>, measure: Option<&Entry>) -> Duration {
+        let own = measure.filter(|measure| measure.measure == Measure::MemoryGrowth);
+        if let Some(measure) = own {
+            if text.is_some() {
+                self.report("window", ProblemKind::UselessWindow { measure: measure.name });
+            }
+            return LONGEST_GROWTH;
+        }
         let window = self.span("window", text, names::DEFAULT_WINDOW);
         if window.is_zero() {
             self.report("window", ProblemKind::ZeroWindow);

@@ -47,7 +47,7 @@ pub(crate) struct RuleEntry {
     /// Nothing that matches one of these, e.g. a report that is allowed to be slow.
     #[schemars(with = "Option<Vec<BTreeMap<String, String>>>")]
     pub(crate) exclude: Option<Vec<BTreeMap<String, Text>>>,
-    /// How far back the rule looks, e.g. 5m. Default: 5m.
+    /// How far back the rule looks, e.g. 5m. Default: 5m. memory_growth has none: it is looked for over spans of its own.
     #[schemars(with = "Option<Span>")]
     pub(crate) window: Option<Text>,
     /// No answer on fewer observations (requests, calls, runs) in the window. Default: 5.
@@ -199,7 +199,10 @@ impl JsonSchema for ScopeName {
 
 /// Offers in each scope the measures and labels that it has.
 fn measures_by_scope(schema: &mut Schema) {
-    let cases: Vec<serde_json::Value> = Scope::ALL.into_iter().map(scope_case).collect();
+    let mut cases: Vec<serde_json::Value> = Scope::ALL.into_iter().map(scope_case).collect();
+    let growth =
+        serde_json::json!({ "properties": { "measure": { "const": "memory_growth" } }, "required": ["measure"] });
+    cases.push(serde_json::json!({ "if": growth, "then": { "properties": { "window": false } } }));
     schema.insert("allOf".to_owned(), cases.into());
 }
 

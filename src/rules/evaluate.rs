@@ -43,7 +43,7 @@ fn evaluate_rule<R: Readings>(
     findings: &mut Vec<Finding>,
 ) {
     let mut conditions = ConditionValues { rule, readings, known: HashMap::new() };
-    for Reading { subject, value, samples } in
+    for Reading { subject, value, samples, span } in
         readings.read(&Question { at_least: rule.lowest_limit(), ..question(rule, rule.measure) })
     {
         // A value that is no number is no answer, whatever a source makes of it.
@@ -55,8 +55,9 @@ fn evaluate_rule<R: Readings>(
             continue;
         }
         let slow = passed.first().map(|(_, threshold)| threshold.limit).filter(|_| is_duration(rule.measure));
-        let evidence = evidence.of(rule, &subject, slow);
-        findings.push(Finding { rule: rule.clone(), subject, value, samples, passed, evidence });
+        let window = span.unwrap_or(rule.window);
+        let evidence = evidence.of(rule, &subject, window, slow);
+        findings.push(Finding { rule: rule.clone(), subject, value, window, samples, passed, evidence });
     }
 }
 
@@ -108,9 +109,9 @@ struct EvidenceCache<'a, R> {
 }
 
 impl<R: Readings> EvidenceCache<'_, R> {
-    fn of(&mut self, rule: &Rule, subject: &Subject, slow: Option<f64>) -> Arc<Evidence> {
-        let key = (rule.scope, subject.name.clone(), rule.window, slow.map(f64::to_bits));
-        let made = || Arc::new(self.readings.evidence(rule.scope, subject, rule.window, slow));
+    fn of(&mut self, rule: &Rule, subject: &Subject, window: Duration, slow: Option<f64>) -> Arc<Evidence> {
+        let key = (rule.scope, subject.name.clone(), window, slow.map(f64::to_bits));
+        let made = || Arc::new(self.readings.evidence(rule.scope, subject, window, slow));
         self.known.entry(key).or_insert_with(made).clone()
     }
 }

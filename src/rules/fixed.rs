@@ -27,7 +27,7 @@ impl FixedReadings {
         value: f64,
         samples: u64,
     ) -> Self {
-        let reading = Reading { subject: subject.clone(), value, samples };
+        let reading = Reading { subject: subject.clone(), value, samples, span: None };
         self.answers.entry((scope, measure)).or_default().push(reading);
         self
     }

@@ -52,7 +52,12 @@ impl ProcessMemory {
     /// Returns the growth, where it is established: what the rules call `memory_growth`.
     pub(crate) fn growth(&self) -> Option<MemoryGrowth> {
         let leak = self.verdict.leak()?;
-        Some(MemoryGrowth { bytes_per_hour: leak.bytes_per_hour, samples: self.curve.samples().len() as u64 })
+        // The pace is that of the longest window that shows the growth.
+        let span = *leak.windows.last()?;
+        let samples = self.curve.samples();
+        let start = samples.last()?.age_seconds - span.as_secs_f64();
+        let within = samples.len() - samples.partition_point(|sample| sample.age_seconds < start);
+        Some(MemoryGrowth { bytes_per_hour: leak.bytes_per_hour, span, samples: within as u64 })
     }
 
     /// Returns the samples of the last day, oldest first.
@@ -99,6 +104,7 @@ mod tests {
         let growth = memory.growth().expect("six hours of a leak");
         assert!((growth.bytes_per_hour / 50e6 - 1.0).abs() < 0.05, "{growth:?}");
         assert!(growth.samples > 1400);
+        assert!(growth.span > Duration::from_secs(5 * 3600), "{growth:?}");
     }
 
     #[test]

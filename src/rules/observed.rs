@@ -127,7 +127,7 @@ impl Readings for ObservedReadings<'_> {
         }
         let answer = |(subject, endpoint): &(Arc<Subject>, ObservedEndpoint<'_>)| {
             let value = self.value(endpoint, question.measure).filter(|_| endpoint.requests > 0)?;
-            Some(Reading { subject: subject.clone(), value, samples: endpoint.requests })
+            Some(Reading { subject: subject.clone(), value, samples: endpoint.requests, span: None })
         };
         self.endpoints.iter().filter_map(answer).collect()
     }

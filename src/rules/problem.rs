@@ -153,6 +153,8 @@ pub(crate) enum ProblemKind {
     ZeroWindow,
     #[error("window of {found} is longer than the history that is kept ({longest})")]
     WindowTooLong { found: String, longest: String },
+    #[error("window has no meaning for {measure}, which is looked for over every span from 5m to 24h; leave it out")]
+    UselessWindow { measure: &'static str },
     #[error("min_samples is {found:?}; expected a whole number above 0")]
     BadMinSamples { found: String },
     #[error("min_samples has no meaning for {measure}, which is a state and not counted")]

@@ -49,6 +49,8 @@ pub(crate) struct Reading {
     pub(crate) value: f64,
     /// How many observations it rests on; 1 for a state that is read once.
     pub(crate) samples: u64,
+    /// How far back it reaches, where that is not the window that was asked for.
+    pub(crate) span: Option<Duration>,
 }
 
 /// A source of readings, all of the same moment.

@@ -176,6 +176,7 @@ mod tests {
             ("description: x", "description: x, window: 5 minutes"),
             ("description: x", "description: x, match: { http_route: x }"),
             ("description: x", "description: x, metric: x"),
+            ("scope: task, measure: avg_duration", "scope: process, measure: memory_growth, window: 1h"),
         ] {
             assert!(!validator.is_valid(&as_json(&rule.replace(from, to))), "{from} -> {to}");
         }

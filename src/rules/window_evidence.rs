@@ -148,7 +148,10 @@ impl Looking<'_, '_> {
     pub(super) fn at_process(&self, growth: Option<&MemoryGrowth>) -> Option<Evidence> {
         let summary = self.summary;
         let mut facts = Facts::default();
-        facts.measures(Scope::Process, |measure| Some(summary.process(measure, growth)?.0));
+        facts.measures(Scope::Process, |measure| match measure {
+            Measure::MemoryGrowth => Some(growth?.bytes_per_hour),
+            _ => Some(summary.process(measure)?.0),
+        });
         let gauges = [
             ("memory_limit", Unit::Bytes, names::PROCESS_MEMORY_LIMIT),
             ("open_fds", Unit::Count, names::PROCESS_OPEN_FDS),
@@ -227,7 +230,7 @@ impl Looking<'_, '_> {
     /// The scheduling lag: its 99th percentile, or its maximum.
     fn lag(&self, measure: Measure) -> Option<f64> {
         if measure == Measure::SchedulingLag {
-            return Some(self.summary.process(measure, None)?.0);
+            return Some(self.summary.process(measure)?.0);
         }
         let lags = self.summary.window.series(names::TOKIO_SCHEDULING_LAG.name).find_map(|series| series.histogram());
         lags?.max()

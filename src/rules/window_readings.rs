@@ -19,10 +19,12 @@ use crate::store::{HistogramSum, SeriesView, Window};
 /// The name of the one subject of the scope `process`.
 const PROCESS: &str = "process";
 
-/// Growth of the resident memory over one window, as the leak detector sees it.
+/// Growth of the resident memory, as the leak detector sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MemoryGrowth {
     pub(crate) bytes_per_hour: f64,
+    /// How far back it reaches: the longest of the detector's own windows that shows it.
+    pub(crate) span: Duration,
     /// Points of the memory curve that it rests on.
     pub(crate) samples: u64,
 }
@@ -55,20 +57,28 @@ impl<'a> WindowReadings<'a> {
         self
     }
 
-    /// Returns the window of a length, or the longest of those that are shorter: a rule about the growth of the memory
-    /// has a curve of its own for its window, and what stands beside it is of the recent past.
+    /// Returns the window of a length. Where there is none, as for the span of a growth, the longest of those that are
+    /// shorter, or the shortest of all.
     fn summary(&self, length: Duration) -> Option<&Summary<'a>> {
-        self.windows.range(..=length).next_back().map(|(_, summary)| summary)
+        self.windows.range(..=length).next_back().or(self.windows.first_key_value()).map(|(_, summary)| summary)
+    }
+
+    /// The growth of the memory is no window's: it has a curve of its own.
+    fn growth(&self) -> Option<Reading> {
+        let MemoryGrowth { bytes_per_hour, span, samples } = self.growth?;
+        Some(Reading { subject: process(), value: bytes_per_hour, samples, span: Some(span) })
     }
 }
 
 impl Readings for WindowReadings<'_> {
     fn read(&self, question: &Question<'_>) -> Vec<Reading> {
+        if question.measure == Measure::MemoryGrowth {
+            return self.growth().into_iter().collect();
+        }
         let Some(summary) = self.summary(question.window) else { return Vec::new() };
-        let growth = self.growth.as_ref();
         let reading = |subject: &Arc<Subject>, answer: Option<(f64, u64)>| {
             let (value, samples) = answer.filter(|(value, _)| question.at_least.is_none_or(|least| *value >= least))?;
-            Some(Reading { subject: subject.clone(), value, samples })
+            Some(Reading { subject: subject.clone(), value, samples, span: None })
         };
         let measure = question.measure;
         match question.scope {
@@ -97,7 +107,7 @@ impl Readings for WindowReadings<'_> {
                 let each = each.filter(|task| !task.durations.is_surely_below(measure, question.at_least));
                 each.filter_map(|task| reading(&task.subject, task.measure(measure, summary.endpoints()))).collect()
             }
-            Scope::Process => reading(&process(), summary.process(measure, growth)).into_iter().collect(),
+            Scope::Process => reading(&process(), summary.process(measure)).into_iter().collect(),
             Scope::Metric => question.metric.map_or_else(Vec::new, |metric| summary.metric(metric, measure)),
         }
     }
@@ -163,9 +173,8 @@ impl<'a> Summary<'a> {
         if counters.is_empty() { None } else { divide(counters.iter().sum(), self.window.span().as_secs_f64()) }
     }
 
-    pub(super) fn process(&self, measure: Measure, growth: Option<&MemoryGrowth>) -> Option<(f64, u64)> {
+    pub(super) fn process(&self, measure: Measure) -> Option<(f64, u64)> {
         let value = match measure {
-            Measure::MemoryGrowth => return growth.map(|growth| (growth.bytes_per_hour, growth.samples)),
             Measure::SchedulingLag => {
                 let lag = self.window.series(names::TOKIO_SCHEDULING_LAG.name).find_map(|series| series.histogram())?;
                 return Some((lag.quantile(quantile(99)?)?, lag.count()));
@@ -196,7 +205,7 @@ impl<'a> Summary<'a> {
         }
         let each = groups.into_iter().filter_map(|(values, series)| {
             let (value, samples) = series_measure(&series, measure, self.window.span())?;
-            Some(Reading { subject: metric_subject(metric, &values), value, samples })
+            Some(Reading { subject: metric_subject(metric, &values), value, samples, span: None })
         });
         each.collect()
     }

@@ -18,6 +18,7 @@ use crate::store::{History, MonitorRecorder, Window};
 
 const LENGTH: Duration = Duration::from_secs(300);
 const SPAN: Duration = Duration::from_secs(100);
+const HOUR: Duration = Duration::from_secs(3600);
 
 type Labels<'a> = &'a [(&'static str, &'a str)];
 
@@ -276,7 +277,7 @@ fn sick_shop() -> Traffic {
 
 /// The windows that the shipped rules ask for, all the same here.
 fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {
-    let growth = MemoryGrowth { bytes_per_hour: 50e6, samples: 100 };
+    let growth = MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100 };
     WindowReadings::new(rules.windows().into_iter().map(|length| (length, window))).with_memory_growth(Some(growth))
 }
 
@@ -350,10 +351,34 @@ fn evidence_names_what_is_behind_a_slow_endpoint() {
     assert!(leak.number("time_to_limit").is_some_and(|seconds| (seconds - 7200.0).abs() < 1e-6));
 }
 
+/// What the shipped rule about leaks alone finds of an established leak.
+#[track_caller]
+fn leak_beside<'a>(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Finding {
+    let all = RuleSet::embedded();
+    let rules = all.changed(|rule| (&*rule.id == "memory_leak").then(|| rule.clone()));
+    let growth = MemoryGrowth { bytes_per_hour: 50e6, span: HOUR * 3, samples: 100 };
+    let readings = WindowReadings::new(windows).with_memory_growth(Some(growth));
+    let mut findings = Evaluator::new(&rules).evaluate(&readings);
+    assert_eq!(findings.len(), 1);
+    findings.remove(0)
+}
+
+#[test]
+fn a_leak_is_found_whatever_windows_the_other_rules_have() {
+    let window = sick_shop().window();
+    for windows in [Vec::new(), vec![(HOUR * 24, &window)], vec![(HOUR, &window), (HOUR * 24, &window)]] {
+        let known = !windows.is_empty();
+        let finding = leak_beside(windows);
+        assert_eq!((finding.value, finding.samples), (50e6, 100));
+        assert_eq!(finding.window, HOUR * 3, "it reaches as far back as the detector saw the growth");
+        assert_eq!(finding.evidence.number("resident_memory").is_some(), known);
+    }
+}
+
 #[test]
 fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
     let window = sick_shop().window();
-    let growth = MemoryGrowth { bytes_per_hour: 50e6, samples: 100 };
+    let growth = MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100 };
     let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(Some(growth));
     for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
         let subjects = readings.read(&question(
