@@ -166,7 +166,6 @@ impl Core {
         // Not tokio's clock: what a tick costs is real where a test's time stands still.
         let began = std::time::Instant::now();
         let ticking = &mut *lock(&self.ticking);
-        self.reload(ticking, now);
         let rules = self.rules.load_full();
         let (findings, leak) = {
             self.instruments.look(now);
@@ -205,8 +204,14 @@ impl Core {
         let _ = self.judgements.send(judgement);
     }
 
+    /// Returns whether the rules come from files.
+    pub(super) fn watches_rules(&self) -> bool {
+        lock(&self.ticking).watch.is_some()
+    }
+
     /// Puts edited rule files into force, or says what is wrong with them.
-    fn reload(&self, ticking: &mut Ticking, now: Instant) {
+    pub(super) fn reload(&self, now: Instant) {
+        let ticking = &mut *lock(&self.ticking);
         let Some(watch) = &mut ticking.watch else { return };
         let old = self.rules.load_full();
         let outcome = match watch.look() {

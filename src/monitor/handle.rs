@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
-use super::{Core, MonitorBuilder};
+use super::{Core, MonitorBuilder, reload::LOOK_EVERY};
 use crate::{
     context,
     http::{Endpoints, MonitorLayer},
@@ -160,18 +160,21 @@ impl Drop for Running {
     }
 }
 
-/// The one loop: samples and evaluates until told to stop, then once more.
+/// The one loop: samples, looks at the rule files and evaluates until told to stop, then once more.
 async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
     let start = Instant::now();
     // Where the machine is not read there may still be samplers of the host's.
     let mut samples = every(start, core.sampling_interval().unwrap_or(core.interval()));
+    let mut looks = every(start + LOOK_EVERY, LOOK_EVERY);
     let mut ticks = every(start + core.interval(), core.interval());
+    let watches_rules = core.watches_rules();
     loop {
         tokio::select! {
-            // A sample that is due together with an evaluation comes first: the evaluation then sees it.
+            // A sample and an edit that are due together with an evaluation come first: the evaluation then sees them.
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
             _ = samples.tick() => core.sample(),
+            _ = looks.tick(), if watches_rules => core.reload(Instant::now()),
             // When it runs and not when it was due: on a blocked runtime the two are seconds apart.
             _ = ticks.tick() => core.tick(Instant::now()),
         }

@@ -1,20 +1,19 @@
 //! [`RulesWatch`]: the rules in force, and the files they come from.
 //!
-//! The files are read at every tick and compared by content. That sees every way in which an editor or a Kubernetes
+//! The files are read every second and compared by content. That sees every way in which an editor or a Kubernetes
 //! ConfigMap writes them (in place, by rename, by switching a symbolic link), asks for no notification service of the
-//! platform, and costs some microseconds for a few small files.
+//! platform, and costs some microseconds for a few small files. What is found is judged when the next look finds the same:
+//! a file that is renamed away for a moment, or written by half to what happens to be good YAML, takes no rule out of
+//! force. The invariant that a change could break: what is judged is what was compared.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::rules::{LoadError, RuleSet};
+use crate::rules::{LoadError, RuleSet, RuleTexts};
 
-/// Rule files larger than this are not read further: a mistake, not a configuration.
-const LARGEST: u64 = 1 << 20;
+/// Time between two looks, and how long files must stay as they are to be judged.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The rules in force.
 #[derive(Clone, Debug)]
@@ -30,7 +29,7 @@ pub(crate) struct RulesState {
 /// What a look at the files found.
 #[derive(Debug)]
 pub(crate) enum Reload {
-    /// They are as they were.
+    /// They are as they were, or still change.
     Unchanged,
     /// They changed, and are in force.
     Loaded(Arc<RuleSet>),
@@ -42,7 +41,10 @@ pub(crate) enum Reload {
 #[derive(Debug)]
 pub(crate) struct RulesWatch {
     directory: PathBuf,
-    seen: Vec<(PathBuf, Vec<u8>)>,
+    /// What was loaded or refused last.
+    judged: RuleTexts,
+    /// What the last look found, where that was something else.
+    unsettled: Option<RuleTexts>,
 }
 
 impl RulesWatch {
@@ -52,38 +54,167 @@ impl RulesWatch {
     ///
     /// Returns every problem of every file.
     pub(super) fn open(directory: PathBuf) -> Result<(Self, RuleSet), LoadError> {
-        // Read before they are loaded: an edit between the two is then seen as a change.
-        let seen = contents(&directory);
-        let set = RuleSet::load_dir(&directory)?;
-        Ok((Self { directory, seen }, set))
+        let judged = RuleTexts::of_dir(&directory);
+        let set = RuleSet::of_texts(&judged)?;
+        Ok((Self { directory, judged, unsettled: None }, set))
     }
 
     /// Looks whether the files changed.
     pub(super) fn look(&mut self) -> Reload {
-        let now = contents(&self.directory);
-        if now == self.seen {
+        let now = RuleTexts::of_dir(&self.directory);
+        if now == self.judged {
+            self.unsettled = None;
             return Reload::Unchanged;
         }
-        self.seen = now;
-        match RuleSet::load_dir(&self.directory) {
+        if self.unsettled.as_ref() != Some(&now) {
+            self.unsettled = Some(now);
+            return Reload::Unchanged;
+        }
+        self.unsettled = None;
+        self.judged = now;
+        match RuleSet::of_texts(&self.judged) {
             Ok(set) => Reload::Loaded(Arc::new(set)),
             Err(error) => Reload::Refused(Arc::new(error)),
         }
     }
 }
 
-/// Returns the contents of the rule files; what cannot be read has none.
-fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"))
-        .map(|path| {
-            let small = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
-            let content = if small { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
-            (path, content)
-        })
-        .collect();
-    files.sort();
-    files
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use tempfile::TempDir;
+
+    fn rule(id: &str) -> String {
+        format!(
+            "  - id: {id}\n    scope: endpoint\n    measure: avg_duration\n    thresholds: {{ high: \"> 1s\" }}\n    \
+             description: x\n"
+        )
+    }
+
+    fn rules(ids: &[&str]) -> String {
+        format!("rules:\n{}", ids.iter().map(|id| rule(id)).collect::<String>())
+    }
+
+    struct Watched {
+        directory: TempDir,
+        watch: RulesWatch,
+    }
+
+    impl Watched {
+        /// Watches `a.yaml` with the rules `a1` and `a2`, and `b.yaml` with `b`.
+        fn new() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            fs::write(directory.path().join("a.yaml"), rules(&["a1", "a2"])).expect("writes");
+            fs::write(directory.path().join("b.yaml"), rules(&["b"])).expect("writes");
+            let (watch, _) = RulesWatch::open(directory.path().to_owned()).expect("good rules");
+            Self { directory, watch }
+        }
+
+        fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+            fs::write(self.directory.path().join(name), content).expect("writes");
+        }
+
+        /// What one look finds: nothing, the rules, or what is wrong.
+        #[track_caller]
+        fn look(&mut self, expected: &str) {
+            let found = match self.watch.look() {
+                Reload::Unchanged => "-".to_owned(),
+                Reload::Loaded(set) => set.ids().collect::<Vec<_>>().join(" "),
+                Reload::Refused(error) => {
+                    error.to_string().replace(&format!("{}", self.directory.path().display()), "rules")
+                }
+            };
+            assert_eq!(found, expected);
+        }
+
+        /// What two looks find, of which the first never judges.
+        #[track_caller]
+        fn settle(&mut self, expected: &str) {
+            self.look("-");
+            self.look(expected);
+            self.look("-");
+        }
+    }
+
+    #[test]
+    fn a_good_part_of_a_file_changes_nothing_until_it_stays() {
+        let mut files = Watched::new();
+        let whole = rules(&["a1", "a2"]);
+        files.write("a.yaml", rules(&["a1"]));
+        files.look("-");
+        files.write("a.yaml", &whole[..whole.len() - 5]);
+        files.look("-");
+        files.write("a.yaml", &whole);
+        files.look("-");
+        files.write("a.yaml", rules(&["a1"]));
+        files.settle("a1 b");
+    }
+
+    #[test]
+    fn a_file_may_come_and_go() {
+        let mut files = Watched::new();
+        files.write("c.yml", rules(&["c"]));
+        files.settle("a1 a2 b c");
+        fs::remove_file(files.directory.path().join("b.yaml")).expect("removes");
+        files.settle("a1 a2 c");
+        let (path, away) = (files.directory.path().join("a.yaml"), files.directory.path().join("a.yaml~"));
+        fs::rename(&path, &away).expect("renames");
+        files.look("-");
+        fs::rename(&away, &path).expect("renames");
+        files.look("-");
+        files.look("-");
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_told_and_looked_for_again() {
+        let mut files = Watched::new();
+        let (path, away) = (files.directory.path().to_owned(), files.directory.path().with_extension("away"));
+        fs::rename(&path, &away).expect("renames");
+        files.settle("rules: cannot be read: No such file or directory (os error 2)");
+        fs::create_dir(&path).expect("creates");
+        files.settle("rules: no rule files here; expected at least one *.yaml");
+        fs::remove_dir(&path).expect("removes");
+        fs::rename(&away, &path).expect("renames");
+        files.settle("a1 a2 b");
+    }
+
+    #[test]
+    fn an_edit_that_is_taken_back_is_good_again() {
+        let mut files = Watched::new();
+        files.write("b.yaml", "rules: 7\n");
+        files.settle("rules/b.yaml:1:8: rules is a plain value; expected a list");
+        files.write("b.yaml", rules(&["b"]));
+        files.settle("a1 a2 b");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_told_and_may_shrink() {
+        let mut files = Watched::new();
+        let large = |ids: &[&str]| format!("{}#{}\n", rules(ids), "x".repeat(1_100_000));
+        files.write("b.yaml", large(&["b"]));
+        files.settle("rules/b.yaml: larger than 1 MiB; no rule file is");
+        files.write("b.yaml", large(&["b", "b2"]));
+        files.look("-");
+        files.look("-");
+        files.write("b.yaml", rules(&["b", "b2"]));
+        files.settle("a1 a2 b b2");
+    }
+
+    #[test]
+    fn an_encoding_is_utf_8_with_whatever_ends_of_lines() {
+        let mut files = Watched::new();
+        files.write("b.yaml", b"rules: [] # caf\xe9\n");
+        files.settle("rules/b.yaml:1:16: not UTF-8; save it in that encoding");
+        files.write("b.yaml", format!("\u{feff}{}", rules(&["b2"])));
+        files.settle("a1 a2 b2");
+        files.write("b.yaml", rules(&["b3"]).replace('\n', "\r\n"));
+        files.settle("a1 a2 b3");
+        let wrong = format!("\u{feff}{}", rules(&["b4"]).replace('\n', "\r\n").replace("avg_", "avrg_"));
+        files.write("b.yaml", wrong);
+        files.settle(
+            "rules/b.yaml:4:14: rule \"b4\": unknown measure \"avrg_duration\" of scope endpoint; did you mean \
+             \"avg_duration\"?",
+        );
+    }
 }

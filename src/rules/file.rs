@@ -5,7 +5,6 @@
 //! checks what they mean. Invariant: rules come out only if no step of any file found anything.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,60 +15,30 @@ use super::located::{self, Node, Value};
 use super::problem::{LoadError, LoadProblem, Position, ProblemKind};
 use super::rule::Rule;
 use super::shape;
-
-/// A file, or why it could not be read.
-#[derive(Debug)]
-pub(crate) struct Text {
-    pub(crate) path: PathBuf,
-    pub(crate) text: io::Result<String>,
-}
-
-impl Text {
-    pub(crate) fn read(path: PathBuf) -> Self {
-        let text = std::fs::read_to_string(&path);
-        Self { path, text }
-    }
-}
-
-/// Returns the rule files of a directory, in the order of their names.
-///
-/// # Errors
-/// Says that the directory cannot be read or holds no `*.yaml` or `*.yml`.
-pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let problem = |kind| LoadError::new(vec![LoadProblem { path: dir.to_owned(), at: None, rule: None, kind }]);
-    let entries = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut paths: Vec<PathBuf> = entries.map_err(|error| problem(ProblemKind::Unreadable(error)))?;
-    paths.retain(|path| is_rule_file(path));
-    if paths.is_empty() {
-        return Err(problem(ProblemKind::NoFiles));
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Editors' swap files and a ConfigMap's `..data` are hidden.
-fn is_rule_file(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    yaml && !hidden && !path.is_dir()
-}
+use super::source::{ReadError, Text};
 
 /// Loads the rules of some files, or tells everything that is wrong with any of them.
 ///
 /// # Errors
 /// Returns every problem of every file.
-pub(crate) fn load(texts: Vec<Text>, longest_window: Duration) -> Result<Vec<Arc<Rule>>, LoadError> {
+pub(crate) fn load(texts: &[Text], longest_window: Duration) -> Result<Vec<Arc<Rule>>, LoadError> {
     let mut problems = Vec::new();
     let mut rules = Vec::new();
     let mut ids = HashMap::new();
     for Text { path, text } in texts {
         match text {
             Ok(text) => {
-                let mut file = File { path: &path, longest_window, ids: &mut ids, problems: &mut problems };
-                rules.extend(file.read(&text).into_iter().map(Arc::new));
+                let mut file = File { path, longest_window, ids: &mut ids, problems: &mut problems };
+                rules.extend(file.read(text).into_iter().map(Arc::new));
             }
             Err(error) => {
-                problems.push(LoadProblem { path, at: None, rule: None, kind: ProblemKind::Unreadable(error) });
+                let at = if let ReadError::NotUtf8 { at } = error { Some(*at) } else { None };
+                problems.push(LoadProblem {
+                    path: path.clone(),
+                    at,
+                    rule: None,
+                    kind: ProblemKind::Unread(error.clone()),
+                });
             }
         }
     }
@@ -170,12 +139,13 @@ fn id_of(rule: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::source::RuleTexts;
     use proptest::prelude::*;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn load_text(text: &str) -> Result<Vec<Arc<Rule>>, LoadError> {
-        load(vec![Text { path: "rules/x.yaml".into(), text: Ok(text.to_owned()) }], DAY)
+        load(&[Text { path: "rules/x.yaml".into(), text: Ok(text.to_owned()) }], DAY)
     }
 
     fn fixtures(suffix: &str) -> Vec<PathBuf> {
@@ -191,7 +161,7 @@ mod tests {
     #[test]
     fn good_files_load() {
         for path in fixtures(".good.yaml") {
-            if let Err(error) = load(vec![Text::read(path)], DAY) {
+            if let Err(error) = load(&RuleTexts::of(&[path]).0, DAY) {
                 panic!("{error}");
             }
         }
@@ -203,8 +173,8 @@ mod tests {
         let mut wrong = Vec::new();
         for path in fixtures(".bad.yaml") {
             let name = PathBuf::from(path.file_name().expect("a name"));
-            let text = Text { path: name, ..Text::read(path.clone()) };
-            let message = load(vec![text], DAY).expect_err("a bad file").to_string() + "\n";
+            let text = Text { path: name, ..RuleTexts::of(std::slice::from_ref(&path)).0.remove(0) };
+            let message = load(&[text], DAY).expect_err("a bad file").to_string() + "\n";
             let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
             if message != expected {
                 wrong.push(format!("{} says\n{message}", path.with_extension("txt").display()));
@@ -234,19 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_what_a_typing_error_says() {
+        let text = include_str!("../../rules/endpoints.yaml").replacen("avg_duration", "avg_durration", 1);
+        let error = load(&[Text { path: "rules/endpoints.yaml".into(), text: Ok(text) }], DAY).expect_err("a mistake");
+        assert!(include_str!("../../README.md").contains(&format!("\n{error}\n")), "{error}");
+    }
+
+    #[test]
     fn ids_are_unique_over_all_files() {
         let text = "rules:\n  - id: a\n    scope: process\n    measure: resident_memory\n    \
                     thresholds: { high: \"> 1GB\" }\n    description: x\n";
         let file = |path: &str| Text { path: path.into(), text: Ok(text.to_owned()) };
-        let error = load(vec![file("a.yaml"), file("b.yaml")], DAY).expect_err("a duplicate").to_string();
+        let error = load(&[file("a.yaml"), file("b.yaml")], DAY).expect_err("a duplicate").to_string();
         assert_eq!(error, "b.yaml:2:9: duplicate rule id \"a\"; first at a.yaml:2:9");
     }
 
     #[test]
     fn a_file_that_cannot_be_read_does_not_hide_the_others() {
-        let missing = Text { path: "a.yaml".into(), text: Err(io::ErrorKind::NotFound.into()) };
+        let missing =
+            Text { path: "a.yaml".into(), text: Err(std::io::Error::from(std::io::ErrorKind::NotFound).into()) };
         let bad = Text { path: "b.yaml".into(), text: Ok("rule: []\n".to_owned()) };
-        let error = load(vec![missing, bad], DAY).expect_err("problems").to_string();
+        let error = load(&[missing, bad], DAY).expect_err("problems").to_string();
         assert_eq!(
             error,
             "a.yaml: cannot be read: entity not found\n\

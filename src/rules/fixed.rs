@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::evidence::Evidence;
-use super::file::{self, Text};
+use super::file;
 use super::readings::{Question, Reading, Readings, Subject};
+use super::source::Text;
 use super::{Evaluator, Finding, Measure, RuleSet, Scope, Severity};
 use crate::names;
 
@@ -54,8 +55,8 @@ pub(crate) fn severity(finding: &Finding) -> Severity {
 }
 
 pub(crate) fn load(text: &str) -> RuleSet {
-    let texts = vec![Text { path: "rules/test.yaml".into(), text: Ok(text.to_owned()) }];
-    RuleSet::of(file::load(texts, Duration::from_secs(24 * 3600)).unwrap_or_else(|error| panic!("{error}")))
+    let texts = [Text { path: "rules/test.yaml".into(), text: Ok(text.to_owned()) }];
+    RuleSet::of(file::load(&texts, Duration::from_secs(24 * 3600)).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// One rule on the average duration of endpoints.

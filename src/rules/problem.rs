@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::condition::ConditionError;
 use super::severity::Severity;
+use super::source::ReadError;
 use super::template::TemplateError;
 use super::unit::UnitError;
 
@@ -39,10 +40,6 @@ impl LoadError {
     pub(crate) fn new(mut problems: Vec<LoadProblem>) -> Self {
         problems.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
         Self { problems }
-    }
-
-    pub(crate) fn into_problems(self) -> Vec<LoadProblem> {
-        self.problems
     }
 
     /// Returns every problem, by file and place.
@@ -109,10 +106,8 @@ impl fmt::Display for LoadProblem {
 /// What can be wrong with a rule file.
 #[derive(Debug, Error)]
 pub(crate) enum ProblemKind {
-    #[error("cannot be read: {0}")]
-    Unreadable(std::io::Error),
-    #[error("no rule files here; expected at least one *.yaml")]
-    NoFiles,
+    #[error("{0}")]
+    Unread(ReadError),
     #[error("not valid YAML: {0}")]
     Syntax(String),
     #[error("file has no rules; expected \"rules:\" and a list, or \"rules: []\" for none")]

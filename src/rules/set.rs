@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry;
-use super::file::{self, Text};
+use super::file;
 use super::measure::Measure;
 use super::problem::LoadError;
 use super::rule::Rule;
+use super::source::{RuleTexts, Text};
 use super::unit::Unit;
 
 /// No rule looks back further: this much history is kept at most.
@@ -42,8 +43,7 @@ impl RuleSet {
     #[must_use]
     pub fn embedded() -> Self {
         let texts = EMBEDDED.iter().map(|(path, text)| Text { path: path.into(), text: Ok((*text).to_owned()) });
-        let rules = file::load(texts.collect(), LONGEST_WINDOW).expect("a test loads the embedded rules");
-        Self { rules }
+        Self::of_texts(&RuleTexts(texts.collect())).expect("a test loads the embedded rules")
     }
 
     /// Loads every `*.yaml` and `*.yml` of a directory; hidden files and sub-directories are left alone.
@@ -59,26 +59,12 @@ impl RuleSet {
     /// # Errors
     /// Returns every problem of every file, each with its line and column.
     pub fn check_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
-        let mut texts = Vec::new();
-        let mut problems = Vec::new();
-        for path in paths {
-            if !path.is_dir() {
-                texts.push(Text::read(path.clone()));
-                continue;
-            }
-            match file::list_dir(path) {
-                Ok(files) => texts.extend(files.into_iter().map(Text::read)),
-                Err(error) => problems.extend(error.into_problems()),
-            }
-        }
-        match file::load(texts, LONGEST_WINDOW) {
-            Ok(rules) if problems.is_empty() => Ok(Self { rules }),
-            Ok(_) => Err(LoadError::new(problems)),
-            Err(error) => {
-                problems.extend(error.into_problems());
-                Err(LoadError::new(problems))
-            }
-        }
+        Self::of_texts(&RuleTexts::of(paths))
+    }
+
+    /// Loads what was read.
+    pub(crate) fn of_texts(texts: &RuleTexts) -> Result<Self, LoadError> {
+        file::load(&texts.0, LONGEST_WINDOW).map(|rules| Self { rules })
     }
 
     /// Returns the JSON schema of rule files, for editors; `rules/rules.schema.json` is this text.

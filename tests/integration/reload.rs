@@ -43,11 +43,21 @@ impl Files {
     /// Waits for the next evaluation and returns the threshold in force and what is wrong with the files.
     async fn in_force(&self) -> (String, Value) {
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let json = |body: String| serde_json::from_str::<Value>(&body).expect("JSON");
-        let rules = json(fetch(&self.app, "/performance/rules").await.1);
-        let status = json(fetch(&self.app, "/performance/status").await.1);
-        let threshold = rules["rules"][0]["thresholds"]["high"].as_str().expect("a threshold").to_owned();
+        let rules = self.rules().await;
+        let status: Value = serde_json::from_str(&fetch(&self.app, "/performance/status").await.1).expect("JSON");
+        let threshold = rules[0]["thresholds"]["high"].as_str().expect("a threshold").to_owned();
         (threshold, status["rules"]["error"].clone())
+    }
+
+    /// Returns the rules in force.
+    async fn rules(&self) -> Vec<Value> {
+        let answer: Value = serde_json::from_str(&fetch(&self.app, "/performance/rules").await.1).expect("JSON");
+        answer["rules"].as_array().expect("a list").clone()
+    }
+
+    /// How many edits came into force.
+    fn reloaded(&self) -> f64 {
+        Samples::of(&self.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"ok\""])
     }
 }
 
@@ -71,6 +81,42 @@ async fn a_file_truncated_and_written_again_is_loaded_when_it_is_whole() {
     }
     fs::write(files.path("rules.yaml"), whole).expect("writes");
     assert_eq!(files.in_force().await, ("> 3s".into(), Value::Null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_good_when_it_is_half_written_takes_no_rule_out_of_force() {
+    let second = rule("1s").replace("rules:\n", "").replace("slow_endpoint", "second");
+    let whole = rule("1s") + &second;
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), &whole).expect("writes"));
+    tokio::time::sleep(Duration::from_millis(10_900)).await;
+    // Every other look falls on a moment in which there is one rule only, or no file at all.
+    for gone in [false, true, false, true] {
+        if gone {
+            fs::remove_file(files.path("rules.yaml")).expect("removes");
+        } else {
+            fs::write(files.path("rules.yaml"), rule("1s")).expect("writes");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        fs::write(files.path("rules.yaml"), &whole).expect("writes");
+        tokio::time::sleep(Duration::from_millis(1_800)).await;
+        assert_eq!(files.rules().await.len(), 2);
+    }
+    assert_eq!(files.reloaded(), 0.0);
+    fs::write(files.path("rules.yaml"), rule("1s")).expect("writes");
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!((files.rules().await.len(), files.reloaded()), (1, 1.0), "in force within two seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_in_force_within_seconds_however_rarely_the_rules_are_evaluated() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("rules.yaml"), rule("1s")).expect("writes");
+    let rare = Monitor::builder().rules_dir(directory.path()).evaluation_interval(Duration::from_secs(60));
+    let monitor = built(rare);
+    let files = Files { app: monitor.router(), directory, monitor };
+    fs::write(files.path("rules.yaml"), rule("2s")).expect("writes");
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(files.rules().await[0]["thresholds"]["high"], "> 2s");
 }
 
 /// As Kubernetes updates a ConfigMap: the files are links through `..data`, which is switched to a new directory.
@@ -118,6 +164,13 @@ async fn files_that_go_away_leave_the_rules_in_force() {
     let (threshold, error) = files.in_force().await;
     assert_eq!(threshold, "> 1s");
     assert!(error[0].as_str().is_some(), "{error}");
+    fs::remove_dir(files.directory.path()).expect("removes");
+    let (threshold, error) = files.in_force().await;
+    assert_eq!(threshold, "> 1s");
+    assert!(error[0].as_str().is_some_and(|error| error.contains("cannot be read")), "{error}");
+    fs::create_dir(files.directory.path()).expect("creates");
+    fs::write(files.path("rules.yaml"), rule("5s")).expect("writes");
+    assert_eq!(files.in_force().await, ("> 5s".into(), Value::Null));
 }
 
 #[tokio::test]
