@@ -47,6 +47,7 @@ impl RuleSet {
     }
 
     /// Loads every `*.yaml` and `*.yml` of a directory; hidden files and sub-directories are left alone.
+    /// The files are UTF-8 and have at most 1 MiB each.
     ///
     /// # Errors
     /// Returns every problem of every file, each with its line and column. A directory without a rule file is an error.
