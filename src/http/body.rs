@@ -23,8 +23,9 @@ pin_project! {
         #[pin]
         inner: B,
         observation: Option<Observation>,
-        // Known size of the body: what was sent in full is complete, also when nobody polls for its end.
+        // Size of the body where it is known: what was sent in full is complete, also when nobody polls for its end.
         size: Option<u64>,
+        at_hand: bool,
     }
 
     impl<B> PinnedDrop for MonitorBody<B> {
@@ -39,11 +40,13 @@ pin_project! {
 
 impl<B: Body> MonitorBody<B> {
     pub(super) fn unobserved(inner: B) -> Self {
-        Self { inner, observation: None, size: None }
+        Self { inner, observation: None, size: None, at_hand: false }
     }
 
-    pub(super) fn observed(inner: B, observation: Observation) -> Self {
-        Self { size: inner.size_hint().exact(), inner, observation: Some(observation) }
+    pub(super) fn observed(inner: B, size: Option<u64>, observation: Observation) -> Self {
+        // A body that does not know its size itself is still to come, however short a header says it is.
+        let at_hand = inner.size_hint().exact().is_some_and(|size| size <= AT_HAND);
+        Self { inner, observation: Some(observation), size, at_hand }
     }
 }
 
@@ -55,14 +58,14 @@ impl<B: Body> Body for MonitorBody<B> {
         let mut this = self.project();
         let Some(observation) = this.observation.as_mut() else { return this.inner.poll_frame(cx) };
         let poll = || this.inner.as_mut().poll_frame(cx);
-        let at_hand = this.size.is_some_and(|size| size <= AT_HAND);
-        let frame = ready!(if at_hand { observation.poll(poll) } else { observation.poll_timed(poll) });
+        let frame = ready!(if *this.at_hand { observation.poll(poll) } else { observation.poll_timed(poll) });
         let end = match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     observation.sent(data.remaining());
                 }
-                this.inner.is_end_stream().then_some(End::Complete)
+                // Nothing follows trailers, and hyper does not ask.
+                (frame.is_trailers() || this.inner.is_end_stream()).then_some(End::Complete)
             }
             Some(Err(_)) => Some(End::BodyError),
             None => Some(End::Complete),

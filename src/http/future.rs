@@ -6,11 +6,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{MonitorBody, Observation, Unobserved, observation::End};
+use super::{
+    MonitorBody, Observation, Unobserved,
+    observation::{After, End},
+};
 
 pin_project! {
     /// Response future of [`MonitorService`](crate::MonitorService).
@@ -22,17 +28,18 @@ pin_project! {
         #[pin]
         inner: F,
         observation: Option<Observation>,
-        ends_at_head: bool,
+        // What follows the head where the request decides it.
+        after: Option<After>,
     }
 }
 
 impl<F> MonitorFuture<F> {
     pub(super) fn unobserved(inner: F) -> Self {
-        Self { inner, observation: None, ends_at_head: false }
+        Self { inner, observation: None, after: None }
     }
 
-    pub(super) fn observed(inner: F, observation: Observation, ends_at_head: bool) -> Self {
-        Self { inner, observation: Some(observation), ends_at_head }
+    pub(super) fn observed(inner: F, observation: Observation, after: Option<After>) -> Self {
+        Self { inner, observation: Some(observation), after }
     }
 }
 
@@ -51,7 +58,7 @@ where
         let result = ready!(observation.poll_timed(|| this.inner.poll(cx)));
         let observation = this.observation.take().expect("it was there when this poll began");
         Poll::Ready(match result {
-            Ok(response) => Ok(follow(response, observation, *this.ends_at_head)),
+            Ok(response) => Ok(follow(response, observation, *this.after)),
             Err(error) => {
                 observation.end(End::ServiceError);
                 Err(error)
@@ -60,35 +67,59 @@ where
     }
 }
 
-/// Lets the observation follow the body, or ends it at the head.
+/// Lets the observation follow the body, or ends it at the head. `after` is what follows where the request decides it.
 fn follow<B: Body>(
     response: Response<B>,
     mut observation: Observation,
-    ends_at_head: bool,
+    after: Option<After>,
 ) -> Response<MonitorBody<B>> {
     if response.extensions().get::<Unobserved>().is_some() {
         observation.discard();
         return response.map(MonitorBody::unobserved);
     }
-    let status = response.status();
-    let size = response.body().size_hint().exact();
-    let empty = size == Some(0) || response.body().is_end_stream();
-    let ends_at_head = ends_at_head || empty || outlives_the_request(&response, size.is_some());
-    observation.head(status.as_u16(), !ends_at_head && size.is_none());
-    if ends_at_head {
-        observation.end(End::Complete);
-        return response.map(MonitorBody::unobserved);
+    let exact = response.body().size_hint().exact();
+    // Where the body does not know its size hyper takes it from the header, as of a file or of what a proxy passes on.
+    let size = exact.or_else(|| content_length(response.headers()));
+    let after = after.unwrap_or_else(|| follows(&response, exact, size));
+    observation.head(response.status().as_u16(), after);
+    match after {
+        After::Nothing | After::Apart => {
+            observation.end(End::Complete);
+            response.map(MonitorBody::unobserved)
+        }
+        After::Whole | After::Streamed => response.map(|body| MonitorBody::observed(body, size, observation)),
     }
-    response.map(|body| MonitorBody::observed(body, observation))
 }
 
-/// Returns whether what follows the head is no part of the request: an upgraded connection or an event stream, which
-/// may last for days. What has a size ends.
-fn outlives_the_request<B>(response: &Response<B>, sized: bool) -> bool {
-    response.status() == StatusCode::SWITCHING_PROTOCOLS
-        || !sized
-            && response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-                let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-                essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-            })
+/// Returns what follows the head: the body's size is `exact` if it knows it, and `size` if anybody does.
+fn follows<B: Body>(response: &Response<B>, exact: Option<u64>, size: Option<u64>) -> After {
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        After::Apart
+    } else if is_bare(status) || size == Some(0) || response.body().is_end_stream() {
+        After::Nothing
+    } else if size.is_none() && is_event_stream(response.headers()) {
+        After::Apart
+    } else if exact.is_some() {
+        After::Whole
+    } else {
+        After::Streamed
+    }
+}
+
+/// Returns whether a response of this status never has content (RFC 9110, section 6.4.1). hyper sends none and lets go
+/// of a body that is there all the same.
+fn is_bare(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| {
+        let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -16,6 +16,7 @@ use tower_service::Service;
 
 use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
+    observation::After,
     route::{method_index, template},
 };
 use crate::context::{TraceId, is_within};
@@ -115,10 +116,13 @@ where
         let Some(mut observation) = self.observe(&request) else {
             return MonitorFuture::unobserved(self.inner.call(request));
         };
-        // No body follows the answer to a HEAD; what follows that to a CONNECT, as websockets over HTTP/2 begin, is a
-        // connection of its own.
-        let ends_at_head = matches!(*request.method(), Method::HEAD | Method::CONNECT);
+        let after = match *request.method() {
+            Method::HEAD => Some(After::Nothing),
+            // As websockets over HTTP/2 begin.
+            Method::CONNECT => Some(After::Apart),
+            _ => None,
+        };
         let future = observation.poll(|| self.inner.call(request));
-        MonitorFuture::observed(future, observation, ends_at_head)
+        MonitorFuture::observed(future, observation, after)
     }
 }

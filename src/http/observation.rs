@@ -28,6 +28,19 @@ pub(super) enum End {
     ServiceError,
 }
 
+/// What follows a response's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Nothing.
+    Nothing,
+    /// A body that knows its size.
+    Whole,
+    /// A body that does not.
+    Streamed,
+    /// What is no part of the request and may last for days: an event stream, or a connection of its own.
+    Apart,
+}
+
 /// One request while it is measured. Dropping it records a cancelled request, or one that panicked.
 #[derive(Debug)]
 pub(super) struct Observation {
@@ -112,10 +125,10 @@ impl Observation {
         blocking.others.record((self.series.instruments.in_flight() - 1.0).max(0.0));
     }
 
-    /// Books the response's head. `streamed` are those whose size is not known at the head.
-    pub(super) fn head(&mut self, status: u16, streamed: bool) {
+    /// Books the response's head.
+    pub(super) fn head(&mut self, status: u16, after: After) {
         self.status = Some(status);
-        if streamed {
+        if after == After::Streamed {
             self.series.head().record(self.started.elapsed().as_secs_f64());
         }
     }

@@ -19,6 +19,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::support::{Samples, built, get as fetch, monitor, send};
 
+mod sockets;
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Polls `f` until it holds: sockets have no paused clock, so the peers' progress is awaited and not a time.
@@ -30,14 +32,6 @@ async fn eventually(what: &str, f: impl Fn() -> bool) {
         tokio::time::sleep(5 * MS).await;
     }
     panic!("never came true: {what}");
-}
-
-/// Serves `app` on a port of its own.
-async fn serve(app: Router) -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    address
 }
 
 /// A body that yields `parts` parts, a pause before each.
@@ -207,67 +201,6 @@ impl futures_core::Stream for EventStream {
     ) -> std::task::Poll<Option<Self::Item>> {
         std::task::Poll::Pending
     }
-}
-
-#[tokio::test]
-async fn upgrades_end_at_their_head() {
-    let monitor = monitor();
-    let handler = |upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| std::future::pending()) };
-    let address = serve(Router::new().route("/ws", get(handler)).layer(monitor.layer())).await;
-    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
-    let request = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-    socket.write_all(request.as_bytes()).await.expect("writes");
-    let mut head = [0; 12];
-    socket.read_exact(&mut head).await.expect("an answer");
-    assert_eq!(&head, b"HTTP/1.1 101");
-    let samples = Samples::of(&monitor);
-    assert_eq!((samples.requests(&["101"]), samples.active()), (1.0, 0.0));
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_before_the_head_cancels_without_a_status() {
-    let monitor = monitor();
-    let app = Router::new().route("/slow", get(std::future::pending::<()>)).layer(monitor.layer());
-    let address = serve(app).await;
-    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
-    socket.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
-    eventually("in flight", || Samples::of(&monitor).active() == 1.0).await;
-    drop(socket);
-    eventually("cancelled", || Samples::of(&monitor).requests(&["error_type=\"cancelled\""]) == 1.0).await;
-    let samples = Samples::of(&monitor);
-    assert_eq!(samples.requests(&["http_response_status_code"]), 0.0);
-    assert_eq!(samples.active(), 0.0);
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_during_the_body_cancels_with_the_status_it_got() {
-    let monitor = monitor();
-    let app =
-        Router::new().route("/stream", get(|| async { Response::new(dripping(10_000, MS)) })).layer(monitor.layer());
-    let address = serve(app).await;
-    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
-    socket.write_all(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
-    let mut head = [0; 64];
-    socket.read_exact(&mut head).await.expect("some of the answer");
-    drop(socket);
-    let labels = ["error_type=\"cancelled\"", "http_response_status_code=\"200\""];
-    eventually("cancelled", || Samples::of(&monitor).requests(&labels) == 1.0).await;
-    assert_eq!(Samples::of(&monitor).active(), 0.0);
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_after_the_body_was_served() {
-    let monitor = monitor();
-    let app = Router::new().route("/", get(|| async { "whole" })).layer(monitor.layer());
-    let address = serve(app).await;
-    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connects");
-    socket.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("writes");
-    let mut answer = [0; 16];
-    socket.read_exact(&mut answer).await.expect("an answer");
-    drop(socket);
-    eventually("counted", || Samples::of(&monitor).requests(&["200"]) == 1.0).await;
-    assert_eq!(Samples::of(&monitor).requests(&["cancelled"]), 0.0);
 }
 
 #[tokio::test]
