@@ -113,14 +113,14 @@ pub(crate) const HTTP_ACTIVE: Metric =
 /// Request body sizes.
 pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     "http_server_request_body_size_bytes",
-    "Size of HTTP server request bodies.",
+    "Size of HTTP server request bodies whose size their head tells; chunked ones are not in it.",
     SIZE_BUCKETS,
     Resolution::Sizes,
 );
 /// Response body sizes.
 pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
     "http_server_response_body_size_bytes",
-    "Size of HTTP server response bodies.",
+    "Size of HTTP server response bodies, as far as they were sent; event streams and upgraded connections are not in it.",
     SIZE_BUCKETS,
     Resolution::Sizes,
 );

@@ -53,7 +53,8 @@ pub(super) struct Observation {
     longest_poll: Duration,
     status: Option<u16>,
     trace_id: Option<TraceId>,
-    response_bytes: u64,
+    /// Of the response's body, where the request has one: `None` before the head and where what follows is not its own.
+    response_bytes: Option<u64>,
     /// Bytes allocated while it was polled; nothing unless somebody counts them.
     allocated: u64,
     /// Whether the service or the body is being polled: what is dropped then has panicked.
@@ -77,7 +78,7 @@ impl Observation {
             longest_poll: Duration::ZERO,
             status: None,
             trace_id,
-            response_bytes: 0,
+            response_bytes: None,
             allocated: 0,
             polling: false,
             sent_in_full: false,
@@ -128,6 +129,7 @@ impl Observation {
     /// Books the response's head.
     pub(super) fn head(&mut self, status: u16, after: After) {
         self.status = Some(status);
+        self.response_bytes = (after != After::Apart).then_some(0);
         if after == After::Streamed {
             self.series.head().record(self.started.elapsed().as_secs_f64());
         }
@@ -135,13 +137,13 @@ impl Observation {
 
     /// Books a part of the response's body.
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.response_bytes += bytes as u64;
+        *self.response_bytes.get_or_insert(0) += bytes as u64;
     }
 
     /// Notes that the body, whose size is `size` where it is known, is being dropped. The body's own drop comes first:
     /// what that cancels is still booked.
     pub(super) fn body_dropped(&mut self, size: Option<u64>) {
-        self.sent_in_full = size.is_some_and(|size| self.response_bytes >= size);
+        self.sent_in_full = size.is_some_and(|size| self.response_bytes >= Some(size));
     }
 
     /// Ends the request.
@@ -176,8 +178,8 @@ impl Observation {
         series.busy.record(self.busy.as_secs_f64());
         series.longest_poll.record(self.longest_poll.as_secs_f64());
         series.heap.record(self.allocated);
-        if self.status.is_some() {
-            series.response_size.record(self.response_bytes as f64);
+        if let Some(bytes) = self.response_bytes {
+            series.response_size.record(bytes as f64);
         }
         if let Some(context) = &self.context {
             if error == Some(names::CANCELLED) {

@@ -83,6 +83,25 @@ async fn a_request_is_counted_under_its_template_method_and_status() {
 }
 
 #[tokio::test]
+async fn a_size_is_recorded_where_the_head_tells_it_and_of_what_was_sent() {
+    let monitor = monitor();
+    let app = Router::new()
+        .route(
+            "/",
+            post(|body: Bytes| async move { if body.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK } }),
+        )
+        .layer(monitor.layer());
+    for body in [Body::from("known"), dripping(2, Duration::ZERO), Body::empty()] {
+        let request = Request::post("/").body(body).expect("a request");
+        app.clone().oneshot(request).await.expect("a router never fails");
+    }
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.sum("http_server_request_body_size_bytes_count", &[]), 1.0, "neither chunked nor none");
+    assert_eq!(samples.sum("http_server_request_body_size_bytes_sum", &[]), 5.0);
+    assert_eq!((samples.requests(&[]), samples.response_sizes(&[])), (3.0, 3.0), "an empty one has the size 0");
+}
+
+#[tokio::test]
 async fn nested_and_merged_routes_keep_their_whole_template() {
     let monitor = monitor();
     let inner = Router::new().route("/items/{id}", get(|| async {}));
@@ -188,6 +207,7 @@ async fn event_streams_end_at_their_head() {
     let samples = Samples::of(&monitor);
     assert!(samples.sum("http_server_request_duration_seconds_sum", &[]) < 1.0);
     assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));
+    assert_eq!(samples.response_sizes(&[]), 0.0, "what is sent is not followed");
 }
 
 struct EventStream;
@@ -232,6 +252,7 @@ async fn a_panic_counts_as_500_and_still_unwinds() {
     assert_eq!(fetch(&app, "/panic").await.0, 500, "caught outside the monitor");
     let samples = Samples::of(&monitor);
     assert_eq!(samples.requests(&["error_type=\"panic\"", "http_response_status_code=\"500\""]), 1.0);
+    assert_eq!(samples.response_sizes(&[]), 0.0, "there was no response");
     assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));
 }
 

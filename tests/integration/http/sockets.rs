@@ -79,6 +79,7 @@ async fn a_status_without_content_ends_at_its_head() {
             assert_eq!(samples.requests(&[&format!("http_response_status_code=\"{}\"", status.as_u16())]), 1.0);
             assert_eq!(samples.requests(&["error_type"]), 0.0, "{status}");
             assert_eq!(samples.sum("http_server_response_body_size_bytes_sum", &[]), 0.0);
+            assert_eq!(samples.response_sizes(&[]), 1.0, "it is empty, and that is known");
             assert_eq!(samples.sum("http_server_response_head_seconds_count", &[]), 0.0);
         }
     }
@@ -145,6 +146,7 @@ async fn upgrades_end_at_their_head() {
     assert_eq!(&head, b"HTTP/1.1 101");
     let samples = Samples::of(&monitor);
     assert_eq!((samples.requests(&["101"]), samples.active()), (1.0, 0.0));
+    assert_eq!(samples.response_sizes(&[]), 0.0, "what follows is not followed");
 }
 
 #[tokio::test]

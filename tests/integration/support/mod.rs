@@ -81,6 +81,11 @@ impl Samples {
         self.sum("http_server_request_duration_seconds_count", labels)
     }
 
+    /// Returns of how many responses the size was recorded.
+    pub(crate) fn response_sizes(&self, labels: &[&str]) -> f64 {
+        self.sum("http_server_response_body_size_bytes_count", labels)
+    }
+
     /// Returns how many requests are in flight.
     pub(crate) fn active(&self) -> f64 {
         self.sum("http_server_active_requests", &[])
