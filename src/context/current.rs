@@ -75,10 +75,22 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct InCurrentRequest<F> {
+        // `None` only while this is being dropped.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         context: Option<Arc<RequestContext>>,
         carrier: Carrier,
+    }
+
+    impl<F> PinnedDrop for InCurrentRequest<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.context.is_some() {
+                // A driver may tell of a query only when that is dropped.
+                let _entered = enter(this.context, this.carrier);
+                this.inner.set(None);
+            }
+        }
     }
 }
 
@@ -98,7 +110,7 @@ pin_project! {
 pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
     let context = current();
     let carrier = context.as_ref().map(Carrier::of).unwrap_or_default();
-    InCurrentRequest { inner: future, context, carrier }
+    InCurrentRequest { inner: Some(future), context, carrier }
 }
 
 impl<F: Future> Future for InCurrentRequest<F> {
@@ -106,10 +118,11 @@ impl<F: Future> Future for InCurrentRequest<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let inner = this.inner.as_pin_mut().expect("it is there until this is dropped");
         if this.context.is_none() {
-            return this.inner.poll(cx);
+            return inner.poll(cx);
         }
         let _entered = enter(this.context, this.carrier);
-        this.inner.poll(cx)
+        inner.poll(cx)
     }
 }

@@ -19,9 +19,9 @@ pin_project! {
     /// Response body of [`MonitorService`](crate::MonitorService): passes the inner body on as it is.
     #[derive(Debug)]
     pub struct MonitorBody<B> {
-        // Before the observation, as in the future.
+        // `None` only while this is being dropped.
         #[pin]
-        inner: B,
+        inner: Option<B>,
         observation: Option<Observation>,
         // Size of the body where it is known: what was sent in full is complete, also when nobody polls for its end.
         size: Option<u64>,
@@ -30,8 +30,10 @@ pin_project! {
 
     impl<B> PinnedDrop for MonitorBody<B> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
+            let mut this = this.project();
             if let Some(observation) = this.observation {
+                // As in the future.
+                observation.within(|| this.inner.set(None));
                 observation.body_dropped(*this.size);
             }
         }
@@ -40,13 +42,13 @@ pin_project! {
 
 impl<B: Body> MonitorBody<B> {
     pub(super) fn unobserved(inner: B) -> Self {
-        Self { inner, observation: None, size: None, at_hand: false }
+        Self { inner: Some(inner), observation: None, size: None, at_hand: false }
     }
 
     pub(super) fn observed(inner: B, size: Option<u64>, observation: Observation) -> Self {
         // A body that does not know its size itself is still to come, however short a header says it is.
         let at_hand = inner.size_hint().exact().is_some_and(|size| size <= AT_HAND);
-        Self { inner, observation: Some(observation), size, at_hand }
+        Self { inner: Some(inner), observation: Some(observation), size, at_hand }
     }
 }
 
@@ -55,9 +57,10 @@ impl<B: Body> Body for MonitorBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
-        let Some(observation) = this.observation.as_mut() else { return this.inner.poll_frame(cx) };
-        let poll = || this.inner.as_mut().poll_frame(cx);
+        let this = self.project();
+        let mut inner = this.inner.as_pin_mut().expect("it is there until this is dropped");
+        let Some(observation) = this.observation.as_mut() else { return inner.poll_frame(cx) };
+        let poll = || inner.as_mut().poll_frame(cx);
         let frame = ready!(if *this.at_hand { observation.poll(poll) } else { observation.poll_timed(poll) });
         let end = match &frame {
             Some(Ok(frame)) => {
@@ -65,7 +68,7 @@ impl<B: Body> Body for MonitorBody<B> {
                     observation.sent(data.remaining());
                 }
                 // Nothing follows trailers, and hyper does not ask.
-                (frame.is_trailers() || this.inner.is_end_stream()).then_some(End::Complete)
+                (frame.is_trailers() || inner.is_end_stream()).then_some(End::Complete)
             }
             Some(Err(_)) => Some(End::BodyError),
             None => Some(End::Complete),
@@ -79,10 +82,10 @@ impl<B: Body> Body for MonitorBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map(B::size_hint).unwrap_or_default()
     }
 }

@@ -23,23 +23,32 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct MonitorFuture<F> {
-        // Before the observation: fields drop in this order, so a query that is cancelled with its request is still
-        // booked on it.
+        // `None` only while this is being dropped.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         observation: Option<Observation>,
         // What follows the head where the request decides it.
         after: Option<After>,
+    }
+
+    impl<F> PinnedDrop for MonitorFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(observation) = this.observation {
+                // Before the observation and with its request: a query that is cancelled with it is still booked on it.
+                observation.within(|| this.inner.set(None));
+            }
+        }
     }
 }
 
 impl<F> MonitorFuture<F> {
     pub(super) fn unobserved(inner: F) -> Self {
-        Self { inner, observation: None, after: None }
+        Self { inner: Some(inner), observation: None, after: None }
     }
 
     pub(super) fn observed(inner: F, observation: Observation, after: Option<After>) -> Self {
-        Self { inner, observation: Some(observation), after }
+        Self { inner: Some(inner), observation: Some(observation), after }
     }
 }
 
@@ -52,10 +61,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let inner = this.inner.as_pin_mut().expect("it is there until this is dropped");
         let Some(observation) = this.observation.as_mut() else {
-            return this.inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
+            return inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
-        let result = ready!(observation.poll_timed(|| this.inner.poll(cx)));
+        let result = ready!(observation.poll_timed(|| inner.poll(cx)));
         let observation = this.observation.take().expect("it was there when this poll began");
         Poll::Ready(match result {
             Ok(response) => Ok(follow(response, observation, *this.after)),

@@ -94,13 +94,19 @@ impl Observation {
     /// Polls with this request as the thread's current one.
     pub(super) fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
         self.polling = true;
-        let entered = enter(&mut self.context, &self.carrier);
-        let heap = self.series.heap.enter();
-        let polled = poll();
-        self.allocated += heap.leave();
-        drop(entered);
+        let polled = self.within(poll);
         self.polling = false;
         polled
+    }
+
+    /// Does `work` with this request as the thread's current one.
+    pub(super) fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let entered = enter(&mut self.context, &self.carrier);
+        let heap = self.series.heap.enter();
+        let done = work();
+        self.allocated += heap.leave();
+        drop(entered);
+        done
     }
 
     /// Polls and books how long that took. The time-stamp counter that quanta reads costs less than half of the system's
@@ -140,8 +146,7 @@ impl Observation {
         *self.response_bytes.get_or_insert(0) += bytes as u64;
     }
 
-    /// Notes that the body, whose size is `size` where it is known, is being dropped. The body's own drop comes first:
-    /// what that cancels is still booked.
+    /// Notes that the body, whose size is `size` where it is known, is being dropped.
     pub(super) fn body_dropped(&mut self, size: Option<u64>) {
         self.sent_in_full = size.is_some_and(|size| self.response_bytes >= Some(size));
     }

@@ -87,8 +87,20 @@ pin_project! {
     pub struct TrackDbQuery<S, F> {
         sql: S,
         running: Option<Running>,
+        // `None` only while this is being dropped.
         #[pin]
-        query: F,
+        query: Option<F>,
+    }
+
+    impl<S, F> PinnedDrop for TrackDbQuery<S, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(running) = this.running.as_ref().filter(|running| running.booking.is_some()) {
+                // A driver may tell of a query only when that is dropped; this one is booked after it, as cancelled.
+                let _entered = running.counted.enter();
+                this.query.set(None);
+            }
+        }
     }
 }
 
@@ -117,7 +129,7 @@ where
     S: AsRef<str>,
     F: Future<Output = Result<T, E>>,
 {
-    TrackDbQuery { sql, running: None, query }
+    TrackDbQuery { sql, running: None, query: Some(query) }
 }
 
 impl<S, F, T, E> Future for TrackDbQuery<S, F>
@@ -130,10 +142,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let running = this.running.get_or_insert_with(|| Running::begin(this.sql.as_ref()));
+        let query = this.query.as_pin_mut().expect("it is there until this is dropped");
         running.polling = true;
         let polled = {
             let _entered = running.counted.enter();
-            this.query.poll(cx)
+            query.poll(cx)
         };
         running.polling = false;
         if let Poll::Ready(result) = &polled {

@@ -19,6 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::support::{Samples, built, get as fetch, monitor, send};
 
+mod dropped;
 mod sockets;
 
 const MS: Duration = Duration::from_millis(1);
