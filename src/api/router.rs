@@ -15,7 +15,7 @@ use super::{
     bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, openapi, report, rules,
     status, summary, trends,
 };
-use crate::{Monitor, http::Unobserved, monitor::Core};
+use crate::{Monitor, http::OwnAnswer, monitor::Core};
 
 /// Keeps the background work alive as long as a router that shows it.
 #[derive(Clone)]
@@ -111,8 +111,9 @@ async fn unknown() -> Response {
 
 /// Marks an answer as the monitor's own, which never counts, and as one that no cache may keep.
 async fn mark(request: Request, next: Next) -> Response {
+    let answer = OwnAnswer::begin(request.method());
     let mut response = next.run(request).await;
-    response.extensions_mut().insert(Unobserved);
+    answer.made(&mut response);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -4,7 +4,7 @@
 //! [`CountingAllocator`](pinchpoint_alloc::CountingAllocator) its allocator; without either a heap is nothing and costs
 //! nothing. The invariant: a request's account is open exactly while it is polled.
 
-pub(crate) use counting::{Heap, Heaps};
+pub(crate) use counting::{Allocated, Heap, Heaps};
 
 #[cfg(feature = "alloc")]
 mod counting {
@@ -39,15 +39,21 @@ mod counting {
             Self { installed: is_installed(), accounts: Mutex::default() }
         }
 
-        /// Returns the heap of an endpoint.
-        pub(in crate::context) fn open(
+        /// Returns the heap of an endpoint, of which nobody knows yet.
+        pub(in crate::context) fn open(&self, labels: &[(&'static str, Arc<str>)]) -> Heap {
+            let name: Vec<&str> = labels.iter().map(|(_, value)| &**value).collect();
+            Heap(self.installed.then(|| Tag::named(&name.join(" "))).flatten())
+        }
+
+        /// Makes the series of a heap.
+        pub(in crate::context) fn show_from_now_on(
             &self,
+            heap: &Heap,
             recorder: &DynRecorder,
             window_recorder: &DynRecorder,
             labels: &[(&'static str, Arc<str>)],
-        ) -> Heap {
-            let name: Vec<&str> = labels.iter().map(|(_, value)| &**value).collect();
-            let Some(tag) = self.installed.then(|| Tag::named(&name.join(" "))).flatten() else { return Heap(None) };
+        ) -> Allocated {
+            let Some(tag) = heap.0 else { return Allocated(None) };
             let account = Account {
                 tag,
                 live: labelled::gauge(recorder, &names::HTTP_LIVE_BYTES, labels),
@@ -55,7 +61,7 @@ mod counting {
                 freed: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_FREED, labels),
             };
             self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(account);
-            Heap(Some((tag, labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels))))
+            Allocated(Some(labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels)))
         }
 
         /// Writes what each endpoint has allocated and what of it is there.
@@ -70,7 +76,11 @@ mod counting {
 
     /// The heap of one endpoint.
     #[derive(Debug)]
-    pub(crate) struct Heap(Option<(Tag, Histogram)>);
+    pub(crate) struct Heap(Option<Tag>);
+
+    /// What each request of one endpoint allocates.
+    #[derive(Debug)]
+    pub(crate) struct Allocated(Option<Histogram>);
 
     /// An open account.
     #[derive(Debug)]
@@ -79,12 +89,14 @@ mod counting {
     impl Heap {
         /// Opens the account for what is allocated from now on by this thread.
         pub(crate) fn enter(&self) -> HeapEntered {
-            HeapEntered(self.0.as_ref().map(|(tag, _)| tag.enter()))
+            HeapEntered(self.0.map(Tag::enter))
         }
+    }
 
+    impl Allocated {
         /// Books what a whole request allocated.
         pub(crate) fn record(&self, bytes: u64) {
-            if let Some((_, allocated)) = &self.0 {
+            if let Some(allocated) = &self.0 {
                 allocated.record(bytes as f64);
             }
         }
@@ -113,13 +125,18 @@ mod counting {
             Self
         }
 
-        pub(in crate::context) fn open(
+        pub(in crate::context) fn open(&self, _labels: &[(&'static str, Arc<str>)]) -> Heap {
+            Heap
+        }
+
+        pub(in crate::context) fn show_from_now_on(
             &self,
+            _heap: &Heap,
             _recorder: &DynRecorder,
             _window_recorder: &DynRecorder,
             _labels: &[(&'static str, Arc<str>)],
-        ) -> Heap {
-            Heap
+        ) -> Allocated {
+            Allocated
         }
 
         pub(in crate::context) fn show(&self) {}
@@ -129,6 +146,10 @@ mod counting {
     #[derive(Debug)]
     pub(crate) struct Heap;
 
+    /// Nothing.
+    #[derive(Debug)]
+    pub(crate) struct Allocated;
+
     /// Nothing, for as long as a request is polled.
     #[derive(Debug)]
     pub(crate) struct HeapEntered;
@@ -137,7 +158,9 @@ mod counting {
         pub(crate) fn enter(&self) -> HeapEntered {
             HeapEntered
         }
+    }
 
+    impl Allocated {
         pub(crate) fn record(&self, _bytes: u64) {}
     }
 

@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use metrics::Recorder;
 
 use super::{
-    Glob, Heap, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
+    Allocated, Glob, Heap, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
     heap::Heaps,
     pool::ContextPool,
     table::{QueryTable, TaskTable},
@@ -141,9 +141,14 @@ impl Instruments {
         self.tasks.known(task).map(|series| series.runs.began()).unwrap_or_default()
     }
 
-    /// Returns the account of what the requests of an endpoint allocate.
+    /// Returns the heap of an endpoint.
     pub(crate) fn heap(&self, labels: &[(&'static str, Arc<str>)]) -> Heap {
-        self.heaps.open(&self.recorder, &self.window_recorder, labels)
+        self.heaps.open(labels)
+    }
+
+    /// Returns what the requests of an endpoint allocate each, and shows its heap from now on.
+    pub(crate) fn allocated(&self, heap: &Heap, labels: &[(&'static str, Arc<str>)]) -> Allocated {
+        self.heaps.show_from_now_on(heap, &self.recorder, &self.window_recorder, labels)
     }
 
     /// Writes what is known only by looking: how long the oldest run of each task has been in progress, and what of each

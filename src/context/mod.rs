@@ -24,7 +24,7 @@ pub(crate) use carrier::Carrier;
 pub(crate) use carrier::{CARRIER, Carried, handed_over, listen};
 pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
-pub(crate) use heap::Heap;
+pub(crate) use heap::{Allocated, Heap};
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
 pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext, TraceId};
 pub(crate) use running::Place;

@@ -150,6 +150,8 @@ pub(crate) struct RequestContext {
     instruments: Arc<Instruments>,
     started: Instant,
     ended: AtomicBool,
+    /// Whether the monitor is answering it itself.
+    own: AtomicBool,
     /// Set before its end where its client has gone.
     abandoned: OnceLock<Left>,
     queries: AtomicU32,
@@ -167,6 +169,7 @@ impl RequestContext {
             instruments,
             started,
             ended: AtomicBool::new(false),
+            own: AtomicBool::new(false),
             abandoned: OnceLock::new(),
             queries: AtomicU32::new(0),
             query_nanos: AtomicU64::new(0),
@@ -182,6 +185,7 @@ impl RequestContext {
     pub(super) fn reset(&mut self, started: Instant) {
         self.started = started;
         *self.ended.get_mut() = false;
+        *self.own.get_mut() = false;
         self.abandoned.take();
         if *self.queries.get_mut() > 0 {
             self.uses.fill_with(UseSlot::default);
@@ -199,6 +203,21 @@ impl RequestContext {
     /// Returns the instruments that this request is recorded through.
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
+    }
+
+    /// The monitor begins to answer the request itself.
+    pub(crate) fn begin_own_answer(&self) {
+        self.own.store(true, Relaxed);
+    }
+
+    /// The answer is made; whether it is passed on is not known here.
+    pub(crate) fn end_own_answer(&self) {
+        self.own.store(false, Relaxed);
+    }
+
+    /// Returns whether the monitor is answering the request itself.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.load(Relaxed)
     }
 
     /// Books one query or task. What comes after the request's end is not the request's any more, but for the queries

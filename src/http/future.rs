@@ -14,8 +14,9 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{
-    MonitorBody, Observation, Unobserved,
+    MonitorBody, Observation,
     observation::{After, End},
+    own::is_own,
 };
 
 pin_project! {
@@ -65,9 +66,18 @@ where
         let Some(observation) = this.observation.as_mut() else {
             return inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
-        let result = ready!(observation.poll_timed(|| inner.poll(cx)));
-        let observation = this.observation.take().expect("it was there when this poll began");
+        let (polled, took) = observation.poll_timed(|| inner.poll(cx));
+        let own = matches!(&polled, Poll::Ready(Ok(response)) if is_own(response));
+        if !own {
+            observation.book_poll(took);
+        }
+        let result = ready!(polled);
+        let mut observation = this.observation.take().expect("it was there when this poll began");
         Poll::Ready(match result {
+            Ok(response) if own => {
+                observation.discard();
+                Ok(response.map(MonitorBody::unobserved))
+            }
             Ok(response) => Ok(follow(response, observation, *this.after)),
             Err(error) => {
                 observation.end(End::ServiceError);
@@ -83,10 +93,6 @@ fn follow<B: Body>(
     mut observation: Observation,
     after: Option<After>,
 ) -> Response<MonitorBody<B>> {
-    if response.extensions().get::<Unobserved>().is_some() {
-        observation.discard();
-        return response.map(MonitorBody::unobserved);
-    }
     let exact = response.body().size_hint().exact();
     // Where the body does not know its size hyper takes it from the header, as of a file or of what a proxy passes on.
     let size = exact.or_else(|| content_length(response.headers()));

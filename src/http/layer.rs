@@ -85,10 +85,7 @@ impl<S> MonitorService<S> {
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;
         }
-        let series = endpoints.get(method_index(request.method()), template(request.extensions()));
-        if series.is_ignored() {
-            return None;
-        }
+        let series = endpoints.get(method_index(request.method()), template(request.extensions()))?;
         let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
         let observation = Observation::begin(series, trace_id, Instant::now());
         if let Some(bytes) = request.body().size_hint().exact().filter(|bytes| *bytes > 0) {

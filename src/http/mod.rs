@@ -9,6 +9,7 @@ mod body;
 mod future;
 mod layer;
 mod observation;
+mod own;
 mod route;
 mod series;
 
@@ -17,7 +18,7 @@ pub use future::MonitorFuture;
 pub use layer::{MonitorLayer, MonitorService};
 pub use route::RouteTemplate;
 
-pub(crate) use observation::Unobserved;
+pub(crate) use own::OwnAnswer;
 pub(crate) use series::Endpoints;
 
 use observation::Observation;

@@ -13,10 +13,6 @@ use crate::{
     names,
 };
 
-/// Response extension of the monitor's own answers: they do not count, wherever the host mounts them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unobserved;
-
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -109,24 +105,30 @@ impl Observation {
         done
     }
 
-    /// Polls and books how long that took. The time-stamp counter that quanta reads costs less than half of the system's
-    /// clock, and this is the clock that is read most.
-    pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T) -> T {
+    /// Polls and returns how long that took, to be booked. The time-stamp counter that quanta reads costs less than half
+    /// of the system's clock, and this is the clock that is read most.
+    pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T) -> (T, Duration) {
         let began = quanta::Instant::now();
         let polled = self.poll(poll);
-        let took = began.elapsed();
+        (polled, began.elapsed())
+    }
+
+    /// Books a poll.
+    pub(super) fn book_poll(&mut self, took: Duration) {
         self.busy += took;
         self.longest_poll = self.longest_poll.max(took);
         if took >= names::BLOCKING {
             self.blocked(took);
         }
-        polled
     }
 
     /// Books a poll that blocked a worker, and who may have waited for it. Next to such a poll the lock that reading
     /// the requests in flight takes is nothing.
     #[cold]
     fn blocked(&self, poll: Duration) {
+        if self.is_own() {
+            return;
+        }
         let blocking = self.series.blocking();
         blocking.polls.record(poll.as_secs_f64());
         blocking.others.record((self.series.instruments.in_flight() - 1.0).max(0.0));
@@ -161,13 +163,16 @@ impl Observation {
         self.record(error);
     }
 
-    /// Ends a request that was answered by the monitor itself without a trace in the numbers, and lets those that follow
-    /// pass.
-    pub(super) fn discard(mut self) {
+    /// Ends a request that the monitor answers itself, without a trace in the numbers.
+    pub(super) fn discard(&mut self) {
         self.done = true;
-        self.series.ignore();
         self.series.active.decrement(1.0);
         self.release();
+    }
+
+    /// Returns whether the monitor is making the answer.
+    fn is_own(&self) -> bool {
+        self.context.as_ref().is_some_and(|context| context.is_own())
     }
 
     fn record(&mut self, error: Option<&'static str>) {
@@ -180,11 +185,12 @@ impl Observation {
         let series = &*self.series;
         series.active.decrement(1.0);
         series.duration(Ending { status: self.status, error }).record(duration.as_secs_f64());
-        series.busy.record(self.busy.as_secs_f64());
-        series.longest_poll.record(self.longest_poll.as_secs_f64());
-        series.heap.record(self.allocated);
+        let ended = series.ended();
+        ended.busy.record(self.busy.as_secs_f64());
+        ended.longest_poll.record(self.longest_poll.as_secs_f64());
+        ended.allocated.record(self.allocated);
         if let Some(bytes) = self.response_bytes {
-            series.response_size.record(bytes as f64);
+            series.response_size().record(bytes as f64);
         }
         if let Some(context) = &self.context {
             if error == Some(names::CANCELLED) {
@@ -193,7 +199,7 @@ impl Observation {
                 context.end();
             }
             record_events(series, context, &Whole { duration, busy: self.busy, error });
-            series.slowest.offer(duration, || SlowRequest {
+            ended.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
                 ended: now,
                 duration,
@@ -224,6 +230,9 @@ impl Drop for Observation {
     fn drop(&mut self) {
         if self.done {
             return;
+        }
+        if self.is_own() {
+            return self.discard();
         }
         let error = if self.polling {
             // The handler's own panic, whoever catches it: the client gets no response from this service, or a 500.

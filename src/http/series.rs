@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     hash::BuildHasher as _,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +12,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::route::{METHOD_COUNT, method_name};
 use crate::{
-    context::{Abandoned, DynRecorder, Heap, Instruments, LateQuery, Slowest, labelled},
+    context::{Abandoned, Allocated, DynRecorder, Heap, Instruments, LateQuery, Slowest, labelled},
     names::{self, Metric},
 };
 
@@ -76,18 +73,25 @@ pub(super) struct Blocking {
     pub(super) others: Histogram,
 }
 
-/// The series of one endpoint.
+/// What every request leaves at its end.
 #[derive(Debug)]
-pub(super) struct EndpointSeries {
-    pub(super) instruments: Arc<Instruments>,
-    ignored: AtomicBool,
-    pub(super) active: Gauge,
-    pub(super) request_size: OnceLock<Histogram>,
-    pub(super) response_size: Histogram,
+pub(super) struct Ended {
     pub(super) busy: Histogram,
     pub(super) longest_poll: Histogram,
     pub(super) slowest: Arc<Slowest>,
+    pub(super) allocated: Allocated,
+}
+
+/// The series of one endpoint. They are made when something is recorded in them: none of a route whose requests the
+/// monitor answers itself.
+#[derive(Debug)]
+pub(super) struct EndpointSeries {
+    pub(super) instruments: Arc<Instruments>,
+    pub(super) active: Gauge,
     pub(super) heap: Heap,
+    ended: OnceLock<Ended>,
+    request_size: OnceLock<Histogram>,
+    response_size: OnceLock<Histogram>,
     head: OnceLock<Histogram>,
     db_queries: OnceLock<Histogram>,
     db_seconds: OnceLock<Histogram>,
@@ -103,17 +107,12 @@ pub(super) struct EndpointSeries {
 impl EndpointSeries {
     fn new(instruments: &Arc<Instruments>, active: Gauge, method: &'static str, route: &str) -> Self {
         let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
-        let histogram = |metric| labelled::histogram(instruments.recorder(), metric, &labels);
-        let mut ignored = instruments.limits().ignored.iter();
         Self {
-            ignored: AtomicBool::new(!route.is_empty() && ignored.any(|glob| glob.matches(route))),
             active,
-            request_size: OnceLock::new(),
-            response_size: histogram(&names::HTTP_RESPONSE_SIZE),
-            busy: histogram(&names::HTTP_BUSY),
-            longest_poll: histogram(&names::HTTP_LONGEST_POLL),
-            slowest: instruments.slow_requests().endpoint(method, route),
             heap: instruments.heap(&labels),
+            ended: OnceLock::new(),
+            request_size: OnceLock::new(),
+            response_size: OnceLock::new(),
             head: OnceLock::new(),
             db_queries: OnceLock::new(),
             db_seconds: OnceLock::new(),
@@ -125,20 +124,6 @@ impl EndpointSeries {
             query_uses: ArcSwap::default(),
             instruments: instruments.clone(),
             labels,
-        }
-    }
-
-    /// Returns whether requests of this endpoint are left out.
-    pub(super) fn is_ignored(&self) -> bool {
-        self.ignored.load(Relaxed)
-    }
-
-    /// Leaves the requests of this endpoint out from now on.
-    pub(super) fn ignore(&self) {
-        // The route of what matched none, and that of what was folded, is everybody's.
-        let [_, (_, route)] = &self.labels;
-        if !route.is_empty() && **route != *names::OTHER {
-            self.ignored.store(true, Relaxed);
         }
     }
 
@@ -165,8 +150,25 @@ impl EndpointSeries {
         })
     }
 
+    pub(super) fn ended(&self) -> &Ended {
+        self.ended.get_or_init(|| {
+            let histogram = |metric| labelled::histogram(self.recorder(), metric, &self.labels);
+            let [(_, method), (_, route)] = &self.labels;
+            Ended {
+                busy: histogram(&names::HTTP_BUSY),
+                longest_poll: histogram(&names::HTTP_LONGEST_POLL),
+                slowest: self.instruments.slow_requests().endpoint(method, route),
+                allocated: self.instruments.allocated(&self.heap, &self.labels),
+            }
+        })
+    }
+
     pub(super) fn request_size(&self) -> &Histogram {
         self.lazily(&self.request_size, &names::HTTP_REQUEST_SIZE)
+    }
+
+    pub(super) fn response_size(&self) -> &Histogram {
+        self.lazily(&self.response_size, &names::HTTP_RESPONSE_SIZE)
     }
 
     pub(super) fn head(&self) -> &Histogram {
@@ -258,7 +260,8 @@ const CHAINS: usize = 1024;
 struct Known {
     method: usize,
     route: Box<str>,
-    series: Arc<EndpointSeries>,
+    /// `None` where its requests are left out.
+    series: Option<Arc<EndpointSeries>>,
     next: Chain,
 }
 
@@ -267,11 +270,11 @@ struct Known {
 struct Chain(OnceLock<Box<Known>>);
 
 impl Chain {
-    fn find(&self, method: usize, route: &str) -> Option<&Arc<EndpointSeries>> {
+    fn find(&self, method: usize, route: &str) -> Option<&Known> {
         let mut chain = self;
         while let Some(known) = chain.0.get() {
             if known.method == method && *known.route == *route {
-                return Some(&known.series);
+                return Some(known);
             }
             chain = &known.next;
         }
@@ -316,10 +319,11 @@ impl Endpoints {
         &self.instruments
     }
 
-    /// Returns the series of an endpoint. `method` is a place in the table of methods, `route` a template.
-    pub(super) fn get(&self, method: usize, route: &str) -> Arc<EndpointSeries> {
+    /// Returns the series of an endpoint; `None` where its requests are left out. `method` is a place in the table of
+    /// methods, `route` a template.
+    pub(super) fn get(&self, method: usize, route: &str) -> Option<Arc<EndpointSeries>> {
         match self.chain(route).find(method, route) {
-            Some(known) => known.clone(),
+            Some(known) => known.series.clone(),
             None => self.add(method, route),
         }
     }
@@ -328,21 +332,32 @@ impl Endpoints {
         &self.chains[self.hasher.hash_one(route) as usize % CHAINS]
     }
 
-    fn add(&self, method: usize, route: &str) -> Arc<EndpointSeries> {
+    fn add(&self, method: usize, route: &str) -> Option<Arc<EndpointSeries>> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = self.instruments.limits();
+        let ignored = !route.is_empty() && limits.ignored.iter().any(|glob| glob.matches(route));
         // Templates come from the program. One that makes them up from paths must not fill the memory all the same.
-        let route = if counts[method] < self.instruments.limits().routes { route } else { names::OTHER };
+        let full = counts[method] >= limits.routes;
+        if full && ignored {
+            return None;
+        }
+        let route = if full { names::OTHER } else { route };
         let chain = self.chain(route);
         if let Some(known) = chain.find(method, route) {
-            return known.clone();
+            return known.series.clone();
         }
-        let name = method_name(method);
-        let active = self.active[method].get_or_init(|| {
-            labelled::gauge(self.instruments.recorder(), &names::HTTP_ACTIVE, &[(names::METHOD, name.into())])
+        let series = (!ignored).then(|| {
+            let active = self.active[method].get_or_init(|| active(&self.instruments, method));
+            Arc::new(EndpointSeries::new(&self.instruments, active.clone(), method_name(method), route))
         });
-        let series = Arc::new(EndpointSeries::new(&self.instruments, active.clone(), name, route));
         counts[method] += 1;
         chain.push(Known { method, route: route.into(), series: series.clone(), next: Chain::default() });
         series
     }
+}
+
+/// Returns the gauge of the requests in flight.
+pub(super) fn active(instruments: &Instruments, method: usize) -> Gauge {
+    let labels = [(names::METHOD, method_name(method).into())];
+    labelled::gauge(instruments.recorder(), &names::HTTP_ACTIVE, &labels)
 }

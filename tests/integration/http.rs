@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::support::{Samples, built, get as fetch, monitor, send};
 
 mod dropped;
+mod own;
 mod sockets;
 
 const MS: Duration = Duration::from_millis(1);
@@ -457,13 +458,4 @@ async fn a_handler_that_blocks_shows_in_its_longest_poll() {
     let longest = samples.sum("http_server_request_longest_poll_seconds_sum", &["/hash"]);
     let busy = samples.sum("http_server_request_busy_seconds_sum", &["/hash"]);
     assert!(longest >= 0.03 && busy >= longest, "{longest} {busy}");
-}
-
-#[tokio::test]
-async fn ignored_routes_leave_no_trace() {
-    let monitor = built(Monitor::builder().ignore_path("/health*"));
-    let app = Router::new().route("/health", get(|| async {})).route("/other", get(|| async {})).layer(monitor.layer());
-    fetch(&app, "/health").await;
-    fetch(&app, "/other").await;
-    assert_eq!(Samples::of(&monitor).requests(&[]), 1.0);
 }
