@@ -16,6 +16,7 @@ mod running;
 mod slow;
 pub(crate) mod stripe;
 mod table;
+mod trace_id;
 
 pub use current::{InCurrentRequest, in_current_request};
 
@@ -26,7 +27,8 @@ pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
 pub(crate) use heap::{Allocated, Heap};
 pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
-pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext, TraceId};
+pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext};
 pub(crate) use running::Place;
 pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
 pub(crate) use table::{Outcome, QuerySeries, SqlShape, TaskSeries};
+pub(crate) use trace_id::TraceId;
