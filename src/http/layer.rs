@@ -33,6 +33,12 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 ///
 /// Layers added after it are outside: a timeout there cancels the request, and it is counted so. Layers added before it
 /// are inside, and their answers count as the service's.
+///
+/// Two layers of one monitor around a request count it once, unless another monitor's layer lies between them. Two
+/// monitors count it each; its queries and tasks are the inner one's.
+///
+/// The time inside poll is that of the service's futures and bodies. What a service does before it returns its future is
+/// part of the request's duration alone; axum's handlers do nothing there.
 #[derive(Clone)]
 pub struct MonitorLayer {
     shared: Arc<Shared>,
@@ -87,10 +93,8 @@ impl<S> MonitorService<S> {
         }
         let series = endpoints.get(method_index(request.method()), template(request.extensions()))?;
         let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
-        let observation = Observation::begin(series, trace_id, Instant::now());
-        if let Some(bytes) = request.body().size_hint().exact().filter(|bytes| *bytes > 0) {
-            observation.request_size(bytes);
-        }
+        let mut observation = Observation::begin(series, trace_id, Instant::now());
+        observation.request_size(request.body().size_hint().exact().unwrap_or_default());
         Some(observation)
     }
 }

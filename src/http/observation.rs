@@ -49,6 +49,8 @@ pub(super) struct Observation {
     longest_poll: Duration,
     status: Option<u16>,
     trace_id: Option<TraceId>,
+    /// Of the request's body; 0 where it has none or its size is not known.
+    request_bytes: u64,
     /// Of the response's body, where the request has one: `None` before the head and where what follows is not its own.
     response_bytes: Option<u64>,
     /// Bytes allocated while it was polled; nothing unless somebody counts them.
@@ -74,6 +76,7 @@ impl Observation {
             longest_poll: Duration::ZERO,
             status: None,
             trace_id,
+            request_bytes: 0,
             response_bytes: None,
             allocated: 0,
             polling: false,
@@ -82,9 +85,9 @@ impl Observation {
         }
     }
 
-    /// Books the size of the request's body, where it has one whose size is known.
-    pub(super) fn request_size(&self, bytes: u64) {
-        self.series.request_size().record(bytes as f64);
+    /// Notes the size of the request's body.
+    pub(super) fn request_size(&mut self, bytes: u64) {
+        self.request_bytes = bytes;
     }
 
     /// Polls with this request as the thread's current one.
@@ -189,6 +192,9 @@ impl Observation {
         ended.busy.record(self.busy.as_secs_f64());
         ended.longest_poll.record(self.longest_poll.as_secs_f64());
         ended.allocated.record(self.allocated);
+        if self.request_bytes > 0 {
+            series.request_size().record(self.request_bytes as f64);
+        }
         if let Some(bytes) = self.response_bytes {
             series.response_size().record(bytes as f64);
         }
