@@ -25,7 +25,7 @@ pub struct ObservedEndpoint<'a> {
     pub route: &'a str,
     /// Requests that were sent.
     pub requests: u64,
-    /// Of these, answered with 5xx, or broken off.
+    /// Of these, answered with 5xx, broken off, or answered with what the client does not take for an answer.
     pub failed: u64,
     /// Of these, answered with 4xx.
     pub refused: u64,

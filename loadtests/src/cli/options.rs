@@ -127,7 +127,8 @@ pub(crate) struct LoadOptions {
 pub(crate) struct VerdictOptions {
     /// Condition, such as p95<200ms, error-rate<1% or "p99<2s for GET /checkout"; repeatable
     ///
-    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps.
+    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps. Without a condition on error-rate, and whatever the
+    /// rules say, a test fails of whose requests more than 10 % fail.
     #[arg(long = "threshold", value_name = "CONDITION", action = ArgAction::Append)]
     pub(crate) thresholds: Vec<Threshold>,
 
@@ -137,7 +138,7 @@ pub(crate) struct VerdictOptions {
     #[arg(long, value_name = "PATH", conflicts_with = "no_rules")]
     pub(crate) rules: Option<PathBuf>,
 
-    /// Judge by --threshold only
+    /// Do not judge by rules
     #[arg(long)]
     pub(crate) no_rules: bool,
 

@@ -16,7 +16,7 @@ use crate::report::{
     check_writable, read_result, render_table, render_verdict, write_outputs,
 };
 use crate::server::{Asking, Credentials, PATIENCE, ServerClient, ServerWatch, Silence, join};
-use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, answered, judge_thresholds};
+use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, implicit, judge_thresholds};
 use crate::watch::Screen;
 
 /// What a run must meet.
@@ -39,7 +39,7 @@ impl Judge {
         let elapsed = session.end.elapsed;
         let mut checks = judge_thresholds(&self.thresholds, &session.tally, elapsed.as_secs_f64());
         checks.extend(self.rules.judge(&session.tally, elapsed));
-        checks.extend(answered(&session.tally));
+        checks.extend(implicit(&session.tally, &self.thresholds));
         checks
     }
 }

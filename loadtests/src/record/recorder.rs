@@ -228,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn only_an_unwanted_4xx_is_refused() {
+        let recorder = Recorder::new(1);
+        let a = recorder.endpoint(EndpointName::new("GET", "/a"), "/a");
+        let cases =
+            [(Outcome::Rejected, 429), (Outcome::Success, 401), (Outcome::Rejected, 200), (Outcome::Broken, 404)];
+        for (outcome, status) in cases {
+            recorder.record(recorder.shard(0), Sample { status: Some(status), ..sample(a, outcome) });
+        }
+        let mut tally = Tally::default();
+        tally.drain(&recorder, 1.0, 1.0);
+        assert_eq!((tally.total().refused(), tally.total().failed()), (1, 3));
+    }
+
+    #[test]
     fn warm_up_is_counted_and_left_out() {
         let recorder = Recorder::new(1);
         let a = recorder.endpoint(EndpointName::new("GET", "/a"), "/a");

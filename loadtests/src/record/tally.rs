@@ -14,6 +14,8 @@ pub(crate) struct EndpointTally {
     first_byte: Option<Box<Latency>>,
     service: Option<Box<Latency>>,
     statuses: Vec<(u16, u64)>,
+    /// Rejected ones whose status was 4xx.
+    refused: u64,
     bytes: u64,
     after_end: u64,
     failures: Failures,
@@ -31,6 +33,8 @@ impl EndpointTally {
         if let Some(status) = sample.status {
             self.count_status(status, 1);
         }
+        let is_refused = sample.outcome == Outcome::Rejected && sample.status.is_some_and(|status| status / 100 == 4);
+        self.refused += u64::from(is_refused);
         self.bytes += sample.bytes;
         self.after_end += u64::from(sample.after_end);
         if let Some((kind, example)) = sample.failure {
@@ -54,6 +58,7 @@ impl EndpointTally {
         for &(status, count) in &other.statuses {
             self.count_status(status, count);
         }
+        self.refused += other.refused;
         self.bytes += other.bytes;
         self.after_end += other.after_end;
         self.failures.add(other.failures.clone());
@@ -67,6 +72,7 @@ impl EndpointTally {
             latency.clear();
         }
         self.statuses.clear();
+        self.refused = 0;
         self.bytes = 0;
         self.after_end = 0;
         self.failures.take();
@@ -92,6 +98,11 @@ impl EndpointTally {
     /// Requests that did not end well.
     pub(crate) fn failed(&self) -> u64 {
         self.count() - self.of(Outcome::Success)
+    }
+
+    /// Requests that were rejected since their status was a 4xx that nobody wanted.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Share of requests that failed, 0 to 1; `None` without requests.

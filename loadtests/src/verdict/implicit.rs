@@ -1,25 +1,37 @@
-//! The condition that every test is held to, with or without rules and thresholds.
+//! The conditions that every test is held to, with or without rules.
 
-use super::{Check, Source, Status};
-use crate::record::{Outcome, Tally};
+use super::{Check, Metric, Source, Status, Threshold};
+use crate::record::{EndpointTally, Outcome, Tally};
 
-/// Each endpoint must have succeeded at least once: a test of nothing but errors must not pass.
+/// A test of errors must not pass: something succeeds at each endpoint, and nearly everything does.
 ///
-/// An endpoint that is meant to refuse says so with an expected status, and then refusing is its success.
-pub(crate) fn answered(tally: &Tally) -> Vec<Check> {
-    let check = |subject: String, observed: String| Check {
-        source: Source::Always,
-        subject,
-        condition: "some request succeeds".to_owned(),
-        observed,
-        status: Status::Breached,
-    };
+/// An endpoint that is meant to refuse says so with an expected status, and then refusing is its success. Another share of
+/// errors than [`MOST_ERRORS`] is wanted by a threshold, which then stands instead.
+pub(crate) fn implicit(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
+    let mut checks = answered(tally);
+    let silent: Vec<String> = checks.iter().map(|check| check.subject.clone()).collect();
+    if silent.iter().any(|subject| subject == ALL) {
+        return checks;
+    }
+    let errors = thresholds.iter().filter(|threshold| threshold.metric == Metric::ErrorRate);
+    let stated: Vec<Option<&str>> = errors.map(|threshold| threshold.endpoint.as_deref()).collect();
+    if !stated.contains(&None) {
+        checks.extend(mostly_successful(tally, |name, path| {
+            silent.iter().any(|subject| subject == name)
+                || stated.iter().flatten().any(|stated| *stated == name || *stated == path)
+        }));
+    }
+    checks
+}
+
+fn answered(tally: &Tally) -> Vec<Check> {
+    let check = |subject: String, observed: String| breach(subject, "some request succeeds".to_owned(), observed);
     let total = tally.total();
     if total.count() == 0 {
-        return vec![check("all requests".to_owned(), "no request was sent".to_owned())];
+        return vec![check(ALL.to_owned(), "no request was sent".to_owned())];
     }
     if total.count() == total.of(Outcome::Cancelled) {
-        return vec![check("all requests".to_owned(), "none got a response before the end of the test".to_owned())];
+        return vec![check(ALL.to_owned(), "none got a response before the end of the test".to_owned())];
     }
     tally
         .endpoints()
@@ -41,4 +53,104 @@ pub(crate) fn answered(tally: &Tally) -> Vec<Check> {
             check(course.name.to_string(), observed)
         })
         .collect()
+}
+
+/// Of each endpoint that is not `exempt`, by its name and path, and of all together if none of them is to blame alone.
+fn mostly_successful(tally: &Tally, exempt: impl Fn(&str, &str) -> bool) -> Vec<Check> {
+    let courses = tally.endpoints().iter();
+    let judged: Vec<_> = courses.filter(|course| !exempt(&course.name.to_string(), &course.name.path)).collect();
+    let mut checks: Vec<Check> = judged
+        .iter()
+        .filter(|course| course.tally.count() >= FEWEST)
+        .filter_map(|course| too_many_errors(course.name.to_string(), &course.tally))
+        .collect();
+    // What stands for itself elsewhere, as an exempt endpoint does, is no part of the whole here.
+    if checks.is_empty() {
+        let mut rest = EndpointTally::default();
+        judged.iter().for_each(|course| rest.add(&course.tally));
+        checks.extend(too_many_errors(ALL.to_owned(), &rest));
+    }
+    checks
+}
+
+fn too_many_errors(subject: String, tally: &EndpointTally) -> Option<Check> {
+    let ratio = tally.error_ratio().filter(|ratio| *ratio > MOST_ERRORS)?;
+    let failures = tally.failures().by_count();
+    let main = failures.first().map_or("", |(kind, _)| kind.as_str());
+    let condition = format!("at most {:.0}% of the requests fail", MOST_ERRORS * 100.0);
+    Some(breach(subject, condition, format!("{:.2}%, mostly {main}", ratio * 100.0)))
+}
+
+fn breach(subject: String, condition: String, observed: String) -> Check {
+    Check { source: Source::Always, subject, condition, observed, status: Status::Breached }
+}
+
+/// The bar of the service's own rule `high_error_rate`, which counts less as an error: what the service calls refused or
+/// served, such as a 429 or a page without the text that a scenario expects, is none to it.
+const MOST_ERRORS: f64 = 0.10;
+/// One failure among fewer requests to an endpoint is no rate, as in that rule; all endpoints together are judged always.
+const FEWEST: u64 = 10;
+const ALL: &str = "all requests";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::record::{EndpointName, FailureKind, Recorder, Sample};
+
+    /// `(path, requests, failed)` of each endpoint, and the subjects of the breaches.
+    #[track_caller]
+    fn check(endpoints: &[(&str, u64, u64)], thresholds: &[&str], expected: &[&str]) {
+        let recorder = Recorder::new(1);
+        for (path, requests, failed) in endpoints {
+            let endpoint = recorder.endpoint(EndpointName::new("GET", *path), path);
+            for number in 0..*requests {
+                let is_failed = number < *failed;
+                recorder.record(
+                    recorder.shard(0),
+                    Sample {
+                        endpoint,
+                        outcome: if is_failed { Outcome::Rejected } else { Outcome::Success },
+                        latency: Duration::from_millis(1),
+                        service: None,
+                        first_byte: None,
+                        status: Some(if is_failed { 429 } else { 200 }),
+                        bytes: 0,
+                        after_end: false,
+                        failure: is_failed.then(|| (FailureKind::new("status 429"), None)),
+                    },
+                );
+            }
+        }
+        let mut tally = Tally::default();
+        tally.drain(&recorder, 1.0, 1.0);
+        let thresholds: Vec<Threshold> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
+        let checks = implicit(&tally, &thresholds);
+        let found: Vec<&str> = checks.iter().map(|check| check.subject.as_str()).collect();
+        assert_eq!(found, expected, "{checks:?}");
+    }
+
+    #[test]
+    fn a_test_of_errors_does_not_pass() {
+        check(&[("/a", 100, 10)], &[], &[]);
+        check(&[("/a", 100, 11)], &[], &["GET /a"]);
+        check(&[("/a", 100, 100)], &[], &["GET /a"]);
+        check(&[("/a", 900, 0), ("/b", 100, 95)], &[], &["GET /b"]);
+    }
+
+    #[test]
+    fn a_few_requests_are_judged_together() {
+        check(&[("/a", 4, 2)], &[], &["all requests"]);
+        check(&[("/a", 9, 1), ("/b", 9, 1)], &[], &["all requests"]);
+        check(&[("/a", 9, 1), ("/b", 9, 0)], &[], &[]);
+    }
+
+    #[test]
+    fn a_threshold_for_errors_stands_instead() {
+        check(&[("/a", 100, 50), ("/b", 100, 0)], &["error-rate<60%"], &[]);
+        check(&[("/a", 100, 50), ("/b", 100, 50)], &["error-rate<60% for /a"], &["GET /b"]);
+        check(&[("/a", 100, 50), ("/b", 100, 0)], &["error-rate<60% for GET /a"], &[]);
+        check(&[("/a", 100, 50)], &["p95<1s"], &["GET /a"]);
+    }
 }

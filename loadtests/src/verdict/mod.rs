@@ -10,7 +10,7 @@ mod threshold;
 use crate::engine::StopReason;
 use crate::record::Tally;
 
-pub(crate) use implicit::answered;
+pub(crate) use implicit::implicit;
 pub(crate) use rules::{Rules, RulesError};
 pub(crate) use threshold::{Metric, Threshold};
 
@@ -26,7 +26,7 @@ pub(crate) enum Source {
         /// Severity of the threshold that was passed.
         severity: &'static str,
     },
-    /// What every test is held to: some request must have succeeded.
+    /// What every test is held to: a test of errors must not pass.
     Always,
     /// Comparison with an earlier run.
     Baseline,

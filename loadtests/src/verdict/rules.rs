@@ -51,16 +51,14 @@ impl Rules {
             .zip(&ranked)
             .zip(&quantiles)
             .map(|((course, ranked), quantile)| {
-                let answered = |class: u16| {
-                    let statuses = course.tally.statuses();
-                    statuses.iter().filter(|(status, _)| status / 100 == class).map(|(_, count)| count).sum::<u64>()
-                };
+                let refused = course.tally.refused();
                 ObservedEndpoint {
                     method: &course.name.method,
                     route: &course.route,
                     requests: course.tally.count(),
-                    failed: answered(5) + course.tally.of(Outcome::Broken),
-                    refused: answered(4),
+                    // By how each request ended, so that a 500 whose body breaks off is one, and what a scenario expects none.
+                    failed: course.tally.of(Outcome::Rejected) - refused + course.tally.of(Outcome::Broken),
+                    refused,
                     given_up: course.tally.of(Outcome::TimedOut),
                     mean: time(ranked.mean_seconds()),
                     longest: time(ranked.max_seconds()),

@@ -49,6 +49,49 @@ fn built_in_rules_find_errors() {
 }
 
 #[test]
+fn a_test_of_errors_fails_whatever_kind_of_errors_they_are() {
+    let server = Server::start();
+    let url = server.url();
+    let of = |more: &[&str]| loadtest(&[&["-H", &url, "-u", "2", "--iterations", "40"], more].concat());
+    let limited = of(&["-e", "/limited"]).ended_with(1);
+    let limited = limited.said("GET /limited: at most 10% of the requests fail; observed 95.00%, mostly status 429");
+    assert_eq!(limited.json["verdict"]["checks"].as_array().unwrap().len(), 2, "{}", limited.out);
+    // Also where neither rules nor thresholds are asked, but not where another share is said to be well.
+    of(&["-e", "/limited", "--no-rules", "--threshold", "p95<9s"]).ended_with(1);
+    of(&["-e", "/limited", "--threshold", "error-rate<=96%"]).ended_with(0).said("note  GET /limited");
+    of(&["-e", "/limited", "--threshold", "error-rate<=96% for /limited"]).ended_with(0);
+
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = |name: &str, step: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!("scenarios: [{{ name: a, steps: [{step}] }}]\n")).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let wrong = scenario("wrong.yaml", "{ get: /wrong, expect: { json: { stock: true } } }");
+    // The service calls these answered; by the rules, which see what users saw, they are errors too.
+    of(&["-f", &wrong]).ended_with(1).said("high_error_rate (critical)").said("mostly stock is false, expected true");
+    let turned_away = scenario("expected.yaml", "{ get: /limited, expect: { status: [200, 429] } }");
+    let run = of(&["-f", &turned_away]).ended_with(0);
+    assert!(run.json["verdict"]["checks"].as_array().unwrap().is_empty(), "{}", run.out);
+}
+
+#[test]
+fn a_response_that_fails_twice_over_is_one_failure() {
+    let server = Server::start();
+    // One of six fails: 17 %, and not 33 %, which would be critical.
+    let arguments = ["-H", &server.url(), "-e", "/ok=5", "/broken-error", "-u", "1", "--iterations", "60"];
+    let run = loadtest(&arguments).ended_with(1);
+    assert_eq!(run.json["status_codes"]["500"], 10);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flow.yaml");
+    let text = "scenarios:\n  - name: a\n    steps:\n      - { get: /ok, name: /x, weight: 5 }\n      \
+                - { get: /broken-error, name: /x, weight: 1 }\n";
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "1", "--iterations", "60"];
+    loadtest(&arguments).ended_with(1).said("high_error_rate (high): not error_ratio > 10%; observed 16.7%");
+}
+
+#[test]
 fn a_slower_build_fails_against_the_baseline_and_the_same_one_passes() {
     let (server, slower) = (Server::start(), Server::start());
     let url = server.url();

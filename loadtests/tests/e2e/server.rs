@@ -196,6 +196,24 @@ impl Server {
                     ok("")
                 }
             }
+            // All but one of twenty are turned away.
+            "/limited" => {
+                if self.requests("/limited") % 20 == 1 {
+                    ok("")
+                } else {
+                    response("429 Too Many Requests", "", "slow down")
+                }
+            }
+            // The connection ends within the body that explains the error.
+            "/broken-error" => {
+                _ = stream.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 99\r\n\r\nhalf").await;
+                return Ending::Closed;
+            }
+            // Well by its status; its content is wrong nineteen of twenty times.
+            "/wrong" => {
+                let right = self.requests("/wrong") % 20 == 1;
+                ok(&format!("{{\"stock\": {right}}}"))
+            }
             "/login" => {
                 response("200 OK", "set-cookie: session=s1\r\n", "{\"token\": \"t-42\", \"items\": [{\"id\": 7}]}")
             }
