@@ -2,7 +2,8 @@
 """Shows how often two runs of the same build are called different: at most 5 times of 100.
 
 Makes --pairs + 1 runs against a server that takes about 2 ms, compares each with the one before, and counts. Then it lets
-the server take a quarter longer and counts how often that is found.
+the server take a quarter longer and counts how often that is found. With --other-seconds every second run is of that
+length, so that each pair is of runs of different length.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--slower", type=int, default=20, help="comparisons with the slower server")
     parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--other-seconds", type=int, help="length of every second run [default: --seconds]")
     parser.add_argument("--users", type=int, default=10)
     parser.add_argument("--delay", type=int, default=2000, help="microseconds")
     parser.add_argument("--profile", choices=["release", "dev"], default="release")
@@ -54,7 +56,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         server = serve(binaries, options.delay)
         try:
-            runs = [measure(binaries, folder, options.seconds, options.users) for _ in range(options.pairs + 1)]
+            lengths = [options.seconds, options.other_seconds or options.seconds]
+            runs = [measure(binaries, folder, lengths[n % 2], options.users) for n in range(options.pairs + 1)]
         finally:
             server.terminate()
             server.wait()

@@ -9,9 +9,11 @@ use thiserror::Error;
 
 use crate::cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload};
 use crate::engine::{Actor, ClientSettings, LoadPlan, Model, Redirects};
+use crate::record::EndpointName;
 use crate::scenario::{
     Body, Flow, Names, Pause, Payload, ScenarioFileError, Step, Template, TemplateError, load_scenarios, shop,
 };
+use crate::verdict::Threshold;
 
 /// Arguments that do not make a plan.
 #[derive(Debug, Error)]
@@ -51,6 +53,16 @@ pub(crate) enum JobError {
     /// A payload beside a scenario.
     #[error("--payload belongs to --endpoints; a scenario file has its own bodies")]
     PayloadWithScenario,
+    /// A threshold for what is not tested.
+    #[error("--threshold \"{threshold}\": nothing that is tested is called \"{wanted}\"; there are {known}")]
+    NoSuchEndpoint {
+        /// The condition.
+        threshold: String,
+        /// Its endpoint.
+        wanted: String,
+        /// What there is.
+        known: String,
+    },
     /// A profile of nothing, or of too much.
     #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
@@ -127,6 +139,37 @@ pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<Load
         grace: load.grace,
         ..base_plan(target, requests)
     })
+}
+
+/// What the requests of a plan will be counted under, each once; `None` if code decides it.
+pub(crate) fn known_endpoints(actors: &[Actor]) -> Option<Vec<EndpointName>> {
+    let mut known: Vec<EndpointName> = Vec::new();
+    for actor in actors {
+        for name in actor.endpoints()? {
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+    }
+    Some(known)
+}
+
+/// Whether each threshold is about something that is tested, as far as that is known before.
+pub(crate) fn check_thresholds(thresholds: &[Threshold], actors: &[Actor]) -> Result<(), JobError> {
+    let Some(known) = known_endpoints(actors) else { return Ok(()) };
+    for threshold in thresholds {
+        if let Some(wanted) = &threshold.endpoint
+            && !known.iter().any(|name| threshold.is_about(name))
+        {
+            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            return Err(JobError::NoSuchEndpoint {
+                threshold: threshold.to_string(),
+                wanted: wanted.clone(),
+                known: known.join(", "),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The plan of a profile: one endpoint, one user, as long as it takes.

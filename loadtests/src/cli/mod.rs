@@ -262,7 +262,7 @@ Exit codes:
   0    passed
   1    a threshold or rule was breached, or the comparison found a regression
   2    set-up error: nothing was tested (wrong option or scenario, unreachable target,
-       unwritable output)
+       unwritable output), or nothing could be compared
   3    the generator itself was saturated: the result says nothing about the service
   130  interrupted by Ctrl-C; what was measured is shown and written";
 

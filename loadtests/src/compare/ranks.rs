@@ -1,4 +1,4 @@
-//! Two samples of seconds, compared by ranks.
+//! Two samples of points, compared by ranks.
 
 /// What a comparison of two samples says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,8 +42,16 @@ pub(super) fn rank_test(first: &[f64], second: &[f64]) -> Option<RankTest> {
     Some(RankTest { shift: shift(first, second), p_value: p_value.min(1.0) })
 }
 
-/// Fewer seconds than this tell nothing.
+/// Fewer points than this tell nothing.
 pub(super) const FEWEST: usize = 5;
+
+/// The p-value of so many values that are all above so many others: no test of them says less.
+pub(super) fn least_p_value(first: usize, second: usize) -> f64 {
+    let (n, m) = (first as f64, second as f64);
+    let distance = (n * m / 2.0 - 0.5).max(0.0);
+    let variance = n * m * (n + m + 1.0) / 12.0;
+    if variance <= 0.0 { 1.0 } else { 2.0 * upper_tail(distance / variance.sqrt()) }
+}
 
 fn shift(first: &[f64], second: &[f64]) -> f64 {
     let mut differences: Vec<f64> = first.iter().flat_map(|a| second.iter().map(move |b| b - a)).collect();
@@ -106,6 +114,17 @@ mod tests {
         };
         check(&[1.1, 2.9, 1.3, 3.1, 1.2, 3.0], &[3.5, 2.0, 4.1, 2.2, 4.0, 3.3], 0.065_552_16, 1.0);
         check(&[1.0, 5.0, 1.0, 5.0, 2.0, 5.0, 1.0], &[3.0, 6.0, 3.0, 6.0, 2.0, 6.0, 3.0], 0.134_221_42, 1.0);
+    }
+
+    #[test]
+    fn no_p_value_is_below_the_least() {
+        let (low, high) = ([1.0, 3.0, 2.0, 4.0, 1.5], [11.0, 13.0, 12.0, 14.0, 11.5, 12.5]);
+        let test = rank_test(&low, &high).unwrap();
+        let least = least_p_value(low.len(), high.len());
+        assert!(test.p_value >= least && least < 0.01, "{} {least}", test.p_value);
+        // Two endpoints make six comparisons, and five points cannot show anything in them.
+        assert!(least_p_value(5, 5) * 6.0 > 0.05 && least_p_value(6, 6) * 6.0 < 0.05);
+        assert_eq!(least_p_value(0, 9), 1.0);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-use super::ranks::{FEWEST, median, rank_test};
-use crate::report::{Change, Comparison, Direction, EndpointResult, LoadResult, PointResult, RunResult};
+use super::points::{Moment, Steady};
+use super::ranks::{least_p_value, median, rank_test};
+use crate::report::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult};
 
 /// Two runs that say nothing about one another.
 #[derive(Debug, Error, PartialEq)]
@@ -20,6 +21,9 @@ pub(crate) enum Incomparable {
     /// Nothing in common.
     #[error("the baseline has none of this run's endpoints")]
     NoCommonEndpoint,
+    /// Too short.
+    #[error("too little data in the runs to tell any change from chance; longer runs have more")]
+    TooLittleData,
 }
 
 /// Whether latencies of two loads compare at all.
@@ -30,89 +34,102 @@ pub(crate) fn check_comparable(old: &LoadResult, new: &LoadResult) -> Result<(),
     Err(Incomparable::Load { old: old.describe(), new: new.describe() })
 }
 
-/// Compares two runs.
-pub(crate) fn compare(old: &RunResult, new: &RunResult) -> Result<Comparison, Incomparable> {
-    check_comparable(&old.load, &new.load)?;
+/// Compares two runs of one load.
+pub(crate) fn compare(old: &RunResult, new: &RunResult) -> Comparison {
     let find = |run: &'_ RunResult, name: &str| run.endpoints.iter().position(|endpoint| endpoint.name() == name);
-    let mut changes = Vec::new();
-    let mut only_in_one = Vec::new();
+    let steady = Steady::of(old, new);
+    let (mut compared, mut only_in_one) = (Vec::new(), Vec::new());
     for later in &new.endpoints {
         match find(old, &later.name()) {
-            Some(at) => changes.extend(compare_endpoint(&old.endpoints[at], later, old.load.ramp_up)),
+            Some(at) => compared.extend(compare_endpoint(&old.endpoints[at], later, steady)),
             None => only_in_one.push(later.name()),
         }
     }
     only_in_one.extend(old.endpoints.iter().map(EndpointResult::name).filter(|name| find(new, name).is_none()));
-    if changes.is_empty() {
+    Comparison { baseline_started_at: old.started_at.clone(), changes: correct_and_judge(compared), only_in_one }
+}
+
+/// Whether a comparison says anything.
+pub(crate) fn check_conclusive(comparison: &Comparison) -> Result<(), Incomparable> {
+    if comparison.changes.is_empty() {
         return Err(Incomparable::NoCommonEndpoint);
     }
-    correct_and_judge(&mut changes);
-    Ok(Comparison { baseline_started_at: old.started_at.clone(), changes, only_in_one })
+    let says = |change: &Change| change.direction != Direction::TooLittleData;
+    if comparison.changes.iter().any(says) { Ok(()) } else { Err(Incomparable::TooLittleData) }
 }
 
-/// What a second says of an endpoint.
-type Measure = fn(&PointResult) -> f64;
-
-fn compare_endpoint(old: &EndpointResult, new: &EndpointResult, ramp_up: f64) -> Vec<Change> {
-    let measures: [(&str, Measure); 3] = [
-        ("p50", |point| point.p50),
-        ("p95", |point| point.p95),
-        ("error rate", |point| point.failed as f64 / point.requests as f64),
-    ];
-    let (old_points, new_points) = (steady(old, ramp_up), steady(new, ramp_up));
-    measures
-        .into_iter()
-        .map(|(measure, value)| {
-            let mut first: Vec<f64> = old_points.iter().map(value).collect();
-            let mut second: Vec<f64> = new_points.iter().map(value).collect();
-            let test = rank_test(&first, &second);
-            // Seconds without a single error make a median of 0 on both sides; the rate of all is what people mean.
-            let (before, after) = if measure == "error rate" {
-                (old.error_rate / 100.0, new.error_rate / 100.0)
-            } else {
-                (median(&mut first), median(&mut second))
-            };
-            let shift = test.map_or(after - before, |test| test.shift);
-            let change = if measure == "error rate" { after - before } else { shift };
-            Change {
-                endpoint: new.name(),
-                measure: measure.to_owned(),
-                old: before,
-                new: after,
-                change_percent: (before > 0.0).then(|| (change / before * 1e3).round() / 10.0),
-                p_value: test.map(|test| test.p_value),
-                direction: Direction::TooLittleData,
-            }
-        })
-        .collect()
+/// A change that is yet to be judged.
+struct Compared {
+    change: Change,
+    /// The least p-value that so many points can have.
+    least_p_value: f64,
 }
 
-/// Seconds with requests in them, without the ramp-up, the first and the last, which are part of one only.
-fn steady(endpoint: &EndpointResult, ramp_up: f64) -> Vec<PointResult> {
-    let points: Vec<PointResult> = endpoint.series.iter().copied().filter(|point| point.start >= ramp_up).collect();
-    let inner = if points.len() > FEWEST + 1 { &points[1..points.len() - 1] } else { &points[..] };
-    inner.iter().copied().filter(|point| point.requests > 0).collect()
+/// What a point says of an endpoint.
+type Measure = fn(&Moment) -> f64;
+
+fn compare_endpoint(
+    old: &EndpointResult,
+    new: &EndpointResult,
+    steady: Option<(Steady, Steady)>,
+) -> impl Iterator<Item = Compared> {
+    let measures: [(&str, Measure); 3] =
+        [("p50", |moment| moment.p50), ("p95", |moment| moment.p95), ("error rate", |moment| moment.error_ratio)];
+    let (old_moments, new_moments) =
+        steady.map(|(old_steady, new_steady)| (old_steady.moments(old), new_steady.moments(new))).unwrap_or_default();
+    measures.into_iter().map(move |(measure, value)| {
+        let mut first: Vec<f64> = old_moments.iter().map(value).collect();
+        let mut second: Vec<f64> = new_moments.iter().map(value).collect();
+        let test = rank_test(&first, &second);
+        let least_p_value = least_p_value(first.len(), second.len());
+        // Points without a single error make a median of 0 on both sides; the rate of all is what people mean.
+        let (before, after) = if measure == "error rate" {
+            (old.error_rate / 100.0, new.error_rate / 100.0)
+        } else {
+            (median(&mut first), median(&mut second))
+        };
+        let shift = test.map_or(after - before, |test| test.shift);
+        let change = if measure == "error rate" { after - before } else { shift };
+        let change = Change {
+            endpoint: new.name(),
+            measure: measure.to_owned(),
+            old: before,
+            new: after,
+            change_percent: (before > 0.0).then(|| (change / before * 1e3).round() / 10.0),
+            p_value: test.map(|test| test.p_value),
+            direction: Direction::TooLittleData,
+        };
+        Compared { change, least_p_value }
+    })
 }
 
 /// Holm's correction over all comparisons, then the verdict on each.
-fn correct_and_judge(changes: &mut [Change]) {
-    let mut order: Vec<usize> = (0..changes.len()).filter(|index| changes[*index].p_value.is_some()).collect();
-    order.sort_by(|a, b| changes[*a].p_value.unwrap_or(1.0).total_cmp(&changes[*b].p_value.unwrap_or(1.0)));
+fn correct_and_judge(mut compared: Vec<Compared>) -> Vec<Change> {
+    let p_value = |compared: &Compared| compared.change.p_value.unwrap_or(1.0);
+    let mut order: Vec<usize> = (0..compared.len()).filter(|index| compared[*index].change.p_value.is_some()).collect();
+    order.sort_by(|a, b| p_value(&compared[*a]).total_cmp(&p_value(&compared[*b])));
     let mut least: f64 = 0.0;
     for (position, index) in order.iter().enumerate() {
         let family = (order.len() - position) as f64;
-        least = least.max(changes[*index].p_value.unwrap_or(1.0) * family).min(1.0);
-        changes[*index].p_value = Some(least);
+        least = least.max(p_value(&compared[*index]) * family).min(1.0);
+        compared[*index].change.p_value = Some(least);
     }
-    for change in changes {
-        change.direction = judge(change);
-    }
+    let family = order.len() as f64;
+    let judged = compared.into_iter().map(|Compared { change, least_p_value }| {
+        let direction = match judge(&change) {
+            // No difference would have been found, however large.
+            Direction::Same if least_p_value * family >= SIGNIFICANT => Direction::TooLittleData,
+            direction => direction,
+        };
+        Change { direction, ..change }
+    });
+    judged.collect()
 }
 
 fn judge(change: &Change) -> Direction {
     let Some(p_value) = change.p_value else { return Direction::TooLittleData };
     let difference = match change.change_percent {
-        // The typical difference of seconds, not the difference of the medians.
+        // The typical difference of points, not the difference of the medians.
         Some(percent) => change.old * percent / 100.0,
         None => change.new - change.old,
     };

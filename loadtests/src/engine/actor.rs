@@ -65,6 +65,17 @@ impl Actor {
         self.0.cookies
     }
 
+    /// What its requests are counted under; `None` where only its code knows.
+    pub(crate) fn endpoints(&self) -> Option<Vec<EndpointName>> {
+        match &self.0.act {
+            Act::Code(_) => None,
+            Act::Flow(flow) => {
+                let steps = flow.start.iter().chain(flow.body.steps());
+                Some(steps.map(|step| EndpointName::new(step.method.as_str(), step.name.clone())).collect())
+            }
+        }
+    }
+
     /// The actor with its endpoints registered and its addresses resolved.
     pub(super) fn ready(&self, base: &Url, recorder: &Recorder) -> ReadyActor {
         let act = match &self.0.act {

@@ -3,15 +3,18 @@
 use std::path::Path;
 
 use super::print;
-use crate::compare::compare;
+use crate::compare::{check_comparable, check_conclusive, compare};
 use crate::error::ToolError;
 use crate::report::{read_result, render_comparison};
 use crate::verdict::Conclusion;
 
 /// Compares two result files.
 pub(crate) fn compare_files(old: &Path, new: &Path) -> Result<Conclusion, ToolError> {
-    let comparison = compare(&read_result(old)?, &read_result(new)?)?;
+    let (old, new) = (read_result(old)?, read_result(new)?);
+    check_comparable(&old.load, &new.load)?;
+    let comparison = compare(&old, &new);
     print(&render_comparison(&comparison));
+    check_conclusive(&comparison)?;
     if comparison.has_regression() {
         print("\nBREACHED\n");
         return Ok(Conclusion::Breached);

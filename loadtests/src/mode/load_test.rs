@@ -6,14 +6,14 @@ use super::capacity::{Found, Search};
 use super::print;
 use super::session::Session;
 use crate::cli::{LoadTestArgs, OnSaturation, ServerOptions, VerdictOptions};
-use crate::compare::{check_comparable, compare};
+use crate::compare::{Incomparable, check_comparable, check_conclusive, compare};
 use crate::engine::{Actor, LoadPlan, StopReason, hint_for};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::load_plan;
+use crate::job::{check_thresholds, known_endpoints, load_plan};
 use crate::report::{
-    ArrivalsResult, Comparison, Direction, GeneratorResult, LoadResult, RunResult, SearchEnd, VerdictResult,
-    check_writable, read_result, render_table, render_verdict, write_outputs,
+    ArrivalsResult, Comparison, Direction, EndpointResult, GeneratorResult, LoadResult, RunResult, SearchEnd,
+    VerdictResult, check_writable, read_result, render_table, render_verdict, write_outputs,
 };
 use crate::server::{Asking, Credentials, PATIENCE, ServerClient, ServerWatch, Silence, join};
 use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, implicit, judge_thresholds};
@@ -27,7 +27,8 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(options: &VerdictOptions) -> Result<Self, ToolError> {
+    pub(super) fn new(options: &VerdictOptions, plan: &LoadPlan) -> Result<Self, ToolError> {
+        check_thresholds(&options.thresholds, &plan.actors)?;
         Ok(Self {
             thresholds: options.thresholds.clone(),
             rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on.severity())?,
@@ -51,7 +52,7 @@ pub(crate) async fn load_test(
     interrupt: &Interrupt,
 ) -> Result<Conclusion, ToolError> {
     let plan = load_plan(arguments, code)?;
-    let judge = Judge::new(&arguments.verdict)?;
+    let judge = Judge::new(&arguments.verdict, &plan)?;
     let baseline = arguments.baseline.baseline.as_deref().map(|path| read_baseline(path, &plan)).transpose()?;
     check_writable(&arguments.output.outputs)?;
     let mut screen = Screen::new(arguments.output.progress, arguments.output.quiet);
@@ -99,7 +100,7 @@ pub(crate) async fn load_test(
     result.server_refused = refusal(server.as_ref());
     let mut checks = checks;
     if let Some(baseline) = &baseline {
-        let comparison = compare(baseline, &result)?;
+        let comparison = compare(baseline, &result);
         checks.extend(comparison_checks(&comparison));
         result.comparison = Some(comparison);
     }
@@ -150,6 +151,12 @@ pub(super) fn observed(check: &Check) -> String {
 fn read_baseline(path: &Path, plan: &LoadPlan) -> Result<RunResult, ToolError> {
     let baseline = read_result(path)?;
     check_comparable(&baseline.load, &LoadResult::new(plan.model))?;
+    if let Some(known) = known_endpoints(&plan.actors) {
+        let old: Vec<String> = baseline.endpoints.iter().map(EndpointResult::name).collect();
+        if !known.iter().any(|name| old.contains(&name.to_string())) {
+            return Err(Incomparable::NoCommonEndpoint.into());
+        }
+    }
     Ok(baseline)
 }
 
@@ -171,6 +178,16 @@ pub(super) fn refusal(server: Option<&ServerClient>) -> Option<String> {
 }
 
 fn comparison_checks(comparison: &Comparison) -> Vec<Check> {
+    if let Err(why) = check_conclusive(comparison) {
+        // As with a threshold for nothing: what was asked for has not been shown.
+        return vec![Check {
+            source: Source::Baseline,
+            subject: "baseline".to_owned(),
+            condition: "something can be compared".to_owned(),
+            observed: why.to_string(),
+            status: Status::Breached,
+        }];
+    }
     let judged = comparison.changes.iter().filter(|change| change.direction != Direction::TooLittleData);
     judged
         .map(|change| Check {

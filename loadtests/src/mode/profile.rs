@@ -24,7 +24,7 @@ pub(crate) async fn profile(
     interrupt: &Interrupt,
 ) -> Result<Conclusion, ToolError> {
     let plan = profile_plan(&arguments.target, &arguments.requests, code)?;
-    let judge = Judge::new(&arguments.verdict)?;
+    let judge = Judge::new(&arguments.verdict, &plan)?;
     check_writable(&arguments.output.outputs)?;
     preflight(&plan.base, plan.timeout).await.map_err(SessionError::from)?;
     let mut screen = Screen::new(arguments.output.progress, arguments.output.quiet);

@@ -113,8 +113,10 @@ pub(super) fn now() -> String {
 /// Length of one point of the course: a second, and less for a short run, whose comparison needs points too.
 fn tick_of(plan: &LoadPlan) -> Duration {
     let thirtieth = plan.duration.map_or(LONGEST_TICK, |duration| duration / 30);
-    thirtieth.clamp(SHORTEST_TICK, LONGEST_TICK)
+    TICKS.into_iter().find(|tick| *tick <= thirtieth).unwrap_or(SHORTEST_TICK)
 }
 
 const LONGEST_TICK: Duration = Duration::from_secs(1);
 const SHORTEST_TICK: Duration = Duration::from_millis(200);
+/// Each fits into a second a whole number of times, so that the points of two runs can be brought to one length.
+const TICKS: [Duration; 3] = [LONGEST_TICK, Duration::from_millis(500), SHORTEST_TICK];

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::distribution::cell_of;
+
 /// How finely a distribution tells values apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precision {
@@ -140,6 +142,20 @@ impl Latency {
             }
         }
         grid
+    }
+
+    /// Counts on the grid of a [`super::Distribution`], ascending.
+    pub(super) fn cells(&self) -> Vec<(u16, u64)> {
+        let mut cells: Vec<(u16, u64)> = Vec::new();
+        for bucket in self.buckets.iter_recorded() {
+            let cell = cell_of(bucket.value_iterated_to().clamp(self.min_us, self.max_us));
+            let count = bucket.count_since_last_iteration();
+            match cells.last_mut() {
+                Some((last, total)) if *last == cell => *total += count,
+                _ => cells.push((cell, count)),
+            }
+        }
+        cells
     }
 }
 

@@ -1,12 +1,14 @@
 //! Numbers over time, of bounded length.
 //!
-//! A point starts out as one second. When a series is full its points are joined in pairs, so that an hour and a week
-//! both fit; counts and sums stay exact, of two percentiles the higher one is kept.
+//! A point starts out as one tick of the run. When a series is full its points are joined in pairs, so that an hour and a
+//! week both fit; counts and sums stay exact, percentiles are those of the joined distribution. Which ticks make a point
+//! depends on time alone, so that a tick without requests does not shift the points behind it.
 
+use super::distribution::Distribution;
 use super::tally::EndpointTally;
 
 /// Numbers of one interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     /// Seconds since the start of the run.
     pub(crate) start: f64,
@@ -26,6 +28,8 @@ pub(crate) struct Point {
     pub(crate) p99: f64,
     /// Greatest latency in seconds.
     pub(crate) max: f64,
+    /// All latencies.
+    pub(crate) distribution: Distribution,
 }
 
 impl Point {
@@ -42,21 +46,20 @@ impl Point {
             p95: at(0.95),
             p99: at(0.99),
             max: ranked.max_seconds().unwrap_or(0.0),
+            distribution: Distribution::of(tally),
         }
     }
 
-    fn join(self, next: Self) -> Self {
-        Self {
-            start: self.start,
-            span: next.start + next.span - self.start,
-            count: self.count + next.count,
-            failed: self.failed + next.failed,
-            sum: self.sum + next.sum,
-            p50: self.p50.max(next.p50),
-            p95: self.p95.max(next.p95),
-            p99: self.p99.max(next.p99),
-            max: self.max.max(next.max),
-        }
+    fn join(&mut self, next: &Self) {
+        self.distribution.add(&next.distribution);
+        self.span = next.start + next.span - self.start;
+        self.count += next.count;
+        self.failed += next.failed;
+        self.sum += next.sum;
+        self.max = self.max.max(next.max);
+        // The grid's steps are not exact, and no percentile is above the greatest.
+        let at = |q| self.distribution.quantile_seconds(q).unwrap_or(0.0).min(self.max);
+        (self.p50, self.p95, self.p99) = (at(0.5), at(0.95), at(0.99));
     }
 }
 
@@ -64,31 +67,38 @@ impl Point {
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     points: Vec<Point>,
-    /// How many pushed points make one kept point.
-    stride: usize,
-    pending: usize,
+    /// The tick that each point began with.
+    ticks: Vec<u64>,
+    /// How many ticks make one point.
+    stride: u64,
 }
 
 impl Default for Series {
     fn default() -> Self {
-        Self { points: Vec::new(), stride: 1, pending: 0 }
+        Self { points: Vec::new(), ticks: Vec::new(), stride: 1 }
     }
 }
 
 impl Series {
-    pub(super) fn push(&mut self, point: Point) {
-        match self.points.last_mut() {
-            Some(last) if self.pending > 0 => *last = last.join(point),
-            _ => self.points.push(point),
-        }
-        self.pending = (self.pending + 1) % self.stride;
-        if self.points.len() > MOST_POINTS && self.pending == 0 {
-            self.points = self
-                .points
-                .chunks(2)
-                .map(|pair| pair[1..].iter().fold(pair[0], |joined, next| joined.join(*next)))
-                .collect();
+    /// Adds what the `tick`-th tick of the run says; ticks come in order, those without requests may be left out.
+    pub(super) fn push(&mut self, tick: u64, point: Point) {
+        self.append(tick, point);
+        while self.points.len() > MOST_POINTS {
             self.stride *= 2;
+            let (points, ticks) = (std::mem::take(&mut self.points), std::mem::take(&mut self.ticks));
+            for (tick, point) in ticks.into_iter().zip(points) {
+                self.append(tick, point);
+            }
+        }
+    }
+
+    fn append(&mut self, tick: u64, point: Point) {
+        match (self.points.last_mut(), self.ticks.last()) {
+            (Some(last), Some(began)) if began / self.stride == tick / self.stride => last.join(&point),
+            _ => {
+                self.points.push(point);
+                self.ticks.push(tick);
+            }
         }
     }
 
@@ -105,16 +115,56 @@ const MOST_POINTS: usize = 600;
 mod tests {
     use super::*;
 
+    fn point(start: f64, micros: u64) -> Point {
+        let cell = super::super::distribution::cell_of(micros);
+        let distribution: Distribution = format!("{cell}:2").parse().unwrap();
+        let time = micros as f64 * 1e-6;
+        Point {
+            start,
+            span: 1.0,
+            count: 2,
+            failed: 1,
+            sum: 0.5,
+            p50: time,
+            p95: time,
+            p99: time,
+            max: time,
+            distribution,
+        }
+    }
+
     #[test]
     fn long_run_keeps_its_length_and_counts() {
         let mut series = Series::default();
         for second in 0..100_000 {
-            let n = second as f64;
-            series.push(Point { start: n, span: 1.0, count: 2, failed: 1, sum: 0.5, p50: n, p95: n, p99: n, max: n });
+            series.push(second, point(second as f64, second + 1));
         }
         assert!(series.points().len() <= MOST_POINTS + 1, "{}", series.points().len());
         assert_eq!(series.points().iter().map(|point| point.count).sum::<u64>(), 200_000);
         assert!((series.points().iter().map(|point| point.span).sum::<f64>() - 100_000.0).abs() < 1e-6);
-        assert!((series.points().last().unwrap().max - 99_999.0).abs() < 1e-9);
+        assert!((series.points().last().unwrap().max - 0.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn percentiles_of_joined_points_are_those_of_all_their_requests() {
+        let mut series = Series::default();
+        for second in 0..1000 {
+            // Every second one is slow; the higher of two medians would be slow always.
+            series.push(second, point(second as f64, if second % 2 == 0 { 1000 } else { 9000 }));
+        }
+        let near = |value: f64, truth: f64| (value / truth - 1.0).abs() < 0.006;
+        assert!(series.points().iter().all(|point| near(point.p50, 0.001) && near(point.p95, 0.009)));
+    }
+
+    #[test]
+    fn ticks_without_requests_shift_no_point() {
+        let (mut whole, mut sparse) = (Series::default(), Series::default());
+        for second in (0..1300).filter(|second| second % 13 != 0) {
+            sparse.push(second, point(second as f64, 1000));
+        }
+        (0..1300).for_each(|second| whole.push(second, point(second as f64, 1000)));
+        assert_eq!(whole.stride, sparse.stride);
+        let edge = |series: &Series, at: usize| series.ticks[at] / series.stride;
+        assert!((0..sparse.points.len()).all(|at| edge(&sparse, at) == edge(&whole, at)));
     }
 }

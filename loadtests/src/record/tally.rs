@@ -252,6 +252,8 @@ pub(crate) struct Tally {
     endpoints: Vec<EndpointCourse>,
     total: EndpointTally,
     series: Series,
+    /// Intervals so far.
+    ticks: u64,
 }
 
 impl Tally {
@@ -270,11 +272,12 @@ impl Tally {
         for (id, part) in &parts {
             let course = &mut self.endpoints[id.index()];
             course.tally.add(part);
-            course.series.push(Point::of(part, end - span, span));
+            course.series.push(self.ticks, Point::of(part, end - span, span));
             self.total.add(part);
             overall.add(part);
         }
-        self.series.push(Point::of(&overall, end - span, span));
+        self.series.push(self.ticks, Point::of(&overall, end - span, span));
+        self.ticks += 1;
         Interval { overall, endpoints: parts }
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Change {
     pub(crate) endpoint: String,
     /// `p50`, `p95` (seconds) or `error rate` (share).
     pub(crate) measure: String,
-    /// Typical value of a second of the earlier run.
+    /// Typical value of a point of the earlier run.
     pub(crate) old: f64,
     /// Of the later run.
     pub(crate) new: f64,
@@ -46,7 +46,7 @@ pub(crate) enum Direction {
     Worse,
     /// Faster, or fewer errors.
     Better,
-    /// Too few seconds to tell.
+    /// Too few points to tell any difference from chance.
     TooLittleData,
 }
 
@@ -63,6 +63,15 @@ impl Direction {
 }
 
 impl Comparison {
+    /// What to say below the changes if some are no answers.
+    pub(crate) fn remark(&self) -> Option<&'static str> {
+        let is_open = |change: &Change| change.direction == Direction::TooLittleData;
+        self.changes.iter().any(is_open).then_some(
+            "Too little data: in so few points of time even the clearest difference could be chance. Longer runs have more \
+             of them, and a comparison of fewer endpoints needs fewer.",
+        )
+    }
+
     /// Whether anything got worse.
     pub(crate) fn has_regression(&self) -> bool {
         self.changes.iter().any(|change| change.direction == Direction::Worse)

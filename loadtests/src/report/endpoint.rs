@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{EndpointTally, Latency, Outcome, Point, Series};
+use crate::record::{Distribution, EndpointTally, Latency, Outcome, Point, Series};
 
 /// The brief's fields first, then what else is known.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -73,7 +73,7 @@ pub(crate) struct FailureResult {
 }
 
 /// Numbers of one interval.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct PointResult {
     /// Seconds since the start.
     pub(crate) start: f64,
@@ -87,6 +87,9 @@ pub(crate) struct PointResult {
     pub(crate) p95: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
+    /// All latencies, as `step:count` on a grid of 1 %, failures behind a slash; of endpoints, which are compared.
+    #[serde(default, with = "as_text", skip_serializing_if = "is_empty")]
+    pub(crate) distribution: Distribution,
 }
 
 impl EndpointResult {
@@ -138,6 +141,12 @@ impl EndpointResult {
         }
     }
 
+    /// The same without the distributions of its points, which only a comparison of endpoints reads.
+    pub(super) fn without_distributions(mut self) -> Self {
+        self.series.iter_mut().for_each(|point| point.distribution = Distribution::default());
+        self
+    }
+
     /// `GET /api/users`, or `all requests`.
     pub(crate) fn name(&self) -> String {
         if self.endpoint == "*" && self.method == "*" {
@@ -176,7 +185,27 @@ impl PointResult {
             p95: round(point.p95),
             p99: round(point.p99),
             max: round(point.max),
+            distribution: point.distribution.clone(),
         }
+    }
+}
+
+fn is_empty(distribution: &Distribution) -> bool {
+    distribution.count() == 0
+}
+
+/// A distribution as text: as JSON numbers, a line each, it would be most of the file.
+mod as_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use crate::record::Distribution;
+
+    pub(super) fn serialize<S: Serializer>(distribution: &Distribution, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(distribution)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Distribution, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
 }
 

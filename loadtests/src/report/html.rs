@@ -1,7 +1,6 @@
 //! `.html`: the result as a page with plots; everything it needs is in it.
 
 use super::capacity::StepEnd;
-use super::comparison::Direction;
 use super::endpoint::EndpointResult;
 use super::result::RunResult;
 use super::svg::{Line, Plot, Scale, escape};
@@ -245,8 +244,8 @@ fn push_comparison(body: &mut String, result: &RunResult) {
         ]);
     }
     body.push_str(&table.render());
-    if comparison.changes.iter().any(|change| change.direction == Direction::TooLittleData) {
-        body.push_str("<p class=\"s\">A comparison needs at least five seconds with requests in each run.</p>\n");
+    if let Some(remark) = comparison.remark() {
+        body.push_str(&format!("<p class=\"s\">{remark}</p>\n"));
     }
 }
 

@@ -240,7 +240,7 @@ impl RunResult {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             target: target.trim_end_matches('/').to_owned(),
             started_at,
-            total: EndpointResult::new(&method, &path, tally.total(), tally.series(), elapsed),
+            total: EndpointResult::new(&method, &path, tally.total(), tally.series(), elapsed).without_distributions(),
             duration: (elapsed * 1e3).round() / 1e3,
             load: LoadResult::new(model),
             endpoints,

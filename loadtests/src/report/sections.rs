@@ -1,7 +1,7 @@
 //! Further parts of the text in the terminal: the server's side, a comparison, a capacity search, a profile.
 
 use super::capacity::Capacity;
-use super::comparison::{Comparison, Direction};
+use super::comparison::Comparison;
 use super::result::RunResult;
 use super::table::Rows;
 use crate::server::ServerSide;
@@ -114,8 +114,8 @@ pub(crate) fn render_comparison(comparison: &Comparison) -> String {
         ]);
     }
     text.push_str(&rows.render());
-    if comparison.changes.iter().any(|change| change.direction == Direction::TooLittleData) {
-        text.push_str("A comparison needs at least five seconds with requests in each run.\n");
+    if let Some(remark) = comparison.remark() {
+        text.push_str(&format!("{remark}\n"));
     }
     for name in &comparison.only_in_one {
         text.push_str(&format!("{name} is in one of the runs only.\n"));

@@ -1,7 +1,7 @@
 //! The conditions that every test is held to, with or without rules.
 
 use super::{Check, Metric, Source, Status, Threshold};
-use crate::record::{EndpointTally, Outcome, Tally};
+use crate::record::{EndpointName, EndpointTally, Outcome, Tally};
 
 /// A test of errors must not pass: something succeeds at each endpoint, and nearly everything does.
 ///
@@ -13,12 +13,11 @@ pub(crate) fn implicit(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
     if silent.iter().any(|subject| subject == ALL) {
         return checks;
     }
-    let errors = thresholds.iter().filter(|threshold| threshold.metric == Metric::ErrorRate);
-    let stated: Vec<Option<&str>> = errors.map(|threshold| threshold.endpoint.as_deref()).collect();
-    if !stated.contains(&None) {
-        checks.extend(mostly_successful(tally, |name, path| {
-            silent.iter().any(|subject| subject == name)
-                || stated.iter().flatten().any(|stated| *stated == name || *stated == path)
+    let stated: Vec<&Threshold> = thresholds.iter().filter(|threshold| threshold.metric == Metric::ErrorRate).collect();
+    if stated.iter().all(|threshold| threshold.endpoint.is_some()) {
+        checks.extend(mostly_successful(tally, |name| {
+            silent.iter().any(|subject| *subject == name.to_string())
+                || stated.iter().any(|threshold| threshold.is_about(name))
         }));
     }
     checks
@@ -55,10 +54,10 @@ fn answered(tally: &Tally) -> Vec<Check> {
         .collect()
 }
 
-/// Of each endpoint that is not `exempt`, by its name and path, and of all together if none of them is to blame alone.
-fn mostly_successful(tally: &Tally, exempt: impl Fn(&str, &str) -> bool) -> Vec<Check> {
+/// Of each endpoint that is not `exempt`, and of all together if none of them is to blame alone.
+fn mostly_successful(tally: &Tally, exempt: impl Fn(&EndpointName) -> bool) -> Vec<Check> {
     let courses = tally.endpoints().iter();
-    let judged: Vec<_> = courses.filter(|course| !exempt(&course.name.to_string(), &course.name.path)).collect();
+    let judged: Vec<_> = courses.filter(|course| !exempt(&course.name)).collect();
     let mut checks: Vec<Check> = judged
         .iter()
         .filter(|course| course.tally.count() >= FEWEST)
@@ -97,7 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::record::{EndpointName, FailureKind, Recorder, Sample};
+    use crate::record::{FailureKind, Recorder, Sample};
 
     /// `(path, requests, failed)` of each endpoint, and the subjects of the breaches.
     #[track_caller]

@@ -131,11 +131,7 @@ fn judge_threshold(threshold: &Threshold, tally: &Tally, seconds: f64) -> Vec<Ch
     let Some(wanted) = &threshold.endpoint else {
         return vec![check("all requests".to_owned(), observe(threshold.metric, tally.total(), seconds))];
     };
-    let matching: Vec<_> = tally
-        .endpoints()
-        .iter()
-        .filter(|course| course.name.to_string() == *wanted || course.name.path == *wanted)
-        .collect();
+    let matching: Vec<_> = tally.endpoints().iter().filter(|course| threshold.is_about(&course.name)).collect();
     if matching.is_empty() {
         return vec![check(wanted.clone(), None)];
     }

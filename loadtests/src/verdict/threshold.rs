@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::record::EndpointName;
 use crate::span::show_seconds;
 
 /// What a threshold looks at.
@@ -114,6 +115,13 @@ impl FromStr for Threshold {
             return Err(ThresholdError::Impossible(text.to_owned()));
         }
         Ok(Self { text: text.to_owned(), metric, comparison, limit, endpoint })
+    }
+}
+
+impl Threshold {
+    /// Whether it is about this endpoint and no other, by its name or its path.
+    pub(crate) fn is_about(&self, name: &EndpointName) -> bool {
+        self.endpoint.as_ref().is_some_and(|wanted| *wanted == name.path || *wanted == name.to_string())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Thresholds, the service's rules, and comparisons.
 
+use std::time::Duration;
+
 use crate::server::Server;
-use crate::tool::loadtest;
+use crate::tool::{loadtest, started};
 
 #[test]
 fn thresholds_decide() {
@@ -12,7 +14,8 @@ fn thresholds_decide() {
     with(&["--threshold", "p95<2s", "--threshold", "error-rate<1%", "--threshold", "rps>1"]).ended_with(0);
     with(&["--threshold", "p50<10ms"]).ended_with(1).said("FAIL  all requests: p50<10ms; observed 5");
     with(&["--threshold", "p95<2s for GET /slow"]).ended_with(0);
-    with(&["--threshold", "p95<2s for GET /slwo"]).ended_with(1).said("no requests");
+    let typo = with(&["--threshold", "p95<2s for GET /slwo"]).ended_with(2);
+    typo.said("nothing that is tested is called \"GET /slwo\"; there are GET /slow");
 }
 
 #[test]
@@ -124,5 +127,40 @@ fn a_slower_build_fails_against_the_baseline_and_the_same_one_passes() {
     let new = second.file("result.json");
     loadtest(&["compare", baseline, new.to_str().unwrap()]).ended_with(1).said("WORSE");
     loadtest(&["compare", new.to_str().unwrap(), baseline]).ended_with(0).said("better");
-    run(&url, "/slow", &["--baseline", baseline, "-u", "3"]).ended_with(2);
+    let users = ["-H", &url, "-e", "/slow", "-u", "3", "-t", "3s", "--baseline", baseline];
+    loadtest(&users).ended_with(2).said("latencies of different loads do not compare");
+    run(&url, "/ok", &["--baseline", baseline]).ended_with(2).said("the baseline has none of this run's endpoints");
+    // Another length is no other load; a second is not enough, and that is said.
+    let brief = ["-H", &url, "-e", "/slow", "-u", "2", "-t", "600ms", "--no-rules"];
+    let short = loadtest(&[&brief[..], &["--baseline", baseline]].concat()).ended_with(1);
+    let short = short.said("baseline: something can be compared; observed too little data in the runs");
+    let short = short.file("result.json");
+    loadtest(&["compare", baseline, short.to_str().unwrap()]).ended_with(2).said("too little data in the runs");
+}
+
+#[test]
+fn what_was_measured_is_told_also_where_it_does_not_compare() {
+    let server = Server::start();
+    let url = server.url();
+    let run = |span: &str, more: &[&str]| {
+        let base = ["-H", &url, "-u", "1", "-t", span, "--no-rules", "--no-server"];
+        started(&[&base[..], more].concat())
+    };
+    let first = run("800ms", &["-e", "/ok"]).finish().ended_with(0);
+    let baseline = first.file("result.json");
+    let baseline = baseline.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.yaml");
+    // One user is of the first kind, so nobody asks for what the baseline has.
+    std::fs::write(&file, "scenarios: [{ name: a, steps: [{ get: /slow }] }, { name: b, steps: [{ get: /ok }] }]\n")
+        .unwrap();
+    let arguments = ["-f", file.to_str().unwrap(), "--baseline", baseline];
+    let second =
+        run("800ms", &arguments).finish().ended_with(1).said("observed the baseline has none of this run's endpoints");
+    assert_eq!(second.number("/total_requests") as u64, server.requests("/slow"));
+    let third = run("60s", &arguments);
+    std::thread::sleep(Duration::from_millis(900));
+    third.interrupt();
+    let third = third.finish().ended_with(130).said("GET /slow");
+    assert!(third.number("/total_requests") > 0.0);
 }
