@@ -36,7 +36,7 @@ pub(crate) struct TargetOptions {
     pub(crate) scenario_files: Vec<PathBuf>,
 
     /// Only these scenarios, by name
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "endpoints")]
     pub(crate) scenarios: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct TargetOptions {
 #[command(next_help_heading = "Requests")]
 pub(crate) struct RequestOptions {
     /// Method of endpoints that name none [default: GET, or POST with a payload]
-    #[arg(long, value_name = "METHOD", value_parser = parse_method)]
+    #[arg(long, value_name = "METHOD", requires = "endpoints", value_parser = parse_method)]
     pub(crate) method: Option<Method>,
 
     /// Body of the requests of --endpoints, or @FILE
@@ -94,7 +94,7 @@ pub(crate) struct LoadOptions {
     pub(crate) ramp_up: Duration,
 
     /// Users started a second, instead of --ramp-up
-    #[arg(short = 'r', long, value_name = "N", conflicts_with = "ramp_up", value_parser = parse_positive)]
+    #[arg(short = 'r', long, value_name = "N", conflicts_with_all = ["ramp_up", "rate"], value_parser = parse_positive)]
     pub(crate) increase_rate: Option<f64>,
 
     /// Each user ends after N iterations; without --duration, the test ends with the last one
@@ -109,7 +109,7 @@ pub(crate) struct LoadOptions {
     pub(crate) rate: Option<Rate>,
 
     /// Most iterations at the same time with --rate; further ones wait and are late [default: --users, else 1000]
-    #[arg(long, value_name = "N", requires = "rate", value_parser = parse_users)]
+    #[arg(long, value_name = "N", requires = "rate", conflicts_with = "concurrent_users", value_parser = parse_users)]
     pub(crate) max_in_flight: Option<usize>,
 
     /// How long requests at the start are sent but left out of the result
@@ -143,7 +143,7 @@ pub(crate) struct VerdictOptions {
     pub(crate) no_rules: bool,
 
     /// Least severity of a rule whose breach fails the test
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "high")]
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "high", conflicts_with = "no_rules")]
     pub(crate) fail_on: FailOn,
 
     /// What happens when the generator itself was the bottleneck
@@ -172,7 +172,7 @@ pub(crate) struct CapacityOptions {
     pub(crate) find_capacity: bool,
 
     /// Highest load that is tried
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = parse_users)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "find_capacity", value_parser = parse_users)]
     pub(crate) max_load: usize,
 }
 
@@ -183,7 +183,7 @@ pub(crate) struct ServerOptions {
     /// Address that serves /performance and /metrics [default: --base-url]
     ///
     /// Under load, --header is sent there only if it has the scheme, host and port of --base-url.
-    #[arg(long, value_name = "URL", value_parser = parse_base_url)]
+    #[arg(long, value_name = "URL", conflicts_with = "no_server", value_parser = parse_base_url)]
     pub(crate) monitor_url: Option<Url>,
 
     /// Do not ask the service for its side

@@ -62,6 +62,22 @@ fn what_a_mode_does_not_know_is_refused() {
 }
 
 #[test]
+fn an_option_that_would_change_nothing_is_refused() {
+    let server = Server::start();
+    let together = |options: &[&str]| refused(&server, &[&["-e", "/x"], options].concat(), "cannot be used with");
+    together(&["--rate", "5/s", "--increase-rate", "1"]);
+    together(&["--rate", "5/s", "--max-in-flight", "3", "--users", "4"]);
+    together(&["--scenarios", "shopping"]);
+    together(&["--no-rules", "--fail-on", "low"]);
+    together(&["--no-server", "--monitor-url", &server.url()]);
+    refused(&server, &["-e", "/x", "--max-load", "50"], "--find-capacity");
+    refused(&server, &["-f", "shop.yaml", "--method", "PUT"], "--endpoints");
+    refused(&server, &["--method", "PUT"], "--endpoints");
+    refused(&server, &["--mode", "profile", "-f", "shop.yaml", "--method", "PUT"], "--endpoints");
+    refused(&server, &["--mode", "profile", "-e", "/x", "--threshold", "p95<1s for /y"], "is called \"/y\"");
+}
+
+#[test]
 fn a_wrong_address_is_told() {
     loadtest(&["-H", "http://x/api", "-e", "/"]).ended_with(2).said("paths belong to --endpoints");
     loadtest(&["-H", "ftp://x", "-e", "/"]).ended_with(2).said("unknown scheme \"ftp\"");
