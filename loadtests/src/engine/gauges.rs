@@ -20,7 +20,7 @@ pub(crate) struct Gauges {
 }
 
 /// What became of the iterations that an open model scheduled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrivals {
     /// Due so far.
     pub(crate) scheduled: u64,

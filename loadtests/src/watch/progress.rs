@@ -1,4 +1,7 @@
 //! Live progress: a block that is redrawn in a terminal, a line every few seconds elsewhere.
+//!
+//! A block is erased by the number of its lines, so none of them may be wider than the terminal, nor all of them together
+//! higher: what a terminal wraps or scrolls away stays as garbage.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -69,10 +72,11 @@ impl Screen {
                 }
             }
             Kind::Block => {
-                let text = block(view);
+                let text = block(view, Room::of_terminal());
                 let erase = self.erasure();
                 self.drawn_lines = text.lines().count();
-                self.write(&format!("{erase}{text}"));
+                // Without wrapping, since some characters are wider than one column.
+                self.write(&format!("{erase}\x1b[?7l{text}\x1b[?7h"));
             }
         }
     }
@@ -103,74 +107,120 @@ impl Screen {
     }
 }
 
-fn line(view: &ProgressView<'_>) -> String {
-    let now = &view.interval.overall;
-    let ranked = now.ranked();
-    let quantile = |q| ranked.quantile_seconds(q).map_or_else(|| "-".to_owned(), show_seconds);
-    let mut line = format!(
-        "{:>6} {} {:>4}  {:>8.1} req/s  p50 {:>8}  p95 {:>8}  p99 {:>8}  errors {} of {}",
-        clock(view.elapsed),
-        if view.arrivals.is_some() { "in flight" } else { "users" },
-        view.active,
-        now.count() as f64 / view.span.max(1e-3),
-        quantile(0.5),
-        quantile(0.95),
-        quantile(0.99),
-        view.tally.total().failed(),
-        view.tally.total().count(),
-    );
-    if let Some(arrivals) = view.arrivals {
-        line.push_str(&format!("  late {}  dropped {}", arrivals.late, arrivals.dropped));
-    }
-    if let Some(planned) = view.planned {
-        line.push_str(&format!("  left {}", clock(planned.saturating_sub(view.elapsed))));
-    }
-    if let Some(server) = &view.server {
-        line.push_str(&format!("  | {server}"));
-    }
-    line
+/// How much of a terminal there is.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    columns: usize,
+    rows: usize,
 }
 
-fn block(view: &ProgressView<'_>) -> String {
-    let mut text = String::new();
-    if let Some(planned) = view.planned.filter(|planned| !planned.is_zero()) {
+impl Room {
+    fn of_terminal() -> Self {
+        // A terminal that does not say is taken for the smallest that is common.
+        terminal_size::terminal_size_of(std::io::stderr()).map_or(Self { columns: 80, rows: 24 }, |(width, height)| {
+            Self { columns: usize::from(width.0), rows: usize::from(height.0) }
+        })
+    }
+}
+
+/// What there is to say of the whole run, each part complete in itself.
+fn parts(view: &ProgressView<'_>) -> Vec<String> {
+    let now = &view.interval.overall;
+    let [p50, p95, p99] = quantiles(now);
+    let mut parts = vec![
+        format!("{:>6} {} {:>4}", clock(view.elapsed), who(view), view.active),
+        format!("{:>8.1} req/s", now.count() as f64 / view.span.max(1e-3)),
+        format!("p50 {p50:>8}"),
+        format!("p95 {p95:>8}"),
+        format!("p99 {p99:>8}"),
+        format!("errors {} of {}", view.tally.total().failed(), view.tally.total().count()),
+    ];
+    if let Some(arrivals) = view.arrivals {
+        parts.push(format!("late {}  dropped {}", arrivals.late, arrivals.dropped));
+    }
+    if let Some(planned) = view.planned {
+        parts.push(format!("left {}", clock(planned.saturating_sub(view.elapsed))));
+    }
+    if let Some(server) = &view.server {
+        parts.push(format!("| {server}"));
+    }
+    parts
+}
+
+fn who(view: &ProgressView<'_>) -> &'static str {
+    if view.arrivals.is_some() { "in flight" } else { "users" }
+}
+
+fn quantiles(tally: &EndpointTally) -> [String; 3] {
+    let ranked = tally.ranked();
+    [0.5, 0.95, 0.99].map(|q| ranked.quantile_seconds(q).map_or_else(|| "-".to_owned(), show_seconds))
+}
+
+fn line(view: &ProgressView<'_>) -> String {
+    parts(view).join("  ")
+}
+
+fn block(view: &ProgressView<'_>, room: Room) -> String {
+    // Many terminals wrap as soon as the last column is full.
+    let columns = room.columns.saturating_sub(1).max(1);
+    let mut lines: Vec<String> = Vec::new();
+    let done = view.planned.filter(|planned| !planned.is_zero()).map(|planned| {
         let done = (view.elapsed.as_secs_f64() / planned.as_secs_f64()).min(1.0);
         let filled = (done * BAR as f64) as usize;
-        text.push_str(&format!("[{}{}] ", "#".repeat(filled), "-".repeat(BAR - filled)));
+        format!("[{}{}]", "#".repeat(filled), "-".repeat(BAR - filled))
+    });
+    for part in done.into_iter().chain(parts(view)) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 2 + part.chars().count() <= columns => {
+                line.push_str("  ");
+                line.push_str(&part);
+            }
+            _ => lines.push(part.trim_start().to_owned()),
+        }
     }
-    text.push_str(&line(view));
-    text.push('\n');
-    text.push_str(&format!(
-        "  {:<40} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
-        "endpoint, now", "req/s", "p50", "p95", "p99", "errors"
-    ));
+    // A line is free for the cursor, below the block.
+    let free = room.rows.saturating_sub(lines.len() + 1);
+    lines.extend(table(view, columns, free));
+    lines.truncate(room.rows.saturating_sub(1).max(1));
+    lines.iter().map(|line| shorten(line, columns) + "\n").collect()
+}
+
+/// A line for each endpoint, as far as there is room.
+fn table(view: &ProgressView<'_>, columns: usize, most_lines: usize) -> Vec<String> {
     let mut parts: Vec<_> = view.interval.endpoints.iter().collect();
+    // The head, and how many are hidden.
+    let most_rows = most_lines.saturating_sub(2).min(MOST_ROWS);
+    if most_rows == 0 {
+        return Vec::new();
+    }
     parts.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count()));
-    let hidden = parts.len().saturating_sub(MOST_ROWS);
-    parts.truncate(MOST_ROWS);
+    let hidden = parts.len().saturating_sub(most_rows);
+    parts.truncate(most_rows);
     // In an order that does not change from one second to the next.
     parts.sort_by_key(|(id, _)| *id);
-    let rows: Vec<(String, &EndpointTally)> = parts
-        .into_iter()
-        .filter_map(|(id, tally)| Some((view.tally.endpoints().get(id.index())?.name.to_string(), tally)))
-        .collect();
-    for (name, tally) in &rows {
-        let ranked = tally.ranked();
-        let quantile = |q| ranked.quantile_seconds(q).map_or_else(|| "-".to_owned(), show_seconds);
-        text.push_str(&format!(
-            "  {:<40} {:>9.1} {:>9} {:>9} {:>9} {:>9}\n",
-            shorten(name, 40),
-            tally.count() as f64 / view.span.max(1e-3),
-            quantile(0.5),
-            quantile(0.95),
-            quantile(0.99),
-            tally.failed(),
-        ));
-    }
+    let row = |name: &str, cells: [String; 5]| {
+        let [rate, p50, p95, p99, errors] = cells;
+        // What matters least goes first where there is little room.
+        let shown = match columns {
+            ..50 => vec![p95, errors],
+            50..70 => vec![rate, p95, errors],
+            _ => vec![rate, p50, p95, p99, errors],
+        };
+        let width = columns.saturating_sub(2 + 10 * shown.len()).clamp(8, 40);
+        let cells: String = shown.iter().map(|cell| format!(" {cell:>9}")).collect();
+        format!("  {:<width$}{cells}", shorten(name, width))
+    };
+    let mut lines = vec![row("endpoint, now", ["req/s", "p50", "p95", "p99", "errors"].map(str::to_owned))];
+    lines.extend(parts.into_iter().filter_map(|(id, tally)| {
+        let name = view.tally.endpoints().get(id.index())?.name.to_string();
+        let [p50, p95, p99] = quantiles(tally);
+        let rate = format!("{:.1}", tally.count() as f64 / view.span.max(1e-3));
+        Some(row(&name, [rate, p50, p95, p99, tally.failed().to_string()]))
+    }));
     if hidden > 0 {
-        text.push_str(&format!("  … and {hidden} more\n"));
+        lines.push(format!("  … and {hidden} more"));
     }
-    text
+    lines
 }
 
 /// A text of at most `most` characters, with an ellipsis in the place of what is left out.
@@ -199,6 +249,70 @@ const MOST_ROWS: usize = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{EndpointName, Outcome, Recorder, Sample};
+
+    fn show(endpoints: usize, room: Room, check: impl FnOnce(&str)) {
+        let recorder = Recorder::new(1);
+        for number in 0..endpoints {
+            let path = format!("/api/with/a/rather/long/path/and/käse/{number}/{{product_id}}");
+            let endpoint = recorder.endpoint(EndpointName::new("DELETE", path.as_str()), &path);
+            recorder.record(
+                recorder.shard(0),
+                Sample {
+                    endpoint,
+                    outcome: Outcome::Success,
+                    latency: Duration::from_micros(123_456),
+                    service: None,
+                    first_byte: None,
+                    status: Some(200),
+                    bytes: 0,
+                    after_end: false,
+                    failure: None,
+                },
+            );
+        }
+        let mut tally = Tally::default();
+        let interval = tally.drain(&recorder, 1.0, 1.0);
+        let view = ProgressView {
+            elapsed: Duration::from_secs(125),
+            planned: Some(Duration::from_secs(300)),
+            active: 1234,
+            arrivals: Some(Arrivals { late: 123_456, dropped: 123_456, ..Arrivals::default() }),
+            interval: &interval,
+            span: 1.0,
+            tally: &tally,
+            server: Some("server: 1234.5 req/s, mean 1.23 ms, 3 bottlenecks".to_owned()),
+        };
+        check(&block(&view, room));
+    }
+
+    #[test]
+    fn no_block_is_wider_or_higher_than_its_terminal() {
+        for columns in [1, 20, 40, 49, 60, 80, 92, 100, 124, 200] {
+            for rows in [1, 2, 5, 10, 24, 50] {
+                for endpoints in [0, 1, 7, 30] {
+                    show(endpoints, Room { columns, rows }, |text| {
+                        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+                        assert!(widest <= columns, "{widest} of {columns}\n{text}");
+                        assert!(text.ends_with('\n') && text.lines().count() <= rows, "{rows} rows\n{text}");
+                    });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_common_terminal_shows_everything() {
+        show(13, Room { columns: 80, rows: 24 }, |text| {
+            for part in ["[########", "2m05s", "1234", "p99   123 ms", "errors 0 of 13", "dropped 123456", "left 2m55s"]
+            {
+                assert!(text.contains(part), "no {part} in\n{text}");
+            }
+            assert!(text.contains("3 bottlenecks") && text.contains("… and 1 more"), "{text}");
+            let row = text.lines().find(|line| line.contains("DELETE")).unwrap();
+            assert_eq!(row.split_whitespace().rev().take(2).collect::<Vec<_>>(), ["0", "ms"], "{text}");
+        });
+    }
 
     #[test]
     fn long_names_are_shortened_by_characters() {
