@@ -12,7 +12,7 @@ use reqwest::{Method, Url};
 use super::pace::interleave;
 use super::user::{Failed, Iteration, Outgoing, User};
 use crate::record::{EndpointId, EndpointName, Recorder};
-use crate::scenario::{Answer, Body, Capture, Flow, Scope, Step, Template};
+use crate::scenario::{Answer, Body, Capture, DataPer, Flow, Scope, Step, Template};
 
 type Code = dyn for<'u> Fn(&'u mut User) -> Pin<Box<dyn Future<Output = Iteration> + Send + 'u>> + Send + Sync;
 
@@ -127,12 +127,16 @@ impl ReadyActor {
         if start.is_empty() {
             return Ok(());
         }
-        self.deal(user);
+        self.deal(user, DataPer::Iteration);
         self.steps(start.iter(), flow, user).await
     }
 
     /// One iteration; before a user's first one, what it does at its start.
     pub(super) async fn iterate(&self, user: &mut User) {
+        if !user.has_row {
+            self.deal(user, DataPer::User);
+            user.has_row = true;
+        }
         if !user.started {
             user.started = self.start(user).await.is_ok();
             if !user.started {
@@ -144,7 +148,7 @@ impl ReadyActor {
         // What failed is recorded; the next iteration starts anew.
         _ = match (&self.act, &self.actor.0.act) {
             (ReadyAct::Steps { steps, order, .. }, Act::Flow(flow)) => {
-                self.deal(user);
+                self.deal(user, DataPer::Iteration);
                 match order {
                     Order::All => self.steps(steps.iter(), flow, user).await,
                     Order::One(order) => {
@@ -159,9 +163,11 @@ impl ReadyActor {
         };
     }
 
-    fn deal(&self, user: &mut User) {
+    /// Gives the user a row of the data, if that has one for each such occasion.
+    fn deal(&self, user: &mut User, occasion: DataPer) {
         if let Act::Flow(flow) = &self.actor.0.act
             && let Some(data) = &flow.data
+            && data.per() == occasion
         {
             data.deal(&mut user.values, &mut user.random);
         }

@@ -39,6 +39,8 @@ pub struct User {
     due: Option<Instant>,
     pub(super) values: Values,
     pub(super) random: Random,
+    /// Whether it has the row that a user keeps.
+    pub(super) has_row: bool,
     pub(super) started: bool,
     pub(super) iteration: u64,
     pub(super) position: usize,
@@ -70,6 +72,8 @@ struct Progress {
     first_byte: Option<Duration>,
     bytes: u64,
     body: Vec<u8>,
+    /// Whether the body is only the start of what came.
+    is_cut: bool,
 }
 
 /// How an exchange ended.
@@ -95,6 +99,7 @@ impl User {
             due: None,
             values: Values::default(),
             random: Random::new(number as u64),
+            has_row: false,
             started: false,
             iteration: 0,
             position: number,
@@ -190,9 +195,12 @@ impl User {
             return Err(Failed);
         }
         let Outgoing { endpoint, mut request, needs_body, timeout } = outgoing;
-        for (name, value) in self.headers.iter() {
+        for name in self.headers.keys() {
+            // All values of a name or none: a step's own header stands instead.
             if !request.headers().contains_key(name) {
-                request.headers_mut().append(name.clone(), value.clone());
+                for value in self.headers.get_all(name) {
+                    request.headers_mut().append(name.clone(), value.clone());
+                }
             }
         }
         let mut progress = Progress::default();
@@ -202,7 +210,7 @@ impl User {
         let ended = self.exchange(request, needs_body, sent, timeout.unwrap_or(self.timeout), &mut progress).await;
         // Before anything looks at the response: what the tool does with it is no time of the service.
         let (latency, service) = (due.elapsed(), open.then(|| sent.elapsed()));
-        let Progress { status, headers, first_byte, bytes, body } = progress;
+        let Progress { status, headers, first_byte, bytes, body, is_cut } = progress;
 
         let verdict = match (&ended, status) {
             (Ended::Whole, Some(status)) => judge(&mut Answer::new(status.as_u16(), &headers, &body)),
@@ -210,7 +218,12 @@ impl User {
         };
         let (outcome, failure) = match (&ended, verdict) {
             (Ended::Whole, Ok(())) => (Outcome::Success, None),
-            (Ended::Whole, Err(why)) => (Outcome::Rejected, Some((FailureKind::new(&why), excerpt(&body)))),
+            (Ended::Whole, Err(mut why)) => {
+                if is_cut && needs_body {
+                    why.push_str(" (body longer than 4 MiB, of which only the start is looked at)");
+                }
+                (Outcome::Rejected, Some((FailureKind::new(&why), excerpt(&body))))
+            }
             (Ended::TimedOut, _) => (Outcome::TimedOut, Some((FailureKind::new("no complete response in time"), None))),
             (Ended::GivenUp, _) => {
                 (Outcome::Cancelled, Some((FailureKind::new("given up at the end of the test"), None)))
@@ -257,8 +270,10 @@ impl User {
             }
             while let Some(chunk) = response.chunk().await? {
                 progress.bytes += chunk.len() as u64;
-                if keep && progress.body.len() + chunk.len() <= MOST_KEPT {
-                    progress.body.extend_from_slice(&chunk);
+                if keep && !progress.is_cut {
+                    let room = MOST_KEPT - progress.body.len();
+                    progress.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    progress.is_cut = chunk.len() > room;
                 }
             }
             Ok::<(), reqwest::Error>(())

@@ -43,8 +43,8 @@ pub(super) fn render(result: &RunResult) -> String {
         escape(&result.version)
     ));
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\"><title>Load test of {}</title><style>{STYLE}</style></head>\n\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\"/><title>Load test of {}</title><style>{STYLE}</style></head>\n\
          <body>\n{body}</body></html>\n",
         escape(&result.target)
     )

@@ -1,4 +1,4 @@
-//! Rows of a CSV file, one for each iteration.
+//! Rows of a CSV file, one for each iteration or for each user.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,16 @@ use thiserror::Error;
 use super::random::Random;
 use super::template::{Names, Values};
 
-/// Which row the next iteration gets.
+/// Who gets a row of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataPer {
+    /// Each iteration, and what a user does before its first one.
+    Iteration,
+    /// Each user, for all that it does: who logs in is who buys.
+    User,
+}
+
+/// Which row is dealt next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DataOrder {
     /// The one after the last, over all users, from the start again after the end.
@@ -23,6 +32,7 @@ pub(crate) struct DataSet {
     slots: Vec<usize>,
     rows: Arc<Vec<Vec<String>>>,
     order: DataOrder,
+    per: DataPer,
     next: Arc<AtomicUsize>,
 }
 
@@ -55,7 +65,7 @@ pub(crate) enum DataError {
 
 impl DataSet {
     /// Reads a CSV text (RFC 4180, first line are the names) and defines its columns.
-    pub(crate) fn parse(text: &str, order: DataOrder, names: &mut Names) -> Result<Self, DataError> {
+    pub(crate) fn parse(text: &str, order: DataOrder, per: DataPer, names: &mut Names) -> Result<Self, DataError> {
         let mut records = records(text)?.into_iter();
         let (_, header) = records.next().ok_or(DataError::NoHeader)?;
         let mut rows = Vec::new();
@@ -69,7 +79,12 @@ impl DataSet {
             return Err(DataError::NoRows);
         }
         let slots = header.iter().map(|name| names.define(name.trim())).collect();
-        Ok(Self { slots, rows: Arc::new(rows), order, next: Arc::default() })
+        Ok(Self { slots, rows: Arc::new(rows), order, per, next: Arc::default() })
+    }
+
+    /// Who gets a row of their own.
+    pub(crate) fn per(&self) -> DataPer {
+        self.per
     }
 
     /// Gives a user the next row.
@@ -134,7 +149,7 @@ mod tests {
     fn deals_rows_in_turn() {
         let mut names = Names::default();
         let text = "name,term\r\nann,\"a, \"\"b\"\"\"\r\n\nbob,c\n";
-        let data = DataSet::parse(text, DataOrder::Sequential, &mut names).unwrap();
+        let data = DataSet::parse(text, DataOrder::Sequential, DataPer::Iteration, &mut names).unwrap();
         let (mut values, mut random) = (Values::default(), Random::new(1));
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -147,7 +162,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let error = DataSet::parse(text, DataOrder::Random, &mut Names::default()).unwrap_err();
+        let error = DataSet::parse(text, DataOrder::Random, DataPer::Iteration, &mut Names::default()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 
@@ -162,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "[a,\"\r\n ]{0,40}") {
-            let _ = DataSet::parse(&text, DataOrder::Random, &mut Names::default());
+            let _ = DataSet::parse(&text, DataOrder::Random, DataPer::Iteration, &mut Names::default());
         }
     }
 }

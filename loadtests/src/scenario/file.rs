@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::assertion::Expectation;
 use super::capture::{Capture, CaptureSource};
-use super::data::{DataOrder, DataSet};
+use super::data::{DataOrder, DataPer, DataSet};
 use super::flow::{Body, Flow, Pause};
 use super::node::{Document, Fields, Node, Problem, Problems};
 use super::step::{Payload, Step};
@@ -296,15 +296,10 @@ impl Reader<'_> {
     fn data(&self, node: Node<'_>, names: &mut Names) -> Option<DataSet> {
         let mut fields = Fields::of(node, "data", &self.problems)?;
         let file = fields.take("file");
-        let order = match fields.take("order").map(|node| (node, self.text(node).unwrap_or_default())) {
-            None => DataOrder::Sequential,
-            Some((_, text)) if text == "sequential" => DataOrder::Sequential,
-            Some((_, text)) if text == "random" => DataOrder::Random,
-            Some((node, text)) => {
-                self.problems.add(node, format!("unknown order \"{text}\"; expected sequential or random"));
-                DataOrder::Sequential
-            }
-        };
+        let orders = [("sequential", DataOrder::Sequential), ("random", DataOrder::Random)];
+        let order = fields.take("order").and_then(|node| self.one_of(node, "order", orders));
+        let pers = [("iteration", DataPer::Iteration), ("user", DataPer::User)];
+        let per = fields.take("per").and_then(|node| self.one_of(node, "per", pers));
         fields.finish(&self.problems);
         let Some(file) = file else {
             self.problems.add(node, "data needs a file");
@@ -313,7 +308,20 @@ impl Reader<'_> {
         let name = self.text(file)?;
         let text =
             (self.read)(&name).map_err(|error| self.problems.add(file, format!("cannot read {name}: {error}"))).ok()?;
-        DataSet::parse(&text, order, names).map_err(|error| self.problems.add(file, format!("{name}: {error}"))).ok()
+        let (order, per) = (order.unwrap_or(DataOrder::Sequential), per.unwrap_or(DataPer::Iteration));
+        DataSet::parse(&text, order, per, names)
+            .map_err(|error| self.problems.add(file, format!("{name}: {error}")))
+            .ok()
+    }
+
+    fn one_of<T: Copy>(&self, node: Node<'_>, field: &str, known: [(&str, T); 2]) -> Option<T> {
+        let text = self.text(node)?;
+        let found = known.iter().find(|(name, _)| *name == text);
+        if found.is_none() {
+            let [first, second] = known.map(|(name, _)| name);
+            self.problems.add(node, format!("unknown {field} \"{text}\"; expected {first} or {second}"));
+        }
+        found.map(|(_, value)| *value)
     }
 
     fn pause(&self, node: Node<'_>) -> Option<Pause> {

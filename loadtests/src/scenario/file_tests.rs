@@ -130,3 +130,44 @@ proptest! {
         let _ = parse_scenarios(&text, &read);
     }
 }
+
+#[test]
+fn a_row_of_the_data_is_for_an_iteration_or_a_user() {
+    let per = |data: &str| {
+        let text = format!("scenarios: [{{ name: a, data: {data}, steps: [{{ get: '/{{{{ term }}}}' }}] }}]");
+        parse_scenarios(&text, &read).map(|flows| flows[0].data.as_ref().unwrap().per())
+    };
+    assert_eq!(per("{ file: terms.csv }"), Ok(DataPer::Iteration));
+    assert_eq!(per("{ file: terms.csv, per: iteration }"), Ok(DataPer::Iteration));
+    assert_eq!(per("{ file: terms.csv, per: user }"), Ok(DataPer::User));
+    refused(
+        "scenarios:
+  - name: a
+    data: { file: terms.csv, per: users, order: any }
+    steps: [{ get: /x }]
+",
+        &[
+            "3:35: unknown per \"users\"; expected iteration or user",
+            "3:49: unknown order \"any\"; expected sequential or random",
+        ],
+    );
+}
+
+#[test]
+fn numbers_in_texts_stay_as_they_are_written() {
+    let flows = parse_scenarios(
+        "scenarios:
+  - name: a
+    steps:
+      - post: /x
+        headers: { x-version: 1.10, x-shop: 007 }
+        body: 1.10
+",
+        &read,
+    )
+    .unwrap();
+    let step = flows[0].body.steps()[0];
+    let headers: Vec<_> = step.headers.iter().map(|(_, value)| value.as_literal()).collect();
+    assert_eq!(headers, [Some("1.10"), Some("007")]);
+    assert_eq!(step.payload.as_ref().unwrap().text.as_literal(), Some("1.10"));
+}

@@ -17,6 +17,7 @@ mod template;
 
 pub(crate) use assertion::{Expectation, StatusPattern};
 pub(crate) use capture::{Answer, Capture};
+pub(crate) use data::DataPer;
 pub(crate) use file::{ScenarioFileError, load_scenarios};
 pub(crate) use flow::{Body, Flow, Pause};
 pub(crate) use random::Random;

@@ -3,10 +3,12 @@
 //! The one place that knows the YAML library. Reading goes through [`Fields`], which reports every key that nobody asked
 //! for, so a typo never becomes a setting that is silently ignored.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 
-use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
+use saphyr::{MarkedYaml, Scalar, ScanError, YamlData, YamlLoader};
+use saphyr_parser::Parser;
 
 /// A place in a file and what is wrong there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +56,19 @@ pub(crate) struct Document<'a>(Vec<MarkedYaml<'a>>);
 impl<'a> Document<'a> {
     /// Parses a text that holds one document.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Problem> {
-        let documents = MarkedYaml::load_from_str(text).map_err(|error| Problem {
+        let problem = |error: &ScanError| Problem {
             line: error.marker().line(),
             column: error.marker().col() + 1,
             message: error.info().to_owned(),
-        })?;
+        };
+        let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
+        // A number that is part of a text must stay as it is written: 1.10 is another version than 1.1.
+        loader.early_parse(false);
+        Parser::new_from_str(text).load(&mut loader, true).map_err(|error| problem(&error))?;
+        if let Some(error) = loader.error() {
+            return Err(problem(error));
+        }
+        let documents = loader.into_documents();
         match documents.len() {
             1 => Ok(Self(documents)),
             0 => Err(Problem { line: 1, column: 1, message: "the file is empty".to_owned() }),
@@ -85,27 +95,37 @@ impl<'a> Node<'a> {
 
     /// A scalar as text, numbers and booleans as they are written.
     pub(crate) fn text(self) -> Option<String> {
+        match (&self.0.data, self.scalar()?) {
+            (_, Scalar::Null) => None,
+            // A tag may have made a text of it, as quotes do.
+            (_, Scalar::String(text)) => Some(text.into_owned()),
+            (YamlData::Representation(text, ..), _) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+
+    /// A scalar's value.
+    fn scalar(self) -> Option<Scalar<'a>> {
         match &self.0.data {
-            YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
-            YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
-            YamlData::Value(Scalar::FloatingPoint(number)) => Some(number.to_string()),
-            YamlData::Value(Scalar::Boolean(yes)) => Some(yes.to_string()),
+            YamlData::Representation(text, style, tag) => {
+                Scalar::parse_from_cow_and_metadata(Cow::Borrowed(text.as_ref()), *style, tag.as_ref())
+            }
             _ => None,
         }
     }
 
     /// A boolean.
     pub(crate) fn boolean(self) -> Option<bool> {
-        match &self.0.data {
-            YamlData::Value(Scalar::Boolean(yes)) => Some(*yes),
+        match self.scalar()? {
+            Scalar::Boolean(yes) => Some(yes),
             _ => None,
         }
     }
 
     /// A whole number.
     pub(crate) fn integer(self) -> Option<i64> {
-        match &self.0.data {
-            YamlData::Value(Scalar::Integer(number)) => Some(*number),
+        match self.scalar()? {
+            Scalar::Integer(number) => Some(number),
             _ => None,
         }
     }
@@ -134,15 +154,17 @@ impl<'a> Node<'a> {
     /// The node as JSON; what JSON has no word for becomes `null`.
     pub(crate) fn to_json(self) -> serde_json::Value {
         match &self.0.data {
-            YamlData::Value(Scalar::Boolean(yes)) => (*yes).into(),
-            YamlData::Value(Scalar::Integer(number)) => (*number).into(),
-            YamlData::Value(Scalar::FloatingPoint(number)) => number.into_inner().into(),
-            YamlData::Value(Scalar::String(text)) => text.to_string().into(),
             YamlData::Sequence(items) => items.iter().map(|item| Node(item).to_json()).collect(),
             YamlData::Mapping(map) => serde_json::Value::Object(
                 map.iter().filter_map(|(key, value)| Some((Node(key).text()?, Node(value).to_json()))).collect(),
             ),
-            _ => serde_json::Value::Null,
+            _ => match self.scalar() {
+                Some(Scalar::Boolean(yes)) => yes.into(),
+                Some(Scalar::Integer(number)) => number.into(),
+                Some(Scalar::FloatingPoint(number)) => number.into_inner().into(),
+                Some(Scalar::String(text)) => text.into_owned().into(),
+                Some(Scalar::Null) | None => serde_json::Value::Null,
+            },
         }
     }
 }
@@ -220,6 +242,23 @@ mod tests {
         let problem = Document::parse("a: [1\nb: 2\n").unwrap_err();
         assert!(problem.line >= 2, "{problem}");
         assert_eq!(Document::parse("").unwrap_err().to_string(), "1:1: the file is empty");
+    }
+
+    #[test]
+    fn a_text_is_what_is_written() {
+        let document =
+            Document::parse("[1.10, 007, 1e3, True, 'x y', \"1.10\", 2026-01-02, null, ~, !!str 5]").unwrap();
+        let texts: Vec<_> = document.root().list().unwrap().iter().map(|node| node.text()).collect();
+        let texts: Vec<_> = texts.iter().map(|text| text.as_deref().unwrap_or("-")).collect();
+        assert_eq!(texts, ["1.10", "007", "1e3", "True", "x y", "1.10", "2026-01-02", "-", "-", "5"]);
+        let document = Document::parse("a: 007\nb:\n").unwrap();
+        let values: Vec<_> = document.root().entries().unwrap().iter().map(|(_, node)| node.integer()).collect();
+        assert_eq!(values, [Some(7), None]);
+    }
+
+    #[test]
+    fn a_key_stands_once() {
+        assert!(Document::parse("a: 1\na: 2\n").unwrap_err().message.contains("duplicated key"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Every format is written and can be read.
 
+use std::collections::HashMap;
+
 use crate::server::Server;
 use crate::tool::loadtest;
 
@@ -31,14 +33,35 @@ fn every_format_is_written() {
         assert!(!run.json["endpoints"][0][field].is_null(), "{field}");
     }
     let csv = read("r.csv");
-    assert_eq!(csv.lines().count(), 4);
     assert!(csv.starts_with("endpoint,method,total_requests,successful_requests"));
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows: Vec<HashMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
+    let endpoints: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row["method"].as_str(), row["endpoint"].as_str())).collect();
+    assert_eq!(endpoints, [("GET", "/ok"), ("GET", "/error"), ("*", "*")]);
+    for (row, endpoint) in rows.iter().zip(run.json["endpoints"].as_array().unwrap().iter().chain([&run.json])) {
+        for field in ["total_requests", "failed_requests", "p95_response_time", "error_rate"] {
+            assert_eq!(row[field].parse::<f64>().unwrap(), endpoint[field].as_f64().unwrap(), "{field}");
+        }
+    }
     let html = read("r.html");
+    // The page is well-formed XML too, behind its first line.
+    let page = roxmltree::Document::parse(html.split_once('\n').unwrap().1).unwrap();
+    let text: String = page.descendants().filter_map(|node| node.text()).collect();
+    assert!(text.contains("BREACHED") || text.contains("breached"), "{text}");
+    assert!(page.descendants().filter(|node| node.tag_name().name() == "svg").count() >= 3);
     assert!(html.contains("<svg") && html.contains("status 500") && !html.contains("http-equiv"));
     assert!(!html.contains("src=") && !html.contains("href="), "the page needs something from outside");
     assert!(read("r.md").contains("| GET /error |"));
     let xml = read("r.xml");
-    assert!(xml.contains("<testsuite ") && xml.contains("<failure "));
+    let junit = roxmltree::Document::parse(&xml).unwrap();
+    let suite = junit.descendants().find(|node| node.has_tag_name("testsuite")).unwrap();
+    let count = |name: &str| suite.descendants().filter(|node| node.has_tag_name(name)).count().to_string();
+    assert_eq!(suite.attribute("tests"), Some(count("testcase").as_str()));
+    assert_eq!(suite.attribute("failures"), Some(count("failure").as_str()));
+    let failed = |node: roxmltree::Node<'_, '_>| node.descendants().any(|child| child.has_tag_name("failure"));
+    let mut cases = suite.children().filter(|node| node.has_tag_name("testcase"));
+    assert!(cases.any(|case| failed(case) && case.attribute("name").unwrap().contains("GET /error")), "{xml}");
     assert_eq!(run.json["verdict"]["exit_code"], 1);
 }
 

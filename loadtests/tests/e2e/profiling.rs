@@ -17,6 +17,31 @@ fn a_profile_counts_its_iterations_and_leaves_the_warm_up_out() {
 }
 
 #[test]
+fn headers_and_a_payload_from_a_file_are_sent_in_every_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body.json");
+    std::fs::write(&file, "{\"from\": \"a file\", \"n\": {{ iteration }}}").unwrap();
+    let payload = format!("@{}", file.display());
+    for mode in [&["-u", "1", "--iterations", "3"][..], &["--mode", "profile", "--iterations", "3"]] {
+        let server = Server::start();
+        let url = server.url();
+        let request = ["-H", &url, "-e", "POST /head", "--payload", &payload];
+        let headers = ["--header", "X-Tenant: a b", "--header", "x-many: 1", "--header", "x-many: 2"];
+        loadtest(&[mode, &request, &headers].concat()).ended_with(0);
+        let heads = server.heads();
+        assert!(heads.len() >= 3, "{mode:?}");
+        for head in &heads {
+            for line in ["x-tenant: a b\r\n", "x-many: 1\r\n", "x-many: 2\r\n", "content-type: application/json\r\n"] {
+                assert!(head.contains(line), "no {line:?} in {head}");
+            }
+        }
+        let bodies = server.bodies();
+        assert_eq!(bodies.len(), heads.len());
+        assert!(bodies.contains(&"{\"from\": \"a file\", \"n\": 3}".to_owned()), "{bodies:?}");
+    }
+}
+
+#[test]
 fn every_method_is_sent_with_its_payload() {
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         let server = Server::start();

@@ -50,6 +50,36 @@ scenarios:
 }
 
 #[test]
+fn who_logs_in_is_who_acts_where_a_row_is_for_a_user() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("names.csv"), "name\nann\nbob\ncid\n").unwrap();
+    let file = folder.path().join("flow.yaml");
+    let text = "data: { file: names.csv, per: user }\nscenarios:\n  - name: a\n    start: [{ get: '/login?{{ name }}&{{ user }}' }]\n    \
+                steps: [{ get: '/ok?{{ name }}&{{ user }}' }]\n";
+    std::fs::write(&file, text).unwrap();
+    loadtest(&["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "3", "--iterations", "4"]).ended_with(0);
+    for name in ["ann", "bob", "cid"] {
+        let of =
+            |path: &str| (1..=3).map(|user| server.requests(&format!("{path}?{name}&{user}"))).collect::<Vec<u64>>();
+        let (logins, acts) = (of("/login"), of("/ok"));
+        assert_eq!(logins.iter().sum::<u64>(), 1, "{name}");
+        assert_eq!(acts, logins.iter().map(|login| login * 4).collect::<Vec<u64>>(), "{name}");
+    }
+}
+
+#[test]
+fn a_body_that_is_too_long_is_said_to_be() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flow.yaml");
+    std::fs::write(&file, "scenarios: [{ name: a, steps: [{ get: /long, expect: { contains: end } }] }]\n").unwrap();
+    loadtest(&["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "1", "--iterations", "2"])
+        .ended_with(1)
+        .said("the body does not contain \"end\" (body longer than 4 MiB, of which only the start is looked at)");
+}
+
+#[test]
 fn a_broken_file_is_told_line_by_line_before_anything_is_sent() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();

@@ -20,6 +20,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 struct Seen {
     requests: HashMap<String, u64>,
     bodies: Vec<String>,
+    heads: Vec<String>,
     connections: u64,
     in_flight: u64,
     peak: u64,
@@ -119,6 +120,11 @@ impl Server {
         self.seen.lock().unwrap().bodies.clone()
     }
 
+    /// Heads of the requests whose path begins with `/head`.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.seen.lock().unwrap().heads.clone()
+    }
+
     async fn serve(&self, stream: &mut impl Duplex) -> Ending {
         let mut buffer = Vec::new();
         loop {
@@ -132,6 +138,9 @@ impl Server {
             {
                 let mut seen = self.seen.lock().unwrap();
                 *seen.requests.entry(request.path.clone()).or_default() += 1;
+                if request.path.starts_with("/head") {
+                    seen.heads.push(request.head.clone());
+                }
                 seen.in_flight += 1;
                 seen.peak = seen.peak.max(seen.in_flight);
                 if !request.body.is_empty() {
@@ -196,6 +205,8 @@ impl Server {
                     ok("")
                 }
             }
+            // Its last word would still fit where what is before it does not.
+            "/long" => ok(&("x".repeat((4 << 20) + 100) + "end")),
             // All but one of twenty are turned away.
             "/limited" => {
                 if self.requests("/limited") % 20 == 1 {
@@ -232,7 +243,7 @@ impl Server {
                 }
             }
             "/moved" => response("302 Found", "location: /ok\r\n", ""),
-            "/ok" => ok("ok"),
+            "/ok" | "/head" => ok("ok"),
             _ => response("404 Not Found", "", "no such page"),
         };
         if stream.write_all(text.as_bytes()).await.is_err() { Ending::Closed } else { Ending::KeptAlive }
