@@ -98,40 +98,28 @@ fn a_response_that_fails_twice_over_is_one_failure() {
 fn a_slower_build_fails_against_the_baseline_and_the_same_one_passes() {
     let (server, slower) = (Server::start(), Server::start());
     let url = server.url();
-    let run = |url: &str, path: &str, more: &[&str]| {
-        let base = ["-H", url, "-e", path, "-u", "2", "-t", "3s", "--no-rules", "--no-server"];
-        loadtest(&base.iter().chain(more).copied().collect::<Vec<_>>())
-    };
-    let first = run(&url, "/slow", &[]).ended_with(0);
+    let load = ["-u", "4", "-t", "3s", "--no-rules", "--no-server"];
+    let run = |path: &str, more: &[&str]| loadtest(&[&["-H", &url, "-e", path], &load[..], more].concat());
+    let first = run("/slower", &[]).ended_with(0);
     let baseline = first.file("result.json");
     let baseline = baseline.to_str().unwrap();
-    run(&url, "/slow", &["--baseline", baseline]).ended_with(0).said("Compared with the run of");
+    // Five times of a hundred it need not, and on a machine that is busy with something else more often.
+    let same = (0..3).map(|_| run("/slower", &["--baseline", baseline])).find(|run| run.code == 0);
+    same.unwrap().said("Compared with the run of");
     // The same path three times as slow: served under the name of the first by a scenario.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("slower.yaml");
-    std::fs::write(&file, "scenarios: [{ name: a, steps: [{ get: /slower, name: /slow }] }]\n").unwrap();
-    let arguments = [
-        "-H",
-        &slower.url(),
-        "-f",
-        file.to_str().unwrap(),
-        "-u",
-        "2",
-        "-t",
-        "3s",
-        "--no-rules",
-        "--baseline",
-        baseline,
-    ];
-    let second = loadtest(&arguments).ended_with(1).said("WORSE");
+    std::fs::write(&file, "scenarios: [{ name: a, steps: [{ get: /slowest, name: /slower }] }]\n").unwrap();
+    let of_slower = ["-H", &slower.url(), "-f", file.to_str().unwrap(), "--baseline", baseline];
+    let second = loadtest(&[&of_slower, &load[..]].concat()).ended_with(1).said("WORSE");
     let new = second.file("result.json");
     loadtest(&["compare", baseline, new.to_str().unwrap()]).ended_with(1).said("WORSE");
     loadtest(&["compare", new.to_str().unwrap(), baseline]).ended_with(0).said("better");
-    let users = ["-H", &url, "-e", "/slow", "-u", "3", "-t", "3s", "--baseline", baseline];
+    let users = ["-H", &url, "-e", "/slower", "-u", "3", "-t", "3s", "--baseline", baseline];
     loadtest(&users).ended_with(2).said("latencies of different loads do not compare");
-    run(&url, "/ok", &["--baseline", baseline]).ended_with(2).said("the baseline has none of this run's endpoints");
+    run("/ok", &["--baseline", baseline]).ended_with(2).said("the baseline has none of this run's endpoints");
     // Another length is no other load; a second is not enough, and that is said.
-    let brief = ["-H", &url, "-e", "/slow", "-u", "2", "-t", "600ms", "--no-rules"];
+    let brief = ["-H", &url, "-e", "/slower", "-u", "4", "-t", "600ms", "--no-rules"];
     let short = loadtest(&[&brief[..], &["--baseline", baseline]].concat()).ended_with(1);
     let short = short.said("baseline: something can be compared; observed too little data in the runs");
     let short = short.file("result.json");

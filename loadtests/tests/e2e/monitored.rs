@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::tool::{loadtest, started};
 
-/// Starts a service with three routes; one does three queries a request, one serves four requests at a time.
+/// Starts a service with four routes; one does three queries a request, two serve four requests at a time each.
 fn service() -> SocketAddr {
     service_behind(None)
 }
@@ -28,11 +28,14 @@ fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let permits = Arc::new(Semaphore::new(4));
+            let permits = [Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(4))];
+            let [few, slow] = permits.map(|permits| move |time| narrow(Arc::clone(&permits), time));
             let monitor = Monitor::builder().build().unwrap();
             let app = Router::new()
                 .route("/users/{id}", get(user))
-                .route("/narrow", get(move || narrow(Arc::clone(&permits))))
+                .route("/narrow", get(move || few(Duration::from_millis(20))))
+                // What a busy machine adds is little beside it.
+                .route("/narrow-and-slow", get(move || slow(Duration::from_millis(100))))
                 .route("/health", get(|| async { "well" }))
                 .layer(monitor.layer())
                 .merge(monitor.router().layer(middleware::from_fn(move |request: Request, next: Next| async move {
@@ -48,9 +51,9 @@ fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
     address
 }
 
-async fn narrow(permits: Arc<Semaphore>) -> &'static str {
+async fn narrow(permits: Arc<Semaphore>, time: Duration) -> &'static str {
     let _permit = permits.acquire().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::time::sleep(time).await;
     "narrow"
 }
 
@@ -84,13 +87,13 @@ fn both_sides_are_joined_and_agree_on_the_count() {
 #[test]
 fn what_a_higher_load_saturates_is_named_from_the_servers_numbers() {
     let url = format!("http://{}", service());
-    let load = ["--find-capacity", "-t", "600ms", "--threshold", "p90<70ms", "--no-rules"];
-    let run = loadtest(&[&["-H", &url, "-e", "/narrow=5", "/health"], &load[..]].concat()).ended_with(0);
+    let load = ["--find-capacity", "-u", "4", "-t", "1500ms", "--threshold", "p90<350ms", "--no-rules"];
+    let run = loadtest(&[&["-H", &url, "-e", "/narrow-and-slow=5", "/health"], &load[..]].concat()).ended_with(0);
     let evidence = run.json["capacity"]["evidence"].as_array().unwrap();
     let line = |at: usize| evidence[at].as_str().unwrap();
     assert!(line(0).starts_with("Saturated first: something that requests queue for"), "{evidence:#?}");
     assert!(line(1).contains("the one worker of its runtime"), "{evidence:#?}");
-    assert!(line(2).ends_with("most of it by GET /narrow."), "{evidence:#?}");
+    assert!(line(2).ends_with("most of it by GET /narrow-and-slow."), "{evidence:#?}");
 }
 
 #[test]

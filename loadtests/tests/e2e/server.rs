@@ -21,7 +21,7 @@ struct Seen {
     requests: HashMap<String, u64>,
     bodies: Vec<String>,
     heads: Vec<String>,
-    connections: u64,
+    connections: Vec<Instant>,
     in_flight: u64,
     peak: u64,
 }
@@ -67,7 +67,7 @@ impl Server {
                 loop {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     stream.set_nodelay(true).unwrap();
-                    serving.seen.lock().unwrap().connections += 1;
+                    serving.seen.lock().unwrap().connections.push(Instant::now());
                     let (serving, tls) = (serving.clone(), tls.clone());
                     tokio::spawn(async move {
                         match tls {
@@ -107,7 +107,13 @@ impl Server {
 
     /// Connections that were made to it.
     pub(crate) fn connections(&self) -> u64 {
-        self.seen.lock().unwrap().connections
+        self.seen.lock().unwrap().connections.len() as u64
+    }
+
+    /// When each of them was made, since the first.
+    pub(crate) fn connected_at(&self) -> Vec<Duration> {
+        let seen = self.seen.lock().unwrap();
+        seen.connections.iter().map(|at| at.duration_since(seen.connections[0])).collect()
     }
 
     /// Most requests at the same time.
@@ -175,9 +181,14 @@ impl Server {
                 }
                 ok("moving")
             }
+            "/slowest" => {
+                tokio::time::sleep(Duration::from_millis(450)).await;
+                ok("slowest")
+            }
+            // So slow that what a busy machine adds is little beside it.
             "/narrow" => {
                 let _permit = self.narrow.acquire().await.unwrap();
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 ok("narrow")
             }
             "/hang" => {

@@ -30,14 +30,10 @@ impl Run {
         self.json.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {pointer}: {self:?}"))
     }
 
-    /// Checks the exit code, showing everything if it is another. On a busy machine the tool may say of a run that would
-    /// have passed that the generator itself was saturated, which is then the truth; what the run measured is still to be
-    /// checked.
+    /// Checks the exit code, showing everything if it is another.
     #[track_caller]
     pub(crate) fn ended_with(self, code: i32) -> Self {
-        const SATURATED: i32 = 3;
-        let passed_on_a_busy_machine = code == 0 && self.code == SATURATED;
-        assert!(self.code == code || passed_on_a_busy_machine, "{}, not {code}\n{}\n{}", self.code, self.out, self.err);
+        assert!(self.code == code, "{}, not {code}\n{}\n{}", self.code, self.out, self.err);
         self
     }
 
