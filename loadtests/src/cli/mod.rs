@@ -260,7 +260,8 @@ Examples:
 
 Exit codes:
   0    passed
-  1    a threshold or rule was breached, or the comparison found a regression
+  1    a threshold or rule was breached, more than 10 % of the requests failed, or the
+       comparison found a regression
   2    set-up error: nothing was tested (wrong option or scenario, unreachable target,
        unwritable output), or nothing could be compared
   3    the generator itself was saturated: the result says nothing about the service

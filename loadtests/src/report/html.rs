@@ -247,6 +247,9 @@ fn push_comparison(body: &mut String, result: &RunResult) {
     if let Some(remark) = comparison.remark() {
         body.push_str(&format!("<p class=\"s\">{remark}</p>\n"));
     }
+    for name in &comparison.only_in_one {
+        body.push_str(&format!("<p class=\"s\">{} is in one of the runs only.</p>\n", escape(name)));
+    }
 }
 
 fn push_server(body: &mut String, result: &RunResult) {

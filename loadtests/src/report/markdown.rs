@@ -127,6 +127,12 @@ fn push_comparison(text: &mut String, comparison: &Comparison) {
             ],
         );
     }
+    if let Some(remark) = comparison.remark() {
+        text.push_str(&format!("\n{remark}\n"));
+    }
+    for name in &comparison.only_in_one {
+        text.push_str(&format!("\n{name} is in one of the runs only.\n"));
+    }
 }
 
 fn push_server(text: &mut String, server: &ServerSide) {

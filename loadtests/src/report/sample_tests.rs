@@ -74,15 +74,26 @@ fn result() -> RunResult {
     result.server = Some(server_side());
     result.comparison = Some(Comparison {
         baseline_started_at: "2026-01-01T00:00:00+00:00".to_owned(),
-        changes: vec![Change {
-            endpoint: "POST /api/cart".to_owned(),
-            measure: "p95".to_owned(),
-            old: 0.08,
-            new: 0.104,
-            change_percent: Some(30.0),
-            p_value: Some(0.001),
-            direction: Direction::Worse,
-        }],
+        changes: vec![
+            Change {
+                endpoint: "POST /api/cart".to_owned(),
+                measure: "p95".to_owned(),
+                old: 0.08,
+                new: 0.104,
+                change_percent: Some(30.0),
+                p_value: Some(0.001),
+                direction: Direction::Worse,
+            },
+            Change {
+                endpoint: "GET /api/rare".to_owned(),
+                measure: "p95".to_owned(),
+                old: 0.08,
+                new: 0.09,
+                change_percent: Some(12.5),
+                p_value: None,
+                direction: Direction::TooLittleData,
+            },
+        ],
         only_in_one: vec!["GET /api/old".to_owned()],
     });
     result.capacity = Some(Capacity {
