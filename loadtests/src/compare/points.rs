@@ -84,6 +84,6 @@ impl Moment {
 }
 
 /// Lengths that differ by less are one: no tick is exact.
-const CLOSE: f64 = 0.1;
+const CLOSE: f64 = 0.05;
 /// An hour's points are of eight seconds, a short run's of a fifth of a second.
 const MOST_JOINED: usize = 5_000;

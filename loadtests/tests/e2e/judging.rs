@@ -98,7 +98,8 @@ fn a_response_that_fails_twice_over_is_one_failure() {
 fn a_slower_build_fails_against_the_baseline_and_the_same_one_passes() {
     let (server, slower) = (Server::start(), Server::start());
     let url = server.url();
-    let load = ["-u", "4", "-t", "3s", "--no-rules", "--no-server"];
+    // Users who do not keep in step, so that each moment has its requests.
+    let load = ["-u", "4", "--ramp-up", "400ms", "-t", "4s", "--no-rules", "--no-server"];
     let run = |path: &str, more: &[&str]| loadtest(&[&["-H", &url, "-e", path], &load[..], more].concat());
     let first = run("/slower", &[]).ended_with(0);
     let baseline = first.file("result.json");
