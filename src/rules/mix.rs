@@ -29,8 +29,9 @@ pub struct MixedMean {
 /// Averages each bucket over all endpoints; `None` for a bucket without requests.
 ///
 /// Each of `endpoints` has one cell per bucket, oldest first; shorter ones are taken as empty at the end. An endpoint
-/// that was not called in a bucket keeps the mean between its neighbouring buckets (or that of the nearest one), so that
-/// its absence neither speeds the bucket up nor slows it down.
+/// that was not called in a bucket stands there with its mean over the whole period, so that its absence neither speeds
+/// the bucket up nor slows it down. Anything drawn from the neighbouring buckets instead would let one call speak for
+/// all buckets around it, and a line between two calls would be a trend that nobody measured.
 pub fn standardise<'a>(buckets: usize, endpoints: impl IntoIterator<Item = &'a [Cell]>) -> Vec<Option<MixedMean>> {
     let mut counts = vec![0_u64; buckets];
     let mut sums = vec![0.0; buckets];
@@ -56,25 +57,22 @@ pub fn standardise<'a>(buckets: usize, endpoints: impl IntoIterator<Item = &'a [
         .collect()
 }
 
-/// Adds `weight` times the mean of each cell to `totals`, with the gaps filled from both sides.
+/// Adds the mean of each cell to `totals`, `weight` times, and that of all `weight` requests where a cell is empty.
 fn add_filled(totals: &mut [f64], cells: &[Cell], weight: f64) {
-    let mut known: Option<(usize, f64)> = None;
-    for (bucket, cell) in cells.iter().take(totals.len()).enumerate().filter(|(_, cell)| cell.count > 0) {
-        let mean = cell.sum / cell.count as f64;
-        let (from, start) = known.map_or((0, mean), |(last, value)| (last + 1, value));
-        let steps = (bucket + 1 - from) as f64;
-        for (offset, slot) in totals[from..=bucket].iter_mut().enumerate() {
-            *slot += weight * (start + (mean - start) * (offset + 1) as f64 / steps);
-        }
-        known = Some((bucket, mean));
+    if weight == 0.0 {
+        return;
     }
-    if let Some((last, mean)) = known {
-        totals[last + 1..].iter_mut().for_each(|slot| *slot += weight * mean);
+    let cells = &cells[..cells.len().min(totals.len())];
+    let overall = cells.iter().map(|cell| cell.sum).sum::<f64>() / weight;
+    for (bucket, total) in totals.iter_mut().enumerate() {
+        let cell = cells.get(bucket).copied().unwrap_or_default();
+        *total += weight * if cell.count > 0 { cell.sum / cell.count as f64 } else { overall };
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::trend::{Direction, Measure, Point, Trend};
     use super::*;
 
     fn cells(counts: &[u64], means: &[f64]) -> Vec<Cell> {
@@ -99,18 +97,80 @@ mod tests {
     }
 
     #[test]
-    fn absent_endpoint_keeps_its_neighbours_mean() {
+    fn absent_endpoint_keeps_its_mean() {
         let steady = cells(&[10; 5], &[0.1; 5]);
-        let absent = cells(&[0, 10, 0, 10, 0], &[0.0, 1.0, 0.0, 3.0, 0.0]);
+        let absent = cells(&[0, 10, 0, 10], &[0.0, 1.0, 0.0, 3.0]);
         let levels: Vec<f64> = standardise(5, [&steady[..], &absent[..]])
             .into_iter()
             .flatten()
             .map(|bucket| bucket.standardised)
             .collect();
-        let expected = [1.0, 1.0, 2.0, 3.0, 3.0].map(|slow| (50.0 * 0.1 + 20.0 * slow) / 70.0);
+        let expected = [2.0, 1.0, 2.0, 3.0, 2.0].map(|slow| (50.0 * 0.1 + 20.0 * slow) / 70.0);
         for (level, expected) in levels.iter().zip(expected) {
             assert!((level - expected).abs() < 1e-12, "{levels:?}");
         }
+    }
+
+    /// Judges 48 half hours: an endpoint of a hundred requests each at about 50 ms, and a rare one.
+    fn beside_a_busy_endpoint(seed: u64, rare: &[Cell]) -> Trend {
+        let mut state = seed.wrapping_mul(2) | 1;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+        };
+        let busy: Vec<f64> = (0..48).map(|_| 0.05 * (1.0 + 0.1 * noise())).collect();
+        let buckets = standardise(48, [&cells(&[100; 48], &busy)[..], rare]);
+        let points: Vec<Point> = buckets
+            .into_iter()
+            .flatten()
+            .zip(0_u32..)
+            .map(|(mixed, i)| Point {
+                at_seconds: f64::from(i) * 1800.0,
+                value: mixed.standardised,
+                weight: mixed.count as f64,
+            })
+            .collect();
+        Trend::of(Measure::ResponseTime, &points)
+    }
+
+    fn called_at(times: &[(usize, u64, f64)]) -> Vec<Cell> {
+        let mut cells = vec![Cell::default(); 48];
+        for &(bucket, count, mean) in times {
+            cells[bucket] = Cell { count, sum: count as f64 * mean };
+        }
+        cells
+    }
+
+    #[test]
+    fn one_slow_call_of_a_rare_endpoint_is_no_trend() {
+        for slow in [0.5, 5.0, 60.0] {
+            for rare in [vec![(0, 1, 0.3), (47, 1, slow)], vec![(0, 1, slow), (24, 1, 0.3)], vec![(20, 1, slow)]] {
+                let told = |seed: &u64| beside_a_busy_endpoint(*seed, &called_at(&rare)).direction();
+                let wrong = (0..40).filter(|seed| told(seed) != Direction::Stable).count();
+                assert!(wrong <= 1, "{wrong} of 40, {rare:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn job_of_three_calls_a_day_makes_no_trend_of_its_noise() {
+        let calls = |seed: usize| {
+            let at = [seed * 7 % 16, 16 + seed * 5 % 16, 32 + seed * 11 % 16];
+            let durations = [[3.0, 5.0, 12.0], [9.0, 4.0, 2.0], [2.0, 14.0, 5.0]][seed % 3];
+            at.into_iter().zip(durations).map(|(bucket, seconds)| (bucket, 1, seconds)).collect::<Vec<_>>()
+        };
+        let told = |seed: &usize| beside_a_busy_endpoint(*seed as u64, &called_at(&calls(*seed))).direction();
+        let wrong = (0..120).filter(|seed| told(seed) != Direction::Stable).count();
+        assert!(wrong <= 1, "{wrong} of 120");
+    }
+
+    #[test]
+    fn rare_endpoint_that_really_changes_is_told() {
+        let step = |every: usize| {
+            let calls: Vec<_> = (0..48).step_by(every).map(|at| (at, 5, if at < 24 { 0.3 } else { 3.0 })).collect();
+            beside_a_busy_endpoint(1, &called_at(&calls)).direction()
+        };
+        assert_eq!([1, 2, 3].map(step), [Direction::Degrading; 3]);
     }
 
     #[test]
