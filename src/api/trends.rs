@@ -99,7 +99,8 @@ pub(super) struct TrendView {
     /// 95 % interval of the slope.
     pub(super) slope_low: Option<f64>,
     pub(super) slope_high: Option<f64>,
-    /// 1 less the p-value: how sure it is that there is any change, be it small.
+    /// 1 less the p-value: the share of series without any change that look less changed than this one. It holds where
+    /// neighbouring buckets are not much alike; waves longer than the period cannot be told from a change.
     pub(super) confidence: Option<f64>,
     /// `gradual`, or `step` where it changed at once.
     pub(super) shape: Option<&'static str>,

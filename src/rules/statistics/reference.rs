@@ -119,7 +119,7 @@ fn best_split_is_that_of_scipys_rank_sum_tests() {
 }
 
 #[test]
-fn serial_correlation_inflates_as_computed_with_numpy() {
+fn serial_correlation_inflates_as_a_whole_correlation_matrix_says() {
     for case in reference().inflation {
         check("inflation", inflation(&case.values), case.factor);
     }

@@ -2,8 +2,6 @@
 //!
 //! Only tails are offered, never 1 − CDF, so that a p-value of 10⁻³⁰ does not become zero on the way.
 
-/// Two-sided 90 % point of the normal distribution (one-sided 95 %).
-pub(crate) const Z90: f64 = 1.644_853_626_951_472_2;
 /// Two-sided 95 % point of the normal distribution.
 pub(crate) const Z95: f64 = 1.959_963_984_540_054;
 
