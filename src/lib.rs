@@ -78,8 +78,8 @@ pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};
 /// Pure functions that read no clock and do no I/O. Every formula is checked against SciPy and pyMannKendall.
 pub mod analysis {
     pub use crate::rules::compare::{
-        Comparison, LatencyBucket, LatencyHistogram, RouteChange, RouteLatency, Shift, SnapshotError, Verdict,
-        VersionSnapshot, compare,
+        Comparison, ErrorChange, LatencyBucket, LatencyHistogram, RouteChange, RouteLatency, Shift, SnapshotError,
+        Verdict, VersionSnapshot, compare,
     };
     pub use crate::rules::leak::{Leak, LeakDetector, LeakVerdict, MemorySample};
     pub use crate::rules::mix::{Cell, MixedMean, standardise};

@@ -1,4 +1,4 @@
-//! `/performance/comparison`: what got slower or faster since the version before.
+//! `/performance/comparison`: what fails more often, and what got slower or faster since the version before.
 
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -25,13 +25,16 @@ pub(super) struct ComparisonView {
     before_written_at: String,
     /// … and this version, since its start or the last clear.
     pub(super) after: String,
+    /// Routes that fail more often, …
+    pub(super) more_errors_count: usize,
+    /// … and those beside them that got slower or faster.
     pub(super) slower_count: usize,
     pub(super) faster_count: usize,
-    /// Routes of both versions: those that got slowest first, those that got fastest last.
+    /// Routes of both versions: those that fail more often, then those that got slowest; those that got fastest last.
     pub(super) routes: Vec<RouteChangeView>,
-    /// Routes that only the version before had, …
+    /// Routes that were called in the version before and not yet in this one, …
     pub(super) only_before: Vec<String>,
-    /// … and that only this one has.
+    /// … and the other way round.
     pub(super) only_after: Vec<String>,
     timestamp: String,
 }
@@ -41,13 +44,23 @@ pub(super) struct ComparisonView {
 pub(super) struct RouteChangeView {
     #[schema(example = "GET /api/users/{id}")]
     pub(super) endpoint: String,
-    /// `slower`, `faster`, `mixed`, `no_difference`, or `too_few_requests` in one of the versions.
+    /// `more_errors`, which comes before any change of speed; `slower`, `faster`, `mixed`; `fewer_errors`, where the speed
+    /// is no different; `no_difference`, or `too_few_requests` in one of the versions.
     #[schema(example = "slower")]
     pub(super) verdict: &'static str,
     /// The verdict in words, with its size.
     pub(super) message: String,
+    /// Requests that came to an end of their own: served well, failed or refused.
     requests_before: u64,
     requests_after: u64,
+    /// Share of them that failed; null with too few requests.
+    error_percent_before: Option<f64>,
+    error_percent_after: Option<f64>,
+    /// 95 % interval of the difference, in percentage points.
+    error_change_low: Option<f64>,
+    error_change_high: Option<f64>,
+    /// Mean duration of the requests that were served well, as everything below is of them alone: a version that fails
+    /// at once is not fast.
     pub(super) avg_before_ms: Option<f64>,
     pub(super) avg_after_ms: Option<f64>,
     /// How the median moved; null with too few requests.
@@ -92,6 +105,8 @@ impl ShiftView {
 
 fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
+        Verdict::MoreErrors => "more_errors",
+        Verdict::FewerErrors => "fewer_errors",
         Verdict::Slower => "slower",
         Verdict::Faster => "faster",
         Verdict::Mixed => "mixed",
@@ -105,12 +120,25 @@ impl RouteChangeView {
         let (median, p95) = (route.median.as_ref().map(ShiftView::of), route.p95.as_ref().map(ShiftView::of));
         let shifts = [("median", &median), ("95th percentile", &p95)];
         let shifts: Vec<String> = shifts.iter().filter_map(|(name, shift)| Some(shift.as_ref()?.words(name))).collect();
+        let speed = match route.speed {
+            Verdict::Slower | Verdict::Faster | Verdict::Mixed => {
+                Some(format!("{}: {}", verdict(route.speed), shifts.join(", ")))
+            }
+            Verdict::MoreErrors | Verdict::FewerErrors | Verdict::NoDifference | Verdict::TooFewRequests => None,
+        };
+        let errors = route.errors.as_ref().map_or_else(String::new, |errors| {
+            let [before, after] = [errors.before_ratio, errors.after_ratio].map(|ratio| (ratio * 1e4).round() / 1e2);
+            format!("{before} % of the requests failed before, {after} % now")
+        });
         let message = match route.verdict {
             Verdict::TooFewRequests => "too few requests in one of the versions".to_owned(),
             Verdict::NoDifference => "no difference beyond chance".to_owned(),
-            Verdict::Slower | Verdict::Faster | Verdict::Mixed => {
-                format!("{}: {}", verdict(route.verdict), shifts.join(", "))
+            Verdict::MoreErrors => {
+                let beside = speed.map_or_else(String::new, |speed| format!("; those that were served: {speed}"));
+                format!("more errors: {errors}{beside}")
             }
+            Verdict::FewerErrors => format!("fewer errors: {errors}"),
+            Verdict::Slower | Verdict::Faster | Verdict::Mixed => speed.unwrap_or_default(),
         };
         Self {
             endpoint: route.endpoint.clone(),
@@ -118,6 +146,10 @@ impl RouteChangeView {
             message,
             requests_before: route.requests.0,
             requests_after: route.requests.1,
+            error_percent_before: route.errors.map(|errors| units::percent(errors.before_ratio)),
+            error_percent_after: route.errors.map(|errors| units::percent(errors.after_ratio)),
+            error_change_low: route.errors.map(|errors| units::percent(errors.difference_interval.0)),
+            error_change_high: route.errors.map(|errors| units::percent(errors.difference_interval.1)),
             avg_before_ms: route.means_seconds.map(|(before, _)| units::millis(before)),
             avg_after_ms: route.means_seconds.map(|(_, after)| units::millis(after)),
             median,
@@ -136,6 +168,7 @@ impl ComparisonView {
             before: compared.before.clone(),
             before_written_at: compared.before_written_at.clone(),
             after: compared.after.clone(),
+            more_errors_count: count(Verdict::MoreErrors),
             slower_count: count(Verdict::Slower),
             faster_count: count(Verdict::Faster),
             routes: comparison.routes.iter().map(RouteChangeView::of).collect(),
@@ -149,12 +182,12 @@ impl ComparisonView {
 impl ComparisonView {
     /// Leaves out the routes that did not change.
     pub(super) fn changes_only(mut self) -> Self {
-        self.routes.retain(|route| ["slower", "faster", "mixed"].contains(&route.verdict));
+        self.routes.retain(|route| !["no_difference", "too_few_requests"].contains(&route.verdict));
         self
     }
 }
 
-/// What got slower or faster since the version before, with the size of the effect.
+/// What fails more often, and what got slower or faster since the version before, with the size of the effect.
 ///
 /// A difference is told only where it is large enough to matter and too clear to be chance.
 #[utoipa::path(

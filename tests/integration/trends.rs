@@ -314,6 +314,39 @@ async fn a_version_is_compared_with_the_one_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_that_fails_fast_has_more_errors_and_is_not_faster() {
+    let (_directory, path) = place();
+    let run = |version: &'static str, failing: u64| {
+        let path = path.clone();
+        async move {
+            let monitor = built(Monitor::builder().history_file(&path).service("shop", version));
+            let answers = move |Path(number): Path<u64>| async move {
+                let fails = number % 10 < failing;
+                tokio::time::sleep(Duration::from_millis(if fails { 1 } else { 50 + number % 7 })).await;
+                if fails { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
+            };
+            let app = Router::new().route("/a/{number}", get(answers)).layer(monitor.layer()).merge(monitor.router());
+            for number in 0..500_u64 {
+                fetch(&app, &format!("/a/{number}")).await;
+            }
+            let (_, body) = fetch(&app, "/performance/comparison").await;
+            monitor.shutdown().await;
+            serde_json::from_str::<Value>(&body).expect("JSON")
+        }
+    };
+    run("1", 0).await;
+    let worse = run("2", 6).await;
+    let route = &worse["routes"][0];
+    assert_eq!(route["verdict"], "more_errors", "{worse}");
+    assert_eq!(route["message"], "more errors: 0 % of the requests failed before, 60 % now");
+    assert_eq!((&worse["more_errors_count"], &worse["faster_count"]), (&json!(1), &json!(0)));
+    assert_eq!((&route["requests_after"], &route["error_percent_after"]), (&json!(500), &json!(60.0)));
+    assert!((number(&route["avg_after_ms"]) - number(&route["avg_before_ms"])).abs() < 1.0, "{route}");
+    let mended = run("3", 0).await;
+    assert_eq!(mended["routes"][0]["verdict"], "fewer_errors", "{mended}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_history_file_that_cannot_be_used_stops_nothing() {
     let (directory, _) = place();
     let monitor = built(Monitor::builder().history_file(directory.path()));

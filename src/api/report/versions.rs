@@ -1,4 +1,4 @@
-//! What got slower or faster since the version before, on the page and in Markdown.
+//! What fails more often, and what got slower or faster since the version before, on the page and in Markdown.
 
 use super::{
     html::millis,
@@ -6,7 +6,7 @@ use super::{
     page::Page,
     sections::table,
 };
-use crate::api::comparison::ComparisonView;
+use crate::api::comparison::{ComparisonView, RouteChangeView};
 
 /// Writes the section of the page; nothing where no version before is known.
 pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
@@ -15,12 +15,8 @@ pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
     page.element("<p class=\"muted\">", &sentence(comparison), "</p>");
     let head = "<th>endpoint<th>verdict<th>mean before<th>mean now<th>what moved";
     table(page, "", head, &comparison.routes, |route| {
-        let cells = vec![
-            route.verdict.to_owned(),
-            millis(route.avg_before_ms),
-            millis(route.avg_after_ms),
-            route.message.clone(),
-        ];
+        let cells =
+            vec![verdict(route), millis(route.avg_before_ms), millis(route.avg_after_ms), route.message.clone()];
         (route.endpoint.clone(), cells)
     });
     page.raw("</div>\n");
@@ -37,12 +33,16 @@ pub(super) fn markdown(out: &mut String, comparison: Option<&ComparisonView>) {
         *out += &format!(
             "| {} | {} | {} | {} | {} |\n",
             code(&route.endpoint),
-            route.verdict,
+            verdict(route),
             millis(route.avg_before_ms),
             millis(route.avg_after_ms),
             escaped(&route.message),
         );
     }
+}
+
+fn verdict(route: &RouteChangeView) -> String {
+    route.verdict.replace('_', " ")
 }
 
 fn title(comparison: &ComparisonView) -> String {
@@ -51,8 +51,13 @@ fn title(comparison: &ComparisonView) -> String {
 
 fn sentence(comparison: &ComparisonView) -> String {
     let (new, gone) = (comparison.only_after.len(), comparison.only_before.len());
+    let errors = match comparison.more_errors_count {
+        0 => String::new(),
+        count => format!("{count} routes fail more often; "),
+    };
     format!(
-        "{} routes got slower and {} faster beyond chance; {new} are new and {gone} are not called any more.",
+        "{errors}{} routes got slower and {} faster beyond chance; {new} were not called before, and {gone} were not called \
+         yet by this version.",
         comparison.slower_count, comparison.faster_count
     )
 }
@@ -67,7 +72,7 @@ mod tests {
         rules::compare::{LatencyHistogram, RouteLatency, VersionSnapshot, compare},
     };
 
-    fn version(version: &str, seconds: f64) -> VersionSnapshot {
+    fn version(version: &str, seconds: f64, failed: u64) -> VersionSnapshot {
         let route = |route: &str, seconds: f64| RouteLatency {
             method: "GET".into(),
             route: route.into(),
@@ -77,13 +82,15 @@ mod tests {
                 max_seconds: seconds * 1.03,
                 buckets: vec![(seconds * 0.97, seconds * 1.03, 1000).into()],
             },
+            failed: if route == "/same" { failed } else { 0 },
+            refused: 0,
         };
         let routes = vec![route("/<script>|`", seconds), route("/same", 0.1), route(&format!("/{version}"), 0.1)];
         VersionSnapshot::new("shop", version, "2026-01-01T00:00:00Z", routes).expect("sound histograms")
     }
 
-    fn compared(before: f64, after: f64) -> ComparisonView {
-        let comparison = compare(&version("1", before), &version("<2>", after));
+    fn compared(after: f64, failed: u64) -> ComparisonView {
+        let comparison = compare(&version("1", 0.1, 0), &version("<2>", after, failed));
         let compared = VersionComparison {
             service: "shop".into(),
             before: "1".into(),
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn routes_that_changed_are_told_and_names_stay_names() {
-        let slower = compared(0.1, 0.3);
+        let slower = compared(0.3, 0);
         let (mut page, mut text) = (Page::default(), String::new());
         section(&mut page, Some(&slower));
         markdown(&mut text, Some(&slower));
@@ -108,7 +115,18 @@ mod tests {
         );
         assert!(page.contains("slower: median +200 %"), "{page}");
         assert!(text.contains("| `` GET /<script>\\|` `` | slower | 100"), "{text}");
-        assert!(text.contains("1 are new and 1 are not called any more"), "{text}");
+        assert!(text.contains("1 were not called before, and 1 were not called yet by this version"), "{text}");
+    }
+
+    #[test]
+    fn errors_come_before_speed() {
+        let mut text = String::new();
+        markdown(&mut text, Some(&compared(0.03, 500)));
+        assert!(text.contains("1 routes fail more often; 0 routes got slower and 1 faster"), "{text}");
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+        let told =
+            "GET /same` | more errors | 100ms | 100ms | more errors: 0 % of the requests failed before, 33.33 % now";
+        assert!(at(told) < at("| faster |"), "{text}");
     }
 
     #[test]

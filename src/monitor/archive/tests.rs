@@ -322,7 +322,7 @@ fn snapshot(version: &str, written_at: &str, requests: u64) -> VersionSnapshot {
         max_seconds: 0.1,
         buckets: vec![(0.05, 0.1, requests).into()],
     };
-    let route = RouteLatency { method: "GET".into(), route: "/a".into(), latency };
+    let route = RouteLatency { method: "GET".into(), route: "/a".into(), latency, failed: 0, refused: 0 };
     VersionSnapshot::new("shop", version, written_at, vec![route]).expect("a sound histogram")
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::statistics::{rank_sum, tail};
+use super::errors::ErrorChange;
 use super::snapshot::{LatencyHistogram, RouteLatency, VersionSnapshot};
 
 /// Relative shift that a difference must exceed, beyond its own uncertainty.
@@ -22,11 +23,11 @@ const LEVEL: f64 = 0.05;
 /// All routes of two versions, compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Routes of both versions, those that got slowest first.
+    /// Routes of both versions: those that fail more often, then those that got slowest.
     pub routes: Vec<RouteChange>,
-    /// Routes that only the older version has, as `GET /path`.
+    /// Routes that were called in the older version alone, as `GET /path`.
     pub only_before: Vec<String>,
-    /// Routes that only the newer version has.
+    /// Routes that were called in the newer version alone.
     pub only_after: Vec<String>,
 }
 
@@ -35,10 +36,14 @@ pub struct Comparison {
 pub struct RouteChange {
     /// Method and route.
     pub endpoint: String,
-    /// Requests of the older and of the newer version.
+    /// Requests of the older and of the newer version, failed and refused ones included.
     pub requests: (u64, u64),
-    /// What is concluded.
+    /// What is concluded, of errors and speed together.
     pub verdict: Verdict,
+    /// What is concluded of the speed alone, of the requests that were served well, as everything below.
+    pub speed: Verdict,
+    /// How the share of failed requests moved; `None` with too few requests.
+    pub errors: Option<ErrorChange>,
     /// Mean of each in seconds.
     pub means_seconds: Option<(f64, f64)>,
     /// How the median moved; `None` with too few requests.
@@ -70,12 +75,16 @@ pub struct Shift {
 /// What is concluded about a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// More of the requests fail; that outweighs any change of the speed of the others.
+    MoreErrors,
     /// The median or the tail got slower.
     Slower,
     /// The median or the tail got faster.
     Faster,
     /// One got slower, the other faster.
     Mixed,
+    /// Less of the requests fail, and their speed is no different.
+    FewerErrors,
     /// Nothing beyond chance and the floor.
     NoDifference,
     /// Too few requests in one of the versions.
@@ -83,6 +92,8 @@ pub enum Verdict {
 }
 
 /// Compares the routes of two versions.
+///
+/// More errors come before any change of speed, and the speed is that of the requests that were served well.
 ///
 /// A percentile counts as moved when the ratio of the two is beyond the floor (5 %, or the width of the bucket that it
 /// lies in, or 0.2 ms) with a certainty that Holm's correction over all routes leaves above 95 %. For the median,
@@ -93,15 +104,18 @@ pub fn compare(before: &VersionSnapshot, after: &VersionSnapshot) -> Comparison 
     let mut only_before = Vec::new();
     for (endpoint, old) in std::mem::take(&mut older) {
         match newer.remove(&endpoint) {
-            Some(new) => routes.push(RouteChange::of(endpoint, &old.latency, &new.latency)),
+            Some(new) => routes.push(RouteChange::of(endpoint, old, new)),
             None => only_before.push(endpoint),
         }
     }
     adjust(&mut routes);
     for route in &mut routes {
+        route.speed = route.conclude_speed();
         route.verdict = route.conclude();
     }
     routes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+    // Stable: among those that fail more often the order of their speed is kept until their errors tell them apart.
+    routes.sort_by(|a, b| b.more_errors().total_cmp(&a.more_errors()));
     Comparison { routes, only_before, only_after: newer.into_keys().collect() }
 }
 
@@ -110,9 +124,9 @@ fn by_endpoint(snapshot: &VersionSnapshot) -> BTreeMap<String, &RouteLatency> {
 }
 
 impl RouteChange {
-    fn of(endpoint: String, before: &LatencyHistogram, after: &LatencyHistogram) -> Self {
-        let requests = (before.count(), after.count());
-        let fewest = requests.0.min(requests.1);
+    fn of(endpoint: String, old: &RouteLatency, new: &RouteLatency) -> Self {
+        let (before, after) = (&old.latency, &new.latency);
+        let fewest = before.count().min(after.count());
         let (first, second) = on_one_grid(before, after);
         let ranks = rank_sum::RankSum::of(&first, &second).filter(|_| fewest >= FEWEST_FOR_MEDIAN);
         let shift = |q, needed| (fewest >= needed).then(|| Shift::of(q, before, after)).flatten();
@@ -124,8 +138,10 @@ impl RouteChange {
         }
         Self {
             endpoint,
-            requests,
+            requests: (old.requests(), new.requests()),
             verdict: Verdict::TooFewRequests,
+            speed: Verdict::TooFewRequests,
+            errors: ErrorChange::of(old, new),
             means_seconds: before.mean_seconds().zip(after.mean_seconds()),
             median,
             p95: shift(0.95, FEWEST_FOR_P95),
@@ -135,6 +151,15 @@ impl RouteChange {
     }
 
     fn conclude(&self) -> Verdict {
+        let moved = self.errors.filter(|errors| errors.p_value < LEVEL).map_or(0.0, |errors| errors.difference());
+        match self.speed {
+            _ if moved > 0.0 => Verdict::MoreErrors,
+            Verdict::NoDifference | Verdict::TooFewRequests if moved < 0.0 => Verdict::FewerErrors,
+            speed => speed,
+        }
+    }
+
+    fn conclude_speed(&self) -> Verdict {
         if self.median.is_none() {
             return Verdict::TooFewRequests;
         }
@@ -156,10 +181,15 @@ impl RouteChange {
     /// Orders routes: the most slowed first, the most quickened last, what did not move between them.
     fn weight(&self) -> f64 {
         let largest = self.shifts().map(|shift| shift.ratio.ln()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
-        match self.verdict {
+        match self.speed {
             Verdict::Slower | Verdict::Faster | Verdict::Mixed => largest.unwrap_or(0.0),
-            Verdict::NoDifference | Verdict::TooFewRequests => 0.0,
+            Verdict::MoreErrors | Verdict::FewerErrors | Verdict::NoDifference | Verdict::TooFewRequests => 0.0,
         }
+    }
+
+    /// Returns by what share of the requests more fail, where that is the verdict.
+    fn more_errors(&self) -> f64 {
+        self.errors.filter(|_| self.verdict == Verdict::MoreErrors).map_or(0.0, |errors| errors.difference())
     }
 }
 
@@ -219,11 +249,11 @@ impl Estimate {
 
 /// Applies Holm's correction to every question that was asked of any route.
 fn adjust(routes: &mut [RouteChange]) {
-    let mut asked: Vec<&mut f64> = routes
-        .iter_mut()
-        .flat_map(|route| route.median.iter_mut().chain(&mut route.p95))
-        .map(|shift| &mut shift.p_value)
-        .collect();
+    let mut asked: Vec<&mut f64> = Vec::with_capacity(3 * routes.len());
+    for route in routes {
+        asked.extend(route.median.iter_mut().chain(&mut route.p95).map(|shift| &mut shift.p_value));
+        asked.extend(route.errors.iter_mut().map(|errors| &mut errors.p_value));
+    }
     let raw: Vec<f64> = asked.iter().map(|p| **p).collect();
     for (p, adjusted) in asked.iter_mut().zip(rank_sum::holm(&raw)) {
         **p = adjusted;
@@ -279,11 +309,12 @@ mod tests {
         0.05 * (q / (1.0 - q)).powf(0.4)
     }
 
+    fn route(route: &str, latency: LatencyHistogram, failed: u64) -> RouteLatency {
+        RouteLatency { method: "GET".into(), route: route.into(), latency, failed, refused: 0 }
+    }
+
     fn version(name: &str, routes: Vec<(&str, LatencyHistogram)>) -> VersionSnapshot {
-        let routes = routes
-            .into_iter()
-            .map(|(route, latency)| RouteLatency { method: "GET".into(), route: route.into(), latency })
-            .collect();
+        let routes = routes.into_iter().map(|(name, latency)| route(name, latency, 0)).collect();
         VersionSnapshot::new("shop", name, "2026-01-01T00:00:00Z", routes).expect("buckets are in order")
     }
 
@@ -346,6 +377,47 @@ mod tests {
         assert_eq!((found.median, found.p95, found.cliffs_delta), (None, None, None));
         check(LatencyHistogram::default(), latency(100, spread), Verdict::TooFewRequests);
         assert_eq!(one(latency(100, spread), latency(100, |q| 9.0 * spread(q))).p95, None);
+    }
+
+    /// Compares versions of one route with as many failed requests beside those that were served.
+    fn failing(before: (LatencyHistogram, u64), after: (LatencyHistogram, u64)) -> RouteChange {
+        let version = |name: &str, (latency, failed)| {
+            VersionSnapshot::new("shop", name, "2026-01-01T00:00:00Z", vec![route("/a", latency, failed)])
+                .expect("buckets are in order")
+        };
+        compare(&version("1", before), &version("2", after)).routes.remove(0)
+    }
+
+    #[test]
+    fn version_that_fails_is_not_called_faster() {
+        let found = failing((latency(1000, spread), 0), (latency(400, spread), 600));
+        assert_eq!((found.verdict, found.speed), (Verdict::MoreErrors, Verdict::NoDifference), "{found:?}");
+        let errors = found.errors.expect("enough requests");
+        assert_eq!((errors.before_ratio, errors.after_ratio, found.requests), (0.0, 0.6, (1000, 1000)));
+        assert!(errors.difference_interval.0 > 0.55 && errors.difference_interval.1 < 0.65, "{errors:?}");
+        let found = failing((latency(1000, spread), 0), (latency(400, |q| 0.3 * spread(q)), 600));
+        assert_eq!((found.verdict, found.speed), (Verdict::MoreErrors, Verdict::Faster), "errors come first");
+        let found = failing((latency(1000, spread), 0), (LatencyHistogram::default(), 1000));
+        assert_eq!((found.verdict, found.speed), (Verdict::MoreErrors, Verdict::TooFewRequests), "nothing is served");
+    }
+
+    #[test]
+    fn fewer_errors_are_told_where_the_speed_is_no_different() {
+        let found = failing((latency(1000, spread), 100), (latency(1000, spread), 0));
+        assert_eq!(found.verdict, Verdict::FewerErrors);
+        let found = failing((latency(1000, spread), 100), (latency(1000, |q| 2.0 * spread(q)), 0));
+        assert_eq!(found.verdict, Verdict::Slower);
+    }
+
+    #[test]
+    fn errors_by_chance_or_of_a_few_are_no_difference() {
+        for (before, after) in [(0, 3), (10, 19), (1000, 1030)] {
+            let found = failing((latency(1000, spread), before), (latency(1000, spread), after));
+            assert_eq!(found.verdict, Verdict::NoDifference, "{found:?}");
+        }
+        let many = failing((latency(100_000, spread), 0), (latency(100_000, spread), 400));
+        assert_eq!(many.verdict, Verdict::NoDifference, "certain, but less than half a percentage point");
+        assert_eq!(failing((latency(29, spread), 0), (latency(9, spread), 20)).errors, None);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Newest layout of the file that is understood.
-const FORMAT: u32 = 1;
+/// The layout of the file that is understood. Format 1 counted failed requests among the latencies.
+const FORMAT: u32 = 2;
 
 /// What one version of a service measured while it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,15 +23,26 @@ pub struct VersionSnapshot {
     pub routes: Vec<RouteLatency>,
 }
 
-/// One route's latencies.
+/// One route's latencies, and how often it failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouteLatency {
     /// Request method.
     pub method: String,
     /// Route template.
     pub route: String,
-    /// Durations of its requests.
+    /// Durations of the requests that were served well.
     pub latency: LatencyHistogram,
+    /// Requests beside them that failed by the service's own fault; left out of the file where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u64,
+    /// Requests beside them that were refused, by a status of 4xx; left out of the file where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Durations in buckets, with what is known exactly beside them.
@@ -63,7 +74,7 @@ pub struct LatencyBucket {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// Written by a later release.
+    /// Written by another release.
     #[error("snapshot has format {found}; this release reads format {FORMAT}")]
     Format {
         /// Format of the file.
@@ -130,6 +141,13 @@ impl VersionSnapshot {
     }
 }
 
+impl RouteLatency {
+    /// Returns how many requests it had that came to an end of their own: served, failed or refused.
+    pub fn requests(&self) -> u64 {
+        self.latency.count() + self.failed + self.refused
+    }
+}
+
 impl LatencyHistogram {
     /// Returns the number of durations.
     pub fn count(&self) -> u64 {
@@ -180,7 +198,7 @@ mod tests {
 
     fn snapshot(buckets: Vec<LatencyBucket>) -> Result<VersionSnapshot, SnapshotError> {
         let latency = LatencyHistogram { sum_seconds: 3.0, min_seconds: 0.1, max_seconds: 0.4, buckets };
-        let route = RouteLatency { method: "GET".into(), route: "/users/{id}".into(), latency };
+        let route = RouteLatency { method: "GET".into(), route: "/users/{id}".into(), latency, failed: 2, refused: 0 };
         VersionSnapshot::new("shop", "1.0.0", "2026-01-01T00:00:00Z", vec![route])
     }
 
@@ -188,7 +206,8 @@ mod tests {
     fn written_snapshot_reads_back_the_same() {
         let written = snapshot(vec![(0.1, 0.2, 5).into(), (0.3, 0.4, 1).into()]).expect("valid buckets");
         let text = serde_json::to_string(&written).expect("plain data");
-        assert!(text.contains("\"buckets\":[[0.1,0.2,5],[0.3,0.4,1]]"), "{text}");
+        assert!(text.contains("\"buckets\":[[0.1,0.2,5],[0.3,0.4,1]]},\"failed\":2}"), "{text}");
+        assert_eq!(written.routes[0].requests(), 8);
         assert_eq!(serde_json::from_str::<VersionSnapshot>(&text).expect("just written"), written);
     }
 
@@ -200,10 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn snapshot_of_a_later_release_is_refused_by_name() {
-        let text = r#"{"format":2,"service":"s","version":"1","written_at":"","routes":[]}"#;
-        let error = serde_json::from_str::<VersionSnapshot>(text).expect_err("format 2 is unknown");
-        assert!(error.to_string().contains("format 2; this release reads format 1"), "{error}");
+    fn snapshot_of_another_format_is_refused_by_name() {
+        let route =
+            r#"{"method":"GET","route":"/","latency":{"sum_seconds":0,"min_seconds":0,"max_seconds":0,"buckets":[]}}"#;
+        for format in [1, 3] {
+            let text =
+                format!(r#"{{"format":{format},"service":"s","version":"1","written_at":"","routes":[{route}]}}"#);
+            let error = serde_json::from_str::<VersionSnapshot>(&text).expect_err("only format 2 is known").to_string();
+            assert_eq!(error, format!("snapshot has format {format}; this release reads format 2"));
+        }
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! How often a route fails in two versions.
+
+use super::super::statistics::tail;
+use super::snapshot::RouteLatency;
+
+/// Share of the requests by which the errors must differ, beyond its own uncertainty.
+const SMALLEST_DIFFERENCE: f64 = 0.005;
+/// Requests of either version that the comparison needs.
+const FEWEST: u64 = 30;
+
+/// How the share of failed requests moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ErrorChange {
+    /// Failed requests of all, in the older version.
+    pub before_ratio: f64,
+    /// In the newer version.
+    pub after_ratio: f64,
+    /// 95 % interval of newer less older.
+    pub difference_interval: (f64, f64),
+    /// Probability of a difference this far past half a percentage point when there is none past it, adjusted for all
+    /// questions asked.
+    pub p_value: f64,
+}
+
+impl ErrorChange {
+    /// Compares the failures of two versions of a route; `None` with too few requests.
+    ///
+    /// By the normal distribution, with one success and one failure added to either version, so that a version without
+    /// any failure is not taken for one that cannot fail (Agresti and Caffo (2000), "Simple and effective confidence
+    /// intervals for proportions and differences of proportions result from adding two successes and two failures",
+    /// The American Statistician 54).
+    pub(super) fn of(before: &RouteLatency, after: &RouteLatency) -> Option<Self> {
+        let requests = (before.requests(), after.requests());
+        if requests.0.min(requests.1) < FEWEST {
+            return None;
+        }
+        let padded = |failed: u64, requests: u64| {
+            let n = requests as f64 + 2.0;
+            let share = (failed as f64 + 1.0) / n;
+            (share, share * (1.0 - share) / n)
+        };
+        let (old, new) = (padded(before.failed, requests.0), padded(after.failed, requests.1));
+        let (difference, error) = (new.0 - old.0, (old.1 + new.1).sqrt());
+        let beyond = difference.abs() - SMALLEST_DIFFERENCE;
+        Some(Self {
+            before_ratio: before.failed as f64 / requests.0 as f64,
+            after_ratio: after.failed as f64 / requests.1 as f64,
+            difference_interval: (difference - tail::Z95 * error, difference + tail::Z95 * error),
+            p_value: if beyond > 0.0 { 2.0 * tail::normal_upper(beyond / error) } else { 1.0 },
+        })
+    }
+
+    /// Returns newer less older.
+    pub fn difference(&self) -> f64 {
+        self.after_ratio - self.before_ratio
+    }
+}
