@@ -38,7 +38,9 @@ pub(super) struct TrendsAnswer {
     /// Where each bucket starts. Every `series` below has one value for each of them, null where nothing was measured.
     buckets: Vec<String>,
     requests: u64,
-    /// Mean response time at a constant mix of the traffic: more calls of a slow endpoint are no slowdown.
+    /// Mean response time at a constant mix of the traffic: more calls of a slow endpoint are no slowdown. Failed and
+    /// cancelled requests are in it, but failing at once is not faster, and the end of an outage not slower: a change is
+    /// told only where failed requests cannot explain it.
     pub(super) response_time: TrendView,
     /// Mean response time as the requests came.
     crude_response_time: TrendView,
@@ -214,6 +216,9 @@ fn span(seconds: u64) -> String {
 }
 
 fn words(movement: &Movement, unit: Unit, direction: &str, step_at: Option<&str>) -> String {
+    if movement.withheld {
+        return "stable: the mean changed by no more than what requests that failed explain".to_owned();
+    }
     if movement.direction == Direction::Stable {
         return "stable: no change that is both certain and large enough to matter".to_owned();
     }

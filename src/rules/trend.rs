@@ -130,6 +130,8 @@ pub struct Movement {
     pub samples: f64,
     /// Time from the first bucket to the last.
     pub span: Duration,
+    /// Whether something else explains the change, so that it is not told.
+    pub(crate) withheld: bool,
     measure: Measure,
 }
 
@@ -159,6 +161,7 @@ impl Trend {
             buckets: points.len(),
             samples: points.iter().map(|point| point.weight).sum(),
             span: Duration::from_secs_f64(span),
+            withheld: false,
             measure,
         };
         movement.decide(movement.p_value);
@@ -170,6 +173,14 @@ impl Trend {
         match self {
             Self::Unknown { .. } => Direction::Unknown,
             Self::Known(movement) => movement.direction,
+        }
+    }
+
+    /// Takes the judgement back, where something else explains the change.
+    pub(crate) fn withhold(&mut self) {
+        if let Self::Known(movement) = self {
+            movement.withheld = true;
+            movement.decide(movement.p_value);
         }
     }
 
@@ -201,7 +212,8 @@ impl Movement {
 
     fn decide(&mut self, p_value: f64) {
         self.p_value = p_value;
-        let large = self.change.abs() >= self.measure.smallest_change()
+        let large = !self.withheld
+            && self.change.abs() >= self.measure.smallest_change()
             && self.change_ratio.is_none_or(|ratio| ratio.abs() >= SMALLEST_RATIO);
         let rising_is_good = self.measure == Measure::Throughput;
         self.direction = match (p_value < LEVEL && large, (self.change > 0.0) == rising_is_good) {

@@ -55,6 +55,22 @@ pub(crate) struct Judged {
     pub(crate) series: Vec<Option<f64>>,
 }
 
+impl Judged {
+    /// Takes back a change of the response time that failed requests may explain, whose durations are in it: an outage in
+    /// which every other request fails at once makes nothing faster, and its end nothing slower.
+    ///
+    /// The slots do not say how long those took that were served; but no longer than all took together. Unless that
+    /// bound, by request that was served, changes in the same way, it is not known that they got faster or slower.
+    fn unless_failures_explain(mut self, per_served: impl FnOnce() -> Self) -> Self {
+        let direction = self.trend.direction();
+        let changes = matches!(direction, Direction::Improving | Direction::Degrading);
+        if changes && per_served().trend.direction() != direction {
+            self.trend.withhold();
+        }
+        self
+    }
+}
+
 /// The trends of one endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointTrends {
@@ -79,7 +95,7 @@ pub(crate) struct TrendReport {
     /// Where each bucket starts, oldest first. They cover no more than there are data of.
     pub(crate) starts: Vec<Duration>,
     pub(crate) requests: u64,
-    /// At a constant mix of the traffic.
+    /// At a constant mix of the traffic. Failed requests are in it, but make no change of it.
     pub(crate) response_time: Judged,
     /// As the requests came.
     pub(crate) crude_response_time: Judged,
@@ -118,6 +134,13 @@ impl TrendReport {
         let (times, errors) = (mixed(Sums::time_cell), mixed(Sums::error_cell));
         let standardised = |mixed: Option<MixedMean>| mixed.map(|mixed| (mixed.standardised, mixed.count as f64));
         let overall = |measure, value: &dyn Fn(usize) -> Option<(f64, f64)>| buckets.judge(measure, value);
+        let response_time =
+            overall(Measure::ResponseTime, &|at| standardised(times[at])).unless_failures_explain(|| {
+                let served = mixed(Sums::served_cell);
+                overall(Measure::ResponseTime, &|at| standardised(served[at]))
+            });
+        let crude_response_time = overall(Measure::ResponseTime, &|at| totals[at].sums.mean())
+            .unless_failures_explain(|| overall(Measure::ResponseTime, &|at| totals[at].sums.per_served()));
         let measured: Vec<Option<f64>> = totals.iter().map(|total| total.measured(buckets.width)).collect();
         let names = &source.names;
         let named = |number: &u32| names.get(number).filter(|name| &***name != NO_ENDPOINT);
@@ -131,8 +154,8 @@ impl TrendReport {
             width: buckets.width,
             starts: buckets.starts(),
             requests: totals.iter().map(|total| total.sums.count).sum(),
-            response_time: overall(Measure::ResponseTime, &|at| standardised(times[at])),
-            crude_response_time: overall(Measure::ResponseTime, &|at| totals[at].sums.mean()),
+            response_time,
+            crude_response_time,
             p95: totals.iter().map(|total| total.grid.quantile(0.95)).collect(),
             error_rate: overall(Measure::ErrorRate, &|at| standardised(errors[at])),
             crude_error_rate: overall(Measure::ErrorRate, &|at| totals[at].sums.error_rate()),
@@ -162,7 +185,9 @@ fn judge_endpoints(
                 name,
                 requests: sums.iter().map(|sums| sums.count).sum(),
                 seconds: seconds(sums),
-                response_time: buckets.judge(Measure::ResponseTime, &|at| sums[at].mean()),
+                response_time: buckets
+                    .judge(Measure::ResponseTime, &|at| sums[at].mean())
+                    .unless_failures_explain(|| buckets.judge(Measure::ResponseTime, &|at| sums[at].per_served())),
                 p95: Vec::new(),
                 error_rate: buckets.judge(Measure::ErrorRate, &|at| sums[at].error_rate()),
                 throughput: buckets.judge(Measure::Throughput, &|at| sums[at].rate(measured[at])),
@@ -265,12 +290,25 @@ impl Sums {
         Cell { count: self.count, sum: self.seconds }
     }
 
+    /// Everything's time, by the requests that did not fail.
+    fn served_cell(&self) -> Cell {
+        match self.count.saturating_sub(self.errors) {
+            0 => Cell::default(),
+            served => Cell { count: served, sum: self.seconds },
+        }
+    }
+
     fn error_cell(&self) -> Cell {
         Cell { count: self.count, sum: self.errors as f64 }
     }
 
     fn mean(&self) -> Option<(f64, f64)> {
         (self.count > 0).then(|| (self.seconds / self.count as f64, self.count as f64))
+    }
+
+    fn per_served(&self) -> Option<(f64, f64)> {
+        let Cell { count, sum } = self.served_cell();
+        (count > 0).then(|| (sum / count as f64, count as f64))
     }
 
     fn error_rate(&self) -> Option<(f64, f64)> {

@@ -130,6 +130,41 @@ async fn more_calls_of_an_endpoint_that_fails_are_no_more_errors() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_makes_nothing_faster_and_its_end_nothing_slower() {
+    let failing = |Path((number, millis)): Path<(u32, u64)>| async move {
+        tokio::time::sleep(Duration::from_millis(if number == 0 { 1 } else { millis })).await;
+        if number == 0 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
+    };
+    let paths = |failing: usize, millis: u64| {
+        let path = |number: usize| format!("/sick/{}/{millis}", usize::from(number >= failing));
+        (0..10).map(path).collect::<Vec<_>>()
+    };
+    let run = |before: Vec<String>, after: Vec<String>| async move {
+        let monitor = monitor();
+        let app = service(&monitor)
+            .merge(Router::new().route("/sick/{number}/{millis}", get(failing)).layer(monitor.layer()));
+        minutes(&app, 20, &before).await;
+        minutes(&app, 15, &after).await;
+        trends(&app, "?hours=1").await
+    };
+    let outage = run(paths(0, 50), paths(6, 50)).await;
+    let recovery = run(paths(6, 50), paths(0, 50)).await;
+    for answer in [&outage, &recovery] {
+        let endpoint = &answer["endpoints"][0]["response_time"];
+        for trend in [&answer["response_time"], &answer["crude_response_time"], endpoint] {
+            assert_eq!(trend["direction"], "stable", "{trend}");
+            assert!(trend["message"].as_str().expect("a text").contains("requests that failed explain"), "{trend}");
+        }
+    }
+    let errors = [&outage, &recovery].map(|answer| &answer["error_rate"]["direction"]);
+    assert_eq!(errors, ["degrading", "improving"]);
+    let faster = run(paths(2, 100), paths(2, 20)).await;
+    assert_eq!(faster["response_time"]["direction"], "improving", "as many fail: {}", faster["response_time"]);
+    let slower = run(paths(0, 50), paths(5, 300)).await;
+    assert_eq!(slower["response_time"]["direction"], "degrading", "{}", slower["response_time"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hours_really_differ() {
     let monitor = monitor();
     let app = service(&monitor);
