@@ -48,10 +48,11 @@ pub(super) struct LeakView {
     message: String,
     /// Robust pace (Theil–Sen) over the longest window that shows growth; null where none does, as all below.
     slope_mb_per_hour: Option<f64>,
-    /// 95 % interval of the pace.
+    /// 95 % interval of the pace, for memory that wanders as a random walk does beside its growth.
     slope_low_mb_per_hour: Option<f64>,
     slope_high_mb_per_hour: Option<f64>,
-    /// Probability that the growth is no chance.
+    /// 1 less the p-value: the share of random walks without growth that climb less steadily within one such window. It is
+    /// no probability of a leak; the README says how often harmless curves are called one.
     confidence: Option<f64>,
     /// Growth over that window.
     growth_mb: Option<f64>,

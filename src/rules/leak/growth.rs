@@ -13,6 +13,9 @@ const CLEAR: f64 = 4.0;
 const CLEAR_BESIDE_TRAFFIC: f64 = 3.0;
 /// Probability, by Mann–Kendall, above which growth may be chance.
 const LEVEL: f64 = 0.01;
+/// By how much the line through a random walk is more uncertain than the mean of its increments, as a variance: 6/5 for
+/// least squares, and Theil–Sen's is hardly different.
+const LINE_BY_INCREMENTS: f64 = 1.2;
 /// Share of the mean pace that the last quarter of the window must still have.
 const STILL_GROWING: f64 = 0.6;
 
@@ -39,7 +42,7 @@ pub(super) struct Growth {
     pub(super) interval: (f64, f64),
     /// Slope times the window.
     pub(super) bytes: f64,
-    /// Two-sided, of the increments' t.
+    /// Two-sided, of the t of the increments without the largest one.
     pub(super) p_value: f64,
 }
 
@@ -181,6 +184,7 @@ impl Window {
     fn growth(&self, values: &[f64], clear: f64) -> Option<Growth> {
         let segments = self.segments(values);
         let mut steps: Vec<f64> = segments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let reach = self.reach(&steps);
         let quarter = &steps[steps.len() - steps.len() / 4..];
         let recent = quarter.iter().sum::<f64>() / quarter.len() as f64;
         let largest = steps.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?.0;
@@ -203,10 +207,23 @@ impl Window {
         let p_value = tail::student_two_sided(t, steps.len() as u32 - 1);
         (bytes >= smallest && line.low > 0.0).then_some(Growth {
             slope: line.slope,
-            interval: (line.low, line.high),
+            interval: (line.slope - reach, line.slope + reach),
             bytes,
             p_value,
         })
+    }
+
+    /// Returns how far the line's slope may be from the true one in 95 of 100 cases, in bytes per second.
+    ///
+    /// From the increments, as the test is: Sen's interval takes what is off the line for independent, while memory is a
+    /// random walk, and would hold the true pace in one of five such cases. Where it is independent after all, its
+    /// increments make up for one another, and this interval is wider than it had to be.
+    fn reach(&self, steps: &[f64]) -> f64 {
+        let count = steps.len() as f64;
+        let mean = steps.iter().sum::<f64>() / count;
+        let variance = steps.iter().map(|step| (step - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let error = (LINE_BY_INCREMENTS * variance / count).sqrt() / (self.span / SEGMENTS as f64);
+        tail::student_95(steps.len() as u32 - 1) * error
     }
 
     /// Returns what of the traffic memory might follow: its rate, and the highest rate so far, since an allocator may

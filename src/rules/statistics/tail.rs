@@ -35,3 +35,14 @@ pub(crate) fn student_two_sided(t: f64, freedom: u32) -> f64 {
     let within = if odd { (angle + sine * sum) * std::f64::consts::FRAC_2_PI } else { sine * sum };
     (1.0 - within).clamp(0.0, 1.0)
 }
+
+/// Returns the t that Student's distribution with `freedom` degrees of freedom stays within with 95 %.
+pub(crate) fn student_95(freedom: u32) -> f64 {
+    // With one degree of freedom it is 12.7, with more it is less. Fifty halvings leave nothing of that to a double.
+    let (mut low, mut high) = (Z95, 13.0);
+    for _ in 0..50 {
+        let middle = f64::midpoint(low, high);
+        if student_two_sided(middle, freedom) > 0.05 { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
