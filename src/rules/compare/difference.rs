@@ -200,7 +200,7 @@ impl Shift {
     /// intervals for medians and other position measures", JASA 47); that of the ratio from the two by the method of
     /// variance estimates recovery on logarithms (Donner and Zou (2012), "Closed-form confidence intervals for functions
     /// of the normal mean and standard deviation", Statistical Methods in Medical Research 21). No resampling.
-    fn of(q: f64, before: &LatencyHistogram, after: &LatencyHistogram) -> Option<Self> {
+    pub(super) fn of(q: f64, before: &LatencyHistogram, after: &LatencyHistogram) -> Option<Self> {
         let (old, new) = (Estimate::of(q, before)?, Estimate::of(q, after)?);
         let distance = new.log - old.log;
         let down = (new.down.powi(2) + old.up.powi(2)).sqrt();

@@ -7,6 +7,8 @@
 
 mod difference;
 mod errors;
+#[cfg(test)]
+mod reference;
 mod snapshot;
 
 pub use difference::{Comparison, RouteChange, Shift, Verdict, compare};

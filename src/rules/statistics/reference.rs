@@ -14,6 +14,7 @@ struct Reference {
     histograms: Vec<Histograms>,
     normal_upper: Vec<(f64, f64)>,
     student_two_sided: Vec<(f64, u32, f64)>,
+    student_95: Vec<(u32, f64)>,
     p_values: Vec<f64>,
     holm: Vec<f64>,
     benjamini_hochberg: Vec<f64>,
@@ -33,7 +34,16 @@ struct Series {
     low: f64,
     high: f64,
     intercept: f64,
-    split_p: Vec<f64>,
+    step: Option<StepReference>,
+}
+
+#[derive(Deserialize)]
+struct StepReference {
+    index: usize,
+    before: f64,
+    after: f64,
+    p: f64,
+    inflated_p: f64,
 }
 
 #[derive(Deserialize)]
@@ -100,22 +110,21 @@ fn theil_sen_agrees_with_scipy() {
 
 #[test]
 fn best_split_is_that_of_scipys_rank_sum_tests() {
+    let (mut seen, mut none) = (0, 0);
     for case in reference().series {
-        let smallest = case.split_p.iter().copied().reduce(f64::min);
-        let Some((step, smallest)) = Step::locate(&case.y).zip(smallest) else {
-            assert!(case.split_p.is_empty() || case.split_p.iter().all(|p| p.is_nan()), "{}", case.name);
+        let (Some(ours), Some(theirs)) = (Step::locate(&case.y), &case.step) else {
+            assert!(Step::locate(&case.y).is_none() && case.step.is_none(), "{}", case.name);
+            none += 1;
             continue;
         };
-        let theirs = (smallest * case.split_p.len() as f64).min(1.0);
-        if step.p_value(&case.y, 1.0) < theirs * (1.0 - 1e-9) {
-            // Only where both sides are apart, ours is the exact probability of that, or judged by the step's size.
-            let (before, after) = case.y.split_at(step.index);
-            let apart = |a: &[f64], b: &[f64]| a.iter().all(|a| b.iter().all(|b| a < b));
-            assert!(apart(before, after) || apart(after, before), "{}", case.name);
-        } else {
-            check(&case.name, step.p_value(&case.y, 1.0), theirs);
-        }
+        assert_eq!(ours.index, theirs.index, "{}", case.name);
+        check(&case.name, ours.before, theirs.before);
+        check(&case.name, ours.after, theirs.after);
+        check(&case.name, ours.p_value(&case.y, 1.0), theirs.p);
+        check(&case.name, ours.p_value(&case.y, 3.0), theirs.inflated_p);
+        seen += 1;
     }
+    assert!(seen >= 40 && none >= 5, "{seen} with a step, {none} without");
 }
 
 #[test]
@@ -144,6 +153,9 @@ fn tails_agree_with_scipy() {
     }
     for (t, freedom, p) in reference.student_two_sided {
         check("student", tail::student_two_sided(t, freedom), p);
+    }
+    for (freedom, t) in reference.student_95 {
+        check("95 %", tail::student_95(freedom), t);
     }
 }
 
