@@ -77,13 +77,12 @@ pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};
 ///
 /// Pure functions that read no clock and do no I/O. Every formula is checked against SciPy and pyMannKendall.
 pub mod analysis {
+    pub use crate::rules::bucket_width::bucket_width;
     pub use crate::rules::compare::{
         Comparison, ErrorChange, LatencyBucket, LatencyHistogram, RouteChange, RouteLatency, Shift, SnapshotError,
         Verdict, VersionSnapshot, compare,
     };
     pub use crate::rules::leak::{Leak, LeakDetector, LeakVerdict, MemorySample};
     pub use crate::rules::mix::{Cell, MixedMean, standardise};
-    pub use crate::rules::trend::{
-        Direction, FEWEST_BUCKETS, Measure, Movement, Point, SMALLEST_RATIO, Shape, Trend, bucket_width,
-    };
+    pub use crate::rules::trend::{Direction, FEWEST_BUCKETS, Measure, Movement, Point, SMALLEST_RATIO, Shape, Trend};
 }

@@ -146,14 +146,25 @@ fn direction(direction: Direction) -> &'static str {
     }
 }
 
+/// The time that is looked at.
+#[derive(Clone, Copy)]
+struct Period {
+    /// Length of a bucket.
+    width: Duration,
+    /// How much of it there are data of.
+    covered: Duration,
+    asked: Duration,
+}
+
 impl TrendView {
-    fn of(judged: &Judged, unit: Unit, width: Duration) -> Self {
+    fn of(judged: &Judged, unit: Unit, period: Period) -> Self {
+        let width = period.width;
         let series = judged.series.iter().map(|value| value.map(|value| unit.of(value))).collect();
         let direction = direction(judged.trend.direction());
         match &judged.trend {
-            Trend::Unknown { buckets, needed } => Self {
+            Trend::Unknown { buckets, needed, each, samples } => Self {
                 direction,
-                message: too_little(*buckets, *needed, width),
+                message: too_little((*buckets, *needed), *each, *samples, period),
                 unit: unit.name,
                 change: None,
                 change_percent: None,
@@ -198,13 +209,25 @@ impl TrendView {
     }
 }
 
-fn too_little(buckets: usize, needed: usize, width: Duration) -> String {
-    let missing = needed.saturating_sub(buckets) as u64 * width.as_secs();
-    format!(
-        "too little data: {buckets} time buckets have enough observations, {needed} are needed, which takes about {} more \
-         of traffic",
-        span(missing)
-    )
+/// Says what is missing to the buckets that are needed, and how long that takes at the rate of those that there are.
+fn too_little((buckets, needed): (usize, usize), each: f64, samples: f64, period: Period) -> String {
+    let seconds = |duration: Duration| duration.as_secs_f64();
+    let of_requests = if each > 0.0 { format!(" of at least {each} requests each") } else { String::new() };
+    let missing = format!("too little data: {buckets} time buckets{of_requests} were measured, {needed} are needed");
+    let mut takes = needed.saturating_sub(buckets) as f64 * seconds(period.width);
+    if each > 0.0 {
+        if samples <= 0.0 {
+            return format!("{missing}; there was no request");
+        }
+        let rate = samples / seconds(period.covered).max(1.0);
+        takes = takes.max((needed as f64 * each - samples) / rate);
+    }
+    let all = seconds(period.covered) + takes;
+    if all > seconds(period.asked) {
+        format!("{missing}, for which such traffic takes about {}, longer than was asked for", span(all.ceil() as u64))
+    } else {
+        format!("{missing}, which takes about {} more of traffic", span(takes.ceil() as u64))
+    }
 }
 
 fn span(seconds: u64) -> String {
@@ -240,15 +263,15 @@ fn millis(series: &[Option<f64>]) -> Vec<Option<f64>> {
 }
 
 impl EndpointTrendsView {
-    fn of(endpoint: &EndpointTrends, width: Duration) -> Self {
+    fn of(endpoint: &EndpointTrends, period: Period) -> Self {
         Self {
             endpoint: endpoint.name.to_string(),
             requests: endpoint.requests,
             total_ms: units::millis(endpoint.seconds),
-            response_time: TrendView::of(&endpoint.response_time, MILLIS, width),
+            response_time: TrendView::of(&endpoint.response_time, MILLIS, period),
             p95_duration_ms: millis(&endpoint.p95),
-            error_rate: TrendView::of(&endpoint.error_rate, PERCENT, width),
-            throughput: TrendView::of(&endpoint.throughput, PER_SECOND, width),
+            error_rate: TrendView::of(&endpoint.error_rate, PERCENT, period),
+            throughput: TrendView::of(&endpoint.throughput, PER_SECOND, period),
         }
     }
 }
@@ -257,7 +280,8 @@ impl TrendsAnswer {
     pub(super) fn of(report: &TrendReport, hours: u32) -> Self {
         let width = report.width;
         let covered = report.starts.first().map_or(Duration::ZERO, |start| report.to - *start.max(&report.from));
-        let view = |judged, unit| TrendView::of(judged, unit, width);
+        let period = Period { width, covered, asked: report.to.saturating_sub(report.from) };
+        let view = |judged, unit| TrendView::of(judged, unit, period);
         Self {
             hours,
             from: wall(report.from),
@@ -273,7 +297,7 @@ impl TrendsAnswer {
             crude_error_rate: view(&report.crude_error_rate, PERCENT),
             memory: view(&report.memory, MEGABYTES),
             throughput: view(&report.throughput, PER_SECOND),
-            endpoints: report.endpoints.iter().map(|endpoint| EndpointTrendsView::of(endpoint, width)).collect(),
+            endpoints: report.endpoints.iter().map(|endpoint| EndpointTrendsView::of(endpoint, period)).collect(),
             endpoint_count: report.endpoint_count,
             runs: report
                 .runs
@@ -377,6 +401,43 @@ mod tests {
             assert!(asked(&[("hours", wrong)]).is_err(), "{wrong}");
         }
         assert!(asked(&[("hour", "1")]).is_err());
+    }
+
+    #[test]
+    fn too_little_data_is_told_with_its_reason() {
+        let period = |covered: u64, asked: u64| Period {
+            width: Duration::from_secs(60),
+            covered: Duration::from_secs(covered * 60),
+            asked: Duration::from_secs(asked * 60),
+        };
+        #[track_caller]
+        fn check(message: &str, end: &str) {
+            assert_eq!(message.strip_prefix("too little data: "), Some(end));
+        }
+        check(
+            &too_little((3, 8), 0.0, 3.0, period(3, 60)),
+            "3 time buckets were measured, 8 are needed, which takes about 5 min more of traffic",
+        );
+        check(
+            &too_little((0, 8), 20.0, 0.0, period(30, 60)),
+            "0 time buckets of at least 20 requests each were measured, 8 are needed; there was no request",
+        );
+        // Two calls a minute: 160 of them take 80 minutes.
+        check(
+            &too_little((3, 8), 20.0, 60.0, period(30, 60)),
+            "3 time buckets of at least 20 requests each were measured, 8 are needed, for which such traffic takes about \
+             80 min, longer than was asked for",
+        );
+        check(
+            &too_little((3, 8), 20.0, 60.0, period(30, 24 * 60)),
+            "3 time buckets of at least 20 requests each were measured, 8 are needed, which takes about 50 min more of \
+             traffic",
+        );
+        check(
+            &too_little((2, 8), 5.0, 1000.0, period(2, 60)),
+            "2 time buckets of at least 5 requests each were measured, 8 are needed, which takes about 6 min more of \
+             traffic",
+        );
     }
 
     #[test]

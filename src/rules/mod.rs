@@ -5,6 +5,7 @@
 //! reads a clock or knows of requests: it knows numbers, and where they came from is behind one trait.
 
 mod bottleneck;
+pub(crate) mod bucket_width;
 mod build;
 pub(crate) mod compare;
 mod condition;

@@ -101,6 +101,10 @@ pub enum Trend {
         buckets: usize,
         /// Buckets that are needed.
         needed: usize,
+        /// Observations that each of them must have, or it is pooled with its neighbours; 0 where any will do.
+        each: f64,
+        /// Observations that there are in all.
+        samples: f64,
     },
     /// Enough data for a judgement.
     Known(Movement),
@@ -138,15 +142,18 @@ pub struct Movement {
 impl Trend {
     /// Judges `points` in the order of time; those that are not finite or, where it matters, empty are left out.
     pub fn of(measure: Measure, points: &[Point]) -> Self {
-        let points = pool(points, measure.fewest_requests());
+        let each = measure.fewest_requests();
+        let points = pool(points, each);
+        let samples = points.iter().map(|point| point.weight).sum();
         if points.len() < FEWEST_BUCKETS {
-            return Self::Unknown { buckets: points.len(), needed: FEWEST_BUCKETS };
+            let buckets = points.iter().filter(|point| point.weight >= each).count();
+            return Self::Unknown { buckets, needed: FEWEST_BUCKETS, each, samples };
         }
         let x: Vec<f64> = points.iter().map(|point| point.at_seconds).collect();
         let y: Vec<f64> = points.iter().map(|point| point.value).collect();
         let kendall = MannKendall::of(&y);
         let Some(fit) = Fit::of(&x, &y, &kendall) else {
-            return Self::Unknown { buckets: 1, needed: FEWEST_BUCKETS };
+            return Self::Unknown { buckets: 1, needed: FEWEST_BUCKETS, each, samples };
         };
         let span = x[x.len() - 1] - x[0];
         let (shape, change, start) = fit.change(&x, &y);
@@ -159,7 +166,7 @@ impl Trend {
             slope_interval: (fit.line.low * 3600.0, fit.line.high * 3600.0),
             p_value: fit.p_value(),
             buckets: points.len(),
-            samples: points.iter().map(|point| point.weight).sum(),
+            samples,
             span: Duration::from_secs_f64(span),
             withheld: false,
             measure,
@@ -303,21 +310,6 @@ fn merged(a: Point, b: Point) -> Point {
     Point { at_seconds: mean(a.at_seconds, b.at_seconds), value: mean(a.value, b.value), weight }
 }
 
-/// Returns how long the buckets of a trend over `span` should be, given data of the `resolution`.
-///
-/// A round width with 30 to 72 buckets where the data allow it: enough for the tests, few enough that a bucket has
-/// requests. `span` is what the data cover, at most what was asked for, so that a service two hours old is judged on
-/// two hours of five-minute buckets and not on four buckets of half an hour.
-pub fn bucket_width(span: Duration, resolution: Duration) -> Duration {
-    const WIDTHS: [u64; 15] = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600];
-    const MOST: u32 = 72;
-    WIDTHS
-        .map(Duration::from_secs)
-        .into_iter()
-        .find(|&width| width >= resolution && span <= width * MOST)
-        .unwrap_or_else(|| (span / MOST).max(resolution))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,7 +396,7 @@ mod tests {
     #[test]
     fn too_little_data_says_how_much_is_needed() {
         let trend = response(7, |i| 1.0 + i as f64);
-        assert_eq!(trend, Trend::Unknown { buckets: 7, needed: 8 });
+        assert_eq!(trend, Trend::Unknown { buckets: 7, needed: 8, each: 5.0, samples: 700.0 });
         check(&trend, Direction::Unknown);
         check(&Trend::of(Measure::Memory, &[]), Direction::Unknown);
         let at_once = vec![Point { at_seconds: 5.0, value: 1.0, weight: 1.0 }; 20];
@@ -417,7 +409,10 @@ mod tests {
         rare.iter_mut().for_each(|point| point.weight = 1.0);
         assert_eq!(movement(Trend::of(Measure::ResponseTime, &rare)).buckets, 9);
         rare.iter_mut().step_by(2).for_each(|point| (point.weight, point.value) = (0.0, f64::NAN));
-        assert_eq!(Trend::of(Measure::ResponseTime, &rare), Trend::Unknown { buckets: 4, needed: 8 });
+        let too_few = Trend::Unknown { buckets: 4, needed: 8, each: 5.0, samples: 24.0 };
+        assert_eq!(Trend::of(Measure::ResponseTime, &rare), too_few);
+        let too_few = Trend::Unknown { buckets: 0, needed: 8, each: 20.0, samples: 3.0 };
+        assert_eq!(Trend::of(Measure::ErrorRate, &rare[..6]), too_few);
     }
 
     #[test]
@@ -485,17 +480,5 @@ mod tests {
             let found = [found(buckets, &step, 0.0), found(buckets, &step, 0.6), found(buckets, &drift, 0.0)];
             assert!(found[0] >= least_steps && found[1] >= 150 && found[2] >= least_drifts, "{buckets}: {found:?}");
         }
-    }
-
-    #[test]
-    fn width_of_buckets_follows_the_period() {
-        let width = |span: u64, resolution: u64| {
-            bucket_width(Duration::from_secs(span), Duration::from_secs(resolution)).as_secs()
-        };
-        assert_eq!(width(300, 5), 5);
-        assert_eq!(width(3600, 5), 60);
-        assert_eq!(width(24 * 3600, 60), 1800);
-        assert_eq!(width(168 * 3600, 60), 10_800);
-        assert_eq!(width(600, 60), 60);
     }
 }

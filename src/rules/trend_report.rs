@@ -8,8 +8,9 @@
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
+    bucket_width::bucket_width,
     mix::{Cell, MixedMean, standardise},
-    trend::{Direction, Measure, Point, Trend, bucket_width},
+    trend::{Direction, Measure, Point, Trend},
 };
 use crate::store::{GridSum, NO_ENDPOINT, Run, Tiers, TimedSlot};
 

@@ -69,6 +69,30 @@ async fn with_too_little_data_it_says_what_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_series_says_for_itself_what_it_lacks() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    for _ in 0..15 {
+        fetch(&app, "/other/10").await;
+        minutes(&app, 1, &[wait(10)]).await;
+    }
+    let answer = trends(&app, "?hours=1").await;
+    assert_eq!(answer["error_rate"]["direction"], "unknown", "the whole has 165 requests: {}", answer["error_rate"]);
+    let rare = trends(&app, "?hours=1&endpoint=/other/{millis}").await["endpoints"][0].clone();
+    let lacks = |measure: &str| {
+        assert_eq!(rare[measure]["direction"], "unknown", "{rare}");
+        rare[measure]["message"].as_str().expect("a text").to_owned()
+    };
+    let (time, errors) = (lacks("response_time"), lacks("error_rate"));
+    assert!(time.contains("of at least 5 requests each were measured, 8 are needed, which takes about"), "{time}");
+    assert!(
+        errors.contains("of at least 20 requests each") && errors.contains("longer than was asked for"),
+        "{errors}"
+    );
+    assert_eq!(rare["throughput"]["direction"], "stable", "{rare}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tenfold_step_is_degrading_and_one_outlier_is_not() {
     let monitor = monitor();
     let app = service(&monitor);
