@@ -92,7 +92,7 @@ pub(super) struct EndpointDetail {
     metrics: EndpointView,
     /// Its queries, the most expensive first.
     queries: Vec<EndpointQuery>,
-    /// Its slowest requests of the last minutes, kept whole.
+    /// Its slowest requests of the longest window that a rule looks at, kept whole.
     slowest_requests: Vec<SlowRequestView>,
     /// What is wrong with it now.
     bottlenecks: Vec<BottleneckView>,

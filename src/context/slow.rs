@@ -16,9 +16,7 @@ use crossbeam_queue::ArrayQueue;
 use tokio::time::Instant;
 
 use super::{EventKind, RequestContext, TraceId};
-
-/// How long a slow request is remembered: the rules' default window.
-const REMEMBERED: Duration = crate::names::DEFAULT_WINDOW;
+use crate::names::DEFAULT_WINDOW;
 
 /// How many requests wait for the lock at most. It is held for some microseconds.
 const WAITING: usize = 16;
@@ -57,6 +55,8 @@ pub(crate) struct SlowRequest {
 #[derive(Debug)]
 pub(crate) struct Slowest {
     keep: usize,
+    /// How long a request is remembered, in nanoseconds: as long as the longest window that a rule looks at.
+    remembered: Arc<AtomicU64>,
     /// What a request must exceed to be kept, in nanoseconds.
     floor: AtomicU64,
     kept: Mutex<Vec<SlowRequest>>,
@@ -65,8 +65,8 @@ pub(crate) struct Slowest {
 }
 
 impl Slowest {
-    fn new(keep: usize) -> Self {
-        Self { keep, floor: AtomicU64::new(0), kept: Mutex::default(), waiting: OnceLock::new() }
+    fn new(keep: usize, remembered: Arc<AtomicU64>) -> Self {
+        Self { keep, remembered, floor: AtomicU64::new(0), kept: Mutex::default(), waiting: OnceLock::new() }
     }
 
     /// Keeps the request that `make` describes if it is among the slowest.
@@ -104,7 +104,8 @@ impl Slowest {
     fn take_in(&self, kept: &mut Vec<SlowRequest>, now: Instant, request: Option<SlowRequest>) {
         let waiting = self.waiting.get().into_iter().flat_map(|waiting| std::iter::from_fn(|| waiting.pop()));
         kept.extend(request.into_iter().chain(waiting.take(WAITING)));
-        kept.retain(|old| now.saturating_duration_since(old.ended) < REMEMBERED);
+        let remembered = Duration::from_nanos(self.remembered.load(Relaxed));
+        kept.retain(|old| now.saturating_duration_since(old.ended) < remembered);
         kept.sort_by_key(|request| std::cmp::Reverse(request.duration));
         kept.truncate(self.keep);
         self.set_floor(kept);
@@ -123,18 +124,21 @@ type Endpoint = (Arc<str>, Arc<str>);
 #[derive(Debug)]
 pub(crate) struct SlowRequests {
     keep: usize,
+    remembered: Arc<AtomicU64>,
     endpoints: Mutex<HashMap<Endpoint, Arc<Slowest>>>,
 }
 
 impl SlowRequests {
     pub(super) fn new(keep: usize) -> Self {
-        Self { keep, endpoints: Mutex::default() }
+        let remembered = Arc::new(AtomicU64::new(nanos(DEFAULT_WINDOW)));
+        Self { keep, remembered, endpoints: Mutex::default() }
     }
 
     /// Returns the slowest requests of an endpoint, to be held by its series.
     pub(crate) fn endpoint(&self, method: &str, route: &str) -> Arc<Slowest> {
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.entry((method.into(), route.into())).or_insert_with(|| Arc::new(Slowest::new(self.keep))).clone()
+        let new = || Arc::new(Slowest::new(self.keep, self.remembered.clone()));
+        endpoints.entry((method.into(), route.into())).or_insert_with(new).clone()
     }
 
     /// Returns the slowest requests of an endpoint, slowest first; none for one never seen.
@@ -145,8 +149,9 @@ impl SlowRequests {
         slowest.map(|slowest| slowest.requests()).unwrap_or_default()
     }
 
-    /// Forgets what is older than the window.
-    pub(crate) fn expire(&self, now: Instant) {
+    /// Forgets what is older than `window`, the longest that anybody looks at.
+    pub(crate) fn expire(&self, now: Instant, window: Duration) {
+        self.remembered.store(nanos(window), Relaxed);
         let endpoints: Vec<_> =
             self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         endpoints.iter().for_each(|slowest| slowest.expire(now));
@@ -216,13 +221,17 @@ mod tests {
         }
     }
 
+    fn keeping(keep: usize) -> Slowest {
+        Slowest::new(keep, Arc::new(AtomicU64::new(nanos(DEFAULT_WINDOW))))
+    }
+
     fn durations(slowest: &Slowest) -> Vec<u128> {
         slowest.requests().iter().map(|request| request.duration.as_millis()).collect()
     }
 
     #[test]
     fn only_the_slowest_are_kept_slowest_first() {
-        let slowest = Slowest::new(3);
+        let slowest = keeping(3);
         let now = Instant::now();
         for millis in [5, 1, 9, 3, 7, 2] {
             slowest.offer(Duration::from_millis(millis), || request(now, millis));
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn requests_that_end_while_somebody_looks_are_kept_all_the_same() {
-        let slowest = Slowest::new(3);
+        let slowest = keeping(3);
         let now = Instant::now();
         let looking = slowest.lock();
         for millis in [5, 1, 9] {
@@ -250,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_request_below_the_floor_is_never_described() {
-        let slowest = Slowest::new(1);
+        let slowest = keeping(1);
         let now = Instant::now();
         slowest.offer(Duration::from_millis(9), || request(now, 9));
         slowest.offer(Duration::from_millis(8), || panic!("not among the slowest"));
@@ -258,12 +267,27 @@ mod tests {
 
     #[test]
     fn old_requests_make_room() {
-        let slowest = Slowest::new(1);
+        let slowest = keeping(1);
         let now = Instant::now();
         slowest.offer(Duration::from_millis(9), || request(now, 9));
-        let later = now + REMEMBERED;
+        let later = now + DEFAULT_WINDOW;
         slowest.expire(later);
         slowest.offer(Duration::from_millis(1), || request(later, 1));
         assert_eq!(durations(&slowest), [1]);
+    }
+
+    #[test]
+    fn a_rule_that_looks_further_back_has_its_requests_remembered() {
+        let slow = SlowRequests::new(3);
+        let slowest = slow.endpoint("GET", "/");
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        slow.expire(now, 60 * minute);
+        slowest.offer(Duration::from_millis(9), || request(now, 9));
+        let later = now + 30 * minute;
+        slow.expire(later, 60 * minute);
+        slowest.offer(Duration::from_millis(5), || request(later, 5));
+        assert_eq!(durations(&slowest), [9, 5]);
+        slow.expire(later, 10 * minute);
+        assert_eq!(durations(&slowest), [5]);
     }
 }

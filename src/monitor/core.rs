@@ -184,7 +184,7 @@ impl Core {
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
         ticking.gauges.show(ticking.lifecycle.firing());
-        self.instruments.slow_requests().expire(now);
+        self.instruments.slow_requests().expire(now, self.longest_window());
         let took = began.elapsed();
         self.evaluation.record(took.as_secs_f64());
         self.publish(Judgement {
