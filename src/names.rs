@@ -296,6 +296,8 @@ pub(crate) const ENDPOINT_HEAP_ALLOCATED: Metric = counter("pinchpoint_endpoint_
 pub(crate) const ENDPOINT_HEAP_FREED: Metric = counter("pinchpoint_endpoint_heap_freed_bytes", "");
 /// Window-only: nanoseconds that the runs of a task spent inside poll.
 pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanoseconds", "");
+/// Window-only: nanoseconds that the runs of a task took inside requests, which lasted as long.
+pub(crate) const TASK_REQUEST_NANOS: Metric = counter("pinchpoint_task_request_nanoseconds", "");
 
 /// A poll that takes this long blocks the runtime. tokio's advice is some 100 µs between two awaits; a hundred times
 /// that is no matter of a slow machine.
@@ -356,6 +358,7 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_HEAP_ALLOCATED,
     ENDPOINT_HEAP_FREED,
     TASK_BUSY_NANOS,
+    TASK_REQUEST_NANOS,
 ];
 
 /// Request method; `_OTHER` where it is none of the standard ones.

@@ -14,33 +14,34 @@ use crate::{
     rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split, Suspect},
 };
 
-/// Runs in progress that an answer names.
-const RUNS: usize = 5;
+/// Queries, endpoints and runs in progress that an answer names.
+const SHOWN: usize = 5;
 
 /// What a good colleague would have looked up.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct EvidenceView {
-    /// Share of the time of all requests of the service, 0 to 1.
+    /// Share of the time of all requests of the service, 0 to 1; work outside requests has none.
     pub(super) time_share: Option<f64>,
     /// Named numbers in base units: seconds, bytes, ratios.
     pub(super) numbers: BTreeMap<String, f64>,
     /// Named words, such as the most expensive query.
     pub(super) words: BTreeMap<String, String>,
-    /// An endpoint's queries, the most expensive first.
+    /// An endpoint's queries, the five most expensive first.
     pub(super) top_queries: Vec<QueryView>,
-    /// The endpoints behind a query, or those that block the runtime.
+    /// The endpoints behind a query, the five that spend most in it; `numbers.endpoints` is how many there are.
     pub(super) endpoints: Vec<EndpointShareView>,
     /// Where an endpoint's time went; the parts add up to 1.
     pub(super) time_split: Option<SplitView>,
-    /// How its requests or runs ended, the most frequent first.
+    /// How its requests or runs ended: what went wrong first, and of each kind the most frequent.
     pub(super) outcomes: Vec<OutcomeView>,
     /// Who kept a worker of the runtime from other work, the longest in all first.
     pub(super) blockers: Vec<BlockerView>,
-    /// Endpoints whose memory is not freed, the most first; only where the counting allocator is installed.
+    /// Endpoints that keep a real share of what a growing process gained, the most first; only where the counting
+    /// allocator is installed.
     pub(super) leak_suspects: Vec<SuspectView>,
     /// A task's runs in progress, the oldest first: what may be stuck.
     pub(super) running: Vec<RunView>,
-    /// An endpoint's slowest requests of the last minutes, kept whole.
+    /// An endpoint's slowest requests of the longest window that a rule looks at, kept whole.
     pub(super) slowest_requests: Vec<SlowRequestView>,
 }
 
@@ -68,13 +69,15 @@ pub(super) struct BlockerView {
     pub(super) max_others_in_flight: Option<f64>,
 }
 
-/// An endpoint that allocates more than is freed of it.
+/// An endpoint that keeps a real share of the memory that the process gained.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SuspectView {
     pub(super) endpoint: String,
     pub(super) requests: u64,
-    /// By how much its memory grew in the window.
+    /// Allocated by its requests since the start or the last clear, and not freed since.
     pub(super) kept_mb: f64,
+    /// Share of what the process gained in the same time, 0 to 1.
+    pub(super) ratio: f64,
     pub(super) kept_mb_per_hour: f64,
     pub(super) kept_bytes_per_request: Option<f64>,
 }
@@ -86,6 +89,7 @@ impl SuspectView {
             endpoint: suspect.endpoint.to_string(),
             requests,
             kept_mb: units::megabytes(suspect.kept_bytes),
+            ratio: units::micros(suspect.ratio),
             kept_mb_per_hour: units::megabytes(suspect.bytes_per_hour),
             kept_bytes_per_request: (requests > 0).then(|| units::rounded(suspect.kept_bytes / requests as f64)),
         }
@@ -208,12 +212,12 @@ impl EvidenceView {
         let mut view = Self {
             time_share: evidence.time_share.map(units::micros),
             time_split: evidence.split.and_then(SplitView::of),
-            top_queries: evidence.queries.iter().map(QueryView::of).collect(),
-            endpoints: evidence.endpoints.iter().map(EndpointShareView::of).collect(),
+            top_queries: evidence.queries.iter().take(SHOWN).map(QueryView::of).collect(),
+            endpoints: evidence.endpoints.iter().take(SHOWN).map(EndpointShareView::of).collect(),
             outcomes: evidence.outcomes.iter().map(OutcomeView::of).collect(),
             blockers: evidence.blockers.iter().map(BlockerView::of).collect(),
             leak_suspects: evidence.suspects.iter().map(SuspectView::of).collect(),
-            running: running.into_iter().take(RUNS).map(RunView::of).collect(),
+            running: running.into_iter().take(SHOWN).map(RunView::of).collect(),
             slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
             ..Self::default()
         };

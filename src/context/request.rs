@@ -182,10 +182,11 @@ impl RequestContext {
     }
 
     /// Books one query or task. What comes after the request's end is not the request's any more, but for the queries
-    /// that it left running when its client went away.
-    pub(crate) fn book(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
+    /// that it left running when its client went away. Returns whether it is the request's.
+    pub(crate) fn book(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) -> bool {
         if self.ended.load(Acquire) {
-            return self.book_late(kind, id, began, duration);
+            self.book_late(kind, id, began, duration);
+            return false;
         }
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let (count, total) = match kind {
@@ -205,6 +206,7 @@ impl RequestContext {
             // Release: whoever sees the tag sees the times before it.
             slot.tag.store((u64::from(id) << 1 | kind) + 1, Release);
         }
+        true
     }
 
     fn book_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {

@@ -79,6 +79,8 @@ pub(crate) struct TaskSeries {
     pub(crate) active: Gauge,
     /// Nanoseconds inside poll, of runs that have ended.
     pub(crate) busy: Counter,
+    /// Nanoseconds of the runs that ended inside a request.
+    pub(crate) in_requests: Counter,
     pub(crate) runs: Runs,
     oldest: Gauge,
     pub(crate) durations: Outcomes,
@@ -283,17 +285,15 @@ impl TaskTable {
                 labelled::histogram(&recorder, &names::TASK_DURATION, &labels)
             }
         });
+        let labels = [(names::TASK_NAME, name.clone())];
         let series = Arc::new(TaskSeries {
             id: u32::try_from(tasks.by_id.len()).expect("task names are limited far below 2^32"),
             name: name.clone(),
-            active: labelled::gauge(&self.recorder, &names::TASK_ACTIVE, &[(names::TASK_NAME, name.clone())]),
-            busy: labelled::counter(
-                &self.window_recorder,
-                &names::TASK_BUSY_NANOS,
-                &[(names::TASK_NAME, name.clone())],
-            ),
+            active: labelled::gauge(&self.recorder, &names::TASK_ACTIVE, &labels),
+            busy: labelled::counter(&self.window_recorder, &names::TASK_BUSY_NANOS, &labels),
+            in_requests: labelled::counter(&self.window_recorder, &names::TASK_REQUEST_NANOS, &labels),
             runs: Runs::new(Instant::now()),
-            oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &[(names::TASK_NAME, name.clone())]),
+            oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &labels),
             durations,
         });
         let mut next = Tasks { by_name: tasks.by_name.clone(), by_id: tasks.by_id.clone() };

@@ -173,7 +173,7 @@ impl Core {
             let mut history = lock(&self.history);
             history.tick(&index, now);
             let memory = self.follow_memory(&history, now);
-            let growth = memory.growth();
+            let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
             if self.record(&history, now) {
                 self.minute_ended(&history, now);
             }

@@ -18,6 +18,8 @@ pub(crate) struct Durations<'a> {
     seconds: f64,
     max: Option<f64>,
     failed: u64,
+    failed_seconds: f64,
+    good_seconds: f64,
     refused: u64,
     cancelled: u64,
     cancelled_seconds: f64,
@@ -59,6 +61,11 @@ pub(crate) enum Verdict {
     Cancelled,
 }
 
+impl Verdict {
+    /// What went wrong first, and what was right last.
+    pub(crate) const WORST_FIRST: [Self; 4] = [Self::Failed, Self::Cancelled, Self::Refused, Self::Good];
+}
+
 impl<'a> Durations<'a> {
     /// Adds a series, unless it has no observation.
     pub(super) fn add(&mut self, ending: Ending<'a>, series: &SeriesView<'a>) {
@@ -69,8 +76,11 @@ impl<'a> Durations<'a> {
         self.seconds += view.sum();
         self.max = self.max.into_iter().chain(view.max()).reduce(f64::max);
         match ending.verdict {
-            Verdict::Good => {}
-            Verdict::Failed => self.failed += count,
+            Verdict::Good => self.good_seconds += view.sum(),
+            Verdict::Failed => {
+                self.failed += count;
+                self.failed_seconds += view.sum();
+            }
             Verdict::Refused => self.refused += count,
             Verdict::Cancelled => {
                 self.cancelled += count;
@@ -112,6 +122,21 @@ impl<'a> Durations<'a> {
         merged.quantile(quantile(percent)?)
     }
 
+    /// How many failed by the service's own fault.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Mean duration of those that failed, in seconds.
+    pub(crate) fn failed_mean(&self) -> Option<f64> {
+        divide(self.failed_seconds, self.failed as f64)
+    }
+
+    /// Mean duration of those that ended well, in seconds.
+    pub(crate) fn good_mean(&self) -> Option<f64> {
+        divide(self.good_seconds, (self.count - self.failed - self.refused - self.cancelled) as f64)
+    }
+
     /// How many observations ended in each way, the most frequent first.
     pub(crate) fn by_ending(&self) -> Vec<EndingCount<'a>> {
         let mut endings: Vec<EndingCount<'a>> = Vec::new();
@@ -139,14 +164,13 @@ impl<'a> Durations<'a> {
     }
 
     /// The measures that any duration has.
-    pub(super) fn measure(&self, measure: Measure, span: Duration, all_seconds: f64) -> Option<f64> {
+    pub(super) fn measure(&self, measure: Measure, span: Duration) -> Option<f64> {
         match measure {
             Measure::AvgDuration => divide(self.seconds(), self.count() as f64),
             Measure::DurationQuantile(percent) => self.quantile(percent),
             Measure::MaxDuration => self.max(),
             Measure::Rate => divide(self.count() as f64, span.as_secs_f64()),
             Measure::InFlight => divide(self.seconds(), span.as_secs_f64()),
-            Measure::TimeShare => divide(self.seconds(), all_seconds),
             Measure::ErrorRatio => divide(self.failed as f64, self.count as f64),
             Measure::ClientErrorRatio => divide(self.refused as f64, self.count as f64),
             Measure::CancelledRatio => divide(self.cancelled as f64, self.count as f64),

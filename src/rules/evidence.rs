@@ -20,7 +20,8 @@ use super::unit::Unit;
 pub(crate) struct Evidence {
     /// Named values: each measure of the scope that has data, and what [`EXTRA_NUMBERS`] and [`WORDS`] name.
     pub(crate) facts: Vec<(&'static str, Fact)>,
-    /// Share of the time that all requests took; findings are ranked by it within a severity.
+    /// Share of the time that all requests took, 0 to 1; findings are ranked by it within a severity. Work outside
+    /// requests has none.
     pub(crate) time_share: Option<f64>,
     /// Time that all requests of the service took, in seconds.
     pub(crate) all_seconds: Option<f64>,
@@ -28,26 +29,29 @@ pub(crate) struct Evidence {
     pub(crate) all_requests: Option<u64>,
     /// Endpoint: where its time went.
     pub(crate) split: Option<Split>,
-    /// Endpoint: its queries, the most expensive first.
+    /// Endpoint: all of its queries, the most expensive first.
     pub(crate) queries: Vec<QueryShare>,
-    /// Query and process: the endpoints behind it, the most expensive first.
+    /// Query: all the endpoints behind it, the most expensive first.
     pub(crate) endpoints: Vec<EndpointShare>,
-    /// Endpoint: how its requests ended. Task: how its runs ended. The most frequent first.
+    /// Endpoint: how its requests ended. Task: how its runs ended. What went wrong first, and of each kind the most
+    /// frequent.
     pub(crate) outcomes: Vec<OutcomeShare>,
     /// Endpoint and process: who kept a worker of the runtime from other work, the longest in all first.
     pub(crate) blockers: Vec<Blocker>,
-    /// Process: endpoints whose memory is not freed, the most first.
+    /// Process whose memory grows: endpoints that keep a real share of what it gained, the most first.
     pub(crate) suspects: Vec<Suspect>,
 }
 
-/// An endpoint that allocates more than is freed of it.
+/// An endpoint that keeps a real share of the memory that the process gained.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Suspect {
     pub(crate) endpoint: Arc<str>,
     pub(crate) requests: u64,
-    /// By how much its memory grew in the window.
+    /// Allocated by its requests and not freed since.
     pub(crate) kept_bytes: f64,
     pub(crate) bytes_per_hour: f64,
+    /// Share of what the process gained in the same time, 0 to 1.
+    pub(crate) ratio: f64,
 }
 
 /// A named value.
@@ -94,18 +98,17 @@ pub(crate) struct QueryShare {
     pub(crate) time_ratio: Option<f64>,
 }
 
-/// An endpoint behind a query, or one that keeps the runtime's workers busy.
+/// An endpoint behind a query.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EndpointShare {
     pub(crate) endpoint: Arc<str>,
-    /// Calls of the query, or requests.
     pub(crate) calls: u64,
     pub(crate) calls_per_request: Option<f64>,
-    /// In the query, or at a stretch inside poll at worst.
+    /// In the query.
     pub(crate) seconds: f64,
-    /// Of the query's whole time, or of the endpoint's duration.
+    /// Of the query's whole time.
     pub(crate) time_ratio: Option<f64>,
-    /// Query: what it means to the endpoint.
+    /// What it means to the endpoint.
     pub(crate) within: Option<Within>,
 }
 
@@ -151,6 +154,10 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Endpoint, "top_query_avg_duration", Unit::Seconds),
     (Scope::Endpoint, "top_error_ratio", Unit::Ratio),
     (Scope::Endpoint, "top_client_error_ratio", Unit::Ratio),
+    (Scope::Endpoint, "panic_ratio", Unit::Ratio),
+    (Scope::Endpoint, "failed_avg_duration", Unit::Seconds),
+    (Scope::Endpoint, "ok_avg_duration", Unit::Seconds),
+    (Scope::Endpoint, "failing_query_ratio", Unit::Ratio),
     (Scope::Endpoint, "over_threshold_ratio", Unit::Ratio),
     (Scope::Endpoint, "wasted_time", Unit::Seconds),
     (Scope::Endpoint, "wasted_db_time", Unit::Seconds),
@@ -169,6 +176,9 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Task, "over_threshold_ratio", Unit::Ratio),
     (Scope::Task, "runs", Unit::Count),
     (Scope::Task, "top_failure_ratio", Unit::Ratio),
+    (Scope::Task, "panic_ratio", Unit::Ratio),
+    (Scope::Task, "failed_avg_duration", Unit::Seconds),
+    (Scope::Task, "ok_avg_duration", Unit::Seconds),
     (Scope::Process, "memory_limit", Unit::Bytes),
     (Scope::Process, "time_to_limit", Unit::Seconds),
     (Scope::Process, "open_fds", Unit::Count),
@@ -176,6 +186,10 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Process, "threads", Unit::Count),
     (Scope::Process, "top_blocker_poll", Unit::Seconds),
     (Scope::Process, "top_suspect_growth", Unit::BytesPerHour),
+    (Scope::Process, "top_suspect_ratio", Unit::Ratio),
+    (Scope::Process, "unattributed_ratio", Unit::Ratio),
+    (Scope::Process, "top_holder_memory", Unit::Bytes),
+    (Scope::Process, "top_holder_ratio", Unit::Ratio),
     (Scope::Process, "max_scheduling_lag", Unit::Seconds),
     (Scope::Process, "workers", Unit::Count),
 ];
@@ -185,6 +199,7 @@ const WORDS: &[(Scope, &str)] = &[
     (Scope::Endpoint, "top_query"),
     (Scope::Endpoint, "top_error"),
     (Scope::Endpoint, "top_client_error"),
+    (Scope::Endpoint, "failing_query"),
     (Scope::Endpoint, "slowness"),
     (Scope::Query, "slowness"),
     (Scope::Query, "operation"),
@@ -194,6 +209,7 @@ const WORDS: &[(Scope, &str)] = &[
     (Scope::Task, "top_failure"),
     (Scope::Process, "top_blocker"),
     (Scope::Process, "top_suspect"),
+    (Scope::Process, "top_holder"),
 ];
 
 /// Names that every text may use, whatever the scope.

@@ -214,7 +214,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     counted(Query, "max_duration", M::MaxDuration, Seconds, "longest duration"),
     counted(Query, "call_rate", M::Rate, PerSecond, "calls a second"),
     counted(Query, "in_flight", M::InFlight, Count, "mean number of calls running: connections kept busy"),
-    counted(Query, "time_share", M::TimeShare, Ratio, "time of the query over the time that all requests took"),
+    share(Query, "time_share", M::TimeShare, "share of the time of all requests that they spent in the query"),
     share(Query, "error_ratio", M::ErrorRatio, "failed calls over all calls"),
     share(Query, "cancelled_ratio", M::CancelledRatio, "abandoned calls over all calls"),
     counted(
@@ -242,7 +242,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     share(Task, "failure_ratio", M::ErrorRatio, "runs that failed or panicked over all runs"),
     share(Task, "cancelled_ratio", M::CancelledRatio, "runs dropped before their end over all runs"),
     counted(Task, "task_rate", M::Rate, PerSecond, "runs a second"),
-    counted(Task, "time_share", M::TimeShare, Ratio, "time of the task over the time that all requests took"),
+    share(Task, "time_share", M::TimeShare, "share of the time of all requests in which they ran the task"),
     share(Task, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
     share(Task, "waiting_ratio", M::WaitingRatio, "share of the duration spent waiting"),
     state(Task, "active", M::Active, Count, "runs in progress now"),

@@ -49,15 +49,24 @@ impl ProcessMemory {
         &self.verdict
     }
 
-    /// Returns the growth, where it is established: what the rules call `memory_growth`.
-    pub(crate) fn growth(&self) -> Option<MemoryGrowth> {
+    /// Returns the growth, where it is established: what the rules call `memory_growth`. `since` is the age of the process
+    /// at the start or the last clear: from then on it is known what each endpoint keeps.
+    pub(crate) fn growth(&self, since: Duration) -> Option<MemoryGrowth> {
         let leak = self.verdict.leak()?;
         // The pace is that of the longest window that shows the growth.
         let span = *leak.windows.last()?;
         let samples = self.curve.samples();
-        let start = samples.last()?.age_seconds - span.as_secs_f64();
-        let within = samples.len() - samples.partition_point(|sample| sample.age_seconds < start);
-        Some(MemoryGrowth { bytes_per_hour: leak.bytes_per_hour, span, samples: within as u64 })
+        let last = samples.last()?;
+        let before = |age_seconds: f64| samples.partition_point(|sample| sample.age_seconds < age_seconds);
+        let within = samples.len() - before(last.age_seconds - span.as_secs_f64());
+        let first = samples.get(before(since.as_secs_f64()));
+        let gained = first.map(|first| last.resident_bytes - first.resident_bytes);
+        Some(MemoryGrowth {
+            bytes_per_hour: leak.bytes_per_hour,
+            span,
+            samples: within as u64,
+            gained_bytes: gained.filter(|gained| *gained > 0.0),
+        })
     }
 
     /// Returns the samples of the last day, oldest first.
@@ -94,17 +103,22 @@ mod tests {
     #[test]
     fn no_sample_has_no_mean_and_no_verdict() {
         let memory = ProcessMemory::default();
-        assert_eq!((memory.mean(), memory.peak(), memory.growth()), (None, None, None));
+        assert_eq!((memory.mean(), memory.peak(), memory.growth(Duration::ZERO)), (None, None, None));
         assert!(matches!(memory.verdict(), LeakVerdict::NotEnoughData { .. }));
     }
 
     #[test]
     fn a_leak_is_established_with_its_pace() {
         let memory = memory(6, |hours| 100e6 + 50e6 * hours);
-        let growth = memory.growth().expect("six hours of a leak");
+        let growth = memory.growth(Duration::ZERO).expect("six hours of a leak");
         assert!((growth.bytes_per_hour / 50e6 - 1.0).abs() < 0.05, "{growth:?}");
         assert!(growth.samples > 1400);
         assert!(growth.span > Duration::from_secs(5 * 3600), "{growth:?}");
+        let gained = |hour: u64| memory.growth(Duration::from_secs(hour * 3600)).and_then(|growth| growth.gained_bytes);
+        for (cleared, expected) in [(0, 300e6), (4, 100e6)] {
+            assert!(gained(cleared).is_some_and(|gained| (gained - expected).abs() < 1e6), "{:?}", gained(cleared));
+        }
+        assert_eq!(gained(7), None, "nothing is known of a time that has not come");
     }
 
     #[test]
@@ -113,7 +127,7 @@ mod tests {
         assert_eq!(memory.peak(), Some(400e6));
         memory.clear();
         assert_eq!((memory.mean(), memory.peak()), (None, None));
-        assert!(memory.growth().is_some());
+        assert!(memory.growth(Duration::ZERO).is_some());
         memory.record(Duration::from_secs(7 * 3600), 1.0, 0, None);
         assert_eq!((memory.mean(), memory.peak()), (Some(1.0), Some(1.0)));
     }

@@ -70,4 +70,6 @@ pub(crate) use window_readings::WindowReadings;
 #[cfg(test)]
 mod shipped_tests;
 #[cfg(test)]
+mod window_evidence_tests;
+#[cfg(test)]
 mod window_readings_tests;

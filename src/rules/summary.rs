@@ -36,8 +36,8 @@ pub(crate) struct Endpoint<'a> {
     /// Of requests whose client had gone.
     pub(crate) wasted_queries: f64,
     pub(crate) wasted_db_seconds: f64,
-    /// Allocated by its requests, less what was freed of what they ever allocated.
-    pub(crate) kept_bytes: f64,
+    /// Allocated by its requests, less what was freed of what they ever allocated; `None` where nobody counts.
+    pub(crate) kept_bytes: Option<f64>,
     pub(crate) blocking_polls: Option<HistogramView<'a>>,
     pub(crate) blocked_others: Option<HistogramView<'a>>,
 }
@@ -100,8 +100,8 @@ impl<'a> Endpoints<'a> {
             (names::ENDPOINT_WASTED_QUERIES, |endpoint, queries| endpoint.wasted_queries += queries),
             (names::ENDPOINT_WASTED_DB_NANOS, |endpoint, nanos| endpoint.wasted_db_seconds += nanos * NANOS),
             (names::ENDPOINT_LATE_DB_NANOS, |endpoint, nanos| endpoint.db_seconds += nanos * NANOS),
-            (names::ENDPOINT_HEAP_ALLOCATED, |endpoint, bytes| endpoint.kept_bytes += bytes),
-            (names::ENDPOINT_HEAP_FREED, |endpoint, bytes| endpoint.kept_bytes -= bytes),
+            (names::ENDPOINT_HEAP_ALLOCATED, |endpoint, bytes| *endpoint.kept_bytes.get_or_insert_default() += bytes),
+            (names::ENDPOINT_HEAP_FREED, |endpoint, bytes| *endpoint.kept_bytes.get_or_insert_default() -= bytes),
         ];
         for (metric, add) in counted {
             for series in window.series(metric.name) {
@@ -143,7 +143,7 @@ impl<'a> Endpoints<'a> {
                 overlap_seconds: 0.0,
                 wasted_queries: 0.0,
                 wasted_db_seconds: 0.0,
-                kept_bytes: 0.0,
+                kept_bytes: None,
                 blocking_polls: None,
                 blocked_others: None,
             });
@@ -220,12 +220,13 @@ impl Endpoint<'_> {
             Measure::DbTimeRatio => divide(self.db_seconds, seconds).map(|ratio| ratio.min(1.0)),
             Measure::TaskTimeRatio => divide(self.task_seconds, seconds).map(|ratio| ratio.min(1.0)),
             Measure::WaitingRatio => divide(self.split()?.waiting, seconds),
+            Measure::TimeShare => divide(seconds, endpoints.seconds).map(|share| share.min(1.0)),
             Measure::WastedTimeRatio => divide(self.durations.cancelled_seconds(), seconds),
             Measure::DbQueriesPerRequest => divide(self.db_queries, requests),
             Measure::DbTimePerRequest => divide(self.db_seconds, requests),
             Measure::LongestPoll => self.longest_polls?.max(),
             Measure::LongestPollQuantile(percent) => self.longest_polls?.quantile(quantile(percent)?),
-            other => self.durations.measure(other, endpoints.span, endpoints.seconds),
+            other => self.durations.measure(other, endpoints.span),
         }
     }
 
@@ -306,7 +307,19 @@ impl<'a> QueryUses<'a> {
     pub(crate) fn time_ratio(&self, query_use: &QueryUse<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
         let endpoint = endpoints.all.get(query_use.endpoint)?;
         let share = divide(query_use.seconds, *self.seconds.get(&query_use.endpoint)?)?;
-        divide((share * endpoint.db_seconds).min(query_use.seconds), endpoint.durations.seconds())
+        let ratio = divide((share * endpoint.db_seconds).min(query_use.seconds), endpoint.durations.seconds())?;
+        Some(ratio.min(1.0))
+    }
+
+    /// Share of the time of all requests that is spent in a query. What is issued outside requests has no part in it: it
+    /// may go on for longer than all of them together.
+    pub(crate) fn time_share(&self, query: &str, endpoints: &Endpoints<'_>) -> Option<f64> {
+        let within = |query_use: &QueryUse<'_>| {
+            let endpoint = endpoints.all.get(query_use.endpoint)?;
+            Some(self.time_ratio(query_use, endpoints)? * endpoint.durations.seconds())
+        };
+        let seconds: f64 = self.of_query(query).iter().filter_map(within).sum();
+        divide(seconds, endpoints.seconds).map(|share| share.min(1.0))
     }
 
     /// The endpoint that issues a query most often per request, of those with enough requests.
@@ -376,8 +389,9 @@ impl Query<'_> {
             Measure::CallsPerRequest => per_request(&|worst| divide(worst.calls, worst.requests)),
             Measure::TimePerRequest => per_request(&|worst| divide(worst.seconds, worst.requests)),
             Measure::EndpointTimeRatio => per_request(&|worst| uses.time_ratio(worst, endpoints)),
+            Measure::TimeShare => Some((uses.time_share(&self.subject.name, endpoints)?, self.durations.count())),
             other => {
-                let value = self.durations.measure(other, endpoints.span, endpoints.seconds)?;
+                let value = self.durations.measure(other, endpoints.span)?;
                 Some((value, self.durations.count()))
             }
         }
@@ -392,6 +406,8 @@ pub(crate) struct Task<'a> {
     active: Option<f64>,
     oldest_active: Option<f64>,
     busy_seconds: Option<f64>,
+    /// Of the runs that ended inside a request.
+    request_seconds: f64,
 }
 
 /// The tasks that ran or run.
@@ -402,8 +418,15 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         *places.entry(name.to_owned()).or_insert_with(|| {
             let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];
             let subject = Arc::new(Subject { name: name.into(), labels });
-            let durations = Durations::default();
-            tasks.push(Task { subject, durations, active: None, oldest_active: None, busy_seconds: None });
+            let task = Task {
+                subject,
+                durations: Durations::default(),
+                active: None,
+                oldest_active: None,
+                busy_seconds: None,
+                request_seconds: 0.0,
+            };
+            tasks.push(task);
             tasks.len() - 1
         })
     };
@@ -436,6 +459,11 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         let place = place_of(&mut tasks, name);
         *tasks[place].busy_seconds.get_or_insert_default() += series.increase() * NANOS;
     }
+    for series in window.series(names::TASK_REQUEST_NANOS.name) {
+        let Some(name) = task_name(&series) else { continue };
+        let place = place_of(&mut tasks, name);
+        tasks[place].request_seconds += series.increase() * NANOS;
+    }
     tasks
 }
 
@@ -451,8 +479,12 @@ impl Task<'_> {
             Measure::OldestActive => Some((self.oldest_active?, 1)),
             Measure::BusyRatio => Some((self.busy_ratio()?, self.durations.count())),
             Measure::WaitingRatio => Some((1.0 - self.busy_ratio()?, self.durations.count())),
+            // Runs in the background take nobody's time, and those of one request at once no more than it lasts.
+            Measure::TimeShare => {
+                Some((divide(self.request_seconds, endpoints.seconds)?.min(1.0), self.durations.count()))
+            }
             other => {
-                let value = self.durations.measure(other, endpoints.span, endpoints.seconds)?;
+                let value = self.durations.measure(other, endpoints.span)?;
                 Some((value, self.durations.count()))
             }
         }

@@ -13,8 +13,12 @@ use super::window_readings::{MemoryGrowth, Summary};
 use crate::names;
 use crate::store::Window;
 
-/// How many queries, endpoints and outcomes an evidence names.
+/// How many outcomes of a kind, blockers and suspects an evidence names.
 const SHOWN: usize = 5;
+/// An endpoint is suspected of a leak where it keeps this share of what the process gained …
+const SUSPECT_RATIO: f64 = 0.1;
+/// … and this much: less than that is a cache or a request in flight.
+const SUSPECT_BYTES: f64 = 1e6;
 
 /// A look at one subject.
 pub(super) struct Looking<'a, 'w> {
@@ -44,6 +48,11 @@ impl Looking<'_, '_> {
         }
         facts.top(&endpoint.durations, Verdict::Failed, "top_error", "top_error_ratio");
         facts.top(&endpoint.durations, Verdict::Refused, "top_client_error", "top_client_error_ratio");
+        facts.failures(&endpoint.durations);
+        if let Some((query, ratio)) = self.failing_query(by_time) {
+            facts.word("failing_query", Some(query));
+            facts.number("failing_query_ratio", Unit::Ratio, Some(ratio));
+        }
         if endpoint.durations.cancelled_seconds() > 0.0 {
             facts.number("wasted_time", Unit::Seconds, Some(endpoint.durations.cancelled_seconds()));
             facts.number("wasted_db_time", Unit::Seconds, Some(endpoint.wasted_db_seconds));
@@ -59,8 +68,7 @@ impl Looking<'_, '_> {
             facts.number("max_scheduling_lag", Unit::Seconds, self.lag(Measure::Max));
             facts.number("workers", Unit::Count, self.summary.gauge(names::TOKIO_WORKERS.name));
         }
-        let seconds = endpoint.durations.seconds();
-        let queries = by_time.iter().take(SHOWN).map(|query_use| QueryShare {
+        let queries = by_time.iter().map(|query_use| QueryShare {
             query: query_use.query.into(),
             calls: query_use.calls as u64,
             calls_per_request: divide(query_use.calls, query_use.requests),
@@ -68,7 +76,7 @@ impl Looking<'_, '_> {
             time_ratio: uses.time_ratio(query_use, endpoints),
         });
         Some(Evidence {
-            time_share: divide(seconds, endpoints.seconds),
+            time_share: endpoint.measure(Measure::TimeShare, endpoints),
             all_seconds: Some(endpoints.seconds),
             all_requests: Some(endpoints.requests),
             split: endpoint.split(),
@@ -106,7 +114,7 @@ impl Looking<'_, '_> {
                 time_ratio: uses.time_ratio(query_use, all)?,
             })
         };
-        let endpoints = by_endpoint.iter().take(SHOWN).filter_map(|query_use| {
+        let endpoints = by_endpoint.iter().filter_map(|query_use| {
             Some(EndpointShare {
                 endpoint: name_of(query_use.endpoint)?,
                 calls: query_use.calls as u64,
@@ -117,7 +125,7 @@ impl Looking<'_, '_> {
             })
         });
         Some(Evidence {
-            time_share: divide(seconds, all.seconds),
+            time_share: uses.time_share(&subject.name, all),
             all_seconds: Some(all.seconds),
             all_requests: Some(all.requests),
             endpoints: endpoints.collect(),
@@ -135,8 +143,9 @@ impl Looking<'_, '_> {
         facts.number("runs", Unit::Count, Some(task.durations.count() as f64));
         facts.slowness(&task.durations, self.slow);
         facts.top(&task.durations, Verdict::Failed, "top_failure", "top_failure_ratio");
+        facts.failures(&task.durations);
         Some(Evidence {
-            time_share: divide(task.durations.seconds(), endpoints.seconds),
+            time_share: task.measure(Measure::TimeShare, endpoints).map(|(share, _)| share),
             all_seconds: Some(endpoints.seconds),
             all_requests: Some(endpoints.requests),
             outcomes: self.outcomes(&task.durations),
@@ -172,11 +181,7 @@ impl Looking<'_, '_> {
             facts.word("top_blocker", Some(endpoint));
             facts.number("top_blocker_poll", Unit::Seconds, Some(poll));
         }
-        let suspects = self.suspects();
-        if let Some(top) = suspects.first() {
-            facts.word("top_suspect", Some(&top.endpoint));
-            facts.number("top_suspect_growth", Unit::BytesPerHour, Some(top.bytes_per_hour));
-        }
+        let suspects = self.memory(growth, &mut facts);
         let blockers = self.blockers();
         let all = summary.endpoints();
         Some(Evidence {
@@ -206,25 +211,56 @@ impl Looking<'_, '_> {
         blockers
     }
 
-    /// The endpoints whose memory grew, the most first: since the start where that is known, since what a few minutes
-    /// leave behind is more often a cache or a request in flight than a leak.
-    fn suspects(&self) -> Vec<Suspect> {
+    /// Who holds the most of the memory; and where that grows, the endpoints that keep a real share of what the process
+    /// gained, the most first. Since the start where that is known: what a few minutes leave behind is more often a
+    /// cache or a request in flight than a leak. What no endpoint keeps nobody is accused of.
+    fn memory(&self, growth: Option<&MemoryGrowth>, facts: &mut Facts) -> Vec<Suspect> {
         let since_start = self.total.map(Summary::of);
         let summary = since_start.as_ref().unwrap_or(self.summary);
+        let kept = |endpoint: &Endpoint<'_>| endpoint.kept_bytes.filter(|bytes| *bytes > 0.0);
+        let mut keeping: Vec<_> =
+            summary.endpoints().all.iter().filter_map(|endpoint| Some((endpoint, kept(endpoint)?))).collect();
+        keeping.sort_by(|(a, a_kept), (b, b_kept)| {
+            b_kept.total_cmp(a_kept).then_with(|| a.subject.name.cmp(&b.subject.name))
+        });
+        if let Some((holder, bytes)) = keeping.first().filter(|(_, bytes)| *bytes >= SUSPECT_BYTES) {
+            let resident = summary.gauge(names::PROCESS_RESIDENT.name).unwrap_or_default();
+            facts.word("top_holder", Some(&holder.subject.name));
+            facts.number("top_holder_memory", Unit::Bytes, Some(*bytes));
+            facts.number("top_holder_ratio", Unit::Ratio, divide(*bytes, resident).map(|ratio| ratio.min(1.0)));
+        }
+        let Some(gained) = growth.and_then(|growth| growth.gained_bytes) else { return Vec::new() };
         let hours = summary.window.span().as_secs_f64() / 3600.0;
-        let each = summary.endpoints().all.iter().filter(|endpoint| endpoint.kept_bytes > 0.0);
-        let each = each.filter_map(|endpoint| {
-            Some(Suspect {
+        let each = keeping.iter().map_while(|(endpoint, bytes)| {
+            let ratio = (bytes / gained).min(1.0);
+            (ratio >= SUSPECT_RATIO && *bytes >= SUSPECT_BYTES).then_some(Suspect {
                 endpoint: endpoint.subject.name.clone(),
                 requests: endpoint.durations.count(),
-                kept_bytes: endpoint.kept_bytes,
-                bytes_per_hour: divide(endpoint.kept_bytes, hours)?,
+                kept_bytes: *bytes,
+                bytes_per_hour: divide(*bytes, hours)?,
+                ratio,
             })
         });
-        let mut suspects: Vec<_> = each.collect();
-        suspects.sort_by(|a, b| b.kept_bytes.total_cmp(&a.kept_bytes).then_with(|| a.endpoint.cmp(&b.endpoint)));
-        suspects.truncate(SHOWN);
+        let suspects: Vec<_> = each.take(SHOWN).collect();
+        if let Some(top) = suspects.first() {
+            facts.word("top_suspect", Some(&top.endpoint));
+            facts.number("top_suspect_growth", Unit::BytesPerHour, Some(top.bytes_per_hour));
+            facts.number("top_suspect_ratio", Unit::Ratio, Some(top.ratio));
+        }
+        if summary.endpoints().all.iter().any(|endpoint| endpoint.kept_bytes.is_some()) {
+            let attributed: f64 = suspects.iter().map(|suspect| suspect.ratio).sum();
+            facts.number("unattributed_ratio", Unit::Ratio, Some((1.0 - attributed).max(0.0)));
+        }
         suspects
+    }
+
+    /// The query of an endpoint whose calls fail most often, and the share that does. Whoever else issues it, they fail.
+    fn failing_query(&self, uses: &[QueryUse<'_>]) -> Option<(&str, f64)> {
+        let known = self.summary.queries().iter();
+        let issued = known.filter(|query| uses.iter().any(|query_use| *query_use.query == *query.subject.name));
+        let failing = issued.filter(|query| query.durations.failed() > 0);
+        let worst = failing.max_by_key(|query| query.durations.failed())?;
+        Some((&worst.subject.name, divide(worst.durations.failed() as f64, worst.durations.count() as f64)?))
     }
 
     /// The scheduling lag: its 99th percentile, or its maximum.
@@ -238,7 +274,11 @@ impl Looking<'_, '_> {
 
     fn outcomes(&self, durations: &Durations<'_>) -> Vec<OutcomeShare> {
         let all = durations.count() as f64;
-        let each = durations.by_ending().into_iter().take(SHOWN);
+        let endings = durations.by_ending();
+        // A status that is answered often must not push out the rare one that is looked for.
+        let each = Verdict::WORST_FIRST
+            .into_iter()
+            .flat_map(|verdict| endings.iter().filter(move |known| known.ending.verdict == verdict).take(SHOWN));
         each.map(|known| {
             let seen = known.places.iter().filter_map(|place| self.total?.seen(*place));
             OutcomeShare {
@@ -292,6 +332,16 @@ impl Facts {
         let (above, all) = (durations.count_above(limit), durations.count());
         self.number("over_threshold_ratio", Unit::Ratio, divide(above as f64, all as f64));
         self.word("slowness", slowness(above, all));
+    }
+
+    /// What tells failures from each other: a panic from an error that was returned, and one that came at once from one
+    /// that was waited for.
+    fn failures(&mut self, durations: &Durations<'_>) {
+        let endings = durations.by_ending();
+        let panics = endings.iter().find(|known| known.ending.name == names::PANIC).map_or(0, |known| known.count);
+        self.number("panic_ratio", Unit::Ratio, divide(panics as f64, durations.failed() as f64));
+        self.number("failed_avg_duration", Unit::Seconds, durations.failed_mean());
+        self.number("ok_avg_duration", Unit::Seconds, durations.good_mean());
     }
 
     /// The most frequent ending of a kind, and its share of that kind.

@@ -27,6 +27,8 @@ pub(crate) struct MemoryGrowth {
     pub(crate) span: Duration,
     /// Points of the memory curve that it rests on.
     pub(crate) samples: u64,
+    /// What the process gained since the start or the last clear, the warm-up included; `None` where it gained nothing.
+    pub(crate) gained_bytes: Option<f64>,
 }
 
 /// Readings of one moment: a window of each length that some rule looks at.
@@ -65,7 +67,7 @@ impl<'a> WindowReadings<'a> {
 
     /// The growth of the memory is no window's: it has a curve of its own.
     fn growth(&self) -> Option<Reading> {
-        let MemoryGrowth { bytes_per_hour, span, samples } = self.growth?;
+        let MemoryGrowth { bytes_per_hour, span, samples, .. } = self.growth?;
         Some(Reading { subject: process(), value: bytes_per_hour, samples, span: Some(span) })
     }
 }

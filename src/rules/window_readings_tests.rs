@@ -6,62 +6,60 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::evidence::{self, Fact};
 use super::readings::{Question, Readings};
 use super::rule::{LabelGlobs, MetricSelector};
-use super::unit::Unit;
 use super::window_readings::MemoryGrowth;
 use super::*;
 use crate::context::{Glob, labelled};
 use crate::names::{self, Metric};
 use crate::store::{History, MonitorRecorder, Window};
 
-const LENGTH: Duration = Duration::from_secs(300);
+pub(super) const LENGTH: Duration = Duration::from_secs(300);
 const SPAN: Duration = Duration::from_secs(100);
 const HOUR: Duration = Duration::from_secs(3600);
 
 type Labels<'a> = &'a [(&'static str, &'a str)];
 
 /// Traffic of 100 seconds.
-struct Traffic {
-    recorder: MonitorRecorder,
-    start: Instant,
+pub(super) struct Traffic {
+    pub(super) recorder: MonitorRecorder,
+    pub(super) start: Instant,
 }
 
 impl Traffic {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { recorder: MonitorRecorder::new(100_000, Vec::new()), start: Instant::now() }
     }
 
-    fn observe(&self, metric: &Metric, labels: Labels<'_>, value: f64, times: usize) -> &Self {
+    pub(super) fn observe(&self, metric: &Metric, labels: Labels<'_>, value: f64, times: usize) -> &Self {
         let histogram = labelled::histogram(&self.recorder, metric, &owned(labels));
         (0..times).for_each(|_| histogram.record(value));
         self
     }
 
-    fn count(&self, metric: &Metric, labels: Labels<'_>, by: u64) -> &Self {
+    pub(super) fn count(&self, metric: &Metric, labels: Labels<'_>, by: u64) -> &Self {
         labelled::counter(&self.recorder, metric, &owned(labels)).increment(by);
         self
     }
 
-    fn set(&self, metric: &Metric, labels: Labels<'_>, value: f64) -> &Self {
+    pub(super) fn set(&self, metric: &Metric, labels: Labels<'_>, value: f64) -> &Self {
         labelled::gauge(&self.recorder, metric, &owned(labels)).set(value);
         self
     }
 
     /// Requests of an endpoint; `ending` is a status or a kind of error.
-    fn requests(&self, route: &str, ending: &str, seconds: f64, times: usize) -> &Self {
+    pub(super) fn requests(&self, route: &str, ending: &str, seconds: f64, times: usize) -> &Self {
         let label = if ending.starts_with(|c: char| c.is_ascii_digit()) { names::STATUS } else { names::ERROR_TYPE };
         let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (label, ending)];
         self.observe(&names::HTTP_DURATION, &labels, seconds, times)
     }
 
-    fn of_endpoint(&self, metric: &Metric, route: &str, value: f64, times: usize) -> &Self {
+    pub(super) fn of_endpoint(&self, metric: &Metric, route: &str, value: f64, times: usize) -> &Self {
         self.observe(metric, &[(names::METHOD, "GET"), (names::ROUTE, route)], value, times)
     }
 
     /// A query as an endpoint's requests issue it.
-    fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
+    pub(super) fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
         let calls = requests * calls_per_request;
         let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
         self.observe(&names::DB_DURATION, &labels, seconds, calls as usize);
@@ -73,11 +71,16 @@ impl Traffic {
         self.of_endpoint(&names::HTTP_DB_SECONDS, route, calls_per_request as f64 * seconds, requests as usize)
     }
 
-    fn task(&self, name: &str, outcome: &str, seconds: f64, times: usize) -> &Self {
+    pub(super) fn failed_query(&self, query: &str, seconds: f64, times: usize) -> &Self {
+        let labels = [(names::DB_SUMMARY, query), (names::ERROR_TYPE, names::ERROR)];
+        self.observe(&names::DB_DURATION, &labels, seconds, times)
+    }
+
+    pub(super) fn task(&self, name: &str, outcome: &str, seconds: f64, times: usize) -> &Self {
         self.observe(&names::TASK_DURATION, &[(names::TASK_NAME, name), (names::OUTCOME, outcome)], seconds, times)
     }
 
-    fn window(&self) -> Window {
+    pub(super) fn window(&self) -> Window {
         let mut history = History::new(self.start, [LENGTH]);
         history.tick(&self.recorder.index(), self.start + SPAN);
         history.window(LENGTH).expect("it is kept").clone()
@@ -88,7 +91,7 @@ fn owned(labels: Labels<'_>) -> Vec<(&'static str, Arc<str>)> {
     labels.iter().map(|(name, value)| (*name, Arc::from(*value))).collect()
 }
 
-fn question(scope: Scope, measure: Measure) -> Question<'static> {
+pub(super) fn question(scope: Scope, measure: Measure) -> Question<'static> {
     Question { scope, measure, window: LENGTH, min_samples: 1, at_least: None, metric: None }
 }
 
@@ -98,7 +101,7 @@ fn read(window: &Window, question: &Question<'_>) -> BTreeMap<String, (f64, u64)
 }
 
 #[track_caller]
-fn check(window: &Window, scope: Scope, measure: Measure, subject: &str, expected: Option<(f64, u64)>) {
+pub(super) fn check(window: &Window, scope: Scope, measure: Measure, subject: &str, expected: Option<(f64, u64)>) {
     let found = read(window, &question(scope, measure)).get(subject).copied();
     let near = match (found, expected) {
         (Some((value, samples)), Some((wanted, wanted_samples))) => {
@@ -243,7 +246,7 @@ fn any_metric_can_be_read_by_its_labels() {
 }
 
 /// A shop with every sickness, and a healthy endpoint with a healthy query and task.
-fn sick_shop() -> Traffic {
+pub(super) fn sick_shop() -> Traffic {
     let traffic = Traffic::new();
     traffic.requests("/healthy", "200", 0.02, 500).query("/healthy", "SELECT good", 500, 1, 0.001);
     traffic.of_endpoint(&names::HTTP_BUSY, "/healthy", 0.019, 500);
@@ -255,7 +258,8 @@ fn sick_shop() -> Traffic {
     traffic.requests("/n_plus_one", "200", 0.1, 50).query("/n_plus_one", "SELECT item", 50, 60, 0.001);
     traffic.requests("/hash", "200", 0.3, 30).of_endpoint(&names::HTTP_LONGEST_POLL, "/hash", 0.29, 30);
     traffic.of_endpoint(&names::HTTP_BUSY, "/hash", 0.295, 30);
-    traffic.task("slow", "ok", 0.9, 10).task("failing", "ok", 0.1, 20).task("failing", "error", 0.1, 10);
+    traffic.query("/failing", "UPDATE stock", 80, 1, 0.001).failed_query("UPDATE stock", 0.001, 20);
+    traffic.task("slow", "ok", 0.9, 10).task("failing", "ok", 0.1, 20).task("failing", "error", 0.05, 10);
     traffic.task("dropped", "cancelled", 0.1, 20).set(&names::TASK_ACTIVE, &[(names::TASK_NAME, "slow")], 1.0);
     traffic.set(&names::PROCESS_RESIDENT, &[], 1.2e9).set(&names::PROCESS_MEMORY_LIMIT, &[], 1.3e9);
     traffic.set(&names::PROCESS_OPEN_FDS, &[], 900.0).set(&names::PROCESS_MAX_FDS, &[], 1024.0);
@@ -275,10 +279,12 @@ fn sick_shop() -> Traffic {
     traffic
 }
 
+pub(super) const GROWTH: Option<MemoryGrowth> =
+    Some(MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100, gained_bytes: Some(25e6) });
+
 /// The windows that the shipped rules ask for, all the same here.
-fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {
-    let growth = MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100 };
-    WindowReadings::new(rules.windows().into_iter().map(|length| (length, window))).with_memory_growth(Some(growth))
+pub(super) fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {
+    WindowReadings::new(rules.windows().into_iter().map(|length| (length, window))).with_memory_growth(GROWTH)
 }
 
 #[test]
@@ -298,6 +304,7 @@ fn the_shipped_rules_find_every_sickness_and_nothing_healthy() {
         ("blocked_runtime", "GET /hash"),
         ("slow_query", "SELECT slow"),
         ("n_plus_one", "SELECT item"),
+        ("query_errors", "UPDATE stock"),
         ("slow_task", "slow"),
         ("task_failures", "failing"),
         ("cancelled_tasks", "dropped"),
@@ -320,44 +327,13 @@ fn a_scan_of_random_paths_finds_nothing() {
     assert!(Evaluator::new(&rules).evaluate(&readings).is_empty());
 }
 
-#[test]
-fn evidence_names_what_is_behind_a_slow_endpoint() {
-    let rules = RuleSet::embedded();
-    let window = sick_shop().window();
-    let findings = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
-    let of = |rule: &str| findings.iter().find(|finding| &*finding.rule.id == rule).expect(rule);
-    let slow = &of("slow_endpoint").evidence;
-    assert_eq!(slow.fact("top_query"), Some(&Fact::Word("SELECT slow".into())));
-    assert_eq!((slow.queries[0].calls, slow.queries[0].calls_per_request), (20, Some(1.0)));
-    assert!(slow.number("db_time_ratio").is_some_and(|ratio| (ratio - 0.75).abs() < 1e-9));
-    assert!(slow.time_share.is_some_and(|share| share > 0.3));
-    let failing = &of("high_error_rate").evidence;
-    assert_eq!(failing.fact("top_error"), Some(&Fact::Word("503".into())));
-    let outcomes: Vec<_> = failing.outcomes.iter().map(|share| (&*share.outcome, share.count, share.ratio)).collect();
-    assert_eq!(outcomes, [("200", 80, 0.8), ("503", 20, 0.2)]);
-    let n_plus_one = of("n_plus_one");
-    let told = Bottleneck::new(n_plus_one, Severity::High, n_plus_one.passed[1].1, Instant::now());
-    assert_eq!(told.description, "GET /n_plus_one issues the same query 60 times in one request: SELECT item");
-    assert_eq!(told.impact, "60ms of each request, 60% of the endpoint's time");
-    assert_eq!(told.affected_endpoints, [Arc::from("GET /n_plus_one")]);
-    let lag = of("scheduling_lag");
-    let told = Bottleneck::new(lag, Severity::High, lag.passed[1].1, Instant::now());
-    assert!(told.recommendations[0].starts_with("GET /hash keeps a worker busy for 29"), "{:?}", told.recommendations);
-    assert_eq!(told.affected_endpoints[0], Arc::from("GET /hash"));
-    let leak = &of("memory_leak").evidence;
-    let suspects: Vec<_> = leak.suspects.iter().map(|one| (&*one.endpoint, one.kept_bytes, one.requests)).collect();
-    assert_eq!(suspects, [("GET /hash", 20e6, 30)]);
-    assert!(leak.number("top_suspect_growth").is_some_and(|growth| (growth - 720e6).abs() < 1.0), "in 100 seconds");
-    assert!(leak.number("time_to_limit").is_some_and(|seconds| (seconds - 7200.0).abs() < 1e-6));
-}
-
 /// What the shipped rule about leaks alone finds of an established leak.
 #[track_caller]
 fn leak_beside<'a>(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Finding {
     let all = RuleSet::embedded();
     let rules = all.changed(|rule| (&*rule.id == "memory_leak").then(|| rule.clone()));
-    let growth = MemoryGrowth { bytes_per_hour: 50e6, span: HOUR * 3, samples: 100 };
-    let readings = WindowReadings::new(windows).with_memory_growth(Some(growth));
+    let growth = GROWTH.map(|growth| MemoryGrowth { span: HOUR * 3, ..growth });
+    let readings = WindowReadings::new(windows).with_memory_growth(growth);
     let mut findings = Evaluator::new(&rules).evaluate(&readings);
     assert_eq!(findings.len(), 1);
     findings.remove(0)
@@ -372,31 +348,6 @@ fn a_leak_is_found_whatever_windows_the_other_rules_have() {
         assert_eq!((finding.value, finding.samples), (50e6, 100));
         assert_eq!(finding.window, HOUR * 3, "it reaches as far back as the detector saw the growth");
         assert_eq!(finding.evidence.number("resident_memory").is_some(), known);
-    }
-}
-
-#[test]
-fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
-    let window = sick_shop().window();
-    let growth = MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100 };
-    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(Some(growth));
-    for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
-        let subjects = readings.read(&question(
-            scope,
-            match scope {
-                Scope::Process => Measure::ResidentMemory,
-                _ => Measure::AvgDuration,
-            },
-        ));
-        let mut found = BTreeSet::new();
-        for reading in subjects {
-            for (name, fact) in readings.evidence(scope, &reading.subject, LENGTH, Some(0.05)).facts {
-                let unit = if let Fact::Number(_, unit) = fact { Some(unit) } else { None };
-                found.insert((name, unit.map(Unit::as_str)));
-            }
-        }
-        let known = evidence::names(scope).into_iter().map(|(name, unit)| (name, unit.map(Unit::as_str))).collect();
-        assert_eq!(found, known, "{scope:?}");
     }
 }
 
@@ -425,43 +376,4 @@ fn what_passes_no_threshold_is_not_answered() {
         let subjects: Vec<_> = read(&window, &question).into_keys().collect();
         assert_eq!(subjects, ["GET /slow"], "{measure:?}");
     }
-}
-
-#[test]
-fn the_parts_of_an_endpoints_time_add_up_to_its_duration() {
-    let traffic = Traffic::new();
-    // Two queries at once: 160 ms of queries in 100 ms of a request that took 200 ms.
-    traffic.requests("/a", "200", 0.2, 10).query("/a", "SELECT 1", 10, 1, 0.09).query("/a", "SELECT 2", 10, 1, 0.07);
-    traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.05, 10);
-    let endpoint = |seconds: f64| traffic.count(&names::ENDPOINT_TASK_NANOS, &LABELS, (seconds * 1e9) as u64);
-    const LABELS: [(&str, &str); 2] = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
-    endpoint(0.3);
-    let window = traffic.window();
-    let readings = WindowReadings::new([(LENGTH, &window)]);
-    let subject = fixed::endpoint("GET", "/a");
-    let evidence = readings.evidence(Scope::Endpoint, &subject, LENGTH, None);
-    let Split { database, tasks, busy, waiting } = evidence.split.expect("busy time was measured");
-    assert!((database + tasks + busy + waiting - 2.0).abs() < 1e-9);
-    assert!(
-        (database - 1.6).abs() < 1e-9 && (tasks - 0.3).abs() < 1e-9 && (busy - 0.1).abs() < 1e-9,
-        "{database} {tasks}"
-    );
-    let shares: f64 = evidence.queries.iter().filter_map(|query| query.time_ratio).sum();
-    assert!((shares - 0.8).abs() < 1e-9, "the queries share the time in the database: {shares}");
-}
-
-#[test]
-fn an_ending_knows_when_it_was_seen_first_and_last() {
-    let traffic = Traffic::new();
-    let mut history = History::new(traffic.start, [LENGTH]);
-    let at = |seconds| traffic.start + Duration::from_secs(seconds);
-    for second in 1..=100 {
-        traffic.requests("/a", if [30, 70].contains(&second) { "503" } else { "200" }, 0.1, 1);
-        history.tick(&traffic.recorder.index(), at(second * 5));
-    }
-    let window = history.window(LENGTH).expect("it is kept");
-    let readings = WindowReadings::new([(LENGTH, window)]).since_start(history.total());
-    let evidence = readings.evidence(Scope::Endpoint, &fixed::endpoint("GET", "/a"), LENGTH, None);
-    let seen: Vec<_> = evidence.outcomes.iter().map(|outcome| (&*outcome.outcome, outcome.seen)).collect();
-    assert_eq!(seen, [("200", Some((at(5), at(500)))), ("503", Some((at(150), at(350))))]);
 }

@@ -58,12 +58,16 @@ impl Running {
         series.active.decrement(1.0);
         place.into_iter().for_each(|place| series.runs.end(place));
         // A counter of zero is no series: on a clock that stood still "not busy" and "not measured" would be one.
-        series.busy.increment(u64::try_from(self.busy.as_nanos()).unwrap_or(u64::MAX).max(1));
+        series.busy.increment(nanos(self.busy).max(1));
         series.durations.record(outcome, duration);
-        if let Some(request) = request {
-            request.book(EventKind::Task, series.id, self.began, duration);
+        if request.is_some_and(|request| request.book(EventKind::Task, series.id, self.began, duration)) {
+            series.in_requests.increment(nanos(duration));
         }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Running {

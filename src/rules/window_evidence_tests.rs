@@ -1,0 +1,205 @@
+//! What the evidence says of real windows, filled through the real recorder.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::evidence::{self, Fact};
+use super::readings::Readings;
+use super::unit::Unit;
+use super::window_readings::MemoryGrowth;
+use super::window_readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop};
+use super::*;
+use crate::names;
+use crate::store::History;
+
+#[test]
+fn evidence_names_what_is_behind_a_slow_endpoint() {
+    let rules = RuleSet::embedded();
+    let window = sick_shop().window();
+    let findings = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let of = |rule: &str| findings.iter().find(|finding| &*finding.rule.id == rule).expect(rule);
+    let slow = &of("slow_endpoint").evidence;
+    assert_eq!(slow.fact("top_query"), Some(&Fact::Word("SELECT slow".into())));
+    assert_eq!((slow.queries[0].calls, slow.queries[0].calls_per_request), (20, Some(1.0)));
+    assert!(slow.number("db_time_ratio").is_some_and(|ratio| (ratio - 0.75).abs() < 1e-9));
+    assert!(slow.time_share.is_some_and(|share| share > 0.3));
+    let failing = &of("high_error_rate").evidence;
+    assert_eq!(failing.fact("top_error"), Some(&Fact::Word("503".into())));
+    let outcomes: Vec<_> = failing.outcomes.iter().map(|share| (&*share.outcome, share.count, share.ratio)).collect();
+    assert_eq!(outcomes, [("503", 20, 0.2), ("200", 80, 0.8)]);
+    let n_plus_one = of("n_plus_one");
+    let told = Bottleneck::new(n_plus_one, Severity::High, n_plus_one.passed[1].1, Instant::now());
+    assert_eq!(told.description, "GET /n_plus_one issues the same query 60 times in one request: SELECT item");
+    assert_eq!(told.impact, "60ms of each request, 60% of the endpoint's time");
+    assert_eq!(told.affected_endpoints, [Arc::from("GET /n_plus_one")]);
+    let lag = of("scheduling_lag");
+    let told = Bottleneck::new(lag, Severity::High, lag.passed[1].1, Instant::now());
+    assert!(told.recommendations[0].starts_with("GET /hash keeps a worker busy for 29"), "{:?}", told.recommendations);
+    assert_eq!(told.affected_endpoints[0], Arc::from("GET /hash"));
+    let leak = &of("memory_leak").evidence;
+    let suspects: Vec<_> =
+        leak.suspects.iter().map(|one| (&*one.endpoint, one.kept_bytes, one.requests, one.ratio)).collect();
+    assert_eq!(suspects, [("GET /hash", 20e6, 30, 0.8)]);
+    assert!(leak.number("unattributed_ratio").is_some_and(|ratio| (ratio - 0.2).abs() < 1e-9));
+    assert!(leak.number("top_suspect_growth").is_some_and(|growth| (growth - 720e6).abs() < 1.0), "in 100 seconds");
+    assert!(leak.number("time_to_limit").is_some_and(|seconds| (seconds - 7200.0).abs() < 1e-6));
+}
+
+#[test]
+fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
+    let window = sick_shop().window();
+    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(GROWTH);
+    for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
+        let subjects = readings.read(&question(
+            scope,
+            match scope {
+                Scope::Process => Measure::ResidentMemory,
+                _ => Measure::AvgDuration,
+            },
+        ));
+        let mut found = BTreeSet::new();
+        for reading in subjects {
+            for (name, fact) in readings.evidence(scope, &reading.subject, LENGTH, Some(0.05)).facts {
+                let unit = if let Fact::Number(_, unit) = fact { Some(unit) } else { None };
+                found.insert((name, unit.map(Unit::as_str)));
+            }
+        }
+        let known = evidence::names(scope).into_iter().map(|(name, unit)| (name, unit.map(Unit::as_str))).collect();
+        assert_eq!(found, known, "{scope:?}");
+    }
+}
+
+#[test]
+fn the_parts_of_an_endpoints_time_add_up_to_its_duration() {
+    let traffic = Traffic::new();
+    // Two queries at once: 160 ms of queries in 100 ms of a request that took 200 ms.
+    traffic.requests("/a", "200", 0.2, 10).query("/a", "SELECT 1", 10, 1, 0.09).query("/a", "SELECT 2", 10, 1, 0.07);
+    traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.05, 10);
+    let endpoint = |seconds: f64| traffic.count(&names::ENDPOINT_TASK_NANOS, &LABELS, (seconds * 1e9) as u64);
+    const LABELS: [(&str, &str); 2] = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
+    endpoint(0.3);
+    let window = traffic.window();
+    let readings = WindowReadings::new([(LENGTH, &window)]);
+    let subject = fixed::endpoint("GET", "/a");
+    let evidence = readings.evidence(Scope::Endpoint, &subject, LENGTH, None);
+    let Split { database, tasks, busy, waiting } = evidence.split.expect("busy time was measured");
+    assert!((database + tasks + busy + waiting - 2.0).abs() < 1e-9);
+    assert!(
+        (database - 1.6).abs() < 1e-9 && (tasks - 0.3).abs() < 1e-9 && (busy - 0.1).abs() < 1e-9,
+        "{database} {tasks}"
+    );
+    let shares: f64 = evidence.queries.iter().filter_map(|query| query.time_ratio).sum();
+    assert!((shares - 0.8).abs() < 1e-9, "the queries share the time in the database: {shares}");
+}
+
+#[test]
+fn an_ending_knows_when_it_was_seen_first_and_last() {
+    let traffic = Traffic::new();
+    let mut history = History::new(traffic.start, [LENGTH]);
+    let at = |seconds| traffic.start + Duration::from_secs(seconds);
+    for second in 1..=100 {
+        traffic.requests("/a", if [30, 70].contains(&second) { "503" } else { "200" }, 0.1, 1);
+        history.tick(&traffic.recorder.index(), at(second * 5));
+    }
+    let window = history.window(LENGTH).expect("it is kept");
+    let readings = WindowReadings::new([(LENGTH, window)]).since_start(history.total());
+    let evidence = readings.evidence(Scope::Endpoint, &fixed::endpoint("GET", "/a"), LENGTH, None);
+    let seen: Vec<_> = evidence.outcomes.iter().map(|outcome| (&*outcome.outcome, outcome.seen)).collect();
+    assert_eq!(seen, [("503", Some((at(150), at(350)))), ("200", Some((at(5), at(500))))]);
+}
+
+#[test]
+fn work_outside_requests_has_no_share_of_their_time() {
+    let traffic = Traffic::new();
+    traffic.requests("/slow", "200", 1.2, 5);
+    let window = |traffic: &Traffic| {
+        traffic.task("nightly", "ok", 300.0, 3).task("mail", "ok", 1.0, 3);
+        traffic.count(&names::TASK_REQUEST_NANOS, &[(names::TASK_NAME, "mail")], 3_000_000_000);
+        let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, "SELECT all")];
+        traffic.observe(&names::DB_DURATION, &labels, 100.0, 6).query("/slow", "SELECT all", 5, 1, 0.3);
+        traffic.window()
+    };
+    let with_requests = window(&traffic);
+    check(&with_requests, Scope::Task, Measure::TimeShare, "nightly", Some((0.0, 3)));
+    check(&with_requests, Scope::Task, Measure::TimeShare, "mail", Some((0.5, 3)));
+    check(&with_requests, Scope::Query, Measure::TimeShare, "SELECT all", Some((0.25, 11)));
+    let without = window(&Traffic::new());
+    check(&without, Scope::Task, Measure::TimeShare, "nightly", None);
+    check(&without, Scope::Query, Measure::TimeShare, "SELECT all", None);
+
+    // The slowest work of all is behind what requests wait for.
+    let rules = RuleSet::embedded();
+    let found = Evaluator::new(&rules).evaluate(&readings(&rules, &with_requests));
+    let as_high = |finding| Bottleneck::new(finding, Severity::High, finding.passed[0].1, Instant::now());
+    let mut found: Vec<_> = found.iter().filter(|finding| finding.rule.scope != Scope::Process).map(as_high).collect();
+    assert!(found.iter().all(|found| found.evidence.time_share.is_some_and(|share| share <= 1.0)));
+    found.sort_by(Bottleneck::rank);
+    let order: Vec<_> = found.iter().map(|found| &*found.subject.name).collect();
+    assert_eq!(order, ["GET /slow", "mail", "SELECT all", "nightly"]);
+}
+
+#[test]
+fn runs_of_one_request_at_once_share_no_more_than_all_of_its_time() {
+    let traffic = Traffic::new();
+    traffic.requests("/thumbnails", "200", 1.0, 10).task("thumbnail", "ok", 1.0, 80);
+    traffic.count(&names::TASK_REQUEST_NANOS, &[(names::TASK_NAME, "thumbnail")], 80_000_000_000);
+    check(&traffic.window(), Scope::Task, Measure::TimeShare, "thumbnail", Some((1.0, 80)));
+}
+
+#[test]
+fn a_route_that_keeps_next_to_nothing_of_the_growth_is_not_accused() {
+    let traffic = Traffic::new();
+    traffic.requests("/innocent", "200", 0.1, 100).set(&names::PROCESS_RESIDENT, &[], 300e6);
+    let labels = [(names::METHOD, "GET"), (names::ROUTE, "/innocent")];
+    traffic.count(&names::ENDPOINT_HEAP_ALLOCATED, &labels, 100_000);
+    let window = traffic.window();
+    let rules = RuleSet::embedded();
+    let growth = MemoryGrowth { bytes_per_hour: 500e6, gained_bytes: Some(42e6), ..GROWTH.expect("there is one") };
+    let readings = readings(&rules, &window).with_memory_growth(Some(growth));
+    let found = Evaluator::new(&rules).evaluate(&readings);
+    let leak = found.iter().find(|finding| &*finding.rule.id == "memory_leak").expect("it grows");
+    assert_eq!((&leak.evidence.suspects, leak.evidence.fact("top_suspect")), (&Vec::new(), None));
+    let told = Bottleneck::new(leak, Severity::High, leak.passed[0].1, Instant::now());
+    assert_eq!(told.affected_endpoints, [] as [Arc<str>; 0]);
+    let advice = told.recommendations.join("\n");
+    assert!(!advice.contains("/innocent"), "{advice}");
+    assert!(advice.starts_with("100% of what the process gained is kept by no endpoint in particular"), "{advice}");
+}
+
+#[test]
+fn rare_errors_are_told_beside_what_is_answered_often() {
+    let traffic = Traffic::new();
+    for (status, times) in [("200", 300), ("201", 200), ("204", 150), ("304", 120), ("404", 100)] {
+        traffic.requests("/a", status, 0.1, times);
+    }
+    for status in ["500", "502", "503"] {
+        traffic.requests("/a", status, 0.1, 40);
+    }
+    traffic.requests("/a", "cancelled", 0.1, 10);
+    let window = traffic.window();
+    let readings = WindowReadings::new([(LENGTH, &window)]);
+    let evidence = readings.evidence(Scope::Endpoint, &fixed::endpoint("GET", "/a"), LENGTH, None);
+    let told: Vec<_> = evidence.outcomes.iter().map(|outcome| &*outcome.outcome).collect();
+    assert_eq!(told, ["500", "502", "503", "cancelled", "404", "200", "201", "204", "304"]);
+}
+
+#[test]
+fn what_a_query_costs_is_the_sum_over_all_of_its_endpoints() {
+    let traffic = Traffic::new();
+    let routes: Vec<String> = (0..8).map(|number| format!("/{number}")).collect();
+    for route in &routes {
+        traffic.requests(route, "200", 1.0, 10).query(route, "SELECT slow", 10, 1, 0.505);
+    }
+    let window = traffic.window();
+    let rules = RuleSet::embedded();
+    let found = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let slow = found.iter().find(|finding| &*finding.rule.id == "slow_query").expect("it is slow");
+    let told = Bottleneck::new(slow, Severity::High, slow.passed[0].1, Instant::now());
+    assert_eq!(told.affected_endpoints.len(), 8);
+    let gain = told.gain.expect("it can be computed");
+    assert!((gain.share - 0.5).abs() < 1e-6, "{}", gain.share);
+    assert!(gain.summary.ends_with(", and 7 more endpoints"), "{}", gain.summary);
+}
