@@ -254,17 +254,6 @@ async fn every_sickness_is_found_and_nothing_healthy_and_fixed_it_is_clear() {
     for (expected, finding) in EXPECTED.iter().zip(&found) {
         expected.causes.iter().for_each(|cause| cause.check(finding));
     }
-    let metrics = reqwest::get(format!("{}/metrics", sick.base)).await.unwrap().text().await.unwrap();
-    // A leak takes minutes to be a finding. Whose it will be is known already.
-    let keeps = |route: &str| {
-        let line = format!("http_server_request_live_bytes{{http_request_method=\"GET\",http_route=\"{route}\"}} ");
-        metrics.lines().find_map(|it| it.strip_prefix(&line)?.parse::<f64>().ok())
-    };
-    let routes =
-        ["/api/products", "/api/search", "/api/categories", "/api/orders", "/api/reports/sales", "/api/suggest"];
-    let most = routes.into_iter().filter_map(keeps).fold(0.0, f64::max);
-    let leaked = keeps("/api/recommendations").unwrap_or_default();
-    assert!(leaked > 1e6 && leaked > 2.0 * most, "{leaked} {most}");
     drop(sick);
 
     let fixed = Demo::start(rules.path(), &["--fixed"]);
@@ -279,4 +268,59 @@ async fn every_sickness_is_found_and_nothing_healthy_and_fixed_it_is_clear() {
     // It was clear because the traffic was well, not because there was none.
     let requests = fixed.get("/performance/metrics").await["summary"]["total_requests"].as_u64().unwrap();
     assert!(requests > 500, "{requests}");
+}
+
+/// Everything that is sick but the leak.
+const OTHERS: [&str; 11] = [
+    "slow-report",
+    "checkout-errors",
+    "missing-index",
+    "n-plus-one",
+    "blocking-hash",
+    "failing-mail",
+    "slow-thumbnails",
+    "stuck-task",
+    "broken-links",
+    "chatty-settings",
+    "late-suggestions",
+];
+
+/// A leak takes minutes to be told from a warm-up, however fast it is: five of them after the first. So it has a shop of
+/// its own beside the others, which does little else, and more visitors than the built-in traffic brings: in those five
+/// minutes it must gain as much as it held before, and stay below the demo's own limit.
+#[tokio::test]
+async fn the_leak_is_found_and_names_the_route_that_keeps_the_memory() {
+    let rules = impatient_rules();
+    let fixes: Vec<&str> = OTHERS.iter().flat_map(|other| ["--fix", *other]).collect();
+    let leaky = Demo::start(rules.path(), &fixes);
+    let visitors = reqwest::Client::new();
+    let until = Instant::now() + Duration::from_secs(10 * 60);
+    let mut looks = tokio::time::interval(Duration::from_secs(5));
+    let mut visits = tokio::time::interval(Duration::from_millis(250));
+    let mut customer = 0;
+    let leak = loop {
+        tokio::select! {
+            _ = visits.tick() => {
+                customer += 1;
+                let page = format!("{}/api/recommendations?customer={customer}", leaky.base);
+                visitors.get(page).send().await.unwrap().bytes().await.unwrap();
+            }
+            _ = looks.tick() => {
+                let bottlenecks = leaky.bottlenecks().await;
+                if let Some(leak) = bottlenecks.iter().find(|found| found["type"] == "memory_leak") {
+                    break leak.clone();
+                }
+                assert!(Instant::now() < until, "no leak among {bottlenecks:#?}");
+            }
+        }
+    };
+    assert_eq!(leak["affected_endpoints"], serde_json::json!(["GET /api/recommendations"]), "{leak:#}");
+    for cause in [
+        Names("/words/top_suspect", "GET /api/recommendations"),
+        Above("/numbers/top_suspect_ratio", 0.5),
+        Above("/leak_suspects/0/kept_mb", 100.0),
+        Advice("Requests of GET /api/recommendations keep"),
+    ] {
+        cause.check(&leak);
+    }
 }
