@@ -182,7 +182,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     share(Endpoint, "client_error_ratio", M::ClientErrorRatio, "4xx over all requests"),
     share(Endpoint, "cancelled_ratio", M::CancelledRatio, "requests whose client went away over all requests"),
     counted(Endpoint, "request_rate", M::Rate, PerSecond, "requests a second"),
-    counted(Endpoint, "in_flight", M::InFlight, Count, "mean number of requests in flight"),
+    counted(Endpoint, "in_flight", M::InFlight, Count, "mean number of requests in flight, of those that have ended"),
     share(Endpoint, "time_share", M::TimeShare, "share of the time that all requests of the service took"),
     share(Endpoint, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
     share(Endpoint, "db_time_ratio", M::DbTimeRatio, "share of the duration while at least one query ran"),
