@@ -34,7 +34,7 @@ pub(super) struct TrendsAnswer {
     /// How much of that there are data of, in hours.
     pub(super) covered_hours: f64,
     /// Length of a time bucket.
-    bucket_seconds: f64,
+    pub(super) bucket_seconds: f64,
     /// Where each bucket starts. Every `series` below has one value for each of them, null where nothing was measured.
     buckets: Vec<String>,
     requests: u64,

@@ -71,6 +71,8 @@ pub(in crate::api) struct ReportTrends {
     pub(super) hours: u32,
     /// How much of that there are data of.
     pub(super) covered_hours: f64,
+    /// Length of each value of the series.
+    pub(super) bucket_seconds: f64,
     /// At a constant mix of the traffic.
     pub(super) response_time: TrendView,
     pub(super) error_rate: TrendView,
@@ -82,9 +84,24 @@ impl ReportTrends {
     async fn of(core: &Core) -> Option<Self> {
         let length = Duration::from_secs(u64::from(TREND_HOURS) * 3600);
         let report = core.trends(Instant::now(), length, |_| false).await?;
-        let TrendsAnswer { covered_hours, response_time, error_rate, memory, throughput, .. } =
+        let TrendsAnswer { covered_hours, bucket_seconds, response_time, error_rate, memory, throughput, .. } =
             TrendsAnswer::of(&report, TREND_HOURS);
-        Some(Self { hours: TREND_HOURS, covered_hours, response_time, error_rate, memory, throughput })
+        Some(Self { hours: TREND_HOURS, covered_hours, bucket_seconds, response_time, error_rate, memory, throughput })
+    }
+
+    /// Each trend with what to call it.
+    pub(super) fn each(&self) -> [(&'static str, &TrendView); 4] {
+        [
+            ("Response time", &self.response_time),
+            ("Error rate", &self.error_rate),
+            ("Throughput", &self.throughput),
+            ("Memory", &self.memory),
+        ]
+    }
+
+    /// Tells whether there is nothing to draw yet.
+    pub(super) fn is_short(&self) -> bool {
+        [&self.response_time, &self.memory].iter().all(|trend| trend.series.iter().flatten().count() < 2)
     }
 }
 

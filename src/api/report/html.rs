@@ -6,7 +6,7 @@ use super::{
     plot,
     sections::{self, finding},
 };
-use crate::api::{endpoints::EndpointView, trends::TrendView, units};
+use crate::api::{bottlenecks::GainView, endpoints::EndpointView, trends::TrendView, units};
 
 const STYLE: &str = include_str!("report.css");
 /// Endpoints that the plots show.
@@ -47,6 +47,26 @@ pub(super) fn percent(value: Option<f64>) -> String {
 /// A moment for people, to the second: everything on the page has the offset that its head and foot tell.
 pub(super) fn moment(timestamp: &str) -> String {
     timestamp.get(..19).unwrap_or(timestamp).replace('T', " ")
+}
+
+/// A number of the evidence for people.
+pub(super) fn or_dash(value: Option<f64>, unit: &str) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| units::render(value, unit))
+}
+
+/// What a gain is a share of.
+pub(super) fn share_of(gain: &GainView) -> String {
+    let whole = if gain.unit == "ratio" { "of all requests" } else { "of the service" };
+    format!("{} {whole}", units::render(gain.share, "ratio"))
+}
+
+/// A name that begins a line, cut where it is a long statement: the whole of it is in the evidence.
+pub(super) fn short(name: &str) -> String {
+    const LONGEST: usize = 72;
+    if name.chars().count() <= LONGEST {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
 /// A count with thousands told apart.
@@ -96,7 +116,7 @@ pub(super) fn sentence(report: &Report) -> String {
     text
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
@@ -108,14 +128,18 @@ fn recommendations(page: &mut Page, recommendations: &[Recommendation]) {
     page.raw("<h2>What to do, by what it is expected to gain</h2>\n<ol class=\"todo\">");
     for one in recommendations {
         page.raw("<li class=\"card\"><span class=\"rank\">").text(&one.rank.to_string()).raw("</span><div>");
-        page.element("<h3>", &one.recommendation, "</h3>");
+        // Each line stands alone: what it is about comes first.
+        page.element("<h3><code>", &short(&one.subject), "</code> ").text(&one.recommendation).raw("</h3>");
         page.raw("<p class=\"small muted\"><span class=\"badge ").text(&one.severity).raw("\">").text(&one.severity);
-        page.raw("</span> ").text(&one.types.join(", ")).element(" · <code>", &one.subject, "</code></p>");
+        page.raw("</span> ").text(&one.types.join(", "));
+        if short(&one.subject) != one.subject {
+            page.element(" · <code>", &one.subject, "</code>");
+        }
+        page.raw("</p>");
         if let Some(gain) = &one.expected_gain {
             page.raw("<div class=\"gain\"><b>").text(&capitalised(&gain.summary)).raw("</b>");
             plot::share(page, gain.share);
-            page.raw("<span class=\"small muted\">").text(&units::render(gain.share, "ratio"));
-            page.raw(if gain.unit == "ratio" { " of all requests" } else { " of the service" }).raw("</span></div>");
+            page.element("<span class=\"small muted\">", &share_of(gain), "</span></div>");
         }
         let has_more = !one.more.is_empty() || one.expected_gain.is_some();
         if has_more {
@@ -193,8 +217,7 @@ fn row(page: &mut Page, endpoint: &EndpointView) {
 
 fn trends(page: &mut Page, report: &Report) {
     let Some(trends) = &report.trends else { return };
-    let short = |trend: &TrendView| trend.series.iter().flatten().count() < 2;
-    if short(&trends.response_time) && short(&trends.memory) {
+    if trends.is_short() {
         page.raw("<h2>Trends</h2>\n").element(
             "<p class=\"card muted\">",
             &capitalised(&trends.memory.message),
@@ -202,23 +225,19 @@ fn trends(page: &mut Page, report: &Report) {
         );
         return;
     }
-    let each = [
-        ("Response time", &trends.response_time),
-        ("Error rate", &trends.error_rate),
-        ("Throughput", &trends.throughput),
-        ("Memory", &trends.memory),
-    ];
     page.raw("<h2>Trends of the last ")
         .text(&trends.hours.to_string())
         .raw(" hours</h2>\n<div class=\"card\"><div class=\"rows\">");
-    for (name, trend) in each {
+    for (name, trend) in trends.each() {
         page.element("<span class=\"name\">", name, " ");
         page.raw("<span class=\"badge ").text(colour(trend.direction)).element(
             "\">",
             trend.direction,
             "</span></span>",
         );
-        plot::sparkline(page, &trend.series);
+        let highest = trend.series.iter().flatten().copied().fold(0.0, f64::max);
+        let axis = plot::TimeAxis { top: quantity(highest, trend.unit), seconds: trends.bucket_seconds };
+        plot::sparkline(page, &trend.series, &axis);
         page.element("<span class=\"value\">", &latest(trend), "</span>");
         page.element("<p class=\"small muted wide\">", &trend.message, "</p>");
     }
@@ -234,9 +253,14 @@ fn colour(direction: &str) -> &'static str {
 }
 
 /// The latest value of a trend's series.
-fn latest(trend: &TrendView) -> String {
-    let Some(value) = trend.series.iter().rev().find_map(|value| *value) else { return "–".to_owned() };
-    match trend.unit {
+pub(super) fn latest(trend: &TrendView) -> String {
+    let latest = trend.series.iter().rev().find_map(|value| *value);
+    latest.map_or_else(|| "–".to_owned(), |value| quantity(value, trend.unit))
+}
+
+/// A value of a trend for people.
+fn quantity(value: f64, unit: &str) -> String {
+    match unit {
         "ms" => millis(Some(value)),
         "percent" => percent(Some(value)),
         "mb" => units::render(value * 1e6, "bytes"),

@@ -10,6 +10,7 @@ mod markdown;
 mod page;
 mod plot;
 mod sections;
+mod tables;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "archive")]

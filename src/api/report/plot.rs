@@ -101,6 +101,13 @@ fn dot(page: &mut Page, open: &'static str, value: Option<f64>, axis: &Axis) {
     }
 }
 
+/// The parts of an endpoint's time in words.
+pub(super) fn split_in_words(split: &SplitView) -> String {
+    let parts = [split.database, split.tasks, split.busy, split.waiting];
+    let each = PARTS.iter().zip(parts).map(|((name, ..), part)| format!("{name} {}", units::render(part, "ratio")));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// The parts of an endpoint's time, with their mark in the legend and in the bar.
 const PARTS: [(&str, &str, &str); 4] = [
     ("database", "<i class=\"bg-database\"></i>", "<rect class=\"f-database\" height=\"14\" x=\""),
@@ -200,23 +207,43 @@ pub(super) fn memory(page: &mut Page, points: &[MemoryAt], limit_mb: Option<f64>
     page.raw("</span><span>now ").text(&bytes(now)).raw("</span></div>");
 }
 
-/// The values of a trend's buckets; where nothing was measured the line breaks.
-pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>]) {
+/// What the axes of a trend say.
+pub(super) struct TimeAxis {
+    /// Its highest value, as people write it.
+    pub(super) top: String,
+    /// Length of a bucket.
+    pub(super) seconds: f64,
+}
+
+/// The values of a trend's buckets, from zero to the highest; where nothing was measured the line breaks.
+pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>], axis: &TimeAxis) {
     let highest = series.iter().flatten().copied().fold(0.0, f64::max);
     let step = 100.0 / (series.len().max(2) - 1) as f64;
     page.raw(
-        "<svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"trend\">",
+        "<div class=\"spark\"><svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"trend\">",
     );
     page.raw("<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"100\" y2=\"100\"/>");
+    let height = |value: f64| if highest > 0.0 { 95.0 * (1.0 - value / highest) + 2.5 } else { 97.5 };
     for (at, run) in runs(series) {
+        if let [value] = run[..] {
+            // A line to nowhere is drawn as its round ends, and a polyline of one point is not drawn at all.
+            let (x, y) = (at as f64 * step, height(value));
+            page.raw("<path class=\"s-dot\" d=\"M").number(x).raw(",").number(y).raw("h0\"/>");
+            continue;
+        }
         page.raw("<polyline class=\"s-line\" points=\"");
         for (offset, value) in run.iter().enumerate() {
-            let y = if highest > 0.0 { 95.0 * (1.0 - value / highest) + 2.5 } else { 97.5 };
-            page.number((at + offset) as f64 * step).raw(",").number(y).raw(" ");
+            page.number((at + offset) as f64 * step).raw(",").number(height(*value)).raw(" ");
         }
         page.raw("\"/>");
     }
     page.raw("</svg>");
+    if highest > 0.0 {
+        let span = units::render(series.len() as f64 * axis.seconds, "seconds");
+        page.element("<div class=\"axis\"><span>", &span, " ago</span><span>0 to ");
+        page.text(&axis.top).raw("</span><span>now</span></div>");
+    }
+    page.raw("</div>");
 }
 
 /// The stretches without a gap, each with its place.
@@ -270,7 +297,7 @@ pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
             page.number(from).raw("%\" width=\"").number(width).raw("%\"/>");
         }
         let sum: f64 = spans.iter().map(|(_, duration)| duration).sum();
-        let times = if spans.len() == 1 { String::new() } else { format!("{} × ", count(spans.len() as u64)) };
+        let times = if spans.len() == 1 { String::new() } else { format!("{} in ", count(spans.len() as u64)) };
         page.raw("</svg>").element("<span class=\"value\">", &format!("{times}{}", millis(Some(sum))), "</span>");
     }
     page.raw("</div>");
@@ -292,6 +319,20 @@ mod tests {
         let series = [Some(1.0), Some(2.0), None, None, Some(3.0)];
         assert_eq!(runs(&series), [(0, vec![1.0, 2.0]), (4, vec![3.0])]);
         assert_eq!(runs(&[None]), []);
+    }
+
+    #[test]
+    fn a_bucket_between_two_gaps_is_seen() {
+        let drawn = |series: &[Option<f64>]| {
+            let mut page = Page::default();
+            sparkline(&mut page, series, &TimeAxis { top: "3ms".into(), seconds: 60.0 });
+            page.finish()
+        };
+        let page = drawn(&[Some(1.0), None, Some(3.0)]);
+        assert_eq!((page.matches("s-dot").count(), page.matches("<polyline").count()), (2, 0), "{page}");
+        assert!(page.contains("d=\"M100,2.5h0\"") && page.contains(">3m ago<") && page.contains("0 to 3ms"), "{page}");
+        let page = drawn(&[Some(1.0), Some(2.0), None, Some(3.0), None]);
+        assert_eq!((page.matches("s-dot").count(), page.matches("<polyline").count()), (1, 1), "{page}");
     }
 
     #[test]

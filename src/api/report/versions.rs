@@ -1,11 +1,6 @@
 //! What fails more often, and what got slower or faster since the version before, on the page and in Markdown.
 
-use super::{
-    html::millis,
-    markdown::{code, escaped},
-    page::Page,
-    sections::table,
-};
+use super::{html::millis, markdown::escaped, page::Page, tables::Table};
 use crate::api::comparison::{ComparisonView, RouteChangeView};
 
 /// Writes the section of the page; nothing where no version before is known.
@@ -13,12 +8,7 @@ pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
     let Some(comparison) = comparison else { return };
     page.element("<h2>", &title(comparison), "</h2>\n<div class=\"card\">");
     page.element("<p class=\"muted\">", &sentence(comparison), "</p>");
-    let head = "<th>endpoint<th>verdict<th>mean before<th>mean now<th>what moved";
-    table(page, "", head, &comparison.routes, |route| {
-        let cells =
-            vec![verdict(route), millis(route.avg_before_ms), millis(route.avg_after_ms), route.message.clone()];
-        (route.endpoint.clone(), cells)
-    });
+    routes(comparison).html(page);
     page.raw("</div>\n");
 }
 
@@ -26,19 +16,16 @@ pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
 pub(super) fn markdown(out: &mut String, comparison: Option<&ComparisonView>) {
     let Some(comparison) = comparison else { return };
     *out += &format!("\n## {}\n\n{}\n", escaped(&title(comparison)), escaped(&sentence(comparison)));
-    if !comparison.routes.is_empty() {
-        *out += "\n| endpoint | verdict | mean before | mean now | what moved |\n|---|---|--:|--:|---|\n";
-    }
-    for route in &comparison.routes {
-        *out += &format!(
-            "| {} | {} | {} | {} | {} |\n",
-            code(&route.endpoint),
-            verdict(route),
-            millis(route.avg_before_ms),
-            millis(route.avg_after_ms),
-            escaped(&route.message),
-        );
-    }
+    routes(comparison).markdown(out);
+}
+
+fn routes(comparison: &ComparisonView) -> Table {
+    let head = &["endpoint", "verdict", "mean before", "mean now", "what moved"];
+    Table::of("", head, &comparison.routes, |route| {
+        let cells =
+            vec![verdict(route), millis(route.avg_before_ms), millis(route.avg_after_ms), route.message.clone()];
+        (route.endpoint.clone(), cells)
+    })
 }
 
 fn verdict(route: &RouteChangeView) -> String {
