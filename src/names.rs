@@ -290,6 +290,10 @@ pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric =
 /// Window-only: other requests in flight at the end of such a poll.
 pub(crate) const ENDPOINT_BLOCKED_OTHERS: Metric =
     histogram("pinchpoint_endpoint_blocked_others", "", COUNT_BUCKETS, Resolution::Counts);
+/// Window-only: such polls at whose end another endpoint, or another request of the same, was in flight.
+pub(crate) const ENDPOINT_WAITED: Metric = counter("pinchpoint_endpoint_waited", "");
+/// Window-only: requests of an endpoint that were in flight at the last tick.
+pub(crate) const ENDPOINT_ACTIVE: Metric = gauge("pinchpoint_endpoint_active_requests", "");
 /// Window-only: bytes that an endpoint's requests allocated while they were polled.
 pub(crate) const ENDPOINT_HEAP_ALLOCATED: Metric = counter("pinchpoint_endpoint_heap_allocated_bytes", "");
 /// Window-only: bytes of these that were freed since, by whomever.
@@ -355,6 +359,8 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_LATE_DB_NANOS,
     ENDPOINT_BLOCKING_POLLS,
     ENDPOINT_BLOCKED_OTHERS,
+    ENDPOINT_WAITED,
+    ENDPOINT_ACTIVE,
     ENDPOINT_HEAP_ALLOCATED,
     ENDPOINT_HEAP_FREED,
     TASK_BUSY_NANOS,
@@ -379,6 +385,8 @@ pub(crate) const DB_SUMMARY: &str = "db_query_summary";
 pub(crate) const TASK_NAME: &str = "task_name";
 /// How a task, a reload or a notification ended.
 pub(crate) const OUTCOME: &str = "outcome";
+/// Method and route of an endpoint that waited for another.
+pub(crate) const WAITING: &str = "waiting";
 /// Rule id.
 pub(crate) const RULE: &str = "rule";
 /// Severity.

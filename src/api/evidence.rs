@@ -67,6 +67,16 @@ pub(super) struct BlockerView {
     pub(super) others_in_flight: Option<f64>,
     /// … and at most.
     pub(super) max_others_in_flight: Option<f64>,
+    /// Whose requests these were, the most often first.
+    pub(super) waited: Vec<WaitedView>,
+}
+
+/// An endpoint that may have waited for another.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WaitedView {
+    pub(super) endpoint: String,
+    /// Blocking polls at whose end it had requests in flight.
+    pub(super) times: u64,
 }
 
 /// An endpoint that keeps a real share of the memory that the process gained.
@@ -284,6 +294,8 @@ impl SplitView {
 
 impl BlockerView {
     fn of(blocker: &Blocker) -> Self {
+        let waited =
+            blocker.waited.iter().map(|(endpoint, times)| WaitedView { endpoint: endpoint.to_string(), times: *times });
         Self {
             endpoint: blocker.endpoint.to_string(),
             polls: blocker.polls,
@@ -291,6 +303,7 @@ impl BlockerView {
             longest_ms: blocker.longest.map(units::millis),
             others_in_flight: blocker.others.map(units::rounded),
             max_others_in_flight: blocker.most_others,
+            waited: waited.collect(),
         }
     }
 }

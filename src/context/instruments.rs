@@ -11,11 +11,12 @@ use std::{
 use tokio::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use metrics::Recorder;
+use metrics::{Gauge, Recorder};
 
 use super::{
     Allocated, Glob, Heap, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
     heap::Heaps,
+    in_flight::InFlights,
     pool::ContextPool,
     table::{QueryTable, TaskTable},
 };
@@ -50,6 +51,7 @@ pub(crate) struct Instruments {
     tasks: TaskTable,
     slow_requests: SlowRequests,
     in_flight: InFlight,
+    in_flights: InFlights,
     heaps: Heaps,
 }
 
@@ -80,6 +82,7 @@ impl Instruments {
             window_recorder,
             limits,
             in_flight,
+            in_flights: InFlights::default(),
             heaps: Heaps::new(),
         })
     }
@@ -103,6 +106,16 @@ impl Instruments {
     /// Returns how many requests are in flight now.
     pub(crate) fn in_flight(&self) -> f64 {
         (self.in_flight)()
+    }
+
+    /// Returns `gauge`, with what is added to it counted for an endpoint too.
+    pub(crate) fn counted_in_flight(&self, gauge: Gauge, labels: &[(&'static str, Arc<str>); 2]) -> Gauge {
+        self.in_flights.counted(gauge, labels)
+    }
+
+    /// Calls `look` with every endpoint that has requests in flight, and how many.
+    pub(crate) fn each_in_flight(&self, look: impl FnMut(&Arc<str>, i64)) {
+        self.in_flights.each(look);
     }
 
     /// Returns whether anything is recorded: the one load that a stopped monitor costs a request.
@@ -151,10 +164,11 @@ impl Instruments {
         self.heaps.show_from_now_on(heap, &self.recorder, &self.window_recorder, labels)
     }
 
-    /// Writes what is known only by looking: how long the oldest run of each task has been in progress, and what of each
-    /// endpoint's memory is still there.
+    /// Writes what is known only by looking: how long the oldest run of each task has been in progress, what of each
+    /// endpoint's memory is still there, and how many of its requests are in flight.
     pub(crate) fn look(&self, now: Instant) {
         self.tasks.show_running(now);
+        self.in_flights.show(&self.window_recorder);
         self.heaps.show();
     }
 

@@ -9,6 +9,7 @@ mod carrier;
 mod current;
 mod glob;
 mod heap;
+mod in_flight;
 mod instruments;
 mod pool;
 mod request;

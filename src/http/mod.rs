@@ -12,6 +12,7 @@ mod observation;
 mod own;
 mod route;
 mod series;
+mod waited;
 
 pub use body::MonitorBody;
 pub use future::MonitorFuture;

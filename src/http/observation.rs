@@ -135,6 +135,7 @@ impl Observation {
         let blocking = self.series.blocking();
         blocking.polls.record(poll.as_secs_f64());
         blocking.others.record((self.series.instruments.in_flight() - 1.0).max(0.0));
+        blocking.waited.count(&self.series.instruments, &self.series.labels);
     }
 
     /// Books the response's head.

@@ -10,7 +10,10 @@ use std::{
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
 
-use super::route::{METHOD_COUNT, method_name};
+use super::{
+    route::{METHOD_COUNT, method_name},
+    waited::Waited,
+};
 use crate::{
     context::{Abandoned, Allocated, DynRecorder, Heap, Instruments, LateQuery, Slowest, labelled},
     names::{self, Metric},
@@ -71,6 +74,7 @@ pub(super) struct Wasted {
 pub(super) struct Blocking {
     pub(super) polls: Histogram,
     pub(super) others: Histogram,
+    pub(super) waited: Waited,
 }
 
 /// What every request leaves at its end.
@@ -101,14 +105,14 @@ pub(super) struct EndpointSeries {
     blocking: OnceLock<Blocking>,
     durations: Durations,
     query_uses: ArcSwap<HashMap<u32, Arc<QueryUse>>>,
-    labels: [(&'static str, Arc<str>); 2],
+    pub(super) labels: [(&'static str, Arc<str>); 2],
 }
 
 impl EndpointSeries {
     fn new(instruments: &Arc<Instruments>, active: Gauge, method: &'static str, route: &str) -> Self {
         let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
         Self {
-            active,
+            active: instruments.counted_in_flight(active, &labels),
             heap: instruments.heap(&labels),
             ended: OnceLock::new(),
             request_size: OnceLock::new(),
@@ -204,6 +208,7 @@ impl EndpointSeries {
         self.blocking.get_or_init(|| Blocking {
             polls: histogram(&names::ENDPOINT_BLOCKING_POLLS),
             others: histogram(&names::ENDPOINT_BLOCKED_OTHERS),
+            waited: Waited::default(),
         })
     }
 

@@ -133,6 +133,8 @@ pub(crate) struct Blocker {
     /// Other requests in flight when such a poll ended, on average and at most.
     pub(crate) others: Option<f64>,
     pub(crate) most_others: Option<f64>,
+    /// Endpoints that had requests in flight then, and at how many of the polls; the most first.
+    pub(crate) waited: Vec<(Arc<str>, u64)>,
 }
 
 /// One way that requests or runs ended.
@@ -166,6 +168,7 @@ const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
     (Scope::Endpoint, "blocked_time", Unit::Seconds),
     (Scope::Endpoint, "others_in_flight", Unit::Count),
     (Scope::Endpoint, "max_others_in_flight", Unit::Count),
+    (Scope::Endpoint, "top_waiting_polls", Unit::Count),
     (Scope::Endpoint, "scheduling_lag", Unit::Seconds),
     (Scope::Endpoint, "max_scheduling_lag", Unit::Seconds),
     (Scope::Endpoint, "workers", Unit::Count),
@@ -200,6 +203,7 @@ const WORDS: &[(Scope, &str)] = &[
     (Scope::Endpoint, "top_error"),
     (Scope::Endpoint, "top_client_error"),
     (Scope::Endpoint, "failing_query"),
+    (Scope::Endpoint, "top_waiting"),
     (Scope::Endpoint, "slowness"),
     (Scope::Query, "slowness"),
     (Scope::Query, "operation"),

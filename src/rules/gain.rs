@@ -398,6 +398,7 @@ mod tests {
             longest: Some(0.4),
             others: Some(4.0),
             most_others: Some(9.0),
+            waited: Vec::new(),
         };
         let evidence = Evidence { blockers: vec![blocker], ..numbers(&[("workers", 2.0)]) };
         let gain = gain(Scope::Process, Measure::SchedulingLag, &"process".into(), &evidence).expect("a gain");

@@ -93,7 +93,7 @@ pub(crate) enum Measure {
     EndpointTimeRatio,
     /// Time of requests whose client had gone over the duration.
     WastedTimeRatio,
-    /// Tasks running now.
+    /// Requests in flight or tasks running now.
     Active,
     /// How long the oldest of them has been running.
     OldestActive,
@@ -183,6 +183,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     share(Endpoint, "cancelled_ratio", M::CancelledRatio, "requests whose client went away over all requests"),
     counted(Endpoint, "request_rate", M::Rate, PerSecond, "requests a second"),
     counted(Endpoint, "in_flight", M::InFlight, Count, "mean number of requests in flight, of those that have ended"),
+    state(Endpoint, "active", M::Active, Count, "requests in flight now, those that never end included"),
     share(Endpoint, "time_share", M::TimeShare, "share of the time that all requests of the service took"),
     share(Endpoint, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
     share(Endpoint, "db_time_ratio", M::DbTimeRatio, "share of the duration while at least one query ran"),

@@ -34,6 +34,7 @@ mod source;
 mod statistics;
 mod suggest;
 mod summary;
+mod task;
 mod template;
 mod totals;
 pub(crate) mod trend;

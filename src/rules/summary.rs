@@ -1,4 +1,4 @@
-//! What one window says about every endpoint, query and task.
+//! What one window says about every endpoint and query; [`task`](super::task) has the tasks.
 //!
 //! Each is gathered from its series once a window and then read by every rule of its scope; quantiles, which cost the
 //! most, are merged only for those that a rule asks about. Requests that matched no route and what was folded into
@@ -15,9 +15,9 @@ use crate::names;
 use crate::store::{HistogramView, SeriesMeta, SeriesView, Window};
 
 /// Keys are labels that the service's own code chose, so nobody can aim at collisions.
-type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+pub(super) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
-const NANOS: f64 = 1e-9;
+pub(super) const NANOS: f64 = 1e-9;
 
 /// A method and route.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) kept_bytes: Option<f64>,
     pub(crate) blocking_polls: Option<HistogramView<'a>>,
     pub(crate) blocked_others: Option<HistogramView<'a>>,
+    /// Who was in flight at its blocking polls, and at how many of them; the most first.
+    pub(crate) waited: Vec<(&'a str, f64)>,
+    /// In flight at the last look.
+    active: f64,
 }
 
 /// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
@@ -94,6 +98,21 @@ impl<'a> Endpoints<'a> {
         for series in window.series(names::ENDPOINT_BLOCKED_OTHERS.name) {
             endpoints.set(&series, |endpoint, view| endpoint.blocked_others = Some(view));
         }
+        for series in window.series(names::ENDPOINT_WAITED.name) {
+            let waiting = series.label(names::WAITING).filter(|waiting| *waiting != names::OTHER);
+            if let Some((endpoint, waiting)) = endpoints.known(&series).zip(waiting).filter(|_| series.increase() > 0.0)
+            {
+                endpoint.waited.push((waiting, series.increase()));
+            }
+        }
+        for endpoint in &mut endpoints.all {
+            endpoint.waited.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        }
+        for series in window.series(names::ENDPOINT_ACTIVE.name) {
+            if let Some((endpoint, active)) = endpoints.known(&series).zip(series.last()) {
+                endpoint.active = active;
+            }
+        }
         let counted: [(_, Add<'a>); 7] = [
             (names::ENDPOINT_TASK_NANOS, |endpoint, nanos| endpoint.task_seconds += nanos * NANOS),
             (names::ENDPOINT_OVERLAP_NANOS, |endpoint, nanos| endpoint.overlap_seconds += nanos * NANOS),
@@ -146,6 +165,8 @@ impl<'a> Endpoints<'a> {
                 kept_bytes: None,
                 blocking_polls: None,
                 blocked_others: None,
+                waited: Vec::new(),
+                active: 0.0,
             });
             self.all.len() - 1
         });
@@ -224,6 +245,7 @@ impl Endpoint<'_> {
             Measure::WastedTimeRatio => divide(self.durations.cancelled_seconds(), seconds),
             Measure::DbQueriesPerRequest => divide(self.db_queries, requests),
             Measure::DbTimePerRequest => divide(self.db_seconds, requests),
+            Measure::Active => Some(self.active),
             Measure::LongestPoll => self.longest_polls?.max(),
             Measure::LongestPollQuantile(percent) => self.longest_polls?.quantile(quantile(percent)?),
             other => self.durations.measure(other, endpoints.span),
@@ -395,103 +417,5 @@ impl Query<'_> {
                 Some((value, self.durations.count()))
             }
         }
-    }
-}
-
-/// The name of a tracked task.
-#[derive(Debug)]
-pub(crate) struct Task<'a> {
-    pub(crate) subject: Arc<Subject>,
-    pub(crate) durations: Durations<'a>,
-    active: Option<f64>,
-    oldest_active: Option<f64>,
-    busy_seconds: Option<f64>,
-    /// Of the runs that ended inside a request.
-    request_seconds: f64,
-}
-
-/// The tasks that ran or run.
-pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
-    let mut tasks: Vec<Task<'_>> = Vec::new();
-    let mut places = HashMap::default();
-    let mut place_of = |tasks: &mut Vec<Task<'_>>, name: &'_ str| {
-        *places.entry(name.to_owned()).or_insert_with(|| {
-            let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];
-            let subject = Arc::new(Subject { name: name.into(), labels });
-            let task = Task {
-                subject,
-                durations: Durations::default(),
-                active: None,
-                oldest_active: None,
-                busy_seconds: None,
-                request_seconds: 0.0,
-            };
-            tasks.push(task);
-            tasks.len() - 1
-        })
-    };
-    for series in window.series(names::TASK_DURATION.name) {
-        let Some(name) = task_name(&series) else { continue };
-        if series.histogram().is_none_or(|view| view.count() == 0) {
-            continue;
-        }
-        let outcome = series.label(names::OUTCOME).unwrap_or_default();
-        let verdict = match outcome {
-            names::OK => Verdict::Good,
-            names::CANCELLED => Verdict::Cancelled,
-            _ => Verdict::Failed,
-        };
-        let place = place_of(&mut tasks, name);
-        tasks[place].durations.add(Ending { verdict, name: outcome }, &series);
-    }
-    for series in window.series(names::TASK_ACTIVE.name) {
-        let Some((name, active)) = task_name(&series).zip(series.last()) else { continue };
-        let place = place_of(&mut tasks, name);
-        *tasks[place].active.get_or_insert_default() += active;
-    }
-    for series in window.series(names::TASK_OLDEST_ACTIVE.name) {
-        let Some((name, age)) = task_name(&series).zip(series.last()) else { continue };
-        let place = place_of(&mut tasks, name);
-        tasks[place].oldest_active = Some(age);
-    }
-    for series in window.series(names::TASK_BUSY_NANOS.name) {
-        let Some(name) = task_name(&series) else { continue };
-        let place = place_of(&mut tasks, name);
-        *tasks[place].busy_seconds.get_or_insert_default() += series.increase() * NANOS;
-    }
-    for series in window.series(names::TASK_REQUEST_NANOS.name) {
-        let Some(name) = task_name(&series) else { continue };
-        let place = place_of(&mut tasks, name);
-        tasks[place].request_seconds += series.increase() * NANOS;
-    }
-    tasks
-}
-
-fn task_name<'a>(series: &SeriesView<'a>) -> Option<&'a str> {
-    series.label(names::TASK_NAME).filter(|name| *name != names::OTHER)
-}
-
-impl Task<'_> {
-    /// The value of a measure, and the observations it rests on; `None` without data.
-    pub(crate) fn measure(&self, measure: Measure, endpoints: &Endpoints<'_>) -> Option<(f64, u64)> {
-        match measure {
-            Measure::Active => Some((self.active?, 1)),
-            Measure::OldestActive => Some((self.oldest_active?, 1)),
-            Measure::BusyRatio => Some((self.busy_ratio()?, self.durations.count())),
-            Measure::WaitingRatio => Some((1.0 - self.busy_ratio()?, self.durations.count())),
-            // Runs in the background take nobody's time, and those of one request at once no more than it lasts.
-            Measure::TimeShare => {
-                Some((divide(self.request_seconds, endpoints.seconds)?.min(1.0), self.durations.count()))
-            }
-            other => {
-                let value = self.durations.measure(other, endpoints.span)?;
-                Some((value, self.durations.count()))
-            }
-        }
-    }
-
-    /// Of the runs that ended: those in progress are in neither.
-    fn busy_ratio(&self) -> Option<f64> {
-        divide(self.busy_seconds?, self.durations.seconds()).map(|ratio| ratio.min(1.0))
     }
 }

@@ -3,6 +3,8 @@
 //! Reads, for one subject over a threshold, what a good colleague would look up; [`evidence`](super::evidence) says what
 //! there is to look up. What nobody measured is left out.
 
+use std::sync::Arc;
+
 use super::durations::{Durations, Verdict, divide};
 use super::evidence::{Blocker, EndpointShare, Evidence, Fact, OutcomeShare, QueryShare, Suspect, Within};
 use super::measure::{self, Measure, Scope};
@@ -64,6 +66,10 @@ impl Looking<'_, '_> {
             facts.number("blocked_time", Unit::Seconds, Some(blocker.seconds));
             facts.number("others_in_flight", Unit::Count, blocker.others);
             facts.number("max_others_in_flight", Unit::Count, blocker.most_others);
+            if let Some((waiting, polls)) = blocker.waited.first() {
+                facts.word("top_waiting", Some(waiting));
+                facts.number("top_waiting_polls", Unit::Count, Some(*polls as f64));
+            }
             facts.number("scheduling_lag", Unit::Seconds, self.lag(Measure::SchedulingLag));
             facts.number("max_scheduling_lag", Unit::Seconds, self.lag(Measure::Max));
             facts.number("workers", Unit::Count, self.summary.gauge(names::TOKIO_WORKERS.name));
@@ -296,6 +302,7 @@ impl Looking<'_, '_> {
 fn blocker(endpoint: &Endpoint<'_>) -> Option<Blocker> {
     let polls = endpoint.blocking_polls?;
     let others = endpoint.blocked_others;
+    let waited = endpoint.waited.iter().take(SHOWN).map(|(name, polls)| (Arc::from(*name), *polls as u64));
     Some(Blocker {
         endpoint: endpoint.subject.name.clone(),
         polls: polls.count(),
@@ -303,6 +310,7 @@ fn blocker(endpoint: &Endpoint<'_>) -> Option<Blocker> {
         longest: polls.max(),
         others: others.and_then(|others| divide(others.sum(), others.count() as f64)),
         most_others: others.and_then(|others| others.max()),
+        waited: waited.collect(),
     })
 }
 

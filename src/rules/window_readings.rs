@@ -12,6 +12,7 @@ use super::measure::{Measure, Scope};
 use super::readings::{Question, Reading, Readings, Subject};
 use super::rule::MetricSelector;
 use super::summary::{self, Endpoints, QueryUses};
+use super::task;
 use super::window_evidence::Looking;
 use crate::names;
 use crate::store::{HistogramSum, SeriesView, Window};
@@ -139,7 +140,7 @@ pub(super) struct Summary<'a> {
     endpoints: OnceCell<Endpoints<'a>>,
     uses: OnceCell<QueryUses<'a>>,
     queries: OnceCell<Vec<summary::Query<'a>>>,
-    tasks: OnceCell<Vec<summary::Task<'a>>>,
+    tasks: OnceCell<Vec<task::Task<'a>>>,
 }
 
 impl<'a> Summary<'a> {
@@ -160,8 +161,8 @@ impl<'a> Summary<'a> {
         self.queries.get_or_init(|| summary::queries(self.window))
     }
 
-    pub(super) fn tasks(&self) -> &[summary::Task<'a>] {
-        self.tasks.get_or_init(|| summary::tasks(self.window))
+    pub(super) fn tasks(&self) -> &[task::Task<'a>] {
+        self.tasks.get_or_init(|| task::tasks(self.window))
     }
 
     pub(super) fn gauge(&self, name: &str) -> Option<f64> {

@@ -269,6 +269,8 @@ pub(super) fn sick_shop() -> Traffic {
     traffic.of_endpoint(&names::ENDPOINT_BLOCKING_POLLS, "/hash", 0.29, 30);
     traffic.of_endpoint(&names::ENDPOINT_BLOCKED_OTHERS, "/hash", 4.0, 30);
     let leaking = [(names::METHOD, "GET"), (names::ROUTE, "/hash")];
+    let waited = [(names::METHOD, "GET"), (names::ROUTE, "/hash"), (names::WAITING, "GET /healthy")];
+    traffic.count(&names::ENDPOINT_WAITED, &waited, 25).set(&names::ENDPOINT_ACTIVE, &leaking, 2.0);
     traffic.count(&names::ENDPOINT_HEAP_ALLOCATED, &leaking, 30_000_000);
     traffic.count(&names::ENDPOINT_HEAP_FREED, &leaking, 10_000_000);
     let abandoned = [(names::METHOD, "GET"), (names::ROUTE, "/abandoned")];

@@ -260,6 +260,8 @@ async fn who_blocked_the_runtime_is_named_with_what_waited() {
     let blocker = &found["evidence"]["blockers"][0];
     assert_eq!((&blocker["endpoint"], number(blocker, "/polls")), (&Value::from("GET /hash"), 2.0));
     assert_eq!((number(blocker, "/others_in_flight"), number(blocker, "/max_others_in_flight")), (3.0, 3.0));
+    assert_eq!(blocker["waited"], serde_json::json!([{ "endpoint": "GET /wait", "times": 2 }]), "{blocker}");
+    assert_eq!(found["evidence"]["words"]["top_waiting"], "GET /wait");
     assert!((0.08..0.5).contains(&number(blocker, "/total_seconds")), "{blocker}");
     assert!(number(&found, "/evidence/numbers/max_scheduling_lag") > 0.0);
 }
@@ -296,4 +298,34 @@ async fn work_for_nobody_is_counted() {
     near(&found, "/evidence/numbers/wasted_db_time", 7.5);
     assert_eq!(number(&found, "/evidence/numbers/wasted_queries"), 30.0);
     assert!(found["recommendations"][0].as_str().expect("a text").starts_with("30 queries took 7.5s for nobody"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_never_end_are_in_flight_all_the_same() {
+    let monitor = monitor();
+    let hang = |axum::extract::Path(number): axum::extract::Path<u32>| async move {
+        if number > 0 {
+            sleep(2000 * MS).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    let app = app(&monitor, Router::new().route("/hang/{n}", get(hang)));
+    let hanging: Vec<_> = (0..7)
+        .map(|_| {
+            let app = app.clone();
+            tokio::spawn(async move { fetch(&app, "/hang/0").await })
+        })
+        .collect();
+    for _ in 0..6 {
+        fetch(&app, "/hang/1").await;
+    }
+    sleep(Duration::from_secs(40)).await;
+    let found = bottleneck(&app, "slow_endpoint").await;
+    assert_eq!(number(&found, "/evidence/numbers/active"), 7.0);
+    assert!(number(&found, "/evidence/numbers/in_flight") < 1.0, "of those that ended");
+    hanging.iter().for_each(tokio::task::JoinHandle::abort);
+    sleep(Duration::from_secs(6)).await;
+    let found = bottleneck(&app, "slow_endpoint").await;
+    assert_eq!(number(&found, "/evidence/numbers/active"), 0.0);
 }

@@ -100,13 +100,15 @@ pub(super) fn of(evidence: &EvidenceView) -> Vec<Table> {
         ),
         Table::of(
             "Who blocked a worker, and who may have waited",
-            &["endpoint", "blocking polls", "in all", "longest", "others in flight", "at most"],
+            &["endpoint", "blocking polls", "in all", "longest", "others in flight", "at most", "most often of"],
             &evidence.blockers,
             |one| {
                 let (others, most) =
                     (or_dash(one.others_in_flight, "count"), or_dash(one.max_others_in_flight, "count"));
                 let longest = millis(one.longest_ms);
-                (one.endpoint.clone(), vec![count(one.polls), seconds(one.total_seconds), longest, others, most])
+                let waited = one.waited.first().map_or_else(|| "–".to_owned(), |waited| waited.endpoint.clone());
+                let polls = count(one.polls);
+                (one.endpoint.clone(), vec![polls, seconds(one.total_seconds), longest, others, most, waited])
             },
         ),
         Table::of("How it ended", &["outcome", "count", "share", "first seen", "last seen"], outcomes, |one| {
@@ -165,6 +167,7 @@ const DURATIONS: [Key; 5] = [
 const ENDPOINT: &[Key] = &[
     ("request_rate", "requests", "per_second"),
     ("in_flight", "in flight on average", "count"),
+    ("active", "now", "count"),
     ("longest_poll", "longest poll", "seconds"),
     ("db_queries_per_request", "queries a request", "count"),
 ];

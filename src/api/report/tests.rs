@@ -11,7 +11,7 @@ use crate::api::{
     endpoints::EndpointView,
     evidence::{
         BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
-        TimelineView,
+        TimelineView, WaitedView,
     },
     summary::Summary,
     trends::TrendView,
@@ -192,6 +192,7 @@ fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView 
             longest_ms: Some(12.0),
             others_in_flight: Some(1.5),
             max_others_in_flight: Some(4.0),
+            waited: vec![WaitedView { endpoint: endpoint.into(), times: 2 }],
         }],
         endpoints: vec![EndpointShareView {
             endpoint: endpoint.into(),
