@@ -1,7 +1,8 @@
 //! `/performance/report`: everything worth knowing, for programs, for people and for pull requests.
 //!
-//! [`document`] gathers one [`Report`]; JSON, HTML and Markdown are three ways to write the same. The invariant that a
-//! change could break: names of routes, queries and tasks are data wherever they are written, never markup.
+//! [`document`] gathers one [`Report`]; JSON, HTML and Markdown are three ways to write the same, the last two as far as
+//! somebody reads: what stands in tables is made once for both. The invariant that a change could break: names of routes,
+//! queries and tasks are data wherever they are written, never markup.
 
 mod document;
 mod format;
