@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::pace::interleave;
+use super::mix::{interleave, starting_point};
 use super::user::{Failed, Iteration, Outgoing, User};
 use crate::record::{EndpointId, EndpointName, Recorder};
 use crate::scenario::{Answer, Body, Capture, DataPer, Flow, Scope, Step, Template};
@@ -112,7 +112,8 @@ enum ReadyAct {
 #[derive(Debug)]
 enum Order {
     All,
-    /// One step an iteration, in this order; each user starts elsewhere in it, or all would do the same at once.
+    /// One step an iteration, in this order; each user starts elsewhere in it, or all would do the same at once, and in
+    /// a short run none what comes late.
     One(Vec<usize>),
 }
 
@@ -152,8 +153,9 @@ impl ReadyActor {
                 match order {
                     Order::All => self.steps(steps.iter(), flow, user).await,
                     Order::One(order) => {
-                        let next = order[user.position % order.len()];
-                        user.position = user.position.wrapping_add(1);
+                        let start = starting_point(user.number(), order.len());
+                        let next = order[(start + user.position) % order.len()];
+                        user.position = (user.position + 1) % order.len();
                         self.steps(std::iter::once(&steps[next]), flow, user).await
                     }
                 }

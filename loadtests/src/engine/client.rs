@@ -35,8 +35,17 @@ pub(crate) struct ClientSettings {
 
 /// No client could be built.
 #[derive(Debug, Error)]
-#[error("{0}")]
+#[error("{}", innermost(.0))]
 pub(crate) struct ClientError(reqwest::Error);
+
+/// The cause that names the matter; what is around it says "builder error".
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
 
 /// Builds the users' clients.
 #[derive(Clone, Debug)]

@@ -1,18 +1,21 @@
 //! The closed model: a Goose attack.
 //!
-//! Goose starts the users, divides them among the scenarios by weight, and ends when all of them have ended. Its own
-//! metrics are off: they time the response head, and cost a request more than ours. When to end is decided here, to the
-//! millisecond; Goose looks twice a second.
+//! Goose starts the users, lets each do one iteration after another, and ends when all of them have ended. Which kind a
+//! user is, how many iterations it does, and when the load is over, is decided here: Goose deals kinds in turn, so that
+//! few users have another mix than many, and it looks only twice a second whether its users have ended. Its metrics are
+//! off; README.md says what they lack.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use goose::config::GooseConfiguration;
-use goose::goose::{GooseUser, Scenario, Transaction, TransactionError, TransactionFunction};
+use goose::goose::{GooseUser, Scenario, Transaction, TransactionFunction};
 use goose::{GooseAttack, GooseError};
 
 use super::actor::ReadyActor;
 use super::client::ClientFactory;
+use super::mix::{apportion, interleave};
 use super::stop::StopReason;
 use super::user::{BackOff, User};
 use super::{EngineError, LoadPlan, RunEnd, Shared, keep_time};
@@ -28,17 +31,24 @@ pub(super) async fn run(
     silence_goose();
     // One client now, so that settings which no client can have are an error before the first request.
     factory.build(false)?;
-    let mut attack = GooseAttack::initialize_with_config(configuration(plan, users, ramp_up, iterations)?)
+    let weights: Vec<usize> = plan.actors.iter().map(super::Actor::weight).collect();
+    let crew = Arc::new(Crew {
+        actors: plan.actors.iter().map(|actor| actor.ready(&plan.base, &shared.recorder)).collect(),
+        turn: interleave(&apportion(users, &weights)),
+        factory,
+        plan: plan.clone(),
+        shared: shared.clone(),
+        iterations,
+        users,
+        left: AtomicUsize::new(0),
+    });
+    let attack = GooseAttack::initialize_with_config(configuration(plan, users, ramp_up)?)
         .map_err(refused)?
         // Users bring clients of their own; this one is never used, and building one for each user takes long.
         .set_client_builder_without_cookies(goose::client::GooseClientBuilder::new().without_cookies())
-        .map_err(refused)?;
-    let plan = Arc::new(plan.clone());
-    for actor in &plan.actors {
-        let ready = Arc::new(actor.ready(&plan.base, &shared.recorder));
-        attack = attack.register_scenario(scenario(ready, &plan, shared, &factory)?);
-    }
-    let attack = attack.execute();
+        .map_err(refused)?
+        .register_scenario(scenario(&crew))
+        .execute();
     tokio::pin!(attack);
     let clock = async {
         while shared.gauges.begun().is_none() {
@@ -47,7 +57,7 @@ pub(super) async fn run(
                 () = shared.stop.requested() => break,
             }
         }
-        keep_time(&plan, shared, ramp_up, shared.gauges.begin()).await;
+        keep_time(plan, shared, ramp_up, shared.gauges.begin()).await;
         std::future::pending::<()>().await;
     };
     let switch_off = async {
@@ -70,98 +80,130 @@ pub(super) async fn run(
     Ok(RunEnd { reason, elapsed: shared.gauges.measured_for() })
 }
 
+/// What the users of one run have in common.
+#[derive(Debug)]
+struct Crew {
+    actors: Vec<ReadyActor>,
+    /// Which actor the users are, in the order in which they start.
+    turn: Vec<usize>,
+    factory: ClientFactory,
+    plan: LoadPlan,
+    shared: Shared,
+    /// After how many iterations a user leaves.
+    iterations: Option<usize>,
+    users: usize,
+    left: AtomicUsize,
+}
+
+impl Crew {
+    /// The user of that number, from 1; `None` if the system gives it no client.
+    fn enter(&self, number: usize) -> Option<Box<Present>> {
+        let gauges = &self.shared.gauges;
+        gauges.begin();
+        let actor = self.turn[(number - 1) % self.turn.len()];
+        match self.factory.build(self.actors[actor].actor().cookies()) {
+            Ok(client) => {
+                gauges.enter();
+                let back_off = BackOff::Wait { failures: 0 };
+                let user = User::new(number, client, &self.plan, &self.shared, back_off);
+                Some(Box::new(Present { user, actor, iterations: 0 }))
+            }
+            Err(error) => {
+                gauges.lack_user(&error);
+                self.leave();
+                None
+            }
+        }
+    }
+
+    /// One iteration of a user; afterwards the user, unless it was its last.
+    async fn act(&self, mut present: Box<Present>) -> Option<Box<Present>> {
+        self.actors[present.actor].iterate(&mut present.user).await;
+        present.iterations += 1;
+        if self.iterations.is_none_or(|most| present.iterations < most) {
+            return Some(present);
+        }
+        self.shared.gauges.leave();
+        self.leave();
+        None
+    }
+
+    /// One user less to wait for; with the last one the load has ended.
+    fn leave(&self) {
+        if self.left.fetch_add(1, Ordering::AcqRel) + 1 == self.users {
+            self.shared.gauges.end_load();
+            self.shared.stop.request(StopReason::Finished);
+        }
+    }
+}
+
+/// A user that has not left.
+#[derive(Debug)]
+struct Present {
+    user: User,
+    actor: usize,
+    iterations: usize,
+}
+
 /// Where a user is kept between two of Goose's calls, which only lend a `&mut GooseUser`.
 #[derive(Clone, Debug, Default)]
-struct Seat(Arc<Mutex<Option<Box<User>>>>);
+struct Seat(Arc<Mutex<Option<Box<Present>>>>);
 
 impl Seat {
-    fn take(&self) -> Option<Box<User>> {
+    fn take(&self) -> Option<Box<Present>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put(&self, user: Box<User>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(user);
+    fn put(&self, present: Option<Box<Present>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = present;
     }
 }
 
-fn scenario(
-    ready: Arc<ReadyActor>,
-    plan: &Arc<LoadPlan>,
-    shared: &Shared,
-    factory: &ClientFactory,
-) -> Result<Scenario, EngineError> {
-    let name = ready.actor().name().to_owned();
-    let weight = ready.actor().weight();
-    let enter: TransactionFunction = {
-        let (plan, shared, factory) = (Arc::clone(plan), shared.clone(), factory.clone());
-        let cookies = ready.actor().cookies();
-        Arc::new(move |goose: &mut GooseUser| {
-            let (plan, shared, factory) = (Arc::clone(&plan), shared.clone(), factory.clone());
-            Box::pin(async move {
-                let client =
-                    factory.build(cookies).map_err(|error| Box::new(TransactionError::Custom(error.to_string())))?;
-                goose.client = client.clone();
-                let number = goose.weighted_users_index + 1;
-                let back_off = BackOff::Wait { failures: 0 };
-                let seat = Seat::default();
-                seat.put(Box::new(User::new(number, client, &plan, &shared, back_off)));
-                goose.set_session_data(seat);
-                shared.gauges.begin();
-                shared.gauges.enter();
-                Ok(())
-            })
-        })
-    };
-    let act: TransactionFunction = {
-        let shared = shared.clone();
-        Arc::new(move |goose: &mut GooseUser| {
-            let (ready, stop) = (Arc::clone(&ready), shared.stop.clone());
-            let seat = goose.get_session_data::<Seat>().cloned();
-            Box::pin(async move {
-                let user = if stop.is_requested() { None } else { seat.as_ref().and_then(Seat::take) };
-                match (user, seat) {
-                    (Some(mut user), Some(seat)) => {
-                        ready.iterate(&mut user).await;
-                        seat.put(user);
-                    }
+fn scenario(crew: &Arc<Crew>) -> Scenario {
+    let transaction = |function: TransactionFunction| Transaction::new(function);
+    let enter = Arc::clone(crew);
+    let enter = transaction(Arc::new(move |goose: &mut GooseUser| {
+        let seat = Seat::default();
+        seat.put(enter.enter(goose.weighted_users_index + 1));
+        goose.set_session_data(seat);
+        Box::pin(async { Ok(()) })
+    }));
+    let act = Arc::clone(crew);
+    let act = transaction(Arc::new(move |goose: &mut GooseUser| {
+        let (crew, seat) = (Arc::clone(&act), goose.get_session_data::<Seat>().cloned());
+        Box::pin(async move {
+            let stop = &crew.shared.stop;
+            match seat.filter(|_| !stop.is_requested()).and_then(|seat| Some((seat.take()?, seat))) {
+                Some((present, seat)) => seat.put(crew.act(present).await),
+                None => {
+                    stop.requested().await;
                     // Goose calls until it has noticed that the load has ended.
-                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Ok(())
-            })
+            }
+            Ok(())
         })
-    };
-    let leave: TransactionFunction = {
-        let gauges = Arc::clone(&shared.gauges);
-        Arc::new(move |_: &mut GooseUser| {
-            let gauges = Arc::clone(&gauges);
-            Box::pin(async move {
-                gauges.leave();
-                Ok(())
-            })
-        })
-    };
-    Ok(Scenario::new(&name)
-        .set_weight(weight)
-        .map_err(refused)?
-        .register_transaction(Transaction::new(enter).set_on_start())
-        .register_transaction(Transaction::new(act))
-        .register_transaction(Transaction::new(leave).set_on_stop()))
+    }));
+    let leave = Arc::clone(crew);
+    let leave = transaction(Arc::new(move |goose: &mut GooseUser| {
+        if goose.get_session_data::<Seat>().is_some_and(|seat| seat.take().is_some()) {
+            leave.shared.gauges.leave();
+        }
+        Box::pin(async { Ok(()) })
+    }));
+    Scenario::new("users")
+        .register_transaction(enter.set_on_start())
+        .register_transaction(act)
+        .register_transaction(leave.set_on_stop())
 }
 
-fn configuration(
-    plan: &LoadPlan,
-    users: usize,
-    ramp_up: Duration,
-    iterations: Option<usize>,
-) -> Result<GooseConfiguration, EngineError> {
+fn configuration(plan: &LoadPlan, users: usize, ramp_up: Duration) -> Result<GooseConfiguration, EngineError> {
     let mut configuration = GooseConfiguration::parse_args_default::<&str>(&[]).map_err(refused)?;
     configuration.host = Some(plan.base.to_string());
     configuration.users = Some(users);
     // Goose starts users at a rate; all of them at once is one that is over before its first tick.
     let rate = if ramp_up.is_zero() { 1e9 } else { users as f64 / ramp_up.as_secs_f64() };
     configuration.increase_rate = Some(rate.to_string());
-    configuration.iterations = iterations;
     configuration.quiet = 2;
     configuration.no_metrics = true;
     configuration.no_transaction_metrics = true;

@@ -1,8 +1,10 @@
 //! What is going on in a run, for those who watch it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::client::ClientError;
 
 /// Live numbers of a run.
 #[derive(Debug, Default)]
@@ -17,6 +19,16 @@ pub(crate) struct Gauges {
     late_by_generator: AtomicU64,
     dropped: AtomicU64,
     missed: AtomicU64,
+    lacking: Mutex<Option<Lacking>>,
+}
+
+/// Users that could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    /// How many.
+    pub(crate) users: u64,
+    /// Why the first of them could not.
+    pub(crate) why: String,
 }
 
 /// What became of the iterations that an open model scheduled.
@@ -82,6 +94,17 @@ impl Gauges {
 
     pub(super) fn leave(&self) {
         self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes a user that the system gave no client.
+    pub(super) fn lack_user(&self, error: &ClientError) {
+        let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        lacking.get_or_insert_with(|| Lacking { users: 0, why: error.to_string() }).users += 1;
+    }
+
+    /// Users that could not be made, if there are any.
+    pub(crate) fn lacking(&self) -> Option<Lacking> {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn schedule(&self) {

@@ -10,6 +10,7 @@ mod closed;
 #[cfg(test)]
 mod fixture;
 mod gauges;
+mod mix;
 mod open;
 mod pace;
 mod reply;
@@ -26,14 +27,14 @@ use thiserror::Error;
 
 pub(crate) use actor::Actor;
 pub(crate) use client::{ClientError, ClientSettings, Redirects};
-pub(crate) use gauges::{Arrivals, Gauges};
+pub(crate) use gauges::{Arrivals, Gauges, Lacking};
 pub use reply::{Call, Reply};
 pub(crate) use sequential::profile;
 pub(crate) use stop::{Stop, StopReason};
 pub use user::{Failed, Iteration, User};
 pub(crate) use user::{explain, hint_for};
 
-use crate::record::Recorder;
+use crate::record::{Phase, Recorder};
 use client::ClientFactory;
 
 /// How requests follow one another.
@@ -82,6 +83,15 @@ pub(crate) struct LoadPlan {
     pub(crate) timeout: Duration,
 }
 
+impl LoadPlan {
+    /// What to say if its users are too few to be divided by the weights of its scenarios.
+    pub(crate) fn describe_mix(&self) -> Option<String> {
+        let Model::Closed { users, .. } = self.model else { return None };
+        let kinds: Vec<(&str, usize)> = self.actors.iter().map(|actor| (actor.name(), actor.weight())).collect();
+        mix::describe_mix(users, &kinds)
+    }
+}
+
 /// What users share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
@@ -98,6 +108,20 @@ impl Shared {
     pub(crate) fn new(shards: usize, stop: Stop) -> Self {
         Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default() }
     }
+
+    /// What kept the generator itself from sending the load.
+    pub(crate) fn hindrances(&self) -> Hindrances {
+        Hindrances { arrivals: self.gauges.arrivals(), lacking: self.gauges.lacking() }
+    }
+}
+
+/// Troubles of the generator's own, as far as the engine knows of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hindrances {
+    /// Open model: what became of what was scheduled.
+    pub(crate) arrivals: Option<Arrivals>,
+    /// Users that could not be made.
+    pub(crate) lacking: Option<Lacking>,
 }
 
 /// How a run went.
@@ -127,6 +151,10 @@ pub(crate) enum EngineError {
 /// Sends the load of a plan and returns when every request has ended.
 pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, EngineError> {
     let factory = ClientFactory::new(&plan.client, &plan.base, Arc::clone(&shared.recorder));
+    if !plan.warm_up.is_zero() {
+        // Before there is a user: its first request must not be measured.
+        shared.recorder.set_measuring(Phase::WarmUp);
+    }
     match plan.model {
         Model::Closed { users, ramp_up, iterations } => {
             closed::run(plan, shared, factory, users, ramp_up, iterations).await
@@ -141,16 +169,14 @@ pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, Engi
 ///
 /// `begun` tells when the load began; the future never ends by itself before the grace is over.
 async fn keep_time(plan: &LoadPlan, shared: &Shared, ramp_up: Duration, begun: Instant) {
-    use crate::record::Phase;
-
-    if !plan.warm_up.is_zero() {
-        shared.recorder.set_measuring(Phase::WarmUp);
+    if shared.recorder.phase() == Phase::WarmUp {
         tokio::select! {
             () = tokio::time::sleep_until((begun + plan.warm_up).into()) => {}
             () = shared.stop.requested() => {}
         }
-        shared.recorder.set_measuring(Phase::Measured);
+        // In this order: whoever sees that it is measured sees since when.
         shared.gauges.begin_measuring();
+        shared.recorder.set_measuring(Phase::Measured);
     }
     match plan.duration {
         Some(duration) => tokio::select! {

@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use super::actor::ReadyActor;
 use super::client::ClientFactory;
 use super::gauges::LateCause;
-use super::pace::{Pace, interleave};
+use super::mix::interleave;
+use super::pace::Pace;
 use super::stop::StopReason;
 use super::user::{BackOff, User};
 use super::{EngineError, LoadPlan, RunEnd, Shared, keep_time};
@@ -33,7 +34,8 @@ pub(super) async fn run(
     let pool = Arc::new(Pool {
         clients: {
             let cookies: Vec<bool> = plan.actors.iter().map(super::Actor::cookies).collect();
-            Box::new(move |actor| factory.build(cookies[actor]).ok())
+            let gauges = Arc::clone(&shared.gauges);
+            Box::new(move |actor| factory.build(cookies[actor]).map_err(|error| gauges.lack_user(&error)).ok())
         },
         actors,
         turn: interleave(&weights),
@@ -111,9 +113,13 @@ impl Pool {
         state.busy += 1;
         self.shared.gauges.enter();
         drop(state);
-        let Some((user, arrival)) = self.with_user(Arrival { due, actor, queued: false }) else { return };
-        let pool = Arc::clone(self);
-        handle.spawn(async move { pool.serve(user, arrival).await });
+        let (pool, arrival) = (Arc::clone(self), Arrival { due, actor, queued: false });
+        // A user that has yet to be made takes its time, and what is due next must not wait for that.
+        handle.spawn(async move {
+            if let Some((user, arrival)) = pool.with_user(arrival) {
+                pool.serve(user, arrival).await;
+            }
+        });
     }
 
     /// A user for an iteration; without one, for the next iteration in the queue.

@@ -49,28 +49,6 @@ impl Pace {
     }
 }
 
-/// Items in proportion to their weights, spread as evenly as they can be: weights 3 and 1 give `0 0 1 0`.
-pub(super) fn interleave(weights: &[usize]) -> Vec<usize> {
-    let common = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
-    let weights: Vec<i64> = weights.iter().map(|weight| i64::try_from(weight / common).unwrap_or(i64::MAX)).collect();
-    let total: i64 = weights.iter().sum();
-    let mut credit = vec![0; weights.len()];
-    (0..total)
-        .filter_map(|_| {
-            for (credit, weight) in credit.iter_mut().zip(&weights) {
-                *credit += weight;
-            }
-            let richest = (0..credit.len()).rev().max_by_key(|index| credit[*index])?;
-            credit[richest] -= total;
-            Some(richest)
-        })
-        .collect()
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,13 +82,5 @@ mod tests {
             assert_eq!(ramped.before(ramped.due(n)), n);
             assert_eq!(ramped.before(ramped.due(n) + Duration::from_micros(1)), n + 1);
         }
-    }
-
-    #[test]
-    fn weights_are_spread() {
-        assert_eq!(interleave(&[3, 1]), [0, 0, 1, 0]);
-        assert_eq!(interleave(&[2, 2]), [0, 1]);
-        assert_eq!(interleave(&[500, 500, 500]).len(), 3);
-        assert_eq!(interleave(&[]), [] as [usize; 0]);
     }
 }

@@ -25,8 +25,8 @@ pub(crate) async fn profile(
     shared.recorder.set_measuring(Phase::WarmUp);
     for n in 0..warm_up + iterations {
         if n == warm_up {
-            shared.recorder.set_measuring(Phase::Measured);
             gauges.begin_measuring();
+            shared.recorder.set_measuring(Phase::Measured);
         }
         if shared.stop.is_requested() {
             break;

@@ -43,6 +43,7 @@ pub struct User {
     pub(super) has_row: bool,
     pub(super) started: bool,
     pub(super) iteration: u64,
+    /// How far it is in an order of steps.
     pub(super) position: usize,
 }
 
@@ -102,7 +103,7 @@ impl User {
             has_row: false,
             started: false,
             iteration: 0,
-            position: number,
+            position: 0,
         }
     }
 

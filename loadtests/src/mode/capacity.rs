@@ -143,9 +143,12 @@ impl Search<'_> {
         if session.end.reason == StopReason::Unreachable {
             return Err(super::load_test::unreachable(&plan, &session));
         }
-        let checks = self.judge.checks(&session);
-        let breached: Vec<String> =
-            checks.iter().filter(|check| check.status == Status::Breached).map(observed).collect();
+        let mut checks = self.judge.checks(&session);
+        // A step may be too short for what is rare in the mix; if the run that is shown has none of it, it does not pass.
+        let courses = session.tally.endpoints().iter().filter(|course| course.tally.count() == 0);
+        let silent: Vec<String> = courses.map(|course| course.name.to_string()).collect();
+        checks.retain(|check| check.status == Status::Breached && !silent.contains(&check.subject));
+        let breached: Vec<String> = checks.iter().map(observed).collect();
         let end = match session.end.reason {
             StopReason::Interrupted => StepEnd::Interrupted,
             // What passes although the generator was saturated stands with `--saturation warn`; what fails may be its doing.
@@ -185,7 +188,8 @@ impl Search<'_> {
 
     fn start(&self) -> usize {
         match self.plan.model {
-            Model::Closed { users, .. } => users,
+            // With fewer users than kinds of them, the lowest steps would be of other requests than the higher ones.
+            Model::Closed { users, .. } => users.max(self.plan.actors.len()),
             Model::Open { rate, .. } => (rate.round() as usize).max(1),
         }
     }

@@ -48,8 +48,8 @@ pub(crate) async fn profile(
     let elapsed = shared.gauges.measured_for();
     let mut tally = Tally::default();
     tally.drain(&shared.recorder, elapsed.as_secs_f64(), elapsed.as_secs_f64());
-    let session =
-        Session { end: RunEnd { reason, elapsed }, started_at, tally, shared, generator: generator.finish(None) };
+    let generator = generator.finish(&shared.hindrances());
+    let session = Session { end: RunEnd { reason, elapsed }, started_at, tally, shared, generator };
     let checks = judge.checks(&session);
     let saturated = session.generator.is_saturated() && arguments.verdict.saturation == OnSaturation::Fail;
     let conclusion = Conclusion::of(reason, saturated, &checks);

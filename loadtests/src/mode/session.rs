@@ -7,7 +7,8 @@ use thiserror::Error;
 use super::preflight::{PreflightError, preflight};
 use crate::engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared};
 use crate::interrupt::Interrupt;
-use crate::record::{Interval, Tally};
+use crate::record::{Interval, Phase, Tally};
+use crate::span::show_seconds;
 use crate::watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen};
 
 /// A run that did not come about.
@@ -52,6 +53,12 @@ impl Session {
         let started_at = now();
         let mut tally = Tally::default();
         let mut last = None;
+        if let Some(mix) = plan.describe_mix() {
+            screen.say(&mix);
+        }
+        if !plan.warm_up.is_zero() {
+            screen.say(&format!("warming up for {}", show_seconds(plan.warm_up.as_secs_f64())));
+        }
         let mut run = Box::pin(engine::run(plan, &shared));
         let mut tick = tokio::time::interval(tick_of(plan));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -81,13 +88,16 @@ impl Session {
         drop(run);
         drain(&mut tally, &shared, &mut last);
         screen.clear();
-        let generator = watch.finish(shared.gauges.arrivals());
+        let generator = watch.finish(&shared.hindrances());
         Ok(Self { end, started_at, tally, shared, generator })
     }
 }
 
 /// Takes what was recorded since the last time, once measuring has begun.
 fn drain(tally: &mut Tally, shared: &Shared, last: &mut Option<Instant>) -> Option<(Interval, f64)> {
+    if shared.recorder.phase() == Phase::WarmUp {
+        return None;
+    }
     let since = shared.gauges.measured_since()?;
     let now = Instant::now();
     let from = last.unwrap_or(since).max(since);

@@ -141,7 +141,12 @@ impl Recorder {
 
     /// Counts requests from now on as warm-up, or as measured.
     pub(crate) fn set_measuring(&self, phase: Phase) {
-        self.measuring.store(phase == Phase::Measured, Ordering::Relaxed);
+        self.measuring.store(phase == Phase::Measured, Ordering::Release);
+    }
+
+    /// Whether requests are part of the result now.
+    pub(crate) fn phase(&self) -> Phase {
+        if self.measuring.load(Ordering::Acquire) { Phase::Measured } else { Phase::WarmUp }
     }
 
     /// Requests sent while warming up.

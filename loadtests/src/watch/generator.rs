@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::engine::Arrivals;
+use crate::engine::Hindrances;
 
 /// What was found out about the generator.
 #[derive(Clone, Debug, Default)]
@@ -89,11 +89,13 @@ impl GeneratorWatch {
 
     /// Looks at the time since the last look.
     pub(crate) fn look(&mut self) {
-        let (now, cpu) = (Instant::now(), self.cpu_seconds());
+        let now = Instant::now();
         let span = now.duration_since(self.looked).as_secs_f64();
+        // Before the system is asked: a profile looks after every request.
         if span < SHORTEST_LOOK {
             return;
         }
+        let cpu = self.cpu_seconds();
         let used = (cpu - self.cpu_at_look) / span / self.health.cores as f64;
         let lag = Duration::from_micros(self.lag.worst_us.swap(0, Ordering::Relaxed));
         let ticks = self.lag.ticks.swap(0, Ordering::Relaxed);
@@ -107,8 +109,8 @@ impl GeneratorWatch {
         (self.looked, self.cpu_at_look) = (now, cpu);
     }
 
-    /// The result of watching, with what an open model tells of its arrivals.
-    pub(crate) fn finish(mut self, arrivals: Option<Arrivals>) -> GeneratorHealth {
+    /// The result of watching, with what the engine tells of its own troubles.
+    pub(crate) fn finish(mut self, hindrances: &Hindrances) -> GeneratorHealth {
         if self.health.seconds == 0.0 {
             self.look();
         }
@@ -116,7 +118,7 @@ impl GeneratorWatch {
         let mut health = self.health.clone();
         health.cpu_seconds = self.cpu_seconds() - self.cpu_at_start;
         health.cpu_ratio = health.cpu_seconds / elapsed.max(1e-9) / health.cores as f64;
-        health.saturation = saturation(&health, arrivals);
+        health.saturation = saturation(&health, hindrances);
         health
     }
 
@@ -136,7 +138,11 @@ impl Drop for GeneratorWatch {
     }
 }
 
-fn saturation(health: &GeneratorHealth, arrivals: Option<Arrivals>) -> Option<String> {
+fn saturation(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<String> {
+    if let Some(lacking) = &hindrances.lacking {
+        let (users, plural) = (lacking.users, if lacking.users == 1 { "" } else { "s" });
+        return Some(format!("{users} user{plural} could not be made: {}", lacking.why));
+    }
     let share = |part: f64| if health.seconds > 0.0 { part / health.seconds } else { 0.0 };
     if share(health.busy_seconds) > MANY {
         return Some(format!(
@@ -148,9 +154,10 @@ fn saturation(health: &GeneratorHealth, arrivals: Option<Arrivals>) -> Option<St
             health.seconds
         ));
     }
-    if let Some(arrivals) = arrivals {
-        let late = (arrivals.late_by_generator + arrivals.missed) as f64 / arrivals.scheduled.max(1) as f64;
-        if late > MANY_LATE {
+    if let Some(arrivals) = hindrances.arrivals {
+        let count = arrivals.late_by_generator + arrivals.missed;
+        let late = count as f64 / arrivals.scheduled.max(1) as f64;
+        if late > MANY_LATE && count >= LEAST_LATE {
             let share = late * 100.0;
             return Some(format!(
                 "{share:.1} % of the requests were sent late, or not at all, although a user was free"
@@ -191,32 +198,55 @@ const BUSY: f64 = 0.95;
 /// A share of the seconds above which it is no accident.
 const MANY: f64 = 0.3;
 const MANY_LATE: f64 = 0.01;
+/// So many late ones are no single hiccup, however few there were in all.
+const LEAST_LATE: u64 = 5;
 /// A shorter span has too few clock ticks for a share.
 const SHORTEST_LOOK: f64 = 0.45;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Arrivals, Lacking};
 
     fn health(busy: f64, lagging: f64) -> GeneratorHealth {
         GeneratorHealth { seconds: 10.0, busy_seconds: busy, lagging_seconds: lagging, cores: 1, ..Default::default() }
     }
 
+    fn arrived(arrivals: Arrivals) -> Hindrances {
+        Hindrances { arrivals: Some(arrivals), ..Hindrances::default() }
+    }
+
     #[test]
     fn a_few_bad_seconds_are_no_saturation() {
-        assert_eq!(saturation(&health(3.0, 3.0), None), None);
-        assert!(saturation(&health(4.0, 0.0), None).is_some());
-        assert!(saturation(&health(0.0, 4.0), None).is_some());
+        let none = Hindrances::default();
+        assert_eq!(saturation(&health(3.0, 3.0), &none), None);
+        assert!(saturation(&health(4.0, 0.0), &none).is_some());
+        assert!(saturation(&health(0.0, 4.0), &none).is_some());
     }
 
     #[test]
     fn late_sends_count_only_if_the_generator_is_to_blame() {
         let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, dropped: 0, missed: 0 };
-        assert_eq!(saturation(&health(0.0, 0.0), Some(arrivals)), None);
+        assert_eq!(saturation(&health(0.0, 0.0), &arrived(arrivals)), None);
         let arrivals = Arrivals { late_by_generator: 11, ..arrivals };
-        assert!(saturation(&health(0.0, 0.0), Some(arrivals)).is_some());
+        assert!(saturation(&health(0.0, 0.0), &arrived(arrivals)).is_some());
         let arrivals = Arrivals { late_by_generator: 5, missed: 6, ..arrivals };
-        assert!(saturation(&health(0.0, 0.0), Some(arrivals)).unwrap().contains("1.1 %"));
+        assert!(saturation(&health(0.0, 0.0), &arrived(arrivals)).unwrap().contains("1.1 %"));
+    }
+
+    #[test]
+    fn a_hiccup_among_few_arrivals_is_no_saturation() {
+        let few = Arrivals { scheduled: 20, late: 4, late_by_generator: 3, dropped: 1, missed: 1 };
+        assert_eq!(saturation(&health(0.0, 0.0), &arrived(few)), None);
+        let more = Arrivals { late_by_generator: 4, ..few };
+        assert!(saturation(&health(0.0, 0.0), &arrived(more)).is_some());
+    }
+
+    #[test]
+    fn users_that_could_not_be_made_are_told() {
+        let lacking = Some(Lacking { users: 2, why: "no certificates".to_owned() });
+        let told = saturation(&health(0.0, 0.0), &Hindrances { lacking, ..Hindrances::default() });
+        assert_eq!(told.unwrap(), "2 users could not be made: no certificates");
     }
 
     #[tokio::test]
@@ -224,7 +254,7 @@ mod tests {
         let mut watch = GeneratorWatch::start();
         tokio::time::sleep(Duration::from_millis(500)).await;
         watch.look();
-        let health = watch.finish(None);
+        let health = watch.finish(&Hindrances::default());
         assert!(health.cores >= 1 && health.seconds > 0.4 && health.peak_memory_bytes > 1_000_000);
     }
 }

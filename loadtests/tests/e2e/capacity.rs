@@ -77,3 +77,18 @@ fn a_saturated_generator_is_not_taken_for_a_limit_of_the_service() {
     let run = run.said("the generator was saturated at the lowest load already");
     assert!(run.json["capacity"]["limited_by"].is_null(), "{}", run.out);
 }
+
+#[test]
+fn every_kind_of_user_is_in_every_step() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kinds.yaml");
+    let text = "scenarios:\n  - { name: a, weight: 97, steps: [{ get: /slow }] }\n  - { name: b, weight: 3, steps: [{ get: /ok, \
+                think_time: 50ms }] }\n";
+    std::fs::write(&file, text).unwrap();
+    let (url, path) = (server.url(), file.to_str().unwrap());
+    let load =
+        ["--find-capacity", "-H", &url, "-f", path, "-t", "400ms", "--max-load", "4", "--no-rules", "--no-server"];
+    let run = loadtest(&[&load[..], &["--threshold", "p95<5s for GET /ok"]].concat()).ended_with(0);
+    assert_eq!(run.number("/capacity/steps/0/load"), 2.0, "{}", run.out);
+}

@@ -97,3 +97,41 @@ fn redirects_are_answers_unless_they_are_followed() {
     assert_eq!((run.number("/redirects_followed"), server.requests("/ok")), (5.0, 5));
     assert_eq!(run.json["status_codes"]["200"].as_u64(), Some(5));
 }
+
+#[test]
+fn iterations_are_timed_to_the_last_of_them() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/slow", "-u", "2", "--iterations", "3", "--quiet"]).ended_with(0);
+    let busy = 3.0 * run.number("/avg_response_time");
+    assert!(run.number("/duration") < busy + 0.1, "{} s for {busy} s", run.number("/duration"));
+    assert_eq!((run.err.as_str(), run.out.as_str()), ("", "\nPASSED\n"));
+}
+
+#[test]
+fn users_are_divided_as_the_weights_say_and_no_kind_is_left_out() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kinds.yaml");
+    let text = "scenarios:\n  - { name: a, weight: 97, steps: [{ get: /slow }] }\n  - { name: b, weight: 3, steps: [{ get: /ok }] }\n";
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "10", "--iterations", "5"];
+    loadtest(&arguments).ended_with(0).said("9 \"a\", 1 \"b\"");
+    assert_eq!((server.requests("/slow"), server.requests("/ok")), (45, 5));
+    // Endpoints are no kinds of users: every user sends all of them by weight.
+    let server = Server::start();
+    loadtest(&["-H", &server.url(), "-e", "/slow=9", "/ok", "-u", "10", "--iterations", "5"]).ended_with(0);
+    assert_eq!((server.requests("/slow"), server.requests("/ok")), (45, 5));
+}
+
+#[test]
+fn the_course_begins_after_the_warm_up() {
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/slow", "-u", "4", "-t", "1s", "--warm-up", "800ms"];
+    let run = loadtest(&arguments).ended_with(0);
+    let points = run.json["series"].as_array().unwrap();
+    let at = |point: &serde_json::Value, field: &str| point[field].as_f64().unwrap();
+    assert!(at(&points[0], "start") < 0.01 && at(&points[0], "requests") > 0.0, "{points:?}");
+    for pair in points.windows(2) {
+        assert!((at(&pair[1], "start") - at(&pair[0], "start") - at(&pair[0], "span")).abs() < 0.01, "{points:?}");
+    }
+}
