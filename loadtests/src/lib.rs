@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod interrupt;
 mod job;
+mod limits;
 mod mode;
 mod record;
 mod report;

@@ -11,6 +11,7 @@ use crate::engine::{Actor, Iteration, User};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::job::describe_files;
+use crate::limits::raise_open_files;
 use crate::mode::{compare_files, load_test, monitor, profile};
 use crate::verdict::Conclusion;
 
@@ -86,6 +87,7 @@ impl LoadTest {
     }
 
     fn execute(self, cli: &Cli) -> Result<Conclusion, ToolError> {
+        raise_open_files();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ToolError::Runtime)?;
         let interrupt = Interrupt::listen();
         runtime.block_on(async {

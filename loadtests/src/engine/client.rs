@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, redirect};
 use thiserror::Error;
 
+use super::wire::{Reach, Wire, WireLayer};
+use super::{LoadPlan, Shared};
 use crate::record::Recorder;
 
 /// Whether redirects are followed.
@@ -53,20 +55,35 @@ pub(super) struct ClientFactory {
     settings: ClientSettings,
     encrypted: bool,
     recorder: Arc<Recorder>,
+    reach: Arc<Reach>,
+}
+
+/// A client, and what becomes of its connections.
+#[derive(Clone, Debug)]
+pub(super) struct UserClient {
+    pub(super) client: Client,
+    pub(super) wire: Arc<Wire>,
 }
 
 impl ClientFactory {
-    pub(super) fn new(settings: &ClientSettings, base: &Url, recorder: Arc<Recorder>) -> Self {
-        Self { settings: settings.clone(), encrypted: base.scheme() == "https", recorder }
+    pub(super) fn new(plan: &LoadPlan, shared: &Shared) -> Self {
+        Self {
+            settings: plan.client.clone(),
+            encrypted: plan.base.scheme() == "https",
+            recorder: Arc::clone(&shared.recorder),
+            reach: Arc::clone(&shared.reach),
+        }
     }
 
-    pub(super) fn build(&self, cookies: bool) -> Result<Client, ClientError> {
+    pub(super) fn build(&self, cookies: bool) -> Result<UserClient, ClientError> {
+        let wire = Arc::new(Wire::new(Arc::clone(&self.reach)));
         let mut builder = Client::builder()
             .user_agent(concat!("pinchpoint-loadtest/", env!("CARGO_PKG_VERSION")))
             .cookie_store(cookies)
             .gzip(self.settings.gzip)
             .connect_timeout(self.settings.connect_timeout)
-            .redirect(self.redirect_policy())
+            .redirect(self.redirect_policy(&wire))
+            .connector_layer(WireLayer(Arc::clone(&wire)))
             // What is measured is the target and not whatever HTTP_PROXY names; and a request is one request.
             .no_proxy()
             .retry(reqwest::retry::never())
@@ -78,19 +95,21 @@ impl ClientFactory {
             // Nothing will be encrypted: reading the system's certificates would cost each user some milliseconds.
             builder = builder.tls_certs_only([]);
         }
-        builder.build().map_err(ClientError)
+        let client = builder.build().map_err(ClientError)?;
+        Ok(UserClient { client, wire })
     }
 
-    fn redirect_policy(&self) -> redirect::Policy {
+    fn redirect_policy(&self, wire: &Arc<Wire>) -> redirect::Policy {
         match self.settings.redirects {
             Redirects::Answer => redirect::Policy::none(),
             Redirects::Follow(most) => {
-                let recorder = Arc::clone(&self.recorder);
+                let (recorder, wire) = (Arc::clone(&self.recorder), Arc::clone(wire));
                 redirect::Policy::custom(move |attempt| {
                     if attempt.previous().len() > most {
                         return attempt.error("too many redirects");
                     }
                     recorder.count_redirect();
+                    wire.follow();
                     attempt.follow()
                 })
             }

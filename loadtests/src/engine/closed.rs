@@ -76,8 +76,7 @@ pub(super) async fn run(
     ended.map_err(refused)?;
     shared.stop.request(StopReason::Finished);
     shared.gauges.end_load();
-    let reason = shared.stop.reason().unwrap_or(StopReason::Finished);
-    Ok(RunEnd { reason, elapsed: shared.gauges.measured_for() })
+    Ok(RunEnd { reason: shared.conclude(), elapsed: shared.gauges.measured_for() })
 }
 
 /// What the users of one run have in common.

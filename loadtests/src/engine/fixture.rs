@@ -7,7 +7,8 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Actor, ClientSettings, LoadPlan, Model, Redirects};
+use super::client::{ClientFactory, UserClient};
+use super::{Actor, ClientSettings, LoadPlan, Model, Redirects, Shared, Stop};
 
 /// A server that answers with the number of the request, and its address.
 pub(super) async fn server() -> String {
@@ -48,4 +49,11 @@ pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
         headers: HeaderMap::new(),
         timeout: Duration::from_secs(5),
     }
+}
+
+/// A client of no run.
+pub(super) fn client() -> UserClient {
+    let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
+    let plan = plan("http://127.0.0.1:1", actor, Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None });
+    ClientFactory::new(&plan, &Shared::new(1, Stop::default())).build(false).unwrap()
 }

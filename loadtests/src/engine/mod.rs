@@ -17,6 +17,7 @@ mod reply;
 mod sequential;
 mod stop;
 mod user;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,8 +35,9 @@ pub(crate) use stop::{Stop, StopReason};
 pub use user::{Failed, Iteration, User};
 pub(crate) use user::{explain, hint_for};
 
-use crate::record::{Phase, Recorder};
+use crate::record::{Exhausted, Phase, Recorder};
 use client::ClientFactory;
+use wire::Reach;
 
 /// How requests follow one another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,17 +103,47 @@ pub(crate) struct Shared {
     pub(crate) stop: Stop,
     /// What is going on.
     pub(crate) gauges: Arc<Gauges>,
+    /// Whether the target is there.
+    reach: Arc<Reach>,
 }
 
 impl Shared {
     /// Shared state of a run that has not begun.
     pub(crate) fn new(shards: usize, stop: Stop) -> Self {
-        Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default() }
+        Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default(), reach: Arc::default() }
+    }
+
+    /// Whether there was no response, and none is to be expected: enough connections have failed, for long enough that the
+    /// target was not just starting, and no request is waiting for its answer.
+    fn is_hopeless(&self) -> bool {
+        self.has_only_failed()
+            && self.gauges.begun().is_some_and(|begun| begun.elapsed() >= HOPE)
+            && !self.reach.is_waiting()
+    }
+
+    fn has_only_failed(&self) -> bool {
+        self.recorder.answered() == 0 && self.recorder.unanswered() >= UNREACHABLE_AFTER
+    }
+
+    /// Why the run ended, when every request has.
+    fn conclude(&self) -> StopReason {
+        match self.stop.reason() {
+            Some(StopReason::Interrupted) => StopReason::Interrupted,
+            // What was in flight when hope was lost may have been answered; and a short run may end before that.
+            Some(StopReason::Unreachable | StopReason::Finished) | None if self.has_only_failed() => {
+                StopReason::Unreachable
+            }
+            Some(StopReason::Unreachable | StopReason::Finished) | None => StopReason::Finished,
+        }
     }
 
     /// What kept the generator itself from sending the load.
     pub(crate) fn hindrances(&self) -> Hindrances {
-        Hindrances { arrivals: self.gauges.arrivals(), lacking: self.gauges.lacking() }
+        Hindrances {
+            arrivals: self.gauges.arrivals(),
+            lacking: self.gauges.lacking(),
+            exhausted: self.recorder.exhausted(),
+        }
     }
 }
 
@@ -122,6 +154,8 @@ pub(crate) struct Hindrances {
     pub(crate) arrivals: Option<Arrivals>,
     /// Users that could not be made.
     pub(crate) lacking: Option<Lacking>,
+    /// Requests for which this machine had no connection left.
+    pub(crate) exhausted: Exhausted,
 }
 
 /// How a run went.
@@ -150,7 +184,7 @@ pub(crate) enum EngineError {
 
 /// Sends the load of a plan and returns when every request has ended.
 pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, EngineError> {
-    let factory = ClientFactory::new(&plan.client, &plan.base, Arc::clone(&shared.recorder));
+    let factory = ClientFactory::new(plan, shared);
     if !plan.warm_up.is_zero() {
         // Before there is a user: its first request must not be measured.
         shared.recorder.set_measuring(Phase::WarmUp);
@@ -191,3 +225,8 @@ async fn keep_time(plan: &LoadPlan, shared: &Shared, ramp_up: Duration, begun: I
     tokio::time::sleep(plan.grace).await;
     shared.stop.give_up();
 }
+
+/// So many connections failing before any response came are no accident.
+const UNREACHABLE_AFTER: u64 = 5;
+/// A service that is just starting, or a proxy before it, may drop requests for a moment.
+const HOPE: Duration = Duration::from_secs(1);

@@ -8,16 +8,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::actor::ReadyActor;
-use super::client::ClientFactory;
+use super::client::{ClientFactory, UserClient};
 use super::gauges::LateCause;
 use super::mix::interleave;
 use super::pace::Pace;
-use super::stop::StopReason;
 use super::user::{BackOff, User};
 use super::{EngineError, LoadPlan, RunEnd, Shared, keep_time};
 
@@ -61,8 +59,7 @@ pub(super) async fn run(
     // Given up requests end at once; their users only have to notice.
     pool.all_done().await;
     _ = keeper.join();
-    let reason = shared.stop.reason().unwrap_or(StopReason::Finished);
-    Ok(RunEnd { reason, elapsed: shared.gauges.measured_for() })
+    Ok(RunEnd { reason: shared.conclude(), elapsed: shared.gauges.measured_for() })
 }
 
 /// Users, and iterations that wait for one.
@@ -74,7 +71,7 @@ struct Pool {
     shared: Shared,
     /// A client for a user of that actor. The settings were tried before the run, so what fails is the system, out of
     /// descriptors.
-    clients: Box<dyn Fn(usize) -> Option<Client> + Send + Sync>,
+    clients: Box<dyn Fn(usize) -> Option<UserClient> + Send + Sync>,
     most_in_flight: usize,
     state: Mutex<State>,
     idle: Notify,
@@ -248,12 +245,12 @@ const LATE: Duration = Duration::from_millis(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::{plan, server};
-    use crate::engine::{Actor, Model, Stop};
+    use crate::engine::fixture::{client, plan, server};
+    use crate::engine::{Actor, Model, Stop, StopReason};
     use crate::record::Tally;
 
     /// A pool whose users send one request an iteration, with clients from `clients`.
-    async fn pool(clients: impl Fn(usize) -> Option<Client> + Send + Sync + 'static) -> Arc<Pool> {
+    async fn pool(clients: impl Fn(usize) -> Option<UserClient> + Send + Sync + 'static) -> Arc<Pool> {
         let model = Model::Open { rate: 10.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
         let plan = plan(&server().await, Actor::from_code("get", 1, Box::new(|user| Box::pin(get(user)))), model);
         let shared = Shared::new(1, Stop::default());
@@ -277,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_iteration_that_the_end_forestalls_is_dropped_and_not_sent() {
-        let pool = pool(|_| Some(Client::new())).await;
+        let pool = pool(|_| Some(client())).await;
         let due = Instant::now();
         pool.arrive(&Handle::current(), due, 0);
         // One finds a user whose task has not begun, the other waits for it.

@@ -15,7 +15,7 @@ pub(crate) async fn profile(
     iterations: usize,
     mut each: impl FnMut(usize),
 ) -> Result<StopReason, EngineError> {
-    let factory = ClientFactory::new(&plan.client, &plan.base, std::sync::Arc::clone(&shared.recorder));
+    let factory = ClientFactory::new(plan, shared);
     let Some(actor) = plan.actors.first() else { return Ok(StopReason::Finished) };
     let ready = actor.ready(&plan.base, &shared.recorder);
     let mut user = User::new(1, factory.build(actor.cookies())?, plan, shared, BackOff::Wait { failures: 0 });
@@ -48,5 +48,5 @@ pub(crate) async fn profile(
     gauges.leave();
     gauges.end_load();
     shared.stop.request(StopReason::Finished);
-    Ok(shared.stop.reason().unwrap_or(StopReason::Finished))
+    Ok(shared.conclude())
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::client::UserClient;
 use super::reply::{Call, Reply};
 use super::stop::StopReason;
 use super::{LoadPlan, Shared};
-use crate::record::{EndpointId, EndpointName, FailureKind, Outcome, Sample, ShardId};
+use crate::record::{EndpointId, EndpointName, Exhaustion, FailureKind, Outcome, Sample, ShardId};
 use crate::scenario::{Answer, Pause, Random, Values};
 
 /// The request did not succeed, and is recorded as such; the iteration is to end.
@@ -27,7 +28,9 @@ pub type Iteration = Result<(), Failed>;
 #[derive(Debug)]
 pub struct User {
     number: usize,
-    client: Client,
+    client: UserClient,
+    /// Of the client's connections, those that [`UserClient::wire`] has settled.
+    settled: u64,
     base: Arc<Url>,
     headers: Arc<HeaderMap>,
     timeout: Duration,
@@ -86,10 +89,11 @@ enum Ended {
 }
 
 impl User {
-    pub(super) fn new(number: usize, client: Client, plan: &LoadPlan, shared: &Shared, back_off: BackOff) -> Self {
+    pub(super) fn new(number: usize, client: UserClient, plan: &LoadPlan, shared: &Shared, back_off: BackOff) -> Self {
         Self {
             number,
             client,
+            settled: 0,
             base: Arc::new(plan.base.clone()),
             headers: Arc::new(plan.headers.clone()),
             timeout: plan.timeout,
@@ -206,6 +210,7 @@ impl User {
         }
         let mut progress = Progress::default();
         let open = matches!(self.back_off, BackOff::Never);
+        let mark = self.client.wire.mark();
         let sent = Instant::now();
         let due = self.due.take().unwrap_or(sent);
         let ended = self.exchange(request, needs_body, sent, timeout.unwrap_or(self.timeout), &mut progress).await;
@@ -217,6 +222,8 @@ impl User {
             (Ended::Whole, Some(status)) => judge(&mut Answer::new(status.as_u16(), &headers, &body)),
             _ => Ok(()),
         };
+        // Only what got no answer is asked whether it was sent at all.
+        let never_sent = !matches!(ended, Ended::Whole) && status.is_none() && self.client.wire.is_cut_off_since(mark);
         let (outcome, failure) = match (&ended, verdict) {
             (Ended::Whole, Ok(())) => (Outcome::Success, None),
             (Ended::Whole, Err(mut why)) => {
@@ -225,12 +232,21 @@ impl User {
                 }
                 (Outcome::Rejected, Some((FailureKind::new(&why), excerpt(&body))))
             }
-            (Ended::TimedOut, _) => (Outcome::TimedOut, Some((FailureKind::new("no complete response in time"), None))),
+            (Ended::TimedOut, _) => {
+                let why = if never_sent { "no connection in time" } else { "no complete response in time" };
+                (Outcome::TimedOut, Some((FailureKind::new(why), None)))
+            }
             (Ended::GivenUp, _) => {
-                (Outcome::Cancelled, Some((FailureKind::new("given up at the end of the test"), None)))
+                let why = if never_sent {
+                    "given up at the end of the test, before a connection was made"
+                } else {
+                    "given up at the end of the test"
+                };
+                (Outcome::Cancelled, Some((FailureKind::new(why), None)))
             }
             (Ended::Error(error), _) => (Outcome::Broken, Some((FailureKind::new(&explain(error)), None))),
         };
+        let exhausted = if let Ended::Error(error) = &ended { exhaustion(error) } else { None };
         self.shared.recorder.record(
             self.shard,
             Sample {
@@ -242,6 +258,8 @@ impl User {
                 status: status.map(|status| status.as_u16()),
                 bytes,
                 after_end: self.shared.stop.is_requested(),
+                never_sent,
+                exhausted,
                 failure,
             },
         );
@@ -260,7 +278,7 @@ impl User {
         timeout: Duration,
         progress: &mut Progress,
     ) -> Ended {
-        let client = &self.client;
+        let client = &self.client.client;
         let whole = async {
             let mut response = client.execute(request).await?;
             progress.first_byte = Some(sent.elapsed());
@@ -301,14 +319,16 @@ impl User {
     }
 
     async fn after(&mut self, outcome: Outcome) {
+        if !matches!(outcome, Outcome::Success | Outcome::Rejected) {
+            self.client.wire.settle(&mut self.settled);
+        }
         if outcome != Outcome::Broken {
             if let BackOff::Wait { failures } = &mut self.back_off {
                 *failures = 0;
             }
             return;
         }
-        let recorder = &self.shared.recorder;
-        if recorder.answered() == 0 && recorder.unanswered() >= UNREACHABLE_AFTER {
+        if self.shared.is_hopeless() {
             self.shared.stop.request(StopReason::Unreachable);
         }
         if let BackOff::Wait { failures } = &mut self.back_off {
@@ -321,8 +341,6 @@ impl User {
 
 /// What a scenario may look at of one body; what is more is read, counted and dropped.
 const MOST_KEPT: usize = 4 << 20;
-/// So many connections failing before any response came are no accident.
-const UNREACHABLE_AFTER: u64 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -365,10 +383,29 @@ pub(crate) fn explain(error: &reqwest::Error) -> String {
     if text.is_empty() && error.source().is_none() { error.to_string() } else { format!("{stage}: {text}") }
 }
 
+/// What this machine ran out of, if that is why there was no connection.
+fn exhaustion(error: &reqwest::Error) -> Option<Exhaustion> {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+        let Some(error) = cause.downcast_ref::<std::io::Error>() else { continue };
+        if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
+            return Some(Exhaustion::Descriptors);
+        }
+        if error.kind() == std::io::ErrorKind::AddrNotAvailable {
+            return Some(Exhaustion::Ports);
+        }
+    }
+    None
+}
+
+/// ENFILE and EMFILE, which have one number on all Unix systems, and WSAEMFILE; the standard library names none of them.
+const NO_DESCRIPTOR: [i32; 3] = [23, 24, 10_024];
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::{plan, server};
+    use crate::engine::fixture::{client, plan, server};
     use crate::engine::{Actor, Model, Stop};
     use crate::record::Tally;
 
@@ -378,7 +415,7 @@ mod tests {
         let model = Model::Open { rate: 1.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
         let plan = plan(&server().await, actor, model);
         let shared = Shared::new(1, Stop::default());
-        let mut user = User::new(1, Client::new(), &plan, &shared, BackOff::Never);
+        let mut user = User::new(1, client(), &plan, &shared, BackOff::Never);
         let request = reqwest::Request::new(Method::GET, plan.base.clone());
         let endpoint = user.endpoint(EndpointName::new("GET", "/"), "/");
         let outgoing = Outgoing { endpoint, request, needs_body: true, timeout: None };

@@ -32,8 +32,30 @@ pub(crate) struct Sample {
     pub(crate) bytes: u64,
     /// Whether it ended only after the load had.
     pub(crate) after_end: bool,
+    /// Whether it never reached the target, because no connection was made for it.
+    pub(crate) never_sent: bool,
+    /// What this machine ran out of, if that is why.
+    pub(crate) exhausted: Option<Exhaustion>,
     /// Why it failed, with the start of the response's body.
     pub(crate) failure: Option<(FailureKind, Option<String>)>,
+}
+
+/// What a machine that makes connections may run out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exhaustion {
+    /// Files that the process, or all of them, may open.
+    Descriptors,
+    /// Ports for connections to one address.
+    Ports,
+}
+
+/// Requests that failed because this machine had run out of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exhausted {
+    /// Of file descriptors.
+    pub(crate) descriptors: u64,
+    /// Of ports.
+    pub(crate) ports: u64,
 }
 
 /// Which shard a user writes to.
@@ -52,6 +74,9 @@ pub(crate) struct Recorder {
     answered: AtomicU64,
     /// Requests that got none because of the connection.
     unanswered: AtomicU64,
+    /// Requests that this machine could not send.
+    no_descriptor: AtomicU64,
+    no_port: AtomicU64,
     /// Redirects that were followed: requests on the wire that are no samples.
     redirects: AtomicU64,
 }
@@ -73,6 +98,8 @@ impl Recorder {
             warm_up: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
+            no_descriptor: AtomicU64::new(0),
+            no_port: AtomicU64::new(0),
             redirects: AtomicU64::new(0),
         }
     }
@@ -110,10 +137,13 @@ impl Recorder {
 
     /// Records one finished request.
     pub(crate) fn record(&self, shard: ShardId, sample: Sample) {
-        match sample.outcome {
-            Outcome::Success | Outcome::Rejected => self.answered.fetch_add(1, Ordering::Relaxed),
-            Outcome::Broken => self.unanswered.fetch_add(1, Ordering::Relaxed),
-            Outcome::TimedOut | Outcome::Cancelled => 0,
+        match (sample.exhausted, sample.outcome) {
+            (Some(Exhaustion::Descriptors), _) => self.no_descriptor.fetch_add(1, Ordering::Relaxed),
+            (Some(Exhaustion::Ports), _) => self.no_port.fetch_add(1, Ordering::Relaxed),
+            // A response that broke off is one, too.
+            (None, _) if sample.status.is_some() => self.answered.fetch_add(1, Ordering::Relaxed),
+            (None, Outcome::Broken) => self.unanswered.fetch_add(1, Ordering::Relaxed),
+            (None, Outcome::Success | Outcome::Rejected | Outcome::TimedOut | Outcome::Cancelled) => 0,
         };
         if !self.measuring.load(Ordering::Relaxed) {
             self.warm_up.fetch_add(1, Ordering::Relaxed);
@@ -164,8 +194,17 @@ impl Recorder {
         self.unanswered.load(Ordering::Relaxed)
     }
 
-    /// Counts one redirect that is being followed.
+    /// Requests that this machine could not send.
+    pub(crate) fn exhausted(&self) -> Exhausted {
+        Exhausted {
+            descriptors: self.no_descriptor.load(Ordering::Relaxed),
+            ports: self.no_port.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts one redirect that is being followed: a response, too.
     pub(crate) fn count_redirect(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
         self.redirects.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -206,6 +245,8 @@ mod tests {
             status: Some(200),
             bytes: 10,
             after_end: false,
+            never_sent: false,
+            exhausted: None,
             failure: None,
         }
     }

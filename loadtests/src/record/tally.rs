@@ -18,6 +18,7 @@ pub(crate) struct EndpointTally {
     refused: u64,
     bytes: u64,
     after_end: u64,
+    never_sent: u64,
     failures: Failures,
 }
 
@@ -37,6 +38,7 @@ impl EndpointTally {
         self.refused += u64::from(is_refused);
         self.bytes += sample.bytes;
         self.after_end += u64::from(sample.after_end);
+        self.never_sent += u64::from(sample.never_sent);
         if let Some((kind, example)) = sample.failure {
             self.failures.record(kind, example);
         }
@@ -61,6 +63,7 @@ impl EndpointTally {
         self.refused += other.refused;
         self.bytes += other.bytes;
         self.after_end += other.after_end;
+        self.never_sent += other.never_sent;
         self.failures.add(other.failures.clone());
     }
 
@@ -75,6 +78,7 @@ impl EndpointTally {
         self.refused = 0;
         self.bytes = 0;
         self.after_end = 0;
+        self.never_sent = 0;
         self.failures.take();
     }
 
@@ -93,6 +97,11 @@ impl EndpointTally {
     /// Requests that ended so.
     pub(crate) fn of(&self, outcome: Outcome) -> u64 {
         self.latency(outcome).map_or(0, Latency::count)
+    }
+
+    /// Requests that never reached the target: the rest is what the target should have seen.
+    pub(crate) fn never_sent(&self) -> u64 {
+        self.never_sent
     }
 
     /// Requests that did not end well.

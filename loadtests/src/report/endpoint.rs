@@ -19,6 +19,9 @@ pub(crate) struct EndpointResult {
     pub(crate) successful_requests: u64,
     /// What did not: refused, timed out, broken or cancelled.
     pub(crate) failed_requests: u64,
+    /// Those of them for which no connection was made, so that the server has not seen them.
+    #[serde(default)]
+    pub(crate) never_sent: u64,
     /// Mean of everything sent, in seconds to the last byte, as all times here.
     pub(crate) avg_response_time: f64,
     /// Percentiles of everything sent, failures ranked behind every success.
@@ -107,6 +110,7 @@ impl EndpointResult {
             total_requests: tally.count(),
             successful_requests: tally.of(Outcome::Success),
             failed_requests: tally.failed(),
+            never_sent: tally.never_sent(),
             avg_response_time: seconds(ranked.mean_seconds()),
             p50_response_time: at(0.5),
             p90_response_time: at(0.9),

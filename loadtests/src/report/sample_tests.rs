@@ -27,6 +27,8 @@ fn recorded() -> (Recorder, Tally) {
                 status: Some(if failed { 500 } else { 200 }),
                 bytes: 100,
                 after_end: false,
+                never_sent: false,
+                exhausted: None,
                 failure: failed
                     .then(|| (FailureKind::new("status 500"), Some("{\"error\": \"disk <full>\"}".to_owned()))),
             };

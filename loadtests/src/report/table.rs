@@ -50,6 +50,7 @@ pub(crate) fn render_table(result: &RunResult) -> String {
         text.push_str(&render_capacity(capacity));
     }
     for (count, what) in [
+        (result.total.never_sent, "of the requests above never reached the server: no connection was made for them"),
         (result.warm_up_requests, "more in the warm-up, which are left out of everything above"),
         (result.redirects_followed, "redirects followed: requests that the server saw and that are not counted above"),
     ] {

@@ -195,6 +195,8 @@ mod tests {
                 status: Some(200),
                 bytes: 0,
                 after_end: false,
+                never_sent: false,
+                exhausted: None,
                 failure: None,
             },
         );

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::engine::Hindrances;
+use crate::limits::open_files;
 
 /// What was found out about the generator.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +140,20 @@ impl Drop for GeneratorWatch {
 }
 
 fn saturation(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<String> {
+    let exhausted = hindrances.exhausted;
+    if exhausted.descriptors > 0 {
+        let limit = open_files().map_or_else(String::new, |limit| format!(" ({limit})"));
+        return Some(format!(
+            "{} requests could not be sent at the limit of open files{limit}; `ulimit -n` sets it",
+            exhausted.descriptors
+        ));
+    }
+    if exhausted.ports > 0 {
+        return Some(format!(
+            "{} requests could not be sent, since no local port was left for a connection to the target",
+            exhausted.ports
+        ));
+    }
     if let Some(lacking) = &hindrances.lacking {
         let (users, plural) = (lacking.users, if lacking.users == 1 { "" } else { "s" });
         return Some(format!("{users} user{plural} could not be made: {}", lacking.why));

@@ -267,6 +267,8 @@ mod tests {
                     status: Some(200),
                     bytes: 0,
                     after_end: false,
+                    exhausted: false,
+                    never_sent: false,
                     failure: None,
                 },
             );

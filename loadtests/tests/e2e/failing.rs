@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::server::Server;
-use crate::tool::loadtest;
+use crate::tool::{loadtest, loadtest_after};
 
 #[test]
 fn a_refusing_target_is_a_set_up_error() {
@@ -104,4 +104,39 @@ fn a_refused_payload_shows_what_the_service_says() {
     let arguments =
         ["-H", &server.url(), "-e", "POST /strict", "-u", "1", "-t", "300ms", "--payload", "{\"nam\":\"x\"}"];
     loadtest(&arguments).ended_with(1).said("status 422").said("missing field `name`");
+}
+
+#[test]
+fn a_target_that_drops_its_first_requests_is_not_given_up() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/waking", "-u", "30", "-t", "3s", "--no-rules"]).ended_with(0);
+    assert_eq!(run.number("/outcomes/connection/count"), 8.0);
+    assert!(run.number("/successful_requests") >= 40.0, "{}", run.out);
+}
+
+#[test]
+fn what_never_got_a_connection_is_told_apart() {
+    // The kernel accepts for it, and nobody answers the handshake.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", mute.local_addr().unwrap());
+    let arguments = ["-H", &url, "-e", "/", "-u", "2", "-t", "900ms", "--timeout", "400ms", "--grace", "100ms"];
+    let run = loadtest(&arguments).ended_with(1).said("no connection in time");
+    assert_eq!(run.number("/never_sent"), run.number("/total_requests"));
+    let server = Server::start();
+    let arguments = ["-H", &server.url(), "-e", "/hang", "-u", "2", "-t", "900ms", "--timeout", "400ms"];
+    let run = loadtest(&arguments).ended_with(1);
+    assert_eq!(run.number("/never_sent"), 0.0);
+}
+
+#[test]
+fn the_tools_own_limit_of_open_files_is_not_the_targets_fault() {
+    let server = Server::start();
+    let url = server.url();
+    let arguments = ["-H", &url, "-e", "/slow", "-u", "100", "-t", "1s", "--saturation", "fail"];
+    let run = loadtest_after("ulimit -n 60", &arguments).ended_with(3).said("ulimit -n").said("60");
+    assert_eq!((run.number("/total_requests") - run.number("/never_sent")) as u64, server.requests("/slow"));
+    assert!(run.number("/successful_requests") > 100.0, "{}", run.out);
+    // What may be raised is raised.
+    let run = loadtest_after("ulimit -Sn 60", &arguments);
+    assert_eq!(run.number("/failed_requests"), 0.0, "{}", run.out);
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -34,6 +35,8 @@ pub(crate) struct Server {
     started: Instant,
     /// What `/narrow` is served by: four at a time.
     narrow: Arc<Semaphore>,
+    /// Ends the server.
+    death: Arc<Notify>,
 }
 
 impl Server {
@@ -58,35 +61,53 @@ impl Server {
             seen: Arc::default(),
             started: Instant::now(),
             narrow: Arc::new(Semaphore::new(4)),
+            death: Arc::default(),
         };
         let serving = server.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = TcpListener::from_std(listener).unwrap();
+                let mut listener = TcpListener::from_std(listener).unwrap();
                 loop {
-                    let (mut stream, _) = listener.accept().await.unwrap();
-                    stream.set_nodelay(true).unwrap();
-                    serving.seen.lock().unwrap().connections.push(Instant::now());
-                    let (serving, tls) = (serving.clone(), tls.clone());
-                    tokio::spawn(async move {
-                        match tls {
-                            None => {
-                                if serving.serve(&mut stream).await == Ending::Reset {
-                                    stream.set_zero_linger().unwrap();
-                                }
-                            }
-                            Some(tls) => {
-                                if let Ok(mut stream) = tls.accept(stream).await {
-                                    serving.serve(&mut stream).await;
-                                }
-                            }
-                        }
-                    });
+                    tokio::select! {
+                        () = serving.accept(&listener, tls.as_ref()) => {}
+                        () = serving.death.notified() => {}
+                    }
+                    drop(listener);
+                    if serving.requests("/reviving") == 0 {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(1500)).await;
+                    listener = TcpListener::bind(serving.address).await.unwrap();
                 }
             });
         });
         server
+    }
+
+    /// Serves connections, all of which end with this future.
+    async fn accept(&self, listener: &TcpListener, tls: Option<&TlsAcceptor>) {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            self.seen.lock().unwrap().connections.push(Instant::now());
+            let (serving, tls) = (self.clone(), tls.cloned());
+            connections.spawn(async move {
+                match tls {
+                    None => {
+                        if serving.serve(&mut stream).await == Ending::Reset {
+                            stream.set_zero_linger().unwrap();
+                        }
+                    }
+                    Some(tls) => {
+                        if let Ok(mut stream) = tls.accept(stream).await {
+                            serving.serve(&mut stream).await;
+                        }
+                    }
+                }
+            });
+        }
     }
 
     /// Its address with a scheme.
@@ -190,6 +211,24 @@ impl Server {
                 let _permit = self.narrow.acquire().await.unwrap();
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 ok("narrow")
+            }
+            // Drops its first eight requests, as behind a proxy that still starts; the others take a second.
+            "/waking" => {
+                if self.requests("/waking") <= 8 {
+                    return Ending::Reset;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                ok("awake")
+            }
+            // The fiftieth is the death of the server, and of all its connections; `/reviving` comes back, once.
+            "/mortal" | "/reviving" => {
+                let requests = self.requests(path);
+                if requests == 50 || requests > 50 && path == "/mortal" {
+                    self.death.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                ok("alive")
             }
             "/hang" => {
                 std::future::pending::<()>().await;

@@ -55,10 +55,20 @@ pub(crate) fn loadtest(arguments: &[&str]) -> Run {
     started(arguments).finish()
 }
 
+/// Runs the tool after a command of the shell, such as a limit.
+pub(crate) fn loadtest_after(shell: &str, arguments: &[&str]) -> Run {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_loadtest")]);
+    start(command, arguments).finish()
+}
+
 /// Starts the tool.
 pub(crate) fn started(arguments: &[&str]) -> Running {
+    start(Command::new(env!("CARGO_BIN_EXE_loadtest")), arguments)
+}
+
+fn start(mut command: Command, arguments: &[&str]) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.args(arguments);
     let first = arguments.first().copied().unwrap_or_default();
     let watches = arguments.windows(2).any(|pair| pair == ["--mode", "monitor"]);
