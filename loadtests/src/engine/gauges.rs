@@ -14,6 +14,8 @@ pub(crate) struct Gauges {
     begun: OnceLock<Instant>,
     measured: OnceLock<Instant>,
     ended: OnceLock<Instant>,
+    /// When the last request ended that outlived the load, in microseconds since it began.
+    last_end_us: AtomicU64,
     scheduled: AtomicU64,
     late: AtomicU64,
     late_by_generator: AtomicU64,
@@ -81,6 +83,19 @@ impl Gauges {
     pub(crate) fn measured_for(&self) -> Duration {
         let Some(since) = self.measured_since() else { return Duration::ZERO };
         self.ended.get().copied().unwrap_or_else(Instant::now).saturating_duration_since(since)
+    }
+
+    /// Notes that a request has ended after the load had.
+    pub(super) fn end_late(&self) {
+        let since = self.begun().map_or(Duration::ZERO, |begun| begun.elapsed());
+        self.last_end_us.fetch_max(since.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// How long the target had work: from the first user's start to the end of the last request, warm-up included.
+    pub(crate) fn worked_for(&self) -> Duration {
+        let (Some(begun), Some(ended)) = (self.begun(), self.ended.get()) else { return Duration::ZERO };
+        let last_end = Duration::from_micros(self.last_end_us.load(Ordering::Relaxed));
+        ended.saturating_duration_since(begun).max(last_end)
     }
 
     /// Users, or iterations, that are going on.
@@ -155,6 +170,20 @@ pub(super) enum LateCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_target_has_work_until_its_last_answer() {
+        let gauges = Gauges::default();
+        assert_eq!(gauges.worked_for(), Duration::ZERO);
+        gauges.begin();
+        gauges.end_load();
+        let load = gauges.worked_for();
+        assert_eq!(load, gauges.measured_for());
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(gauges.worked_for(), load);
+        gauges.end_late();
+        assert!(gauges.worked_for() >= load + Duration::from_millis(1) && gauges.measured_for() == load);
+    }
 
     #[test]
     fn what_is_counted_meanwhile_never_drops_more_than_was_scheduled() {

@@ -247,6 +247,10 @@ impl User {
             (Ended::Error(error), _) => (Outcome::Broken, Some((FailureKind::new(&explain(error)), None))),
         };
         let exhausted = if let Ended::Error(error) = &ended { exhaustion(error) } else { None };
+        let after_end = self.shared.stop.is_requested();
+        if after_end {
+            self.shared.gauges.end_late();
+        }
         self.shared.recorder.record(
             self.shard,
             Sample {
@@ -257,7 +261,7 @@ impl User {
                 first_byte,
                 status: status.map(|status| status.as_u16()),
                 bytes,
-                after_end: self.shared.stop.is_requested(),
+                after_end,
                 never_sent,
                 exhausted,
                 failure,

@@ -102,6 +102,11 @@ impl Border {
         }
     }
 
+    /// Ends the search: there is no service any more.
+    pub(super) fn lose_service(&mut self) {
+        self.end = Some(SearchEnd::WentAway);
+    }
+
     /// Whether the service may bear more than what was found.
     pub(super) fn is_at_least(&self) -> bool {
         self.at_least
@@ -191,6 +196,15 @@ mod tests {
         };
         let (loads, end, at_least) = search(100, longer);
         assert_eq!((&loads[loads.len() - 2..], end, at_least), (&[100, 90][..], SearchEnd::Saturated, true));
+    }
+
+    #[test]
+    fn without_a_service_the_search_ends() {
+        let mut border = Border::new(1, 100);
+        border.learn(Passed);
+        border.learn(Failed);
+        border.lose_service();
+        assert_eq!((border.next(), border.end()), (None, Some(SearchEnd::WentAway)));
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::border::{Border, Phase};
 use super::load_test::{Judge, observed};
+use super::preflight::preflight;
 use super::session::Session;
 use crate::cli::OnSaturation;
 use crate::engine::{LoadPlan, Model, StopReason};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::report::{Capacity, CapacityStep, SearchEnd, StepEnd};
+use crate::record::{Exhausted, Outcome};
+use crate::report::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
 use crate::server::{Bottleneck, ServerClient, ServerSnapshot, Strain, UsersMean};
 use crate::span::show_seconds;
 use crate::verdict::Status;
@@ -46,6 +48,8 @@ pub(super) struct Found {
 struct Tried {
     load: usize,
     end: StepEnd,
+    /// Whether the service was gone at its end.
+    away: bool,
     breached: Vec<String>,
     session: Session,
     plan: LoadPlan,
@@ -79,6 +83,7 @@ impl Latest {
             _ if capacity.capacity.is_some() => passed,
             SearchEnd::Confirmed | SearchEnd::Interrupted => passed.or(other).or(failed),
             SearchEnd::NotConfirmed | SearchEnd::LowestFails => failed,
+            SearchEnd::WentAway => passed.or(failed).or(other),
             SearchEnd::Saturated => other,
         }
     }
@@ -91,6 +96,7 @@ impl Search<'_> {
         let mut border = Border::new(self.start(), self.most);
         let hold = self.plan.duration.unwrap_or(DEFAULT_STEP);
         let mut latest = Latest::default();
+        let idle = self.active_requests().await;
         while let Some((load, phase)) = border.next() {
             // Between two steps nothing runs that would notice; the first one is made for its report.
             if self.interrupt.is_heard() && !capacity.steps.is_empty() {
@@ -109,7 +115,16 @@ impl Search<'_> {
             if tried.end == StepEnd::Passed && border.end().is_some() {
                 capacity.capacity = Some(tried.load as f64);
             }
+            let (away, backlog) = (tried.away, left_behind(&tried.session));
             latest.keep(tried);
+            if border.next().is_none() {
+                continue;
+            }
+            if away && !self.comes_back(screen).await {
+                border.lose_service();
+            } else if backlog {
+                self.settle(idle).await;
+            }
         }
         capacity.ended = border.end().unwrap_or_default();
         capacity.at_least = border.is_at_least() && capacity.capacity.is_some();
@@ -137,20 +152,39 @@ impl Search<'_> {
             Model::Open { rate, .. } => *rate = load as f64,
         }
         let before = self.look().await;
-        let began = Instant::now();
         screen.say(&format!("{}: {load} {} for {}", phase.name(), self.unit(), show_seconds(hold.as_secs_f64())));
-        let session = Session::run(&plan, self.interrupt, screen, || None).await?;
-        if session.end.reason == StopReason::Unreachable {
-            return Err(super::load_test::unreachable(&plan, &session));
+        let mut away = None;
+        let session = if capacity.steps.is_empty() {
+            let session = Session::run(&plan, self.interrupt, screen, || None).await?;
+            if session.end.reason == StopReason::Unreachable {
+                return Err(super::load_test::unreachable(&plan, &session));
+            }
+            session
+        } else {
+            let mut session = Session::run_again(&plan, self.interrupt, screen, || None).await?;
+            if session.end.reason == StopReason::Unreachable {
+                // It was there before: that is no mistake in the set-up, but what the load has done.
+                session.end.reason = StopReason::Finished;
+                away = Some(super::load_test::unreachable(&plan, &session).to_string());
+            }
+            session
+        };
+        // A machine without a descriptor left cannot tell.
+        let can_ask = session.shared.recorder.exhausted() == Exhausted::default();
+        if away.is_none() && can_ask && session.end.reason == StopReason::Finished {
+            away = preflight(&plan.base, plan.timeout).await.err().map(|error| error.to_string());
         }
         let mut checks = self.judge.checks(&session);
         // A step may be too short for what is rare in the mix; if the run that is shown has none of it, it does not pass.
         let courses = session.tally.endpoints().iter().filter(|course| course.tally.count() == 0);
         let silent: Vec<String> = courses.map(|course| course.name.to_string()).collect();
         checks.retain(|check| check.status == Status::Breached && !silent.contains(&check.subject));
-        let breached: Vec<String> = checks.iter().map(observed).collect();
+        let mut breached: Vec<String> = checks.iter().map(observed).collect();
+        // Whatever was measured before: a load that the service does not survive is none that it bears.
+        breached.extend(away.iter().map(|why| format!("the service went away: {why}")));
         let end = match session.end.reason {
             StopReason::Interrupted => StepEnd::Interrupted,
+            _ if away.is_some() => StepEnd::Failed,
             // What passes although the generator was saturated stands with `--saturation warn`; what fails may be its doing.
             _ if session.generator.is_saturated()
                 && (self.saturation == OnSaturation::Fail || !breached.is_empty()) =>
@@ -167,7 +201,8 @@ impl Search<'_> {
             let users_mean = UsersMean::of(session.tally.total());
             if let (Some(before), Some(after)) = (before, self.look().await) {
                 let load = format!("{load} {}", self.unit());
-                strain = Strain::between(&before, &after, began.elapsed(), users_mean, load);
+                let worked_for = session.shared.gauges.worked_for();
+                strain = Strain::between(&before, &after, worked_for, users_mean, load);
             }
         }
         let step = capacity_step(load, phase, end, &session, &breached);
@@ -179,7 +214,41 @@ impl Search<'_> {
             step.error_rate
         ));
         capacity.steps.push(step);
-        Ok(Tried { load, end, breached, session, plan, bottlenecks, strain })
+        Ok(Tried { load, end, away: away.is_some(), breached, session, plan, bottlenecks, strain })
+    }
+
+    /// Waits for a service that went away; whether it came back.
+    async fn comes_back(&self, screen: &mut Screen) -> bool {
+        screen.say(&format!("the service went away; waiting for it for up to {} s", LONGEST_ABSENCE.as_secs()));
+        let since = Instant::now();
+        while since.elapsed() < LONGEST_ABSENCE && !self.interrupt.is_heard() {
+            if preflight(&self.plan.base, BETWEEN_LOOKS * 4).await.is_ok() {
+                return true;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        self.interrupt.is_heard()
+    }
+
+    /// Lets a service end what a step has left behind, which the next one must not pay for.
+    async fn settle(&self, idle: Option<f64>) {
+        let since = Instant::now();
+        while !self.interrupt.is_heard() {
+            let longest = match (idle, self.active_requests().await) {
+                (Some(idle), Some(active)) if active <= idle => return,
+                (Some(_), Some(_)) => LONGEST_SETTLING,
+                _ => BLIND_SETTLING,
+            };
+            if since.elapsed() >= longest {
+                return;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// Requests in flight at the service, if it tells.
+    async fn active_requests(&self) -> Option<f64> {
+        Some(self.server.as_ref()?.summary().await?.active_requests)
     }
 
     async fn look(&self) -> Option<ServerSnapshot> {
@@ -212,7 +281,7 @@ fn capacity_step(load: usize, phase: Phase, end: StepEnd, session: &Session, bre
     let ranked = total.ranked();
     let at = |q| crate::report::seconds(ranked.quantile_seconds(q));
     let elapsed = session.end.elapsed.as_secs_f64();
-    let saturated = session.generator.saturation.iter().map(|reason| format!("generator saturated: {reason}"));
+    let saturated = session.generator.saturation.iter().map(|reason| format!("{SATURATED}{reason}"));
     let interrupted = (end == StepEnd::Interrupted).then(|| "interrupted".to_owned());
     CapacityStep {
         load: load as f64,
@@ -229,5 +298,18 @@ fn capacity_step(load: usize, phase: Phase, end: StepEnd, session: &Session, bre
     }
 }
 
+/// Whether requests were given up that the service may still be working on.
+fn left_behind(session: &Session) -> bool {
+    let total = session.tally.total();
+    total.of(Outcome::TimedOut) + total.of(Outcome::Cancelled) > 0
+}
+
 const DEFAULT_STEP: Duration = Duration::from_secs(10);
 const HOLD_LONGER: u32 = 3;
+/// A supervisor that restarts a service does so in less.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(10);
+/// A service that is still at work then will not be idle soon.
+const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// Where nobody tells when the service is idle.
+const BLIND_SETTLING: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);

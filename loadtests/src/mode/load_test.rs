@@ -93,10 +93,10 @@ pub(crate) async fn load_test(
             let (before, after, seen) = watch.finish().await;
             result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
         }
-        result.server_requests = server.as_ref().map_or(0, ServerClient::asked);
         let (checks, reason) = (judge.checks(&session), session.end.reason);
         (result, checks, session, reason)
     };
+    result.server_requests = server.as_ref().map_or(0, ServerClient::asked);
     result.server_refused = refusal(server.as_ref());
     let mut checks = checks;
     if let Some(baseline) = &baseline {

@@ -13,7 +13,7 @@ use crate::record::Tally;
 use crate::report::{
     GeneratorResult, Profile, RunResult, VerdictResult, check_writable, render_profile, render_verdict, write_outputs,
 };
-use crate::server::{ServerWatch, join};
+use crate::server::{ServerClient, ServerWatch, join};
 use crate::verdict::Conclusion;
 use crate::watch::{GeneratorWatch, Screen};
 
@@ -68,6 +68,7 @@ pub(crate) async fn profile(
         let (before, after, seen) = watch.finish().await;
         result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
     }
+    result.server_requests = server.as_ref().map_or(0, ServerClient::asked);
     result.server_refused = refusal(server.as_ref());
     result.verdict = VerdictResult::new(conclusion, &checks);
     if !arguments.output.quiet {

@@ -44,9 +44,19 @@ impl Session {
         plan: &LoadPlan,
         interrupt: &Interrupt,
         screen: &mut Screen,
-        mut server: impl FnMut() -> Option<String>,
+        server: impl FnMut() -> Option<String>,
     ) -> Result<Self, SessionError> {
         preflight(&plan.base, plan.timeout).await?;
+        Self::run_again(plan, interrupt, screen, server).await
+    }
+
+    /// The same against a target that was there a moment ago.
+    pub(crate) async fn run_again(
+        plan: &LoadPlan,
+        interrupt: &Interrupt,
+        screen: &mut Screen,
+        mut server: impl FnMut() -> Option<String>,
+    ) -> Result<Self, SessionError> {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let shared = Shared::new(shards, interrupt.new_stop());
         let mut watch = GeneratorWatch::start();

@@ -35,6 +35,8 @@ pub(crate) enum SearchEnd {
     LowestFails,
     /// Above what held the generator was saturated, if anything held at all.
     Saturated,
+    /// The service ended under a load, and did not come back.
+    WentAway,
     /// Somebody ended it.
     Interrupted,
 }
@@ -94,7 +96,7 @@ impl Capacity {
         let unit = &self.unit;
         match (self.ended, self.capacity, self.highest_held()) {
             (SearchEnd::Saturated, Some(capacity), _) => {
-                format!("at least {capacity} {unit}; above it the generator was saturated")
+                format!("at least {capacity} {unit}; above it the generator was saturated{}", self.saturation())
             }
             (_, Some(capacity), _) if self.at_least => {
                 format!("at least {capacity} {unit}; no higher load could be tried")
@@ -108,11 +110,18 @@ impl Capacity {
             }
             (SearchEnd::Saturated, None, Some(held)) => {
                 format!(
-                    "not confirmed: {held} {unit} held for a step, but on a longer hold the generator was saturated"
+                    "not confirmed: {held} {unit} held for a step, but on a longer hold the generator was saturated{}",
+                    self.saturation()
                 )
             }
             (SearchEnd::Saturated, None, None) => {
-                "not found: the generator was saturated at the lowest load already".to_owned()
+                format!("not found: the generator was saturated at the lowest load already{}", self.saturation())
+            }
+            (SearchEnd::WentAway, None, Some(held)) => format!(
+                "not confirmed: {held} {unit} held for a step; then the service went away and did not come back"
+            ),
+            (SearchEnd::WentAway, None, None) => {
+                "none: the service went away at the lowest load already, and did not come back".to_owned()
             }
             (_, None, Some(held)) => {
                 format!("none confirmed: {held} {unit} held for a step, but no load held for longer")
@@ -125,16 +134,29 @@ impl Capacity {
     pub(crate) fn describe_limit(&self) -> Option<String> {
         let what = match self.ended {
             SearchEnd::LowestFails => "The lowest load",
+            SearchEnd::WentAway if self.highest_held().is_none() => "The lowest load",
             SearchEnd::NotConfirmed => "A longer hold",
-            SearchEnd::Confirmed | SearchEnd::Saturated | SearchEnd::Interrupted => "A higher load",
+            SearchEnd::Confirmed | SearchEnd::Saturated | SearchEnd::WentAway | SearchEnd::Interrupted => {
+                "A higher load"
+            }
         };
         self.limited_by.as_ref().map(|limit| format!("{what} breaks: {limit}"))
+    }
+
+    /// Why the generator was saturated, where a step says so: `: it used …`.
+    fn saturation(&self) -> String {
+        let steps = self.steps.iter().rev().filter(|step| step.ended == StepEnd::Saturated);
+        let mut reasons = steps.flat_map(|step| &step.breached).filter_map(|line| line.strip_prefix(SATURATED));
+        reasons.next().map_or_else(String::new, |reason| format!(": {reason}"))
     }
 
     fn highest_held(&self) -> Option<f64> {
         self.steps.iter().filter(|step| step.passed).map(|step| step.load).reduce(f64::max)
     }
 }
+
+/// How the reason of saturation begins among what a step has breached.
+pub(crate) const SATURATED: &str = "generator saturated: ";
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +200,35 @@ mod tests {
             &[4.0],
             "not confirmed: 4 users held for a step, but on a longer hold the generator was saturated",
         );
+    }
+
+    #[test]
+    fn a_service_that_went_away_and_a_generator_at_its_end_are_told() {
+        check(
+            SearchEnd::WentAway,
+            None,
+            &[2.0, 4.0],
+            "not confirmed: 4 users held for a step; then the service went away and did not come back",
+        );
+        check(
+            SearchEnd::WentAway,
+            None,
+            &[],
+            "none: the service went away at the lowest load already, and did not come back",
+        );
+        let saturated = CapacityStep {
+            ended: StepEnd::Saturated,
+            breached: vec!["all requests: p95<1s".to_owned(), format!("{SATURATED}no port")],
+            ..CapacityStep::default()
+        };
+        let capacity = Capacity {
+            unit: "users".to_owned(),
+            capacity: Some(8.0),
+            ended: SearchEnd::Saturated,
+            steps: vec![saturated],
+            ..Capacity::default()
+        };
+        assert_eq!(capacity.describe(), "at least 8 users; above it the generator was saturated: no port");
     }
 
     #[test]

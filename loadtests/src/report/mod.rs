@@ -19,7 +19,7 @@ mod table;
 mod verdict;
 mod write;
 
-pub(crate) use capacity::{Capacity, CapacityStep, SearchEnd, StepEnd};
+pub(crate) use capacity::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
 pub(crate) use comparison::{Change, Comparison, Direction};
 pub(crate) use endpoint::{EndpointResult, PointResult, seconds};
 pub(crate) use profile::Profile;

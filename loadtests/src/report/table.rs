@@ -60,7 +60,7 @@ pub(crate) fn render_table(result: &RunResult) -> String {
     }
     if let Some(refused) = &result.server_refused {
         text.push_str(&format!("The server's side is missing or incomplete: {refused}.\n"));
-    } else if result.server.is_none() && result.server_requests > 0 {
+    } else if result.server.is_none() && result.capacity.is_none() && result.server_requests > 0 {
         text.push_str(
             "The service does not tell its side at /metrics; it was asked once, beside the load (--no-server asks nothing).\n",
         );

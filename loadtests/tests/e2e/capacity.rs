@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::server::Server;
-use crate::tool::{loadtest, started};
+use crate::tool::{loadtest, loadtest_after, started};
 
 #[test]
 fn capacity_of_a_narrow_service_is_found_and_explained() {
@@ -76,6 +76,67 @@ fn a_saturated_generator_is_not_taken_for_a_limit_of_the_service() {
     let run = running.finish().ended_with(3).said("GENERATOR SATURATED");
     let run = run.said("the generator was saturated at the lowest load already");
     assert!(run.json["capacity"]["limited_by"].is_null(), "{}", run.out);
+}
+
+#[test]
+fn the_tools_own_limit_of_open_files_ends_a_search_with_what_held() {
+    let server = Server::start();
+    let url = server.url();
+    let arguments = [
+        "--find-capacity",
+        "-H",
+        &url,
+        "-e",
+        "/slow",
+        "-u",
+        "8",
+        "-t",
+        "500ms",
+        "--no-rules",
+        "--no-server",
+        "--saturation",
+        "fail",
+    ];
+    let run = loadtest_after("ulimit -n 60", &arguments).ended_with(0);
+    let run = run.said("above it the generator was saturated").said("ulimit -n");
+    assert_eq!(run.number("/capacity/capacity"), 32.0, "{}", run.out);
+}
+
+#[test]
+fn a_service_that_dies_ends_the_search_with_what_held() {
+    let server = Server::start();
+    let arguments =
+        ["--find-capacity", "-H", &server.url(), "-e", "/mortal", "-t", "600ms", "--no-rules", "--no-server"];
+    let run = loadtest(&arguments).ended_with(1).said("the service went away");
+    let steps = run.json["capacity"]["steps"].as_array().unwrap();
+    assert!(steps.len() >= 2 && steps[0]["ended"] == "passed", "{}", run.out);
+    assert_eq!(
+        (&run.json["capacity"]["ended"], &steps.last().unwrap()["ended"]),
+        (&"went_away".into(), &"failed".into())
+    );
+    assert!(run.took < Duration::from_secs(20), "{:?}", run.took);
+}
+
+#[test]
+fn a_service_that_is_started_again_bears_less_than_what_it_died_of() {
+    let server = Server::start();
+    let url = server.url();
+    let arguments = [
+        "--find-capacity",
+        "-H",
+        &url,
+        "-e",
+        "/reviving",
+        "-t",
+        "600ms",
+        "--no-rules",
+        "--no-server",
+        "--max-load",
+        "2",
+    ];
+    let run = loadtest(&arguments).ended_with(0).said("the service went away");
+    assert_eq!((run.number("/capacity/capacity"), run.number("/capacity/steps/1/load")), (1.0, 2.0), "{}", run.out);
+    assert_eq!(run.json["capacity"]["steps"][1]["ended"], "failed");
 }
 
 #[test]

@@ -9,6 +9,8 @@ fn a_profile_counts_its_iterations_and_leaves_the_warm_up_out() {
     let arguments = ["--mode", "profile", "--base-url", &server.url(), "--endpoints", "/slow", "--iterations", "20"];
     let run = loadtest(&arguments).ended_with(0).said("confidence interval").said("status 200");
     assert_eq!(server.requests("/slow"), 30);
+    // The service was asked for its side.
+    assert!(run.number("/server_requests") >= 1.0);
     assert_eq!((run.number("/profile/iterations"), run.number("/profile/warm_up")), (20.0, 10.0));
     let (low, high) =
         (run.number("/profile/confidence_interval_95/0"), run.number("/profile/confidence_interval_95/1"));
