@@ -3,10 +3,12 @@
 //! Each user has a client of its own, as each visitor of a site has a browser: its own connection and its own cookies,
 //! and no pool that users fight over.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
+use rustls::client::Resumption;
+use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
 use super::wire::{Reach, Wire, WireLayer};
@@ -37,8 +39,15 @@ pub(crate) struct ClientSettings {
 
 /// No client could be built.
 #[derive(Debug, Error)]
-#[error("{}", innermost(.0))]
-pub(crate) struct ClientError(reqwest::Error);
+#[non_exhaustive]
+pub(crate) enum ClientError {
+    /// The client refuses its settings.
+    #[error("{}", innermost(.0))]
+    Client(reqwest::Error),
+    /// The system's certificates cannot be used.
+    #[error("cannot set up TLS: {0}")]
+    Tls(rustls::Error),
+}
 
 /// The cause that names the matter; what is around it says "builder error".
 fn innermost(error: &reqwest::Error) -> String {
@@ -56,6 +65,8 @@ pub(super) struct ClientFactory {
     encrypted: bool,
     recorder: Arc<Recorder>,
     reach: Arc<Reach>,
+    /// How servers' certificates are checked, once there is a client that does so.
+    verified: Arc<OnceLock<rustls::ClientConfig>>,
 }
 
 /// A client, and what becomes of its connections.
@@ -72,6 +83,7 @@ impl ClientFactory {
             encrypted: plan.base.scheme() == "https",
             recorder: Arc::clone(&shared.recorder),
             reach: Arc::clone(&shared.reach),
+            verified: Arc::default(),
         }
     }
 
@@ -89,14 +101,36 @@ impl ClientFactory {
             .retry(reqwest::retry::never())
             .pool_idle_timeout(None)
             .tcp_nodelay(true);
-        if self.encrypted {
-            builder = builder.tls_danger_accept_invalid_certs(self.settings.accept_invalid_certs);
-        } else if self.settings.redirects == Redirects::Answer {
-            // Nothing will be encrypted: reading the system's certificates would cost each user some milliseconds.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(ClientError)?;
+        builder = if !self.encrypted && self.settings.redirects == Redirects::Answer {
+            // Nothing will be encrypted.
+            builder.tls_certs_only([])
+        } else if self.encrypted && self.settings.accept_invalid_certs {
+            builder.tls_danger_accept_invalid_certs(true)
+        } else {
+            let mut tls = self.verified()?;
+            // Sessions of its own, as a browser has.
+            tls.resumption = Resumption::in_memory_sessions(SESSIONS);
+            builder.tls_backend_preconfigured(tls)
+        };
+        let client = builder.build().map_err(ClientError::Client)?;
         Ok(UserClient { client, wire })
+    }
+
+    /// TLS that checks certificates as the system does; reading the system's own takes 10 ms, which users share.
+    fn verified(&self) -> Result<rustls::ClientConfig, ClientError> {
+        if let Some(known) = self.verified.get() {
+            return Ok(known.clone());
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Verifier::new(Arc::clone(&provider)).map_err(ClientError::Tls)?;
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(ClientError::Tls)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(self.verified.get_or_init(|| config).clone())
     }
 
     fn redirect_policy(&self, wire: &Arc<Wire>) -> redirect::Policy {
@@ -114,5 +148,31 @@ impl ClientFactory {
                 })
             }
         }
+    }
+}
+
+/// One origin, and where redirects lead.
+const SESSIONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::engine::fixture::plan;
+    use crate::engine::{Actor, Model, Stop};
+
+    #[test]
+    fn only_the_first_client_reads_the_systems_certificates() {
+        let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
+        let model = Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None };
+        let factory = ClientFactory::new(&plan("https://127.0.0.1:1", actor, model), &Shared::new(1, Stop::default()));
+        factory.build(false).unwrap();
+        let began = Instant::now();
+        for _ in 0..100 {
+            factory.build(false).unwrap();
+        }
+        // Each one by itself would take 10 ms.
+        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
     }
 }

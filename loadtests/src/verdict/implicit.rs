@@ -117,7 +117,7 @@ mod tests {
                         status: Some(if is_failed { 429 } else { 200 }),
                         bytes: 0,
                         after_end: false,
-                        exhausted: false,
+                        exhausted: None,
                         never_sent: false,
                         failure: is_failed.then(|| (FailureKind::new("status 429"), None)),
                     },

@@ -267,7 +267,7 @@ mod tests {
                     status: Some(200),
                     bytes: 0,
                     after_end: false,
-                    exhausted: false,
+                    exhausted: None,
                     never_sent: false,
                     failure: None,
                 },
