@@ -1,6 +1,6 @@
 //! Sends the load.
 //!
-//! The closed model runs on Goose: users, their start and their share of the scenarios are Goose's, and no type of Goose
+//! The closed model runs on Goose: it starts the users and lets them do one iteration after another, and no type of Goose
 //! leaves this module. The open model sends at fixed times whatever the answers do. Both run the same iterations, and
 //! every request goes through [`user::User::call`], which reads the body to its end and records exactly one sample.
 

@@ -116,3 +116,60 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Ready;
+
+    use super::*;
+
+    /// A connector that connects or not, as it is asked.
+    struct Connector;
+
+    impl Service<Result<(), ()>> for Connector {
+        type Response = ();
+        type Error = ();
+        type Future = Ready<Result<(), ()>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, outcome: Result<(), ()>) -> Self::Future {
+            std::future::ready(outcome)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_was_sent_if_it_had_a_connection() {
+        let wire = Arc::new(Wire::new(Arc::default()));
+        let mut connector = WireLayer(Arc::clone(&wire)).layer(Connector);
+        let idle = wire.mark();
+        assert!(!wire.is_cut_off_since(idle), "a connection from before was used again");
+        assert_eq!(connector.call(Err(())).await, Err(()));
+        assert!(wire.is_cut_off_since(idle));
+        drop(connector.call(Ok(())));
+        assert!(wire.is_cut_off_since(idle), "given up while it was being connected");
+        assert_eq!(connector.call(Ok(())).await, Ok(()));
+        assert!(!wire.is_cut_off_since(idle));
+        let redirected = wire.mark();
+        wire.follow();
+        assert_eq!(connector.call(Err(())).await, Err(()));
+        assert!(!wire.is_cut_off_since(redirected), "only what the redirect led to was not reached");
+    }
+
+    #[tokio::test]
+    async fn somebody_waits_until_all_that_was_connected_is_settled() {
+        let reach = Arc::new(Reach::default());
+        let [first, second] = [(); 2].map(|()| Arc::new(Wire::new(Arc::clone(&reach))));
+        let mut settled = 0;
+        for wire in [&first, &second] {
+            _ = WireLayer(Arc::clone(wire)).layer(Connector).call(Ok(())).await;
+        }
+        first.settle(&mut settled);
+        first.settle(&mut settled);
+        assert!(reach.is_waiting());
+        second.settle(&mut 0);
+        assert!(!reach.is_waiting());
+    }
+}

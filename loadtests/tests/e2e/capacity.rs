@@ -144,8 +144,8 @@ fn every_kind_of_user_is_in_every_step() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kinds.yaml");
-    let text = "scenarios:\n  - { name: a, weight: 97, steps: [{ get: /slow }] }\n  - { name: b, weight: 3, steps: [{ get: /ok, \
-                think_time: 50ms }] }\n";
+    let text = "scenarios:\n  - { name: a, weight: 97, steps: [{ get: /slow }] }\n  - { name: b, weight: 3, \
+                steps: [{ get: /ok, think_time: 50ms }] }\n";
     std::fs::write(&file, text).unwrap();
     let (url, path) = (server.url(), file.to_str().unwrap());
     let load =

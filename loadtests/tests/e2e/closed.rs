@@ -112,7 +112,8 @@ fn users_are_divided_as_the_weights_say_and_no_kind_is_left_out() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kinds.yaml");
-    let text = "scenarios:\n  - { name: a, weight: 97, steps: [{ get: /slow }] }\n  - { name: b, weight: 3, steps: [{ get: /ok }] }\n";
+    let text = "scenarios:\n  - { name: a, weight: 97, steps: [{ get: /slow }] }\n  - { name: b, weight: 3, \
+                steps: [{ get: /ok }] }\n";
     std::fs::write(&file, text).unwrap();
     let arguments = ["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "10", "--iterations", "5"];
     loadtest(&arguments).ended_with(0).said("9 \"a\", 1 \"b\"");
