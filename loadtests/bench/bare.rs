@@ -2,17 +2,20 @@
 //!
 //! - `goose`: a Goose attack as its documentation has it, with its metrics, `user.get` and the body left unread
 //! - `goose-no-metrics`: the same with `--no-metrics`
+//! - `goose-custom`: its metrics again, but the request sent with reqwest, its body read, and the time to the last byte given
+//!   to `record_custom_request_duration`
 //! - `client`: no Goose; tasks that send with reqwest and read the body, each with a client of its own
 //! - `client-shared`: the same with one client for all
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use goose::config::GooseConfiguration;
 use goose::prelude::*;
 
 static SENT: AtomicU64 = AtomicU64::new(0);
+static TARGET: OnceLock<reqwest::Url> = OnceLock::new();
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,8 +23,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [mode, url, users, seconds] = arguments.as_slice() else { return Err("bare MODE URL USERS SECONDS".into()) };
     let (users, seconds): (usize, u64) = (users.parse()?, seconds.parse()?);
     match mode.as_str() {
-        "goose" => attack(url, users, seconds, false).await?,
-        "goose-no-metrics" => attack(url, users, seconds, true).await?,
+        "goose" => attack(url, users, seconds, false, transaction!(get)).await?,
+        "goose-no-metrics" => attack(url, users, seconds, true, transaction!(get)).await?,
+        "goose-custom" => {
+            _ = TARGET.set(url.parse()?);
+            attack(url, users, seconds, false, transaction!(custom)).await?;
+        }
         "client" => client(url, users, seconds, false).await?,
         "client-shared" => client(url, users, seconds, true).await?,
         _ => return Err("unknown mode".into()),
@@ -31,7 +38,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn attack(url: &str, users: usize, seconds: u64, no_metrics: bool) -> Result<(), Box<dyn std::error::Error>> {
+async fn attack(
+    url: &str,
+    users: usize,
+    seconds: u64,
+    no_metrics: bool,
+    transaction: Transaction,
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut configuration = GooseConfiguration::parse_args_default::<&str>(&[])?;
     configuration.host = Some(url.to_owned());
     configuration.users = Some(users);
@@ -41,9 +54,8 @@ async fn attack(url: &str, users: usize, seconds: u64, no_metrics: bool) -> Resu
     configuration.no_telnet = true;
     configuration.no_print_metrics = true;
     configuration.no_metrics = no_metrics;
-    let get = transaction!(get);
     GooseAttack::initialize_with_config(configuration)?
-        .register_scenario(scenario!("bare").register_transaction(get))
+        .register_scenario(scenario!("bare").register_transaction(transaction))
         .execute()
         .await?;
     Ok(())
@@ -52,6 +64,18 @@ async fn attack(url: &str, users: usize, seconds: u64, no_metrics: bool) -> Resu
 async fn get(user: &mut GooseUser) -> TransactionResult {
     user.get("/").await?;
     SENT.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+async fn custom(user: &mut GooseUser) -> TransactionResult {
+    let Some(url) = TARGET.get() else { return Ok(()) };
+    let began = Instant::now();
+    if let Ok(mut response) = user.client.execute(reqwest::Request::new(reqwest::Method::GET, url.clone())).await {
+        while let Ok(Some(_)) = response.chunk().await {}
+        let status = response.status().as_u16();
+        user.record_custom_request_duration("GET", "/", began.elapsed(), status < 400, Some(status), None).await?;
+        SENT.fetch_add(1, Ordering::Relaxed);
+    }
     Ok(())
 }
 

@@ -83,7 +83,7 @@ def tools(binaries, users, seconds):
     bare_binary = binaries / "examples" / "bare"
     locustfile = ROOT / "loadtests" / "bench" / "locustfile.py"
     yield "loadtest", loadtest, ours
-    for mode in ["goose", "goose-no-metrics", "client", "client-shared"]:
+    for mode in ["goose", "goose-no-metrics", "goose-custom", "client", "client-shared"]:
         yield f"bare {mode}", [bare_binary, mode, URL, users, seconds], bare
     yield "oha", ["oha", "-z", f"{seconds}s", "-c", users, "--no-tui", "--output-format", "json", URL], oha
     yield "wrk", ["wrk", "-t", 1, "-c", users, "-d", f"{seconds}s", URL], lambda text, _: per_second(text)
