@@ -234,7 +234,10 @@ pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
 );
 
 /// Firing bottlenecks.
-pub(crate) const BOTTLENECK: Metric = gauge("pinchpoint_bottleneck", "1 while a bottleneck is firing.");
+pub(crate) const BOTTLENECK: Metric = gauge(
+    "pinchpoint_bottleneck",
+    "1 while a bottleneck is firing; how many are where the limit of series made them one.",
+);
 /// Cost of the evaluation.
 pub(crate) const RULE_EVALUATION: Metric = histogram(
     "pinchpoint_rule_evaluation_seconds",
@@ -346,6 +349,13 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     ARCHIVE_ERRORS,
     BUILD_INFO,
 ];
+
+/// The monitor on itself.
+pub(crate) const MONITOR: &[Metric] =
+    &[BOTTLENECK, RULE_EVALUATION, RULES_RELOAD, SERIES_DROPPED, NOTIFICATIONS, ARCHIVE_ERRORS, BUILD_INFO];
+
+/// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
+pub(crate) const MONITOR_SERIES: usize = 1_000;
 
 /// Metrics that live in the windows only.
 pub(crate) const WINDOW_ONLY: &[Metric] = &[

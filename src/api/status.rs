@@ -21,7 +21,7 @@ pub(super) struct StatusAnswer {
     /// Since when the totals count: the start or the last clear.
     data_since: String,
     requests_measured: u64,
-    /// Series kept now, and how many there may be.
+    /// Series kept now of the service and its host, and how many there may be.
     series: usize,
     max_series: usize,
     /// Label sets refused and folded into `other`.
@@ -108,7 +108,7 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
         uptime_seconds: units::seconds(now.saturating_duration_since(core.started())),
         data_since: units::at(total.start()),
         requests_measured: Totals::of(&total, names::HTTP_DURATION.name).count(),
-        series: core.recorder().index().series.len(),
+        series: core.recorder().series(),
         max_series: core.max_series(),
         series_dropped: dropped,
         sampler_panics: core.sampler_panics(),

@@ -248,9 +248,14 @@ impl TaskTable {
     }
 
     pub(super) fn show_running(&self, now: Instant) {
-        for series in &self.tasks.load().by_id {
-            let oldest = series.runs.oldest().map_or(0.0, |began| now.saturating_duration_since(began).as_secs_f64());
-            series.oldest.set(oldest);
+        let tasks = self.tasks.load();
+        let age = |began| now.saturating_duration_since(began).as_secs_f64();
+        let mut ages: Vec<(f64, &TaskSeries)> =
+            tasks.by_id.iter().map(|series| (series.runs.oldest().map_or(0.0, age), &**series)).collect();
+        // Past the limit of series several tasks share one gauge: the oldest of all is written last, and stays.
+        ages.sort_by(|one, other| one.0.total_cmp(&other.0));
+        for (age, series) in ages {
+            series.oldest.set(age);
         }
     }
 

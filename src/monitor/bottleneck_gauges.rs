@@ -1,6 +1,12 @@
 //! `pinchpoint_bottleneck`: 1 while a bottleneck fires.
+//!
+//! Past the limit of series several bottlenecks share one gauge. It is therefore moved by what begins and ends, and never
+//! set: one that ended would hide those that go on.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use metrics::Gauge;
 
@@ -10,10 +16,18 @@ use crate::{
     rules::{Bottleneck, Severity},
 };
 
+type Key = (Arc<str>, Severity, Arc<str>);
+
+/// A gauge, and whether its bottleneck counts in it now.
+struct Shown {
+    gauge: Gauge,
+    is_on: bool,
+}
+
 /// The gauges of everything that ever fired; those that do not are at 0, so that Prometheus sees them end.
 pub(super) struct BottleneckGauges {
     recorder: DynRecorder,
-    gauges: HashMap<(Arc<str>, Severity, Arc<str>), Gauge>,
+    gauges: HashMap<Key, Shown>,
 }
 
 impl BottleneckGauges {
@@ -22,22 +36,83 @@ impl BottleneckGauges {
     }
 
     pub(super) fn show(&mut self, firing: &[Arc<Bottleneck>]) {
-        let key = |bottleneck: &Bottleneck| {
+        let key = |bottleneck: &Arc<Bottleneck>| {
             (bottleneck.rule.id.clone(), bottleneck.severity, bottleneck.subject.name.clone())
         };
-        for bottleneck in firing {
-            let (rule, severity, subject) = key(bottleneck);
-            let labels = [
-                (names::RULE, rule.clone()),
-                (names::SEVERITY, severity.as_str().into()),
-                (names::SUBJECT, subject.clone()),
-            ];
-            let new = || labelled::gauge(&self.recorder, &names::BOTTLENECK, &labels);
-            self.gauges.entry((rule, severity, subject)).or_insert_with(new);
+        self.show_keys(firing.iter().map(key).collect());
+    }
+
+    fn show_keys(&mut self, firing: HashSet<Key>) {
+        for (key, shown) in &mut self.gauges {
+            let change = f64::from(u8::from(firing.contains(key))) - f64::from(u8::from(shown.is_on));
+            // Also where nothing changes: a host's recorder may forget what is not written.
+            shown.gauge.increment(change);
+            shown.is_on = firing.contains(key);
         }
-        let on: std::collections::HashSet<_> = firing.iter().map(|bottleneck| key(bottleneck)).collect();
-        for (key, gauge) in &self.gauges {
-            gauge.set(if on.contains(key) { 1.0 } else { 0.0 });
+        for key in firing {
+            self.gauges.entry(key).or_insert_with_key(|(rule, severity, subject)| {
+                let labels = [
+                    (names::RULE, rule.clone()),
+                    (names::SEVERITY, severity.as_str().into()),
+                    (names::SUBJECT, subject.clone()),
+                ];
+                let gauge = labelled::gauge(&self.recorder, &names::BOTTLENECK, &labels);
+                gauge.increment(1.0);
+                Shown { gauge, is_on: true }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MonitorRecorder;
+
+    fn key(subject: &str) -> Key {
+        ("slow_endpoint".into(), Severity::High, subject.into())
+    }
+
+    /// Returns the values of the gauges by subject.
+    fn shown(recorder: &MonitorRecorder) -> Vec<(String, String)> {
+        let text = recorder.render();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("pinchpoint_bottleneck{"));
+        let parts = lines.filter_map(|line| line.split_once("subject=\"")?.1.split_once("\"} "));
+        parts.map(|(subject, value)| (subject.to_owned(), value.to_owned())).collect()
+    }
+
+    fn expect(recorder: &MonitorRecorder, expected: &[(&str, &str)]) {
+        let expected: Vec<_> = expected.iter().map(|(subject, value)| ((*subject).into(), (*value).into())).collect();
+        let mut found = shown(recorder);
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_service_that_fills_the_limit_hides_no_alert() {
+        let recorder = MonitorRecorder::new(3, Vec::new());
+        metrics::with_local_recorder(&recorder, || {
+            (0..100).for_each(|user| metrics::counter!("hits_total", "user" => user.to_string()).increment(1));
+        });
+        let mut gauges = BottleneckGauges::new(Arc::new(recorder.clone()));
+        gauges.show_keys(HashSet::from([key("GET /a"), key("GET /b")]));
+        expect(&recorder, &[("GET /a", "1"), ("GET /b", "1")]);
+        gauges.show_keys(HashSet::from([key("GET /b")]));
+        expect(&recorder, &[("GET /a", "0"), ("GET /b", "1")]);
+    }
+
+    #[test]
+    fn one_that_ended_does_not_hide_those_that_share_its_gauge() {
+        let recorder = MonitorRecorder::new(3, Vec::new());
+        for number in 0..names::MONITOR_SERIES {
+            labelled::gauge(&recorder, &names::BUILD_INFO, &[(names::VERSION, number.to_string().into())]).set(1.0);
+        }
+        let mut gauges = BottleneckGauges::new(Arc::new(recorder.clone()));
+        let fired: Vec<Key> = (0..8).map(|number| key(&number.to_string())).collect();
+        for firing in [8, 5, 1, 0, 2] {
+            gauges.show_keys(fired[..firing].iter().cloned().collect());
+            gauges.show_keys(fired[..firing].iter().cloned().collect());
+            expect(&recorder, &[("other", &firing.to_string())]);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! fixed cells, and that crate's formatter writes them out: one truth, nothing to drain, no upkeep.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -17,13 +18,9 @@ use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
     exposition::Exposition,
     layout::Layouts,
-    series::{Catalog, Cell, Index, Series, SeriesMeta},
+    series::{Budget, Catalog, Cell, Index, Series, SeriesMeta},
 };
 use crate::names::{self, Kind};
-
-fn is_exposed(key: &Key) -> bool {
-    !names::WINDOW_ONLY.iter().any(|metric| metric.name == key.name())
-}
 
 /// Makes the cells of a new series and enters it in the catalog.
 struct Cells {
@@ -33,7 +30,7 @@ struct Cells {
 
 impl Cells {
     fn enter(&self, key: &Key, kind: Kind, cell: Cell) {
-        self.catalog.push(Series { meta: SeriesMeta { key: key.clone(), kind, exposed: is_exposed(key) }, cell });
+        self.catalog.push(Series { meta: SeriesMeta::new(key.clone(), kind), cell });
     }
 }
 
@@ -77,8 +74,9 @@ struct Inner {
 /// recorders itself, say with metrics-util's `FanoutBuilder`, gets it from
 /// [`Monitor::recorder`](crate::Monitor::recorder).
 ///
-/// At most `max_series` label sets are kept; what comes after is counted in
-/// `pinchpoint_series_dropped_total` and recorded under one series of its metric, whose labels all read `other`.
+/// At most `max_series` label sets are kept of what the service and its host record; what comes after is counted in
+/// `pinchpoint_series_dropped_total` and recorded under one series of its metric, whose labels all read `other`. What the
+/// monitor says of itself, such as `pinchpoint_bottleneck`, has a budget of its own: a full one never hides an alert.
 #[derive(Clone)]
 pub struct MonitorRecorder {
     inner: Arc<Inner>,
@@ -109,6 +107,11 @@ impl MonitorRecorder {
     /// Returns the series known now.
     pub(crate) fn index(&self) -> Index {
         self.inner.catalog.index()
+    }
+
+    /// Returns how many series count against `max_series`.
+    pub(crate) fn series(&self) -> usize {
+        self.inner.catalog.len_of(Budget::Service)
     }
 
     /// Returns the sum of the gauges called `name`.
@@ -150,34 +153,41 @@ impl MonitorRecorder {
         }
     }
 
-    /// Returns where a key that has no series yet is recorded.
-    fn place(&self, key: &Key) -> Place {
-        // What only windows know has a budget of its own: routes times queries must not push routes out.
-        let series = self.inner.catalog.len_of(is_exposed(key));
-        if series < self.inner.max_series {
-            return Place::Own;
+    /// Returns the key under which a series is recorded: its own, past the limit that of its metric's series whose labels
+    /// all read `other`, and `None` where there is room for neither.
+    fn admit<'a>(&self, key: &'a Key, kind: Kind) -> Option<Cow<'a, Key>> {
+        if self.is_known(key, kind) {
+            return Some(Cow::Borrowed(key));
         }
-        let dropped = Key::from_static_name(names::SERIES_DROPPED.name);
-        let counter =
-            self.inner.dropped.get_or_init(|| self.inner.registry.get_or_create_counter(&dropped, Arc::clone));
-        counter.increment(1);
-        if series >= self.inner.max_series.saturating_mul(2) {
-            // So many metric names that even one folded series for each is too much.
-            return Place::None;
+        let budget = Budget::of(key.name());
+        let most = match budget {
+            Budget::Service | Budget::Windows => self.inner.max_series,
+            Budget::Monitor => self.inner.max_series.max(names::MONITOR_SERIES),
+        };
+        let series = self.inner.catalog.len_of(budget);
+        if series < most {
+            return Some(Cow::Borrowed(key));
         }
         let labels: Vec<Label> = key.labels().map(|label| Label::new(label.key().to_owned(), names::OTHER)).collect();
-        Place::Folded(Key::from_parts(key.name().to_owned(), labels))
+        let folded = Key::from_parts(key.name().to_owned(), labels);
+        // So many metric names that even one folded series for each is too much.
+        let room = series < most.saturating_mul(2) || self.is_known(&folded, kind);
+        if !room || folded != *key {
+            let dropped = Key::from_static_name(names::SERIES_DROPPED.name);
+            let registry = &self.inner.registry;
+            self.inner.dropped.get_or_init(|| registry.get_or_create_counter(&dropped, Arc::clone)).increment(1);
+        }
+        room.then_some(Cow::Owned(folded))
     }
-}
 
-/// Where a new key is recorded.
-enum Place {
-    /// In a series of its own.
-    Own,
-    /// Past the limit: in the series of its metric whose labels all read `other`.
-    Folded(Key),
-    /// Nowhere.
-    None,
+    fn is_known(&self, key: &Key, kind: Kind) -> bool {
+        let registry = &self.inner.registry;
+        match kind {
+            Kind::Counter => registry.get_counter(key).is_some(),
+            Kind::Gauge => registry.get_gauge(key).is_some(),
+            Kind::Histogram => registry.get_histogram(key).is_some(),
+        }
+    }
 }
 
 impl Recorder for MonitorRecorder {
@@ -198,10 +208,9 @@ impl Recorder for MonitorRecorder {
         if let Some(cell) = registry.get_counter(key) {
             return Counter::from_arc(cell);
         }
-        match self.place(key) {
-            Place::Own => Counter::from_arc(registry.get_or_create_counter(key, Arc::clone)),
-            Place::Folded(key) => Counter::from_arc(registry.get_or_create_counter(&key, Arc::clone)),
-            Place::None => Counter::noop(),
+        match self.admit(key, Kind::Counter) {
+            Some(key) => Counter::from_arc(registry.get_or_create_counter(&key, Arc::clone)),
+            None => Counter::noop(),
         }
     }
 
@@ -210,10 +219,9 @@ impl Recorder for MonitorRecorder {
         if let Some(cell) = registry.get_gauge(key) {
             return Gauge::from_arc(cell);
         }
-        match self.place(key) {
-            Place::Own => Gauge::from_arc(registry.get_or_create_gauge(key, Arc::clone)),
-            Place::Folded(key) => Gauge::from_arc(registry.get_or_create_gauge(&key, Arc::clone)),
-            Place::None => Gauge::noop(),
+        match self.admit(key, Kind::Gauge) {
+            Some(key) => Gauge::from_arc(registry.get_or_create_gauge(&key, Arc::clone)),
+            None => Gauge::noop(),
         }
     }
 
@@ -222,10 +230,9 @@ impl Recorder for MonitorRecorder {
         if let Some(cell) = registry.get_histogram(key) {
             return Histogram::from_arc(cell);
         }
-        match self.place(key) {
-            Place::Own => Histogram::from_arc(registry.get_or_create_histogram(key, Arc::clone)),
-            Place::Folded(key) => Histogram::from_arc(registry.get_or_create_histogram(&key, Arc::clone)),
-            Place::None => Histogram::noop(),
+        match self.admit(key, Kind::Histogram) {
+            Some(key) => Histogram::from_arc(registry.get_or_create_histogram(&key, Arc::clone)),
+            None => Histogram::noop(),
         }
     }
 }
@@ -263,6 +270,28 @@ mod tests {
             recorder.register_counter(&key, &METADATA).increment(1);
         }
         assert!(recorder.index().series.len() <= 2 * 10 + 1);
+    }
+
+    #[test]
+    fn a_metric_that_has_its_other_keeps_it_when_made_up_names_took_all_room() {
+        let recorder = MonitorRecorder::new(3, Vec::new());
+        (0..5).for_each(|path| count(&recorder, "hits_total", path.to_string()));
+        for name in 0..100 {
+            recorder.register_counter(&Key::from_name(format!("made_up_{name}")), &METADATA).increment(1);
+        }
+        (5..10).for_each(|path| count(&recorder, "hits_total", path.to_string()));
+        let text = recorder.render();
+        assert!(text.contains("hits_total{path=\"other\"} 7"), "{text}");
+    }
+
+    #[test]
+    fn what_the_monitor_says_of_itself_has_room_when_the_service_took_all_of_its_own() {
+        let recorder = MonitorRecorder::new(3, Vec::new());
+        (0..100).for_each(|path| count(&recorder, "hits_total", path.to_string()));
+        let key = Key::from_parts(names::RULES_RELOAD.name, vec![Label::new(names::OUTCOME, names::ERROR)]);
+        recorder.register_counter(&key, &METADATA).increment(1);
+        assert!(recorder.render().contains("pinchpoint_rules_reload_total{outcome=\"error\"} 1"));
+        assert_eq!(recorder.series(), 4, "three and `other`; the monitor's own are not among them");
     }
 
     #[test]

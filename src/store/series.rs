@@ -11,7 +11,30 @@ use std::{
 use metrics::Key;
 
 use super::cells::{CounterCell, GaugeCell, HistogramCell};
-use crate::names::Kind;
+use crate::names::{self, Kind};
+
+/// What counts together against the limit of series, so that none of them pushes out another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Budget {
+    /// What is measured of the service, and whatever a host records.
+    Service,
+    /// The monitor on itself, its alerts above all: they come last, when the service may have filled its own.
+    Monitor,
+    /// What only windows know: routes times queries must not push routes out.
+    Windows,
+}
+
+impl Budget {
+    pub(super) fn of(name: &str) -> Self {
+        if names::WINDOW_ONLY.iter().any(|metric| metric.name == name) {
+            Self::Windows
+        } else if names::MONITOR.iter().any(|metric| metric.name == name) {
+            Self::Monitor
+        } else {
+            Self::Service
+        }
+    }
+}
 
 /// Name, labels and kind of a series.
 #[derive(Debug)]
@@ -23,6 +46,11 @@ pub(crate) struct SeriesMeta {
 }
 
 impl SeriesMeta {
+    pub(super) fn new(key: Key, kind: Kind) -> Self {
+        let exposed = Budget::of(key.name()) != Budget::Windows;
+        Self { key, kind, exposed }
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.key.name()
     }
@@ -73,20 +101,20 @@ impl Index {
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     series: RwLock<Vec<Arc<Series>>>,
-    exposed: AtomicUsize,
+    /// How many there are of each [`Budget`].
+    counts: [AtomicUsize; 3],
     index: RwLock<Index>,
 }
 
 impl Catalog {
     pub(super) fn push(&self, series: Series) {
-        self.exposed.fetch_add(usize::from(series.meta.exposed), Relaxed);
+        self.counts[Budget::of(series.meta.name()) as usize].fetch_add(1, Relaxed);
         self.series.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(series));
     }
 
-    /// Returns how many series are exposed, or how many are not.
-    pub(super) fn len_of(&self, exposed: bool) -> usize {
-        let count = self.exposed.load(Relaxed);
-        if exposed { count } else { self.len() - count }
+    /// Returns how many series a budget has.
+    pub(super) fn len_of(&self, budget: Budget) -> usize {
+        self.counts[budget as usize].load(Relaxed)
     }
 
     pub(super) fn len(&self) -> usize {
