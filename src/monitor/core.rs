@@ -169,9 +169,8 @@ impl Core {
         let rules = self.rules.load_full();
         let (findings, leak) = {
             self.instruments.look(now);
-            let index = self.recorder.index();
             let mut history = lock(&self.history);
-            history.tick(&index, now);
+            history.tick(&self.recorder.index(), now);
             let memory = self.follow_memory(&history, now);
             let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
             if self.record(&history, now) {
@@ -295,14 +294,15 @@ impl Core {
 
     /// Returns everything since the start or the last clear.
     pub(crate) fn total(&self, now: Instant) -> Window {
-        let index = self.recorder.index();
-        lock(&self.history).total_now(&index, now)
+        let mut history = lock(&self.history);
+        // Under the lock: whoever looks later never knows fewer series.
+        history.total_now(&self.recorder.index(), now)
     }
 
     /// Returns the last `length`.
     pub(crate) fn window(&self, now: Instant, length: Duration) -> Window {
-        let index = self.recorder.index();
-        lock(&self.history).window_now(&index, now, length)
+        let mut history = lock(&self.history);
+        history.window_now(&self.recorder.index(), now, length)
     }
 
     /// Returns the longest window that can be looked at.
@@ -313,8 +313,10 @@ impl Core {
     /// Starts all windows anew and resolves what fires; what Prometheus counts goes on.
     pub(crate) fn clear(&self, now: Instant) {
         let mut ticking = lock(&self.ticking);
-        let index = self.recorder.index();
-        lock(&self.history).clear(&index, now);
+        {
+            let mut history = lock(&self.history);
+            history.clear(&self.recorder.index(), now);
+        }
         lock(&self.memory).clear();
         lock(&self.tiers).clear();
         self.instruments.slow_requests().clear();

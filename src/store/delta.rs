@@ -140,7 +140,8 @@ impl Baseline {
     /// here; with [`Extremes::Peek`] nothing is changed.
     pub(super) fn difference(&mut self, index: &Index, now: Instant, extremes: Extremes) -> Delta {
         let mut delta = Delta { start: self.at, end: now, entries: Vec::new(), packed: Vec::new() };
-        self.values.resize(index.series.len(), Value::Unseen);
+        // Never fewer: an index from before the last tick would forget what the series after it have been counted up to.
+        self.values.resize(index.series.len().max(self.values.len()), Value::Unseen);
         for ((series, place), old) in index.series.iter().zip(0..).zip(&mut self.values) {
             let new = match &series.cell {
                 Cell::Counter(cell) => counter(&mut delta, place, old, cell.read()),

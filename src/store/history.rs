@@ -240,6 +240,22 @@ mod tests {
     }
 
     #[test]
+    fn a_look_with_an_index_from_before_forgets_nothing_of_the_series_that_came_since() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let mut history = History::new(start, [LENGTH]);
+        let old = recorder.index();
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        histogram.record(1.0);
+        history.tick(&recorder.index(), start + TICK);
+        assert_eq!(statistics(&history.total_now(&old, start + TICK)).0, 1);
+        assert_eq!(statistics(&history.window_now(&old, start + TICK, LENGTH)).0, 1);
+        histogram.record(2.0);
+        history.tick(&recorder.index(), start + TICK * 2);
+        assert_eq!(statistics(history.total()), (2, 3.0, Some(1.0), Some(2.0), Some(1.0)));
+    }
+
+    #[test]
     fn a_counter_that_existed_before_the_window_counts_from_its_value_there() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();

@@ -87,12 +87,15 @@ impl Window {
     /// Adds the newest difference.
     pub(super) fn add(&mut self, delta: &Delta, index: &Index) {
         self.end = delta.end;
-        self.index = index.clone();
-        self.series.resize_with(index.series.len(), || None);
+        // A series keeps its place, so that of two indices the longer one says it all.
+        if index.series.len() > self.series.len() {
+            self.index = index.clone();
+            self.series.resize_with(index.series.len(), || None);
+        }
         for entry in &delta.entries {
             let place = entry.series as usize;
             let slot = &mut self.series[place];
-            let series = &index.series[place];
+            let series = &self.index.series[place];
             match &series.cell {
                 Cell::Gauge(_) if series.meta.kind == Kind::Gauge => *slot = Some(SeriesWindow::Gauge(entry.after)),
                 Cell::Gauge(_) | Cell::Counter(_) => match slot {
