@@ -25,8 +25,10 @@ impl AtomicFloat {
         Self(AtomicU64::new(value.to_bits()))
     }
 
+    // Reading and changing are SeqCst, which `HistogramCell::add` needs: a plain load on x86, where a change is a locked
+    // instruction in any case.
     fn load(&self) -> f64 {
-        f64::from_bits(self.0.load(Relaxed))
+        f64::from_bits(self.0.load(SeqCst))
     }
 
     fn store(&self, value: f64) {
@@ -34,13 +36,13 @@ impl AtomicFloat {
     }
 
     fn swap(&self, value: f64) -> f64 {
-        f64::from_bits(self.0.swap(value.to_bits(), Relaxed))
+        f64::from_bits(self.0.swap(value.to_bits(), SeqCst))
     }
 
     fn update(&self, change: impl Fn(f64) -> Option<f64>) {
-        let mut old = self.0.load(Relaxed);
+        let mut old = self.0.load(SeqCst);
         while let Some(new) = change(f64::from_bits(old)) {
-            match self.0.compare_exchange_weak(old, new.to_bits(), Relaxed, Relaxed) {
+            match self.0.compare_exchange_weak(old, new.to_bits(), SeqCst, SeqCst) {
                 Ok(_) => return,
                 Err(now) => old = now,
             }
@@ -142,6 +144,13 @@ impl Stripe {
             min: AtomicFloat::new(f64::INFINITY),
             max: AtomicFloat::new(f64::NEG_INFINITY),
             buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
+        }
+    }
+
+    /// Marks a group, with a load alone where it is marked.
+    fn mark(&self, group: u64) {
+        if self.touched.load(SeqCst) & group == 0 {
+            self.touched.fetch_or(group, SeqCst);
         }
     }
 }
@@ -255,8 +264,8 @@ impl HistogramCell {
             touched
                 | match extremes {
                     // SeqCst: see `add`.
-                    Extremes::Take if stripe.touched.load(Relaxed) != 0 => stripe.touched.swap(0, SeqCst),
-                    Extremes::Take | Extremes::Peek => stripe.touched.load(Relaxed),
+                    Extremes::Take if stripe.touched.load(SeqCst) != 0 => stripe.touched.swap(0, SeqCst),
+                    Extremes::Take | Extremes::Peek => stripe.touched.load(SeqCst),
                 }
         })
     }
@@ -286,15 +295,18 @@ impl HistogramCell {
         let stripe = self.stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(self.layout.buckets())));
         let bucket = self.layout.bucket(value);
         let group = 1 << (bucket >> self.group_shift);
-        // The tick takes the mark and then reads the bucket; this adds to the bucket and then looks at the mark. In one
-        // total order one of the two sees the other, so no observation waits unseen for the next in its group.
+        // The tick takes the marks, then sum and extremes, looks at the marks once more, and reads the buckets of all that
+        // it saw marked. This adds to the bucket, marks it, adds to sum and extremes, and marks it again where the mark
+        // was taken meanwhile. All of it is in one total order, so that
+        // - nothing waits unseen for the next observation: whoever finds the group marked at the end knows that the tick
+        //   which takes the mark has yet to read everything;
+        // - no extreme is taken by a tick that does not see its observation: the first mark came before it. The other way
+        //   round, a tick may count an observation whose sum and extremes follow in the next one.
         match u32::try_from(count) {
             Ok(count) if count < HALF => _ = stripe.buckets[bucket].fetch_add(count, SeqCst),
             _ => self.add_carried(&mut self.carried(), bucket, count),
         }
-        if stripe.touched.load(SeqCst) & group == 0 {
-            stripe.touched.fetch_or(group, SeqCst);
-        }
+        stripe.mark(group);
         stripe.sum.add(if count == 1 { value } else { value * count as f64 });
         if value < stripe.min.load() {
             stripe.min.update(|min| (value < min).then_some(value));
@@ -302,6 +314,7 @@ impl HistogramCell {
         if value > stripe.max.load() {
             stripe.max.update(|max| (value > max).then_some(value));
         }
+        stripe.mark(group);
     }
 }
 

@@ -204,6 +204,8 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
     }
     let Value::Histogram { sum, buckets } = old else { return };
     let totals = cell.totals(extremes);
+    // What was marked since stays marked, and is read now as well: an extreme that was just taken may be among it.
+    touched |= cell.touched(Extremes::Peek);
     let first = delta.packed.len();
     let shift = cell.layout().group_shift();
     while touched != 0 {
@@ -216,6 +218,11 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
                 buckets[bucket] = count;
             }
         }
+    }
+    let has_extremes = totals.min < f64::INFINITY || totals.max > f64::NEG_INFINITY;
+    if delta.packed.len() == first && totals.sum == *sum && !has_extremes {
+        // The tick before read it all.
+        return;
     }
     delta.entries.push(Entry {
         series,
@@ -260,9 +267,12 @@ fn small(number: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{context::labelled, names, store::MonitorRecorder};
 
     fn delta_of(entries: &[(u32, Vec<(usize, u64)>)]) -> Delta {
         let now = Instant::now();
@@ -291,6 +301,50 @@ mod tests {
         let entry = buckets.prop_map(|buckets| buckets.into_iter().collect());
         prop::collection::btree_map(0..8_u32, entry, 0..6).prop_map(|entries| entries.into_iter().collect())
     }
+
+    /// Ticks fall between the parts of an observation; what they miss must not wait for the next observation.
+    #[test]
+    fn a_tick_in_the_midst_of_an_observation_leaves_the_rest_to_the_next_tick() {
+        let recorder = MonitorRecorder::new(10, Vec::new());
+        let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
+        let now = Instant::now();
+        let mut baseline = Baseline::new(now);
+        let (turn, done) = (AtomicU32::new(0), AtomicU32::new(0));
+        let failure = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    while turn.load(SeqCst) < round {
+                        std::thread::yield_now();
+                    }
+                    histogram.record(f64::from(round));
+                    done.store(round, SeqCst);
+                }
+            });
+            let failure = (1..=ROUNDS).find_map(|round| {
+                let (mut count, mut sum, mut max, mut is_early) = (0, 0.0, f64::NEG_INFINITY, false);
+                let mut tick = || {
+                    let delta = baseline.difference(&recorder.index(), now, Extremes::Take);
+                    let Some(entry) = delta.entries.first() else { return };
+                    count += delta.buckets(entry).map(|(_, count)| count).sum::<u32>();
+                    sum += entry.after - entry.before;
+                    max = entry.max.max(max);
+                    is_early |= count == 0 && max > 0.0;
+                };
+                turn.store(round, SeqCst);
+                while done.load(SeqCst) < round {
+                    tick();
+                }
+                tick();
+                let is_right = (count, sum, max, is_early) == (1, f64::from(round), f64::from(round), false);
+                (!is_right).then(|| format!("round {round}: {count} observations, sum {sum}, max {max}, {is_early}"))
+            });
+            turn.store(ROUNDS, SeqCst);
+            failure
+        });
+        assert_eq!(failure, None);
+    }
+
+    const ROUNDS: u32 = 50_000;
 
     proptest! {
         #[test]
