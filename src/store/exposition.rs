@@ -5,10 +5,9 @@ use std::{
     fmt::Write as _,
 };
 
-use indexmap::IndexMap;
-use metrics_exporter_prometheus::{
-    LabelSet,
-    formatting::{sanitize_metric_name, write_help_line, write_metric_line, write_type_line},
+use metrics::Key;
+use metrics_exporter_prometheus::formatting::{
+    sanitize_label_key, sanitize_label_value, sanitize_metric_name, write_help_line, write_type_line,
 };
 
 use super::{
@@ -20,6 +19,12 @@ use crate::names::{self, Kind};
 /// Length from which on a part of the text is handed out, in bytes.
 const PART: usize = 64 * 1024;
 
+/// What Prometheus and every bucket have a label for already.
+const METRIC_NAME: &str = "__name__";
+const BUCKET: &str = "le";
+/// Prometheus's own word for a label that was in the way of another.
+const EXPORTED_BUCKET: &str = "exported_le";
+
 /// One metric on its way into the text.
 struct Block {
     name: String,
@@ -27,8 +32,8 @@ struct Block {
     help: Option<String>,
     /// Places of its series in the index.
     series: std::vec::IntoIter<u32>,
-    /// Label sets that stand in the text already.
-    written: HashSet<LabelSet>,
+    /// Label sets that stand in the text already, each in alphabetical order.
+    written: HashSet<String>,
 }
 
 /// The text in parts of some 64 KiB: a service with ten thousand series would else hold many megabytes for each scrape.
@@ -52,11 +57,17 @@ impl Exposition {
         for name in index.names().into_iter().filter(|name| !catalogue(name)) {
             hosts.entry(sanitize_metric_name(name)).or_default().push(name);
         }
-        let hosts = hosts.into_iter().filter(|(name, _)| !catalogue(name)).map(|(name, raw)| {
+        let hosts = hosts.into_iter().filter(|(name, _)| !name.is_empty() && !catalogue(name)).map(|(name, raw)| {
             let help = raw.iter().find_map(|raw| descriptions.get(*raw)).cloned();
             Block::new(name, help, None, exposed(&index, &raw), &index)
         });
-        let blocks: Vec<Block> = own.chain(hosts).flatten().collect();
+        let mut blocks: Vec<Block> = own.chain(hosts).flatten().collect();
+        // A host's `jobs_count` beside its histogram `jobs` would be the same line twice.
+        let histograms = blocks.iter().filter(|block| block.kind == Kind::Histogram);
+        let taken: HashSet<String> = histograms
+            .flat_map(|block| ["bucket", "sum", "count"].map(|suffix| format!("{}_{suffix}", block.name)))
+            .collect();
+        blocks.retain(|block| !taken.contains(&block.name));
         Self { index, blocks: blocks.into_iter(), current: None }
     }
 }
@@ -117,12 +128,32 @@ impl Block {
 
     /// Writes a series, unless its label set stands there already.
     fn write(&mut self, text: &mut String, series: &Series) {
-        let labels = LabelSet::from_key_and_global(&series.meta.key, &IndexMap::new());
-        if !self.written.contains(&labels) {
-            write_series(text, &self.name, &labels, &series.cell);
-            self.written.insert(labels);
+        let mut labels = labels(&series.meta.key, self.kind);
+        let line = labels.join(",");
+        labels.sort_unstable();
+        if self.written.insert(labels.join(",")) {
+            write_series(text, &self.name, &line, &series.cell);
         }
     }
+}
+
+/// Returns the labels as they are written, each name once: what a host calls `a.b` and `a_b` is one name to Prometheus,
+/// and a name that comes twice makes the whole scrape unreadable. The first one stays.
+fn labels(key: &Key, kind: Kind) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(key.labels().len());
+    let labels = key.labels().filter_map(|label| {
+        let mut name = sanitize_label_key(label.key());
+        if kind == Kind::Histogram && name == BUCKET {
+            name = EXPORTED_BUCKET.to_owned();
+        }
+        if name.is_empty() || name == METRIC_NAME || names.contains(&name) {
+            return None;
+        }
+        let written = format!("{name}=\"{}\"", sanitize_label_value(label.value()));
+        names.push(name);
+        Some(written)
+    });
+    labels.collect()
 }
 
 /// A gauge that nobody wrote has none.
@@ -141,26 +172,21 @@ fn type_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes the lines of one series. Its labels are escaped once and not once a bucket, which is most of the work.
-fn write_series(text: &mut String, name: &str, labels: &LabelSet, cell: &Cell) {
+/// Writes the lines of one series. Its labels were escaped once and not once a bucket, which is most of the work.
+fn write_series(text: &mut String, name: &str, labels: &str, cell: &Cell) {
+    let (open, comma, close) = if labels.is_empty() { ("", "", "") } else { ("{", ",", "}") };
+    let mut line = |rest: std::fmt::Arguments<'_>| text.write_fmt(rest).expect("writing to a String never fails");
     let histogram = match cell {
-        Cell::Counter(cell) => {
-            return write_metric_line::<&str, _>(text, name, None, labels, None, cell.read(), None);
-        }
+        Cell::Counter(cell) => return line(format_args!("{name}{open}{labels}{close} {}\n", cell.read())),
         Cell::Gauge(cell) => {
-            if let Some(value) = cell.read() {
-                write_metric_line::<&str, _>(text, name, None, labels, None, value, None);
-            }
-            return;
+            return cell
+                .read()
+                .into_iter()
+                .for_each(|value| line(format_args!("{name}{open}{labels}{close} {value}\n")));
         }
         Cell::Histogram(histogram) => histogram,
     };
-    let labels: Vec<String> = labels.to_strings().collect();
-    let labels = labels.join(",");
-    let (open, comma) = if labels.is_empty() { ("", "") } else { ("{", ",") };
-    let close = if labels.is_empty() { "" } else { "}" };
     let buckets = histogram.buckets();
-    let mut line = |rest: std::fmt::Arguments<'_>| text.write_fmt(rest).expect("writing to a String never fails");
     let (mut below, mut next) = (0, 0);
     for (bucket, edge) in histogram.layout().exposed() {
         below += buckets[next..=bucket].iter().sum::<u64>();
@@ -205,6 +231,38 @@ mod tests {
         let text = recorder.render();
         assert_eq!(text.matches("\nprocess_cpu_seconds_total ").count(), 1, "{text}");
         assert_eq!((text.matches("# TYPE a_b ").count(), text.matches("\na_b ").count()), (1, 1), "{text}");
+    }
+
+    #[test]
+    fn labels_that_are_one_to_prometheus_stand_once() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        metrics::with_local_recorder(&recorder, || {
+            metrics::gauge!("twice", "a.b" => "1", "a_b" => "2", "" => "3", "__name__" => "other").set(1.0);
+            metrics::gauge!("twice", "a-b" => "1").set(2.0);
+            metrics::gauge!("order", "a" => "1", "b" => "2").set(1.0);
+            metrics::gauge!("order", "b" => "2", "a" => "1").set(2.0);
+            metrics::gauge!("", "a" => "1").set(1.0);
+            metrics::gauge!("edge", "le" => "1").set(1.0);
+            metrics::histogram!("jobs", "le" => "1", "exported.le" => "2").record(1.0);
+            metrics::counter!("jobs_count").increment(1);
+        });
+        let text = recorder.render();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.contains("_bucket{")).collect();
+        assert_eq!(
+            lines,
+            [
+                "# TYPE edge gauge",
+                "edge{le=\"1\"} 1",
+                "# TYPE jobs histogram",
+                "jobs_sum{exported_le=\"1\"} 1",
+                "jobs_count{exported_le=\"1\"} 1",
+                "# TYPE order gauge",
+                "order{a=\"1\",b=\"2\"} 2",
+                "# TYPE twice gauge",
+                "twice{a_b=\"1\"} 1",
+            ]
+        );
+        assert!(text.contains("jobs_bucket{exported_le=\"1\",le=\"+Inf\"} 1"), "{text}");
     }
 
     #[test]
