@@ -163,6 +163,21 @@ pub(super) async fn all(
     Ok(Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() }))
 }
 
+/// Returns the places of the endpoints that a name means: the one whose name it is, letter by letter, or else those whose
+/// name or route it is but for slashes at the ends.
+fn named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
+    let all = || endpoints.all.iter().enumerate();
+    if let Some((at, _)) = all().find(|(_, endpoint)| *endpoint.subject.name == *name.trim()) {
+        return vec![at];
+    }
+    let wanted = name.trim_matches('/');
+    let alike = all().filter(|(_, endpoint)| {
+        let route = endpoint.subject.label(names::ROUTE).unwrap_or_default().trim_matches('/');
+        endpoint.subject.name.trim_end_matches('/') == wanted || route == wanted
+    });
+    alike.map(|(at, _)| at).collect()
+}
+
 /// One endpoint in detail, by `GET /api/users` (URL-encoded) or `api/users`, which means every method.
 #[utoipa::path(
     get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
@@ -179,14 +194,7 @@ pub(super) async fn one(
     let window = core.total(Instant::now());
     let endpoints = Endpoints::of(&window);
     let uses = QueryUses::of(&window, &endpoints);
-    let wanted = name.trim_matches('/');
-    let mut found: Vec<usize> = (0..endpoints.all.len())
-        .filter(|at| {
-            let subject = &endpoints.all[*at].subject;
-            let route = subject.label(names::ROUTE).unwrap_or_default().trim_matches('/');
-            *subject.name == *name.trim() || subject.name.trim_end_matches('/') == wanted || route == wanted
-        })
-        .collect();
+    let mut found = named(&endpoints, &name);
     if found.is_empty() {
         return Err(ApiError::not_found(
             "no request of such an endpoint was measured; GET /performance/endpoints lists those that were",

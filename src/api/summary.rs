@@ -103,7 +103,7 @@ pub(super) async fn metrics(
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<MetricsAnswer>, ApiError> {
     let window = period.of(&core)?;
-    let summary = Summary::of(&window, core.mean_memory());
+    let summary = Summary::of(&window, core.mean_memory_of(&window));
     let mut endpoints = views(&window);
     let average = |endpoint: &EndpointView| endpoint.avg_duration_ms.unwrap_or(0.0);
     endpoints.sort_by(|a, b| average(b).total_cmp(&average(a)));

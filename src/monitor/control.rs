@@ -20,8 +20,11 @@ pub enum Control {
     Refused,
     /// Whoever sends `Authorization: Bearer <token>`. Compared in constant time.
     Token(Arc<str>),
-    /// Everybody who reaches the router. For loopback and closed networks.
+    /// Everybody who reaches the router, but for other sites' pages in a browser. For closed networks.
     Open,
+    /// The same where the router is served on the loopback interface alone: also refuses a request for any other host
+    /// than `localhost` or a loopback address, so that no name that a site points at this machine lets its pages in.
+    Loopback,
 }
 
 impl Control {
@@ -42,7 +45,7 @@ impl Control {
     pub(crate) fn allows(&self, bearer: Option<&[u8]>) -> bool {
         match self {
             Self::Refused => false,
-            Self::Open => true,
+            Self::Open | Self::Loopback => true,
             Self::Token(token) => bearer.is_some_and(|bearer| bearer.ct_eq(token.as_bytes()).into()),
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Debug for Control {
             Self::Refused => "Refused",
             Self::Token(_) => "Token(..)",
             Self::Open => "Open",
+            Self::Loopback => "Loopback",
         })
     }
 }
@@ -70,7 +74,7 @@ mod tests {
             assert!(!control.allows(bearer));
         }
         assert!(!Control::Refused.allows(Some(b"secret")));
-        assert!(Control::Open.allows(None));
+        assert!(Control::Open.allows(None) && Control::Loopback.allows(None));
     }
 
     #[test]

@@ -404,6 +404,20 @@ impl Core {
         lock(&self.memory).mean()
     }
 
+    /// Returns the mean of the resident memory over a window, in bytes.
+    pub(crate) fn mean_memory_of(&self, window: &Window) -> Option<f64> {
+        if window.start() <= lock(&self.history).total().start() {
+            return self.mean_memory();
+        }
+        let from = window.start().saturating_duration_since(self.started).as_secs_f64();
+        let memory = lock(&self.memory);
+        let samples = memory.samples();
+        // Of a window so short that no sample lies in it, the one before it says most.
+        let first = samples.partition_point(|sample| sample.age_seconds < from).min(samples.len().saturating_sub(1));
+        let bytes = samples[first..].iter().map(|sample| sample.resident_bytes);
+        (!samples.is_empty()).then(|| bytes.sum::<f64>() / (samples.len() - first) as f64)
+    }
+
     /// Returns its peak, in bytes.
     pub(crate) fn peak_memory(&self) -> Option<f64> {
         lock(&self.memory).peak()

@@ -1,6 +1,13 @@
 //! `/performance/*`: paths, fields, units, and what reading may not do.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -8,11 +15,13 @@ use axum::{
     routing::{get, post},
 };
 use http::{Request, StatusCode};
-use pinchpoint::{Control, Monitor, in_current_request, track_async_task, track_db_query};
+use metrics::Recorder as _;
+use pinchpoint::{Control, Monitor, MonitorRecorder, Sampler, in_current_request, track_async_task, track_db_query};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::support::{Samples, built, get as fetch, monitor, read, send};
+use crate::control::{CONTROL, control};
+use crate::support::{Samples, ask, built, get as fetch, monitor, read, send};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -45,7 +54,7 @@ async fn task(took: Duration, fails: bool) -> Result<(), &'static str> {
 }
 
 /// A service with a sick part for the rules to find, on tokio's paused clock.
-fn service(monitor: &Monitor) -> Router {
+pub(crate) fn service(monitor: &Monitor) -> Router {
     Router::new()
         .route("/users/{id}", get(|| async { tokio::time::sleep(3 * MS).await }).post(|| async { StatusCode::CREATED }))
         .route(
@@ -66,7 +75,7 @@ fn service(monitor: &Monitor) -> Router {
         .merge(monitor.router())
 }
 
-async fn traffic(app: &Router, times: usize) {
+pub(crate) async fn traffic(app: &Router, times: usize) {
     for number in 0..times {
         fetch(app, &format!("/users/{number}")).await;
         fetch(app, "/report").await;
@@ -76,13 +85,13 @@ async fn traffic(app: &Router, times: usize) {
     }
 }
 
-async fn json(app: &Router, path: &str) -> Value {
+pub(crate) async fn json(app: &Router, path: &str) -> Value {
     let (status, body) = fetch(app, path).await;
     assert_eq!(status, 200, "{path}: {body}");
     serde_json::from_str(&body).expect("JSON")
 }
 
-fn kinds(answer: &Value) -> Vec<(String, String, String)> {
+pub(crate) fn kinds(answer: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = answer["bottlenecks"].as_array().expect("a list");
     list.iter().map(|one| (text(&one["type"]), text(&one["subject"]), text(&one["severity"]))).collect()
@@ -272,6 +281,84 @@ async fn an_endpoint_is_found_by_method_and_template_or_by_template() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_whole_name_means_one_endpoint_and_no_other() {
+    let monitor = monitor();
+    let app = Router::new()
+        .route("/users", get(|| async {}).post(|| async {}))
+        .route("/users/", get(|| async {}))
+        .layer(monitor.layer())
+        .merge(monitor.router());
+    for path in ["/users", "/users/"] {
+        fetch(&app, path).await;
+    }
+    send(&app, "POST", "/users").await;
+    for (name, expected) in [
+        ("GET%20%2Fusers", &["GET /users"][..]),
+        ("GET%20%2Fusers%2F", &["GET /users/"]),
+        ("users", &["GET /users", "GET /users/", "POST /users"]),
+    ] {
+        let answer = json(&app, &format!("/performance/endpoints/{name}")).await;
+        let found: Vec<_> =
+            answer["endpoints"].as_array().expect("a list").iter().map(|one| &one["endpoint"]).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// Says what the resident memory is.
+struct Resident {
+    recorder: Arc<OnceLock<MonitorRecorder>>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Sampler for Resident {
+    fn sample(&mut self) {
+        let Some(recorder) = self.recorder.get() else { return };
+        let metadata = metrics::Metadata::new("test", metrics::Level::INFO, None);
+        let gauge = recorder.register_gauge(&"process_resident_memory_bytes".into(), &metadata);
+        gauge.set(self.bytes.load(Relaxed) as f64);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_mean_of_the_memory_is_that_of_the_window() {
+    let (recorder, bytes) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(100_000_000)));
+    let sampler = Resident { recorder: recorder.clone(), bytes: bytes.clone() };
+    let monitor = built(Monitor::builder().without_sampling().sampler(sampler));
+    recorder.set(monitor.recorder().clone()).expect("once");
+    let app = service(&monitor);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    bytes.store(300_000_000, Relaxed);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    let mean = async |path: &str| json(&app, path).await["summary"]["avg_memory_mb"].as_f64().expect("megabytes");
+    let whole = mean("/performance/metrics").await;
+    assert!((150.0..250.0).contains(&whole), "{whole}");
+    for path in ["metrics?window=1m", "metrics?window=5s", "report?window=1m"] {
+        assert_eq!(mean(&format!("/performance/{path}")).await, 300.0, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_limit_of_series_the_oldest_task_of_all_is_shown() {
+    let monitor = built(Monitor::builder().max_series(20).without_sampling());
+    let app = Router::new().route("/", get(|| async {})).layer(monitor.layer());
+    fetch(&app, "/").await;
+    for number in 0..20 {
+        let app = Router::new()
+            .route("/", get(move || track_async_task(format!("task {number}"), task(Duration::from_secs(1000), false))))
+            .layer(monitor.layer());
+        tokio::spawn(async move { fetch(&app, "/").await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let samples = Samples::of(&monitor);
+    let alone = samples.series("task_oldest_active_seconds", &["task "]).count();
+    let other = samples.sum("task_oldest_active_seconds", &["\"other\""]);
+    // One began every second; the last evaluation is five seconds ago at most.
+    let oldest = (20 + 20 - alone) as f64;
+    assert!((2..10).contains(&alone) && (oldest - 5.0..=oldest).contains(&other), "{alone} alone, {other} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn unknown_paths_and_methods_are_json_errors() {
     let monitor = monitor();
     let app = service(&monitor);
@@ -348,86 +435,6 @@ async fn the_monitors_own_routes_do_not_count_wherever_they_are_mounted() {
     assert_eq!((samples.requests(&[]), samples.active()), (0.0, 0.0));
 }
 
-async fn control(app: &Router, method: &str, path: &str, token: Option<&str>) -> (u16, Value) {
-    let mut request = Request::builder().method(method).uri(path);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    let request = request.body(Body::empty()).expect("a request");
-    let (status, body) = read(app.clone().oneshot(request).await.expect("a router never fails")).await;
-    (status, serde_json::from_str(&body).expect("JSON"))
-}
-
-const CONTROL: [(&str, &str); 3] = [
-    ("POST", "/performance/start-monitoring"),
-    ("POST", "/performance/stop-monitoring"),
-    ("DELETE", "/performance/clear-data"),
-];
-
-#[tokio::test(start_paused = true)]
-async fn control_is_closed_by_default_and_says_how_to_open_it() {
-    let monitor = monitor();
-    let app = service(&monitor);
-    for (method, path) in CONTROL {
-        let (status, body) = control(&app, method, path, Some("guess")).await;
-        assert_eq!(status, 403);
-        assert!(body["error"].as_str().is_some_and(|error| error.contains("Control::token")), "{body}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn control_opens_for_the_token_only() {
-    let monitor = built(Monitor::builder().control(Control::token("secret")));
-    let app = service(&monitor);
-    for (method, path) in CONTROL {
-        for wrong in [None, Some("wrong"), Some("")] {
-            assert_eq!(control(&app, method, path, wrong).await.0, 403);
-        }
-        assert_eq!(control(&app, method, path, Some("secret")).await.0, 200);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn stop_really_stops_and_start_goes_on() {
-    let monitor = built(Monitor::builder().control(Control::Open));
-    let app = service(&monitor);
-    traffic(&app, 1).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let began = tokio::time::Instant::now();
-    assert_eq!(control(&app, "POST", CONTROL[1].1, None).await.1["monitoring"], false);
-    assert_eq!(began.elapsed(), Duration::ZERO, "it waits for nothing");
-    let before = Samples::of(&monitor);
-    traffic(&app, 3).await;
-    let stopped = Samples::of(&monitor);
-    for name in
-        ["http_server_request_duration_seconds_count", "db_client_operation_duration_seconds_count", "task_active"]
-    {
-        assert_eq!(stopped.sum(name, &[]), before.sum(name, &[]), "{name}");
-    }
-    assert_eq!(json(&app, "/performance/status").await["monitoring"], false);
-    control(&app, "POST", CONTROL[0].1, None).await;
-    traffic(&app, 1).await;
-    assert_eq!(Samples::of(&monitor).requests(&[]), before.requests(&[]) + 5.0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn clear_starts_the_windows_anew_and_leaves_metrics_monotonic() {
-    let monitor = built(Monitor::builder().control(Control::Open));
-    let app = service(&monitor);
-    traffic(&app, 20).await;
-    tokio::time::sleep(Duration::from_secs(40)).await;
-    assert_ne!(kinds(&json(&app, "/performance/bottlenecks").await), []);
-    let before = Samples::of(&monitor);
-    control(&app, "DELETE", CONTROL[2].1, None).await;
-    assert_eq!(json(&app, "/performance/metrics").await["summary"]["total_requests"], 0);
-    assert_eq!(kinds(&json(&app, "/performance/bottlenecks").await), []);
-    traffic(&app, 1).await;
-    let summary = json(&app, "/performance/metrics").await["summary"].clone();
-    assert_eq!(summary["total_requests"], 5);
-    assert!((summary["max_duration_ms"].as_f64().expect("ms") - 1500.0).abs() < 10.0);
-    assert_eq!(Samples::of(&monitor).requests(&[]), before.requests(&[]) + 5.0);
-}
-
 #[tokio::test(start_paused = true)]
 async fn every_answer_is_as_the_openapi_document_says() {
     let monitor = built(Monitor::builder().control(Control::Open));
@@ -435,34 +442,47 @@ async fn every_answer_is_as_the_openapi_document_says() {
     traffic(&app, 20).await;
     tokio::time::sleep(Duration::from_secs(40)).await;
     let document = json(&app, "/performance/openapi.json").await;
-    let mut checked = 0;
+    let mut checked = BTreeMap::<String, u32>::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             let real = path.replace("{endpoint}", "GET%20%2Freport");
             // Its good answer needs two versions, and is tested with them.
             let of_two_versions = path.ends_with("/comparison");
             for (status, answer) in operation["responses"].as_object().expect("responses") {
+                let real = real.clone();
                 let Some(schema) = answer["content"]["application/json"].get("schema") else { continue };
                 traffic(&app, 1).await;
-                let (sent, body) = match status.as_str() {
+                let mut listeners = Vec::new();
+                let (path, headers): (String, &[(&str, &str)]) = match status.as_str() {
                     "200" if of_two_versions => continue,
-                    "200" => send(&app, &method.to_uppercase(), &real).await,
-                    "400" if path.contains("{endpoint}") => fetch(&app, &path.replace("{endpoint}", "%FF")).await,
-                    "400" => fetch(&app, &format!("{real}?hours=0&window=0s")).await,
-                    "404" => fetch(&app, &format!("{path}?endpoint=nowhere").replace("{endpoint}", "nowhere")).await,
-                    _ => continue,
+                    "200" => (real, &[]),
+                    "400" if path.contains("{endpoint}") => (path.replace("{endpoint}", "%FF"), &[]),
+                    "400" => (format!("{real}?hours=0&window=0s"), &[]),
+                    "403" => (real, &[("sec-fetch-site", "cross-site")]),
+                    "404" => (format!("{path}?endpoint=nowhere").replace("{endpoint}", "nowhere"), &[]),
+                    "406" => (real, &[("accept", "image/png")]),
+                    "503" => {
+                        for _ in 0..64 {
+                            let request = Request::get(&real).body(Body::empty()).expect("a request");
+                            listeners.push(app.clone().oneshot(request).await.expect("a router never fails"));
+                        }
+                        (real, &[])
+                    }
+                    _ => panic!("no request here has the answer {status} of {method} {path}"),
                 };
+                let (sent, body) = ask(&app, &method.to_uppercase(), &path, headers).await;
                 assert_eq!(sent.to_string(), *status, "{method} {path}");
                 let schema = json!({ "$ref": schema["$ref"], "components": document["components"] });
                 let validator = jsonschema::validator_for(&schema).expect("a schema");
-                let body: Value = serde_json::from_str(&body).expect("JSON");
                 let problems: Vec<_> = validator.iter_errors(&body).map(|error| error.to_string()).collect();
                 assert_eq!(problems, [] as [String; 0], "{method} {path}");
-                checked += 1;
+                *checked.entry(status.clone()).or_default() += 1;
             }
         }
     }
-    assert!(checked >= 13, "only {checked} answers were checked");
+    let kinds: Vec<&str> = checked.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["200", "400", "403", "404", "406", "503"], "{checked:?}");
+    assert!(checked["200"] >= 13 && checked["403"] == 3, "{checked:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Behaviour through the public API: a real router, a monitor of its own for each test.
 
 mod api;
+mod control;
 mod evidence;
 mod http;
 mod lifetime;

@@ -60,7 +60,7 @@ impl Watch {
         let rules = rules.or_else(|| settings.rules_dir().map(Path::to_owned));
         let rules = rules.or_else(|| Path::new(RULES).is_dir().then(|| RULES.into()));
         // On loopback whoever can ask could stop the whole demo as well.
-        let control = if address.ip().is_loopback() { Control::Open } else { Control::Refused };
+        let control = if address.ip().is_loopback() { Control::Loopback } else { Control::Refused };
         let version = fixes.names().fold(env!("CARGO_PKG_VERSION").to_owned(), |version, fix| {
             let joint = if version.contains('+') { '.' } else { '+' };
             format!("{version}{joint}{fix}")

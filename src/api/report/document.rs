@@ -135,7 +135,7 @@ impl Report {
     pub(super) async fn of(window: &Window, core: &Core) -> Self {
         let judgement = core.judgement();
         let counts = Counts::of(&judgement.firing);
-        let summary = Summary::of(window, core.mean_memory());
+        let summary = Summary::of(window, core.mean_memory_of(window));
         let (status, message) = Health::of(core, &judgement, Instant::now()).verdict();
         let endpoints = views(window);
         let limit = window.series(names::PROCESS_MEMORY_LIMIT.name).find_map(|series| series.last());

@@ -8,6 +8,7 @@ use axum::{Router, body::Body};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use pinchpoint::{Monitor, MonitorBuilder};
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 /// Builds a monitor that nothing else in the process knows.
@@ -30,6 +31,15 @@ pub(crate) async fn send(app: &Router, method: &str, path: &str) -> (u16, String
 /// Sends a GET.
 pub(crate) async fn get(app: &Router, path: &str) -> (u16, String) {
     send(app, "GET", path).await
+}
+
+/// Sends one request with headers; its answer is JSON.
+pub(crate) async fn ask(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let request = Request::builder().method(method).uri(path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.body(Body::empty()).expect("a request");
+    let (status, body) = read(app.clone().oneshot(request).await.expect("a router never fails")).await;
+    (status, serde_json::from_str(&body).expect("JSON"))
 }
 
 /// Reads a whole answer.
@@ -60,6 +70,20 @@ impl Samples {
                 })
                 .collect(),
         )
+    }
+
+    /// Returns every series and its value.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(series, value)| (series.as_str(), *value))
+    }
+
+    /// Returns those that never go down: counters, and all of a histogram.
+    pub(crate) fn monotonic(&self) -> impl Iterator<Item = (&str, f64)> {
+        let grows = |series: &str| {
+            let name = series.split_once('{').map_or(series, |(name, _)| name);
+            ["_total", "_bucket", "_sum", "_count"].iter().any(|suffix| name.ends_with(suffix))
+        };
+        self.all().filter(move |(series, _)| grows(series))
     }
 
     /// Returns the sum over the series of `name` whose labels contain all of `labels`.
