@@ -1,6 +1,7 @@
 //! A real Prometheus reads what the monitor exposes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,7 +12,10 @@ use axum::{Router, http::StatusCode, routing::get};
 use pinchpoint::{Monitor, track_async_task, track_db_query};
 use serde_json::Value;
 
-use crate::support::{Samples, monitor, program};
+use crate::support::{Samples, built, monitor, program};
+
+/// What Prometheus says, in its directory.
+const LOG: &str = "log";
 
 /// Finds a program of Prometheus's.
 fn program(name: &str) -> Option<PathBuf> {
@@ -22,7 +26,7 @@ fn program(name: &str) -> Option<PathBuf> {
 struct Prometheus {
     process: Child,
     address: SocketAddr,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Drop for Prometheus {
@@ -52,10 +56,52 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(data.path().join(LOG)).expect("writes"))
             .spawn()
             .expect("Prometheus starts");
-        Self { process, address, _data: data }
+        Self { process, address, data }
+    }
+
+    /// Panics where Prometheus had anything to say against what it scraped.
+    fn assert_content(&self) {
+        let log = std::fs::read_to_string(self.data.path().join(LOG)).expect("it writes a log");
+        assert!(log.contains("Server is ready"), "{log}");
+        let levels = ["level=warn", "level=error"];
+        let said: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("scrape") && levels.iter().any(|level| line.to_lowercase().contains(level)))
+            .collect();
+        assert_eq!(said, [] as [&str; 0]);
+    }
+
+    /// Waits until Prometheus has each series of these names with our value, and no other.
+    async fn agrees(&self, names: &str, ours: impl Fn() -> Samples) {
+        let mut differences = Vec::new();
+        for _ in 0..100 {
+            let theirs = self.query(&format!("{{__name__=~\"{names}\"}}")).await;
+            let theirs: BTreeMap<_, f64> = theirs.iter().map(|(metric, value)| (labels_of(metric), *value)).collect();
+            let families: BTreeSet<&str> =
+                theirs.keys().filter_map(|labels| labels.get("__name__")).map(|name| &**name).collect();
+            let samples = ours();
+            let ours: BTreeMap<_, f64> = samples.all().map(|(series, value)| (parsed(series), value)).collect();
+            let ours = ours.into_iter().filter(|(labels, _)| families.contains(&*labels["__name__"]));
+            let ours: BTreeMap<_, f64> = ours.collect();
+            let keys: BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
+            let same = |key: &Labels| match (theirs.get(key), ours.get(key)) {
+                (Some(theirs), Some(ours)) => (theirs - ours).abs() <= 1e-9 * ours.abs(),
+                _ => false,
+            };
+            differences = keys
+                .into_iter()
+                .filter(|key| !same(key))
+                .map(|key| format!("{key:?}: {:?} and not {:?}", theirs.get(key), ours.get(key)))
+                .collect();
+            if differences.is_empty() && ours.len() > 50 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{}", differences.join("\n"));
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
@@ -93,6 +139,73 @@ impl Prometheus {
     }
 }
 
+/// A series by its name and labels, without those that a scrape adds.
+type Labels = BTreeMap<String, String>;
+
+fn labels_of(metric: &Value) -> Labels {
+    let labels = metric.as_object().expect("labels").iter();
+    let labels = labels.map(|(name, value)| (name.clone(), value.as_str().expect("a text").to_owned()));
+    labels.filter(|(name, _)| !["instance", "job"].contains(&&**name)).collect()
+}
+
+/// Reads a series as the text format spells it.
+fn parsed(series: &str) -> Labels {
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let mut all = Labels::from([("__name__".to_owned(), name.to_owned())]);
+    let mut rest = labels.trim_end_matches('}');
+    while let Some((name, value)) = rest.split_once("=\"") {
+        let (mut text, mut letters) = (String::new(), value.char_indices());
+        rest = loop {
+            match letters.next().expect("a value ends") {
+                (_, '\\') => match letters.next().expect("an escaped letter").1 {
+                    'n' => text.push('\n'),
+                    letter => text.push(letter),
+                },
+                (end, '"') => break value[end + 1..].trim_start_matches(','),
+                (_, letter) => text.push(letter),
+            }
+        };
+        // To Prometheus an empty label is none.
+        if !text.is_empty() {
+            all.insert(name.to_owned(), text);
+        }
+    }
+    all
+}
+
+/// A rule that fires at the first evaluation that sees `/broken`.
+const RULES: &str = "rules:
+  - id: high_error_rate
+    scope: endpoint
+    measure: error_ratio
+    window: 5m
+    min_samples: 1
+    for: 0s
+    thresholds: { critical: \"> 25%\" }
+    description: \"{subject} fails\"
+    impact: \"{value}\"
+";
+
+/// Builds a monitor that finds something at once.
+fn quick() -> (tempfile::TempDir, Monitor) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("rules.yaml"), RULES).expect("writes");
+    let builder = Monitor::builder().rules_dir(directory.path());
+    let monitor = built(builder.evaluation_interval(Duration::from_millis(100)));
+    (directory, monitor)
+}
+
+/// Waits until the monitor tells of the sick endpoint.
+async fn fires(monitor: &Monitor) {
+    for _ in 0..200 {
+        if Samples::of(monitor).sum("pinchpoint_bottleneck", &["GET /broken"]) == 1.0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nothing fires:\n{}", monitor.recorder().render());
+}
+
 fn app(monitor: &Monitor) -> Router {
     let handler = || async {
         let row = async { Ok::<_, std::convert::Infallible>(()) };
@@ -126,7 +239,7 @@ async fn traffic(address: SocketAddr) {
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     let Some(program) = program("prometheus") else { return };
-    let monitor = monitor();
+    let (_rules, monitor) = quick();
     let address = serve(app(&monitor)).await;
     let prometheus = Prometheus::start(&program, address);
     for round in 1..=3 {
@@ -154,6 +267,10 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
             prometheus.settles(query, ours).await;
         }
     }
+    fires(&monitor).await;
+    prometheus.settles("pinchpoint_bottleneck{severity=\"critical\",subject=\"GET /broken\"}", 1.0).await;
+    let families = "http_server_.*|db_client_.*|task_.*|pinchpoint_bottleneck|pinchpoint_build_info";
+    prometheus.agrees(families, || Samples::of(&monitor)).await;
     assert_eq!(prometheus.query("up").await[0].1, 1.0);
     let (labels, _) = &prometheus.query("db_client_operation_duration_seconds_count").await[0];
     assert!(!labels.to_string().contains("back"), "no literal: {labels}");
@@ -166,14 +283,39 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     ] {
         assert_eq!(metadata["data"][name][0]["type"], kind, "{name}");
     }
+    prometheus.assert_content();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_is_content() {
     let Some(program) = program("promtool") else { return };
-    let monitor = monitor();
+    let (_rules, monitor) = quick();
     let address = serve(app(&monitor)).await;
     traffic(address).await;
+    fires(&monitor).await;
+    check(&program, &monitor);
+}
+
+#[tokio::test]
+async fn promtool_is_content_whatever_a_host_calls_its_labels() {
+    let Some(program) = program("promtool") else { return };
+    let monitor = monitor();
+    metrics::with_local_recorder(&monitor.recorder(), || {
+        metrics::describe_histogram!("job_duration_seconds", "Duration of jobs.");
+        metrics::histogram!("job_duration_seconds", "le" => "1", "exported_le" => "2").record(0.1);
+        metrics::describe_counter!("jobs_total", "Jobs that ended.");
+        metrics::counter!("jobs_total", "a.b" => "1", "a_b" => "2", "" => "3", "__name__" => "jobs").increment(1);
+        metrics::counter!("jobs_total", "a-b" => "1").increment(1);
+        metrics::describe_counter!("job_duration_seconds_count", "What the histogram says too.");
+        metrics::counter!("job_duration_seconds_count", "le" => "1").increment(1);
+        metrics::gauge!("", "a" => "1").set(1.0);
+    });
+    check(&program, &monitor);
+}
+
+/// Has promtool check what a monitor exposes.
+#[track_caller]
+fn check(program: &Path, monitor: &Monitor) {
     let text = monitor.recorder().render();
     let mut check = Command::new(program)
         .args(["check", "metrics"])
