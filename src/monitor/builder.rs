@@ -163,9 +163,9 @@ impl MonitorBuilder {
     /// Keeps the trends in a file, so that they survive a restart, and each version's latencies with them; see
     /// [`service`](Self::service). By default they are kept in memory only.
     ///
-    /// It is read when the monitor is built, a full week of 1,000 routes in some tenths of a second. It is written once a
-    /// minute and at [`shutdown`](Monitor::shutdown), whole or not at all: a process or a machine
-    /// that dies loses the last minute at most, and never the file. A disk that is full, a file that another process uses
+    /// It is read when the monitor is built, a full week of 1,000 routes in some tenths of a second. It is written every
+    /// half minute and at [`shutdown`](Monitor::shutdown), whole or not at all: a process or a machine
+    /// that dies loses the last minute at most, also with the longest evaluation interval, and never the file. A disk that is full, a file that another process uses
     /// or that is broken is told by `/performance/status` and by `pinchpoint_archive_errors_total`, tried again every
     /// minute, and never stops the service. A broken file is renamed to `….broken` and a new one begun; a file that is no
     /// history file, or of a later release, is left as it is. Nothing is ever deleted but what is older than

@@ -249,7 +249,13 @@ impl Core {
             measuring: self.instruments.enabled(),
             resident_bytes: history.gauge(names::PROCESS_RESIDENT.name),
         };
-        lock(&self.tiers).record(history, moment, is_failure)
+        let mut tiers = lock(&self.tiers);
+        let ended = tiers.record(history, moment, is_failure);
+        #[cfg(feature = "archive")]
+        if tiers.tell(moment.wall) && !ended {
+            self.versions.minute_goes_on();
+        }
+        ended
     }
 
     /// Has what is new written to the history file.

@@ -53,16 +53,21 @@ impl Versions {
     /// Has what is new written, and now and then what this version measured in all.
     pub(super) fn minute_ended(&self, total: &Window, wall: Duration) {
         let Some(archive) = &self.archive else { return };
-        archive.minute_ended();
+        archive.wake();
         if (wall.as_secs() / 60).is_multiple_of(MINUTES) {
             self.leave(total, wall);
         }
     }
 
+    /// Has what a minute has so far written.
+    pub(super) fn minute_goes_on(&self) {
+        self.archive.iter().for_each(Archive::wake);
+    }
+
     /// Has the last of this life written.
     pub(super) fn finish(&self, total: &Window, wall: Duration) {
         self.leave(total, wall);
-        self.archive.iter().for_each(Archive::minute_ended);
+        self.archive.iter().for_each(Archive::wake);
     }
 
     /// Waits until the file is written and closed.

@@ -288,8 +288,8 @@ impl SlotSums {
         self.all.count == 0 && self.memory_samples == 0 && self.measured.is_zero()
     }
 
-    /// Returns the slot and starts anew.
-    pub(super) fn take(&mut self) -> Slot {
+    /// Returns the slot so far.
+    pub(super) fn slot(&self) -> Slot {
         let (mut bytes, mut histogram) = (Vec::with_capacity(64 * (self.endpoints.len() + 1)), Vec::new());
         varint(&mut bytes, u64::try_from(self.measured.as_millis()).unwrap_or(u64::MAX));
         varint(&mut bytes, self.memory_samples);
@@ -299,15 +299,21 @@ impl SlotSums {
         }
         self.all.write(&mut bytes, &mut histogram);
         let mut next = 0;
-        for (place, entry) in self.endpoints.iter_mut().enumerate().filter(|(_, entry)| entry.count > 0) {
+        for (place, entry) in self.endpoints.iter().enumerate().filter(|(_, entry)| entry.count > 0) {
             varint(&mut bytes, (place - next) as u64);
             entry.write(&mut bytes, &mut histogram);
             next = place + 1;
-            *entry = EntrySums::default();
         }
-        let endpoints = std::mem::take(&mut self.endpoints);
-        *self = Self { endpoints, ..Self::default() };
         Slot(bytes.into())
+    }
+
+    /// Returns the slot and starts anew.
+    pub(super) fn take(&mut self) -> Slot {
+        let slot = self.slot();
+        let mut endpoints = std::mem::take(&mut self.endpoints);
+        endpoints.iter_mut().filter(|entry| entry.count > 0).for_each(|entry| *entry = EntrySums::default());
+        *self = Self { endpoints, ..Self::default() };
+        slot
     }
 
     /// Returns the heap it takes.

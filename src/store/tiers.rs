@@ -23,6 +23,10 @@ const FINE: u32 = 24 * 60;
 const FINE_AT_LEAST: u32 = 2 * 60;
 /// Minutes that the limits move on at most when a minute ends.
 const LEAP: u32 = 60;
+/// How often a minute that goes on is told: what a process that is killed loses is less than a minute, with the tick that
+/// it falls into.
+#[cfg(feature = "archive")]
+const TOLD_EVERY: Duration = Duration::from_secs(30);
 /// What a slot takes beside its bytes: its place in the map and the allocator's share.
 const OVERHEAD: usize = 64;
 
@@ -78,6 +82,9 @@ pub(crate) struct Changes {
     pub(crate) slots: BTreeMap<SlotKey, Option<Slot>>,
     /// New names of endpoints.
     pub(crate) endpoints: BTreeMap<u32, Arc<str>>,
+    /// When lives began that are forgotten.
+    #[cfg(feature = "archive")]
+    pub(crate) lost_runs: Vec<Duration>,
 }
 
 /// What an archive holds.
@@ -107,6 +114,9 @@ pub(crate) struct Tiers {
     changes: Option<Changes>,
     /// Whether everything was forgotten before anybody asked.
     cleared: bool,
+    /// When what changed was told last.
+    #[cfg(feature = "archive")]
+    told: Duration,
     /// Up to when the limits were held last.
     limits_at: Option<u32>,
 }
@@ -125,6 +135,8 @@ impl Tiers {
             sums: SlotSums::default(),
             changes: None,
             cleared: false,
+            #[cfg(feature = "archive")]
+            told: Duration::ZERO,
             limits_at: None,
         }
     }
@@ -297,7 +309,8 @@ impl Tiers {
     /// Takes in what an archive holds, and from now on tells what changes.
     ///
     /// What was recorded meanwhile stays; the archive's numbers of endpoints are the ones that count from here on. Slots
-    /// of a time that is still to come are passed over: they are of a clock that was wrong.
+    /// and lives of a time that is still to come are of a clock that was wrong, and are dropped: they would else be taken
+    /// for the truth when that time comes. But where there is nothing else, it is today's clock that is wrong.
     pub(crate) fn restore(&mut self, stored: Stored, wall: Duration) {
         let mine = std::mem::replace(&mut self.endpoints, stored.endpoints);
         let cleared = std::mem::take(&mut self.cleared);
@@ -324,7 +337,13 @@ impl Tiers {
         let own_half_hours = own_half_hours.into_iter().map(|(at, slot)| (SlotKey::HalfHour(at), slot));
         self.slot_bytes = 0;
         let now = minute_of(wall);
-        for (key, slot) in stored.slots.into_iter().filter(|(key, _)| key.start() <= now && !cleared) {
+        let (past, to_come): (Vec<_>, Vec<_>) = stored.slots.into_iter().partition(|(key, _)| key.start() <= now);
+        let (mut runs, wrong_runs): (Vec<Run>, Vec<Run>) = stored.runs.into_iter().partition(|run| run.started <= wall);
+        if let Some(changes) = self.changes.as_mut().filter(|_| !past.is_empty()) {
+            changes.slots.extend(to_come.into_iter().map(|(key, _)| (key, None)));
+            changes.lost_runs.extend(wrong_runs.into_iter().map(|run| run.started));
+        }
+        for (key, slot) in past.into_iter().filter(|_| !cleared) {
             self.slot_bytes += slot.as_bytes().len() + OVERHEAD;
             let (tier, at) = self.tier(key);
             tier.insert(at, slot);
@@ -334,7 +353,6 @@ impl Tiers {
             renumbered.add_slot(&slot, number);
             self.put(key, renumbered.take());
         }
-        let mut runs = stored.runs;
         runs.append(&mut self.runs);
         runs.sort_by_key(|run| run.started);
         runs.dedup();
@@ -343,13 +361,39 @@ impl Tiers {
         self.keep_limits(now);
     }
 
+    /// Takes in another archive in the middle of a life. What is known here and there is as it is here: the other one is a
+    /// copy, or of a life that ran at the same time.
+    pub(crate) fn adopt(&mut self, mut stored: Stored, wall: Duration) {
+        stored.slots.retain(|(key, _)| match key {
+            SlotKey::Minute(at) => !self.minutes.contains_key(at),
+            SlotKey::HalfHour(at) => !self.half_hours.contains_key(at),
+        });
+        self.restore(stored, wall);
+    }
+
+    /// Tells what the minute that goes on has so far, now and then. Returns whether it did.
+    pub(crate) fn tell(&mut self, wall: Duration) -> bool {
+        let Some(minute) = self.current.filter(|_| self.changes.is_some() && !self.sums.is_empty()) else {
+            return false;
+        };
+        if wall.abs_diff(self.told) < TOLD_EVERY {
+            return false;
+        }
+        self.told = wall;
+        let slot = self.sums.slot();
+        let slot = self.minutes.get(&minute).map_or_else(|| slot.clone(), |before| merged([before, &slot]));
+        self.note(SlotKey::Minute(minute), Some(slot));
+        true
+    }
+
     /// Returns everything as if it were new, for an archive that lost what it had.
     pub(crate) fn everything(&mut self) -> Changes {
         self.changes = Some(Changes::default());
         let minutes = self.minutes.iter().map(|(at, slot)| (SlotKey::Minute(*at), Some(slot.clone())));
         let half_hours = self.half_hours.iter().map(|(at, slot)| (SlotKey::HalfHour(*at), Some(slot.clone())));
         let endpoints = self.endpoints.iter().map(|(number, name)| (number, name.clone()));
-        Changes { cleared: true, slots: minutes.chain(half_hours).collect(), endpoints: endpoints.collect() }
+        let (slots, endpoints) = (minutes.chain(half_hours).collect(), endpoints.collect());
+        Changes { cleared: true, slots, endpoints, lost_runs: Vec::new() }
     }
 
     /// Returns what changed since the last call, or since [`restore`](Self::restore).
@@ -368,10 +412,11 @@ impl Changes {
         }
         self.slots.extend(newer.slots);
         self.endpoints.extend(newer.endpoints);
+        self.lost_runs.extend(newer.lost_runs);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        !self.cleared && self.slots.is_empty() && self.endpoints.is_empty()
+        !self.cleared && self.slots.is_empty() && self.endpoints.is_empty() && self.lost_runs.is_empty()
     }
 }
 

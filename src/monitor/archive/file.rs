@@ -7,7 +7,7 @@
 use std::{
     any::Any,
     collections::BTreeSet,
-    fs::File,
+    fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Read as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, backends::FileBackend};
 
 use crate::{
     rules::compare::VersionSnapshot,
@@ -25,6 +25,13 @@ use crate::{
 
 /// What every redb file begins with.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
+/// Where the two halves of its head say which format the file has, and the one that is read and written.
+const FORMAT_BYTES: [usize; 2] = [64, 192];
+const STORE_FORMAT: u8 = 3;
+/// More formats than there will be soon: what lies beyond is a broken head.
+const FORMATS: u8 = 32;
+/// Bytes of a head that are looked at.
+const HEAD: u64 = 256;
 /// Pages kept in memory: a minute's slot and the way to it. The default is a gigabyte.
 const CACHE_BYTES: usize = 4 << 20;
 /// Versions whose latencies are kept.
@@ -51,6 +58,8 @@ pub(super) enum ArchiveError {
     Foreign,
     #[error("the history file has schema {found}, and this release reads schema {FORMAT}; it was left as it is")]
     Schema { found: u64 },
+    #[error("the file of that name is a store of format {0}, which this release does not read; it was left as it is")]
+    StoreFormat(u8),
     #[error("the history file is broken: {0}")]
     Broken(String),
     #[error("{0} broken history files were set aside already; look at them and remove them")]
@@ -69,7 +78,7 @@ impl ArchiveError {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Locked => "locked",
-            Self::Foreign | Self::Schema { .. } => "refused",
+            Self::Foreign | Self::Schema { .. } | Self::StoreFormat(_) => "refused",
             Self::Broken(_) | Self::TooManyBroken(_) => "broken",
             Self::Io(_) => "io",
         }
@@ -81,9 +90,35 @@ impl<E: Into<redb::Error>> From<E> for ArchiveError {
         match error.into() {
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked,
             redb::Error::Corrupted(what) => Self::Broken(what),
-            redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted => Self::Broken("of an old format".to_owned()),
+            // Ours never had an older one.
+            redb::Error::UpgradeRequired(format) => Self::StoreFormat(format),
             other => Self::Io(other),
         }
+    }
+}
+
+/// Which file a name stands for. Where the platform does not say, all are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Returns which file has a name now; `None` where none has.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        path.metadata().ok().map(|metadata| Self::of(&metadata))
+    }
+
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &Metadata) -> Self {
+        Self { device: 0, inode: 0 }
     }
 }
 
@@ -91,6 +126,7 @@ impl<E: Into<redb::Error>> From<E> for ArchiveError {
 #[derive(Debug)]
 pub(super) struct ArchiveFile {
     database: Database,
+    identity: Identity,
 }
 
 /// What was found in it.
@@ -128,7 +164,14 @@ impl ArchiveFile {
         // A file that something else wrote to is then an error, and no panic.
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         let open = || -> Result<_, ArchiveError> {
-            let file = Self { database: builder.create(path)? };
+            let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let file = options.map_err(io_error)?;
+            let identity = Identity::of(&file.metadata().map_err(io_error)?);
+            let file = Self { database: builder.create_with_backend(FileBackend::new(file)?)?, identity };
+            if !file.is_at(path) {
+                // Another process set it aside before it was locked here.
+                return Err(ArchiveError::Locked);
+            }
             let found = file.read(is_empty, run, oldest, forget)?;
             Ok((file, found))
         };
@@ -207,8 +250,17 @@ impl ArchiveFile {
         Ok(found)
     }
 
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Returns whether this is the file that has the name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        Identity::at(path) == Some(self.identity)
+    }
+
     /// Writes what changed, whole or not at all. It is on the disk when this returns.
-    pub(super) fn write(&self, changes: &Changes, snapshot: Option<&VersionSnapshot>) -> Result<(), ArchiveError> {
+    pub(super) fn write(&self, changes: &Changes) -> Result<(), ArchiveError> {
         let writing = self.database.begin_write()?;
         if changes.cleared {
             writing.delete_table(MINUTES)?;
@@ -230,12 +282,23 @@ impl ArchiveFile {
                     None => drop(table.remove(at)?),
                 }
             }
-            if let Some(snapshot) = snapshot {
-                let mut versions = writing.open_table(VERSIONS)?;
-                let json = serde_json::to_vec(snapshot).expect("numbers and texts are JSON");
-                versions.insert(&*snapshot.version, &*json)?;
-                forget_versions(&mut versions)?;
+            let mut runs = writing.open_table(RUNS)?;
+            for started in &changes.lost_runs {
+                runs.remove(u64::try_from(started.as_millis()).unwrap_or(u64::MAX))?;
             }
+        }
+        Ok(writing.commit()?)
+    }
+
+    /// Writes what a version measured, whole or not at all, and apart from the minutes: one that the disk has no room
+    /// for must not keep them.
+    pub(super) fn write_version(&self, snapshot: &VersionSnapshot) -> Result<(), ArchiveError> {
+        let writing = self.database.begin_write()?;
+        {
+            let mut versions = writing.open_table(VERSIONS)?;
+            let json = serde_json::to_vec(snapshot).expect("numbers and texts are JSON");
+            versions.insert(&*snapshot.version, &*json)?;
+            forget_versions(&mut versions)?;
         }
         Ok(writing.commit()?)
     }
@@ -267,10 +330,9 @@ fn forget_versions(versions: &mut redb::Table<'_, &str, &[u8]>) -> Result<(), Ar
 
 /// Looks at a file before redb does: what is not ours is left alone. Returns whether there is nothing in it yet.
 fn look(path: &Path) -> Result<bool, ArchiveError> {
-    let io = |error: io::Error| ArchiveError::Io(StorageError::Io(error).into());
     let is_file = match path.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(io(error)),
+        Err(error) => return Err(io_error(error)),
         Ok(metadata) => metadata.is_file(),
     };
     if !is_file {
@@ -278,25 +340,61 @@ fn look(path: &Path) -> Result<bool, ArchiveError> {
     }
     let mut head = Vec::new();
     // Another process that has the file open may hold a lock that forbids even this.
-    File::open(path).map_err(io)?.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(io)?;
+    File::open(path).map_err(io_error)?.take(HEAD).read_to_end(&mut head).map_err(io_error)?;
     match &head[..] {
         [] => Ok(true),
-        head if head == MAGIC => Ok(false),
+        head if head.starts_with(&MAGIC) => match FORMAT_BYTES.map(|at| head.get(at)) {
+            // redb itself takes a format that it does not know yet for damage.
+            [Some(&format), Some(&other)] if format == other && (STORE_FORMAT + 1..FORMATS).contains(&format) => {
+                Err(ArchiveError::StoreFormat(format))
+            }
+            _ => Ok(false),
+        },
         // What a file system leaves of a file whose blocks it lost.
-        head if head.iter().all(|byte| *byte == 0) => Err(ArchiveError::Broken("its beginning is lost".to_owned())),
+        head if head.iter().take(MAGIC.len()).all(|byte| *byte == 0) => {
+            Err(ArchiveError::Broken("its beginning is lost".to_owned()))
+        }
         _ => Err(ArchiveError::Foreign),
     }
 }
 
 /// Moves a broken file out of the way, to a name that is free, and returns that name.
-pub(super) fn set_aside(path: &Path) -> Result<PathBuf, ArchiveError> {
+///
+/// Another process may have found it broken as well: only the file that was, and only under its lock, so that neither
+/// takes the other's new file for the broken one.
+pub(super) fn set_aside(path: &Path, broken: Option<Identity>) -> Result<PathBuf, ArchiveError> {
+    let file = File::open(path).map_err(io_error)?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(ArchiveError::Locked);
+    }
+    let locked = Identity::of(&file.metadata().map_err(io_error)?);
+    if broken != Some(locked) || Identity::at(path) != Some(locked) {
+        return Err(ArchiveError::Locked);
+    }
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(if number == 1 { ".broken".to_owned() } else { format!(".broken-{number}") });
         PathBuf::from(name)
     };
-    let free = (1..=SET_ASIDE).map(name).find(|name| !name.exists());
-    let free = free.ok_or(ArchiveError::TooManyBroken(SET_ASIDE))?;
-    std::fs::rename(path, &free).map_err(|error| ArchiveError::Io(StorageError::Io(error).into()))?;
-    Ok(free)
+    for free in (1..=SET_ASIDE).map(name) {
+        // A link never replaces anything; a rename does.
+        match std::fs::hard_link(path, &free) {
+            Ok(()) => {
+                std::fs::remove_file(path).map_err(io_error)?;
+                return Ok(free);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(_) if free.exists() => {}
+            // Not every file system has links.
+            Err(_) => {
+                std::fs::rename(path, &free).map_err(io_error)?;
+                return Ok(free);
+            }
+        }
+    }
+    Err(ArchiveError::TooManyBroken(SET_ASIDE))
+}
+
+fn io_error(error: io::Error) -> ArchiveError {
+    ArchiveError::Io(StorageError::Io(error).into())
 }

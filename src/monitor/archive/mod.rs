@@ -1,12 +1,14 @@
 //! [`Archive`]: keeps the tiers in a file, on a thread of its own.
 //!
-//! The tick only rings a bell once a minute; the thread then takes from the tiers what changed and commits it. What
+//! The tick only rings a bell, every half minute or so; the thread then takes from the tiers what changed and commits it. What
 //! could not be written stays with the thread, coalesced, and is written when it can be: a full disk loses nothing as
 //! long as the process lives. Nothing here ever stops the service, and no file is ever deleted: what is broken is moved
 //! aside, what is not ours is left alone. The invariant that a change could break: the thread never holds the tiers' lock
 //! while it reads or writes.
 
 mod file;
+#[cfg(test)]
+mod process_tests;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use self::{
-    file::{ArchiveError, ArchiveFile, Forget},
+    file::{ArchiveError, ArchiveFile, Forget, Identity},
     status::StatusBoard,
 };
 use super::core::lock;
@@ -77,7 +79,7 @@ struct Shared {
 /// What the thread is asked to do.
 #[derive(Debug, Default)]
 struct Bell {
-    minute_ended: bool,
+    is_rung: bool,
     snapshot: Option<VersionSnapshot>,
     stop: bool,
 }
@@ -97,6 +99,7 @@ impl Archive {
             parts,
             shared: shared.clone(),
             file: None,
+            identity: None,
             pending: None,
             snapshot: None,
             has_own_snapshot: false,
@@ -120,8 +123,8 @@ impl Archive {
     }
 
     /// Says that there is something to write. Returns at once.
-    pub(super) fn minute_ended(&self) {
-        lock(&self.shared.bell).minute_ended = true;
+    pub(super) fn wake(&self) {
+        lock(&self.shared.bell).is_rung = true;
         self.shared.rung.notify_one();
     }
 
@@ -170,6 +173,8 @@ struct Keeper {
     parts: ArchiveParts,
     shared: Arc<Shared>,
     file: Option<ArchiveFile>,
+    /// Which file the memory's numbers of endpoints are those of.
+    identity: Option<Identity>,
     /// What is not written yet; `None` until the tiers were restored.
     pending: Option<Changes>,
     snapshot: Option<VersionSnapshot>,
@@ -190,10 +195,10 @@ impl Keeper {
     /// Waits until there is something to do; returns whether it is the last time.
     fn wait(&mut self) -> bool {
         let bell = lock(&self.shared.bell);
-        let idle = |bell: &mut Bell| !bell.minute_ended && bell.snapshot.is_none() && !bell.stop;
+        let idle = |bell: &mut Bell| !bell.is_rung && bell.snapshot.is_none() && !bell.stop;
         let (mut bell, _) =
             self.shared.rung.wait_timeout_while(bell, RETRY, idle).unwrap_or_else(PoisonError::into_inner);
-        bell.minute_ended = false;
+        bell.is_rung = false;
         self.snapshot = bell.snapshot.take().or(self.snapshot.take());
         bell.stop
     }
@@ -209,8 +214,8 @@ impl Keeper {
     }
 
     fn try_to_keep(&mut self) -> Result<(), ArchiveError> {
-        if self.file.is_some() && !self.parts.path.exists() {
-            warn!(path = %self.parts.path.display(), "the history file was removed; a new one is begun");
+        if self.file.as_ref().is_some_and(|file| !file.is_at(&self.parts.path)) {
+            warn!(path = %self.parts.path.display(), "the history file was removed or replaced; the one in its place is used");
             self.file = None;
         }
         let file = match self.file.take() {
@@ -220,19 +225,18 @@ impl Keeper {
         let newer = lock(&self.parts.tiers).take_changes();
         let pending = self.pending.get_or_insert_default();
         newer.into_iter().for_each(|newer| pending.then(newer));
-        // A run that was short says little of its version: what an earlier one left stays until this one says more.
-        let snapshot = match &self.snapshot {
-            Some(snapshot) if !self.has_own_snapshot => {
-                let kept = file.version(&snapshot.version)?;
-                Some(snapshot).filter(|snapshot| is_larger(snapshot, kept.as_ref()))
-            }
-            other => other.as_ref(),
-        };
-        if !pending.is_empty() || snapshot.is_some() {
-            file.write(pending, snapshot)?;
-            self.has_own_snapshot |= snapshot.is_some();
+        if !pending.is_empty() {
+            file.write(pending)?;
             self.pending = Some(Changes::default());
             self.shared.status.written();
+        }
+        if let Some(snapshot) = &self.snapshot {
+            // A run that was short says little of its version: what an earlier one left stays until this one says more.
+            if self.has_own_snapshot || is_larger(snapshot, file.version(&snapshot.version)?.as_ref()) {
+                file.write_version(snapshot)?;
+                self.has_own_snapshot = true;
+                self.shared.status.written();
+            }
         }
         self.snapshot = None;
         self.file = Some(file);
@@ -243,11 +247,12 @@ impl Keeper {
     fn open(&mut self) -> Result<ArchiveFile, ArchiveError> {
         let ArchiveParts { path, run, retention, now, .. } = &self.parts;
         let forget = if self.pending.is_none() { Forget::UnusedNames } else { Forget::Nothing };
+        let before = Identity::at(path);
         let open = || ArchiveFile::open(path, run, run.started.saturating_sub(*retention), forget);
         let (file, found) = match open() {
             Err(error @ ArchiveError::Broken(_)) => {
                 self.shared.status.failed(&error);
-                let aside = file::set_aside(path)?;
+                let aside = file::set_aside(path, before)?;
                 warn!(path = %path.display(), aside = %aside.display(), "a broken history file was set aside");
                 self.shared.status.set_aside(&aside);
                 open()?
@@ -263,10 +268,19 @@ impl Keeper {
             let previous = service.and_then(|service| previous(found.versions, service, &run.version));
             self.shared.previous.store(previous.map(Arc::new));
             lock(&self.parts.tiers).restore(found.stored, now().max(run.started));
-        } else if found.is_new {
-            self.pending = Some(lock(&self.parts.tiers).everything());
+        } else if self.identity != Some(file.identity()) || found.is_new {
+            let was_cleared = self.pending.as_ref().is_some_and(|pending| pending.cleared);
+            let mut tiers = lock(&self.parts.tiers);
+            if found.is_new || was_cleared {
+                self.pending = Some(tiers.everything());
+            } else {
+                // A copy from another day, say, whose numbers of endpoints are its own.
+                tiers.adopt(found.stored, now().max(run.started));
+                self.pending = Some(Changes::default());
+            }
             self.has_own_snapshot = false;
         }
+        self.identity = Some(file.identity());
         self.shared.status.open();
         Ok(file)
     }

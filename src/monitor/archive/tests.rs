@@ -1,14 +1,12 @@
-//! Tests of the archive, with real files and, for `kill -9` and a full disk, real processes.
+//! Tests of the archive, with real files.
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Write as _},
     path::Path,
-    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use metrics::Recorder;
+use metrics::{Histogram, Recorder};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -22,22 +20,22 @@ use crate::{
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const LIMITS: TierLimits = TierLimits { retention: WEEK, bytes: 64_000_000 };
-const MINUTE: Duration = Duration::from_secs(60);
-const NOON: Duration = Duration::from_secs(1_700_000_000 / 1800 * 1800);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const NOON: Duration = Duration::from_secs(1_700_000_000 / 1800 * 1800);
 
 /// A life of a service that is kept in a file.
-struct Life {
-    recorder: MonitorRecorder,
-    history: History,
-    tiers: Arc<Mutex<Tiers>>,
-    archive: Archive,
-    start: Instant,
+pub(super) struct Life {
+    pub(super) recorder: MonitorRecorder,
+    pub(super) history: History,
+    pub(super) tiers: Arc<Mutex<Tiers>>,
+    pub(super) archive: Archive,
+    pub(super) start: Instant,
     started: Duration,
     minutes: Arc<AtomicU32>,
 }
 
 impl Life {
-    fn begin(path: &Path, started: Duration, version: &str) -> Self {
+    pub(super) fn begin(path: &Path, started: Duration, version: &str) -> Self {
         let recorder = MonitorRecorder::new(10_000, Vec::new());
         let run = Run { started, version: version.into() };
         let tiers = Arc::new(Mutex::new(Tiers::new(LIMITS, run.clone())));
@@ -58,31 +56,42 @@ impl Life {
     }
 
     /// Lets minutes pass, with one request in each, and has them written.
-    fn minutes(&mut self, minutes: u32) {
-        let labels = [(names::METHOD, "GET".into()), (names::ROUTE, "/a".into()), (names::STATUS, "200".into())];
-        let requests = labelled::histogram(&self.recorder as &dyn Recorder, &names::HTTP_DURATION, &labels);
+    pub(super) fn minutes(&mut self, minutes: u32) {
+        let requests = requests(&self.recorder);
         for _ in 0..minutes {
             requests.record(0.25);
             let passed = MINUTE * (self.minutes.fetch_add(1, Relaxed) + 1);
             self.history.tick(&self.recorder.index(), self.start + passed);
             let moment = Moment { wall: self.started + passed, measuring: true, resident_bytes: None };
-            if lock(&self.tiers).record(&self.history, moment, |_| false) {
-                self.archive.minute_ended();
+            let mut tiers = lock(&self.tiers);
+            if tiers.record(&self.history, moment, |_| false) | tiers.tell(moment.wall) {
+                self.archive.wake();
             }
         }
     }
 
-    fn requests(&self) -> u64 {
+    pub(super) fn requests(&self) -> u64 {
         let slots = lock(&self.tiers).slots(Duration::ZERO, Duration::MAX);
         slots.iter().filter_map(|slot| slot.slot.all()).map(|all| all.count).sum()
     }
 
-    async fn end(&mut self) {
+    pub(super) async fn end(&mut self) {
         lock(&self.tiers).finish();
         self.archive.close().await;
     }
 
-    fn errors(&self, kind: &str) -> f64 {
+    /// Waits until the archive is as it is wanted.
+    pub(super) async fn becomes(&self, wanted: impl Fn(&ArchiveStatus) -> bool) {
+        for _ in 0..1000 {
+            if wanted(&self.archive.status()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?}", self.archive.status());
+    }
+
+    pub(super) fn errors(&self, kind: &str) -> f64 {
         let line = format!("pinchpoint_archive_errors_total{{error_type=\"{kind}\"}} ");
         let text = self.recorder.render();
         let value = text.lines().find_map(|text| text.strip_prefix(&line)).expect("there from the start");
@@ -97,14 +106,19 @@ impl Life {
     }
 }
 
-fn place() -> (TempDir, PathBuf) {
+pub(super) fn requests(recorder: &MonitorRecorder) -> Histogram {
+    let labels = [(names::METHOD, "GET".into()), (names::ROUTE, "/a".into()), (names::STATUS, "200".into())];
+    labelled::histogram(recorder as &dyn Recorder, &names::HTTP_DURATION, &labels)
+}
+
+pub(super) fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("history.redb");
     (directory, path)
 }
 
 /// Writes a file with some minutes in it.
-async fn written(path: &Path, minutes: u32) {
+pub(super) async fn written(path: &Path, minutes: u32) {
     let mut life = Life::begin(path, NOON, "1");
     life.minutes(minutes);
     life.end().await;
@@ -168,21 +182,21 @@ fn a_file_that_is_opened_again_keeps_the_names_that_the_memory_goes_on_using() {
     let run = Run { started: NOON, version: "".into() };
     let open = |forget| ArchiveFile::open(&path, &run, Duration::ZERO, forget).expect("open");
     let changes = Changes { endpoints: BTreeMap::from([(0, "GET /a".into())]), ..Changes::default() };
-    open(Forget::UnusedNames).0.write(&changes, None).expect("written");
+    open(Forget::UnusedNames).0.write(&changes).expect("written");
     let (file, _) = open(Forget::Nothing);
     let slot = slots().remove(0);
     let changes = Changes { slots: BTreeMap::from([(SlotKey::Minute(1), Some(slot))]), ..Changes::default() };
-    file.write(&changes, None).expect("written");
+    file.write(&changes).expect("written");
     drop(file);
     let (file, found) = open(Forget::UnusedNames);
     assert_eq!((found.unreadable, found.stored.slots.len()), (0, 1), "its name is still there");
     // A slot of an endpoint without a name is never read as another's.
     let changes = Changes { cleared: true, ..Changes::default() };
-    file.write(&changes, None).expect("written");
+    file.write(&changes).expect("written");
     drop(file);
     drop(open(Forget::UnusedNames));
     let slots = BTreeMap::from([(SlotKey::Minute(1), Some(slots().remove(0)))]);
-    open(Forget::Nothing).0.write(&Changes { slots, ..Changes::default() }, None).expect("written");
+    open(Forget::Nothing).0.write(&Changes { slots, ..Changes::default() }).expect("written");
     assert_eq!(open(Forget::UnusedNames).1.unreadable, 1);
     assert_eq!(open(Forget::UnusedNames).1.unreadable, 0, "it is gone");
 }
@@ -255,6 +269,56 @@ async fn a_file_of_a_later_release_is_refused_by_its_schema() {
 }
 
 #[tokio::test]
+async fn a_store_of_an_older_or_a_later_format_is_left_alone() {
+    for format in [1, 2, 4, 9] {
+        let (directory, path) = place();
+        written(&path, 2).await;
+        let mut bytes = std::fs::read(&path).expect("readable");
+        (bytes[64], bytes[192]) = (format, format);
+        std::fs::write(&path, &bytes).expect("writable");
+        Life::begin(&path, NOON, "1").fails_with("refused", &format!("a store of format {format}"));
+        assert_eq!(std::fs::read(&path).expect("readable"), bytes);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 1, "nothing beside it");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_gets_everything_too() {
+    let (directory, path) = place();
+    let copy = directory.path().join("copy");
+    written(&path, 3).await;
+    std::fs::copy(&path, &copy).expect("copied");
+    let mut life = Life::begin(&path, NOON + 3 * MINUTE, "1");
+    life.minutes(3);
+    life.becomes(|status| status.written.is_some()).await;
+    // As a tool does that puts a copy back: another file of that name.
+    std::fs::rename(&copy, &path).expect("replaced");
+    life.minutes(2);
+    life.end().await;
+    assert_eq!((life.archive.status().state.clone(), life.requests()), (ArchiveState::Open, 8));
+    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 8, "none lost, and none of the copy's twice");
+}
+
+#[test]
+fn only_the_file_that_was_broken_is_set_aside_and_never_over_another() {
+    let (directory, path) = place();
+    std::fs::write(&path, "broken").expect("writable");
+    let broken = Identity::at(&path);
+    // Another process has it in hand, and then has begun a new one.
+    let other = std::fs::File::open(&path).expect("there");
+    other.lock().expect("locked");
+    assert!(matches!(file::set_aside(&path, broken), Err(ArchiveError::Locked)));
+    std::fs::rename(&path, directory.path().join("history.redb.broken")).expect("moved");
+    drop(other);
+    std::fs::write(&path, "new").expect("writable");
+    assert!(matches!(file::set_aside(&path, broken), Err(ArchiveError::Locked)));
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), "new");
+    let aside = file::set_aside(&path, Identity::at(&path)).expect("its own");
+    assert_eq!(aside, directory.path().join("history.redb.broken-2"));
+    assert_eq!(std::fs::read_to_string(directory.path().join("history.redb.broken")).expect("there"), "broken");
+}
+
+#[tokio::test]
 async fn a_broken_file_is_set_aside_and_a_new_one_begun() {
     let wounds: [fn(&mut Vec<u8>); 4] = [
         |bytes| bytes[4096..].fill(0xAB),
@@ -286,7 +350,7 @@ fn a_second_broken_file_gets_a_name_of_its_own() {
     let (directory, path) = place();
     for expected in ["history.redb.broken", "history.redb.broken-2", "history.redb.broken-3"] {
         std::fs::write(&path, "broken").expect("writable");
-        assert_eq!(file::set_aside(&path).expect("a free name"), directory.path().join(expected));
+        assert_eq!(file::set_aside(&path, Identity::at(&path)).expect("a free name"), directory.path().join(expected));
     }
 }
 
@@ -315,7 +379,7 @@ async fn a_file_that_was_removed_is_written_anew_with_everything() {
     assert_eq!(Life::begin(&path, NOON + 7 * MINUTE, "1").requests(), 7);
 }
 
-fn snapshot(version: &str, written_at: &str, requests: u64) -> VersionSnapshot {
+pub(super) fn snapshot(version: &str, written_at: &str, requests: u64) -> VersionSnapshot {
     let latency = LatencyHistogram {
         sum_seconds: 0.1,
         min_seconds: 0.1,
@@ -327,7 +391,7 @@ fn snapshot(version: &str, written_at: &str, requests: u64) -> VersionSnapshot {
 }
 
 /// Returns version and requests of what a next run of `version` is compared with.
-async fn previous_count(path: &Path, version: &str) -> Option<(String, u64)> {
+pub(super) async fn previous_count(path: &Path, version: &str) -> Option<(String, u64)> {
     let mut life = Life::begin(path, NOON, version);
     life.end().await;
     life.archive.previous().map(|before| (before.version.clone(), before.routes[0].latency.count()))
@@ -376,118 +440,10 @@ async fn versions_are_kept_ten_at_most() {
     assert_eq!(kept, (5..15).collect::<Vec<_>>());
 }
 
-/// Says to a test, which is then a child process, which file it writes.
-const CHILD_FILE: &str = "PINCHPOINT_TEST_HISTORY_FILE";
-
-/// Returns this program as a child that runs one test only.
-fn child(test: &str, path: &Path) -> Command {
-    let mut command = Command::new("sh");
-    let this = std::env::current_exe().expect("a running program");
-    // What a process ignores, its child ignores too: past the limit of a file's size a write then fails instead.
-    command.args(["-c", "trap '' XFSZ; [ -z \"$LIMIT\" ] || ulimit -f \"$LIMIT\"; exec \"$@\"", "sh"]);
-    command.arg(this).args(["--exact", &format!("monitor::archive::tests::{test}"), "--ignored", "--nocapture"]);
-    command.env(CHILD_FILE, path).stdout(Stdio::piped()).stderr(Stdio::null());
-    command
-}
-
-fn say(words: &str) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{words}").and_then(|()| out.flush()).expect("a parent listens");
-}
-
-/// What the child writes as minute `at`.
-fn slot_of(slots: &[Slot], at: u32) -> &Slot {
-    &slots[at as usize % slots.len()]
-}
-
-fn slots() -> Vec<Slot> {
+pub(super) fn slots() -> Vec<Slot> {
     let (_directory, path) = place();
     let mut life = Life::begin(&path, NOON, "1");
     life.minutes(12);
     let slots = lock(&life.tiers).slots(Duration::ZERO, Duration::MAX);
     slots.into_iter().map(|slot| slot.slot).collect()
-}
-
-#[test]
-#[ignore = "a child of `kill_9_loses_nothing_that_was_written`"]
-fn child_that_writes_until_it_is_killed() {
-    let Some(path) = std::env::var_os(CHILD_FILE) else { return };
-    let run = Run { started: NOON, version: "".into() };
-    let (file, found) =
-        ArchiveFile::open(Path::new(&path), &run, Duration::ZERO, Forget::Nothing).expect("never broken");
-    let slots = slots();
-    let first = found.stored.slots.len() as u32;
-    say(&format!("found {first} unreadable {}", found.unreadable));
-    for at in first.. {
-        let slots = BTreeMap::from([(SlotKey::Minute(at), Some(slot_of(&slots, at).clone()))]);
-        let endpoints = BTreeMap::from([(0, "GET /a".into())]);
-        file.write(&Changes { cleared: false, slots, endpoints }, None).expect("written");
-        say(&format!("wrote {at}"));
-    }
-}
-
-#[test]
-fn kill_9_loses_nothing_that_was_written() {
-    let (_directory, path) = place();
-    let mut written: u32 = 0;
-    for round in 0..12 {
-        let mut process = child("child_that_writes_until_it_is_killed", &path).spawn().expect("sh");
-        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let found = lines.find_map(|line| line.strip_prefix("found ").map(str::to_owned)).expect("the child begins");
-        let (found, unreadable) = found.split_once(" unreadable ").expect("as it was said");
-        let found: u32 = found.parse().expect("a number");
-        assert_eq!(unreadable, "0");
-        // The last write may have been on the disk before it was said, and no earlier one may be missing.
-        assert!(found == written || found == written + 1, "round {round}: {found} of {written}");
-        written = found;
-        for line in lines.by_ref().take(3 + round * 5) {
-            let at: u32 = line.strip_prefix("wrote ").expect("as it is said").parse().expect("a number");
-            written = at + 1;
-        }
-        // Right away, so that it hits the child at any point of a write. Every line that was said still counts.
-        process.kill().expect("a child of ours");
-        process.wait().expect("it ends");
-        for line in lines {
-            let at = line.strip_prefix("wrote ").and_then(|at| at.parse::<u32>().ok());
-            written = at.map_or(written, |at| at + 1);
-        }
-    }
-    assert!(written > 100, "{written}");
-    let run = Run { started: NOON, version: "".into() };
-    let (_, found) = ArchiveFile::open(&path, &run, Duration::ZERO, Forget::Nothing).expect("never broken");
-    let slots = slots();
-    for (key, slot) in &found.stored.slots {
-        let SlotKey::Minute(at) = key else { panic!("{key:?}") };
-        assert_eq!(slot, slot_of(&slots, *at));
-    }
-}
-
-#[tokio::test]
-#[ignore = "a child of `a_full_disk_is_told_and_the_service_runs_on`"]
-async fn child_whose_disk_is_full() {
-    let Some(path) = std::env::var_os(CHILD_FILE) else { return };
-    let mut life = Life::begin(Path::new(&path), NOON + 5 * MINUTE, "1");
-    let before = life.requests();
-    // A snapshot that no small disk takes.
-    let mut large = snapshot("1", "2026-01-01T00:00:00Z", 1);
-    large.routes = vec![large.routes[0].clone(); 50_000];
-    life.archive.leave(large);
-    life.minutes(3);
-    life.end().await;
-    let failing = matches!(&life.archive.status().state, ArchiveState::Failing(_));
-    say(&format!("before {before} after {} failing {failing} errors {}", life.requests(), life.errors("io") > 0.0));
-}
-
-#[tokio::test]
-async fn a_full_disk_is_told_and_the_service_runs_on() {
-    let (_directory, path) = place();
-    written(&path, 5).await;
-    let kilobytes = std::fs::metadata(&path).expect("written").len() / 1024;
-    // The shell counts in blocks of 512 bytes.
-    let limit = ((kilobytes + 64) * 2).to_string();
-    let output = child("child_whose_disk_is_full", &path).env("LIMIT", limit).output().expect("sh");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("before 5 after 8 failing true errors true"), "{said}");
-    // And the file is as it was: the commit that failed left nothing.
-    assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 5);
 }

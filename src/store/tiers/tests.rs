@@ -265,6 +265,59 @@ mod archived {
     }
 
     #[test]
+    fn what_a_wrong_clock_left_for_the_future_is_dropped() {
+        let now = minute_of(NOON);
+        let empty = || SlotSums::default().take();
+        let keys = [
+            SlotKey::Minute(now - 1),
+            SlotKey::HalfHour(now / HALF_HOUR - 50),
+            SlotKey::Minute(now + 120),
+            SlotKey::HalfHour(now / HALF_HOUR + 4),
+        ];
+        let mut slots: BTreeMap<_, _> = keys.into_iter().map(|key| (key, empty())).collect();
+        let wrong = Run { started: NOON + Duration::from_secs(7200), version: "1".into() };
+        let mut stored = stored(slots.clone(), BTreeMap::new());
+        stored.runs.push(wrong.clone());
+        let mut tiers = tiers(LIMITS);
+        tiers.restore(stored, NOON);
+        let changes = tiers.take_changes().expect("listens");
+        assert_eq!(changes.lost_runs, [wrong.started]);
+        assert!(!tiers.runs.contains(&wrong));
+        apply(&mut slots, &mut BTreeMap::new(), changes);
+        assert_eq!(slots.keys().collect::<Vec<_>>(), [&keys[0], &keys[1]], "and what was is still there");
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_all_that_was_recorded_drops_nothing() {
+        let slots = BTreeMap::from([(SlotKey::Minute(minute_of(NOON)), SlotSums::default().take())]);
+        let mut tiers = tiers(LIMITS);
+        tiers.restore(stored(slots, BTreeMap::new()), Duration::from_secs(3600));
+        assert!(tiers.take_changes().expect("listens").is_empty());
+        assert_eq!(tiers.slots(Duration::ZERO, Duration::MAX).len(), 0, "passed over");
+    }
+
+    #[test]
+    fn a_minute_that_goes_on_is_told_and_told_anew_when_it_ends() {
+        let (mut slots, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
+        let mut service = Service::new();
+        service.tiers.restore(Stored::default(), NOON);
+        let endpoint = service.endpoint("/a", "200");
+        for tick in 1..=60_u32 {
+            endpoint.record(0.25);
+            service.tick();
+            service.tiers.tell(NOON + TICK * tick);
+            apply(&mut slots, &mut endpoints, service.tiers.take_changes().expect("listens"));
+            let told: u64 = slots.values().filter_map(Slot::all).map(|all| all.count).sum();
+            assert!(u64::from(tick) - told < 7, "{told} of {tick}: less than 35 s are not told");
+        }
+        service.tiers.finish();
+        apply(&mut slots, &mut endpoints, service.tiers.take_changes().expect("listens"));
+        let mut second = tiers(LIMITS);
+        second.restore(stored(slots, endpoints), NOON + Duration::from_secs(300));
+        assert_eq!(totals(&second, "GET /a"), (60, 0, 15.0), "none twice");
+    }
+
+    #[test]
     fn an_archive_that_opens_late_keeps_both_sides() {
         let mut before = Service::new();
         before.tiers.restore(Stored::default(), NOON);
