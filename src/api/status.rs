@@ -28,9 +28,12 @@ pub(super) struct StatusAnswer {
     series_dropped: u64,
     /// How often a sampler of the host's panicked; the log says which. What it writes may be out of date.
     sampler_panics: usize,
-    /// Memory of the windows, in bytes, nearly.
+    /// Memory of the history, in bytes, nearly: what the setting of that name limits. The windows come first; the trends
+    /// take what they leave, and a quarter at least.
     history_bytes: usize,
-    /// Memory of the trends, in bytes, nearly.
+    /// Of it, that of the windows,
+    windows_bytes: usize,
+    /// and that of the trends.
     trends_bytes: usize,
     /// The file that the trends are kept in; null where they are kept in memory only.
     #[cfg(feature = "archive")]
@@ -101,6 +104,7 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
     let judgement = core.judgement();
     let dropped = total.series(names::SERIES_DROPPED.name).map(|series| series.increase() as u64).sum();
     let rules = core.rules_state();
+    let (windows_bytes, trends_bytes) = (core.windows_bytes(), core.tiers_bytes());
     Json(StatusAnswer {
         monitoring: core.instruments().enabled(),
         version: env!("CARGO_PKG_VERSION"),
@@ -112,8 +116,9 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
         max_series: core.max_series(),
         series_dropped: dropped,
         sampler_panics: core.sampler_panics(),
-        history_bytes: core.history_bytes(),
-        trends_bytes: core.tiers_bytes(),
+        history_bytes: windows_bytes + trends_bytes,
+        windows_bytes,
+        trends_bytes,
         #[cfg(feature = "archive")]
         history_file: core.versions().archive().map(|archive| HistoryFileStatus::of(&archive)),
         evaluation_interval_seconds: units::seconds(core.interval()),

@@ -153,8 +153,9 @@ impl MonitorBuilder {
         self
     }
 
-    /// Sets how much memory the trends may take, in bytes. 64 MB by default, which holds a day by the minute of 1,000
-    /// routes; past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
+    /// Sets how much memory the history may take, in bytes: the windows of the rules and the trends together. 64 MB by
+    /// default, which holds both, with a day by the minute, of 1,000 routes. The trends take what the windows leave, and a
+    /// quarter at least: past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
     pub fn history_bytes(mut self, bytes: usize) -> Self {
         self.history_bytes = bytes;
         self

@@ -396,7 +396,7 @@ impl Core {
         self.judgement.load_full()
     }
 
-    pub(crate) fn history_bytes(&self) -> usize {
+    pub(crate) fn windows_bytes(&self) -> usize {
         lock(&self.history).bytes()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Longer than the windows, coarser, and on the wall clock, since it outlives the process. A slot holds mergeable sums
 //! and histograms, never a ready percentile. The invariants that a change could break: every request is in exactly one
-//! slot, and what all slots take together stays within the budget, whatever the number of routes.
+//! slot, and what all slots take together stays within what the windows leave of the budget, whatever the number of routes.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,6 +21,8 @@ const HALF_HOUR: u32 = 30;
 const FINE: u32 = 24 * 60;
 /// Minutes that stay one by one even where the budget is short: what a look at the last hour needs.
 const FINE_AT_LEAST: u32 = 2 * 60;
+/// Part of the budget that is the tiers' however much the windows take.
+const SHARE_AT_LEAST: usize = 4;
 /// Minutes that the limits move on at most when a minute ends.
 const LEAP: u32 = 60;
 /// How often a minute that goes on is told: what a process that is killed loses is less than a minute, with the tick that
@@ -34,6 +36,7 @@ const OVERHEAD: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TierLimits {
     pub(crate) retention: Duration,
+    /// Of the windows and the tiers together.
     pub(crate) bytes: usize,
 }
 
@@ -106,6 +109,8 @@ pub(crate) struct Tiers {
     /// Lives of the service, oldest first, this one last.
     runs: Vec<Run>,
     slot_bytes: usize,
+    /// What the windows took when the last minute ended.
+    window_bytes: usize,
     requests: RequestSeries,
     /// The minute that is being summed.
     current: Option<u32>,
@@ -130,6 +135,7 @@ impl Tiers {
             half_hours: BTreeMap::new(),
             runs: vec![run],
             slot_bytes: 0,
+            window_bytes: 0,
             requests: RequestSeries::default(),
             current: None,
             sums: SlotSums::default(),
@@ -148,6 +154,9 @@ impl Tiers {
         let took = delta.end.saturating_duration_since(delta.start);
         // A difference belongs to the minute in which the larger part of it lies.
         let minute = minute_of(moment.wall.saturating_sub(took / 2));
+        if self.current != Some(minute) {
+            self.window_bytes = history.bytes();
+        }
         let ended = self.current.is_some_and(|current| current != minute) && self.finish();
         self.current = Some(minute);
         let Self { requests, endpoints, changes, sums, .. } = self;
@@ -277,7 +286,15 @@ impl Tiers {
         {
             self.remove(SlotKey::HalfHour(at));
         }
-        while self.bytes() > self.limits.bytes && self.shrink(now) {}
+        let budget = self.budget();
+        while self.bytes() > budget && self.shrink(now) {}
+    }
+
+    /// Returns what the windows leave. They shrink by no setting of their own: with too many series for the budget the
+    /// trends keep a part of it all the same.
+    fn budget(&self) -> usize {
+        let all = self.limits.bytes;
+        all.saturating_sub(self.window_bytes).max(all / SHARE_AT_LEAST)
     }
 
     /// Makes the oldest part smaller; returns whether there was any.

@@ -143,7 +143,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     writeln!(out, "- series: {}", status["series"])?;
     writeln!(out, "- a tick: {:.1} ms median, {:.1} ms at most", ticks[ticks.len() / 2], ticks[ticks.len() - 1])?;
-    writeln!(out, "- windows: {:.1} MB", status["history_bytes"].as_f64().unwrap_or(f64::NAN) / 1e6)?;
+    writeln!(out, "- windows: {:.1} MB", status["windows_bytes"].as_f64().unwrap_or(f64::NAN) / 1e6)?;
     writeln!(out, "- resident memory over that of the router: {grown:.1} MB")?;
     writeln!(out, "- /metrics: {lines} lines, {:.1} MB, {rendering:.0?}", bytes as f64 / 1e6)?;
     monitor.shutdown().await;

@@ -172,6 +172,29 @@ fn the_budget_holds_whatever_comes() {
 }
 
 #[test]
+fn the_tiers_take_what_the_windows_leave() {
+    let mut service = Service::new();
+    let routes: Vec<Histogram> = (0..200).map(|route| service.endpoint(&format!("/{route}"), "200")).collect();
+    let tick = |service: &mut Service, ticks: u32| {
+        for _ in 0..ticks {
+            routes.iter().for_each(|route| route.record(0.01 * f64::from(1 + service.ticks % 50)));
+            service.tick();
+        }
+    };
+    tick(&mut service, 13);
+    let windows = service.history.bytes();
+    assert!(windows > 200_000, "{windows}");
+    service.tiers.limits.bytes = windows + service.tiers.bytes() + 100_000;
+    for _ in 0..60 {
+        tick(&mut service, 12);
+        let (windows, tiers) = (service.tiers.window_bytes, service.tiers.bytes());
+        let all = service.tiers.limits.bytes;
+        assert!(tiers <= (all.saturating_sub(windows)).max(all / SHARE_AT_LEAST), "{windows} and {tiers} of {all}");
+    }
+    assert!(service.tiers.slot_bytes > 0 && service.tiers.minutes.len() < 60, "{}", service.tiers.minutes.len());
+}
+
+#[test]
 fn a_clock_that_is_wrong_for_a_while_drops_nothing_that_is_younger_than_some_hours() {
     let mut tiers = tiers(LIMITS);
     let now = minute_of(NOON);
