@@ -88,6 +88,25 @@ fn known_queries_and_tasks_allocate_nothing() {
     assert!(monitor.recorder().render().contains("db_query_summary"), "the queries were measured");
 }
 
+/// Statements with their literals inside are as many as the data; they take nothing from one that comes again.
+#[test]
+fn a_statement_that_comes_again_allocates_nothing_after_thousands_that_do_not() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
+    let literals = service_fn(|request| async move {
+        for id in 0..5_000 {
+            track_db_query(format!("SELECT name FROM users WHERE id = {id}"), async { Ok::<_, Infallible>(()) })
+                .await?;
+        }
+        answer(request).await
+    });
+    runtime.block_on(async {
+        let Ok(_) = monitor.layer().layer(literals).oneshot(request()).await;
+    });
+    let layered = monitor.layer().layer(service_fn(queries));
+    assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
+}
+
 /// What sqlx formats for its event is sqlx's; the layer reads it where it is.
 #[test]
 fn events_of_sqlx_allocate_nothing() {

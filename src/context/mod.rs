@@ -15,6 +15,7 @@ mod pool;
 mod request;
 mod running;
 mod slow;
+mod statements;
 pub(crate) mod stripe;
 mod table;
 mod trace_id;

@@ -1,7 +1,7 @@
 //! Tables of the queries and tasks that were seen, with their metric handles resolved once.
 //!
 //! A lookup reads an immutable map behind an atomic pointer. Making a new entry copies the map under a lock, which is
-//! dear and rare: both tables are bounded, and what is past the bound goes to one entry named `other`.
+//! dear and rare: both tables are bounded, and what is past the bound goes to one entry named `other`, without the lock.
 
 use std::{
     collections::HashMap,
@@ -14,11 +14,11 @@ use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
-use super::{DynRecorder, labelled, running::Runs};
+use super::{DynRecorder, labelled, running::Runs, statements::Statements};
 use crate::names;
 
-/// Raw statements remembered per fingerprint allowed. Statements with their literals inside are all different: past
-/// this they are fingerprinted each time instead of remembered.
+/// Raw statements remembered per fingerprint allowed: one fingerprint has several, such as one for each length of an
+/// `IN`, and those with their literals inside pass through.
 const STATEMENTS_PER_FINGERPRINT: usize = 4;
 
 /// What a statement is, with nothing of its values.
@@ -86,9 +86,8 @@ pub(crate) struct TaskSeries {
     pub(crate) durations: Outcomes,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queries {
-    by_statement: HashMap<u64, Arc<QuerySeries>, foldhash::fast::RandomState>,
     by_summary: HashMap<Arc<str>, Arc<QuerySeries>>,
     by_id: Vec<Arc<QuerySeries>>,
 }
@@ -100,64 +99,51 @@ pub(super) struct QueryTable {
     system: Arc<str>,
     limit: usize,
     hasher: foldhash::fast::RandomState,
+    statements: Statements,
     queries: ArcSwap<Queries>,
     writing: Mutex<()>,
 }
 
 impl QueryTable {
     pub(super) fn new(recorder: DynRecorder, dropped: Counter, system: Arc<str>, limit: usize) -> Self {
-        let hasher = foldhash::fast::RandomState::default();
-        let empty = Queries {
-            by_statement: HashMap::with_hasher(hasher.clone()),
-            by_summary: HashMap::new(),
-            by_id: Vec::new(),
-        };
         Self {
             recorder,
             dropped,
             system,
             limit,
-            hasher,
-            queries: ArcSwap::from_pointee(empty),
+            hasher: foldhash::fast::RandomState::default(),
+            statements: Statements::new(limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)),
+            queries: ArcSwap::default(),
             writing: Mutex::new(()),
         }
     }
 
-    /// Returns the series of a statement; `shape` is asked for the fingerprint of one not seen before.
+    /// Returns the series of a statement; `shape` is asked for the fingerprint of one that is not remembered.
     pub(super) fn resolve(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
         let hash = self.hasher.hash_one(statement);
-        if let Some(known) = self.queries.load().by_statement.get(&hash) {
+        if let Some(id) = self.statements.get(hash)
+            && let Some(known) = self.queries.load().by_id.get(id as usize)
+        {
             return known.clone();
         }
-        let shape = shape(statement);
-        // Statements with their literals inside are all new: no lock for those that there is no room to remember.
-        if let Some(known) = self.resolve_unremembered(&shape) {
-            return known;
-        }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = self.resolve_unremembered(&shape) {
-            return known;
-        }
-        let queries = self.queries.load();
-        let known = self.known(&queries, &shape);
-        let remember = self.has_room(&queries);
-        let mut next = Queries {
-            by_statement: queries.by_statement.clone(),
-            by_summary: queries.by_summary.clone(),
-            by_id: queries.by_id.clone(),
-        };
-        let series = known.unwrap_or_else(|| self.add(&mut next, shape));
-        if remember {
-            next.by_statement.insert(hash, series.clone());
-        }
-        self.queries.store(Arc::new(next));
+        let series = self.resolve_shape(shape(statement));
+        self.statements.remember(hash, series.id);
         series
     }
 
-    /// Returns the series of a shape where there is one and the statement cannot be remembered.
-    fn resolve_unremembered(&self, shape: &SqlShape) -> Option<Arc<QuerySeries>> {
+    fn resolve_shape(&self, shape: SqlShape) -> Arc<QuerySeries> {
+        if let Some(known) = self.known(&self.queries.load(), &shape) {
+            return known;
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let queries = self.queries.load();
-        if self.has_room(&queries) { None } else { self.known(&queries, shape) }
+        if let Some(known) = self.known(&queries, &shape) {
+            return known;
+        }
+        let mut next = Queries { by_summary: queries.by_summary.clone(), by_id: queries.by_id.clone() };
+        let series = self.add(&mut next, shape);
+        self.queries.store(Arc::new(next));
+        series
     }
 
     /// Returns the series of a shape: its own, or `other` where no more may be made.
@@ -168,10 +154,6 @@ impl QueryTable {
             other.inspect(|_| self.dropped.increment(1))
         };
         queries.by_summary.get(&shape.summary).or_else(other).cloned()
-    }
-
-    fn has_room(&self, queries: &Queries) -> bool {
-        queries.by_statement.len() < self.limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)
     }
 
     fn add(&self, queries: &mut Queries, shape: SqlShape) -> Arc<QuerySeries> {
@@ -260,13 +242,13 @@ impl TaskTable {
     }
 
     pub(super) fn resolve(&self, name: &str) -> Arc<TaskSeries> {
-        if let Some(known) = self.tasks.load().by_name.get(name) {
-            return known.clone();
+        if let Some(known) = self.known_or_other(&self.tasks.load(), name) {
+            return known;
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let tasks = self.tasks.load();
-        if let Some(known) = tasks.by_name.get(name) {
-            return known.clone();
+        if let Some(known) = self.known_or_other(&tasks, name) {
+            return known;
         }
         let name: Arc<str> = if tasks.by_id.len() < self.limit {
             name.into()
@@ -274,9 +256,6 @@ impl TaskTable {
             self.dropped.increment(1);
             names::OTHER.into()
         };
-        if let Some(known) = tasks.by_name.get(&name) {
-            return known.clone();
-        }
         let durations = Outcomes::new({
             let (recorder, name) = (self.recorder.clone(), name.clone());
             move |outcome| {
@@ -308,6 +287,16 @@ impl TaskTable {
         series
     }
 
+    /// Returns the series of a name: its own, or `other` where no more may be made.
+    fn known_or_other(&self, tasks: &Tasks, name: &str) -> Option<Arc<TaskSeries>> {
+        let full = tasks.by_id.len() >= self.limit;
+        let other = || {
+            let other = tasks.by_name.get(names::OTHER).filter(|_| full);
+            other.inspect(|_| self.dropped.increment(1))
+        };
+        tasks.by_name.get(name).or_else(other).cloned()
+    }
+
     pub(super) fn name(&self, id: u32) -> Option<Arc<str>> {
         self.tasks.load().by_id.get(id as usize).map(|series| series.name.clone())
     }
@@ -316,5 +305,68 @@ impl TaskTable {
 impl std::fmt::Debug for TaskTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TaskTable").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+
+    /// Runs `work`, and fails where it waits for `lock`.
+    fn without<T: Send>(lock: &Mutex<()>, work: impl FnOnce() -> T + Send) -> T {
+        let held = lock.lock().expect("not poisoned");
+        std::thread::scope(|scope| {
+            let (done, result) = std::sync::mpsc::channel();
+            scope.spawn(move || done.send(work()));
+            let result = result.recv_timeout(Duration::from_secs(10));
+            drop(held);
+            result.expect("it waits for the lock")
+        })
+    }
+
+    fn dropped(recorder: &DebuggingRecorder) -> (Counter, impl Fn() -> u64 + use<>) {
+        let counter = labelled::counter(recorder, &names::SERIES_DROPPED, &[]);
+        let snapshotter = recorder.snapshotter();
+        let count = move || match snapshotter.snapshot().into_vec().into_iter().next().expect("the counter").3 {
+            DebugValue::Counter(value) => value,
+            other => panic!("not a counter: {other:?}"),
+        };
+        (counter, count)
+    }
+
+    #[test]
+    fn past_the_limit_no_task_waits_for_another() {
+        let (counter, count) = dropped(&DebuggingRecorder::new());
+        let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
+        let tasks = TaskTable::new(recorder.clone(), recorder, counter, 2);
+        for name in ["a", "b", "c"] {
+            tasks.resolve(name);
+        }
+        assert_eq!(count(), 1);
+        without(&tasks.writing, || {
+            assert_eq!(&*tasks.resolve("d").name, names::OTHER);
+            assert_eq!(&*tasks.resolve("a").name, "a");
+        });
+        assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn a_fingerprint_that_was_seen_waits_for_no_other_whatever_its_literals() {
+        let (counter, count) = dropped(&DebuggingRecorder::new());
+        let queries = QueryTable::new(Arc::new(DebuggingRecorder::new()), counter, "sqlite".into(), 2);
+        let shape = |summary: &str| SqlShape { summary: summary.into(), operation: "SELECT".into() };
+        for summary in ["a", "b", "c"] {
+            queries.resolve(summary, shape);
+        }
+        assert_eq!(count(), 1);
+        without(&queries.writing, || {
+            for statement in 0..100 {
+                assert_eq!(queries.resolve(&format!("a = {statement}"), |_| shape("a")).id, 0);
+            }
+            assert_eq!(&*queries.resolve("d", shape).shape.summary, names::OTHER);
+        });
+        assert_eq!(count(), 1);
     }
 }
