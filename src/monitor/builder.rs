@@ -3,11 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use metrics::Recorder;
-use metrics_util::layers::FanoutBuilder;
 
 #[cfg(feature = "archive")]
 use super::versions::Service;
-use super::{BuildError, Control, Core, Monitor, core::Parts, reload::RulesWatch, samplers::Samplers};
+use super::{BuildError, Control, Core, Monitor, core::Parts, fanout::Fanout, reload::RulesWatch, samplers::Samplers};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
     names,
@@ -217,7 +216,7 @@ impl MonitorBuilder {
     pub fn with_recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.host = Some(match self.host {
             None => Arc::new(recorder),
-            Some(host) => both(host, recorder),
+            Some(host) => Arc::new(Fanout(host, Arc::new(recorder) as DynRecorder)),
         });
         self
     }
@@ -271,7 +270,7 @@ impl MonitorBuilder {
         let own = MonitorRecorder::new(self.max_series, rules.duration_thresholds());
         let recorder: DynRecorder = match self.host {
             None => Arc::new(own.clone()),
-            Some(host) => both(own.clone(), host),
+            Some(host) => Arc::new(Fanout(Arc::new(own.clone()) as DynRecorder, host)),
         };
         let limits = Limits {
             routes: self.max_series,
@@ -330,13 +329,4 @@ impl MonitorBuilder {
         }
         Ok(())
     }
-}
-
-/// Returns a recorder that writes to two.
-fn both(one: impl Recorder + Send + Sync + 'static, other: impl Recorder + Send + Sync + 'static) -> DynRecorder {
-    // metrics-util's fan-out may not move between threads, but may be shared by them. A recorder composed with a
-    // host's is the process's for its whole life, so it is never freed.
-    let fanout: &'static _ =
-        Box::leak(Box::new(FanoutBuilder::default().add_recorder(one).add_recorder(other).build()));
-    Arc::new(fanout)
 }

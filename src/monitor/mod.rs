@@ -11,6 +11,7 @@ mod clock;
 mod control;
 mod core;
 mod error;
+mod fanout;
 mod handle;
 mod judgement;
 mod reload;

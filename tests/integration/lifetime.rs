@@ -59,6 +59,43 @@ async fn dropping_the_last_handle_ends_everything() {
     assert!(witness.upgrade().is_none(), "no memory is left");
 }
 
+/// A host's recorder.
+struct Host(#[expect(dead_code, reason = "held")] std::sync::Arc<()>);
+
+impl metrics::Recorder for Host {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        metrics::Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_recorders_are_let_go_with_the_last_handle() {
+    let (one, other) = (std::sync::Arc::new(()), std::sync::Arc::new(()));
+    let witnesses = [std::sync::Arc::downgrade(&one), std::sync::Arc::downgrade(&other)];
+    let builder = Monitor::builder().with_recorder(Host(one)).with_recorder(Host(other));
+    let monitor = builder.build().expect("inside a runtime");
+    let app: Router = Router::new().route("/", get(|| async {})).layer(monitor.layer());
+    fetch(&app, "/").await;
+    assert!(witnesses.iter().all(|witness| witness.upgrade().is_some()));
+    drop((monitor, app));
+    settle().await;
+    assert!(witnesses.iter().all(|witness| witness.upgrade().is_none()), "no memory is left");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_monitor_with_an_address_of_its_own_ends_too() {
     let before = alive();
