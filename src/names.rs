@@ -225,6 +225,11 @@ pub(crate) const TOKIO_WORKER_BUSY: Metric = counter_seconds(
 /// Parks of the workers.
 pub(crate) const TOKIO_WORKER_PARKS: Metric =
     counter("tokio_worker_parks_total", "Times a worker of the tokio runtime parked, summed over the workers.");
+/// Workers that wait for work.
+pub(crate) const TOKIO_WORKERS_PARKED: Metric = gauge(
+    "tokio_workers_parked",
+    "Number of worker threads of the tokio runtime that had nothing to do when last looked at.",
+);
 /// Scheduling lag.
 pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
     "tokio_scheduling_lag_seconds",
@@ -340,6 +345,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     TOKIO_GLOBAL_QUEUE,
     TOKIO_WORKER_BUSY,
     TOKIO_WORKER_PARKS,
+    TOKIO_WORKERS_PARKED,
     TOKIO_SCHEDULING_LAG,
     BOTTLENECK,
     RULE_EVALUATION,

@@ -286,7 +286,7 @@ impl MonitorBuilder {
         let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
         let mut samplers = Samplers::default();
         if self.sampling_interval.is_some() {
-            samplers.push(ProcessSampler::new(&recorder));
+            samplers.push(ProcessSampler::new(recorder.clone()));
             samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
         samplers.append(self.samplers);

@@ -15,15 +15,19 @@ pub(super) struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// Finds the files of the limit; `None` where there is no limit now.
-    pub(super) fn find() -> Option<Self> {
-        let cgroup = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let limit = Self { files: files(&cgroup, &mounts) };
-        limit.read().is_some().then_some(limit)
+    /// Finds the files of the limit, where there are any.
+    pub(super) fn find() -> Self {
+        let cgroup = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self { files: files(&cgroup, &mounts) }
     }
 
-    /// Returns the limit in bytes; it may change while the process runs.
+    #[cfg(test)]
+    pub(super) fn in_files(files: Vec<PathBuf>) -> Self {
+        Self { files }
+    }
+
+    /// Returns the limit in bytes; it may come, change and go while the process runs.
     pub(super) fn read(&self) -> Option<u64> {
         smallest(self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()))
     }

@@ -1,11 +1,13 @@
 //! The process's memory, CPU time, threads and file descriptors, under the names that Prometheus's client libraries
 //! give them.
 
-use metrics::{Gauge, Recorder};
+use std::fmt;
+
+use metrics::Gauge;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::{Sampler, cgroup::MemoryLimit};
-use crate::context::labelled;
+use crate::context::{DynRecorder, labelled};
 use crate::names::{self, Metric};
 
 /// What is read, in the order of [`ProcessSampler::read`].
@@ -20,30 +22,33 @@ const METRICS: [&Metric; 8] = [
     &names::PROCESS_MEMORY_LIMIT,
 ];
 
+/// Where in it the limit is.
+const LIMIT: usize = METRICS.len() - 1;
+
 /// Samples this process.
-#[derive(Debug)]
 pub(crate) struct ProcessSampler {
     system: Option<(System, Pid)>,
-    memory_limit: Option<MemoryLimit>,
+    memory_limit: MemoryLimit,
+    recorder: DynRecorder,
     gauges: [Option<Gauge>; METRICS.len()],
+}
+
+impl fmt::Debug for ProcessSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessSampler").field("memory_limit", &self.memory_limit).finish_non_exhaustive()
+    }
 }
 
 impl ProcessSampler {
     /// Reads the process once and registers a gauge for each value that this platform tells.
-    pub(crate) fn new(recorder: &dyn Recorder) -> Self {
+    pub(crate) fn new(recorder: DynRecorder) -> Self {
         let mut sampler = Self {
             system: System::new().ok().zip(sysinfo::get_current_pid().ok()),
             memory_limit: MemoryLimit::find(),
+            recorder,
             gauges: Default::default(),
         };
-        let values = sampler.read();
-        for ((gauge, metric), value) in sampler.gauges.iter_mut().zip(METRICS).zip(values) {
-            *gauge = value.map(|value| {
-                let gauge = labelled::gauge(recorder, metric, &[]);
-                gauge.set(value);
-                gauge
-            });
-        }
+        sampler.sample();
         sampler
     }
 
@@ -65,7 +70,10 @@ impl ProcessSampler {
             process.and_then(sysinfo::Process::open_files_limit).map(|count| count as f64),
             std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(threads),
             // A limit that was taken away since is the infinite one: a gauge cannot be taken back.
-            self.memory_limit.as_ref().map(|limit| limit.read().map_or(f64::INFINITY, |bytes| bytes as f64)),
+            match self.memory_limit.read() {
+                Some(bytes) => Some(bytes as f64),
+                None => self.gauges[LIMIT].is_some().then_some(f64::INFINITY),
+            },
         ]
     }
 }
@@ -73,9 +81,10 @@ impl ProcessSampler {
 impl Sampler for ProcessSampler {
     fn sample(&mut self) {
         let values = self.read();
-        for (gauge, value) in self.gauges.iter().zip(values) {
-            if let (Some(gauge), Some(value)) = (gauge, value) {
-                gauge.set(value);
+        for ((gauge, metric), value) in self.gauges.iter_mut().zip(METRICS).zip(values) {
+            if let Some(value) = value {
+                // The first time may come late: a limit is often set when the process runs already.
+                gauge.get_or_insert_with(|| labelled::gauge(&self.recorder, metric, &[])).set(value);
             }
         }
     }
@@ -100,14 +109,20 @@ fn threads(stat: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::{collections::HashMap, sync::Arc};
 
-    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
     use super::*;
 
-    fn gauges(recorder: &DebuggingRecorder) -> HashMap<String, f64> {
-        let taken = recorder.snapshotter().snapshot().into_vec();
+    fn recorder() -> (DynRecorder, Snapshotter) {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        (Arc::new(recorder), snapshotter)
+    }
+
+    fn gauges(snapshotter: &Snapshotter) -> HashMap<String, f64> {
+        let taken = snapshotter.snapshot().into_vec();
         let gauge = |value| match value {
             DebugValue::Gauge(value) => value.into_inner(),
             other => panic!("not a gauge: {other:?}"),
@@ -131,13 +146,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_sample_agrees_with_proc() {
-        let recorder = DebuggingRecorder::new();
-        let mut sampler = ProcessSampler::new(&recorder);
+        let (recorder, taken) = recorder();
+        let mut sampler = ProcessSampler::new(recorder);
         let ballast = vec![1_u8; 64 << 20];
         let held: Vec<_> = (0..20).map(|_| std::fs::File::open("/proc/self/stat").expect("linux")).collect();
-        let before = gauges(&recorder);
+        let before = gauges(&taken);
         sampler.sample();
-        let after = gauges(&recorder);
+        let after = gauges(&taken);
 
         let status = std::fs::read_to_string("/proc/self/status").expect("linux");
         let kib = |name: &str| -> f64 {
@@ -165,17 +180,36 @@ mod tests {
 
     #[test]
     fn what_is_not_told_has_no_gauge() {
-        let recorder = DebuggingRecorder::new();
-        let mut sampler = ProcessSampler { system: None, memory_limit: None, gauges: Default::default() };
-        sampler.sample();
-        assert!(gauges(&recorder).is_empty());
-        assert_eq!(sampler.read()[0], None);
+        let (mut sampler, _, _) = limited_by("");
+        assert_eq!((sampler.read()[0], sampler.read()[LIMIT]), (None, None));
+    }
+
+    /// A sampler that knows only a limit in a file.
+    fn limited_by(limit: &str) -> (ProcessSampler, Snapshotter, tempfile::NamedTempFile) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(&file, limit).expect("written");
+        let (recorder, taken) = recorder();
+        let memory_limit = MemoryLimit::in_files(vec![file.path().to_owned()]);
+        (ProcessSampler { system: None, memory_limit, recorder, gauges: Default::default() }, taken, file)
+    }
+
+    #[test]
+    fn a_limit_may_come_change_and_go_while_the_process_runs() {
+        let (mut sampler, taken, file) = limited_by("max\n");
+        let mut limit = |text: &str| {
+            std::fs::write(&file, text).expect("written");
+            sampler.sample();
+            gauges(&taken).get("pinchpoint_memory_limit_bytes").copied()
+        };
+        assert_eq!(limit("max\n"), None);
+        assert_eq!(limit("1073741824\n"), Some(1_073_741_824.0));
+        assert_eq!(limit("536870912\n"), Some(536_870_912.0));
+        assert_eq!(limit("max\n"), Some(f64::INFINITY));
     }
 
     #[test]
     fn a_sample_takes_less_than_a_millisecond() {
-        let recorder = DebuggingRecorder::new();
-        let mut sampler = ProcessSampler::new(&recorder);
+        let mut sampler = ProcessSampler::new(recorder().0);
         let mut took: Vec<_> = (0..51)
             .map(|_| {
                 let began = std::time::Instant::now();

@@ -23,6 +23,7 @@ pub(crate) struct RuntimeSampler {
 struct ByWorker {
     busy_seconds: Gauge,
     parks: metrics::Counter,
+    parked: Gauge,
 }
 
 impl RuntimeSampler {
@@ -38,6 +39,7 @@ impl RuntimeSampler {
             by_worker: ByWorker {
                 busy_seconds: labelled::gauge(recorder, &names::TOKIO_WORKER_BUSY, &[]),
                 parks: labelled::counter(recorder, &names::TOKIO_WORKER_PARKS, &[]),
+                parked: labelled::gauge(recorder, &names::TOKIO_WORKERS_PARKED, &[]),
             },
         };
         sampler.sample();
@@ -58,6 +60,9 @@ impl Sampler for RuntimeSampler {
                 (0..workers).map(|worker| self.metrics.worker_total_busy_duration(worker)).sum();
             self.by_worker.busy_seconds.set(busy.as_secs_f64());
             self.by_worker.parks.absolute((0..workers).map(|worker| self.metrics.worker_park_count(worker)).sum());
+            // The count goes up by one when a worker parks and when it goes on.
+            let is_parked = |worker: &usize| self.metrics.worker_park_unpark_count(*worker) % 2 == 1;
+            self.by_worker.parked.set((0..workers).filter(is_parked).count() as f64);
         }
     }
 }
@@ -106,7 +111,8 @@ mod tests {
         for _ in 0..1_000_000 {
             sampler.sample();
             after = values(&snapshotter);
-            if after["tokio_worker_busy_seconds_total"] >= 0.03 && after["tokio_alive_tasks"] == 3.0 {
+            let idle = after["tokio_alive_tasks"] == 3.0 && after["tokio_workers_parked"] == 2.0;
+            if after["tokio_worker_busy_seconds_total"] >= 0.03 && idle {
                 break;
             }
             std::thread::yield_now();
@@ -116,6 +122,16 @@ mod tests {
         assert_eq!(after["tokio_global_queue_depth"], 0.0);
         assert!(after["tokio_worker_busy_seconds_total"] >= 0.03, "{after:?}");
         assert!(after["tokio_worker_parks_total"] >= 1.0, "{after:?}");
+        assert_eq!(after["tokio_workers_parked"], 2.0, "all tasks wait");
+        let (hold, begun) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+        runtime.spawn(async move {
+            begun.0.send(()).expect("the test waits");
+            let _ = hold.1.recv();
+        });
+        begun.1.recv().expect("it runs");
+        sampler.sample();
+        assert!(values(&snapshotter)["tokio_workers_parked"] < 2.0, "one is held by a task");
+        drop(hold.0);
 
         release.send(()).expect("tasks wait");
         for task in tasks {
