@@ -9,19 +9,19 @@
 pub(crate) use with_spans::Carrier;
 pub(super) use with_spans::CarrierEntered;
 #[cfg(feature = "sqlx")]
-pub(crate) use with_spans::{CARRIER, Carried, handed_over, listen};
+pub(crate) use with_spans::{CARRIER, Carried, SubscriberOf, handed_over, listen};
 
 #[cfg(feature = "sqlx")]
 mod with_spans {
     use std::{
         cell::Cell,
         sync::{
-            Arc, Once,
+            Arc, Once, OnceLock,
             atomic::{AtomicBool, Ordering::Relaxed},
         },
     };
 
-    use tracing::Span;
+    use tracing::{Span, dispatcher::WeakDispatch};
 
     use crate::context::RequestContext;
 
@@ -34,7 +34,12 @@ mod with_spans {
     thread_local! {
         /// What the span that is being made is to carry: a span's own fields hold only plain values.
         static HANDED_OVER: Cell<Option<Carried>> = const { Cell::new(None) };
+        /// Where the layer that took it wants to know its subscriber, which a span knows and a layer is not told.
+        static HANDED_BACK: Cell<Option<Arc<SubscriberOf>>> = const { Cell::new(None) };
     }
+
+    /// The subscriber that a layer is part of, once it is known.
+    pub(crate) type SubscriberOf = OnceLock<WeakDispatch>;
 
     /// What a span carries.
     #[derive(Clone, Debug)]
@@ -73,6 +78,9 @@ mod with_spans {
             HANDED_OVER.set(Some(carried()));
             let span = tracing::trace_span!(target: CARRIER, "pinchpoint");
             HANDED_OVER.set(None);
+            if let Some(known) = HANDED_BACK.take() {
+                span.with_subscriber(|(_, subscriber)| known.set(subscriber.downgrade()));
+            }
             if span.is_disabled() {
                 warn_of_a_global_filter();
                 return Self(None);
@@ -90,8 +98,12 @@ mod with_spans {
         WANTED.store(true, Relaxed);
     }
 
-    /// Returns what the span that is being made on this thread is to carry.
-    pub(crate) fn handed_over() -> Option<Carried> {
+    /// Returns what the span that is being made on this thread is to carry; `subscriber` is told whose span it is as
+    /// soon as it is made.
+    pub(crate) fn handed_over(subscriber: &Arc<SubscriberOf>) -> Option<Carried> {
+        if subscriber.get().is_none() {
+            HANDED_BACK.set(Some(subscriber.clone()));
+        }
         HANDED_OVER.take()
     }
 

@@ -24,7 +24,7 @@ pub use current::{InCurrentRequest, in_current_request};
 
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
-pub(crate) use carrier::{CARRIER, Carried, handed_over, listen};
+pub(crate) use carrier::{CARRIER, Carried, SubscriberOf, handed_over, listen};
 pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
 pub(crate) use heap::{Allocated, Heap};

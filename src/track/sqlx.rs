@@ -8,11 +8,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tracing::{
     Event, Id, Metadata, Subscriber,
-    dispatcher::{Dispatch, WeakDispatch},
     field::{Field, Visit},
     level_filters::LevelFilter,
     span::Attributes,
@@ -25,7 +24,7 @@ use tracing_subscriber::{
 };
 
 use super::query::record_query;
-use crate::context::{CARRIER, Carried, Carrier, enter, handed_over, listen};
+use crate::context::{CARRIER, Carried, Carrier, SubscriberOf, enter, handed_over, listen};
 
 /// Target of the events. The fields are the same in sqlx 0.8 and 0.9.
 const TARGET: &str = "sqlx::query";
@@ -69,8 +68,10 @@ const ELAPSED: &str = "elapsed_secs";
 /// Spans of the target `pinchpoint::carrier`, at the level `TRACE`, are this layer's: by them a request is known on
 /// SQLite's threads. A span that was made outside the request and entered inside it hides them there.
 pub struct SqlxLayer {
-    /// The subscriber that this layer is part of, for spans that its own filter hides from it.
-    subscriber: OnceLock<WeakDispatch>,
+    /// The subscriber that this layer is part of, for spans that its own filter hides from it. Known from the first
+    /// carrier on: `on_register_dispatch` would tell it, but is not told to layers inside an `Option` or a `Vec`
+    /// (tracing-subscriber 0.3.23).
+    subscriber: Arc<SubscriberOf>,
 }
 
 impl SqlxLayer {
@@ -80,7 +81,7 @@ impl SqlxLayer {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        Self { subscriber: OnceLock::new() }.with_filter(OnlySqlx)
+        Self { subscriber: Arc::default() }.with_filter(OnlySqlx)
     }
 
     /// Returns what the spans around the current event carry.
@@ -105,15 +106,13 @@ impl<S> Layer<S> for SqlxLayer
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
-    fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        // A layer is part of one subscriber; a second call could only bring the same.
-        let _ = self.subscriber.set(subscriber.downgrade());
+    fn on_layer(&mut self, _: &mut S) {
         listen();
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if attributes.metadata().target() == CARRIER
-            && let Some(carried) = handed_over()
+            && let Some(carried) = handed_over(&self.subscriber)
             && let Some(span) = context.span(id)
         {
             span.extensions_mut().replace(carried);

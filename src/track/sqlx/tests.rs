@@ -9,7 +9,7 @@ use std::{
 use ::sqlx::{Connection as _, SqliteConnection};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Level};
+use tracing::{Dispatch, Instrument as _, Level};
 use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
 
 use super::*;
@@ -39,7 +39,8 @@ impl Write for Log {
     }
 }
 
-/// Makes the process's subscriber, once: a log at `INFO` beside the sqlx layer.
+/// Makes the process's subscriber, once: a log at `INFO` beside the sqlx layer, which is wrapped as by a host that
+/// decides at run time which layers it has.
 fn subscribe() -> Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
@@ -49,7 +50,7 @@ fn subscribe() -> Log {
         let writer = log.clone();
         let subscriber = registry()
             .with(fmt::layer().with_writer(move || writer.clone()).with_ansi(false).with_filter(LevelFilter::INFO))
-            .with(SqlxLayer::new());
+            .with(vec![Some(SqlxLayer::new()).boxed()]);
         tracing::subscriber::set_global_default(subscriber).expect("nobody else sets it");
         log
     })
