@@ -7,10 +7,13 @@
 //! [`UNPARSABLE`].
 //!
 //! Invariant: no character of a literal or of a parameter's name is in a fingerprint, whatever database the statement
-//! was written for. Identifiers are kept: they come from the program, not from its users.
+//! was written for. Identifiers are kept: they come from the program, not from its users; where a statement sets
+//! something up, words are data as often and are not kept.
 
 mod lex;
 mod render;
+mod source;
+mod statement;
 #[cfg(test)]
 mod tests;
 

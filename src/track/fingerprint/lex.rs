@@ -4,9 +4,11 @@
 //! forms, and every place where a real database would have read something else ends the statement with
 //! [`Piece::Cut`]. What stands before such a place reads the same in all of them.
 
-use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, Tokenizer, Whitespace, Word};
+use sqlparser::tokenizer::{Token, Word};
+
+use super::source::{Glued, Source, ends_elsewhere, may_open};
+use super::statement::Statement;
 
 /// Longest identifier shown; PostgreSQL's and MySQL's limits are 63 and 64.
 const MAX_IDENTIFIER: usize = 64;
@@ -54,39 +56,13 @@ pub(super) struct Lexed {
     pub(super) unreadable: bool,
 }
 
-/// The dialect with the fewest special forms: quotes are doubled and never escaped, `"` and `` ` `` delimit
-/// identifiers. What other dialects would read otherwise is found by [`Reader`].
-#[derive(Debug)]
-struct Plain;
-
-impl Dialect for Plain {
-    fn is_identifier_start(&self, ch: char) -> bool {
-        ch.is_alphabetic() || ch == '_'
-    }
-
-    fn is_identifier_part(&self, ch: char) -> bool {
-        ch.is_alphabetic() || ch.is_ascii_digit() || ch == '_' || ch == '$'
-    }
-
-    fn supports_national_string_literal(&self) -> bool {
-        false
-    }
-}
-
 /// Reads a statement; `truncated` says that it is the beginning of a longer one.
 pub(super) fn lex(sql: &str, truncated: bool) -> Lexed {
-    let mut raw = Vec::new();
-    let failed = Tokenizer::new(&Plain, sql).with_unescape(false).tokenize_with_location_into_buf(&mut raw).is_err();
-    if truncated {
-        // The last token may be the first half of one that means something else.
-        raw.pop();
-    }
-    let (tokens, mut cut) = significant(raw.into_iter().map(|token| token.token));
+    let Source { tokens, mut cut, failed } = Source::read(sql, truncated);
     let mut reader = Reader::new(&tokens, false);
-    let read = reader.read();
-    cut |= read < tokens.len() || truncated;
+    cut |= reader.read() < tokens.len();
     // Only what stands before the cut proves anything: what follows it may be the inside of a string.
-    if proves_standard_quotes(&tokens[..read]) {
+    if reader.proves_standard_quotes {
         reader = Reader::new(&tokens, true);
         reader.read();
     }
@@ -100,70 +76,6 @@ pub(super) fn lex(sql: &str, truncated: bool) -> Lexed {
     Lexed { unreadable: failed && !cut, pieces }
 }
 
-/// A token and whether it follows its predecessor without a space.
-struct Glued {
-    token: Token,
-    glued: bool,
-}
-
-/// Drops white space and comments. Returns `true` where a comment ends elsewhere in another database: MySQL needs a
-/// space after `--`, PostgreSQL nests `/*` and ends lines at a carriage return, `[` quotes in SQLite and SQL Server.
-fn significant(raw: impl Iterator<Item = Token>) -> (Vec<Glued>, bool) {
-    let mut tokens = Vec::new();
-    let mut glued = false;
-    let mut brackets = 0_usize;
-    for token in raw {
-        let ambiguous = match &token {
-            Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => {
-                let other_start = !comment.is_empty() && !comment.starts_with(char::is_whitespace);
-                let other_end = comment.trim_end_matches('\r').contains('\r');
-                (other_start || other_end) && may_open(comment) || brackets > 0 && comment.contains(']')
-            }
-            Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
-                comment.contains("/*")
-                    || comment.starts_with('!') && may_open(comment)
-                    || brackets > 0 && comment.contains(']')
-            }
-            Token::Whitespace(_) => false,
-            _ => {
-                match token {
-                    Token::LBracket => brackets += 1,
-                    Token::RBracket => brackets = brackets.saturating_sub(1),
-                    _ => {}
-                }
-                tokens.push(Glued { token, glued });
-                glued = true;
-                continue;
-            }
-        };
-        if ambiguous {
-            return (tokens, true);
-        }
-        glued = false;
-    }
-    (tokens, false)
-}
-
-/// Whether a text, read as SQL, could open something that ends later.
-fn may_open(text: &str) -> bool {
-    text.contains(['\'', '"', '`', '$', '[']) || text.contains("/*")
-}
-
-/// Whether a quoted text ends elsewhere for a database that takes the backslash for an escape, or three quotes for
-/// one. `raw` is the text between the quotes as written.
-fn ends_elsewhere(raw: &str, quote: char) -> bool {
-    let mut backslashes = 0_usize;
-    for ch in raw.chars() {
-        match ch {
-            '\\' => backslashes += 1,
-            '\'' | '"' | '`' if backslashes % 2 == 1 => return true,
-            _ => backslashes = 0,
-        }
-    }
-    let mut start = raw.chars();
-    backslashes % 2 == 1 || (start.next() == Some(quote) && start.next() == Some(quote))
-}
-
 /// What a parenthesis holds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Group {
@@ -171,17 +83,22 @@ struct Group {
     values: bool,
     /// A query: its `FROM` is followed by a table. That of `EXTRACT(YEAR FROM x)` is not.
     query: bool,
+    /// Words may be data here; see [`Statement`].
+    hidden: bool,
+    /// A `BETWEEN` waits for its `AND`, whose right side is a value.
+    between: bool,
 }
 
 struct Reader<'a> {
     tokens: &'a [Glued],
     pieces: Vec<Piece>,
+    statement: Statement,
     groups: Vec<Group>,
     brackets: usize,
-    /// The statement proves that `"` delimits identifiers.
+    /// The statement is known to prove that `"` delimits identifiers.
     standard_quotes: bool,
-    /// A `BETWEEN` waits for its `AND`, whose right side is a value.
-    between: bool,
+    /// It has a double-quoted word where a string would be an error.
+    proves_standard_quotes: bool,
     after_between: bool,
     /// The last piece is a number, to which the next token may still belong.
     in_number: bool,
@@ -192,10 +109,11 @@ impl<'a> Reader<'a> {
         Self {
             tokens,
             pieces: Vec::with_capacity(tokens.len()),
+            statement: Statement::default(),
             groups: vec![Group::default()],
             brackets: 0,
             standard_quotes,
-            between: false,
+            proves_standard_quotes: false,
             after_between: false,
             in_number: false,
         }
@@ -253,6 +171,8 @@ impl<'a> Reader<'a> {
                 );
                 self.push(if unary { Piece::Sign(sign) } else { Piece::Operator(sign.into()) });
             }
+            // PostgreSQL's operator on a path, or MySQL's comment.
+            Token::HashArrow | Token::HashLongArrow if !self.path_follows(at) => return None,
             // Snowflake's comment; no database has two divisions in a row.
             Token::Div if matches!(self.next(at), Some(Glued { token: Token::Div, glued: true })) => return None,
             token => return self.symbol(token).then_some(at + 1),
@@ -263,13 +183,9 @@ impl<'a> Reader<'a> {
     fn symbol(&mut self, token: &Token) -> bool {
         let piece = match token {
             Token::LParen => {
-                let values = match self.pieces.last() {
-                    Some(Piece::Keyword(_, Keyword::IN | Keyword::VALUES)) => true,
-                    // A quoted name before a parenthesis is a table with its columns, another one a function.
-                    Some(Piece::Word(word)) => !word.starts_with(['"', '`']),
-                    _ => self.group().values,
-                };
-                self.groups.push(Group { values, query: false });
+                let group = self.group();
+                let values = self.after_between || self.opens_values();
+                self.groups.push(Group { values, query: false, hidden: group.hidden, between: false });
                 Piece::Open
             }
             Token::RParen => {
@@ -289,8 +205,12 @@ impl<'a> Reader<'a> {
             Token::Comma => Piece::Comma,
             Token::Period => Piece::Period,
             // The lines after this one are data.
-            Token::SemiColon if matches!(self.pieces.first(), Some(Piece::Keyword(_, Keyword::COPY))) => return false,
-            Token::SemiColon => Piece::Semicolon,
+            Token::SemiColon if self.statement == Statement::Copy => return false,
+            Token::SemiColon => {
+                self.statement = Statement::default();
+                self.groups = vec![Group::default()];
+                Piece::Semicolon
+            }
             Token::DoubleColon => Piece::Cast,
             token => match operator(token) {
                 Some(text) => Piece::Operator(text),
@@ -298,7 +218,48 @@ impl<'a> Reader<'a> {
             },
         };
         self.push(piece);
+        self.hide_if(self.statement.hides_after(token));
         true
+    }
+
+    /// Hides the words that follow in this group, but not those of a query.
+    fn hide_if(&mut self, hides: bool) {
+        let group = self.group_mut();
+        group.hidden |= hides && !group.query;
+    }
+
+    /// Whether what a `(` here holds are values: the arguments of a function, also of one that is named by a keyword, or
+    /// an operand.
+    fn opens_values(&self) -> bool {
+        match self.pieces.last() {
+            None | Some(Piece::Open | Piece::Close | Piece::Comma | Piece::Semicolon) => self.group().values,
+            Some(Piece::Keyword(
+                _,
+                Keyword::SELECT
+                | Keyword::DISTINCT
+                | Keyword::FROM
+                | Keyword::JOIN
+                | Keyword::WHERE
+                | Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::ON
+                | Keyword::SET
+                | Keyword::BY
+                | Keyword::HAVING
+                | Keyword::AS
+                | Keyword::USING
+                | Keyword::RETURNING
+                | Keyword::OVER
+                | Keyword::CONFLICT
+                | Keyword::UNIQUE
+                | Keyword::INDEX
+                | Keyword::CHECK,
+            )) => self.group().values,
+            // A quoted name before a parenthesis is a table with its columns, another one a function.
+            Some(Piece::Word(word)) => !word.starts_with(['"', '`']),
+            Some(_) => true,
+        }
     }
 
     /// Reads a word; returns `false` where it is not sure what follows it.
@@ -317,24 +278,39 @@ impl<'a> Reader<'a> {
                 return true;
             }
         }
-        if word.value.len() > MAX_IDENTIFIER {
+        let next = self.next(at).map(|next| &next.token);
+        // ClickHouse's data follow the name of their format.
+        let data_follow = self.statement == Statement::Insert
+            && self.groups.len() == 1
+            && word.value.eq_ignore_ascii_case("FORMAT")
+            && self.pieces.last() != Some(&Piece::Period)
+            && matches!(next, Some(Token::Word(format)) if !is_keyword(format));
+        let is_keyword = self.pieces.last() != Some(&Piece::Period) && is_keyword(word);
+        let opens_query = self.statement == Statement::Set
+            && word.keyword == Keyword::SELECT
+            && self.pieces.last() == Some(&Piece::Open);
+        self.statement = self.statement.with(&word.value);
+        if self.statement == Statement::Unread {
+            self.group_mut().hidden = false;
+        }
+        if word.value.len() > MAX_IDENTIFIER || self.group().hidden && !opens_query {
             self.value();
-        } else if self.pieces.last() != Some(&Piece::Period) && is_keyword(word) {
+        } else if is_keyword {
             self.keyword(word);
         } else {
             self.push(Piece::Word(word.value.clone()));
         }
-        true
+        self.hide_if(self.statement.hides_after_word(&word.value, next));
+        !data_follow
     }
 
     fn quoted(&mut self, at: usize, word: &Word, quote: char) -> bool {
-        let double = quote == '"';
-        let sure =
-            !(double && ends_elsewhere(&word.value, quote) || self.brackets > 0 && word.value.contains([']', '\'']));
+        let sure = !(ends_elsewhere(&word.value, quote) || self.brackets > 0 && word.value.contains([']', '\'']));
         let shown = sure
+            && !self.group().hidden
             && !word.value.contains(|ch: char| ch == quote || ch.is_control())
             && word.value.len() <= MAX_IDENTIFIER
-            && (!double || self.is_identifier(at, word));
+            && (quote != '"' || self.is_identifier(at, word));
         if shown {
             self.push(Piece::Word(format!("{quote}{}{quote}", word.value)));
         } else {
@@ -344,11 +320,13 @@ impl<'a> Reader<'a> {
     }
 
     fn keyword(&mut self, word: &Word) {
-        let closes_between = word.keyword == Keyword::AND && self.between;
+        let closes_between = word.keyword == Keyword::AND && self.group().between;
         match word.keyword {
-            Keyword::SELECT | Keyword::DELETE => *self.group_mut() = Group { values: false, query: true },
-            Keyword::BETWEEN => self.between = true,
-            Keyword::AND => self.between = false,
+            Keyword::SELECT | Keyword::DELETE if self.statement != Statement::Grant => {
+                *self.group_mut() = Group { query: true, ..Group::default() };
+            }
+            Keyword::BETWEEN => self.group_mut().between = true,
+            Keyword::AND => self.group_mut().between = false,
             _ => {}
         }
         self.push(Piece::Keyword(word.value.to_ascii_uppercase(), word.keyword));
@@ -356,8 +334,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a double-quoted word is an identifier; see [`super::shape`].
-    fn is_identifier(&self, at: usize, word: &Word) -> bool {
-        if names_a_table(self.tokens, at, self.group().query) {
+    fn is_identifier(&mut self, at: usize, word: &Word) -> bool {
+        if self.names_a_table(at) {
+            self.proves_standard_quotes = true;
             return true;
         }
         let plain = word.value.chars().all(|ch| ch.is_alphanumeric() || ch == '_');
@@ -385,6 +364,34 @@ impl<'a> Reader<'a> {
                         )
                 )
             )
+        }
+    }
+
+    /// Whether the word at `at` stands where no database takes a string.
+    fn names_a_table(&self, at: usize) -> bool {
+        let keyword = |back: usize| match at.checked_sub(back).map(|before| &self.tokens[before].token) {
+            Some(Token::Word(Word { keyword, quote_style: None, .. })) => Some(*keyword),
+            _ => None,
+        };
+        if at.checked_sub(1).is_some_and(|before| self.tokens[before].token == Token::Period)
+            || matches!(self.next(at), Some(Glued { token: Token::Period, .. }))
+        {
+            return true;
+        }
+        match keyword(1) {
+            Some(Keyword::JOIN | Keyword::INTO | Keyword::UPDATE | Keyword::TABLE) => true,
+            // Not that of `IS DISTINCT FROM`.
+            Some(Keyword::FROM) => self.group().query && keyword(2) != Some(Keyword::DISTINCT),
+            _ => false,
+        }
+    }
+
+    /// Whether a literal, a parameter or an array follows.
+    fn path_follows(&self, at: usize) -> bool {
+        match self.next(at).map(|next| &next.token) {
+            Some(Token::SingleQuotedString(_) | Token::Placeholder(_)) => true,
+            Some(Token::Word(word)) => word.quote_style.is_none() && word.keyword == Keyword::ARRAY,
+            _ => false,
         }
     }
 
@@ -420,45 +427,6 @@ impl<'a> Reader<'a> {
 
     fn group_mut(&mut self) -> &mut Group {
         self.groups.last_mut().expect("the outermost group is never popped")
-    }
-}
-
-/// Whether the statement has a double-quoted word where a string would be an error.
-fn proves_standard_quotes(tokens: &[Glued]) -> bool {
-    let mut queries = vec![false];
-    for (at, Glued { token, .. }) in tokens.iter().enumerate() {
-        match token {
-            Token::LParen => queries.push(false),
-            Token::RParen if queries.len() > 1 => {
-                queries.pop();
-            }
-            Token::Word(Word { keyword: Keyword::SELECT | Keyword::DELETE, quote_style: None, .. }) => {
-                *queries.last_mut().expect("the outermost group is never popped") = true;
-            }
-            Token::Word(Word { quote_style: Some('"'), .. })
-                if names_a_table(tokens, at, queries.last() == Some(&true)) =>
-            {
-                return true;
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Whether the word at `at` stands where no database takes a string.
-fn names_a_table(tokens: &[Glued], at: usize, in_query: bool) -> bool {
-    let before = at.checked_sub(1).map(|before| &tokens[before].token);
-    if before == Some(&Token::Period) || matches!(tokens.get(at + 1), Some(Glued { token: Token::Period, .. })) {
-        return true;
-    }
-    match before {
-        Some(Token::Word(Word { keyword, quote_style: None, .. })) => match keyword {
-            Keyword::JOIN | Keyword::INTO | Keyword::UPDATE | Keyword::TABLE => true,
-            Keyword::FROM => in_query,
-            _ => false,
-        },
-        _ => false,
     }
 }
 
