@@ -40,19 +40,13 @@ fn fold(pieces: &[Piece]) -> Vec<Piece> {
         let end = match (out.last(), &pieces[at]) {
             (Some(Piece::Keyword(_, Keyword::IN)), Piece::Open) => {
                 let end = end_of_group(pieces, at);
-                pieces[at..end].iter().all(is_list).then_some((end, "(...)"))
+                is_list(&pieces[at..end]).then_some((end, "(...)"))
             }
-            (Some(Piece::Keyword(_, Keyword::VALUES)), Piece::Open) => {
-                let mut end = end_of_group(pieces, at);
-                while pieces.get(end) == Some(&Piece::Comma) && pieces.get(end + 1) == Some(&Piece::Open) {
-                    end = end_of_group(pieces, end + 1);
-                }
-                Some((end, "(...)"))
-            }
+            (Some(Piece::Keyword(_, Keyword::VALUES)), _) => end_of_rows(pieces, at).map(|end| (end, "(...)")),
             (before, Piece::OpenBracket) => {
                 let end = end_of_group(pieces, at);
                 let array = matches!(before, Some(Piece::Keyword(_, Keyword::ARRAY)));
-                let folds = pieces[at..end].iter().all(is_list) && (array || pieces[at..end].contains(&Piece::Comma));
+                let folds = is_list(&pieces[at..end]) && (array || pieces[at..end].contains(&Piece::Comma));
                 folds.then_some((end, "[...]"))
             }
             _ => None,
@@ -87,7 +81,64 @@ fn end_of_group(pieces: &[Piece], open: usize) -> usize {
     pieces.len()
 }
 
-fn is_list(piece: &Piece) -> bool {
+/// Returns the index after the rows of a `VALUES` that begin at `at`: `(1), (2)`, and MySQL's `ROW(1), ROW(2)`.
+fn end_of_rows(pieces: &[Piece], at: usize) -> Option<usize> {
+    let open = |at: usize| {
+        let row = matches!(pieces.get(at), Some(Piece::Word(word)) if word.eq_ignore_ascii_case("ROW"));
+        let open = at + usize::from(row);
+        (pieces.get(open) == Some(&Piece::Open)).then_some(open)
+    };
+    let mut end = end_of_group(pieces, open(at)?);
+    while pieces.get(end) == Some(&Piece::Comma) {
+        match open(end + 1) {
+            Some(open) => end = end_of_group(pieces, open),
+            // What is cut off is a further row.
+            None if pieces[end..].len() <= 3 && pieces.last() == Some(&Piece::Cut) => end = pieces.len() - 1,
+            None => break,
+        }
+    }
+    Some(end)
+}
+
+/// Whether a group, from its opening bracket on, is a list of values: its length says nothing, nor do its values. That
+/// is so where it has nothing but values, and where all its elements are made of one in the same way.
+fn is_list(group: &[Piece]) -> bool {
+    let is_query = |piece: &Piece| {
+        matches!(piece, Piece::Keyword(_, Keyword::SELECT | Keyword::VALUES | Keyword::TABLE | Keyword::WITH))
+    };
+    let count = |sought: &[Piece]| group.iter().filter(|piece| sought.contains(piece)).count();
+    let is_closed = count(&[Piece::Open, Piece::OpenBracket]) == count(&[Piece::Close, Piece::CloseBracket]);
+    let mut elements = elements(&group[1..group.len() - usize::from(is_closed)]);
+    if !is_closed && elements.len() > 1 {
+        // The last one is cut off.
+        elements.pop();
+    }
+    let made = elements.iter().find(|element| !element.iter().all(is_value));
+    match made {
+        None => true,
+        Some(made) => {
+            made.contains(&Piece::Value)
+                && !made.iter().any(is_query)
+                && elements.iter().all(|element| element == made || element.iter().all(is_value))
+        }
+    }
+}
+
+/// Returns what stands between the commas of a group, not those of the groups in it.
+fn elements(inside: &[Piece]) -> Vec<&[Piece]> {
+    let mut depth = 0_usize;
+    let split = inside.split(|piece| {
+        match piece {
+            Piece::Open | Piece::OpenBracket => depth += 1,
+            Piece::Close | Piece::CloseBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && *piece == Piece::Comma
+    });
+    split.collect()
+}
+
+fn is_value(piece: &Piece) -> bool {
     matches!(
         piece,
         Piece::Value

@@ -60,7 +60,34 @@ fn lists_of_any_length_are_one() {
             "INSERT INTO t(a, b) VALUES (...) ON CONFLICT DO NOTHING"
         });
     }
+    for rows in ["(1)", "ROW(1, 'a')", "row(?, ?), ROW(?, ?)"] {
+        check(&format!("VALUES {rows} ORDER BY 1"), "VALUES (...) ORDER BY ?");
+    }
     check("SELECT ARRAY[1, 2], ARRAY[3], a[1], a[1, 2]", "SELECT ARRAY[...], ARRAY[...], a[?], a[...]");
+}
+
+#[test]
+fn lists_of_values_that_are_made_in_the_same_way_are_one() {
+    for list in ["$1::uuid", "$1::uuid, $2::uuid", "CAST($1 AS mood)", "CAST($1 AS mood), CAST($2 AS mood), NULL"] {
+        check(&format!("SELECT a FROM t WHERE b IN ({list}) AND c"), "SELECT a FROM t WHERE b IN (...) AND c");
+    }
+    check("SELECT a FROM t WHERE b IN (lower(?), lower(?))", "SELECT a FROM t WHERE b IN (...)");
+    check("SELECT a FROM t WHERE (b, c) IN (($1::uuid, 2), ($3::uuid, 4))", "SELECT a FROM t WHERE (b, c) IN (...)");
+    check("SELECT a FROM t WHERE b = ANY(ARRAY[$1::uuid, $2::uuid])", "SELECT a FROM t WHERE b = ANY (ARRAY[...])");
+    // Not lists of values.
+    check("SELECT a FROM t WHERE b IN (c)", "SELECT a FROM t WHERE b IN (c)");
+    check("SELECT a FROM t WHERE b IN (c, 1)", "SELECT a FROM t WHERE b IN (c, ?)");
+    check("SELECT a FROM t WHERE b IN (lower(?), upper(?))", "SELECT a FROM t WHERE b IN (lower(?), upper(?))");
+    check("SELECT a FROM t WHERE b IN (VALUES (1), (2))", "SELECT a FROM t WHERE b IN (VALUES (...))");
+    check("SELECT a FROM t WHERE b IN (SELECT 1)", "SELECT a FROM t WHERE b IN (SELECT ?)");
+    // Of any length, also past what is read.
+    let list = |count: usize| {
+        let list: Vec<_> = (0..count).map(|at| format!("${at}::uuid")).collect();
+        shape(&format!("SELECT a FROM t WHERE b IN ({})", list.join(", "))).summary
+    };
+    for count in 2_000..2_020 {
+        assert_eq!(&*list(count), "SELECT a FROM t WHERE b IN (...) …");
+    }
 }
 
 #[test]
