@@ -256,7 +256,7 @@ pub(crate) const RULES_RELOAD: Metric =
 /// Series that were folded into `other`.
 pub(crate) const SERIES_DROPPED: Metric = counter(
     "pinchpoint_series_dropped_total",
-    "Times a label set was refused because of max_series or max_fingerprints; its values count under \"other\".",
+    "Times a label set was refused because of a limit such as max_series; its values count under \"other\".",
 );
 /// Notifications.
 pub(crate) const NOTIFICATIONS: Metric =

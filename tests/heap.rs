@@ -20,6 +20,11 @@ async fn leak() {
     LEAKED.lock().expect("nobody panics").push(vec![1; 10_000]);
 }
 
+/// Keeps nothing that another test could make grow.
+async fn forget() {
+    std::mem::forget(vec![1_u8; 10_000]);
+}
+
 async fn busy() -> usize {
     let list: Vec<u64> = (0..10_000).collect();
     // Across an await: what is freed in another poll is freed all the same.
@@ -27,10 +32,17 @@ async fn busy() -> usize {
     list.len()
 }
 
-async fn fetch(app: &Router, path: &str) -> Vec<u8> {
+async fn fetch(app: &Router, path: &str) -> String {
     let request = Request::get(path).body(Body::empty()).expect("a request");
     let response = app.clone().oneshot(request).await.expect("a router never fails");
-    response.into_body().collect().await.expect("a whole body").to_bytes().into()
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    String::from_utf8(body.to_vec()).expect("text")
+}
+
+/// An application with a route that leaks and one that does not.
+fn app(monitor: &Monitor) -> Router {
+    let busy = get(|| async { busy().await.to_string() });
+    Router::new().route("/leak", get(leak)).route("/busy", busy).layer(monitor.layer())
 }
 
 /// The value of a series in the exposition.
@@ -42,8 +54,7 @@ fn value(text: &str, series: &str) -> f64 {
 #[tokio::test(start_paused = true)]
 async fn bytes_are_booked_on_the_route_that_allocates_them_and_freed_by_whomever() {
     let monitor = Monitor::builder().build().expect("good settings");
-    let routes = Router::new().route("/leak", get(leak)).route("/busy", get(|| async { busy().await.to_string() }));
-    let app = routes.layer(monitor.layer());
+    let app = app(&monitor);
     for path in ["/leak", "/busy"] {
         fetch(&app, path).await;
     }
@@ -101,7 +112,7 @@ async fn a_leak_names_the_route_that_keeps_the_memory_and_no_other() {
         resident.set((100_000_000 + bytes(&HOARD) + bytes(&CACHE)) as f64);
         tokio::time::sleep(Duration::from_secs(15)).await;
     }
-    let found: Value = serde_json::from_slice(&fetch(&app, "/performance/bottlenecks").await).expect("JSON");
+    let found: Value = serde_json::from_str(&fetch(&app, "/performance/bottlenecks").await).expect("JSON");
     let list = found["bottlenecks"].as_array().expect("a list");
     let leak = list.iter().find(|one| one["type"] == "memory_leak").unwrap_or_else(|| panic!("no leak in {found:#}"));
     assert_eq!(leak["affected_endpoints"], json!(["GET /hoard"]), "{leak:#}");
@@ -115,4 +126,62 @@ async fn a_leak_names_the_route_that_keeps_the_memory_and_no_other() {
     let advice = leak["recommendations"].to_string();
     assert!(advice.contains("Requests of GET /hoard keep 19"), "{advice}");
     assert!(!advice.contains("no endpoint in particular"), "{advice}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_monitor_does_not_take_what_is_there_for_a_leak_of_its_time() {
+    const ALWAYS: &str = "
+        rules:
+          - id: memory
+            scope: process
+            measure: resident_memory
+            window: 1m
+            thresholds: { high: '> 1B' }
+            description: memory
+            impact: memory";
+    let rules = tempfile::tempdir().expect("a directory");
+    std::fs::write(rules.path().join("rules.yaml"), ALWAYS).expect("written");
+    let builder = || Monitor::builder().rules_dir(rules.path());
+    let earlier = builder().build().expect("good settings");
+    let leaking = Router::new().route("/later", get(forget)).layer(earlier.layer());
+    for _ in 0..1_000 {
+        fetch(&leaking, "/later").await;
+    }
+    drop((earlier, leaking));
+
+    let later = builder().build().expect("good settings");
+    let leaking = Router::new().route("/later", get(forget)).layer(later.layer()).merge(later.router());
+    fetch(&leaking, "/later").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for _ in 0..100 {
+        fetch(&leaking, "/later").await;
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let answer: Value = serde_json::from_str(&fetch(&leaking, "/performance/bottlenecks").await).expect("JSON");
+    let evidence = &answer["bottlenecks"][0]["evidence"];
+    assert_eq!(evidence["words"]["top_holder"], "GET /later", "{answer:#}");
+    let kept = evidence["numbers"]["top_holder_memory"].as_f64().unwrap_or_else(|| panic!("no number in {answer:#}"));
+    assert!((1e6..1.1e6).contains(&kept), "of 101 times 10 kB it kept {kept} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_last_tag_memory_is_booked_on_other_and_counted() {
+    // Those of the other tests keep theirs.
+    for name in ["GET /leak", "GET /busy", "GET /hoard", "GET /cache", "GET /list", "GET /later"] {
+        pinchpoint_alloc::Tag::named(name).expect("a tag");
+    }
+    let monitor = Monitor::builder().build().expect("good settings");
+    let app = Router::new().route("/untagged", get(forget)).route("/too", get(forget)).layer(monitor.layer());
+    assert!((0..100_000).any(|at| pinchpoint_alloc::Tag::named(&format!("taken {at}")).is_none()), "they run out");
+    for _ in 0..100 {
+        fetch(&app, "/untagged").await;
+        fetch(&app, "/too").await;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let text = monitor.recorder().render();
+    let live = value(&text, r#"http_server_request_live_bytes{http_request_method="_OTHER",http_route="other"}"#);
+    assert!((2_000_000.0..2_200_000.0).contains(&live), "{live}");
+    let own = r#"http_server_request_allocated_bytes_count{http_request_method="GET",http_route="/untagged"}"#;
+    assert_eq!(value(&text, own), 100.0, "what each request allocates needs no tag");
+    assert_eq!(value(&text, "pinchpoint_series_dropped_total"), 2.0);
 }

@@ -13,8 +13,9 @@ use std::{
     },
 };
 
-/// Tags that there can be; the first is nobody's. 64 KiB of counters.
-const TAGS: usize = 1024;
+/// Tags that there can be; the first is nobody's. Enough for some thousands of routes with several methods each: a
+/// megabyte of counters, of which the system makes only those pages real that are used.
+const TAGS: usize = 16 * 1024;
 
 /// Counters of one tag, on a cache line of their own.
 #[repr(align(64))]
@@ -76,7 +77,7 @@ pub(crate) fn freed(tag: u16, bytes: usize) {
 pub struct Tag(u16);
 
 impl Tag {
-    /// Returns the tag of a name, the same each time. `None` when all of the thousand are taken.
+    /// Returns the tag of a name, the same each time. `None` when all of some sixteen thousand are taken.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

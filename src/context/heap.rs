@@ -21,28 +21,44 @@ mod counting {
     /// The accounts of every endpoint.
     #[derive(Debug)]
     pub(crate) struct Heaps {
-        installed: bool,
+        /// Whom everything is booked on for which no tag is left; `None` where nobody counts.
+        other: Option<Tag>,
         accounts: Mutex<Vec<Account>>,
     }
 
     /// What a tick writes of one endpoint.
     #[derive(Debug)]
     struct Account {
-        tag: Tag,
+        heap: Opened,
         live: Gauge,
         allocated: Counter,
         freed: Counter,
     }
 
+    /// A tag, and what had been allocated and freed on it before: it is the process's, and another monitor may have used
+    /// it.
+    #[derive(Clone, Copy, Debug)]
+    struct Opened {
+        tag: Tag,
+        allocated: u64,
+        freed: u64,
+    }
+
     impl Heaps {
         pub(in crate::context) fn new() -> Self {
-            Self { installed: is_installed(), accounts: Mutex::default() }
+            Self { other: is_installed().then(|| Tag::named(names::OTHER)).flatten(), accounts: Mutex::default() }
         }
 
-        /// Returns the heap of an endpoint, of which nobody knows yet.
-        pub(in crate::context) fn open(&self, labels: &[(&'static str, Arc<str>)]) -> Heap {
+        /// Returns the heap of an endpoint, of which nobody knows yet. `dropped` counts it where it has no account of its
+        /// own.
+        pub(in crate::context) fn open(&self, dropped: &Counter, labels: &[(&'static str, Arc<str>); 2]) -> Heap {
+            let Some(other) = self.other else { return Heap(None) };
             let name: Vec<&str> = labels.iter().map(|(_, value)| &**value).collect();
-            Heap(self.installed.then(|| Tag::named(&name.join(" "))).flatten())
+            let tag = Tag::named(&name.join(" ")).unwrap_or_else(|| {
+                dropped.increment(1);
+                other
+            });
+            Heap(Some(Opened { tag, allocated: tag.allocated_bytes(), freed: tag.freed_bytes() }))
         }
 
         /// Makes the series of a heap.
@@ -51,32 +67,38 @@ mod counting {
             heap: &Heap,
             recorder: &DynRecorder,
             window_recorder: &DynRecorder,
-            labels: &[(&'static str, Arc<str>)],
+            labels: &[(&'static str, Arc<str>); 2],
         ) -> Allocated {
-            let Some(tag) = heap.0 else { return Allocated(None) };
-            let account = Account {
-                tag,
-                live: labelled::gauge(recorder, &names::HTTP_LIVE_BYTES, labels),
-                allocated: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_ALLOCATED, labels),
-                freed: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_FREED, labels),
-            };
-            self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(account);
-            Allocated(Some(labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels)))
+            let Some(heap) = heap.0 else { return Allocated(None) };
+            let allocated = labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels);
+            let others = [(names::METHOD, names::METHOD_OTHER.into()), (names::ROUTE, names::OTHER.into())];
+            let labels = if self.other == Some(heap.tag) { &others } else { labels };
+            let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            if accounts.iter().all(|account| account.heap.tag != heap.tag) {
+                accounts.push(Account {
+                    heap,
+                    live: labelled::gauge(recorder, &names::HTTP_LIVE_BYTES, labels),
+                    allocated: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_ALLOCATED, labels),
+                    freed: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_FREED, labels),
+                });
+            }
+            Allocated(Some(allocated))
         }
 
         /// Writes what each endpoint has allocated and what of it is there.
         pub(in crate::context) fn show(&self) {
             for account in &*self.accounts.lock().unwrap_or_else(PoisonError::into_inner) {
-                account.allocated.absolute(account.tag.allocated_bytes());
-                account.freed.absolute(account.tag.freed_bytes());
-                account.live.set(account.tag.live_bytes() as f64);
+                let Opened { tag, allocated, freed } = account.heap;
+                account.allocated.absolute(tag.allocated_bytes().saturating_sub(allocated));
+                account.freed.absolute(tag.freed_bytes().saturating_sub(freed));
+                account.live.set(tag.live_bytes() as f64);
             }
         }
     }
 
     /// The heap of one endpoint.
     #[derive(Debug)]
-    pub(crate) struct Heap(Option<Tag>);
+    pub(crate) struct Heap(Option<Opened>);
 
     /// What each request of one endpoint allocates.
     #[derive(Debug)]
@@ -89,7 +111,7 @@ mod counting {
     impl Heap {
         /// Opens the account for what is allocated from now on by this thread.
         pub(crate) fn enter(&self) -> HeapEntered {
-            HeapEntered(self.0.map(Tag::enter))
+            HeapEntered(self.0.map(|heap| heap.tag.enter()))
         }
     }
 
@@ -114,6 +136,8 @@ mod counting {
 mod counting {
     use std::sync::Arc;
 
+    use metrics::Counter;
+
     use crate::context::DynRecorder;
 
     /// Nothing: nobody counts.
@@ -125,7 +149,7 @@ mod counting {
             Self
         }
 
-        pub(in crate::context) fn open(&self, _labels: &[(&'static str, Arc<str>)]) -> Heap {
+        pub(in crate::context) fn open(&self, _dropped: &Counter, _labels: &[(&'static str, Arc<str>); 2]) -> Heap {
             Heap
         }
 
@@ -134,7 +158,7 @@ mod counting {
             _heap: &Heap,
             _recorder: &DynRecorder,
             _window_recorder: &DynRecorder,
-            _labels: &[(&'static str, Arc<str>)],
+            _labels: &[(&'static str, Arc<str>); 2],
         ) -> Allocated {
             Allocated
         }

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use metrics::{Gauge, Recorder};
+use metrics::{Counter, Gauge, Recorder};
 
 use super::{
     Allocated, Glob, Heap, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
@@ -53,6 +53,8 @@ pub(crate) struct Instruments {
     in_flight: InFlight,
     in_flights: InFlights,
     heaps: Heaps,
+    /// Counts the series that were refused.
+    dropped: Counter,
 }
 
 impl fmt::Debug for Instruments {
@@ -74,7 +76,7 @@ impl Instruments {
         let dropped = labelled::counter(&recorder, &names::SERIES_DROPPED, &[]);
         Arc::new(Self {
             queries: QueryTable::new(recorder.clone(), dropped.clone(), limits.db_system.clone(), limits.fingerprints),
-            tasks: TaskTable::new(recorder.clone(), window_recorder.clone(), dropped, limits.fingerprints),
+            tasks: TaskTable::new(recorder.clone(), window_recorder.clone(), dropped.clone(), limits.fingerprints),
             slow_requests: SlowRequests::new(limits.slow_requests),
             enabled: AtomicBool::new(true),
             pool: ContextPool::new(),
@@ -84,6 +86,7 @@ impl Instruments {
             in_flight,
             in_flights: InFlights::default(),
             heaps: Heaps::new(),
+            dropped,
         })
     }
 
@@ -155,12 +158,12 @@ impl Instruments {
     }
 
     /// Returns the heap of an endpoint.
-    pub(crate) fn heap(&self, labels: &[(&'static str, Arc<str>)]) -> Heap {
-        self.heaps.open(labels)
+    pub(crate) fn heap(&self, labels: &[(&'static str, Arc<str>); 2]) -> Heap {
+        self.heaps.open(&self.dropped, labels)
     }
 
     /// Returns what the requests of an endpoint allocate each, and shows its heap from now on.
-    pub(crate) fn allocated(&self, heap: &Heap, labels: &[(&'static str, Arc<str>)]) -> Allocated {
+    pub(crate) fn allocated(&self, heap: &Heap, labels: &[(&'static str, Arc<str>); 2]) -> Allocated {
         self.heaps.show_from_now_on(heap, &self.recorder, &self.window_recorder, labels)
     }
 
