@@ -67,9 +67,11 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    /// Returns a table of some places more than `statements`, within reason.
+    /// Returns a table of twice as many places as `statements`, within reason: which of them compete for the same ones
+    /// is chance.
     pub(super) fn new(statements: usize) -> Self {
-        let sets = statements.min(MOST).div_ceil(WAYS).max(1).next_power_of_two();
+        let places = statements.saturating_mul(2).min(MOST);
+        let sets = places.div_ceil(WAYS).max(1).next_power_of_two();
         Self { sets: std::iter::repeat_with(Set::default).take(sets).collect() }
     }
 
@@ -121,7 +123,7 @@ mod tests {
     fn it_has_room_for_what_is_used_and_never_grows() {
         let hasher = foldhash::fast::RandomState::default();
         let statements = Statements::new(4_000);
-        assert_eq!(statements.sets.len() * WAYS, 4_096);
+        assert_eq!(statements.sets.len() * WAYS, 8_192);
         let used: Vec<u64> = (0..1_000).map(|id| hasher.hash_one(format!("SELECT a{id} FROM t WHERE b = ?"))).collect();
         let mut missed = 0;
         for round in 0..100_u32 {
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_statement_that_is_no_longer_used_makes_room() {
-        let statements = Statements::new(WAYS);
+        let statements = Statements::new(WAYS / 2);
         for old in 0..8 {
             statements.remember(old, 1);
             assert_eq!(statements.get(old), Some(1));
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn threads_never_find_what_was_remembered_of_another_statement() {
-        let statements = Statements::new(WAYS);
+        let statements = Statements::new(WAYS / 2);
         std::thread::scope(|scope| {
             for thread in 0..4_u64 {
                 let statements = &statements;
