@@ -61,14 +61,8 @@ impl<B: Body> Body for MonitorBody<B> {
         let mut inner = this.inner.as_pin_mut().expect("it is there until this is dropped");
         let Some(observation) = this.observation.as_mut() else { return inner.poll_frame(cx) };
         let poll = || inner.as_mut().poll_frame(cx);
-        let frame = if *this.at_hand {
-            observation.poll(poll)
-        } else {
-            let (polled, took) = observation.poll_timed(poll);
-            observation.book_poll(took);
-            polled
-        };
-        let frame = ready!(frame);
+        let frame =
+            ready!(if *this.at_hand { observation.poll(poll) } else { observation.poll_timed(poll, |_| false) });
         let end = match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {

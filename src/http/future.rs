@@ -66,18 +66,10 @@ where
         let Some(observation) = this.observation.as_mut() else {
             return inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
-        let (polled, took) = observation.poll_timed(|| inner.poll(cx));
-        let own = matches!(&polled, Poll::Ready(Ok(response)) if is_own(response));
-        if !own {
-            observation.book_poll(took);
-        }
-        let result = ready!(polled);
-        let mut observation = this.observation.take().expect("it was there when this poll began");
+        let is_own = |polled: &Poll<F::Output>| matches!(polled, Poll::Ready(Ok(response)) if is_own(response));
+        let result = ready!(observation.poll_timed(|| inner.poll(cx), is_own));
+        let observation = this.observation.take().expect("it was there when this poll began");
         Poll::Ready(match result {
-            Ok(response) if own => {
-                observation.discard();
-                Ok(response.map(MonitorBody::unobserved))
-            }
             Ok(response) => Ok(follow(response, observation, *this.after)),
             Err(error) => {
                 observation.end(End::ServiceError);
@@ -93,6 +85,10 @@ fn follow<B: Body>(
     mut observation: Observation,
     after: Option<After>,
 ) -> Response<MonitorBody<B>> {
+    if is_own(&response) {
+        observation.discard();
+        return response.map(MonitorBody::unobserved);
+    }
     let exact = response.body().size_hint().exact();
     // Where the body does not know its size hyper takes it from the header, as of a file or of what a proxy passes on.
     let size = exact.or_else(|| content_length(response.headers()));

@@ -99,6 +99,7 @@ impl Observation {
     }
 
     /// Does `work` with this request as the thread's current one.
+    #[inline(always)]
     pub(super) fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let entered = enter(&mut self.context, &self.carrier);
         let heap = self.series.heap.enter();
@@ -108,30 +109,25 @@ impl Observation {
         done
     }
 
-    /// Polls and returns how long that took, to be booked. The time-stamp counter that quanta reads costs less than half
-    /// of the system's clock, and this is the clock that is read most.
-    pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T) -> (T, Duration) {
+    /// Polls and books how long that took; what blocked the runtime, unless `is_own` says of what came of it that it is
+    /// the monitor's own. The time-stamp counter that quanta reads costs less than half of the system's clock, and this
+    /// is the clock that is read most.
+    pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T, is_own: impl FnOnce(&T) -> bool) -> T {
         let began = quanta::Instant::now();
         let polled = self.poll(poll);
-        (polled, began.elapsed())
-    }
-
-    /// Books a poll.
-    pub(super) fn book_poll(&mut self, took: Duration) {
+        let took = began.elapsed();
         self.busy += took;
         self.longest_poll = self.longest_poll.max(took);
-        if took >= names::BLOCKING {
+        if took >= names::BLOCKING && !self.is_own() && !is_own(&polled) {
             self.blocked(took);
         }
+        polled
     }
 
     /// Books a poll that blocked a worker, and who may have waited for it. Next to such a poll the lock that reading
     /// the requests in flight takes is nothing.
     #[cold]
     fn blocked(&self, poll: Duration) {
-        if self.is_own() {
-            return;
-        }
         let blocking = self.series.blocking();
         blocking.polls.record(poll.as_secs_f64());
         blocking.others.record((self.series.instruments.in_flight() - 1.0).max(0.0));
