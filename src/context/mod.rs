@@ -15,6 +15,7 @@ mod pool;
 mod request;
 mod running;
 mod slow;
+mod spread;
 mod statements;
 pub(crate) mod stripe;
 mod table;
@@ -32,5 +33,6 @@ pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installe
 pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext};
 pub(crate) use running::Place;
 pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
+pub(crate) use spread::{Local, Spread};
 pub(crate) use table::{Outcome, QuerySeries, SqlShape, TaskSeries};
 pub(crate) use trace_id::TraceId;

@@ -19,7 +19,7 @@ use super::{
     observation::After,
     route::{method_index, template},
 };
-use crate::context::{TraceId, is_within};
+use crate::context::{Local, Spread, TraceId, is_within};
 
 /// W3C Trace Context. Made once: to look a header up by text parses it first.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -41,10 +41,10 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// part of the request's duration alone; axum's handlers do nothing there.
 #[derive(Clone)]
 pub struct MonitorLayer {
-    shared: Arc<Shared>,
+    shared: Arc<Spread<Shared>>,
 }
 
-/// One pointer for a service to clone: axum clones it for every request.
+/// What all services of a layer share.
 struct Shared {
     endpoints: Endpoints,
     /// What runs in the background lives as long as a layer that feeds it.
@@ -53,7 +53,7 @@ struct Shared {
 
 impl MonitorLayer {
     pub(crate) fn new(endpoints: Endpoints, monitor: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { shared: Arc::new(Shared { endpoints, _monitor: monitor }) }
+        Self { shared: Arc::new(Spread::new(Shared { endpoints, _monitor: monitor })) }
     }
 }
 
@@ -67,7 +67,7 @@ impl<S> Layer<S> for MonitorLayer {
     type Service = MonitorService<S>;
 
     fn layer(&self, inner: S) -> MonitorService<S> {
-        MonitorService { inner, shared: self.shared.clone() }
+        MonitorService { inner, owner: Owner::Layered(self.shared.clone()) }
     }
 }
 
@@ -75,7 +75,32 @@ impl<S> Layer<S> for MonitorLayer {
 #[derive(Clone)]
 pub struct MonitorService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    owner: Owner,
+}
+
+/// How a service owns what it shares. axum keeps the service that the layer made and clones it for every request, on any
+/// thread: such a clone counts on its own thread's lines.
+enum Owner {
+    Layered(Arc<Spread<Shared>>),
+    Cloned(Local<Shared>),
+}
+
+impl Clone for Owner {
+    fn clone(&self) -> Self {
+        Self::Cloned(match self {
+            Self::Layered(shared) => shared.local(),
+            Self::Cloned(local) => local.clone(),
+        })
+    }
+}
+
+impl Owner {
+    fn endpoints(&self) -> &Endpoints {
+        match self {
+            Self::Layered(shared) => &shared.get().endpoints,
+            Self::Cloned(local) => &local.endpoints,
+        }
+    }
 }
 
 impl<S> fmt::Debug for MonitorService<S> {
@@ -86,7 +111,7 @@ impl<S> fmt::Debug for MonitorService<S> {
 
 impl<S> MonitorService<S> {
     fn observe<B: Body>(&self, request: &Request<B>) -> Option<Observation> {
-        let endpoints = &self.shared.endpoints;
+        let endpoints = self.owner.endpoints();
         // Two layers of one monitor count a request once: the outer one has begun it.
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;

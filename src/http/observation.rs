@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::series::{Ending, EndpointSeries, nanos};
 use crate::{
-    context::{Carrier, RequestContext, SlowRequest, TraceId, enter},
+    context::{Carrier, Local, RequestContext, SlowRequest, TraceId, enter},
     names,
 };
 
@@ -40,7 +40,7 @@ pub(super) enum After {
 /// One request while it is measured. Dropping it records a cancelled request, or one that panicked.
 #[derive(Debug)]
 pub(super) struct Observation {
-    series: Arc<EndpointSeries>,
+    series: Local<EndpointSeries>,
     /// `None` while it is the thread's current one, and after the end.
     pub(super) context: Option<Arc<RequestContext>>,
     pub(super) carrier: Carrier,
@@ -64,7 +64,7 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    pub(super) fn begin(series: Arc<EndpointSeries>, trace_id: Option<TraceId>, started: Instant) -> Self {
+    pub(super) fn begin(series: Local<EndpointSeries>, trace_id: Option<TraceId>, started: Instant) -> Self {
         series.active.increment(1.0);
         let context = series.instruments.begin_request(started);
         Self {
@@ -197,7 +197,7 @@ impl Observation {
         }
         if let Some(context) = &self.context {
             if error == Some(names::CANCELLED) {
-                context.abandon(now, self.series.clone());
+                context.abandon(now, self.series.shared().clone());
             } else {
                 context.end();
             }

@@ -15,7 +15,7 @@ use super::{
     waited::Waited,
 };
 use crate::{
-    context::{Abandoned, Allocated, DynRecorder, Heap, Instruments, LateQuery, Slowest, labelled},
+    context::{Abandoned, Allocated, DynRecorder, Heap, Instruments, LateQuery, Local, Slowest, Spread, labelled},
     names::{self, Metric},
 };
 
@@ -266,7 +266,7 @@ struct Known {
     method: usize,
     route: Box<str>,
     /// `None` where its requests are left out.
-    series: Option<Arc<EndpointSeries>>,
+    series: Option<Spread<EndpointSeries>>,
     next: Chain,
 }
 
@@ -326,9 +326,9 @@ impl Endpoints {
 
     /// Returns the series of an endpoint; `None` where its requests are left out. `method` is a place in the table of
     /// methods, `route` a template.
-    pub(super) fn get(&self, method: usize, route: &str) -> Option<Arc<EndpointSeries>> {
+    pub(super) fn get(&self, method: usize, route: &str) -> Option<Local<EndpointSeries>> {
         match self.chain(route).find(method, route) {
-            Some(known) => known.series.clone(),
+            Some(known) => known.series.as_ref().map(Spread::local),
             None => self.add(method, route),
         }
     }
@@ -337,7 +337,7 @@ impl Endpoints {
         &self.chains[self.hasher.hash_one(route) as usize % CHAINS]
     }
 
-    fn add(&self, method: usize, route: &str) -> Option<Arc<EndpointSeries>> {
+    fn add(&self, method: usize, route: &str) -> Option<Local<EndpointSeries>> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = self.instruments.limits();
         let ignored = !route.is_empty() && limits.ignored.iter().any(|glob| glob.matches(route));
@@ -349,15 +349,16 @@ impl Endpoints {
         let route = if full { names::OTHER } else { route };
         let chain = self.chain(route);
         if let Some(known) = chain.find(method, route) {
-            return known.series.clone();
+            return known.series.as_ref().map(Spread::local);
         }
         let series = (!ignored).then(|| {
             let active = self.active[method].get_or_init(|| active(&self.instruments, method));
-            Arc::new(EndpointSeries::new(&self.instruments, active.clone(), method_name(method), route))
+            Spread::new(EndpointSeries::new(&self.instruments, active.clone(), method_name(method), route))
         });
         counts[method] += 1;
-        chain.push(Known { method, route: route.into(), series: series.clone(), next: Chain::default() });
-        series
+        let local = series.as_ref().map(Spread::local);
+        chain.push(Known { method, route: route.into(), series, next: Chain::default() });
+        local
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) const AXUM_PROMETHEUS: &str = "axum-prometheus 0.10";
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) app: Router,
+    /// The same once more with nothing in common; a process has one global recorder, so not all have it.
+    pub(crate) twin: Option<Router>,
     /// What must live as long as the router.
     _keep: Box<dyn std::any::Any>,
 }
@@ -37,7 +39,7 @@ fn router() -> Router {
 }
 
 fn bare() -> Contestant {
-    Contestant { name: "bare router", app: router(), _keep: Box::new(()) }
+    Contestant { name: "bare router", app: router(), twin: Some(router()), _keep: Box::new(()) }
 }
 
 /// What axum itself does for any layer whose body is a type of its own.
@@ -45,12 +47,14 @@ fn pass_through() -> Contestant {
     let layer = tower::util::MapResponseLayer::new(|response: Response| {
         response.map(|body| http_body_util::BodyExt::map_err(body, std::convert::identity))
     });
-    Contestant { name: "a layer that does nothing", app: router().layer(layer), _keep: Box::new(()) }
+    let twin = Some(router().layer(layer.clone()));
+    Contestant { name: "a layer that does nothing", app: router().layer(layer), twin, _keep: Box::new(()) }
 }
 
 fn pinchpoint() -> Contestant {
-    let monitor = Monitor::builder().build().expect("inside a runtime, with the defaults");
-    Contestant { name: "**Pinchpoint**", app: router().layer(monitor.layer()), _keep: Box::new(monitor) }
+    let monitors = [(); 2].map(|()| Monitor::builder().build().expect("inside a runtime, with the defaults"));
+    let [app, twin] = monitors.each_ref().map(|monitor| router().layer(monitor.layer()));
+    Contestant { name: "**Pinchpoint**", app, twin: Some(twin), _keep: Box::new(monitors) }
 }
 
 /// The layer that everybody writes first: the `metrics` macros in a middleware.
@@ -76,13 +80,14 @@ fn naive() -> Contestant {
         metrics::histogram!("request_duration_seconds", &labels).record(started.elapsed().as_secs_f64());
         response
     }
-    Contestant { name: "naive `metrics` macros", app: router().layer(middleware::from_fn(record)), _keep: Box::new(()) }
+    let app = router().layer(middleware::from_fn(record));
+    Contestant { name: "naive `metrics` macros", app, twin: None, _keep: Box::new(()) }
 }
 
 fn axum_prometheus() -> Contestant {
     // Records through the same global recorder as the naive layer: a process has one.
     let layer = axum_prometheus::PrometheusMetricLayer::new();
-    Contestant { name: AXUM_PROMETHEUS, app: router().layer(layer), _keep: Box::new(()) }
+    Contestant { name: AXUM_PROMETHEUS, app: router().layer(layer), twin: None, _keep: Box::new(()) }
 }
 
 fn opentelemetry() -> Contestant {
@@ -93,6 +98,7 @@ fn opentelemetry() -> Contestant {
     Contestant {
         name: "opentelemetry-instrumentation-tower 0.19",
         app: router().layer(layer),
+        twin: None,
         _keep: Box::new(provider),
     }
 }

@@ -7,6 +7,7 @@ mod rounds;
 use std::io::Write as _;
 
 use contestants::Contestant;
+use rounds::Threads;
 
 const ROUNDS: usize = 31;
 const REQUESTS: usize = 20_000;
@@ -18,26 +19,33 @@ fn main() -> std::io::Result<()> {
         contestants::all()
     };
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
-    let one = rounds::medians(&contestants, rounds, REQUESTS, 1);
-    let two = rounds::medians(&contestants, rounds, REQUESTS, 2);
+    let times = rounds::medians(&contestants, rounds, REQUESTS, &[Threads::One, Threads::Shared, Threads::Apart]);
+    let [one, shared, apart] = &times[..] else { unreachable!("as many as were asked for") };
     let allocations = contestants.iter().map(rounds::allocations).collect::<Vec<_>>();
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{ROUNDS_NOTE}\n", ROUNDS_NOTE = note(rounds))?;
-    writeln!(out, "| layer | ns/request | above bare | of axum-prometheus | allocations | two threads, one route |")?;
-    writeln!(out, "|---|--:|--:|--:|--:|--:|")?;
-    let bare = one[0];
+    writeln!(out, "{}\n", note(rounds))?;
+    writeln!(
+        out,
+        "| layer | ns/request | above bare | of axum-prometheus | allocations | two threads, one route | two threads, nothing shared | slowed by sharing |"
+    )?;
+    writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
+    let one: Vec<f64> = one.iter().map(|time| time.unwrap_or(f64::NAN)).collect();
     let position = |name| contestants.iter().position(|contestant| contestant.name == name);
-    let prometheus = position(contestants::AXUM_PROMETHEUS).map_or(f64::NAN, |at| one[at] - bare);
+    let prometheus = position(contestants::AXUM_PROMETHEUS).map_or(f64::NAN, |at| one[at] - one[0]);
+    let nanos = |time: Option<f64>| time.map_or("–".to_owned(), |time| format!("{time:.0}"));
     for (at, Contestant { name, .. }) in contestants.iter().enumerate() {
-        let above = one[at] - bare;
+        let above = one[at] - one[0];
+        let sharing = shared[at]
+            .zip(apart[at])
+            .map_or("–".to_owned(), |(shared, apart)| format!("{:.2} times", shared / apart));
         writeln!(
             out,
-            "| {name} | {:.0} | {above:.0} | {:.0} % | {:.2} | {:.0} ns ({:.2} times one thread's) |",
+            "| {name} | {:.0} | {above:.0} | {:.0} % | {:.2} | {} | {} | {sharing} |",
             one[at],
             100.0 * above / prometheus,
             allocations[at],
-            two[at],
-            two[at] / one[at],
+            nanos(shared[at]),
+            nanos(apart[at]),
         )?;
     }
     Ok(())

@@ -11,36 +11,56 @@ use tower::ServiceExt as _;
 
 use crate::contestants::{Contestant, ROUTES};
 
-/// Returns the median ns/request of each contestant. With two threads both send to the same single route, where cache
-/// lines are contended.
-pub(crate) fn medians(contestants: &[Contestant], rounds: usize, requests: usize, threads: usize) -> Vec<f64> {
-    let mut times = vec![Vec::with_capacity(rounds); contestants.len()];
+/// How the requests of a round are sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Threads {
+    /// One thread, over all routes.
+    One,
+    /// Two threads to the same single route, where cache lines are contended.
+    Shared,
+    /// Two threads to a router each, with nothing in common but the machine: how much two threads slow one another
+    /// there is the machine's own.
+    Apart,
+}
+
+/// Returns the median ns/request of each contestant; `None` of one that cannot be asked so.
+pub(crate) fn medians(
+    contestants: &[Contestant],
+    rounds: usize,
+    requests: usize,
+    threads: &[Threads],
+) -> Vec<Vec<Option<f64>>> {
+    let mut times = vec![vec![Vec::with_capacity(rounds); contestants.len()]; threads.len()];
     for round in 0..=rounds {
-        for (contestant, times) in contestants.iter().zip(&mut times) {
-            let time = round_of(contestant, requests, threads);
-            // The first round warms up.
-            if round > 0 {
-                times.push(time.as_nanos() as f64 / requests as f64);
+        for (threads, times) in threads.iter().zip(&mut times) {
+            for (contestant, times) in contestants.iter().zip(times) {
+                // The first round warms up.
+                if let Some(time) = round_of(contestant, requests, *threads).filter(|_| round > 0) {
+                    times.push(time.as_nanos() as f64 / requests as f64);
+                }
             }
         }
     }
-    times
-        .into_iter()
-        .map(|mut times| {
-            times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
-        })
-        .collect()
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    };
+    times.into_iter().map(|each| each.into_iter().map(median).collect()).collect()
 }
 
-fn round_of(contestant: &Contestant, requests: usize, threads: usize) -> Duration {
-    let barrier = Barrier::new(threads);
-    let routes = if threads == 1 { ROUTES } else { 1 };
+fn round_of(contestant: &Contestant, requests: usize, threads: Threads) -> Option<Duration> {
+    let app = &contestant.app;
+    let (apps, routes) = match threads {
+        Threads::One => (vec![app], ROUTES),
+        Threads::Shared => (vec![app, app], 1),
+        Threads::Apart => (vec![app, contestant.twin.as_ref()?], 1),
+    };
+    let barrier = Barrier::new(apps.len());
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads)
-            .map(|_| {
-                let app = contestant.app.clone();
-                let barrier = &barrier;
+        let threads: Vec<_> = apps
+            .into_iter()
+            .map(|app| {
+                let (app, barrier) = (app.clone(), &barrier);
                 scope.spawn(move || {
                     let runtime = runtime();
                     runtime.block_on(send(&app, 1000, routes));
@@ -51,7 +71,7 @@ fn round_of(contestant: &Contestant, requests: usize, threads: usize) -> Duratio
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().expect("no request panics")).max().expect("at least one thread")
+        threads.into_iter().map(|thread| thread.join().expect("no request panics")).max()
     })
 }
 
