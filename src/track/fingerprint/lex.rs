@@ -235,27 +235,15 @@ impl<'a> Reader<'a> {
             None | Some(Piece::Open | Piece::Close | Piece::Comma | Piece::Semicolon) => self.group().values,
             Some(Piece::Keyword(
                 _,
-                Keyword::SELECT
-                | Keyword::DISTINCT
-                | Keyword::FROM
+                Keyword::FROM
                 | Keyword::JOIN
-                | Keyword::WHERE
-                | Keyword::AND
-                | Keyword::OR
-                | Keyword::NOT
-                | Keyword::ON
-                | Keyword::SET
-                | Keyword::BY
-                | Keyword::HAVING
-                | Keyword::AS
-                | Keyword::USING
-                | Keyword::RETURNING
                 | Keyword::OVER
                 | Keyword::CONFLICT
                 | Keyword::UNIQUE
                 | Keyword::INDEX
                 | Keyword::CHECK,
             )) => self.group().values,
+            Some(Piece::Keyword(_, keyword)) if precedes_a_name(*keyword) => self.group().values,
             // A quoted name before a parenthesis is a table with its columns, another one a function.
             Some(Piece::Word(word)) => !word.starts_with(['"', '`']),
             Some(_) => true,
@@ -340,31 +328,15 @@ impl<'a> Reader<'a> {
             return true;
         }
         let plain = word.value.chars().all(|ch| ch.is_alphanumeric() || ch == '_');
-        self.standard_quotes && plain && !self.after_between && !self.group().values && {
-            matches!(
-                self.pieces.last(),
-                Some(
-                    Piece::Open
-                        | Piece::Comma
-                        | Piece::Keyword(
-                            _,
-                            Keyword::SELECT
-                                | Keyword::DISTINCT
-                                | Keyword::WHERE
-                                | Keyword::AND
-                                | Keyword::OR
-                                | Keyword::NOT
-                                | Keyword::ON
-                                | Keyword::SET
-                                | Keyword::BY
-                                | Keyword::HAVING
-                                | Keyword::AS
-                                | Keyword::USING
-                                | Keyword::RETURNING
-                        )
-                )
-            )
-        }
+        self.standard_quotes
+            && plain
+            && !self.after_between
+            && !self.group().values
+            && match self.pieces.last() {
+                Some(Piece::Open | Piece::Comma) => true,
+                Some(Piece::Keyword(_, keyword)) => precedes_a_name(*keyword),
+                _ => false,
+            }
     }
 
     /// Whether the word at `at` stands where no database takes a string.
@@ -437,6 +409,26 @@ fn operator(token: &Token) -> Option<String> {
     let known = matches!(token, Token::HashArrow | Token::HashLongArrow)
         || text.chars().all(|ch| "=<>!~*/%|&^@:?+-".contains(ch));
     known.then_some(text)
+}
+
+/// Whether a name, a value or a group of either follows the keyword: what is quoted there is as it is in its group.
+fn precedes_a_name(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::SELECT
+            | Keyword::DISTINCT
+            | Keyword::WHERE
+            | Keyword::AND
+            | Keyword::OR
+            | Keyword::NOT
+            | Keyword::ON
+            | Keyword::SET
+            | Keyword::BY
+            | Keyword::HAVING
+            | Keyword::AS
+            | Keyword::USING
+            | Keyword::RETURNING
+    )
 }
 
 /// Words that are SQL's own wherever they stand. Words that are also common names of columns (`name`, `status`, `date`)
