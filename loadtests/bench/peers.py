@@ -41,7 +41,7 @@ def arguments():
 def build(profile):
     flags = ["--release"] if profile == "release" else []
     subprocess.run(
-        ["cargo", "build", "-q", "-p", "pinchpoint-loadtests", "--bins", "--examples", *flags], cwd=ROOT, check=True
+        ["cargo", "build", "-q", "-p", "pinchpoint-loadtest", "--bins", "--examples", *flags], cwd=ROOT, check=True
     )
     return ROOT / "target" / ("release" if profile == "release" else "debug")
 

@@ -1,12 +1,12 @@
 //! A scenario that YAML cannot express: a customer who looks at products until one is cheap enough.
 //!
 //! It has the whole command line of `loadtest`:
-//! `cargo run -p pinchpoint-loadtests --example rust_scenario -- --users 20 --run-time 30s`
+//! `cargo run -p pinchpoint-loadtest --example rust_scenario -- --users 20 --run-time 30s`
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pinchpoint_loadtests::{Iteration, LoadTest, Method, Scenario, User};
+use pinchpoint_loadtest::{Iteration, LoadTest, Method, Scenario, User};
 
 fn main() -> ExitCode {
     let bargain_hunter = Scenario::new("bargain hunter", |user| Box::pin(hunt(user)));

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pinchpoint_loadtests::LoadTest;
+use pinchpoint_loadtest::LoadTest;
 
 fn main() -> ExitCode {
     LoadTest::new().run()

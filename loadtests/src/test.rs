@@ -20,14 +20,14 @@ use crate::verdict::Conclusion;
 /// `loadtest` itself is `LoadTest::new().run()`. With scenarios of its own a program has the same command line:
 ///
 /// ```no_run
-/// use pinchpoint_loadtests::{LoadTest, Scenario};
+/// use pinchpoint_loadtest::{LoadTest, Scenario};
 ///
 /// fn main() -> std::process::ExitCode {
 ///     let buyer = Scenario::new("buyer", |user| {
 ///         Box::pin(async move {
 ///             let products = user.get("/api/products").await?.json()?;
 ///             let id = &products[0]["id"];
-///             user.request(pinchpoint_loadtests::Method::GET, &format!("/api/products/{id}"))
+///             user.request(pinchpoint_loadtest::Method::GET, &format!("/api/products/{id}"))
 ///                 .name("/api/products/{id}")
 ///                 .send()
 ///                 .await?;
