@@ -50,6 +50,7 @@
 #![cfg_attr(not(all(feature = "alloc", feature = "archive", feature = "sqlx")), allow(rustdoc::broken_intra_doc_links))]
 
 mod alert;
+pub mod analysis;
 mod api;
 mod context;
 mod http;
@@ -72,17 +73,3 @@ pub use store::MonitorRecorder;
 #[cfg(feature = "sqlx")]
 pub use track::SqlxLayer;
 pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};
-
-/// The statistics behind the findings, to be used on numbers of your own: trends, leaks, and two versions compared.
-///
-/// Pure functions that read no clock and do no I/O. Every formula is checked against SciPy and pyMannKendall.
-pub mod analysis {
-    pub use crate::rules::bucket_width::bucket_width;
-    pub use crate::rules::compare::{
-        Comparison, ErrorChange, LatencyBucket, LatencyHistogram, RouteChange, RouteLatency, Shift, SnapshotError,
-        Verdict, VersionSnapshot, compare,
-    };
-    pub use crate::rules::leak::{Leak, LeakDetector, LeakVerdict, MemorySample};
-    pub use crate::rules::mix::{Cell, MixedMean, standardise};
-    pub use crate::rules::trend::{Direction, FEWEST_BUCKETS, Measure, Movement, Point, SMALLEST_RATIO, Shape, Trend};
-}

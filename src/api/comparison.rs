@@ -11,8 +11,8 @@ use super::{
     units,
 };
 use crate::{
+    analysis::{RouteChange, Shift, Verdict},
     monitor::VersionComparison,
-    rules::compare::{RouteChange, Shift, Verdict},
 };
 
 /// This version of the service beside the one before, route by route.

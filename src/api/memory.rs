@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::{Shared, units};
 use crate::{
+    analysis::LeakVerdict,
     names::{self, Metric},
-    rules::leak::LeakVerdict,
     store::Window,
 };
 

@@ -15,9 +15,9 @@ use super::{
     error::{ApiError, ErrorBody},
     units,
 };
-use crate::rules::{
-    EndpointTrends, Judged, TrendReport,
-    trend::{Direction, Movement, Shape, Trend},
+use crate::{
+    analysis::{Direction, Movement, Shape, Trend},
+    rules::{EndpointTrends, Judged, TrendReport},
 };
 
 /// The hours that can be asked for: what is kept.
@@ -201,7 +201,7 @@ impl TrendView {
                     step_at,
                     samples: Some(movement.samples as u64),
                     bucket_count: movement.buckets,
-                    needed_buckets: crate::rules::trend::FEWEST_BUCKETS,
+                    needed_buckets: crate::analysis::FEWEST_BUCKETS,
                     series,
                 }
             }

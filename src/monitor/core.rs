@@ -31,9 +31,10 @@ use super::{
 };
 use crate::{
     alert::{Change, Lifecycle, Transition},
+    analysis::MemorySample,
     context::{Instruments, labelled},
     names,
-    rules::{Evaluator, MemorySample, ProcessMemory, RuleSet, TrendReport, TrendSource, WindowReadings, is_failure},
+    rules::{Evaluator, ProcessMemory, RuleSet, TrendReport, TrendSource, WindowReadings, is_failure},
     store::{History, Moment, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 

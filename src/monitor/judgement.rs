@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{
-    alert::Transition,
-    rules::{Bottleneck, leak::LeakVerdict},
-};
+use crate::{alert::Transition, analysis::LeakVerdict, rules::Bottleneck};
 
 /// What one evaluation of the rules found. Immutable: whoever reads it sees one moment.
 #[derive(Clone, Debug, Default)]

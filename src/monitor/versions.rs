@@ -10,10 +10,8 @@ use tracing::warn;
 
 use super::archive::{Archive, ArchiveStatus};
 use crate::{
-    rules::{
-        compare::{Comparison, VersionSnapshot, compare},
-        latencies,
-    },
+    analysis::{Comparison, VersionSnapshot, compare},
+    rules::latencies,
     store::Window,
 };
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    leak::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample},
-    window_readings::MemoryGrowth,
-};
+use super::window_readings::MemoryGrowth;
+use crate::analysis::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample};
 
 /// The resident memory since the process started. Of earlier lives it knows nothing: a leak ends with its process.
 #[derive(Debug)]

@@ -5,9 +5,7 @@
 //! reads a clock or knows of requests: it knows numbers, and where they came from is behind one trait.
 
 mod bottleneck;
-pub(crate) mod bucket_width;
 mod build;
-pub(crate) mod compare;
 mod condition;
 mod durations;
 mod entry;
@@ -17,12 +15,10 @@ mod file;
 #[cfg(test)]
 pub(crate) mod fixed;
 mod gain;
-pub(crate) mod leak;
 mod limits;
 mod located;
 mod measure;
 mod memory;
-pub(crate) mod mix;
 mod observed;
 mod problem;
 mod readings;
@@ -31,13 +27,11 @@ mod set;
 mod severity;
 mod shape;
 mod source;
-mod statistics;
 mod suggest;
 mod summary;
 mod task;
 mod template;
 mod totals;
-pub(crate) mod trend;
 mod trend_report;
 mod unit;
 #[cfg(feature = "archive")]
@@ -55,7 +49,6 @@ pub(crate) use durations::Verdict;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Suspect};
 pub(crate) use gain::Gain;
-pub(crate) use leak::MemorySample;
 pub(crate) use measure::{Measure, Scope};
 pub(crate) use memory::ProcessMemory;
 pub(crate) use rule::{Rule, Threshold, Thresholds};

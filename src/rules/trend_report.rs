@@ -7,12 +7,10 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{
-    bucket_width::bucket_width,
-    mix::{Cell, MixedMean, standardise},
-    trend::{Direction, Measure, Point, Trend},
+use crate::{
+    analysis::{Cell, Direction, Measure, MixedMean, Point, Trend, bucket_width, standardise},
+    store::{GridSum, NO_ENDPOINT, Run, Tiers, TimedSlot},
 };
-use crate::store::{GridSum, NO_ENDPOINT, Run, Tiers, TimedSlot};
 
 /// Endpoints that are judged: those that take most time. What is beyond them takes next to none.
 const JUDGED: usize = 200;

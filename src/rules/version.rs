@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    compare::{LatencyBucket, LatencyHistogram, RouteLatency},
-    durations::Verdict,
-    summary::request_verdict,
-};
+use super::{durations::Verdict, summary::request_verdict};
 use crate::{
+    analysis::{LatencyBucket, LatencyHistogram, RouteLatency},
     names,
     store::{HistogramSum, Window},
 };

@@ -55,8 +55,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        analysis::{LatencyHistogram, RouteLatency, VersionSnapshot, compare},
         monitor::VersionComparison,
-        rules::compare::{LatencyHistogram, RouteLatency, VersionSnapshot, compare},
     };
 
     fn version(version: &str, seconds: f64, failed: u64) -> VersionSnapshot {

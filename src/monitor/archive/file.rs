@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, backends::FileBackend};
 
 use crate::{
-    rules::compare::VersionSnapshot,
+    analysis::VersionSnapshot,
     store::{Changes, EndpointNames, FORMAT, Run, Slot, SlotKey, Stored},
 };
 

@@ -34,8 +34,8 @@ use self::{
 };
 use super::core::lock;
 use crate::{
+    analysis::VersionSnapshot,
     context::DynRecorder,
-    rules::compare::VersionSnapshot,
     store::{Changes, Run, Tiers},
 };
 

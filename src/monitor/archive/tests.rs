@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
+    analysis::{LatencyHistogram, RouteLatency},
     context::labelled,
     names,
-    rules::compare::{LatencyHistogram, RouteLatency},
     store::{FORMAT, History, Moment, MonitorRecorder, Slot, SlotKey, TierLimits},
 };
 
