@@ -9,22 +9,22 @@ use super::tail;
 /// Up to this many values the null distribution is enumerated instead of approximated. Beyond it, the normal
 /// approximation with continuity correction is within 0.0025 of the exact p-value where that is below 0.05 and
 /// there are no ties.
-pub(crate) const EXACT_UP_TO: usize = 12;
+pub const EXACT_UP_TO: usize = 12;
 
 /// What the test found in one series.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MannKendall {
+pub struct MannKendall {
     /// Pairs whose later value is the larger one, less those whose later value is the smaller one.
-    pub(crate) s: i64,
+    pub s: i64,
     /// Variance of S without a trend, corrected for ties.
-    pub(crate) variance: f64,
+    pub variance: f64,
     ties: Vec<usize>,
     n: usize,
 }
 
 impl MannKendall {
     /// Tests `values`, in the order of time.
-    pub(crate) fn of(values: &[f64]) -> Self {
+    pub fn of(values: &[f64]) -> Self {
         let mut s = 0;
         for (index, earlier) in values.iter().enumerate() {
             for later in &values[index + 1..] {
@@ -39,7 +39,7 @@ impl MannKendall {
     }
 
     /// Returns the standardised S with continuity correction, its variance multiplied by `inflation`.
-    pub(crate) fn z(&self, inflation: f64) -> f64 {
+    pub fn z(&self, inflation: f64) -> f64 {
         let deviation = (self.variance * inflation).sqrt();
         if deviation > 0.0 { (self.s - self.s.signum()) as f64 / deviation } else { 0.0 }
     }
@@ -47,7 +47,7 @@ impl MannKendall {
     /// Returns the probability of an S at least this far from zero without a trend.
     ///
     /// Exact for short, independent series (`inflation` of 1), normal otherwise; 1 for fewer than two values.
-    pub(crate) fn p_value(&self, inflation: f64) -> f64 {
+    pub fn p_value(&self, inflation: f64) -> f64 {
         if self.n <= EXACT_UP_TO && inflation <= 1.0 { self.exact() } else { tail::normal_two_sided(self.z(inflation)) }
     }
 

@@ -4,20 +4,20 @@
 //! for `trend`, `leak` and `compare`. Everything here is checked against a second implementation (SciPy and
 //! pyMannKendall, see `tests/fixtures/stats`). Inputs are finite numbers; a caller drops what is not.
 
-pub(crate) mod mann_kendall;
-pub(crate) mod rank_sum;
+pub mod mann_kendall;
+pub mod rank_sum;
 #[cfg(test)]
 mod reference;
-pub(crate) mod step;
-pub(crate) mod tail;
-pub(crate) mod theil_sen;
+pub mod step;
+pub mod tail;
+pub mod theil_sen;
 
-pub(crate) use mann_kendall::MannKendall;
-pub(crate) use step::Step;
-pub(crate) use theil_sen::TheilSen;
+pub use mann_kendall::MannKendall;
+pub use step::Step;
+pub use theil_sen::TheilSen;
 
 /// Returns the median of `values`, which are reordered, or `None` when there are none.
-pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
+pub fn median(values: &mut [f64]) -> Option<f64> {
     let n = values.len();
     if n == 0 {
         return None;
@@ -31,7 +31,7 @@ pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
 }
 
 /// Returns the rank of each value, from 1; equal values share the mean of their ranks.
-pub(crate) fn midranks(values: &[f64]) -> Vec<f64> {
+pub fn midranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
@@ -47,7 +47,7 @@ pub(crate) fn midranks(values: &[f64]) -> Vec<f64> {
 }
 
 /// Returns the sizes of the groups of equal values.
-pub(crate) fn tie_sizes(values: &[f64]) -> Vec<usize> {
+pub fn tie_sizes(values: &[f64]) -> Vec<usize> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted.chunk_by(|a, b| a == b).map(<[f64]>::len).collect()
@@ -66,7 +66,7 @@ pub(crate) fn tie_sizes(values: &[f64]) -> Vec<usize> {
 /// where it is not significant took waves for trends in up to 10 % of the series. Against the correction of Hamed and
 /// Rao (1998) over all lags this one keeps its level on short series: theirs raises 3.5 % of false alarms of 1 % wanted
 /// on 12 to 48 independent buckets, because a sum of noisy lags can fall below zero and shrink the variance.
-pub(crate) fn inflation(residuals: &[f64]) -> f64 {
+pub fn inflation(residuals: &[f64]) -> f64 {
     let n = residuals.len() as f64;
     if residuals.len() < 8 {
         return 1.0;

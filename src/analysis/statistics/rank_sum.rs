@@ -8,18 +8,18 @@ use super::tail;
 
 /// What the comparison found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct RankSum {
+pub struct RankSum {
     /// Pairs in which the second distribution's observation is the larger one; a tie is half a pair.
-    pub(crate) u: f64,
+    pub u: f64,
     /// Standardised U, with continuity correction; positive when the second is larger.
-    pub(crate) z: f64,
+    pub z: f64,
     /// Probability that a random observation of the second is larger than one of the first, less the contrary: −1 to 1.
-    pub(crate) delta: f64,
+    pub delta: f64,
 }
 
 impl RankSum {
     /// Compares the counts of two histograms with the same buckets; `None` when one of them is empty.
-    pub(crate) fn of(first: &[f64], second: &[f64]) -> Option<Self> {
+    pub fn of(first: &[f64], second: &[f64]) -> Option<Self> {
         let (m, n): (f64, f64) = (first.iter().sum(), second.iter().sum());
         if m <= 0.0 || n <= 0.0 {
             return None;
@@ -39,7 +39,7 @@ impl RankSum {
     }
 
     /// Returns the probability of a difference this large between two samples of one distribution.
-    pub(crate) fn p_value(&self) -> f64 {
+    pub fn p_value(&self) -> f64 {
         tail::normal_two_sided(self.z)
     }
 }
@@ -47,7 +47,7 @@ impl RankSum {
 /// Adjusts p-values for having asked several questions at once, so that the chance of even one false answer stays
 /// at the level: Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
 /// Statistics 6.
-pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
+pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_unstable_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut adjusted = vec![1.0; p_values.len()];
@@ -61,7 +61,7 @@ pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
 
 /// Adjusts p-values so that a chosen share of the answers, not the chance of one, may be false: Benjamini and
 /// Hochberg (1995), "Controlling the false discovery rate", Journal of the Royal Statistical Society B 57.
-pub(crate) fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
+pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_unstable_by(|&a, &b| p_values[b].total_cmp(&p_values[a]));
     let mut adjusted = vec![1.0; p_values.len()];

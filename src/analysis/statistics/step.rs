@@ -8,17 +8,17 @@
 use super::{median, midranks, tail, tie_sizes};
 
 /// Values that each side of a step must have: one, two or three outliers are no step.
-pub(crate) const SHORTEST_SIDE: usize = 4;
+pub const SHORTEST_SIDE: usize = 4;
 
 /// The most conspicuous split of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Step {
+pub struct Step {
     /// Number of values before the step.
-    pub(crate) index: usize,
+    pub index: usize,
     /// Median before.
-    pub(crate) before: f64,
+    pub before: f64,
     /// Median after.
-    pub(crate) after: f64,
+    pub after: f64,
     log_p: f64,
     separated: bool,
     splits: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Step {
 
 impl Step {
     /// Finds the split with the smallest p-value; `None` when there are too few values for one, or all are equal.
-    pub(crate) fn locate(values: &[f64]) -> Option<Self> {
+    pub fn locate(values: &[f64]) -> Option<Self> {
         let n = values.len();
         let splits = (n + 1).checked_sub(2 * SHORTEST_SIDE).filter(|&splits| splits > 0)?;
         let ranks = midranks(values);
@@ -59,7 +59,7 @@ impl Step {
     }
 
     /// Returns the level that the step gives to the value at `index`.
-    pub(crate) fn at(&self, index: usize) -> f64 {
+    pub fn at(&self, index: usize) -> f64 {
         if index < self.index { self.before } else { self.after }
     }
 
@@ -67,7 +67,7 @@ impl Step {
     ///
     /// With `inflation` above 1 (see [`super::inflation`]) ranks prove little about a short side. Where both sides do
     /// not overlap at all, the size of the step against the spread about it, by Student's t on medians, is heard too.
-    pub(crate) fn p_value(&self, values: &[f64], inflation: f64) -> f64 {
+    pub fn p_value(&self, values: &[f64], inflation: f64) -> f64 {
         let mut log_p = self.log_p / inflation;
         if self.separated {
             log_p = log_p.min(self.log_p_of_size(values, inflation));

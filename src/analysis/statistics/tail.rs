@@ -3,15 +3,15 @@
 //! Only tails are offered, never 1 − CDF, so that a p-value of 10⁻³⁰ does not become zero on the way.
 
 /// Two-sided 95 % point of the normal distribution.
-pub(crate) const Z95: f64 = 1.959_963_984_540_054;
+pub const Z95: f64 = 1.959_963_984_540_054;
 
 /// Returns the probability that a standard normal variable exceeds `z`.
-pub(crate) fn normal_upper(z: f64) -> f64 {
+pub fn normal_upper(z: f64) -> f64 {
     0.5 * libm::erfc(z / std::f64::consts::SQRT_2)
 }
 
 /// Returns the probability that a standard normal variable is further from zero than `z`.
-pub(crate) fn normal_two_sided(z: f64) -> f64 {
+pub fn normal_two_sided(z: f64) -> f64 {
     libm::erfc(z.abs() / std::f64::consts::SQRT_2)
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn normal_two_sided(z: f64) -> f64 {
 ///
 /// The finite series of Abramowitz and Stegun (1964), "Handbook of Mathematical Functions", 26.7.3 and 26.7.4; below
 /// about 10⁻¹⁵ it is rounding noise, which no decision here depends on.
-pub(crate) fn student_two_sided(t: f64, freedom: u32) -> f64 {
+pub fn student_two_sided(t: f64, freedom: u32) -> f64 {
     let freedom = freedom.max(1);
     let angle = (t.abs() / f64::from(freedom).sqrt()).atan();
     let (sine, cosine) = angle.sin_cos();
@@ -37,7 +37,7 @@ pub(crate) fn student_two_sided(t: f64, freedom: u32) -> f64 {
 }
 
 /// Returns the t that Student's distribution with `freedom` degrees of freedom stays within with 95 %.
-pub(crate) fn student_95(freedom: u32) -> f64 {
+pub fn student_95(freedom: u32) -> f64 {
     // With one degree of freedom it is 12.7, with more it is less. Fifty halvings leave nothing of that to a double.
     let (mut low, mut high) = (Z95, 13.0);
     for _ in 0..50 {

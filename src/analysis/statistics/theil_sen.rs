@@ -8,22 +8,22 @@ use super::{MannKendall, median, tail};
 
 /// A robust line through points.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct TheilSen {
+pub struct TheilSen {
     /// Change of y for one unit of x.
-    pub(crate) slope: f64,
+    pub slope: f64,
     /// Lower end of the slope's 95 % interval.
-    pub(crate) low: f64,
+    pub low: f64,
     /// Upper end of the slope's 95 % interval.
-    pub(crate) high: f64,
+    pub high: f64,
     /// Median of y − slope·x.
-    pub(crate) intercept: f64,
+    pub intercept: f64,
 }
 
 impl TheilSen {
     /// Fits a line to the points (`x`, `y`); `None` unless two of them differ in x.
     ///
     /// `kendall` is the test of the same `y`, whose variance, multiplied by `inflation`, gives the interval.
-    pub(crate) fn fit(x: &[f64], y: &[f64], kendall: &MannKendall, inflation: f64) -> Option<Self> {
+    pub fn fit(x: &[f64], y: &[f64], kendall: &MannKendall, inflation: f64) -> Option<Self> {
         let mut slopes = pairwise(x, y);
         let slope = median(&mut slopes)?;
         let reach = tail::Z95 * (kendall.variance * inflation).sqrt();
@@ -39,12 +39,12 @@ impl TheilSen {
     }
 
     /// Returns only the slope: for callers that need no interval.
-    pub(crate) fn slope(x: &[f64], y: &[f64]) -> Option<f64> {
+    pub fn slope(x: &[f64], y: &[f64]) -> Option<f64> {
         median(&mut pairwise(x, y))
     }
 
     /// Returns the line's value at `x`.
-    pub(crate) fn at(&self, x: f64) -> f64 {
+    pub fn at(&self, x: f64) -> f64 {
         self.intercept + self.slope * x
     }
 }
