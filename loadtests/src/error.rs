@@ -2,10 +2,11 @@
 
 use thiserror::Error;
 
-use crate::compare::Incomparable;
+use crate::compare::CompareError;
 use crate::job::JobError;
 use crate::mode::{MonitorError, SessionError};
-use crate::report::{ReadError, WriteError};
+use crate::report::WriteError;
+use crate::result::ReadError;
 use crate::verdict::RulesError;
 
 /// A set-up error.
@@ -36,7 +37,7 @@ pub(crate) enum ToolError {
     Read(#[from] ReadError),
     /// Two results that do not compare.
     #[error(transparent)]
-    Incomparable(#[from] Incomparable),
+    Compare(#[from] CompareError),
     /// The rules are wrong.
     #[error(transparent)]
     Rules(#[from] RulesError),

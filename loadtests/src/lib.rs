@@ -16,6 +16,7 @@ mod limits;
 mod mode;
 mod record;
 mod report;
+mod result;
 mod scenario;
 mod server;
 mod span;

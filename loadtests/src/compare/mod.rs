@@ -7,4 +7,4 @@ mod points;
 mod ranks;
 mod runs;
 
-pub(crate) use runs::{Incomparable, check_comparable, check_conclusive, compare};
+pub(crate) use runs::{CompareError, check_comparable, check_conclusive, compare};

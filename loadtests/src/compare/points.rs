@@ -5,7 +5,7 @@
 
 use super::ranks::{FEWEST, median};
 use crate::record::Distribution;
-use crate::report::{EndpointResult, PointResult, RunResult};
+use crate::result::{EndpointResult, PointResult, RunResult};
 
 /// The part of a run that is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]

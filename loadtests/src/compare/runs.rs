@@ -4,12 +4,12 @@ use thiserror::Error;
 
 use super::points::{Moment, Steady};
 use super::ranks::{least_p_value, median, rank_test};
-use crate::report::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult};
+use crate::result::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult};
 
 /// Two runs that say nothing about one another.
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
-pub(crate) enum Incomparable {
+pub(crate) enum CompareError {
     /// Different loads.
     #[error("the baseline ran with {old}, this run with {new}; latencies of different loads do not compare")]
     Load {
@@ -27,11 +27,11 @@ pub(crate) enum Incomparable {
 }
 
 /// Whether latencies of two loads compare at all.
-pub(crate) fn check_comparable(old: &LoadResult, new: &LoadResult) -> Result<(), Incomparable> {
+pub(crate) fn check_comparable(old: &LoadResult, new: &LoadResult) -> Result<(), CompareError> {
     if old.model == new.model && old.users == new.users && old.rate == new.rate {
         return Ok(());
     }
-    Err(Incomparable::Load { old: old.describe(), new: new.describe() })
+    Err(CompareError::Load { old: old.describe(), new: new.describe() })
 }
 
 /// Compares two runs of one load.
@@ -50,12 +50,12 @@ pub(crate) fn compare(old: &RunResult, new: &RunResult) -> Comparison {
 }
 
 /// Whether a comparison says anything.
-pub(crate) fn check_conclusive(comparison: &Comparison) -> Result<(), Incomparable> {
+pub(crate) fn check_conclusive(comparison: &Comparison) -> Result<(), CompareError> {
     if comparison.changes.is_empty() {
-        return Err(Incomparable::NoCommonEndpoint);
+        return Err(CompareError::NoCommonEndpoint);
     }
     let says = |change: &Change| change.direction != Direction::TooLittleData;
-    if comparison.changes.iter().any(says) { Ok(()) } else { Err(Incomparable::TooLittleData) }
+    if comparison.changes.iter().any(says) { Ok(()) } else { Err(CompareError::TooLittleData) }
 }
 
 /// A change that is yet to be judged.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::record::rank_of;
-use crate::report::PointResult;
+use crate::result::PointResult;
 use crate::scenario::Random;
 
 /// How the seconds of a simulated run vary.
@@ -92,7 +92,7 @@ fn different_loads_do_not_compare() {
     let mut other = run(0.02, Noise::Independent, &mut random);
     other.load.users = Some(50);
     let error = check_comparable(&run(0.02, Noise::Independent, &mut random).load, &other.load).unwrap_err();
-    assert!(matches!(error, Incomparable::Load { .. }), "{error}");
+    assert!(matches!(error, CompareError::Load { .. }), "{error}");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_run_of_three_seconds_is_too_short() {
     short.total.series.truncate(3);
     let comparison = compare(&short, &run(0.2, Noise::Independent, &mut random));
     assert!(comparison.changes.iter().all(|change| change.direction == Direction::TooLittleData));
-    assert_eq!(check_conclusive(&comparison), Err(Incomparable::TooLittleData));
+    assert_eq!(check_conclusive(&comparison), Err(CompareError::TooLittleData));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn runs_without_a_common_endpoint_say_nothing() {
     other.endpoints[0].endpoint = "/b".to_owned();
     let comparison = compare(&run(0.02, Noise::Independent, &mut random), &other);
     assert_eq!(comparison.only_in_one, ["GET /b", "GET /a"]);
-    assert_eq!(check_conclusive(&comparison), Err(Incomparable::NoCommonEndpoint));
+    assert_eq!(check_conclusive(&comparison), Err(CompareError::NoCommonEndpoint));
 }
 
 #[test]

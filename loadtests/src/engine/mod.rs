@@ -35,7 +35,7 @@ pub(crate) use stop::{Stop, StopReason};
 pub use user::{Failed, Iteration, User};
 pub(crate) use user::{explain, hint_for};
 
-use crate::record::{Exhausted, Phase, Recorder};
+use crate::record::{ExhaustionCounts, Phase, Recorder};
 use client::ClientFactory;
 use wire::Reach;
 
@@ -155,7 +155,7 @@ pub(crate) struct Hindrances {
     /// Users that could not be made.
     pub(crate) lacking: Option<Lacking>,
     /// Requests for which this machine had no connection left.
-    pub(crate) exhausted: Exhausted,
+    pub(crate) exhausted: ExhaustionCounts,
 }
 
 /// How a run went.

@@ -4,7 +4,7 @@
 //! passes for ten seconds and fails in thirty. Only a step that the service failed is a limit of the service: one in
 //! which the generator was saturated, or that was interrupted, never moves the border.
 
-use crate::report::{SearchEnd, StepEnd};
+use crate::result::{SearchEnd, StepEnd};
 
 /// What a search knows so far.
 #[derive(Debug)]

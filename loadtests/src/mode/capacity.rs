@@ -10,11 +10,11 @@ use crate::cli::OnSaturation;
 use crate::engine::{LoadPlan, Model, StopReason};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::record::{Exhausted, Outcome};
-use crate::report::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
-use crate::server::{Bottleneck, ServerClient, ServerSnapshot, Strain, UsersMean};
+use crate::record::{ExhaustionCounts, Outcome};
+use crate::result::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd, round_micros};
+use crate::server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization};
 use crate::span::show_seconds;
-use crate::verdict::Status;
+use crate::verdict::CheckStatus;
 use crate::watch::Screen;
 
 /// A search in progress.
@@ -54,7 +54,7 @@ struct Tried {
     session: Session,
     plan: LoadPlan,
     bottlenecks: Vec<Bottleneck>,
-    strain: Option<Strain>,
+    utilization: Option<Utilization>,
 }
 
 /// The last step of each end.
@@ -109,8 +109,9 @@ impl Search<'_> {
             // The first load that fails is twice the one before. Later steps close in on the border, where what is
             // saturated hardly differs between the load that holds and the one that does not.
             if tried.end == StepEnd::Failed && latest.failed.is_none() {
-                let held = latest.passed.as_ref().and_then(|held| held.strain.as_ref());
-                capacity.evidence = tried.strain.as_ref().map(|strain| strain.explain(held)).unwrap_or_default();
+                let held = latest.passed.as_ref().and_then(|held| held.utilization.as_ref());
+                capacity.evidence =
+                    tried.utilization.as_ref().map(|utilization| utilization.explain(held)).unwrap_or_default();
             }
             if tried.end == StepEnd::Passed && border.end().is_some() {
                 capacity.capacity = Some(tried.load as f64);
@@ -170,7 +171,7 @@ impl Search<'_> {
             session
         };
         // A machine without a descriptor left cannot tell.
-        let can_ask = session.shared.recorder.exhausted() == Exhausted::default();
+        let can_ask = session.shared.recorder.exhausted() == ExhaustionCounts::default();
         if away.is_none() && can_ask && session.end.reason == StopReason::Finished {
             away = preflight(&plan.base, plan.timeout).await.err().map(|error| error.to_string());
         }
@@ -178,7 +179,7 @@ impl Search<'_> {
         // A step may be too short for what is rare in the mix; if the run that is shown has none of it, it does not pass.
         let courses = session.tally.endpoints().iter().filter(|course| course.tally.count() == 0);
         let silent: Vec<String> = courses.map(|course| course.name.to_string()).collect();
-        checks.retain(|check| check.status == Status::Breached && !silent.contains(&check.subject));
+        checks.retain(|check| check.status == CheckStatus::Breached && !silent.contains(&check.subject));
         let mut breached: Vec<String> = checks.iter().map(observed).collect();
         // Whatever was measured before: a load that the service does not survive is none that it bears.
         breached.extend(away.iter().map(|why| format!("the service went away: {why}")));
@@ -194,15 +195,15 @@ impl Search<'_> {
             _ if breached.is_empty() => StepEnd::Passed,
             _ => StepEnd::Failed,
         };
-        let (mut bottlenecks, mut strain) = (Vec::new(), None);
+        let (mut bottlenecks, mut utilization) = (Vec::new(), None);
         // What an interrupted step or a saturated generator made of the service explains nothing.
         if let (StepEnd::Passed | StepEnd::Failed, Some(server)) = (end, &self.server) {
             bottlenecks = server.bottlenecks().await.unwrap_or_default();
-            let users_mean = UsersMean::of(session.tally.total());
+            let users_mean = ClientMeans::of(session.tally.total());
             if let (Some(before), Some(after)) = (before, self.look().await) {
                 let load = format!("{load} {}", self.unit());
                 let worked_for = session.shared.gauges.worked_for();
-                strain = Strain::between(&before, &after, worked_for, users_mean, load);
+                utilization = Utilization::between(&before, &after, worked_for, users_mean, load);
             }
         }
         let step = capacity_step(load, phase, end, &session, &breached);
@@ -214,7 +215,7 @@ impl Search<'_> {
             step.error_rate
         ));
         capacity.steps.push(step);
-        Ok(Tried { load, end, away: away.is_some(), breached, session, plan, bottlenecks, strain })
+        Ok(Tried { load, end, away: away.is_some(), breached, session, plan, bottlenecks, utilization })
     }
 
     /// Waits for a service that went away; whether it came back.
@@ -279,13 +280,13 @@ fn evidence(bottleneck: &Bottleneck) -> String {
 fn capacity_step(load: usize, phase: Phase, end: StepEnd, session: &Session, breached: &[String]) -> CapacityStep {
     let total = session.tally.total();
     let ranked = total.ranked();
-    let at = |q| crate::report::seconds(ranked.quantile_seconds(q));
+    let at = |q| round_micros(ranked.quantile_seconds(q));
     let elapsed = session.end.elapsed.as_secs_f64();
     let saturated = session.generator.saturation.iter().map(|reason| format!("{SATURATED}{reason}"));
     let interrupted = (end == StepEnd::Interrupted).then(|| "interrupted".to_owned());
     CapacityStep {
         load: load as f64,
-        held: crate::report::seconds(Some(elapsed)),
+        held: round_micros(Some(elapsed)),
         requests_per_second: (total.rate(elapsed).unwrap_or(0.0) * 10.0).round() / 10.0,
         p50: at(0.5),
         p95: at(0.95),

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::print;
 use crate::compare::{check_comparable, check_conclusive, compare};
 use crate::error::ToolError;
-use crate::report::{read_result, render_comparison};
+use crate::report::render_comparison;
+use crate::result::read_result;
 use crate::verdict::Conclusion;
 
 /// Compares two result files.

@@ -6,17 +6,18 @@ use super::capacity::{Found, Search};
 use super::print;
 use super::session::Session;
 use crate::cli::{LoadTestArgs, OnSaturation, ServerOptions, VerdictOptions};
-use crate::compare::{Incomparable, check_comparable, check_conclusive, compare};
+use crate::compare::{CompareError, check_comparable, check_conclusive, compare};
 use crate::engine::{Actor, LoadPlan, StopReason, hint_for};
 use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::job::{check_thresholds, known_endpoints, load_plan};
-use crate::report::{
+use crate::report::{check_writable, render_table, render_verdict, write_outputs};
+use crate::result::{
     ArrivalsResult, Comparison, Direction, EndpointResult, GeneratorResult, LoadResult, RunResult, SearchEnd,
-    VerdictResult, check_writable, read_result, render_table, render_verdict, write_outputs,
+    VerdictResult, read_result,
 };
-use crate::server::{Asking, Credentials, PATIENCE, ServerClient, ServerWatch, Silence, join};
-use crate::verdict::{Check, Conclusion, Rules, Source, Status, Threshold, implicit, judge_thresholds};
+use crate::server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerWatch, ServiceError, join};
+use crate::verdict::{Check, CheckSource, CheckStatus, Conclusion, Rules, Threshold, implicit, judge_thresholds};
 use crate::watch::Screen;
 
 /// What a run must meet.
@@ -70,14 +71,14 @@ pub(crate) async fn load_test(
             if capacity.ended == SearchEnd::Interrupted { StopReason::Interrupted } else { session.end.reason };
         if reason == StopReason::Finished
             && capacity.capacity.is_none()
-            && checks.iter().all(|check| check.status != Status::Breached)
+            && checks.iter().all(|check| check.status != CheckStatus::Breached)
         {
             checks.push(Check {
-                source: Source::Always,
+                source: CheckSource::Always,
                 subject: "capacity".to_owned(),
                 condition: "some load is confirmed".to_owned(),
                 observed: capacity.describe(),
-                status: Status::Breached,
+                status: CheckStatus::Breached,
             });
         }
         result.capacity = Some(capacity);
@@ -96,7 +97,7 @@ pub(crate) async fn load_test(
         let (checks, reason) = (judge.checks(&session), session.end.reason);
         (result, checks, session, reason)
     };
-    result.server_requests = server.as_ref().map_or(0, ServerClient::asked);
+    result.server_requests = server.as_ref().map_or(0, ServerClient::request_count);
     result.server_refused = refusal(server.as_ref());
     let mut checks = checks;
     if let Some(baseline) = &baseline {
@@ -154,7 +155,7 @@ fn read_baseline(path: &Path, plan: &LoadPlan) -> Result<RunResult, ToolError> {
     if let Some(known) = known_endpoints(&plan.actors) {
         let old: Vec<String> = baseline.endpoints.iter().map(EndpointResult::name).collect();
         if !known.iter().any(|name| old.contains(&name.to_string())) {
-            return Err(Incomparable::NoCommonEndpoint.into());
+            return Err(CompareError::NoCommonEndpoint.into());
         }
     }
     Ok(baseline)
@@ -168,30 +169,30 @@ pub(super) fn server_client(options: &ServerOptions, plan: &LoadPlan) -> Option<
     let same_origin = base.origin() == plan.base.origin();
     let credentials = if same_origin { Credentials::Headers(plan.headers.clone()) } else { Credentials::Withheld };
     let accept_invalid_certs = plan.client.accept_invalid_certs;
-    ServerClient::new(base, Asking { credentials, timeout: PATIENCE, accept_invalid_certs })
+    ServerClient::new(base, ClientOptions { credentials, timeout: DEFAULT_TIMEOUT, accept_invalid_certs })
 }
 
 /// Why the service's side is missing or incomplete, if it refused to tell it.
 pub(super) fn refusal(server: Option<&ServerClient>) -> Option<String> {
-    let silence = server?.take_silence()?;
-    matches!(silence, Silence::Refused { .. }).then(|| silence.to_string())
+    let silence = server?.take_error()?;
+    matches!(silence, ServiceError::Refused { .. }).then(|| silence.to_string())
 }
 
 fn comparison_checks(comparison: &Comparison) -> Vec<Check> {
     if let Err(why) = check_conclusive(comparison) {
         // As with a threshold for nothing: what was asked for has not been shown.
         return vec![Check {
-            source: Source::Baseline,
+            source: CheckSource::Baseline,
             subject: "baseline".to_owned(),
             condition: "something can be compared".to_owned(),
             observed: why.to_string(),
-            status: Status::Breached,
+            status: CheckStatus::Breached,
         }];
     }
     let judged = comparison.changes.iter().filter(|change| change.direction != Direction::TooLittleData);
     judged
         .map(|change| Check {
-            source: Source::Baseline,
+            source: CheckSource::Baseline,
             subject: change.endpoint.clone(),
             condition: format!("{} not worse than {}", change.measure, change.show(change.old)),
             observed: format!(
@@ -199,7 +200,7 @@ fn comparison_checks(comparison: &Comparison) -> Vec<Check> {
                 change.show(change.new),
                 change.change_percent.map_or_else(String::new, |percent| format!(" ({percent:+.1} %)"))
             ),
-            status: if change.direction == Direction::Worse { Status::Breached } else { Status::Passed },
+            status: if change.direction == Direction::Worse { CheckStatus::Breached } else { CheckStatus::Passed },
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::job::header_map;
 use crate::report::{check_writable, write_watch};
-use crate::server::{Asking, Credentials, Look, LookError, PATIENCE, ServerClient, look_at};
+use crate::server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe};
 use crate::verdict::Conclusion;
 
 /// Nothing to watch.
@@ -19,7 +19,7 @@ use crate::verdict::Conclusion;
 pub(crate) enum MonitorError {
     /// The service is not there, or tells nothing.
     #[error(transparent)]
-    Look(#[from] LookError),
+    Observation(#[from] ObserveError),
     /// A format that makes no sense for a watch.
     #[error("a watch is written as .json or .csv; {0} would have nothing to show")]
     Format(String),
@@ -34,19 +34,19 @@ pub(crate) async fn monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> R
     }
     check_writable(&arguments.output.outputs)?;
     let WatchedService { base_url, headers, timeout, accept_invalid_certs, .. } = &arguments.target;
-    let asking = Asking {
+    let asking = ClientOptions {
         credentials: Credentials::Headers(header_map(headers)),
-        timeout: timeout.unwrap_or(PATIENCE),
+        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         accept_invalid_certs: *accept_invalid_certs,
     };
     super::preflight::preflight(base_url, asking.timeout).await.map_err(super::SessionError::from)?;
-    let client = ServerClient::new(base_url, asking).ok_or(LookError::NoClient).map_err(MonitorError::from)?;
+    let client = ServerClient::new(base_url, asking).ok_or(ObserveError::NoClient).map_err(MonitorError::from)?;
     let stop = interrupt.new_stop();
     let started = Instant::now();
-    let mut looks: Vec<Look> = Vec::new();
+    let mut looks: Vec<Observation> = Vec::new();
     let mut previous = None;
     loop {
-        let look = look_at(&client, previous.as_ref(), started.elapsed()).await;
+        let look = observe(&client, previous.as_ref(), started.elapsed()).await;
         match look {
             Ok((look, state)) => {
                 if !arguments.output.quiet {

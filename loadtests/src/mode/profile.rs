@@ -10,9 +10,8 @@ use crate::interrupt::Interrupt;
 use crate::job::profile_plan;
 use crate::mode::session::{Session, SessionError, now};
 use crate::record::Tally;
-use crate::report::{
-    GeneratorResult, Profile, RunResult, VerdictResult, check_writable, render_profile, render_verdict, write_outputs,
-};
+use crate::report::{check_writable, render_profile, render_verdict, write_outputs};
+use crate::result::{GeneratorResult, Profile, RunResult, VerdictResult};
 use crate::server::{ServerClient, ServerWatch, join};
 use crate::verdict::Conclusion;
 use crate::watch::{GeneratorWatch, Screen};
@@ -68,7 +67,7 @@ pub(crate) async fn profile(
         let (before, after, seen) = watch.finish().await;
         result.server = Some(join(&session.tally, &before, after.as_ref(), seen));
     }
-    result.server_requests = server.as_ref().map_or(0, ServerClient::asked);
+    result.server_requests = server.as_ref().map_or(0, ServerClient::request_count);
     result.server_refused = refusal(server.as_ref());
     result.verdict = VerdictResult::new(conclusion, &checks);
     if !arguments.output.quiet {

@@ -20,6 +20,6 @@ pub(crate) use latency::Latency;
 #[cfg(test)]
 pub(crate) use latency::rank_of;
 pub(crate) use outcome::Outcome;
-pub(crate) use recorder::{Exhausted, Exhaustion, Phase, Recorder, Sample, ShardId};
+pub(crate) use recorder::{Exhaustion, ExhaustionCounts, Phase, Recorder, Sample, ShardId};
 pub(crate) use series::{Point, Series};
-pub(crate) use tally::{EndpointTally, Interval, Ranked, Tally};
+pub(crate) use tally::{EndpointTally, Interval, RankedLatencies, Tally};

@@ -51,7 +51,7 @@ pub(crate) enum Exhaustion {
 
 /// Requests that failed because this machine had run out of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Exhausted {
+pub(crate) struct ExhaustionCounts {
     /// Of file descriptors.
     pub(crate) descriptors: u64,
     /// Of ports.
@@ -195,8 +195,8 @@ impl Recorder {
     }
 
     /// Requests that this machine could not send.
-    pub(crate) fn exhausted(&self) -> Exhausted {
-        Exhausted {
+    pub(crate) fn exhausted(&self) -> ExhaustionCounts {
+        ExhaustionCounts {
             descriptors: self.no_descriptor.load(Ordering::Relaxed),
             ports: self.no_port.load(Ordering::Relaxed),
         }

@@ -158,7 +158,7 @@ impl EndpointTally {
     }
 
     /// Latencies of everything sent, failures ranked behind every success.
-    pub(crate) fn ranked(&self) -> Ranked {
+    pub(crate) fn ranked(&self) -> RankedLatencies {
         let success = self.latency(Outcome::Success).cloned().unwrap_or_else(|| Latency::new(Precision::Fine));
         let mut failed = Latency::new(Precision::Coarse);
         for outcome in Outcome::ALL.into_iter().skip(1) {
@@ -166,7 +166,7 @@ impl EndpointTally {
                 failed.add(latency);
             }
         }
-        Ranked { success, failed }
+        RankedLatencies { success, failed }
     }
 
     fn slot(&mut self, outcome: Outcome) -> &mut Latency {
@@ -191,12 +191,12 @@ impl EndpointTally {
 /// A refused connection after 0.2 ms would otherwise improve every percentile, so a failure never counts as faster than
 /// the slowest success.
 #[derive(Clone, Debug)]
-pub(crate) struct Ranked {
+pub(crate) struct RankedLatencies {
     success: Latency,
     failed: Latency,
 }
 
-impl Ranked {
+impl RankedLatencies {
     /// All requests.
     pub(crate) fn count(&self) -> u64 {
         self.success.count() + self.failed.count()

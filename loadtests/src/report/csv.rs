@@ -1,8 +1,7 @@
 //! `.csv`: a line for each endpoint and one for all together; the brief's fields as columns, times in seconds.
 
-use super::endpoint::EndpointResult;
-use super::result::RunResult;
-use crate::server::Look;
+use crate::result::{EndpointResult, RunResult};
+use crate::server::Observation;
 
 /// The result as CSV (RFC 4180).
 pub(super) fn render(result: &RunResult) -> String {
@@ -21,7 +20,7 @@ pub(super) fn render(result: &RunResult) -> String {
 }
 
 /// What a watch saw as CSV, a line for each look.
-pub(super) fn render_watch(looks: &[Look]) -> String {
+pub(super) fn render_watch(looks: &[Observation]) -> String {
     let mut text = String::from(
         "at,requests_per_second,avg_duration,total_requests,error_rate_percent,active_requests,memory_mb,bottlenecks\r\n",
     );

@@ -1,9 +1,7 @@
 //! `.html`: the result as a page with plots; everything it needs is in it.
 
-use super::capacity::StepEnd;
-use super::endpoint::EndpointResult;
-use super::result::RunResult;
 use super::svg::{Line, Plot, Scale, escape};
+use crate::result::{EndpointResult, PointResult, RunResult, StepEnd};
 use crate::span::show_seconds;
 
 /// The result as a page.
@@ -101,8 +99,8 @@ fn push_endpoints(body: &mut String, result: &RunResult) {
 }
 
 fn over_time(endpoint: &EndpointResult, title: &str) -> String {
-    let middle = |point: &super::PointResult| point.start + point.span / 2.0;
-    let with = |value: fn(&super::PointResult) -> f64| {
+    let middle = |point: &PointResult| point.start + point.span / 2.0;
+    let with = |value: fn(&PointResult) -> f64| {
         endpoint.series.iter().filter(|point| point.requests > 0).map(|point| (middle(point), value(point))).collect()
     };
     let line = |name: &str, colour, points| Line { name: name.to_owned(), colour, points };
@@ -119,7 +117,7 @@ fn over_time(endpoint: &EndpointResult, title: &str) -> String {
         mark: None,
         dots: false,
     };
-    let per_second = |count: fn(&super::PointResult) -> u64| -> Vec<(f64, f64)> {
+    let per_second = |count: fn(&PointResult) -> u64| -> Vec<(f64, f64)> {
         let points = endpoint.series.iter().filter(|point| point.span > 0.0);
         points.map(|point| (middle(point), count(point) as f64 / point.span)).collect()
     };
@@ -181,7 +179,7 @@ fn push_capacity(body: &mut String, result: &RunResult) {
     // An interrupted step has measured next to nothing.
     let mut steps: Vec<_> = capacity.steps.iter().filter(|step| step.ended != StepEnd::Interrupted).collect();
     steps.sort_by(|a, b| a.load.total_cmp(&b.load));
-    let line = |name: &str, colour, value: fn(&super::capacity::CapacityStep) -> f64| Line {
+    let line = |name: &str, colour, value: fn(&crate::result::CapacityStep) -> f64| Line {
         name: name.to_owned(),
         colour,
         points: steps.iter().map(|step| (step.load, value(step))).collect(),

@@ -1,7 +1,7 @@
 //! `.xml`: the verdict as JUnit test results, so that a CI system shows each condition.
 
-use super::result::RunResult;
 use super::svg::escape;
+use crate::result::RunResult;
 
 /// The result as JUnit XML: a test case for each condition, each endpoint without one, and the run itself.
 pub(super) fn render(result: &RunResult) -> String {
@@ -60,8 +60,8 @@ fn push_case(cases: &mut String, class: &str, name: &str, seconds: f64, body: &s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::VerdictResult;
-    use crate::report::result::CheckResult;
+    use crate::result::CheckResult;
+    use crate::result::VerdictResult;
 
     #[test]
     fn a_breach_is_a_failure_and_saturation_an_error() {

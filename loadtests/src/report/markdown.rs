@@ -1,7 +1,6 @@
 //! `.md`: the result as text with tables, to be pasted into a pull request.
 
-use super::comparison::Comparison;
-use super::result::RunResult;
+use crate::result::{Comparison, RunResult};
 use crate::server::ServerSide;
 use crate::span::show_seconds;
 

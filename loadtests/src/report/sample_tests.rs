@@ -1,10 +1,11 @@
 //! One result with everything in it, and what each format makes of it: the diff is the review.
 
+use crate::result::{
+    ArrivalsResult, Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, GeneratorResult, RunResult,
+    SearchEnd, StepEnd, VerdictResult,
+};
 use std::time::Duration;
 
-use super::capacity::{Capacity, CapacityStep, SearchEnd, StepEnd};
-use super::comparison::{Change, Comparison, Direction};
-use super::result::{ArrivalsResult, CheckResult, GeneratorResult, RunResult, VerdictResult};
 use super::{html, junit, markdown, render_table, render_verdict};
 use crate::engine::{Model, RunEnd, StopReason};
 use crate::record::{EndpointName, FailureKind, Outcome, Recorder, Sample, Tally};

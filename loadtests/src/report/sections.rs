@@ -1,16 +1,14 @@
 //! Further parts of the text in the terminal: the server's side, a comparison, a capacity search, a profile.
 
-use super::capacity::Capacity;
-use super::comparison::Comparison;
-use super::result::RunResult;
 use super::table::Rows;
+use crate::result::{Capacity, Comparison, RunResult};
 use crate::server::ServerSide;
 use crate::span::show_seconds;
 
 /// A profile as text.
 pub(crate) fn render_profile(result: &RunResult) -> String {
     let Some(profile) = &result.profile else { return String::new() };
-    let name = result.endpoints.first().map_or_else(|| result.target.clone(), super::EndpointResult::name);
+    let name = result.endpoints.first().map_or_else(|| result.target.clone(), crate::result::EndpointResult::name);
     let mut text = format!(
         "\nProfile of {name} at {}: {} requests, one after another, {} before them left out\n\n",
         result.target, profile.iterations, profile.warm_up

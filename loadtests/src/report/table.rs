@@ -1,9 +1,8 @@
 //! The text that ends a run in the terminal.
 
-use super::endpoint::{EndpointResult, LatencyResult};
-use super::result::RunResult;
 use super::sections::{render_capacity, render_comparison, render_server};
 use crate::record::Outcome;
+use crate::result::{EndpointResult, LatencyResult, RunResult};
 use crate::span::show_seconds;
 
 /// The result as text.

@@ -1,6 +1,6 @@
 //! The last lines of a run: passed or not, and why.
 
-use super::result::RunResult;
+use crate::result::RunResult;
 
 /// The verdict as text.
 pub(crate) fn render_verdict(result: &RunResult) -> String {

@@ -1,14 +1,14 @@
 //! Writing the result into files.
 
+use crate::result::RunResult;
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::result::RunResult;
 use super::{csv, html, junit, markdown};
 use crate::cli::{OutputFile, OutputFormat};
-use crate::server::Look;
+use crate::server::Observation;
 
 /// A file that cannot be written.
 #[derive(Debug, Error)]
@@ -55,7 +55,7 @@ pub(crate) fn write_outputs(outputs: &[OutputFile], result: &RunResult) -> Resul
 }
 
 /// Writes what a watch saw.
-pub(crate) fn write_watch(outputs: &[OutputFile], looks: &[Look]) -> Result<(), WriteError> {
+pub(crate) fn write_watch(outputs: &[OutputFile], looks: &[Observation]) -> Result<(), WriteError> {
     let mut first = Ok(());
     for OutputFile { path, format } in outputs {
         let text = match format {

@@ -20,12 +20,12 @@ pub(crate) struct ServerClient {
     base: Url,
     credentials: Credentials,
     asked: Arc<AtomicU64>,
-    silence: Arc<Mutex<Option<Silence>>>,
+    silence: Arc<Mutex<Option<ServiceError>>>,
 }
 
 /// How a service is asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Asking {
+pub(crate) struct ClientOptions {
     /// What is sent with each request.
     pub(crate) credentials: Credentials,
     /// Longest time until the last byte of an answer.
@@ -45,7 +45,7 @@ pub(crate) enum Credentials {
 
 /// Why a service did not tell.
 #[derive(Clone, Debug, Error)]
-pub(crate) enum Silence {
+pub(crate) enum ServiceError {
     /// It does not know who asks.
     #[error("{url} answers {status}; {hint}")]
     Refused {
@@ -165,8 +165,8 @@ struct MemoryAnswer {
 
 impl ServerClient {
     /// A client for the service at an address; `None` if the system gives no HTTP client.
-    pub(crate) fn new(base: &Url, asking: Asking) -> Option<Self> {
-        let Asking { credentials, timeout, accept_invalid_certs } = asking;
+    pub(crate) fn new(base: &Url, asking: ClientOptions) -> Option<Self> {
+        let ClientOptions { credentials, timeout, accept_invalid_certs } = asking;
         let client = Client::builder()
             .no_proxy()
             .timeout(timeout)
@@ -235,7 +235,7 @@ impl ServerClient {
     }
 
     /// How many requests it has made.
-    pub(crate) fn asked(&self) -> u64 {
+    pub(crate) fn request_count(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
 
@@ -244,7 +244,7 @@ impl ServerClient {
     }
 
     /// Why it was last told nothing, a refusal before anything else; forgotten then.
-    pub(crate) fn take_silence(&self) -> Option<Silence> {
+    pub(crate) fn take_error(&self) -> Option<ServiceError> {
         self.silence.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -262,20 +262,20 @@ impl ServerClient {
         };
         match answered.await {
             Ok((status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), _)) => {
-                self.note(Silence::Refused { url, status, hint: self.credentials.hint() });
+                self.note(ServiceError::Refused { url, status, hint: self.credentials.hint() });
                 None
             }
             Ok((_, text)) => text,
             Err(error) => {
-                self.note(Silence::NoAnswer { url, problem: explain(&error) });
+                self.note(ServiceError::NoAnswer { url, problem: explain(&error) });
                 None
             }
         }
     }
 
-    fn note(&self, silence: Silence) {
+    fn note(&self, silence: ServiceError) {
         let mut known = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!((&*known, &silence), (Some(Silence::Refused { .. }), Silence::NoAnswer { .. })) {
+        if !matches!((&*known, &silence), (Some(ServiceError::Refused { .. }), ServiceError::NoAnswer { .. })) {
             *known = Some(silence);
         }
     }
@@ -292,5 +292,5 @@ impl Credentials {
 }
 
 /// The service may be busy with the load, but the report does not wait for ever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const MOST_REDIRECTS: usize = 5;

@@ -7,14 +7,16 @@
 mod client;
 mod exposition;
 mod join;
-mod look;
-mod strain;
+mod observation;
+mod utilization;
 mod watch;
 
-pub(crate) use client::{Asking, Bottleneck, Credentials, PATIENCE, ServerClient, ServerSnapshot, Silence};
+pub(crate) use client::{
+    Bottleneck, ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSnapshot, ServiceError,
+};
 #[cfg(test)]
 pub(crate) use join::{FiredBottleneck, ServerEndpoint};
 pub(crate) use join::{ServerSide, join};
-pub(crate) use look::{Look, LookError, look_at};
-pub(crate) use strain::{Strain, UsersMean};
+pub(crate) use observation::{Observation, ObserveError, observe};
+pub(crate) use utilization::{ClientMeans, Utilization};
 pub(crate) use watch::ServerWatch;

@@ -1,6 +1,6 @@
 //! The conditions that every test is held to, with or without rules.
 
-use super::{Check, Metric, Source, Status, Threshold};
+use super::{Check, CheckSource, CheckStatus, Metric, Threshold};
 use crate::record::{EndpointName, EndpointTally, Outcome, Tally};
 
 /// A test of errors must not pass: something succeeds at each endpoint, and nearly everything does.
@@ -81,7 +81,7 @@ fn too_many_errors(subject: String, tally: &EndpointTally) -> Option<Check> {
 }
 
 fn breach(subject: String, condition: String, observed: String) -> Check {
-    Check { source: Source::Always, subject, condition, observed, status: Status::Breached }
+    Check { source: CheckSource::Always, subject, condition, observed, status: CheckStatus::Breached }
 }
 
 /// The bar of the service's own rule `high_error_rate`, which counts less as an error: what the service calls refused or

@@ -16,7 +16,7 @@ pub(crate) use threshold::{Metric, Threshold};
 
 /// What a check comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum CheckSource {
     /// `--threshold`.
     Threshold,
     /// A rule of the service.
@@ -34,7 +34,7 @@ pub(crate) enum Source {
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(crate) enum CheckStatus {
     /// The condition held.
     Passed,
     /// It did not, and the test fails.
@@ -47,7 +47,7 @@ pub(crate) enum Status {
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     /// Where it comes from.
-    pub(crate) source: Source,
+    pub(crate) source: CheckSource,
     /// What it is about: an endpoint, or all requests.
     pub(crate) subject: String,
     /// The condition, for people.
@@ -55,7 +55,7 @@ pub(crate) struct Check {
     /// What was observed, for people.
     pub(crate) observed: String,
     /// How it ended.
-    pub(crate) status: Status,
+    pub(crate) status: CheckStatus,
 }
 
 /// What the run as a whole says.
@@ -82,7 +82,7 @@ impl Conclusion {
             StopReason::Unreachable => Self::SetUpError,
             StopReason::Interrupted => Self::Interrupted,
             StopReason::Finished if saturated => Self::Saturated,
-            StopReason::Finished if checks.iter().any(|check| check.status == Status::Breached) => Self::Breached,
+            StopReason::Finished if checks.iter().any(|check| check.status == CheckStatus::Breached) => Self::Breached,
             StopReason::Finished => Self::Passed,
         }
     }
@@ -118,14 +118,14 @@ pub(crate) fn judge_thresholds(thresholds: &[Threshold], tally: &Tally, seconds:
 
 fn judge_threshold(threshold: &Threshold, tally: &Tally, seconds: f64) -> Vec<Check> {
     let check = |subject: String, observed: Option<f64>| Check {
-        source: Source::Threshold,
+        source: CheckSource::Threshold,
         subject,
         condition: threshold.to_string(),
         observed: observed.map_or_else(|| "no requests".to_owned(), |value| threshold.metric.show(value)),
         // A condition about nothing did not hold: a typo in an endpoint's name must not pass for a fast endpoint.
         status: match observed {
-            Some(value) if threshold.comparison.holds(value, threshold.limit) => Status::Passed,
-            Some(_) | None => Status::Breached,
+            Some(value) if threshold.operator.holds(value, threshold.limit) => CheckStatus::Passed,
+            Some(_) | None => CheckStatus::Breached,
         },
     };
     let Some(wanted) = &threshold.endpoint else {
@@ -159,9 +159,9 @@ fn observe(metric: Metric, tally: &crate::record::EndpointTally, seconds: f64) -
 mod tests {
     use super::*;
 
-    fn check(status: Status) -> Check {
+    fn check(status: CheckStatus) -> Check {
         Check {
-            source: Source::Threshold,
+            source: CheckSource::Threshold,
             subject: String::new(),
             condition: String::new(),
             observed: String::new(),
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_end_has_its_own_code() {
-        let breached = [check(Status::Passed), check(Status::Breached)];
+        let breached = [check(CheckStatus::Passed), check(CheckStatus::Breached)];
         let cases = [
             (StopReason::Finished, false, &breached[..1], 0),
             (StopReason::Finished, false, &breached[..], 1),
@@ -182,13 +182,13 @@ mod tests {
         for (reason, saturated, checks, code) in cases {
             assert_eq!(Conclusion::of(reason, saturated, checks).exit_code(), code);
         }
-        assert_eq!(Conclusion::of(StopReason::Finished, false, &[check(Status::Noted)]), Conclusion::Passed);
+        assert_eq!(Conclusion::of(StopReason::Finished, false, &[check(CheckStatus::Noted)]), Conclusion::Passed);
     }
 
     #[test]
     fn condition_about_nothing_is_a_breach() {
         let threshold: Threshold = "p95<1s for GET /typo".parse().unwrap();
         let checks = judge_thresholds(&[threshold], &Tally::default(), 1.0);
-        assert_eq!((checks[0].status, checks[0].observed.as_str()), (Status::Breached, "no requests"));
+        assert_eq!((checks[0].status, checks[0].observed.as_str()), (CheckStatus::Breached, "no requests"));
     }
 }

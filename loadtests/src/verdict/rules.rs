@@ -6,8 +6,8 @@ use std::time::Duration;
 use pinchpoint::{LoadError, ObservedEndpoint, RuleSet, Severity};
 use thiserror::Error;
 
-use super::{Check, Source, Status};
-use crate::record::{Outcome, Ranked, Tally};
+use super::{Check, CheckSource, CheckStatus};
+use crate::record::{Outcome, RankedLatencies, Tally};
 
 /// Rules that cannot be used.
 #[derive(Debug, Error)]
@@ -44,7 +44,7 @@ impl Rules {
     pub(crate) fn judge(&self, tally: &Tally, span: Duration) -> Vec<Check> {
         let Some(set) = &self.set else { return Vec::new() };
         let courses: Vec<_> = tally.endpoints().iter().filter(|course| course.tally.count() > 0).collect();
-        let ranked: Vec<Ranked> = courses.iter().map(|course| course.tally.ranked()).collect();
+        let ranked: Vec<RankedLatencies> = courses.iter().map(|course| course.tally.ranked()).collect();
         let quantiles: Vec<_> = ranked.iter().map(|ranked| move |q: f64| time(ranked.quantile_seconds(q))).collect();
         let endpoints: Vec<ObservedEndpoint<'_>> = courses
             .iter()
@@ -70,11 +70,11 @@ impl Rules {
         breaches
             .into_iter()
             .map(|breach| Check {
-                source: Source::Rule { id: breach.rule, severity: breach.severity.as_str() },
+                source: CheckSource::Rule { id: breach.rule, severity: breach.severity.as_str() },
                 subject: breach.endpoint,
                 condition: format!("not {}", breach.condition),
                 observed: breach.observed,
-                status: if breach.severity >= self.fail_on { Status::Breached } else { Status::Noted },
+                status: if breach.severity >= self.fail_on { CheckStatus::Breached } else { CheckStatus::Noted },
             })
             .collect()
     }

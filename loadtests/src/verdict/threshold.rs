@@ -30,7 +30,7 @@ pub(crate) enum Metric {
 
 /// How the observed value must stand to the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub(crate) enum Operator {
     /// Below.
     Less,
     /// At or below.
@@ -41,7 +41,7 @@ pub(crate) enum Comparison {
     GreaterOrEqual,
 }
 
-impl Comparison {
+impl Operator {
     /// Whether an observed value passes.
     pub(crate) fn holds(self, observed: f64, limit: f64) -> bool {
         match self {
@@ -60,7 +60,7 @@ pub(crate) struct Threshold {
     /// What is looked at.
     pub(crate) metric: Metric,
     /// How it is compared.
-    pub(crate) comparison: Comparison,
+    pub(crate) operator: Operator,
     /// With what: seconds, a share from 0 to 1, or requests a second.
     pub(crate) limit: f64,
     /// Of which endpoint, such as `GET /checkout` or `/checkout`; of all together without one.
@@ -70,7 +70,7 @@ pub(crate) struct Threshold {
 /// A text that is no threshold.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum ThresholdError {
-    /// No comparison in it.
+    /// No operator in it.
     #[error("\"{0}\" compares nothing; expected something like p95<200ms, error-rate<1% or \"rps>100 for GET /api\"")]
     NoComparison(String),
     /// A metric that does not exist.
@@ -95,26 +95,26 @@ impl FromStr for Threshold {
         };
         let at = condition.find(['<', '>']).ok_or_else(|| ThresholdError::NoComparison(text.to_owned()))?;
         let (name, behind) = condition.split_at(at);
-        let (comparison, limit_text) = match (behind.starts_with('<'), behind[1..].strip_prefix('=')) {
-            (true, Some(rest)) => (Comparison::LessOrEqual, rest),
-            (true, None) => (Comparison::Less, &behind[1..]),
-            (false, Some(rest)) => (Comparison::GreaterOrEqual, rest),
-            (false, None) => (Comparison::Greater, &behind[1..]),
+        let (operator, limit_text) = match (behind.starts_with('<'), behind[1..].strip_prefix('=')) {
+            (true, Some(rest)) => (Operator::LessOrEqual, rest),
+            (true, None) => (Operator::Less, &behind[1..]),
+            (false, Some(rest)) => (Operator::GreaterOrEqual, rest),
+            (false, None) => (Operator::Greater, &behind[1..]),
         };
         let (name, limit_text) = (name.trim(), limit_text.trim());
         let metric = Metric::from_str(name)?;
         let limit = metric
             .limit(limit_text)
             .ok_or_else(|| ThresholdError::BadLimit(limit_text.to_owned(), name.to_owned(), metric.example()))?;
-        let never = match comparison {
-            Comparison::Less => limit <= 0.0,
-            Comparison::Greater => metric == Metric::ErrorRate && limit >= 1.0,
-            Comparison::LessOrEqual | Comparison::GreaterOrEqual => false,
+        let never = match operator {
+            Operator::Less => limit <= 0.0,
+            Operator::Greater => metric == Metric::ErrorRate && limit >= 1.0,
+            Operator::LessOrEqual | Operator::GreaterOrEqual => false,
         };
         if never {
             return Err(ThresholdError::Impossible(text.to_owned()));
         }
-        Ok(Self { text: text.to_owned(), metric, comparison, limit, endpoint })
+        Ok(Self { text: text.to_owned(), metric, operator, limit, endpoint })
     }
 }
 
@@ -196,24 +196,24 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, metric: Metric, comparison: Comparison, limit: f64, endpoint: Option<&str>) {
+    fn check(text: &str, metric: Metric, operator: Operator, limit: f64, endpoint: Option<&str>) {
         let threshold: Threshold = text.parse().unwrap();
-        assert_eq!((threshold.metric, threshold.comparison), (metric, comparison), "{text}");
+        assert_eq!((threshold.metric, threshold.operator), (metric, operator), "{text}");
         assert!((threshold.limit - limit).abs() < 1e-12, "{text}: {}", threshold.limit);
         assert_eq!(threshold.endpoint.as_deref(), endpoint, "{text}");
     }
 
     #[test]
     fn reads_conditions() {
-        check("p95<200ms", Metric::Percentile(0.95), Comparison::Less, 0.2, None);
-        check("p99.9 <= 1.5s", Metric::Percentile(0.999), Comparison::LessOrEqual, 1.5, None);
-        check("avg<500", Metric::Average, Comparison::Less, 0.5, None);
-        check("max<90us", Metric::Maximum, Comparison::Less, 9e-5, None);
-        check("error-rate<1%", Metric::ErrorRate, Comparison::Less, 0.01, None);
-        check("error_rate<=0", Metric::ErrorRate, Comparison::LessOrEqual, 0.0, None);
-        check("rps>=200", Metric::RequestsPerSecond, Comparison::GreaterOrEqual, 200.0, None);
-        check("first-byte-p50<10ms", Metric::FirstByte(0.5), Comparison::Less, 0.01, None);
-        check("p99<2s for GET /checkout", Metric::Percentile(0.99), Comparison::Less, 2.0, Some("GET /checkout"));
+        check("p95<200ms", Metric::Percentile(0.95), Operator::Less, 0.2, None);
+        check("p99.9 <= 1.5s", Metric::Percentile(0.999), Operator::LessOrEqual, 1.5, None);
+        check("avg<500", Metric::Average, Operator::Less, 0.5, None);
+        check("max<90us", Metric::Maximum, Operator::Less, 9e-5, None);
+        check("error-rate<1%", Metric::ErrorRate, Operator::Less, 0.01, None);
+        check("error_rate<=0", Metric::ErrorRate, Operator::LessOrEqual, 0.0, None);
+        check("rps>=200", Metric::RequestsPerSecond, Operator::GreaterOrEqual, 200.0, None);
+        check("first-byte-p50<10ms", Metric::FirstByte(0.5), Operator::Less, 0.01, None);
+        check("p99<2s for GET /checkout", Metric::Percentile(0.99), Operator::Less, 2.0, Some("GET /checkout"));
     }
 
     #[test]

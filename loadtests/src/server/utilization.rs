@@ -12,7 +12,7 @@ use crate::span::show_seconds;
 
 /// What a service had to do during one step.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Strain {
+pub(crate) struct Utilization {
     /// The load, for people.
     load: String,
     /// Cores that the process kept busy.
@@ -22,7 +22,7 @@ pub(crate) struct Strain {
     /// Share of these workers' time.
     workers_busy: f64,
     /// Mean times of a request, as users saw it.
-    users: UsersMean,
+    users: ClientMeans,
     /// What was done for all requests together.
     total: EndpointFacts,
     /// For those of each endpoint.
@@ -31,14 +31,14 @@ pub(crate) struct Strain {
 
 /// Mean times of a request as users saw it, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct UsersMean {
+pub(crate) struct ClientMeans {
     /// To the last byte; in an open model since it was due.
     whole: f64,
     /// Of that, until it was sent: in an open model the wait for a free user of the generator.
     until_sent: f64,
 }
 
-impl UsersMean {
+impl ClientMeans {
     /// Of what was measured; zero without requests.
     pub(crate) fn of(tally: &EndpointTally) -> Self {
         let (count, whole) = (tally.count().max(1) as f64, tally.ranked().sum_seconds());
@@ -81,35 +81,35 @@ impl Part {
     }
 }
 
-impl Strain {
+impl Utilization {
     /// What happened between two snapshots; `None` without a request, or if the service was restarted.
     pub(crate) fn between(
         before: &ServerSnapshot,
         after: &ServerSnapshot,
         took: Duration,
-        users: UsersMean,
+        users: ClientMeans,
         load: String,
     ) -> Option<Self> {
-        let mut strain = Self { load, workers: after.process.workers, users, ..Self::default() };
+        let mut utilization = Self { load, workers: after.process.workers, users, ..Self::default() };
         for ((method, route), end) in &after.endpoints {
             let start = before.endpoints.get(&(method.clone(), route.clone())).copied().unwrap_or_default();
             let facts = difference(&start, end)?;
-            strain.total.requests += facts.requests;
-            strain.total.seconds += facts.seconds;
-            strain.total.db_seconds += facts.db_seconds;
-            strain.total.busy_seconds += facts.busy_seconds;
-            strain.endpoints.push((format!("{method} {route}"), facts));
+            utilization.total.requests += facts.requests;
+            utilization.total.seconds += facts.seconds;
+            utilization.total.db_seconds += facts.db_seconds;
+            utilization.total.busy_seconds += facts.busy_seconds;
+            utilization.endpoints.push((format!("{method} {route}"), facts));
         }
         let seconds = took.as_secs_f64();
-        if strain.total.requests == 0.0 || seconds <= 0.0 {
+        if utilization.total.requests == 0.0 || seconds <= 0.0 {
             return None;
         }
-        strain.cores = (after.process.cpu_seconds - before.process.cpu_seconds).max(0.0) / seconds;
-        if strain.workers > 0.0 {
+        utilization.cores = (after.process.cpu_seconds - before.process.cpu_seconds).max(0.0) / seconds;
+        if utilization.workers > 0.0 {
             let busy = after.process.worker_busy_seconds - before.process.worker_busy_seconds;
-            strain.workers_busy = (busy / seconds / strain.workers).clamp(0.0, 1.0);
+            utilization.workers_busy = (busy / seconds / utilization.workers).clamp(0.0, 1.0);
         }
-        Some(strain)
+        Some(utilization)
     }
 
     /// Says what was saturated, beside a lower load that held; without one, where the time is spent.
@@ -240,20 +240,20 @@ mod tests {
     }
 
     /// A step of ten seconds from nothing, on two workers.
-    fn strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64) -> Strain {
+    fn utilization(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64) -> Utilization {
         open_strain(endpoints, cpu, busy, users, 0.0)
     }
 
-    fn open_strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64, until_sent: f64) -> Strain {
+    fn open_strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64, until_sent: f64) -> Utilization {
         let (before, after) = (snapshot(&[], [0.0, 0.0, 2.0]), snapshot(endpoints, [cpu, busy, 2.0]));
-        let users = UsersMean { whole: users, until_sent };
-        Strain::between(&before, &after, Duration::from_secs(10), users, "16 users".to_owned()).unwrap()
+        let users = ClientMeans { whole: users, until_sent };
+        Utilization::between(&before, &after, Duration::from_secs(10), users, "16 users".to_owned()).unwrap()
     }
 
     #[test]
     fn a_processor_at_its_end_is_named_before_the_queues_it_makes() {
-        let held = strain(&[("/a", [100.0, 1.0, 0.2, 0.5])], 9.0, 5.0, 0.011);
-        let broken = strain(&[("/a", [100.0, 9.0, 0.2, 4.0])], 18.0, 12.0, 0.1);
+        let held = utilization(&[("/a", [100.0, 1.0, 0.2, 0.5])], 9.0, 5.0, 0.011);
+        let broken = utilization(&[("/a", [100.0, 9.0, 0.2, 4.0])], 18.0, 12.0, 0.1);
         assert_eq!(
             broken.explain(Some(&held)),
             [
@@ -267,14 +267,14 @@ mod tests {
 
     #[test]
     fn workers_that_wait_inside_a_poll_are_saturated_without_a_processor() {
-        let blocked = strain(&[("/a", [100.0, 9.0, 0.0, 8.5])], 2.0, 18.0, 0.1);
+        let blocked = utilization(&[("/a", [100.0, 9.0, 0.0, 8.5])], 2.0, 18.0, 0.1);
         assert_eq!(blocked.explain(None)[0], "Saturated first: the runtime's workers.");
     }
 
     #[test]
     fn the_part_that_grew_most_is_named_with_its_endpoint() {
-        let held = strain(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.02);
-        let database = strain(&[("/a", [100.0, 9.0, 8.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.06);
+        let held = utilization(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.02);
+        let database = utilization(&[("/a", [100.0, 9.0, 8.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.06);
         let lines = database.explain(Some(&held));
         assert_eq!(lines[0], "Saturated first: the database.");
         assert_eq!(
@@ -282,10 +282,10 @@ mod tests {
             "At 16 users a request took 60.0 ms instead of 20.0 ms at 16 users: 40.0 ms more were spent in the database, \
              most of it by GET /a."
         );
-        let queued = strain(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 9.0, 0.3, 0.1])], 2.0, 1.0, 0.05);
+        let queued = utilization(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 9.0, 0.3, 0.1])], 2.0, 1.0, 0.05);
         let lines = queued.explain(Some(&held));
         assert!(lines[0].contains("requests queue for") && lines[2].ends_with("by GET /b."), "{lines:?}");
-        let outside = strain(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.5);
+        let outside = utilization(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.5);
         assert!(outside.explain(Some(&held))[0].contains("before the handlers"));
     }
 
@@ -300,20 +300,20 @@ mod tests {
 
     #[test]
     fn without_a_load_that_held_it_is_said_where_the_time_goes() {
-        let slow = strain(&[("/a", [100.0, 4.9, 4.8, 0.1])], 2.0, 1.0, 0.051);
+        let slow = utilization(&[("/a", [100.0, 4.9, 4.8, 0.1])], 2.0, 1.0, 0.051);
         let lines = slow.explain(None);
         assert_eq!(lines.last().unwrap(), "Most of a request's time, 48.0 ms of 51.0 ms, is spent in the database.");
         assert!(!lines.concat().contains("Saturated"), "{lines:?}");
-        let even = strain(&[("/a", [100.0, 4.0, 2.0, 2.0])], 2.0, 1.0, 0.06);
+        let even = utilization(&[("/a", [100.0, 4.0, 2.0, 2.0])], 2.0, 1.0, 0.06);
         assert_eq!(even.explain(None).len(), 1);
     }
 
     #[test]
     fn nothing_that_hardly_grew_is_called_saturated() {
-        let held = strain(&[("/a", [100.0, 5.0, 1.0, 0.1])], 2.0, 1.0, 0.051);
-        let failing = strain(&[("/a", [100.0, 5.4, 1.0, 0.1])], 2.0, 1.0, 0.055);
+        let held = utilization(&[("/a", [100.0, 5.0, 1.0, 0.1])], 2.0, 1.0, 0.051);
+        let failing = utilization(&[("/a", [100.0, 5.4, 1.0, 0.1])], 2.0, 1.0, 0.055);
         assert_eq!(failing.explain(Some(&held)).len(), 1, "only how busy the service was");
-        let slower = strain(&[("/a", [100.0, 5.7, 1.0, 0.1])], 2.0, 1.0, 0.058);
+        let slower = utilization(&[("/a", [100.0, 5.7, 1.0, 0.1])], 2.0, 1.0, 0.058);
         assert!(slower.explain(Some(&held))[0].contains("requests queue for"));
     }
 
@@ -321,7 +321,12 @@ mod tests {
     fn a_restarted_or_idle_service_tells_nothing() {
         let some = snapshot(&[("/a", [100.0, 1.0, 0.0, 0.0])], [1.0, 1.0, 2.0]);
         let fewer = snapshot(&[("/a", [10.0, 1.0, 0.0, 0.0])], [1.0, 1.0, 2.0]);
-        assert!(Strain::between(&some, &fewer, Duration::from_secs(1), UsersMean::default(), String::new()).is_none());
-        assert!(Strain::between(&some, &some, Duration::from_secs(1), UsersMean::default(), String::new()).is_none());
+        assert!(
+            Utilization::between(&some, &fewer, Duration::from_secs(1), ClientMeans::default(), String::new())
+                .is_none()
+        );
+        assert!(
+            Utilization::between(&some, &some, Duration::from_secs(1), ClientMeans::default(), String::new()).is_none()
+        );
     }
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::client::{Bottleneck, ServerClient, ServerSnapshot, Silence};
+use super::client::{Bottleneck, ServerClient, ServerSnapshot, ServiceError};
 use crate::span::show_seconds;
 
 /// What a service says of itself at one moment.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Look {
+pub(crate) struct Observation {
     /// Seconds since the watch began.
     pub(crate) at: f64,
     /// Since the look before; absent at the first.
@@ -23,7 +23,7 @@ pub(crate) struct Look {
     pub(crate) active_requests: f64,
     pub(crate) memory_mb: Option<f64>,
     /// Endpoints with requests since the look before, the most time first.
-    pub(crate) endpoints: Vec<EndpointLook>,
+    pub(crate) endpoints: Vec<EndpointObservation>,
     /// What fires.
     pub(crate) bottlenecks: Vec<Bottleneck>,
     /// Why something is missing here that the service did not tell.
@@ -33,7 +33,7 @@ pub(crate) struct Look {
 
 /// One endpoint since the look before.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct EndpointLook {
+pub(crate) struct EndpointObservation {
     pub(crate) endpoint: String,
     pub(crate) requests_per_second: f64,
     /// In seconds.
@@ -42,7 +42,7 @@ pub(crate) struct EndpointLook {
 
 /// What the next look compares itself with.
 #[derive(Debug)]
-pub(crate) struct LookState {
+pub(crate) struct PreviousObservation {
     snapshot: ServerSnapshot,
     taken: Instant,
 }
@@ -50,7 +50,7 @@ pub(crate) struct LookState {
 /// The service says nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub(crate) enum LookError {
+pub(crate) enum ObserveError {
     /// It has no monitor.
     #[error(
         "the service does not answer at /performance/metrics; has it Pinchpoint inside? (--base-url names another)"
@@ -58,20 +58,20 @@ pub(crate) enum LookError {
     NoPerformance,
     /// It was asked and did not tell.
     #[error(transparent)]
-    Silent(#[from] Silence),
+    Silent(#[from] ServiceError),
     /// The system gives no HTTP client.
     #[error("cannot set up the HTTP client")]
     NoClient,
 }
 
 /// Looks at a service.
-pub(crate) async fn look_at(
+pub(crate) async fn observe(
     client: &ServerClient,
-    previous: Option<&LookState>,
+    previous: Option<&PreviousObservation>,
     at: Duration,
-) -> Result<(Look, LookState), LookError> {
+) -> Result<(Observation, PreviousObservation), ObserveError> {
     let Some(summary) = client.summary().await else {
-        return Err(client.take_silence().map_or(LookError::NoPerformance, LookError::Silent));
+        return Err(client.take_error().map_or(ObserveError::NoPerformance, ObserveError::Silent));
     };
     let snapshot = client.snapshot().await.unwrap_or_default();
     let taken = Instant::now();
@@ -85,7 +85,7 @@ pub(crate) async fn look_at(
             if more > 0.0 {
                 requests += more;
                 seconds += took;
-                endpoints.push(EndpointLook {
+                endpoints.push(EndpointObservation {
                     endpoint: if key.1.is_empty() { "no route".to_owned() } else { format!("{} {}", key.0, key.1) },
                     requests_per_second: round(more / span),
                     avg_duration: took / more,
@@ -93,9 +93,9 @@ pub(crate) async fn look_at(
             }
         }
     }
-    let time = |endpoint: &EndpointLook| endpoint.requests_per_second * endpoint.avg_duration;
+    let time = |endpoint: &EndpointObservation| endpoint.requests_per_second * endpoint.avg_duration;
     endpoints.sort_by(|a, b| time(b).total_cmp(&time(a)));
-    let look = Look {
+    let look = Observation {
         at: round(at.as_secs_f64()),
         requests_per_second: previous.map(|_| round(requests / span)),
         avg_duration: (requests > 0.0).then(|| seconds / requests),
@@ -105,12 +105,12 @@ pub(crate) async fn look_at(
         memory_mb: client.memory_mb().await.or(summary.avg_memory_mb),
         endpoints,
         bottlenecks: client.bottlenecks().await.unwrap_or_default(),
-        incomplete: client.take_silence().map(|silence| silence.to_string()),
+        incomplete: client.take_error().map(|silence| silence.to_string()),
     };
-    Ok((look, LookState { snapshot, taken }))
+    Ok((look, PreviousObservation { snapshot, taken }))
 }
 
-impl Look {
+impl Observation {
     /// The look as text; bottlenecks in full when they are new since `before`.
     pub(crate) fn render(&self, before: Option<&Self>) -> String {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

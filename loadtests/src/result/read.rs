@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::result::RunResult;
+use super::run::RunResult;
 
 /// A file that is no result.
 #[derive(Debug, Error)]

@@ -9,7 +9,7 @@ use super::profile::Profile;
 use crate::engine::{Arrivals, Model, RunEnd};
 use crate::record::{Recorder, Tally};
 use crate::server::ServerSide;
-use crate::verdict::{Check, Conclusion, Source, Status};
+use crate::verdict::{Check, CheckSource, CheckStatus, Conclusion};
 use crate::watch::GeneratorHealth;
 
 /// Result of a run; its JSON is read back for comparisons.
@@ -188,15 +188,15 @@ impl VerdictResult {
 impl CheckResult {
     fn new(check: &Check) -> Self {
         let (source, rule, severity) = match &check.source {
-            Source::Threshold => ("threshold", None, None),
-            Source::Rule { id, severity } => ("rule", Some(id.clone()), Some((*severity).to_owned())),
-            Source::Always => ("always", None, None),
-            Source::Baseline => ("baseline", None, None),
+            CheckSource::Threshold => ("threshold", None, None),
+            CheckSource::Rule { id, severity } => ("rule", Some(id.clone()), Some((*severity).to_owned())),
+            CheckSource::Always => ("always", None, None),
+            CheckSource::Baseline => ("baseline", None, None),
         };
         let status = match check.status {
-            Status::Passed => "passed",
-            Status::Breached => "breached",
-            Status::Noted => "noted",
+            CheckStatus::Passed => "passed",
+            CheckStatus::Breached => "breached",
+            CheckStatus::Noted => "noted",
         };
         Self {
             source: source.to_owned(),

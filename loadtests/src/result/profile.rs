@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Ranked;
+use crate::record::RankedLatencies;
 
 /// What a number of single requests says; times in seconds.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -26,21 +26,21 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// From the latencies of the requests.
-    pub(crate) fn new(ranked: &Ranked, warm_up: u64) -> Self {
-        let at = |q| super::seconds(ranked.quantile_seconds(q));
+    pub(crate) fn new(ranked: &RankedLatencies, warm_up: u64) -> Self {
+        let at = |q| super::round_micros(ranked.quantile_seconds(q));
         let count = ranked.count();
         let interval = ranked.mean_seconds().zip(ranked.standard_deviation_seconds()).map(|(mean, deviation)| {
             let half = student_t_975(count - 1) * deviation / (count as f64).sqrt();
-            (super::seconds(Some((mean - half).max(0.0))), super::seconds(Some(mean + half)))
+            (super::round_micros(Some((mean - half).max(0.0))), super::round_micros(Some(mean + half)))
         });
         Self {
             iterations: count,
             warm_up,
-            mean: super::seconds(ranked.mean_seconds()),
+            mean: super::round_micros(ranked.mean_seconds()),
             median: at(0.5),
-            min: super::seconds(ranked.min_seconds()),
-            max: super::seconds(ranked.max_seconds()),
-            standard_deviation: super::seconds(ranked.standard_deviation_seconds()),
+            min: super::round_micros(ranked.min_seconds()),
+            max: super::round_micros(ranked.max_seconds()),
+            standard_deviation: super::round_micros(ranked.standard_deviation_seconds()),
             confidence_interval_95: interval,
             p75: at(0.75),
             p90: at(0.9),

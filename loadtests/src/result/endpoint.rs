@@ -99,7 +99,7 @@ impl EndpointResult {
     /// The result of what was tallied over `elapsed` seconds.
     pub(crate) fn new(method: &str, path: &str, tally: &EndpointTally, series: &Series, elapsed: f64) -> Self {
         let ranked = tally.ranked();
-        let at = |q| seconds(ranked.quantile_seconds(q));
+        let at = |q| round_micros(ranked.quantile_seconds(q));
         let outcome = |outcome: Outcome| {
             let latency = tally.latency(outcome)?;
             Some((outcome.name().to_owned(), LatencyResult::new(latency)))
@@ -111,15 +111,15 @@ impl EndpointResult {
             successful_requests: tally.of(Outcome::Success),
             failed_requests: tally.failed(),
             never_sent: tally.never_sent(),
-            avg_response_time: seconds(ranked.mean_seconds()),
+            avg_response_time: round_micros(ranked.mean_seconds()),
             p50_response_time: at(0.5),
             p90_response_time: at(0.9),
             p95_response_time: at(0.95),
             p99_response_time: at(0.99),
             p999_response_time: at(0.999),
-            min_response_time: seconds(ranked.min_seconds()),
-            max_response_time: seconds(ranked.max_seconds()),
-            standard_deviation: seconds(ranked.standard_deviation_seconds()),
+            min_response_time: round_micros(ranked.min_seconds()),
+            max_response_time: round_micros(ranked.max_seconds()),
+            standard_deviation: round_micros(ranked.standard_deviation_seconds()),
             requests_per_second: round(tally.rate(elapsed).unwrap_or(0.0), 1e2),
             error_rate: round(tally.error_ratio().unwrap_or(0.0) * 100.0, 1e4),
             status_codes: tally.statuses().into_iter().map(|(status, count)| (status.to_string(), count)).collect(),
@@ -163,15 +163,15 @@ impl EndpointResult {
 
 impl LatencyResult {
     fn new(latency: &Latency) -> Self {
-        let at = |q| seconds(latency.quantile_seconds(q));
+        let at = |q| round_micros(latency.quantile_seconds(q));
         Self {
             count: latency.count(),
-            mean: seconds(latency.mean_seconds()),
-            min: seconds(latency.min_seconds()),
+            mean: round_micros(latency.mean_seconds()),
+            min: round_micros(latency.min_seconds()),
             p50: at(0.5),
             p95: at(0.95),
             p99: at(0.99),
-            max: seconds(latency.max_seconds()),
+            max: round_micros(latency.max_seconds()),
         }
     }
 }
@@ -214,7 +214,7 @@ mod as_text {
 }
 
 /// Seconds to the microsecond, as they are written; 0 where nothing was measured, which the count tells apart.
-pub(crate) fn seconds(value: Option<f64>) -> f64 {
+pub(crate) fn round_micros(value: Option<f64>) -> f64 {
     round(value.unwrap_or(0.0), 1e6)
 }
 

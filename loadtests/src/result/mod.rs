@@ -1,0 +1,20 @@
+//! The result of a run as data: what `--output x.json` holds and what an earlier run is read back from.
+//!
+//! [`RunResult`] is the one form that `compare` reads and `report` writes. It owns the published field names: times are
+//! seconds and shares are percent where a field's name says so. A field may be added, none renamed.
+
+mod capacity;
+mod comparison;
+mod endpoint;
+mod profile;
+mod read;
+mod run;
+
+pub(crate) use capacity::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
+pub(crate) use comparison::{Change, Comparison, Direction};
+pub(crate) use endpoint::{EndpointResult, LatencyResult, PointResult, round_micros};
+pub(crate) use profile::Profile;
+pub(crate) use read::{ReadError, read_result};
+#[cfg(test)]
+pub(crate) use run::CheckResult;
+pub(crate) use run::{ArrivalsResult, GeneratorResult, LoadResult, RunResult, VerdictResult};
