@@ -9,21 +9,20 @@
 mod cli;
 mod compare;
 mod engine;
-mod error;
 mod interrupt;
-mod job;
 mod limits;
+mod load_test;
 mod mode;
+mod plan;
 mod record;
 mod report;
 mod result;
 mod scenario;
 mod server;
 mod span;
-mod test;
 mod verdict;
 mod watch;
 
 pub use engine::{Call, Failed, Iteration, Reply, User};
+pub use load_test::{LoadTest, Scenario};
 pub use reqwest::Method;
-pub use test::{LoadTest, Scenario};

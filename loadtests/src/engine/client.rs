@@ -11,7 +11,7 @@ use rustls::client::Resumption;
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
-use super::wire::{Reach, Wire, WireLayer};
+use super::connections::{AllConnections, ClientConnections, ConnectionLayer};
 use super::{LoadPlan, Shared};
 use crate::record::Recorder;
 
@@ -64,7 +64,7 @@ pub(super) struct ClientFactory {
     settings: ClientSettings,
     encrypted: bool,
     recorder: Arc<Recorder>,
-    reach: Arc<Reach>,
+    all_connections: Arc<AllConnections>,
     /// How servers' certificates are checked, once there is a client that does so.
     verified: Arc<OnceLock<rustls::ClientConfig>>,
 }
@@ -73,7 +73,7 @@ pub(super) struct ClientFactory {
 #[derive(Clone, Debug)]
 pub(super) struct UserClient {
     pub(super) client: Client,
-    pub(super) wire: Arc<Wire>,
+    pub(super) connections: Arc<ClientConnections>,
 }
 
 impl ClientFactory {
@@ -82,20 +82,20 @@ impl ClientFactory {
             settings: plan.client.clone(),
             encrypted: plan.base.scheme() == "https",
             recorder: Arc::clone(&shared.recorder),
-            reach: Arc::clone(&shared.reach),
+            all_connections: Arc::clone(&shared.all_connections),
             verified: Arc::default(),
         }
     }
 
     pub(super) fn build(&self, cookies: bool) -> Result<UserClient, ClientError> {
-        let wire = Arc::new(Wire::new(Arc::clone(&self.reach)));
+        let connections = Arc::new(ClientConnections::new(Arc::clone(&self.all_connections)));
         let mut builder = Client::builder()
             .user_agent(concat!("pinchpoint-loadtest/", env!("CARGO_PKG_VERSION")))
             .cookie_store(cookies)
             .gzip(self.settings.gzip)
             .connect_timeout(self.settings.connect_timeout)
-            .redirect(self.redirect_policy(&wire))
-            .connector_layer(WireLayer(Arc::clone(&wire)))
+            .redirect(self.redirect_policy(&connections))
+            .connector_layer(ConnectionLayer(Arc::clone(&connections)))
             // What is measured is the target and not whatever HTTP_PROXY names; and a request is one request.
             .no_proxy()
             .retry(reqwest::retry::never())
@@ -113,7 +113,7 @@ impl ClientFactory {
             builder.tls_backend_preconfigured(tls)
         };
         let client = builder.build().map_err(ClientError::Client)?;
-        Ok(UserClient { client, wire })
+        Ok(UserClient { client, connections })
     }
 
     /// TLS that checks certificates as the system does; reading the system's own takes 10 ms, which users share.
@@ -133,17 +133,17 @@ impl ClientFactory {
         Ok(self.verified.get_or_init(|| config).clone())
     }
 
-    fn redirect_policy(&self, wire: &Arc<Wire>) -> redirect::Policy {
+    fn redirect_policy(&self, connections: &Arc<ClientConnections>) -> redirect::Policy {
         match self.settings.redirects {
             Redirects::Answer => redirect::Policy::none(),
             Redirects::Follow(most) => {
-                let (recorder, wire) = (Arc::clone(&self.recorder), Arc::clone(wire));
+                let (recorder, connections) = (Arc::clone(&self.recorder), Arc::clone(connections));
                 redirect::Policy::custom(move |attempt| {
                     if attempt.previous().len() > most {
                         return attempt.error("too many redirects");
                     }
                     recorder.count_redirect();
-                    wire.follow();
+                    connections.follow();
                     attempt.follow()
                 })
             }

@@ -21,12 +21,12 @@ pub(crate) struct Gauges {
     late_by_generator: AtomicU64,
     dropped: AtomicU64,
     missed: AtomicU64,
-    lacking: Mutex<Option<Lacking>>,
+    lacking: Mutex<Option<MissingUsers>>,
 }
 
 /// Users that could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lacking {
+pub(crate) struct MissingUsers {
     /// How many.
     pub(crate) users: u64,
     /// Why the first of them could not.
@@ -114,11 +114,11 @@ impl Gauges {
     /// Notes a user that the system gave no client.
     pub(super) fn lack_user(&self, error: &ClientError) {
         let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
-        lacking.get_or_insert_with(|| Lacking { users: 0, why: error.to_string() }).users += 1;
+        lacking.get_or_insert_with(|| MissingUsers { users: 0, why: error.to_string() }).users += 1;
     }
 
     /// Users that could not be made, if there are any.
-    pub(crate) fn lacking(&self) -> Option<Lacking> {
+    pub(crate) fn lacking(&self) -> Option<MissingUsers> {
         self.lacking.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -7,6 +7,7 @@
 mod actor;
 mod client;
 mod closed;
+mod connections;
 #[cfg(test)]
 mod fixture;
 mod gauges;
@@ -17,7 +18,6 @@ mod reply;
 mod sequential;
 mod stop;
 mod user;
-mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use thiserror::Error;
 
 pub(crate) use actor::Actor;
 pub(crate) use client::{ClientError, ClientSettings, Redirects};
-pub(crate) use gauges::{Arrivals, Gauges, Lacking};
+pub(crate) use gauges::{Arrivals, Gauges, MissingUsers};
 pub use reply::{Call, Reply};
 pub(crate) use sequential::profile;
 pub(crate) use stop::{Stop, StopReason};
@@ -37,7 +37,7 @@ pub(crate) use user::{explain, hint_for};
 
 use crate::record::{ExhaustionCounts, Phase, Recorder};
 use client::ClientFactory;
-use wire::Reach;
+use connections::AllConnections;
 
 /// How requests follow one another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,13 +104,18 @@ pub(crate) struct Shared {
     /// What is going on.
     pub(crate) gauges: Arc<Gauges>,
     /// Whether the target is there.
-    reach: Arc<Reach>,
+    all_connections: Arc<AllConnections>,
 }
 
 impl Shared {
     /// Shared state of a run that has not begun.
     pub(crate) fn new(shards: usize, stop: Stop) -> Self {
-        Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default(), reach: Arc::default() }
+        Self {
+            recorder: Arc::new(Recorder::new(shards)),
+            stop,
+            gauges: Arc::default(),
+            all_connections: Arc::default(),
+        }
     }
 
     /// Whether there was no response, and none is to be expected: enough connections have failed, for long enough that the
@@ -118,7 +123,7 @@ impl Shared {
     fn is_hopeless(&self) -> bool {
         self.has_only_failed()
             && self.gauges.begun().is_some_and(|begun| begun.elapsed() >= HOPE)
-            && !self.reach.is_waiting()
+            && !self.all_connections.is_waiting()
     }
 
     fn has_only_failed(&self) -> bool {
@@ -153,7 +158,7 @@ pub(crate) struct Hindrances {
     /// Open model: what became of what was scheduled.
     pub(crate) arrivals: Option<Arrivals>,
     /// Users that could not be made.
-    pub(crate) lacking: Option<Lacking>,
+    pub(crate) lacking: Option<MissingUsers>,
     /// Requests for which this machine had no connection left.
     pub(crate) exhausted: ExhaustionCounts,
 }

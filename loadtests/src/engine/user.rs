@@ -29,7 +29,7 @@ pub type Iteration = Result<(), Failed>;
 pub struct User {
     number: usize,
     client: UserClient,
-    /// Of the client's connections, those that [`UserClient::wire`] has settled.
+    /// Of the client's connections, those that [`UserClient::connections`] has settled.
     settled: u64,
     base: Arc<Url>,
     headers: Arc<HeaderMap>,
@@ -210,7 +210,7 @@ impl User {
         }
         let mut progress = Progress::default();
         let open = matches!(self.back_off, BackOff::Never);
-        let mark = self.client.wire.mark();
+        let mark = self.client.connections.mark();
         let sent = Instant::now();
         let due = self.due.take().unwrap_or(sent);
         let ended = self.exchange(request, needs_body, sent, timeout.unwrap_or(self.timeout), &mut progress).await;
@@ -223,7 +223,8 @@ impl User {
             _ => Ok(()),
         };
         // Only what got no answer is asked whether it was sent at all.
-        let never_sent = !matches!(ended, Ended::Whole) && status.is_none() && self.client.wire.is_cut_off_since(mark);
+        let never_sent =
+            !matches!(ended, Ended::Whole) && status.is_none() && self.client.connections.is_cut_off_since(mark);
         let (outcome, failure) = match (&ended, verdict) {
             (Ended::Whole, Ok(())) => (Outcome::Success, None),
             (Ended::Whole, Err(mut why)) => {
@@ -324,7 +325,7 @@ impl User {
 
     async fn after(&mut self, outcome: Outcome) {
         if !matches!(outcome, Outcome::Success | Outcome::Rejected) {
-            self.client.wire.settle(&mut self.settled);
+            self.client.connections.settle(&mut self.settled);
         }
         if outcome != Outcome::Broken {
             if let BackOff::Wait { failures } = &mut self.back_off {

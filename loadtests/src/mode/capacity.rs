@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::border::{Border, Phase};
-use super::load_test::{Judge, observed};
+use super::error::ToolError;
 use super::preflight::preflight;
+use super::run::{Judge, observed};
 use super::session::Session;
 use crate::cli::OnSaturation;
 use crate::engine::{LoadPlan, Model, StopReason};
-use crate::error::ToolError;
 use crate::interrupt::Interrupt;
 use crate::record::{ExhaustionCounts, Outcome};
 use crate::result::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd, round_micros};
@@ -158,7 +158,7 @@ impl Search<'_> {
         let session = if capacity.steps.is_empty() {
             let session = Session::run(&plan, self.interrupt, screen, || None).await?;
             if session.end.reason == StopReason::Unreachable {
-                return Err(super::load_test::unreachable(&plan, &session));
+                return Err(super::run::unreachable(&plan, &session));
             }
             session
         } else {
@@ -166,7 +166,7 @@ impl Search<'_> {
             if session.end.reason == StopReason::Unreachable {
                 // It was there before: that is no mistake in the set-up, but what the load has done.
                 session.end.reason = StopReason::Finished;
-                away = Some(super::load_test::unreachable(&plan, &session).to_string());
+                away = Some(super::run::unreachable(&plan, &session).to_string());
             }
             session
         };

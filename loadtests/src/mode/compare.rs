@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::error::ToolError;
 use super::print;
 use crate::compare::{check_comparable, check_conclusive, compare};
-use crate::error::ToolError;
 use crate::report::render_comparison;
 use crate::result::read_result;
 use crate::verdict::Conclusion;

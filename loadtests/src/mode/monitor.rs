@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::error::ToolError;
 use super::print;
 use crate::cli::{MonitorArgs, OutputFormat, WatchedService};
-use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::header_map;
+use crate::plan::header_map;
 use crate::report::{check_writable, write_watch};
 use crate::server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe};
 use crate::verdict::Conclusion;
@@ -26,7 +26,7 @@ pub(crate) enum MonitorError {
 }
 
 /// Watches until the time is over or somebody ends it.
-pub(crate) async fn monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> Result<Conclusion, ToolError> {
+pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> Result<Conclusion, ToolError> {
     for output in &arguments.output.outputs {
         if !matches!(output.format, OutputFormat::Json | OutputFormat::Csv) {
             return Err(MonitorError::Format(output.path.display().to_string()).into());

@@ -1,14 +1,14 @@
 //! One endpoint, one request after another.
 
-use super::load_test::{Judge, refusal, server_client};
+use super::error::ToolError;
 use super::preflight::preflight;
 use super::print;
+use super::run::{Judge, refusal, server_client};
 use crate::cli::{OnSaturation, ProfileArgs};
 use crate::engine::{self, Actor, RunEnd, Shared, StopReason};
-use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::profile_plan;
 use crate::mode::session::{Session, SessionError, now};
+use crate::plan::profile_plan;
 use crate::record::Tally;
 use crate::report::{check_writable, render_profile, render_verdict, write_outputs};
 use crate::result::{GeneratorResult, Profile, RunResult, VerdictResult};
@@ -17,7 +17,7 @@ use crate::verdict::Conclusion;
 use crate::watch::{GeneratorWatch, Screen};
 
 /// Profiles an endpoint and returns how it ended.
-pub(crate) async fn profile(
+pub(crate) async fn run_profile(
     arguments: &ProfileArgs,
     code: &[Actor],
     interrupt: &Interrupt,
@@ -76,7 +76,7 @@ pub(crate) async fn profile(
     print(&render_verdict(&result));
     write_outputs(&arguments.output.outputs, &result)?;
     if reason == StopReason::Unreachable {
-        return Err(super::load_test::unreachable(&plan, &session));
+        return Err(super::run::unreachable(&plan, &session));
     }
     Ok(conclusion)
 }

@@ -221,7 +221,7 @@ const SHORTEST_LOOK: f64 = 0.45;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Arrivals, Lacking};
+    use crate::engine::{Arrivals, MissingUsers};
 
     fn health(busy: f64, lagging: f64) -> GeneratorHealth {
         GeneratorHealth { seconds: 10.0, busy_seconds: busy, lagging_seconds: lagging, cores: 1, ..Default::default() }
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn users_that_could_not_be_made_are_told() {
-        let lacking = Some(Lacking { users: 2, why: "no certificates".to_owned() });
+        let lacking = Some(MissingUsers { users: 2, why: "no certificates".to_owned() });
         let told = saturation(&health(0.0, 0.0), &Hindrances { lacking, ..Hindrances::default() });
         assert_eq!(told.unwrap(), "2 users could not be made: no certificates");
     }

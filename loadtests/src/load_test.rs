@@ -8,11 +8,10 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, CliError, Command, Mode};
 use crate::engine::{Actor, Iteration, User};
-use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::describe_files;
 use crate::limits::raise_open_files;
-use crate::mode::{compare_files, load_test, monitor, profile};
+use crate::mode::{ToolError, compare_files, run_load_test, run_monitor, run_profile};
+use crate::plan::describe_files;
 use crate::verdict::Conclusion;
 
 /// The load tester.
@@ -92,18 +91,18 @@ impl LoadTest {
         let interrupt = Interrupt::listen();
         runtime.block_on(async {
             match (&cli.command, cli.mode) {
-                (Some(Command::Run(arguments)), _) => load_test(arguments, &self.actors, &interrupt).await,
+                (Some(Command::Run(arguments)), _) => run_load_test(arguments, &self.actors, &interrupt).await,
                 (Some(Command::Check { files }), _) => {
                     let text = describe_files(files)?;
                     _ = std::io::stdout().lock().write_all(text.as_bytes());
                     Ok(Conclusion::Passed)
                 }
-                (Some(Command::Profile(arguments)), _) => profile(arguments, &self.actors, &interrupt).await,
-                (Some(Command::Monitor(arguments)), _) => monitor(arguments, &interrupt).await,
+                (Some(Command::Profile(arguments)), _) => run_profile(arguments, &self.actors, &interrupt).await,
+                (Some(Command::Monitor(arguments)), _) => run_monitor(arguments, &interrupt).await,
                 (Some(Command::Compare { old, new }), _) => compare_files(old, new),
-                (None, Mode::LoadTest) => load_test(&cli.load_test, &self.actors, &interrupt).await,
-                (None, Mode::Profile) => profile(&cli.to_profile(), &self.actors, &interrupt).await,
-                (None, Mode::Monitor) => monitor(&cli.to_monitor(), &interrupt).await,
+                (None, Mode::LoadTest) => run_load_test(&cli.load_test, &self.actors, &interrupt).await,
+                (None, Mode::Profile) => run_profile(&cli.to_profile(), &self.actors, &interrupt).await,
+                (None, Mode::Monitor) => run_monitor(&cli.to_monitor(), &interrupt).await,
             }
         })
     }

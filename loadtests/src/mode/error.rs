@@ -2,9 +2,10 @@
 
 use thiserror::Error;
 
+use super::monitor::MonitorError;
+use super::session::SessionError;
 use crate::compare::CompareError;
-use crate::job::JobError;
-use crate::mode::{MonitorError, SessionError};
+use crate::plan::PlanError;
 use crate::report::WriteError;
 use crate::result::ReadError;
 use crate::verdict::RulesError;
@@ -15,7 +16,7 @@ use crate::verdict::RulesError;
 pub(crate) enum ToolError {
     /// The arguments make no plan.
     #[error(transparent)]
-    Job(#[from] JobError),
+    Plan(#[from] PlanError),
     /// The run did not start.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -18,7 +18,7 @@ use crate::verdict::Threshold;
 /// Arguments that do not make a plan.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub(crate) enum JobError {
+pub(crate) enum PlanError {
     /// Both kinds of what to send.
     #[error("--endpoints and --scenario exclude each other; put the endpoints into the scenario file")]
     EndpointsAndScenarios,
@@ -73,16 +73,16 @@ pub(crate) fn actors(
     target: &TargetOptions,
     requests: &RequestOptions,
     code: &[Actor],
-) -> Result<Vec<Actor>, JobError> {
+) -> Result<Vec<Actor>, PlanError> {
     let mut actors: Vec<Actor> = code.to_vec();
     if !target.endpoints.is_empty() {
         if !target.scenario_files.is_empty() {
-            return Err(JobError::EndpointsAndScenarios);
+            return Err(PlanError::EndpointsAndScenarios);
         }
         return Ok(vec![Actor::from_flow(endpoints_flow(&target.endpoints, requests)?)]);
     }
     if requests.payload.is_some() {
-        return Err(JobError::PayloadWithScenario);
+        return Err(PlanError::PayloadWithScenario);
     }
     for file in &target.scenario_files {
         actors.extend(load_scenarios(file)?.into_iter().map(Actor::from_flow));
@@ -92,13 +92,13 @@ pub(crate) fn actors(
     }
     for (index, actor) in actors.iter().enumerate() {
         if actors[..index].iter().any(|earlier| earlier.name() == actor.name()) {
-            return Err(JobError::SameName(actor.name().to_owned()));
+            return Err(PlanError::SameName(actor.name().to_owned()));
         }
     }
     for wanted in &target.scenarios {
         if !actors.iter().any(|actor| actor.name() == wanted) {
             let known: Vec<&str> = actors.iter().map(Actor::name).collect();
-            return Err(JobError::NoSuchScenario { wanted: wanted.clone(), known: known.join(", ") });
+            return Err(PlanError::NoSuchScenario { wanted: wanted.clone(), known: known.join(", ") });
         }
     }
     if !target.scenarios.is_empty() {
@@ -108,7 +108,7 @@ pub(crate) fn actors(
 }
 
 /// The plan of a load test.
-pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<LoadPlan, JobError> {
+pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<LoadPlan, PlanError> {
     let LoadTestArgs { target, requests, load, capacity, .. } = arguments;
     // A search starts low by itself: most of its steps are below the answer.
     let default_users = if capacity.find_capacity { 1 } else { DEFAULT_USERS };
@@ -155,14 +155,14 @@ pub(crate) fn known_endpoints(actors: &[Actor]) -> Option<Vec<EndpointName>> {
 }
 
 /// Whether each threshold is about something that is tested, as far as that is known before.
-pub(crate) fn check_thresholds(thresholds: &[Threshold], actors: &[Actor]) -> Result<(), JobError> {
+pub(crate) fn check_thresholds(thresholds: &[Threshold], actors: &[Actor]) -> Result<(), PlanError> {
     let Some(known) = known_endpoints(actors) else { return Ok(()) };
     for threshold in thresholds {
         if let Some(wanted) = &threshold.endpoint
             && !known.iter().any(|name| threshold.is_about(name))
         {
             let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-            return Err(JobError::NoSuchEndpoint {
+            return Err(PlanError::NoSuchEndpoint {
                 threshold: threshold.to_string(),
                 wanted: wanted.clone(),
                 known: known.join(", "),
@@ -177,15 +177,15 @@ pub(crate) fn profile_plan(
     target: &TargetOptions,
     requests: &RequestOptions,
     code: &[Actor],
-) -> Result<LoadPlan, JobError> {
+) -> Result<LoadPlan, PlanError> {
     if target.endpoints.len() > 1
         || (target.endpoints.is_empty() && target.scenario_files.is_empty() && code.is_empty())
     {
-        return Err(JobError::ProfileNeedsOne);
+        return Err(PlanError::ProfileNeedsOne);
     }
     let actors = actors(target, requests, code)?;
     if actors.len() != 1 {
-        return Err(JobError::ProfileNeedsOne);
+        return Err(PlanError::ProfileNeedsOne);
     }
     Ok(LoadPlan { actors, ..base_plan(target, requests) })
 }
@@ -219,13 +219,13 @@ pub(crate) fn header_map(given: &[Header]) -> HeaderMap {
     headers
 }
 
-fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Result<Flow, JobError> {
+fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Result<Flow, PlanError> {
     let names = Names::default();
     let payload = match &requests.payload {
         Some(argument) => {
             let (text, content_type) = read_payload(argument, &header_map(&requests.headers))?;
             let text = Template::parse(&text, &names)
-                .map_err(|source| JobError::Template { what: "--payload".to_owned(), source })?;
+                .map_err(|source| PlanError::Template { what: "--payload".to_owned(), source })?;
             Some(Payload { text, content_type })
         }
         None => None,
@@ -236,7 +236,7 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
     for endpoint in endpoints {
         let method = endpoint.method.clone().unwrap_or_else(|| default.clone());
         let path = Template::parse(&endpoint.path, &names)
-            .map_err(|source| JobError::Template { what: endpoint.path.clone(), source })?;
+            .map_err(|source| PlanError::Template { what: endpoint.path.clone(), source })?;
         let mut step = Step::new(method.clone(), &endpoint.path, path);
         if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
             step.payload.clone_from(&payload);
@@ -245,7 +245,7 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
         steps.push((step, endpoint.weight));
     }
     if payload.is_some() && !sends_body {
-        return Err(JobError::PayloadUnused(format!("{default} {}", endpoints[0].path)));
+        return Err(PlanError::PayloadUnused(format!("{default} {}", endpoints[0].path)));
     }
     Ok(Flow {
         name: "endpoints".to_owned(),
@@ -260,7 +260,7 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
 }
 
 /// Reads scenario files and says what is in them.
-pub(crate) fn describe_files(files: &[PathBuf]) -> Result<String, JobError> {
+pub(crate) fn describe_files(files: &[PathBuf]) -> Result<String, PlanError> {
     let mut text = String::new();
     for file in files {
         let flows = load_scenarios(file)?;

@@ -14,31 +14,31 @@ use tower_service::Service;
 
 /// Connections of one client.
 #[derive(Debug, Default)]
-pub(super) struct Wire {
+pub(super) struct ClientConnections {
     tried: AtomicU64,
     /// Made, and redirects that were followed: both say that a request has left.
     made: AtomicU64,
-    reach: Arc<Reach>,
+    all: Arc<AllConnections>,
 }
 
 /// How far a client had come at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct ConnectionMark {
     tried: u64,
     made: u64,
 }
 
-impl Wire {
-    pub(super) fn new(reach: Arc<Reach>) -> Self {
-        Self { reach, ..Self::default() }
+impl ClientConnections {
+    pub(super) fn new(all: Arc<AllConnections>) -> Self {
+        Self { all, ..Self::default() }
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        Mark { tried: self.tried.load(Ordering::Relaxed), made: self.made.load(Ordering::Relaxed) }
+    pub(super) fn mark(&self) -> ConnectionMark {
+        ConnectionMark { tried: self.tried.load(Ordering::Relaxed), made: self.made.load(Ordering::Relaxed) }
     }
 
     /// Whether connections were tried since then, and none was made.
-    pub(super) fn is_cut_off_since(&self, mark: Mark) -> bool {
+    pub(super) fn is_cut_off_since(&self, mark: ConnectionMark) -> bool {
         let now = self.mark();
         now.tried != mark.tried && now.made == mark.made
     }
@@ -51,20 +51,20 @@ impl Wire {
     /// Takes what was connected since `accounted` as no longer waiting for an answer.
     pub(super) fn settle(&self, accounted: &mut u64) {
         let made = self.made.load(Ordering::Relaxed);
-        self.reach.settled.fetch_add(made - *accounted, Ordering::Relaxed);
+        self.all.settled.fetch_add(made - *accounted, Ordering::Relaxed);
         *accounted = made;
     }
 }
 
 /// Connections of all clients, from before there was an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Reach {
+pub(crate) struct AllConnections {
     connected: AtomicU64,
     /// Those on which no answer is to be waited for.
     settled: AtomicU64,
 }
 
-impl Reach {
+impl AllConnections {
     /// Whether a request may be waiting for its answer; of no meaning once there was one.
     pub(super) fn is_waiting(&self) -> bool {
         self.connected.load(Ordering::Relaxed) > self.settled.load(Ordering::Relaxed)
@@ -73,13 +73,13 @@ impl Reach {
 
 /// Watches connections being made.
 #[derive(Clone, Debug)]
-pub(super) struct WireLayer(pub(super) Arc<Wire>);
+pub(super) struct ConnectionLayer(pub(super) Arc<ClientConnections>);
 
-impl<S> Layer<S> for WireLayer {
+impl<S> Layer<S> for ConnectionLayer {
     type Service = WatchedConnector<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        WatchedConnector { inner, wire: Arc::clone(&self.0) }
+        WatchedConnector { inner, connections: Arc::clone(&self.0) }
     }
 }
 
@@ -87,7 +87,7 @@ impl<S> Layer<S> for WireLayer {
 #[derive(Clone, Debug)]
 pub(super) struct WatchedConnector<S> {
     inner: S,
-    wire: Arc<Wire>,
+    connections: Arc<ClientConnections>,
 }
 
 impl<S, R> Service<R> for WatchedConnector<S>
@@ -104,13 +104,13 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.wire.tried.fetch_add(1, Ordering::Relaxed);
-        let (connecting, wire) = (self.inner.call(request), Arc::clone(&self.wire));
+        self.connections.tried.fetch_add(1, Ordering::Relaxed);
+        let (connecting, connections) = (self.inner.call(request), Arc::clone(&self.connections));
         Box::pin(async move {
             let connected = connecting.await;
             if connected.is_ok() {
-                wire.made.fetch_add(1, Ordering::Relaxed);
-                wire.reach.connected.fetch_add(1, Ordering::Relaxed);
+                connections.made.fetch_add(1, Ordering::Relaxed);
+                connections.all.connected.fetch_add(1, Ordering::Relaxed);
             }
             connected
         })
@@ -142,34 +142,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_was_sent_if_it_had_a_connection() {
-        let wire = Arc::new(Wire::new(Arc::default()));
-        let mut connector = WireLayer(Arc::clone(&wire)).layer(Connector);
-        let idle = wire.mark();
-        assert!(!wire.is_cut_off_since(idle), "a connection from before was used again");
+        let connections = Arc::new(ClientConnections::new(Arc::default()));
+        let mut connector = ConnectionLayer(Arc::clone(&connections)).layer(Connector);
+        let idle = connections.mark();
+        assert!(!connections.is_cut_off_since(idle), "a connection from before was used again");
         assert_eq!(connector.call(Err(())).await, Err(()));
-        assert!(wire.is_cut_off_since(idle));
+        assert!(connections.is_cut_off_since(idle));
         drop(connector.call(Ok(())));
-        assert!(wire.is_cut_off_since(idle), "given up while it was being connected");
+        assert!(connections.is_cut_off_since(idle), "given up while it was being connected");
         assert_eq!(connector.call(Ok(())).await, Ok(()));
-        assert!(!wire.is_cut_off_since(idle));
-        let redirected = wire.mark();
-        wire.follow();
+        assert!(!connections.is_cut_off_since(idle));
+        let redirected = connections.mark();
+        connections.follow();
         assert_eq!(connector.call(Err(())).await, Err(()));
-        assert!(!wire.is_cut_off_since(redirected), "only what the redirect led to was not reached");
+        assert!(!connections.is_cut_off_since(redirected), "only what the redirect led to was not reached");
     }
 
     #[tokio::test]
     async fn somebody_waits_until_all_that_was_connected_is_settled() {
-        let reach = Arc::new(Reach::default());
-        let [first, second] = [(); 2].map(|()| Arc::new(Wire::new(Arc::clone(&reach))));
+        let all = Arc::new(AllConnections::default());
+        let [first, second] = [(); 2].map(|()| Arc::new(ClientConnections::new(Arc::clone(&all))));
         let mut settled = 0;
-        for wire in [&first, &second] {
-            _ = WireLayer(Arc::clone(wire)).layer(Connector).call(Ok(())).await;
+        for connections in [&first, &second] {
+            _ = ConnectionLayer(Arc::clone(connections)).layer(Connector).call(Ok(())).await;
         }
         first.settle(&mut settled);
         first.settle(&mut settled);
-        assert!(reach.is_waiting());
+        assert!(all.is_waiting());
         second.settle(&mut 0);
-        assert!(!reach.is_waiting());
+        assert!(!all.is_waiting());
     }
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::capacity::{Found, Search};
+use super::error::ToolError;
 use super::print;
 use super::session::Session;
 use crate::cli::{LoadTestArgs, OnSaturation, ServerOptions, VerdictOptions};
 use crate::compare::{CompareError, check_comparable, check_conclusive, compare};
 use crate::engine::{Actor, LoadPlan, StopReason, hint_for};
-use crate::error::ToolError;
 use crate::interrupt::Interrupt;
-use crate::job::{check_thresholds, known_endpoints, load_plan};
+use crate::plan::{check_thresholds, known_endpoints, load_plan};
 use crate::report::{check_writable, render_table, render_verdict, write_outputs};
 use crate::result::{
     ArrivalsResult, Comparison, Direction, EndpointResult, GeneratorResult, LoadResult, RunResult, SearchEnd,
@@ -47,7 +47,7 @@ impl Judge {
 }
 
 /// Runs a load test and returns how it ended.
-pub(crate) async fn load_test(
+pub(crate) async fn run_load_test(
     arguments: &LoadTestArgs,
     code: &[Actor],
     interrupt: &Interrupt,
