@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::statistics::{MannKendall, Step, TheilSen, inflation, median, rank_sum};
+use super::statistics::{MannKendall, Step, TheilSen, benjamini_hochberg, inflation, median};
 
 /// Probability below which a change is not taken for chance.
 const LEVEL: f64 = 0.01;
@@ -205,7 +205,7 @@ impl Trend {
             })
             .collect();
         let p_values: Vec<f64> = known.iter().map(|movement| movement.p_value).collect();
-        for (movement, p_value) in known.iter_mut().zip(rank_sum::benjamini_hochberg(&p_values)) {
+        for (movement, p_value) in known.iter_mut().zip(benjamini_hochberg(&p_values)) {
             movement.decide(p_value);
         }
     }

@@ -1,10 +1,11 @@
-//! Is this run slower than that one, or is it noise?
+//! Decides whether a run is slower than an earlier one, or whether the difference is noise.
 //!
-//! Requests of one run are not independent: a slow moment slows all of them. What is compared is therefore not requests
-//! but points of time, seconds mostly and equally long in both runs, with a correction for slow drifts, and a change counts only if it is also large enough to matter.
+//! The requests of one run are not independent, since a slow moment slows all of them. Points of time are compared
+//! therefore, not requests: mostly seconds, and equally long in both runs. The test corrects for neighbouring points that
+//! resemble each other ([`pinchpoint::analysis::statistics::serial_correlation`]) and for the number of comparisons, and
+//! a change counts only if it is also large enough to matter.
 
 mod points;
-mod ranks;
 mod runs;
 
 pub(crate) use runs::{CompareError, check_comparable, check_conclusive, compare};

@@ -1,33 +1,44 @@
-//! Points of two runs, brought to one length.
+//! [`SteadyState`]: the points of two runs, brought to one length.
 //!
-//! The 95th percentile of five requests is their slowest, that of a hundred is not: percentiles over points of different
-//! length differ although the service does not. Points are therefore joined until those of both runs last equally long.
+//! The 95th percentile of five requests is their slowest, that of a hundred is not. Percentiles over points of different
+//! length differ although the service does not, so points are joined until those of both runs last equally long.
 
-use super::ranks::{FEWEST, median};
-use crate::record::Distribution;
-use crate::result::{EndpointResult, PointResult, RunResult};
+use pinchpoint::analysis::statistics::median;
 
-/// The part of a run that is compared.
+use crate::{
+    record::Distribution,
+    result::{EndpointResult, PointResult, RunResult},
+};
+
+/// Fewer points than this in either run show nothing: of four and four, even the clearest difference is chance in 3 %.
+pub(super) const FEWEST: usize = 5;
+/// Lengths that differ by a smaller share count as equal, since no tick is exact.
+const CLOSE: f64 = 0.05;
+/// Points that may be joined into one. An hour's points last eight seconds and a short run's a fifth of a second; a
+/// common length of more points than this would leave none to compare.
+const MOST_JOINED: usize = 5_000;
+
+/// The part of a run that is compared: without the ramp-up, and without the first and the last point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Steady {
+pub(super) struct SteadyState {
     from: f64,
     to: f64,
-    /// How long a point is compared as.
+    /// How long a compared point lasts, in seconds.
     length: f64,
 }
 
-impl Steady {
-    /// The same parts of two runs, with points of one length: without the ramp-up, the first point and the last, which are
-    /// part of one only. `None` for a run without points.
+impl SteadyState {
+    /// Returns the steady parts of two runs with points of one length, or `None` if a run has no points, or no common
+    /// length is found.
     pub(super) fn of(old: &RunResult, new: &RunResult) -> Option<(Self, Self)> {
         let (mut old, mut new) = (Self::of_one(old)?, Self::of_one(new)?);
-        let (times, new_times) = (1..=MOST_JOINED)
-            .map(|times| (times, (times as f64 * old.length / new.length).round().max(1.0)))
-            .find(|(times, new_times)| {
-                let (length, new_length) = (*times as f64 * old.length, new_times * new.length);
-                (length - new_length).abs() <= length.max(new_length) * CLOSE
+        let (old_times, new_times) = (1..=MOST_JOINED)
+            .map(|times| (times as f64, (times as f64 * old.length / new.length).round().max(1.0)))
+            .find(|(old_times, new_times)| {
+                let (old_length, new_length) = (old_times * old.length, new_times * new.length);
+                (old_length - new_length).abs() <= old_length.max(new_length) * CLOSE
             })?;
-        old.length *= times as f64;
+        old.length *= old_times;
         new.length *= new_times;
         Some((old, new))
     }
@@ -35,18 +46,19 @@ impl Steady {
     fn of_one(run: &RunResult) -> Option<Self> {
         let series = run.total.series.iter();
         let points: Vec<&PointResult> = series.filter(|point| point.start >= run.load.ramp_up).collect();
+        // The load covers the first point and the last only in part.
         let inner = if points.len() > FEWEST + 1 { &points[1..points.len() - 1] } else { &points[..] };
         let (first, last) = (inner.first()?, inner.last()?);
-        let length = median(&mut inner.iter().map(|point| point.span).collect::<Vec<f64>>());
+        let length = median(&mut inner.iter().map(|point| point.span).collect::<Vec<f64>>())?;
         (length > 0.0).then_some(Self { from: first.start, to: last.start + last.span, length })
     }
 
-    /// What an endpoint's points say, those without requests left out.
+    /// Returns an endpoint's points, those without requests left out.
     pub(super) fn moments(&self, endpoint: &EndpointResult) -> Vec<Moment> {
         let whole = ((self.to - self.from) / self.length + CLOSE).floor() as usize;
         let mut moments: Vec<Vec<&PointResult>> = vec![Vec::new(); whole];
         for point in endpoint.series.iter().filter(|point| point.requests > 0) {
-            // By its middle, so that a tick that came early or late changes nothing.
+            // A point belongs where its middle is, so that a tick that came early or late changes nothing.
             let at = (point.start + point.span / 2.0 - self.from) / self.length;
             if at >= 0.0
                 && let Some(moment) = moments.get_mut(at as usize)
@@ -58,7 +70,7 @@ impl Steady {
     }
 }
 
-/// What one point, or some that follow one another, say of an endpoint.
+/// An endpoint's numbers in one compared point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
     pub(super) p50: f64,
@@ -82,8 +94,3 @@ impl Moment {
         Some(Self { p50, p95, error_ratio: failed as f64 / requests as f64 })
     }
 }
-
-/// Lengths that differ by less are one: no tick is exact.
-const CLOSE: f64 = 0.05;
-/// An hour's points are of eight seconds, a short run's of a fifth of a second.
-const MOST_JOINED: usize = 5_000;

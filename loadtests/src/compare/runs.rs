@@ -1,32 +1,48 @@
-//! Two runs, endpoint by endpoint.
+//! [`compare`]: two runs, endpoint by endpoint.
 
+use pinchpoint::analysis::statistics::{RankSum, hodges_lehmann, holm, inflation_of_two, median, rank_sum};
 use thiserror::Error;
 
-use super::points::{Moment, Steady};
-use super::ranks::{least_p_value, median, rank_test};
+use super::points::{FEWEST, Moment, SteadyState};
 use crate::result::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult};
 
-/// Two runs that say nothing about one another.
+/// Chance of calling noise a change, over all comparisons of two runs.
+const SIGNIFICANT: f64 = 0.05;
+/// Two runs of one build on one machine differ by a few percent, since memory is laid out and threads are placed anew.
+/// The points of a single run do not show that, so a smaller change is never reported.
+const LEAST_RATIO: f64 = 0.10;
+/// A tenth of a response that is faster than this is within what a kernel's scheduler adds or saves.
+const LEAST_SECONDS: f64 = 50e-6;
+/// One more error in a hundred requests.
+const LEAST_ERROR_RATE: f64 = 0.01;
+/// Name of the measure that is a share and not a time.
+const ERROR_RATE: &str = "error rate";
+
+/// Why two runs cannot be compared.
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub(crate) enum CompareError {
-    /// Different loads.
+    /// The loads differ.
     #[error("the baseline ran with {old}, this run with {new}; latencies of different loads do not compare")]
     Load {
-        /// Of the baseline.
+        /// Load of the baseline.
         old: String,
-        /// Of this run.
+        /// Load of this run.
         new: String,
     },
-    /// Nothing in common.
+    /// No endpoint is in both runs.
     #[error("the baseline has none of this run's endpoints")]
     NoCommonEndpoint,
-    /// Too short.
+    /// No difference could be told from chance, however large.
     #[error("too little data in the runs to tell any change from chance; longer runs have more")]
     TooLittleData,
 }
 
-/// Whether latencies of two loads compare at all.
+/// Checks that the latencies of two loads can be compared.
+///
+/// # Errors
+///
+/// [`CompareError::Load`] if the model, the users or the rate differ.
 pub(crate) fn check_comparable(old: &LoadResult, new: &LoadResult) -> Result<(), CompareError> {
     if old.model == new.model && old.users == new.users && old.rate == new.rate {
         return Ok(());
@@ -37,88 +53,96 @@ pub(crate) fn check_comparable(old: &LoadResult, new: &LoadResult) -> Result<(),
 /// Compares two runs of one load.
 pub(crate) fn compare(old: &RunResult, new: &RunResult) -> Comparison {
     let find = |run: &'_ RunResult, name: &str| run.endpoints.iter().position(|endpoint| endpoint.name() == name);
-    let steady = Steady::of(old, new);
-    let (mut compared, mut only_in_one) = (Vec::new(), Vec::new());
+    let steady = SteadyState::of(old, new);
+    let (mut candidates, mut only_in_one) = (Vec::new(), Vec::new());
     for later in &new.endpoints {
         match find(old, &later.name()) {
-            Some(at) => compared.extend(compare_endpoint(&old.endpoints[at], later, steady)),
+            Some(at) => candidates.extend(compare_endpoint(&old.endpoints[at], later, steady)),
             None => only_in_one.push(later.name()),
         }
     }
     only_in_one.extend(old.endpoints.iter().map(EndpointResult::name).filter(|name| find(new, name).is_none()));
-    Comparison { baseline_started_at: old.started_at.clone(), changes: correct_and_judge(compared), only_in_one }
+    Comparison { baseline_started_at: old.started_at.clone(), changes: correct_and_judge(candidates), only_in_one }
 }
 
-/// Whether a comparison says anything.
+/// Checks that a comparison has a result.
+///
+/// # Errors
+///
+/// [`CompareError::NoCommonEndpoint`] or [`CompareError::TooLittleData`].
 pub(crate) fn check_conclusive(comparison: &Comparison) -> Result<(), CompareError> {
     if comparison.changes.is_empty() {
         return Err(CompareError::NoCommonEndpoint);
     }
-    let says = |change: &Change| change.direction != Direction::TooLittleData;
-    if comparison.changes.iter().any(says) { Ok(()) } else { Err(CompareError::TooLittleData) }
+    let is_conclusive = |change: &Change| change.direction != Direction::TooLittleData;
+    if comparison.changes.iter().any(is_conclusive) { Ok(()) } else { Err(CompareError::TooLittleData) }
 }
 
-/// A change that is yet to be judged.
-struct Compared {
+/// A change before it is judged.
+struct Candidate {
     change: Change,
-    /// The least p-value that so many points can have.
+    /// Smallest p-value that so many points can have.
     least_p_value: f64,
 }
 
-/// What a point says of an endpoint.
-type Measure = fn(&Moment) -> f64;
+/// What is compared: its name, and how a point has it.
+type Measure = (&'static str, fn(&Moment) -> f64);
+
+const MEASURES: [Measure; 3] =
+    [("p50", |moment| moment.p50), ("p95", |moment| moment.p95), (ERROR_RATE, |moment| moment.error_ratio)];
 
 fn compare_endpoint(
     old: &EndpointResult,
     new: &EndpointResult,
-    steady: Option<(Steady, Steady)>,
-) -> impl Iterator<Item = Compared> {
-    let measures: [(&str, Measure); 3] =
-        [("p50", |moment| moment.p50), ("p95", |moment| moment.p95), ("error rate", |moment| moment.error_ratio)];
+    steady: Option<(SteadyState, SteadyState)>,
+) -> impl Iterator<Item = Candidate> {
     let (old_moments, new_moments) =
         steady.map(|(old_steady, new_steady)| (old_steady.moments(old), new_steady.moments(new))).unwrap_or_default();
-    measures.into_iter().map(move |(measure, value)| {
+    MEASURES.into_iter().map(move |(measure, value)| {
         let mut first: Vec<f64> = old_moments.iter().map(value).collect();
         let mut second: Vec<f64> = new_moments.iter().map(value).collect();
-        let test = rank_test(&first, &second);
-        let least_p_value = least_p_value(first.len(), second.len());
-        // Points without a single error make a median of 0 on both sides; the rate of all is what people mean.
-        let (before, after) = if measure == "error rate" {
+        let p_value = p_value(&first, &second);
+        let shift = p_value.and_then(|_| hodges_lehmann(&first, &second));
+        let least_p_value = rank_sum::least_p_value(first.len(), second.len());
+        // With few errors the median point has none in either run; the rate of all requests is what people mean.
+        let (before, after) = if measure == ERROR_RATE {
             (old.error_rate / 100.0, new.error_rate / 100.0)
         } else {
-            (median(&mut first), median(&mut second))
+            (median(&mut first).unwrap_or(0.0), median(&mut second).unwrap_or(0.0))
         };
-        let shift = test.map_or(after - before, |test| test.shift);
-        let change = if measure == "error rate" { after - before } else { shift };
+        let difference = if measure == ERROR_RATE { after - before } else { shift.unwrap_or(after - before) };
         let change = Change {
             endpoint: new.name(),
             measure: measure.to_owned(),
             old: before,
             new: after,
-            change_percent: (before > 0.0).then(|| (change / before * 1e3).round() / 10.0),
-            p_value: test.map(|test| test.p_value),
+            change_percent: (before > 0.0).then(|| (difference / before * 1e3).round() / 10.0),
+            p_value,
             direction: Direction::TooLittleData,
         };
-        Compared { change, least_p_value }
+        Candidate { change, least_p_value }
     })
 }
 
-/// Holm's correction over all comparisons, then the verdict on each.
-fn correct_and_judge(mut compared: Vec<Compared>) -> Vec<Change> {
-    let p_value = |compared: &Compared| compared.change.p_value.unwrap_or(1.0);
-    let mut order: Vec<usize> = (0..compared.len()).filter(|index| compared[*index].change.p_value.is_some()).collect();
-    order.sort_by(|a, b| p_value(&compared[*a]).total_cmp(&p_value(&compared[*b])));
-    let mut least: f64 = 0.0;
-    for (position, index) in order.iter().enumerate() {
-        let family = (order.len() - position) as f64;
-        least = least.max(p_value(&compared[*index]) * family).min(1.0);
-        compared[*index].change.p_value = Some(least);
+/// Returns the chance of a difference this large between two series of one process; `None` with too few points.
+fn p_value(first: &[f64], second: &[f64]) -> Option<f64> {
+    if first.len() < FEWEST || second.len() < FEWEST {
+        return None;
     }
-    let family = order.len() as f64;
-    let judged = compared.into_iter().map(|Compared { change, least_p_value }| {
+    Some(RankSum::of_values(first, second)?.p_value(inflation_of_two(first, second)))
+}
+
+/// Corrects the p-values for the number of comparisons, then judges each change.
+fn correct_and_judge(mut candidates: Vec<Candidate>) -> Vec<Change> {
+    let tested = || candidates.iter().filter_map(|candidate| candidate.change.p_value);
+    let adjusted = holm(&tested().collect::<Vec<f64>>());
+    let comparisons = adjusted.len() as f64;
+    let p_values = candidates.iter_mut().filter_map(|candidate| candidate.change.p_value.as_mut());
+    p_values.zip(adjusted).for_each(|(p_value, adjusted)| *p_value = adjusted);
+    let judged = candidates.into_iter().map(|Candidate { change, least_p_value }| {
         let direction = match judge(&change) {
-            // No difference would have been found, however large.
-            Direction::Same if least_p_value * family >= SIGNIFICANT => Direction::TooLittleData,
+            // Even the largest difference would not have been significant.
+            Direction::Same if least_p_value * comparisons >= SIGNIFICANT => Direction::TooLittleData,
             direction => direction,
         };
         Change { direction, ..change }
@@ -129,11 +153,11 @@ fn correct_and_judge(mut compared: Vec<Compared>) -> Vec<Change> {
 fn judge(change: &Change) -> Direction {
     let Some(p_value) = change.p_value else { return Direction::TooLittleData };
     let difference = match change.change_percent {
-        // The typical difference of points, not the difference of the medians.
+        // The typical difference of two points, which is not the difference of the medians.
         Some(percent) => change.old * percent / 100.0,
         None => change.new - change.old,
     };
-    let matters = if change.measure == "error rate" {
+    let matters = if change.measure == ERROR_RATE {
         difference.abs() >= LEAST_ERROR_RATE
     } else {
         difference.abs() >= LEAST_SECONDS && difference.abs() >= change.old * LEAST_RATIO
@@ -146,16 +170,6 @@ fn judge(change: &Change) -> Direction {
         Direction::Better
     }
 }
-
-/// Chance of calling noise a change, over all comparisons of two runs.
-const SIGNIFICANT: f64 = 0.05;
-/// Two runs of one build on one machine differ by some percent, since memory is laid out and threads are placed anew:
-/// what is inside one run does not show that, so a smaller change is never called one.
-const LEAST_RATIO: f64 = 0.10;
-/// A tenth of a fast response is within what a kernel's scheduler does.
-const LEAST_SECONDS: f64 = 50e-6;
-/// One more error in a hundred requests.
-const LEAST_ERROR_RATE: f64 = 0.01;
 
 #[cfg(test)]
 #[path = "runs_tests.rs"]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::statistics::{rank_sum, tail};
+use super::super::statistics::{RankSum, holm, tail};
 use super::errors::ErrorChange;
 use super::snapshot::{LatencyHistogram, RouteLatency, VersionSnapshot};
 
@@ -128,13 +128,13 @@ impl RouteChange {
         let (before, after) = (&old.latency, &new.latency);
         let fewest = before.count().min(after.count());
         let (first, second) = on_one_grid(before, after);
-        let ranks = rank_sum::RankSum::of(&first, &second).filter(|_| fewest >= FEWEST_FOR_MEDIAN);
+        let ranks = RankSum::of(&first, &second).filter(|_| fewest >= FEWEST_FOR_MEDIAN);
         let shift = |q, needed| (fewest >= needed).then(|| Shift::of(q, before, after)).flatten();
         let mut median = shift(0.5, FEWEST_FOR_MEDIAN);
         if let (Some(median), Some(ranks)) = (&mut median, &ranks) {
             // Both must reject, so that the larger p-value is the p-value of the two together.
             let agrees = (ranks.delta > 0.0) == (median.ratio > 1.0);
-            median.p_value = if agrees { median.p_value.max(ranks.p_value()) } else { 1.0 };
+            median.p_value = if agrees { median.p_value.max(ranks.p_value(1.0)) } else { 1.0 };
         }
         Self {
             endpoint,
@@ -146,7 +146,7 @@ impl RouteChange {
             median,
             p95: shift(0.95, FEWEST_FOR_P95),
             cliffs_delta: ranks.map(|ranks| ranks.delta),
-            rank_p_value: ranks.map(|ranks| ranks.p_value()),
+            rank_p_value: ranks.map(|ranks| ranks.p_value(1.0)),
         }
     }
 
@@ -255,7 +255,7 @@ fn adjust(routes: &mut [RouteChange]) {
         asked.extend(route.errors.iter_mut().map(|errors| &mut errors.p_value));
     }
     let raw: Vec<f64> = asked.iter().map(|p| **p).collect();
-    for (p, adjusted) in asked.iter_mut().zip(rank_sum::holm(&raw)) {
+    for (p, adjusted) in asked.iter_mut().zip(holm(&raw)) {
         **p = adjusted;
     }
 }

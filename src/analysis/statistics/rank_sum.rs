@@ -1,8 +1,9 @@
-//! Two distributions compared by ranks: Mann–Whitney's test and Cliff's delta, on histograms.
+//! [`RankSum`]: two distributions compared by ranks, with Mann–Whitney's test and Cliff's delta.
 //!
 //! Mann and Whitney (1947), "On a test of whether one of two random variables is stochastically larger than the other",
 //! Annals of Mathematical Statistics 18; Cliff (1993), "Dominance statistics: ordinal analyses to answer ordinal
-//! questions", Psychological Bulletin 114. Observations of one bucket are ties, which the variance accounts for.
+//! questions", Psychological Bulletin 114. Equal values, and all
+//! observations of one bucket of a histogram, are ties, which the variance accounts for.
 
 use super::tail;
 
@@ -38,40 +39,44 @@ impl RankSum {
         Some(Self { u, z, delta: 2.0 * u / (m * n) - 1.0 })
     }
 
+    /// Compares two samples; `None` when one of them is empty.
+    ///
+    /// ```
+    /// use pinchpoint::analysis::statistics::RankSum;
+    /// let test = RankSum::of_values(&[1.0, 2.0], &[2.0, 3.0]).expect("neither is empty");
+    /// assert_eq!((test.u, test.delta), (3.5, 0.75));
+    /// ```
+    pub fn of_values(first: &[f64], second: &[f64]) -> Option<Self> {
+        let mut values: Vec<(f64, bool)> =
+            first.iter().map(|value| (*value, true)).chain(second.iter().map(|value| (*value, false))).collect();
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        // Each distinct value is a bucket of two histograms.
+        let counts = values.chunk_by(|a, b| a.0 == b.0).map(|tied| {
+            let of_first = tied.iter().filter(|(_, is_first)| *is_first).count();
+            (of_first as f64, (tied.len() - of_first) as f64)
+        });
+        let (first, second): (Vec<f64>, Vec<f64>) = counts.unzip();
+        Self::of(&first, &second)
+    }
+
     /// Returns the probability of a difference this large between two samples of one distribution.
-    pub fn p_value(&self) -> f64 {
-        tail::normal_two_sided(self.z)
+    ///
+    /// `inflation` is 1 for independent observations, and what [`super::inflation_of_two`] returns for series in time.
+    /// The normal approximation with continuity correction: with at least four values on either side it is within 0.006
+    /// of the exact p-value where that is below 0.05 and there are no ties.
+    pub fn p_value(&self, inflation: f64) -> f64 {
+        tail::normal_two_sided(self.z / inflation.sqrt())
     }
 }
 
-/// Adjusts p-values for having asked several questions at once, so that the chance of even one false answer stays
-/// at the level: Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-/// Statistics 6.
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_unstable_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
-    let mut adjusted = vec![1.0; p_values.len()];
-    let mut largest: f64 = 0.0;
-    for (done, &index) in order.iter().enumerate() {
-        largest = largest.max(p_values[index] * (p_values.len() - done) as f64).min(1.0);
-        adjusted[index] = largest;
-    }
-    adjusted
-}
-
-/// Adjusts p-values so that a chosen share of the answers, not the chance of one, may be false: Benjamini and
-/// Hochberg (1995), "Controlling the false discovery rate", Journal of the Royal Statistical Society B 57.
-pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_unstable_by(|&a, &b| p_values[b].total_cmp(&p_values[a]));
-    let mut adjusted = vec![1.0; p_values.len()];
-    let mut smallest: f64 = 1.0;
-    for (done, &index) in order.iter().enumerate() {
-        let rank = p_values.len() - done;
-        smallest = smallest.min(p_values[index] * p_values.len() as f64 / rank as f64);
-        adjusted[index] = smallest;
-    }
-    adjusted
+/// Returns the p-value of `first` values that are all below, or all above, `second` others; 1 when there are none.
+///
+/// No two samples of that many independent, different values have a smaller one, so a caller can tell "no difference"
+/// from "too few values to show one".
+pub fn least_p_value(first: usize, second: usize) -> f64 {
+    let (m, n) = (first as f64, second as f64);
+    let variance = m * n * (m + n + 1.0) / 12.0;
+    if variance > 0.0 { tail::normal_two_sided((m * n / 2.0 - 0.5) / variance.sqrt()) } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -82,13 +87,41 @@ mod tests {
     fn disjoint_histograms_are_as_far_apart_as_can_be() {
         let found = RankSum::of(&[10.0, 0.0], &[0.0, 20.0]).expect("both have observations");
         assert_eq!((found.u, found.delta), (200.0, 1.0));
-        assert!(found.p_value() < 1e-4);
+        assert!(found.p_value(1.0) < 1e-4);
     }
 
     #[test]
     fn equal_histograms_do_not_differ() {
         let found = RankSum::of(&[10.0, 5.0], &[10.0, 5.0]).expect("both have observations");
-        assert_eq!((found.delta, found.p_value()), (0.0, 1.0));
+        assert_eq!((found.delta, found.p_value(1.0)), (0.0, 1.0));
         assert_eq!(RankSum::of(&[0.0], &[1.0]), None);
+    }
+
+    #[test]
+    fn samples_agree_with_scipy() {
+        // scipy.stats.mannwhitneyu(first, second, method="asymptotic"), SciPy 1.x.
+        let check = |first: &[f64], second: &[f64], p_value: f64| {
+            let found = RankSum::of_values(first, second).expect("neither is empty");
+            assert!((found.p_value(1.0) - p_value).abs() < 1e-8, "{}", found.p_value(1.0));
+            assert!(found.p_value(2.0) > p_value);
+        };
+        check(&[1.1, 2.9, 1.3, 3.1, 1.2, 3.0], &[3.5, 2.0, 4.1, 2.2, 4.0, 3.3], 0.065_552_16);
+        check(&[1.0, 5.0, 1.0, 5.0, 2.0, 5.0, 1.0], &[3.0, 6.0, 3.0, 6.0, 2.0, 6.0, 3.0], 0.134_221_42);
+        assert_eq!(RankSum::of_values(&[], &[1.0]), None);
+    }
+
+    #[test]
+    fn values_and_their_histogram_say_the_same() {
+        let found = RankSum::of_values(&[1.0, 1.0, 3.0], &[1.0, 2.0, 3.0, 3.0]);
+        assert_eq!(found, RankSum::of(&[2.0, 0.0, 1.0], &[1.0, 1.0, 2.0]));
+    }
+
+    #[test]
+    fn no_p_value_is_below_the_least() {
+        let (low, high) = ([1.0, 3.0, 2.0, 4.0, 1.5], [11.0, 13.0, 12.0, 14.0, 11.5, 12.5]);
+        let found = RankSum::of_values(&low, &high).expect("neither is empty");
+        assert!((found.p_value(1.0) - least_p_value(5, 6)).abs() < 1e-12);
+        assert!(least_p_value(5, 5) > 0.01 && least_p_value(6, 6) < 0.006);
+        assert_eq!(least_p_value(0, 9), 1.0);
     }
 }
