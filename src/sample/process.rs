@@ -67,7 +67,7 @@ impl ProcessSampler {
             process.map(|process| process.accumulated_cpu_time() as f64 / 1000.0),
             process.and_then(|process| known(process.start_time())),
             open_fds().or_else(|| process.and_then(sysinfo::Process::open_files).map(|count| count as f64)),
-            process.and_then(sysinfo::Process::open_files_limit).map(|count| count as f64),
+            process.and_then(max_fds).map(|count| count as f64),
             std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(threads),
             // A limit that was taken away since is the infinite one: a gauge cannot be taken back.
             match self.memory_limit.read() {
@@ -96,6 +96,12 @@ impl Sampler for ProcessSampler {
 fn open_fds() -> Option<f64> {
     let counted = std::fs::metadata("/proc/self/fd").ok()?.len();
     (counted > 0).then_some(counted as f64)
+}
+
+/// Returns the limit of open file descriptors. Windows has none for handles, which are what is counted there; sysinfo
+/// answers with the C runtime's limit of its own files, 8192, which no handle counts towards.
+fn max_fds(process: &sysinfo::Process) -> Option<usize> {
+    if cfg!(windows) { None } else { process.open_files_limit() }
 }
 
 /// Returns the number of threads from `/proc/<pid>/stat`.
