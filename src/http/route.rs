@@ -9,8 +9,8 @@ use crate::names;
 
 /// Route template of a request for services that are not axum's, as a request extension.
 ///
-/// axum's own `MatchedPath` is used where there is none. A router of another kind inserts this before the monitor's
-/// layer sees the request; without either, requests count as one series with an empty route.
+/// Where axum's router has matched a route, its `MatchedPath` is used instead. A router of another kind inserts this before
+/// the monitor's layer sees the request; without either, requests count as one series with an empty route.
 ///
 /// ```
 /// use pinchpoint::RouteTemplate;
