@@ -1,23 +1,51 @@
-//! A service that has a `metrics` recorder of its own already: both get everything. `cargo run --example own_recorder`
-//! prints what the host's recorder saw.
+//! A service that has a `metrics` recorder already, here metrics-exporter-prometheus's: both recorders get everything,
+//! what the `metrics` macros record and what the monitor measures.
+//!
+//! ```toml
+//! [dependencies]
+//! pinchpoint = "0.1"
+//! axum = "0.8"
+//! metrics = "0.24"
+//! metrics-exporter-prometheus = { version = "0.18", default-features = false }
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "time"] }
+//! ```
 
-use axum::{Router, body::Body, http::Request, routing::get};
-use metrics_util::debugging::DebuggingRecorder;
+use std::time::Duration;
+
+use axum::{Router, routing::get};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use pinchpoint::Monitor;
-use tower::ServiceExt as _;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = DebuggingRecorder::new();
-    let seen = host.snapshotter();
-    let monitor = Monitor::builder().with_recorder(host).install()?;
-    let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(monitor.layer());
+async fn order() -> &'static str {
     metrics::counter!("orders_total").increment(1);
-    drop(app.oneshot(Request::new(Body::empty())).await?);
-    let hosts = seen.snapshot().into_vec().len();
-    let ours = monitor.recorder().render();
-    assert!(ours.contains("orders_total 1") && ours.contains("http_server_request_duration_seconds_count"));
-    assert!(hosts > 2);
-    monitor.shutdown().await;
+    "ordered\n"
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // `build_recorder` instead of `install_recorder`: the monitor installs one recorder that writes to both.
+    let host = PrometheusBuilder::new().build_recorder();
+    let host_metrics = host.handle();
+    let monitor = Monitor::builder().with_recorder(host).install()?;
+
+    // The host's recorder keeps every observation of a histogram until it is drained.
+    let upkeep = host_metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
+
+    let app: Router = Router::new()
+        .route("/orders", get(order))
+        .route("/host-metrics", get(move || async move { host_metrics.render() }))
+        .layer(monitor.layer())
+        .merge(monitor.router());
+
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    eprintln!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
     Ok(())
 }

@@ -1,5 +1,12 @@
-//! The smallest service with a monitor inside: `cargo run --example shop`, then open
+//! The smallest service with a monitor inside: `cargo run -p pinchpoint-examples --bin shop`, then open
 //! <http://127.0.0.1:3000/performance/bottlenecks>.
+//!
+//! ```toml
+//! [dependencies]
+//! pinchpoint = "0.1"
+//! axum = "0.8"
+//! tokio = { version = "1", features = ["macros", "net", "rt", "signal", "time"] }
+//! ```
 
 use std::{convert::Infallible, time::Duration};
 
@@ -28,7 +35,10 @@ async fn user(Path(id): Path<u64>) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = Monitor::builder().install()?;
     let app: Router = Router::new().route("/users/{id}", get(user)).layer(monitor.layer()).merge(monitor.router());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    eprintln!("listening on http://{}", listener.local_addr()?);
     let streams = monitor.clone();
     let stop = async move {
         drop(tokio::signal::ctrl_c().await);

@@ -1,0 +1,85 @@
+//! What docs/migrating.md and docs/platforms.md say.
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use axum::body::{Body, to_bytes};
+use pinchpoint::Monitor;
+use tower::ServiceExt as _;
+
+/// Every metric's name stands in it as a literal, and nowhere else.
+const CATALOGUE: &str = include_str!("../../src/names.rs");
+const DOCUMENTS: [(&str, &str); 2] = [
+    ("docs/migrating.md", include_str!("../../docs/migrating.md")),
+    ("docs/platforms.md", include_str!("../../docs/platforms.md")),
+];
+/// How the names of Pinchpoint's metrics and labels begin.
+const FAMILIES: [&str; 7] =
+    ["http_server_", "http_request_", "db_client_", "task_", "pinchpoint_", "process_", "tokio_"];
+
+/// The names of metrics and labels in a text, without what Prometheus adds to a histogram's.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let ours = words.filter(|word| FAMILIES.iter().any(|family| word.starts_with(family) && word != family));
+    let base = |word: &'static str| move |name| str::strip_suffix(name, word).unwrap_or(name);
+    ours.map(base("_bucket")).map(base("_count")).map(base("_sum")).collect()
+}
+
+#[test]
+fn the_documents_name_metrics_that_exist() {
+    for (document, text) in DOCUMENTS {
+        let names = names(text);
+        assert!(names.len() > 5, "{document}: {names:?}");
+        let unknown: Vec<_> = names.iter().filter(|name| !CATALOGUE.contains(&format!("\"{name}\""))).collect();
+        assert!(unknown.is_empty(), "{document} names {unknown:?}");
+    }
+}
+
+#[test]
+fn the_queries_of_the_documents_are_promql() {
+    let (_, text) = DOCUMENTS[0];
+    let blocks = text.split("```promql\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    let queries = blocks.flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rules: Vec<_> = queries
+        .enumerate()
+        .map(|(number, query)| serde_json::json!({ "record": format!("query:{number}"), "expr": query }))
+        .collect();
+    assert!(rules.len() >= 15, "{rules:?}");
+    let file = serde_json::json!({ "groups": [{ "name": "documents", "rules": rules }] });
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents.json");
+    fs::write(&path, file.to_string()).expect("written");
+    // JSON is YAML.
+    match std::process::Command::new("promtool").args(["check", "rules"]).arg(&path).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "promtool: {error}");
+            eprintln!("not checked: promtool is not installed");
+        }
+    }
+}
+
+/// What docs/platforms.md advises where no layer fits.
+#[tokio::test]
+async fn durations_that_a_service_records_itself_reach_the_endpoints() {
+    let monitor = Monitor::builder().build().expect("the defaults are good");
+    metrics::with_local_recorder(&monitor.recorder(), || {
+        let duration = Duration::from_millis(1500);
+        metrics::histogram!(
+            "http_server_request_duration_seconds",
+            "http_request_method" => "GET",
+            "http_route" => "/users/{id}",
+            "http_response_status_code" => "503",
+        )
+        .record(duration);
+    });
+    let request = http::Request::get("/performance/endpoints").body(Body::empty()).expect("a request");
+    let answer = monitor.router::<()>().oneshot(request).await.expect("infallible");
+    let answer = to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+    let answer: serde_json::Value = serde_json::from_slice(&answer).expect("JSON");
+    let endpoint = &answer["endpoints"][0];
+    assert_eq!(
+        (endpoint["endpoint"].as_str(), endpoint["request_count"].as_u64()),
+        (Some("GET /users/{id}"), Some(1)),
+        "{answer}"
+    );
+    assert_eq!(endpoint["error_rate_percent"].as_f64(), Some(100.0), "{answer}");
+}
