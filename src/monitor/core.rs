@@ -179,7 +179,7 @@ impl Core {
             }
             let windows = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
             let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
-            (Evaluator::new(&rules.set).evaluate(&readings), memory.verdict().clone())
+            (Evaluator::new(rules.set.rules()).evaluate(&readings), memory.verdict().clone())
         };
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);

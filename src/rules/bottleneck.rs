@@ -3,20 +3,20 @@
 //! A [`Finding`] is a subject over a threshold at one instant, still in numbers. A [`Bottleneck`] is the same with a
 //! beginning and with words. Texts are written here and nowhere else.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::evidence::{Evidence, Fact};
-use super::gain::{self, Gain};
-use super::measure::{Measure, Scope};
-use super::readings::Subject;
-use super::rule::{Rule, Threshold};
-use super::severity::Severity;
-use super::unit::Unit;
+use super::{
+    evidence::{Evidence, Fact},
+    gain::{self, Gain},
+    measure::{Measure, Scope},
+    rule::Rule,
+    severity::Severity,
+    subject::Subject,
+    threshold::Threshold,
+    unit::Unit,
+};
 
 /// A subject that is over at least one threshold of a rule.
 #[derive(Clone, Debug)]

@@ -5,9 +5,11 @@
 
 use thiserror::Error;
 
-use super::rule::Comparison;
-use super::suggest::nearest;
-use super::unit::{Unit, UnitError};
+use super::{
+    suggest::nearest,
+    threshold::Comparison,
+    unit::{Unit, UnitError},
+};
 
 /// Deep enough for any condition a person writes, and no stack is lost on one that nobody wrote.
 const DEEPEST: usize = 16;

@@ -3,25 +3,25 @@
 //! Pure: everything comes through [`Readings`], nothing is remembered, no clock is read. How long a finding lasts is the
 //! business of [`alert::lifecycle`](crate::alert). Invariant: without `min_samples` observations there is no finding.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::bottleneck::Finding;
-use super::evidence::Evidence;
-use super::measure::{self, Measure, Scope};
-use super::readings::{Question, Reading, Readings, Subject};
-use super::rule::Rule;
-use super::set::RuleSet;
+use super::{
+    bottleneck::Finding,
+    evidence::Evidence,
+    measure::{self, Measure, Scope},
+    readings::{Question, Reading, Readings},
+    rule::Rule,
+    subject::Subject,
+};
 
-/// Runs the rules of a set.
+/// Runs rules.
 #[derive(Debug)]
 pub(crate) struct Evaluator<'a> {
-    rules: &'a RuleSet,
+    rules: &'a [Arc<Rule>],
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(rules: &'a RuleSet) -> Self {
+    pub(crate) fn new(rules: &'a [Arc<Rule>]) -> Self {
         Self { rules }
     }
 
@@ -29,7 +29,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn evaluate(&self, readings: &impl Readings) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut evidence = EvidenceCache { readings, known: HashMap::new() };
-        for rule in self.rules.rules() {
+        for rule in self.rules {
             evaluate_rule(rule, readings, &mut evidence, &mut findings);
         }
         findings
@@ -119,8 +119,10 @@ impl<R: Readings> EvidenceCache<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Severity;
-    use crate::rules::fixed::{self, FixedReadings, endpoint};
+    use crate::rules::{
+        RuleSet, Severity,
+        fixed::{self, FixedReadings, endpoint},
+    };
 
     /// Which routes are found, and how bad, with these average durations.
     #[track_caller]
@@ -179,7 +181,7 @@ mod tests {
         });
         let readings = readings.with(Scope::Endpoint, Measure::Rate, &busy, 2.0, 10);
         let readings = readings.with(Scope::Endpoint, Measure::Rate, &idle, 0.5, 10);
-        let findings = Evaluator::new(&rules).evaluate(&readings);
+        let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         assert_eq!(findings.iter().map(|finding| &finding.subject).collect::<Vec<_>>(), [&busy]);
     }
 }

@@ -8,9 +8,22 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::measure::{self, Scope};
-use super::summary::Split;
-use super::unit::Unit;
+use super::{
+    measure::{self, Scope},
+    unit::Unit,
+};
+
+/// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
+///
+/// What overlaps counts once, for the first of: a query runs, a tracked task runs, a worker is kept busy, nothing of
+/// these. So busy is what is computed outside queries and tasks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Split {
+    pub(crate) database: f64,
+    pub(crate) tasks: f64,
+    pub(crate) busy: f64,
+    pub(crate) waiting: f64,
+}
 
 /// Everything known about one subject in one window.
 ///

@@ -1,15 +1,15 @@
 //! Readings out of thin air, for tests.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
-use super::evidence::Evidence;
-use super::file;
-use super::readings::{Question, Reading, Readings, Subject};
-use super::source::Text;
-use super::{Evaluator, Finding, Measure, RuleSet, Scope, Severity};
+use super::{
+    Evaluator, Finding, Measure, RuleSet, Scope, Severity,
+    evidence::Evidence,
+    file,
+    file::Text,
+    readings::{Question, Reading, Readings},
+    subject::Subject,
+};
 use crate::names;
 
 /// Answers exactly what it was given, each with so many samples.
@@ -72,5 +72,5 @@ pub(crate) fn findings(rules: &RuleSet, values: impl IntoIterator<Item = (Arc<Su
     let readings = values.into_iter().fold(FixedReadings::default(), |readings, (subject, value)| {
         readings.with(Scope::Endpoint, Measure::AvgDuration, &subject, value, 100)
     });
-    Evaluator::new(rules).evaluate(&readings)
+    Evaluator::new(rules.rules()).evaluate(&readings)
 }

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use super::evidence::{Blocker, Evidence};
-use super::measure::{Measure, Scope};
-use super::unit::Unit;
+use super::{
+    evidence::{Blocker, Evidence},
+    measure::{Measure, Scope},
+    unit::Unit,
+};
 
 /// What a call of a query takes once it is fixed, in seconds: a cautious value. A lookup by an index of rows that are in
 /// memory takes well under a millisecond, the way to the database and back about one.

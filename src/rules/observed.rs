@@ -3,17 +3,18 @@
 //! A load test judges by the same files as the service. A client sees durations and failures and nothing of queries or
 //! polls: a rule on what it does not see is silent, as any rule is without data.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use super::evaluate::Evaluator;
-use super::evidence::{Evidence, Fact};
-use super::measure::{self, Measure, Scope};
-use super::readings::{Question, Reading, Readings, Subject};
-use super::set::RuleSet;
-use super::severity::Severity;
-use super::unit::Unit;
+use super::{
+    evaluate::Evaluator,
+    evidence::{Evidence, Fact},
+    measure::{self, Measure, Scope},
+    readings::{Question, Reading, Readings},
+    rule::Rule,
+    severity::Severity,
+    subject::Subject,
+    unit::Unit,
+};
 use crate::names;
 
 /// What a client measured of one endpoint.
@@ -65,54 +66,30 @@ pub struct Breach {
     pub observed: String,
 }
 
-impl RuleSet {
-    /// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold.
-    ///
-    /// Windows and waiting times of the rules do not apply: what counts is the whole time that was measured.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use pinchpoint::{ObservedEndpoint, RuleSet, Severity};
-    ///
-    /// let slow = ObservedEndpoint {
-    ///     method: "GET",
-    ///     route: "/users/{id}",
-    ///     requests: 100,
-    ///     failed: 0,
-    ///     refused: 0,
-    ///     given_up: 0,
-    ///     mean: Duration::from_secs(2),
-    ///     longest: Duration::from_secs(3),
-    ///     quantile: &|_| Duration::from_secs(2),
-    /// };
-    /// let breaches = RuleSet::embedded().judge_observed(&[slow], Duration::from_secs(60));
-    /// assert_eq!((breaches[0].rule.as_str(), breaches[0].severity), ("slow_endpoint", Severity::High));
-    /// ```
-    #[must_use]
-    pub fn judge_observed(&self, endpoints: &[ObservedEndpoint<'_>], span: Duration) -> Vec<Breach> {
-        let readings = ObservedReadings {
-            endpoints: endpoints.iter().map(|endpoint| (Arc::new(subject(endpoint)), *endpoint)).collect(),
-            span,
-        };
-        let findings = Evaluator::new(self).evaluate(&readings);
-        let breach = |finding: super::bottleneck::Finding| {
-            let (severity, threshold) = *finding.passed.last()?;
-            let unit = finding.rule.unit;
-            Some(Breach {
-                rule: finding.rule.id.to_string(),
-                severity,
-                endpoint: finding.subject.name.to_string(),
-                condition: format!(
-                    "{} {} {}",
-                    finding.rule.measure_name,
-                    threshold.comparison.as_str(),
-                    unit.render(threshold.limit)
-                ),
-                observed: unit.render(finding.value),
-            })
-        };
-        findings.into_iter().filter_map(breach).collect()
-    }
+/// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold of `rules`.
+pub(crate) fn judge(rules: &[Arc<Rule>], endpoints: &[ObservedEndpoint<'_>], span: Duration) -> Vec<Breach> {
+    let readings = ObservedReadings {
+        endpoints: endpoints.iter().map(|endpoint| (Arc::new(subject(endpoint)), *endpoint)).collect(),
+        span,
+    };
+    let findings = Evaluator::new(rules).evaluate(&readings);
+    let breach = |finding: super::bottleneck::Finding| {
+        let (severity, threshold) = *finding.passed.last()?;
+        let unit = finding.rule.unit;
+        Some(Breach {
+            rule: finding.rule.id.to_string(),
+            severity,
+            endpoint: finding.subject.name.to_string(),
+            condition: format!(
+                "{} {} {}",
+                finding.rule.measure_name,
+                threshold.comparison.as_str(),
+                unit.render(threshold.limit)
+            ),
+            observed: unit.render(finding.value),
+        })
+    };
+    findings.into_iter().filter_map(breach).collect()
 }
 
 struct ObservedReadings<'a> {
@@ -172,6 +149,7 @@ fn subject(endpoint: &ObservedEndpoint<'_>) -> Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::RuleSet;
 
     fn endpoint(requests: u64, mean_ms: u64, failed: u64) -> ObservedEndpoint<'static> {
         ObservedEndpoint {

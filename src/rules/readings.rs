@@ -1,30 +1,17 @@
 //! The one thing that evaluation reads through.
 //!
 //! [`Readings`] answers questions about measures. The in-process window is one source of answers
-//! ([`WindowReadings`](super::window_readings::WindowReadings)); a Prometheus server can be another, with the same rules.
+//! ([`WindowReadings`](super::window::readings::WindowReadings)); a Prometheus server can be another, with the same rules.
 //! Invariant: what has no data is not in an answer. Zero is a value that was measured.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::evidence::Evidence;
-use super::measure::{Measure, Scope};
-use super::rule::MetricSelector;
-
-/// What a reading is about: an endpoint, a query, a task, the process or a group of series.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Subject {
-    /// As people know it: `GET /users/{id}`, a query's fingerprint, a task's name.
-    pub(crate) name: Arc<str>,
-    pub(crate) labels: Vec<(Cow<'static, str>, Arc<str>)>,
-}
-
-impl Subject {
-    pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_ref())
-    }
-}
+use super::{
+    evidence::Evidence,
+    measure::{Measure, Scope},
+    rule::MetricSelector,
+    subject::Subject,
+};
 
 /// What is asked: one measure of every subject of a scope.
 #[derive(Clone, Copy, Debug, PartialEq)]

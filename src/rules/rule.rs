@@ -1,17 +1,18 @@
 //! One rule, checked and typed.
 //!
 //! A [`Rule`] exists only if everything in it makes sense: its measure belongs to its scope, its thresholds are in order
-//! and reachable, its texts name only what will be there. [`file`](super::file) is the one place that makes one.
+//! and reachable, its texts name only what will be there. [`file`](super::file::load) is the one place that makes one.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::condition::Condition;
-use super::measure::{Measure, Scope};
-use super::readings::Subject;
-use super::severity::Severity;
-use super::template::Template;
-use super::unit::Unit;
+use super::{
+    condition::Condition,
+    measure::{Measure, Scope},
+    subject::Subject,
+    template::Template,
+    threshold::Thresholds,
+    unit::Unit,
+};
 use crate::context::Glob;
 
 /// A rule as the evaluator runs it.
@@ -108,80 +109,4 @@ pub(crate) struct Recommendation {
     /// When it applies; `None` for general advice.
     pub(crate) condition: Option<Condition>,
     pub(crate) say: Template,
-}
-
-/// How a value is compared with a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
-    Above,
-    AtLeast,
-    Below,
-    AtMost,
-}
-
-impl Comparison {
-    pub(crate) const ALL: [Comparison; 4] = [Self::AtLeast, Self::AtMost, Self::Above, Self::Below];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Above => ">",
-            Self::AtLeast => ">=",
-            Self::Below => "<",
-            Self::AtMost => "<=",
-        }
-    }
-
-    /// Splits a comparison off the front of a text.
-    pub(crate) fn strip(text: &str) -> Option<(Comparison, &str)> {
-        // The two-letter ones come first in ALL, or `>=` would be read as `>` and `=`.
-        Self::ALL.into_iter().find_map(|comparison| Some((comparison, text.strip_prefix(comparison.as_str())?)))
-    }
-
-    pub(crate) fn holds(self, value: f64, limit: f64) -> bool {
-        match self {
-            Self::Above => value > limit,
-            Self::AtLeast => value >= limit,
-            Self::Below => value < limit,
-            Self::AtMost => value <= limit,
-        }
-    }
-
-    /// Returns the comparison that holds where this one does not.
-    pub(crate) fn opposite(self) -> Self {
-        match self {
-            Self::Above => Self::AtMost,
-            Self::AtLeast => Self::Below,
-            Self::Below => Self::AtLeast,
-            Self::AtMost => Self::Above,
-        }
-    }
-
-    /// Tells whether larger values are worse.
-    pub(crate) fn is_upward(self) -> bool {
-        matches!(self, Self::Above | Self::AtLeast)
-    }
-}
-
-/// A limit that a value must not pass.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Threshold {
-    pub(crate) comparison: Comparison,
-    pub(crate) limit: f64,
-}
-
-impl Threshold {
-    pub(crate) fn is_passed_by(self, value: f64) -> bool {
-        self.comparison.holds(value, self.limit)
-    }
-}
-
-/// The thresholds of a rule, at most one a severity, from the lowest to the highest; never empty.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Thresholds(pub(crate) Vec<(Severity, Threshold)>);
-
-impl Thresholds {
-    /// Returns those that a value passes, from the lowest to the highest.
-    pub(crate) fn passed_by(&self, value: f64) -> Vec<(Severity, Threshold)> {
-        self.0.iter().copied().filter(|(_, threshold)| threshold.is_passed_by(value)).collect()
-    }
 }

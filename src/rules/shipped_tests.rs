@@ -1,18 +1,17 @@
 //! Every shipped rule: silent just below and at each threshold, speaking just above, pending before it fires, clear
 //! after its window.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::evidence::{self, Evidence, Fact};
-use super::fixed::{self, FixedReadings};
-use super::readings::Subject;
-use super::unit::Unit;
-use super::*;
+use super::{
+    evidence::{self, Evidence, Fact},
+    fixed::{self, FixedReadings},
+    subject::Subject,
+    unit::Unit,
+    *,
+};
 use crate::alert::{Change, Lifecycle};
 
 /// Rule, severity, threshold in base units, and what `only_if` needs.
@@ -87,7 +86,7 @@ fn readings(rule: &Rule, value: f64, samples: u64, others: &[(&str, f64)]) -> Fi
 
 fn severity(id: &str, value: f64, samples: u64, others: &[(&str, f64)]) -> Option<Severity> {
     let (rules, rule) = only(id);
-    let findings = Evaluator::new(&rules).evaluate(&readings(&rule, value, samples, others));
+    let findings = Evaluator::new(rules.rules()).evaluate(&readings(&rule, value, samples, others));
     findings.first().map(fixed::severity)
 }
 
@@ -141,7 +140,7 @@ fn every_rule_fires_after_its_time_and_clears_after_recovery() {
         let mut lifecycle = Lifecycle::default();
         let start = Instant::now();
         let mut advance = |at: Duration, value: f64| {
-            let findings = Evaluator::new(&rules).evaluate(&readings(&rule, value, 1000, others));
+            let findings = Evaluator::new(rules.rules()).evaluate(&readings(&rule, value, 1000, others));
             let changes: Vec<_> =
                 lifecycle.advance(&rules, findings, start + at).into_iter().map(|t| t.change).collect();
             (changes, lifecycle.pending().len(), lifecycle.firing().first().map(|bottleneck| bottleneck.severity))
@@ -177,7 +176,7 @@ fn texts_of_a_firing_rule_are_complete() {
         let (id, _, limit, others) = CASES.iter().find(|(id, ..)| *id == &*rule.id).expect("a case");
         let mut readings = readings(rule, limit * 1.5, 1000, others);
         readings.evidence = full_evidence(rule.scope, 0.9);
-        let findings = Evaluator::new(&rules).evaluate(&readings);
+        let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         let (severity, threshold) = *findings[0].passed.last().expect("a threshold");
         let told = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
         assert!(!told.recommendations.is_empty(), "{id}");
@@ -204,7 +203,7 @@ fn advice_that_follows_from_the_evidence_comes_before_the_general() {
         ],
         ..Evidence::default()
     };
-    let findings = Evaluator::new(&rules).evaluate(&readings);
+    let findings = Evaluator::new(rules.rules()).evaluate(&readings);
     let (severity, threshold) = findings[0].passed[0];
     let told = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
     assert_eq!(told.description, "Endpoint the subject has slow average response time");

@@ -150,7 +150,7 @@ impl Probe {
         let window = core.total(now);
         let rules = for_few_requests(&core.rules_state().set);
         let readings = WindowReadings::new(rules.windows().into_iter().map(|length| (length, &window)));
-        let told = Evaluator::new(&rules).evaluate(&readings).into_iter().filter_map(|finding| {
+        let told = Evaluator::new(rules.rules()).evaluate(&readings).into_iter().filter_map(|finding| {
             let (severity, threshold) = *finding.passed.last()?;
             Some(describe(&Bottleneck::new(&finding, severity, threshold, now)))
         });

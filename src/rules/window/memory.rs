@@ -2,8 +2,19 @@
 
 use std::time::Duration;
 
-use super::window_readings::MemoryGrowth;
 use crate::analysis::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample};
+
+/// Growth of the resident memory, as the leak detector sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MemoryGrowth {
+    pub(crate) bytes_per_hour: f64,
+    /// How far back it reaches: the longest of the detector's own windows that shows it.
+    pub(crate) span: Duration,
+    /// Points of the memory curve that it rests on.
+    pub(crate) samples: u64,
+    /// What the process gained since the start or the last clear, the warm-up included; `None` where it gained nothing.
+    pub(crate) gained_bytes: Option<f64>,
+}
 
 /// The resident memory since the process started. Of earlier lives it knows nothing: a leak ends with its process.
 #[derive(Debug)]

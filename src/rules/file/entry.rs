@@ -1,15 +1,14 @@
 //! The rule files' format: the types that serde_yaml fills and the JSON schema is generated from.
 //!
-//! Everything here is as it was written; [`file`](super::file) gives it a meaning. Keys that a rule must have are
+//! Everything here is as it was written; [`file`](super::load) gives it a meaning. Keys that a rule must have are
 //! `Option` all the same, so that a rule without one can still be checked for everything else.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::measure::{self, Scope};
+use crate::rules::measure::{self, Scope};
 
 /// A rule file.
 #[derive(Debug, Deserialize, JsonSchema)]

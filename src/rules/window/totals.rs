@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::durations::{Verdict, divide, quantile};
-use super::summary::request_verdict;
+use super::{
+    durations::{Verdict, divide, quantile},
+    endpoints::request_verdict,
+};
 use crate::{
     names,
     store::{HistogramSum, Window},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{durations::Verdict, summary::request_verdict};
+use super::{durations::Verdict, endpoints::request_verdict};
 use crate::{
     analysis::{LatencyBucket, LatencyHistogram, RouteLatency},
     names,

@@ -1,25 +1,29 @@
 //! What the evidence says of real windows, filled through the real recorder.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::evidence::{self, Fact};
-use super::readings::Readings;
-use super::unit::Unit;
-use super::window_readings::MemoryGrowth;
-use super::window_readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop};
-use super::*;
-use crate::names;
-use crate::store::History;
+use super::{
+    memory::MemoryGrowth,
+    readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop},
+};
+use crate::{
+    names,
+    rules::{
+        evidence::{self, Fact},
+        readings::Readings,
+        unit::Unit,
+        *,
+    },
+    store::History,
+};
 
 #[test]
 fn evidence_names_what_is_behind_a_slow_endpoint() {
     let rules = RuleSet::embedded();
     let window = sick_shop().window();
-    let findings = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let findings = Evaluator::new(rules.rules()).evaluate(&readings(&rules, &window));
     let of = |rule: &str| findings.iter().find(|finding| &*finding.rule.id == rule).expect(rule);
     let slow = &of("slow_endpoint").evidence;
     assert_eq!(slow.fact("top_query"), Some(&Fact::Word("SELECT slow".into())));
@@ -132,7 +136,7 @@ fn work_outside_requests_has_no_share_of_their_time() {
 
     // The slowest work of all is behind what requests wait for.
     let rules = RuleSet::embedded();
-    let found = Evaluator::new(&rules).evaluate(&readings(&rules, &with_requests));
+    let found = Evaluator::new(rules.rules()).evaluate(&readings(&rules, &with_requests));
     let as_high = |finding| Bottleneck::new(finding, Severity::High, finding.passed[0].1, Instant::now());
     let mut found: Vec<_> = found.iter().filter(|finding| finding.rule.scope != Scope::Process).map(as_high).collect();
     assert!(found.iter().all(|found| found.evidence.time_share.is_some_and(|share| share <= 1.0)));
@@ -159,7 +163,7 @@ fn a_route_that_keeps_next_to_nothing_of_the_growth_is_not_accused() {
     let rules = RuleSet::embedded();
     let growth = MemoryGrowth { bytes_per_hour: 500e6, gained_bytes: Some(42e6), ..GROWTH.expect("there is one") };
     let readings = readings(&rules, &window).with_memory_growth(Some(growth));
-    let found = Evaluator::new(&rules).evaluate(&readings);
+    let found = Evaluator::new(rules.rules()).evaluate(&readings);
     let leak = found.iter().find(|finding| &*finding.rule.id == "memory_leak").expect("it grows");
     assert_eq!((&leak.evidence.suspects, leak.evidence.fact("top_suspect")), (&Vec::new(), None));
     let told = Bottleneck::new(leak, Severity::High, leak.passed[0].1, Instant::now());
@@ -195,7 +199,7 @@ fn what_a_query_costs_is_the_sum_over_all_of_its_endpoints() {
     }
     let window = traffic.window();
     let rules = RuleSet::embedded();
-    let found = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let found = Evaluator::new(rules.rules()).evaluate(&readings(&rules, &window));
     let slow = found.iter().find(|finding| &*finding.rule.id == "slow_query").expect("it is slow");
     let told = Bottleneck::new(slow, Severity::High, slow.passed[0].1, Instant::now());
     assert_eq!(told.affected_endpoints.len(), 8);

@@ -4,18 +4,23 @@
 //! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types from that tree, and [`build`]
 //! checks what they mean. Invariant: rules come out only if no step of any file found anything.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::build::{self, Context};
-use super::entry::RuleFile;
-use super::located::{self, Node, Value};
-use super::problem::{LoadError, LoadProblem, Position, ProblemKind};
-use super::rule::Rule;
-use super::shape;
-use super::source::{ReadError, Text};
+use super::{
+    build::{self, Context},
+    entry::RuleFile,
+    located::{self, Node, Value},
+    position::Position,
+    problem::{LoadError, LoadProblem, ProblemKind},
+    shape,
+    source::{ReadError, Text},
+};
+use crate::rules::rule::Rule;
 
 /// Loads the rules of some files, or tells everything that is wrong with any of them.
 ///
@@ -139,7 +144,7 @@ fn id_of(rule: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::source::RuleTexts;
+    use crate::rules::file::source::RuleTexts;
     use proptest::prelude::*;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -205,9 +210,9 @@ mod tests {
 
     #[test]
     fn the_readme_shows_what_a_typing_error_says() {
-        let text = include_str!("../../rules/endpoints.yaml").replacen("avg_duration", "avg_durration", 1);
+        let text = include_str!("../../../rules/endpoints.yaml").replacen("avg_duration", "avg_durration", 1);
         let error = load(&[Text { path: "rules/endpoints.yaml".into(), text: Ok(text) }], DAY).expect_err("a mistake");
-        assert!(include_str!("../../README.md").contains(&format!("\n{error}\n")), "{error}");
+        assert!(include_str!("../../../README.md").contains(&format!("\n{error}\n")), "{error}");
     }
 
     #[test]
@@ -245,7 +250,7 @@ mod tests {
             cut in 0_usize..40,
             insert in "(\\PC{0,3}|\\n|\\n  |: |\\[|\\{|\"|&a |\\*a ){0,3}",
         ) {
-            let mut text = include_str!("../../rules/endpoints.yaml").to_owned();
+            let mut text = include_str!("../../../rules/endpoints.yaml").to_owned();
             let floor = |text: &str, mut at: usize| {
                 at = at.min(text.len());
                 while !text.is_char_boundary(at) {

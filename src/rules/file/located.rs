@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::problem::Position;
+use super::position::Position;
 
 /// Deeper than any rule file, and shallow enough to walk recursively.
 const DEEPEST: usize = 32;

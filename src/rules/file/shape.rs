@@ -3,9 +3,12 @@
 //! serde stops at the first thing it cannot fill. This walk tells every key that is unknown, missing, twice there or of
 //! the wrong kind, and returns the tree without them, so that the rest of the file can still be checked.
 
-use super::located::{Node, Value};
-use super::problem::{Position, ProblemKind};
-use super::suggest::nearest;
+use super::{
+    located::{Node, Value},
+    position::Position,
+    problem::ProblemKind,
+};
+use crate::rules::suggest::nearest;
 
 /// What a value must be.
 #[derive(Debug)]
@@ -226,7 +229,7 @@ fn labels(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Node> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::entry::RuleFile;
+    use crate::rules::file::entry::RuleFile;
     use std::collections::BTreeSet;
 
     /// The keys of a definition in the schema, and those of them that are required.

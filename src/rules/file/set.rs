@@ -1,26 +1,32 @@
 //! All rules that are in force together.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::entry;
-use super::file;
-use super::measure::Measure;
-use super::problem::LoadError;
-use super::rule::Rule;
-use super::source::{RuleTexts, Text};
-use super::unit::Unit;
+use super::{
+    entry, load,
+    problem::LoadError,
+    source::{RuleTexts, Text},
+};
+use crate::rules::{
+    measure::Measure,
+    observed::{self, Breach, ObservedEndpoint},
+    rule::Rule,
+    unit::Unit,
+};
 
 /// No rule looks back further: this much history is kept at most.
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// The shipped files. A user who has none of his own runs on these.
 const EMBEDDED: &[(&str, &str)] = &[
-    ("rules/database.yaml", include_str!("../../rules/database.yaml")),
-    ("rules/endpoints.yaml", include_str!("../../rules/endpoints.yaml")),
-    ("rules/process.yaml", include_str!("../../rules/process.yaml")),
-    ("rules/tasks.yaml", include_str!("../../rules/tasks.yaml")),
+    ("rules/database.yaml", include_str!("../../../rules/database.yaml")),
+    ("rules/endpoints.yaml", include_str!("../../../rules/endpoints.yaml")),
+    ("rules/process.yaml", include_str!("../../../rules/process.yaml")),
+    ("rules/tasks.yaml", include_str!("../../../rules/tasks.yaml")),
 ];
 
 /// The rules that say what a bottleneck is.
@@ -65,13 +71,40 @@ impl RuleSet {
 
     /// Loads what was read.
     pub(crate) fn of_texts(texts: &RuleTexts) -> Result<Self, LoadError> {
-        file::load(&texts.0, LONGEST_WINDOW).map(|rules| Self { rules })
+        load::load(&texts.0, LONGEST_WINDOW).map(|rules| Self { rules })
     }
 
     /// Returns the JSON schema of rule files, for editors; `rules/rules.schema.json` is this text.
     #[must_use]
     pub fn json_schema() -> String {
         entry::json_schema_text()
+    }
+
+    /// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold.
+    ///
+    /// Windows and waiting times of the rules do not apply: what counts is the whole time that was measured.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pinchpoint::{ObservedEndpoint, RuleSet, Severity};
+    ///
+    /// let slow = ObservedEndpoint {
+    ///     method: "GET",
+    ///     route: "/users/{id}",
+    ///     requests: 100,
+    ///     failed: 0,
+    ///     refused: 0,
+    ///     given_up: 0,
+    ///     mean: Duration::from_secs(2),
+    ///     longest: Duration::from_secs(3),
+    ///     quantile: &|_| Duration::from_secs(2),
+    /// };
+    /// let breaches = RuleSet::embedded().judge_observed(&[slow], Duration::from_secs(60));
+    /// assert_eq!((breaches[0].rule.as_str(), breaches[0].severity), ("slow_endpoint", Severity::High));
+    /// ```
+    #[must_use]
+    pub fn judge_observed(&self, endpoints: &[ObservedEndpoint<'_>], span: Duration) -> Vec<Breach> {
+        observed::judge(&self.rules, endpoints, span)
     }
 
     /// Returns the ids of the rules, in the order of the files.
@@ -133,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_schema_beside_the_rules_is_current() {
-        let current = include_str!("../../rules/rules.schema.json");
+        let current = include_str!("../../../rules/rules.schema.json");
         assert!(current == RuleSet::json_schema(), "run: cargo run -- rules schema > rules/rules.schema.json");
     }
 

@@ -1,22 +1,27 @@
 //! From an entry of a rule file to a [`Rule`], or to everything that is wrong with it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use super::condition::{Condition, Names};
-use super::entry::{RecommendationEntry, RuleEntry, Text};
-use super::evidence;
-use super::located::Node;
-use super::measure::{self, Entry, Measure, Samples, Scope};
-use super::problem::{LoadProblem, Position, ProblemKind};
-use super::rule::{LabelGlobs, MetricSelector, Recommendation, Rule, Thresholds};
-use super::suggest::nearest;
-use super::template::Template;
-use super::unit::Unit;
-use crate::context::Glob;
-use crate::names::{self, Kind};
+use super::{
+    entry::{RecommendationEntry, RuleEntry, Text},
+    located::Node,
+    position::Position,
+    problem::{LoadProblem, ProblemKind},
+};
+use crate::{
+    context::Glob,
+    names::{self, Kind},
+    rules::{
+        condition::{Condition, Names},
+        evidence,
+        measure::{self, Entry, Measure, Samples, Scope},
+        rule::{LabelGlobs, MetricSelector, Recommendation, Rule},
+        suggest::nearest,
+        template::Template,
+        threshold::Thresholds,
+        unit::Unit,
+    },
+};
 
 const DEFAULT_MIN_SAMPLES: u64 = 5;
 /// The growth of the memory is looked for over spans of the detector's own, up to this one.
@@ -251,7 +256,7 @@ impl Builder<'_, '_> {
         match Unit::Seconds.parse(text).map(Duration::try_from_secs_f64) {
             Ok(Ok(span)) => return span,
             Ok(Err(_)) => {
-                let reason = super::unit::UnitError::TooLarge { found: text.clone() };
+                let reason = crate::rules::unit::UnitError::TooLarge { found: text.clone() };
                 self.report(key, ProblemKind::Quantity(reason));
             }
             Err(reason) => self.report(key, ProblemKind::Quantity(reason)),

@@ -1,14 +1,16 @@
 //! What one window says about every task.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use super::durations::{Durations, Ending, Verdict, divide};
-use super::measure::Measure;
-use super::readings::Subject;
-use super::summary::{Endpoints, HashMap, NANOS};
-use crate::names;
-use crate::store::{SeriesView, Window};
+use super::{
+    durations::{Durations, Ending, Verdict, divide},
+    endpoints::{Endpoints, HashMap, NANOS},
+};
+use crate::{
+    names,
+    rules::{measure::Measure, subject::Subject},
+    store::{SeriesView, Window},
+};
 
 /// The name of a tracked task.
 #[derive(Debug)]

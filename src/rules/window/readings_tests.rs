@@ -1,18 +1,24 @@
 //! What rules read from real windows, filled through the real recorder.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::readings::{Question, Readings};
-use super::rule::{LabelGlobs, MetricSelector};
-use super::window_readings::MemoryGrowth;
-use super::*;
-use crate::context::{Glob, labelled};
-use crate::names::{self, Metric};
-use crate::store::{History, MonitorRecorder, Window};
+use super::memory::MemoryGrowth;
+use crate::{
+    context::{Glob, labelled},
+    names::{self, Metric},
+    rules::{
+        readings::{Question, Readings},
+        rule::{LabelGlobs, MetricSelector},
+        *,
+    },
+    store::{History, MonitorRecorder, Window},
+};
 
 pub(super) const LENGTH: Duration = Duration::from_secs(300);
 const SPAN: Duration = Duration::from_secs(100);
@@ -293,7 +299,7 @@ pub(super) fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReading
 fn the_shipped_rules_find_every_sickness_and_nothing_healthy() {
     let rules = RuleSet::embedded();
     let window = sick_shop().window();
-    let findings = Evaluator::new(&rules).evaluate(&readings(&rules, &window));
+    let findings = Evaluator::new(rules.rules()).evaluate(&readings(&rules, &window));
     let found: BTreeSet<_> =
         findings.iter().map(|finding| (finding.rule.id.to_string(), finding.subject.name.to_string())).collect();
     let expected = [
@@ -326,7 +332,7 @@ fn a_scan_of_random_paths_finds_nothing() {
     traffic.requests("", "404", 0.001, 10_000);
     let window = traffic.window();
     let readings = WindowReadings::new(rules.windows().into_iter().map(|length| (length, &window)));
-    assert!(Evaluator::new(&rules).evaluate(&readings).is_empty());
+    assert!(Evaluator::new(rules.rules()).evaluate(&readings).is_empty());
 }
 
 /// What the shipped rule about leaks alone finds of an established leak.
@@ -336,7 +342,7 @@ fn leak_beside<'a>(windows: impl IntoIterator<Item = (Duration, &'a Window)>) ->
     let rules = all.changed(|rule| (&*rule.id == "memory_leak").then(|| rule.clone()));
     let growth = GROWTH.map(|growth| MemoryGrowth { span: HOUR * 3, ..growth });
     let readings = WindowReadings::new(windows).with_memory_growth(growth);
-    let mut findings = Evaluator::new(&rules).evaluate(&readings);
+    let mut findings = Evaluator::new(rules.rules()).evaluate(&readings);
     assert_eq!(findings.len(), 1);
     findings.remove(0)
 }

@@ -3,23 +3,15 @@
 //! A file is refused whole and every problem of every file is told at once, each with its place, what was found and what
 //! was expected.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
-use super::condition::ConditionError;
-use super::severity::Severity;
-use super::source::ReadError;
-use super::template::TemplateError;
-use super::unit::UnitError;
-
-/// A place in a file; lines and columns start at 1, columns count characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
-}
+use super::{position::Position, source::ReadError};
+use crate::rules::{condition::ConditionError, severity::Severity, template::TemplateError, unit::UnitError};
 
 /// Every problem found while loading rule files.
 ///

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use super::build::Builder;
-use super::entry::{OverrideEntry, Text, ThresholdsEntry};
-use super::located::Node;
-use super::measure::{Bound, Entry, Scope};
-use super::problem::ProblemKind;
-use super::rule::{Comparison, Override, Threshold, Thresholds};
-use super::severity::Severity;
-use super::unit::Unit;
+use super::{
+    build::Builder,
+    entry::{OverrideEntry, Text, ThresholdsEntry},
+    located::Node,
+    problem::ProblemKind,
+};
+use crate::rules::{
+    measure::{Bound, Entry, Scope},
+    rule::Override,
+    severity::Severity,
+    threshold::{Comparison, Threshold, Thresholds},
+    unit::Unit,
+};
 
 impl Builder<'_, '_> {
     pub(super) fn thresholds(

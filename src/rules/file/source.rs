@@ -3,13 +3,15 @@
 //! What is compared, parsed and told about is what one look found: no file is opened a second time for it. What no rule
 //! file is, is refused unread: pipes and devices, on which a read may never end, and whatever is larger than [`LARGEST`].
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
-use super::problem::Position;
+use super::position::Position;
 
 /// Larger than any rule file, and small enough to hold a few times.
 const LARGEST: u64 = 1 << 20;

@@ -3,11 +3,12 @@
 //! Sums and counts are taken when a series is added; the buckets, which lie all over the heap, are read only when a
 //! quantile is asked for.
 
-use std::cell::OnceCell;
-use std::time::Duration;
+use std::{cell::OnceCell, time::Duration};
 
-use super::measure::Measure;
-use crate::store::{HistogramSum, HistogramView, Quantile, SeriesView};
+use crate::{
+    rules::measure::Measure,
+    store::{HistogramSum, HistogramView, Quantile, SeriesView},
+};
 
 /// Several series of one duration, by how the observations ended.
 #[derive(Debug, Default)]

@@ -1,19 +1,27 @@
 //! Evidence from the windows of this process.
 //!
-//! Reads, for one subject over a threshold, what a good colleague would look up; [`evidence`](super::evidence) says what
+//! Reads, for one subject over a threshold, what a good colleague would look up; [`evidence`](crate::rules::evidence) says what
 //! there is to look up. What nobody measured is left out.
 
 use std::sync::Arc;
 
-use super::durations::{Durations, Verdict, divide};
-use super::evidence::{Blocker, EndpointShare, Evidence, Fact, OutcomeShare, QueryShare, Suspect, Within};
-use super::measure::{self, Measure, Scope};
-use super::readings::Subject;
-use super::summary::{Endpoint, QueryUse};
-use super::unit::Unit;
-use super::window_readings::{MemoryGrowth, Summary};
-use crate::names;
-use crate::store::Window;
+use super::{
+    durations::{Durations, Verdict, divide},
+    endpoints::Endpoint,
+    memory::MemoryGrowth,
+    queries::QueryUse,
+    summary::Summary,
+};
+use crate::{
+    names,
+    rules::{
+        evidence::{Blocker, EndpointShare, Evidence, Fact, OutcomeShare, QueryShare, Suspect, Within},
+        measure::{self, Measure, Scope},
+        subject::Subject,
+        unit::Unit,
+    },
+    store::Window,
+};
 
 /// How many outcomes of a kind, blockers and suspects an evidence names.
 const SHOWN: usize = 5;

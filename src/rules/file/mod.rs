@@ -1,0 +1,23 @@
+//! Text becomes rules: files are read, checked whole and turned into a [`RuleSet`].
+//!
+//! A text goes through four steps: `located` finds where everything stands, `shape` reports every key that is wrong,
+//! serde_yaml fills the types of `entry` from that tree, and `build` checks what they mean. Invariant: rules come out
+//! only if no step of any file found a problem. [`source`] is the only file of `rules` that does I/O.
+
+mod build;
+mod entry;
+mod limits;
+mod load;
+mod located;
+mod position;
+mod problem;
+mod set;
+mod shape;
+mod source;
+
+pub use problem::{LoadError, LoadProblem};
+pub use set::RuleSet;
+
+pub(crate) use source::RuleTexts;
+#[cfg(test)]
+pub(crate) use {load::load, source::Text};

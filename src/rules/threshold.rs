@@ -1,0 +1,79 @@
+//! [`Thresholds`]: the limits of a rule, one for each severity, and how a value is compared with them.
+
+use super::severity::Severity;
+
+/// How a value is compared with a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
+impl Comparison {
+    pub(crate) const ALL: [Comparison; 4] = [Self::AtLeast, Self::AtMost, Self::Above, Self::Below];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+            Self::Below => "<",
+            Self::AtMost => "<=",
+        }
+    }
+
+    /// Splits a comparison off the front of a text.
+    pub(crate) fn strip(text: &str) -> Option<(Comparison, &str)> {
+        // The two-letter ones come first in ALL, or `>=` would be read as `>` and `=`.
+        Self::ALL.into_iter().find_map(|comparison| Some((comparison, text.strip_prefix(comparison.as_str())?)))
+    }
+
+    pub(crate) fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+        }
+    }
+
+    /// Returns the comparison that holds where this one does not.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Above => Self::AtMost,
+            Self::AtLeast => Self::Below,
+            Self::Below => Self::AtLeast,
+            Self::AtMost => Self::Above,
+        }
+    }
+
+    /// Tells whether larger values are worse.
+    pub(crate) fn is_upward(self) -> bool {
+        matches!(self, Self::Above | Self::AtLeast)
+    }
+}
+
+/// A limit that a value must not pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Threshold {
+    pub(crate) comparison: Comparison,
+    pub(crate) limit: f64,
+}
+
+impl Threshold {
+    pub(crate) fn is_passed_by(self, value: f64) -> bool {
+        self.comparison.holds(value, self.limit)
+    }
+}
+
+/// The thresholds of a rule, at most one a severity, from the lowest to the highest; never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Thresholds(pub(crate) Vec<(Severity, Threshold)>);
+
+impl Thresholds {
+    /// Returns those that a value passes, from the lowest to the highest.
+    pub(crate) fn passed_by(&self, value: f64) -> Vec<(Severity, Threshold)> {
+        self.0.iter().copied().filter(|(_, threshold)| threshold.is_passed_by(value)).collect()
+    }
+}

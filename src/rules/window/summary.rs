@@ -1,0 +1,133 @@
+//! [`Summary`]: one window with what was gathered from it.
+
+use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
+
+use super::{
+    durations::{divide, quantile},
+    endpoints::Endpoints,
+    queries::{self, QueryUses},
+    tasks,
+};
+use crate::{
+    names,
+    rules::{measure::Measure, readings::Reading, rule::MetricSelector, subject::Subject},
+    store::{HistogramSum, SeriesView, Window},
+};
+
+/// One window with what was gathered from it, each part when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Summary<'a> {
+    pub(super) window: &'a Window,
+    endpoints: OnceCell<Endpoints<'a>>,
+    uses: OnceCell<QueryUses<'a>>,
+    queries: OnceCell<Vec<queries::Query<'a>>>,
+    tasks: OnceCell<Vec<tasks::Task<'a>>>,
+}
+
+impl<'a> Summary<'a> {
+    pub(super) fn of(window: &'a Window) -> Self {
+        let (endpoints, uses) = (OnceCell::new(), OnceCell::new());
+        Self { window, endpoints, uses, queries: OnceCell::new(), tasks: OnceCell::new() }
+    }
+
+    pub(super) fn endpoints(&self) -> &Endpoints<'a> {
+        self.endpoints.get_or_init(|| Endpoints::of(self.window))
+    }
+
+    pub(super) fn uses(&self) -> &QueryUses<'a> {
+        self.uses.get_or_init(|| QueryUses::of(self.window, self.endpoints()))
+    }
+
+    pub(super) fn queries(&self) -> &[queries::Query<'a>] {
+        self.queries.get_or_init(|| queries::queries(self.window))
+    }
+
+    pub(super) fn tasks(&self) -> &[tasks::Task<'a>] {
+        self.tasks.get_or_init(|| tasks::tasks(self.window))
+    }
+
+    pub(super) fn gauge(&self, name: &str) -> Option<f64> {
+        self.window.series(name).find_map(|series| series.last())
+    }
+
+    /// The increase of a counter a second; `None` where there is no such counter.
+    fn rate(&self, name: &str) -> Option<f64> {
+        let counters: Vec<f64> =
+            self.window.series(name).filter(|series| is_counter(series)).map(|series| series.increase()).collect();
+        if counters.is_empty() { None } else { divide(counters.iter().sum(), self.window.span().as_secs_f64()) }
+    }
+
+    pub(super) fn process(&self, measure: Measure) -> Option<(f64, u64)> {
+        let value = match measure {
+            Measure::SchedulingLag => {
+                let lag = self.window.series(names::TOKIO_SCHEDULING_LAG.name).find_map(|series| series.histogram())?;
+                return Some((lag.quantile(quantile(99)?)?, lag.count()));
+            }
+            Measure::ResidentMemory => self.gauge(names::PROCESS_RESIDENT.name),
+            Measure::MemoryLimitRatio => {
+                divide(self.gauge(names::PROCESS_RESIDENT.name)?, self.gauge(names::PROCESS_MEMORY_LIMIT.name)?)
+            }
+            Measure::CpuRatio => self.rate(names::PROCESS_CPU.name),
+            Measure::OpenFdsRatio => {
+                divide(self.gauge(names::PROCESS_OPEN_FDS.name)?, self.gauge(names::PROCESS_MAX_FDS.name)?)
+            }
+            Measure::WorkerBusyRatio => {
+                divide(self.rate(names::TOKIO_WORKER_BUSY.name)?, self.gauge(names::TOKIO_WORKERS.name)?)
+            }
+            _ => None,
+        };
+        Some((value?, 1))
+    }
+
+    pub(super) fn metric(&self, metric: &MetricSelector, measure: Measure) -> Vec<Reading> {
+        let mut groups: HashMap<Vec<&str>, Vec<SeriesView<'a>>> = HashMap::new();
+        for series in self.window.series(&metric.name) {
+            if metric.matches.match_labels(|label| series.label(label)) {
+                let values = metric.by.iter().map(|label| series.label(label).unwrap_or_default()).collect();
+                groups.entry(values).or_default().push(series);
+            }
+        }
+        let each = groups.into_iter().filter_map(|(values, series)| {
+            let (value, samples) = series_measure(&series, measure, self.window.span())?;
+            Some(Reading { subject: metric_subject(metric, &values), value, samples, span: None })
+        });
+        each.collect()
+    }
+}
+
+fn is_counter(series: &SeriesView<'_>) -> bool {
+    series.last().is_none() && series.histogram().is_none()
+}
+
+/// A measure over some series of one metric, and the observations it rests on.
+fn series_measure(series: &[SeriesView<'_>], measure: Measure, span: Duration) -> Option<(f64, u64)> {
+    let mut histograms = HistogramSum::default();
+    let (mut gauges, mut counters): (Option<f64>, Option<f64>) = (None, None);
+    for series in series {
+        match (series.histogram(), series.last()) {
+            (Some(view), _) => view.add_to(&mut histograms),
+            (None, Some(value)) => *gauges.get_or_insert_default() += value,
+            (None, None) => *counters.get_or_insert_default() += series.increase(),
+        }
+    }
+    let observed = histograms.count();
+    match measure {
+        Measure::Value => Some((gauges.or(counters)?, 1)),
+        Measure::Rate if observed > 0 => Some((divide(observed as f64, span.as_secs_f64())?, observed)),
+        Measure::Rate => Some((divide(counters?, span.as_secs_f64())?, counters? as u64)),
+        Measure::Avg => Some((histograms.mean()?, observed)),
+        Measure::Max => Some((histograms.max()?, observed)),
+        Measure::Quantile(percent) => Some((histograms.quantile(quantile(percent)?)?, observed)),
+        _ => None,
+    }
+}
+
+/// `name{label="value"}`, as Prometheus writes it.
+fn metric_subject(metric: &MetricSelector, values: &[&str]) -> Arc<Subject> {
+    let labels: Vec<(Cow<'static, str>, Arc<str>)> =
+        metric.by.iter().zip(values).map(|(label, value)| (Cow::Owned(label.to_string()), Arc::from(*value))).collect();
+    let written: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
+    let name =
+        if written.is_empty() { metric.name.to_string() } else { format!("{}{{{}}}", metric.name, written.join(",")) };
+    Arc::new(Subject { name: name.into(), labels })
+}
