@@ -5,8 +5,10 @@
 //! in the Prometheus rules made from the same file; people are told the highest that fires. Nothing here reads a clock.
 //! Invariant: what started is resolved, once, whether its value recovers, its subject disappears or its rule is removed.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 

@@ -72,8 +72,10 @@ fn add_filled(totals: &mut [f64], cells: &[Cell], weight: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trend::{Direction, Measure, Point, Trend};
-    use super::*;
+    use super::{
+        super::trend::{Direction, Measure, Point, Trend},
+        *,
+    };
 
     fn cells(counts: &[u64], means: &[f64]) -> Vec<Cell> {
         counts.iter().zip(means).map(|(&count, &mean)| Cell { count, sum: count as f64 * mean }).collect()

@@ -7,8 +7,10 @@ use metrics::Gauge;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::{Sampler, cgroup::MemoryLimit};
-use crate::context::{DynRecorder, labelled};
-use crate::names::{self, Metric};
+use crate::{
+    context::{DynRecorder, labelled},
+    names::{self, Metric},
+};
 
 /// What is read, in the order of [`ProcessSampler::read`].
 const METRICS: [&Metric; 8] = [

@@ -20,8 +20,10 @@ use pinchpoint::{Control, Monitor, MonitorRecorder, Sampler, in_current_request,
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::control::{CONTROL, control};
-use crate::support::{Samples, ask, built, get as fetch, monitor, read, send};
+use crate::{
+    control::{CONTROL, control},
+    support::{Samples, ask, built, get as fetch, monitor, read, send},
+};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -7,7 +7,7 @@ use std::{
 
 /// Modules from left to right; a module imports from its left only. Those of one rank do not import each other.
 const RANKS: [&[&str]; 7] = [
-    &["names"],
+    &["names", "analysis"],
     &["context"],
     &["http", "track", "sample", "store"],
     &["rules"],
@@ -142,17 +142,93 @@ fn metric_names_are_spelt_in_one_place() {
     assert_eq!(spelt, [] as [PathBuf; 0]);
 }
 
+/// Returns the lines of a file's code, without its tests and comments.
+fn code_lines(text: &str) -> impl Iterator<Item = &str> {
+    code(text).lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// Returns the rooms of `rules` that a file names, whichever way it spells the path.
+fn rooms_of_rules(path: &Path, text: &str) -> Vec<&'static str> {
+    let inside = path.components().count() > 2;
+    let used = |room: &&str| {
+        let code = code_lines(text).collect::<Vec<_>>().join("\n");
+        let within = code.split("rules::").skip(1).any(|after| {
+            let group = after.strip_prefix('{').map_or_else(|| vec![after], |group| group.split([',', '{']).collect());
+            group.iter().any(|item| item.trim_start().starts_with(&format!("{room}::")))
+        });
+        let beside = !inside && code_lines(text).any(|line| line.contains(&format!("super::{room}")));
+        within || beside
+    };
+    ["file", "window"].into_iter().filter(used).collect()
+}
+
 #[test]
-fn the_store_and_the_judgement_read_no_clock_and_spawn_nothing() {
-    let pure = ["store", "rules", "alert"];
+fn inside_rules_the_core_knows_no_room_and_the_rooms_do_not_know_each_other() {
+    let mut wrong = Vec::new();
     for (path, text) in library() {
-        if is_test(&path) || !pure.iter().any(|module| path.starts_with(module)) {
+        let in_rules = path.starts_with("rules") && path != Path::new("rules/mod.rs");
+        // What the tests of the core start from: rules as they are read from a text.
+        if !in_rules || is_test(&path) || path == Path::new("rules/fixed.rs") {
             continue;
         }
-        for forbidden in ["Instant::now", "SystemTime::now", "Timestamp::now", "tokio::spawn", "async fn"] {
-            let code = code(&text).lines().filter(|line| !line.trim_start().starts_with("//"));
-            let found = code.filter(|line| line.contains(forbidden)).count();
-            assert_eq!(found, 0, "{} has {forbidden}", path.display());
-        }
+        let own = ["file", "window"].into_iter().find(|room| path.starts_with(Path::new("rules").join(room)));
+        let others = rooms_of_rules(&path, &text).into_iter().filter(|room| Some(*room) != own);
+        wrong.extend(others.map(|room| format!("{} imports rules::{room}", path.display())));
     }
+    assert_eq!(wrong, [] as [String; 0]);
+}
+
+#[test]
+fn the_reader_of_rooms_sees_every_spelling() {
+    let core = Path::new("rules/evidence.rs");
+    assert_eq!(rooms_of_rules(core, "use super::window::Split;"), ["window"]);
+    assert_eq!(rooms_of_rules(core, "use crate::{\n    rules::{file::RuleSet, unit::Unit},\n};"), ["file"]);
+    assert_eq!(rooms_of_rules(Path::new("rules/file/set.rs"), "use crate::rules::window::Totals;"), ["window"]);
+    assert_eq!(rooms_of_rules(core, "//! See super::window::Window.\nuse super::unit::Unit;"), ["window"; 0]);
+}
+
+#[test]
+fn the_analysis_imports_nothing_of_the_crate() {
+    let of_the_crate = |(path, text): &(PathBuf, String)| {
+        path.starts_with("analysis") && !is_test(path) && code_lines(text).any(|line| line.contains("crate::"))
+    };
+    let wrong: Vec<_> = library().into_iter().filter(of_the_crate).map(|(path, _)| path).collect();
+    assert_eq!(wrong, [] as [PathBuf; 0]);
+}
+
+/// What the core of the library must not do: it decides, and what acts is around it.
+const ACTIONS: [&str; 16] = [
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    ".elapsed()",
+    "tokio::spawn",
+    "thread::spawn",
+    "thread::sleep",
+    "async fn",
+    "std::fs",
+    "fs::",
+    "File::",
+    "std::io",
+    "std::net",
+    "std::env",
+    "std::process",
+    "println!",
+];
+
+/// The only file of the core that reads anything: the texts of rule files.
+const READER: &str = "rules/file/source.rs";
+
+#[test]
+fn the_core_reads_no_clock_spawns_nothing_and_does_no_io() {
+    let pure = ["analysis", "store", "rules", "alert"];
+    let mut wrong = Vec::new();
+    for (path, text) in library() {
+        if is_test(&path) || path == Path::new(READER) || !pure.iter().any(|module| path.starts_with(module)) {
+            continue;
+        }
+        let found = ACTIONS.iter().filter(|action| code_lines(&text).any(|line| line.contains(**action)));
+        wrong.extend(found.map(|action| format!("{} has {action}", path.display())));
+    }
+    assert_eq!(wrong, [] as [String; 0]);
 }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::statistics::{RankSum, holm, tail};
-use super::errors::ErrorChange;
-use super::snapshot::{LatencyHistogram, RouteLatency, VersionSnapshot};
+use super::{
+    super::statistics::{RankSum, holm, tail},
+    errors::ErrorChange,
+    snapshot::{LatencyHistogram, RouteLatency, VersionSnapshot},
+};
 
 /// Relative shift that a difference must exceed, beyond its own uncertainty.
 const SMALLEST_SHIFT: f64 = 0.05;
@@ -284,8 +286,7 @@ fn spread(histogram: &LatencyHistogram, edges: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::snapshot::LatencyBucket;
-    use super::*;
+    use super::{super::snapshot::LatencyBucket, *};
 
     /// A histogram of `count` durations with the quantile function `of`, in buckets 5 % wide.
     fn latency(count: u32, of: impl Fn(f64) -> f64) -> LatencyHistogram {

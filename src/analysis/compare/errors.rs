@@ -1,7 +1,6 @@
 //! How often a route fails in two versions.
 
-use super::super::statistics::tail;
-use super::snapshot::RouteLatency;
+use super::{super::statistics::tail, snapshot::RouteLatency};
 
 /// Share of the requests by which the errors must differ, beyond its own uncertainty.
 const SMALLEST_DIFFERENCE: f64 = 0.005;

@@ -4,9 +4,11 @@
 
 use serde::Deserialize;
 
-use super::difference::Shift;
-use super::errors::ErrorChange;
-use super::snapshot::{LatencyBucket, LatencyHistogram, RouteLatency};
+use super::{
+    difference::Shift,
+    errors::ErrorChange,
+    snapshot::{LatencyBucket, LatencyHistogram, RouteLatency},
+};
 
 #[derive(Deserialize)]
 struct Reference {

@@ -1,7 +1,9 @@
 //! One window of memory samples: does it grow, throughout and on its own account?
 
-use super::super::statistics::{MannKendall, TheilSen, median, tail};
-use super::MemorySample;
+use super::{
+    super::statistics::{MannKendall, TheilSen, median, tail},
+    MemorySample,
+};
 
 /// Segments whose lowest values are compared.
 const SEGMENTS: usize = 12;

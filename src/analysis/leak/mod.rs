@@ -14,8 +14,7 @@ mod curve;
 mod growth;
 mod warm_up;
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 pub(crate) use curve::MemoryCurve;
 

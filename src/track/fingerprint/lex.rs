@@ -4,11 +4,15 @@
 //! forms, and every place where a real database would have read something else ends the statement with
 //! [`Piece::Cut`]. What stands before such a place reads the same in all of them.
 
-use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::{
+    keywords::Keyword,
+    tokenizer::{Token, Word},
+};
 
-use super::source::{Glued, Source, ends_elsewhere, may_open};
-use super::statement::Statement;
+use super::{
+    source::{Glued, Source, ends_elsewhere, may_open},
+    statement::Statement,
+};
 
 /// Longest identifier shown; PostgreSQL's and MySQL's limits are 63 and 64.
 const MAX_IDENTIFIER: usize = 64;

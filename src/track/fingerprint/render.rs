@@ -4,8 +4,7 @@
 
 use sqlparser::keywords::Keyword;
 
-use super::MAX_SUMMARY;
-use super::lex::Piece;
+use super::{MAX_SUMMARY, lex::Piece};
 
 /// Writes the pieces down.
 pub(super) fn render(pieces: &[Piece]) -> String {

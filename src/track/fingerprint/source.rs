@@ -1,7 +1,9 @@
 //! The tokens of a statement, and the places at which databases disagree about where one ends.
 
-use sqlparser::dialect::Dialect;
-use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+use sqlparser::{
+    dialect::Dialect,
+    tokenizer::{Token, Tokenizer, Whitespace},
+};
 
 /// The dialect with the fewest special forms: quotes are doubled and never escaped, `"` and `` ` `` delimit
 /// identifiers. What other dialects would read otherwise is found here and by the reader.
