@@ -1,49 +1,49 @@
-//! Ctrl-C: the first ends the run and keeps its result, the second ends the process.
+//! Ctrl-C and SIGTERM. The first one ends the run and keeps its result; the second one ends the process.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::{Stop, StopReason};
 
-/// Somebody's wish to end, passed on to whatever run is going on.
+/// Passes a signal on to the current run, and to every later one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt(Arc<State>);
+pub(crate) struct Interrupt(Arc<InterruptState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct InterruptState {
     count: AtomicU32,
     current: Mutex<Option<Stop>>,
 }
 
 impl Interrupt {
-    /// Listens for Ctrl-C and the signals to end.
+    /// Listens for the signals.
     pub(crate) fn listen() -> Self {
         let interrupt = Self::default();
-        let heard = interrupt.clone();
-        // Before Goose sets its own handler, which then stays away. It fails where a host program has one already, and
-        // then Ctrl-C is that program's business.
-        _ = ctrlc::set_handler(move || heard.hear());
+        let handler = interrupt.clone();
+        // Set before Goose starts: Goose then leaves the signals alone. It fails in a host program that has a handler
+        // already, and then Ctrl-C is that program's business.
+        _ = ctrlc::set_handler(move || handler.receive());
         interrupt
     }
 
-    /// A stop for a run that begins now; it is requested at once if somebody has interrupted before.
+    /// Returns the stop of a run that begins now. It is requested at once if a signal has been received before.
     pub(crate) fn new_stop(&self) -> Stop {
         let stop = Stop::default();
         *self.0.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop.clone());
-        if self.is_heard() {
+        if self.is_received() {
             stop.request(StopReason::Interrupted);
         }
         stop
     }
 
-    /// Whether somebody wished to end.
-    pub(crate) fn is_heard(&self) -> bool {
+    /// Whether a signal has been received.
+    pub(crate) fn is_received(&self) -> bool {
         self.0.count.load(Ordering::Acquire) > 0
     }
 
-    fn hear(&self) {
+    fn receive(&self) {
         if self.0.count.fetch_add(1, Ordering::AcqRel) > 0 {
-            // Whoever presses Ctrl-C twice wants no more waiting.
+            // A second Ctrl-C asks to wait for nothing, not even for the result.
             std::process::exit(130);
         }
         if let Some(stop) = self.0.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
@@ -60,7 +60,7 @@ mod tests {
     fn runs_before_and_after_the_signal_are_stopped() {
         let interrupt = Interrupt::default();
         let before = interrupt.new_stop();
-        interrupt.hear();
+        interrupt.receive();
         let after = interrupt.new_stop();
         assert_eq!(before.reason(), Some(StopReason::Interrupted));
         assert_eq!(after.reason(), Some(StopReason::Interrupted));

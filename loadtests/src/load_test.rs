@@ -1,17 +1,14 @@
-//! The tool as a whole, with or without scenarios in Rust.
+//! The public face: a load tester with the whole command line, with or without scenarios in Rust.
 
 use std::fmt;
-use std::future::Future;
 use std::io::Write as _;
-use std::pin::Pin;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, CliError, Command, Mode};
-use crate::engine::{Actor, Iteration, User};
+use crate::engine::{Actor, Code, IterationFuture, User};
 use crate::interrupt::Interrupt;
 use crate::limits::raise_open_files;
-use crate::mode::{ToolError, compare_files, run_load_test, run_monitor, run_profile};
-use crate::plan::describe_files;
+use crate::mode::{ToolError, check_files, compare_files, run_load_test, run_monitor, run_profile};
 use crate::verdict::Conclusion;
 
 /// The load tester.
@@ -48,40 +45,28 @@ impl LoadTest {
         Self::default()
     }
 
-    /// Adds a scenario, which runs unless the command line names `--endpoints`.
+    /// Adds a scenario. It runs beside the scenarios of `--scenario` files, and not if the command line has `--endpoints`.
     #[must_use]
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.actors.push(Actor::from_code(&scenario.name, scenario.weight, scenario.code));
         self
     }
 
-    /// Does what the command line asks for and returns the exit code.
+    /// Runs the mode that the command line names and returns the exit code.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let cli = match Cli::read(std::env::args_os()) {
             Ok(cli) => cli,
             Err(CliError::Clap(error)) => {
-                // Clap prints help to standard output and mistakes to standard error; its codes, 0 and 2, are ours.
+                // Clap prints help to standard output and mistakes to standard error. Its exit codes, 0 and 2, are also ours.
                 _ = error.print();
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }
-            Err(error @ CliError::NotInMode { .. }) => {
-                _ = writeln!(std::io::stderr(), "error: {error}");
-                return ExitCode::from(Conclusion::SetUpError.exit_code());
-            }
+            Err(error @ CliError::NotInMode { .. }) => return refuse(&error),
         };
         match self.execute(&cli) {
             Ok(conclusion) => ExitCode::from(conclusion.exit_code()),
-            Err(error) => {
-                let mut text = format!("error: {error}");
-                let mut cause: &dyn std::error::Error = &error;
-                while let Some(source) = cause.source() {
-                    text.push_str(&format!(": {source}"));
-                    cause = source;
-                }
-                _ = writeln!(std::io::stderr(), "{text}");
-                ExitCode::from(Conclusion::SetUpError.exit_code())
-            }
+            Err(error) => refuse(&error),
         }
     }
 
@@ -92,11 +77,7 @@ impl LoadTest {
         runtime.block_on(async {
             match (&cli.command, cli.mode) {
                 (Some(Command::Run(arguments)), _) => run_load_test(arguments, &self.actors, &interrupt).await,
-                (Some(Command::Check { files }), _) => {
-                    let text = describe_files(files)?;
-                    _ = std::io::stdout().lock().write_all(text.as_bytes());
-                    Ok(Conclusion::Passed)
-                }
+                (Some(Command::Check { files }), _) => check_files(files),
                 (Some(Command::Profile(arguments)), _) => run_profile(arguments, &self.actors, &interrupt).await,
                 (Some(Command::Monitor(arguments)), _) => run_monitor(arguments, &interrupt).await,
                 (Some(Command::Compare { old, new }), _) => compare_files(old, new),
@@ -108,13 +89,23 @@ impl LoadTest {
     }
 }
 
-type Code = Box<dyn for<'u> Fn(&'u mut User) -> Pin<Box<dyn Future<Output = Iteration> + Send + 'u>> + Send + Sync>;
+/// Prints an error with all its causes and returns the exit code of a set-up error.
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    let mut text = format!("error: {error}");
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        text.push_str(&format!(": {source}"));
+        cause = source;
+    }
+    _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(Conclusion::SetUpError.exit_code())
+}
 
 /// A scenario in Rust: what one kind of user does in an iteration.
 pub struct Scenario {
     name: String,
     weight: usize,
-    code: Code,
+    code: Box<Code>,
 }
 
 impl fmt::Debug for Scenario {
@@ -127,7 +118,7 @@ impl Scenario {
     /// Returns a scenario of weight 1.
     pub fn new<F>(name: &str, iteration: F) -> Self
     where
-        F: for<'u> Fn(&'u mut User) -> Pin<Box<dyn Future<Output = Iteration> + Send + 'u>> + Send + Sync + 'static,
+        F: for<'u> Fn(&'u mut User) -> IterationFuture<'u> + Send + Sync + 'static,
     {
         Self { name: name.to_owned(), weight: 1, code: Box::new(iteration) }
     }

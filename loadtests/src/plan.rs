@@ -1,6 +1,7 @@
-//! What the arguments ask for, checked as a whole: a plan that can be run.
+//! Makes a [`LoadPlan`] from the arguments of a command line, checked as a whole.
+//!
+//! Nothing is sent and nothing is started here. An error of this file means that nothing was tested.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -11,7 +12,7 @@ use crate::cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOption
 use crate::engine::{Actor, ClientSettings, LoadPlan, Model, Redirects};
 use crate::record::EndpointName;
 use crate::scenario::{
-    Body, Flow, Names, Pause, Payload, ScenarioFileError, Step, Template, TemplateError, load_scenarios, shop,
+    Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Template, TemplateError, load_scenarios, shop,
 };
 use crate::verdict::Threshold;
 
@@ -19,21 +20,21 @@ use crate::verdict::Threshold;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum PlanError {
-    /// Both kinds of what to send.
+    /// There are both endpoints and scenarios.
     #[error("--endpoints and --scenario exclude each other; put the endpoints into the scenario file")]
     EndpointsAndScenarios,
     /// A scenario file is wrong.
     #[error(transparent)]
     Scenario(#[from] ScenarioFileError),
-    /// Two files have a scenario of one name.
+    /// Two scenarios have one name.
     #[error("two scenarios are called \"{0}\"; names must differ")]
     SameName(String),
-    /// `--scenarios` names one that is not there.
+    /// `--scenarios` names a scenario that does not exist.
     #[error("no scenario is called \"{wanted}\"; there are {known}")]
     NoSuchScenario {
-        /// As given.
+        /// The name.
         wanted: String,
-        /// What there is.
+        /// The scenarios that exist.
         known: String,
     },
     /// The payload is wrong.
@@ -42,33 +43,33 @@ pub(crate) enum PlanError {
     /// A placeholder is wrong.
     #[error("{what}: {source}")]
     Template {
-        /// Where.
+        /// The option or path that holds it.
         what: String,
-        /// Why.
+        /// The cause.
         source: TemplateError,
     },
-    /// A payload that nothing sends.
+    /// No request would send the payload.
     #[error("--payload is given, but {0} sends no body; name a method, such as --method POST")]
     PayloadUnused(String),
-    /// A payload beside a scenario.
+    /// There are both a payload and scenarios.
     #[error("--payload belongs to --endpoints; a scenario file has its own bodies")]
     PayloadWithScenario,
-    /// A threshold for what is not tested.
-    #[error("--threshold \"{threshold}\": nothing that is tested is called \"{wanted}\"; there are {known}")]
+    /// A threshold is about an endpoint that is not tested.
+    #[error("--threshold \"{threshold}\": no tested endpoint is called \"{wanted}\"; there are {known}")]
     NoSuchEndpoint {
         /// The condition.
         threshold: String,
         /// Its endpoint.
         wanted: String,
-        /// What there is.
+        /// The endpoints that are tested.
         known: String,
     },
-    /// A profile of nothing, or of too much.
+    /// A profile names no endpoint or scenario, or several.
     #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
 }
 
-/// What users do: kinds of users from code, files, `--endpoints` or the demo shop.
+/// Returns the kinds of users: those of `--endpoints`, else those of `code` and of scenario files, else the demo shop's.
 pub(crate) fn actors(
     target: &TargetOptions,
     requests: &RequestOptions,
@@ -107,10 +108,10 @@ pub(crate) fn actors(
     Ok(actors)
 }
 
-/// The plan of a load test.
+/// Returns the plan of a load test.
 pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<LoadPlan, PlanError> {
     let LoadTestArgs { target, requests, load, capacity, .. } = arguments;
-    // A search starts low by itself: most of its steps are below the answer.
+    // A search starts low, since it doubles from there.
     let default_users = if capacity.find_capacity { 1 } else { DEFAULT_USERS };
     let users = load.concurrent_users.unwrap_or(default_users);
     let ramp_up = match load.increase_rate {
@@ -141,7 +142,7 @@ pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<Load
     })
 }
 
-/// What the requests of a plan will be counted under, each once; `None` if code decides it.
+/// Returns the endpoints that the requests of a plan will be counted under, each once; `None` if code decides them.
 pub(crate) fn known_endpoints(actors: &[Actor]) -> Option<Vec<EndpointName>> {
     let mut known: Vec<EndpointName> = Vec::new();
     for actor in actors {
@@ -154,7 +155,7 @@ pub(crate) fn known_endpoints(actors: &[Actor]) -> Option<Vec<EndpointName>> {
     Some(known)
 }
 
-/// Whether each threshold is about something that is tested, as far as that is known before.
+/// Checks that each threshold is about an endpoint of the plan, as far as those are known before the run.
 pub(crate) fn check_thresholds(thresholds: &[Threshold], actors: &[Actor]) -> Result<(), PlanError> {
     let Some(known) = known_endpoints(actors) else { return Ok(()) };
     for threshold in thresholds {
@@ -172,7 +173,7 @@ pub(crate) fn check_thresholds(thresholds: &[Threshold], actors: &[Actor]) -> Re
     Ok(())
 }
 
-/// The plan of a profile: one endpoint, one user, as long as it takes.
+/// Returns the plan of a profile: one endpoint or scenario, one user, no duration.
 pub(crate) fn profile_plan(
     target: &TargetOptions,
     requests: &RequestOptions,
@@ -202,7 +203,7 @@ fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
         client: ClientSettings {
             accept_invalid_certs: requests.accept_invalid_certs,
             gzip: !requests.no_gzip,
-            redirects: requests.follow_redirects.map_or(Redirects::Answer, Redirects::Follow),
+            redirects: requests.follow_redirects.map_or(Redirects::Keep, Redirects::Follow),
             connect_timeout: timeout,
         },
         headers: header_map(&requests.headers),
@@ -210,7 +211,7 @@ fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
     }
 }
 
-/// The headers of `--header`; a name may be there more than once.
+/// Returns the headers of `--header`. A name may occur more than once.
 pub(crate) fn header_map(given: &[Header]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for header in given {
@@ -219,6 +220,7 @@ pub(crate) fn header_map(given: &[Header]) -> HeaderMap {
     headers
 }
 
+/// Returns the scenario of `--endpoints`: one of them an iteration, by weight.
 fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Result<Flow, PlanError> {
     let names = Names::default();
     let payload = match &requests.payload {
@@ -251,7 +253,7 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
         name: "endpoints".to_owned(),
         weight: 1,
         start: Vec::new(),
-        body: Body::ByWeight(steps),
+        steps: Steps::ByWeight(steps),
         pause: Pause::NONE,
         cookies: false,
         data: None,
@@ -259,28 +261,11 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
     })
 }
 
-/// Reads scenario files and says what is in them.
-pub(crate) fn describe_files(files: &[PathBuf]) -> Result<String, PlanError> {
-    let mut text = String::new();
-    for file in files {
-        let flows = load_scenarios(file)?;
-        text.push_str(&format!("{}: good\n", file.display()));
-        for flow in flows {
-            let steps = flow.body.steps().len();
-            text.push_str(&format!(
-                "  {} (weight {}): {steps} step{}\n",
-                flow.name,
-                flow.weight,
-                if steps == 1 { "" } else { "s" }
-            ));
-        }
-    }
-    Ok(text)
-}
-
+/// More than a healthy service has in flight at most rates, and fewer than a machine's ports.
 const DEFAULT_IN_FLIGHT: usize = 1000;
 const DEFAULT_USERS: usize = 10;
 const DEFAULT_DURATION: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// A day. A tiny `--increase-rate` would otherwise overflow a `Duration`.
 const LONGEST_RAMP: f64 = 86_400.0;

@@ -1,49 +1,32 @@
-//! Lengths of time as people write them: `60`, `60s`, `1m30s`, `250ms`, `1.5s`, `2h`.
+//! Durations as people write them (`60`, `60s`, `1m30s`, `250ms`, `1.5s`, `2h`), and as they read them.
 
 use std::time::Duration;
 
+use jiff::fmt::friendly::SpanParser;
 use thiserror::Error;
 
-/// A text that is no length of time.
+/// A text that is not a duration.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("\"{0}\" is no length of time; expected something like 30, 30s, 1m30s, 250ms or 1h")]
+#[error("\"{0}\" is not a duration; expected something like 30, 30s, 1m30s, 250ms or 1h")]
 pub(crate) struct SpanError(String);
 
-/// Reads a length of time; a bare number is seconds.
+/// Parses a duration in jiff's friendly format. A number without a unit is seconds.
+///
+/// Days and longer units are refused, as jiff does: their length depends on the calendar.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, SpanError> {
     let bad = || SpanError(text.to_owned());
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(bad());
+    let trimmed = text.trim();
+    let is_number = trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && trimmed.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if is_number {
+        let seconds = trimmed.parse::<f64>().map_err(|_| bad())?;
+        return Duration::try_from_secs_f64(seconds).map_err(|_| bad());
     }
-    let mut seconds = 0.0;
-    let mut smallest = f64::INFINITY;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at(letters);
-        let scale = match unit.trim() {
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "" if behind.is_empty() && smallest.is_infinite() => 1.0,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(bad()),
-        };
-        // Units come from the largest to the smallest, each at most once, or 30m2h would be a riddle.
-        if scale >= smallest {
-            return Err(bad());
-        }
-        smallest = scale;
-        seconds += number.parse::<f64>().map_err(|_| bad())? * scale;
-        rest = behind;
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+    static PARSER: SpanParser = SpanParser::new();
+    PARSER.parse_unsigned_duration(trimmed).map_err(|_| bad())
 }
 
-/// A length of time in the three digits that people read: `1.23 s`, `45.6 ms`, `789 µs`.
+/// Returns seconds as text with three significant digits: `1.23 s`, `45.6 ms`, `789 µs`.
 pub(crate) fn show_seconds(seconds: f64) -> String {
     let micros = seconds * 1e6;
     if micros < 999.5 {
@@ -83,13 +66,33 @@ mod tests {
         check("1m30s", 90.0);
         check("1h 2m", 3720.0);
         check("2h", 7200.0);
+        check("1h", 3600.0);
+        check("500ms", 0.5);
+        check("750µs", 0.00075);
+        check("60 sec", 60.0);
+        check("2 minutes", 120.0);
+        check("1.5h", 5400.0);
     }
 
     #[test]
     fn refuses_the_rest() {
-        for text in
-            ["", " ", "s", "-1s", "1x", "60 sec", "1s1s", "1s1m", "1m30", "1.2.3s", "1e9h", "99999999999999999999h"]
-        {
+        for text in [
+            "",
+            " ",
+            "s",
+            "-1s",
+            "1x",
+            "1 fortnight",
+            "1 day",
+            "5s ago",
+            ".",
+            "1s1s",
+            "1s1m",
+            "1m30",
+            "1.2.3s",
+            "1e9h",
+            "99999999999999999999h",
+        ] {
             assert!(parse_span(text).is_err(), "{text}");
         }
     }

@@ -5,33 +5,35 @@ use std::str::FromStr;
 use reqwest::Method;
 use thiserror::Error;
 
-/// A request to be sent, and how often against the others.
+use crate::scenario::replace_placeholders;
+
+/// A request, and how often it is sent compared with the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointSpec {
-    /// Method, where the entry has one.
+    /// The method, if the entry has one.
     pub(crate) method: Option<Method>,
-    /// Path with its query.
+    /// The path with its query.
     pub(crate) path: String,
-    /// Share among the entries.
+    /// Its share among the entries.
     pub(crate) weight: usize,
 }
 
-/// An entry that is none.
+/// A text that is not an endpoint.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum EndpointError {
-    /// No path.
+    /// It has no path.
     #[error("\"{0}\" names no path; expected something like /api/users or \"POST /api/users=3\"")]
     NoPath(String),
-    /// An address where a path is wanted.
-    #[error("\"{0}\" is a whole address; give its first part with --base-url and only the path here")]
+    /// It is an address and not a path.
+    #[error("\"{0}\" is an address; give scheme and host with --base-url, and only the path here")]
     WholeAddress(String),
-    /// A method that does not exist.
+    /// The method does not exist.
     #[error("unknown method \"{0}\"; expected one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS")]
     UnknownMethod(String),
-    /// A weight out of range.
-    #[error("\"{0}\" is no weight; expected a whole number from 1 to 10000")]
+    /// The weight is not a number, or out of range.
+    #[error("\"{0}\" is not a weight; expected a whole number from 1 to 10000")]
     BadWeight(String),
-    /// Something in the path that no address has.
+    /// The path has a space, which no address may have.
     #[error("\"{0}\" has a space in its path; write it as %20")]
     SpaceInPath(String),
 }
@@ -49,7 +51,7 @@ impl FromStr for EndpointSpec {
             rest = behind.trim_start();
         }
         let mut weight = 1;
-        // In a query "=2" belongs to the query, unless a space stands before it.
+        // After a "?", "=2" belongs to the query unless a space stands before it.
         if let Some((path, number)) = rest.rsplit_once('=')
             && (path.ends_with(char::is_whitespace) || (!path.contains('?') && !number.contains(['/', '}'])))
         {
@@ -75,7 +77,7 @@ impl FromStr for EndpointSpec {
     }
 }
 
-/// Reads a method, in any case.
+/// Parses a method, in upper or lower case.
 pub(crate) fn parse_method(text: &str) -> Result<Method, EndpointError> {
     let upper = text.to_ascii_uppercase();
     match upper.as_str() {
@@ -86,15 +88,12 @@ pub(crate) fn parse_method(text: &str) -> Result<Method, EndpointError> {
     }
 }
 
-fn outside_placeholders(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        out.push_str(before);
-        rest = after.split_once("}}").map_or("", |(_, behind)| behind);
-    }
-    out.push_str(rest);
-    out
+/// Returns a path without its placeholders. One that is never closed reaches to the end, so that the error is about the
+/// placeholder and not about the space in it.
+fn outside_placeholders(path: &str) -> String {
+    let mut outside = replace_placeholders(path, |_| String::new());
+    outside.truncate(outside.find("{{").unwrap_or(outside.len()));
+    outside
 }
 
 #[cfg(test)]
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_people_write() {
+    fn reads_the_documented_forms() {
         check("/api/users", None, "/api/users", 1);
         check("api/users", None, "/api/users", 1);
         check("POST /api/users=3", Some(Method::POST), "/api/users", 3);
@@ -126,8 +125,8 @@ mod tests {
         assert!(refusal("").contains("names no path"));
         assert!(refusal("http://x/y").contains("--base-url"));
         assert!(refusal("FETCH /x").contains("unknown method \"FETCH\""));
-        assert!(refusal("/x=0").contains("no weight"));
-        assert!(refusal("/x=abc").contains("no weight"));
+        assert!(refusal("/x=0").contains("not a weight"));
+        assert!(refusal("/x=abc").contains("not a weight"));
         assert!(refusal("GET /x y").contains("space"));
     }
 

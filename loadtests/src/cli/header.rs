@@ -5,7 +5,7 @@ use std::str::FromStr;
 use reqwest::header::{HeaderName, HeaderValue};
 use thiserror::Error;
 
-/// A header of every request.
+/// A header that is added to every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Its name.
@@ -14,9 +14,9 @@ pub(crate) struct Header {
     pub(crate) value: HeaderValue,
 }
 
-/// A text that is no header.
+/// A text that is not a header.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("\"{0}\" is no header; expected something like \"Authorization: Bearer abc\"")]
+#[error("\"{0}\" is not a header; expected something like \"Authorization: Bearer abc\"")]
 pub(crate) struct HeaderError(String);
 
 impl FromStr for Header {

@@ -1,37 +1,39 @@
-//! `--output`: a file whose suffix says what is written into it.
+//! `--output`: a file whose suffix names the format.
+//!
+//! A new format is a variant here, a module in `report`, and a line in `report/write.rs`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// What is written.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutputFormat {
     /// Everything, for programs.
     Json,
-    /// A line for each endpoint.
+    /// A line for each endpoint, for spreadsheets.
     Csv,
     /// A page with plots.
     Html,
     /// Text with tables.
     Markdown,
-    /// Test results, as CI systems read them.
+    /// A test case for each condition, in the format that CI systems read.
     Junit,
 }
 
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutputFile {
-    /// Where.
+    /// Its path.
     pub(crate) path: PathBuf,
-    /// What.
+    /// What is written into it.
     pub(crate) format: OutputFormat,
 }
 
-/// A file name that does not say what it is.
+/// A file name without a known suffix.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("cannot tell the format of \"{0}\"; its name must end in .json, .csv, .html, .md or .xml (JUnit)")]
+#[error("unknown format of \"{0}\"; its name must end in .json, .csv, .html, .md or .xml (JUnit)")]
 pub(crate) struct OutputError(String);
 
 impl FromStr for OutputFile {

@@ -1,11 +1,13 @@
-//! `--payload`: a body, or `@FILE`.
+//! `--payload`: a body or `@FILE`.
 
 use std::path::PathBuf;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use thiserror::Error;
 
-/// A body that cannot be sent as it was meant.
+use crate::scenario::replace_placeholders;
+
+/// A body that cannot be sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum PayloadError {
@@ -14,21 +16,21 @@ pub(crate) enum PayloadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It is meant to be JSON and is not.
+    /// It should be JSON and is not.
     #[error(
-        "the payload is not valid JSON: {problem}; to send it as it is, name its type, such as \
-         --header 'content-type: text/plain'"
+        "the payload is not valid JSON: {problem}; to send another format, name it with --header \
+         'content-type: text/plain'"
     )]
     NotJson {
-        /// What is wrong, and where.
+        /// The mistake and its place.
         problem: String,
     },
 }
 
-/// The text of a payload, and its content type where the headers name none.
+/// Returns the text of a payload, and its content type if the headers name none.
 pub(crate) fn read_payload(
     argument: &str,
     headers: &HeaderMap,
@@ -40,27 +42,14 @@ pub(crate) fn read_payload(
         None => argument.to_owned(),
     };
     let named = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
-    let meant_as_json = named.as_deref().is_none_or(|kind| kind.contains("json"));
-    if meant_as_json {
-        serde_json::from_str::<serde::de::IgnoredAny>(&without_placeholders(&text))
+    let should_be_json = named.as_deref().is_none_or(|kind| kind.contains("json"));
+    if should_be_json {
+        // A placeholder may stand inside quotes or alone; a digit is valid in both places.
+        let text = replace_placeholders(&text, |_| "0".to_owned());
+        serde_json::from_str::<serde::de::IgnoredAny>(&text)
             .map_err(|error| PayloadError::NotJson { problem: error.to_string() })?;
     }
     Ok((text, named.is_none().then_some("application/json")))
-}
-
-/// The text with a number in the place of each `{{ … }}`, which may stand inside quotes or alone.
-fn without_placeholders(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((_, behind)) = after.split_once("}}") else { break };
-        // "{{}}" alone is an empty object in an object, not a placeholder; JSON has no such thing, so it is refused.
-        out.push_str(before);
-        out.push('0');
-        rest = behind;
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) struct Rate(f64);
 
-/// A text that is no rate.
+/// A text that is not a rate.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("\"{0}\" is no rate; expected something like 200/s, 200 or 3000/min, from 0.01 to 1000000 a second")]
+#[error("\"{0}\" is not a rate; expected something like 200/s, 200 or 3000/min, from 0.01 to 1000000 a second")]
 pub(crate) struct RateError(String);
 
 impl Rate {
-    /// The number a second.
+    /// Returns the number of iterations a second.
     pub(crate) fn per_second(self) -> f64 {
         self.0
     }

@@ -1,4 +1,7 @@
-//! A kind of user, ready to act: its steps with everything resolved that does not change between requests.
+//! A kind of user: what it does in an iteration, from a scenario file or from Rust code.
+//!
+//! [`Actor`] is part of the plan. [`ReadyActor`] is made from it when a run starts: whatever does not change between
+//! requests is resolved once, so that sending costs little of the generator's time.
 
 use std::fmt;
 use std::future::Future;
@@ -10,24 +13,28 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::mix::{interleave, starting_point};
-use super::user::{Failed, Iteration, Outgoing, User};
+use super::user::{Failed, Iteration, OutgoingRequest, User};
 use crate::record::{EndpointId, EndpointName, Recorder};
-use crate::scenario::{Answer, Body, Capture, DataPer, Flow, Scope, Step, Template};
+use crate::scenario::{Capture, Flow, Response, RowLifetime, Scope, Step, Steps, Template};
 
-type Code = dyn for<'u> Fn(&'u mut User) -> Pin<Box<dyn Future<Output = Iteration> + Send + 'u>> + Send + Sync;
+/// A running iteration of a scenario in Rust.
+pub(crate) type IterationFuture<'u> = Pin<Box<dyn Future<Output = Iteration> + Send + 'u>>;
 
-/// One kind of user.
+/// A scenario in Rust.
+pub(crate) type Code = dyn for<'u> Fn(&'u mut User) -> IterationFuture<'u> + Send + Sync;
+
+/// One kind of user; clones share it.
 #[derive(Clone)]
-pub(crate) struct Actor(Arc<Kind>);
+pub(crate) struct Actor(Arc<ActorParts>);
 
-struct Kind {
+struct ActorParts {
     name: String,
     weight: usize,
     cookies: bool,
-    act: Act,
+    behaviour: Behaviour,
 }
 
-enum Act {
+enum Behaviour {
     Flow(Box<Flow>),
     Code(Box<Code>),
 }
@@ -39,18 +46,18 @@ impl fmt::Debug for Actor {
 }
 
 impl Actor {
-    /// A kind of user that does the steps of a scenario.
+    /// Returns the kind of user that does the steps of a scenario.
     pub(crate) fn from_flow(flow: Flow) -> Self {
         let (name, weight, cookies) = (flow.name.clone(), flow.weight, flow.cookies);
-        Self(Arc::new(Kind { name, weight, cookies, act: Act::Flow(Box::new(flow)) }))
+        Self(Arc::new(ActorParts { name, weight, cookies, behaviour: Behaviour::Flow(Box::new(flow)) }))
     }
 
-    /// A kind of user that runs Rust code.
+    /// Returns the kind of user that runs Rust code.
     pub(crate) fn from_code(name: &str, weight: usize, code: Box<Code>) -> Self {
-        Self(Arc::new(Kind { name: name.to_owned(), weight, cookies: true, act: Act::Code(code) }))
+        Self(Arc::new(ActorParts { name: name.to_owned(), weight, cookies: true, behaviour: Behaviour::Code(code) }))
     }
 
-    /// What it is called.
+    /// The name of its scenario.
     pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
@@ -65,55 +72,55 @@ impl Actor {
         self.0.cookies
     }
 
-    /// What its requests are counted under; `None` where only its code knows.
+    /// Returns the endpoints that its requests are counted under; `None` if its code decides them.
     pub(crate) fn endpoints(&self) -> Option<Vec<EndpointName>> {
-        match &self.0.act {
-            Act::Code(_) => None,
-            Act::Flow(flow) => {
-                let steps = flow.start.iter().chain(flow.body.steps());
+        match &self.0.behaviour {
+            Behaviour::Code(_) => None,
+            Behaviour::Flow(flow) => {
+                let steps = flow.start.iter().chain(flow.steps.all());
                 Some(steps.map(|step| EndpointName::new(step.method.as_str(), step.name.clone())).collect())
             }
         }
     }
 
-    /// The actor with its endpoints registered and its addresses resolved.
+    /// Registers its endpoints and resolves its addresses.
     pub(super) fn ready(&self, base: &Url, recorder: &Recorder) -> ReadyActor {
-        let act = match &self.0.act {
-            Act::Code(_) => ReadyAct::Code,
-            Act::Flow(flow) => {
+        let behaviour = match &self.0.behaviour {
+            Behaviour::Code(_) => ReadyBehaviour::Code,
+            Behaviour::Flow(flow) => {
                 let ready = |step: &Step| ReadyStep::new(step, base, recorder);
-                let (steps, order) = match &flow.body {
-                    Body::InOrder(steps) => (steps.iter().map(ready).collect(), Order::All),
-                    Body::ByWeight(steps) => {
+                let (steps, order) = match &flow.steps {
+                    Steps::InOrder(steps) => (steps.iter().map(ready).collect(), StepOrder::All),
+                    Steps::ByWeight(steps) => {
                         let weights: Vec<usize> = steps.iter().map(|(_, weight)| *weight).collect();
-                        (steps.iter().map(|(step, _)| ready(step)).collect(), Order::One(interleave(&weights)))
+                        (steps.iter().map(|(step, _)| ready(step)).collect(), StepOrder::One(interleave(&weights)))
                     }
                 };
-                ReadyAct::Steps { start: flow.start.iter().map(ready).collect(), steps, order }
+                ReadyBehaviour::Steps { start: flow.start.iter().map(ready).collect(), steps, order }
             }
         };
-        ReadyActor { actor: self.clone(), act }
+        ReadyActor { actor: self.clone(), behaviour }
     }
 }
 
-/// An actor that can act.
+/// An actor whose steps are ready to be sent.
 #[derive(Debug)]
 pub(super) struct ReadyActor {
     actor: Actor,
-    act: ReadyAct,
+    behaviour: ReadyBehaviour,
 }
 
 #[derive(Debug)]
-enum ReadyAct {
+enum ReadyBehaviour {
     Code,
-    Steps { start: Vec<ReadyStep>, steps: Vec<ReadyStep>, order: Order },
+    Steps { start: Vec<ReadyStep>, steps: Vec<ReadyStep>, order: StepOrder },
 }
 
 #[derive(Debug)]
-enum Order {
+enum StepOrder {
     All,
-    /// One step an iteration, in this order; each user starts elsewhere in it, or all would do the same at once, and in
-    /// a short run none what comes late.
+    /// One step an iteration, in this order. Users start at different places in it: otherwise all would send the same
+    /// request at once, and a short run would not reach the last steps.
     One(Vec<usize>),
 }
 
@@ -122,37 +129,40 @@ impl ReadyActor {
         &self.actor
     }
 
-    /// What a user does before its first iteration; tried again with the next iteration if it failed.
+    /// Does what a user does before its first iteration. If it fails, the next iteration tries again.
     async fn start(&self, user: &mut User) -> Result<(), Failed> {
-        let (ReadyAct::Steps { start, .. }, Act::Flow(flow)) = (&self.act, &self.actor.0.act) else { return Ok(()) };
+        let (ReadyBehaviour::Steps { start, .. }, Behaviour::Flow(flow)) = (&self.behaviour, &self.actor.0.behaviour)
+        else {
+            return Ok(());
+        };
         if start.is_empty() {
             return Ok(());
         }
-        self.deal(user, DataPer::Iteration);
+        self.deal(user, RowLifetime::Iteration);
         self.steps(start.iter(), flow, user).await
     }
 
-    /// One iteration; before a user's first one, what it does at its start.
+    /// Does one iteration; before a user's first one also what it does at its start.
     pub(super) async fn iterate(&self, user: &mut User) {
         if !user.has_row {
-            self.deal(user, DataPer::User);
+            self.deal(user, RowLifetime::User);
             user.has_row = true;
         }
         if !user.started {
             user.started = self.start(user).await.is_ok();
             if !user.started {
-                user.pause(START_AGAIN).await;
+                user.pause(START_RETRY_WAIT).await;
                 return;
             }
         }
         user.iteration += 1;
-        // What failed is recorded; the next iteration starts anew.
-        _ = match (&self.act, &self.actor.0.act) {
-            (ReadyAct::Steps { steps, order, .. }, Act::Flow(flow)) => {
-                self.deal(user, DataPer::Iteration);
+        // The failure has been recorded; the next iteration begins afresh.
+        _ = match (&self.behaviour, &self.actor.0.behaviour) {
+            (ReadyBehaviour::Steps { steps, order, .. }, Behaviour::Flow(flow)) => {
+                self.deal(user, RowLifetime::Iteration);
                 match order {
-                    Order::All => self.steps(steps.iter(), flow, user).await,
-                    Order::One(order) => {
+                    StepOrder::All => self.steps(steps.iter(), flow, user).await,
+                    StepOrder::One(order) => {
                         let start = starting_point(user.number(), order.len());
                         let next = order[(start + user.position) % order.len()];
                         user.position = (user.position + 1) % order.len();
@@ -160,16 +170,16 @@ impl ReadyActor {
                     }
                 }
             }
-            (_, Act::Code(code)) => code(user).await,
-            (ReadyAct::Code, Act::Flow(_)) => Ok(()),
+            (_, Behaviour::Code(code)) => code(user).await,
+            (ReadyBehaviour::Code, Behaviour::Flow(_)) => Ok(()),
         };
     }
 
-    /// Gives the user a row of the data, if that has one for each such occasion.
-    fn deal(&self, user: &mut User, occasion: DataPer) {
-        if let Act::Flow(flow) = &self.actor.0.act
+    /// Gives the user a new row of the data, if its rows last that long.
+    fn deal(&self, user: &mut User, lifetime: RowLifetime) {
+        if let Behaviour::Flow(flow) = &self.actor.0.behaviour
             && let Some(data) = &flow.data
-            && data.per() == occasion
+            && data.row_lifetime() == lifetime
         {
             data.deal(&mut user.values, &mut user.random);
         }
@@ -194,7 +204,7 @@ impl ReadyActor {
 struct ReadyStep {
     step: Step,
     endpoint: EndpointId,
-    /// The address, if it is the same every time.
+    /// The address, if it has no placeholder.
     url: Option<Url>,
     headers: HeaderMap,
     varying_headers: Vec<(HeaderName, Template)>,
@@ -240,13 +250,13 @@ impl ReadyStep {
         let request = match self.request(flow, user) {
             Ok(request) => request,
             Err(problem) => {
-                // Nothing was sent, so nothing is counted; the step before has recorded why a value is missing.
-                tracing::debug!(step = self.step.name, problem, scenario = flow.name, "step left out");
-                user.pause(LEFT_OUT).await;
+                // Nothing was sent, so nothing is counted. An earlier step has recorded why the value is missing.
+                tracing::debug!(step = self.step.name, problem, scenario = flow.name, "step skipped");
+                user.pause(SKIPPED_STEP_WAIT).await;
                 return Err(Failed);
             }
         };
-        let outgoing = Outgoing {
+        let outgoing = OutgoingRequest {
             endpoint: self.endpoint,
             request,
             needs_body: self.step.needs_body(),
@@ -256,11 +266,11 @@ impl ReadyStep {
         let mut taken: Vec<(usize, String)> = Vec::new();
         let mut random = user.random.clone();
         let expectation = &self.step.expectation;
-        user.call(outgoing, |answer: &mut Answer<'_>| {
-            expectation.check(answer)?;
+        user.call(outgoing, |response: &mut Response<'_>| {
+            expectation.check(response)?;
             for capture in captures {
                 let Capture { slot, .. } = capture;
-                taken.push((*slot, capture.take(answer, &mut random)?));
+                taken.push((*slot, capture.take(response, &mut random)?));
             }
             Ok(())
         })
@@ -278,7 +288,7 @@ impl ReadyStep {
             Some(url) => url.clone(),
             None => {
                 let path = fill(&self.step.path, flow, user)?;
-                user.url(&path).ok_or_else(|| format!("\"{path}\" is no path"))?
+                user.url(&path).ok_or_else(|| format!("\"{path}\" is not a path"))?
             }
         };
         let mut request = reqwest::Request::new(method, url);
@@ -297,10 +307,10 @@ impl ReadyStep {
     }
 }
 
-/// A login that fails is tried again, but not in a storm.
-const START_AGAIN: Duration = Duration::from_secs(1);
-/// A user whose steps all lack a value must not spin.
-const LEFT_OUT: Duration = Duration::from_millis(10);
+/// All users would try a failing login again at once without a wait.
+const START_RETRY_WAIT: Duration = Duration::from_secs(1);
+/// Without a wait, a user whose steps all lack a value would take a whole core.
+const SKIPPED_STEP_WAIT: Duration = Duration::from_millis(10);
 
 fn fill(template: &Template, flow: &Flow, user: &mut User) -> Result<String, String> {
     let (number, iteration) = (user.number(), user.iteration);

@@ -1,7 +1,7 @@
-//! HTTP clients of the users.
+//! The users' HTTP clients.
 //!
-//! Each user has a client of its own, as each visitor of a site has a browser: its own connection and its own cookies,
-//! and no pool that users fight over.
+//! Each user has a client of its own, as each visitor of a site has a browser: its own connection and its own cookies, and
+//! no pool whose lock users would share.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,36 +12,36 @@ use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
 use super::connections::{AllConnections, ClientConnections, ConnectionLayer};
-use super::{LoadPlan, Shared};
+use super::load_plan::LoadPlan;
+use super::shared::Shared;
 use crate::record::Recorder;
 
-/// Whether redirects are followed.
+/// What a client does with a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Redirects {
-    /// A redirect is the response.
-    Answer,
-    /// Up to so many in a row; each one is counted, since the server sees it as a request.
+    /// It is the response.
+    Keep,
+    /// Up to so many in a row are followed. Each one is counted, since the server sees it as a request.
     Follow(usize),
 }
 
 /// How connections are made.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientSettings {
-    /// Whether certificates that nobody vouches for are taken.
+    /// Whether certificates that fail verification are accepted.
     pub(crate) accept_invalid_certs: bool,
-    /// Whether compressed responses are asked for.
+    /// Whether compressed responses are requested.
     pub(crate) gzip: bool,
-    /// What happens on a redirect.
     pub(crate) redirects: Redirects,
-    /// Longest time until a connection is made.
+    /// The longest time until a connection is made.
     pub(crate) connect_timeout: Duration,
 }
 
-/// No client could be built.
+/// A client that could not be built.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum ClientError {
-    /// The client refuses its settings.
+    /// reqwest refuses the settings.
     #[error("{}", innermost(.0))]
     Client(reqwest::Error),
     /// The system's certificates cannot be used.
@@ -49,7 +49,7 @@ pub(crate) enum ClientError {
     Tls(rustls::Error),
 }
 
-/// The cause that names the matter; what is around it says "builder error".
+/// Returns the innermost cause. The outer ones only say "builder error".
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
@@ -64,12 +64,12 @@ pub(super) struct ClientFactory {
     settings: ClientSettings,
     encrypted: bool,
     recorder: Arc<Recorder>,
-    all_connections: Arc<AllConnections>,
-    /// How servers' certificates are checked, once there is a client that does so.
+    connections: Arc<AllConnections>,
+    /// How certificates are verified; set with the first client that needs it.
     verified: Arc<OnceLock<rustls::ClientConfig>>,
 }
 
-/// A client, and what becomes of its connections.
+/// A client and the counts of its connections.
 #[derive(Clone, Debug)]
 pub(super) struct UserClient {
     pub(super) client: Client,
@@ -82,13 +82,13 @@ impl ClientFactory {
             settings: plan.client.clone(),
             encrypted: plan.base.scheme() == "https",
             recorder: Arc::clone(&shared.recorder),
-            all_connections: Arc::clone(&shared.all_connections),
+            connections: Arc::clone(&shared.connections),
             verified: Arc::default(),
         }
     }
 
     pub(super) fn build(&self, cookies: bool) -> Result<UserClient, ClientError> {
-        let connections = Arc::new(ClientConnections::new(Arc::clone(&self.all_connections)));
+        let connections = Arc::new(ClientConnections::new(Arc::clone(&self.connections)));
         let mut builder = Client::builder()
             .user_agent(concat!("pinchpoint-loadtest/", env!("CARGO_PKG_VERSION")))
             .cookie_store(cookies)
@@ -96,19 +96,19 @@ impl ClientFactory {
             .connect_timeout(self.settings.connect_timeout)
             .redirect(self.redirect_policy(&connections))
             .connector_layer(ConnectionLayer(Arc::clone(&connections)))
-            // What is measured is the target and not whatever HTTP_PROXY names; and a request is one request.
+            // HTTP_PROXY would put another server into the measurement, and a silent retry would send a request twice.
             .no_proxy()
             .retry(reqwest::retry::never())
             .pool_idle_timeout(None)
             .tcp_nodelay(true);
-        builder = if !self.encrypted && self.settings.redirects == Redirects::Answer {
-            // Nothing will be encrypted.
+        builder = if !self.encrypted && self.settings.redirects == Redirects::Keep {
+            // Nothing will be encrypted; reading the certificates would take 10 ms a client.
             builder.tls_certs_only([])
         } else if self.encrypted && self.settings.accept_invalid_certs {
             builder.tls_danger_accept_invalid_certs(true)
         } else {
             let mut tls = self.verified()?;
-            // Sessions of its own, as a browser has.
+            // Users must not resume each other's TLS sessions: browsers do not.
             tls.resumption = Resumption::in_memory_sessions(SESSIONS);
             builder.tls_backend_preconfigured(tls)
         };
@@ -116,7 +116,8 @@ impl ClientFactory {
         Ok(UserClient { client, connections })
     }
 
-    /// TLS that checks certificates as the system does; reading the system's own takes 10 ms, which users share.
+    /// Returns TLS settings that verify certificates as the system does. Reading the system's certificates takes 10 ms, so
+    /// that users share them.
     fn verified(&self) -> Result<rustls::ClientConfig, ClientError> {
         if let Some(known) = self.verified.get() {
             return Ok(known.clone());
@@ -135,7 +136,7 @@ impl ClientFactory {
 
     fn redirect_policy(&self, connections: &Arc<ClientConnections>) -> redirect::Policy {
         match self.settings.redirects {
-            Redirects::Answer => redirect::Policy::none(),
+            Redirects::Keep => redirect::Policy::none(),
             Redirects::Follow(most) => {
                 let (recorder, connections) = (Arc::clone(&self.recorder), Arc::clone(connections));
                 redirect::Policy::custom(move |attempt| {
@@ -151,7 +152,7 @@ impl ClientFactory {
     }
 }
 
-/// One origin, and where redirects lead.
+/// Enough for the target and the origins that redirects lead to.
 const SESSIONS: usize = 8;
 
 #[cfg(test)]

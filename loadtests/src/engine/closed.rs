@@ -1,9 +1,9 @@
 //! The closed model: a Goose attack.
 //!
-//! Goose starts the users, lets each do one iteration after another, and ends when all of them have ended. Which kind a
-//! user is, how many iterations it does, and when the load is over, is decided here: Goose deals kinds in turn, so that
-//! few users have another mix than many, and it looks only twice a second whether its users have ended. Its metrics are
-//! off; README.md says what they lack.
+//! Goose starts the users, lets each do one iteration after another, and ends when all of them have ended. This file
+//! decides which kind a user is, how many iterations it does, and when the load is over. Goose would assign kinds in turn,
+//! so that few users had another mix than many, and it checks only twice a second whether its users have ended. Its
+//! metrics are off; README.md says what they lack.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -13,65 +13,50 @@ use goose::config::GooseConfiguration;
 use goose::goose::{GooseUser, Scenario, Transaction, TransactionFunction};
 use goose::{GooseAttack, GooseError};
 
-use super::actor::ReadyActor;
+use super::actor::{Actor, ReadyActor};
 use super::client::ClientFactory;
+use super::error::EngineError;
+use super::load_plan::LoadPlan;
 use super::mix::{apportion, interleave};
-use super::stop::StopReason;
+use super::phases::run_phases;
+use super::shared::Shared;
+use super::stop::{RunEnd, StopReason};
 use super::user::{BackOff, User};
-use super::{EngineError, LoadPlan, RunEnd, Shared, keep_time};
 
+/// Sends a closed load and returns when every user has left.
 pub(super) async fn run(
     plan: &LoadPlan,
     shared: &Shared,
     factory: ClientFactory,
-    users: usize,
+    count: usize,
     ramp_up: Duration,
     iterations: Option<usize>,
 ) -> Result<RunEnd, EngineError> {
     silence_goose();
-    // One client now, so that settings which no client can have are an error before the first request.
+    // Settings that no client can have must be an error before the first request.
     factory.build(false)?;
-    let weights: Vec<usize> = plan.actors.iter().map(super::Actor::weight).collect();
-    let crew = Arc::new(Crew {
+    let weights: Vec<usize> = plan.actors.iter().map(Actor::weight).collect();
+    let users = Arc::new(ClosedUsers {
         actors: plan.actors.iter().map(|actor| actor.ready(&plan.base, &shared.recorder)).collect(),
-        turn: interleave(&apportion(users, &weights)),
+        actor_order: interleave(&apportion(count, &weights)),
         factory,
         plan: plan.clone(),
         shared: shared.clone(),
         iterations,
-        users,
+        count,
         left: AtomicUsize::new(0),
     });
-    let attack = GooseAttack::initialize_with_config(configuration(plan, users, ramp_up)?)
+    let attack = GooseAttack::initialize_with_config(configuration(plan, count, ramp_up)?)
         .map_err(refused)?
-        // Users bring clients of their own; this one is never used, and building one for each user takes long.
+        // Users bring clients of their own, so Goose's is never used, and building one for each user would take long.
         .set_client_builder_without_cookies(goose::client::GooseClientBuilder::new().without_cookies())
         .map_err(refused)?
-        .register_scenario(scenario(&crew))
+        .register_scenario(scenario(&users))
         .execute();
-    tokio::pin!(attack);
-    let clock = async {
-        while shared.gauges.begun().is_none() {
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(1)) => {}
-                () = shared.stop.requested() => break,
-            }
-        }
-        keep_time(plan, shared, ramp_up, shared.gauges.begin()).await;
-        std::future::pending::<()>().await;
-    };
-    let switch_off = async {
-        shared.stop.requested().await;
-        loop {
-            // Again and again: Goose clears its switch when it starts, which may be after an early Ctrl-C.
-            goose::trigger_killswitch("the load has ended");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
     let ended: Result<_, GooseError> = tokio::select! {
-        ended = &mut attack => ended,
-        () = clock => unreachable!("the clock is pending for ever"),
-        () = switch_off => unreachable!("the switch is pressed for ever"),
+        ended = attack => ended,
+        () = keep_time(plan, shared, ramp_up) => unreachable!("it waits for ever once the grace is over"),
+        () = stop_goose(shared) => unreachable!("it triggers the switch for ever"),
     };
     ended.map_err(refused)?;
     shared.stop.request(StopReason::Finished);
@@ -79,113 +64,136 @@ pub(super) async fn run(
     Ok(RunEnd { reason: shared.conclude(), elapsed: shared.gauges.measured_for() })
 }
 
-/// What the users of one run have in common.
+/// Waits for the first user, then takes the run through its phases. Never ends: Goose's own end is the end of the run.
+async fn keep_time(plan: &LoadPlan, shared: &Shared, ramp_up: Duration) {
+    while shared.gauges.begun().is_none() {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            () = shared.stop.requested() => break,
+        }
+    }
+    run_phases(plan, shared, ramp_up, shared.gauges.begin()).await;
+    std::future::pending().await
+}
+
+/// Stops Goose when the end is requested. Never ends.
+async fn stop_goose(shared: &Shared) {
+    shared.stop.requested().await;
+    loop {
+        // Repeatedly, because Goose clears its switch when it starts, which may be after an early Ctrl-C.
+        goose::trigger_killswitch("the load has ended");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The users of one run: brings them in, lets them act, and counts those that leave.
 #[derive(Debug)]
-struct Crew {
+struct ClosedUsers {
     actors: Vec<ReadyActor>,
-    /// Which actor the users are, in the order in which they start.
-    turn: Vec<usize>,
+    /// The index of each user's actor, in the order in which users start.
+    actor_order: Vec<usize>,
     factory: ClientFactory,
     plan: LoadPlan,
     shared: Shared,
-    /// After how many iterations a user leaves.
+    /// After how many iterations a user leaves; `None` for never.
     iterations: Option<usize>,
-    users: usize,
+    /// How many users the run has.
+    count: usize,
     left: AtomicUsize,
 }
 
-impl Crew {
-    /// The user of that number, from 1; `None` if the system gives it no client.
-    fn enter(&self, number: usize) -> Option<Box<Present>> {
+impl ClosedUsers {
+    /// Returns the user of that number, from 1; `None` if the system gives it no client.
+    fn enter(&self, number: usize) -> Option<Box<ActiveUser>> {
         let gauges = &self.shared.gauges;
         gauges.begin();
-        let actor = self.turn[(number - 1) % self.turn.len()];
+        let actor = self.actor_order[(number - 1) % self.actor_order.len()];
         match self.factory.build(self.actors[actor].actor().cookies()) {
             Ok(client) => {
                 gauges.enter();
                 let back_off = BackOff::Wait { failures: 0 };
                 let user = User::new(number, client, &self.plan, &self.shared, back_off);
-                Some(Box::new(Present { user, actor, iterations: 0 }))
+                Some(Box::new(ActiveUser { user, actor, iterations: 0 }))
             }
             Err(error) => {
-                gauges.lack_user(&error);
+                gauges.count_missing_user(&error);
                 self.leave();
                 None
             }
         }
     }
 
-    /// One iteration of a user; afterwards the user, unless it was its last.
-    async fn act(&self, mut present: Box<Present>) -> Option<Box<Present>> {
-        self.actors[present.actor].iterate(&mut present.user).await;
-        present.iterations += 1;
-        if self.iterations.is_none_or(|most| present.iterations < most) {
-            return Some(present);
+    /// Lets a user do an iteration and returns it, unless that was its last one.
+    async fn act(&self, mut active: Box<ActiveUser>) -> Option<Box<ActiveUser>> {
+        self.actors[active.actor].iterate(&mut active.user).await;
+        active.iterations += 1;
+        if self.iterations.is_none_or(|most| active.iterations < most) {
+            return Some(active);
         }
         self.shared.gauges.leave();
         self.leave();
         None
     }
 
-    /// One user less to wait for; with the last one the load has ended.
+    /// Counts a user that has left. With the last one the load has ended.
     fn leave(&self) {
-        if self.left.fetch_add(1, Ordering::AcqRel) + 1 == self.users {
+        if self.left.fetch_add(1, Ordering::AcqRel) + 1 == self.count {
             self.shared.gauges.end_load();
             self.shared.stop.request(StopReason::Finished);
         }
     }
 }
 
-/// A user that has not left.
+/// A user that has not left yet.
 #[derive(Debug)]
-struct Present {
+struct ActiveUser {
     user: User,
     actor: usize,
     iterations: usize,
 }
 
-/// Where a user is kept between two of Goose's calls, which only lend a `&mut GooseUser`.
+/// Keeps a user between two of Goose's calls, which only lend a `&mut GooseUser`.
 #[derive(Clone, Debug, Default)]
-struct Seat(Arc<Mutex<Option<Box<Present>>>>);
+struct UserSlot(Arc<Mutex<Option<Box<ActiveUser>>>>);
 
-impl Seat {
-    fn take(&self) -> Option<Box<Present>> {
+impl UserSlot {
+    fn take(&self) -> Option<Box<ActiveUser>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put(&self, present: Option<Box<Present>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = present;
+    fn put(&self, user: Option<Box<ActiveUser>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = user;
     }
 }
 
-fn scenario(crew: &Arc<Crew>) -> Scenario {
+fn scenario(users: &Arc<ClosedUsers>) -> Scenario {
     let transaction = |function: TransactionFunction| Transaction::new(function);
-    let enter = Arc::clone(crew);
+    let enter = Arc::clone(users);
     let enter = transaction(Arc::new(move |goose: &mut GooseUser| {
-        let seat = Seat::default();
-        seat.put(enter.enter(goose.weighted_users_index + 1));
-        goose.set_session_data(seat);
+        let slot = UserSlot::default();
+        slot.put(enter.enter(goose.weighted_users_index + 1));
+        goose.set_session_data(slot);
         Box::pin(async { Ok(()) })
     }));
-    let act = Arc::clone(crew);
+    let act = Arc::clone(users);
     let act = transaction(Arc::new(move |goose: &mut GooseUser| {
-        let (crew, seat) = (Arc::clone(&act), goose.get_session_data::<Seat>().cloned());
+        let (users, slot) = (Arc::clone(&act), goose.get_session_data::<UserSlot>().cloned());
         Box::pin(async move {
-            let stop = &crew.shared.stop;
-            match seat.filter(|_| !stop.is_requested()).and_then(|seat| Some((seat.take()?, seat))) {
-                Some((present, seat)) => seat.put(crew.act(present).await),
+            let stop = &users.shared.stop;
+            match slot.filter(|_| !stop.is_requested()).and_then(|slot| Some((slot.take()?, slot))) {
+                Some((user, slot)) => slot.put(users.act(user).await),
                 None => {
                     stop.requested().await;
-                    // Goose calls until it has noticed that the load has ended.
+                    // Goose goes on calling until it has noticed that the load has ended.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
             Ok(())
         })
     }));
-    let leave = Arc::clone(crew);
+    let leave = Arc::clone(users);
     let leave = transaction(Arc::new(move |goose: &mut GooseUser| {
-        if goose.get_session_data::<Seat>().is_some_and(|seat| seat.take().is_some()) {
+        if goose.get_session_data::<UserSlot>().is_some_and(|slot| slot.take().is_some()) {
             leave.shared.gauges.leave();
         }
         Box::pin(async { Ok(()) })
@@ -200,7 +208,7 @@ fn configuration(plan: &LoadPlan, users: usize, ramp_up: Duration) -> Result<Goo
     let mut configuration = GooseConfiguration::parse_args_default::<&str>(&[]).map_err(refused)?;
     configuration.host = Some(plan.base.to_string());
     configuration.users = Some(users);
-    // Goose starts users at a rate; all of them at once is one that is over before its first tick.
+    // Goose starts users at a rate. One that is over before its first tick starts all of them at once.
     let rate = if ramp_up.is_zero() { 1e9 } else { users as f64 / ramp_up.as_secs_f64() };
     configuration.increase_rate = Some(rate.to_string());
     configuration.quiet = 2;
@@ -213,7 +221,7 @@ fn configuration(plan: &LoadPlan, users: usize, ramp_up: Duration) -> Result<Goo
     Ok(configuration)
 }
 
-/// Takes the place of Goose's logger, which would write among the tool's own output.
+/// Installs a logger that writes nothing in the place of Goose's, whose lines would mix with the tool's own output.
 fn silence_goose() {
     struct Silence;
     impl log::Log for Silence {
@@ -225,12 +233,12 @@ fn silence_goose() {
     }
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Someone else's logger is as good: Goose's is not installed then either.
+        // Fails where the host program has a logger already, and then Goose does not install its own either.
         _ = log::set_logger(&Silence);
     });
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it by value")]
 fn refused(error: GooseError) -> EngineError {
     EngineError::Goose(error.to_string())
 }

@@ -1,7 +1,8 @@
-//! What becomes of a client's connections, seen from around its connector.
+//! Counts connections as a client's connector makes them.
 //!
-//! A request that got no answer has reached the target or not: it has not if a connection was tried for it and none was
-//! made. And a target that answers nothing is unreachable only if nobody is waiting for it any more.
+//! reqwest does not say whether a failed request reached the target. It did not if a connection was tried for it and none
+//! was made, and that is what the counts of one client show. Those of all clients show whether any request may still be
+//! waiting: only when none is can a silent target be called unreachable.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,16 +13,16 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Connections of one client.
+/// The connections of one client.
 #[derive(Debug, Default)]
 pub(super) struct ClientConnections {
     tried: AtomicU64,
-    /// Made, and redirects that were followed: both say that a request has left.
+    /// Connections made, and redirects followed: both prove that a request has left.
     made: AtomicU64,
     all: Arc<AllConnections>,
 }
 
-/// How far a client had come at some moment.
+/// The counts of a client at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConnectionMark {
     tried: u64,
@@ -37,18 +38,18 @@ impl ClientConnections {
         ConnectionMark { tried: self.tried.load(Ordering::Relaxed), made: self.made.load(Ordering::Relaxed) }
     }
 
-    /// Whether connections were tried since then, and none was made.
+    /// Whether connections were tried since `mark` and none was made.
     pub(super) fn is_cut_off_since(&self, mark: ConnectionMark) -> bool {
         let now = self.mark();
         now.tried != mark.tried && now.made == mark.made
     }
 
-    /// Notes a redirect that is followed: its request was answered.
+    /// Records a redirect that is followed: its request was answered.
     pub(super) fn follow(&self) {
         self.made.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes what was connected since `accounted` as no longer waiting for an answer.
+    /// Records that no response is expected any more on what was connected since `accounted`.
     pub(super) fn settle(&self, accounted: &mut u64) {
         let made = self.made.load(Ordering::Relaxed);
         self.all.settled.fetch_add(made - *accounted, Ordering::Relaxed);
@@ -56,22 +57,23 @@ impl ClientConnections {
     }
 }
 
-/// Connections of all clients, from before there was an answer.
+/// The connections of all clients.
 #[derive(Debug, Default)]
 pub(crate) struct AllConnections {
     connected: AtomicU64,
-    /// Those on which no answer is to be waited for.
+    /// Connections on which no response is expected any more.
     settled: AtomicU64,
 }
 
 impl AllConnections {
-    /// Whether a request may be waiting for its answer; of no meaning once there was one.
+    /// Whether a request may be waiting for its response. Meaningless once there was a response: connections are settled
+    /// only when one failed.
     pub(super) fn is_waiting(&self) -> bool {
         self.connected.load(Ordering::Relaxed) > self.settled.load(Ordering::Relaxed)
     }
 }
 
-/// Watches connections being made.
+/// Wraps a connector to count its connections.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionLayer(pub(super) Arc<ClientConnections>);
 
@@ -123,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// A connector that connects or not, as it is asked.
+    /// A connector that connects or fails, as its request says.
     struct Connector;
 
     impl Service<Result<(), ()>> for Connector {
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn somebody_waits_until_all_that_was_connected_is_settled() {
+    async fn a_request_may_wait_until_all_connections_are_settled() {
         let all = Arc::new(AllConnections::default());
         let [first, second] = [(); 2].map(|()| Arc::new(ClientConnections::new(Arc::clone(&all))));
         let mut settled = 0;

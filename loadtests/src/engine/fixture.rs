@@ -1,4 +1,4 @@
-//! A server that answers, and a plan against it, for the engine's own tests.
+//! A server that responds, and a plan for it, for the engine's own tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::client::{ClientFactory, UserClient};
 use super::{Actor, ClientSettings, LoadPlan, Model, Redirects, Shared, Stop};
 
-/// A server that answers with the number of the request, and its address.
+/// Starts a server that responds with the number of the request, and returns its address.
 pub(super) async fn server() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -31,7 +31,7 @@ pub(super) async fn server() -> String {
     format!("http://{address}")
 }
 
-/// A plan of one actor, without a duration.
+/// Returns a plan of one actor, without a duration.
 pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
     LoadPlan {
         actors: vec![actor],
@@ -43,7 +43,7 @@ pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
         client: ClientSettings {
             accept_invalid_certs: false,
             gzip: true,
-            redirects: Redirects::Answer,
+            redirects: Redirects::Keep,
             connect_timeout: Duration::from_secs(5),
         },
         headers: HeaderMap::new(),
@@ -51,7 +51,7 @@ pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
     }
 }
 
-/// A client of no run.
+/// Returns a client that belongs to no run.
 pub(super) fn client() -> UserClient {
     let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
     let plan = plan("http://127.0.0.1:1", actor, Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None });

@@ -1,4 +1,4 @@
-//! What is going on in a run, for those who watch it.
+//! Live numbers of a run, written by the users and read by the progress and by the watch on the generator.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::client::ClientError;
 
-/// Live numbers of a run.
+/// The live numbers of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
     /// Users that have started and not ended; in an open model, iterations in flight.
@@ -14,54 +14,55 @@ pub(crate) struct Gauges {
     begun: OnceLock<Instant>,
     measured: OnceLock<Instant>,
     ended: OnceLock<Instant>,
-    /// When the last request ended that outlived the load, in microseconds since it began.
+    /// When the last request ended that outlived the load, in microseconds since the load began.
     last_end_us: AtomicU64,
     scheduled: AtomicU64,
     late: AtomicU64,
     late_by_generator: AtomicU64,
     dropped: AtomicU64,
     missed: AtomicU64,
-    lacking: Mutex<Option<MissingUsers>>,
+    missing_users: Mutex<Option<MissingUsers>>,
 }
 
-/// Users that could not be made.
+/// Users for which the system gave no client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MissingUsers {
     /// How many.
     pub(crate) users: u64,
-    /// Why the first of them could not.
+    /// Why the first of them got none.
     pub(crate) why: String,
 }
 
 /// What became of the iterations that an open model scheduled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrivals {
-    /// Due so far.
+    /// Iterations that were due so far.
     pub(crate) scheduled: u64,
-    /// Came to their turn more than 10 ms after they were due.
+    /// Iterations that began more than 10 ms after they were due.
     pub(crate) late: u64,
-    /// Of these, late although a user was free: the generator's own fault.
+    /// Those of them that were late although a user was free, which is the generator's own fault.
     pub(crate) late_by_generator: u64,
-    /// Sent nothing: no user became free within the timeout, the test was over before, or their steps lacked a value.
+    /// Iterations that sent nothing: no user became free within the timeout, the test was over before, or a step lacked
+    /// a value.
     pub(crate) dropped: u64,
-    /// Of these, what the generator did not come to: its own fault too.
+    /// Those of them that the generator was too slow to start, which is its own fault too.
     pub(crate) missed: u64,
 }
 
 impl Arrivals {
-    /// Of which at least one request was sent, or will be.
+    /// Iterations of which at least one request was sent, or will be.
     pub(crate) fn sent(self) -> u64 {
         self.scheduled.saturating_sub(self.dropped)
     }
 }
 
 impl Gauges {
-    /// Notes the first user's start; later calls change nothing. Returns when that was.
+    /// Records the start of the first user and returns when that was. Later calls change nothing.
     pub(super) fn begin(&self) -> Instant {
         *self.begun.get_or_init(Instant::now)
     }
 
-    /// When the load began, if it has.
+    /// Returns when the load began, if it has.
     pub(crate) fn begun(&self) -> Option<Instant> {
         self.begun.get().copied()
     }
@@ -70,7 +71,7 @@ impl Gauges {
         self.measured.get_or_init(Instant::now);
     }
 
-    /// When measuring began: with the load, or after the warm-up.
+    /// Returns when measuring began: with the load, or after the warm-up.
     pub(crate) fn measured_since(&self) -> Option<Instant> {
         self.measured.get().copied().or_else(|| self.begun())
     }
@@ -79,26 +80,27 @@ impl Gauges {
         self.ended.get_or_init(Instant::now);
     }
 
-    /// How long was measured, up to now or to the end of the load.
+    /// Returns how long was measured, up to now or to the end of the load.
     pub(crate) fn measured_for(&self) -> Duration {
         let Some(since) = self.measured_since() else { return Duration::ZERO };
         self.ended.get().copied().unwrap_or_else(Instant::now).saturating_duration_since(since)
     }
 
-    /// Notes that a request has ended after the load had.
+    /// Records that a request ended after the load did.
     pub(super) fn end_late(&self) {
         let since = self.begun().map_or(Duration::ZERO, |begun| begun.elapsed());
         self.last_end_us.fetch_max(since.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// How long the target had work: from the first user's start to the end of the last request, warm-up included.
+    /// Returns how long the target had work: from the start of the first user to the end of the last request, the warm-up
+    /// included.
     pub(crate) fn worked_for(&self) -> Duration {
         let (Some(begun), Some(ended)) = (self.begun(), self.ended.get()) else { return Duration::ZERO };
         let last_end = Duration::from_micros(self.last_end_us.load(Ordering::Relaxed));
         ended.saturating_duration_since(begun).max(last_end)
     }
 
-    /// Users, or iterations, that are going on.
+    /// Returns the active users; in an open model, the iterations in flight.
     pub(crate) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
     }
@@ -111,15 +113,15 @@ impl Gauges {
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Notes a user that the system gave no client.
-    pub(super) fn lack_user(&self, error: &ClientError) {
-        let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
-        lacking.get_or_insert_with(|| MissingUsers { users: 0, why: error.to_string() }).users += 1;
+    /// Counts a user for which the system gave no client.
+    pub(super) fn count_missing_user(&self, error: &ClientError) {
+        let mut missing = self.missing_users.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.get_or_insert_with(|| MissingUsers { users: 0, why: error.to_string() }).users += 1;
     }
 
-    /// Users that could not be made, if there are any.
-    pub(crate) fn lacking(&self) -> Option<MissingUsers> {
-        self.lacking.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the users for which the system gave no client, if there are any.
+    pub(crate) fn missing_users(&self) -> Option<MissingUsers> {
+        self.missing_users.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn schedule(&self) {
@@ -128,11 +130,11 @@ impl Gauges {
 
     /// Counts an iteration that was scheduled and sent nothing.
     pub(super) fn drop_arrival(&self) {
-        // Whoever reads it sees that it was scheduled.
+        // Release: a reader that sees the drop must also see that the iteration was scheduled.
         self.dropped.fetch_add(1, Ordering::Release);
     }
 
-    /// Counts iterations that were due before the end and that nothing was done for.
+    /// Counts iterations that were due before the end and were never started.
     pub(super) fn miss(&self, iterations: u64) {
         self.scheduled.fetch_add(iterations, Ordering::Relaxed);
         self.dropped.fetch_add(iterations, Ordering::Release);
@@ -146,9 +148,9 @@ impl Gauges {
         }
     }
 
-    /// What became of scheduled iterations; `None` in a closed model.
+    /// Returns what became of the scheduled iterations; `None` in a closed model.
     pub(crate) fn arrivals(&self) -> Option<Arrivals> {
-        // In the opposite order of writing: a part is never more than its whole.
+        // In the opposite order of writing, so that a part is never more than its whole.
         let missed = self.missed.load(Ordering::Acquire);
         let dropped = self.dropped.load(Ordering::Acquire);
         let late_by_generator = self.late_by_generator.load(Ordering::Acquire);
@@ -158,10 +160,10 @@ impl Gauges {
     }
 }
 
-/// Whose fault a late start was.
+/// The cause of a late start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LateCause {
-    /// All users waited for the target.
+    /// All users were waiting for the target.
     Target,
     /// A user was free.
     Generator,

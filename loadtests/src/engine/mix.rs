@@ -1,10 +1,10 @@
-//! How work is divided by weight.
+//! Divides work by weight.
 
-/// How many of `users` are of each kind: as near to the weights as whole users come, but none is left out while there are
-/// users enough, or what it does would go untested.
+/// Returns how many of `users` are of each kind: as near to the weights as whole users can be. Each kind has at least one
+/// user if there are enough, or its requests would go untested.
 pub(super) fn apportion(users: usize, weights: &[usize]) -> Vec<usize> {
     let mut counts = vec![usize::from(users >= weights.len()); weights.len()];
-    // Sainte-Laguë: the next one goes to the kind that is furthest below its share.
+    // The Sainte-Laguë method: the next user goes to the kind that is furthest below its share.
     for _ in counts.iter().sum()..users {
         let behind = |a: &usize, b: &usize| {
             let product = |weight: usize, count: usize| weight as u128 * (2 * count as u128 + 1);
@@ -17,7 +17,8 @@ pub(super) fn apportion(users: usize, weights: &[usize]) -> Vec<usize> {
     counts
 }
 
-/// What to say where so few users cannot be divided by weight: a kind has none, or one although less is its share.
+/// Returns a sentence if there are too few users to divide them by weight: a kind has none, or one although its share is
+/// less than half a user.
 pub(super) fn describe_mix(users: usize, kinds: &[(&str, usize)]) -> Option<String> {
     let weights: Vec<usize> = kinds.iter().map(|(_, weight)| *weight).collect();
     let (counts, total) = (apportion(users, &weights), weights.iter().sum::<usize>());
@@ -31,7 +32,7 @@ pub(super) fn describe_mix(users: usize, kinds: &[(&str, usize)]) -> Option<Stri
     Some(format!("{of} {}: too few to be divided {}.", parts.join(", "), weights.join(" to ")))
 }
 
-/// Items in proportion to their weights, spread as evenly as they can be: weights 3 and 1 give `0 0 1 0`.
+/// Returns indices in proportion to their weights, spread as evenly as possible: weights 3 and 1 give `0 0 1 0`.
 pub(super) fn interleave(weights: &[usize]) -> Vec<usize> {
     let common = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
     let weights: Vec<i64> = weights.iter().map(|weight| i64::try_from(weight / common).unwrap_or(i64::MAX)).collect();
@@ -53,9 +54,9 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// Where in an order of that length a user starts: the users of a run start all over it, however few they are.
+/// Returns where a user starts in an order of that length. The users of a run are spread over it, however few they are.
 pub(super) fn starting_point(user: usize, length: usize) -> usize {
-    // Multiples of the golden ratio fill a circle evenly.
+    // Multiples of the golden ratio, here as a fraction of 2^32, fill a circle evenly for any number of users.
     let turn = (user as u32).wrapping_mul(0x9E37_79B9);
     ((u64::from(turn) * length as u64) >> 32) as usize
 }
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mix_that_is_not_the_weights_is_told() {
+    fn a_mix_far_from_the_weights_is_reported() {
         let kinds = [("a", 97), ("b", 3)];
         assert_eq!(describe_mix(10, &kinds).unwrap(), "The users are 9 \"a\", 1 \"b\": too few to be divided 97 to 3.");
         assert_eq!(

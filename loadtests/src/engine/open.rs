@@ -1,8 +1,8 @@
-//! The open model: iterations start when they are due, whatever the answers do.
+//! The open model: iterations start when they are due, whatever the responses do.
 //!
-//! A thread of its own keeps the time, since timers of the runtime are a millisecond coarse and wait behind the users'
-//! work. An iteration that finds no free user waits in a queue and is late; its latency counts from when it was due. One
-//! that waits longer than the timeout is dropped, and told.
+//! A thread of its own keeps the time, since the runtime's timers are a millisecond coarse and wait behind the users' work.
+//! An iteration that finds no free user waits in a queue and is late; its latency counts from when it was due. One that
+//! waits longer than the timeout is dropped and counted.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::actor::ReadyActor;
+use super::actor::{Actor, ReadyActor};
 use super::client::{ClientFactory, UserClient};
+use super::error::EngineError;
 use super::gauges::LateCause;
+use super::load_plan::LoadPlan;
 use super::mix::interleave;
 use super::pace::Pace;
+use super::phases::run_phases;
+use super::shared::Shared;
+use super::stop::RunEnd;
 use super::user::{BackOff, User};
-use super::{EngineError, LoadPlan, RunEnd, Shared, keep_time};
 
 pub(super) async fn run(
     plan: &LoadPlan,
@@ -28,15 +32,15 @@ pub(super) async fn run(
 ) -> Result<RunEnd, EngineError> {
     factory.build(false)?;
     let actors: Vec<_> = plan.actors.iter().map(|actor| Arc::new(actor.ready(&plan.base, &shared.recorder))).collect();
-    let weights: Vec<usize> = plan.actors.iter().map(super::Actor::weight).collect();
-    let pool = Arc::new(Pool {
+    let weights: Vec<usize> = plan.actors.iter().map(Actor::weight).collect();
+    let pool = Arc::new(UserPool {
         clients: {
-            let cookies: Vec<bool> = plan.actors.iter().map(super::Actor::cookies).collect();
+            let cookies: Vec<bool> = plan.actors.iter().map(Actor::cookies).collect();
             let gauges = Arc::clone(&shared.gauges);
-            Box::new(move |actor| factory.build(cookies[actor]).map_err(|error| gauges.lack_user(&error)).ok())
+            Box::new(move |actor| factory.build(cookies[actor]).map_err(|error| gauges.count_missing_user(&error)).ok())
         },
         actors,
-        turn: interleave(&weights),
+        actor_order: interleave(&weights),
         plan: plan.clone(),
         shared: shared.clone(),
         most_in_flight,
@@ -53,33 +57,34 @@ pub(super) async fn run(
         })
         .map_err(EngineError::Thread)?;
     tokio::select! {
-        () = keep_time(plan, shared, pace.ramp_up(), begun) => {}
+        () = run_phases(plan, shared, pace.ramp_up(), begun) => {}
         () = pool.all_done() => {}
     }
-    // Given up requests end at once; their users only have to notice.
+    // Requests that were given up end at once; their users only have to notice.
     pool.all_done().await;
     _ = keeper.join();
     Ok(RunEnd { reason: shared.conclude(), elapsed: shared.gauges.measured_for() })
 }
 
-/// Users, and iterations that wait for one.
-struct Pool {
+/// The users of a run, and the iterations that wait for one.
+struct UserPool {
     actors: Vec<Arc<ReadyActor>>,
-    /// Which actor the next iteration belongs to.
-    turn: Vec<usize>,
+    /// The index of each iteration's actor, repeated to the end.
+    actor_order: Vec<usize>,
     plan: LoadPlan,
     shared: Shared,
-    /// A client for a user of that actor. The settings were tried before the run, so what fails is the system, out of
-    /// descriptors.
+    /// Builds a client for a user of that actor. The settings were tried before the run, so a failure means that the
+    /// system has no descriptor left.
     clients: Box<dyn Fn(usize) -> Option<UserClient> + Send + Sync>,
     most_in_flight: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     idle: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    /// Free users by actor, the one that was busy last on top: its connection is the warmest.
+struct PoolState {
+    /// Free users by actor. The one that was busy last is on top, since its connection is the least likely to have been
+    /// closed.
     free: Vec<Vec<User>>,
     waiting: VecDeque<Arrival>,
     busy: usize,
@@ -93,15 +98,15 @@ struct Arrival {
     queued: bool,
 }
 
-impl Pool {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl UserPool {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts an iteration, or queues it.
+    /// Starts the `n`-th iteration, or queues it.
     fn arrive(self: &Arc<Self>, handle: &Handle, due: Instant, n: u64) {
         self.shared.gauges.schedule();
-        let actor = self.turn[(n % self.turn.len() as u64) as usize];
+        let actor = self.actor_order[(n % self.actor_order.len() as u64) as usize];
         let mut state = self.lock();
         if state.busy >= self.most_in_flight {
             state.waiting.push_back(Arrival { due, actor, queued: true });
@@ -111,7 +116,7 @@ impl Pool {
         self.shared.gauges.enter();
         drop(state);
         let (pool, arrival) = (Arc::clone(self), Arrival { due, actor, queued: false });
-        // A user that has yet to be made takes its time, and what is due next must not wait for that.
+        // Making a new user takes longer than the time between two iterations, and the next one must not wait for it.
         handle.spawn(async move {
             if let Some((user, arrival)) = pool.with_user(arrival) {
                 pool.serve(user, arrival).await;
@@ -119,7 +124,7 @@ impl Pool {
         });
     }
 
-    /// A user for an iteration; without one, for the next iteration in the queue.
+    /// Returns a user for an iteration. If the system gives none, drops it and tries the next iteration in the queue.
     fn with_user(&self, mut arrival: Arrival) -> Option<(User, Arrival)> {
         loop {
             if let Some(user) = self.user(arrival.actor) {
@@ -130,24 +135,24 @@ impl Pool {
         }
     }
 
-    /// Makes users before the clock runs: a client takes longer to build than a fast request takes.
+    /// Makes users before the clock runs: building a client takes longer than a fast request.
     fn warm(&self, pace: Pace) {
         self.lock().free.resize_with(self.actors.len(), Vec::new);
         for n in 0..pace.per(WARMED).clamp(1, self.most_in_flight.min(MOST_WARMED)) {
-            let actor = self.turn[n % self.turn.len()];
+            let actor = self.actor_order[n % self.actor_order.len()];
             if let Some(user) = self.new_user(actor) {
                 self.lock().free[actor].push(user);
             }
         }
     }
 
-    /// A free user of that kind, or a new one.
+    /// Returns a free user of that kind, or a new one.
     fn user(&self, actor: usize) -> Option<User> {
         let free = self.lock().free[actor].pop();
         free.or_else(|| self.new_user(actor))
     }
 
-    /// A new user; `None` if the system gives no client.
+    /// Makes a user; `None` if the system gives no client.
     fn new_user(&self, actor: usize) -> Option<User> {
         let number = {
             let mut state = self.lock();
@@ -158,7 +163,7 @@ impl Pool {
         Some(User::new(number, client, &self.plan, &self.shared, BackOff::Never))
     }
 
-    /// Does an iteration, and those that wait for a user after it.
+    /// Does an iteration, then those that wait in the queue.
     async fn serve(self: Arc<Self>, mut user: User, mut arrival: Arrival) {
         loop {
             if arrival.due.elapsed() > LATE {
@@ -168,10 +173,10 @@ impl Pool {
             user.set_due(arrival.due);
             self.actors[arrival.actor].iterate(&mut user).await;
             if !user.has_sent() {
-                // The end was asked for before its first request, or its steps lack a value.
+                // The end was requested before its first request, or its steps lack a value.
                 self.shared.gauges.drop_arrival();
             }
-            // A user of one kind does not do another kind's iterations: its logins and cookies are its own.
+            // A user goes back to its own kind: its logins and cookies belong to it.
             self.lock().free[arrival.actor].push(user);
             let next = self.next_waiting().and_then(|next| self.with_user(next));
             let Some(next) = next else { return };
@@ -179,9 +184,9 @@ impl Pool {
         }
     }
 
-    /// The next iteration in the queue that is still worth starting; without one, a user less is busy.
+    /// Returns the next iteration in the queue that is still worth starting. Without one, counts a busy user less.
     fn next_waiting(&self) -> Option<Arrival> {
-        // One lock for both: an iteration that is queued in between would never be started.
+        // Both under one lock: an iteration that was queued in between would never be started.
         let mut state = self.lock();
         while let Some(arrival) = state.waiting.pop_front() {
             if !self.shared.stop.is_requested() && arrival.due.elapsed() <= self.plan.timeout {
@@ -217,8 +222,8 @@ impl Pool {
     }
 }
 
-/// Lets iterations arrive when they are due, until the end of the load; tells of those that it was too slow for.
-fn keep_pace(pool: &Arc<Pool>, handle: &Handle, pace: Pace, begun: Instant) {
+/// Starts iterations when they are due until the end of the load, and counts those that it was too slow for.
+fn keep_pace(pool: &Arc<UserPool>, handle: &Handle, pace: Pace, begun: Instant) {
     let length = pool.plan.duration.map(|duration| pace.ramp_up() + pool.plan.warm_up + duration);
     let all = length.map_or(u64::MAX, |length| pace.before(length));
     for n in 0..all {
@@ -250,15 +255,15 @@ mod tests {
     use crate::record::Tally;
 
     /// A pool whose users send one request an iteration, with clients from `clients`.
-    async fn pool(clients: impl Fn(usize) -> Option<UserClient> + Send + Sync + 'static) -> Arc<Pool> {
+    async fn pool(clients: impl Fn(usize) -> Option<UserClient> + Send + Sync + 'static) -> Arc<UserPool> {
         let model = Model::Open { rate: 10.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
         let plan = plan(&server().await, Actor::from_code("get", 1, Box::new(|user| Box::pin(get(user)))), model);
         let shared = Shared::new(1, Stop::default());
         let actors = plan.actors.iter().map(|actor| Arc::new(actor.ready(&plan.base, &shared.recorder))).collect();
-        let state = State { free: vec![Vec::new()], ..State::default() };
-        Arc::new(Pool {
+        let state = PoolState { free: vec![Vec::new()], ..PoolState::default() };
+        Arc::new(UserPool {
             actors,
-            turn: vec![0],
+            actor_order: vec![0],
             plan,
             shared,
             clients: Box::new(clients),

@@ -1,8 +1,8 @@
-//! When iterations of an open model are due.
+//! Computes when the iterations of an open model are due.
 
 use std::time::Duration;
 
-/// A constant rate, reached evenly.
+/// A constant rate, reached by a linear ramp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
     rate: f64,
@@ -18,12 +18,12 @@ impl Pace {
         Duration::from_secs_f64(self.ramp_up)
     }
 
-    /// How many iterations are due in a span at the full rate.
+    /// Returns how many iterations are due in a span at the full rate.
     pub(super) fn per(self, span: Duration) -> usize {
         (self.rate * span.as_secs_f64()).ceil() as usize
     }
 
-    /// How many iterations are due within a span from the start, its end left out.
+    /// Returns how many iterations are due within a span from the start, without those due at its end.
     pub(super) fn before(self, span: Duration) -> u64 {
         let seconds = span.as_secs_f64();
         let due = if seconds < self.ramp_up {
@@ -31,14 +31,14 @@ impl Pace {
         } else {
             self.rate * (self.ramp_up / 2.0 + (seconds - self.ramp_up))
         };
-        // What is due at the end but for rounding is due at the end.
+        // An iteration that only rounding puts before the end is due at the end.
         (due - 1e-6).max(0.0).ceil() as u64
     }
 
-    /// When the `n`-th iteration, from 0, is due after the start.
+    /// Returns how long after the start the `n`-th iteration is due, counted from 0.
     pub(super) fn due(self, n: u64) -> Duration {
         let n = n as f64;
-        // While the rate grows evenly, n(t) = rate * t² / (2 * ramp_up).
+        // While the rate grows, n(t) = rate * t² / (2 * ramp_up).
         let in_ramp = self.rate * self.ramp_up / 2.0;
         let seconds = if n < in_ramp {
             (2.0 * n * self.ramp_up / self.rate).sqrt()

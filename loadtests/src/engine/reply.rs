@@ -1,13 +1,13 @@
-//! A request that is about to be sent, and the response to it, as scenarios in Rust see them.
+//! Requests and responses as scenarios in Rust see them.
 
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 
-use super::user::{Failed, User};
+use super::user::{Failed, OutgoingRequest, User};
 use crate::record::EndpointName;
-use crate::scenario::{Answer, Expectation, StatusPattern};
+use crate::scenario::{Expectation, Response, StatusPattern};
 
 /// A response whose body was read to its end.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Reply {
         &self.body
     }
 
-    /// Returns the body as text, with what is not UTF-8 replaced.
+    /// Returns the body as text; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -58,7 +58,7 @@ impl Reply {
     }
 }
 
-/// A request of a scenario in Rust, made by [`User::request`].
+/// A request of a scenario in Rust, built by [`User::request`].
 #[derive(Debug)]
 pub struct Call<'u> {
     user: &'u mut User,
@@ -87,7 +87,7 @@ impl<'u> Call<'u> {
 
     /// Counts the request under this name instead of its path.
     ///
-    /// A path with an id in it needs one, or every id becomes a line in the report.
+    /// A path with an id in it needs a name, or every id becomes a line in the report.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -97,7 +97,7 @@ impl<'u> Call<'u> {
     /// Adds a header.
     ///
     /// # Panics
-    /// On a name or value that HTTP does not allow.
+    /// Panics on a name or value that HTTP does not allow.
     #[must_use]
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -120,21 +120,21 @@ impl<'u> Call<'u> {
         self.header("content-type", "application/json").body(body.to_string())
     }
 
-    /// Takes only this status as a success, instead of everything below 400.
+    /// Accepts only this status as a success, instead of every status below 400. May be called for several.
     #[must_use]
     pub fn expect_status(mut self, status: u16) -> Self {
         self.expectation.statuses.push(StatusPattern::Exact(status));
         self
     }
 
-    /// Takes the response as a success only with this text in its body.
+    /// Requires this text in the body for a success.
     #[must_use]
     pub fn expect_contains(mut self, text: impl Into<String>) -> Self {
         self.expectation.contains.push(text.into());
         self
     }
 
-    /// Gives up after this time, instead of `--timeout`.
+    /// Sets the longest time to the last byte, instead of `--timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -152,8 +152,9 @@ impl<'u> Call<'u> {
         let mut request = reqwest::Request::new(method, user.url(&path).ok_or(Failed)?);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
+        // The code after it may ask for the body.
         let needs_body = true;
-        let judge = |answer: &mut Answer<'_>| expectation.check(answer);
-        user.call(super::user::Outgoing { endpoint, request, needs_body, timeout }, judge).await
+        let expect = |response: &mut Response<'_>| expectation.check(response);
+        user.call(OutgoingRequest { endpoint, request, needs_body, timeout }, expect).await
     }
 }

@@ -1,14 +1,16 @@
-//! One iteration after another: what a profile needs.
+//! Sends one iteration after another, for a profile.
 
 use super::client::ClientFactory;
+use super::error::EngineError;
+use super::load_plan::LoadPlan;
+use super::shared::Shared;
 use super::stop::StopReason;
 use super::user::{BackOff, User};
-use super::{EngineError, LoadPlan, Shared};
 use crate::record::Phase;
 
-/// Sends `iterations` iterations of the plan's first actor, one after another, after `warm_up` that are left out;
-/// `each` is called with the number, from 1, of every one that counts.
-pub(crate) async fn profile(
+/// Sends `iterations` iterations of the plan's first actor, after `warm_up` further ones that are left out of the result.
+/// Calls `each` with the number of every iteration that counts, from 1.
+pub(crate) async fn run_sequentially(
     plan: &LoadPlan,
     shared: &Shared,
     warm_up: usize,

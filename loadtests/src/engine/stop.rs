@@ -1,9 +1,10 @@
-//! The end of a run, asked for from anywhere and seen by every user.
+//! The end of a run, requested from anywhere and seen by every user.
 //!
 //! First no further request is sent; when the grace is over, those in flight are given up. The first reason wins.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -11,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum StopReason {
-    /// Its time was over, or all iterations done.
+    /// The time was over, or all iterations were done.
     Finished = 1,
     /// Ctrl-C, or a signal to end.
     Interrupted = 2,
@@ -19,20 +20,29 @@ pub(crate) enum StopReason {
     Unreachable = 3,
 }
 
-/// A request to end; clones are the same request.
+/// How a run ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunEnd {
+    /// Why it ended.
+    pub(crate) reason: StopReason,
+    /// How long was measured: from the first user's start, or from the end of the warm-up, to the end of the load.
+    pub(crate) elapsed: Duration,
+}
+
+/// A request to end; clones share one request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<State>);
+pub(crate) struct Stop(Arc<StopState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct StopState {
     reason: AtomicU8,
     changed: Notify,
-    /// One end for each user with a request that might have to be given up.
+    /// A sender for each user, whose receiver ends the request in flight.
     in_flight: Mutex<Vec<oneshot::Sender<()>>>,
 }
 
 impl Stop {
-    /// Asks to end, unless that was asked before.
+    /// Requests the end. Does nothing if it has been requested before.
     pub(crate) fn request(&self, reason: StopReason) {
         let first = self.0.reason.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
@@ -40,7 +50,7 @@ impl Stop {
         }
     }
 
-    /// Why the end was asked for, if it was.
+    /// Returns why the end was requested, if it was.
     pub(crate) fn reason(&self) -> Option<StopReason> {
         match self.0.reason.load(Ordering::Acquire) {
             0 => None,
@@ -50,12 +60,12 @@ impl Stop {
         }
     }
 
-    /// Whether the end was asked for.
+    /// Whether the end was requested.
     pub(crate) fn is_requested(&self) -> bool {
         self.0.reason.load(Ordering::Acquire) != 0
     }
 
-    /// Ends when the end is asked for.
+    /// Waits until the end is requested.
     pub(crate) async fn requested(&self) {
         loop {
             let changed = self.0.changed.notified();
@@ -68,9 +78,9 @@ impl Stop {
         }
     }
 
-    /// A receiver that fires when requests in flight are to be given up.
+    /// Returns a receiver that fires when requests in flight are to be given up.
     ///
-    /// One for each user and not one for all: polling it for every request must not take a lock that users share.
+    /// Each user has one of its own: it is polled with every request, and must not take a lock that users share.
     pub(crate) fn enlist(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
@@ -80,7 +90,7 @@ impl Stop {
     /// Gives up all requests in flight.
     pub(crate) fn give_up(&self) {
         for sender in self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // A user that has ended has dropped its receiver.
+            // Fails for a user that has ended and dropped its receiver.
             _ = sender.send(());
         }
     }

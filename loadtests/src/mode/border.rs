@@ -1,20 +1,21 @@
-//! Which load a search tries next, and what its steps add up to.
+//! Decides which load a capacity search tries next.
 //!
-//! Doubling finds a load that fails, bisecting the border, and a longer hold confirms it: a queue that fills slowly
-//! passes for ten seconds and fails in thirty. Only a step that the service failed is a limit of the service: one in
-//! which the generator was saturated, or that was interrupted, never moves the border.
+//! The border lies between the highest load that holds and the lowest that fails. Doubling finds a load that fails,
+//! bisecting narrows the border, and a longer hold confirms it: a queue that fills slowly passes for ten seconds and
+//! fails in thirty. The invariant: only a step that the service failed moves the border. A saturated generator and an
+//! interruption say nothing about the service.
 
 use crate::result::{SearchEnd, StepEnd};
 
-/// What a search knows so far.
+/// What a search has learned so far.
 #[derive(Debug)]
 pub(super) struct Border {
     most: usize,
-    phase: Phase,
+    phase: SearchPhase,
     load: usize,
-    /// The highest load that held for a step.
+    /// The highest load that held for a step; 0 before one did.
     good: usize,
-    /// The lowest that did not.
+    /// The lowest load that failed.
     bad: Option<usize>,
     confirmations: usize,
     saturated: bool,
@@ -22,15 +23,15 @@ pub(super) struct Border {
     end: Option<SearchEnd>,
 }
 
-/// What a step is for.
+/// The purpose of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum SearchPhase {
     Doubling,
     Bisecting,
     Confirming,
 }
 
-impl Phase {
+impl SearchPhase {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Doubling => "doubling",
@@ -41,11 +42,11 @@ impl Phase {
 }
 
 impl Border {
-    /// Nothing is known; `most` is the highest load that may be tried.
+    /// Starts a search; `most` is the highest load that may be tried.
     pub(super) fn new(start: usize, most: usize) -> Self {
         Self {
             most,
-            phase: Phase::Doubling,
+            phase: SearchPhase::Doubling,
             load: start.min(most),
             good: 0,
             bad: None,
@@ -56,16 +57,16 @@ impl Border {
         }
     }
 
-    /// The load of the next step and what it is for; `None` at the end of the search.
-    pub(super) fn next(&self) -> Option<(usize, Phase)> {
+    /// Returns the load and the purpose of the next step; `None` at the end of the search.
+    pub(super) fn next(&self) -> Option<(usize, SearchPhase)> {
         self.end.is_none().then_some((self.load, self.phase))
     }
 
-    /// Takes in how the step ended that [`Self::next`] asked for.
+    /// Records how the step ended that [`Self::next`] asked for.
     pub(super) fn learn(&mut self, end: StepEnd) {
         match (self.phase, end) {
             (_, StepEnd::Interrupted) => self.end = Some(SearchEnd::Interrupted),
-            (Phase::Doubling, StepEnd::Passed) => {
+            (SearchPhase::Doubling, StepEnd::Passed) => {
                 self.good = self.load;
                 if self.load >= self.most {
                     self.at_least = true;
@@ -74,45 +75,45 @@ impl Border {
                     self.load = (self.load * 2).min(self.most);
                 }
             }
-            (Phase::Doubling, StepEnd::Failed) if self.good == 0 => self.end = Some(SearchEnd::LowestFails),
-            (Phase::Doubling, StepEnd::Saturated) if self.good == 0 => self.end = Some(SearchEnd::Saturated),
-            (Phase::Bisecting, StepEnd::Passed) => {
+            (SearchPhase::Doubling, StepEnd::Failed) if self.good == 0 => self.end = Some(SearchEnd::LowestFails),
+            (SearchPhase::Doubling, StepEnd::Saturated) if self.good == 0 => self.end = Some(SearchEnd::Saturated),
+            (SearchPhase::Bisecting, StepEnd::Passed) => {
                 self.good = self.load;
                 self.bisect();
             }
-            (Phase::Doubling | Phase::Bisecting, StepEnd::Failed) => {
+            (SearchPhase::Doubling | SearchPhase::Bisecting, StepEnd::Failed) => {
                 self.bad = Some(self.load);
                 self.bisect();
             }
-            (Phase::Doubling | Phase::Bisecting, StepEnd::Saturated) => {
+            (SearchPhase::Doubling | SearchPhase::Bisecting, StepEnd::Saturated) => {
                 (self.saturated, self.at_least) = (true, true);
                 self.confirm();
             }
-            (Phase::Confirming, StepEnd::Passed) => {
+            (SearchPhase::Confirming, StepEnd::Passed) => {
                 self.end = Some(if self.saturated { SearchEnd::Saturated } else { SearchEnd::Confirmed });
             }
-            (Phase::Confirming, StepEnd::Failed) => {
+            (SearchPhase::Confirming, StepEnd::Failed) => {
                 (self.saturated, self.at_least) = (false, false);
                 self.confirm_less(SearchEnd::NotConfirmed);
             }
-            (Phase::Confirming, StepEnd::Saturated) => {
+            (SearchPhase::Confirming, StepEnd::Saturated) => {
                 (self.saturated, self.at_least) = (true, true);
                 self.confirm_less(SearchEnd::Saturated);
             }
         }
     }
 
-    /// Ends the search: there is no service any more.
+    /// Ends the search because the service is gone.
     pub(super) fn lose_service(&mut self) {
         self.end = Some(SearchEnd::WentAway);
     }
 
-    /// Whether the service may bear more than what was found.
+    /// Whether the service may bear more than the load that was found.
     pub(super) fn is_at_least(&self) -> bool {
         self.at_least
     }
 
-    /// How the search ended; `None` before its end.
+    /// Returns how the search ended; `None` while it runs.
     pub(super) fn end(&self) -> Option<SearchEnd> {
         self.end
     }
@@ -122,12 +123,12 @@ impl Border {
         if gap <= (self.good / CLOSE).max(1) {
             self.confirm();
         } else {
-            (self.phase, self.load) = (Phase::Bisecting, self.good + gap / 2);
+            (self.phase, self.load) = (SearchPhase::Bisecting, self.good + gap / 2);
         }
     }
 
     fn confirm(&mut self) {
-        (self.phase, self.load) = (Phase::Confirming, self.good);
+        (self.phase, self.load) = (SearchPhase::Confirming, self.good);
     }
 
     fn confirm_less(&mut self, otherwise: SearchEnd) {
@@ -139,8 +140,9 @@ impl Border {
     }
 }
 
-/// The border is close enough at a twentieth of the load.
+/// A gap of a twentieth of the load is close enough: repeated runs differ by more.
 const CLOSE: usize = 20;
+/// Each confirmation lowers the load by a tenth; four of them reach a third below what bisecting found.
 const MOST_CONFIRMATIONS: usize = 4;
 
 #[cfg(test)]
@@ -149,8 +151,8 @@ mod tests {
 
     use super::*;
 
-    /// Runs a search whose steps end as `step` says; its loads, how it ended, and whether the answer is a lower bound.
-    fn search(most: usize, mut step: impl FnMut(usize, Phase) -> StepEnd) -> (Vec<usize>, SearchEnd, bool) {
+    /// Runs a search whose steps end as `step` says; returns its loads, its end, and whether the answer is a lower bound.
+    fn search(most: usize, mut step: impl FnMut(usize, SearchPhase) -> StepEnd) -> (Vec<usize>, SearchEnd, bool) {
         let mut border = Border::new(1, most);
         let mut loads = Vec::new();
         while let Some((load, phase)) = border.next() {
@@ -170,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_load_that_does_not_hold_for_longer_is_lowered_a_few_times() {
-        let shorter = |load: usize, phase| if load <= 100 && phase != Phase::Confirming { Passed } else { Failed };
+        let shorter =
+            |load: usize, phase| if load <= 100 && phase != SearchPhase::Confirming { Passed } else { Failed };
         let (loads, end, at_least) = search(1000, shorter);
         assert_eq!(
             (&loads[loads.len() - 4..], end, at_least),
@@ -189,10 +192,10 @@ mod tests {
             16.. => Failed,
         };
         assert_eq!(search(100, between), (vec![1, 2, 4, 8, 16, 12, 8], SearchEnd::Saturated, true));
-        // What holds for longer below the generator's own limit is still an answer.
+        // A load below the generator's own limit that holds for longer is still an answer.
         let longer = |load: usize, phase| match phase {
-            Phase::Confirming if load > 90 => Saturated,
-            Phase::Doubling | Phase::Bisecting | Phase::Confirming => Passed,
+            SearchPhase::Confirming if load > 90 => Saturated,
+            SearchPhase::Doubling | SearchPhase::Bisecting | SearchPhase::Confirming => Passed,
         };
         let (loads, end, at_least) = search(100, longer);
         assert_eq!((&loads[loads.len() - 2..], end, at_least), (&[100, 90][..], SearchEnd::Saturated, true));
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_interruption_ends_the_search_in_every_phase() {
-        for wanted in [Phase::Doubling, Phase::Bisecting, Phase::Confirming] {
+        for wanted in [SearchPhase::Doubling, SearchPhase::Bisecting, SearchPhase::Confirming] {
             let step = |load: usize, phase| match load {
                 _ if phase == wanted => Interrupted,
                 ..=11 => Passed,

@@ -1,15 +1,15 @@
-//! Two results against each other, without sending anything.
+//! `compare`: compares two result files without sending anything.
 
 use std::path::Path;
 
 use super::error::ToolError;
-use super::print;
+use super::print::print;
 use crate::compare::{check_comparable, check_conclusive, compare};
 use crate::report::render_comparison;
 use crate::result::read_result;
 use crate::verdict::Conclusion;
 
-/// Compares two result files.
+/// Compares two result files, prints what changed, and returns whether anything got worse.
 pub(crate) fn compare_files(old: &Path, new: &Path) -> Result<Conclusion, ToolError> {
     let (old, new) = (read_result(old)?, read_result(new)?);
     check_comparable(&old.load, &new.load)?;

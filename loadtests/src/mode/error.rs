@@ -1,50 +1,51 @@
-//! Why nothing was tested. Every one of these ends with exit code 2.
+//! Why nothing was tested. Each of these errors ends the process with exit code 2.
 
 use thiserror::Error;
 
-use super::monitor::MonitorError;
-use super::session::SessionError;
+use super::monitor::OutputFormatError;
+use super::preflight::PreflightError;
+use super::session::{SessionError, UnreachableError};
 use crate::compare::CompareError;
 use crate::plan::PlanError;
 use crate::report::WriteError;
 use crate::result::ReadError;
+use crate::server::ObserveError;
 use crate::verdict::RulesError;
 
 /// A set-up error.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum ToolError {
-    /// The arguments make no plan.
+    /// The arguments do not make a plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The target cannot be reached.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
     /// The run did not start.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// No request got a response.
+    #[error(transparent)]
+    Unreachable(#[from] UnreachableError),
     /// A result cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// No request ever got a response.
-    #[error("no request to {base} got a response: {problem}{hint}")]
-    Unreachable {
-        /// Target.
-        base: String,
-        /// What failed most often.
-        problem: String,
-        /// What may help.
-        hint: &'static str,
-    },
     /// An earlier result cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Two results that do not compare.
+    /// Two results cannot be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
     /// The rules are wrong.
     #[error(transparent)]
     Rules(#[from] RulesError),
-    /// There is nothing to watch.
+    /// The service to watch reports nothing.
     #[error(transparent)]
-    Monitor(#[from] MonitorError),
+    Observe(#[from] ObserveError),
+    /// An output that `monitor` cannot write.
+    #[error(transparent)]
+    OutputFormat(#[from] OutputFormatError),
     /// The async runtime does not start.
     #[error("cannot start the async runtime")]
     Runtime(#[source] std::io::Error),

@@ -1,11 +1,12 @@
-//! Watches a service without sending load.
+//! `monitor`: watches a service without sending load.
 
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::error::ToolError;
-use super::print;
+use super::preflight::preflight;
+use super::print::print;
 use crate::cli::{MonitorArgs, OutputFormat, WatchedService};
 use crate::interrupt::Interrupt;
 use crate::plan::header_map;
@@ -13,73 +14,73 @@ use crate::report::{check_writable, write_watch};
 use crate::server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe};
 use crate::verdict::Conclusion;
 
-/// Nothing to watch.
+/// A format that has no place for observations.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub(crate) enum MonitorError {
-    /// The service is not there, or tells nothing.
-    #[error(transparent)]
-    Observation(#[from] ObserveError),
-    /// A format that makes no sense for a watch.
-    #[error("a watch is written as .json or .csv; {0} would have nothing to show")]
-    Format(String),
-}
+#[error("monitor writes .json or .csv; the format of {0} only shows load tests")]
+pub(crate) struct OutputFormatError(String);
 
-/// Watches until the time is over or somebody ends it.
+/// Prints an observation of the service every `--interval`, until `--duration` is over or Ctrl-C.
 pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> Result<Conclusion, ToolError> {
     for output in &arguments.output.outputs {
         if !matches!(output.format, OutputFormat::Json | OutputFormat::Csv) {
-            return Err(MonitorError::Format(output.path.display().to_string()).into());
+            return Err(OutputFormatError(output.path.display().to_string()).into());
         }
     }
     check_writable(&arguments.output.outputs)?;
-    let WatchedService { base_url, headers, timeout, accept_invalid_certs, .. } = &arguments.target;
-    let asking = ClientOptions {
-        credentials: Credentials::Headers(header_map(headers)),
-        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        accept_invalid_certs: *accept_invalid_certs,
-    };
-    super::preflight::preflight(base_url, asking.timeout).await.map_err(super::SessionError::from)?;
-    let client = ServerClient::new(base_url, asking).ok_or(ObserveError::NoClient).map_err(MonitorError::from)?;
+    let client = connect(&arguments.target).await?;
     let stop = interrupt.new_stop();
     let started = Instant::now();
-    let mut looks: Vec<Observation> = Vec::new();
+    let mut observations: Vec<Observation> = Vec::new();
     let mut previous = None;
     loop {
-        let look = observe(&client, previous.as_ref(), started.elapsed()).await;
-        match look {
-            Ok((look, state)) => {
+        match observe(&client, previous.as_ref(), started.elapsed()).await {
+            Ok((observation, state)) => {
                 if !arguments.output.quiet {
-                    print(&look.render(looks.last()));
+                    print(&observation.render(observations.last()));
                 }
-                looks.push(look);
+                observations.push(observation);
                 previous = Some(state);
             }
-            // At the first look it is a mistake; later the service is restarting, and that is worth watching.
-            Err(error) if looks.is_empty() => return Err(MonitorError::from(error).into()),
+            // The first failure is a mistake in the set-up. A later one is a restart, which is worth watching.
+            Err(error) if observations.is_empty() => return Err(error.into()),
             Err(error) => print(&format!("{:>6.1} s  {error}\n", started.elapsed().as_secs_f64())),
         }
-        if looks.len() > MOST_LOOKS {
-            // Every second one: a watch of days keeps its course, not its seconds.
-            let mut index = 0;
-            looks.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
+        if observations.len() > MOST_OBSERVATIONS {
+            drop_every_second(&mut observations);
         }
-        let next = tokio::time::sleep(arguments.monitor.interval);
         let left = arguments.target.duration.map(|duration| duration.saturating_sub(started.elapsed()));
         if left.is_some_and(|left| left.is_zero()) {
             break;
         }
         tokio::select! {
-            () = next => {}
+            () = tokio::time::sleep(arguments.monitor.interval) => {}
             () = tokio::time::sleep(left.unwrap_or(Duration::MAX)) => {}
             () = stop.requested() => break,
         }
     }
-    write_watch(&arguments.output.outputs, &looks)?;
+    write_watch(&arguments.output.outputs, &observations)?;
     Ok(Conclusion::Passed)
 }
 
-const MOST_LOOKS: usize = 5_000;
+async fn connect(target: &WatchedService) -> Result<ServerClient, ToolError> {
+    let WatchedService { base_url, headers, timeout, accept_invalid_certs, .. } = target;
+    let options = ClientOptions {
+        credentials: Credentials::Headers(header_map(headers)),
+        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        accept_invalid_certs: *accept_invalid_certs,
+    };
+    preflight(base_url, options.timeout).await?;
+    Ok(ServerClient::new(base_url, options).ok_or(ObserveError::NoClient)?)
+}
+
+/// Halves the resolution, so that a watch of days keeps its whole course in bounded memory.
+fn drop_every_second(observations: &mut Vec<Observation>) {
+    let mut index = 0;
+    observations.retain(|_| {
+        index += 1;
+        index % 2 == 1
+    });
+}
+
+/// Some hours at the default interval.
+const MOST_OBSERVATIONS: usize = 5_000;

@@ -1,57 +1,52 @@
-//! One run with everything around it: progress, the watch on the generator, the tally.
+//! One run with everything around it: progress on the screen, the watch on the generator, the tally of its samples.
 
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::preflight::{PreflightError, preflight};
-use crate::engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared};
+use crate::cli::ProfileOptions;
+use crate::engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared, hint_for};
 use crate::interrupt::Interrupt;
 use crate::record::{Interval, Phase, Tally};
 use crate::span::show_seconds;
 use crate::watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen};
 
-/// A run that did not come about.
+/// A run that did not start.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub(crate) enum SessionError {
-    /// The target is not there.
-    #[error(transparent)]
-    Preflight(#[from] PreflightError),
-    /// The engine did not start.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
+#[error(transparent)]
+pub(crate) struct SessionError(#[from] EngineError);
+
+/// A run in which no request got a response.
+#[derive(Debug, Error)]
+#[error("no request to {base} got a response: {problem}{hint}")]
+pub(crate) struct UnreachableError {
+    base: String,
+    /// The most frequent failure.
+    problem: String,
+    /// What may help against it.
+    hint: &'static str,
 }
 
 /// A finished run.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// How it went.
+    /// How it ended.
     pub(crate) end: RunEnd,
-    /// When it began.
+    /// When it began, in RFC 3339.
     pub(crate) started_at: String,
     /// What was measured.
     pub(crate) tally: Tally,
-    /// What users shared.
+    /// The state that its users shared.
     pub(crate) shared: Shared,
-    /// How the tool itself fared.
+    /// Whether the tool itself kept up.
     pub(crate) generator: GeneratorHealth,
+    /// Where its requests went.
+    base: String,
 }
 
 impl Session {
-    /// Runs a plan to its end; `server` is what is shown of the server with each look.
-    pub(crate) async fn run(
-        plan: &LoadPlan,
-        interrupt: &Interrupt,
-        screen: &mut Screen,
-        server: impl FnMut() -> Option<String>,
-    ) -> Result<Self, SessionError> {
-        preflight(&plan.base, plan.timeout).await?;
-        Self::run_again(plan, interrupt, screen, server).await
-    }
-
-    /// The same against a target that was there a moment ago.
-    pub(crate) async fn run_again(
+    /// Sends the load of a plan to its end. `server` returns a line about the service for each progress report.
+    pub(super) async fn run(
         plan: &LoadPlan,
         interrupt: &Interrupt,
         screen: &mut Screen,
@@ -63,12 +58,7 @@ impl Session {
         let started_at = now();
         let mut tally = Tally::default();
         let mut last = None;
-        if let Some(mix) = plan.describe_mix() {
-            screen.say(&mix);
-        }
-        if !plan.warm_up.is_zero() {
-            screen.say(&format!("warming up for {}", show_seconds(plan.warm_up.as_secs_f64())));
-        }
+        announce(plan, screen);
         let mut run = Box::pin(engine::run(plan, &shared));
         let mut tick = tokio::time::interval(tick_of(plan));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -99,11 +89,60 @@ impl Session {
         drain(&mut tally, &shared, &mut last);
         screen.clear();
         let generator = watch.finish(&shared.hindrances());
-        Ok(Self { end, started_at, tally, shared, generator })
+        Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
+    }
+
+    /// Sends a profile's iterations, one after another.
+    pub(super) async fn run_sequentially(
+        plan: &LoadPlan,
+        interrupt: &Interrupt,
+        screen: &mut Screen,
+        options: &ProfileOptions,
+    ) -> Result<Self, SessionError> {
+        let (warm_up, iterations) = (options.warm_up, options.iterations);
+        let shared = Shared::new(1, interrupt.new_stop());
+        let (mut watch, started_at) = (GeneratorWatch::start(), now());
+        let tenth = iterations.div_ceil(10).max(10);
+        let reason = engine::run_sequentially(plan, &shared, warm_up, iterations, |done| {
+            watch.look();
+            if done % tenth == 0 && done < iterations {
+                screen.say(&format!("{done} of {iterations}"));
+            }
+        })
+        .await?;
+        let elapsed = shared.gauges.measured_for();
+        let mut tally = Tally::default();
+        tally.drain(&shared.recorder, elapsed.as_secs_f64(), elapsed.as_secs_f64());
+        let generator = watch.finish(&shared.hindrances());
+        let end = RunEnd { reason, elapsed };
+        Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
+    }
+
+    /// Returns the error of a run in which no request got a response.
+    pub(super) fn unreachable(&self) -> UnreachableError {
+        let problem = self
+            .tally
+            .endpoints()
+            .iter()
+            .flat_map(|course| course.tally.failures().by_count().into_iter().next())
+            .max_by_key(|(_, failure)| failure.count)
+            .map_or_else(String::new, |(kind, _)| kind.as_str().to_owned());
+        let hint = hint_for(&problem);
+        UnreachableError { base: self.base.clone(), problem, hint }
     }
 }
 
-/// Takes what was recorded since the last time, once measuring has begun.
+/// Says before the first request what its user may not expect: an odd mix of few users, and a warm-up.
+fn announce(plan: &LoadPlan, screen: &mut Screen) {
+    if let Some(mix) = plan.describe_mix() {
+        screen.say(&mix);
+    }
+    if !plan.warm_up.is_zero() {
+        screen.say(&format!("warming up for {}", show_seconds(plan.warm_up.as_secs_f64())));
+    }
+}
+
+/// Moves what was recorded since the last call into the tally; `None` before measuring has begun.
 fn drain(tally: &mut Tally, shared: &Shared, last: &mut Option<Instant>) -> Option<(Interval, f64)> {
     if shared.recorder.phase() == Phase::WarmUp {
         return None;
@@ -124,13 +163,18 @@ fn planned(plan: &LoadPlan) -> Option<Duration> {
     plan.duration.map(|duration| ramp_up + plan.warm_up + duration)
 }
 
-/// The present as RFC 3339 with the local offset.
-pub(super) fn now() -> String {
+fn base_of(plan: &LoadPlan) -> String {
+    plan.base.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Returns the current time as RFC 3339 with the local offset.
+fn now() -> String {
     let zoned = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
     zoned.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
 }
 
-/// Length of one point of the course: a second, and less for a short run, whose comparison needs points too.
+/// Returns the length of one point of the course: a second, or less in a short run, so that a comparison has some thirty
+/// points to rank.
 fn tick_of(plan: &LoadPlan) -> Duration {
     let thirtieth = plan.duration.map_or(LONGEST_TICK, |duration| duration / 30);
     TICKS.into_iter().find(|tick| *tick <= thirtieth).unwrap_or(SHORTEST_TICK)
@@ -138,5 +182,5 @@ fn tick_of(plan: &LoadPlan) -> Duration {
 
 const LONGEST_TICK: Duration = Duration::from_secs(1);
 const SHORTEST_TICK: Duration = Duration::from_millis(200);
-/// Each fits into a second a whole number of times, so that the points of two runs can be brought to one length.
+/// Each divides a second evenly, so that a comparison can join the points of two runs to one length.
 const TICKS: [Duration; 3] = [LONGEST_TICK, Duration::from_millis(500), SHORTEST_TICK];

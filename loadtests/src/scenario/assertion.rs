@@ -1,4 +1,4 @@
-//! What a response must be to count as a success.
+//! What a step expects of its response.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,22 +6,22 @@ use std::str::FromStr;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::capture::Answer;
 use super::json_path::JsonPath;
 use super::random::Random;
+use super::response::Response;
 
-/// A status, or a class of them: `201`, `2xx`.
+/// A status or a class of statuses: `201`, `2xx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StatusPattern {
     /// One status.
     Exact(u16),
-    /// All statuses of a hundred.
+    /// All statuses with this first digit.
     Class(u16),
 }
 
-/// A text that is no status.
+/// A text that is not a status.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("\"{0}\" is no HTTP status; expected 100 to 599, or a class such as 2xx")]
+#[error("\"{0}\" is not an HTTP status; expected 100 to 599, or a class such as 2xx")]
 pub(crate) struct StatusPatternError(String);
 
 impl FromStr for StatusPattern {
@@ -60,10 +60,10 @@ impl StatusPattern {
     }
 }
 
-/// Conditions on a response.
+/// The conditions under which a response is a success.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expectation {
-    /// Wanted statuses; any below 400 where there are none.
+    /// Expected statuses; if empty, every status below 400.
     pub(crate) statuses: Vec<StatusPattern>,
     /// Texts that the body must contain.
     pub(crate) contains: Vec<String>,
@@ -72,33 +72,36 @@ pub(crate) struct Expectation {
 }
 
 impl Expectation {
-    /// Whether the body has to be kept for it.
+    /// Whether it looks at the body, which then has to be kept.
     pub(crate) fn needs_body(&self) -> bool {
         !self.contains.is_empty() || !self.json.is_empty()
     }
 
-    /// Whether a response of that status is wanted.
+    /// Whether a response of that status is expected.
     pub(crate) fn wants(&self, status: u16) -> bool {
         if self.statuses.is_empty() { status < 400 } else { self.statuses.iter().any(|s| s.matches(status)) }
     }
 
-    /// `Ok`, or why the response is not what was wanted.
-    pub(crate) fn check(&self, answer: &mut Answer<'_>) -> Result<(), String> {
-        if !self.wants(answer.status) {
+    /// Checks a response.
+    ///
+    /// # Errors
+    /// Says why the response is not what was expected. The text becomes a kind of failure in the report.
+    pub(crate) fn check(&self, response: &mut Response<'_>) -> Result<(), String> {
+        if !self.wants(response.status) {
             let wanted: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
             return Err(if wanted.is_empty() {
-                format!("status {}", answer.status)
+                format!("status {}", response.status)
             } else {
-                format!("status {}, expected {}", answer.status, wanted.join(" or "))
+                format!("status {}, expected {}", response.status, wanted.join(" or "))
             });
         }
         for text in &self.contains {
-            if !contains(answer.body, text.as_bytes()) {
+            if !contains(response.body, text.as_bytes()) {
                 return Err(format!("the body does not contain \"{text}\""));
             }
         }
         for (path, wanted) in &self.json {
-            let document = answer.json().ok_or("the body is not JSON")?;
+            let document = response.json().ok_or("the body is not JSON")?;
             match path.find(document, &mut Random::new(0)) {
                 Some(found) if found == wanted => {}
                 Some(found) => return Err(format!("{path} is {found}, expected {wanted}")),
@@ -123,12 +126,12 @@ mod tests {
     #[track_caller]
     fn check(expectation: &Expectation, status: u16, body: &str, expected: Result<(), &str>) {
         let headers = HeaderMap::new();
-        let result = expectation.check(&mut Answer::new(status, &headers, body.as_bytes()));
+        let result = expectation.check(&mut Response::new(status, &headers, body.as_bytes()));
         assert_eq!(result.as_ref().map_err(String::as_str).copied(), expected);
     }
 
     #[test]
-    fn anything_below_400_is_wanted_by_default() {
+    fn anything_below_400_is_expected_by_default() {
         let any = Expectation::default();
         check(&any, 204, "", Ok(()));
         check(&any, 302, "", Ok(()));
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn wanted_statuses_are_the_only_ones() {
+    fn expected_statuses_are_the_only_ones() {
         let statuses = vec!["201".parse().unwrap(), "4xx".parse().unwrap()];
         let expectation = Expectation { statuses, ..Expectation::default() };
         check(&expectation, 404, "", Ok(()));
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_status() {
+    fn refuses_what_is_not_a_status() {
         for text in ["99", "600", "6xx", "xx", "ok", ""] {
             assert!(text.parse::<StatusPattern>().is_err(), "{text}");
         }

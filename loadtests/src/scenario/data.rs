@@ -1,5 +1,6 @@
-//! Rows of a CSV file, one for each iteration or for each user.
+//! Rows of a CSV file, a new one for each iteration or one for each user.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,19 +9,19 @@ use thiserror::Error;
 use super::random::Random;
 use super::template::{Names, Values};
 
-/// Who gets a row of their own.
+/// How long a user keeps a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DataPer {
-    /// Each iteration, and what a user does before its first one.
+pub(crate) enum RowLifetime {
+    /// For an iteration; what a user does before its first iteration has a row of its own.
     Iteration,
-    /// Each user, for all that it does: who logs in is who buys.
+    /// For everything that the user does: the customer who logs in is the one who buys.
     User,
 }
 
-/// Which row is dealt next.
+/// Which row comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DataOrder {
-    /// The one after the last, over all users, from the start again after the end.
+pub(crate) enum RowOrder {
+    /// The next one of the file, counted over all users; after the last one the first.
     Sequential,
     /// Any.
     Random,
@@ -31,41 +32,46 @@ pub(crate) enum DataOrder {
 pub(crate) struct DataSet {
     slots: Vec<usize>,
     rows: Arc<Vec<Vec<String>>>,
-    order: DataOrder,
-    per: DataPer,
+    order: RowOrder,
+    lifetime: RowLifetime,
     next: Arc<AtomicUsize>,
 }
 
-/// A text that is no table.
+/// A text that is not a table.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum DataError {
-    /// Nothing in it.
+    /// It is empty.
     #[error("no header line; the first line names the columns")]
     NoHeader,
-    /// Header only.
+    /// It has only a header.
     #[error("no rows below the header line")]
     NoRows,
-    /// A row that does not fit the header.
+    /// A row does not fit the header.
     #[error("line {line}: {found} fields, but the header has {expected}")]
     WrongWidth {
-        /// Line of the row, from 1.
+        /// The line on which the row starts, from 1.
         line: usize,
-        /// Its fields.
+        /// How many fields the row has.
         found: usize,
-        /// Columns of the header.
+        /// How many columns the header has.
         expected: usize,
     },
-    /// A quote that is not closed.
+    /// A quoted field is not closed.
     #[error("line {line}: a quoted field is never closed")]
     OpenQuote {
-        /// Line where the row starts, from 1.
+        /// The line on which the row starts, from 1.
         line: usize,
     },
 }
 
 impl DataSet {
-    /// Reads a CSV text (RFC 4180, first line are the names) and defines its columns.
-    pub(crate) fn parse(text: &str, order: DataOrder, per: DataPer, names: &mut Names) -> Result<Self, DataError> {
+    /// Reads a CSV text (RFC 4180, whose first line names the columns) and defines its columns.
+    pub(crate) fn parse(
+        text: &str,
+        order: RowOrder,
+        lifetime: RowLifetime,
+        names: &mut Names,
+    ) -> Result<Self, DataError> {
         let mut records = records(text)?.into_iter();
         let (_, header) = records.next().ok_or(DataError::NoHeader)?;
         let mut rows = Vec::new();
@@ -79,19 +85,19 @@ impl DataSet {
             return Err(DataError::NoRows);
         }
         let slots = header.iter().map(|name| names.define(name.trim())).collect();
-        Ok(Self { slots, rows: Arc::new(rows), order, per, next: Arc::default() })
+        Ok(Self { slots, rows: Arc::new(rows), order, lifetime, next: Arc::default() })
     }
 
-    /// Who gets a row of their own.
-    pub(crate) fn per(&self) -> DataPer {
-        self.per
+    /// Returns how long a user keeps a row.
+    pub(crate) fn row_lifetime(&self) -> RowLifetime {
+        self.lifetime
     }
 
     /// Gives a user the next row.
     pub(crate) fn deal(&self, values: &mut Values, random: &mut Random) {
         let row = match self.order {
-            DataOrder::Sequential => self.next.fetch_add(1, Ordering::Relaxed) % self.rows.len(),
-            DataOrder::Random => random.index(self.rows.len()),
+            RowOrder::Sequential => self.next.fetch_add(1, Ordering::Relaxed) % self.rows.len(),
+            RowOrder::Random => random.index(self.rows.len()),
         };
         for (slot, field) in self.slots.iter().zip(&self.rows[row]) {
             values.set(*slot, field.clone());
@@ -99,45 +105,35 @@ impl DataSet {
     }
 }
 
-/// Records of a CSV text, each with the line that it starts on; empty lines are left out.
+/// Returns the records of a CSV text, each with the line that it starts on. Empty lines are left out.
 fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, DataError> {
-    let mut records = Vec::new();
-    let (mut fields, mut field) = (Vec::new(), String::new());
-    let (mut line, mut start, mut quoted) = (1, 1, false);
-    let mut chars = text.strip_prefix('\u{feff}').unwrap_or(text).chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\n' {
-            line += 1;
-        }
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                field.push('"');
-            }
-            '"' if quoted => quoted = false,
-            _ if quoted => field.push(c),
-            '"' if field.is_empty() => quoted = true,
-            ',' => fields.push(std::mem::take(&mut field)),
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' => {
-                if !fields.is_empty() || !field.is_empty() {
-                    fields.push(std::mem::take(&mut field));
-                    records.push((start, std::mem::take(&mut fields)));
-                }
-                start = line;
-            }
-            _ => field.push(c),
-        }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes().chain(END.as_bytes()));
+    let mut records: Vec<(usize, Vec<String>)> = Vec::new();
+    let mut record = csv::StringRecord::new();
+    // The text is UTF-8 and in memory, and records may be of any width, so nothing is left that could fail.
+    while reader.read_record(&mut record).unwrap_or(false) {
+        let line = record.position().map_or(1, |position| first_line(text, position));
+        records.push((line, record.iter().map(str::to_owned).collect()));
     }
-    if quoted {
-        return Err(DataError::OpenQuote { line: start });
+    match records.pop() {
+        Some((line, fields)) if fields != [END.trim()] => Err(DataError::OpenQuote { line }),
+        Some(_) | None => Ok(records),
     }
-    if !fields.is_empty() || !field.is_empty() {
-        fields.push(field);
-        records.push((start, fields));
-    }
-    Ok(records)
 }
+
+/// Returns the line that a record starts on. Its position is that of the empty lines before it, if there are any.
+fn first_line(text: &str, position: &csv::Position) -> usize {
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let skipped = text.bytes().skip(start).take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = usize::try_from(position.line()).unwrap_or(usize::MAX);
+    line + skipped.filter(|byte| *byte == b'\n').count()
+}
+
+/// A mark behind the text. The csv crate ends an open quote at the end of the text without an error, so it is found by
+/// this line being part of a field.
+const END: &str = "\n\u{4}\n";
 
 #[cfg(test)]
 mod tests {
@@ -149,7 +145,7 @@ mod tests {
     fn deals_rows_in_turn() {
         let mut names = Names::default();
         let text = "name,term\r\nann,\"a, \"\"b\"\"\"\r\n\nbob,c\n";
-        let data = DataSet::parse(text, DataOrder::Sequential, DataPer::Iteration, &mut names).unwrap();
+        let data = DataSet::parse(text, RowOrder::Sequential, RowLifetime::Iteration, &mut names).unwrap();
         let (mut values, mut random) = (Values::default(), Random::new(1));
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -162,7 +158,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let error = DataSet::parse(text, DataOrder::Random, DataPer::Iteration, &mut Names::default()).unwrap_err();
+        let error = DataSet::parse(text, RowOrder::Random, RowLifetime::Iteration, &mut Names::default()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 
@@ -172,12 +168,15 @@ mod tests {
         check("a,b\n", "no rows below the header line");
         check("a,b\n1,2\n1\n", "line 3: 1 fields, but the header has 2");
         check("a\n\"x\n\n", "line 2: a quoted field is never closed");
+        check("a,b\n\n\n1,2\n1\n", "line 5: 1 fields, but the header has 2");
+        check("a,b\n1,2\n\n\n1\n", "line 5: 1 fields, but the header has 2");
+        check("a,b\n\"1\n1\",2\n1\n", "line 4: 1 fields, but the header has 2");
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "[a,\"\r\n ]{0,40}") {
-            let _ = DataSet::parse(&text, DataOrder::Random, DataPer::Iteration, &mut Names::default());
+            let _ = DataSet::parse(&text, RowOrder::Random, RowLifetime::Iteration, &mut Names::default());
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Scenario files.
+//! Reads scenario files.
 //!
-//! A file is read whole or not at all, and every mistake in it is told at once, with its line. The format is described in
-//! `loadtests/README.md`; `loadtests/scenarios/` has examples.
+//! A file with a mistake is refused whole, and every mistake in it is reported at once, with its line: readers return
+//! `None` and add a problem instead of stopping at the first. The format is described in `loadtests/README.md`;
+//! `loadtests/scenarios/` has examples.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,10 @@ use thiserror::Error;
 
 use super::assertion::Expectation;
 use super::capture::{Capture, CaptureSource};
-use super::data::{DataOrder, DataPer, DataSet};
-use super::flow::{Body, Flow, Pause};
+use super::data::{DataSet, RowLifetime, RowOrder};
+use super::flow::{Flow, Steps};
 use super::node::{Document, Fields, Node, Problem, Problems};
+use super::pause::Pause;
 use super::step::{Payload, Step};
 use super::template::{Names, Template};
 use crate::span::parse_span;
@@ -29,25 +31,25 @@ pub(crate) enum ScenarioFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It is wrong.
-    #[error("{}", Wrong { path, problems })]
+    /// It has mistakes.
+    #[error("{}", ProblemList { path, problems })]
     Wrong {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it.
+        /// The mistakes.
         problems: Vec<Problem>,
     },
 }
 
-struct Wrong<'a> {
+struct ProblemList<'a> {
     path: &'a Path,
     problems: &'a [Problem],
 }
 
-impl fmt::Display for Wrong<'_> {
+impl fmt::Display for ProblemList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             let line_break = if index == 0 { "" } else { "\n" };
@@ -66,13 +68,13 @@ pub(crate) fn load_scenarios(path: &Path) -> Result<Vec<Flow>, ScenarioFileError
         .map_err(|problems| ScenarioFileError::Wrong { path: path.to_owned(), problems })
 }
 
-/// How a file that a scenario names is read.
+/// Reads a file that a scenario names.
 pub(super) type ReadFile<'r> = &'r dyn Fn(&str) -> std::io::Result<String>;
 
-/// Reads the scenarios of a text; files that it names are read by `read`.
+/// Reads the scenarios of a text. `read` reads the files that it names.
 pub(super) fn parse_scenarios(text: &str, read: ReadFile<'_>) -> Result<Vec<Flow>, Vec<Problem>> {
     let document = Document::parse(text).map_err(|problem| vec![problem])?;
-    let reader = Reader { problems: Problems::default(), read };
+    let reader = FileReader { problems: Problems::default(), read };
     let flows = reader.file(document.root());
     let problems = reader.problems.into_sorted();
     if problems.is_empty() { Ok(flows) } else { Err(problems) }
@@ -86,12 +88,12 @@ struct Defaults<'a> {
     data: Option<Node<'a>>,
 }
 
-struct Reader<'r> {
+struct FileReader<'r> {
     problems: Problems,
     read: ReadFile<'r>,
 }
 
-impl Reader<'_> {
+impl FileReader<'_> {
     fn file(&self, root: Node<'_>) -> Vec<Flow> {
         let Some(mut fields) = Fields::of(root, "a scenario file", &self.problems) else { return Vec::new() };
         let defaults = Defaults {
@@ -144,12 +146,12 @@ impl Reader<'_> {
         if steps_node.is_none() {
             self.problems.add(node, format!("scenario \"{name}\" has no steps"));
         }
-        let body = if steps.iter().any(|(_, weight)| weight.is_some()) {
-            Body::ByWeight(steps.into_iter().map(|(step, weight)| (step, weight.unwrap_or(1))).collect())
+        let steps = if steps.iter().any(|(_, weight)| weight.is_some()) {
+            Steps::ByWeight(steps.into_iter().map(|(step, weight)| (step, weight.unwrap_or(1))).collect())
         } else {
-            Body::InOrder(steps.into_iter().map(|(step, _)| step).collect())
+            Steps::InOrder(steps.into_iter().map(|(step, _)| step).collect())
         };
-        Some(Flow { name, weight, start, body, pause, cookies, data, names })
+        Some(Flow { name, weight, start, steps, pause, cookies, data, names })
     }
 
     fn steps(&self, node: Node<'_>, defaults: &Defaults<'_>, names: &mut Names) -> Vec<(Step, Option<usize>)> {
@@ -182,7 +184,7 @@ impl Reader<'_> {
         let (method, path_node) = request?;
         let text = self.text(path_node)?;
         if !text.starts_with('/') && !text.starts_with("{{") {
-            self.problems.add(path_node, format!("\"{text}\" is no path; it must start with \"/\""));
+            self.problems.add(path_node, format!("\"{text}\" is not a path; it must start with \"/\""));
         }
         let path = self.template(path_node, &text, names)?;
         let mut step = Step::new(method, &text, path);
@@ -192,7 +194,7 @@ impl Reader<'_> {
         step.headers = self.headers(&defaults.headers, headers, names);
         step.payload = payload;
         step.expectation = expectation;
-        // Captures are known from the next step on, so they are defined after everything of this one was read.
+        // A step cannot use its own captures, so they are defined after the rest of the step was read.
         step.captures = capture.map_or_else(Vec::new, |node| self.captures(node, names));
         step.pause = pause;
         step.timeout = timeout;
@@ -208,7 +210,7 @@ impl Reader<'_> {
         let mut headers: Vec<(HeaderName, Template)> = Vec::new();
         for (key, value) in defaults.iter().copied().chain(own) {
             let Some(name) = key.text().and_then(|text| HeaderName::try_from(text).ok()) else {
-                self.problems.add(key, "this is no header name");
+                self.problems.add(key, "this is not a header name");
                 continue;
             };
             let Some(text) = self.text(value) else { continue };
@@ -276,7 +278,7 @@ impl Reader<'_> {
                 (None, Some(node), None) => self.parsed(node, |text| {
                     HeaderName::try_from(text)
                         .map(CaptureSource::Header)
-                        .map_err(|_| "this is no header name".to_owned())
+                        .map_err(|_| "this is not a header name".to_owned())
                 }),
                 (None, None, Some(node)) => self.parsed(node, |text| {
                     Regex::new(text).map(CaptureSource::Regex).map_err(|error| format!("{error}"))
@@ -296,10 +298,10 @@ impl Reader<'_> {
     fn data(&self, node: Node<'_>, names: &mut Names) -> Option<DataSet> {
         let mut fields = Fields::of(node, "data", &self.problems)?;
         let file = fields.take("file");
-        let orders = [("sequential", DataOrder::Sequential), ("random", DataOrder::Random)];
+        let orders = [("sequential", RowOrder::Sequential), ("random", RowOrder::Random)];
         let order = fields.take("order").and_then(|node| self.one_of(node, "order", orders));
-        let pers = [("iteration", DataPer::Iteration), ("user", DataPer::User)];
-        let per = fields.take("per").and_then(|node| self.one_of(node, "per", pers));
+        let lifetimes = [("iteration", RowLifetime::Iteration), ("user", RowLifetime::User)];
+        let lifetime = fields.take("per").and_then(|node| self.one_of(node, "per", lifetimes));
         fields.finish(&self.problems);
         let Some(file) = file else {
             self.problems.add(node, "data needs a file");
@@ -308,8 +310,8 @@ impl Reader<'_> {
         let name = self.text(file)?;
         let text =
             (self.read)(&name).map_err(|error| self.problems.add(file, format!("cannot read {name}: {error}"))).ok()?;
-        let (order, per) = (order.unwrap_or(DataOrder::Sequential), per.unwrap_or(DataPer::Iteration));
-        DataSet::parse(&text, order, per, names)
+        let (order, lifetime) = (order.unwrap_or(RowOrder::Sequential), lifetime.unwrap_or(RowLifetime::Iteration));
+        DataSet::parse(&text, order, lifetime, names)
             .map_err(|error| self.problems.add(file, format!("{name}: {error}")))
             .ok()
     }

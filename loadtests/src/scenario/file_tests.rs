@@ -51,17 +51,17 @@ scenarios:
     .unwrap();
     let [buyer, reader] = flows.as_slice() else { panic!("two scenarios") };
     assert_eq!((buyer.weight, buyer.start.len(), buyer.cookies), (3, 1, true));
-    let steps = buyer.body.steps();
+    let steps = buyer.steps.all();
     assert_eq!(steps[0].name, "/api/search");
     assert_eq!((steps[1].name.as_str(), steps[1].headers.len()), ("cart", 2));
     assert_eq!(steps[1].pause, Some(Pause::NONE));
     assert_eq!(steps[1].timeout, Some(std::time::Duration::from_secs(2)));
-    assert!(matches!(&reader.body, Body::ByWeight(steps) if steps[0].1 == 3 && steps[1].1 == 1));
+    assert!(matches!(&reader.steps, Steps::ByWeight(steps) if steps[0].1 == 3 && steps[1].1 == 1));
     assert!(!reader.cookies);
 }
 
 #[test]
-fn every_mistake_is_told_with_its_line() {
+fn every_mistake_is_reported_with_its_line() {
     refused(
         "scenarios:
   - name: a
@@ -71,7 +71,7 @@ fn every_mistake_is_told_with_its_line() {
       - fetch: /y
       - get: y
         expect: { status: 999 }
-        think_time: 1sec
+        think_time: 1 fortnight
 ",
         &[
             "3:5: unknown field \"wait\"; expected one of name, weight, think_time, cookies, data, start, steps",
@@ -79,9 +79,9 @@ fn every_mistake_is_told_with_its_line() {
             "6:9: no request; expected one of get, post, put, patch, delete, head or options",
             "6:9: unknown field \"fetch\"; expected one of get, post, put, patch, delete, head, options, name, \
              headers, json, body, body_file, expect, capture, think_time, timeout, weight",
-            "7:14: \"y\" is no path; it must start with \"/\"",
-            "8:27: \"999\" is no HTTP status; expected 100 to 599, or a class such as 2xx",
-            "9:21: \"1sec\" is no length of time; expected something like 30, 30s, 1m30s, 250ms or 1h",
+            "7:14: \"y\" is not a path; it must start with \"/\"",
+            "8:27: \"999\" is not an HTTP status; expected 100 to 599, or a class such as 2xx",
+            "9:21: \"1 fortnight\" is not a duration; expected something like 30, 30s, 1m30s, 250ms or 1h",
         ],
     );
 }
@@ -135,11 +135,11 @@ proptest! {
 fn a_row_of_the_data_is_for_an_iteration_or_a_user() {
     let per = |data: &str| {
         let text = format!("scenarios: [{{ name: a, data: {data}, steps: [{{ get: '/{{{{ term }}}}' }}] }}]");
-        parse_scenarios(&text, &read).map(|flows| flows[0].data.as_ref().unwrap().per())
+        parse_scenarios(&text, &read).map(|flows| flows[0].data.as_ref().unwrap().row_lifetime())
     };
-    assert_eq!(per("{ file: terms.csv }"), Ok(DataPer::Iteration));
-    assert_eq!(per("{ file: terms.csv, per: iteration }"), Ok(DataPer::Iteration));
-    assert_eq!(per("{ file: terms.csv, per: user }"), Ok(DataPer::User));
+    assert_eq!(per("{ file: terms.csv }"), Ok(RowLifetime::Iteration));
+    assert_eq!(per("{ file: terms.csv, per: iteration }"), Ok(RowLifetime::Iteration));
+    assert_eq!(per("{ file: terms.csv, per: user }"), Ok(RowLifetime::User));
     refused(
         "scenarios:
   - name: a
@@ -166,7 +166,7 @@ fn numbers_in_texts_stay_as_they_are_written() {
         &read,
     )
     .unwrap();
-    let step = flows[0].body.steps()[0];
+    let step = flows[0].steps.all()[0];
     let headers: Vec<_> = step.headers.iter().map(|(_, value)| value.as_literal()).collect();
     assert_eq!(headers, [Some("1.10"), Some("007")]);
     assert_eq!(step.payload.as_ref().unwrap().text.as_literal(), Some("1.10"));

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::random::Random;
 
-/// Steps from the top of a document to one value in it.
+/// The way from the top of a document to one value in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JsonPath {
     text: String,
@@ -19,13 +19,13 @@ pub(crate) struct JsonPath {
 enum PathStep {
     Key(String),
     Index(usize),
-    /// Some element, picked at random: a list of products becomes one product.
+    /// A random element: a list of products becomes one product.
     Any,
 }
 
-/// A text that is no path.
+/// A text that is not a path.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("\"{0}\" is no JSON path; expected something like items[0].id or [*].id")]
+#[error("\"{0}\" is not a JSON path; expected something like items[0].id or [*].id")]
 pub(crate) struct JsonPathError(String);
 
 impl FromStr for JsonPath {
@@ -71,7 +71,7 @@ impl fmt::Display for JsonPath {
 }
 
 impl JsonPath {
-    /// The value at the end of the path, if the document has one.
+    /// Returns the value at the end of the path, if the document has one.
     pub(crate) fn find<'a>(&self, document: &'a Value, random: &mut Random) -> Option<&'a Value> {
         self.steps.iter().try_fold(document, |value, step| match step {
             PathStep::Key(key) => value.get(key),

@@ -1,7 +1,7 @@
-//! YAML nodes that know where they stand.
+//! YAML nodes that know their line and column.
 //!
-//! The one place that knows the YAML library. Reading goes through [`Fields`], which reports every key that nobody asked
-//! for, so a typo never becomes a setting that is silently ignored.
+//! No other file imports the YAML library. Mappings are read through [`Fields`], which reports every key that its reader
+//! does not know: a typo must never become a setting that is silently ignored.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,7 +10,9 @@ use std::fmt;
 use saphyr::{MarkedYaml, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::Parser;
 
-/// A place in a file and what is wrong there.
+use super::suggestion::closest;
+
+/// A mistake and its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// Line, from 1.
@@ -27,7 +29,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects all problems of a file, so that one run of the check shows all of them.
+/// Collects the problems of a file, so that one run of the check shows all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(RefCell<Vec<Problem>>);
 
@@ -37,7 +39,7 @@ impl Problems {
         self.0.borrow_mut().push(Problem { line: node.line(), column: node.column(), message: message.into() });
     }
 
-    /// All problems, in the order of the file.
+    /// Returns all problems in the order of the file.
     pub(crate) fn into_sorted(self) -> Vec<Problem> {
         let mut problems = self.0.into_inner();
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -45,11 +47,11 @@ impl Problems {
     }
 }
 
-/// One node.
+/// One node of a document.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'a>(&'a MarkedYaml<'a>);
 
-/// A YAML text, parsed.
+/// A parsed YAML text.
 #[derive(Debug)]
 pub(crate) struct Document<'a>(Vec<MarkedYaml<'a>>);
 
@@ -62,7 +64,7 @@ impl<'a> Document<'a> {
             message: error.info().to_owned(),
         };
         let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
-        // A number that is part of a text must stay as it is written: 1.10 is another version than 1.1.
+        // Scalars must keep the text that they were written as: version 1.10 is not 1.1.
         loader.early_parse(false);
         Parser::new_from_str(text).load(&mut loader, true).map_err(|error| problem(&error))?;
         if let Some(error) = loader.error() {
@@ -76,35 +78,35 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The top node.
+    /// Returns the top node.
     pub(crate) fn root(&'a self) -> Node<'a> {
         Node(&self.0[0])
     }
 }
 
 impl<'a> Node<'a> {
-    /// Line, from 1.
+    /// Returns the line, from 1.
     pub(crate) fn line(self) -> usize {
         self.0.span.start.line()
     }
 
-    /// Column, from 1.
+    /// Returns the column, from 1.
     pub(crate) fn column(self) -> usize {
         self.0.span.start.col() + 1
     }
 
-    /// A scalar as text, numbers and booleans as they are written.
+    /// Returns a scalar as text, numbers and booleans as they are written.
     pub(crate) fn text(self) -> Option<String> {
         match (&self.0.data, self.scalar()?) {
             (_, Scalar::Null) => None,
-            // A tag may have made a text of it, as quotes do.
+            // A tag such as !!str makes it a text, as quotes do.
             (_, Scalar::String(text)) => Some(text.into_owned()),
             (YamlData::Representation(text, ..), _) => Some(text.to_string()),
             _ => None,
         }
     }
 
-    /// A scalar's value.
+    /// Returns a scalar's value.
     fn scalar(self) -> Option<Scalar<'a>> {
         match &self.0.data {
             YamlData::Representation(text, style, tag) => {
@@ -114,7 +116,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A boolean.
+    /// Returns a boolean.
     pub(crate) fn boolean(self) -> Option<bool> {
         match self.scalar()? {
             Scalar::Boolean(yes) => Some(yes),
@@ -122,7 +124,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A whole number.
+    /// Returns a whole number.
     pub(crate) fn integer(self) -> Option<i64> {
         match self.scalar()? {
             Scalar::Integer(number) => Some(number),
@@ -130,7 +132,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The elements of a list.
+    /// Returns the elements of a list.
     pub(crate) fn list(self) -> Option<Vec<Node<'a>>> {
         match &self.0.data {
             YamlData::Sequence(items) => Some(items.iter().map(Node).collect()),
@@ -138,12 +140,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The elements of a list, or the node itself as the only one.
+    /// Returns the elements of a list, or the node itself as the only element.
     pub(crate) fn one_or_many(self) -> Vec<Node<'a>> {
         self.list().unwrap_or_else(|| vec![self])
     }
 
-    /// Keys and values of a mapping.
+    /// Returns the keys and values of a mapping.
     pub(crate) fn entries(self) -> Option<Vec<(Node<'a>, Node<'a>)>> {
         match &self.0.data {
             YamlData::Mapping(map) => Some(map.iter().map(|(key, value)| (Node(key), Node(value))).collect()),
@@ -151,7 +153,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The node as JSON; what JSON has no word for becomes `null`.
+    /// Returns the node as JSON. What JSON has no form for becomes `null`.
     pub(crate) fn to_json(self) -> serde_json::Value {
         match &self.0.data {
             YamlData::Sequence(items) => items.iter().map(|item| Node(item).to_json()).collect(),
@@ -169,19 +171,19 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The fields of a mapping; each is asked for once.
+/// The fields of a mapping. A reader takes each field that it knows once, then calls [`Fields::finish`].
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     node: Node<'a>,
     entries: Vec<(Node<'a>, Node<'a>)>,
-    asked: Vec<&'static str>,
+    known: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a node that must be a mapping.
+    /// Returns the fields of a node; reports a node that is not a mapping.
     pub(crate) fn of(node: Node<'a>, what: &str, problems: &Problems) -> Option<Self> {
         match node.entries() {
-            Some(entries) => Some(Self { node, entries, asked: Vec::new() }),
+            Some(entries) => Some(Self { node, entries, known: Vec::new() }),
             None => {
                 problems.add(node, format!("expected {what} with fields such as \"name: …\""));
                 None
@@ -189,35 +191,27 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The mapping itself.
+    /// Returns the mapping itself.
     pub(crate) fn node(&self) -> Node<'a> {
         self.node
     }
 
-    /// The value of a field.
+    /// Returns the value of a field, if the mapping has it.
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
-        self.asked.push(key);
+        self.known.push(key);
         let at = self.entries.iter().position(|(name, _)| name.text().as_deref() == Some(key))?;
         Some(self.entries.remove(at).1)
     }
 
-    /// Reports fields that nobody asked for.
+    /// Reports the fields that were not taken.
     pub(crate) fn finish(self, problems: &Problems) {
         for (key, _) in &self.entries {
             let name = key.text().unwrap_or_default();
-            let near = self
-                .asked
-                .iter()
-                .map(|candidate| (strsim::damerau_levenshtein(candidate, &name), candidate))
-                .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
-                .min_by_key(|(distance, _)| *distance);
-            problems.add(
-                *key,
-                match near {
-                    Some((_, candidate)) => format!("unknown field \"{name}\"; did you mean \"{candidate}\"?"),
-                    None => format!("unknown field \"{name}\"; expected one of {}", self.asked.join(", ")),
-                },
-            );
+            let hint = match closest(&name, &self.known) {
+                Some(candidate) => format!("did you mean \"{candidate}\"?"),
+                None => format!("expected one of {}", self.known.join(", ")),
+            };
+            problems.add(*key, format!("unknown field \"{name}\"; {hint}"));
         }
     }
 }
@@ -227,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_know_their_place() {
+    fn nodes_know_their_line_and_column() {
         let document = Document::parse("a: 1\nb:\n  - x: true\n").unwrap();
         let problems = Problems::default();
         let mut fields = Fields::of(document.root(), "a file", &problems).unwrap();
@@ -245,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_what_is_written() {
+    fn a_text_keeps_its_spelling() {
         let document =
             Document::parse("[1.10, 007, 1e3, True, 'x y', \"1.10\", 2026-01-02, null, ~, !!str 5]").unwrap();
         let texts: Vec<_> = document.root().list().unwrap().iter().map(|node| node.text()).collect();
@@ -257,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_once() {
+    fn a_duplicate_key_is_refused() {
         assert!(Document::parse("a: 1\na: 2\n").unwrap_err().message.contains("duplicated key"));
     }
 

@@ -1,16 +1,17 @@
-//! A small random generator: choices of a load test need to be fast and repeatable, not secret.
+//! A small random generator. The choices of a load test must be fast and repeatable, not secret.
 
-/// SplitMix64; each user has one of its own, so that a run's choices do not depend on the timing of other users.
+/// SplitMix64 (Steele, Lea and Flood, 2014). Each user has a generator of its own, so that its choices do not depend on
+/// the timing of other users.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// A generator whose sequence depends on the seed only.
+    /// Returns a generator whose sequence depends only on the seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -19,12 +20,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number from 0 up to but without 1.
+    /// Returns a number in `0.0..1.0`.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A whole number in `low..=high`.
+    /// Returns a whole number in `low..=high`.
     pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = high.wrapping_sub(low) as u64;
         match span.checked_add(1) {
@@ -33,7 +34,7 @@ impl Random {
         }
     }
 
-    /// An index below `count`; 0 for an empty range.
+    /// Returns an index below `count`; 0 if `count` is 0.
     pub(crate) fn index(&mut self, count: usize) -> usize {
         if count == 0 { 0 } else { (self.bits() % count as u64) as usize }
     }

@@ -1,4 +1,4 @@
-//! One request of a scenario, with what is expected and kept of its response.
+//! One request of a scenario, with what is expected of its response and what is kept of it.
 
 use std::time::Duration;
 
@@ -8,25 +8,26 @@ use serde_json::Value;
 
 use super::assertion::Expectation;
 use super::capture::Capture;
-use super::flow::Pause;
+use super::pause::Pause;
 use super::template::{Names, Template, TemplateError};
 
-/// Body of a request.
+/// The body of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     /// Its text.
     pub(crate) text: Template,
-    /// Content type that goes with it, unless a header says otherwise.
+    /// The content type that goes with it, unless a header of the step says otherwise.
     pub(crate) content_type: Option<&'static str>,
 }
 
 impl Payload {
-    /// A body that is sent as it is written, placeholders filled.
+    /// Returns a body that is sent as it is written, with its placeholders filled.
     pub(crate) fn text(text: &str, names: &Names) -> Result<Self, TemplateError> {
         Ok(Self { text: Template::parse(text, names)?, content_type: None })
     }
 
-    /// A JSON body; a string that is nothing but `{{ name | number }}` becomes a bare value.
+    /// Returns a JSON body. A string that consists of `{{ name | number }}` becomes a bare value: YAML has no way to write
+    /// a number that is a placeholder.
     pub(crate) fn json(value: &Value, names: &Names) -> Result<Self, TemplateError> {
         let text = unquote_numbers(&value.to_string());
         Ok(Self { text: Template::parse(&text, names)?, content_type: Some("application/json") })
@@ -36,30 +37,30 @@ impl Payload {
 /// One request of a scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    /// Method.
+    /// The method.
     pub(crate) method: Method,
-    /// Path with its query, after the base URL.
+    /// The path with its query, after the base URL.
     pub(crate) path: Template,
-    /// Path part of the name it is counted under.
+    /// The path part of the name that it is counted under.
     pub(crate) name: String,
-    /// Path with placeholders in braces and without its query, by which the server's route is found.
+    /// The path with placeholders in braces and without its query. The server's route is found by it.
     pub(crate) route: String,
     /// Headers.
     pub(crate) headers: Vec<(HeaderName, Template)>,
     /// Body.
     pub(crate) payload: Option<Payload>,
-    /// What its response must be.
+    /// What is expected of its response.
     pub(crate) expectation: Expectation,
     /// What is kept of its response.
     pub(crate) captures: Vec<Capture>,
-    /// Pause after it, instead of the scenario's.
+    /// The pause after it, instead of the scenario's.
     pub(crate) pause: Option<Pause>,
-    /// Longest time to its last byte, instead of `--timeout`.
+    /// The longest time to the last byte, instead of `--timeout`.
     pub(crate) timeout: Option<Duration>,
 }
 
 impl Step {
-    /// A plain request of a path as it is written, parsed as `path`.
+    /// Returns a plain request. `path` is the parsed form of `text`, which names the step.
     pub(crate) fn new(method: Method, text: &str, path: Template) -> Self {
         let route = Template::to_name(text);
         Self {
@@ -76,12 +77,13 @@ impl Step {
         }
     }
 
-    /// Whether the response's body has to be kept.
+    /// Whether it looks at the response's body, which then has to be kept.
     pub(crate) fn needs_body(&self) -> bool {
         self.expectation.needs_body() || !self.captures.is_empty()
     }
 }
 
+/// Removes the quotes around `"{{ name | number }}"` in a JSON text.
 fn unquote_numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,18 +1,19 @@
 //! Text with placeholders: `/api/products/{{ product }}`.
 //!
-//! Names are resolved to slots when the text is read, so an unknown name is found before the first request and a known
-//! one costs an index while the test runs.
+//! Names are resolved to slots when the text is read. An unknown name is therefore an error before the first request, and
+//! a known one costs an index lookup while the test runs.
 
 use thiserror::Error;
 
 use super::random::Random;
+use super::suggestion::closest;
 
-/// Names that a scenario knows: columns of its data and captured values.
+/// The names that a scenario knows: columns of its data and captured values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names(Vec<String>);
 
 impl Names {
-    /// The slot of a name, made if it is new.
+    /// Returns the slot of a name, defining it if it is new.
     pub(crate) fn define(&mut self, name: &str) -> usize {
         self.find(name).unwrap_or_else(|| {
             self.0.push(name.to_owned());
@@ -20,12 +21,12 @@ impl Names {
         })
     }
 
-    /// The slot of a known name.
+    /// Returns the slot of a known name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|known| known == name)
     }
 
-    /// The name of a slot.
+    /// Returns the name of a slot.
     pub(crate) fn name(&self, slot: usize) -> &str {
         self.0.get(slot).map_or("", String::as_str)
     }
@@ -35,7 +36,7 @@ impl Names {
     }
 }
 
-/// Values of one user's names.
+/// One user's values, by slot.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values(Vec<Option<String>>);
 
@@ -48,26 +49,26 @@ impl Values {
         self.0[slot] = Some(value);
     }
 
-    /// The value of a slot.
+    /// Returns the value of a slot; `None` if nothing has set it yet.
     pub(crate) fn at(&self, slot: usize) -> Option<&str> {
         self.0.get(slot)?.as_deref()
     }
 }
 
-/// What a placeholder is filled from.
+/// What placeholders are filled from.
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     /// Captured values and data.
     pub(crate) values: &'a Values,
-    /// Number of the user, from 1.
+    /// The number of the user, from 1.
     pub(crate) user: usize,
-    /// Number of the user's iteration, from 1.
+    /// The number of the user's iteration, from 1.
     pub(crate) iteration: u64,
-    /// The user's generator.
+    /// The user's random generator.
     pub(crate) random: &'a mut Random,
 }
 
-/// Text with its placeholders found.
+/// A text whose placeholders have been parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     parts: Vec<Part>,
@@ -76,11 +77,11 @@ pub(crate) struct Template {
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    Value { source: Source, filter: Filter },
+    Value { source: ValueSource, filter: Filter },
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+enum ValueSource {
     Slot(usize),
     User,
     Iteration,
@@ -95,37 +96,37 @@ enum Filter {
     Json,
 }
 
-/// A placeholder had no value when it was needed.
+/// A placeholder without a value; holds its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Missing(pub(crate) usize);
+pub(crate) struct MissingValue(pub(crate) usize);
 
-/// A text that is no template.
+/// A text that is not a template.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum TemplateError {
     /// `{{` without `}}`.
     #[error("\"{{{{\" is never closed; write {{{{ name }}}}")]
     Unclosed,
-    /// A name that nothing defines.
+    /// Nothing defines the name.
     #[error("unknown name \"{name}\"; {hint}")]
     UnknownName {
         /// As written.
         name: String,
-        /// What there is instead.
+        /// What was probably meant, or which names are known.
         hint: String,
     },
-    /// A filter that does not exist.
+    /// The filter does not exist.
     #[error("unknown filter \"{0}\"; there are url, json and number")]
     UnknownFilter(String),
-    /// A call that is not understood.
+    /// It is neither a name nor `random(LOW, HIGH)`.
     #[error("\"{0}\" is not understood; expected a name or random(LOW, HIGH)")]
     BadCall(String),
-    /// An environment variable that is not set.
+    /// The environment variable is not set.
     #[error("environment variable {0} is not set")]
     NoEnvironment(String),
 }
 
 impl Template {
-    /// Reads a text; every name in it must be built in or known.
+    /// Parses a text. Every name in it must be built in or known.
     pub(crate) fn parse(text: &str, names: &Names) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -142,7 +143,7 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// The text, if it has no placeholder.
+    /// Returns the text if it has no placeholder.
     pub(crate) fn as_literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
@@ -151,8 +152,8 @@ impl Template {
         }
     }
 
-    /// The text with all placeholders filled.
-    pub(crate) fn render(&self, scope: &mut Scope<'_>) -> Result<String, Missing> {
+    /// Returns the text with all placeholders filled.
+    pub(crate) fn render(&self, scope: &mut Scope<'_>) -> Result<String, MissingValue> {
         let mut out = String::new();
         for part in &self.parts {
             match part {
@@ -160,20 +161,20 @@ impl Template {
                 Part::Value { source, filter } => {
                     let number;
                     let value = match source {
-                        Source::Slot(slot) => scope.values.at(*slot).ok_or(Missing(*slot))?,
-                        Source::User => {
+                        ValueSource::Slot(slot) => scope.values.at(*slot).ok_or(MissingValue(*slot))?,
+                        ValueSource::User => {
                             number = scope.user.to_string();
                             &number
                         }
-                        Source::Iteration => {
+                        ValueSource::Iteration => {
                             number = scope.iteration.to_string();
                             &number
                         }
-                        Source::Random(low, high) => {
+                        ValueSource::Random(low, high) => {
                             number = scope.random.between(*low, *high).to_string();
                             &number
                         }
-                        Source::Uuid => {
+                        ValueSource::Uuid => {
                             number = uuid(scope.random);
                             &number
                         }
@@ -185,22 +186,26 @@ impl Template {
         Ok(out)
     }
 
-    /// The text as a name: placeholders in single braces, a query string left out.
+    /// Returns the text as a name: without its query, and with placeholders in single braces, as in a route.
     pub(crate) fn to_name(text: &str) -> String {
-        let mut name = String::new();
-        let mut rest = text.split_once('?').map_or(text, |(path, _)| path);
-        while let Some((before, after)) = rest.split_once("{{") {
-            let Some((inner, behind)) = after.split_once("}}") else { break };
-            let inner = inner.split(['|', '(']).next().unwrap_or_default().trim();
-            name.push_str(before);
-            name.push('{');
-            name.push_str(inner);
-            name.push('}');
-            rest = behind;
-        }
-        name.push_str(rest);
-        name
+        let path = text.split_once('?').map_or(text, |(path, _)| path);
+        replace_placeholders(path, |inner| format!("{{{}}}", inner.split(['|', '(']).next().unwrap_or_default().trim()))
     }
+}
+
+/// Returns a text with each placeholder replaced; `with` is given what stands between its braces. A `{{` that is never
+/// closed stays as it is.
+pub(crate) fn replace_placeholders(text: &str, with: impl Fn(&str) -> String) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((inner, behind)) = after.split_once("}}") else { break };
+        out.push_str(before);
+        out.push_str(&with(inner));
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
 }
 
 impl Filter {
@@ -241,7 +246,7 @@ fn placeholder(inner: &str, names: &Names) -> Result<Part, TemplateError> {
             match filter.trim() {
                 "url" => Filter::Url,
                 "json" => Filter::Json,
-                // Only has a meaning inside a JSON body, where it takes the quotes away; see `Payload`.
+                // It has a meaning only inside a JSON body, where it removes the quotes; see `Payload::json`.
                 "number" => Filter::Plain,
                 other => return Err(TemplateError::UnknownFilter(other.to_owned())),
             },
@@ -257,15 +262,15 @@ fn placeholder(inner: &str, names: &Names) -> Result<Part, TemplateError> {
         let (low, high) = arguments.strip_suffix(')').and_then(|both| both.split_once(',')).ok_or_else(bad)?;
         let number = |text: &str| text.trim().parse::<i64>().map_err(|_| bad());
         match (call.trim(), number(low)?, number(high)?) {
-            ("random", low, high) if low <= high => Source::Random(low, high),
+            ("random", low, high) if low <= high => ValueSource::Random(low, high),
             _ => return Err(bad()),
         }
     } else {
         match name {
-            "user" => Source::User,
-            "iteration" => Source::Iteration,
-            "uuid" => Source::Uuid,
-            _ => Source::Slot(
+            "user" => ValueSource::User,
+            "iteration" => ValueSource::Iteration,
+            "uuid" => ValueSource::Uuid,
+            _ => ValueSource::Slot(
                 names
                     .find(name)
                     .ok_or_else(|| TemplateError::UnknownName { name: name.to_owned(), hint: hint(name, names) })?,
@@ -278,13 +283,8 @@ fn placeholder(inner: &str, names: &Names) -> Result<Part, TemplateError> {
 fn hint(name: &str, names: &Names) -> String {
     const BUILT_IN: [&str; 3] = ["user", "iteration", "uuid"];
     let known: Vec<&str> = names.iter().chain(BUILT_IN).collect();
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
-        .min_by_key(|(distance, _)| *distance);
-    match near {
-        Some((_, candidate)) => format!("did you mean \"{candidate}\"?"),
+    match closest(name, &known) {
+        Some(candidate) => format!("did you mean \"{candidate}\"?"),
         None => format!("known here: {}, random(LOW, HIGH), env.NAME", known.join(", ")),
     }
 }
@@ -366,7 +366,7 @@ mod tests {
         let values = Values::default();
         let mut random = Random::new(1);
         let mut scope = Scope { values: &values, user: 1, iteration: 1, random: &mut random };
-        assert_eq!(Template::parse("{{ b }}", &names).unwrap().render(&mut scope), Err(Missing(1)));
+        assert_eq!(Template::parse("{{ b }}", &names).unwrap().render(&mut scope), Err(MissingValue(1)));
     }
 
     #[test]

@@ -154,9 +154,9 @@ fn saturation(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<Strin
             exhausted.ports
         ));
     }
-    if let Some(lacking) = &hindrances.lacking {
-        let (users, plural) = (lacking.users, if lacking.users == 1 { "" } else { "s" });
-        return Some(format!("{users} user{plural} could not be made: {}", lacking.why));
+    if let Some(missing) = &hindrances.missing_users {
+        let (users, plural) = (missing.users, if missing.users == 1 { "" } else { "s" });
+        return Some(format!("{users} user{plural} could not be made: {}", missing.why));
     }
     let share = |part: f64| if health.seconds > 0.0 { part / health.seconds } else { 0.0 };
     if share(health.busy_seconds) > MANY {
@@ -259,8 +259,8 @@ mod tests {
 
     #[test]
     fn users_that_could_not_be_made_are_told() {
-        let lacking = Some(MissingUsers { users: 2, why: "no certificates".to_owned() });
-        let told = saturation(&health(0.0, 0.0), &Hindrances { lacking, ..Hindrances::default() });
+        let missing_users = Some(MissingUsers { users: 2, why: "no certificates".to_owned() });
+        let told = saturation(&health(0.0, 0.0), &Hindrances { missing_users, ..Hindrances::default() });
         assert_eq!(told.unwrap(), "2 users could not be made: no certificates");
     }
 

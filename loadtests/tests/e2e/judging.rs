@@ -15,7 +15,7 @@ fn thresholds_decide() {
     with(&["--threshold", "p50<10ms"]).ended_with(1).said("FAIL  all requests: p50<10ms; observed 5");
     with(&["--threshold", "p95<2s for GET /slow"]).ended_with(0);
     let typo = with(&["--threshold", "p95<2s for GET /slwo"]).ended_with(2);
-    typo.said("nothing that is tested is called \"GET /slwo\"; there are GET /slow");
+    typo.said("no tested endpoint is called \"GET /slwo\"; there are GET /slow");
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! One request and its response, from the first byte sent to the last byte received.
+//!
+//! Both times are read here, before anything looks at the response: what the tool does with a response must not count as
+//! time of the service.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Request, StatusCode};
+use tokio::sync::oneshot;
+
+use super::client::UserClient;
+
+/// How an exchange is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExchangeOptions {
+    /// Whether the body of a successful response is kept. That of a failed one always is, for the report's example.
+    pub(super) needs_body: bool,
+    /// Longest time to the last byte.
+    pub(super) timeout: Duration,
+}
+
+/// A finished exchange.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) end: ExchangeEnd,
+    pub(super) response: PartialResponse,
+    /// When the request was sent.
+    pub(super) sent: Instant,
+    /// When the last byte was received, or the exchange given up.
+    pub(super) ended: Instant,
+    /// Whether the request stayed here, because no connection was made for it.
+    pub(super) never_sent: bool,
+}
+
+/// As much of a response as has been received.
+#[derive(Debug, Default)]
+pub(super) struct PartialResponse {
+    pub(super) status: Option<StatusCode>,
+    /// Empty unless the body is kept.
+    pub(super) headers: HeaderMap,
+    /// Until the response head, since the request was sent.
+    pub(super) first_byte: Option<Duration>,
+    /// Body bytes received, kept or not.
+    pub(super) bytes: u64,
+    pub(super) body: Vec<u8>,
+    /// Whether `body` holds only the start of what was received.
+    pub(super) is_cut: bool,
+}
+
+/// How an exchange ended.
+#[derive(Debug)]
+pub(super) enum ExchangeEnd {
+    /// With the last byte of a response.
+    Complete,
+    Error(reqwest::Error),
+    TimedOut,
+    /// At the end of the test, when the grace was over.
+    GivenUp,
+}
+
+/// Sends a request and reads the response to its end.
+///
+/// `give_up` fires at the end of the grace; it is taken out then, since a receiver must not be polled again.
+pub(super) async fn exchange(
+    client: &UserClient,
+    request: Request,
+    options: ExchangeOptions,
+    give_up: &mut Option<oneshot::Receiver<()>>,
+) -> Exchange {
+    let mark = client.connections.mark();
+    let sent = Instant::now();
+    let mut response = PartialResponse::default();
+    let in_time =
+        tokio::time::timeout(options.timeout, receive(client, request, options.needs_body, sent, &mut response));
+    let result = match give_up {
+        Some(receiver) => tokio::select! {
+            biased;
+            result = in_time => Some(result),
+            _ = receiver => None,
+        },
+        None => Some(in_time.await),
+    };
+    let ended = Instant::now();
+    let end = match result {
+        None => {
+            *give_up = None;
+            ExchangeEnd::GivenUp
+        }
+        Some(Ok(Ok(()))) => ExchangeEnd::Complete,
+        // The only timeout that the client itself has is that for connecting.
+        Some(Ok(Err(error))) if error.is_timeout() => ExchangeEnd::TimedOut,
+        Some(Ok(Err(error))) => ExchangeEnd::Error(error),
+        Some(Err(_)) => ExchangeEnd::TimedOut,
+    };
+    // A response, even a part of one, proves that the request was sent.
+    let is_unanswered = !matches!(end, ExchangeEnd::Complete) && response.status.is_none();
+    let never_sent = is_unanswered && client.connections.is_cut_off_since(mark);
+    Exchange { end, response, sent, ended, never_sent }
+}
+
+async fn receive(
+    client: &UserClient,
+    request: Request,
+    needs_body: bool,
+    sent: Instant,
+    partial: &mut PartialResponse,
+) -> Result<(), reqwest::Error> {
+    let mut response = client.client.execute(request).await?;
+    partial.first_byte = Some(sent.elapsed());
+    partial.status = Some(response.status());
+    let keep = needs_body || response.status().as_u16() >= 400;
+    if keep {
+        partial.headers = std::mem::take(response.headers_mut());
+    }
+    while let Some(chunk) = response.chunk().await? {
+        partial.bytes += chunk.len() as u64;
+        if keep && !partial.is_cut {
+            let room = MOST_KEPT - partial.body.len();
+            partial.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            partial.is_cut = chunk.len() > room;
+        }
+    }
+    Ok(())
+}
+
+/// The part of a body that a scenario may look at, 4 MiB. The rest is read and counted, so that a large download does not
+/// fill the generator's memory.
+const MOST_KEPT: usize = 4 << 20;

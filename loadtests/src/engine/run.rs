@@ -1,0 +1,27 @@
+//! Runs a plan by its model.
+
+use super::client::ClientFactory;
+use super::error::EngineError;
+use super::load_plan::{LoadPlan, Model};
+use super::pace::Pace;
+use super::shared::Shared;
+use super::stop::RunEnd;
+use super::{closed, open};
+use crate::record::Phase;
+
+/// Sends the load of a plan and returns when every request has ended.
+pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, EngineError> {
+    let factory = ClientFactory::new(plan, shared);
+    if !plan.warm_up.is_zero() {
+        // Before the first user exists: its first request must not be measured.
+        shared.recorder.set_measuring(Phase::WarmUp);
+    }
+    match plan.model {
+        Model::Closed { users, ramp_up, iterations } => {
+            closed::run(plan, shared, factory, users, ramp_up, iterations).await
+        }
+        Model::Open { rate, ramp_up, most_in_flight } => {
+            open::run(plan, shared, factory, Pace::new(rate, ramp_up), most_in_flight).await
+        }
+    }
+}

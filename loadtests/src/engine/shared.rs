@@ -1,0 +1,80 @@
+//! The state that all users of a run share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connections::AllConnections;
+use super::gauges::{Arrivals, Gauges, MissingUsers};
+use super::stop::{Stop, StopReason};
+use crate::record::{ExhaustionCounts, Recorder};
+
+/// Where users record, when they stop, and what is going on. Clones share one state.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// Where samples go.
+    pub(crate) recorder: Arc<Recorder>,
+    /// When to end.
+    pub(crate) stop: Stop,
+    /// What is going on.
+    pub(crate) gauges: Arc<Gauges>,
+    pub(super) connections: Arc<AllConnections>,
+}
+
+impl Shared {
+    /// Returns the state of a run that has not begun. One shard a thread keeps users from waiting for each other.
+    pub(crate) fn new(shards: usize, stop: Stop) -> Self {
+        Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default(), connections: Arc::default() }
+    }
+
+    /// Whether there was no response and none can be expected.
+    ///
+    /// Enough connections must have failed, for long enough that the target was not just starting, and no request may
+    /// still be waiting: a target that is slow to answer is not unreachable.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.has_only_failed()
+            && self.gauges.begun().is_some_and(|begun| begun.elapsed() >= STARTING_TIME)
+            && !self.connections.is_waiting()
+    }
+
+    fn has_only_failed(&self) -> bool {
+        self.recorder.answered() == 0 && self.recorder.unanswered() >= UNREACHABLE_AFTER
+    }
+
+    /// Returns why the run ended. Called once every request has ended.
+    pub(super) fn conclude(&self) -> StopReason {
+        match self.stop.reason() {
+            Some(StopReason::Interrupted) => StopReason::Interrupted,
+            // A request that was in flight at the stop may have been answered since; and a short run may end before
+            // anyone asked whether it was hopeless.
+            Some(StopReason::Unreachable | StopReason::Finished) | None if self.has_only_failed() => {
+                StopReason::Unreachable
+            }
+            Some(StopReason::Unreachable | StopReason::Finished) | None => StopReason::Finished,
+        }
+    }
+
+    /// Returns what kept the generator itself from sending the load.
+    pub(crate) fn hindrances(&self) -> Hindrances {
+        Hindrances {
+            arrivals: self.gauges.arrivals(),
+            missing_users: self.gauges.missing_users(),
+            exhausted: self.recorder.exhausted(),
+        }
+    }
+}
+
+/// The generator's own troubles, as far as the engine knows of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hindrances {
+    /// In an open model, what became of the scheduled iterations.
+    pub(crate) arrivals: Option<Arrivals>,
+    /// Users for which the system gave no client.
+    pub(crate) missing_users: Option<MissingUsers>,
+    /// Requests for which this machine had no connection left.
+    pub(crate) exhausted: ExhaustionCounts,
+}
+
+/// Five failed connections before any response are more than chance.
+const UNREACHABLE_AFTER: u64 = 5;
+/// A service that is just starting, or a proxy before it, may drop requests for a moment.
+const STARTING_TIME: Duration = Duration::from_secs(1);

@@ -1,0 +1,58 @@
+//! What a failed connection says to people, and what this machine ran out of.
+
+use std::error::Error as _;
+
+use crate::record::Exhaustion;
+
+/// Returns what may help against a problem that [`explain`] described; empty where nothing is known.
+pub(crate) fn hint_for(problem: &str) -> &'static str {
+    if problem.contains("certificate") {
+        "; --accept-invalid-certs accepts certificates that fail verification"
+    } else if problem.contains("corrupt message") || problem.contains("InvalidContentType") {
+        "; is it http:// and not https://?"
+    } else {
+        ""
+    }
+}
+
+/// Describes an error by its stage and its innermost cause. The outer ones only say "error sending request".
+pub(crate) fn explain(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    let mut text = String::new();
+    while let Some(source) = cause.source() {
+        cause = source;
+        text = cause.to_string();
+    }
+    // In "Connection refused (os error 111)" the number adds nothing.
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let stage = if error.is_connect() {
+        "cannot connect"
+    } else if error.is_body() || error.is_decode() {
+        "response broken off"
+    } else if error.is_redirect() {
+        "redirect"
+    } else {
+        "connection broken"
+    };
+    if text.is_empty() && error.source().is_none() { error.to_string() } else { format!("{stage}: {text}") }
+}
+
+/// Returns what this machine ran out of, if that is why no connection was made.
+pub(super) fn exhaustion(error: &reqwest::Error) -> Option<Exhaustion> {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+        let Some(error) = cause.downcast_ref::<std::io::Error>() else { continue };
+        if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
+            return Some(Exhaustion::Descriptors);
+        }
+        if error.kind() == std::io::ErrorKind::AddrNotAvailable {
+            return Some(Exhaustion::Ports);
+        }
+    }
+    None
+}
+
+/// ENFILE and EMFILE, which have one number on all Unix systems, and WSAEMFILE. `std::io::ErrorKind` has no name for
+/// them.
+const NO_DESCRIPTOR: [i32; 3] = [23, 24, 10_024];

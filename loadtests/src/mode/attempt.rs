@@ -1,0 +1,294 @@
+//! One step of a capacity search: a run at one load, and whether the service bore it.
+
+use std::time::{Duration, Instant};
+
+use super::border::SearchPhase;
+use super::error::ToolError;
+use super::judge::Judge;
+use super::preflight::preflight;
+use super::session::Session;
+use crate::cli::OnSaturation;
+use crate::engine::{LoadPlan, Model, StopReason};
+use crate::interrupt::Interrupt;
+use crate::record::{ExhaustionCounts, Outcome};
+use crate::result::{CapacityStep, SATURATED, StepEnd, round_micros};
+use crate::server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization};
+use crate::span::show_seconds;
+use crate::verdict::{Check, CheckStatus};
+use crate::watch::{GeneratorHealth, Screen};
+
+/// A run at one load.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) load: usize,
+    pub(super) end: StepEnd,
+    /// Why the service was gone at its end, if it was.
+    pub(super) outage: Option<String>,
+    pub(super) breaches: Vec<String>,
+    pub(super) session: Session,
+    pub(super) plan: LoadPlan,
+    pub(super) service: ServiceLoad,
+    /// The step as it is written into the result.
+    pub(super) step: CapacityStep,
+}
+
+/// What the service said of itself about an attempt; empty where it says nothing.
+#[derive(Debug, Default)]
+pub(super) struct ServiceLoad {
+    pub(super) bottlenecks: Vec<Bottleneck>,
+    pub(super) utilization: Option<Utilization>,
+}
+
+/// Makes the attempts of one search.
+#[derive(Debug)]
+pub(super) struct AttemptRunner<'a> {
+    /// The plan whose load is varied.
+    pub(super) plan: &'a LoadPlan,
+    /// What a load must meet.
+    pub(super) judge: &'a Judge,
+    pub(super) interrupt: &'a Interrupt,
+    /// Who is asked what was saturated.
+    pub(super) server: Option<&'a ServerClient>,
+    /// Whether a request has ever got a response. Until then silence is a mistake in the set-up; afterwards it is what
+    /// the load has done.
+    pub(super) is_reached: bool,
+}
+
+impl AttemptRunner<'_> {
+    /// Runs one step and judges it.
+    pub(super) async fn attempt(
+        &mut self,
+        load: usize,
+        hold: Duration,
+        phase: SearchPhase,
+        screen: &mut Screen,
+    ) -> Result<Attempt, ToolError> {
+        let plan = plan_for(self.plan, load, hold);
+        let before = self.snapshot().await;
+        screen.say(&format!("{}: {load} {} for {}", phase.name(), self.unit(), show_seconds(hold.as_secs_f64())));
+        let mut session = Session::run(&plan, self.interrupt, screen, || None).await?;
+        let outage = self.outage(&mut session, &plan).await?;
+        let mut breaches = breaches_of(self.judge.checks(&session), &session);
+        // Whatever was measured before: the service does not bear a load that it does not survive.
+        breaches.extend(outage.iter().map(|why| format!("the service went away: {why}")));
+        let end =
+            end_of(session.end.reason, outage.as_deref(), &session.generator, &breaches, self.judge.on_saturation());
+        let service = match end {
+            StepEnd::Passed | StepEnd::Failed => self.service_load(load, before, &session).await,
+            // What an interrupted step or a saturated generator made of the service explains nothing.
+            StepEnd::Saturated | StepEnd::Interrupted => ServiceLoad::default(),
+        };
+        let step = capacity_step(load, phase, end, &session, &breaches);
+        screen.say(&format!(
+            "  {}: {:.1} req/s, p95 {}, {:.2} % errors",
+            end.describe(),
+            step.requests_per_second,
+            show_seconds(step.p95),
+            step.error_rate
+        ));
+        Ok(Attempt { load, end, outage, breaches, session, plan, service, step })
+    }
+
+    /// Returns why the service is gone after a run, if it is.
+    ///
+    /// # Errors
+    /// Fails if the service has never answered.
+    async fn outage(&mut self, session: &mut Session, plan: &LoadPlan) -> Result<Option<String>, ToolError> {
+        if session.end.reason == StopReason::Unreachable {
+            let error = session.unreachable();
+            if !self.is_reached {
+                return Err(error.into());
+            }
+            session.end.reason = StopReason::Finished;
+            return Ok(Some(error.to_string()));
+        }
+        self.is_reached = true;
+        // A machine without a free descriptor or port cannot find out.
+        let can_connect = session.shared.recorder.exhausted() == ExhaustionCounts::default();
+        if session.end.reason != StopReason::Finished || !can_connect {
+            return Ok(None);
+        }
+        Ok(preflight(&plan.base, plan.timeout).await.err().map(|error| error.to_string()))
+    }
+
+    async fn service_load(&self, load: usize, before: Option<ServerSnapshot>, session: &Session) -> ServiceLoad {
+        let Some(server) = self.server else { return ServiceLoad::default() };
+        let bottlenecks = server.bottlenecks().await.unwrap_or_default();
+        let means = ClientMeans::of(session.tally.total());
+        let utilization = match (before, self.snapshot().await) {
+            (Some(before), Some(after)) => {
+                let load = format!("{load} {}", self.unit());
+                Utilization::between(&before, &after, session.shared.gauges.worked_for(), means, load)
+            }
+            _ => None,
+        };
+        ServiceLoad { bottlenecks, utilization }
+    }
+
+    /// Waits for a service that went away and returns whether the search can go on: it came back, or the wait was
+    /// interrupted and the search will end by itself.
+    pub(super) async fn wait_for_service(&self, screen: &mut Screen) -> bool {
+        screen.say(&format!("the service went away; waiting for it for up to {} s", LONGEST_ABSENCE.as_secs()));
+        let since = Instant::now();
+        while since.elapsed() < LONGEST_ABSENCE && !self.interrupt.is_received() {
+            if preflight(&self.plan.base, BETWEEN_LOOKS * 4).await.is_ok() {
+                return true;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        self.interrupt.is_received()
+    }
+
+    /// Waits until the service has finished what a step left behind, which would slow down the next one. `idle` is how
+    /// many requests were active before the first step.
+    pub(super) async fn wait_until_idle(&self, idle: Option<f64>) {
+        let since = Instant::now();
+        while !self.interrupt.is_received() {
+            let longest = match (idle, self.active_requests().await) {
+                (Some(idle), Some(active)) if active <= idle => return,
+                (Some(_), Some(_)) => LONGEST_SETTLING,
+                _ => BLIND_SETTLING,
+            };
+            if since.elapsed() >= longest {
+                return;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// Returns the requests in flight at the service, if it reports them.
+    pub(super) async fn active_requests(&self) -> Option<f64> {
+        Some(self.server?.summary().await?.active_requests)
+    }
+
+    async fn snapshot(&self) -> Option<ServerSnapshot> {
+        self.server?.snapshot().await
+    }
+
+    /// The unit of a load.
+    pub(super) fn unit(&self) -> &'static str {
+        match self.plan.model {
+            Model::Closed { .. } => "users",
+            Model::Open { .. } => "iterations a second",
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether requests were given up that the service may still be working on.
+    pub(super) fn left_work_behind(&self) -> bool {
+        let total = self.session.tally.total();
+        total.of(Outcome::TimedOut) + total.of(Outcome::Cancelled) > 0
+    }
+}
+
+fn plan_for(plan: &LoadPlan, load: usize, hold: Duration) -> LoadPlan {
+    let mut plan = plan.clone();
+    plan.duration = Some(hold);
+    match &mut plan.model {
+        Model::Closed { users, iterations, .. } => (*users, *iterations) = (load, None),
+        Model::Open { rate, .. } => *rate = load as f64,
+    }
+    plan
+}
+
+/// Returns what a step breached, a line each.
+///
+/// An endpoint without requests is left out: a short step may not reach what is rare in the mix. The run at the found
+/// capacity is judged again, with all endpoints.
+fn breaches_of(checks: Vec<Check>, session: &Session) -> Vec<String> {
+    let courses = session.tally.endpoints().iter().filter(|course| course.tally.count() == 0);
+    let silent: Vec<String> = courses.map(|course| course.name.to_string()).collect();
+    checks
+        .into_iter()
+        .filter(|check| check.status == CheckStatus::Breached && !silent.contains(&check.subject))
+        .map(|check| format!("{}: {}, observed {}", check.subject, check.condition, check.observed))
+        .collect()
+}
+
+/// Decides how a step ended.
+fn end_of(
+    reason: StopReason,
+    outage: Option<&str>,
+    generator: &GeneratorHealth,
+    breaches: &[String],
+    on_saturation: OnSaturation,
+) -> StepEnd {
+    // A pass of a saturated generator stands with `--saturation warn`; a failure may be the generator's doing.
+    let is_doubtful = generator.is_saturated() && (on_saturation == OnSaturation::Fail || !breaches.is_empty());
+    match reason {
+        StopReason::Interrupted => StepEnd::Interrupted,
+        _ if outage.is_some() => StepEnd::Failed,
+        _ if is_doubtful => StepEnd::Saturated,
+        _ if breaches.is_empty() => StepEnd::Passed,
+        _ => StepEnd::Failed,
+    }
+}
+
+fn capacity_step(
+    load: usize,
+    phase: SearchPhase,
+    end: StepEnd,
+    session: &Session,
+    breaches: &[String],
+) -> CapacityStep {
+    let total = session.tally.total();
+    let ranked = total.ranked();
+    let at = |q| round_micros(ranked.quantile_seconds(q));
+    let elapsed = session.end.elapsed.as_secs_f64();
+    let saturated = session.generator.saturation.iter().map(|reason| format!("{SATURATED}{reason}"));
+    let interrupted = (end == StepEnd::Interrupted).then(|| "interrupted".to_owned());
+    CapacityStep {
+        load: load as f64,
+        held: round_micros(Some(elapsed)),
+        requests_per_second: (total.rate(elapsed).unwrap_or(0.0) * 10.0).round() / 10.0,
+        p50: at(0.5),
+        p95: at(0.95),
+        p99: at(0.99),
+        error_rate: (total.error_ratio().unwrap_or(0.0) * 1e4).round() / 1e2,
+        phase: phase.name().to_owned(),
+        passed: end == StepEnd::Passed,
+        ended: end,
+        breached: breaches.iter().cloned().chain(saturated).chain(interrupted).collect(),
+    }
+}
+
+/// Supervisors restart a service within a few seconds; without one it will not come back at all.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(10);
+/// A service that is still busy after this long will not be idle soon; the next step shows whether it matters.
+const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// The wait where the service does not report its active requests.
+const BLIND_SETTLING: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(
+        reason: StopReason,
+        outage: Option<&str>,
+        saturated: Option<&str>,
+        breaches: usize,
+        expected: [StepEnd; 2],
+    ) {
+        let generator = GeneratorHealth { saturation: saturated.map(str::to_owned), ..Default::default() };
+        let breaches = vec!["p95".to_owned(); breaches];
+        let ends = [OnSaturation::Fail, OnSaturation::Warn]
+            .map(|on_saturation| end_of(reason, outage, &generator, &breaches, on_saturation));
+        assert_eq!(ends, expected);
+    }
+
+    #[test]
+    fn a_step_fails_only_through_the_service() {
+        const CPU: &str = "its CPU was busy";
+        use StepEnd::{Failed, Interrupted, Passed, Saturated};
+        check(StopReason::Finished, None, None, 0, [Passed, Passed]);
+        check(StopReason::Finished, None, None, 1, [Failed, Failed]);
+        check(StopReason::Finished, None, Some(CPU), 0, [Saturated, Passed]);
+        check(StopReason::Finished, None, Some(CPU), 1, [Saturated, Saturated]);
+        check(StopReason::Finished, Some("refused"), Some(CPU), 1, [Failed, Failed]);
+        check(StopReason::Interrupted, Some("refused"), Some(CPU), 1, [Interrupted, Interrupted]);
+    }
+}

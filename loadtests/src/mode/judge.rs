@@ -1,0 +1,49 @@
+//! What a run must meet: thresholds, the service's rules, and what holds for every test.
+
+use super::error::ToolError;
+use super::session::Session;
+use crate::cli::{OnSaturation, VerdictOptions};
+use crate::engine::{LoadPlan, StopReason};
+use crate::plan::check_thresholds;
+use crate::verdict::{Check, Conclusion, Rules, Threshold, implicit, judge_thresholds};
+use crate::watch::GeneratorHealth;
+
+/// The conditions of a mode, read once before the first request.
+#[derive(Debug)]
+pub(super) struct Judge {
+    thresholds: Vec<Threshold>,
+    rules: Rules,
+    saturation: OnSaturation,
+}
+
+impl Judge {
+    /// Reads the rules and checks that each threshold is about an endpoint of the plan.
+    pub(super) fn new(options: &VerdictOptions, plan: &LoadPlan) -> Result<Self, ToolError> {
+        check_thresholds(&options.thresholds, &plan.actors)?;
+        Ok(Self {
+            thresholds: options.thresholds.clone(),
+            rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on.severity())?,
+            saturation: options.saturation,
+        })
+    }
+
+    /// Checks every condition against a finished run.
+    pub(super) fn checks(&self, session: &Session) -> Vec<Check> {
+        let elapsed = session.end.elapsed;
+        let mut checks = judge_thresholds(&self.thresholds, &session.tally, elapsed.as_secs_f64());
+        checks.extend(self.rules.judge(&session.tally, elapsed));
+        checks.extend(implicit(&session.tally, &self.thresholds));
+        checks
+    }
+
+    /// Returns the conclusion of a run that ended for `reason`.
+    pub(super) fn conclude(&self, reason: StopReason, generator: &GeneratorHealth, checks: &[Check]) -> Conclusion {
+        let saturated = generator.is_saturated() && self.saturation == OnSaturation::Fail;
+        Conclusion::of(reason, saturated, checks)
+    }
+
+    /// What `--saturation` says.
+    pub(super) fn on_saturation(&self) -> OnSaturation {
+        self.saturation
+    }
+}
