@@ -113,12 +113,17 @@ fn gauge(window: &Window, metric: Metric) -> Option<f64> {
     window.series(metric.name).find_map(|series| series.last())
 }
 
+/// Returns the limit in force: one that was taken away is the infinite one, and none.
+pub(super) fn limit(window: &Window) -> Option<f64> {
+    gauge(window, names::PROCESS_MEMORY_LIMIT).filter(|bytes| bytes.is_finite())
+}
+
 /// Memory, file descriptors and threads of the process.
 #[utoipa::path(get, path = "/performance/memory", tag = "metrics", responses((status = 200, body = MemoryAnswer)))]
 pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
     let window = core.total(Instant::now());
     let gauge = |metric| gauge(&window, metric);
-    let (resident, limit) = (gauge(names::PROCESS_RESIDENT), gauge(names::PROCESS_MEMORY_LIMIT));
+    let (resident, limit) = (gauge(names::PROCESS_RESIDENT), limit(&window));
     let samples = core.memory_samples();
     let verdict = core.judgement().leak.clone();
     let pace = verdict.as_ref().and_then(LeakVerdict::leak).map(|leak| units::megabytes(leak.bytes_per_hour));

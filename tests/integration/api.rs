@@ -340,6 +340,23 @@ async fn the_mean_of_the_memory_is_that_of_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_memory_limit_that_was_taken_away_is_no_limit() {
+    let monitor = built(Monitor::builder().without_sampling());
+    let app = service(&monitor);
+    let set = |name: &'static str, bytes: f64| {
+        let metadata = metrics::Metadata::new("test", metrics::Level::INFO, None);
+        monitor.recorder().register_gauge(&name.into(), &metadata).set(bytes);
+    };
+    set("process_resident_memory_bytes", 500e6);
+    for (limit, megabytes, percent) in [(1e9, json!(1000.0), json!(50.0)), (f64::INFINITY, Value::Null, Value::Null)] {
+        set("pinchpoint_memory_limit_bytes", limit);
+        let memory = json(&app, "/performance/memory").await;
+        assert_eq!((&memory["memory_limit_mb"], &memory["memory_percent"]), (&megabytes, &percent), "{memory}");
+        assert_eq!(json(&app, "/performance/report").await["memory_limit_mb"], megabytes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn past_the_limit_of_series_the_oldest_task_of_all_is_shown() {
     let monitor = built(Monitor::builder().max_series(20).without_sampling());
     let app = Router::new().route("/", get(|| async {})).layer(monitor.layer());

@@ -13,12 +13,12 @@ use crate::{
         bottlenecks::{BottleneckView, Counts, GainView},
         endpoints::{EndpointView, views},
         health::Health,
+        memory::limit,
         summary::Summary,
         trends::{TrendView, TrendsAnswer},
         units,
     },
     monitor::Core,
-    names,
     rules::Bottleneck,
     store::Window,
 };
@@ -138,7 +138,6 @@ impl Report {
         let summary = Summary::of(window, core.mean_memory_of(window));
         let (status, message) = Health::of(core, &judgement, Instant::now()).verdict();
         let endpoints = views(window);
-        let limit = window.series(names::PROCESS_MEMORY_LIMIT.name).find_map(|series| series.last());
         Self {
             status,
             message,
@@ -149,7 +148,7 @@ impl Report {
             endpoint_count: endpoints.len(),
             endpoints: endpoints.into_iter().take(ENDPOINTS).collect(),
             memory: memory(core, Instant::now()),
-            memory_limit_mb: limit.map(units::megabytes),
+            memory_limit_mb: limit(window).map(units::megabytes),
             trends: ReportTrends::of(core).await,
             #[cfg(feature = "archive")]
             comparison: core.comparison(Instant::now()).map(|compared| ComparisonView::of(&compared).changes_only()),
