@@ -43,11 +43,19 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `openapi` | `/performance/openapi.json`: every answer described | yes |
+//! | `report` | the report as a page and as Markdown; as JSON it is always there | yes |
+//! | `schema` | [`RuleSet::json_schema`]: the rule files' JSON schema, for editors | yes |
 //! | `alloc` | [`CountingAllocator`]: bytes allocated per request, and which route's memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and versions compared | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
-#![cfg_attr(not(all(feature = "alloc", feature = "archive", feature = "sqlx")), allow(rustdoc::broken_intra_doc_links))]
+// A link to an item of a feature that is switched off leads nowhere.
+#![cfg_attr(
+    not(all(feature = "alloc", feature = "archive", feature = "schema", feature = "sqlx")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alert;
 pub mod analysis;

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Shared, evidence::EvidenceView, units};
 use crate::{
@@ -13,7 +12,8 @@ use crate::{
 };
 
 /// What fires now, worst first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottlenecksAnswer {
     pub(super) bottlenecks: Vec<BottleneckView>,
     #[serde(flatten)]
@@ -26,7 +26,8 @@ pub(super) struct BottlenecksAnswer {
 }
 
 /// How many bottlenecks fire, by severity.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Counts {
     pub(super) total_count: usize,
     pub(super) critical_count: usize,
@@ -49,14 +50,15 @@ impl Counts {
 }
 
 /// A bottleneck and its evidence.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottleneckView {
     /// Id of the rule that found it.
     #[serde(rename = "type")]
-    #[schema(example = "slow_endpoint")]
+    #[cfg_attr(feature = "openapi", schema(example = "slow_endpoint"))]
     pub(super) kind: String,
     /// `low`, `medium`, `high` or `critical`.
-    #[schema(example = "high")]
+    #[cfg_attr(feature = "openapi", schema(example = "high"))]
     pub(super) severity: String,
     /// What it is about: an endpoint, a query, a task or the process.
     pub(super) subject: String,
@@ -84,9 +86,10 @@ pub(super) struct BottleneckView {
 }
 
 /// What fixing a bottleneck is expected to gain.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct GainView {
-    #[schema(example = "takes GET /orders from 1.2s to about 200ms")]
+    #[cfg_attr(feature = "openapi", schema(example = "takes GET /orders from 1.2s to about 200ms"))]
     pub(super) summary: String,
     /// How it was computed.
     pub(super) how: String,
@@ -145,9 +148,9 @@ impl BottleneckView {
 }
 
 /// What slows the service down or breaks it now, worst first, each with its evidence.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/bottlenecks", tag = "analysis", responses((status = 200, body = BottlenecksAnswer))
-)]
+))]
 pub(super) async fn bottlenecks(State(core): Shared) -> Json<BottlenecksAnswer> {
     let judgement = core.judgement();
     let views = |bottlenecks: &[Arc<Bottleneck>]| {

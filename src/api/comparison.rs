@@ -3,11 +3,10 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{
     Shared,
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     units,
 };
 use crate::{
@@ -16,7 +15,8 @@ use crate::{
 };
 
 /// This version of the service beside the one before, route by route.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct ComparisonView {
     service: String,
     /// The version before, …
@@ -40,13 +40,14 @@ pub(super) struct ComparisonView {
 }
 
 /// One route in both versions.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RouteChangeView {
-    #[schema(example = "GET /api/users/{id}")]
+    #[cfg_attr(feature = "openapi", schema(example = "GET /api/users/{id}"))]
     pub(super) endpoint: String,
     /// `more_errors`, which comes before any change of speed; `slower`, `faster`, `mixed`; `fewer_errors`, where the speed
     /// is no different; `no_difference`, or `too_few_requests` in one of the versions.
-    #[schema(example = "slower")]
+    #[cfg_attr(feature = "openapi", schema(example = "slower"))]
     pub(super) verdict: &'static str,
     /// The verdict in words, with its size.
     pub(super) message: String,
@@ -73,7 +74,8 @@ pub(super) struct RouteChangeView {
 }
 
 /// How one percentile moved.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct ShiftView {
     before_ms: f64,
     after_ms: f64,
@@ -190,10 +192,10 @@ impl ComparisonView {
 /// What fails more often, and what got slower or faster since the version before, with the size of the effect.
 ///
 /// A difference is told only where it is large enough to matter and too clear to be chance.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/comparison", tag = "analysis",
-    responses((status = 200, body = ComparisonView), (status = 404, body = ErrorBody))
-)]
+    responses((status = 200, body = ComparisonView), (status = 404, body = super::error::ErrorBody))
+))]
 pub(super) async fn comparison(State(core): Shared) -> Result<Json<ComparisonView>, ApiError> {
     let compared = core.comparison(Instant::now()).ok_or_else(|| {
         ApiError::not_found(

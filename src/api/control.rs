@@ -14,11 +14,10 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{
     Shared,
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     units,
 };
 use crate::monitor::{Control, Core};
@@ -27,10 +26,11 @@ use crate::monitor::{Control, Core};
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// What a control endpoint did.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct ControlAnswer {
     /// `started`, `stopped` or `cleared`.
-    #[schema(example = "stopped")]
+    #[cfg_attr(feature = "openapi", schema(example = "stopped"))]
     status: &'static str,
     /// Whether requests are measured now.
     monitoring: bool,
@@ -104,10 +104,10 @@ fn answer(core: &Core, status: &'static str, message: &'static str) -> Json<Cont
 }
 
 /// Starts measuring requests, queries and tasks again.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/performance/start-monitoring", tag = "control",
-    responses((status = 200, body = ControlAnswer), (status = 403, body = ErrorBody)), security(("token" = []))
-)]
+    responses((status = 200, body = ControlAnswer), (status = 403, body = super::error::ErrorBody)), security(("token" = []))
+))]
 pub(super) async fn start(State(core): Shared, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
     core.instruments().set_enabled(true);
@@ -115,10 +115,10 @@ pub(super) async fn start(State(core): Shared, request: Parts) -> Result<Json<Co
 }
 
 /// Stops measuring at once: a request then costs one atomic load. Nothing that was measured is lost.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/performance/stop-monitoring", tag = "control",
-    responses((status = 200, body = ControlAnswer), (status = 403, body = ErrorBody)), security(("token" = []))
-)]
+    responses((status = 200, body = ControlAnswer), (status = 403, body = super::error::ErrorBody)), security(("token" = []))
+))]
 pub(super) async fn stop(State(core): Shared, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
     core.instruments().set_enabled(false);
@@ -126,10 +126,10 @@ pub(super) async fn stop(State(core): Shared, request: Parts) -> Result<Json<Con
 }
 
 /// Starts all windows anew and forgets the slowest requests and the trends, those in the history file too. The counters that Prometheus reads never go back.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     delete, path = "/performance/clear-data", tag = "control",
-    responses((status = 200, body = ControlAnswer), (status = 403, body = ErrorBody)), security(("token" = []))
-)]
+    responses((status = 200, body = ControlAnswer), (status = 403, body = super::error::ErrorBody)), security(("token" = []))
+))]
 pub(super) async fn clear(State(core): Shared, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
     core.clear(Instant::now());

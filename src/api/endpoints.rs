@@ -8,12 +8,11 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{
     Shared,
     bottlenecks::BottleneckView,
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     evidence::{SlowRequestView, SplitView},
     parameters::Parameters,
     period::Period,
@@ -26,10 +25,11 @@ use crate::{
 };
 
 /// Numbers of one endpoint since the start or the last clear. What nothing was measured of is null.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointView {
     /// Method and route template.
-    #[schema(example = "GET /api/users/{id}")]
+    #[cfg_attr(feature = "openapi", schema(example = "GET /api/users/{id}"))]
     pub(super) endpoint: String,
     pub(super) method: String,
     pub(super) route: String,
@@ -66,7 +66,8 @@ pub(super) struct EndpointView {
 }
 
 /// All endpoints.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointsAnswer {
     /// Those that take most of the service's time first.
     endpoints: Vec<EndpointView>,
@@ -75,7 +76,8 @@ pub(super) struct EndpointsAnswer {
 }
 
 /// A query of an endpoint.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointQuery {
     /// The statement without its literals.
     query: String,
@@ -86,7 +88,8 @@ pub(super) struct EndpointQuery {
 }
 
 /// One endpoint in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointDetail {
     #[serde(flatten)]
     metrics: EndpointView,
@@ -99,7 +102,8 @@ pub(super) struct EndpointDetail {
 }
 
 /// The endpoints that a name means.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointAnswer {
     /// One, or one for each method where the name has none.
     endpoints: Vec<EndpointDetail>,
@@ -151,10 +155,10 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
 }
 
 /// Every endpoint that had a request.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/endpoints", tag = "metrics", params(Period),
-    responses((status = 200, body = EndpointsAnswer), (status = 400, body = ErrorBody))
-)]
+    responses((status = 200, body = EndpointsAnswer), (status = 400, body = super::error::ErrorBody))
+))]
 pub(super) async fn all(
     State(core): Shared,
     Parameters(period): Parameters<Period>,
@@ -179,13 +183,13 @@ fn named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
 }
 
 /// One endpoint in detail, by `GET /api/users` (URL-encoded) or `api/users`, which means every method.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
     params(("endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded")),
     responses(
-        (status = 200, body = EndpointAnswer), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)
+        (status = 200, body = EndpointAnswer), (status = 400, body = super::error::ErrorBody), (status = 404, body = super::error::ErrorBody)
     )
-)]
+))]
 pub(super) async fn one(
     State(core): Shared,
     name: Result<Path<String>, PathRejection>,

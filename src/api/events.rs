@@ -9,12 +9,11 @@ use axum::{
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
-use utoipa::ToSchema;
 
 use super::{
     Shared,
     bottlenecks::{BottleneckView, Counts},
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     units,
 };
 use crate::{
@@ -26,7 +25,8 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Data of an event `bottleneck`: one that started, changed its severity or is resolved.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottleneckEvent {
     /// `started`, `changed` or `resolved`.
     change: &'static str,
@@ -35,7 +35,8 @@ pub(super) struct BottleneckEvent {
 }
 
 /// Data of an event `evaluation`, one for each evaluation of the rules.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EvaluationEvent {
     #[serde(flatten)]
     counts: Counts,
@@ -43,13 +44,13 @@ pub(super) struct EvaluationEvent {
 }
 
 /// A stream of server-sent events: `evaluation` at every evaluation, `bottleneck` when one starts, changes or ends.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/events", tag = "analysis",
     responses(
         (status = 200, body = String, content_type = "text/event-stream"),
-        (status = 503, description = "Too many listeners", body = ErrorBody)
+        (status = 503, description = "Too many listeners", body = super::error::ErrorBody)
     )
-)]
+))]
 pub(super) async fn events(State(core): Shared) -> Response {
     if core.has_ended_events() {
         return ApiError::unavailable("the service is shutting down").into_response();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::units;
 use crate::{
@@ -18,7 +17,8 @@ use crate::{
 const SHOWN: usize = 5;
 
 /// What a good colleague would have looked up.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EvidenceView {
     /// Share of the time of all requests of the service, 0 to 1; work outside requests has none.
     pub(super) time_share: Option<f64>,
@@ -47,7 +47,8 @@ pub(super) struct EvidenceView {
 
 /// Where the time of an endpoint went, as shares of its duration. What overlaps counts once: for the database while a
 /// query runs, else for tasks while one runs, else as busy while a worker computes for it; the rest is waiting.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SplitView {
     pub(super) database: f64,
     pub(super) tasks: f64,
@@ -56,7 +57,8 @@ pub(super) struct SplitView {
 }
 
 /// An endpoint whose polls block the runtime.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BlockerView {
     pub(super) endpoint: String,
     /// Polls of 10 ms and longer.
@@ -72,7 +74,8 @@ pub(super) struct BlockerView {
 }
 
 /// An endpoint that may have waited for another.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct WaitedView {
     pub(super) endpoint: String,
     /// Blocking polls at whose end it had requests in flight.
@@ -80,7 +83,8 @@ pub(super) struct WaitedView {
 }
 
 /// An endpoint that keeps a real share of the memory that the process gained.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SuspectView {
     pub(super) endpoint: String,
     pub(super) requests: u64,
@@ -107,14 +111,16 @@ impl SuspectView {
 }
 
 /// A run of a task that is in progress.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RunView {
     pub(super) since: String,
     pub(super) running_seconds: f64,
 }
 
 /// A query that an endpoint issues.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct QueryView {
     /// The statement without its literals.
     pub(super) query: String,
@@ -126,7 +132,8 @@ pub(super) struct QueryView {
 }
 
 /// An endpoint behind a finding.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointShareView {
     pub(super) endpoint: String,
     pub(super) calls: u64,
@@ -140,7 +147,8 @@ pub(super) struct EndpointShareView {
 }
 
 /// One way that requests or runs ended.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct OutcomeView {
     /// A status, a kind of error, or the outcome of a task.
     pub(super) outcome: String,
@@ -152,7 +160,8 @@ pub(super) struct OutcomeView {
 }
 
 /// A request that was among the slowest.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SlowRequestView {
     pub(super) timestamp: String,
     pub(super) duration_ms: f64,
@@ -171,7 +180,8 @@ pub(super) struct SlowRequestView {
 }
 
 /// A query or task of a slow request.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct TimelineView {
     /// `query` or `task`.
     pub(super) kind: String,

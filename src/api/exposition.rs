@@ -16,7 +16,7 @@ use super::Shared;
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything that was recorded, in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200, body = String, content_type = "text/plain")))]
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200, body = String, content_type = "text/plain"))))]
 pub(super) async fn metrics(State(core): Shared) -> Response {
     let parts = stream::iter(core.recorder().exposition().map(Ok::<_, Infallible>));
     ([(CONTENT_TYPE, TEXT_FORMAT)], Body::from_stream(parts)).into_response()

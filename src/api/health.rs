@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{Shared, bottlenecks::Counts, units};
 use crate::{
@@ -20,12 +19,13 @@ const STALE: u32 = 3;
 const SURELY_FRESH: Duration = Duration::from_secs(5);
 
 /// How the service is, in one word and the reason for it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct HealthAnswer {
     /// `excellent`: nothing fires. `good`: nothing worse than medium. `degraded`: something high. `critical`. And
     /// `unknown` where no request matched a route in the last 5 min, where the rules were not evaluated lately, and
     /// where monitoring is stopped while nothing fires: silence is not health.
-    #[schema(example = "excellent")]
+    #[cfg_attr(feature = "openapi", schema(example = "excellent"))]
     status: &'static str,
     /// Why.
     message: String,
@@ -99,7 +99,7 @@ fn told(count: usize, kind: &str, rest: &str) -> String {
 }
 
 /// How the service is. Always 200: this is a report on the service and no probe of it.
-#[utoipa::path(get, path = "/performance/health", tag = "analysis", responses((status = 200, body = HealthAnswer)))]
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/health", tag = "analysis", responses((status = 200, body = HealthAnswer))))]
 pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
     let judgement = core.judgement();
     let health = Health::of(&core, &judgement, Instant::now());

@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{Shared, units};
 use crate::{
@@ -15,7 +14,8 @@ use crate::{
 };
 
 /// Memory and limits of the process. What the platform does not tell is null.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct MemoryAnswer {
     /// Resident memory, in megabytes of 1,000,000 bytes.
     current_memory_mb: Option<f64>,
@@ -39,10 +39,11 @@ pub(super) struct MemoryAnswer {
 }
 
 /// Whether the memory grows as a leak would. Seen from outside nothing proves a leak.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct LeakView {
     /// `not_enough_data`, `steady`, `follows_traffic` or `consistent_with_a_leak`.
-    #[schema(example = "consistent_with_a_leak")]
+    #[cfg_attr(feature = "openapi", schema(example = "consistent_with_a_leak"))]
     status: &'static str,
     /// The same in words.
     message: String,
@@ -100,7 +101,8 @@ impl LeakView {
 }
 
 /// Resident memory at a moment.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct MemoryPoint {
     timestamp: String,
     memory_mb: f64,
@@ -119,7 +121,7 @@ pub(super) fn limit(window: &Window) -> Option<f64> {
 }
 
 /// Memory, file descriptors and threads of the process.
-#[utoipa::path(get, path = "/performance/memory", tag = "metrics", responses((status = 200, body = MemoryAnswer)))]
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/memory", tag = "metrics", responses((status = 200, body = MemoryAnswer))))]
 pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
     let window = core.total(Instant::now());
     let gauge = |metric| gauge(&window, metric);

@@ -16,6 +16,7 @@ mod evidence;
 mod exposition;
 mod health;
 mod memory;
+#[cfg(feature = "openapi")]
 mod openapi;
 mod parameters;
 mod period;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::Instant;
-use utoipa::IntoParams;
 
 use super::error::ApiError;
 use crate::{monitor::Core, rules::Unit, store::Window};
 
 /// Which part of the past.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Period {
     /// How far back, such as `30s` or `5m`, at most the longest window of a rule. Everything since the start or the last

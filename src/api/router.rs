@@ -12,8 +12,8 @@ use axum::{
 };
 
 use super::{
-    bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, openapi, report, rules,
-    status, summary, trends,
+    bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, report, rules, status,
+    summary, trends,
 };
 use crate::{Monitor, http::OwnAnswer, monitor::Core};
 
@@ -56,7 +56,7 @@ pub(super) fn alone(core: Arc<Core>) -> Router {
 }
 
 fn routes() -> Router<Arc<Core>> {
-    let routes: [(&str, MethodRouter<Arc<Core>>); 17] = [
+    let routes: [(&str, MethodRouter<Arc<Core>>); 16] = [
         ("/metrics", get(exposition::metrics)),
         ("/performance", get(report::index)),
         ("/performance/", get(without_slash)),
@@ -71,14 +71,13 @@ fn routes() -> Router<Arc<Core>> {
         ("/performance/status", get(status::status)),
         ("/performance/rules", get(rules::rules)),
         ("/performance/events", get(events::events)),
-        ("/performance/openapi.json", get(openapi::document)),
         ("/performance/start-monitoring", post(control::start)),
         ("/performance/stop-monitoring", post(control::stop)),
     ];
     let routes = routes
         .into_iter()
         .chain([("/performance/clear-data", delete(control::clear))])
-        .chain(of_the_archive())
+        .chain(of_features())
         .fold(Router::new(), |router, (path, method)| {
             router.route(path, method.fallback(|| async { ApiError::method_not_allowed() }))
         });
@@ -89,15 +88,15 @@ fn finished<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any 
     routes.layer(middleware::from_fn(mark)).layer(Extension(KeepAlive { _monitor: monitor })).with_state(core)
 }
 
-/// What only a history file makes possible.
-#[cfg(feature = "archive")]
-fn of_the_archive() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
-    std::iter::once(("/performance/comparison", get(super::comparison::comparison)))
-}
-
-#[cfg(not(feature = "archive"))]
-fn of_the_archive() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
-    std::iter::empty()
+/// Returns the routes that a feature adds.
+fn of_features() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
+    let routes = [
+        #[cfg(feature = "openapi")]
+        ("/performance/openapi.json", get(super::openapi::document)),
+        #[cfg(feature = "archive")]
+        ("/performance/comparison", get(super::comparison::comparison)),
+    ];
+    routes.into_iter()
 }
 
 /// Relative, since the routes may be nested in a path of the host's.
@@ -106,7 +105,11 @@ async fn without_slash() -> Redirect {
 }
 
 async fn unknown() -> Response {
-    ApiError::not_found("no such path; GET /performance/openapi.json lists them").into_response()
+    let message = match cfg!(feature = "openapi") {
+        true => "no such path; GET /performance/openapi.json lists them",
+        false => "no such path",
+    };
+    ApiError::not_found(message).into_response()
 }
 
 /// Marks an answer as the monitor's own, which never counts, and as one that no cache may keep.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Shared, units};
 use crate::rules::{Rule, Thresholds};
 
 /// A rule in force.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RuleView {
     /// The `type` of its bottlenecks.
     id: String,
@@ -32,7 +32,8 @@ pub(super) struct RuleView {
 }
 
 /// The rules in force.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RulesAnswer {
     rules: Vec<RuleView>,
     total_count: usize,
@@ -47,7 +48,7 @@ fn thresholds(rule: &Rule, thresholds: &Thresholds) -> BTreeMap<String, String> 
 }
 
 /// The rules in force, with their thresholds.
-#[utoipa::path(get, path = "/performance/rules", tag = "analysis", responses((status = 200, body = RulesAnswer)))]
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/rules", tag = "analysis", responses((status = 200, body = RulesAnswer))))]
 pub(super) async fn rules(State(core): Shared) -> Json<RulesAnswer> {
     let judgement = core.judgement();
     let count = |bottlenecks: &[std::sync::Arc<crate::rules::Bottleneck>], rule: &Rule| {

@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{Shared, units};
 #[cfg(feature = "archive")]
@@ -11,7 +10,8 @@ use crate::monitor::{ArchiveState, ArchiveStatus};
 use crate::{names, rules::Totals};
 
 /// The monitor on itself.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct StatusAnswer {
     /// Whether requests are measured now.
     monitoring: bool,
@@ -49,12 +49,13 @@ pub(super) struct StatusAnswer {
 
 /// The history file, and whether it can be used.
 #[cfg(feature = "archive")]
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct HistoryFileStatus {
     /// Its name, without the directories.
     name: Option<String>,
     /// `opening`, `open`, or `failing`: then trends are kept in memory, and the file is tried again every minute.
-    #[schema(example = "open")]
+    #[cfg_attr(feature = "openapi", schema(example = "open"))]
     state: &'static str,
     /// Why it fails.
     error: Option<String>,
@@ -84,7 +85,8 @@ impl HistoryFileStatus {
 }
 
 /// The rules in force, and what became of the last edit.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RulesStatus {
     /// How many rules are in force.
     count: usize,
@@ -97,7 +99,7 @@ pub(super) struct RulesStatus {
 }
 
 /// The monitor on itself: what it keeps, what it drops, which rules are in force.
-#[utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer)))]
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer))))]
 pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
     let now = Instant::now();
     let total = core.total(now);

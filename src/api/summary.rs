@@ -2,12 +2,11 @@
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{
     Shared,
     endpoints::{EndpointView, views},
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     parameters::Parameters,
     period::Period,
     units,
@@ -18,7 +17,8 @@ use crate::{names, rules, store::Window};
 const SLOWEST: usize = 10;
 
 /// The service at a glance, since the start or the last clear.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct MetricsAnswer {
     summary: Summary,
     /// Endpoints by their average duration, slowest first: name and numbers.
@@ -27,7 +27,8 @@ pub(super) struct MetricsAnswer {
 }
 
 /// Numbers of the whole service. What nothing was measured of is null: no traffic is not zero milliseconds.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Summary {
     /// Requests that ended, those that matched no route included.
     pub(super) total_requests: u64,
@@ -56,7 +57,8 @@ pub(super) struct Summary {
 }
 
 /// One of the slowest endpoints; durations in seconds, as everywhere in the findings.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SlowestEndpoint {
     avg_duration: f64,
     requests: u64,
@@ -94,10 +96,10 @@ impl Summary {
 }
 
 /// The service at a glance: totals, and the slowest endpoints.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/metrics", tag = "metrics", params(Period),
-    responses((status = 200, body = MetricsAnswer), (status = 400, body = ErrorBody))
-)]
+    responses((status = 200, body = MetricsAnswer), (status = 400, body = super::error::ErrorBody))
+))]
 pub(super) async fn metrics(
     State(core): Shared,
     Parameters(period): Parameters<Period>,

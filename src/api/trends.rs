@@ -8,11 +8,10 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::{
     Shared,
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     units,
 };
 use crate::{
@@ -25,7 +24,8 @@ const HOURS: std::ops::RangeInclusive<u32> = 1..=168;
 const DEFAULT_HOURS: u32 = 24;
 
 /// What got better or worse, overall and by endpoint.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct TrendsAnswer {
     /// What was asked for.
     hours: u32,
@@ -62,9 +62,10 @@ pub(super) struct TrendsAnswer {
 }
 
 /// One endpoint's trends.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointTrendsView {
-    #[schema(example = "GET /api/users/{id}")]
+    #[cfg_attr(feature = "openapi", schema(example = "GET /api/users/{id}"))]
     endpoint: String,
     requests: u64,
     /// Time that its requests took together.
@@ -76,7 +77,8 @@ pub(super) struct EndpointTrendsView {
 }
 
 /// A start of the service.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct ServiceStart {
     started_at: String,
     /// Null where the service told none.
@@ -84,10 +86,11 @@ pub(super) struct ServiceStart {
 }
 
 /// Which way a measure goes.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct TrendView {
     /// `improving`, `degrading`, `stable`, or `unknown` where there are too few data.
-    #[schema(example = "degrading")]
+    #[cfg_attr(feature = "openapi", schema(example = "degrading"))]
     pub(super) direction: &'static str,
     /// The judgement in words.
     pub(super) message: String,
@@ -352,7 +355,7 @@ impl Asked {
 ///
 /// A change is told only where it is both certain (Mann–Kendall's test, or a change point) and large enough to matter;
 /// its size is that of the Theil–Sen line or of the step. One outlier is no trend.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/trends", tag = "analysis",
     params(
         ("hours" = Option<u32>, Query, description = "How far back to look, 1 to 168; 24 by default", minimum = 1,
@@ -361,9 +364,9 @@ impl Asked {
             template alone")
     ),
     responses(
-        (status = 200, body = TrendsAnswer), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)
+        (status = 200, body = TrendsAnswer), (status = 400, body = super::error::ErrorBody), (status = 404, body = super::error::ErrorBody)
     )
-)]
+))]
 pub(super) async fn trends(
     State(core): Shared,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,

@@ -5,13 +5,16 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::Instant;
 
+#[cfg(feature = "report")]
 use crate::rules::Unit;
 
 /// Every unit that a value is published in.
+#[cfg(feature = "report")]
 const UNITS: [Unit; 7] =
     [Unit::Seconds, Unit::Ratio, Unit::Bytes, Unit::BytesPerHour, Unit::BytesPerSecond, Unit::PerSecond, Unit::Count];
 
 /// Writes a published value for people.
+#[cfg(feature = "report")]
 pub(super) fn render(value: f64, unit: &str) -> String {
     UNITS.into_iter().find(|known| known.as_str() == unit).unwrap_or(Unit::Count).render(value)
 }

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Control, MonitorBuilder};
-use crate::rules::Unit;
+use crate::rules::{Unit, yaml};
 
 /// Prefix of the environment variables.
 const PREFIX: &str = "PINCHPOINT_";
@@ -138,7 +138,7 @@ impl Settings {
     ///
     /// Returns an error with line and column for text that is no settings.
     pub fn parse(text: &str, path: &str) -> Result<Self, SettingsError> {
-        let parsed: Option<Self> = serde_yaml::from_str(text).map_err(|error| malformed(&error, path))?;
+        let parsed: Option<Self> = yaml::from_str(text).map_err(|error| malformed(&error, path))?;
         let settings = parsed.unwrap_or_default();
         settings.check(|setting| {
             // A key stands at the beginning of its line: settings are not nested.
@@ -234,7 +234,7 @@ impl Settings {
 }
 
 /// Tells an error as the rule files' are told: the place first, where editors and terminals find it.
-fn malformed(error: &serde_yaml::Error, path: &str) -> SettingsError {
+fn malformed(error: &yaml::Error, path: &str) -> SettingsError {
     let text = error.to_string();
     let Some(at) = error.location() else {
         return SettingsError::Malformed { place: path.to_owned(), problem: text };

@@ -150,6 +150,7 @@ pub(crate) struct Entry {
     pub(crate) bound: Bound,
     pub(crate) samples: Samples,
     /// Shown by editors.
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only the JSON schema shows it"))]
     pub(crate) about: &'static str,
 }
 

@@ -32,7 +32,7 @@ pub use severity::Severity;
 pub(crate) use bottleneck::{Bottleneck, Finding};
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect};
-pub(crate) use file::RuleTexts;
+pub(crate) use file::{RuleTexts, yaml};
 pub(crate) use gain::Gain;
 pub(crate) use measure::{Measure, Scope};
 

@@ -45,7 +45,7 @@ impl ProcessSampler {
     /// Reads the process once and registers a gauge for each value that this platform tells.
     pub(crate) fn new(recorder: DynRecorder) -> Self {
         let mut sampler = Self {
-            system: System::new().ok().zip(sysinfo::get_current_pid().ok()),
+            system: sysinfo::get_current_pid().ok().map(|pid| (System::new(), pid)),
             memory_limit: MemoryLimit::find(),
             recorder,
             gauges: Default::default(),

@@ -43,7 +43,7 @@ const MAX_READ: usize = 16 * 1024;
 /// `INTO`, `UPDATE`, `TABLE`. A statement with such a proof keeps those that stand where a column stands too; all
 /// others become `?`.
 pub(super) fn shape(sql: &str) -> SqlShape {
-    let read = &sql[..sql.floor_char_boundary(MAX_READ)];
+    let read = beginning(sql, MAX_READ);
     let lexed = lex::lex(read, read.len() < sql.len());
     let operation = operation(&lexed.pieces).into();
     let summary = if lexed.unreadable || matches!(lexed.pieces.first(), None | Some(Piece::Cut)) {
@@ -52,6 +52,13 @@ pub(super) fn shape(sql: &str) -> SqlShape {
         render::render(&lexed.pieces).into()
     };
     SqlShape { summary, operation }
+}
+
+/// Returns as many whole characters of the text as fit in `bytes`; `str::floor_char_boundary` needs Rust 1.91.
+fn beginning(text: &str, bytes: usize) -> &str {
+    // A character has at most 4 bytes, and 0 is a boundary.
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
 }
 
 /// Verbs that are operations. The list is fixed, so that the label is bounded.

@@ -72,7 +72,7 @@ impl GeneratorWatch {
         tokio::spawn(measure_lag(Arc::clone(&lag)));
         let now = Instant::now();
         let mut watch = Self {
-            process: System::new().ok().zip(sysinfo::get_current_pid().ok()),
+            process: sysinfo::get_current_pid().ok().map(|pid| (System::new(), pid)),
             health: GeneratorHealth {
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
                 ..GeneratorHealth::default()

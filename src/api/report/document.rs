@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 #[cfg(feature = "archive")]
 use crate::api::comparison::ComparisonView;
@@ -31,10 +30,11 @@ const POINTS: usize = 200;
 const TREND_HOURS: u32 = 24;
 
 /// Everything worth knowing.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct Report {
     /// As `/performance/health` has it.
-    #[schema(example = "degraded")]
+    #[cfg_attr(feature = "openapi", schema(example = "degraded"))]
     pub(super) status: &'static str,
     /// Why.
     pub(super) message: String,
@@ -65,7 +65,8 @@ pub(in crate::api) struct Report {
 }
 
 /// What got better or worse; `/performance/trends` has more of it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct ReportTrends {
     /// How far back it looks.
     pub(super) hours: u32,
@@ -90,6 +91,7 @@ impl ReportTrends {
     }
 
     /// Each trend with what to call it.
+    #[cfg(feature = "report")]
     pub(super) fn each(&self) -> [(&'static str, &TrendView); 4] {
         [
             ("Response time", &self.response_time),
@@ -100,13 +102,15 @@ impl ReportTrends {
     }
 
     /// Tells whether there is nothing to draw yet.
+    #[cfg(feature = "report")]
     pub(super) fn is_short(&self) -> bool {
         [&self.response_time, &self.memory].iter().all(|trend| trend.series.iter().flatten().count() < 2)
     }
 }
 
 /// One thing to do.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct Recommendation {
     /// From 1.
     pub(super) rank: usize,
@@ -124,7 +128,8 @@ pub(in crate::api) struct Recommendation {
 }
 
 /// Resident memory at a moment.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct MemoryAt {
     pub(super) seconds_ago: f64,
     pub(super) memory_mb: f64,

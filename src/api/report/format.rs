@@ -6,19 +6,36 @@ use axum::http::{HeaderMap, header::ACCEPT};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
+    #[cfg(feature = "report")]
     Html,
+    #[cfg(feature = "report")]
     Markdown,
 }
 
 impl Format {
     /// In the order in which they are taken where a client does not care.
-    const ALL: [Self; 3] = [Self::Json, Self::Html, Self::Markdown];
+    const ALL: &[Self] = &[
+        Self::Json,
+        #[cfg(feature = "report")]
+        Self::Html,
+        #[cfg(feature = "report")]
+        Self::Markdown,
+    ];
+
+    /// What the parameter `format` may be, for messages.
+    pub(super) const NAMES: &str = if cfg!(feature = "report") { "json, html or markdown" } else { "json" };
+
+    /// What the `Accept` header may ask for, for messages.
+    pub(super) const MEDIA_TYPES: &str =
+        if cfg!(feature = "report") { "application/json, text/html or text/markdown" } else { "application/json" };
 
     /// Reads the parameter `format`.
     pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
             "json" => Some(Self::Json),
+            #[cfg(feature = "report")]
             "html" => Some(Self::Html),
+            #[cfg(feature = "report")]
             "markdown" | "md" => Some(Self::Markdown),
             _ => None,
         }
@@ -27,7 +44,9 @@ impl Format {
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
+            #[cfg(feature = "report")]
             Self::Html => "text/html; charset=utf-8",
+            #[cfg(feature = "report")]
             Self::Markdown => "text/markdown; charset=utf-8",
         }
     }
@@ -35,7 +54,9 @@ impl Format {
     fn media_type(self) -> (&'static str, &'static str) {
         match self {
             Self::Json => ("application", "json"),
+            #[cfg(feature = "report")]
             Self::Html => ("text", "html"),
+            #[cfg(feature = "report")]
             Self::Markdown => ("text", "markdown"),
         }
     }
@@ -50,7 +71,7 @@ impl Format {
             return Some(Self::Json);
         }
         let mut best: Option<(f32, usize, Self)> = None;
-        for format in Self::ALL {
+        for &format in Self::ALL {
             let Some((quality, place)) = format.quality(&ranges) else { continue };
             let is_better = best.is_none_or(|(most, first, _)| quality > most || (quality == most && place < first));
             if quality > 0.0 && is_better {
@@ -94,7 +115,7 @@ impl<'a> Range<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "report"))]
 mod tests {
     use axum::http::HeaderValue;
 

@@ -6,15 +6,21 @@
 
 mod document;
 mod format;
+#[cfg(feature = "report")]
 mod html;
+#[cfg(feature = "report")]
 mod markdown;
+#[cfg(feature = "report")]
 mod page;
+#[cfg(feature = "report")]
 mod plot;
+#[cfg(feature = "report")]
 mod sections;
+#[cfg(feature = "report")]
 mod tables;
-#[cfg(test)]
+#[cfg(all(test, feature = "report"))]
 mod tests;
-#[cfg(feature = "archive")]
+#[cfg(all(feature = "archive", feature = "report"))]
 mod versions;
 
 use axum::{
@@ -27,13 +33,12 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 pub(super) use document::Report;
 
 use super::{
     Shared,
-    error::{ApiError, ErrorBody},
+    error::ApiError,
     parameters::Parameters,
     period::Period,
 };
@@ -44,14 +49,15 @@ const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'");
 
 /// How the report is written, and of which part of the past.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// How far back, such as `30s` or `5m`, at most the longest window of a rule. Everything since the start or the last
     /// clear where it is left out.
     window: Option<String>,
-    /// `json`, `html` or `markdown`. What the `Accept` header prefers where it is left out, and JSON where that prefers
+    /// `json`, or with the feature `report` also `html` or `markdown`. What the `Accept` header prefers where it is left out, and JSON where that prefers
     /// nothing.
     format: Option<String>,
 }
@@ -59,6 +65,7 @@ pub(super) struct Wanted {
 /// `GET /performance` leads to the report, a browser to the page. Relative, since the host may have nested the router.
 pub(super) async fn index(headers: HeaderMap) -> Redirect {
     match Format::negotiate(&headers) {
+        #[cfg(feature = "report")]
         Some(Format::Html) => Redirect::temporary("performance/report?format=html"),
         _ => Redirect::temporary("performance/report"),
     }
@@ -66,14 +73,14 @@ pub(super) async fn index(headers: HeaderMap) -> Redirect {
 
 /// Everything worth knowing: what to do ranked by what it is expected to gain, the bottlenecks with their evidence, and
 /// the endpoints that cost most. As JSON, as a page that needs nothing else, or as Markdown for pull requests.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/report", tag = "analysis", params(Wanted),
     responses(
         (status = 200, content((Report = "application/json"), (String = "text/html"), (String = "text/markdown"))),
-        (status = 400, body = ErrorBody),
-        (status = 406, body = ErrorBody),
+        (status = 400, body = super::error::ErrorBody),
+        (status = 406, body = super::error::ErrorBody),
     )
-)]
+))]
 pub(super) async fn report(
     State(core): Shared,
     Parameters(wanted): Parameters<Wanted>,
@@ -81,17 +88,19 @@ pub(super) async fn report(
 ) -> Result<Response, ApiError> {
     let format = match &wanted.format {
         Some(name) => {
-            Format::parse(name).ok_or_else(|| ApiError::bad_request("format must be json, html or markdown"))?
+            Format::parse(name).ok_or_else(|| ApiError::bad_request(format!("format must be {}", Format::NAMES)))?
         }
         None => Format::negotiate(&headers).ok_or_else(|| {
-            ApiError::not_acceptable("the report is application/json, text/html or text/markdown; see also ?format=")
+            ApiError::not_acceptable(format!("the report is {}; see also ?format=", Format::MEDIA_TYPES))
         })?,
     };
     let period = Period { window: wanted.window };
     let report = Report::of(&period.of(&core)?, &core).await;
     let mut response = match format {
         Format::Json => Json(report).into_response(),
+        #[cfg(feature = "report")]
         Format::Html => html::page(&report).into_response(),
+        #[cfg(feature = "report")]
         Format::Markdown => markdown::text(&report).into_response(),
     };
     let headers = response.headers_mut();

@@ -362,6 +362,7 @@ fn look(path: &Path) -> Result<bool, ArchiveError> {
 ///
 /// Another process may have found it broken as well: only the file that was, and only under its lock, so that neither
 /// takes the other's new file for the broken one.
+#[expect(clippy::incompatible_msrv, reason = "the feature `archive` asks for Rust 1.90, as redb does")]
 pub(super) fn set_aside(path: &Path, broken: Option<Identity>) -> Result<PathBuf, ArchiveError> {
     let file = File::open(path).map_err(io_error)?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {

@@ -19,6 +19,7 @@ use super::{
     problem::{LoadError, LoadProblem, ProblemKind},
     shape,
     source::{ReadError, Text},
+    yaml,
 };
 use crate::rules::rule::Rule;
 
@@ -106,7 +107,7 @@ impl File<'_> {
             problems.push(LoadProblem { path: path.to_owned(), at: Some(at), rule, kind });
         })?;
         // What is right in the file is still worth checking where something else is wrong.
-        match serde_yaml::from_value(tree.to_yaml()) {
+        match yaml::from_value(tree.to_yaml()) {
             Ok(entries) => Some((entries, tree)),
             Err(error) => {
                 if self.problems.len() == before {

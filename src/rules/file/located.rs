@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::position::Position;
+use super::{position::Position, yaml};
 
 /// Deeper than any rule file, and shallow enough to walk recursively.
 const DEEPEST: usize = 32;
@@ -68,14 +68,14 @@ impl Node {
     }
 
     /// Returns the same without the positions.
-    pub(crate) fn to_yaml(&self) -> serde_yaml::Value {
+    pub(crate) fn to_yaml(&self) -> yaml::Value {
         match &self.value {
-            Value::Nothing => serde_yaml::Value::Null,
-            Value::Scalar(text) => serde_yaml::Value::String(text.clone()),
+            Value::Nothing => yaml::Value::Null,
+            Value::Scalar(text) => yaml::Value::String(text.clone()),
             Value::List(items) => items.iter().map(Node::to_yaml).collect(),
             Value::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| (key.to_yaml(), value.to_yaml()));
-                serde_yaml::Value::Mapping(entries.collect())
+                yaml::Value::Mapping(entries.collect())
             }
         }
     }

@@ -11,9 +11,12 @@ mod load;
 mod located;
 mod position;
 mod problem;
+#[cfg(feature = "schema")]
+mod schema;
 mod set;
 mod shape;
 mod source;
+pub(crate) mod yaml;
 
 pub use problem::{LoadError, LoadProblem};
 pub use set::RuleSet;

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "schema")]
+use super::schema;
 use super::{
-    entry, load,
+    load,
     problem::LoadError,
     source::{RuleTexts, Text},
 };
@@ -75,9 +77,10 @@ impl RuleSet {
     }
 
     /// Returns the JSON schema of rule files, for editors; `rules/rules.schema.json` is this text.
+    #[cfg(feature = "schema")]
     #[must_use]
     pub fn json_schema() -> String {
-        entry::json_schema_text()
+        schema::json_schema_text()
     }
 
     /// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold.
@@ -161,7 +164,7 @@ mod tests {
     }
 
     fn as_json(text: &str) -> serde_json::Value {
-        serde_yaml::from_str(text).expect("good YAML is JSON")
+        crate::rules::yaml::from_str(text).expect("good YAML is JSON")
     }
 
     #[test]

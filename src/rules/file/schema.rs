@@ -1,0 +1,131 @@
+//! The JSON schema of rule files, generated from the types that read them ([`entry`](super::entry)).
+//!
+//! Editors complete and check rule files with it. It also says what no type can: which measures and labels a scope has.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::entry::{RuleFile, Text};
+use crate::rules::measure::{self, Scope};
+
+impl JsonSchema for Text {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// Schema of a duration.
+pub(super) struct Span;
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A duration: 250ms, 30s, 5m, 1h.",
+            "type": "string",
+            "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h)$",
+        })
+    }
+}
+
+/// Schema of a threshold.
+pub(super) struct Limit;
+
+impl JsonSchema for Limit {
+    fn schema_name() -> Cow<'static, str> {
+        "Threshold".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A comparison and a quantity in the measure's unit: \"> 1s\", \">= 10%\", \"> 512MiB\", \
+                            \"< 20/s\", \"> 10MB/h\", \"> 5\"; in an override also \"off\".",
+            "type": "string",
+            "pattern": r"^ *([<>]=? *[0-9]+(\.[0-9]+)? *[A-Za-z%/]*|off)$",
+        })
+    }
+}
+
+/// Schema of a scope's name.
+pub(super) struct ScopeName;
+
+impl JsonSchema for ScopeName {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Scope".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Scope::ALL.map(Scope::as_str) })
+    }
+}
+
+/// Offers in each scope the measures and labels that it has.
+pub(super) fn measures_by_scope(schema: &mut Schema) {
+    let mut cases: Vec<serde_json::Value> = Scope::ALL.into_iter().map(scope_case).collect();
+    let growth =
+        serde_json::json!({ "properties": { "measure": { "const": "memory_growth" } }, "required": ["measure"] });
+    cases.push(serde_json::json!({ "if": growth, "then": { "properties": { "window": false } } }));
+    schema.insert("allOf".to_owned(), cases.into());
+}
+
+fn scope_case(scope: Scope) -> serde_json::Value {
+    let measures: Vec<_> = measure::of_scope(scope)
+        .map(|entry| serde_json::json!({ "const": entry.name, "description": entry.about }))
+        .collect();
+    let mut then = serde_json::json!({ "properties": { "measure": { "oneOf": measures } } });
+    if let Some(labels) = scope.labels() {
+        let names = serde_json::json!({ "propertyNames": { "enum": labels } });
+        then["properties"]["match"] = names.clone();
+        then["properties"]["exclude"] = serde_json::json!({ "items": names });
+        then["properties"]["metric"] = false.into();
+        then["properties"]["by"] = false.into();
+    } else {
+        then["required"] = serde_json::json!(["metric"]);
+    }
+    serde_json::json!({ "if": { "properties": { "scope": { "const": scope.as_str() } }, "required": ["scope"] }, "then": then })
+}
+
+/// Returns the JSON schema of rule files, as `rules/rules.schema.json` holds it.
+pub(super) fn json_schema_text() -> String {
+    let mut schema = schemars::schema_for!(RuleFile).to_value();
+    refuse_null(&mut schema);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON by its type");
+    text.push('\n');
+    text
+}
+
+/// `window:` with nothing after it is a slip, not a choice: what may be left out may still not be empty.
+fn refuse_null(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Array(items) => items.iter_mut().for_each(refuse_null),
+        serde_json::Value::Object(keys) => {
+            if let Some(serde_json::Value::Array(types)) = keys.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    keys.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(serde_json::Value::Array(cases)) = keys.get_mut("anyOf") {
+                cases.retain(|case| case.get("type").is_none_or(|name| name != "null"));
+                if let [serde_json::Value::Object(only)] = cases.as_slice() {
+                    let only = only.clone();
+                    keys.remove("anyOf");
+                    keys.extend(only);
+                }
+            }
+            keys.values_mut().for_each(refuse_null);
+        }
+        _ => {}
+    }
+}
