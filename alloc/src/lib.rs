@@ -26,6 +26,8 @@
 //! assert_eq!(tag.live_bytes(), 0);
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod account;
 mod allocator;
 
