@@ -4,11 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    Shared,
-    error::ApiError,
-    units,
-};
+use super::{Shared, error::ApiError, units};
 use crate::{
     analysis::{RouteChange, Shift, Verdict},
     monitor::VersionComparison,

@@ -15,11 +15,7 @@ use axum::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    Shared,
-    error::ApiError,
-    units,
-};
+use super::{Shared, error::ApiError, units};
 use crate::monitor::{Control, Core};
 
 /// Where a browser says whether a request is for the page's own site.

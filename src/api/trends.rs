@@ -9,11 +9,7 @@ use axum::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    Shared,
-    error::ApiError,
-    units,
-};
+use super::{Shared, error::ApiError, units};
 use crate::{
     analysis::{Direction, Movement, Shape, Trend},
     rules::{EndpointTrends, Judged, TrendReport},

@@ -2,9 +2,11 @@
 
 mod api;
 mod control;
+mod dependencies;
 mod evidence;
 mod http;
 mod lifetime;
+mod packaging;
 mod postgres;
 mod prometheus;
 mod reload;

@@ -232,3 +232,32 @@ fn the_core_reads_no_clock_spawns_nothing_and_does_no_io() {
     }
     assert_eq!(wrong, [] as [String; 0]);
 }
+
+#[test]
+fn one_file_names_the_yaml_crate() {
+    let names = |text: &str| {
+        code(text).lines().any(|line| !line.trim_start().starts_with("//") && line.contains("serde_yaml::"))
+    };
+    let naming: Vec<_> = library().into_iter().filter(|(_, text)| names(text)).map(|(path, _)| path).collect();
+    assert!(matches!(naming.as_slice(), [only] if only.ends_with("yaml.rs")), "{naming:?}");
+}
+
+#[test]
+fn the_files_that_the_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rooms =
+        ["src/", "tests/", "rules/", "alloc/", "cli/", "loadtests/", "benches/", "examples/", "prometheus/", "docs/"];
+    let mut missing = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(root.join(document)).expect("readable");
+        // Code between backticks; a path in it has neither a space nor a placeholder.
+        let words = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+        let paths = words.filter(|word| rooms.iter().any(|room| word.starts_with(room)));
+        for path in paths.filter(|path| !path.contains([' ', '*', '{']) && !path.contains("NAME")) {
+            if !root.join(path).exists() {
+                missing.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert_eq!(missing, [] as [String; 0]);
+}

@@ -36,12 +36,7 @@ use serde::Deserialize;
 
 pub(super) use document::Report;
 
-use super::{
-    Shared,
-    error::ApiError,
-    parameters::Parameters,
-    period::Period,
-};
+use super::{Shared, error::ApiError, parameters::Parameters, period::Period};
 use format::Format;
 
 /// The page needs nothing but its own style: whatever would come to be in it, no browser runs or fetches it.
