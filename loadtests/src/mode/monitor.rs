@@ -10,7 +10,7 @@ use super::print::print;
 use crate::cli::{MonitorArgs, OutputFormat, WatchedService};
 use crate::interrupt::Interrupt;
 use crate::plan::header_map;
-use crate::report::{check_writable, write_watch};
+use crate::report::{check_writable, write_observations};
 use crate::server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe};
 use crate::verdict::Conclusion;
 
@@ -58,7 +58,7 @@ pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) 
             () = stop.requested() => break,
         }
     }
-    write_watch(&arguments.output.outputs, &observations)?;
+    write_observations(&arguments.output.outputs, &observations)?;
     Ok(Conclusion::Passed)
 }
 

@@ -10,7 +10,7 @@ use crate::cli::ProfileArgs;
 use crate::engine::Actor;
 use crate::interrupt::Interrupt;
 use crate::plan::profile_plan;
-use crate::report::{check_writable, render_profile};
+use crate::report::{check_writable, render_result};
 use crate::result::Profile;
 use crate::verdict::Conclusion;
 use crate::watch::Screen;
@@ -32,5 +32,5 @@ pub(crate) async fn run_profile(
     let mut run = MeasuredRun::new("profile", &plan, session, &judge);
     run.result.profile = Some(Profile::new(&run.session.tally.total().ranked(), run.result.warm_up_requests));
     run.result.server = observer.finish(&run.session.tally).await;
-    run.publish(&judge, &observer, &arguments.output, render_profile)
+    run.publish(&judge, &observer, &arguments.output, render_result)
 }

@@ -12,7 +12,7 @@ use crate::cli::LoadTestArgs;
 use crate::engine::{Actor, LoadPlan, StopReason};
 use crate::interrupt::Interrupt;
 use crate::plan::load_plan;
-use crate::report::{check_writable, render_table};
+use crate::report::{check_writable, render_result};
 use crate::result::SearchEnd;
 use crate::verdict::{Check, CheckSource, CheckStatus, Conclusion};
 use crate::watch::Screen;
@@ -43,7 +43,7 @@ pub(crate) async fn run_load_test(
         run.checks.extend(checks);
         run.result.comparison = Some(comparison);
     }
-    run.publish(&judge, &observer, &arguments.output, render_table)
+    run.publish(&judge, &observer, &arguments.output, render_result)
 }
 
 async fn send_load(

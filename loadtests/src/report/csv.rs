@@ -1,104 +1,82 @@
 //! `.csv`: a line for each endpoint and one for all together; the brief's fields as columns, times in seconds.
 
-use crate::result::{EndpointResult, RunResult};
-use crate::server::Observation;
+use csv::{Terminator, WriterBuilder};
 
-/// The result as CSV (RFC 4180).
-pub(super) fn render(result: &RunResult) -> String {
-    let mut text = HEADER.join(",");
-    text.push_str("\r\n");
-    let mut total = result.total.clone();
-    if result.endpoints.len() > 1 {
-        for endpoint in &result.endpoints {
-            push(&mut text, endpoint);
-        }
-    } else if let [only] = result.endpoints.as_slice() {
-        total = only.clone();
-    }
-    push(&mut text, &total);
-    text
-}
+use crate::{
+    result::{EndpointResult, RunResult},
+    server::Observation,
+};
 
-/// What a watch saw as CSV, a line for each look.
-pub(super) fn render_watch(looks: &[Observation]) -> String {
-    let mut text = String::from(
-        "at,requests_per_second,avg_duration,total_requests,error_rate_percent,active_requests,memory_mb,bottlenecks\r\n",
-    );
-    for look in looks {
-        let or_empty = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        let bottlenecks: Vec<String> =
-            look.bottlenecks.iter().map(|found| format!("{}: {}", found.kind, found.subject)).collect();
-        let fields = [
-            look.at.to_string(),
-            or_empty(look.requests_per_second),
-            or_empty(look.avg_duration),
-            look.total_requests.to_string(),
-            or_empty(look.error_rate_percent),
-            look.active_requests.to_string(),
-            or_empty(look.memory_mb),
-            bottlenecks.join("; "),
-        ];
-        text.push_str(&fields.map(|field| quote(&field)).join(","));
-        text.push_str("\r\n");
-    }
-    text
-}
+/// A column: its name, and its field of a row.
+type Column<T> = (&'static str, fn(&T) -> String);
 
-const HEADER: [&str; 19] = [
-    "endpoint",
-    "method",
-    "total_requests",
-    "successful_requests",
-    "failed_requests",
-    "avg_response_time",
-    "min_response_time",
-    "p50_response_time",
-    "p90_response_time",
-    "p95_response_time",
-    "p99_response_time",
-    "p999_response_time",
-    "max_response_time",
-    "standard_deviation",
-    "first_byte_p95",
-    "requests_per_second",
-    "error_rate",
-    "bytes_received",
-    "status_codes",
+const ENDPOINT_COLUMNS: [Column<EndpointResult>; 19] = [
+    ("endpoint", |row| row.endpoint.clone()),
+    ("method", |row| row.method.clone()),
+    ("total_requests", |row| row.total_requests.to_string()),
+    ("successful_requests", |row| row.successful_requests.to_string()),
+    ("failed_requests", |row| row.failed_requests.to_string()),
+    ("avg_response_time", |row| row.avg_response_time.to_string()),
+    ("min_response_time", |row| row.min_response_time.to_string()),
+    ("p50_response_time", |row| row.p50_response_time.to_string()),
+    ("p90_response_time", |row| row.p90_response_time.to_string()),
+    ("p95_response_time", |row| row.p95_response_time.to_string()),
+    ("p99_response_time", |row| row.p99_response_time.to_string()),
+    ("p999_response_time", |row| row.p999_response_time.to_string()),
+    ("max_response_time", |row| row.max_response_time.to_string()),
+    ("standard_deviation", |row| row.standard_deviation.to_string()),
+    ("first_byte_p95", |row| or_empty(row.first_byte.as_ref().map(|latency| latency.p95))),
+    ("requests_per_second", |row| row.requests_per_second.to_string()),
+    ("error_rate", |row| row.error_rate.to_string()),
+    ("bytes_received", |row| row.bytes_received.to_string()),
+    ("status_codes", |row| {
+        let statuses = row.status_codes.iter().map(|(status, count)| format!("{status}:{count}"));
+        statuses.collect::<Vec<_>>().join(" ")
+    }),
 ];
 
-fn push(text: &mut String, row: &EndpointResult) {
-    let statuses: Vec<String> = row.status_codes.iter().map(|(status, count)| format!("{status}:{count}")).collect();
-    let fields = [
-        row.endpoint.clone(),
-        row.method.clone(),
-        row.total_requests.to_string(),
-        row.successful_requests.to_string(),
-        row.failed_requests.to_string(),
-        row.avg_response_time.to_string(),
-        row.min_response_time.to_string(),
-        row.p50_response_time.to_string(),
-        row.p90_response_time.to_string(),
-        row.p95_response_time.to_string(),
-        row.p99_response_time.to_string(),
-        row.p999_response_time.to_string(),
-        row.max_response_time.to_string(),
-        row.standard_deviation.to_string(),
-        row.first_byte.as_ref().map_or_else(String::new, |latency| latency.p95.to_string()),
-        row.requests_per_second.to_string(),
-        row.error_rate.to_string(),
-        row.bytes_received.to_string(),
-        statuses.join(" "),
-    ];
-    text.push_str(&fields.map(|field| quote(&field)).join(","));
-    text.push_str("\r\n");
+const OBSERVATION_COLUMNS: [Column<Observation>; 8] = [
+    ("at", |row| row.at.to_string()),
+    ("requests_per_second", |row| or_empty(row.requests_per_second)),
+    ("avg_duration", |row| or_empty(row.avg_duration)),
+    ("total_requests", |row| row.total_requests.to_string()),
+    ("error_rate_percent", |row| or_empty(row.error_rate_percent)),
+    ("active_requests", |row| row.active_requests.to_string()),
+    ("memory_mb", |row| or_empty(row.memory_mb)),
+    ("bottlenecks", |row| {
+        let bottlenecks =
+            row.bottlenecks.iter().map(|bottleneck| format!("{}: {}", bottleneck.kind, bottleneck.subject));
+        bottlenecks.collect::<Vec<_>>().join("; ")
+    }),
+];
+
+/// Returns the result as CSV. A single endpoint is its own total and has one line.
+pub(super) fn render(result: &RunResult) -> String {
+    match result.endpoints.as_slice() {
+        [only] => write(&ENDPOINT_COLUMNS, [only]),
+        endpoints => write(&ENDPOINT_COLUMNS, endpoints.iter().chain([&result.total])),
+    }
 }
 
-fn quote(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
+/// Returns what the monitor mode observed as CSV, a line for each observation.
+pub(super) fn render_observations(observations: &[Observation]) -> String {
+    write(&OBSERVATION_COLUMNS, observations)
+}
+
+fn write<'r, T: 'r>(columns: &[Column<T>], rows: impl IntoIterator<Item = &'r T>) -> String {
+    // RFC 4180 ends lines with CRLF.
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    let heads = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let records = rows.into_iter().map(|row| columns.iter().map(|(_, field)| field(row)).collect());
+    for record in std::iter::once::<Vec<String>>(heads).chain(records) {
+        writer.write_record(record).expect("every record has a field for each column, and memory takes all of them");
     }
+    let bytes = writer.into_inner().expect("flushing to memory cannot fail");
+    String::from_utf8(bytes).expect("fields are UTF-8, and so is what the writer adds")
+}
+
+fn or_empty(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }
 
 #[cfg(test)]
@@ -118,7 +96,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines[2].starts_with("\"/b\"\"c\",GET,0"));
-        assert!(lines.iter().all(|line| line.split(',').count() == HEADER.len()));
+        assert!(lines.iter().all(|line| line.split(',').count() == ENDPOINT_COLUMNS.len()));
         assert!(lines[3].ends_with("200:3 500:1"));
         assert_eq!(render(&RunResult { endpoints: vec![row("/a")], ..result }).lines().count(), 2);
     }

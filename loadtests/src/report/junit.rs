@@ -1,45 +1,31 @@
 //! `.xml`: the verdict as JUnit test results, so that a CI system shows each condition.
 
-use super::svg::escape;
-use crate::result::RunResult;
+use super::escape::escape;
+use crate::result::{CheckResult, RunResult};
 
-/// The result as JUnit XML: a test case for each condition, each endpoint without one, and the run itself.
+/// The counts of a suite, and its test cases.
+#[derive(Default)]
+struct Suite {
+    tests: u64,
+    failures: u64,
+    errors: u64,
+    cases: String,
+}
+
+/// Returns the result as JUnit XML: a test case for each condition, each endpoint without one, and the run itself.
 pub(super) fn render(result: &RunResult) -> String {
-    let mut cases = String::new();
-    let (mut tests, mut failures, mut errors) = (0, 0, 0);
+    let mut suite = Suite::default();
     for check in &result.verdict.checks {
-        tests += 1;
-        let name = match &check.rule {
-            Some(rule) => format!("{}: {rule}: {}", check.subject, check.condition),
-            None => format!("{}: {}", check.subject, check.condition),
-        };
-        let body = match check.status.as_str() {
-            "breached" => {
-                failures += 1;
-                format!("<failure message=\"observed {}\"/>", escape(&check.observed))
-            }
-            "noted" => format!("<system-out>observed {}</system-out>", escape(&check.observed)),
-            _ => String::new(),
-        };
-        push_case(&mut cases, &check.source, &name, result.duration, &body);
+        suite.push_check(check, result.duration);
     }
     for endpoint in &result.endpoints {
-        if result.verdict.checks.iter().any(|check| check.subject == endpoint.name()) {
-            continue;
+        let is_checked = result.verdict.checks.iter().any(|check| check.subject == endpoint.name());
+        if !is_checked {
+            suite.push_case("endpoint", &endpoint.name(), endpoint.avg_response_time, "");
         }
-        tests += 1;
-        push_case(&mut cases, "endpoint", &endpoint.name(), endpoint.avg_response_time, "");
     }
-    tests += 1;
-    let body = match result.verdict.conclusion.as_str() {
-        "passed" | "breached" => String::new(),
-        other => {
-            errors += 1;
-            let reason = result.generator.reason.as_deref().unwrap_or(other);
-            format!("<error type=\"{}\" message=\"{}\"/>", escape(other), escape(reason))
-        }
-    };
-    push_case(&mut cases, "run", "the result can be trusted", result.duration, &body);
+    suite.push_run(result);
+    let Suite { tests, failures, errors, cases } = suite;
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"loadtest {}\" tests=\"{tests}\" \
          failures=\"{failures}\" errors=\"{errors}\" time=\"{}\" timestamp=\"{}\">\n{cases}  </testsuite>\n</testsuites>\n",
@@ -49,18 +35,50 @@ pub(super) fn render(result: &RunResult) -> String {
     )
 }
 
-fn push_case(cases: &mut String, class: &str, name: &str, seconds: f64, body: &str) {
-    cases.push_str(&format!(
-        "    <testcase classname=\"loadtest.{}\" name=\"{}\" time=\"{seconds}\">{body}</testcase>\n",
-        escape(class),
-        escape(name)
-    ));
+impl Suite {
+    fn push_check(&mut self, check: &CheckResult, seconds: f64) {
+        let name = match &check.rule {
+            Some(rule) => format!("{}: {rule}: {}", check.subject, check.condition),
+            None => format!("{}: {}", check.subject, check.condition),
+        };
+        let observed = escape(&check.observed);
+        let body = match check.status.as_str() {
+            "breached" => {
+                self.failures += 1;
+                format!("<failure message=\"observed {observed}\"/>")
+            }
+            "noted" => format!("<system-out>observed {observed}</system-out>"),
+            _ => String::new(),
+        };
+        self.push_case(&check.source, &name, seconds, &body);
+    }
+
+    /// Adds the case of the run itself: one that proves nothing is an error, like a test that could not run.
+    fn push_run(&mut self, result: &RunResult) {
+        let body = match result.verdict.conclusion.as_str() {
+            "passed" | "breached" => String::new(),
+            other => {
+                self.errors += 1;
+                let reason = result.generator.reason.as_deref().unwrap_or(other);
+                format!("<error type=\"{}\" message=\"{}\"/>", escape(other), escape(reason))
+            }
+        };
+        self.push_case("run", "the result can be trusted", result.duration, &body);
+    }
+
+    fn push_case(&mut self, class: &str, name: &str, seconds: f64, body: &str) {
+        self.tests += 1;
+        self.cases.push_str(&format!(
+            "    <testcase classname=\"loadtest.{}\" name=\"{}\" time=\"{seconds}\">{body}</testcase>\n",
+            escape(class),
+            escape(name)
+        ));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::CheckResult;
     use crate::result::VerdictResult;
 
     #[test]

@@ -6,7 +6,7 @@ use crate::result::{
 };
 use std::time::Duration;
 
-use super::{html, junit, markdown, render_table, render_verdict};
+use super::{html, junit, markdown, render_result, render_verdict};
 use crate::engine::{Model, RunEnd, StopReason};
 use crate::record::{EndpointName, FailureKind, Outcome, Recorder, Sample, Tally};
 use crate::server::{FiredBottleneck, ServerEndpoint, ServerSide};
@@ -148,7 +148,7 @@ fn server_side() -> ServerSide {
 
 #[test]
 fn terminal() {
-    insta::assert_snapshot!(format!("{}{}", render_table(&result()), render_verdict(&result())));
+    insta::assert_snapshot!(format!("{}{}", render_result(&result()), render_verdict(&result())));
 }
 
 #[test]

@@ -1,20 +1,331 @@
-//! Further parts of the text in the terminal: the server's side, a comparison, a capacity search, a profile.
+//! What a report says, section by section, for every writer.
+//!
+//! A column is one line here. Times are rounded to three digits and shares are in percent.
 
-use super::table::Rows;
-use crate::result::{Capacity, Comparison, RunResult};
-use crate::server::ServerSide;
-use crate::span::show_seconds;
+use super::{
+    document::{Block, Finding},
+    table::{Cell, Column, Table, Tone},
+};
+use crate::{
+    record::Outcome,
+    result::{
+        Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, EndpointResult, FailureResult, Profile,
+        RunResult, StepEnd,
+    },
+    server::{FiredBottleneck, ServerEndpoint},
+    span::show_seconds,
+};
 
-/// A profile as text.
-pub(crate) fn render_profile(result: &RunResult) -> String {
-    let Some(profile) = &result.profile else { return String::new() };
-    let name = result.endpoints.first().map_or_else(|| result.target.clone(), crate::result::EndpointResult::name);
-    let mut text = format!(
-        "\nProfile of {name} at {}: {} requests, one after another, {} before them left out\n\n",
-        result.target, profile.iterations, profile.warm_up
+/// Kinds of failure that are shown of one endpoint; the JSON file has all.
+const MOST_FAILURES: usize = 10;
+
+/// What the run was: `100/s against http://127.0.0.1:8000 for 4.00 s, 400 requests, started …`.
+pub(super) fn summary(result: &RunResult) -> String {
+    let requests = plural(result.total.total_requests, "request");
+    let (target, started) = (&result.target, &result.started_at);
+    if let Some(profile) = &result.profile {
+        let name = result.endpoints.first().map_or_else(|| result.target.clone(), EndpointResult::name);
+        let (measured, warm_up) = (plural(profile.iterations, "request"), profile.warm_up);
+        return format!(
+            "Profile of {name} at {target}: {measured}, one after another, {warm_up} before them left out; started {started}"
+        );
+    }
+    let (load, time) = (result.load.describe(), show_seconds(result.duration));
+    format!("{load} against {target} for {time}, {requests}, started {started}")
+}
+
+pub(super) fn title(result: &RunResult) -> Vec<Block> {
+    let tone = if result.verdict.exit_code == 0 { Tone::Good } else { Tone::Bad };
+    let mut blocks =
+        vec![Block::Title(result.verdict.conclusion.clone(), tone), Block::Text(format!("{}.", summary(result)))];
+    if let Some(reason) = &result.generator.reason {
+        blocks.push(Block::Warning(format!("The generator was saturated: {reason}.")));
+    }
+    blocks
+}
+
+/// A check's condition, behind its rule if it is a rule's.
+pub(super) fn condition(check: &CheckResult) -> String {
+    match (&check.rule, &check.severity) {
+        (Some(rule), Some(severity)) => format!("{rule} ({severity}): {}", check.condition),
+        _ => check.condition.clone(),
+    }
+}
+
+pub(super) fn checks(result: &RunResult) -> Vec<Block> {
+    let status = |check: &CheckResult| {
+        let tone = match check.status.as_str() {
+            "passed" => Tone::Good,
+            "breached" => Tone::Bad,
+            _ => Tone::Neutral,
+        };
+        Cell::from(check.status.as_str()).toned(tone)
+    };
+    let table = Table::of(
+        &result.verdict.checks,
+        &[
+            Column::words("", status),
+            Column::words("what", |check| check.subject.as_str().into()),
+            Column::words("condition", |check| condition(check).into()),
+            Column::words("observed", |check| check.observed.as_str().into()),
+        ],
     );
-    let mut rows = Rows::default();
-    for (label, value) in [
+    if table.rows.is_empty() { Vec::new() } else { vec![Block::Table(table)] }
+}
+
+/// A line of the table of endpoints: an endpoint, or one outcome of it.
+struct EndpointRow {
+    name: Cell,
+    requests: u64,
+    rate: Option<f64>,
+    /// Mean, p50, p95, p99 and longest; absent without requests.
+    times: Option<[f64; 5]>,
+    head_p95: Option<f64>,
+    error_rate: Option<f64>,
+}
+
+pub(super) fn endpoints(result: &RunResult) -> Vec<Block> {
+    let total = (result.endpoints.len() != 1).then_some((&result.total, "all requests".to_owned()));
+    let named = result.endpoints.iter().map(|endpoint| (endpoint, endpoint.name()));
+    let rows: Vec<EndpointRow> =
+        named.chain(total).flat_map(|(endpoint, name)| endpoint_rows(endpoint, name)).collect();
+    let table = Table::of(
+        &rows,
+        &[
+            Column::words("endpoint", |row| row.name.clone()),
+            Column::numbers("requests", |row| row.requests.to_string().into()),
+            Column::numbers("req/s", |row| row.rate.map_or_else(String::new, |rate| format!("{rate:.1}")).into()),
+            Column::numbers("mean", |row| time(row.times.map(|times| times[0]))),
+            Column::numbers("p50", |row| time(row.times.map(|times| times[1]))),
+            Column::numbers("p95", |row| time(row.times.map(|times| times[2]))),
+            Column::numbers("p99", |row| time(row.times.map(|times| times[3]))),
+            Column::numbers("max", |row| time(row.times.map(|times| times[4]))),
+            Column::numbers("head p95", |row| row.head_p95.map_or_else(String::new, show_seconds).into()),
+            Column::numbers("errors", |row| row.error_rate.map_or_else(|| "".into(), error_rate)),
+        ],
+    );
+    let mut blocks = vec![Block::Heading("What users saw".to_owned()), Block::Table(table)];
+    blocks.extend(reading_notes(result));
+    blocks.extend(arrivals(result));
+    blocks
+}
+
+fn endpoint_rows(endpoint: &EndpointResult, name: String) -> Vec<EndpointRow> {
+    let times = [
+        endpoint.avg_response_time,
+        endpoint.p50_response_time,
+        endpoint.p95_response_time,
+        endpoint.p99_response_time,
+        endpoint.max_response_time,
+    ];
+    let mut rows = vec![EndpointRow {
+        name: name.into(),
+        requests: endpoint.total_requests,
+        rate: Some(endpoint.requests_per_second),
+        times: (endpoint.total_requests > 0).then_some(times),
+        head_p95: endpoint.first_byte.as_ref().map(|latency| latency.p95),
+        error_rate: Some(if endpoint.failed_requests == 0 { 0.0 } else { endpoint.error_rate }),
+    }];
+    if endpoint.failed_requests == 0 {
+        return rows;
+    }
+    // Failures have rows of their own, so that neither they nor the successes make the other look better.
+    let outcomes = Outcome::ALL.into_iter().filter_map(|outcome| {
+        let latency = endpoint.outcomes.get(outcome.name())?;
+        Some(EndpointRow {
+            name: Cell::part(&format!("{} only", outcome.name())),
+            requests: latency.count,
+            rate: None,
+            times: Some([latency.mean, latency.p50, latency.p95, latency.p99, latency.max]),
+            head_p95: None,
+            error_rate: None,
+        })
+    });
+    rows.extend(outcomes);
+    rows
+}
+
+fn reading_notes(result: &RunResult) -> Vec<Block> {
+    let mut note = "Times are to the last byte of the body".to_owned();
+    if let Some(head) = &result.total.first_byte {
+        let [p50, p95, p99] = [head.p50, head.p95, head.p99].map(show_seconds);
+        note += &format!("; the response head came after p50 {p50}, p95 {p95}, p99 {p99}");
+    }
+    note.push('.');
+    if result.total.failed_requests > 0 {
+        note += " Percentiles are of everything sent: a failure ranks behind every success, so that a quick refusal does not \
+                 improve them.";
+    }
+    vec![Block::Note(note)]
+}
+
+fn arrivals(result: &RunResult) -> Vec<Block> {
+    let Some(arrivals) = &result.arrivals else { return Vec::new() };
+    let mut text = format!(
+        "Arrivals: {} scheduled, {} sent, {} late by more than 10 ms ({} of them through the generator), {} dropped. Times \
+         count from when a request was due.",
+        arrivals.scheduled, arrivals.sent, arrivals.late, arrivals.late_by_generator, arrivals.dropped
+    );
+    if let Some(since_sent) = &result.total.since_sent {
+        let [p50, p95, p99] = [since_sent.p50, since_sent.p95, since_sent.p99].map(show_seconds);
+        text += &format!(" From when it was sent: p50 {p50}, p95 {p95}, p99 {p99}.");
+    }
+    vec![Block::Text(text)]
+}
+
+pub(super) fn failures(result: &RunResult) -> Vec<Block> {
+    let shown = |endpoint: &'_ EndpointResult| {
+        let name = endpoint.name();
+        let kinds = endpoint.failures.iter().take(MOST_FAILURES).cloned();
+        kinds.map(|failure| (name.clone(), failure)).collect::<Vec<_>>()
+    };
+    let rows: Vec<(String, FailureResult)> = result.endpoints.iter().flat_map(shown).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let table = Table::of(
+        &rows,
+        &[
+            Column::numbers("count", |(_, failure)| failure.count.to_string().into()),
+            Column::words("endpoint", |(name, _)| name.as_str().into()),
+            Column::words("what", |(_, failure)| failure.kind.as_str().into()),
+            Column::words("example", |(_, failure)| failure.example.as_deref().unwrap_or_default().into()),
+        ],
+    );
+    let mut blocks = vec![Block::Heading("Failures".to_owned()), Block::Table(table)];
+    for endpoint in result.endpoints.iter().filter(|endpoint| endpoint.failures.len() > MOST_FAILURES) {
+        let more = plural((endpoint.failures.len() - MOST_FAILURES) as u64, "kind");
+        blocks.push(Block::Note(format!("{} failed in {more} more.", endpoint.name())));
+    }
+    blocks
+}
+
+pub(super) fn capacity(capacity: &Capacity) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading(format!("Capacity: {}", capacity.describe()))];
+    blocks.extend(capacity.describe_limit().map(Block::Text));
+    blocks.extend(capacity.evidence.iter().cloned().map(Block::Text));
+    blocks
+}
+
+pub(super) fn capacity_steps(capacity: &Capacity) -> Vec<Block> {
+    let outcome = |step: &CapacityStep| {
+        if step.ended == StepEnd::Failed && !step.breached.is_empty() {
+            return Cell::from(step.breached.join("; ")).toned(Tone::Bad);
+        }
+        Cell::from(step.ended.describe()).toned(if step.passed { Tone::Good } else { Tone::Neutral })
+    };
+    let table = Table::of(
+        &capacity.steps,
+        &[
+            Column::numbers("load", |step| step.load.to_string().into()),
+            Column::words("phase", |step| step.phase.as_str().into()),
+            Column::numbers("held", |step| show_seconds(step.held).into()),
+            Column::numbers("req/s", |step| format!("{:.1}", step.requests_per_second).into()),
+            Column::numbers("p50", |step| show_seconds(step.p50).into()),
+            Column::numbers("p95", |step| show_seconds(step.p95).into()),
+            Column::numbers("p99", |step| show_seconds(step.p99).into()),
+            Column::numbers("errors", |step| error_rate(step.error_rate)),
+            Column::words("result", outcome),
+        ],
+    );
+    vec![Block::Heading("Loads that were tried".to_owned()), Block::Table(table)]
+}
+
+pub(super) fn comparison(comparison: &Comparison) -> Vec<Block> {
+    let direction = |change: &Change| {
+        let tone = match change.direction {
+            Direction::Worse => Tone::Bad,
+            Direction::Better => Tone::Good,
+            Direction::Same | Direction::TooLittleData => Tone::Neutral,
+        };
+        Cell::from(change.direction.describe()).toned(tone)
+    };
+    let table = Table::of(
+        &comparison.changes,
+        &[
+            Column::words("endpoint", |change| change.endpoint.as_str().into()),
+            Column::words("measure", |change| change.measure.as_str().into()),
+            Column::numbers("old", |change| change.show(change.old).into()),
+            Column::numbers("new", |change| change.show(change.new).into()),
+            Column::numbers("change", |change| {
+                Cell::or_nothing(change.change_percent.map(|change| format!("{change:+.1} %")))
+            }),
+            Column::numbers("p", |change| Cell::or_nothing(change.p_value.map(|p| format!("{p:.3}")))),
+            Column::words("", direction),
+        ],
+    );
+    let heading = format!("Compared with the run of {}", comparison.baseline_started_at);
+    let mut blocks = vec![Block::Heading(heading), Block::Table(table)];
+    blocks.extend(comparison.remark().map(|remark| Block::Note(remark.to_owned())));
+    let only_in_one = comparison.only_in_one.iter();
+    blocks.extend(only_in_one.map(|name| Block::Note(format!("{name} is in one of the runs only."))));
+    blocks
+}
+
+pub(super) fn server(result: &RunResult) -> Vec<Block> {
+    let Some(server) = &result.server else { return Vec::new() };
+    let mut blocks = Vec::new();
+    if !server.endpoints.is_empty() {
+        blocks.push(Block::Heading("The server's side".to_owned()));
+        blocks.push(Block::Table(server_endpoints(&server.endpoints)));
+        blocks.push(Block::Note(
+            "Means. Outside is what users waited beyond the server's own time, from when a request was sent."
+                .to_owned(),
+        ));
+    }
+    if !server.bottlenecks.is_empty() {
+        blocks.push(Block::Heading("Bottlenecks that fired".to_owned()));
+        blocks.extend(server.bottlenecks.iter().map(finding));
+    }
+    blocks
+}
+
+fn server_endpoints(endpoints: &[ServerEndpoint]) -> Table {
+    Table::of(
+        endpoints,
+        &[
+            Column::words("endpoint", |endpoint| endpoint.endpoint.as_str().into()),
+            Column::numbers("requests", |endpoint| endpoint.server_requests.to_string().into()),
+            Column::numbers("client", |endpoint| show_seconds(endpoint.client_avg).into()),
+            Column::numbers("server", |endpoint| show_seconds(endpoint.server_avg).into()),
+            Column::numbers("outside", |endpoint| show_seconds(endpoint.outside_avg).into()),
+            Column::numbers("database", |endpoint| format!("{:.0} %", endpoint.db_time_percent).into()),
+            Column::numbers("queries/req", |endpoint| endpoint.db_queries_per_request.to_string().into()),
+            Column::numbers("busy", |endpoint| format!("{:.0} %", endpoint.busy_percent).into()),
+            Column::numbers("longest poll", |endpoint| time(endpoint.longest_poll)),
+        ],
+    )
+}
+
+fn finding(fired: &FiredBottleneck) -> Block {
+    let bottleneck = &fired.bottleneck;
+    let when = match fired.first_seen {
+        Some(at) if at > 0.0 => format!(", first seen after {}", show_seconds(at)),
+        Some(_) => ", firing before the test".to_owned(),
+        None => String::new(),
+    };
+    Block::Finding(Finding {
+        name: bottleneck.kind.clone(),
+        detail: format!("{}{when}", bottleneck.severity),
+        text: format!("{}. {}.", bottleneck.description, bottleneck.impact),
+        advice: bottleneck.recommendations.clone(),
+    })
+}
+
+pub(super) fn profile(result: &RunResult) -> Vec<Block> {
+    let Some(profile) = &result.profile else { return Vec::new() };
+    let table = Table::of(
+        &profile_rows(profile, result),
+        &[
+            Column::words("measure", |(name, _)| name.as_str().into()),
+            Column::numbers("value", |(_, value)| value.as_str().into()),
+        ],
+    );
+    vec![Block::Heading("Profile".to_owned()), Block::Table(table)]
+}
+
+fn profile_rows(profile: &Profile, result: &RunResult) -> Vec<(String, String)> {
+    let times = [
         ("mean", profile.mean),
         ("median", profile.median),
         ("min", profile.min),
@@ -24,130 +335,57 @@ pub(crate) fn render_profile(result: &RunResult) -> String {
         ("p90", profile.p90),
         ("p95", profile.p95),
         ("p99", profile.p99),
-    ] {
-        rows.push([label.to_owned(), show_seconds(value)]);
-    }
+    ];
+    let mut rows: Vec<(String, String)> =
+        times.into_iter().map(|(name, value)| (name.to_owned(), show_seconds(value))).collect();
     if let Some((low, high)) = profile.confidence_interval_95 {
-        rows.push([
-            "95 % confidence interval of the mean".to_owned(),
-            format!("{} to {}", show_seconds(low), show_seconds(high)),
-        ]);
+        let interval = format!("{} to {}", show_seconds(low), show_seconds(high));
+        rows.push(("95 % confidence interval of the mean".to_owned(), interval));
     }
-    rows.push(["requests a second".to_owned(), format!("{:.1}", result.total.requests_per_second)]);
-    rows.push(["errors".to_owned(), format!("{} of {}", result.total.failed_requests, result.total.total_requests)]);
-    for (status, count) in &result.total.status_codes {
-        rows.push([format!("status {status}"), count.to_string()]);
-    }
-    text.push_str(&rows.render());
-    super::table::push_failures(&mut text, result);
-    if let Some(server) = &result.server {
-        text.push_str(&render_server(server));
-    }
+    rows.push(("requests a second".to_owned(), format!("{:.1}", result.total.requests_per_second)));
+    rows.push(("errors".to_owned(), format!("{} of {}", result.total.failed_requests, result.total.total_requests)));
+    let statuses = result.total.status_codes.iter();
+    rows.extend(statuses.map(|(status, count)| (format!("status {status}"), count.to_string())));
+    rows
+}
+
+/// What the numbers leave out, and what the tool itself needed.
+pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
+    let counts = [
+        (result.total.never_sent, "of the requests above never reached the server: no connection was made for them"),
+        (result.warm_up_requests, "more in the warm-up, which are left out of everything above"),
+        (result.redirects_followed, "redirects followed: requests that the server saw and that are not counted above"),
+    ];
+    let counted = counts.into_iter().filter(|(count, _)| *count > 0);
+    let mut blocks: Vec<Block> = counted.map(|(count, what)| Block::Note(format!("{count} {what}."))).collect();
     if let Some(refused) = &result.server_refused {
-        text.push_str(&format!("\nThe server's side is missing or incomplete: {refused}.\n"));
-    }
-    text
-}
-
-/// The server's side as text; empty if both sides have nothing in common.
-pub(super) fn render_server(server: &ServerSide) -> String {
-    let mut text = String::new();
-    if !server.endpoints.is_empty() {
-        text.push_str(
-            "\nThe server's side (means; outside = beyond the server's own time, from when a request was sent):\n",
-        );
-        let mut rows = Rows::default();
-        let head =
-            ["endpoint", "requests", "client", "server", "outside", "database", "queries/req", "busy", "longest poll"];
-        rows.push(head.map(str::to_owned));
-        for endpoint in &server.endpoints {
-            rows.push([
-                endpoint.endpoint.clone(),
-                endpoint.server_requests.to_string(),
-                show_seconds(endpoint.client_avg),
-                show_seconds(endpoint.server_avg),
-                show_seconds(endpoint.outside_avg),
-                format!("{:.0} %", endpoint.db_time_percent),
-                endpoint.db_queries_per_request.to_string(),
-                format!("{:.0} %", endpoint.busy_percent),
-                endpoint.longest_poll.map_or_else(|| "-".to_owned(), show_seconds),
-            ]);
-        }
-        text.push_str(&rows.render());
-    }
-    if !server.bottlenecks.is_empty() {
-        text.push_str("\nBottlenecks that fired:\n");
-    }
-    for fired in &server.bottlenecks {
-        let bottleneck = &fired.bottleneck;
-        let when = match fired.first_seen {
-            Some(at) if at > 0.0 => format!(", first seen after {at} s"),
-            Some(_) => ", before the test already".to_owned(),
-            None => String::new(),
-        };
-        text.push_str(&format!(
-            "  {} ({}{when}): {}. {}.\n",
-            bottleneck.kind, bottleneck.severity, bottleneck.description, bottleneck.impact
+        blocks.push(Block::Text(format!("The server's side is missing or incomplete: {refused}.")));
+    } else if result.server.is_none() && result.capacity.is_none() && result.server_requests > 0 {
+        blocks.push(Block::Note(
+            "The service has no Pinchpoint metrics at /metrics; it was asked once, beside the load (--no-server asks nothing)."
+                .to_owned(),
         ));
-        for recommendation in bottleneck.recommendations.iter().take(MOST_ADVICE) {
-            text.push_str(&format!("      {recommendation}\n"));
-        }
     }
-    text
+    let generator = &result.generator;
+    blocks.push(Block::Note(format!(
+        "Generator: loadtest {}, {:.0} % of {}, {:.0} µs of CPU a request, {} MB.",
+        result.version,
+        generator.cpu_percent,
+        plural(generator.cores as u64, "core"),
+        generator.cpu_microseconds_per_request,
+        generator.peak_memory_bytes / 1_000_000,
+    )));
+    blocks
 }
 
-/// A comparison as text.
-pub(crate) fn render_comparison(comparison: &Comparison) -> String {
-    let mut text = format!("\nCompared with the run of {}:\n", comparison.baseline_started_at);
-    let mut rows = Rows::default();
-    rows.push(["endpoint, measure", "old", "new", "change", "p", ""].map(str::to_owned));
-    for change in &comparison.changes {
-        rows.push([
-            format!("{} {}", change.endpoint, change.measure),
-            change.show(change.old),
-            change.show(change.new),
-            change.change_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:+.1} %")),
-            change.p_value.map_or_else(|| "-".to_owned(), |p| format!("{p:.3}")),
-            change.direction.describe().to_owned(),
-        ]);
-    }
-    text.push_str(&rows.render());
-    if let Some(remark) = comparison.remark() {
-        text.push_str(&format!("{remark}\n"));
-    }
-    for name in &comparison.only_in_one {
-        text.push_str(&format!("{name} is in one of the runs only.\n"));
-    }
-    text
+fn time(seconds: Option<f64>) -> Cell {
+    Cell::or_nothing(seconds.map(show_seconds))
 }
 
-/// A capacity search as text.
-pub(super) fn render_capacity(capacity: &Capacity) -> String {
-    let mut text = String::from("\nLoads that were tried:\n");
-    let mut rows = Rows::default();
-    rows.push(["load", "held", "req/s", "p50", "p95", "p99", "errors", "phase", "result"].map(str::to_owned));
-    for step in &capacity.steps {
-        rows.push([
-            step.load.to_string(),
-            show_seconds(step.held),
-            format!("{:.1}", step.requests_per_second),
-            show_seconds(step.p50),
-            show_seconds(step.p95),
-            show_seconds(step.p99),
-            format!("{:.2} %", step.error_rate),
-            step.phase.clone(),
-            step.ended.describe().to_owned(),
-        ]);
-    }
-    text.push_str(&rows.render());
-    text.push_str(&format!("\nCapacity: {}\n", capacity.describe()));
-    if let Some(limit) = capacity.describe_limit() {
-        text.push_str(&format!("{limit}\n"));
-    }
-    for line in &capacity.evidence {
-        text.push_str(&format!("  {line}\n"));
-    }
-    text
+fn error_rate(percent: f64) -> Cell {
+    if percent > 0.0 { Cell::from(format!("{percent:.2} %")).toned(Tone::Bad) } else { "0".into() }
 }
 
-const MOST_ADVICE: usize = 2;
+fn plural(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

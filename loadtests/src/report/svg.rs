@@ -1,33 +1,43 @@
-//! Plots as SVG inside the page: no script, no network.
+//! [`Plot`]: lines over a common axis as SVG inside the page, without a script.
 
-/// One line of a plot.
-#[derive(Clone, Debug)]
-pub(super) struct Line {
-    /// Its name.
-    pub(super) name: String,
-    /// Colour.
-    pub(super) colour: &'static str,
-    /// Points, by ascending x.
-    pub(super) points: Vec<(f64, f64)>,
-}
+use std::fmt::Write as _;
+
+use super::escape::escape;
+
+const WIDTH: f64 = 860.0;
+const HEIGHT: f64 = 240.0;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = WIDTH - 14.0;
+const TOP: f64 = 30.0;
+const BOTTOM: f64 = HEIGHT - 34.0;
+/// Labels of the x axis; odd values must not make a page without end.
+const MOST_TICKS: usize = 20;
+/// Steps of the grid from 0 to the top.
+const GRID: i32 = 4;
 
 /// A plot of lines over a common x axis.
 #[derive(Clone, Debug)]
 pub(super) struct Plot {
-    /// What it shows.
     pub(super) title: String,
     /// What x is.
     pub(super) x_label: &'static str,
-    /// How a y value is written.
+    /// Writes a y value.
     pub(super) show_y: fn(f64) -> String,
-    /// Whether x grows by factors.
     pub(super) x_scale: Scale,
-    /// Lines.
     pub(super) lines: Vec<Line>,
-    /// A vertical mark, such as the capacity.
+    /// A vertical mark with its text, such as the capacity.
     pub(super) mark: Option<(f64, String)>,
     /// Whether points are drawn as dots too.
     pub(super) dots: bool,
+}
+
+/// One line of a plot.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) name: String,
+    pub(super) colour: &'static str,
+    /// Points, by ascending x.
+    pub(super) points: Vec<(f64, f64)>,
 }
 
 /// How an axis grows.
@@ -48,132 +58,135 @@ impl Scale {
     }
 }
 
-const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 70.0;
-const RIGHT: f64 = 14.0;
-const TOP: f64 = 30.0;
-const BOTTOM: f64 = 34.0;
-
 impl Plot {
-    /// The plot as an `<svg>` element; empty without a point.
+    /// Returns the plot as an `<svg>` element; empty without a point.
     pub(super) fn render(&self) -> String {
-        let points = || self.lines.iter().flat_map(|line| &line.points).filter(|(x, y)| x.is_finite() && y.is_finite());
-        let (mut x_min, mut x_max, mut y_max) = (f64::INFINITY, f64::NEG_INFINITY, 0.0f64);
-        for (x, y) in points() {
-            x_min = x_min.min(self.x_scale.place(*x));
-            x_max = x_max.max(self.x_scale.place(*x));
-            y_max = y_max.max(*y);
-        }
-        if !x_min.is_finite() {
-            return String::new();
-        }
-        let y_max = nice_above(y_max);
-        let x_span = if x_max > x_min { x_max - x_min } else { 1.0 };
-        let to_x = |x: f64| LEFT + (self.x_scale.place(x) - x_min) / x_span * (WIDTH - LEFT - RIGHT);
-        let to_y = |y: f64| HEIGHT - BOTTOM - y / y_max * (HEIGHT - TOP - BOTTOM);
+        let Some(frame) = Frame::around(self) else { return String::new() };
+        let title = escape(&self.title);
         let mut svg = format!(
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>\
-             <text class=\"t\" x=\"{LEFT}\" y=\"16\">{title}</text>",
-            title = escape(&self.title)
+             <text class=\"t\" x=\"{LEFT}\" y=\"16\">{title}</text>"
         );
-        for step in 0..=4 {
-            let value = y_max * f64::from(step) / 4.0;
-            let y = to_y(value);
-            svg.push_str(&format!(
-                "<line class=\"g\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                WIDTH - RIGHT,
-                LEFT - 6.0,
-                y + 4.0,
-                if step == 0 { "0".to_owned() } else { escape(&(self.show_y)(value)) }
-            ));
-        }
-        for (x, text) in self.x_ticks(x_min, x_max) {
-            svg.push_str(&format!(
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                to_x(x),
-                HEIGHT - BOTTOM + 16.0,
-                escape(&text)
-            ));
-        }
-        svg.push_str(&format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            WIDTH - RIGHT,
-            HEIGHT - 2.0,
-            escape(self.x_label)
-        ));
-        if let Some((x, text)) = &self.mark {
-            svg.push_str(&format!(
-                "<line class=\"m\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{TOP}\" y2=\"{1:.1}\"/>\
-                 <text x=\"{2:.1}\" y=\"{3:.1}\">{4}</text>",
-                to_x(*x),
-                HEIGHT - BOTTOM,
-                to_x(*x) + 4.0,
-                TOP + 10.0,
-                escape(text)
-            ));
-        }
-        let mut legend = WIDTH - RIGHT;
-        for line in self.lines.iter().rev() {
-            legend -= 26.0 + 7.0 * line.name.chars().count() as f64;
-            svg.push_str(&format!(
-                "<rect x=\"{legend:.1}\" y=\"8\" width=\"10\" height=\"10\" fill=\"{}\"/>\
-                 <text x=\"{:.1}\" y=\"17\">{}</text>",
-                line.colour,
-                legend + 14.0,
-                escape(&line.name)
-            ));
-        }
-        for line in &self.lines {
-            let path: Vec<String> =
-                line.points.iter().map(|(x, y)| format!("{:.1},{:.1}", to_x(*x), to_y(*y))).collect();
-            svg.push_str(&format!(
-                "<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" points=\"{}\"/>",
-                line.colour,
-                path.join(" ")
-            ));
-            if self.dots {
-                for (x, y) in &line.points {
-                    svg.push_str(&format!(
-                        "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{}\"/>",
-                        to_x(*x),
-                        to_y(*y),
-                        line.colour
-                    ));
-                }
-            }
-        }
+        self.push_grid(&mut svg, &frame);
+        self.push_x_axis(&mut svg, &frame);
+        self.push_mark(&mut svg, &frame);
+        self.push_legend(&mut svg);
+        self.lines.iter().for_each(|line| self.push_line(&mut svg, &frame, line));
         svg.push_str("</svg>");
         svg
     }
 
-    fn x_ticks(&self, min: f64, max: f64) -> Vec<(f64, String)> {
-        let text = |value: f64| {
-            if value >= 1000.0 { format!("{value:.0}") } else { format!("{}", (value * 1e4).round() / 1e4) }
-        };
-        match self.x_scale {
-            Scale::Linear => {
-                let step = nice_above((max - min) / 8.0);
-                let first = (min / step).ceil() as i64;
-                let last = (max / step).floor() as i64;
-                (first..=last).take(20).map(|n| n as f64 * step).map(|x| (x, text(x))).collect()
-            }
-            Scale::Logarithmic => {
-                let (first, last) = (min.ceil() as i32, max.floor() as i32);
-                let decades: Vec<(f64, String)> =
-                    (first..=last).take(20).map(|power| 10f64.powi(power)).map(|x| (x, text(x))).collect();
-                if decades.len() >= 2 {
-                    decades
-                } else {
-                    [min, max].map(|at| (10f64.powf(at), text(10f64.powf(at)))).into()
-                }
-            }
+    fn push_grid(&self, svg: &mut String, frame: &Frame) {
+        for step in 0..=GRID {
+            let value = frame.y_max * f64::from(step) / f64::from(GRID);
+            let y = frame.y(value);
+            let label = if step == 0 { "0".to_owned() } else { escape(&(self.show_y)(value)) };
+            push(svg, format_args!("<line class=\"g\" x1=\"{LEFT}\" x2=\"{RIGHT:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"));
+            push_text(svg, (LEFT - 6.0, y + 4.0), "end", &label);
+        }
+    }
+
+    fn push_x_axis(&self, svg: &mut String, frame: &Frame) {
+        for (x, label) in frame.x_ticks() {
+            push_text(svg, (frame.x(x), BOTTOM + 16.0), "middle", &escape(&label));
+        }
+        push_text(svg, (RIGHT, HEIGHT - 2.0), "end", &escape(self.x_label));
+    }
+
+    fn push_mark(&self, svg: &mut String, frame: &Frame) {
+        let Some((x, text)) = &self.mark else { return };
+        let x = frame.x(*x);
+        push(svg, format_args!("<line class=\"m\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM:.1}\"/>"));
+        push_text(svg, (x + 4.0, TOP + 10.0), "start", &escape(text));
+    }
+
+    /// The names of the lines, from the right, beside the title.
+    fn push_legend(&self, svg: &mut String) {
+        let mut left = RIGHT;
+        for Line { name, colour, .. } in self.lines.iter().rev() {
+            // A character is about seven units wide; the rest is the square and the gaps.
+            left -= 26.0 + 7.0 * name.chars().count() as f64;
+            push(svg, format_args!("<rect x=\"{left:.1}\" y=\"8\" width=\"10\" height=\"10\" fill=\"{colour}\"/>"));
+            push_text(svg, (left + 14.0, 17.0), "start", &escape(name));
+        }
+    }
+
+    fn push_line(&self, svg: &mut String, frame: &Frame, line: &Line) {
+        let colour = line.colour;
+        let places: Vec<(f64, f64)> = line.points.iter().map(|(x, y)| (frame.x(*x), frame.y(*y))).collect();
+        let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let path = path.join(" ");
+        push(svg, format_args!("<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{path}\"/>"));
+        for (x, y) in places.iter().filter(|_| self.dots) {
+            push(svg, format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"));
         }
     }
 }
 
-/// The next number of 1, 2, 2.5, 5 times a power of ten.
+/// Where values lie in the picture.
+struct Frame {
+    x_scale: Scale,
+    /// On the scale.
+    x_min: f64,
+    x_max: f64,
+    y_max: f64,
+}
+
+impl Frame {
+    /// The frame that holds every point of a plot; `None` if it has none.
+    fn around(plot: &Plot) -> Option<Self> {
+        let points = plot.lines.iter().flat_map(|line| &line.points);
+        let (mut x_min, mut x_max, mut y_max) = (f64::INFINITY, f64::NEG_INFINITY, 0.0f64);
+        for (x, y) in points.filter(|(x, y)| x.is_finite() && y.is_finite()) {
+            x_min = x_min.min(plot.x_scale.place(*x));
+            x_max = x_max.max(plot.x_scale.place(*x));
+            y_max = y_max.max(*y);
+        }
+        x_min.is_finite().then(|| Self { x_scale: plot.x_scale, x_min, x_max, y_max: nice_above(y_max) })
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        // A single point has no extent to divide by.
+        let extent = if self.x_max > self.x_min { self.x_max - self.x_min } else { 1.0 };
+        LEFT + (self.x_scale.place(value) - self.x_min) / extent * (RIGHT - LEFT)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        BOTTOM - value / self.y_max * (BOTTOM - TOP)
+    }
+
+    /// Values at which the x axis is labelled, and their labels.
+    fn x_ticks(&self) -> Vec<(f64, String)> {
+        let label = |value: f64| {
+            if value >= 1000.0 { format!("{value:.0}") } else { format!("{}", (value * 1e4).round() / 1e4) }
+        };
+        let ticks: Vec<f64> = match self.x_scale {
+            Scale::Linear => {
+                let step = nice_above((self.x_max - self.x_min) / 8.0);
+                let (first, last) = ((self.x_min / step).ceil() as i64, (self.x_max / step).floor() as i64);
+                (first..=last).take(MOST_TICKS).map(|n| n as f64 * step).collect()
+            }
+            Scale::Logarithmic => {
+                let (first, last) = (self.x_min.ceil() as i32, self.x_max.floor() as i32);
+                let decades: Vec<f64> = (first..=last).take(MOST_TICKS).map(|power| 10f64.powi(power)).collect();
+                // Within one decade only the ends say where the line lies.
+                if decades.len() >= 2 { decades } else { [self.x_min, self.x_max].map(|at| 10f64.powf(at)).into() }
+            }
+        };
+        ticks.into_iter().map(|tick| (tick, label(tick))).collect()
+    }
+}
+
+fn push(svg: &mut String, element: std::fmt::Arguments<'_>) {
+    svg.write_fmt(element).expect("writing to a string cannot fail");
+}
+
+/// Adds a text that is escaped already.
+fn push_text(svg: &mut String, (x, y): (f64, f64), anchor: &str, text: &str) {
+    push(svg, format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"));
+}
+
+/// Returns the next number of 1, 2, 2.5, 5 times a power of ten.
 fn nice_above(value: f64) -> f64 {
     if value <= 0.0 || !value.is_finite() {
         return 1.0;
@@ -184,24 +197,6 @@ fn nice_above(value: f64) -> f64 {
         .map(|step| step * power)
         .find(|nice| *nice >= value * 0.999_999)
         .unwrap_or(value)
-}
-
-/// Text inside HTML, SVG or XML.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // XML has no way to write these.
-            control if control.is_control() && !matches!(control, '\n' | '\t') => out.push('\u{fffd}'),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Writing the result into files.
 
-use crate::result::RunResult;
-use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::{fs::OpenOptions, path::PathBuf};
 
 use thiserror::Error;
 
 use super::{csv, html, junit, markdown};
-use crate::cli::{OutputFile, OutputFormat};
-use crate::server::Observation;
+use crate::{
+    cli::{OutputFile, OutputFormat},
+    result::RunResult,
+    server::Observation,
+};
 
 /// A file that cannot be written.
 #[derive(Debug, Error)]
@@ -20,7 +21,11 @@ pub(crate) struct WriteError {
 
 /// Tries to open each file, so that a wrong path is an error before the test and not after it.
 ///
-/// A file that is there keeps its content until the result replaces it; one that was not is taken away again.
+/// An existing file keeps its content until the result replaces it; a new one is removed again.
+///
+/// # Errors
+///
+/// [`WriteError`] for the first file that cannot be opened.
 pub(crate) fn check_writable(outputs: &[OutputFile]) -> Result<(), WriteError> {
     for OutputFile { path, .. } in outputs {
         let existed = path.exists();
@@ -30,39 +35,44 @@ pub(crate) fn check_writable(outputs: &[OutputFile]) -> Result<(), WriteError> {
             .open(path)
             .map_err(|source| WriteError { path: path.clone(), source })?;
         if !existed {
-            // Best effort: an empty file left behind is overwritten at the end.
+            // An empty file that cannot be removed does no harm: the result overwrites it.
             _ = std::fs::remove_file(path);
         }
     }
     Ok(())
 }
 
-/// Writes the result in each format that was asked for; tries all files and returns the first error.
+/// Writes the result in each format that was asked for.
+///
+/// # Errors
+///
+/// The first [`WriteError`], after all files were tried.
 pub(crate) fn write_outputs(outputs: &[OutputFile], result: &RunResult) -> Result<(), WriteError> {
-    let mut first = Ok(());
-    for OutputFile { path, format } in outputs {
-        let text = match format {
-            OutputFormat::Json => serde_json::to_string_pretty(result).expect("the result has string keys only") + "\n",
-            OutputFormat::Csv => csv::render(result),
-            OutputFormat::Html => html::render(result),
-            OutputFormat::Markdown => markdown::render(result),
-            OutputFormat::Junit => junit::render(result),
-        };
-        let written = std::fs::write(path, text).map_err(|source| WriteError { path: path.clone(), source });
-        first = first.and(written);
-    }
-    first
+    write_all(outputs, |format| match format {
+        OutputFormat::Json => serde_json::to_string_pretty(result).expect("the result has string keys only") + "\n",
+        OutputFormat::Csv => csv::render(result),
+        OutputFormat::Html => html::render(result),
+        OutputFormat::Markdown => markdown::render(result),
+        OutputFormat::Junit => junit::render(result),
+    })
 }
 
-/// Writes what a watch saw.
-pub(crate) fn write_watch(outputs: &[OutputFile], looks: &[Observation]) -> Result<(), WriteError> {
+/// Writes what the monitor mode observed, as CSV or JSON.
+///
+/// # Errors
+///
+/// The first [`WriteError`], after all files were tried.
+pub(crate) fn write_observations(outputs: &[OutputFile], observations: &[Observation]) -> Result<(), WriteError> {
+    write_all(outputs, |format| match format {
+        OutputFormat::Csv => csv::render_observations(observations),
+        _ => serde_json::to_string_pretty(observations).expect("an observation has string keys only") + "\n",
+    })
+}
+
+fn write_all(outputs: &[OutputFile], text: impl Fn(OutputFormat) -> String) -> Result<(), WriteError> {
     let mut first = Ok(());
     for OutputFile { path, format } in outputs {
-        let text = match format {
-            OutputFormat::Csv => csv::render_watch(looks),
-            _ => serde_json::to_string_pretty(looks).expect("a look has string keys only") + "\n",
-        };
-        let written = std::fs::write(path, text).map_err(|source| WriteError { path: path.clone(), source });
+        let written = std::fs::write(path, text(*format)).map_err(|source| WriteError { path: path.clone(), source });
         first = first.and(written);
     }
     first

@@ -12,9 +12,7 @@ mod run;
 
 pub(crate) use capacity::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
 pub(crate) use comparison::{Change, Comparison, Direction};
-pub(crate) use endpoint::{EndpointResult, LatencyResult, PointResult, round_micros};
+pub(crate) use endpoint::{EndpointResult, FailureResult, PointResult, round_micros};
 pub(crate) use profile::Profile;
 pub(crate) use read::{ReadError, read_result};
-#[cfg(test)]
-pub(crate) use run::CheckResult;
-pub(crate) use run::{ArrivalsResult, GeneratorResult, LoadResult, RunResult, VerdictResult};
+pub(crate) use run::{ArrivalsResult, CheckResult, GeneratorResult, LoadResult, RunResult, VerdictResult};

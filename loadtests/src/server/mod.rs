@@ -14,9 +14,7 @@ mod watch;
 pub(crate) use client::{
     Bottleneck, ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSnapshot, ServiceError,
 };
-#[cfg(test)]
-pub(crate) use join::{FiredBottleneck, ServerEndpoint};
-pub(crate) use join::{ServerSide, join};
+pub(crate) use join::{FiredBottleneck, ServerEndpoint, ServerSide, join};
 pub(crate) use observation::{Observation, ObserveError, observe};
 pub(crate) use utilization::{ClientMeans, Utilization};
 pub(crate) use watch::ServerWatch;

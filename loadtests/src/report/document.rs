@@ -1,0 +1,87 @@
+//! [`Block`]: what a report consists of, and in which order.
+
+use super::{
+    plots, sections,
+    svg::Plot,
+    table::{Table, Tone},
+};
+use crate::result::RunResult;
+
+/// Endpoints whose course over time is plotted; a page of a thousand would not open.
+const MOST_PLOTS: usize = 30;
+
+/// A part of a report.
+#[derive(Clone, Debug)]
+pub(super) enum Block {
+    /// What the run was and how it ended.
+    Title(String, Tone),
+    /// The name of a section.
+    Heading(String),
+    /// A sentence.
+    Text(String),
+    /// A sentence that makes the rest of the report doubtful.
+    Warning(String),
+    /// A sentence on how to read the table above.
+    Note(String),
+    Table(Table),
+    /// A bottleneck that the service reported.
+    Finding(Finding),
+    /// Plots under a heading of their own, if they have one. Only the page has them.
+    Plots(Option<String>, Vec<Plot>),
+}
+
+/// A bottleneck with its advice.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    pub(super) name: String,
+    /// Severity, and when it was first seen.
+    pub(super) detail: String,
+    pub(super) text: String,
+    pub(super) advice: Vec<String>,
+}
+
+/// The blocks of a page or a file: the answer first, then what explains it.
+pub(super) fn page(result: &RunResult) -> Vec<Block> {
+    let mut blocks = sections::title(result);
+    blocks.extend(sections::checks(result));
+    blocks.extend(result.capacity.iter().flat_map(|capacity| {
+        let mut capacity_blocks = sections::capacity(capacity);
+        capacity_blocks.push(Block::Plots(None, plots::capacity(capacity).into()));
+        capacity_blocks.extend(sections::capacity_steps(capacity));
+        capacity_blocks
+    }));
+    blocks.extend(sections::profile(result));
+    blocks.extend(sections::endpoints(result));
+    let [latency, rate] = plots::over_time(&result.total, "All requests");
+    blocks.push(Block::Plots(None, vec![latency, rate, plots::distribution(&result.total)]));
+    blocks.extend(sections::failures(result));
+    blocks.extend(result.comparison.iter().flat_map(sections::comparison));
+    blocks.extend(sections::server(result));
+    if result.endpoints.len() > 1 {
+        let endpoints = result.endpoints.iter().take(MOST_PLOTS);
+        let plots = endpoints.flat_map(|endpoint| plots::over_time(endpoint, &endpoint.name()));
+        blocks.push(Block::Plots(Some("Each endpoint over time".to_owned()), plots.collect()));
+    }
+    blocks.extend(sections::remarks(result));
+    blocks
+}
+
+/// The blocks of the terminal: the answer last, where the reader's eyes are. The verdict follows by itself.
+pub(super) fn terminal(result: &RunResult) -> Vec<Block> {
+    let mut blocks = vec![Block::Text(sections::summary(result))];
+    // A profile has one endpoint, whose numbers are those of its own section.
+    match &result.profile {
+        Some(_) => blocks.extend(sections::profile(result)),
+        None => blocks.extend(sections::endpoints(result)),
+    }
+    blocks.extend(sections::failures(result));
+    blocks.extend(sections::server(result));
+    blocks.extend(result.comparison.iter().flat_map(sections::comparison));
+    blocks.extend(result.capacity.iter().flat_map(|capacity| {
+        let mut capacity_blocks = sections::capacity_steps(capacity);
+        capacity_blocks.extend(sections::capacity(capacity));
+        capacity_blocks
+    }));
+    blocks.extend(sections::remarks(result));
+    blocks
+}

@@ -1,0 +1,102 @@
+//! The text in the terminal: blocks as plain lines, and the verdict that ends a run.
+
+use super::{
+    document::{self, Block},
+    sections,
+    table::{Align, Cell, Table},
+};
+use crate::result::{Comparison, RunResult};
+
+/// Recommendations that are shown of one bottleneck; the page has all.
+const MOST_ADVICE: usize = 2;
+
+/// Returns the result as text, without the verdict.
+pub(crate) fn render_result(result: &RunResult) -> String {
+    write(&document::terminal(result))
+}
+
+/// Returns a comparison as text.
+pub(crate) fn render_comparison(comparison: &Comparison) -> String {
+    write(&sections::comparison(comparison))
+}
+
+/// Returns the last lines of a run: each condition, and whether the run passed.
+pub(crate) fn render_verdict(result: &RunResult) -> String {
+    let verdict = &result.verdict;
+    let mut text = String::from("\n");
+    for check in &verdict.checks {
+        let mark = match check.status.as_str() {
+            "passed" => "ok  ",
+            "noted" => "note",
+            _ => "FAIL",
+        };
+        let condition = sections::condition(check);
+        text.push_str(&format!("{mark}  {}: {condition}; observed {}\n", check.subject, check.observed));
+    }
+    if let Some(reason) = &result.generator.reason {
+        text.push_str(&format!(
+            "The generator was saturated: {reason}. What is measured is the generator as much as the service; use fewer \
+             users, a lower rate, a release build or another machine.\n"
+        ));
+    }
+    let line = match verdict.conclusion.as_str() {
+        "passed" => "PASSED",
+        "breached" => "BREACHED",
+        "generator saturated" => "GENERATOR SATURATED",
+        "interrupted" => "INTERRUPTED: the result covers the time until then",
+        _ => "SET-UP ERROR",
+    };
+    text.push_str(line);
+    text.push('\n');
+    text
+}
+
+fn write(blocks: &[Block]) -> String {
+    let mut text = String::new();
+    let mut before: Option<&Block> = None;
+    for block in blocks {
+        match block {
+            Block::Title(title, _) => text.push_str(&format!("\n{title}\n")),
+            Block::Heading(heading) => text.push_str(&format!("\n{heading}\n")),
+            Block::Text(line) | Block::Warning(line) | Block::Note(line) => {
+                // Sentences that follow one another are one paragraph; a heading belongs to what it names.
+                let continues =
+                    matches!(before, Some(Block::Heading(_) | Block::Text(_) | Block::Warning(_) | Block::Note(_)));
+                text.push_str(if continues { "" } else { "\n" });
+                text.push_str(&format!("{line}\n"));
+            }
+            Block::Table(table) => text.push_str(&write_table(table)),
+            Block::Finding(finding) => {
+                text.push_str(&format!("  {} ({}): {}\n", finding.name, finding.detail, finding.text));
+                for advice in finding.advice.iter().take(MOST_ADVICE) {
+                    text.push_str(&format!("      {advice}\n"));
+                }
+            }
+            Block::Plots(..) => continue,
+        }
+        before = Some(block);
+    }
+    text
+}
+
+fn write_table(table: &Table) -> String {
+    let heads = table.heads.iter().map(|head| head.name.to_owned()).collect();
+    let indented = |cell: &Cell| if cell.is_part { format!("  {}", cell.text) } else { cell.text.clone() };
+    let rows = table.rows.iter().map(|row| row.iter().map(indented).collect());
+    let lines: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..table.heads.len()).map(width).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let columns = line.iter().zip(&widths).zip(&table.heads);
+        let padded: Vec<String> = columns
+            .map(|((cell, &width), head)| match head.align {
+                Align::Left => format!("{cell:<width$}"),
+                Align::Right => format!("{cell:>width$}"),
+            })
+            .collect();
+        text.push_str(padded.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
