@@ -9,13 +9,16 @@ use tokio::time::Instant;
 
 use super::{
     evidence::{Evidence, Fact},
+    fact::{self, NumberFact},
     gain::{self, Gain},
-    measure::{Measure, Scope},
+    measure::Measure,
     rule::Rule,
+    scope::Scope,
     severity::Severity,
     subject::Subject,
     threshold::Threshold,
     unit::Unit,
+    vocabulary,
 };
 
 /// A subject that is over at least one threshold of a rule.
@@ -111,13 +114,13 @@ impl Texts<'_> {
     fn value(&self, name: &str) -> Option<String> {
         let Finding { rule, subject, value, samples, evidence, .. } = self.finding;
         Some(match name {
-            "subject" => Fact::Word(subject.name.clone()).render(),
-            "value" => rule.unit.render(*value),
-            "threshold" => rule.unit.render(self.threshold.limit),
-            "window" => Unit::Seconds.render(self.finding.window.as_secs_f64()),
-            "samples" => samples.to_string(),
-            "severity" => self.severity.to_string(),
-            "rule" => rule.id.to_string(),
+            vocabulary::SUBJECT => Fact::Word(subject.name.clone()).render(),
+            vocabulary::VALUE => rule.unit.render(*value),
+            vocabulary::THRESHOLD => rule.unit.render(self.threshold.limit),
+            vocabulary::WINDOW => Unit::Seconds.render(self.finding.window.as_secs_f64()),
+            vocabulary::SAMPLES => samples.to_string(),
+            vocabulary::SEVERITY => self.severity.to_string(),
+            vocabulary::RULE => rule.id.to_string(),
             _ => evidence.fact(name)?.render(),
         })
     }
@@ -140,15 +143,16 @@ fn affected_endpoints(rule: &Rule, subject: &Subject, evidence: &Evidence) -> Ve
 /// The numbers that a script reads: the rule's own measure and the usual ones of its scope.
 fn metrics(finding: &Finding) -> BTreeMap<&'static str, f64> {
     let Finding { rule, value, evidence, .. } = finding;
-    let (usual, count): (&[&str], _) = match rule.scope {
-        Scope::Endpoint => (&["avg_duration", "max_duration", "p95_duration"], Some(("requests", "request_count"))),
-        Scope::Query => (&["avg_duration", "max_duration", "p95_duration"], Some(("calls", "call_count"))),
-        Scope::Task => (&["avg_duration", "max_duration", "p95_duration"], Some(("runs", "run_count"))),
-        Scope::Process => (&["resident_memory", "memory_limit"], None),
+    const DURATIONS: &[NumberFact] = &[fact::AVG_DURATION, fact::MAX_DURATION, fact::P95_DURATION];
+    let (usual, count): (&[NumberFact], _) = match rule.scope {
+        Scope::Endpoint => (DURATIONS, Some((fact::REQUESTS, "request_count"))),
+        Scope::Query => (DURATIONS, Some((fact::CALLS, "call_count"))),
+        Scope::Task => (DURATIONS, Some((fact::RUNS, "run_count"))),
+        Scope::Process => (&[fact::RESIDENT_MEMORY, fact::MEMORY_LIMIT], None),
         Scope::Metric => (&[], None),
     };
-    let usual = usual.iter().filter_map(|name| Some((*name, evidence.number(name)?)));
-    let count = count.and_then(|(fact, name)| Some((name, evidence.number(fact)?)));
+    let usual = usual.iter().filter_map(|fact| Some((fact.name, evidence.number(fact.name)?)));
+    let count = count.and_then(|(fact, name)| Some((name, evidence.number(fact.name)?)));
     let mut metrics: BTreeMap<_, _> = usual.chain(count).collect();
     metrics.insert(rule.measure_name, *value);
     metrics

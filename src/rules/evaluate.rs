@@ -8,9 +8,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     bottleneck::Finding,
     evidence::Evidence,
-    measure::{self, Measure, Scope},
+    measure::{self, Measure},
     readings::{Question, Reading, Readings},
     rule::Rule,
+    scope::Scope,
     subject::Subject,
 };
 

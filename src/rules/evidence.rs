@@ -1,17 +1,14 @@
-//! What a good colleague would have looked up about a subject that is over a threshold.
+//! What is known about a subject that is over a threshold: the start of an investigation.
 //!
-//! Named facts are what rule files use in `if:` conditions and in texts; the lists beside them are what only an answer
-//! shows. The catalogue of names is [`numbers`] and [`words`]: a name outside it cannot be loaded, so every text that a
-//! rule can hold can be filled. A fact that nobody measured is absent, never zero.
+//! Rule files use the named facts in `if:` conditions and in texts; their names stand in the catalogue of
+//! [`fact`](super::fact). The lists beside them are shown by the API and the report only. A fact that was not measured is
+//! absent, never zero.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{
-    measure::{self, Scope},
-    unit::Unit,
-};
+use super::unit::Unit;
 
 /// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
 ///
@@ -31,7 +28,7 @@ pub(crate) struct Split {
 /// window's numbers joins there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Evidence {
-    /// Named values: each measure of the scope that has data, and what [`EXTRA_NUMBERS`] and [`WORDS`] name.
+    /// Named values: each measure of the scope that has data, and those that [`fact`](super::fact) adds.
     pub(crate) facts: Vec<(&'static str, Fact)>,
     /// Share of the time that all requests took, 0 to 1; findings are ranked by it within a severity. Work outside
     /// requests has none.
@@ -161,112 +158,9 @@ pub(crate) struct OutcomeShare {
     pub(crate) seen: Option<(Instant, Instant)>,
 }
 
-/// Numbers beyond the measures of a scope.
-const EXTRA_NUMBERS: &[(Scope, &str, Unit)] = &[
-    (Scope::Endpoint, "requests", Unit::Count),
-    (Scope::Endpoint, "top_query_time_ratio", Unit::Ratio),
-    (Scope::Endpoint, "top_query_calls_per_request", Unit::Count),
-    (Scope::Endpoint, "top_query_avg_duration", Unit::Seconds),
-    (Scope::Endpoint, "top_error_ratio", Unit::Ratio),
-    (Scope::Endpoint, "top_client_error_ratio", Unit::Ratio),
-    (Scope::Endpoint, "panic_ratio", Unit::Ratio),
-    (Scope::Endpoint, "failed_avg_duration", Unit::Seconds),
-    (Scope::Endpoint, "ok_avg_duration", Unit::Seconds),
-    (Scope::Endpoint, "failing_query_ratio", Unit::Ratio),
-    (Scope::Endpoint, "over_threshold_ratio", Unit::Ratio),
-    (Scope::Endpoint, "wasted_time", Unit::Seconds),
-    (Scope::Endpoint, "wasted_db_time", Unit::Seconds),
-    (Scope::Endpoint, "wasted_queries", Unit::Count),
-    (Scope::Endpoint, "blocking_polls", Unit::Count),
-    (Scope::Endpoint, "blocked_time", Unit::Seconds),
-    (Scope::Endpoint, "others_in_flight", Unit::Count),
-    (Scope::Endpoint, "max_others_in_flight", Unit::Count),
-    (Scope::Endpoint, "top_waiting_polls", Unit::Count),
-    (Scope::Endpoint, "scheduling_lag", Unit::Seconds),
-    (Scope::Endpoint, "max_scheduling_lag", Unit::Seconds),
-    (Scope::Endpoint, "workers", Unit::Count),
-    (Scope::Query, "over_threshold_ratio", Unit::Ratio),
-    (Scope::Query, "calls", Unit::Count),
-    (Scope::Query, "endpoints", Unit::Count),
-    (Scope::Query, "top_endpoint_ratio", Unit::Ratio),
-    (Scope::Task, "over_threshold_ratio", Unit::Ratio),
-    (Scope::Task, "runs", Unit::Count),
-    (Scope::Task, "top_failure_ratio", Unit::Ratio),
-    (Scope::Task, "panic_ratio", Unit::Ratio),
-    (Scope::Task, "failed_avg_duration", Unit::Seconds),
-    (Scope::Task, "ok_avg_duration", Unit::Seconds),
-    (Scope::Process, "memory_limit", Unit::Bytes),
-    (Scope::Process, "time_to_limit", Unit::Seconds),
-    (Scope::Process, "open_fds", Unit::Count),
-    (Scope::Process, "max_fds", Unit::Count),
-    (Scope::Process, "threads", Unit::Count),
-    (Scope::Process, "top_blocker_poll", Unit::Seconds),
-    (Scope::Process, "top_suspect_growth", Unit::BytesPerHour),
-    (Scope::Process, "top_suspect_ratio", Unit::Ratio),
-    (Scope::Process, "unattributed_ratio", Unit::Ratio),
-    (Scope::Process, "top_holder_memory", Unit::Bytes),
-    (Scope::Process, "top_holder_ratio", Unit::Ratio),
-    (Scope::Process, "max_scheduling_lag", Unit::Seconds),
-    (Scope::Process, "workers", Unit::Count),
-];
-
-/// Words of a scope: they can be said, not compared.
-const WORDS: &[(Scope, &str)] = &[
-    (Scope::Endpoint, "top_query"),
-    (Scope::Endpoint, "top_error"),
-    (Scope::Endpoint, "top_client_error"),
-    (Scope::Endpoint, "failing_query"),
-    (Scope::Endpoint, "top_waiting"),
-    (Scope::Endpoint, "slowness"),
-    (Scope::Query, "slowness"),
-    (Scope::Query, "operation"),
-    (Scope::Query, "top_endpoint"),
-    (Scope::Query, "worst_endpoint"),
-    (Scope::Task, "slowness"),
-    (Scope::Task, "top_failure"),
-    (Scope::Process, "top_blocker"),
-    (Scope::Process, "top_suspect"),
-    (Scope::Process, "top_holder"),
-];
-
-/// Names that every text may use, whatever the scope.
-const ALWAYS: &[&str] = &["subject", "value", "threshold", "window", "samples", "severity", "rule"];
-
-/// The facts of a scope that conditions can compare.
-pub(crate) fn numbers(scope: Scope) -> Vec<(&'static str, Unit)> {
-    let measures = measure::of_scope(scope).filter(|_| scope != Scope::Metric).map(|entry| (entry.name, entry.unit));
-    let extra = EXTRA_NUMBERS.iter().filter(|(of, ..)| *of == scope).map(|(_, name, unit)| (*name, *unit));
-    measures.chain(extra).collect()
-}
-
-/// The facts of a scope that are words.
-pub(crate) fn words(scope: Scope) -> impl Iterator<Item = &'static str> {
-    WORDS.iter().filter(move |(of, _)| *of == scope).map(|(_, name)| *name)
-}
-
-/// The facts of a scope as conditions know them: numbers with their unit, words without.
-pub(crate) fn names(scope: Scope) -> Vec<(&'static str, Option<Unit>)> {
-    let numbers = numbers(scope).into_iter().map(|(name, unit)| (name, Some(unit)));
-    numbers.chain(words(scope).map(|name| (name, None))).collect()
-}
-
-/// The names that the texts of a rule may use.
-pub(crate) fn placeholders(scope: Scope) -> Vec<&'static str> {
-    ALWAYS.iter().copied().chain(names(scope).into_iter().map(|(name, _)| name)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn a_placeholder_means_one_thing() {
-        for scope in Scope::ALL {
-            let names = placeholders(scope);
-            assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{scope:?}");
-        }
-    }
 
     #[test]
     fn a_long_fingerprint_is_cut_in_texts() {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::{
     evidence::{Blocker, Evidence},
-    measure::{Measure, Scope},
+    fact,
+    measure::Measure,
+    scope::Scope,
     unit::Unit,
 };
 
@@ -160,7 +162,7 @@ fn query(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
 }
 
 fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
-    let (requests, duration) = (evidence.number("requests")?, evidence.number("avg_duration")?);
+    let (requests, duration) = (evidence.number(fact::REQUESTS.name)?, evidence.number(fact::AVG_DURATION.name)?);
     let queries = evidence.queries.iter().filter_map(|share| {
         let used = Use {
             endpoint: subject,
@@ -172,7 +174,7 @@ fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
         };
         Some((Cause::Query(share.query.clone()), used.fixed()?))
     });
-    let tasks = evidence.number("task_time_ratio").filter(|ratio| *ratio >= SMALLEST).map(|ratio| {
+    let tasks = evidence.number(fact::TASK_TIME_RATIO.name).filter(|ratio| *ratio >= SMALLEST).map(|ratio| {
         let in_tasks = duration * ratio;
         let how = format!(
             "{} of {} a request are spent waiting for tracked tasks; in the background they take none of it",
@@ -203,7 +205,7 @@ fn faster(cause: Cause, endpoint: Arc<str>, change: Change, saved: f64, evidence
 }
 
 fn errors(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
-    let (ratio, requests) = (evidence.number("error_ratio")?, evidence.number("requests")?);
+    let (ratio, requests) = (evidence.number(fact::ERROR_RATIO.name)?, evidence.number(fact::REQUESTS.name)?);
     let (failed, all) = (ratio * requests, evidence.all_requests? as f64);
     Some(Gain {
         cause: Cause::Errors(subject.clone()),
@@ -224,7 +226,7 @@ fn errors(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
 }
 
 fn abandoned(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
-    let (wasted, all) = (evidence.number("wasted_time")?, evidence.all_seconds?);
+    let (wasted, all) = (evidence.number(fact::WASTED_TIME.name)?, evidence.all_seconds?);
     let share = (wasted / all).min(1.0);
     Some(Gain {
         cause: Cause::Abandoned(subject.clone()),
@@ -240,7 +242,7 @@ fn abandoned(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
 
 /// Each of the other requests in flight waits for half a block, if it waits for the worker that is blocked.
 fn blocking(evidence: &Evidence) -> Option<Gain> {
-    let workers = evidence.number("workers").filter(|workers| *workers >= 1.0)?;
+    let workers = evidence.number(fact::WORKERS.name).filter(|workers| *workers >= 1.0)?;
     let waited = |blocker: &Blocker| blocker.seconds / 2.0 * blocker.others.unwrap_or(0.0) / workers;
     let worst = evidence.blockers.iter().max_by(|a, b| waited(a).total_cmp(&waited(b)))?;
     let (saved, others) = (waited(worst), worst.others?);
@@ -264,8 +266,8 @@ fn blocking(evidence: &Evidence) -> Option<Gain> {
 }
 
 fn memory(evidence: &Evidence) -> Option<Gain> {
-    let left = evidence.number("time_to_limit").filter(|left| *left <= SOON)?;
-    let (growth, limit) = (evidence.number("memory_growth")?, evidence.number("memory_limit")?);
+    let left = evidence.number(fact::TIME_TO_LIMIT.name).filter(|left| *left <= SOON)?;
+    let (growth, limit) = (evidence.number(fact::MEMORY_GROWTH.name)?, evidence.number(fact::MEMORY_LIMIT.name)?);
     Some(Gain {
         cause: Cause::Memory,
         endpoint: None,

@@ -3,48 +3,11 @@
 //! Every measure that a rule file can name is a line of [`CATALOGUE`], with its unit and its meaning; the JSON schema,
 //! the suggestions and the checks of thresholds all come from it. Invariant: a name is unique within its scope.
 
-use super::unit::Unit;
-use crate::names;
-
-/// What the subjects of a rule are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Scope {
-    /// Every method and route.
-    Endpoint,
-    /// Every query fingerprint.
-    Query,
-    /// Every name of a tracked task.
-    Task,
-    /// The process as a whole.
-    Process,
-    /// The series of any recorded metric.
-    Metric,
-}
-
-impl Scope {
-    pub(crate) const ALL: [Scope; 5] = [Self::Endpoint, Self::Query, Self::Task, Self::Process, Self::Metric];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Endpoint => "endpoint",
-            Self::Query => "query",
-            Self::Task => "task",
-            Self::Process => "process",
-            Self::Metric => "metric",
-        }
-    }
-
-    /// The labels that `match` may name; `None` where any label may be there.
-    pub(crate) fn labels(self) -> Option<&'static [&'static str]> {
-        match self {
-            Self::Endpoint => Some(&[names::METHOD, names::ROUTE]),
-            Self::Query => Some(&[names::DB_SUMMARY, names::DB_OPERATION, names::DB_SYSTEM]),
-            Self::Task => Some(&[names::TASK_NAME]),
-            Self::Process => Some(&[]),
-            Self::Metric => None,
-        }
-    }
-}
+use super::{
+    fact::{self, NumberFact, number},
+    scope::Scope,
+    unit::Unit,
+};
 
 /// A quantity that readings can be asked for.
 ///
@@ -154,124 +117,159 @@ pub(crate) struct Entry {
     pub(crate) about: &'static str,
 }
 
-const fn counted(scope: Scope, name: &'static str, measure: Measure, unit: Unit, about: &'static str) -> Entry {
+const fn counted(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
+    let NumberFact { name, unit } = fact;
     Entry { scope, name, measure, unit, bound: Bound::None, samples: Samples::Counted, about }
 }
 
-const fn share(scope: Scope, name: &'static str, measure: Measure, about: &'static str) -> Entry {
-    Entry { scope, name, measure, unit: Unit::Ratio, bound: Bound::Whole, samples: Samples::Counted, about }
+const fn share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
+    Entry { bound: Bound::Whole, ..counted(scope, fact, measure, about) }
 }
 
-const fn state(scope: Scope, name: &'static str, measure: Measure, unit: Unit, about: &'static str) -> Entry {
-    Entry { scope, name, measure, unit, bound: Bound::None, samples: Samples::State, about }
+const fn state(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
+    Entry { samples: Samples::State, ..counted(scope, fact, measure, about) }
 }
 
 use Measure as M;
 use Scope::{Endpoint, Metric, Process, Query, Task};
-use Unit::{Bytes, BytesPerHour, Count, PerSecond, Ratio, Seconds};
+use Unit::{Count, PerSecond, Ratio, Seconds};
 
 /// Every measure of every scope.
 pub(crate) const CATALOGUE: &[Entry] = &[
-    counted(Endpoint, "avg_duration", M::AvgDuration, Seconds, "mean duration of a request, to its last byte"),
-    counted(Endpoint, "p50_duration", M::DurationQuantile(50), Seconds, "median duration"),
-    counted(Endpoint, "p75_duration", M::DurationQuantile(75), Seconds, "75th percentile of the duration"),
-    counted(Endpoint, "p90_duration", M::DurationQuantile(90), Seconds, "90th percentile of the duration"),
-    counted(Endpoint, "p95_duration", M::DurationQuantile(95), Seconds, "95th percentile of the duration"),
-    counted(Endpoint, "p99_duration", M::DurationQuantile(99), Seconds, "99th percentile of the duration"),
-    counted(Endpoint, "max_duration", M::MaxDuration, Seconds, "longest duration"),
-    share(Endpoint, "error_ratio", M::ErrorRatio, "5xx, panics and broken bodies over all requests"),
-    share(Endpoint, "client_error_ratio", M::ClientErrorRatio, "4xx over all requests"),
-    share(Endpoint, "cancelled_ratio", M::CancelledRatio, "requests whose client went away over all requests"),
-    counted(Endpoint, "request_rate", M::Rate, PerSecond, "requests a second"),
-    counted(Endpoint, "in_flight", M::InFlight, Count, "mean number of requests in flight, of those that have ended"),
-    state(Endpoint, "active", M::Active, Count, "requests in flight now, those that never end included"),
-    share(Endpoint, "time_share", M::TimeShare, "share of the time that all requests of the service took"),
-    share(Endpoint, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
-    share(Endpoint, "db_time_ratio", M::DbTimeRatio, "share of the duration while at least one query ran"),
-    share(Endpoint, "task_time_ratio", M::TaskTimeRatio, "share of the duration while a tracked task ran and no query"),
+    counted(Endpoint, fact::AVG_DURATION, M::AvgDuration, "mean duration of a request, to its last byte"),
+    counted(Endpoint, fact::P50_DURATION, M::DurationQuantile(50), "median duration"),
+    counted(Endpoint, fact::P75_DURATION, M::DurationQuantile(75), "75th percentile of the duration"),
+    counted(Endpoint, fact::P90_DURATION, M::DurationQuantile(90), "90th percentile of the duration"),
+    counted(Endpoint, fact::P95_DURATION, M::DurationQuantile(95), "95th percentile of the duration"),
+    counted(Endpoint, fact::P99_DURATION, M::DurationQuantile(99), "99th percentile of the duration"),
+    counted(Endpoint, fact::MAX_DURATION, M::MaxDuration, "longest duration"),
+    share(Endpoint, fact::ERROR_RATIO, M::ErrorRatio, "5xx, panics and broken bodies over all requests"),
+    share(Endpoint, number("client_error_ratio", Ratio), M::ClientErrorRatio, "4xx over all requests"),
+    share(Endpoint, fact::CANCELLED_RATIO, M::CancelledRatio, "requests whose client went away over all requests"),
+    counted(Endpoint, fact::REQUEST_RATE, M::Rate, "requests a second"),
+    counted(Endpoint, fact::IN_FLIGHT, M::InFlight, "mean number of requests in flight, of those that have ended"),
+    state(Endpoint, fact::ACTIVE, M::Active, "requests in flight now, those that never end included"),
+    share(Endpoint, fact::TIME_SHARE, M::TimeShare, "share of the time that all requests of the service took"),
+    share(Endpoint, fact::BUSY_RATIO, M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
     share(
         Endpoint,
-        "waiting_ratio",
+        number("db_time_ratio", Ratio),
+        M::DbTimeRatio,
+        "share of the duration while at least one query ran",
+    ),
+    share(
+        Endpoint,
+        fact::TASK_TIME_RATIO,
+        M::TaskTimeRatio,
+        "share of the duration while a tracked task ran and no query",
+    ),
+    share(
+        Endpoint,
+        fact::WAITING_RATIO,
         M::WaitingRatio,
         "share of the duration spent neither busy, in queries nor in tasks",
     ),
     share(
         Endpoint,
-        "wasted_time_ratio",
+        number("wasted_time_ratio", Ratio),
         M::WastedTimeRatio,
         "share of the duration that was of requests whose client went away before the answer",
     ),
-    counted(Endpoint, "db_queries_per_request", M::DbQueriesPerRequest, Count, "queries a request issues"),
-    counted(Endpoint, "db_time_per_request", M::DbTimePerRequest, Seconds, "time a request spends in queries"),
-    counted(Endpoint, "longest_poll", M::LongestPoll, Seconds, "longest single poll of any request"),
-    counted(Endpoint, "p50_longest_poll", M::LongestPollQuantile(50), Seconds, "median of the requests' longest polls"),
-    counted(Endpoint, "p95_longest_poll", M::LongestPollQuantile(95), Seconds, "95th percentile of the longest polls"),
-    counted(Endpoint, "p99_longest_poll", M::LongestPollQuantile(99), Seconds, "99th percentile of the longest polls"),
-    counted(Query, "avg_duration", M::AvgDuration, Seconds, "mean duration of a call"),
-    counted(Query, "p50_duration", M::DurationQuantile(50), Seconds, "median duration"),
-    counted(Query, "p75_duration", M::DurationQuantile(75), Seconds, "75th percentile of the duration"),
-    counted(Query, "p90_duration", M::DurationQuantile(90), Seconds, "90th percentile of the duration"),
-    counted(Query, "p95_duration", M::DurationQuantile(95), Seconds, "95th percentile of the duration"),
-    counted(Query, "p99_duration", M::DurationQuantile(99), Seconds, "99th percentile of the duration"),
-    counted(Query, "max_duration", M::MaxDuration, Seconds, "longest duration"),
-    counted(Query, "call_rate", M::Rate, PerSecond, "calls a second"),
-    counted(Query, "in_flight", M::InFlight, Count, "mean number of calls running: connections kept busy"),
-    share(Query, "time_share", M::TimeShare, "share of the time of all requests that they spent in the query"),
-    share(Query, "error_ratio", M::ErrorRatio, "failed calls over all calls"),
-    share(Query, "cancelled_ratio", M::CancelledRatio, "abandoned calls over all calls"),
+    counted(Endpoint, fact::DB_QUERIES_PER_REQUEST, M::DbQueriesPerRequest, "queries a request issues"),
+    counted(Endpoint, number("db_time_per_request", Seconds), M::DbTimePerRequest, "time a request spends in queries"),
+    counted(Endpoint, fact::LONGEST_POLL, M::LongestPoll, "longest single poll of any request"),
+    counted(
+        Endpoint,
+        number("p50_longest_poll", Seconds),
+        M::LongestPollQuantile(50),
+        "median of the requests' longest polls",
+    ),
+    counted(
+        Endpoint,
+        number("p95_longest_poll", Seconds),
+        M::LongestPollQuantile(95),
+        "95th percentile of the longest polls",
+    ),
+    counted(
+        Endpoint,
+        number("p99_longest_poll", Seconds),
+        M::LongestPollQuantile(99),
+        "99th percentile of the longest polls",
+    ),
+    counted(Query, fact::AVG_DURATION, M::AvgDuration, "mean duration of a call"),
+    counted(Query, fact::P50_DURATION, M::DurationQuantile(50), "median duration"),
+    counted(Query, fact::P75_DURATION, M::DurationQuantile(75), "75th percentile of the duration"),
+    counted(Query, fact::P90_DURATION, M::DurationQuantile(90), "90th percentile of the duration"),
+    counted(Query, fact::P95_DURATION, M::DurationQuantile(95), "95th percentile of the duration"),
+    counted(Query, fact::P99_DURATION, M::DurationQuantile(99), "99th percentile of the duration"),
+    counted(Query, fact::MAX_DURATION, M::MaxDuration, "longest duration"),
+    counted(Query, fact::CALL_RATE, M::Rate, "calls a second"),
+    counted(Query, fact::IN_FLIGHT, M::InFlight, "mean number of calls running: connections kept busy"),
+    share(Query, fact::TIME_SHARE, M::TimeShare, "share of the time of all requests that they spent in the query"),
+    share(Query, fact::ERROR_RATIO, M::ErrorRatio, "failed calls over all calls"),
+    share(Query, fact::CANCELLED_RATIO, M::CancelledRatio, "abandoned calls over all calls"),
     counted(
         Query,
-        "calls_per_request",
+        fact::CALLS_PER_REQUEST,
         M::CallsPerRequest,
-        Count,
         "calls in one request, on the endpoint that issues it most often per request",
     ),
-    counted(Query, "time_per_request", M::TimePerRequest, Seconds, "time in one request, on that same endpoint"),
     counted(
         Query,
-        "endpoint_time_ratio",
+        number("time_per_request", Seconds),
+        M::TimePerRequest,
+        "time in one request, on that same endpoint",
+    ),
+    counted(
+        Query,
+        number("endpoint_time_ratio", Ratio),
         M::EndpointTimeRatio,
-        Ratio,
         "time of the query over the duration of that same endpoint",
     ),
-    counted(Task, "avg_duration", M::AvgDuration, Seconds, "mean duration of a run"),
-    counted(Task, "p50_duration", M::DurationQuantile(50), Seconds, "median duration"),
-    counted(Task, "p75_duration", M::DurationQuantile(75), Seconds, "75th percentile of the duration"),
-    counted(Task, "p90_duration", M::DurationQuantile(90), Seconds, "90th percentile of the duration"),
-    counted(Task, "p95_duration", M::DurationQuantile(95), Seconds, "95th percentile of the duration"),
-    counted(Task, "p99_duration", M::DurationQuantile(99), Seconds, "99th percentile of the duration"),
-    counted(Task, "max_duration", M::MaxDuration, Seconds, "longest duration"),
-    share(Task, "failure_ratio", M::ErrorRatio, "runs that failed or panicked over all runs"),
-    share(Task, "cancelled_ratio", M::CancelledRatio, "runs dropped before their end over all runs"),
-    counted(Task, "task_rate", M::Rate, PerSecond, "runs a second"),
-    share(Task, "time_share", M::TimeShare, "share of the time of all requests in which they ran the task"),
-    share(Task, "busy_ratio", M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
-    share(Task, "waiting_ratio", M::WaitingRatio, "share of the duration spent waiting"),
-    state(Task, "active", M::Active, Count, "runs in progress now"),
-    state(Task, "oldest_active", M::OldestActive, Seconds, "how long the oldest run in progress has been running"),
-    state(Process, "resident_memory", M::ResidentMemory, Bytes, "resident memory now"),
-    state(Process, "memory_limit_ratio", M::MemoryLimitRatio, Ratio, "resident memory over the control group's limit"),
-    counted(Process, "memory_growth", M::MemoryGrowth, BytesPerHour, "robust growth of the resident memory"),
-    state(Process, "cpu_ratio", M::CpuRatio, Ratio, "CPU time over time passed; 100% is one core"),
-    state(Process, "open_fds_ratio", M::OpenFdsRatio, Ratio, "open file descriptors over their limit"),
-    counted(
+    counted(Task, fact::AVG_DURATION, M::AvgDuration, "mean duration of a run"),
+    counted(Task, fact::P50_DURATION, M::DurationQuantile(50), "median duration"),
+    counted(Task, fact::P75_DURATION, M::DurationQuantile(75), "75th percentile of the duration"),
+    counted(Task, fact::P90_DURATION, M::DurationQuantile(90), "90th percentile of the duration"),
+    counted(Task, fact::P95_DURATION, M::DurationQuantile(95), "95th percentile of the duration"),
+    counted(Task, fact::P99_DURATION, M::DurationQuantile(99), "99th percentile of the duration"),
+    counted(Task, fact::MAX_DURATION, M::MaxDuration, "longest duration"),
+    share(Task, number("failure_ratio", Ratio), M::ErrorRatio, "runs that failed or panicked over all runs"),
+    share(Task, fact::CANCELLED_RATIO, M::CancelledRatio, "runs dropped before their end over all runs"),
+    counted(Task, number("task_rate", PerSecond), M::Rate, "runs a second"),
+    share(Task, fact::TIME_SHARE, M::TimeShare, "share of the time of all requests in which they ran the task"),
+    share(Task, fact::BUSY_RATIO, M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
+    share(Task, fact::WAITING_RATIO, M::WaitingRatio, "share of the duration spent waiting"),
+    state(Task, fact::ACTIVE, M::Active, "runs in progress now"),
+    state(Task, fact::OLDEST_ACTIVE, M::OldestActive, "how long the oldest run in progress has been running"),
+    state(Process, fact::RESIDENT_MEMORY, M::ResidentMemory, "resident memory now"),
+    state(
         Process,
-        "scheduling_lag",
-        M::SchedulingLag,
-        Seconds,
-        "99th percentile of how late the runtime polls a task",
+        number("memory_limit_ratio", Ratio),
+        M::MemoryLimitRatio,
+        "resident memory over the control group's limit",
     ),
-    state(Process, "worker_busy_ratio", M::WorkerBusyRatio, Ratio, "how busy the runtime's workers are"),
-    state(Metric, "value", M::Value, Count, "latest value of a gauge, increase of a counter"),
-    counted(Metric, "rate", M::Rate, PerSecond, "increase of a counter, observations of a histogram, a second"),
-    counted(Metric, "avg", M::Avg, Count, "mean of a histogram"),
-    counted(Metric, "max", M::Max, Count, "maximum of a histogram"),
-    counted(Metric, "p50", M::Quantile(50), Count, "median of a histogram"),
-    counted(Metric, "p75", M::Quantile(75), Count, "75th percentile of a histogram"),
-    counted(Metric, "p90", M::Quantile(90), Count, "90th percentile of a histogram"),
-    counted(Metric, "p95", M::Quantile(95), Count, "95th percentile of a histogram"),
-    counted(Metric, "p99", M::Quantile(99), Count, "99th percentile of a histogram"),
+    counted(Process, fact::MEMORY_GROWTH, M::MemoryGrowth, "robust growth of the resident memory"),
+    state(Process, fact::CPU_RATIO, M::CpuRatio, "CPU time over time passed; 100% is one core"),
+    state(Process, number("open_fds_ratio", Ratio), M::OpenFdsRatio, "open file descriptors over their limit"),
+    counted(Process, fact::SCHEDULING_LAG, M::SchedulingLag, "99th percentile of how late the runtime polls a task"),
+    state(Process, fact::WORKER_BUSY_RATIO, M::WorkerBusyRatio, "how busy the runtime's workers are"),
+    state(Metric, number("value", Count), M::Value, "latest value of a gauge, increase of a counter"),
+    counted(Metric, number("rate", PerSecond), M::Rate, "increase of a counter, observations of a histogram, a second"),
+    counted(Metric, number("avg", Count), M::Avg, "mean of a histogram"),
+    counted(Metric, number("max", Count), M::Max, "maximum of a histogram"),
+    counted(Metric, number("p50", Count), M::Quantile(50), "median of a histogram"),
+    counted(Metric, number("p75", Count), M::Quantile(75), "75th percentile of a histogram"),
+    counted(Metric, number("p90", Count), M::Quantile(90), "90th percentile of a histogram"),
+    counted(Metric, number("p95", Count), M::Quantile(95), "95th percentile of a histogram"),
+    counted(Metric, number("p99", Count), M::Quantile(99), "99th percentile of a histogram"),
 ];
+
+impl Entry {
+    /// Returns it as the fact that texts and conditions use.
+    pub(crate) fn fact(&self) -> NumberFact {
+        number(self.name, self.unit)
+    }
+}
 
 /// Finds a measure of a scope by its name in rule files.
 pub(crate) fn find(scope: Scope, name: &str) -> Option<&'static Entry> {

@@ -9,6 +9,7 @@ mod bottleneck;
 mod condition;
 mod evaluate;
 mod evidence;
+pub(crate) mod fact;
 mod file;
 #[cfg(test)]
 pub(crate) mod fixed;
@@ -17,12 +18,14 @@ mod measure;
 mod observed;
 mod readings;
 mod rule;
+mod scope;
 mod severity;
 mod subject;
 mod suggest;
 mod template;
 mod threshold;
 mod unit;
+mod vocabulary;
 mod window;
 
 pub use file::{LoadError, LoadProblem, RuleSet};
@@ -34,9 +37,9 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect};
 pub(crate) use file::{RuleTexts, yaml};
 pub(crate) use gain::Gain;
-pub(crate) use measure::{Measure, Scope};
-
+pub(crate) use measure::Measure;
 pub(crate) use rule::Rule;
+pub(crate) use scope::Scope;
 pub(crate) use threshold::{Threshold, Thresholds};
 pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]

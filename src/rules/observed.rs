@@ -8,12 +8,13 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use super::{
     evaluate::Evaluator,
     evidence::{Evidence, Fact},
-    measure::{self, Measure, Scope},
+    fact::{self, NumberFact},
+    measure::{self, Measure},
     readings::{Question, Reading, Readings},
     rule::Rule,
+    scope::Scope,
     severity::Severity,
     subject::Subject,
-    unit::Unit,
 };
 use crate::names;
 
@@ -114,9 +115,11 @@ impl Readings for ObservedReadings<'_> {
         let Some((_, endpoint)) = self.endpoints.iter().find(|(known, _)| known.name == subject.name) else {
             return evidence;
         };
-        for name in ["avg_duration", "p50_duration", "p95_duration", "max_duration"] {
+        for NumberFact { name, unit } in
+            [fact::AVG_DURATION, fact::P50_DURATION, fact::P95_DURATION, fact::MAX_DURATION]
+        {
             let measured = measure::find(scope, name).and_then(|entry| self.value(endpoint, entry.measure));
-            evidence.facts.extend(measured.map(|value| (name, Fact::Number(value, Unit::Seconds))));
+            evidence.facts.extend(measured.map(|value| (name, Fact::Number(value, unit))));
         }
         evidence
     }

@@ -6,12 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    evidence::Evidence,
-    measure::{Measure, Scope},
-    rule::MetricSelector,
-    subject::Subject,
-};
+use super::{evidence::Evidence, measure::Measure, rule::MetricSelector, scope::Scope, subject::Subject};
 
 /// What is asked: one measure of every subject of a scope.
 #[derive(Clone, Copy, Debug, PartialEq)]

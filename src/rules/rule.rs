@@ -6,11 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    condition::Condition,
-    measure::{Measure, Scope},
-    subject::Subject,
-    template::Template,
-    threshold::Thresholds,
+    condition::Condition, measure::Measure, scope::Scope, subject::Subject, template::Template, threshold::Thresholds,
     unit::Unit,
 };
 use crate::context::Glob;

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    evidence::{self, Evidence, Fact},
+    evidence::{Evidence, Fact},
     fixed::{self, FixedReadings},
     subject::Subject,
     unit::Unit,
@@ -164,8 +164,8 @@ fn the_shipped_rules_keep_five_minutes_of_every_series_and_no_hour() {
 
 /// Every fact that a scope can have, each number as given.
 fn full_evidence(scope: Scope, number: f64) -> Evidence {
-    let numbers = evidence::numbers(scope).into_iter().map(|(name, unit)| (name, Fact::Number(number, unit)));
-    let words = evidence::words(scope).map(|name| (name, Fact::Word(format!("<{name}>").into())));
+    let numbers = vocabulary::numbers(scope).into_iter().map(|(name, unit)| (name, Fact::Number(number, unit)));
+    let words = vocabulary::words(scope).map(|name| (name, Fact::Word(format!("<{name}>").into())));
     Evidence { facts: numbers.chain(words).collect(), ..Evidence::default() }
 }
 

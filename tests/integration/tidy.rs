@@ -142,6 +142,37 @@ fn metric_names_are_spelt_in_one_place() {
     assert_eq!(spelt, [] as [PathBuf; 0]);
 }
 
+/// The only files that spell the names of measures and facts.
+const FACTS: [&str; 2] = ["rules/fact.rs", "rules/measure.rs"];
+
+/// Returns the names that a catalogue defines as `number("…"` or `word("…"`. A name without an underscore is a word of
+/// the language too, and may stand elsewhere with another meaning.
+fn facts_of(catalogue: &str) -> impl Iterator<Item = &str> {
+    let defined = ["number(\"", "word(\""].into_iter().flat_map(|call| catalogue.split(call).skip(1));
+    defined.filter_map(|after| after.split('"').next()).filter(|name| name.contains('_'))
+}
+
+#[test]
+fn facts_are_spelt_in_one_place() {
+    let library = library();
+    let catalogues: Vec<_> =
+        library.iter().filter(|(path, _)| FACTS.iter().any(|file| path == Path::new(file))).collect();
+    let names: Vec<_> =
+        catalogues.iter().flat_map(|(_, text)| facts_of(text)).map(|name| format!("\"{name}\"")).collect();
+    assert!(names.len() > 50, "the catalogues are read: {}", names.len());
+    let readers = ["rules", "alert", "monitor", "api", "testing"];
+    let mut wrong = Vec::new();
+    for (path, text) in &library {
+        let is_catalogue = FACTS.iter().any(|file| path == Path::new(file));
+        if is_catalogue || is_test(path) || !readers.iter().any(|module| path.starts_with(module)) {
+            continue;
+        }
+        let spelt = names.iter().filter(|name| code_lines(text).any(|line| line.contains(name.as_str())));
+        wrong.extend(spelt.map(|name| format!("{} spells {name}", path.display())));
+    }
+    assert_eq!(wrong, [] as [String; 0]);
+}
+
 /// Returns the lines of a file's code, without its tests and comments.
 fn code_lines(text: &str) -> impl Iterator<Item = &str> {
     code(text).lines().filter(|line| !line.trim_start().starts_with("//"))

@@ -11,6 +11,7 @@ use crate::{
         units,
     },
     names,
+    rules::fact::{self, NumberFact},
 };
 
 /// Rows with the names of its columns. The first cell of a row is a name of the service's own, or a moment.
@@ -154,60 +155,61 @@ pub(super) fn ending(request: &SlowRequestView) -> String {
     request.error_type.clone().or_else(|| request.status.map(|status| status.to_string())).unwrap_or_default()
 }
 
-/// A number of the evidence, what to call it and its unit.
-type Key = (&'static str, &'static str, &'static str);
+/// A number of the evidence and what to call it.
+type Key = (NumberFact, &'static str);
 
 const DURATIONS: [Key; 5] = [
-    ("avg_duration", "mean", "seconds"),
-    ("p50_duration", "p50", "seconds"),
-    ("p95_duration", "p95", "seconds"),
-    ("p99_duration", "p99", "seconds"),
-    ("max_duration", "longest", "seconds"),
+    (fact::AVG_DURATION, "mean"),
+    (fact::P50_DURATION, "p50"),
+    (fact::P95_DURATION, "p95"),
+    (fact::P99_DURATION, "p99"),
+    (fact::MAX_DURATION, "longest"),
 ];
 const ENDPOINT: &[Key] = &[
-    ("request_rate", "requests", "per_second"),
-    ("in_flight", "in flight on average", "count"),
-    ("active", "now", "count"),
-    ("longest_poll", "longest poll", "seconds"),
-    ("db_queries_per_request", "queries a request", "count"),
+    (fact::REQUEST_RATE, "requests"),
+    (fact::IN_FLIGHT, "in flight on average"),
+    (fact::ACTIVE, "now"),
+    (fact::LONGEST_POLL, "longest poll"),
+    (fact::DB_QUERIES_PER_REQUEST, "queries a request"),
 ];
 const QUERY: &[Key] = &[
-    ("call_rate", "calls", "per_second"),
-    ("calls_per_request", "calls a request", "count"),
-    ("in_flight", "connections busy on average", "count"),
-    ("error_ratio", "failed", "ratio"),
+    (fact::CALL_RATE, "calls"),
+    (fact::CALLS_PER_REQUEST, "calls a request"),
+    (fact::IN_FLIGHT, "connections busy on average"),
+    (fact::ERROR_RATIO, "failed"),
 ];
 const TASK: &[Key] = &[
-    ("busy_ratio", "running", "ratio"),
-    ("waiting_ratio", "waiting", "ratio"),
-    ("active", "in progress", "count"),
-    ("oldest_active", "the oldest for", "seconds"),
-    ("failed_avg_duration", "failed after", "seconds"),
+    (fact::BUSY_RATIO, "running"),
+    (fact::WAITING_RATIO, "waiting"),
+    (fact::ACTIVE, "in progress"),
+    (fact::OLDEST_ACTIVE, "the oldest for"),
+    (fact::FAILED_AVG_DURATION, "failed after"),
 ];
 const PROCESS: &[Key] = &[
-    ("resident_memory", "memory", "bytes"),
-    ("memory_limit", "limit", "bytes"),
-    ("memory_growth", "growth", "bytes_per_hour"),
-    ("time_to_limit", "limit reached in", "seconds"),
-    ("cpu_ratio", "CPU", "ratio"),
-    ("worker_busy_ratio", "workers busy", "ratio"),
-    ("scheduling_lag", "p99 of the scheduling lag", "seconds"),
-    ("max_scheduling_lag", "its longest", "seconds"),
-    ("open_fds", "open files", "count"),
-    ("max_fds", "of", "count"),
+    (fact::RESIDENT_MEMORY, "memory"),
+    (fact::MEMORY_LIMIT, "limit"),
+    (fact::MEMORY_GROWTH, "growth"),
+    (fact::TIME_TO_LIMIT, "limit reached in"),
+    (fact::CPU_RATIO, "CPU"),
+    (fact::WORKER_BUSY_RATIO, "workers busy"),
+    (fact::SCHEDULING_LAG, "p99 of the scheduling lag"),
+    (fact::MAX_SCHEDULING_LAG, "its longest"),
+    (fact::OPEN_FDS, "open files"),
+    (fact::MAX_FDS, "of"),
 ];
 
 /// The numbers that a colleague would read first, each with what it is.
 pub(super) fn key_numbers(evidence: &EvidenceView) -> Vec<(&'static str, String)> {
-    let has = |name: &str| evidence.numbers.contains_key(name);
+    let has = |fact: NumberFact| evidence.numbers.contains_key(fact.name);
     let own = match () {
-        () if has("requests") => ENDPOINT,
-        () if has("calls") => QUERY,
-        () if has("runs") => TASK,
+        () if has(fact::REQUESTS) => ENDPOINT,
+        () if has(fact::CALLS) => QUERY,
+        () if has(fact::RUNS) => TASK,
         () => PROCESS,
     };
     let known = DURATIONS.iter().chain(own);
     // That none failed is not worth a word.
-    let value = |name: &str| evidence.numbers.get(name).filter(|value| **value > 0.0 || !name.ends_with("error_ratio"));
-    known.filter_map(|(name, label, unit)| Some((*label, units::render(*value(name)?, unit)))).collect()
+    let value =
+        |fact: NumberFact| evidence.numbers.get(fact.name).filter(|value| **value > 0.0 || fact != fact::ERROR_RATIO);
+    known.filter_map(|(fact, label)| Some((*label, fact.unit.render(*value(*fact)?)))).collect()
 }

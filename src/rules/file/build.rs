@@ -13,13 +13,14 @@ use crate::{
     names::{self, Kind},
     rules::{
         condition::{Condition, Names},
-        evidence,
-        measure::{self, Entry, Measure, Samples, Scope},
+        measure::{self, Entry, Measure, Samples},
         rule::{LabelGlobs, MetricSelector, Recommendation, Rule},
+        scope::Scope,
         suggest::nearest,
         template::Template,
         threshold::Thresholds,
         unit::Unit,
+        vocabulary,
     },
 };
 
@@ -83,7 +84,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
     let thresholds = builder.thresholds(entry.thresholds.as_ref(), measure, unit);
     let overrides =
         builder.overrides(scope, by, entry.overrides.as_deref().unwrap_or_default(), &thresholds, measure, unit);
-    let names = scope.map(evidence::placeholders);
+    let names = scope.map(vocabulary::placeholders);
     let description = builder.sentence("description", entry.description.as_ref(), names.as_deref());
     let default_impact = Text(DEFAULT_IMPACT.to_owned());
     let impact = builder.sentence("impact", Some(entry.impact.as_ref().unwrap_or(&default_impact)), names.as_deref());
@@ -345,7 +346,7 @@ impl Builder<'_, '_> {
         names: Option<&[&'static str]>,
     ) -> Vec<Recommendation> {
         let (Some(scope), Some(names)) = (scope, names) else { return Vec::new() };
-        let comparable = evidence::names(scope);
+        let comparable = vocabulary::facts(scope);
         let list = self.node.get("recommendations");
         let mut recommendations = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {

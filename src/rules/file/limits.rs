@@ -9,8 +9,9 @@ use super::{
     problem::ProblemKind,
 };
 use crate::rules::{
-    measure::{Bound, Entry, Scope},
+    measure::{Bound, Entry},
     rule::Override,
+    scope::Scope,
     severity::Severity,
     threshold::{Comparison, Threshold, Thresholds},
     unit::Unit,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::entry::{RuleFile, Text};
-use crate::rules::measure::{self, Scope};
+use crate::rules::{fact, measure, scope::Scope};
 
 impl JsonSchema for Text {
     fn inline_schema() -> bool {
@@ -72,8 +72,8 @@ impl JsonSchema for ScopeName {
 /// Offers in each scope the measures and labels that it has.
 pub(super) fn measures_by_scope(schema: &mut Schema) {
     let mut cases: Vec<serde_json::Value> = Scope::ALL.into_iter().map(scope_case).collect();
-    let growth =
-        serde_json::json!({ "properties": { "measure": { "const": "memory_growth" } }, "required": ["measure"] });
+    let growth = fact::MEMORY_GROWTH.name;
+    let growth = serde_json::json!({ "properties": { "measure": { "const": growth } }, "required": ["measure"] });
     cases.push(serde_json::json!({ "if": growth, "then": { "properties": { "window": false } } }));
     schema.insert("allOf".to_owned(), cases.into());
 }

@@ -16,9 +16,10 @@ use crate::{
     names,
     rules::{
         evidence::{Blocker, EndpointShare, Evidence, Fact, OutcomeShare, QueryShare, Suspect, Within},
-        measure::{self, Measure, Scope},
+        fact::{self, NumberFact, WordFact},
+        measure::{self, Measure},
+        scope::Scope,
         subject::Subject,
-        unit::Unit,
     },
     store::Window,
 };
@@ -46,41 +47,41 @@ impl Looking<'_, '_> {
         let endpoint = endpoints.all.get(place)?;
         let mut facts = Facts::default();
         facts.measures(Scope::Endpoint, |measure| endpoint.measure(measure, endpoints));
-        facts.number("requests", Unit::Count, Some(endpoint.durations.count() as f64));
+        facts.number(fact::REQUESTS, Some(endpoint.durations.count() as f64));
         facts.slowness(&endpoint.durations, self.slow);
         let uses = self.summary.uses();
         let by_time = uses.of_endpoint(place);
         if let Some(top) = by_time.first() {
-            facts.word("top_query", Some(top.query));
-            facts.number("top_query_time_ratio", Unit::Ratio, uses.time_ratio(top, endpoints));
-            facts.number("top_query_calls_per_request", Unit::Count, divide(top.calls, top.requests));
-            facts.number("top_query_avg_duration", Unit::Seconds, divide(top.seconds, top.calls));
+            facts.word(fact::TOP_QUERY, Some(top.query));
+            facts.number(fact::TOP_QUERY_TIME_RATIO, uses.time_ratio(top, endpoints));
+            facts.number(fact::TOP_QUERY_CALLS_PER_REQUEST, divide(top.calls, top.requests));
+            facts.number(fact::TOP_QUERY_AVG_DURATION, divide(top.seconds, top.calls));
         }
-        facts.top(&endpoint.durations, Verdict::Failed, "top_error", "top_error_ratio");
-        facts.top(&endpoint.durations, Verdict::Refused, "top_client_error", "top_client_error_ratio");
+        facts.top(&endpoint.durations, Verdict::Failed, fact::TOP_ERROR, fact::TOP_ERROR_RATIO);
+        facts.top(&endpoint.durations, Verdict::Refused, fact::TOP_CLIENT_ERROR, fact::TOP_CLIENT_ERROR_RATIO);
         facts.failures(&endpoint.durations);
         if let Some((query, ratio)) = self.failing_query(by_time) {
-            facts.word("failing_query", Some(query));
-            facts.number("failing_query_ratio", Unit::Ratio, Some(ratio));
+            facts.word(fact::FAILING_QUERY, Some(query));
+            facts.number(fact::FAILING_QUERY_RATIO, Some(ratio));
         }
         if endpoint.durations.cancelled_seconds() > 0.0 {
-            facts.number("wasted_time", Unit::Seconds, Some(endpoint.durations.cancelled_seconds()));
-            facts.number("wasted_db_time", Unit::Seconds, Some(endpoint.wasted_db_seconds));
-            facts.number("wasted_queries", Unit::Count, Some(endpoint.wasted_queries));
+            facts.number(fact::WASTED_TIME, Some(endpoint.durations.cancelled_seconds()));
+            facts.number(fact::WASTED_DB_TIME, Some(endpoint.wasted_db_seconds));
+            facts.number(fact::WASTED_QUERIES, Some(endpoint.wasted_queries));
         }
         let blocker = blocker(endpoint);
         if let Some(blocker) = &blocker {
-            facts.number("blocking_polls", Unit::Count, Some(blocker.polls as f64));
-            facts.number("blocked_time", Unit::Seconds, Some(blocker.seconds));
-            facts.number("others_in_flight", Unit::Count, blocker.others);
-            facts.number("max_others_in_flight", Unit::Count, blocker.most_others);
+            facts.number(fact::BLOCKING_POLLS, Some(blocker.polls as f64));
+            facts.number(fact::BLOCKED_TIME, Some(blocker.seconds));
+            facts.number(fact::OTHERS_IN_FLIGHT, blocker.others);
+            facts.number(fact::MAX_OTHERS_IN_FLIGHT, blocker.most_others);
             if let Some((waiting, polls)) = blocker.waited.first() {
-                facts.word("top_waiting", Some(waiting));
-                facts.number("top_waiting_polls", Unit::Count, Some(*polls as f64));
+                facts.word(fact::TOP_WAITING, Some(waiting));
+                facts.number(fact::TOP_WAITING_POLLS, Some(*polls as f64));
             }
-            facts.number("scheduling_lag", Unit::Seconds, self.lag(Measure::SchedulingLag));
-            facts.number("max_scheduling_lag", Unit::Seconds, self.lag(Measure::Max));
-            facts.number("workers", Unit::Count, self.summary.gauge(names::TOKIO_WORKERS.name));
+            facts.number(fact::SCHEDULING_LAG, self.lag(Measure::SchedulingLag));
+            facts.number(fact::MAX_SCHEDULING_LAG, self.lag(Measure::Max));
+            facts.number(fact::WORKERS, self.summary.gauge(names::TOKIO_WORKERS.name));
         }
         let queries = by_time.iter().map(|query_use| QueryShare {
             query: query_use.query.into(),
@@ -110,16 +111,19 @@ impl Looking<'_, '_> {
         let name_of = |place: usize| all.all.get(place).map(|endpoint| endpoint.subject.name.clone());
         let mut facts = Facts::default();
         facts.measures(Scope::Query, |measure| Some(query.measure(measure, all, uses, 1)?.0));
-        facts.number("calls", Unit::Count, Some(query.durations.count() as f64));
+        facts.number(fact::CALLS, Some(query.durations.count() as f64));
         facts.slowness(&query.durations, self.slow);
-        facts.word("operation", Some(query.operation).filter(|operation| !operation.is_empty()));
+        facts.word(fact::OPERATION, Some(query.operation).filter(|operation| !operation.is_empty()));
         let by_endpoint = uses.of_query(&subject.name);
-        facts.number("endpoints", Unit::Count, Some(by_endpoint.len() as f64));
+        facts.number(fact::ENDPOINTS, Some(by_endpoint.len() as f64));
         if let Some(top) = by_endpoint.first() {
-            facts.word("top_endpoint", name_of(top.endpoint).as_deref());
-            facts.number("top_endpoint_ratio", Unit::Ratio, divide(top.seconds, seconds));
+            facts.word(fact::TOP_ENDPOINT, name_of(top.endpoint).as_deref());
+            facts.number(fact::TOP_ENDPOINT_RATIO, divide(top.seconds, seconds));
         }
-        facts.word("worst_endpoint", uses.worst(&subject.name, 1).and_then(|worst| name_of(worst.endpoint)).as_deref());
+        facts.word(
+            fact::WORST_ENDPOINT,
+            uses.worst(&subject.name, 1).and_then(|worst| name_of(worst.endpoint)).as_deref(),
+        );
         let within = |query_use: &QueryUse<'_>| {
             let durations = &all.all.get(query_use.endpoint)?.durations;
             Some(Within {
@@ -154,9 +158,9 @@ impl Looking<'_, '_> {
         let endpoints = self.summary.endpoints();
         let mut facts = Facts::default();
         facts.measures(Scope::Task, |measure| Some(task.measure(measure, endpoints)?.0));
-        facts.number("runs", Unit::Count, Some(task.durations.count() as f64));
+        facts.number(fact::RUNS, Some(task.durations.count() as f64));
         facts.slowness(&task.durations, self.slow);
-        facts.top(&task.durations, Verdict::Failed, "top_failure", "top_failure_ratio");
+        facts.top(&task.durations, Verdict::Failed, fact::TOP_FAILURE, fact::TOP_FAILURE_RATIO);
         facts.failures(&task.durations);
         Some(Evidence {
             time_share: task.measure(Measure::TimeShare, endpoints).map(|(share, _)| share),
@@ -176,24 +180,24 @@ impl Looking<'_, '_> {
             _ => Some(summary.process(measure)?.0),
         });
         let gauges = [
-            ("memory_limit", Unit::Bytes, names::PROCESS_MEMORY_LIMIT),
-            ("open_fds", Unit::Count, names::PROCESS_OPEN_FDS),
-            ("max_fds", Unit::Count, names::PROCESS_MAX_FDS),
-            ("threads", Unit::Count, names::PROCESS_THREADS),
-            ("workers", Unit::Count, names::TOKIO_WORKERS),
+            (fact::MEMORY_LIMIT, names::PROCESS_MEMORY_LIMIT),
+            (fact::OPEN_FDS, names::PROCESS_OPEN_FDS),
+            (fact::MAX_FDS, names::PROCESS_MAX_FDS),
+            (fact::THREADS, names::PROCESS_THREADS),
+            (fact::WORKERS, names::TOKIO_WORKERS),
         ];
-        for (name, unit, metric) in gauges {
-            facts.number(name, unit, summary.gauge(metric.name));
+        for (fact, metric) in gauges {
+            facts.number(fact, summary.gauge(metric.name));
         }
         let room = summary.gauge(names::PROCESS_MEMORY_LIMIT.name).zip(summary.gauge(names::PROCESS_RESIDENT.name));
         if let Some(((limit, resident), growth)) = room.zip(growth) {
             let hours = divide((limit - resident).max(0.0), growth.bytes_per_hour);
-            facts.number("time_to_limit", Unit::Seconds, hours.map(|hours| hours * 3600.0));
+            facts.number(fact::TIME_TO_LIMIT, hours.map(|hours| hours * 3600.0));
         }
-        facts.number("max_scheduling_lag", Unit::Seconds, self.lag(Measure::Max));
+        facts.number(fact::MAX_SCHEDULING_LAG, self.lag(Measure::Max));
         if let Some((endpoint, poll)) = self.longest_poll() {
-            facts.word("top_blocker", Some(endpoint));
-            facts.number("top_blocker_poll", Unit::Seconds, Some(poll));
+            facts.word(fact::TOP_BLOCKER, Some(endpoint));
+            facts.number(fact::TOP_BLOCKER_POLL, Some(poll));
         }
         let suspects = self.memory(growth, &mut facts);
         let blockers = self.blockers();
@@ -239,9 +243,9 @@ impl Looking<'_, '_> {
         });
         if let Some((holder, bytes)) = keeping.first().filter(|(_, bytes)| *bytes >= SUSPECT_BYTES) {
             let resident = summary.gauge(names::PROCESS_RESIDENT.name).unwrap_or_default();
-            facts.word("top_holder", Some(&holder.subject.name));
-            facts.number("top_holder_memory", Unit::Bytes, Some(*bytes));
-            facts.number("top_holder_ratio", Unit::Ratio, divide(*bytes, resident).map(|ratio| ratio.min(1.0)));
+            facts.word(fact::TOP_HOLDER, Some(&holder.subject.name));
+            facts.number(fact::TOP_HOLDER_MEMORY, Some(*bytes));
+            facts.number(fact::TOP_HOLDER_RATIO, divide(*bytes, resident).map(|ratio| ratio.min(1.0)));
         }
         let Some(gained) = growth.and_then(|growth| growth.gained_bytes) else { return Vec::new() };
         let hours = summary.window.span().as_secs_f64() / 3600.0;
@@ -257,13 +261,13 @@ impl Looking<'_, '_> {
         });
         let suspects: Vec<_> = each.take(SHOWN).collect();
         if let Some(top) = suspects.first() {
-            facts.word("top_suspect", Some(&top.endpoint));
-            facts.number("top_suspect_growth", Unit::BytesPerHour, Some(top.bytes_per_hour));
-            facts.number("top_suspect_ratio", Unit::Ratio, Some(top.ratio));
+            facts.word(fact::TOP_SUSPECT, Some(&top.endpoint));
+            facts.number(fact::TOP_SUSPECT_GROWTH, Some(top.bytes_per_hour));
+            facts.number(fact::TOP_SUSPECT_RATIO, Some(top.ratio));
         }
         if summary.endpoints().all.iter().any(|endpoint| endpoint.kept_bytes.is_some()) {
             let attributed: f64 = suspects.iter().map(|suspect| suspect.ratio).sum();
-            facts.number("unattributed_ratio", Unit::Ratio, Some((1.0 - attributed).max(0.0)));
+            facts.number(fact::UNATTRIBUTED_RATIO, Some((1.0 - attributed).max(0.0)));
         }
         suspects
     }
@@ -329,25 +333,25 @@ struct Facts(Vec<(&'static str, Fact)>);
 impl Facts {
     fn measures(&mut self, scope: Scope, value: impl Fn(Measure) -> Option<f64>) {
         for entry in measure::of_scope(scope) {
-            self.number(entry.name, entry.unit, value(entry.measure));
+            self.number(entry.fact(), value(entry.measure));
         }
     }
 
-    fn number(&mut self, name: &'static str, unit: Unit, value: Option<f64>) {
+    fn number(&mut self, fact: NumberFact, value: Option<f64>) {
         let value = value.filter(|value| value.is_finite());
-        self.0.extend(value.map(|value| (name, Fact::Number(value, unit))));
+        self.0.extend(value.map(|value| (fact.name, Fact::Number(value, fact.unit))));
     }
 
-    fn word(&mut self, name: &'static str, word: Option<&str>) {
-        self.0.extend(word.map(|word| (name, Fact::Word(word.into()))));
+    fn word(&mut self, fact: WordFact, word: Option<&str>) {
+        self.0.extend(word.map(|word| (fact.name, Fact::Word(word.into()))));
     }
 
     /// Whether it is slow always or was slow once.
     fn slowness(&mut self, durations: &Durations<'_>, slow: Option<f64>) {
         let Some(limit) = slow else { return };
         let (above, all) = (durations.count_above(limit), durations.count());
-        self.number("over_threshold_ratio", Unit::Ratio, divide(above as f64, all as f64));
-        self.word("slowness", slowness(above, all));
+        self.number(fact::OVER_THRESHOLD_RATIO, divide(above as f64, all as f64));
+        self.word(fact::SLOWNESS, slowness(above, all));
     }
 
     /// What tells failures from each other: a panic from an error that was returned, and one that came at once from one
@@ -355,19 +359,19 @@ impl Facts {
     fn failures(&mut self, durations: &Durations<'_>) {
         let endings = durations.by_ending();
         let panics = endings.iter().find(|known| known.ending.name == names::PANIC).map_or(0, |known| known.count);
-        self.number("panic_ratio", Unit::Ratio, divide(panics as f64, durations.failed() as f64));
-        self.number("failed_avg_duration", Unit::Seconds, durations.failed_mean());
-        self.number("ok_avg_duration", Unit::Seconds, durations.good_mean());
+        self.number(fact::PANIC_RATIO, divide(panics as f64, durations.failed() as f64));
+        self.number(fact::FAILED_AVG_DURATION, durations.failed_mean());
+        self.number(fact::OK_AVG_DURATION, durations.good_mean());
     }
 
     /// The most frequent ending of a kind, and its share of that kind.
-    fn top(&mut self, durations: &Durations<'_>, verdict: Verdict, name: &'static str, ratio: &'static str) {
+    fn top(&mut self, durations: &Durations<'_>, verdict: Verdict, name: WordFact, ratio: NumberFact) {
         let endings = durations.by_ending();
         let of_kind = || endings.iter().filter(|known| known.ending.verdict == verdict);
         let all: u64 = of_kind().map(|known| known.count).sum();
         if let Some(top) = of_kind().next() {
             self.word(name, Some(top.ending.name));
-            self.number(ratio, Unit::Ratio, divide(top.count as f64, all as f64));
+            self.number(ratio, divide(top.count as f64, all as f64));
         }
     }
 }

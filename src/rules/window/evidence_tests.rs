@@ -10,12 +10,7 @@ use super::{
 };
 use crate::{
     names,
-    rules::{
-        evidence::{self, Fact},
-        readings::Readings,
-        unit::Unit,
-        *,
-    },
+    rules::{evidence::Fact, readings::Readings, unit::Unit, vocabulary, *},
     store::History,
 };
 
@@ -71,7 +66,7 @@ fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
                 found.insert((name, unit.map(Unit::as_str)));
             }
         }
-        let known = evidence::names(scope).into_iter().map(|(name, unit)| (name, unit.map(Unit::as_str))).collect();
+        let known = vocabulary::facts(scope).into_iter().map(|(name, unit)| (name, unit.map(Unit::as_str))).collect();
         assert_eq!(found, known, "{scope:?}");
     }
 }

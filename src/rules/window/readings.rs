@@ -6,8 +6,9 @@ use super::{evidence::Looking, memory::MemoryGrowth, summary::Summary};
 use crate::{
     rules::{
         evidence::Evidence,
-        measure::{Measure, Scope},
+        measure::Measure,
         readings::{Question, Reading, Readings},
+        scope::Scope,
         subject::Subject,
     },
     store::Window,

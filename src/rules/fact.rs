@@ -1,0 +1,182 @@
+//! The catalogue of facts: the named values that the texts and conditions of a rule may use.
+//!
+//! A fact is a number with a unit, or a word. The measures of a scope are facts too; their meaning stands in
+//! [`measure::CATALOGUE`](super::measure::CATALOGUE), that of all others in [`NUMBERS`] and [`WORDS`]. Code that reads or
+//! writes a fact uses the constants of this file, so that a name and its unit are spelled once.
+
+use super::{
+    scope::Scope::{self, Endpoint, Process, Query, Task},
+    unit::Unit::{self, Bytes, BytesPerHour, Count, PerSecond, Ratio, Seconds},
+};
+
+/// A fact that is a number: conditions can compare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NumberFact {
+    pub(crate) name: &'static str,
+    pub(crate) unit: Unit,
+}
+
+/// A fact that is a word: texts can name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WordFact {
+    pub(crate) name: &'static str,
+}
+
+pub(super) const fn number(name: &'static str, unit: Unit) -> NumberFact {
+    NumberFact { name, unit }
+}
+
+const fn word(name: &'static str) -> WordFact {
+    WordFact { name }
+}
+
+// Measures that several scopes have, or that other code reads.
+pub(crate) const AVG_DURATION: NumberFact = number("avg_duration", Seconds);
+pub(crate) const P50_DURATION: NumberFact = number("p50_duration", Seconds);
+pub(crate) const P75_DURATION: NumberFact = number("p75_duration", Seconds);
+pub(crate) const P90_DURATION: NumberFact = number("p90_duration", Seconds);
+pub(crate) const P95_DURATION: NumberFact = number("p95_duration", Seconds);
+pub(crate) const P99_DURATION: NumberFact = number("p99_duration", Seconds);
+pub(crate) const MAX_DURATION: NumberFact = number("max_duration", Seconds);
+pub(crate) const ERROR_RATIO: NumberFact = number("error_ratio", Ratio);
+pub(crate) const CANCELLED_RATIO: NumberFact = number("cancelled_ratio", Ratio);
+pub(crate) const REQUEST_RATE: NumberFact = number("request_rate", PerSecond);
+pub(crate) const CALL_RATE: NumberFact = number("call_rate", PerSecond);
+pub(crate) const IN_FLIGHT: NumberFact = number("in_flight", Count);
+pub(crate) const ACTIVE: NumberFact = number("active", Count);
+pub(crate) const OLDEST_ACTIVE: NumberFact = number("oldest_active", Seconds);
+pub(crate) const TIME_SHARE: NumberFact = number("time_share", Ratio);
+pub(crate) const BUSY_RATIO: NumberFact = number("busy_ratio", Ratio);
+pub(crate) const TASK_TIME_RATIO: NumberFact = number("task_time_ratio", Ratio);
+pub(crate) const WAITING_RATIO: NumberFact = number("waiting_ratio", Ratio);
+pub(crate) const DB_QUERIES_PER_REQUEST: NumberFact = number("db_queries_per_request", Count);
+pub(crate) const CALLS_PER_REQUEST: NumberFact = number("calls_per_request", Count);
+pub(crate) const LONGEST_POLL: NumberFact = number("longest_poll", Seconds);
+pub(crate) const RESIDENT_MEMORY: NumberFact = number("resident_memory", Bytes);
+pub(crate) const MEMORY_GROWTH: NumberFact = number("memory_growth", BytesPerHour);
+pub(crate) const CPU_RATIO: NumberFact = number("cpu_ratio", Ratio);
+pub(crate) const WORKER_BUSY_RATIO: NumberFact = number("worker_busy_ratio", Ratio);
+/// A measure of the process, and beside it a fact of the endpoints that block.
+pub(crate) const SCHEDULING_LAG: NumberFact = number("scheduling_lag", Seconds);
+
+// Numbers beside the measures.
+pub(crate) const REQUESTS: NumberFact = number("requests", Count);
+pub(crate) const CALLS: NumberFact = number("calls", Count);
+pub(crate) const RUNS: NumberFact = number("runs", Count);
+pub(crate) const ENDPOINTS: NumberFact = number("endpoints", Count);
+pub(crate) const OVER_THRESHOLD_RATIO: NumberFact = number("over_threshold_ratio", Ratio);
+pub(crate) const TOP_QUERY_TIME_RATIO: NumberFact = number("top_query_time_ratio", Ratio);
+pub(crate) const TOP_QUERY_CALLS_PER_REQUEST: NumberFact = number("top_query_calls_per_request", Count);
+pub(crate) const TOP_QUERY_AVG_DURATION: NumberFact = number("top_query_avg_duration", Seconds);
+pub(crate) const FAILING_QUERY_RATIO: NumberFact = number("failing_query_ratio", Ratio);
+pub(crate) const TOP_ENDPOINT_RATIO: NumberFact = number("top_endpoint_ratio", Ratio);
+pub(crate) const TOP_ERROR_RATIO: NumberFact = number("top_error_ratio", Ratio);
+pub(crate) const TOP_CLIENT_ERROR_RATIO: NumberFact = number("top_client_error_ratio", Ratio);
+pub(crate) const TOP_FAILURE_RATIO: NumberFact = number("top_failure_ratio", Ratio);
+pub(crate) const PANIC_RATIO: NumberFact = number("panic_ratio", Ratio);
+pub(crate) const FAILED_AVG_DURATION: NumberFact = number("failed_avg_duration", Seconds);
+pub(crate) const OK_AVG_DURATION: NumberFact = number("ok_avg_duration", Seconds);
+pub(crate) const WASTED_TIME: NumberFact = number("wasted_time", Seconds);
+pub(crate) const WASTED_DB_TIME: NumberFact = number("wasted_db_time", Seconds);
+pub(crate) const WASTED_QUERIES: NumberFact = number("wasted_queries", Count);
+pub(crate) const BLOCKING_POLLS: NumberFact = number("blocking_polls", Count);
+pub(crate) const BLOCKED_TIME: NumberFact = number("blocked_time", Seconds);
+pub(crate) const OTHERS_IN_FLIGHT: NumberFact = number("others_in_flight", Count);
+pub(crate) const MAX_OTHERS_IN_FLIGHT: NumberFact = number("max_others_in_flight", Count);
+pub(crate) const TOP_WAITING_POLLS: NumberFact = number("top_waiting_polls", Count);
+pub(crate) const TOP_BLOCKER_POLL: NumberFact = number("top_blocker_poll", Seconds);
+pub(crate) const MAX_SCHEDULING_LAG: NumberFact = number("max_scheduling_lag", Seconds);
+pub(crate) const WORKERS: NumberFact = number("workers", Count);
+pub(crate) const THREADS: NumberFact = number("threads", Count);
+pub(crate) const OPEN_FDS: NumberFact = number("open_fds", Count);
+pub(crate) const MAX_FDS: NumberFact = number("max_fds", Count);
+pub(crate) const MEMORY_LIMIT: NumberFact = number("memory_limit", Bytes);
+pub(crate) const TIME_TO_LIMIT: NumberFact = number("time_to_limit", Seconds);
+pub(crate) const TOP_SUSPECT_GROWTH: NumberFact = number("top_suspect_growth", BytesPerHour);
+pub(crate) const TOP_SUSPECT_RATIO: NumberFact = number("top_suspect_ratio", Ratio);
+pub(crate) const UNATTRIBUTED_RATIO: NumberFact = number("unattributed_ratio", Ratio);
+pub(crate) const TOP_HOLDER_MEMORY: NumberFact = number("top_holder_memory", Bytes);
+pub(crate) const TOP_HOLDER_RATIO: NumberFact = number("top_holder_ratio", Ratio);
+
+// Words.
+pub(crate) const TOP_QUERY: WordFact = word("top_query");
+pub(crate) const FAILING_QUERY: WordFact = word("failing_query");
+pub(crate) const OPERATION: WordFact = word("operation");
+pub(crate) const TOP_ENDPOINT: WordFact = word("top_endpoint");
+pub(crate) const WORST_ENDPOINT: WordFact = word("worst_endpoint");
+pub(crate) const TOP_ERROR: WordFact = word("top_error");
+pub(crate) const TOP_CLIENT_ERROR: WordFact = word("top_client_error");
+pub(crate) const TOP_FAILURE: WordFact = word("top_failure");
+pub(crate) const SLOWNESS: WordFact = word("slowness");
+pub(crate) const TOP_WAITING: WordFact = word("top_waiting");
+pub(crate) const TOP_BLOCKER: WordFact = word("top_blocker");
+pub(crate) const TOP_SUSPECT: WordFact = word("top_suspect");
+pub(crate) const TOP_HOLDER: WordFact = word("top_holder");
+
+/// The numbers of each scope beside its measures, with their meaning.
+pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
+    (Endpoint, REQUESTS, "requests that ended in the window"),
+    (Endpoint, TOP_QUERY_TIME_RATIO, "share of the endpoint's time that its most expensive query takes"),
+    (Endpoint, TOP_QUERY_CALLS_PER_REQUEST, "calls of that query in one request that issues it"),
+    (Endpoint, TOP_QUERY_AVG_DURATION, "mean duration of a call of that query"),
+    (Endpoint, TOP_ERROR_RATIO, "share of the errors that are the most frequent one"),
+    (Endpoint, TOP_CLIENT_ERROR_RATIO, "share of the 4xx responses that have the most frequent status"),
+    (Endpoint, PANIC_RATIO, "share of the errors that are panics"),
+    (Endpoint, FAILED_AVG_DURATION, "mean duration of the requests that failed"),
+    (Endpoint, OK_AVG_DURATION, "mean duration of the requests that succeeded"),
+    (Endpoint, FAILING_QUERY_RATIO, "share of the calls that fail, of the query that fails most often"),
+    (Endpoint, OVER_THRESHOLD_RATIO, "share of the requests that took longer than the threshold"),
+    (Endpoint, WASTED_TIME, "time spent on requests whose client disconnected"),
+    (Endpoint, WASTED_DB_TIME, "time that those requests spent in queries"),
+    (Endpoint, WASTED_QUERIES, "queries that those requests issued"),
+    (Endpoint, BLOCKING_POLLS, "polls of 10 ms or longer: each kept a worker from other work"),
+    (Endpoint, BLOCKED_TIME, "time of those polls in all"),
+    (Endpoint, OTHERS_IN_FLIGHT, "other requests in flight when such a poll ended, on average"),
+    (Endpoint, MAX_OTHERS_IN_FLIGHT, "other requests in flight when such a poll ended, at most"),
+    (Endpoint, TOP_WAITING_POLLS, "blocking polls at whose end `top_waiting` had requests in flight"),
+    (Endpoint, SCHEDULING_LAG, "99th percentile of how late the runtime polled a task that was due, where it blocks"),
+    (Endpoint, MAX_SCHEDULING_LAG, "longest such delay"),
+    (Endpoint, WORKERS, "worker threads of the runtime"),
+    (Query, OVER_THRESHOLD_RATIO, "share of the calls that took longer than the threshold"),
+    (Query, CALLS, "calls that ended in the window"),
+    (Query, ENDPOINTS, "endpoints that issue the query"),
+    (Query, TOP_ENDPOINT_RATIO, "share of the query's time that `top_endpoint` spends in it"),
+    (Task, OVER_THRESHOLD_RATIO, "share of the runs that took longer than the threshold"),
+    (Task, RUNS, "runs that ended in the window"),
+    (Task, TOP_FAILURE_RATIO, "share of the failures that are the most frequent one"),
+    (Task, PANIC_RATIO, "share of the failures that are panics"),
+    (Task, FAILED_AVG_DURATION, "mean duration of the runs that failed"),
+    (Task, OK_AVG_DURATION, "mean duration of the runs that succeeded"),
+    (Process, MEMORY_LIMIT, "memory limit of the control group"),
+    (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
+    (Process, OPEN_FDS, "open file descriptors"),
+    (Process, MAX_FDS, "limit of open file descriptors"),
+    (Process, THREADS, "threads of the operating system"),
+    (Process, TOP_BLOCKER_POLL, "95th percentile of the longest polls of `top_blocker`"),
+    (Process, TOP_SUSPECT_GROWTH, "memory that the requests of `top_suspect` keep, by the hour"),
+    (Process, TOP_SUSPECT_RATIO, "share of the memory gained that the requests of `top_suspect` keep"),
+    (Process, UNATTRIBUTED_RATIO, "share of the memory gained that no suspect keeps"),
+    (Process, TOP_HOLDER_MEMORY, "memory that the requests of `top_holder` allocated and that is not freed yet"),
+    (Process, TOP_HOLDER_RATIO, "share of the resident memory that this is"),
+    (Process, MAX_SCHEDULING_LAG, "longest delay of a task that was due"),
+    (Process, WORKERS, "worker threads of the runtime"),
+];
+
+/// The words of each scope, with their meaning.
+pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
+    (Endpoint, TOP_QUERY, "query in which the endpoint spends the most time"),
+    (Endpoint, TOP_ERROR, "status or kind of error of most of its errors"),
+    (Endpoint, TOP_CLIENT_ERROR, "status of most of its 4xx responses"),
+    (Endpoint, FAILING_QUERY, "query of the endpoint that fails most often"),
+    (Endpoint, TOP_WAITING, "endpoint that most often had requests in flight while this one blocked a worker"),
+    (Endpoint, SLOWNESS, "how often a request takes longer than the threshold: once, rarely, often or always"),
+    (Query, SLOWNESS, "how often a call takes longer than the threshold: once, rarely, often or always"),
+    (Query, OPERATION, "first keyword of the statement, such as SELECT"),
+    (Query, TOP_ENDPOINT, "endpoint that spends the most time in the query"),
+    (Query, WORST_ENDPOINT, "endpoint that issues the query most often in one request"),
+    (Task, SLOWNESS, "how often a run takes longer than the threshold: once, rarely, often or always"),
+    (Task, TOP_FAILURE, "outcome of most of its failures"),
+    (Process, TOP_BLOCKER, "endpoint with the longest polls, by their 95th percentile"),
+    (Process, TOP_SUSPECT, "endpoint whose requests keep the most of the memory gained"),
+    (Process, TOP_HOLDER, "endpoint whose requests hold the most memory"),
+];

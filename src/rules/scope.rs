@@ -1,0 +1,43 @@
+//! What a rule can be about.
+
+use crate::names;
+
+/// What the subjects of a rule are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Scope {
+    /// Every method and route.
+    Endpoint,
+    /// Every query fingerprint.
+    Query,
+    /// Every name of a tracked task.
+    Task,
+    /// The process as a whole.
+    Process,
+    /// The series of any recorded metric.
+    Metric,
+}
+
+impl Scope {
+    pub(crate) const ALL: [Scope; 5] = [Self::Endpoint, Self::Query, Self::Task, Self::Process, Self::Metric];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Query => "query",
+            Self::Task => "task",
+            Self::Process => "process",
+            Self::Metric => "metric",
+        }
+    }
+
+    /// The labels that `match` may name; `None` where any label may be there.
+    pub(crate) fn labels(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Endpoint => Some(&[names::METHOD, names::ROUTE]),
+            Self::Query => Some(&[names::DB_SUMMARY, names::DB_OPERATION, names::DB_SYSTEM]),
+            Self::Task => Some(&[names::TASK_NAME]),
+            Self::Process => Some(&[]),
+            Self::Metric => None,
+        }
+    }
+}
