@@ -1,4 +1,4 @@
-//! The packages as crates.io would have them: what is needed is in them, and a service builds on them.
+//! The packages as they are published: what is needed is in them, and a service builds on them.
 
 use std::{
     collections::BTreeMap,
