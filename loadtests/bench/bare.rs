@@ -1,9 +1,9 @@
-//! What the tool stands on, without the tool: `bare MODE URL USERS SECONDS` prints the requests a second.
+//! The libraries that the tool is built on, without the tool: `bare MODE URL USERS SECONDS` prints the requests a second.
 //!
-//! - `goose`: a Goose attack as its documentation has it, with its metrics, `user.get` and the body left unread
+//! - `goose`: a Goose attack as in its documentation, with its metrics, `user.get` and the body left unread
 //! - `goose-no-metrics`: the same with `--no-metrics`
-//! - `goose-custom`: its metrics again, but the request sent with reqwest, its body read, and the time to the last byte given
-//!   to `record_custom_request_duration`
+//! - `goose-custom`: with Goose's metrics, but the request sent with reqwest, its body read, and the time to the last byte given
+//!   to Goose's `record_custom_request_duration`
 //! - `client`: no Goose; tasks that send with reqwest and read the body, each with a client of its own
 //! - `client-shared`: the same with one client for all
 

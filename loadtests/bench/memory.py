@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Shows that loadtest's memory does not grow with the number of requests.
 
-Sends a million requests (or --requests) and looks at the resident memory twice a second; prints it at every tenth of the
-way and fails if the last tenth is more than a tenth above the second.
+Sends a million requests (or --requests), reads the resident memory twice a second, prints it after every tenth of the
+requests, and fails if the last value is more than a tenth above the second.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 
 Makes --pairs + 1 runs against a server that takes about 2 ms, compares each with the one before, and counts. Then it lets
 the server take a quarter longer and counts how often that is found. With --other-seconds every second run is of that
-length, so that each pair is of runs of different length.
+length, so that the runs of each pair differ in length.
 """
 
 import argparse

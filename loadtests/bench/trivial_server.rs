@@ -1,6 +1,6 @@
-//! The target of the comparisons: answers every request with the same five bytes, as fast as one core can.
+//! The target of the comparisons: responds to every request with the same five bytes, as fast as one core can.
 //!
-//! `trivial_server PORT [DELAY_MICROSECONDS]`; with a delay each answer waits that long, give or take a tenth.
+//! `trivial_server PORT [DELAY_MICROSECONDS]`; with a delay each response waits that long, plus or minus a tenth.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 //! Ctrl-C and SIGTERM. The first one ends the run and keeps its result; the second one ends the process.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 use crate::engine::{Stop, StopReason};
 

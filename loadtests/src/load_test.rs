@@ -1,15 +1,15 @@
 //! The public face: a load tester with the whole command line, with or without scenarios in Rust.
 
-use std::fmt;
-use std::io::Write as _;
-use std::process::ExitCode;
+use std::{fmt, io::Write as _, process::ExitCode};
 
-use crate::cli::{Cli, CliError, Command, Mode};
-use crate::engine::{Actor, Code, IterationFuture, User};
-use crate::interrupt::Interrupt;
-use crate::limits::raise_open_files;
-use crate::mode::{ToolError, check_files, compare_files, run_load_test, run_monitor, run_profile};
-use crate::verdict::Conclusion;
+use crate::{
+    cli::{Cli, CliError, Command, Mode},
+    engine::{Actor, Code, IterationFuture, User},
+    interrupt::Interrupt,
+    limits::raise_open_files,
+    mode::{ToolError, check_files, compare_files, run_load_test, run_monitor, run_profile},
+    verdict::Conclusion,
+};
 
 /// The load tester.
 ///

@@ -4,17 +4,27 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::{Method, header::HeaderMap};
 use thiserror::Error;
 
-use crate::cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload};
-use crate::engine::{Actor, ClientSettings, LoadPlan, Model, Redirects};
-use crate::record::EndpointName;
-use crate::scenario::{
-    Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Template, TemplateError, load_scenarios, shop,
+use crate::{
+    cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload},
+    engine::{Actor, ClientSettings, LoadPlan, Model, Redirects},
+    record::EndpointName,
+    scenario::{
+        Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Template, TemplateError, load_scenarios, shop,
+    },
+    verdict::Threshold,
 };
-use crate::verdict::Threshold;
+
+/// More than a healthy service has in flight at most rates, and fewer than a machine's ports.
+const DEFAULT_IN_FLIGHT: usize = 1000;
+const DEFAULT_USERS: usize = 10;
+const DEFAULT_DURATION: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// A day. A tiny `--increase-rate` would otherwise overflow a `Duration`.
+const LONGEST_RAMP: f64 = 86_400.0;
 
 /// Arguments that do not make a plan.
 #[derive(Debug, Error)]
@@ -260,12 +270,3 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
         names,
     })
 }
-
-/// More than a healthy service has in flight at most rates, and fewer than a machine's ports.
-const DEFAULT_IN_FLIGHT: usize = 1000;
-const DEFAULT_USERS: usize = 10;
-const DEFAULT_DURATION: Duration = Duration::from_secs(30);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-/// A day. A tiny `--increase-rate` would otherwise overflow a `Duration`.
-const LONGEST_RAMP: f64 = 86_400.0;

@@ -1,7 +1,8 @@
 //! The command line.
 //!
-//! Every option has the name that the project's brief gives it, and Goose's name beside it. `--mode` and the subcommands
-//! lead to the same place.
+//! Every option has the name that the project's brief gives it, and Goose's name as an alias. `--mode` and the subcommands
+//! do the same. This room parses and checks each option by itself; whether they make a plan together is decided in
+//! [`crate::plan`].
 
 mod endpoint;
 mod header;
@@ -10,12 +11,11 @@ mod output;
 mod payload;
 mod rate;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, parser::ValueSource,
+};
 use thiserror::Error;
 
 pub(crate) use endpoint::EndpointSpec;
@@ -27,10 +27,41 @@ pub(crate) use options::{
 pub(crate) use output::{OutputFile, OutputFormat};
 pub(crate) use payload::{PayloadError, read_payload};
 
+const SHORT_HINT: &str = "--help explains all options and shows examples.";
+const EXAMPLES: &str = "\
+Examples:
+  loadtest --users 50 --run-time 60s
+      The demo shop's customers, 50 of them for a minute.
+  loadtest --base-url http://localhost:8000 --endpoints /api/health /api/users \\
+           --concurrent-users 50 --duration 60 --output results.json
+      Two endpoints, one after the other.
+  loadtest -e \"GET /api/users=9\" \"POST /api/users\" --payload '{\"name\": \"ann\"}' --rate 200/s
+      Nine reads for each write, 200 requests a second however slow the responses are.
+  loadtest -f loadtests/scenarios/flow.yaml -u 20 \\
+           --threshold 'p95<300ms' --threshold 'error-rate<1%'
+      A scenario with logins, captured values and think time; fails if a condition does not hold.
+  loadtest --find-capacity -e /api/search --threshold 'p95<200ms' -o capacity.html
+      The highest number of users at which 95 % of the searches take less than 200 ms.
+  loadtest --baseline main.json -o branch.json
+      Whether this build is slower than that one, by more than noise.
+  loadtest profile -e /api/users --iterations 200
+      The distribution of 200 requests, sent one after another.
+  loadtest monitor
+      What the service reports about itself, every two seconds.
+
+Exit codes:
+  0    passed
+  1    a threshold or rule was breached, more than 10 % of the requests failed, or the
+       comparison found a regression
+  2    set-up error: nothing was tested (wrong option or scenario, unreachable target,
+       unwritable output), or nothing could be compared
+  3    the load generator itself was saturated, so the result says nothing about the service
+  130  interrupted by Ctrl-C; the result so far is shown and written";
+
 /// Load tests that explain themselves
 ///
-/// Sends requests to a service, measures each to the last byte of its response, judges the result, and says where the
-/// time went. Without arguments it plays the customers of the demo shop for 30 seconds.
+/// Sends requests to a service, measures each to the last byte of its response, judges the result, and shows where the
+/// time went. Without arguments it acts as the customers of the demo shop for 30 seconds.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 #[command(after_help = SHORT_HINT, after_long_help = EXAMPLES)]
@@ -50,7 +81,10 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line; a mistake in it is Clap's, an option that the mode would not read is named.
+    /// Parses a command line.
+    ///
+    /// # Errors
+    /// Returns Clap's own error, or names an option that the chosen mode would ignore.
     pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, CliError> {
         let mut command = Self::command();
         let matches = command.try_get_matches_from_mut(arguments)?;
@@ -62,7 +96,7 @@ impl Cli {
                 let id = arg.get_id().as_str();
                 let known = id == "mode"
                     || (cli.mode == Mode::Monitor && id == "monitor_url")
-                    // There it is a number of requests.
+                    // A profile's warm-up is a number of requests and not a duration.
                     || (id != "warm_up" || cli.mode != Mode::Profile) && twin.get_arguments().any(|arg| arg.get_id() == id);
                 matches.value_source(id) == Some(ValueSource::CommandLine) && !known
             };
@@ -74,7 +108,7 @@ impl Cli {
         Ok(cli)
     }
 
-    /// The arguments of `--mode profile`.
+    /// Returns the arguments of `--mode profile`.
     pub(crate) fn to_profile(&self) -> ProfileArgs {
         let LoadTestArgs { target, requests, load, verdict, server, output, .. } = self.load_test.clone();
         let mut profile = ProfileOptions::default();
@@ -82,7 +116,7 @@ impl Cli {
         ProfileArgs { profile, target, requests, verdict, server, output }
     }
 
-    /// The arguments of `--mode monitor`.
+    /// Returns the arguments of `--mode monitor`.
     pub(crate) fn to_monitor(&self) -> MonitorArgs {
         let LoadTestArgs { target, requests, load, server, output, .. } = self.load_test.clone();
         let base_url = server.monitor_url.unwrap_or(target.base_url);
@@ -97,13 +131,13 @@ impl Cli {
     }
 }
 
-/// A command line that cannot be followed.
+/// A command line that cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum CliError {
-    /// Clap's own, its help and version included.
+    /// Clap's own error. `--help` and `--version` are errors to Clap, too.
     #[error(transparent)]
     Clap(#[from] clap::Error),
-    /// An option of another mode.
+    /// An option belongs to another mode.
     #[error("{option} means nothing with --mode {mode}")]
     NotInMode {
         /// The option.
@@ -116,16 +150,16 @@ pub(crate) enum CliError {
 /// What the tool does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// Load, a table and a verdict.
+    /// Send load, then show tables and a verdict.
     LoadTest,
-    /// One endpoint, one request after another.
+    /// Measure one endpoint, one request after another.
     Profile,
-    /// No load: what the service says of itself, live.
+    /// Send no load; show what the service reports, live.
     Monitor,
 }
 
 impl Mode {
-    /// Its own name, and that of the subcommand that is the same.
+    /// Returns its name and that of the subcommand that does the same.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::LoadTest => ("load-test", "run"),
@@ -138,7 +172,7 @@ impl Mode {
 /// A subcommand.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send load, show a table and a verdict; the same as no subcommand
+    /// Send load, then show tables and a verdict; the same as no subcommand
     #[command(after_long_help = EXAMPLES)]
     Run(Box<LoadTestArgs>),
     /// Measure one endpoint, one request after another; the same as --mode profile
@@ -151,7 +185,7 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Compare two results (.json): what changed, and is it more than noise?
+    /// Compare two results (.json) and tell changes from noise
     Compare {
         /// Result of the earlier run
         #[arg(value_name = "OLD.json")]
@@ -200,7 +234,7 @@ pub(crate) struct ProfileArgs {
     pub(crate) output: OutputOptions,
 }
 
-/// Arguments of watching.
+/// Arguments of the monitor mode.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MonitorArgs {
     #[command(flatten)]
@@ -211,7 +245,7 @@ pub(crate) struct MonitorArgs {
     pub(crate) output: OutputOptions,
 }
 
-/// The service that is watched.
+/// The service to watch.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct WatchedService {
@@ -224,48 +258,18 @@ pub(crate) struct WatchedService {
     #[arg(short = 't', long, visible_alias = "run-time", value_name = "TIME", value_parser = options::parse_duration)]
     pub(crate) duration: Option<Duration>,
 
-    /// Header of every request, such as "Authorization: Bearer abc"; repeatable
+    /// Header for every request, such as "Authorization: Bearer abc"; repeatable
     #[arg(long = "header", value_name = "HEADER", action = ArgAction::Append)]
     pub(crate) headers: Vec<Header>,
 
-    /// Longest time until the last byte of an answer [default: 5s]
+    /// Longest time until the last byte of a response [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = options::parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
-    /// Take certificates that nobody vouches for
+    /// Accept certificates that fail verification
     #[arg(long, visible_alias = "insecure")]
     pub(crate) accept_invalid_certs: bool,
 }
-
-const SHORT_HINT: &str = "--help explains all options and shows examples.";
-
-const EXAMPLES: &str = "\
-Examples:
-  loadtest --users 50 --run-time 60s
-      The demo shop's customers, 50 of them for a minute.
-  loadtest --base-url http://localhost:8000 --endpoints /api/health /api/users \\
-           --concurrent-users 50 --duration 60 --output results.json
-      Two endpoints in turn.
-  loadtest -e \"GET /api/users=9\" \"POST /api/users\" --payload '{\"name\": \"ann\"}' --rate 200/s
-      Nine reads for each write, 200 requests a second whatever the answers do.
-  loadtest -f loadtests/scenarios/flow.yaml -u 20 \\
-           --threshold 'p95<300ms' --threshold 'error-rate<1%'
-      A scenario with logins, captured values and think time; fails when a condition does not hold.
-  loadtest --find-capacity -e /api/search --threshold 'p95<200ms' -o capacity.html
-      The most users at which 95 % of the searches take less than 200 ms.
-  loadtest --baseline main.json -o branch.json
-      Is this build slower than that one? Noise is told from change.
-  loadtest profile -e /api/users --iterations 200
-  loadtest monitor
-
-Exit codes:
-  0    passed
-  1    a threshold or rule was breached, more than 10 % of the requests failed, or the
-       comparison found a regression
-  2    set-up error: nothing was tested (wrong option or scenario, unreachable target,
-       unwritable output), or nothing could be compared
-  3    the generator itself was saturated: the result says nothing about the service
-  130  interrupted by Ctrl-C; what was measured is shown and written";
 
 #[cfg(test)]
 mod tests {

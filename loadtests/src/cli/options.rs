@@ -1,20 +1,20 @@
-//! The options, in the groups in which `--help` shows them.
+//! The options, in the groups in which `--help` shows them. Their doc comments are the help text.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
 use pinchpoint::Severity;
 use reqwest::{Method, Url};
 
-use super::endpoint::{EndpointSpec, parse_method};
-use super::header::Header;
-use super::output::OutputFile;
-use super::rate::Rate;
-use crate::span::parse_span;
-use crate::verdict::Threshold;
+use super::{
+    endpoint::{EndpointSpec, parse_method},
+    header::Header,
+    output::OutputFile,
+    rate::Rate,
+};
+use crate::{span::parse_span, verdict::Threshold};
 
-/// What is tested.
+/// The service and the requests.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct TargetOptions {
@@ -23,19 +23,19 @@ pub(crate) struct TargetOptions {
     #[arg(value_parser = parse_base_url, env = "PINCHPOINT_BASE_URL")]
     pub(crate) base_url: Url,
 
-    /// Requests to send: [METHOD ]PATH[=WEIGHT], one or many
+    /// Requests to send: one or more of [METHOD ]PATH[=WEIGHT]
     ///
-    /// `--endpoints /api/health "POST /api/users=3"` sends three POSTs for each GET. In a path with a query the weight
-    /// needs a space before it: "/search?q=tea =2". Paths and payloads may hold placeholders: {{ user }},
-    /// {{ iteration }}, {{ uuid }}, {{ random(1, 100) }}, {{ env.NAME }}.
+    /// `--endpoints /api/health "POST /api/users=3"` sends three POSTs for each GET. After a query, put a space before
+    /// the weight: "/search?q=tea =2". Paths and payloads may contain placeholders: {{ user }}, {{ iteration }},
+    /// {{ uuid }}, {{ random(1, 100) }}, {{ env.NAME }}.
     #[arg(short, long, value_name = "ENDPOINT", num_args = 1.., action = ArgAction::Append)]
     pub(crate) endpoints: Vec<EndpointSpec>,
 
-    /// Scenario files, instead of --endpoints; without either, the demo shop's customers
+    /// Scenario files, instead of --endpoints [default without both: the demo shop's customers]
     #[arg(short = 'f', long = "scenario", visible_alias = "scenario-file", value_name = "FILE", num_args = 1..)]
     pub(crate) scenario_files: Vec<PathBuf>,
 
-    /// Only these scenarios, by name
+    /// Run only these scenarios, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "endpoints")]
     pub(crate) scenarios: Vec<String>,
 }
@@ -44,34 +44,34 @@ pub(crate) struct TargetOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Requests")]
 pub(crate) struct RequestOptions {
-    /// Method of endpoints that name none [default: GET, or POST with a payload]
+    /// Method of endpoints without one [default: GET, or POST with --payload]
     #[arg(long, value_name = "METHOD", requires = "endpoints", value_parser = parse_method)]
     pub(crate) method: Option<Method>,
 
-    /// Body of the requests of --endpoints, or @FILE
+    /// Body for --endpoints, or @FILE to read it from a file
     ///
-    /// Taken as JSON and checked before the test, unless a content-type header says otherwise. Endpoints whose method is
-    /// GET, HEAD or OPTIONS send none.
+    /// Checked to be valid JSON before the test, unless a content-type header names another type. Not sent with GET, HEAD
+    /// and OPTIONS.
     #[arg(long, value_name = "BODY")]
     pub(crate) payload: Option<String>,
 
-    /// Header of every request, such as "Authorization: Bearer abc"; repeatable
+    /// Header for every request, such as "Authorization: Bearer abc"; repeatable
     #[arg(long = "header", value_name = "HEADER", action = ArgAction::Append)]
     pub(crate) headers: Vec<Header>,
 
-    /// Longest time until the last byte of a response [default: 30s; of a look of the monitor mode: 5s]
+    /// Longest time until the last byte of a response [default: 30s; with --mode monitor: 5s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
-    /// Take certificates that nobody vouches for
+    /// Accept certificates that fail verification
     #[arg(long, visible_alias = "insecure")]
     pub(crate) accept_invalid_certs: bool,
 
-    /// Do not ask for compressed responses
+    /// Do not request compressed responses
     #[arg(long)]
     pub(crate) no_gzip: bool,
 
-    /// Follow up to N redirects; each counts as a request on the wire [default: a redirect is the response]
+    /// Follow up to N redirects, 10 without a number; each is counted [default: a redirect is the response]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     pub(crate) follow_redirects: Option<usize>,
 }
@@ -80,61 +80,61 @@ pub(crate) struct RequestOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct LoadOptions {
-    /// Users that send one request after another [default: 10]
+    /// Number of users; each waits for a response before it sends the next request [default: 10]
     #[arg(short = 'u', long, visible_alias = "users", value_name = "N", value_parser = parse_users)]
     pub(crate) concurrent_users: Option<usize>,
 
-    /// How long the load is held, after the ramp-up [default: 30s]
+    /// How long the load is held after the ramp-up, such as 60s, 1m30s or 1h [default: 30s]
     #[arg(short = 't', long, visible_alias = "run-time", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
 
-    /// Over how long users are started, or --rate is reached
+    /// Time over which users are started, or over which --rate is reached
     #[arg(short = 's', long, visible_alias = "increase-time", value_name = "TIME", default_value = "0s")]
     #[arg(value_parser = parse_span)]
     pub(crate) ramp_up: Duration,
 
-    /// Users started a second, instead of --ramp-up
+    /// Users to start a second, instead of --ramp-up
     #[arg(short = 'r', long, value_name = "N", conflicts_with_all = ["ramp_up", "rate"], value_parser = parse_positive)]
     pub(crate) increase_rate: Option<f64>,
 
-    /// Each user ends after N iterations; without --duration, the test ends with the last one
+    /// Iterations of each user; without --duration, the test ends with the last one
     #[arg(long, value_name = "N", value_parser = parse_users, conflicts_with = "rate")]
     pub(crate) iterations: Option<usize>,
 
-    /// Open model: start iterations at this rate, such as 200/s, whatever the answers do
+    /// Open model: start iterations at this rate, such as 200/s, however slow the responses are
     ///
-    /// Users who wait for their answers send less to a slow server, and so hide how slow it is. At a constant rate each
-    /// latency counts from when the iteration was due. The report tells how many were scheduled, sent, late and dropped.
+    /// Users who wait for responses send less to a slow server, and so hide how slow it is. At a constant rate each latency
+    /// counts from when the iteration was due. The report shows how many were scheduled, sent, late and dropped.
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<Rate>,
 
-    /// Most iterations at the same time with --rate; further ones wait and are late [default: --users, else 1000]
+    /// Most iterations in flight with --rate; further ones wait and are late [default: --users, else 1000]
     #[arg(long, value_name = "N", requires = "rate", conflicts_with = "concurrent_users", value_parser = parse_users)]
     pub(crate) max_in_flight: Option<usize>,
 
-    /// How long requests at the start are sent but left out of the result
+    /// Time at the start whose requests are left out of the result
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_span)]
     pub(crate) warm_up: Duration,
 
-    /// How long requests in flight at the end may take; then they are counted as cancelled
+    /// Time that requests in flight at the end may still take before they are counted as cancelled
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_span)]
     pub(crate) grace: Duration,
 }
 
-/// What counts as passed.
+/// The conditions for passing.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Verdict")]
 pub(crate) struct VerdictOptions {
     /// Condition, such as p95<200ms, error-rate<1% or "p99<2s for GET /checkout"; repeatable
     ///
-    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps. Without a condition on error-rate, and whatever the
-    /// rules say, a test fails of whose requests more than 10 % fail.
+    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps. Without a condition on error-rate, a test fails if
+    /// more than 10 % of its requests fail, whatever the rules say.
     #[arg(long = "threshold", value_name = "CONDITION", action = ArgAction::Append)]
     pub(crate) thresholds: Vec<Threshold>,
 
-    /// Rule file or folder of the service; its endpoint rules judge what users saw
+    /// The service's rule file or folder; its endpoint rules judge what users saw
     ///
-    /// Without it, the folder `rules` where there is one, else the built-in rules.
+    /// By default the folder `rules` if it exists, else the built-in rules.
     #[arg(long, value_name = "PATH", conflicts_with = "no_rules")]
     pub(crate) rules: Option<PathBuf>,
 
@@ -142,11 +142,11 @@ pub(crate) struct VerdictOptions {
     #[arg(long)]
     pub(crate) no_rules: bool,
 
-    /// Least severity of a rule whose breach fails the test
+    /// Lowest severity at which a breached rule fails the test
     #[arg(long, value_enum, value_name = "SEVERITY", default_value = "high", conflicts_with = "no_rules")]
     pub(crate) fail_on: FailOn,
 
-    /// What happens when the generator itself was the bottleneck
+    /// What to do if the load generator itself was the bottleneck
     #[arg(long, value_enum, value_name = "ACTION", default_value = "fail")]
     pub(crate) saturation: OnSaturation,
 }
@@ -155,43 +155,43 @@ pub(crate) struct VerdictOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Verdict")]
 pub(crate) struct BaselineOptions {
-    /// Result (.json) of an earlier run to compare with; what got significantly worse fails the test
+    /// Result (.json) of an earlier run; the test fails if anything got significantly worse
     #[arg(long, value_name = "FILE", visible_alias = "baseline-file")]
     pub(crate) baseline: Option<PathBuf>,
 }
 
-/// Searching the highest load that the service bears.
+/// Searching for the highest load that the service bears.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capacity")]
 pub(crate) struct CapacityOptions {
-    /// Search the highest load at which the verdict is still "passed"
+    /// Find the highest load at which the verdict is still "passed"
     ///
-    /// Doubles the users, or --rate, until the verdict fails; then bisects, and confirms on a longer hold. Starts with
-    /// --users or --rate. --duration is the length of a step [default there: 10s].
+    /// Starts with --users or --rate and doubles it until the verdict fails; then bisects, and confirms the result with a
+    /// step three times as long. --duration is the length of a step [default here: 10s].
     #[arg(long, conflicts_with_all = ["iterations", "baseline"])]
     pub(crate) find_capacity: bool,
 
-    /// Highest load that is tried
+    /// Highest load to try
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "find_capacity", value_parser = parse_users)]
     pub(crate) max_load: usize,
 }
 
-/// Where the server tells its side.
+/// Where the service reports what it saw.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Server's side")]
+#[command(next_help_heading = "Server side")]
 pub(crate) struct ServerOptions {
     /// Address that serves /performance and /metrics [default: --base-url]
     ///
-    /// Under load, --header is sent there only if it has the scheme, host and port of --base-url.
+    /// In a load test, --header is sent there only if scheme, host and port are those of --base-url.
     #[arg(long, value_name = "URL", conflicts_with = "no_server", value_parser = parse_base_url)]
     pub(crate) monitor_url: Option<Url>,
 
-    /// Do not ask the service for its side
+    /// Do not read /performance and /metrics
     #[arg(long)]
     pub(crate) no_server: bool,
 }
 
-/// What is shown and written.
+/// What is printed and written.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputOptions {
@@ -199,11 +199,11 @@ pub(crate) struct OutputOptions {
     #[arg(short, long = "output", visible_alias = "report-file", value_name = "FILE", action = ArgAction::Append)]
     pub(crate) outputs: Vec<OutputFile>,
 
-    /// Live progress: redrawn in a terminal, lines elsewhere
+    /// How to show progress
     #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: Progress,
 
-    /// Neither progress nor tables, only the verdict
+    /// Print only the verdict, without progress and tables
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
@@ -212,11 +212,11 @@ pub(crate) struct OutputOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Profile")]
 pub(crate) struct ProfileOptions {
-    /// Requests that count
+    /// Number of measured requests
     #[arg(long, value_name = "N", default_value_t = Self::default().iterations, value_parser = parse_users)]
     pub(crate) iterations: usize,
 
-    /// Requests before them that do not
+    /// Number of requests before them that are left out of the result
     #[arg(long, value_name = "N", default_value_t = Self::default().warm_up)]
     pub(crate) warm_up: usize,
 }
@@ -231,12 +231,12 @@ impl Default for ProfileOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Monitor")]
 pub(crate) struct MonitorOptions {
-    /// Time between two looks
+    /// Time between two observations
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
     pub(crate) interval: Duration,
 }
 
-/// Least severity that fails a test.
+/// The lowest severity that fails a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailOn {
     /// Any breach.
@@ -250,7 +250,7 @@ pub(crate) enum FailOn {
 }
 
 impl FailOn {
-    /// The severity as rules have it.
+    /// Returns it as the severity of a rule.
     pub(crate) fn severity(self) -> Severity {
         match self {
             Self::Low => Severity::Low,
@@ -264,20 +264,20 @@ impl FailOn {
 /// What a saturated generator does to the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnSaturation {
-    /// The test says nothing about the service: exit code 3.
+    /// The test says nothing about the service: exit with 3.
     Fail,
-    /// It is told, and the verdict stands.
+    /// The report says so, and the verdict stands.
     Warn,
 }
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
-    /// Redrawn where standard error is a terminal, else lines.
+    /// Redrawn in place if standard error is a terminal, else lines.
     Auto,
     /// A line every few seconds.
     Lines,
-    /// None.
+    /// No progress.
     Off,
 }
 
@@ -292,7 +292,7 @@ pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
         return Err("no host; expected something like http://127.0.0.1:8000".to_owned());
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() {
-        return Err("an address without a path is expected; paths belong to --endpoints".to_owned());
+        return Err("expected an address without a path; paths belong to --endpoints".to_owned());
     }
     url.set_fragment(None);
     Ok(url)
@@ -311,7 +311,7 @@ fn parse_positive(text: &str) -> Result<f64, String> {
 
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = parse_span(text).map_err(|error| error.to_string())?;
-    if span.is_zero() { Err("expected more than no time at all".to_owned()) } else { Ok(span) }
+    if span.is_zero() { Err("expected a duration above 0".to_owned()) } else { Ok(span) }
 }
 
 #[cfg(test)]

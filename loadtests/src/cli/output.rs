@@ -2,8 +2,7 @@
 //!
 //! A new format is a variant here, a module in `report`, and a line in `report/write.rs`.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 use thiserror::Error;
 

@@ -3,19 +3,26 @@
 //! [`Actor`] is part of the plan. [`ReadyActor`] is made from it when a run starts: whatever does not change between
 //! requests is resolved once, so that sending costs little of the generator's time.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{
+    Method, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
 
-use super::mix::{interleave, starting_point};
-use super::user::{Failed, Iteration, OutgoingRequest, User};
-use crate::record::{EndpointId, EndpointName, Recorder};
-use crate::scenario::{Capture, Flow, Response, RowLifetime, Scope, Step, Steps, Template};
+use super::{
+    mix::{interleave, starting_point},
+    user::{Failed, Iteration, OutgoingRequest, User},
+};
+use crate::{
+    record::{EndpointId, EndpointName, Recorder},
+    scenario::{Capture, Flow, Response, RowLifetime, Scope, Step, Steps, Template},
+};
+
+/// All users would try a failing login again at once without a wait.
+const START_RETRY_WAIT: Duration = Duration::from_secs(1);
+/// Without a wait, a user whose steps all lack a value would take a whole core.
+const SKIPPED_STEP_WAIT: Duration = Duration::from_millis(10);
 
 /// A running iteration of a scenario in Rust.
 pub(crate) type IterationFuture<'u> = Pin<Box<dyn Future<Output = Iteration> + Send + 'u>>;
@@ -306,11 +313,6 @@ impl ReadyStep {
         Ok(request)
     }
 }
-
-/// All users would try a failing login again at once without a wait.
-const START_RETRY_WAIT: Duration = Duration::from_secs(1);
-/// Without a wait, a user whose steps all lack a value would take a whole core.
-const SKIPPED_STEP_WAIT: Duration = Duration::from_millis(10);
 
 fn fill(template: &Template, flow: &Flow, user: &mut User) -> Result<String, String> {
     let (number, iteration) = (user.number(), user.iteration);

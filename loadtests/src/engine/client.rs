@@ -3,18 +3,24 @@
 //! Each user has a client of its own, as each visitor of a site has a browser: its own connection and its own cookies, and
 //! no pool whose lock users would share.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use reqwest::{Client, redirect};
+use reqwest::{Client, Url, redirect};
 use rustls::client::Resumption;
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
-use super::connections::{AllConnections, ClientConnections, ConnectionLayer};
-use super::load_plan::LoadPlan;
-use super::shared::Shared;
+use super::{
+    connections::{AllConnections, ClientConnections, ConnectionLayer},
+    shared::Shared,
+};
 use crate::record::Recorder;
+
+/// Enough for the target and the origins that redirects lead to.
+const SESSIONS: usize = 8;
 
 /// What a client does with a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +83,11 @@ pub(super) struct UserClient {
 }
 
 impl ClientFactory {
-    pub(super) fn new(plan: &LoadPlan, shared: &Shared) -> Self {
+    /// Returns a factory for clients of the service at `base`.
+    pub(super) fn new(settings: &ClientSettings, base: &Url, shared: &Shared) -> Self {
         Self {
-            settings: plan.client.clone(),
-            encrypted: plan.base.scheme() == "https",
+            settings: settings.clone(),
+            encrypted: base.scheme() == "https",
             recorder: Arc::clone(&shared.recorder),
             connections: Arc::clone(&shared.connections),
             verified: Arc::default(),
@@ -152,22 +159,19 @@ impl ClientFactory {
     }
 }
 
-/// Enough for the target and the origins that redirects lead to.
-const SESSIONS: usize = 8;
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::engine::fixture::plan;
-    use crate::engine::{Actor, Model, Stop};
+    use crate::engine::{Actor, Model, Stop, fixture::plan};
 
     #[test]
     fn only_the_first_client_reads_the_systems_certificates() {
         let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
         let model = Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None };
-        let factory = ClientFactory::new(&plan("https://127.0.0.1:1", actor, model), &Shared::new(1, Stop::default()));
+        let plan = plan("https://127.0.0.1:1", actor, model);
+        let factory = ClientFactory::new(&plan.client, &plan.base, &Shared::new(1, Stop::default()));
         factory.build(false).unwrap();
         let began = Instant::now();
         for _ in 0..100 {

@@ -5,23 +5,31 @@
 //! so that few users had another mix than many, and it checks only twice a second whether its users have ended. Its
 //! metrics are off; README.md says what they lack.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use goose::config::GooseConfiguration;
-use goose::goose::{GooseUser, Scenario, Transaction, TransactionFunction};
-use goose::{GooseAttack, GooseError};
+use goose::{
+    GooseAttack, GooseError,
+    config::GooseConfiguration,
+    goose::{GooseUser, Scenario, Transaction, TransactionFunction},
+};
 
-use super::actor::{Actor, ReadyActor};
-use super::client::ClientFactory;
-use super::error::EngineError;
-use super::load_plan::LoadPlan;
-use super::mix::{apportion, interleave};
-use super::phases::run_phases;
-use super::shared::Shared;
-use super::stop::{RunEnd, StopReason};
-use super::user::{BackOff, User};
+use super::{
+    actor::{Actor, ReadyActor},
+    client::ClientFactory,
+    error::EngineError,
+    load_plan::LoadPlan,
+    mix::{apportion, interleave},
+    phases::run_phases,
+    shared::Shared,
+    stop::{RunEnd, StopReason},
+    user::{BackOff, RequestSettings, User},
+};
 
 /// Sends a closed load and returns when every user has left.
 pub(super) async fn run(
@@ -40,7 +48,7 @@ pub(super) async fn run(
         actors: plan.actors.iter().map(|actor| actor.ready(&plan.base, &shared.recorder)).collect(),
         actor_order: interleave(&apportion(count, &weights)),
         factory,
-        plan: plan.clone(),
+        settings: plan.request_settings(),
         shared: shared.clone(),
         iterations,
         count,
@@ -93,7 +101,7 @@ struct ClosedUsers {
     /// The index of each user's actor, in the order in which users start.
     actor_order: Vec<usize>,
     factory: ClientFactory,
-    plan: LoadPlan,
+    settings: RequestSettings,
     shared: Shared,
     /// After how many iterations a user leaves; `None` for never.
     iterations: Option<usize>,
@@ -112,7 +120,7 @@ impl ClosedUsers {
             Ok(client) => {
                 gauges.enter();
                 let back_off = BackOff::Wait { failures: 0 };
-                let user = User::new(number, client, &self.plan, &self.shared, back_off);
+                let user = User::new(number, client, &self.settings, &self.shared, back_off);
                 Some(Box::new(ActiveUser { user, actor, iterations: 0 }))
             }
             Err(error) => {
@@ -246,9 +254,13 @@ fn refused(error: GooseError) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::{plan, server};
-    use crate::engine::{Actor, Iteration, Model, Stop};
-    use crate::record::Tally;
+    use crate::{
+        engine::{
+            Actor, Iteration, Model, Stop,
+            fixture::{plan, server},
+        },
+        record::Tally,
+    };
 
     async fn twice(user: &mut User) -> Iteration {
         let first = user.get("/first").await?.json()?;

@@ -4,11 +4,15 @@
 //! was made, and that is what the counts of one client show. Those of all clients show whether any request may still be
 //! waiting: only when none is can a silent target be called unreachable.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
 
 use tower_layer::Layer;
 use tower_service::Service;

@@ -5,11 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::HeaderMap;
-use reqwest::{Request, StatusCode};
+use reqwest::{Request, StatusCode, header::HeaderMap};
 use tokio::sync::oneshot;
 
 use super::client::UserClient;
+
+/// The part of a body that a scenario may look at, 4 MiB. The rest is read and counted, so that a large download does not
+/// fill the generator's memory.
+const MOST_KEPT: usize = 4 << 20;
 
 /// How an exchange is made.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +126,3 @@ async fn receive(
     }
     Ok(())
 }
-
-/// The part of a body that a scenario may look at, 4 MiB. The rest is read and counted, so that a large download does not
-/// fill the generator's memory.
-const MOST_KEPT: usize = 4 << 20;

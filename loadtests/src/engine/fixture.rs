@@ -1,14 +1,20 @@
 //! A server that responds, and a plan for it, for the engine's own tests.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::client::{ClientFactory, UserClient};
-use super::{Actor, ClientSettings, LoadPlan, Model, Redirects, Shared, Stop};
+use super::{
+    Actor, ClientSettings, LoadPlan, Model, Redirects, Shared, Stop,
+    client::{ClientFactory, UserClient},
+};
 
 /// Starts a server that responds with the number of the request, and returns its address.
 pub(super) async fn server() -> String {
@@ -55,5 +61,5 @@ pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
 pub(super) fn client() -> UserClient {
     let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
     let plan = plan("http://127.0.0.1:1", actor, Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None });
-    ClientFactory::new(&plan, &Shared::new(1, Stop::default())).build(false).unwrap()
+    ClientFactory::new(&plan.client, &plan.base, &Shared::new(1, Stop::default())).build(false).unwrap()
 }

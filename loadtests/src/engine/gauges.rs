@@ -1,10 +1,12 @@
 //! Live numbers of a run, written by the users and read by the progress and by the watch on the generator.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
-
-use super::client::ClientError;
+use std::{
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 /// The live numbers of a run.
 #[derive(Debug, Default)]
@@ -114,7 +116,7 @@ impl Gauges {
     }
 
     /// Counts a user for which the system gave no client.
-    pub(super) fn count_missing_user(&self, error: &ClientError) {
+    pub(super) fn count_missing_user(&self, error: &dyn std::error::Error) {
         let mut missing = self.missing_users.lock().unwrap_or_else(PoisonError::into_inner);
         missing.get_or_insert_with(|| MissingUsers { users: 0, why: error.to_string() }).users += 1;
     }

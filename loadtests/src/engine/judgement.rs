@@ -1,9 +1,16 @@
 //! Decides whether an exchange was a success, and how its failure is described.
 
-use super::exchange::{Exchange, ExchangeEnd};
-use super::transport_error::explain;
-use crate::record::{FailureKind, Outcome};
-use crate::scenario::Response;
+use super::{
+    exchange::{Exchange, ExchangeEnd},
+    transport_error::explain,
+};
+use crate::{
+    record::{FailureKind, Outcome},
+    scenario::Response,
+};
+
+/// An example in a report is one line of a table.
+const EXCERPT_BYTES: usize = 200;
 
 /// The outcome of an exchange; of a failure also its kind and the start of the response's body.
 #[derive(Debug, PartialEq)]
@@ -55,9 +62,6 @@ fn excerpt(body: &[u8]) -> Option<String> {
     let line: Vec<_> = String::from_utf8_lossy(start).split_whitespace().map(str::to_owned).collect();
     (!line.is_empty()).then(|| line.join(" "))
 }
-
-/// An example in a report is one line of a table.
-const EXCERPT_BYTES: usize = 200;
 
 #[cfg(test)]
 mod tests {

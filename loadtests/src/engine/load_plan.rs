@@ -1,13 +1,10 @@
 //! What a run sends, where to, and how much of it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use reqwest::Url;
-use reqwest::header::HeaderMap;
+use reqwest::{Url, header::HeaderMap};
 
-use super::actor::Actor;
-use super::client::ClientSettings;
-use super::mix::describe_mix;
+use super::{actor::Actor, client::ClientSettings, mix::describe_mix, user::RequestSettings};
 
 /// How requests follow one another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,6 +53,15 @@ pub(crate) struct LoadPlan {
 }
 
 impl LoadPlan {
+    /// Returns what all its requests have in common.
+    pub(super) fn request_settings(&self) -> RequestSettings {
+        RequestSettings {
+            base: Arc::new(self.base.clone()),
+            headers: Arc::new(self.headers.clone()),
+            timeout: self.timeout,
+        }
+    }
+
     /// Returns a sentence for plans with too few users to divide them by the weights of the scenarios.
     pub(crate) fn describe_mix(&self) -> Option<String> {
         let Model::Closed { users, .. } = self.model else { return None };

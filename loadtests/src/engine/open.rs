@@ -4,25 +4,36 @@
 //! An iteration that finds no free user waits in a queue and is late; its latency counts from when it was due. One that
 //! waits longer than the timeout is dropped and counted.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 
-use super::actor::{Actor, ReadyActor};
-use super::client::{ClientFactory, UserClient};
-use super::error::EngineError;
-use super::gauges::LateCause;
-use super::load_plan::LoadPlan;
-use super::mix::interleave;
-use super::pace::Pace;
-use super::phases::run_phases;
-use super::shared::Shared;
-use super::stop::RunEnd;
-use super::user::{BackOff, User};
+use super::{
+    actor::{Actor, ReadyActor},
+    client::{ClientFactory, UserClient},
+    error::EngineError,
+    gauges::LateCause,
+    load_plan::LoadPlan,
+    mix::interleave,
+    pace::Pace,
+    phases::run_phases,
+    shared::Shared,
+    stop::RunEnd,
+    user::{BackOff, RequestSettings, User},
+};
 
+/// Users are made beforehand for the iterations of this long.
+const WARMED: Duration = Duration::from_millis(100);
+/// Building a client takes up to 10 ms, so that more of them would delay the start by seconds.
+const MOST_WARMED: usize = 200;
+/// A start this much after it was due is late; less is what timers and thread switches take anyway.
+const LATE: Duration = Duration::from_millis(10);
+
+/// Sends an open load and returns when every iteration has ended.
 pub(super) async fn run(
     plan: &LoadPlan,
     shared: &Shared,
@@ -42,6 +53,7 @@ pub(super) async fn run(
         actors,
         actor_order: interleave(&weights),
         plan: plan.clone(),
+        settings: plan.request_settings(),
         shared: shared.clone(),
         most_in_flight,
         state: Mutex::default(),
@@ -72,6 +84,7 @@ struct UserPool {
     /// The index of each iteration's actor, repeated to the end.
     actor_order: Vec<usize>,
     plan: LoadPlan,
+    settings: RequestSettings,
     shared: Shared,
     /// Builds a client for a user of that actor. The settings were tried before the run, so a failure means that the
     /// system has no descriptor left.
@@ -160,7 +173,7 @@ impl UserPool {
             state.made
         };
         let client = (self.clients)(actor)?;
-        Some(User::new(number, client, &self.plan, &self.shared, BackOff::Never))
+        Some(User::new(number, client, &self.settings, &self.shared, BackOff::Never))
     }
 
     /// Does an iteration, then those that wait in the queue.
@@ -241,18 +254,16 @@ fn keep_pace(pool: &Arc<UserPool>, handle: &Handle, pace: Pace, begun: Instant) 
     }
 }
 
-/// Users are made beforehand for the iterations of this long.
-const WARMED: Duration = Duration::from_millis(100);
-const MOST_WARMED: usize = 200;
-/// A start this much after it was due is late; less is what timers and thread switches take anyway.
-const LATE: Duration = Duration::from_millis(10);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::{client, plan, server};
-    use crate::engine::{Actor, Model, Stop, StopReason};
-    use crate::record::Tally;
+    use crate::{
+        engine::{
+            Actor, Model, Stop, StopReason,
+            fixture::{client, plan, server},
+        },
+        record::Tally,
+    };
 
     /// A pool whose users send one request an iteration, with clients from `clients`.
     async fn pool(clients: impl Fn(usize) -> Option<UserClient> + Send + Sync + 'static) -> Arc<UserPool> {
@@ -264,6 +275,7 @@ mod tests {
         Arc::new(UserPool {
             actors,
             actor_order: vec![0],
+            settings: plan.request_settings(),
             plan,
             shared,
             clients: Box::new(clients),

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::load_plan::LoadPlan;
-use super::shared::Shared;
-use super::stop::StopReason;
+use super::{load_plan::LoadPlan, shared::Shared, stop::StopReason};
 use crate::record::Phase;
 
 /// Waits for the end of the load, then for the grace, and gives up the requests that are still in flight.

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
 
 use super::user::{Failed, OutgoingRequest, User};
-use crate::record::EndpointName;
-use crate::scenario::{Expectation, Response, StatusPattern};
+use crate::{
+    record::EndpointName,
+    scenario::{Expectation, Response, StatusPattern},
+};
 
 /// A response whose body was read to its end.
 #[derive(Debug)]

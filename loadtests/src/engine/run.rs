@@ -1,17 +1,20 @@
 //! Runs a plan by its model.
 
-use super::client::ClientFactory;
-use super::error::EngineError;
-use super::load_plan::{LoadPlan, Model};
-use super::pace::Pace;
-use super::shared::Shared;
-use super::stop::RunEnd;
-use super::{closed, open};
+use super::{
+    client::ClientFactory,
+    closed,
+    error::EngineError,
+    load_plan::{LoadPlan, Model},
+    open,
+    pace::Pace,
+    shared::Shared,
+    stop::RunEnd,
+};
 use crate::record::Phase;
 
 /// Sends the load of a plan and returns when every request has ended.
 pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, EngineError> {
-    let factory = ClientFactory::new(plan, shared);
+    let factory = ClientFactory::new(&plan.client, &plan.base, shared);
     if !plan.warm_up.is_zero() {
         // Before the first user exists: its first request must not be measured.
         shared.recorder.set_measuring(Phase::WarmUp);

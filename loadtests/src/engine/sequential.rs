@@ -1,11 +1,13 @@
 //! Sends one iteration after another, for a profile.
 
-use super::client::ClientFactory;
-use super::error::EngineError;
-use super::load_plan::LoadPlan;
-use super::shared::Shared;
-use super::stop::StopReason;
-use super::user::{BackOff, User};
+use super::{
+    client::ClientFactory,
+    error::EngineError,
+    load_plan::LoadPlan,
+    shared::Shared,
+    stop::StopReason,
+    user::{BackOff, User},
+};
 use crate::record::Phase;
 
 /// Sends `iterations` iterations of the plan's first actor, after `warm_up` further ones that are left out of the result.
@@ -17,10 +19,11 @@ pub(crate) async fn run_sequentially(
     iterations: usize,
     mut each: impl FnMut(usize),
 ) -> Result<StopReason, EngineError> {
-    let factory = ClientFactory::new(plan, shared);
+    let factory = ClientFactory::new(&plan.client, &plan.base, shared);
     let Some(actor) = plan.actors.first() else { return Ok(StopReason::Finished) };
     let ready = actor.ready(&plan.base, &shared.recorder);
-    let mut user = User::new(1, factory.build(actor.cookies())?, plan, shared, BackOff::Wait { failures: 0 });
+    let mut user =
+        User::new(1, factory.build(actor.cookies())?, &plan.request_settings(), shared, BackOff::Wait { failures: 0 });
     let gauges = &shared.gauges;
     gauges.begin();
     gauges.enter();

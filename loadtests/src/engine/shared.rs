@@ -1,12 +1,18 @@
 //! The state that all users of a run share.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::connections::AllConnections;
-use super::gauges::{Arrivals, Gauges, MissingUsers};
-use super::stop::{Stop, StopReason};
+use super::{
+    connections::AllConnections,
+    gauges::{Arrivals, Gauges, MissingUsers},
+    stop::{Stop, StopReason},
+};
 use crate::record::{ExhaustionCounts, Recorder};
+
+/// Five failed connections before any response are more than chance.
+const UNREACHABLE_AFTER: u64 = 5;
+/// A service that is just starting, or a proxy before it, may drop requests for a moment.
+const STARTING_TIME: Duration = Duration::from_secs(1);
 
 /// Where users record, when they stop, and what is going on. Clones share one state.
 #[derive(Clone, Debug)]
@@ -73,8 +79,3 @@ pub(crate) struct Hindrances {
     /// Requests for which this machine had no connection left.
     pub(crate) exhausted: ExhaustionCounts,
 }
-
-/// Five failed connections before any response are more than chance.
-const UNREACHABLE_AFTER: u64 = 5;
-/// A service that is just starting, or a proxy before it, may drop requests for a moment.
-const STARTING_TIME: Duration = Duration::from_secs(1);

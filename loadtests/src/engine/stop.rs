@@ -2,9 +2,13 @@
 //!
 //! First no further request is sent; when the grace is over, those in flight are given up. The first reason wins.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{Notify, oneshot};
 

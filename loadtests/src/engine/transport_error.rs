@@ -4,6 +4,10 @@ use std::error::Error as _;
 
 use crate::record::Exhaustion;
 
+/// ENFILE and EMFILE, which have one number on all Unix systems, and WSAEMFILE. `std::io::ErrorKind` has no name for
+/// them.
+const NO_DESCRIPTOR: [i32; 3] = [23, 24, 10_024];
+
 /// Returns what may help against a problem that [`explain`] described; empty where nothing is known.
 pub(crate) fn hint_for(problem: &str) -> &'static str {
     if problem.contains("certificate") {
@@ -52,7 +56,3 @@ pub(super) fn exhaustion(error: &reqwest::Error) -> Option<Exhaustion> {
     }
     None
 }
-
-/// ENFILE and EMFILE, which have one number on all Unix systems, and WSAEMFILE. `std::io::ErrorKind` has no name for
-/// them.
-const NO_DESCRIPTOR: [i32; 3] = [23, 24, 10_024];

@@ -1,23 +1,32 @@
 //! One user: a client, what it remembers, and the one place where a request is sent, judged and recorded.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use reqwest::header::HeaderMap;
-use reqwest::{Method, Url};
+use reqwest::{Method, Url, header::HeaderMap};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::client::UserClient;
-use super::exchange::{Exchange, ExchangeEnd, ExchangeOptions, exchange};
-use super::judgement::Judgement;
-use super::load_plan::LoadPlan;
-use super::reply::{Call, Reply};
-use super::shared::Shared;
-use super::stop::StopReason;
-use super::transport_error::exhaustion;
-use crate::record::{EndpointId, EndpointName, Outcome, Sample, ShardId};
-use crate::scenario::{Pause, Random, Response, Values};
+use super::{
+    client::UserClient,
+    exchange::{Exchange, ExchangeEnd, ExchangeOptions, exchange},
+    judgement::Judgement,
+    reply::{Call, Reply},
+    shared::Shared,
+    stop::StopReason,
+    transport_error::exhaustion,
+};
+use crate::{
+    record::{EndpointId, EndpointName, Outcome, Sample, ShardId},
+    scenario::{Pause, Random, Response, Values},
+};
+
+/// The first wait after a failed connection; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+/// Users find out within a second that the target is back.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A request that did not succeed. It has been recorded as a failure; the iteration is to end.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -34,9 +43,7 @@ pub struct User {
     client: UserClient,
     /// How many of the client's connections have been settled in [`UserClient::connections`].
     settled: u64,
-    base: Arc<Url>,
-    headers: Arc<HeaderMap>,
-    timeout: Duration,
+    settings: RequestSettings,
     back_off: BackOff,
     shared: Shared,
     shard: ShardId,
@@ -62,6 +69,16 @@ pub(super) enum BackOff {
     Never,
 }
 
+/// What all requests of a run have in common; clones share the parts.
+#[derive(Clone, Debug)]
+pub(super) struct RequestSettings {
+    pub(super) base: Arc<Url>,
+    /// The headers of `--header`.
+    pub(super) headers: Arc<HeaderMap>,
+    /// Longest time to the last byte.
+    pub(super) timeout: Duration,
+}
+
 /// A request that is ready to be sent.
 #[derive(Debug)]
 pub(super) struct OutgoingRequest {
@@ -74,14 +91,18 @@ pub(super) struct OutgoingRequest {
 }
 
 impl User {
-    pub(super) fn new(number: usize, client: UserClient, plan: &LoadPlan, shared: &Shared, back_off: BackOff) -> Self {
+    pub(super) fn new(
+        number: usize,
+        client: UserClient,
+        settings: &RequestSettings,
+        shared: &Shared,
+        back_off: BackOff,
+    ) -> Self {
         Self {
             number,
             client,
             settled: 0,
-            base: Arc::new(plan.base.clone()),
-            headers: Arc::new(plan.headers.clone()),
-            timeout: plan.timeout,
+            settings: settings.clone(),
             back_off,
             shared: shared.clone(),
             shard: shared.recorder.shard(number),
@@ -161,7 +182,7 @@ impl User {
     }
 
     pub(super) fn url(&self, path: &str) -> Option<Url> {
-        self.base.join(path).ok()
+        self.settings.base.join(path).ok()
     }
 
     pub(super) fn set_due(&mut self, due: Instant) {
@@ -187,7 +208,7 @@ impl User {
         let OutgoingRequest { endpoint, mut request, needs_body, timeout } = outgoing;
         self.add_default_headers(request.headers_mut());
         let due = self.due.take();
-        let options = ExchangeOptions { needs_body, timeout: timeout.unwrap_or(self.timeout) };
+        let options = ExchangeOptions { needs_body, timeout: timeout.unwrap_or(self.settings.timeout) };
         let exchange = exchange(&self.client, request, options, &mut self.give_up).await;
         let judgement = Judgement::of(&exchange, needs_body, expect);
         let outcome = judgement.outcome;
@@ -205,9 +226,9 @@ impl User {
 
     /// Adds the headers of `--header`. A step's own header replaces all values of that name.
     fn add_default_headers(&self, headers: &mut HeaderMap) {
-        for name in self.headers.keys() {
+        for name in self.settings.headers.keys() {
             if !headers.contains_key(name) {
-                for value in self.headers.get_all(name) {
+                for value in self.settings.headers.get_all(name) {
                     headers.append(name.clone(), value.clone());
                 }
             }
@@ -264,17 +285,16 @@ impl User {
     }
 }
 
-/// The first wait after a failed connection; each further one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(10);
-/// Users find out within a second that the target is back.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::{client, plan, server};
-    use crate::engine::{Actor, Model, Stop};
-    use crate::record::Tally;
+    use crate::{
+        engine::{
+            Actor, Model, Stop,
+            fixture::{client, plan, server},
+        },
+        record::Tally,
+    };
 
     #[tokio::test]
     async fn what_the_tool_does_with_a_response_is_in_no_latency() {
@@ -282,7 +302,7 @@ mod tests {
         let model = Model::Open { rate: 1.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
         let plan = plan(&server().await, actor, model);
         let shared = Shared::new(1, Stop::default());
-        let mut user = User::new(1, client(), &plan, &shared, BackOff::Never);
+        let mut user = User::new(1, client(), &plan.request_settings(), &shared, BackOff::Never);
         let request = reqwest::Request::new(Method::GET, plan.base.clone());
         let endpoint = user.endpoint(EndpointName::new("GET", "/"), "/");
         let outgoing = OutgoingRequest { endpoint, request, needs_body: true, timeout: None };

@@ -2,20 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use super::border::SearchPhase;
-use super::error::ToolError;
-use super::judge::Judge;
-use super::preflight::preflight;
-use super::session::Session;
-use crate::cli::OnSaturation;
-use crate::engine::{LoadPlan, Model, StopReason};
-use crate::interrupt::Interrupt;
-use crate::record::{ExhaustionCounts, Outcome};
-use crate::result::{CapacityStep, SATURATED, StepEnd, round_micros};
-use crate::server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization};
-use crate::span::show_seconds;
-use crate::verdict::{Check, CheckStatus};
-use crate::watch::{GeneratorHealth, Screen};
+use super::{border::SearchPhase, error::ToolError, judge::Judge, preflight::preflight, session::Session};
+use crate::{
+    cli::OnSaturation,
+    engine::{LoadPlan, Model, StopReason},
+    interrupt::Interrupt,
+    record::{ExhaustionCounts, Outcome},
+    result::{CapacityStep, SATURATED, StepEnd, round_micros},
+    server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization},
+    span::show_seconds,
+    verdict::{Check, CheckStatus},
+    watch::{GeneratorHealth, Screen},
+};
+
+/// Supervisors restart a service within a few seconds; without one it will not come back at all.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(10);
+/// A service that is still busy after this long will not be idle soon; the next step shows whether it matters.
+const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// The wait where the service does not report its active requests.
+const BLIND_SETTLING: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 /// A run at one load.
 #[derive(Debug)]
@@ -252,14 +258,6 @@ fn capacity_step(
         breached: breaches.iter().cloned().chain(saturated).chain(interrupted).collect(),
     }
 }
-
-/// Supervisors restart a service within a few seconds; without one it will not come back at all.
-const LONGEST_ABSENCE: Duration = Duration::from_secs(10);
-/// A service that is still busy after this long will not be idle soon; the next step shows whether it matters.
-const LONGEST_SETTLING: Duration = Duration::from_secs(15);
-/// The wait where the service does not report its active requests.
-const BLIND_SETTLING: Duration = Duration::from_secs(3);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::error::ToolError;
-use crate::compare::{CompareError, check_comparable, check_conclusive, compare};
-use crate::engine::LoadPlan;
-use crate::plan::known_endpoints;
-use crate::result::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult, read_result};
-use crate::verdict::{Check, CheckSource, CheckStatus};
+use crate::{
+    compare::{CompareError, check_comparable, check_conclusive, compare},
+    engine::LoadPlan,
+    plan::known_endpoints,
+    result::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult, read_result},
+    verdict::{Check, CheckSource, CheckStatus},
+};
 
 /// An earlier run that a plan can be compared with.
 #[derive(Debug)]

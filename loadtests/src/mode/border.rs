@@ -7,6 +7,11 @@
 
 use crate::result::{SearchEnd, StepEnd};
 
+/// A gap of a twentieth of the load is close enough: repeated runs differ by more.
+const CLOSE: usize = 20;
+/// Each confirmation lowers the load by a tenth; four of them reach a third below what bisecting found.
+const MOST_CONFIRMATIONS: usize = 4;
+
 /// What a search has learned so far.
 #[derive(Debug)]
 pub(super) struct Border {
@@ -139,11 +144,6 @@ impl Border {
         }
     }
 }
-
-/// A gap of a twentieth of the load is close enough: repeated runs differ by more.
-const CLOSE: usize = 20;
-/// Each confirmation lowers the load by a tenth; four of them reach a third below what bisecting found.
-const MOST_CONFIRMATIONS: usize = 4;
 
 #[cfg(test)]
 mod tests {

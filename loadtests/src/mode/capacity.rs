@@ -5,16 +5,24 @@
 
 use std::time::Duration;
 
-use super::attempt::{Attempt, AttemptRunner};
-use super::border::{Border, SearchPhase};
-use super::error::ToolError;
-use super::judge::Judge;
-use super::session::Session;
-use crate::engine::{LoadPlan, Model};
-use crate::interrupt::Interrupt;
-use crate::result::{Capacity, SearchEnd, StepEnd};
-use crate::server::{Bottleneck, ServerClient};
-use crate::watch::Screen;
+use super::{
+    attempt::{Attempt, AttemptRunner},
+    border::{Border, SearchPhase},
+    error::ToolError,
+    judge::Judge,
+    session::Session,
+};
+use crate::{
+    engine::{LoadPlan, Model},
+    interrupt::Interrupt,
+    result::{Capacity, SearchEnd, StepEnd},
+    server::{Bottleneck, ServerClient},
+    watch::Screen,
+};
+
+const DEFAULT_HOLD: Duration = Duration::from_secs(10);
+/// A queue that fills slowly holds for a step and overflows in a longer one.
+const CONFIRMING_FACTOR: u32 = 3;
 
 /// A search for the capacity of a service.
 #[derive(Debug)]
@@ -156,7 +164,3 @@ fn hold(plan: &LoadPlan, phase: SearchPhase) -> Duration {
         SearchPhase::Confirming => hold * CONFIRMING_FACTOR,
     }
 }
-
-const DEFAULT_HOLD: Duration = Duration::from_secs(10);
-/// A queue that fills slowly holds for a step and overflows in a longer one.
-const CONFIRMING_FACTOR: u32 = 3;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::error::ToolError;
-use super::print::print;
-use crate::plan::PlanError;
-use crate::scenario::{Flow, load_scenarios};
-use crate::verdict::Conclusion;
+use super::{error::ToolError, print::print};
+use crate::{
+    plan::PlanError,
+    scenario::{Flow, load_scenarios},
+    verdict::Conclusion,
+};
 
 /// Reads scenario files and prints what is in them.
 ///

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::error::ToolError;
-use super::print::print;
-use crate::compare::{check_comparable, check_conclusive, compare};
-use crate::report::render_comparison;
-use crate::result::read_result;
-use crate::verdict::Conclusion;
+use super::{error::ToolError, print::print};
+use crate::{
+    compare::{check_comparable, check_conclusive, compare},
+    report::render_comparison,
+    result::read_result,
+    verdict::Conclusion,
+};
 
 /// Compares two result files, prints what changed, and returns whether anything got worse.
 pub(crate) fn compare_files(old: &Path, new: &Path) -> Result<Conclusion, ToolError> {

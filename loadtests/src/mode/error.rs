@@ -2,15 +2,19 @@
 
 use thiserror::Error;
 
-use super::monitor::OutputFormatError;
-use super::preflight::PreflightError;
-use super::session::{SessionError, UnreachableError};
-use crate::compare::CompareError;
-use crate::plan::PlanError;
-use crate::report::WriteError;
-use crate::result::ReadError;
-use crate::server::ObserveError;
-use crate::verdict::RulesError;
+use super::{
+    preflight::PreflightError,
+    session::{SessionError, UnreachableError},
+};
+use crate::{
+    compare::CompareError, plan::PlanError, report::WriteError, result::ReadError, server::ObserveError,
+    verdict::RulesError,
+};
+
+/// A format that has no place for observations.
+#[derive(Debug, Error)]
+#[error("monitor writes .json or .csv; the format of {0} only shows load tests")]
+pub(crate) struct OutputFormatError(pub(super) String);
 
 /// A set-up error.
 #[derive(Debug, Error)]

@@ -1,12 +1,13 @@
 //! What a run must meet: thresholds, the service's rules, and what holds for every test.
 
-use super::error::ToolError;
-use super::session::Session;
-use crate::cli::{OnSaturation, VerdictOptions};
-use crate::engine::{LoadPlan, StopReason};
-use crate::plan::check_thresholds;
-use crate::verdict::{Check, Conclusion, Rules, Threshold, implicit, judge_thresholds};
-use crate::watch::GeneratorHealth;
+use super::{error::ToolError, session::Session};
+use crate::{
+    cli::{OnSaturation, VerdictOptions},
+    engine::{LoadPlan, StopReason},
+    plan::check_thresholds,
+    verdict::{Check, Conclusion, Rules, Threshold, implicit, judge_thresholds},
+    watch::GeneratorHealth,
+};
 
 /// The conditions of a mode, read once before the first request.
 #[derive(Debug)]

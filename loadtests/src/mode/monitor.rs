@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
+use super::{
+    error::{OutputFormatError, ToolError},
+    preflight::preflight,
+    print::print,
+};
+use crate::{
+    cli::{MonitorArgs, OutputFormat, WatchedService},
+    interrupt::Interrupt,
+    plan::header_map,
+    report::{check_writable, write_observations},
+    server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe},
+    verdict::Conclusion,
+};
 
-use super::error::ToolError;
-use super::preflight::preflight;
-use super::print::print;
-use crate::cli::{MonitorArgs, OutputFormat, WatchedService};
-use crate::interrupt::Interrupt;
-use crate::plan::header_map;
-use crate::report::{check_writable, write_observations};
-use crate::server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe};
-use crate::verdict::Conclusion;
-
-/// A format that has no place for observations.
-#[derive(Debug, Error)]
-#[error("monitor writes .json or .csv; the format of {0} only shows load tests")]
-pub(crate) struct OutputFormatError(String);
+/// Some hours at the default interval.
+const MOST_OBSERVATIONS: usize = 5_000;
 
 /// Prints an observation of the service every `--interval`, until `--duration` is over or Ctrl-C.
 pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) -> Result<Conclusion, ToolError> {
@@ -81,6 +81,3 @@ fn drop_every_second(observations: &mut Vec<Observation>) {
         index % 2 == 1
     });
 }
-
-/// Some hours at the default interval.
-const MOST_OBSERVATIONS: usize = 5_000;

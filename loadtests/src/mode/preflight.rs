@@ -8,6 +8,8 @@ use reqwest::Url;
 use thiserror::Error;
 use tokio::net::TcpStream;
 
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// The target cannot be reached.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -63,8 +65,6 @@ pub(crate) async fn preflight(base: &Url, timeout: Duration) -> Result<(), Prefl
         Err(_) => Err(PreflightError::TimedOut { base: name, waited }),
     }
 }
-
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

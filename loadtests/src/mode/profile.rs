@@ -1,19 +1,19 @@
 //! `profile`: measures one endpoint, one request after another.
 
-use super::error::ToolError;
-use super::judge::Judge;
-use super::preflight::preflight;
-use super::publish::MeasuredRun;
-use super::server_observer::ServerObserver;
-use super::session::Session;
-use crate::cli::ProfileArgs;
-use crate::engine::Actor;
-use crate::interrupt::Interrupt;
-use crate::plan::profile_plan;
-use crate::report::{check_writable, render_result};
-use crate::result::Profile;
-use crate::verdict::Conclusion;
-use crate::watch::Screen;
+use super::{
+    error::ToolError, judge::Judge, preflight::preflight, publish::MeasuredRun, server_observer::ServerObserver,
+    session::Session,
+};
+use crate::{
+    cli::ProfileArgs,
+    engine::Actor,
+    interrupt::Interrupt,
+    plan::profile_plan,
+    report::{check_writable, render_result},
+    result::Profile,
+    verdict::Conclusion,
+    watch::Screen,
+};
 
 /// Profiles an endpoint and returns the conclusion.
 pub(crate) async fn run_profile(

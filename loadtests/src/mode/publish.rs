@@ -2,16 +2,14 @@
 //!
 //! A new output format is a module of `report` and a line in `report/write.rs`; nothing changes here.
 
-use super::error::ToolError;
-use super::judge::Judge;
-use super::print::print;
-use super::server_observer::ServerObserver;
-use super::session::Session;
-use crate::cli::OutputOptions;
-use crate::engine::{LoadPlan, StopReason};
-use crate::report::{render_verdict, write_outputs};
-use crate::result::{ArrivalsResult, GeneratorResult, RunResult, VerdictResult};
-use crate::verdict::{Check, Conclusion};
+use super::{error::ToolError, judge::Judge, print::print, server_observer::ServerObserver, session::Session};
+use crate::{
+    cli::OutputOptions,
+    engine::{LoadPlan, StopReason},
+    report::{render_verdict, write_outputs},
+    result::{ArrivalsResult, GeneratorResult, RunResult, VerdictResult},
+    verdict::{Check, Conclusion},
+};
 
 /// A finished run with its result and the checks that it was judged by.
 #[derive(Debug)]

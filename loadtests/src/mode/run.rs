@@ -1,21 +1,28 @@
 //! `run`: sends load, then shows tables and a verdict; with `--find-capacity`, searches the highest load that passes.
 
-use super::baseline::Baseline;
-use super::capacity::{CapacitySearch, SearchOutcome};
-use super::error::ToolError;
-use super::judge::Judge;
-use super::preflight::preflight;
-use super::publish::MeasuredRun;
-use super::server_observer::ServerObserver;
-use super::session::Session;
-use crate::cli::LoadTestArgs;
-use crate::engine::{Actor, LoadPlan, StopReason};
-use crate::interrupt::Interrupt;
-use crate::plan::load_plan;
-use crate::report::{check_writable, render_result};
-use crate::result::SearchEnd;
-use crate::verdict::{Check, CheckSource, CheckStatus, Conclusion};
-use crate::watch::Screen;
+use super::{
+    baseline::Baseline,
+    capacity::{CapacitySearch, SearchOutcome},
+    error::ToolError,
+    judge::Judge,
+    preflight::preflight,
+    publish::MeasuredRun,
+    server_observer::ServerObserver,
+    session::Session,
+};
+use crate::{
+    cli::LoadTestArgs,
+    engine::{Actor, LoadPlan, StopReason},
+    interrupt::Interrupt,
+    plan::load_plan,
+    report::{check_writable, render_result},
+    result::SearchEnd,
+    verdict::{Check, CheckSource, CheckStatus, Conclusion},
+    watch::Screen,
+};
+
+/// The mode's name in the result.
+const MODE: &str = "load-test";
 
 /// Runs a load test and returns its conclusion.
 ///
@@ -88,6 +95,3 @@ async fn find_capacity(
     run.result.capacity = Some(capacity);
     Ok(run)
 }
-
-/// The mode's name in the result.
-const MODE: &str = "load-test";

@@ -1,11 +1,11 @@
 //! Asks the service for its own side of a run, from before the load until after it.
 
-use crate::cli::ServerOptions;
-use crate::engine::LoadPlan;
-use crate::record::Tally;
-use crate::result::RunResult;
-use crate::server::{
-    ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSide, ServerWatch, ServiceError, join,
+use crate::{
+    cli::ServerOptions,
+    engine::LoadPlan,
+    record::Tally,
+    result::RunResult,
+    server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSide, ServerWatch, ServiceError, join},
 };
 
 /// A client for `/metrics` and `/performance`, and the watch that it runs while the load is sent.

@@ -4,12 +4,19 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::cli::ProfileOptions;
-use crate::engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared, hint_for};
-use crate::interrupt::Interrupt;
-use crate::record::{Interval, Phase, Tally};
-use crate::span::show_seconds;
-use crate::watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen};
+use crate::{
+    cli::ProfileOptions,
+    engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared, hint_for},
+    interrupt::Interrupt,
+    record::{Interval, Phase, Tally},
+    span::show_seconds,
+    watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen},
+};
+
+const LONGEST_TICK: Duration = Duration::from_secs(1);
+const SHORTEST_TICK: Duration = Duration::from_millis(200);
+/// Each divides a second evenly, so that a comparison can join the points of two runs to one length.
+const TICKS: [Duration; 3] = [LONGEST_TICK, Duration::from_millis(500), SHORTEST_TICK];
 
 /// A run that did not start.
 #[derive(Debug, Error)]
@@ -179,8 +186,3 @@ fn tick_of(plan: &LoadPlan) -> Duration {
     let thirtieth = plan.duration.map_or(LONGEST_TICK, |duration| duration / 30);
     TICKS.into_iter().find(|tick| *tick <= thirtieth).unwrap_or(SHORTEST_TICK)
 }
-
-const LONGEST_TICK: Duration = Duration::from_secs(1);
-const SHORTEST_TICK: Duration = Duration::from_millis(200);
-/// Each divides a second evenly, so that a comparison can join the points of two runs to one length.
-const TICKS: [Duration; 3] = [LONGEST_TICK, Duration::from_millis(500), SHORTEST_TICK];

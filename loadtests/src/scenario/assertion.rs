@@ -1,14 +1,11 @@
 //! What a step expects of its response.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use serde_json::Value;
 use thiserror::Error;
 
-use super::json_path::JsonPath;
-use super::random::Random;
-use super::response::Response;
+use super::{json_path::JsonPath, random::Random, response::Response};
 
 /// A status or a class of statuses: `201`, `2xx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,7 @@ use regex::Regex;
 use reqwest::header::HeaderName;
 use serde_json::Value;
 
-use super::json_path::JsonPath;
-use super::random::Random;
-use super::response::Response;
+use super::{json_path::JsonPath, random::Random, response::Response};
 
 /// Where a value is found.
 #[derive(Clone, Debug)]

@@ -1,13 +1,23 @@
 //! Rows of a CSV file, a new one for each iteration or one for each user.
 
-use std::io::Read as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use thiserror::Error;
 
-use super::random::Random;
-use super::template::{Names, Values};
+use super::{
+    random::Random,
+    template::{Names, Values},
+};
+
+/// A mark behind the text. The csv crate ends an open quote at the end of the text without an error, so it is found by
+/// this line being part of a field.
+const END: &str = "\n\u{4}\n";
 
 /// How long a user keeps a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +140,6 @@ fn first_line(text: &str, position: &csv::Position) -> usize {
     let line = usize::try_from(position.line()).unwrap_or(usize::MAX);
     line + skipped.filter(|byte| *byte == b'\n').count()
 }
-
-/// A mark behind the text. The csv crate ends an open quote at the end of the text without an error, so it is found by
-/// this line being part of a field.
-const END: &str = "\n\u{4}\n";
 
 #[cfg(test)]
 mod tests {

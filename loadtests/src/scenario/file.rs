@@ -4,23 +4,36 @@
 //! `None` and add a problem instead of stopping at the first. The format is described in `loadtests/README.md`;
 //! `loadtests/scenarios/` has examples.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use regex::Regex;
-use reqwest::Method;
-use reqwest::header::HeaderName;
+use reqwest::{Method, header::HeaderName};
 use thiserror::Error;
 
-use super::assertion::Expectation;
-use super::capture::{Capture, CaptureSource};
-use super::data::{DataSet, RowLifetime, RowOrder};
-use super::flow::{Flow, Steps};
-use super::node::{Document, Fields, Node, Problem, Problems};
-use super::pause::Pause;
-use super::step::{Payload, Step};
-use super::template::{Names, Template};
+use super::{
+    assertion::Expectation,
+    capture::{Capture, CaptureSource},
+    data::{DataSet, RowLifetime, RowOrder},
+    flow::{Flow, Steps},
+    node::{Document, Fields, Node, Problem, Problems},
+    pause::Pause,
+    step::{Payload, Step},
+    template::{Names, Template},
+};
 use crate::span::parse_span;
+
+const METHODS: [(&str, Method); 7] = [
+    ("get", Method::GET),
+    ("post", Method::POST),
+    ("put", Method::PUT),
+    ("patch", Method::PATCH),
+    ("delete", Method::DELETE),
+    ("head", Method::HEAD),
+    ("options", Method::OPTIONS),
+];
 
 /// A scenario file that cannot be used.
 #[derive(Debug, Error)]
@@ -381,16 +394,6 @@ impl FileReader<'_> {
         parse(&self.text(node)?).map_err(|message| self.problems.add(node, message)).ok()
     }
 }
-
-const METHODS: [(&str, Method); 7] = [
-    ("get", Method::GET),
-    ("post", Method::POST),
-    ("put", Method::PUT),
-    ("patch", Method::PATCH),
-    ("delete", Method::DELETE),
-    ("head", Method::HEAD),
-    ("options", Method::OPTIONS),
-];
 
 #[cfg(test)]
 #[path = "file_tests.rs"]

@@ -1,9 +1,6 @@
 //! A scenario that consists of steps: what one kind of user does in each iteration.
 
-use super::data::DataSet;
-use super::pause::Pause;
-use super::step::Step;
-use super::template::Names;
+use super::{data::DataSet, pause::Pause, step::Step, template::Names};
 
 /// The steps of an iteration.
 #[derive(Clone, Debug)]

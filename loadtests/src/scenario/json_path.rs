@@ -1,7 +1,6 @@
 //! A path into a JSON document: `items[0].id`, `$.token`, `[*].id`.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use serde_json::Value;
 use thiserror::Error;

@@ -3,9 +3,7 @@
 //! No other file imports the YAML library. Mappings are read through [`Fields`], which reports every key that its reader
 //! does not know: a typo must never become a setting that is silently ignored.
 
-use std::borrow::Cow;
-use std::cell::RefCell;
-use std::fmt;
+use std::{borrow::Cow, cell::RefCell, fmt};
 
 use saphyr::{MarkedYaml, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::Parser;

@@ -1,7 +1,6 @@
 //! The demo shop's scenarios, which `loadtest` without arguments runs.
 
-use super::file::parse_scenarios;
-use super::flow::Flow;
+use super::{file::parse_scenarios, flow::Flow};
 
 /// Returns the scenarios of `loadtests/scenarios/shop.yaml`, which is compiled in so that the binary runs anywhere.
 pub(crate) fn shop() -> Vec<Flow> {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::HeaderName;
+use reqwest::{Method, header::HeaderName};
 use serde_json::Value;
 
-use super::assertion::Expectation;
-use super::capture::Capture;
-use super::pause::Pause;
-use super::template::{Names, Template, TemplateError};
+use super::{
+    assertion::Expectation,
+    capture::Capture,
+    pause::Pause,
+    template::{Names, Template, TemplateError},
+};
 
 /// The body of a request.
 #[derive(Clone, Debug)]

@@ -5,8 +5,7 @@
 
 use thiserror::Error;
 
-use super::random::Random;
-use super::suggestion::closest;
+use super::{random::Random, suggestion::closest};
 
 /// The names that a scenario knows: columns of its data and captured values.
 #[derive(Clone, Debug, Default)]
