@@ -1,31 +1,30 @@
-//! The latencies of one point of time, small enough to be kept and written for each.
+//! [`Distribution`]: the latencies of one point of time, small enough to be kept and written for each.
 //!
-//! Percentiles of two points do not add up to those of both; their distributions do. That is why a point keeps one.
+//! Percentiles of two points do not add up to those of both, but their distributions do: that is why a point keeps one.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-use super::latency::{Latency, rank_of};
-use super::outcome::Outcome;
-use super::tally::EndpointTally;
+use super::{
+    endpoint_tally::EndpointTally,
+    grid::{Cell, add, at_rank, count, rank_of, seconds_of},
+    latency::Latency,
+    outcome::Outcome,
+};
 
-/// Counts on a logarithmic grid of steps of 1 %, failures apart.
+/// Counts on a logarithmic grid of 1 % a cell, failures apart from successes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Distribution {
     successes: Vec<Cell>,
     failures: Vec<Cell>,
 }
 
-/// A step of the grid and how many values are in it.
-type Cell = (u16, u64);
-
-/// A text that is no distribution.
+/// A text that cannot be read as a distribution.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no distribution; expected counts such as 460:3 470:1/690:2")]
+#[error("\"{0}\" is not a distribution; expected counts such as 460:3 470:1/690:2")]
 pub(crate) struct DistributionError(String);
 
 impl Distribution {
-    /// The latencies of what was tallied.
+    /// The latencies of a tally.
     pub(super) fn of(tally: &EndpointTally) -> Self {
         let cells = |outcome| tally.latency(outcome).map_or_else(Vec::new, Latency::cells);
         let mut distribution = Self { successes: cells(Outcome::Success), failures: Vec::new() };
@@ -41,13 +40,13 @@ impl Distribution {
         add(&mut self.failures, &other.failures);
     }
 
-    /// How many values there are.
+    /// Returns how many values there are.
     pub(crate) fn count(&self) -> u64 {
         count(&self.successes) + count(&self.failures)
     }
 
-    /// The value at or below which a share `q` (0 to 1) lies in seconds, failures ranked behind every success; `None`
-    /// without values.
+    /// Returns the latency in seconds at or below which a share `q` (0 to 1) lies, failures ranked behind every success;
+    /// `None` without values.
     pub(crate) fn quantile_seconds(&self, q: f64) -> Option<f64> {
         let rank = rank_of(q, self.count());
         let slowest = self.successes.last().map_or(0, |(cell, _)| *cell);
@@ -55,40 +54,6 @@ impl Distribution {
         at_rank(&self.successes, rank).or_else(behind).map(seconds_of)
     }
 }
-
-/// The step of the grid that a value is in.
-pub(super) fn cell_of(micros: u64) -> u16 {
-    // A day is step 2518.
-    ((micros.max(1) as f64).ln() * STEPS).round() as u16
-}
-
-fn seconds_of(cell: u16) -> f64 {
-    (f64::from(cell) / STEPS).exp() * 1e-6
-}
-
-fn add(cells: &mut Vec<Cell>, others: &[Cell]) {
-    for &(cell, count) in others {
-        match cells.binary_search_by_key(&cell, |(known, _)| *known) {
-            Ok(at) => cells[at].1 += count,
-            Err(at) => cells.insert(at, (cell, count)),
-        }
-    }
-}
-
-fn count(cells: &[Cell]) -> u64 {
-    cells.iter().map(|(_, count)| count).sum()
-}
-
-fn at_rank(cells: &[Cell], rank: u64) -> Option<u16> {
-    let mut below = 0;
-    cells.iter().find_map(|(cell, count)| {
-        below += count;
-        (below >= rank).then_some(*cell)
-    })
-}
-
-/// Steps in which a value grows by the factor e.
-const STEPS: f64 = 100.0;
 
 impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,6 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::grid::cell_of;
 
     fn of(successes: &[u64], failures: &[u64]) -> Distribution {
         let mut distribution = Distribution::default();

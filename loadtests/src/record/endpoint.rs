@@ -1,4 +1,4 @@
-//! What requests are counted under: a method and a path template.
+//! [`EndpointName`]: the method and the path template that requests are counted under.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) struct EndpointId(pub(super) u32);
 
 impl EndpointId {
-    /// Position in [`crate::record::Tally::endpoints`].
+    /// Returns the position in [`crate::record::Tally::endpoints`].
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
@@ -23,7 +23,7 @@ pub(crate) struct EndpointName {
 }
 
 impl EndpointName {
-    /// A name from its two parts.
+    /// Makes a name of its two parts.
     pub(crate) fn new(method: impl Into<String>, path: impl Into<String>) -> Self {
         Self { method: method.into(), path: path.into() }
     }

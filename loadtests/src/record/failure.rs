@@ -1,16 +1,23 @@
 //! Failures by kind, each with its count and one example.
 //!
-//! The number of kinds is bounded: what a server writes into an error page must not fill the generator's memory. Past
-//! the bound a failure is counted under one last kind.
+//! The number of kinds is bounded, since the text of a server's error pages must not fill the generator's memory. Past the
+//! bound, failures of new kinds are counted under one last kind.
 
 use std::collections::BTreeMap;
+
+/// Characters of a kind.
+const LONGEST: usize = 160;
+/// More kinds of one endpoint are usually one kind whose message has an id or a time in it.
+const MOST_KINDS: usize = 40;
+/// The kind past the bound.
+const REST: &str = "further failures, each of a kind of its own";
 
 /// Why one request failed, short enough to be a line in a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FailureKind(String);
 
 impl FailureKind {
-    /// A kind from its message, cut at 160 characters and on one line.
+    /// Makes a kind of a message, on one line and cut at 160 characters.
     pub(crate) fn new(message: &str) -> Self {
         let line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut short: String = line.chars().take(LONGEST).collect();
@@ -20,7 +27,7 @@ impl FailureKind {
         Self(short)
     }
 
-    /// The message.
+    /// Returns the message.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -31,7 +38,7 @@ impl FailureKind {
 pub(crate) struct Failure {
     /// How many requests failed in this way.
     pub(crate) count: u64,
-    /// Start of the response's body, where there was one.
+    /// Start of the response's body, if it had one.
     pub(crate) example: Option<String>,
 }
 
@@ -40,7 +47,7 @@ pub(crate) struct Failure {
 pub(crate) struct Failures(BTreeMap<FailureKind, Failure>);
 
 impl Failures {
-    /// Counts a failure; the first example of each kind is kept.
+    /// Counts a failure and keeps the first example of each kind.
     pub(crate) fn record(&mut self, kind: FailureKind, example: Option<String>) {
         self.count(kind, Failure { count: 1, example });
     }
@@ -52,12 +59,12 @@ impl Failures {
         }
     }
 
-    /// Takes all failures out.
+    /// Removes and returns all failures.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::take(self)
     }
 
-    /// Failures, the most frequent first.
+    /// Returns the failures, the most frequent first.
     pub(crate) fn by_count(&self) -> Vec<(&FailureKind, &Failure)> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, failure)| std::cmp::Reverse(failure.count));
@@ -74,11 +81,6 @@ impl Failures {
         }
     }
 }
-
-const LONGEST: usize = 160;
-/// More kinds than this in one endpoint are one kind told in many words.
-const MOST_KINDS: usize = 40;
-const REST: &str = "further failures, each of a kind of its own";
 
 #[cfg(test)]
 mod tests {

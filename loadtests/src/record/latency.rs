@@ -1,25 +1,30 @@
-//! One distribution of latencies.
+//! [`Latency`]: the latencies of requests that have something in common, in a histogram.
 //!
 //! Values are whole microseconds in a histogram of fixed relative error, so its size depends on the range of the values
-//! and never on how many there are. Count, sum, least and greatest are kept exactly; the invariant is
-//! `min <= p50 <= p95 <= p99 <= max`, which bucket edges alone would break.
+//! and not on how many there are. Count, sum, least and greatest are exact. The invariant is
+//! `min <= p50 <= p95 <= p99 <= max`, which the edges of the buckets alone would break: a quantile is clamped to the exact
+//! least and greatest value.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::distribution::cell_of;
+use super::grid::{Cell, cell_of, rank_of};
 
-/// How finely a distribution tells values apart.
+const MICROS: f64 = 1_000_000.0;
+/// One day: a longer latency is a clock error, not a measurement.
+const LONGEST_US: u64 = 86_400_000_000;
+
+/// The relative error of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precision {
-    /// Three digits: within 0.1 % of the truth.
+    /// Three digits: within 0.1 %.
     Fine,
-    /// Two digits: within 1 %, at an eighth of the memory.
+    /// Two digits: within 1 %, in an eighth of the memory.
     Coarse,
 }
 
-/// Latencies of requests that have something in common.
+/// A histogram of latencies.
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     buckets: Histogram<u32>,
@@ -31,7 +36,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// An empty distribution.
+    /// An empty histogram.
     pub(crate) fn new(precision: Precision) -> Self {
         let digits = match precision {
             Precision::Fine => 3,
@@ -41,7 +46,7 @@ impl Latency {
         Self { buckets, count: 0, sum_us: 0, sum_of_squares: 0.0, min_us: u64::MAX, max_us: 0 }
     }
 
-    /// Records one value, rounded up to a whole microsecond, so that nothing ever takes no time.
+    /// Records a value, rounded up to a whole microsecond, so that no request takes 0.
     pub(crate) fn record(&mut self, value: Duration) {
         let micros = u64::try_from(value.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX).clamp(1, LONGEST_US);
         self.buckets.record(micros).expect("the buckets resize themselves");
@@ -52,7 +57,7 @@ impl Latency {
         self.max_us = self.max_us.max(micros);
     }
 
-    /// Adds all values of another distribution of the same precision.
+    /// Adds all values of another histogram of the same precision.
     pub(crate) fn add(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -65,7 +70,7 @@ impl Latency {
         self.max_us = self.max_us.max(other.max_us);
     }
 
-    /// Forgets all values, keeping the memory.
+    /// Removes all values and keeps the memory for the next ones.
     pub(crate) fn clear(&mut self) {
         if self.count == 0 {
             return;
@@ -78,37 +83,37 @@ impl Latency {
         self.max_us = 0;
     }
 
-    /// How many values there are.
+    /// Returns how many values there are.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Sum of the values in seconds.
+    /// Returns the sum of the values in seconds.
     pub(crate) fn sum_seconds(&self) -> f64 {
         self.sum_us as f64 / MICROS
     }
 
-    /// Sum of the squared values in seconds squared.
+    /// Returns the sum of the squared values in seconds squared.
     pub(crate) fn sum_of_squares_seconds(&self) -> f64 {
         self.sum_of_squares / (MICROS * MICROS)
     }
 
-    /// Least value in seconds; `None` without values.
+    /// Returns the least value in seconds; `None` without values.
     pub(crate) fn min_seconds(&self) -> Option<f64> {
         (self.count > 0).then(|| self.min_us as f64 / MICROS)
     }
 
-    /// Greatest value in seconds; `None` without values.
+    /// Returns the greatest value in seconds; `None` without values.
     pub(crate) fn max_seconds(&self) -> Option<f64> {
         (self.count > 0).then(|| self.max_us as f64 / MICROS)
     }
 
-    /// Arithmetic mean in seconds; `None` without values.
+    /// Returns the arithmetic mean in seconds; `None` without values.
     pub(crate) fn mean_seconds(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum_seconds() / self.count as f64)
     }
 
-    /// The `rank`-th smallest value in seconds, counted from 1; `None` outside `1..=count`.
+    /// Returns the `rank`-th smallest value in seconds, counted from 1; `None` outside `1..=count`.
     pub(crate) fn at_rank(&self, rank: u64) -> Option<f64> {
         if rank == 0 || rank > self.count {
             return None;
@@ -116,20 +121,20 @@ impl Latency {
         if rank == 1 {
             return self.min_seconds();
         }
-        // Half a rank down keeps the crate's rounding of `quantile * count` on the wanted side.
+        // hdrhistogram rounds `quantile * count` up to a rank; half a rank less cannot round to the next one.
         let quantile = (rank as f64 - 0.5) / self.count as f64;
         let micros = self.buckets.value_at_quantile(quantile).clamp(self.min_us, self.max_us);
         Some(micros as f64 / MICROS)
     }
 
-    /// The value below or at which a share `q` (0 to 1) of the values lies, in seconds; `None` without values.
+    /// Returns the value at or below which a share `q` (0 to 1) of the values lies, in seconds; `None` without values.
     pub(crate) fn quantile_seconds(&self, q: f64) -> Option<f64> {
         self.at_rank(rank_of(q, self.count))
     }
 
-    /// Counts on a coarse logarithmic grid: `(upper edge in seconds, count)`, empty buckets left out.
+    /// Returns counts on a coarse logarithmic grid: `(upper edge in seconds, count)`, empty buckets left out.
     ///
-    /// Sixteen steps an octave keep a stored distribution to some hundred entries whatever the number of requests.
+    /// Sixteen cells an octave keep a stored distribution at a few hundred entries, however many requests there were.
     pub(crate) fn grid(&self) -> Vec<(f64, u64)> {
         let mut grid: Vec<(f64, u64)> = Vec::new();
         for bucket in self.buckets.iter_recorded() {
@@ -144,9 +149,9 @@ impl Latency {
         grid
     }
 
-    /// Counts on the grid of a [`super::Distribution`], ascending.
-    pub(super) fn cells(&self) -> Vec<(u16, u64)> {
-        let mut cells: Vec<(u16, u64)> = Vec::new();
+    /// Returns counts on the grid of a [`super::Distribution`], ascending.
+    pub(super) fn cells(&self) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = Vec::new();
         for bucket in self.buckets.iter_recorded() {
             let cell = cell_of(bucket.value_iterated_to().clamp(self.min_us, self.max_us));
             let count = bucket.count_since_last_iteration();
@@ -158,17 +163,6 @@ impl Latency {
         cells
     }
 }
-
-/// The rank, from 1, that belongs to a share of `count` values.
-pub(crate) fn rank_of(q: f64, count: u64) -> u64 {
-    // The product of a decimal share and a count may lie a hair above the whole number it stands for.
-    let rank = (q * count as f64 - 1e-9).ceil() as u64;
-    rank.clamp(1, count.max(1))
-}
-
-const MICROS: f64 = 1_000_000.0;
-/// One day: past it a latency is a clock error, not a measurement.
-const LONGEST_US: u64 = 86_400_000_000;
 
 #[cfg(test)]
 mod tests {

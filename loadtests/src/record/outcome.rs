@@ -1,17 +1,17 @@
-//! How a request ended.
+//! [`Outcome`]: how a request ended, as the client saw it.
 
-/// End of one request, as the client saw it.
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// A response that was wanted.
+    /// A response that was expected.
     Success,
-    /// A response whose status was not wanted, or whose content failed an assertion or a capture.
+    /// A response with an unexpected status, or one that failed an assertion or a capture.
     Rejected,
     /// No complete response within `--timeout`.
     TimedOut,
     /// The connection was refused, reset or closed, the host unknown, TLS refused, or the body cut short.
     Broken,
-    /// Given up by the tool itself: still unanswered when the grace after the end of the test was over.
+    /// Still unanswered when the grace after the end of the test was over, and then given up by the tool.
     Cancelled,
 }
 
@@ -19,7 +19,7 @@ impl Outcome {
     /// Every outcome, in the order of the reports.
     pub(crate) const ALL: [Self; 5] = [Self::Success, Self::Rejected, Self::TimedOut, Self::Broken, Self::Cancelled];
 
-    /// The word that reports use.
+    /// Returns the word that reports use.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Success => "success",

@@ -1,53 +1,25 @@
-//! Where users write their samples.
+//! [`Recorder`]: where users write their samples.
 //!
-//! One shard per worker thread, so that users seldom wait for one another; a shard's histograms are drained once a
-//! second, so its memory depends on the number of endpoints and not of requests.
+//! There is one shard for each worker thread, so that users seldom wait for one another. A shard's histograms are drained
+//! once a second, so its memory depends on the number of endpoints and not of requests.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
-use super::endpoint::{EndpointId, EndpointName};
-use super::failure::FailureKind;
-use super::outcome::Outcome;
-use super::tally::EndpointTally;
+use super::{
+    endpoint::{EndpointId, EndpointName},
+    endpoint_tally::EndpointTally,
+    outcome::Outcome,
+    sample::{Exhaustion, Sample},
+};
 
-/// One finished request.
-#[derive(Debug)]
-pub(crate) struct Sample {
-    /// What it is counted under.
-    pub(crate) endpoint: EndpointId,
-    /// How it ended.
-    pub(crate) outcome: Outcome,
-    /// Until the last byte of the body: since the intended start in an open model, else since it was sent.
-    pub(crate) latency: Duration,
-    /// Since it was really sent, where that differs: in an open model.
-    pub(crate) service: Option<Duration>,
-    /// Until the response head, since it was sent.
-    pub(crate) first_byte: Option<Duration>,
-    /// Status of the response, if there was one.
-    pub(crate) status: Option<u16>,
-    /// Body bytes received.
-    pub(crate) bytes: u64,
-    /// Whether it ended only after the load had.
-    pub(crate) after_end: bool,
-    /// Whether it never reached the target, because no connection was made for it.
-    pub(crate) never_sent: bool,
-    /// What this machine ran out of, if that is why.
-    pub(crate) exhausted: Option<Exhaustion>,
-    /// Why it failed, with the start of the response's body.
-    pub(crate) failure: Option<(FailureKind, Option<String>)>,
-}
-
-/// What a machine that makes connections may run out of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exhaustion {
-    /// Files that the process, or all of them, may open.
-    Descriptors,
-    /// Ports for connections to one address.
-    Ports,
-}
+/// Endpoints that are told apart; all further ones are one.
+const MOST_ENDPOINTS: usize = 1000;
 
 /// Requests that failed because this machine had run out of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +30,7 @@ pub(crate) struct ExhaustionCounts {
     pub(crate) ports: u64,
 }
 
-/// Which shard a user writes to.
+/// The shard that a user writes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShardId(usize);
 
@@ -67,17 +39,17 @@ pub(crate) struct ShardId(usize);
 pub(crate) struct Recorder {
     shards: Vec<Mutex<Vec<EndpointTally>>>,
     registry: RwLock<Registry>,
-    /// Off during the warm-up, whose requests are only counted.
+    /// False during the warm-up, whose requests are only counted.
     measuring: AtomicBool,
     warm_up: AtomicU64,
-    /// Requests that got any response at all.
+    /// Requests that got a response, of whatever status.
     answered: AtomicU64,
-    /// Requests that got none because of the connection.
+    /// Requests that got none because their connection failed.
     unanswered: AtomicU64,
     /// Requests that this machine could not send.
     no_descriptor: AtomicU64,
     no_port: AtomicU64,
-    /// Redirects that were followed: requests on the wire that are no samples.
+    /// Redirects that were followed: requests to the server that are not samples.
     redirects: AtomicU64,
 }
 
@@ -89,7 +61,7 @@ struct Registry {
 }
 
 impl Recorder {
-    /// A recorder with one shard per worker thread.
+    /// A recorder with so many shards: one for each worker thread.
     pub(crate) fn new(shards: usize) -> Self {
         Self {
             shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(),
@@ -104,15 +76,16 @@ impl Recorder {
         }
     }
 
-    /// The shard of the `user`-th user.
+    /// Returns the shard of the `user`-th user.
     pub(crate) fn shard(&self, user: usize) -> ShardId {
         ShardId(user % self.shards.len())
     }
 
-    /// The endpoint of that name, registered at its first use; `route` is its path, placeholders in braces.
+    /// Returns the endpoint of that name, which is registered at its first use; `route` is its path with placeholders in
+    /// braces.
     ///
-    /// Past 1,000 endpoints all further ones are counted as one: a scenario in code that puts ids into its names must
-    /// not grow without end.
+    /// Past 1,000 endpoints, further ones are counted as one: a scenario in code that puts ids into its names must not
+    /// grow without bound.
     pub(crate) fn endpoint(&self, name: EndpointName, route: &str) -> EndpointId {
         if let Some(id) = self.registry.read().unwrap_or_else(PoisonError::into_inner).ids.get(&name) {
             return *id;
@@ -129,7 +102,7 @@ impl Recorder {
         id
     }
 
-    /// Names and routes of all endpoints, by id.
+    /// Returns the names and routes of all endpoints, by id.
     pub(super) fn endpoints(&self) -> Vec<(EndpointName, String)> {
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
         registry.names.iter().cloned().zip(registry.routes.iter().cloned()).collect()
@@ -140,7 +113,7 @@ impl Recorder {
         match (sample.exhausted, sample.outcome) {
             (Some(Exhaustion::Descriptors), _) => self.no_descriptor.fetch_add(1, Ordering::Relaxed),
             (Some(Exhaustion::Ports), _) => self.no_port.fetch_add(1, Ordering::Relaxed),
-            // A response that broke off is one, too.
+            // A response whose body broke off was an answer too.
             (None, _) if sample.status.is_some() => self.answered.fetch_add(1, Ordering::Relaxed),
             (None, Outcome::Broken) => self.unanswered.fetch_add(1, Ordering::Relaxed),
             (None, Outcome::Success | Outcome::Rejected | Outcome::TimedOut | Outcome::Cancelled) => 0,
@@ -157,7 +130,7 @@ impl Recorder {
         tallies[index].record(sample);
     }
 
-    /// Calls `take` with every tally that received samples since the last call, then empties it.
+    /// Calls `take` with every tally that received samples since the last call, then clears it.
     pub(super) fn drain(&self, mut take: impl FnMut(EndpointId, &mut EndpointTally)) {
         for shard in &self.shards {
             for (index, tally) in lock(shard).iter_mut().enumerate() {
@@ -169,32 +142,32 @@ impl Recorder {
         }
     }
 
-    /// Counts requests from now on as warm-up, or as measured.
+    /// Counts requests from now on as part of this phase.
     pub(crate) fn set_measuring(&self, phase: Phase) {
         self.measuring.store(phase == Phase::Measured, Ordering::Release);
     }
 
-    /// Whether requests are part of the result now.
+    /// Returns the phase that requests are counted in now.
     pub(crate) fn phase(&self) -> Phase {
         if self.measuring.load(Ordering::Acquire) { Phase::Measured } else { Phase::WarmUp }
     }
 
-    /// Requests sent while warming up.
+    /// Returns how many requests ended in the warm-up.
     pub(crate) fn warm_up(&self) -> u64 {
         self.warm_up.load(Ordering::Relaxed)
     }
 
-    /// Requests that got a response.
+    /// Returns how many requests got a response.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Requests whose connection failed.
+    /// Returns how many requests got none because their connection failed.
     pub(crate) fn unanswered(&self) -> u64 {
         self.unanswered.load(Ordering::Relaxed)
     }
 
-    /// Requests that this machine could not send.
+    /// Returns how many requests this machine could not send.
     pub(crate) fn exhausted(&self) -> ExhaustionCounts {
         ExhaustionCounts {
             descriptors: self.no_descriptor.load(Ordering::Relaxed),
@@ -202,13 +175,13 @@ impl Recorder {
         }
     }
 
-    /// Counts one redirect that is being followed: a response, too.
+    /// Counts a redirect that is followed, which is a response too.
     pub(crate) fn count_redirect(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
         self.redirects.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Redirects followed so far.
+    /// Returns how many redirects were followed.
     pub(crate) fn redirects(&self) -> u64 {
         self.redirects.load(Ordering::Relaxed)
     }
@@ -223,17 +196,17 @@ pub(crate) enum Phase {
     Measured,
 }
 
-const MOST_ENDPOINTS: usize = 1000;
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves counts as they are; losing all of them would be worse.
+    // A panic while the lock was held may cost one sample; to give up would cost all of them.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tally::Tally;
+    use std::time::Duration;
+
     use super::*;
+    use crate::record::Tally;
 
     fn sample(endpoint: EndpointId, outcome: Outcome) -> Sample {
         Sample {

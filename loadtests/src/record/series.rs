@@ -1,11 +1,13 @@
-//! Numbers over time, of bounded length.
+//! [`Series`]: numbers over time, of bounded length.
 //!
-//! A point starts out as one tick of the run. When a series is full its points are joined in pairs, so that an hour and a
-//! week both fit; counts and sums stay exact, percentiles are those of the joined distribution. Which ticks make a point
+//! A point begins as one tick of the run. When a series is full its points are joined in pairs, so that an hour and a
+//! week both fit. Counts and sums stay exact; percentiles are those of the joined distribution. Which ticks make a point
 //! depends on time alone, so that a tick without requests does not shift the points behind it.
 
-use super::distribution::Distribution;
-use super::tally::EndpointTally;
+use super::{distribution::Distribution, endpoint_tally::EndpointTally};
+
+/// Points after which a series joins them: enough for a plot as wide as a screen.
+const MOST_POINTS: usize = 600;
 
 /// Numbers of one interval.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +22,7 @@ pub(crate) struct Point {
     pub(crate) failed: u64,
     /// Sum of their latencies in seconds.
     pub(crate) sum: f64,
-    /// Median in seconds; 0 without requests, which `count` tells apart.
+    /// Median in seconds; 0 without requests, when `count` is 0.
     pub(crate) p50: f64,
     /// 95th percentile in seconds.
     pub(crate) p95: f64,
@@ -57,7 +59,7 @@ impl Point {
         self.failed += next.failed;
         self.sum += next.sum;
         self.max = self.max.max(next.max);
-        // The grid's steps are not exact, and no percentile is above the greatest.
+        // A cell of the grid is 1 % wide, and no percentile may exceed the greatest value.
         let at = |q| self.distribution.quantile_seconds(q).unwrap_or(0.0).min(self.max);
         (self.p50, self.p95, self.p99) = (at(0.5), at(0.95), at(0.99));
     }
@@ -80,7 +82,7 @@ impl Default for Series {
 }
 
 impl Series {
-    /// Adds what the `tick`-th tick of the run says; ticks come in order, those without requests may be left out.
+    /// Adds the point of the `tick`-th tick of the run. Ticks come in order; those without requests may be left out.
     pub(super) fn push(&mut self, tick: u64, point: Point) {
         self.append(tick, point);
         while self.points.len() > MOST_POINTS {
@@ -102,21 +104,18 @@ impl Series {
         }
     }
 
-    /// The points.
+    /// Returns the points.
     pub(crate) fn points(&self) -> &[Point] {
         &self.points
     }
 }
-
-/// Enough for a plot as wide as a screen.
-const MOST_POINTS: usize = 600;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn point(start: f64, micros: u64) -> Point {
-        let cell = super::super::distribution::cell_of(micros);
+        let cell = crate::record::grid::cell_of(micros);
         let distribution: Distribution = format!("{cell}:2").parse().unwrap();
         let time = micros as f64 * 1e-6;
         Point {

@@ -23,7 +23,7 @@ th.n,td.n{text-align:right}
 td.n,td:first-child{white-space:nowrap}
 td.n{font-variant-numeric:tabular-nums}
 td.i{padding-left:1.6rem}
-svg{width:100%;height:auto;margin:.6rem 0}
+svg{width:100%;min-width:34rem;height:auto}
 svg text{font:11px system-ui,sans-serif;fill:var(--muted)}
 svg text.t{font-weight:600}
 svg .g{stroke:var(--grid)}
@@ -62,7 +62,9 @@ fn push(body: &mut String, block: &Block) {
             if let Some(heading) = heading {
                 body.push_str(&format!("<h2>{}</h2>\n", escape(heading)));
             }
-            plots.iter().for_each(|plot| body.push_str(&format!("{}\n", plot.render())));
+            for plot in plots {
+                body.push_str(&format!("<div class=\"scroll\">{}</div>\n", plot.render()));
+            }
         }
     }
 }

@@ -1,22 +1,22 @@
-//! A capacity search, as it is written.
+//! [`Capacity`]: the result of a capacity search.
 
 use serde::{Deserialize, Serialize};
 
-/// How much the service bears.
+/// The highest load that the service bears, and how it was found.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Capacity {
     /// `users` or `iterations a second`.
     pub(crate) unit: String,
-    /// Highest load that was confirmed on a longer hold; absent if none was.
+    /// The highest load that was confirmed on a longer hold; absent if none was.
     pub(crate) capacity: Option<f64>,
     /// Whether the service may bear more: the generator was saturated above it, or `--max-load` was reached.
     pub(crate) at_least: bool,
     /// How the search ended.
     #[serde(default)]
     pub(crate) ended: SearchEnd,
-    /// What a load above it breaks first.
+    /// The condition that a load above it breaks first.
     pub(crate) limited_by: Option<String>,
-    /// What the server said was saturated then.
+    /// What the server's counters and bottlenecks say was saturated then.
     pub(crate) evidence: Vec<String>,
     /// Every load that was tried, in order.
     pub(crate) steps: Vec<CapacityStep>,
@@ -33,11 +33,11 @@ pub(crate) enum SearchEnd {
     NotConfirmed,
     /// Not even the lowest load held.
     LowestFails,
-    /// Above what held the generator was saturated, if anything held at all.
+    /// The generator was saturated above the load that held, or at the lowest load.
     Saturated,
-    /// The service ended under a load, and did not come back.
+    /// The service went away under a load, and did not come back.
     WentAway,
-    /// Somebody ended it.
+    /// The search was interrupted.
     Interrupted,
 }
 
@@ -56,10 +56,10 @@ pub(crate) struct CapacityStep {
     /// `doubling`, `bisecting` or `confirming`.
     pub(crate) phase: String,
     pub(crate) passed: bool,
-    /// Why, where it did not pass.
+    /// How it ended; a default for results of earlier versions, which have `passed` alone.
     #[serde(default)]
     pub(crate) ended: StepEnd,
-    /// What was breached.
+    /// The conditions that were breached.
     pub(crate) breached: Vec<String>,
 }
 
@@ -67,19 +67,19 @@ pub(crate) struct CapacityStep {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StepEnd {
-    /// The verdict was "passed".
+    /// Every condition held.
     Passed,
-    /// The service broke a condition.
+    /// A condition was breached.
     #[default]
     Failed,
-    /// The generator was the bottleneck, so the step says nothing about the service.
+    /// The generator was the bottleneck, so that the step proves nothing about the service.
     Saturated,
-    /// Somebody ended it.
+    /// The search was interrupted.
     Interrupted,
 }
 
 impl StepEnd {
-    /// For people.
+    /// Returns the words that reports use.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -91,7 +91,7 @@ impl StepEnd {
 }
 
 impl Capacity {
-    /// The result in a sentence.
+    /// Returns the result in a sentence without its full stop.
     pub(crate) fn describe(&self) -> String {
         let unit = &self.unit;
         match (self.ended, self.capacity, self.highest_held()) {
@@ -130,7 +130,7 @@ impl Capacity {
         }
     }
 
-    /// What broke, and when, in a sentence without its full stop; `None` if nothing did.
+    /// Returns what broke, and at which load, in a sentence without its full stop; `None` if nothing broke.
     pub(crate) fn describe_limit(&self) -> Option<String> {
         let what = match self.ended {
             SearchEnd::LowestFails => "The lowest load",
@@ -143,7 +143,7 @@ impl Capacity {
         self.limited_by.as_ref().map(|limit| format!("{what} breaks: {limit}"))
     }
 
-    /// Why the generator was saturated, where a step says so: `: it used …`.
+    /// Returns why the generator was saturated, as `: it used …`; empty where no step has a reason.
     fn saturation(&self) -> String {
         let steps = self.steps.iter().rev().filter(|step| step.ended == StepEnd::Saturated);
         let mut reasons = steps.flat_map(|step| &step.breached).filter_map(|line| line.strip_prefix(SATURATED));

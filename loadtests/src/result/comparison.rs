@@ -1,17 +1,17 @@
-//! Two runs compared, as it is written.
+//! [`Comparison`]: two runs compared.
 
 use serde::{Deserialize, Serialize};
 
 use crate::span::show_seconds;
 
-/// Two runs compared.
+/// The changes between two runs.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Comparison {
     /// When the earlier run began.
     pub(crate) baseline_started_at: String,
-    /// Every measure of every endpoint that both runs have.
+    /// Each measure of each endpoint that both runs have.
     pub(crate) changes: Vec<Change>,
-    /// Endpoints that only one of them has.
+    /// Endpoints that only one of the runs has.
     pub(crate) only_in_one: Vec<String>,
 }
 
@@ -22,20 +22,20 @@ pub(crate) struct Change {
     pub(crate) endpoint: String,
     /// `p50`, `p95` (seconds) or `error rate` (share).
     pub(crate) measure: String,
-    /// Typical value of a point of the earlier run.
+    /// Median point of the earlier run; of the error rate, the rate of all requests.
     pub(crate) old: f64,
-    /// Of the later run.
+    /// The same of the later run.
     pub(crate) new: f64,
     /// Difference in percent of the old value; absent where that is 0.
     pub(crate) change_percent: Option<f64>,
-    /// Chance of such a difference without a cause, corrected for the number of comparisons; absent with too little
-    /// data.
+    /// Chance of so large a difference between two runs of one build, corrected for the number of comparisons; absent
+    /// with too little data.
     pub(crate) p_value: Option<f64>,
-    /// What it means.
+    /// The judgement.
     pub(crate) direction: Direction,
 }
 
-/// What a difference means.
+/// The judgement on a difference.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Direction {
@@ -51,7 +51,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// For people.
+    /// Returns the words that reports use.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -63,7 +63,7 @@ impl Direction {
 }
 
 impl Comparison {
-    /// What to say below the changes if some are no answers.
+    /// Returns an explanation of changes with too little data, if there are any.
     pub(crate) fn remark(&self) -> Option<&'static str> {
         let is_open = |change: &Change| change.direction == Direction::TooLittleData;
         self.changes.iter().any(is_open).then_some(
@@ -72,14 +72,14 @@ impl Comparison {
         )
     }
 
-    /// Whether anything got worse.
+    /// Returns whether anything got worse.
     pub(crate) fn has_regression(&self) -> bool {
         self.changes.iter().any(|change| change.direction == Direction::Worse)
     }
 }
 
 impl Change {
-    /// A value of its measure, for people.
+    /// Writes a value of its measure.
     pub(crate) fn show(&self, value: f64) -> String {
         if self.measure == "error rate" { format!("{:.2} %", value * 100.0) } else { show_seconds(value) }
     }

@@ -1,4 +1,4 @@
-//! The numbers of one endpoint, or of all together.
+//! [`EndpointResult`]: the numbers of one endpoint, or of all together.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{Distribution, EndpointTally, Latency, Outcome, Point, Series};
 
-/// The brief's fields first, then what else is known.
+/// The brief's fields first, then further ones.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct EndpointResult {
     /// Path, or `*` for all together.
@@ -17,9 +17,9 @@ pub(crate) struct EndpointResult {
     pub(crate) total_requests: u64,
     /// What succeeded.
     pub(crate) successful_requests: u64,
-    /// What did not: refused, timed out, broken or cancelled.
+    /// What did not: rejected, timed out, broken or cancelled.
     pub(crate) failed_requests: u64,
-    /// Those of them for which no connection was made, so that the server has not seen them.
+    /// The failed requests for which no connection was made, so that the server has not seen them.
     #[serde(default)]
     pub(crate) never_sent: u64,
     /// Mean of everything sent, in seconds to the last byte, as all times here.
@@ -40,11 +40,11 @@ pub(crate) struct EndpointResult {
     pub(crate) status_codes: BTreeMap<String, u64>,
     /// Body bytes received.
     pub(crate) bytes_received: u64,
-    /// Each outcome that occurred, by itself.
+    /// The latencies of each outcome that occurred.
     pub(crate) outcomes: BTreeMap<String, LatencyResult>,
     /// Time to the response head.
     pub(crate) first_byte: Option<LatencyResult>,
-    /// Open model: latency since the real start instead of the intended one.
+    /// Open model: latency from when a request was sent, instead of when it was due.
     pub(crate) since_sent: Option<LatencyResult>,
     /// Failures by kind.
     pub(crate) failures: Vec<FailureResult>,
@@ -90,13 +90,14 @@ pub(crate) struct PointResult {
     pub(crate) p95: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
-    /// All latencies, as `step:count` on a grid of 1 %, failures behind a slash; of endpoints, which are compared.
+    /// All latencies, as `cell:count` on a grid of 1 %, failures behind a slash. Endpoints have it, since comparisons read
+    /// it; all requests together do not.
     #[serde(default, with = "as_text", skip_serializing_if = "is_empty")]
     pub(crate) distribution: Distribution,
 }
 
 impl EndpointResult {
-    /// The result of what was tallied over `elapsed` seconds.
+    /// The numbers of a tally over `elapsed` seconds.
     pub(crate) fn new(method: &str, path: &str, tally: &EndpointTally, series: &Series, elapsed: f64) -> Self {
         let ranked = tally.ranked();
         let at = |q| round_micros(ranked.quantile_seconds(q));
@@ -145,13 +146,13 @@ impl EndpointResult {
         }
     }
 
-    /// The same without the distributions of its points, which only a comparison of endpoints reads.
+    /// Removes the distributions of its points, which only a comparison of endpoints reads.
     pub(super) fn without_distributions(mut self) -> Self {
         self.series.iter_mut().for_each(|point| point.distribution = Distribution::default());
         self
     }
 
-    /// `GET /api/users`, or `all requests`.
+    /// Returns `GET /api/users`, or `all requests`.
     pub(crate) fn name(&self) -> String {
         if self.endpoint == "*" && self.method == "*" {
             "all requests".to_owned()
@@ -198,7 +199,7 @@ fn is_empty(distribution: &Distribution) -> bool {
     distribution.count() == 0
 }
 
-/// A distribution as text: as JSON numbers, a line each, it would be most of the file.
+/// A distribution as text: as JSON numbers, a line each, distributions would be most of the file.
 mod as_text {
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
@@ -213,7 +214,7 @@ mod as_text {
     }
 }
 
-/// Seconds to the microsecond, as they are written; 0 where nothing was measured, which the count tells apart.
+/// Rounds seconds to the microsecond; 0 where nothing was measured, when the count beside it is 0.
 pub(crate) fn round_micros(value: Option<f64>) -> f64 {
     round(value.unwrap_or(0.0), 1e6)
 }

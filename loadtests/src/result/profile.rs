@@ -1,4 +1,4 @@
-//! A profile of one endpoint, as it is written.
+//! [`Profile`]: one endpoint, measured by single requests.
 
 use pinchpoint::analysis::statistics::tail::student_95;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use crate::record::RankedLatencies;
 /// Degrees of freedom from which Student's distribution is the normal one to four digits; its series has a term for each.
 const MOST_FREEDOM: u64 = 10_000;
 
-/// What a number of single requests says; times in seconds.
+/// The numbers of single requests, one after another; times in seconds.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Profile {
-    /// Requests that count.
+    /// Requests that were measured.
     pub(crate) iterations: u64,
-    /// Requests before them.
+    /// Requests before them, which were not.
     pub(crate) warm_up: u64,
     pub(crate) mean: f64,
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
     pub(crate) standard_deviation: f64,
-    /// The mean of such profiles lies in it 95 times of 100; absent below two requests.
+    /// Interval that contains the true mean in 95 of 100 such profiles, by Student's t; absent below two requests.
     pub(crate) confidence_interval_95: Option<(f64, f64)>,
     pub(crate) p75: f64,
     pub(crate) p90: f64,
@@ -30,7 +30,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// From the latencies of the requests.
+    /// Computes the profile of the measured requests.
     pub(crate) fn new(ranked: &RankedLatencies, warm_up: u64) -> Self {
         let at = |q| round_micros(ranked.quantile_seconds(q));
         let count = ranked.count();

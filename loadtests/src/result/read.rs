@@ -1,4 +1,4 @@
-//! Reading back the result of an earlier run.
+//! [`read_result`]: reads back the result of an earlier run.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::run::RunResult;
 
-/// A file that is no result.
+/// A file that cannot be read as a result.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum ReadError {
@@ -18,7 +18,7 @@ pub(crate) enum ReadError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is something else.
+    /// It is not a result.
     #[error("{path} is no result of loadtest (written with --output x.json)")]
     NotAResult {
         /// The file.
@@ -29,6 +29,10 @@ pub(crate) enum ReadError {
 }
 
 /// Reads a result.
+///
+/// # Errors
+///
+/// [`ReadError`] if there is no such file, or it holds something else.
 pub(crate) fn read_result(path: &Path) -> Result<RunResult, ReadError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ReadError::Unreadable { path: path.to_owned(), source })?;

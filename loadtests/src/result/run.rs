@@ -1,4 +1,4 @@
-//! A whole run.
+//! [`RunResult`]: a whole run.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::server::ServerSide;
 use crate::verdict::{Check, CheckSource, CheckStatus, Conclusion};
 use crate::watch::GeneratorHealth;
 
-/// Result of a run; its JSON is read back for comparisons.
+/// The result of a run. Its JSON is read back for comparisons.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct RunResult {
     /// `load-test` or `profile`.
@@ -26,38 +26,38 @@ pub(crate) struct RunResult {
     /// All requests together.
     #[serde(flatten)]
     pub(crate) total: EndpointResult,
-    /// How long was measured, in seconds.
+    /// How long the measurement lasted, in seconds.
     pub(crate) duration: f64,
-    /// What load it was.
+    /// The load.
     pub(crate) load: LoadResult,
     /// Each endpoint, in the order of its first request.
     pub(crate) endpoints: Vec<EndpointResult>,
-    /// Requests sent in the warm-up, part of nothing else here.
+    /// Requests sent in the warm-up, which no other number here includes.
     pub(crate) warm_up_requests: u64,
-    /// Redirects followed: requests to the server that are no requests here.
+    /// Redirects followed: the server counts them as requests, this result does not.
     pub(crate) redirects_followed: u64,
     /// Requests to `/metrics` and `/performance` for the server's side, beside the load.
     pub(crate) server_requests: u64,
-    /// Open model: what became of what was scheduled.
+    /// Open model: what became of the scheduled iterations.
     pub(crate) arrivals: Option<ArrivalsResult>,
-    /// The tool itself.
+    /// The load generator itself.
     pub(crate) generator: GeneratorResult,
     /// Passed or not.
     pub(crate) verdict: VerdictResult,
-    /// What the server saw, if it tells.
+    /// The server's side, if it has Pinchpoint's metrics.
     pub(crate) server: Option<ServerSide>,
-    /// Why that is missing or incomplete, if the service answered 401 or 403.
+    /// Why the server's side is missing or incomplete, if the service answered 401 or 403.
     #[serde(default)]
     pub(crate) server_refused: Option<String>,
-    /// Against an earlier run, if one was named.
+    /// The comparison with an earlier run, if `--baseline` names one.
     pub(crate) comparison: Option<Comparison>,
-    /// Of a capacity search.
+    /// The result of a capacity search.
     pub(crate) capacity: Option<Capacity>,
-    /// Of a profile.
+    /// The result of a profile.
     pub(crate) profile: Option<Profile>,
 }
 
-/// What load it was.
+/// The load of a run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct LoadResult {
     /// `closed` or `open`.
@@ -71,7 +71,7 @@ pub(crate) struct LoadResult {
 }
 
 impl LoadResult {
-    /// From the model of a plan.
+    /// The load of a plan's model.
     pub(crate) fn new(model: Model) -> Self {
         match model {
             Model::Closed { users, ramp_up, .. } => {
@@ -83,7 +83,7 @@ impl LoadResult {
         }
     }
 
-    /// `50 users` or `200/s`.
+    /// Returns `50 users` or `200/s`.
     pub(crate) fn describe(&self) -> String {
         match (self.users, self.rate) {
             (Some(1), _) => "1 user".to_owned(),
@@ -99,11 +99,11 @@ impl LoadResult {
 pub(crate) struct ArrivalsResult {
     pub(crate) scheduled: u64,
     pub(crate) sent: u64,
-    /// Came to their turn more than 10 ms after they were due.
+    /// Sent more than 10 ms after they were due.
     pub(crate) late: u64,
-    /// Of these, through the generator's own fault.
+    /// The late ones that the generator delayed, although a user was free.
     pub(crate) late_by_generator: u64,
-    /// Sent nothing.
+    /// Never sent.
     pub(crate) dropped: u64,
 }
 
@@ -119,13 +119,13 @@ impl From<Arrivals> for ArrivalsResult {
     }
 }
 
-/// The tool itself during the run.
+/// The load generator itself during the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct GeneratorResult {
     pub(crate) saturated: bool,
     pub(crate) reason: Option<String>,
     pub(crate) cores: usize,
-    /// Of its cores.
+    /// Share of its cores that it used.
     pub(crate) cpu_percent: f64,
     pub(crate) cpu_seconds: f64,
     pub(crate) cpu_microseconds_per_request: f64,
@@ -134,7 +134,7 @@ pub(crate) struct GeneratorResult {
 }
 
 impl GeneratorResult {
-    /// From what the watch found, over so many requests.
+    /// The health of the generator, over so many requests.
     pub(crate) fn new(health: &GeneratorHealth, requests: u64) -> Self {
         Self {
             saturated: health.is_saturated(),
@@ -175,7 +175,7 @@ pub(crate) struct CheckResult {
 }
 
 impl VerdictResult {
-    /// From the checks of a run.
+    /// The conclusion of a run and its checks.
     pub(crate) fn new(conclusion: Conclusion, checks: &[Check]) -> Self {
         Self {
             conclusion: conclusion.name().to_owned(),
@@ -211,7 +211,7 @@ impl CheckResult {
 }
 
 impl RunResult {
-    /// The measured part of a run; verdict, server and comparison are added by who knows them.
+    /// The measured part of a run; the modes add the verdict, the server's side and the comparison.
     pub(crate) fn measured(
         mode: &str,
         target: &str,
@@ -230,7 +230,7 @@ impl RunResult {
                 EndpointResult::new(&course.name.method, &course.name.path, &course.tally, &course.series, elapsed)
             })
             .collect();
-        // One endpoint is its own total, under its own name: that is the file that the brief shows.
+        // A single endpoint is its own total, under its own name, as in the brief's example file.
         let (method, path) = match endpoints.as_slice() {
             [only] => (only.method.clone(), only.endpoint.clone()),
             _ => ("*".to_owned(), "*".to_owned()),

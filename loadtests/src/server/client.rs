@@ -1,65 +1,77 @@
-//! Asks a service what it saw.
+//! [`ServerClient`]: reads a service's `/metrics` and `/performance/*`.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::exposition::samples;
+use super::{bottleneck::Bottleneck, exposition::parse_samples};
 use crate::engine::{explain, hint_for};
 
-/// Asks one service.
+/// Longest time to the last byte of a response: the service may be busy with the load, but the report must not wait for
+/// it without end.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Redirects followed within the service's origin.
+const MOST_REDIRECTS: usize = 5;
+
+/// Reads one service.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerClient {
     client: Client,
     base: Url,
     credentials: Credentials,
-    asked: Arc<AtomicU64>,
-    silence: Arc<Mutex<Option<ServiceError>>>,
+    /// Requests sent, which the server's totals include.
+    requests: Arc<AtomicU64>,
+    /// Why something could not be read, until it is taken.
+    error: Arc<Mutex<Option<ServiceError>>>,
 }
 
-/// How a service is asked.
+/// How a service is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientOptions {
-    /// What is sent with each request.
+    /// The headers of each request.
     pub(crate) credentials: Credentials,
-    /// Longest time until the last byte of an answer.
+    /// Longest time to the last byte of a response.
     pub(crate) timeout: Duration,
-    /// Whether certificates that nobody vouches for are taken.
+    /// Whether certificates are accepted that no known authority has signed.
     pub(crate) accept_invalid_certs: bool,
 }
 
-/// The headers of `--header`, where they may be sent.
+/// The headers of `--header`, as far as they may be sent.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
-    /// These, if there are any.
+    /// These, which may be none.
     Headers(HeaderMap),
-    /// None: they are meant for another origin.
+    /// None, because they are meant for another origin.
     Withheld,
 }
 
-/// Why a service did not tell.
+/// Why a service could not be read.
 #[derive(Clone, Debug, Error)]
 pub(crate) enum ServiceError {
-    /// It does not know who asks.
+    /// It asks for credentials.
     #[error("{url} answers {status}; {hint}")]
     Refused {
-        /// What was asked for.
+        /// What was requested.
         url: Url,
         /// 401 or 403.
         status: StatusCode,
         /// What may help.
         hint: &'static str,
     },
-    /// There was no answer.
+    /// No response came.
     #[error("no answer from {url}: {problem}{}", hint_for(problem))]
-    NoAnswer {
-        /// What was asked for.
+    NoResponse {
+        /// What was requested.
         url: Url,
         /// Why.
         problem: String,
@@ -69,13 +81,13 @@ pub(crate) enum ServiceError {
 /// Cumulative numbers of one endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct EndpointFacts {
-    /// Requests that ended.
+    /// Requests that have ended.
     pub(crate) requests: f64,
     /// Sum of their durations.
     pub(crate) seconds: f64,
-    /// Time in queries.
+    /// Time in database queries.
     pub(crate) db_seconds: f64,
-    /// Queries.
+    /// Database queries.
     pub(crate) db_queries: f64,
     /// Time inside poll.
     pub(crate) busy_seconds: f64,
@@ -83,7 +95,7 @@ pub(crate) struct EndpointFacts {
     pub(crate) longest_poll_seconds: Option<f64>,
 }
 
-/// What a service tells at one moment.
+/// The counters of a service at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerSnapshot {
     /// By method and route.
@@ -101,24 +113,7 @@ pub(crate) struct ProcessFacts {
     pub(crate) workers: f64,
 }
 
-/// A finding of the service, as its API tells it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct Bottleneck {
-    /// Rule.
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) severity: String,
-    pub(crate) subject: String,
-    pub(crate) description: String,
-    pub(crate) impact: String,
-    pub(crate) recommendations: Vec<String>,
-    pub(crate) affected_endpoints: Vec<String>,
-    /// Numbers and words behind it, as the service gives them.
-    pub(crate) evidence: serde_json::Value,
-}
-
-/// The service at a glance.
+/// The service's own summary.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Summary {
@@ -131,125 +126,101 @@ pub(crate) struct Summary {
     pub(crate) active_requests: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
-struct BottlenecksAnswer {
+struct BottlenecksResponse {
     bottlenecks: Vec<Bottleneck>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct EndpointsAnswer {
-    endpoints: Vec<EndpointAnswer>,
+struct EndpointsResponse {
+    endpoints: Vec<EndpointResponse>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct EndpointAnswer {
+struct EndpointResponse {
     method: String,
     route: String,
     longest_poll_ms: Option<f64>,
 }
 
 #[derive(Deserialize)]
-struct MetricsAnswer {
+struct MetricsResponse {
     summary: Summary,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct MemoryAnswer {
+struct MemoryResponse {
     current_memory_mb: Option<f64>,
 }
 
 impl ServerClient {
-    /// A client for the service at an address; `None` if the system gives no HTTP client.
+    /// Returns a client for the service at `base`; `None` if no HTTP client can be set up on this system.
     pub(crate) fn new(base: &Url, asking: ClientOptions) -> Option<Self> {
         let ClientOptions { credentials, timeout, accept_invalid_certs } = asking;
         let client = Client::builder()
             .no_proxy()
             .timeout(timeout)
             .tls_danger_accept_invalid_certs(accept_invalid_certs)
-            // Headers would go along to wherever a redirect leads.
+            // A redirect to another origin would carry the credentials there.
             .redirect(redirect::Policy::custom(|attempt| {
                 let same = attempt.previous().iter().all(|from| from.origin() == attempt.url().origin());
                 if same && attempt.previous().len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
             }))
             .build()
             .ok()?;
-        Some(Self { client, base: base.clone(), credentials, asked: Arc::default(), silence: Arc::default() })
+        Some(Self { client, base: base.clone(), credentials, requests: Arc::default(), error: Arc::default() })
     }
 
-    /// Cumulative numbers by endpoint; `None` where the service tells none.
+    /// Returns the cumulative numbers of each endpoint and of the process; `None` without Pinchpoint's metrics.
     pub(crate) async fn snapshot(&self) -> Option<ServerSnapshot> {
         let text = self.text("/metrics").await?;
-        let mut endpoints: BTreeMap<(String, String), EndpointFacts> = BTreeMap::new();
-        for sample in samples(&text, "http_server_") {
-            let field: fn(&mut EndpointFacts) -> &mut f64 = match sample.name.as_str() {
-                "http_server_request_duration_seconds_count" => |facts| &mut facts.requests,
-                "http_server_request_duration_seconds_sum" => |facts| &mut facts.seconds,
-                "http_server_request_db_seconds_sum" => |facts| &mut facts.db_seconds,
-                "http_server_request_db_queries_sum" => |facts| &mut facts.db_queries,
-                "http_server_request_busy_seconds_sum" => |facts| &mut facts.busy_seconds,
-                _ => continue,
-            };
-            let key = (sample.label("http_request_method").to_owned(), sample.label("http_route").to_owned());
-            *field(endpoints.entry(key).or_default()) += sample.value;
-        }
-        if let Some(answer) = self.json::<EndpointsAnswer>("/performance/endpoints").await {
-            for endpoint in answer.endpoints {
+        let mut endpoints = read_endpoints(&text);
+        if let Some(response) = self.json::<EndpointsResponse>("/performance/endpoints").await {
+            for endpoint in response.endpoints {
                 if let Some(facts) = endpoints.get_mut(&(endpoint.method, endpoint.route)) {
                     facts.longest_poll_seconds = endpoint.longest_poll_ms.map(|millis| millis / 1e3);
                 }
             }
         }
-        let mut process = ProcessFacts::default();
-        for prefix in ["process_cpu_seconds_total", "tokio_worker"] {
-            for sample in samples(&text, prefix) {
-                match sample.name.as_str() {
-                    "process_cpu_seconds_total" => process.cpu_seconds = sample.value,
-                    "tokio_worker_busy_seconds_total" => process.worker_busy_seconds = sample.value,
-                    "tokio_workers" => process.workers = sample.value,
-                    _ => {}
-                }
-            }
-        }
-        // Before its first request a service has no series of requests, only those of the monitor on itself.
-        text.contains("pinchpoint_").then_some(ServerSnapshot { endpoints, process })
+        // Before its first request a service has no series of requests, but those that the monitor has on itself.
+        text.contains("pinchpoint_").then(|| ServerSnapshot { endpoints, process: read_process(&text) })
     }
 
-    /// What fires now; `None` where the service does not say.
+    /// Returns the bottlenecks that fire now; `None` where they cannot be read.
     pub(crate) async fn bottlenecks(&self) -> Option<Vec<Bottleneck>> {
-        Some(self.json::<BottlenecksAnswer>("/performance/bottlenecks").await?.bottlenecks)
+        Some(self.json::<BottlenecksResponse>("/performance/bottlenecks").await?.bottlenecks)
     }
 
-    /// The service at a glance; `None` where it does not say.
+    /// Returns the service's own summary; `None` where it cannot be read.
     pub(crate) async fn summary(&self) -> Option<Summary> {
-        Some(self.json::<MetricsAnswer>("/performance/metrics").await?.summary)
+        Some(self.json::<MetricsResponse>("/performance/metrics").await?.summary)
     }
 
-    /// Resident memory in megabytes of 1,000,000 bytes; `None` where the service does not say.
+    /// Returns the resident memory in megabytes of 1,000,000 bytes; `None` where it cannot be read.
     pub(crate) async fn memory_mb(&self) -> Option<f64> {
-        self.json::<MemoryAnswer>("/performance/memory").await?.current_memory_mb
+        self.json::<MemoryResponse>("/performance/memory").await?.current_memory_mb
     }
 
-    /// How many requests it has made.
+    /// Returns how many requests were sent.
     pub(crate) fn request_count(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
+        self.requests.load(Ordering::Relaxed)
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
         serde_json::from_str(&self.text(path).await?).ok()
     }
 
-    /// Why it was last told nothing, a refusal before anything else; forgotten then.
+    /// Removes and returns the error of the last request that failed; a refusal is kept before any other error.
     pub(crate) fn take_error(&self) -> Option<ServiceError> {
-        self.silence.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     async fn text(&self, path: &str) -> Option<String> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let url = self.base.join(path).ok()?;
         let mut request = self.client.get(url.clone());
         if let Credentials::Headers(headers) = &self.credentials {
@@ -267,16 +238,16 @@ impl ServerClient {
             }
             Ok((_, text)) => text,
             Err(error) => {
-                self.note(ServiceError::NoAnswer { url, problem: explain(&error) });
+                self.note(ServiceError::NoResponse { url, problem: explain(&error) });
                 None
             }
         }
     }
 
-    fn note(&self, silence: ServiceError) {
-        let mut known = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!((&*known, &silence), (Some(ServiceError::Refused { .. }), ServiceError::NoAnswer { .. })) {
-            *known = Some(silence);
+    fn note(&self, error: ServiceError) {
+        let mut known = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!((&*known, &error), (Some(ServiceError::Refused { .. }), ServiceError::NoResponse { .. })) {
+            *known = Some(error);
         }
     }
 }
@@ -291,6 +262,33 @@ impl Credentials {
     }
 }
 
-/// The service may be busy with the load, but the report does not wait for ever.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-const MOST_REDIRECTS: usize = 5;
+/// Sums the series of each endpoint, which differ by status.
+fn read_endpoints(text: &str) -> BTreeMap<(String, String), EndpointFacts> {
+    let mut endpoints: BTreeMap<(String, String), EndpointFacts> = BTreeMap::new();
+    for sample in parse_samples(text, "http_server_") {
+        let field: fn(&mut EndpointFacts) -> &mut f64 = match sample.name.as_str() {
+            "http_server_request_duration_seconds_count" => |facts| &mut facts.requests,
+            "http_server_request_duration_seconds_sum" => |facts| &mut facts.seconds,
+            "http_server_request_db_seconds_sum" => |facts| &mut facts.db_seconds,
+            "http_server_request_db_queries_sum" => |facts| &mut facts.db_queries,
+            "http_server_request_busy_seconds_sum" => |facts| &mut facts.busy_seconds,
+            _ => continue,
+        };
+        let route = (sample.label("http_request_method").to_owned(), sample.label("http_route").to_owned());
+        *field(endpoints.entry(route).or_default()) += sample.value;
+    }
+    endpoints
+}
+
+fn read_process(text: &str) -> ProcessFacts {
+    let mut process = ProcessFacts::default();
+    for sample in ["process_cpu_seconds_total", "tokio_worker"].iter().flat_map(|prefix| parse_samples(text, prefix)) {
+        match sample.name.as_str() {
+            "process_cpu_seconds_total" => process.cpu_seconds = sample.value,
+            "tokio_worker_busy_seconds_total" => process.worker_busy_seconds = sample.value,
+            "tokio_workers" => process.workers = sample.value,
+            _ => {}
+        }
+    }
+    process
+}

@@ -1,24 +1,29 @@
-//! What users saw beside what the server saw.
+//! [`join`]: what users saw beside what the server saw.
 
 use serde::{Deserialize, Serialize};
 
-use super::client::{Bottleneck, EndpointFacts, ServerSnapshot};
-use super::watch::Seen;
+use super::{
+    bottleneck::FiredBottleneck,
+    client::{EndpointFacts, ServerSnapshot},
+};
 use crate::record::Tally;
 
 /// The server's side of a run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct ServerSide {
-    /// Endpoints that both know.
+    /// Endpoints that both sides have, those with the most server time first.
     pub(crate) endpoints: Vec<ServerEndpoint>,
     /// What fired during the run, the worst first.
     pub(crate) bottlenecks: Vec<FiredBottleneck>,
 }
 
+/// Method and route template of an endpoint of the service.
+type Route = (String, String);
+
 /// One endpoint from both sides; times in seconds, shares in percent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct ServerEndpoint {
-    /// The server's name for it.
+    /// Its method and the server's route.
     pub(crate) endpoint: String,
     /// Requests that users sent.
     pub(crate) client_requests: u64,
@@ -37,70 +42,62 @@ pub(crate) struct ServerEndpoint {
     pub(crate) longest_poll: Option<f64>,
 }
 
-/// A finding and when it came.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct FiredBottleneck {
-    /// Seconds into the run when it was first seen; 0 if it fired before, absent if only at the end.
-    pub(crate) first_seen: Option<f64>,
-    #[serde(flatten)]
-    pub(crate) bottleneck: Bottleneck,
-}
-
-/// Joins both sides; `after` is missing where the server told nothing at the end.
+/// Joins both sides. Without `after`, when the server no longer answered at the end, no endpoint is joined.
 pub(crate) fn join(
     tally: &Tally,
     before: &ServerSnapshot,
     after: Option<&ServerSnapshot>,
-    seen: Vec<Seen>,
+    mut bottlenecks: Vec<FiredBottleneck>,
 ) -> ServerSide {
-    let mut endpoints: Vec<ServerEndpoint> = Vec::new();
     let after = after.unwrap_or(before);
-    for ((method, route), end) in &after.endpoints {
-        let start = before.endpoints.get(&(method.clone(), route.clone())).copied().unwrap_or_default();
-        let Some(delta) = difference(&start, end) else { continue };
-        let (mut requests, mut seconds, mut since_sent) = (0, 0.0, 0.0);
-        for course in tally.endpoints() {
-            let served = best_route(&course.name.method, &course.route, after);
-            if served.is_some_and(|(m, r)| m == method && r == route) {
-                requests += course.tally.count();
-                seconds += course.tally.ranked().sum_seconds();
-                since_sent += course.tally.since_sent_seconds();
-            }
-        }
-        if requests == 0 || delta.requests == 0.0 {
-            continue;
-        }
-        let server_avg = delta.seconds / delta.requests;
-        let share = |part: f64| if delta.seconds > 0.0 { round(part / delta.seconds * 100.0, 1e2) } else { 0.0 };
-        endpoints.push(ServerEndpoint {
-            endpoint: format!("{method} {route}"),
-            client_requests: requests,
-            server_requests: delta.requests as u64,
-            client_avg: round(seconds / requests as f64, 1e6),
-            server_avg: round(server_avg, 1e6),
-            outside_avg: round((since_sent / requests as f64 - server_avg).max(0.0), 1e6),
-            db_time_percent: share(delta.db_seconds),
-            db_queries_per_request: round(delta.db_queries / delta.requests, 1e2),
-            busy_percent: share(delta.busy_seconds),
-            longest_poll: delta.longest_poll_seconds,
-        });
-    }
-    endpoints.sort_by(|a, b| {
-        let time = |endpoint: &ServerEndpoint| endpoint.server_avg * endpoint.server_requests as f64;
-        time(b).total_cmp(&time(a))
-    });
-    let mut bottlenecks: Vec<FiredBottleneck> = seen
-        .into_iter()
-        .map(|seen| FiredBottleneck {
-            first_seen: seen.first_seen.is_finite().then_some(round(seen.first_seen, 1e1)),
-            bottleneck: seen.bottleneck,
-        })
-        .collect();
-    bottlenecks.sort_by_key(|fired| severity_rank(&fired.bottleneck.severity));
+    let mut endpoints: Vec<ServerEndpoint> =
+        after.endpoints.iter().filter_map(|(route, end)| join_endpoint(tally, route, end, before, after)).collect();
+    // Where the server spent most of its time comes first.
+    let time = |endpoint: &ServerEndpoint| endpoint.server_avg * endpoint.server_requests as f64;
+    endpoints.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    bottlenecks.sort_by_key(|fired| fired.bottleneck.severity_rank());
     ServerSide { endpoints, bottlenecks }
 }
 
-/// What happened between two snapshots; `None` if the server was restarted in between.
+/// Joins both sides of one route; `None` if either had no requests, or the server was restarted.
+fn join_endpoint(
+    tally: &Tally,
+    (method, route): &Route,
+    end: &EndpointFacts,
+    before: &ServerSnapshot,
+    after: &ServerSnapshot,
+) -> Option<ServerEndpoint> {
+    let start = before.endpoints.get(&(method.clone(), route.clone())).copied().unwrap_or_default();
+    let delta = difference(&start, end)?;
+    let (mut requests, mut seconds, mut since_sent) = (0, 0.0, 0.0);
+    for course in tally.endpoints() {
+        let served = best_route(&course.name.method, &course.route, after);
+        if served.is_some_and(|(m, r)| m == method && r == route) {
+            requests += course.tally.count();
+            seconds += course.tally.ranked().sum_seconds();
+            since_sent += course.tally.since_sent_seconds();
+        }
+    }
+    if requests == 0 || delta.requests == 0.0 {
+        return None;
+    }
+    let server_avg = delta.seconds / delta.requests;
+    let share = |part: f64| if delta.seconds > 0.0 { round(part / delta.seconds * 100.0, 1e2) } else { 0.0 };
+    Some(ServerEndpoint {
+        endpoint: format!("{method} {route}"),
+        client_requests: requests,
+        server_requests: delta.requests as u64,
+        client_avg: round(seconds / requests as f64, 1e6),
+        server_avg: round(server_avg, 1e6),
+        outside_avg: round((since_sent / requests as f64 - server_avg).max(0.0), 1e6),
+        db_time_percent: share(delta.db_seconds),
+        db_queries_per_request: round(delta.db_queries / delta.requests, 1e2),
+        busy_percent: share(delta.busy_seconds),
+        longest_poll: delta.longest_poll_seconds,
+    })
+}
+
+/// Returns what happened between two snapshots; `None` if the server was restarted in between.
 pub(super) fn difference(start: &EndpointFacts, end: &EndpointFacts) -> Option<EndpointFacts> {
     (end.requests >= start.requests).then(|| EndpointFacts {
         requests: end.requests - start.requests,
@@ -112,7 +109,7 @@ pub(super) fn difference(start: &EndpointFacts, end: &EndpointFacts) -> Option<E
     })
 }
 
-/// The server's route that a path belongs to: the one with the most segments in common.
+/// Returns the server's route that a path belongs to: the one with the most segments in common.
 fn best_route<'s>(method: &str, path: &str, snapshot: &'s ServerSnapshot) -> Option<(&'s String, &'s String)> {
     snapshot
         .endpoints
@@ -123,7 +120,7 @@ fn best_route<'s>(method: &str, path: &str, snapshot: &'s ServerSnapshot) -> Opt
         .map(|(_, known, route)| (known, route))
 }
 
-/// How many segments are the same, if the path can be one of the route at all.
+/// Returns how many segments are the same; `None` if the route does not match the path.
 fn similarity(path: &str, route: &str) -> Option<usize> {
     let mut same = 0;
     let mut path = path.trim_matches('/').split('/');
@@ -137,10 +134,6 @@ fn similarity(path: &str, route: &str) -> Option<usize> {
             _ => return None,
         }
     }
-}
-
-fn severity_rank(severity: &str) -> usize {
-    ["critical", "high", "medium", "low"].iter().position(|known| *known == severity).unwrap_or(4)
 }
 
 fn round(value: f64, steps: f64) -> f64 {

@@ -1,9 +1,10 @@
-//! The server's side of the story.
+//! The server's side of a run.
 //!
-//! A service with Pinchpoint inside tells at `/metrics` and `/performance/*` what it saw. Two snapshots, before and
-//! after, and a look at the bottlenecks in between are joined with what users saw. A service that tells nothing is no
-//! error.
+//! A service with Pinchpoint inside reports at `/metrics` and `/performance/*` what it saw. A snapshot before the run, one
+//! after it, and the bottlenecks that fired in between are joined with what users saw. A service without these endpoints
+//! is tested all the same; its side is absent.
 
+mod bottleneck;
 mod client;
 mod exposition;
 mod join;
@@ -11,10 +12,9 @@ mod observation;
 mod utilization;
 mod watch;
 
-pub(crate) use client::{
-    Bottleneck, ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSnapshot, ServiceError,
-};
-pub(crate) use join::{FiredBottleneck, ServerEndpoint, ServerSide, join};
+pub(crate) use bottleneck::{Bottleneck, FiredBottleneck};
+pub(crate) use client::{ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSnapshot, ServiceError};
+pub(crate) use join::{ServerEndpoint, ServerSide, join};
 pub(crate) use observation::{Observation, ObserveError, observe};
 pub(crate) use utilization::{ClientMeans, Utilization};
 pub(crate) use watch::ServerWatch;

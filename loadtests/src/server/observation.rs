@@ -1,37 +1,43 @@
-//! One look at a running service, for the monitor mode.
+//! [`Observation`]: what a running service reports at one moment, for the monitor mode.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use thiserror::Error;
 
-use super::client::{Bottleneck, ServerClient, ServerSnapshot, ServiceError};
+use super::{
+    bottleneck::Bottleneck,
+    client::{ServerClient, ServerSnapshot, ServiceError},
+};
 use crate::span::show_seconds;
 
-/// What a service says of itself at one moment.
+/// Endpoints shown in the terminal; the JSON file has all.
+const MOST_ENDPOINTS: usize = 5;
+
+/// What a service reports of itself at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Observation {
     /// Seconds since the watch began.
     pub(crate) at: f64,
-    /// Since the look before; absent at the first.
+    /// Since the observation before; absent in the first.
     pub(crate) requests_per_second: Option<f64>,
-    /// Mean of the requests since the look before, in seconds.
+    /// Mean of the requests since the observation before, in seconds.
     pub(crate) avg_duration: Option<f64>,
     /// Since the service's start.
     pub(crate) total_requests: u64,
     pub(crate) error_rate_percent: Option<f64>,
     pub(crate) active_requests: f64,
     pub(crate) memory_mb: Option<f64>,
-    /// Endpoints with requests since the look before, the most time first.
+    /// Endpoints with requests since the observation before, the most time first.
     pub(crate) endpoints: Vec<EndpointObservation>,
-    /// What fires.
+    /// Bottlenecks that fire.
     pub(crate) bottlenecks: Vec<Bottleneck>,
-    /// Why something is missing here that the service did not tell.
+    /// Why a part is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) incomplete: Option<String>,
 }
 
-/// One endpoint since the look before.
+/// One endpoint since the observation before.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct EndpointObservation {
     pub(crate) endpoint: String,
@@ -40,31 +46,36 @@ pub(crate) struct EndpointObservation {
     pub(crate) avg_duration: f64,
 }
 
-/// What the next look compares itself with.
+/// The counters that the next observation subtracts.
 #[derive(Debug)]
 pub(crate) struct PreviousObservation {
     snapshot: ServerSnapshot,
     taken: Instant,
 }
 
-/// The service says nothing.
+/// Why a service cannot be observed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum ObserveError {
-    /// It has no monitor.
+    /// It has no endpoint of the monitor.
     #[error(
         "the service does not answer at /performance/metrics; has it Pinchpoint inside? (--base-url names another)"
     )]
     NoPerformance,
-    /// It was asked and did not tell.
+    /// It refused, or did not answer.
     #[error(transparent)]
     Silent(#[from] ServiceError),
-    /// The system gives no HTTP client.
+    /// No HTTP client can be set up on this system.
     #[error("cannot set up the HTTP client")]
     NoClient,
 }
 
-/// Looks at a service.
+/// Observes a service; rates and means are of the time since `previous`.
+///
+/// # Errors
+///
+/// [`ObserveError::NoPerformance`] or [`ObserveError::Silent`] if the summary cannot be read. A part that cannot be read is
+/// absent, and named in [`Observation::incomplete`].
 pub(crate) async fn observe(
     client: &ServerClient,
     previous: Option<&PreviousObservation>,
@@ -75,22 +86,19 @@ pub(crate) async fn observe(
     };
     let snapshot = client.snapshot().await.unwrap_or_default();
     let taken = Instant::now();
-    let mut endpoints = Vec::new();
-    let (mut requests, mut seconds, mut span) = (0.0, 0.0, 0.0);
-    if let Some(previous) = previous {
-        span = taken.duration_since(previous.taken).as_secs_f64().max(1e-3);
-        for (key, now) in &snapshot.endpoints {
-            let before = previous.snapshot.endpoints.get(key).copied().unwrap_or_default();
-            let (more, took) = (now.requests - before.requests, now.seconds - before.seconds);
-            if more > 0.0 {
-                requests += more;
-                seconds += took;
-                endpoints.push(EndpointObservation {
-                    endpoint: if key.1.is_empty() { "no route".to_owned() } else { format!("{} {}", key.0, key.1) },
-                    requests_per_second: round(more / span),
-                    avg_duration: took / more,
-                });
-            }
+    let span = previous.map_or(0.0, |previous| taken.duration_since(previous.taken).as_secs_f64().max(1e-3));
+    let (mut requests, mut seconds, mut endpoints) = (0.0, 0.0, Vec::new());
+    for (route, now) in previous.iter().flat_map(|_| &snapshot.endpoints) {
+        let before = previous.and_then(|previous| previous.snapshot.endpoints.get(route)).copied().unwrap_or_default();
+        let (more, took) = (now.requests - before.requests, now.seconds - before.seconds);
+        if more > 0.0 {
+            requests += more;
+            seconds += took;
+            endpoints.push(EndpointObservation {
+                endpoint: if route.1.is_empty() { "no route".to_owned() } else { format!("{} {}", route.0, route.1) },
+                requests_per_second: round(more / span),
+                avg_duration: took / more,
+            });
         }
     }
     let time = |endpoint: &EndpointObservation| endpoint.requests_per_second * endpoint.avg_duration;
@@ -105,13 +113,13 @@ pub(crate) async fn observe(
         memory_mb: client.memory_mb().await.or(summary.avg_memory_mb),
         endpoints,
         bottlenecks: client.bottlenecks().await.unwrap_or_default(),
-        incomplete: client.take_error().map(|silence| silence.to_string()),
+        incomplete: client.take_error().map(|error| error.to_string()),
     };
     Ok((look, PreviousObservation { snapshot, taken }))
 }
 
 impl Observation {
-    /// The look as text; bottlenecks in full when they are new since `before`.
+    /// Returns the observation as text, with the bottlenecks that fire or are resolved since `before`.
     pub(crate) fn render(&self, before: Option<&Self>) -> String {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let mut text = format!(
@@ -138,8 +146,16 @@ impl Observation {
         {
             text.push_str(&format!("  Incomplete: {why}.\n"));
         }
-        let known = |of: &Self, bottleneck: &Bottleneck| of.bottlenecks.iter().any(|other| same(other, bottleneck));
-        for bottleneck in self.bottlenecks.iter().filter(|new| before.is_none_or(|before| !known(before, new))) {
+        text + &self.render_changes(before)
+    }
+
+    fn render_changes(&self, before: Option<&Self>) -> String {
+        let fires_in = |observation: &Self, bottleneck: &Bottleneck| {
+            observation.bottlenecks.iter().any(|other| other.is_same(bottleneck))
+        };
+        let mut text = String::new();
+        let is_new = |bottleneck: &&Bottleneck| before.is_none_or(|before| !fires_in(before, bottleneck));
+        for bottleneck in self.bottlenecks.iter().filter(is_new) {
             text.push_str(&format!(
                 "  FIRING  {} ({}): {}. {}.\n",
                 bottleneck.kind, bottleneck.severity, bottleneck.description, bottleneck.impact
@@ -148,19 +164,17 @@ impl Observation {
                 text.push_str(&format!("          {advice}\n"));
             }
         }
-        for gone in before.iter().flat_map(|before| &before.bottlenecks).filter(|old| !known(self, old)) {
-            text.push_str(&format!("  CLEAR   {} ({}): {}\n", gone.kind, gone.severity, gone.subject));
+        let resolved = before.iter().flat_map(|before| &before.bottlenecks).filter(|old| !fires_in(self, old));
+        for bottleneck in resolved {
+            text.push_str(&format!(
+                "  CLEAR   {} ({}): {}\n",
+                bottleneck.kind, bottleneck.severity, bottleneck.subject
+            ));
         }
         text
     }
 }
 
-fn same(a: &Bottleneck, b: &Bottleneck) -> bool {
-    a.kind == b.kind && a.subject == b.subject && a.severity == b.severity
-}
-
 fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
-
-const MOST_ENDPOINTS: usize = 5;

@@ -1,31 +1,40 @@
-//! What a load asked of a service: its processor, its runtime, and where its requests' time went.
+//! [`Utilization`]: how busy a load kept a service's processor and runtime, and where its requests' time went.
 //!
-//! A rule takes its time to fire and a step of a search is short, so what was saturated is read from the counters of
+//! A step of a capacity search is too short for a rule to fire. What was saturated is therefore read from the counters at
 //! both ends of a step, beside those of a lower load that held.
 
 use std::time::Duration;
 
-use super::client::{EndpointFacts, ServerSnapshot};
-use super::join::difference;
-use crate::record::EndpointTally;
-use crate::span::show_seconds;
+use super::{
+    client::{EndpointFacts, ServerSnapshot},
+    join::difference,
+};
+use crate::{record::EndpointTally, span::show_seconds};
 
-/// What a service had to do during one step.
+/// Share of what there is above which requests wait for it. Queueing theory: at 85 % of one server the mean wait is
+/// already more than five times the service time (M/M/1: `u / (1 - u)`).
+const MOST_OF: f64 = 0.85;
+/// Share of a request's time by which a part must have grown to be named; any two steps differ by less.
+const REAL_GROWTH: f64 = 0.1;
+/// Share of a request's time that a part must take to be named where no load held.
+const HALF: f64 = 0.5;
+
+/// How busy a service was during one step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Utilization {
-    /// The load, for people.
+    /// The load in words, such as `16 users`.
     load: String,
     /// Cores that the process kept busy.
     cores: f64,
-    /// Worker threads of its runtime; none where it does not say.
+    /// Worker threads of its runtime; 0 where the service does not report them.
     workers: f64,
-    /// Share of these workers' time.
+    /// Share of these workers' time that they were busy.
     workers_busy: f64,
     /// Mean times of a request, as users saw it.
     users: ClientMeans,
-    /// What was done for all requests together.
+    /// The work for all requests together.
     total: EndpointFacts,
-    /// For those of each endpoint.
+    /// The work for the requests of each endpoint.
     endpoints: Vec<(String, EndpointFacts)>,
 }
 
@@ -34,12 +43,12 @@ pub(crate) struct Utilization {
 pub(crate) struct ClientMeans {
     /// To the last byte; in an open model since it was due.
     whole: f64,
-    /// Of that, until it was sent: in an open model the wait for a free user of the generator.
+    /// The part of it until the request was sent: in an open model the wait for a free user of the generator.
     until_sent: f64,
 }
 
 impl ClientMeans {
-    /// Of what was measured; zero without requests.
+    /// The means of a tally; 0 without requests.
     pub(crate) fn of(tally: &EndpointTally) -> Self {
         let (count, whole) = (tally.count().max(1) as f64, tally.ranked().sum_seconds());
         Self { whole: whole / count, until_sent: (whole - tally.since_sent_seconds()).max(0.0) / count }
@@ -53,7 +62,7 @@ enum Part {
     Computing,
     Waiting,
     Outside,
-    /// In the generator, not the service.
+    /// In the generator, not in the service.
     FreeUser,
 }
 
@@ -82,7 +91,7 @@ impl Part {
 }
 
 impl Utilization {
-    /// What happened between two snapshots; `None` without a request, or if the service was restarted.
+    /// Returns the work between two snapshots; `None` without a request, or if the service was restarted.
     pub(crate) fn between(
         before: &ServerSnapshot,
         after: &ServerSnapshot,
@@ -112,7 +121,7 @@ impl Utilization {
         Some(utilization)
     }
 
-    /// Says what was saturated, beside a lower load that held; without one, where the time is spent.
+    /// Returns what was saturated in comparison with a lower load that held, or without one where the time is spent.
     pub(crate) fn explain(&self, held: Option<&Self>) -> Vec<String> {
         let most = self.most(held);
         let mut lines = Vec::new();
@@ -137,7 +146,8 @@ impl Utilization {
         lines
     }
 
-    /// The part that grew most, or without a load that held took most, and by how much; `None` if that explains little.
+    /// Returns the part that grew most (without a load that held: took most) and by how much, or `None` if that explains
+    /// little.
     fn most(&self, held: Option<&Self>) -> Option<(Part, f64)> {
         let least = if held.is_some() { REAL_GROWTH } else { HALF } * self.users.whole;
         let seconds = PARTS.map(|part| (part, self.mean(part) - held.map_or(0.0, |held| held.mean(part))));
@@ -164,7 +174,7 @@ impl Utilization {
         sentence
     }
 
-    /// Mean time that a request spent in a part.
+    /// Returns the mean time that a request spent in a part.
     fn mean(&self, part: Part) -> f64 {
         match part {
             Part::FreeUser => self.users.until_sent,
@@ -176,7 +186,7 @@ impl Utilization {
         }
     }
 
-    /// The endpoint to which most of a part's growth belongs; `None` where there is one endpoint only, or none.
+    /// Returns the endpoint to which most of a part's growth belongs; `None` with fewer than two endpoints.
     fn worst(&self, held: Option<&Self>, part: Part) -> Option<&str> {
         if matches!(part, Part::Outside | Part::FreeUser)
             || self.endpoints.iter().filter(|(_, facts)| facts.requests > 0.0).count() < 2
@@ -197,7 +207,8 @@ fn per_request(facts: &EndpointFacts, part: Part) -> f64 {
     if facts.requests > 0.0 { spent(facts, part) / facts.requests } else { 0.0 }
 }
 
-/// Seconds that requests spent in a part inside the service. What is computed while a query runs counts as the query's.
+/// Returns the seconds that requests spent in a part inside the service. Computing while a query runs counts as the
+/// query's time.
 fn spent(facts: &EndpointFacts, part: Part) -> f64 {
     let database = facts.db_seconds.min(facts.seconds);
     let computing = facts.busy_seconds.min(facts.seconds - database);
@@ -208,13 +219,6 @@ fn spent(facts: &EndpointFacts, part: Part) -> f64 {
         Part::Outside | Part::FreeUser => 0.0,
     }
 }
-
-/// Above this share of what there is, requests wait for it. Queueing theory: at 85 % of one server the mean wait is
-/// already more than five times the service time (M/M/1: `u / (1 - u)`).
-const MOST_OF: f64 = 0.85;
-/// Share of a request's time by which a part must have grown to be named; less is what any two steps differ by.
-const REAL_GROWTH: f64 = 0.1;
-const HALF: f64 = 0.5;
 
 #[cfg(test)]
 mod tests {

@@ -3,10 +3,17 @@
 use super::{Check, CheckSource, CheckStatus, Metric, Threshold};
 use crate::record::{EndpointName, EndpointTally, Outcome, Tally};
 
-/// A test of errors must not pass: something succeeds at each endpoint, and nearly everything does.
+/// Share of failed requests that fails a test: the limit of the service's own rule `high_error_rate`. That rule counts less
+/// as an error: a 429, or a page without the text that a scenario expects, is a response to the service.
+const MOST_ERRORS: f64 = 0.10;
+/// Requests of an endpoint below which a failure is no rate, as in that rule; all endpoints together are always judged.
+const FEWEST: u64 = 10;
+const ALL: &str = "all requests";
+
+/// Checks that some request succeeds at each endpoint, and that nearly all do. Returns what was breached.
 ///
-/// An endpoint that is meant to refuse says so with an expected status, and then refusing is its success. Another share of
-/// errors than [`MOST_ERRORS`] is wanted by a threshold, which then stands instead.
+/// A scenario that expects an endpoint to refuse states the expected status, and refusing is success then. A threshold for
+/// the error rate replaces [`MOST_ERRORS`].
 pub(crate) fn implicit(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
     let mut checks = answered(tally);
     let silent: Vec<String> = checks.iter().map(|check| check.subject.clone()).collect();
@@ -54,7 +61,7 @@ fn answered(tally: &Tally) -> Vec<Check> {
         .collect()
 }
 
-/// Of each endpoint that is not `exempt`, and of all together if none of them is to blame alone.
+/// Judges each endpoint that is not `exempt`, and all of these together if each alone is within the limit.
 fn mostly_successful(tally: &Tally, exempt: impl Fn(&EndpointName) -> bool) -> Vec<Check> {
     let courses = tally.endpoints().iter();
     let judged: Vec<_> = courses.filter(|course| !exempt(&course.name)).collect();
@@ -63,7 +70,7 @@ fn mostly_successful(tally: &Tally, exempt: impl Fn(&EndpointName) -> bool) -> V
         .filter(|course| course.tally.count() >= FEWEST)
         .filter_map(|course| too_many_errors(course.name.to_string(), &course.tally))
         .collect();
-    // What stands for itself elsewhere, as an exempt endpoint does, is no part of the whole here.
+    // An exempt endpoint is judged elsewhere, so its failures do not count here.
     if checks.is_empty() {
         let mut rest = EndpointTally::default();
         judged.iter().for_each(|course| rest.add(&course.tally));
@@ -83,13 +90,6 @@ fn too_many_errors(subject: String, tally: &EndpointTally) -> Option<Check> {
 fn breach(subject: String, condition: String, observed: String) -> Check {
     Check { source: CheckSource::Always, subject, condition, observed, status: CheckStatus::Breached }
 }
-
-/// The bar of the service's own rule `high_error_rate`, which counts less as an error: what the service calls refused or
-/// served, such as a 429 or a page without the text that a scenario expects, is none to it.
-const MOST_ERRORS: f64 = 0.10;
-/// One failure among fewer requests to an endpoint is no rate, as in that rule; all endpoints together are judged always.
-const FEWEST: u64 = 10;
-const ALL: &str = "all requests";
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,16 @@
-//! Passed or not, and why.
+//! Whether a run passed, and why.
 //!
-//! Everything that can fail a test becomes a [`Check`]; the [`Conclusion`] is what a script sees as the exit code. A
-//! result that the generator distorted, or that somebody cut short, is never called passed or breached.
+//! Everything that can fail a test becomes a [`Check`]; the [`Conclusion`] becomes the exit code. A run that the generator
+//! distorted, or that was interrupted, is never called passed or breached: it proves nothing about the service.
 
 mod implicit;
 mod rules;
 mod threshold;
 
-use crate::engine::StopReason;
-use crate::record::Tally;
+use crate::{
+    engine::StopReason,
+    record::{EndpointTally, Tally},
+};
 
 pub(crate) use implicit::implicit;
 pub(crate) use rules::{Rules, RulesError};
@@ -23,10 +25,10 @@ pub(crate) enum CheckSource {
     Rule {
         /// Its id.
         id: String,
-        /// Severity of the threshold that was passed.
+        /// Severity of the threshold that was exceeded.
         severity: &'static str,
     },
-    /// What every test is held to: a test of errors must not pass.
+    /// Every test: a test of errors must not pass.
     Always,
     /// Comparison with an earlier run.
     Baseline,
@@ -39,42 +41,42 @@ pub(crate) enum CheckStatus {
     Passed,
     /// It did not, and the test fails.
     Breached,
-    /// It did not, but is not severe enough to fail the test.
+    /// It did not, but its severity is below `--fail-on`.
     Noted,
 }
 
-/// One condition and what became of it.
+/// One condition and its outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     /// Where it comes from.
     pub(crate) source: CheckSource,
-    /// What it is about: an endpoint, or all requests.
+    /// The endpoint that it is about, or all requests.
     pub(crate) subject: String,
-    /// The condition, for people.
+    /// The condition, as reports show it.
     pub(crate) condition: String,
-    /// What was observed, for people.
+    /// What was observed, as reports show it.
     pub(crate) observed: String,
     /// How it ended.
     pub(crate) status: CheckStatus,
 }
 
-/// What the run as a whole says.
+/// The result of the run as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conclusion {
     /// All conditions held.
     Passed,
-    /// Some did not.
+    /// Some condition did not hold.
     Breached,
     /// Nothing was tested.
     SetUpError,
     /// The generator was the bottleneck.
     Saturated,
-    /// Somebody stopped the test.
+    /// The test was stopped by a signal.
     Interrupted,
 }
 
 impl Conclusion {
-    /// The conclusion of a run.
+    /// Draws the conclusion of a run.
     ///
     /// Interruption and saturation come first: half a test, or a test of the generator, proves nothing either way.
     pub(crate) fn of(reason: StopReason, saturated: bool, checks: &[Check]) -> Self {
@@ -87,19 +89,19 @@ impl Conclusion {
         }
     }
 
-    /// The process's exit code.
+    /// Returns the exit code of the process.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Passed => 0,
             Self::Breached => 1,
             Self::SetUpError => 2,
             Self::Saturated => 3,
-            // 128 + SIGINT, as shells have it.
+            // 128 + SIGINT, the shells' convention.
             Self::Interrupted => 130,
         }
     }
 
-    /// The word that reports use.
+    /// Returns the word that reports use.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -122,7 +124,7 @@ fn judge_threshold(threshold: &Threshold, tally: &Tally, seconds: f64) -> Vec<Ch
         subject,
         condition: threshold.to_string(),
         observed: observed.map_or_else(|| "no requests".to_owned(), |value| threshold.metric.show(value)),
-        // A condition about nothing did not hold: a typo in an endpoint's name must not pass for a fast endpoint.
+        // Without requests the condition did not hold: a typo in an endpoint's name must not pass for a fast endpoint.
         status: match observed {
             Some(value) if threshold.operator.holds(value, threshold.limit) => CheckStatus::Passed,
             Some(_) | None => CheckStatus::Breached,
@@ -141,7 +143,7 @@ fn judge_threshold(threshold: &Threshold, tally: &Tally, seconds: f64) -> Vec<Ch
         .collect()
 }
 
-fn observe(metric: Metric, tally: &crate::record::EndpointTally, seconds: f64) -> Option<f64> {
+fn observe(metric: Metric, tally: &EndpointTally, seconds: f64) -> Option<f64> {
     if tally.count() == 0 {
         return None;
     }

@@ -1,7 +1,9 @@
-//! The service's own rules, applied to what users saw.
+//! [`Rules`]: the service's own rules, applied to what users saw.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use pinchpoint::{LoadError, ObservedEndpoint, RuleSet, Severity};
 use thiserror::Error;
@@ -9,7 +11,7 @@ use thiserror::Error;
 use super::{Check, CheckSource, CheckStatus};
 use crate::record::{Outcome, RankedLatencies, Tally};
 
-/// Rules that cannot be used.
+/// Rules that cannot be loaded.
 #[derive(Debug, Error)]
 #[error("cannot use the rules of {path}")]
 pub(crate) struct RulesError {
@@ -17,7 +19,7 @@ pub(crate) struct RulesError {
     source: LoadError,
 }
 
-/// Rules to judge by, and how severe a breach must be to fail the test.
+/// The rules, and how severe a breach must be to fail the test.
 #[derive(Debug)]
 pub(crate) struct Rules {
     set: Option<RuleSet>,
@@ -25,7 +27,11 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The rules of a path; without one, of the folder `rules` where there is one, else the built-in ones.
+    /// Loads the rules of a path; without one, those of the folder `rules` if it exists, otherwise the built-in ones.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`] with every mistake in the files.
     pub(crate) fn load(path: Option<&Path>, none: bool, fail_on: Severity) -> Result<Self, RulesError> {
         let here = Path::new("rules");
         let path = path.or_else(|| here.is_dir().then_some(here));
@@ -40,7 +46,7 @@ impl Rules {
         Ok(Self { set, fail_on })
     }
 
-    /// The rules that were breached; those that held are not listed, since there are many.
+    /// Returns the rules that were breached. Those that held are not listed, since there are many.
     pub(crate) fn judge(&self, tally: &Tally, span: Duration) -> Vec<Check> {
         let Some(set) = &self.set else { return Vec::new() };
         let courses: Vec<_> = tally.endpoints().iter().filter(|course| course.tally.count() > 0).collect();
@@ -56,7 +62,7 @@ impl Rules {
                     method: &course.name.method,
                     route: &course.route,
                     requests: course.tally.count(),
-                    // By how each request ended, so that a 500 whose body breaks off is one, and what a scenario expects none.
+                    // Counted by outcome, so that a 500 whose body breaks off is one failure, and what a scenario expects is none.
                     failed: course.tally.of(Outcome::Rejected) - refused + course.tally.of(Outcome::Broken),
                     refused,
                     given_up: course.tally.of(Outcome::TimedOut),

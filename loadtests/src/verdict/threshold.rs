@@ -1,17 +1,15 @@
-//! `--threshold`: `p95<200ms`, `error-rate<1%`, `rps>=200`, `p99<2s for GET /checkout`.
+//! [`Threshold`]: `p95<200ms`, `error-rate<1%`, `rps>=200`, `p99<2s for GET /checkout`.
 //!
-//! Goose's grammar, so that its users need not learn another one; what is compared is ours: latencies to the last byte,
-//! of everything sent, failures ranked behind every success.
+//! The grammar is Goose's, so that its users need not learn another one. The numbers are this tool's: latencies to the last
+//! byte of everything sent, failures ranked behind every success.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::record::EndpointName;
-use crate::span::show_seconds;
+use crate::{record::EndpointName, span::show_seconds};
 
-/// What a threshold looks at.
+/// The number that a threshold limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Metric {
     /// A latency percentile, as a share from 0 to 1.
@@ -28,7 +26,7 @@ pub(crate) enum Metric {
     RequestsPerSecond,
 }
 
-/// How the observed value must stand to the limit.
+/// How the observed value is compared with the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operator {
     /// Below.
@@ -42,7 +40,7 @@ pub(crate) enum Operator {
 }
 
 impl Operator {
-    /// Whether an observed value passes.
+    /// Returns whether an observed value passes.
     pub(crate) fn holds(self, observed: f64, limit: f64) -> bool {
         match self {
             Self::Less => observed < limit,
@@ -57,17 +55,17 @@ impl Operator {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Threshold {
     text: String,
-    /// What is looked at.
+    /// The number that is limited.
     pub(crate) metric: Metric,
     /// How it is compared.
     pub(crate) operator: Operator,
-    /// With what: seconds, a share from 0 to 1, or requests a second.
+    /// The limit: seconds, a share from 0 to 1, or requests a second.
     pub(crate) limit: f64,
-    /// Of which endpoint, such as `GET /checkout` or `/checkout`; of all together without one.
+    /// The endpoint, such as `GET /checkout` or `/checkout`; all requests without one.
     pub(crate) endpoint: Option<String>,
 }
 
-/// A text that is no threshold.
+/// A text that cannot be read as a threshold.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum ThresholdError {
     /// No operator in it.
@@ -119,7 +117,7 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
-    /// Whether it is about this endpoint and no other, by its name or its path.
+    /// Returns whether it names this endpoint, by its name or its path.
     pub(crate) fn is_about(&self, name: &EndpointName) -> bool {
         self.endpoint.as_ref().is_some_and(|wanted| *wanted == name.path || *wanted == name.to_string())
     }
@@ -179,7 +177,7 @@ impl Metric {
         }
     }
 
-    /// A value of this metric, for people.
+    /// Writes a value of this metric.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::RequestsPerSecond => format!("{value:.1}/s"),

@@ -1,18 +1,38 @@
-//! Whether the generator itself was the bottleneck.
+//! [`GeneratorWatch`]: whether the generator itself was the bottleneck.
 //!
-//! Two signs, looked at once a second: the process uses nearly all the CPU it may use, or its own timers wake up late.
+//! It polls two signs once a second: the process uses nearly all the CPU that it may use, or its own timers fire late.
 //! Either means that latencies contain the generator's own waiting, and that more load would need another machine.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::engine::Hindrances;
-use crate::limits::open_files;
+use crate::{engine::Hindrances, limits::open_files, span::show_seconds};
 
-/// What was found out about the generator.
+/// Time between the timers whose lateness is measured.
+const LAG_TICK: Duration = Duration::from_millis(20);
+/// A timer this late means that all worker threads were busy, or got no CPU.
+const LAGGING: Duration = Duration::from_millis(20);
+/// Share of late timers above which it is more than the odd hiccup of a machine that does other things too.
+const OFTEN: f64 = 0.2;
+/// Share of its cores above which a process waits for them.
+const BUSY: f64 = 0.95;
+/// Share of the seconds above which it is no accident.
+const MANY: f64 = 0.3;
+/// Share of the requests that were sent late above which latencies are the generator's own.
+const MANY_LATE: f64 = 0.01;
+/// Late requests below which it may have been a single hiccup, however few requests there were.
+const LEAST_LATE: u64 = 5;
+/// Seconds between two polls; in a shorter time the system's CPU clock ticks too seldom for a share.
+const SHORTEST_POLL: f64 = 0.45;
+
+/// How the generator fared during a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GeneratorHealth {
     /// CPU time used, in seconds.
@@ -21,52 +41,57 @@ pub(crate) struct GeneratorHealth {
     pub(crate) cores: usize,
     /// Mean share of these cores that was used, 0 to 1.
     pub(crate) cpu_ratio: f64,
-    /// Time in which nearly all of it was used, in seconds.
+    /// Time in which nearly all of these cores were used, in seconds.
     pub(crate) busy_seconds: f64,
-    /// Time that was looked at, in seconds.
+    /// Time that was watched, in seconds.
     pub(crate) seconds: f64,
     /// Greatest lateness of a timer.
     pub(crate) worst_lag: Duration,
-    /// Time in which timers were late again and again, in seconds.
+    /// Time in which many timers were late, in seconds.
     pub(crate) lagging_seconds: f64,
     /// Greatest resident memory, in bytes.
     pub(crate) peak_memory_bytes: u64,
-    /// Why it is taken for saturated.
+    /// Why it counts as saturated.
     pub(crate) saturation: Option<String>,
 }
 
 impl GeneratorHealth {
-    /// Whether the result is about the generator and not the service.
+    /// Returns whether the generator, not the service, limited the run.
     pub(crate) fn is_saturated(&self) -> bool {
         self.saturation.is_some()
+    }
+
+    fn share(&self, seconds: f64) -> f64 {
+        if self.seconds > 0.0 { seconds / self.seconds } else { 0.0 }
     }
 }
 
 /// Watches the generator from start to end of a run.
 #[derive(Debug)]
 pub(crate) struct GeneratorWatch {
-    /// Nothing where the system tells nothing.
+    /// Absent on a system that does not report a process's CPU time.
     process: Option<(System, Pid)>,
     health: GeneratorHealth,
     started: Instant,
     cpu_at_start: f64,
-    looked: Instant,
-    cpu_at_look: f64,
+    /// When it last polled.
+    polled: Instant,
+    cpu_at_poll: f64,
     lag: Arc<Lag>,
 }
 
 #[derive(Debug, Default)]
 struct Lag {
-    /// Greatest lateness since the last look, in microseconds.
+    /// Greatest lateness since the last poll, in microseconds.
     worst_us: AtomicU64,
-    /// Timers since the last look, and those of them that were late.
+    /// Timers since the last poll, and those of them that were late.
     ticks: AtomicU64,
     late: AtomicU64,
     over: AtomicBool,
 }
 
 impl GeneratorWatch {
-    /// Starts watching; needs the runtime that sends the load, whose timers it measures.
+    /// Starts watching. Must be called on the runtime that sends the load, whose timers it measures.
     pub(crate) fn start() -> Self {
         let lag = Arc::new(Lag::default());
         tokio::spawn(measure_lag(Arc::clone(&lag)));
@@ -79,38 +104,38 @@ impl GeneratorWatch {
             },
             started: now,
             cpu_at_start: 0.0,
-            looked: now,
-            cpu_at_look: 0.0,
+            polled: now,
+            cpu_at_poll: 0.0,
             lag,
         };
         watch.cpu_at_start = watch.cpu_seconds();
-        watch.cpu_at_look = watch.cpu_at_start;
+        watch.cpu_at_poll = watch.cpu_at_start;
         watch
     }
 
-    /// Looks at the time since the last look.
+    /// Adds the time since the last poll. Does nothing if that was a moment ago.
     pub(crate) fn look(&mut self) {
         let now = Instant::now();
-        let span = now.duration_since(self.looked).as_secs_f64();
-        // Before the system is asked: a profile looks after every request.
-        if span < SHORTEST_LOOK {
+        let span = now.duration_since(self.polled).as_secs_f64();
+        // Before the system is asked: a profile polls after every request.
+        if span < SHORTEST_POLL {
             return;
         }
         let cpu = self.cpu_seconds();
-        let used = (cpu - self.cpu_at_look) / span / self.health.cores as f64;
+        let used = (cpu - self.cpu_at_poll) / span / self.health.cores as f64;
         let lag = Duration::from_micros(self.lag.worst_us.swap(0, Ordering::Relaxed));
         let ticks = self.lag.ticks.swap(0, Ordering::Relaxed);
         let late = self.lag.late.swap(0, Ordering::Relaxed);
         self.health.seconds += span;
         self.health.busy_seconds += if used > BUSY { span } else { 0.0 };
-        // A runtime that is stuck does not even tick.
+        // The timers of a runtime that is stuck do not fire at all.
         let lagging = ticks == 0 || late as f64 > ticks as f64 * OFTEN;
         self.health.lagging_seconds += if lagging { span } else { 0.0 };
         self.health.worst_lag = self.health.worst_lag.max(lag);
-        (self.looked, self.cpu_at_look) = (now, cpu);
+        (self.polled, self.cpu_at_poll) = (now, cpu);
     }
 
-    /// The result of watching, with what the engine tells of its own troubles.
+    /// Stops watching and returns the result; `hindrances` are what the engine could not do.
     pub(crate) fn finish(mut self, hindrances: &Hindrances) -> GeneratorHealth {
         if self.health.seconds == 0.0 {
             self.look();
@@ -139,7 +164,12 @@ impl Drop for GeneratorWatch {
     }
 }
 
+/// Why the generator counts as saturated: what it could not send, then what it could not send in time.
 fn saturation(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<String> {
+    unsent(hindrances).or_else(|| busy(health)).or_else(|| late_sends(hindrances)).or_else(|| late_timers(health))
+}
+
+fn unsent(hindrances: &Hindrances) -> Option<String> {
     let exhausted = hindrances.exhausted;
     if exhausted.descriptors > 0 {
         let limit = open_files().map_or_else(String::new, |limit| format!(" ({limit})"));
@@ -154,41 +184,43 @@ fn saturation(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<Strin
             exhausted.ports
         ));
     }
-    if let Some(missing) = &hindrances.missing_users {
-        let (users, plural) = (missing.users, if missing.users == 1 { "" } else { "s" });
-        return Some(format!("{users} user{plural} could not be made: {}", missing.why));
-    }
-    let share = |part: f64| if health.seconds > 0.0 { part / health.seconds } else { 0.0 };
-    if share(health.busy_seconds) > MANY {
-        return Some(format!(
-            "it used {:.0} % of its {} core{}, nearly all of it in {:.0} of {:.0} seconds",
+    let missing = hindrances.missing_users.as_ref()?;
+    let (users, plural) = (missing.users, if missing.users == 1 { "" } else { "s" });
+    Some(format!("{users} user{plural} could not be made: {}", missing.why))
+}
+
+fn busy(health: &GeneratorHealth) -> Option<String> {
+    let plural = if health.cores == 1 { "" } else { "s" };
+    (health.share(health.busy_seconds) > MANY).then(|| {
+        format!(
+            "it used {:.0} % of its {} core{plural}, nearly all of it in {:.0} of {:.0} seconds",
             health.cpu_ratio * 100.0,
             health.cores,
-            if health.cores == 1 { "" } else { "s" },
             health.busy_seconds,
             health.seconds
-        ));
-    }
-    if let Some(arrivals) = hindrances.arrivals {
-        let count = arrivals.late_by_generator + arrivals.missed;
-        let late = count as f64 / arrivals.scheduled.max(1) as f64;
-        if late > MANY_LATE && count >= LEAST_LATE {
-            let share = late * 100.0;
-            return Some(format!(
-                "{share:.1} % of the requests were sent late, or not at all, although a user was free"
-            ));
-        }
-    }
-    if share(health.lagging_seconds) > MANY {
-        return Some(format!(
-            "its timers were up to {:.0} ms late, and in {:.0} of {:.0} seconds often by more than {} ms",
-            health.worst_lag.as_secs_f64() * 1000.0,
+        )
+    })
+}
+
+fn late_sends(hindrances: &Hindrances) -> Option<String> {
+    let arrivals = hindrances.arrivals?;
+    let count = arrivals.late_by_generator + arrivals.missed;
+    let late = count as f64 / arrivals.scheduled.max(1) as f64;
+    let percent = late * 100.0;
+    (late > MANY_LATE && count >= LEAST_LATE)
+        .then(|| format!("{percent:.1} % of the requests were sent late, or not at all, although a user was free"))
+}
+
+fn late_timers(health: &GeneratorHealth) -> Option<String> {
+    let worst = show_seconds(health.worst_lag.as_secs_f64());
+    (health.share(health.lagging_seconds) > MANY).then(|| {
+        format!(
+            "its timers were up to {worst} late, and in {:.0} of {:.0} seconds often by more than {} ms",
             health.lagging_seconds,
             health.seconds,
             LAGGING.as_millis()
-        ));
-    }
-    None
+        )
+    })
 }
 
 async fn measure_lag(lag: Arc<Lag>) {
@@ -202,21 +234,6 @@ async fn measure_lag(lag: Arc<Lag>) {
         lag.late.fetch_add(u64::from(late > LAGGING), Ordering::Relaxed);
     }
 }
-
-const LAG_TICK: Duration = Duration::from_millis(20);
-/// A timer this late means that all worker threads had other things to do, or got no CPU.
-const LAGGING: Duration = Duration::from_millis(20);
-/// Above this share of late timers it is more than the odd hiccup of a machine that does other things too.
-const OFTEN: f64 = 0.2;
-/// Above this share of its cores a process spends time waiting for them.
-const BUSY: f64 = 0.95;
-/// A share of the seconds above which it is no accident.
-const MANY: f64 = 0.3;
-const MANY_LATE: f64 = 0.01;
-/// So many late ones are no single hiccup, however few there were in all.
-const LEAST_LATE: u64 = 5;
-/// A shorter span has too few clock ticks for a share.
-const SHORTEST_LOOK: f64 = 0.45;
 
 #[cfg(test)]
 mod tests {

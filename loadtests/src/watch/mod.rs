@@ -1,4 +1,4 @@
-//! What is watched while the load runs: the generator itself, and the progress.
+//! What runs beside the load: the watch on the generator itself, and the progress on the screen.
 
 mod generator;
 mod progress;

@@ -1,78 +1,89 @@
-//! Live progress: a block that is redrawn in a terminal, a line every few seconds elsewhere.
+//! [`Screen`]: live progress, as a block that is redrawn in a terminal and as a line every few seconds elsewhere.
 //!
-//! A block is erased by the number of its lines, so none of them may be wider than the terminal, nor all of them together
-//! higher: what a terminal wraps or scrolls away stays as garbage.
+//! A block is erased by moving the cursor up by its lines. The invariant is therefore that no line is wider than the
+//! terminal and the block is not higher: lines that a terminal wraps or scrolls away cannot be erased.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    time::{Duration, Instant},
+};
 
-use crate::cli::Progress;
-use crate::engine::Arrivals;
-use crate::record::{EndpointTally, Interval, Tally};
-use crate::span::show_seconds;
+use crate::{
+    cli::Progress,
+    engine::Arrivals,
+    record::{EndpointTally, Interval, Tally},
+    span::show_seconds,
+};
 
-/// What is shown of a run at one moment.
+/// Time between two lines where there is no terminal: five seconds, less the jitter of the ticks.
+const BETWEEN_LINES: Duration = Duration::from_millis(4_900);
+/// Characters of the bar.
+const BAR: usize = 20;
+/// Endpoints shown in the block.
+const MOST_ROWS: usize = 12;
+
+/// The state of a run at one moment.
 #[derive(Debug)]
 pub(crate) struct ProgressView<'a> {
-    /// How far it is.
+    /// Time since the load began.
     pub(crate) elapsed: Duration,
-    /// How long it will be.
+    /// Planned length of the run; `None` without a limit of time.
     pub(crate) planned: Option<Duration>,
-    /// Users, or iterations in flight.
+    /// Active users, or iterations in flight.
     pub(crate) active: usize,
-    /// Whether users or a rate drive it.
+    /// In an open model, what became of the scheduled iterations.
     pub(crate) arrivals: Option<Arrivals>,
-    /// Since the last look.
+    /// The numbers since the last view.
     pub(crate) interval: &'a Interval,
-    /// Length of that.
+    /// Length of the interval in seconds.
     pub(crate) span: f64,
-    /// Since the start.
+    /// The numbers since the start.
     pub(crate) tally: &'a Tally,
-    /// What the server says, in a line.
+    /// The state of the server, in a line.
     pub(crate) server: Option<String>,
 }
 
 /// Where progress is drawn.
 #[derive(Debug)]
 pub(crate) struct Screen {
-    kind: Kind,
+    style: Style,
     drawn_lines: usize,
     last_line: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Style {
     Block,
     Lines,
     Nothing,
 }
 
 impl Screen {
-    /// Standard error, drawn as asked.
+    /// Draws on standard error, in the way that `--progress` asks for.
     pub(crate) fn new(progress: Progress, quiet: bool) -> Self {
-        let kind = match progress {
-            _ if quiet => Kind::Nothing,
-            Progress::Off => Kind::Nothing,
-            Progress::Lines => Kind::Lines,
-            Progress::Auto if std::io::stderr().is_terminal() => Kind::Block,
-            Progress::Auto => Kind::Lines,
+        let style = match progress {
+            _ if quiet => Style::Nothing,
+            Progress::Off => Style::Nothing,
+            Progress::Lines => Style::Lines,
+            Progress::Auto if std::io::stderr().is_terminal() => Style::Block,
+            Progress::Auto => Style::Lines,
         };
-        Self { kind, drawn_lines: 0, last_line: None }
+        Self { style, drawn_lines: 0, last_line: None }
     }
 
     /// Shows the state of a run.
     pub(crate) fn show(&mut self, view: &ProgressView<'_>) {
-        match self.kind {
-            Kind::Nothing => {}
-            Kind::Lines => {
+        match self.style {
+            Style::Nothing => {}
+            Style::Lines => {
                 let due = self.last_line.is_none_or(|last| last.elapsed() >= BETWEEN_LINES);
                 if due {
                     self.last_line = Some(Instant::now());
                     self.write(&format!("{}\n", line(view)));
                 }
             }
-            Kind::Block => {
-                let text = block(view, Room::of_terminal());
+            Style::Block => {
+                let text = block(view, TerminalSize::of_stderr());
                 let erase = self.erasure();
                 self.drawn_lines = text.lines().count();
                 // Without wrapping, since some characters are wider than one column.
@@ -81,16 +92,16 @@ impl Screen {
         }
     }
 
-    /// Says something that stays.
+    /// Writes a line that stays.
     pub(crate) fn say(&mut self, text: &str) {
-        if self.kind != Kind::Nothing {
+        if self.style != Style::Nothing {
             let erase = self.erasure();
             self.drawn_lines = 0;
             self.write(&format!("{erase}{text}\n"));
         }
     }
 
-    /// Takes the block away, to make room for the result.
+    /// Erases the block, to make room for the result.
     pub(crate) fn clear(&mut self) {
         let erase = self.erasure();
         self.drawn_lines = 0;
@@ -102,28 +113,28 @@ impl Screen {
     }
 
     fn write(&self, text: &str) {
-        // A closed terminal is no reason to end a test.
+        // A terminal that was closed must not end a test.
         _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }
 
-/// How much of a terminal there is.
+/// The size of the terminal.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+struct TerminalSize {
     columns: usize,
     rows: usize,
 }
 
-impl Room {
-    fn of_terminal() -> Self {
-        // A terminal that does not say is taken for the smallest that is common.
+impl TerminalSize {
+    fn of_stderr() -> Self {
+        // Without an answer, the smallest size that is common.
         terminal_size::terminal_size_of(std::io::stderr()).map_or(Self { columns: 80, rows: 24 }, |(width, height)| {
             Self { columns: usize::from(width.0), rows: usize::from(height.0) }
         })
     }
 }
 
-/// What there is to say of the whole run, each part complete in itself.
+/// The parts of the line for the whole run; a narrow terminal breaks the line between them.
 fn parts(view: &ProgressView<'_>) -> Vec<String> {
     let now = &view.interval.overall;
     let [p50, p95, p99] = quantiles(now);
@@ -160,9 +171,9 @@ fn line(view: &ProgressView<'_>) -> String {
     parts(view).join("  ")
 }
 
-fn block(view: &ProgressView<'_>, room: Room) -> String {
+fn block(view: &ProgressView<'_>, size: TerminalSize) -> String {
     // Many terminals wrap as soon as the last column is full.
-    let columns = room.columns.saturating_sub(1).max(1);
+    let columns = size.columns.saturating_sub(1).max(1);
     let mut lines: Vec<String> = Vec::new();
     let done = view.planned.filter(|planned| !planned.is_zero()).map(|planned| {
         let done = (view.elapsed.as_secs_f64() / planned.as_secs_f64()).min(1.0);
@@ -178,17 +189,17 @@ fn block(view: &ProgressView<'_>, room: Room) -> String {
             _ => lines.push(part.trim_start().to_owned()),
         }
     }
-    // A line is free for the cursor, below the block.
-    let free = room.rows.saturating_sub(lines.len() + 1);
+    // The cursor needs the line below the block.
+    let free = size.rows.saturating_sub(lines.len() + 1);
     lines.extend(table(view, columns, free));
-    lines.truncate(room.rows.saturating_sub(1).max(1));
+    lines.truncate(size.rows.saturating_sub(1).max(1));
     lines.iter().map(|line| shorten(line, columns) + "\n").collect()
 }
 
-/// A line for each endpoint, as far as there is room.
+/// Returns a line for each endpoint, as far as there is room.
 fn table(view: &ProgressView<'_>, columns: usize, most_lines: usize) -> Vec<String> {
     let mut parts: Vec<_> = view.interval.endpoints.iter().collect();
-    // The head, and how many are hidden.
+    // Two lines are for the head, and for the number of endpoints left out.
     let most_rows = most_lines.saturating_sub(2).min(MOST_ROWS);
     if most_rows == 0 {
         return Vec::new();
@@ -200,7 +211,7 @@ fn table(view: &ProgressView<'_>, columns: usize, most_lines: usize) -> Vec<Stri
     parts.sort_by_key(|(id, _)| *id);
     let row = |name: &str, cells: [String; 5]| {
         let [rate, p50, p95, p99, errors] = cells;
-        // What matters least goes first where there is little room.
+        // A narrow terminal shows only the columns that matter most.
         let shown = match columns {
             ..50 => vec![p95, errors],
             50..70 => vec![rate, p95, errors],
@@ -223,7 +234,7 @@ fn table(view: &ProgressView<'_>, columns: usize, most_lines: usize) -> Vec<Stri
     lines
 }
 
-/// A text of at most `most` characters, with an ellipsis in the place of what is left out.
+/// Shortens a text to at most `most` characters, the last of which is an ellipsis.
 pub(crate) fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -242,16 +253,12 @@ fn clock(time: Duration) -> String {
     }
 }
 
-const BETWEEN_LINES: Duration = Duration::from_millis(4_900);
-const BAR: usize = 20;
-const MOST_ROWS: usize = 12;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::{EndpointName, Outcome, Recorder, Sample};
 
-    fn show(endpoints: usize, room: Room, check: impl FnOnce(&str)) {
+    fn show(endpoints: usize, size: TerminalSize, check: impl FnOnce(&str)) {
         let recorder = Recorder::new(1);
         for number in 0..endpoints {
             let path = format!("/api/with/a/rather/long/path/and/käse/{number}/{{product_id}}");
@@ -285,7 +292,7 @@ mod tests {
             tally: &tally,
             server: Some("server: 1234.5 req/s, mean 1.23 ms, 3 bottlenecks".to_owned()),
         };
-        check(&block(&view, room));
+        check(&block(&view, size));
     }
 
     #[test]
@@ -293,7 +300,7 @@ mod tests {
         for columns in [1, 20, 40, 49, 60, 80, 92, 100, 124, 200] {
             for rows in [1, 2, 5, 10, 24, 50] {
                 for endpoints in [0, 1, 7, 30] {
-                    show(endpoints, Room { columns, rows }, |text| {
+                    show(endpoints, TerminalSize { columns, rows }, |text| {
                         let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
                         assert!(widest <= columns, "{widest} of {columns}\n{text}");
                         assert!(text.ends_with('\n') && text.lines().count() <= rows, "{rows} rows\n{text}");
@@ -305,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_common_terminal_shows_everything() {
-        show(13, Room { columns: 80, rows: 24 }, |text| {
+        show(13, TerminalSize { columns: 80, rows: 24 }, |text| {
             for part in ["[########", "2m05s", "1234", "p99   123 ms", "errors 0 of 13", "dropped 123456", "left 2m55s"]
             {
                 assert!(text.contains(part), "no {part} in\n{text}");
