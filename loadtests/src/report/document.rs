@@ -1,44 +1,10 @@
-//! [`Block`]: what a report consists of, and in which order.
+//! The order of a report's blocks, on a page and in the terminal.
 
-use super::{
-    plots, sections,
-    svg::Plot,
-    table::{Table, Tone},
-};
+use super::{block::Block, plots, sections};
 use crate::result::RunResult;
 
 /// Endpoints whose course over time is plotted; a page of a thousand would not open.
 const MOST_PLOTS: usize = 30;
-
-/// A part of a report.
-#[derive(Clone, Debug)]
-pub(super) enum Block {
-    /// What the run was and how it ended.
-    Title(String, Tone),
-    /// The name of a section.
-    Heading(String),
-    /// A sentence.
-    Text(String),
-    /// A sentence that makes the rest of the report doubtful.
-    Warning(String),
-    /// A sentence on how to read the table above.
-    Note(String),
-    Table(Table),
-    /// A bottleneck that the service reported.
-    Finding(Finding),
-    /// Plots under a heading of their own, if they have one. Only the page has them.
-    Plots(Option<String>, Vec<Plot>),
-}
-
-/// A bottleneck with its advice.
-#[derive(Clone, Debug)]
-pub(super) struct Finding {
-    pub(super) name: String,
-    /// Severity, and when it was first seen.
-    pub(super) detail: String,
-    pub(super) text: String,
-    pub(super) advice: Vec<String>,
-}
 
 /// The blocks of a page or a file: the answer first, then what explains it.
 pub(super) fn page(result: &RunResult) -> Vec<Block> {

@@ -1,7 +1,8 @@
 //! `.html`: the result as a page with plots. It loads nothing: no script, no font, no style sheet.
 
 use super::{
-    document::{self, Block, Finding},
+    block::{Block, Finding},
+    document,
     escape::escape,
     table::{Align, Cell, Table, Tone},
 };

@@ -1,7 +1,8 @@
 //! `.md`: the result as text with tables, to be pasted into a pull request.
 
 use super::{
-    document::{self, Block},
+    block::Block,
+    document,
     escape::escape_cell,
     table::{Align, Cell, Table, Tone},
 };

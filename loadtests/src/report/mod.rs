@@ -3,7 +3,12 @@
 //! `sections` turns a result into blocks (headings, sentences, tables, plots), `document` puts them in order, and
 //! `terminal`, `markdown` and `html` write them: a section or a column is added in `sections` alone, and looks alike in all
 //! three. CSV and JUnit have columns and test cases of their own; JSON is the result itself.
+//!
+//! There are two forms of a time. Tables and sentences here have three digits and a space, so that columns line up:
+//! `1.20 s`, `240 ms`. Conditions, and findings of the service, keep the form of rule files and options, which can be
+//! typed in again: `1.2s`, `240ms`. Programs get seconds as plain numbers.
 
+mod block;
 mod csv;
 mod document;
 mod escape;

@@ -3,7 +3,7 @@
 //! A column is one line here. Times are rounded to three digits and shares are in percent.
 
 use super::{
-    document::{Block, Finding},
+    block::{Block, Finding},
     table::{Cell, Column, Table, Tone},
 };
 use crate::{

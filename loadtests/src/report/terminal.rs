@@ -1,8 +1,8 @@
 //! The text in the terminal: blocks as plain lines, and the verdict that ends a run.
 
 use super::{
-    document::{self, Block},
-    sections,
+    block::Block,
+    document, sections,
     table::{Align, Cell, Table},
 };
 use crate::result::{Comparison, RunResult};

@@ -1,6 +1,9 @@
 //! The conditions that every test is held to, with or without rules.
 
-use super::{Check, CheckSource, CheckStatus, Metric, Threshold};
+use super::{
+    check::{Check, CheckSource, CheckStatus},
+    threshold::{Metric, Threshold},
+};
 use crate::record::{EndpointName, EndpointTally, Outcome, Tally};
 
 /// Share of failed requests that fails a test: the limit of the service's own rule `high_error_rate`. That rule counts less

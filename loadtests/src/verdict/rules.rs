@@ -8,7 +8,7 @@ use std::{
 use pinchpoint::{LoadError, ObservedEndpoint, RuleSet, Severity};
 use thiserror::Error;
 
-use super::{Check, CheckSource, CheckStatus};
+use super::check::{Check, CheckSource, CheckStatus};
 use crate::record::{Outcome, RankedLatencies, Tally};
 
 /// Rules that cannot be loaded.
