@@ -1,31 +1,32 @@
-//! `/performance/bottlenecks`: what slows the service down or breaks it, and why.
+//! `/performance/bottlenecks`: the findings of the rules, with their evidence.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use super::{Shared, evidence::EvidenceView, units};
+use super::{Shared, evidence::EvidenceView, timestamp, units};
 use crate::{
     monitor::Core,
-    rules::{Bottleneck, Gain, Severity},
+    rules::{Bottleneck, Gain, Severity, Unit},
 };
 
-/// What fires now, worst first.
+/// The firing and the pending bottlenecks.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottlenecksAnswer {
+    /// Firing bottlenecks, worst first.
     pub(super) bottlenecks: Vec<BottleneckView>,
     #[serde(flatten)]
     pub(super) counts: Counts,
-    /// What will fire if it lasts, worst first.
+    /// Bottlenecks that will fire if they last, worst first.
     pub(super) pending: Vec<BottleneckView>,
     /// When the rules were last evaluated; null before the first time.
     pub(super) evaluated_at: Option<String>,
     pub(super) timestamp: String,
 }
 
-/// How many bottlenecks fire, by severity.
+/// The number of firing bottlenecks, by severity.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Counts {
@@ -53,39 +54,41 @@ impl Counts {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottleneckView {
-    /// Id of the rule that found it.
+    /// Id of the rule.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "openapi", schema(example = "slow_endpoint"))]
     pub(super) kind: String,
     /// `low`, `medium`, `high` or `critical`.
     #[cfg_attr(feature = "openapi", schema(example = "high"))]
     pub(super) severity: String,
-    /// What it is about: an endpoint, a query, a task or the process.
+    /// The endpoint, query, task or process that the bottleneck is about.
     pub(super) subject: String,
     pub(super) description: String,
     pub(super) impact: String,
-    /// What follows from the evidence first, general advice after.
+    /// First what follows from the evidence, then general advice.
     pub(super) recommendations: Vec<String>,
     pub(super) affected_endpoints: Vec<String>,
     /// Plain numbers; durations in seconds, ratios from 0 to 1, sizes in bytes.
     pub(super) metrics: BTreeMap<String, f64>,
-    /// Since when its threshold is passed.
+    /// When the threshold was first passed.
     pub(super) since: String,
-    /// What was measured, in `unit`.
+    /// The measured value, in `unit`.
     pub(super) value: f64,
-    /// What it was measured against, in `unit`.
+    /// The threshold that the value passed, in `unit`.
     pub(super) threshold: f64,
-    pub(super) unit: String,
+    #[serde(serialize_with = "units::name")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub(super) unit: Unit,
     /// Length of the window, in seconds.
     pub(super) window_seconds: f64,
-    /// Observations that the value rests on.
+    /// Observations behind the value.
     pub(super) samples: u64,
     pub(super) evidence: EvidenceView,
-    /// What fixing it is expected to gain; null where the evidence carries no computation.
+    /// The expected gain of a fix; null where the evidence does not suffice to compute one.
     pub(super) expected_gain: Option<GainView>,
 }
 
-/// What fixing a bottleneck is expected to gain.
+/// The expected gain of fixing a bottleneck.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct GainView {
@@ -95,13 +98,15 @@ pub(super) struct GainView {
     pub(super) how: String,
     /// The endpoint that gains most.
     pub(super) endpoint: Option<String>,
-    /// Now, in `unit`.
+    /// The value now, in `unit`.
     pub(super) from: f64,
-    /// Afterwards, about.
+    /// The value after the fix, about, in `unit`.
     pub(super) to: f64,
-    pub(super) unit: String,
-    /// Share of the time of all requests that is saved, or of all requests that no longer fail, 0 to 1. Recommendations
-    /// are ranked by it.
+    #[serde(serialize_with = "units::name")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub(super) unit: Unit,
+    /// Share of the time of all requests that the fix saves, or share of all requests that no longer fail; 0 to 1.
+    /// Recommendations are ranked by it.
     pub(super) share: f64,
 }
 
@@ -111,10 +116,10 @@ impl GainView {
             summary: gain.summary.clone(),
             how: gain.how.clone(),
             endpoint: gain.endpoint.as_ref().map(ToString::to_string),
-            from: units::micros(gain.from),
-            to: units::micros(gain.to),
-            unit: gain.unit.as_str().to_owned(),
-            share: units::micros(gain.share),
+            from: units::round_micros(gain.from),
+            to: units::round_micros(gain.to),
+            unit: gain.unit,
+            share: units::round_micros(gain.share),
         }
     }
 }
@@ -133,12 +138,12 @@ impl BottleneckView {
             metrics: bottleneck
                 .metrics
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), units::micros(*value)))
+                .map(|(name, value)| ((*name).to_owned(), units::round_micros(*value)))
                 .collect(),
-            since: units::at(bottleneck.since),
-            value: units::micros(bottleneck.value),
+            since: timestamp::of_instant(bottleneck.since),
+            value: units::round_micros(bottleneck.value),
             threshold: bottleneck.threshold.limit,
-            unit: rule.unit.as_str().to_owned(),
+            unit: rule.unit,
             window_seconds: units::seconds(bottleneck.window),
             samples: bottleneck.samples,
             evidence: EvidenceView::of(bottleneck, core),
@@ -147,7 +152,7 @@ impl BottleneckView {
     }
 }
 
-/// What slows the service down or breaks it now, worst first, each with its evidence.
+/// The firing and the pending bottlenecks, worst first, each with its evidence.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/bottlenecks", tag = "analysis", responses((status = 200, body = BottlenecksAnswer))
 ))]
@@ -160,7 +165,7 @@ pub(super) async fn bottlenecks(State(core): Shared) -> Json<BottlenecksAnswer> 
         bottlenecks: views(&judgement.firing),
         counts: Counts::of(&judgement.firing),
         pending: views(&judgement.pending),
-        evaluated_at: judgement.at.map(units::at),
-        timestamp: units::now(),
+        evaluated_at: judgement.at.map(timestamp::of_instant),
+        timestamp: timestamp::now(),
     })
 }

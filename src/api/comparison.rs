@@ -1,36 +1,37 @@
-//! `/performance/comparison`: what fails more often, and what got slower or faster since the version before.
+//! `/performance/comparison`: this version of the service compared with the one before.
 
 use axum::{Json, extract::State};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-use super::{Shared, error::ApiError, units};
+use super::{Shared, error::ApiError, timestamp, units};
 use crate::{
     analysis::{RouteChange, Shift, Verdict},
     monitor::VersionComparison,
+    rules::Unit,
 };
 
-/// This version of the service beside the one before, route by route.
+/// This version of the service compared with the one before, route by route.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct ComparisonView {
     service: String,
-    /// The version before, …
+    /// The version before.
     pub(super) before: String,
-    /// … when it wrote what it left, …
+    /// When the version before last wrote its numbers.
     before_written_at: String,
-    /// … and this version, since its start or the last clear.
+    /// This version, since its start or the last clear.
     pub(super) after: String,
-    /// Routes that fail more often, …
+    /// Routes that fail more often.
     pub(super) more_errors_count: usize,
-    /// … and those beside them that got slower or faster.
+    /// Routes that got slower, without those that fail more often.
     pub(super) slower_count: usize,
     pub(super) faster_count: usize,
-    /// Routes of both versions: those that fail more often, then those that got slowest; those that got fastest last.
+    /// Routes of both versions: first those that fail more often, then from slower to faster.
     pub(super) routes: Vec<RouteChangeView>,
-    /// Routes that were called in the version before and not yet in this one, …
+    /// Routes that were called in the version before and not yet in this one.
     pub(super) only_before: Vec<String>,
-    /// … and the other way round.
+    /// Routes that were called in this version only.
     pub(super) only_after: Vec<String>,
     timestamp: String,
 }
@@ -41,13 +42,14 @@ pub(super) struct ComparisonView {
 pub(super) struct RouteChangeView {
     #[cfg_attr(feature = "openapi", schema(example = "GET /api/users/{id}"))]
     pub(super) endpoint: String,
-    /// `more_errors`, which comes before any change of speed; `slower`, `faster`, `mixed`; `fewer_errors`, where the speed
-    /// is no different; `no_difference`, or `too_few_requests` in one of the versions.
-    #[cfg_attr(feature = "openapi", schema(example = "slower"))]
-    pub(super) verdict: &'static str,
+    /// `more_errors`, whatever the speed does; `slower`, `faster` or `mixed`; `fewer_errors` at the same speed;
+    /// `no_difference`, or `too_few_requests` in one of the versions.
+    #[serde(serialize_with = "verdict_name")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "slower"))]
+    pub(super) verdict: Verdict,
     /// The verdict in words, with its size.
     pub(super) message: String,
-    /// Requests that came to an end of their own: served well, failed or refused.
+    /// Requests that succeeded, failed or were refused; cancelled ones are left out.
     requests_before: u64,
     requests_after: u64,
     /// Share of them that failed; null with too few requests.
@@ -56,16 +58,17 @@ pub(super) struct RouteChangeView {
     /// 95 % interval of the difference, in percentage points.
     error_change_low: Option<f64>,
     error_change_high: Option<f64>,
-    /// Mean duration of the requests that were served well, as everything below is of them alone: a version that fails
-    /// at once is not fast.
+    /// Mean duration of the successful requests. All durations here are of those alone: a version that fails at once is
+    /// not fast.
     pub(super) avg_before_ms: Option<f64>,
     pub(super) avg_after_ms: Option<f64>,
     /// How the median moved; null with too few requests.
     median: Option<ShiftView>,
     /// How the 95th percentile moved; null with too few requests.
     p95: Option<ShiftView>,
-    /// Effect size: the probability that a request of this version takes longer than one of the version before, less the
-    /// contrary. From 0.147 it is commonly called small, from 0.33 medium, from 0.474 large.
+    /// Effect size (Cliff's delta): the probability that a request of this version takes longer than one of the version
+    /// before, less the probability of the contrary. From 0.147 it is commonly called small, from 0.33 medium, from 0.474
+    /// large (Romano et al., 2006).
     cliffs_delta: Option<f64>,
 }
 
@@ -92,16 +95,22 @@ impl ShiftView {
             change_percent: percent(shift.ratio),
             change_low_percent: percent(shift.ratio_interval.0),
             change_high_percent: percent(shift.ratio_interval.1),
-            p_value: units::micros(shift.p_value),
+            p_value: units::round_micros(shift.p_value),
         }
     }
 
-    fn words(&self, name: &str) -> String {
-        format!("{name} {:+.0} % ({} ms to {} ms)", self.change_percent, self.before_ms, self.after_ms)
+    fn in_words(&self, name: &str) -> String {
+        let [before, after] = [self.before_ms, self.after_ms].map(|millis| Unit::Seconds.render(millis / 1e3));
+        format!("{name} {:+.0}% ({before} to {after})", self.change_percent)
     }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+fn verdict_name<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(verdict_str(*verdict))
+}
+
+/// Returns the published name of a verdict.
+pub(super) fn verdict_str(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::MoreErrors => "more_errors",
         Verdict::FewerErrors => "fewer_errors",
@@ -115,33 +124,10 @@ fn verdict(verdict: Verdict) -> &'static str {
 
 impl RouteChangeView {
     fn of(route: &RouteChange) -> Self {
-        let (median, p95) = (route.median.as_ref().map(ShiftView::of), route.p95.as_ref().map(ShiftView::of));
-        let shifts = [("median", &median), ("95th percentile", &p95)];
-        let shifts: Vec<String> = shifts.iter().filter_map(|(name, shift)| Some(shift.as_ref()?.words(name))).collect();
-        let speed = match route.speed {
-            Verdict::Slower | Verdict::Faster | Verdict::Mixed => {
-                Some(format!("{}: {}", verdict(route.speed), shifts.join(", ")))
-            }
-            Verdict::MoreErrors | Verdict::FewerErrors | Verdict::NoDifference | Verdict::TooFewRequests => None,
-        };
-        let errors = route.errors.as_ref().map_or_else(String::new, |errors| {
-            let [before, after] = [errors.before_ratio, errors.after_ratio].map(|ratio| (ratio * 1e4).round() / 1e2);
-            format!("{before} % of the requests failed before, {after} % now")
-        });
-        let message = match route.verdict {
-            Verdict::TooFewRequests => "too few requests in one of the versions".to_owned(),
-            Verdict::NoDifference => "no difference beyond chance".to_owned(),
-            Verdict::MoreErrors => {
-                let beside = speed.map_or_else(String::new, |speed| format!("; those that were served: {speed}"));
-                format!("more errors: {errors}{beside}")
-            }
-            Verdict::FewerErrors => format!("fewer errors: {errors}"),
-            Verdict::Slower | Verdict::Faster | Verdict::Mixed => speed.unwrap_or_default(),
-        };
         Self {
             endpoint: route.endpoint.clone(),
-            verdict: verdict(route.verdict),
-            message,
+            verdict: route.verdict,
+            message: message(route),
             requests_before: route.requests.0,
             requests_after: route.requests.1,
             error_percent_before: route.errors.map(|errors| units::percent(errors.before_ratio)),
@@ -150,11 +136,42 @@ impl RouteChangeView {
             error_change_high: route.errors.map(|errors| units::percent(errors.difference_interval.1)),
             avg_before_ms: route.means_seconds.map(|(before, _)| units::millis(before)),
             avg_after_ms: route.means_seconds.map(|(_, after)| units::millis(after)),
-            median,
-            p95,
-            cliffs_delta: route.cliffs_delta.map(units::rounded),
+            median: route.median.as_ref().map(ShiftView::of),
+            p95: route.p95.as_ref().map(ShiftView::of),
+            cliffs_delta: route.cliffs_delta.map(units::round_millis),
         }
     }
+}
+
+/// The verdict on a route in words.
+fn message(route: &RouteChange) -> String {
+    match route.verdict {
+        Verdict::TooFewRequests => "too few requests in one of the versions".to_owned(),
+        Verdict::NoDifference => "no difference beyond chance".to_owned(),
+        Verdict::MoreErrors => {
+            let speed = speed(route).map_or_else(String::new, |speed| format!("; successful requests: {speed}"));
+            format!("more errors: {}{speed}", errors(route))
+        }
+        Verdict::FewerErrors => format!("fewer errors: {}", errors(route)),
+        Verdict::Slower | Verdict::Faster | Verdict::Mixed => speed(route).unwrap_or_default(),
+    }
+}
+
+/// How the speed changed, in words; `None` where it did not.
+fn speed(route: &RouteChange) -> Option<String> {
+    if !matches!(route.speed, Verdict::Slower | Verdict::Faster | Verdict::Mixed) {
+        return None;
+    }
+    let shifts = [("median", &route.median), ("95th percentile", &route.p95)];
+    let shifts = shifts.iter().filter_map(|(name, shift)| Some(ShiftView::of(shift.as_ref()?).in_words(name)));
+    Some(format!("{}: {}", verdict_str(route.speed), shifts.collect::<Vec<_>>().join(", ")))
+}
+
+fn errors(route: &RouteChange) -> String {
+    route.errors.as_ref().map_or_else(String::new, |errors| {
+        let [before, after] = [errors.before_ratio, errors.after_ratio].map(|ratio| Unit::Ratio.render(ratio));
+        format!("{before} of the requests failed before, {after} now")
+    })
 }
 
 impl ComparisonView {
@@ -172,22 +189,20 @@ impl ComparisonView {
             routes: comparison.routes.iter().map(RouteChangeView::of).collect(),
             only_before: comparison.only_before.clone(),
             only_after: comparison.only_after.clone(),
-            timestamp: units::now(),
+            timestamp: timestamp::now(),
         }
     }
-}
 
-impl ComparisonView {
     /// Leaves out the routes that did not change.
     pub(super) fn changes_only(mut self) -> Self {
-        self.routes.retain(|route| !["no_difference", "too_few_requests"].contains(&route.verdict));
+        self.routes.retain(|route| !matches!(route.verdict, Verdict::NoDifference | Verdict::TooFewRequests));
         self
     }
 }
 
-/// What fails more often, and what got slower or faster since the version before, with the size of the effect.
+/// Routes that fail more often, or got slower or faster since the version before, with the size of the effect.
 ///
-/// A difference is told only where it is large enough to matter and too clear to be chance.
+/// A difference is reported only where it is large enough to matter and too clear to be chance.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/comparison", tag = "analysis",
     responses((status = 200, body = ComparisonView), (status = 404, body = super::error::ErrorBody))

@@ -1,6 +1,6 @@
-//! `/performance/endpoints`.
+//! `/performance/endpoints`: all endpoints in numbers, and one in detail.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -16,15 +16,16 @@ use super::{
     evidence::{SlowRequestView, SplitView},
     parameters::Parameters,
     period::Period,
-    units,
+    timestamp, units,
 };
 use crate::{
+    monitor::Core,
     names,
-    rules::{Endpoints, Measure, QueryUses, Verdict},
+    rules::{Bottleneck, Endpoints, Measure, QueryUses, Verdict},
     store::Window,
 };
 
-/// Numbers of one endpoint since the start or the last clear. What nothing was measured of is null.
+/// One endpoint in numbers. A value without a measurement is null.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointView {
@@ -46,19 +47,19 @@ pub(super) struct EndpointView {
     pub(super) error_rate_percent: Option<f64>,
     /// Responses 4xx.
     pub(super) client_error_rate_percent: Option<f64>,
-    /// Requests whose client went away.
+    /// Requests whose client disconnected.
     pub(super) cancelled_rate_percent: Option<f64>,
-    /// Requests by status, or by kind of error where no response was made.
+    /// Requests by status, or by kind of error for those without a response.
     pub(super) status_codes: BTreeMap<String, u64>,
     /// Share of the time of all requests of the service.
     pub(super) time_share_percent: Option<f64>,
-    /// Where its time went, in parts that add up to 100: while a query ran, …
+    /// Share of its time while a query ran. This and the next three parts add up to 100.
     pub(super) db_time_percent: Option<f64>,
-    /// … while a tracked task ran and no query, …
+    /// Share of its time while a tracked task ran and no query.
     pub(super) task_time_percent: Option<f64>,
-    /// … while it kept a runtime worker outside both, …
+    /// Share of its time inside poll, outside queries and tasks.
     pub(super) busy_time_percent: Option<f64>,
-    /// … and while it waited for what is not tracked.
+    /// The rest: it waited for something that is not tracked.
     pub(super) waiting_time_percent: Option<f64>,
     pub(super) db_queries_per_request: Option<f64>,
     /// Longest single poll.
@@ -69,20 +70,20 @@ pub(super) struct EndpointView {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointsAnswer {
-    /// Those that take most of the service's time first.
+    /// By their share of the time of all requests, the largest first.
     endpoints: Vec<EndpointView>,
     total_count: usize,
     timestamp: String,
 }
 
-/// A query of an endpoint.
+/// A query that an endpoint issues.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointQuery {
     /// The statement without its literals.
     query: String,
     calls: u64,
-    /// Over the requests that issued it at all.
+    /// Mean over the requests that issued it at all.
     calls_per_request: Option<f64>,
     total_ms: f64,
 }
@@ -95,22 +96,22 @@ pub(super) struct EndpointDetail {
     metrics: EndpointView,
     /// Its queries, the most expensive first.
     queries: Vec<EndpointQuery>,
-    /// Its slowest requests of the longest window that a rule looks at, kept whole.
+    /// Its slowest requests within the longest window of a rule, each with its timeline.
     slowest_requests: Vec<SlowRequestView>,
-    /// What is wrong with it now.
+    /// Its firing bottlenecks.
     bottlenecks: Vec<BottleneckView>,
 }
 
-/// The endpoints that a name means.
+/// The endpoints of a name.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointAnswer {
-    /// One, or one for each method where the name has none.
+    /// One, or several if the name has no method.
     endpoints: Vec<EndpointDetail>,
     timestamp: String,
 }
 
-/// Returns the endpoints of a window, those that take most time first.
+/// Returns the endpoints of a window, by their share of the time of all requests.
 pub(super) fn views(window: &Window) -> Vec<EndpointView> {
     let endpoints = Endpoints::of(window);
     let mut views: Vec<_> = (0..endpoints.all.len()).map(|at| view(&endpoints, at)).collect();
@@ -138,7 +139,7 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
         p50_duration_ms: millis(Measure::DurationQuantile(50)),
         p95_duration_ms: millis(Measure::DurationQuantile(95)),
         p99_duration_ms: millis(Measure::DurationQuantile(99)),
-        requests_per_second: measure(Measure::Rate).map(units::rounded),
+        requests_per_second: measure(Measure::Rate).map(units::round_millis),
         error_count: failed.sum(),
         error_rate_percent: percent(Measure::ErrorRatio),
         client_error_rate_percent: percent(Measure::ClientErrorRatio),
@@ -149,12 +150,12 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
         task_time_percent: split.map(|split| units::percent(split.tasks)),
         busy_time_percent: split.map(|split| units::percent(split.busy)),
         waiting_time_percent: split.map(|split| units::percent(split.waiting)),
-        db_queries_per_request: measure(Measure::DbQueriesPerRequest).map(units::rounded),
+        db_queries_per_request: measure(Measure::DbQueriesPerRequest).map(units::round_millis),
         longest_poll_ms: millis(Measure::LongestPoll),
     }
 }
 
-/// Every endpoint that had a request.
+/// All endpoints that had a request.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/endpoints", tag = "metrics", params(Period),
     responses((status = 200, body = EndpointsAnswer), (status = 400, body = super::error::ErrorBody))
@@ -163,13 +164,13 @@ pub(super) async fn all(
     State(core): Shared,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<EndpointsAnswer>, ApiError> {
-    let endpoints = views(&period.of(&core)?);
-    Ok(Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: units::now() }))
+    let endpoints = views(&period.window(&core)?);
+    Ok(Json(EndpointsAnswer { total_count: endpoints.len(), endpoints, timestamp: timestamp::now() }))
 }
 
-/// Returns the places of the endpoints that a name means: the one whose name it is, letter by letter, or else those whose
-/// name or route it is but for slashes at the ends.
-fn named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
+/// Returns the indices of the endpoints that have a name: the one with exactly this name, or else all whose name or route
+/// is the same without slashes at the ends.
+fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     let all = || endpoints.all.iter().enumerate();
     if let Some((at, _)) = all().find(|(_, endpoint)| *endpoint.subject.name == *name.trim()) {
         return vec![at];
@@ -182,7 +183,7 @@ fn named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     alike.map(|(at, _)| at).collect()
 }
 
-/// One endpoint in detail, by `GET /api/users` (URL-encoded) or `api/users`, which means every method.
+/// One endpoint in detail, by `GET /api/users` (URL-encoded) or by `api/users` for all methods.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
     params(("endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded")),
@@ -194,37 +195,48 @@ pub(super) async fn one(
     State(core): Shared,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<EndpointAnswer>, ApiError> {
-    let Path(name) = name.map_err(|_| ApiError::bad_request("an endpoint is UTF-8 text, URL-encoded"))?;
+    let Path(name) = name.map_err(|_| ApiError::bad_request("the endpoint must be UTF-8 text, URL-encoded"))?;
     let window = core.total(Instant::now());
     let endpoints = Endpoints::of(&window);
     let uses = QueryUses::of(&window, &endpoints);
-    let mut found = named(&endpoints, &name);
+    let mut found = find_named(&endpoints, &name);
     if found.is_empty() {
         return Err(ApiError::not_found(
-            "no request of such an endpoint was measured; GET /performance/endpoints lists those that were",
+            "no request to this endpoint was measured; GET /performance/endpoints lists the endpoints",
         ));
     }
     found.sort_by_key(|at| endpoints.all[*at].subject.name.clone());
     let judgement = core.judgement();
-    let details = found.into_iter().map(|at| {
-        let metrics = view(&endpoints, at);
-        let queries = uses.of_endpoint(at).iter().map(|query| EndpointQuery {
-            query: query.query.to_owned(),
-            calls: query.calls as u64,
-            calls_per_request: (query.requests > 0.0).then(|| units::rounded(query.calls / query.requests)),
-            total_ms: units::millis(query.seconds),
-        });
-        let slowest = core.instruments().slow_requests().of(&metrics.method, &metrics.route);
-        let its_own = judgement
-            .firing
-            .iter()
-            .filter(|bottleneck| bottleneck.affected_endpoints.iter().any(|affected| **affected == *metrics.endpoint));
-        EndpointDetail {
-            queries: queries.collect(),
-            slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
-            bottlenecks: its_own.map(|bottleneck| BottleneckView::of(bottleneck, &core)).collect(),
-            metrics,
-        }
+    let details =
+        found.into_iter().map(|at| detail(view(&endpoints, at), queries(&uses, at), &judgement.firing, &core));
+    Ok(Json(EndpointAnswer { endpoints: details.collect(), timestamp: timestamp::now() }))
+}
+
+/// Returns the queries of the endpoint at an index, the most expensive first.
+fn queries(uses: &QueryUses<'_>, at: usize) -> Vec<EndpointQuery> {
+    let queries = uses.of_endpoint(at).iter().map(|query| EndpointQuery {
+        query: query.query.to_owned(),
+        calls: query.calls as u64,
+        calls_per_request: (query.requests > 0.0).then(|| units::round_millis(query.calls / query.requests)),
+        total_ms: units::millis(query.seconds),
     });
-    Ok(Json(EndpointAnswer { endpoints: details.collect(), timestamp: units::now() }))
+    queries.collect()
+}
+
+fn detail(
+    metrics: EndpointView,
+    queries: Vec<EndpointQuery>,
+    firing: &[Arc<Bottleneck>],
+    core: &Core,
+) -> EndpointDetail {
+    let slowest = core.instruments().slow_requests().of(&metrics.method, &metrics.route);
+    let affects =
+        |bottleneck: &Bottleneck| bottleneck.affected_endpoints.iter().any(|name| **name == *metrics.endpoint);
+    let bottlenecks = firing.iter().filter(|bottleneck| affects(bottleneck));
+    EndpointDetail {
+        queries,
+        slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
+        bottlenecks: bottlenecks.map(|bottleneck| BottleneckView::of(bottleneck, core)).collect(),
+        metrics,
+    }
 }

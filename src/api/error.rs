@@ -1,4 +1,4 @@
-//! What a client is told when it asks for something that is not there.
+//! [`ApiError`]: an answer that is not 200.
 
 use axum::{
     Json,
@@ -13,11 +13,11 @@ use serde::Serialize;
 pub(super) struct ErrorBody {
     /// The HTTP status, again.
     status: u16,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what is allowed.
     error: String,
 }
 
-/// An answer that is not 200. Says what the client can do, never what the inside looks like.
+/// An answer that is not 200. It says what the client can do, and nothing of the service's inside.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -46,7 +46,7 @@ impl ApiError {
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "this endpoint has no such method".into() }
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "method not allowed on this path".into() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/performance/events`: what changes, as it changes.
+//! `/performance/events`: a stream of evaluations and of changes to bottlenecks.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -14,17 +14,17 @@ use super::{
     Shared,
     bottlenecks::{BottleneckView, Counts},
     error::ApiError,
-    units,
+    timestamp,
 };
 use crate::{
     alert::Change,
     monitor::{Core, Judgement},
 };
 
-/// Often enough for proxies that close what is silent for a minute.
+/// Interval of the keep-alive comments; proxies commonly close a connection that is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Data of an event `bottleneck`: one that started, changed its severity or is resolved.
+/// Data of an event `bottleneck`: a bottleneck started, changed its severity or was resolved.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottleneckEvent {
@@ -43,7 +43,7 @@ pub(super) struct EvaluationEvent {
     timestamp: String,
 }
 
-/// A stream of server-sent events: `evaluation` at every evaluation, `bottleneck` when one starts, changes or ends.
+/// A stream of server-sent events: `evaluation` for each evaluation, `bottleneck` when one starts, changes or ends.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/events", tag = "analysis",
     responses(
@@ -56,17 +56,17 @@ pub(super) async fn events(State(core): Shared) -> Response {
         return ApiError::unavailable("the service is shutting down").into_response();
     }
     let Some((judgements, place)) = core.listen() else {
-        return ApiError::unavailable("too many listen already; try again later").into_response();
+        return ApiError::unavailable("too many listeners already; try again later").into_response();
     };
     Sse::new(follow(core, judgements, place)).keep_alive(sse::KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
-/// What a stream of events holds while somebody listens.
+/// The state of one stream of events.
 struct Listener {
     core: Arc<Core>,
     judgements: broadcast::Receiver<Arc<Judgement>>,
     ended: watch::Receiver<bool>,
-    /// Rendered and not yet sent.
+    /// Rendered events that were not sent yet, the next one last.
     ready: Vec<sse::Event>,
     _place: OwnedSemaphorePermit,
 }
@@ -89,7 +89,7 @@ fn follow(
             };
             match judgement {
                 Ok(judgement) => listener.ready = render(&listener.core, &judgement),
-                // A slow listener misses evaluations; the next one tells how things are.
+                // A slow listener misses evaluations; the next one reports the present state again.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
@@ -97,9 +97,9 @@ fn follow(
     })
 }
 
-/// Renders the events of one evaluation, in reverse: the listener takes them from the end.
+/// Renders the events of one evaluation, in reverse, since the listener pops them from the end.
 fn render(core: &Core, judgement: &Judgement) -> Vec<sse::Event> {
-    let evaluation = EvaluationEvent { counts: Counts::of(&judgement.firing), timestamp: units::now() };
+    let evaluation = EvaluationEvent { counts: Counts::of(&judgement.firing), timestamp: timestamp::now() };
     let changes = judgement.transitions.iter().map(|transition| {
         let change = match transition.change {
             Change::Started => "started",
@@ -107,7 +107,7 @@ fn render(core: &Core, judgement: &Judgement) -> Vec<sse::Event> {
             Change::Resolved => "resolved",
         };
         let bottleneck = BottleneckView::of(&transition.bottleneck, core);
-        event("bottleneck", &BottleneckEvent { change, bottleneck, timestamp: units::now() })
+        event("bottleneck", &BottleneckEvent { change, bottleneck, timestamp: timestamp::now() })
     });
     let mut events: Vec<_> = [event("evaluation", &evaluation)].into_iter().chain(changes).collect();
     events.reverse();

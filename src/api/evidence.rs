@@ -1,11 +1,11 @@
-//! The evidence of a bottleneck as it is published.
+//! [`EvidenceView`]: the evidence of a bottleneck as it is published.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::units;
+use super::{timestamp, units};
 use crate::{
     context::{EventKind, SlowRequest},
     monitor::Core,
@@ -13,14 +13,14 @@ use crate::{
     rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split, Suspect},
 };
 
-/// Queries, endpoints and runs in progress that an answer names.
+/// Queries, endpoints and runs in progress of an answer.
 const SHOWN: usize = 5;
 
-/// What a good colleague would have looked up.
+/// The evidence behind a bottleneck; what does not apply to its subject is empty or null.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EvidenceView {
-    /// Share of the time of all requests of the service, 0 to 1; work outside requests has none.
+    /// Share of the time of all requests, 0 to 1; null for work outside requests.
     pub(super) time_share: Option<f64>,
     /// Named numbers in base units: seconds, bytes, ratios.
     pub(super) numbers: BTreeMap<String, f64>,
@@ -28,25 +28,25 @@ pub(super) struct EvidenceView {
     pub(super) words: BTreeMap<String, String>,
     /// An endpoint's queries, the five most expensive first.
     pub(super) top_queries: Vec<QueryView>,
-    /// The endpoints behind a query, the five that spend most in it; `numbers.endpoints` is how many there are.
+    /// The five endpoints that spend most time in a query; `numbers.endpoints` is the number of all.
     pub(super) endpoints: Vec<EndpointShareView>,
-    /// Where an endpoint's time went; the parts add up to 1.
+    /// The parts of an endpoint's time; they add up to 1.
     pub(super) time_split: Option<SplitView>,
-    /// How its requests or runs ended: what went wrong first, and of each kind the most frequent.
+    /// How requests or runs ended: failures first, then by frequency.
     pub(super) outcomes: Vec<OutcomeView>,
-    /// Who kept a worker of the runtime from other work, the longest in all first.
+    /// Endpoints that blocked a worker of the runtime, by their total time, longest first.
     pub(super) blockers: Vec<BlockerView>,
-    /// Endpoints that keep a real share of what a growing process gained, the most first; only where the counting
-    /// allocator is installed.
+    /// Endpoints that keep a real share of the memory that a growing process gained, the largest first. Needs the counting
+    /// allocator.
     pub(super) leak_suspects: Vec<SuspectView>,
-    /// A task's runs in progress, the oldest first: what may be stuck.
+    /// A task's runs in progress, the oldest first; they may be stuck.
     pub(super) running: Vec<RunView>,
-    /// An endpoint's slowest requests of the longest window that a rule looks at, kept whole.
+    /// An endpoint's slowest requests within the longest window of a rule, each with its timeline.
     pub(super) slowest_requests: Vec<SlowRequestView>,
 }
 
-/// Where the time of an endpoint went, as shares of its duration. What overlaps counts once: for the database while a
-/// query runs, else for tasks while one runs, else as busy while a worker computes for it; the rest is waiting.
+/// The parts of an endpoint's time, as shares of its duration. Time at once in several parts counts for the first of them:
+/// the database while a query runs, tasks while one runs, busy inside poll; the rest is waiting.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SplitView {
@@ -61,15 +61,15 @@ pub(super) struct SplitView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BlockerView {
     pub(super) endpoint: String,
-    /// Polls of 10 ms and longer.
+    /// Polls of 10 ms or longer.
     pub(super) polls: u64,
     pub(super) total_seconds: f64,
     pub(super) longest_ms: Option<f64>,
-    /// Other requests in flight when such a poll ended, on average …
+    /// Mean number of other requests in flight at the end of such a poll.
     pub(super) others_in_flight: Option<f64>,
-    /// … and at most.
+    /// Largest number of other requests in flight at the end of such a poll.
     pub(super) max_others_in_flight: Option<f64>,
-    /// Whose requests these were, the most often first.
+    /// The endpoints of these requests, the most frequent first.
     pub(super) waited: Vec<WaitedView>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct BlockerView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct WaitedView {
     pub(super) endpoint: String,
-    /// Blocking polls at whose end it had requests in flight.
+    /// Number of blocking polls at whose end it had requests in flight.
     pub(super) times: u64,
 }
 
@@ -88,9 +88,9 @@ pub(super) struct WaitedView {
 pub(super) struct SuspectView {
     pub(super) endpoint: String,
     pub(super) requests: u64,
-    /// Allocated by its requests since the start or the last clear, and not freed since.
+    /// Memory that its requests allocated since the start or the last clear and did not free.
     pub(super) kept_mb: f64,
-    /// Share of what the process gained in the same time, 0 to 1.
+    /// Share of the growth of the process in the same time, 0 to 1.
     pub(super) ratio: f64,
     pub(super) kept_mb_per_hour: f64,
     pub(super) kept_bytes_per_request: Option<f64>,
@@ -103,9 +103,9 @@ impl SuspectView {
             endpoint: suspect.endpoint.to_string(),
             requests,
             kept_mb: units::megabytes(suspect.kept_bytes),
-            ratio: units::micros(suspect.ratio),
+            ratio: units::round_micros(suspect.ratio),
             kept_mb_per_hour: units::megabytes(suspect.bytes_per_hour),
-            kept_bytes_per_request: (requests > 0).then(|| units::rounded(suspect.kept_bytes / requests as f64)),
+            kept_bytes_per_request: (requests > 0).then(|| units::round_millis(suspect.kept_bytes / requests as f64)),
         }
     }
 }
@@ -140,13 +140,13 @@ pub(super) struct EndpointShareView {
     pub(super) calls_per_request: Option<f64>,
     pub(super) total_seconds: f64,
     pub(super) time_ratio: Option<f64>,
-    /// Of a query: mean duration of the endpoint's requests …
+    /// Mean duration of the endpoint's requests; null unless the bottleneck is a query.
     pub(super) endpoint_avg_ms: Option<f64>,
-    /// … and the share of it that the query takes.
+    /// Share of that duration that the query takes.
     pub(super) endpoint_time_ratio: Option<f64>,
 }
 
-/// One way that requests or runs ended.
+/// An outcome of requests or runs.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct OutcomeView {
@@ -154,12 +154,12 @@ pub(super) struct OutcomeView {
     pub(super) outcome: String,
     pub(super) count: u64,
     pub(super) ratio: f64,
-    /// Since the start or the last clear, to the length of an evaluation interval.
+    /// First seen since the start or the last clear, to within an evaluation interval.
     pub(super) first_seen: Option<String>,
     pub(super) last_seen: Option<String>,
 }
 
-/// A request that was among the slowest.
+/// One of the slowest requests.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SlowRequestView {
@@ -168,14 +168,14 @@ pub(super) struct SlowRequestView {
     /// Time inside poll.
     pub(super) busy_ms: f64,
     pub(super) longest_poll_ms: f64,
-    /// Null where no response was made.
+    /// Null without a response.
     pub(super) status: Option<u16>,
     pub(super) error_type: Option<String>,
-    /// Of the request's W3C `traceparent`.
+    /// Trace id of the request's W3C `traceparent`.
     pub(super) trace_id: Option<String>,
     /// Its queries and tasks in the order of their start.
     pub(super) timeline: Vec<TimelineView>,
-    /// Queries and tasks that the timeline has no room for.
+    /// Queries and tasks past the limit of the timeline.
     pub(super) timeline_beyond: u32,
 }
 
@@ -204,7 +204,7 @@ impl SlowRequestView {
             duration_ms: millis(event.duration),
         });
         Self {
-            timestamp: units::wall(request.at),
+            timestamp: timestamp::of_system_time(request.at),
             duration_ms: millis(request.duration),
             busy_ms: millis(request.busy),
             longest_poll_ms: millis(request.longest_poll),
@@ -230,7 +230,7 @@ impl EvidenceView {
             Scope::Query | Scope::Process | Scope::Metric => {}
         }
         let mut view = Self {
-            time_share: evidence.time_share.map(units::micros),
+            time_share: evidence.time_share.map(units::round_micros),
             time_split: evidence.split.and_then(SplitView::of),
             top_queries: evidence.queries.iter().take(SHOWN).map(QueryView::of).collect(),
             endpoints: evidence.endpoints.iter().take(SHOWN).map(EndpointShareView::of).collect(),
@@ -243,7 +243,7 @@ impl EvidenceView {
         };
         for (name, fact) in &evidence.facts {
             match fact {
-                Fact::Number(value, _) => drop(view.numbers.insert((*name).to_owned(), units::micros(*value))),
+                Fact::Number(value, _) => drop(view.numbers.insert((*name).to_owned(), units::round_micros(*value))),
                 Fact::Word(word) => drop(view.words.insert((*name).to_owned(), word.to_string())),
             }
         }
@@ -256,9 +256,9 @@ impl QueryView {
         Self {
             query: share.query.to_string(),
             calls: share.calls,
-            calls_per_request: share.calls_per_request.map(units::rounded),
-            total_seconds: units::micros(share.seconds),
-            time_ratio: share.time_ratio.map(units::micros),
+            calls_per_request: share.calls_per_request.map(units::round_millis),
+            total_seconds: units::round_micros(share.seconds),
+            time_ratio: share.time_ratio.map(units::round_micros),
         }
     }
 }
@@ -268,11 +268,11 @@ impl EndpointShareView {
         Self {
             endpoint: share.endpoint.to_string(),
             calls: share.calls,
-            calls_per_request: share.calls_per_request.map(units::rounded),
-            total_seconds: units::micros(share.seconds),
-            time_ratio: share.time_ratio.map(units::micros),
+            calls_per_request: share.calls_per_request.map(units::round_millis),
+            total_seconds: units::round_micros(share.seconds),
+            time_ratio: share.time_ratio.map(units::round_micros),
             endpoint_avg_ms: share.within.map(|within| units::millis(within.avg_duration)),
-            endpoint_time_ratio: share.within.map(|within| units::micros(within.time_ratio)),
+            endpoint_time_ratio: share.within.map(|within| units::round_micros(within.time_ratio)),
         }
     }
 }
@@ -282,22 +282,22 @@ impl OutcomeView {
         Self {
             outcome: share.outcome.to_string(),
             count: share.count,
-            ratio: units::micros(share.ratio),
-            first_seen: share.seen.map(|(first, _)| units::at(first)),
-            last_seen: share.seen.map(|(_, last)| units::at(last)),
+            ratio: units::round_micros(share.ratio),
+            first_seen: share.seen.map(|(first, _)| timestamp::of_instant(first)),
+            last_seen: share.seen.map(|(_, last)| timestamp::of_instant(last)),
         }
     }
 }
 
 impl SplitView {
-    /// Returns the shares; `None` where no time was spent.
+    /// Returns the shares; `None` without any time.
     pub(super) fn of(split: Split) -> Option<Self> {
         let Split { database, tasks, busy, waiting } = split;
         let all = database + tasks + busy + waiting;
-        let share = |part: f64| units::micros(part / all);
+        let share = |part: f64| units::round_micros(part / all);
         let (database, tasks, busy) = (share(database), share(tasks), share(busy));
-        // What rounding leaves over is nobody's: the parts add up.
-        let waiting = units::micros((1.0 - database - tasks - busy).max(0.0));
+        // The last part takes the rounding errors of the others, so that the parts add up to 1.
+        let waiting = units::round_micros((1.0 - database - tasks - busy).max(0.0));
         (all > 0.0).then_some(Self { database, tasks, busy, waiting })
     }
 }
@@ -309,9 +309,9 @@ impl BlockerView {
         Self {
             endpoint: blocker.endpoint.to_string(),
             polls: blocker.polls,
-            total_seconds: units::micros(blocker.seconds),
+            total_seconds: units::round_micros(blocker.seconds),
             longest_ms: blocker.longest.map(units::millis),
-            others_in_flight: blocker.others.map(units::rounded),
+            others_in_flight: blocker.others.map(units::round_millis),
             max_others_in_flight: blocker.most_others,
             waited: waited.collect(),
         }
@@ -321,6 +321,6 @@ impl BlockerView {
 impl RunView {
     fn of(began: Instant) -> Self {
         let running = Instant::now().saturating_duration_since(began);
-        Self { since: units::at(began), running_seconds: units::seconds(running) }
+        Self { since: timestamp::of_instant(began), running_seconds: units::seconds(running) }
     }
 }

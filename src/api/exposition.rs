@@ -12,10 +12,10 @@ use futures_util::stream;
 
 use super::Shared;
 
-/// Media type of the text format that every Prometheus reads.
+/// Media type of the text format, which every version of Prometheus reads.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Everything that was recorded, in the Prometheus text format.
+/// All metrics in the Prometheus text format.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200, body = String, content_type = "text/plain"))))]
 pub(super) async fn metrics(State(core): Shared) -> Response {
     let parts = stream::iter(core.recorder().exposition().map(Ok::<_, Infallible>));

@@ -6,46 +6,47 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, bottlenecks::Counts, units};
+use super::{Shared, bottlenecks::Counts, timestamp};
 use crate::{
     monitor::{Core, Judgement},
     names::{self, DEFAULT_WINDOW},
     rules::{Totals, Unit},
 };
 
-/// An evaluation that is older than so many intervals says nothing of the present.
+/// Intervals after which an evaluation no longer describes the present.
 const STALE: u32 = 3;
-/// Where the interval is a fraction of a second, a busy machine may well leave some out.
+/// An evaluation younger than this is fresh at any interval: a busy machine may skip several intervals of a fraction of a
+/// second.
 const SURELY_FRESH: Duration = Duration::from_secs(5);
 
-/// How the service is, in one word and the reason for it.
+/// The health of the service, in one word with its reason.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct HealthAnswer {
-    /// `excellent`: nothing fires. `good`: nothing worse than medium. `degraded`: something high. `critical`. And
-    /// `unknown` where no request matched a route in the last 5 min, where the rules were not evaluated lately, and
-    /// where monitoring is stopped while nothing fires: silence is not health.
+    /// `excellent`: nothing fires. `good`: nothing of high severity. `degraded`: something high, nothing critical.
+    /// `critical`: something critical. `unknown`: the rules were not evaluated lately, or nothing fires while monitoring is
+    /// stopped or no request matched a route in the last 5 min.
     #[cfg_attr(feature = "openapi", schema(example = "excellent"))]
     status: &'static str,
     /// Why.
     message: String,
     /// Whether requests are measured now.
     monitoring: bool,
-    /// Requests of the last 5 min that matched a route; what matches none is no request for the service.
+    /// Requests of the last 5 min that matched a route.
     requests: u64,
     #[serde(flatten)]
     counts: Counts,
-    /// Descriptions of what fires, worst first.
+    /// Descriptions of the firing bottlenecks, worst first.
     issues: Vec<String>,
     timestamp: String,
 }
 
-/// What health is told by.
+/// What health depends on.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// What fires.
+    /// Firing bottlenecks.
     counts: Counts,
-    /// Those of the last [`DEFAULT_WINDOW`] that matched a route.
+    /// Requests of the last [`DEFAULT_WINDOW`] that matched a route: scanners are no users.
     requests: u64,
     /// Whether requests are measured now.
     monitoring: bool,
@@ -66,7 +67,7 @@ impl Health {
         }
     }
 
-    /// How the service is in a word, and why.
+    /// Returns the health in one word, and its reason. Silence is not health: without traffic it is unknown.
     pub(super) fn verdict(&self) -> (&'static str, String) {
         let Self { counts, requests, .. } = self;
         let Some(evaluated) = self.evaluated else { return ("unknown", "the rules were not evaluated yet".to_owned()) };
@@ -77,11 +78,11 @@ impl Health {
         } else if counts.total_count == 0 && *requests == 0 {
             ("unknown", format!("no request matched a route in the last {}", span(DEFAULT_WINDOW)))
         } else if counts.critical_count > 0 {
-            ("critical", told(counts.critical_count, "critical", ""))
+            ("critical", bottlenecks(counts.critical_count, "critical ", ""))
         } else if counts.high_count > 0 {
-            ("degraded", told(counts.high_count, "", " of high severity"))
+            ("degraded", bottlenecks(counts.high_count, "", " of high severity"))
         } else if counts.total_count > 0 {
-            ("good", told(counts.total_count, "", ", none of high severity"))
+            ("good", bottlenecks(counts.total_count, "", ", none of high severity"))
         } else {
             let plural = if *requests == 1 { "" } else { "s" };
             ("excellent", format!("no bottleneck in {requests} request{plural} of the last {}", span(DEFAULT_WINDOW)))
@@ -93,12 +94,12 @@ fn span(span: Duration) -> String {
     Unit::Seconds.render(span.as_secs_f64())
 }
 
-fn told(count: usize, kind: &str, rest: &str) -> String {
-    let (space, plural) = (if kind.is_empty() { "" } else { " " }, if count == 1 { "" } else { "s" });
-    format!("{count} {kind}{space}bottleneck{plural}{rest}")
+fn bottlenecks(count: usize, before: &str, after: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {before}bottleneck{plural}{after}")
 }
 
-/// How the service is. Always 200: this is a report on the service and no probe of it.
+/// The health of the service. Always 200: this is a report on the service, not a probe for a load balancer.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/health", tag = "analysis", responses((status = 200, body = HealthAnswer))))]
 pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
     let judgement = core.judgement();
@@ -106,7 +107,7 @@ pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
     let (status, message) = health.verdict();
     let issues = judgement.firing.iter().map(|bottleneck| bottleneck.description.clone()).collect();
     let Health { counts, requests, monitoring, .. } = health;
-    Json(HealthAnswer { status, message, monitoring, requests, counts, issues, timestamp: units::now() })
+    Json(HealthAnswer { status, message, monitoring, requests, counts, issues, timestamp: timestamp::now() })
 }
 
 #[cfg(test)]
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_judged_lately_is_not_health() {
+    fn a_stale_evaluation_is_not_health() {
         check(&Health { evaluated: None, ..quiet(7) }, "unknown", "the rules were not evaluated yet");
         let old = |evaluated| Health { evaluated: Some(evaluated), ..quiet(7) };
         check(&old(INTERVAL * 3), "excellent", "no bottleneck in 7 requests of the last 5m");

@@ -1,4 +1,4 @@
-//! `/performance/memory`.
+//! `/performance/memory`: memory, file descriptors and threads of the process.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, units};
+use super::{Shared, timestamp, units};
 use crate::{
     analysis::LeakVerdict,
     names::{self, Metric},
     store::Window,
 };
 
-/// Memory and limits of the process. What the platform does not tell is null.
+/// Memory and limits of the process. A value that the platform does not report is null.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct MemoryAnswer {
@@ -22,13 +22,13 @@ pub(super) struct MemoryAnswer {
     avg_memory_mb: Option<f64>,
     peak_memory_mb: Option<f64>,
     virtual_memory_mb: Option<f64>,
-    /// Limit of the control group; null where there is none.
+    /// Limit of the control group; null without one.
     memory_limit_mb: Option<f64>,
     /// Share of that limit.
     memory_percent: Option<f64>,
-    /// Robust growth, where it is established that the memory grows.
+    /// Robust growth; null unless growth is established.
     growth_mb_per_hour: Option<f64>,
-    /// Whether the memory of this life of the process grows as a leak would; null before the first evaluation.
+    /// Whether the memory has grown like a leak since the process started; null before the first evaluation.
     leak: Option<LeakView>,
     open_fds: Option<f64>,
     max_fds: Option<f64>,
@@ -38,7 +38,7 @@ pub(super) struct MemoryAnswer {
     timestamp: String,
 }
 
-/// Whether the memory grows as a leak would. Seen from outside nothing proves a leak.
+/// Whether the memory grows like a leak. Growth alone cannot prove one.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct LeakView {
@@ -47,25 +47,27 @@ pub(super) struct LeakView {
     status: &'static str,
     /// The same in words.
     message: String,
-    /// Robust pace (Theil–Sen) over the longest window that shows growth; null where none does, as all below.
+    /// Robust slope (Theil–Sen) over the longest window that shows growth; without growth this and the fields below are null.
     slope_mb_per_hour: Option<f64>,
-    /// 95 % interval of the pace, for memory that wanders as a random walk does beside its growth.
+    /// 95 % interval of the slope, for memory that wanders like a random walk beside its growth.
     slope_low_mb_per_hour: Option<f64>,
     slope_high_mb_per_hour: Option<f64>,
     /// 1 less the p-value: the share of random walks without growth that climb less steadily within one such window. It is
-    /// no probability of a leak; the README says how often harmless curves are called one.
+    /// not the probability of a leak; the README gives the rate of false alarms on harmless curves.
     confidence: Option<f64>,
     /// Growth over that window.
     growth_mb: Option<f64>,
-    /// Every window that shows the growth, shortest first.
+    /// All windows that show the growth, shortest first.
     windows_seconds: Vec<f64>,
-    /// What was left out at the start as warming up.
+    /// Time after the start that was left out as the warm-up.
     warm_up_seconds: Option<f64>,
-    /// Share of the memory limit in use, and time until it is reached at this pace; null without a limit.
+    /// Share of the memory limit in use; null without a limit.
     limit_percent: Option<f64>,
+    /// Time until the limit is reached at this slope; null without a limit.
     seconds_to_limit: Option<f64>,
-    /// What was seen since the warm-up, and what is needed; null where that is enough.
+    /// Time observed since the warm-up; null once that is enough.
     observed_seconds: Option<f64>,
+    /// Time that a verdict needs; null once that was observed.
     needed_seconds: Option<f64>,
 }
 
@@ -88,7 +90,7 @@ impl LeakView {
                 slope_mb_per_hour: Some(units::megabytes(leak.bytes_per_hour)),
                 slope_low_mb_per_hour: Some(units::megabytes(leak.interval.0)),
                 slope_high_mb_per_hour: Some(units::megabytes(leak.interval.1)),
-                confidence: Some(units::micros(leak.confidence)),
+                confidence: Some(units::round_micros(leak.confidence)),
                 growth_mb: Some(units::megabytes(leak.growth_bytes)),
                 windows_seconds: leak.windows.iter().map(|window| units::seconds(*window)).collect(),
                 warm_up_seconds: Some(units::seconds(leak.warm_up)),
@@ -108,14 +110,14 @@ pub(super) struct MemoryPoint {
     memory_mb: f64,
 }
 
-/// Points that an answer shows; enough for a plot.
+/// Points of an answer: enough for a plot.
 const SHOWN: usize = 300;
 
 fn gauge(window: &Window, metric: Metric) -> Option<f64> {
     window.series(metric.name).find_map(|series| series.last())
 }
 
-/// Returns the limit in force: one that was taken away is the infinite one, and none.
+/// Returns the limit in force. The gauge is infinite once a limit was removed, which is no limit.
 pub(super) fn limit(window: &Window) -> Option<f64> {
     gauge(window, names::PROCESS_MEMORY_LIMIT).filter(|bytes| bytes.is_finite())
 }
@@ -130,7 +132,7 @@ pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
     let verdict = core.judgement().leak.clone();
     let pace = verdict.as_ref().and_then(LeakVerdict::leak).map(|leak| units::megabytes(leak.bytes_per_hour));
     let step = samples.len().div_ceil(SHOWN).max(1);
-    // Counted from the newest, so that the present is always shown.
+    // Counted from the newest sample, so that the answer always has the present.
     let mut shown: Vec<_> = samples.iter().rev().step_by(step).collect();
     shown.reverse();
     Json(MemoryAnswer {
@@ -148,10 +150,10 @@ pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
         samples: shown
             .into_iter()
             .map(|sample| MemoryPoint {
-                timestamp: units::at(core.started() + Duration::from_secs_f64(sample.age_seconds)),
+                timestamp: timestamp::of_instant(core.started() + Duration::from_secs_f64(sample.age_seconds)),
                 memory_mb: units::megabytes(sample.resident_bytes),
             })
             .collect(),
-        timestamp: units::now(),
+        timestamp: timestamp::now(),
     })
 }

@@ -1,9 +1,9 @@
 //! The answers: `/metrics` and `/performance/*`.
 //!
-//! One file for each group of endpoints. Nothing is computed here: a handler picks a window, asks `rules` what is in it
-//! and renders. Published names and units live here and nowhere else: the core counts in seconds, bytes and ratios, and
-//! [`units`] converts once, where the JSON type is built. The invariant that a change could break: reading changes
-//! nothing, and an error tells a client nothing of the inside.
+//! One file for each group of endpoints. Nothing is computed here: a handler picks a window, reads it through `rules` and
+//! renders. Published names and units live here only: the core counts in seconds, bytes and ratios, and [`units`] converts
+//! once, where the JSON type is built. Invariants that a change could break: reading changes nothing, and an error reveals
+//! nothing of the service's inside.
 
 mod bottlenecks;
 #[cfg(feature = "archive")]
@@ -26,8 +26,10 @@ mod rules;
 mod serve;
 mod status;
 mod summary;
+mod timestamp;
+mod trend;
 mod trends;
 mod units;
 
-/// What every handler answers from.
+/// The state that every handler reads.
 type Shared = axum::extract::State<std::sync::Arc<crate::monitor::Core>>;

@@ -15,7 +15,7 @@ use super::{
     info(title = "Pinchpoint", description = "The bottlenecks of this service, and why they are there."),
     paths(
         exposition::metrics, summary::metrics, memory::memory, endpoints::all, endpoints::one,
-        bottlenecks::bottlenecks, trends::trends, report::report, health::health, status::status, rules::rules, events::events,
+        bottlenecks::bottlenecks, trends::trends, report::handler::report, health::health, status::status, rules::rules, events::events,
         control::start, control::stop, control::clear
     ),
     components(schemas(events::BottleneckEvent, events::EvaluationEvent)),
@@ -23,13 +23,13 @@ use super::{
 )]
 struct Description;
 
-/// What only a history file makes possible.
+/// The paths that the feature `archive` adds.
 #[cfg(feature = "archive")]
 #[derive(OpenApi)]
 #[openapi(paths(super::comparison::comparison))]
-struct OfTheArchive;
+struct ArchiveDescription;
 
-/// Declares the token that the control endpoints ask for.
+/// Declares the token that the control endpoints take.
 struct Token;
 
 impl Modify for Token {
@@ -39,10 +39,10 @@ impl Modify for Token {
     }
 }
 
-/// This description.
+/// This OpenAPI document.
 pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
     let description = Description::openapi();
     #[cfg(feature = "archive")]
-    let description = description.merge_from(OfTheArchive::openapi());
+    let description = description.merge_from(ArchiveDescription::openapi());
     Json(description)
 }

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 
-/// The parameters of a query string. Whatever is wrong with them is told as every other mistake of a client is.
+/// The parameters of a query string, read by serde. A mistake becomes an [`ApiError`] as everywhere, with serde's message:
+/// axum's own rejection would be plain text.
 #[derive(Debug)]
 pub(super) struct Parameters<T>(pub(super) T);
 

@@ -1,4 +1,4 @@
-//! The part of the past that an answer is about.
+//! [`Period`]: how far back an answer looks.
 
 use std::time::Duration;
 
@@ -8,19 +8,20 @@ use tokio::time::Instant;
 use super::error::ApiError;
 use crate::{monitor::Core, rules::Unit, store::Window};
 
-/// Which part of the past.
+/// How far back an answer looks.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Period {
-    /// How far back, such as `30s` or `5m`, at most the longest window of a rule. Everything since the start or the last
-    /// clear where it is left out.
+    /// How far back to look, such as `30s` or `5m`, at most the longest window of a rule. By default everything since the
+    /// start or the last clear.
     pub(super) window: Option<String>,
 }
 
 impl Period {
-    pub(super) fn of(&self, core: &Core) -> Result<Window, ApiError> {
+    /// Returns the window that ends now. It is no shorter than an evaluation interval, since nothing finer is kept.
+    pub(super) fn window(&self, core: &Core) -> Result<Window, ApiError> {
         let now = Instant::now();
         let Some(text) = &self.window else { return Ok(core.total(now)) };
         let longest = core.longest_window();

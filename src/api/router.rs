@@ -1,4 +1,4 @@
-//! Which path is answered by what.
+//! The paths of the API, and the handler of each.
 
 use std::{any::Any, sync::Arc};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Monitor, http::OwnAnswer, monitor::Core};
 
-/// Keeps the background work alive as long as a router that shows it.
+/// Keeps the monitor, and with it the background work, alive as long as a router of its exists.
 #[derive(Clone)]
 struct KeepAlive {
     _monitor: Arc<dyn Any + Send + Sync>,
@@ -43,30 +43,30 @@ impl Monitor {
     /// # Ok(()) }
     /// ```
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        // Of two routers with axum's default fallback, `merge` keeps the one that is merged in. Without a layer of its
-        // own, requests that match no route would then pass the host's layer by.
+        // Of two routers with axum's default fallback, `merge` keeps the one that is merged in. Without a layer on it,
+        // requests that match no route would bypass the host's layer.
         let fallback = Router::new().layer(self.layer());
-        finished(routes(), self.core().clone(), self.keep_alive()).merge(fallback)
+        assembled(routes(), self.core().clone(), self.keep_alive()).merge(fallback)
     }
 }
 
-/// Returns the routes for an address where nothing else is served. They hold no handle of the monitor.
-pub(super) fn alone(core: Arc<Core>) -> Router {
-    finished(routes().fallback(unknown), core, Arc::new(()))
+/// Returns the routes for an address where nothing else is served. They do not keep the monitor alive.
+pub(super) fn standalone(core: Arc<Core>) -> Router {
+    assembled(routes().fallback(not_found), core, Arc::new(()))
 }
 
 fn routes() -> Router<Arc<Core>> {
     let routes: [(&str, MethodRouter<Arc<Core>>); 16] = [
         ("/metrics", get(exposition::metrics)),
-        ("/performance", get(report::index)),
-        ("/performance/", get(without_slash)),
+        ("/performance", get(report::handler::index)),
+        ("/performance/", get(redirect_without_slash)),
         ("/performance/metrics", get(summary::metrics)),
         ("/performance/memory", get(memory::memory)),
         ("/performance/endpoints", get(endpoints::all)),
         ("/performance/endpoints/{*endpoint}", get(endpoints::one)),
         ("/performance/bottlenecks", get(bottlenecks::bottlenecks)),
         ("/performance/trends", get(trends::trends)),
-        ("/performance/report", get(report::report)),
+        ("/performance/report", get(report::handler::report)),
         ("/performance/health", get(health::health)),
         ("/performance/status", get(status::status)),
         ("/performance/rules", get(rules::rules)),
@@ -77,19 +77,22 @@ fn routes() -> Router<Arc<Core>> {
     let routes = routes
         .into_iter()
         .chain([("/performance/clear-data", delete(control::clear))])
-        .chain(of_features())
+        .chain(feature_routes())
         .fold(Router::new(), |router, (path, method)| {
             router.route(path, method.fallback(|| async { ApiError::method_not_allowed() }))
         });
-    routes.route("/performance/{*unknown}", get(unknown).fallback(unknown))
+    routes.route("/performance/{*unknown}", get(not_found).fallback(not_found))
 }
 
-fn finished<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
-    routes.layer(middleware::from_fn(mark)).layer(Extension(KeepAlive { _monitor: monitor })).with_state(core)
+fn assembled<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
+    routes
+        .layer(middleware::from_fn(mark_own_answer))
+        .layer(Extension(KeepAlive { _monitor: monitor }))
+        .with_state(core)
 }
 
 /// Returns the routes that a feature adds.
-fn of_features() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
+fn feature_routes() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
     let routes = [
         #[cfg(feature = "openapi")]
         ("/performance/openapi.json", get(super::openapi::document)),
@@ -99,21 +102,18 @@ fn of_features() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)
     routes.into_iter()
 }
 
-/// Relative, since the routes may be nested in a path of the host's.
-async fn without_slash() -> Redirect {
+/// Redirects to the path without the slash. Relative, since the host may have nested the routes.
+async fn redirect_without_slash() -> Redirect {
     Redirect::temporary("../performance")
 }
 
-async fn unknown() -> Response {
-    let message = match cfg!(feature = "openapi") {
-        true => "no such path; GET /performance/openapi.json lists them",
-        false => "no such path",
-    };
-    ApiError::not_found(message).into_response()
+async fn not_found() -> Response {
+    let hint = if cfg!(feature = "openapi") { "; GET /performance/openapi.json lists the paths" } else { "" };
+    ApiError::not_found(format!("no such path{hint}")).into_response()
 }
 
-/// Marks an answer as the monitor's own, which never counts, and as one that no cache may keep.
-async fn mark(request: Request, next: Next) -> Response {
+/// Marks an answer as the monitor's own, so that no layer counts it, and forbids caches to keep it.
+async fn mark_own_answer(request: Request, next: Next) -> Response {
     let answer = OwnAnswer::begin(request.method());
     let mut response = next.run(request).await;
     answer.made(&mut response);

@@ -1,12 +1,12 @@
-//! `/performance/rules`.
+//! `/performance/rules`: the rules in force.
 
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use super::{Shared, units};
-use crate::rules::{Rule, Thresholds};
+use super::{Shared, timestamp, units};
+use crate::rules::{Rule, Thresholds, Unit};
 
 /// A rule in force.
 #[derive(Debug, Serialize)]
@@ -17,17 +17,20 @@ pub(super) struct RuleView {
     scope: &'static str,
     measure: &'static str,
     /// Unit of its thresholds.
-    unit: &'static str,
+    #[serde(serialize_with = "units::name")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    unit: Unit,
     window_seconds: f64,
     min_samples: u64,
     for_seconds: f64,
     keep_firing_for_seconds: f64,
-    /// Threshold by severity, as in the file: comparison and value.
+    /// Thresholds by severity, as a rule file writes them: comparison and value.
     thresholds: BTreeMap<String, String>,
-    /// How many endpoints, queries or tasks have thresholds of their own.
+    /// Number of endpoints, queries or tasks with thresholds of their own.
     overrides: usize,
-    /// How many of its bottlenecks fire now, and are pending.
+    /// Number of its firing bottlenecks.
     firing: usize,
+    /// Number of its pending bottlenecks.
     pending: usize,
 }
 
@@ -63,7 +66,7 @@ pub(super) async fn rules(State(core): Shared) -> Json<RulesAnswer> {
             id: rule.id.to_string(),
             scope: rule.scope.as_str(),
             measure: rule.measure_name,
-            unit: rule.unit.as_str(),
+            unit: rule.unit,
             window_seconds: units::seconds(rule.window),
             min_samples: rule.min_samples,
             for_seconds: units::seconds(rule.hold),
@@ -74,5 +77,5 @@ pub(super) async fn rules(State(core): Shared) -> Json<RulesAnswer> {
             pending: count(&judgement.pending, rule),
         })
         .collect();
-    Json(RulesAnswer { total_count: rules.len(), rules, timestamp: units::now() })
+    Json(RulesAnswer { total_count: rules.len(), rules, timestamp: timestamp::now() })
 }

@@ -1,7 +1,7 @@
-//! [`Monitor::serve`]: an address of the monitor's own.
+//! [`Monitor::serve`]: the API on an address of its own.
 //!
 //! The connections belong to the task that accepts them and end with it. The invariant that a change could break: no
-//! client, whatever it sends or does not read, holds a shutdown up for longer than [`GRACE`].
+//! client, whatever it sends or fails to read, delays a shutdown by more than [`GRACE`].
 
 use std::{net::SocketAddr, pin::pin, time::Duration};
 
@@ -21,16 +21,16 @@ use tokio::{
 use super::router;
 use crate::Monitor;
 
-/// How long answers that are under way may still take once the monitor is to stop.
+/// How long answers in progress may still take once the monitor stops.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long a connection may take to send the head of its next request: longer than most scrape intervals, so that
 /// Prometheus keeps its connection.
 const HEAD: Duration = Duration::from_secs(75);
 
 impl Monitor {
-    /// Serves the monitor's routes on an address of their own, say one that only the inside of a network reaches, until
-    /// [`shutdown`](Self::shutdown), which gives answers that are under way 3 s. Returns the address, which tells the
-    /// port where port 0 was asked for.
+    /// Serves the monitor's routes on an address of their own, say one that only an internal network reaches, until
+    /// [`shutdown`](Self::shutdown), which gives answers in progress 3 s. Returns the address; for port 0 it has the port
+    /// that the system chose.
     ///
     /// # Errors
     ///
@@ -48,14 +48,14 @@ impl Monitor {
     pub async fn serve(&self, address: impl Into<SocketAddr>) -> std::io::Result<SocketAddr> {
         let listener = TcpListener::bind(address.into()).await?;
         let address = listener.local_addr()?;
-        // The task must not keep the monitor alive that owns it: its router holds no handle.
-        let router = router::alone(self.core().clone());
+        // The monitor owns the task, so the task must not keep the monitor alive: this router holds no handle of it.
+        let router = router::standalone(self.core().clone());
         self.own(accept(listener, router, self.stopped()));
         Ok(address)
     }
 }
 
-/// Answers whoever connects until `stopped`, and then for no longer than [`GRACE`].
+/// Answers connections until `stopped`, and then for no longer than [`GRACE`].
 async fn accept(mut listener: TcpListener, router: Router, stopped: impl Future<Output = ()>) {
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
@@ -63,9 +63,9 @@ async fn accept(mut listener: TcpListener, router: Router, stopped: impl Future<
     loop {
         tokio::select! {
             () = &mut stopped => break,
-            // The trait's: it waits where the process has no descriptor left.
+            // axum's trait, not tokio's method: it waits instead of failing when the process has no file descriptor left.
             (stream, _) = Listener::accept(&mut listener) => {
-                connections.spawn(converse(stream, router.clone(), stopping.clone()));
+                connections.spawn(serve_connection(stream, router.clone(), stopping.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -73,18 +73,21 @@ async fn accept(mut listener: TcpListener, router: Router, stopped: impl Future<
     drop((listener, stop));
     let ended = async { while connections.join_next().await.is_some() {} };
     if time::timeout(GRACE, ended).await.is_err() {
-        tracing::debug!(connections = connections.len(), "clients that do not read or send were cut off");
+        tracing::debug!(
+            connections = connections.len(),
+            "closed connections whose clients did not read or send in time"
+        );
         connections.shutdown().await;
     }
 }
 
-/// Answers the requests of one connection; once it is `stopping`, only the one that is under way.
-async fn converse(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+/// Answers the requests of one connection; once `stopping` resolves, only the one in progress.
+async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     tokio::select! {
-        // An error is a client that is gone or speaks no HTTP; nobody is left to be told.
+        // An error is a client that went away or does not speak HTTP: there is no client left to answer.
         _ = &mut connection => return,
         _ = stopping.changed() => {}
     }

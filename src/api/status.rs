@@ -4,12 +4,12 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, units};
+use super::{Shared, timestamp, units};
 #[cfg(feature = "archive")]
 use crate::monitor::{ArchiveState, ArchiveStatus};
 use crate::{names, rules::Totals};
 
-/// The monitor on itself.
+/// The state of the monitor itself.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct StatusAnswer {
@@ -18,50 +18,51 @@ pub(super) struct StatusAnswer {
     version: &'static str,
     started_at: String,
     uptime_seconds: f64,
-    /// Since when the totals count: the start or the last clear.
+    /// Start of the totals: the start of the monitor or the last clear.
     data_since: String,
     requests_measured: u64,
-    /// Series kept now of the service and its host, and how many there may be.
+    /// Series in use, of the service and its host.
     series: usize,
+    /// Limit of `series`.
     max_series: usize,
-    /// Label sets refused and folded into `other`.
+    /// Label sets past the limit, folded into `other`.
     series_dropped: u64,
-    /// How often a sampler of the host's panicked; the log says which. What it writes may be out of date.
+    /// How often a sampler of the host panicked; the log names it. Its gauges may be out of date.
     sampler_panics: usize,
-    /// Memory of the history, in bytes, nearly: what the setting of that name limits. The windows come first; the trends
-    /// take what they leave, and a quarter at least.
+    /// Memory of the history in bytes, an estimate: the setting `history_bytes` limits it. The windows come first; the
+    /// trends take the rest, at least a quarter.
     history_bytes: usize,
-    /// Of it, that of the windows,
+    /// The windows' part of it.
     windows_bytes: usize,
-    /// and that of the trends.
+    /// The trends' part of it.
     trends_bytes: usize,
-    /// The file that the trends are kept in; null where they are kept in memory only.
+    /// The file that keeps the trends; null without one.
     #[cfg(feature = "archive")]
     history_file: Option<HistoryFileStatus>,
     evaluation_interval_seconds: f64,
     /// When the rules were last evaluated; null before the first time.
     evaluated_at: Option<String>,
-    /// How long that took.
+    /// How long that evaluation took.
     evaluation_ms: Option<f64>,
     rules: RulesStatus,
     timestamp: String,
 }
 
-/// The history file, and whether it can be used.
+/// The history file, and whether it works.
 #[cfg(feature = "archive")]
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct HistoryFileStatus {
-    /// Its name, without the directories.
+    /// Name of the file, without the directories.
     name: Option<String>,
-    /// `opening`, `open`, or `failing`: then trends are kept in memory, and the file is tried again every minute.
+    /// `opening`, `open` or `failing`. A failing file is tried again every minute; until then the trends stay in memory.
     #[cfg_attr(feature = "openapi", schema(example = "open"))]
     state: &'static str,
-    /// Why it fails.
+    /// Why the file fails.
     error: Option<String>,
-    /// When it was last written; null before the first time.
+    /// When the file was last written; null before the first time.
     written_at: Option<String>,
-    /// The name that a broken file was given since the start.
+    /// New name of a broken file that was set aside since the start.
     set_aside: Option<String>,
 }
 
@@ -78,27 +79,26 @@ impl HistoryFileStatus {
             name: name(&archive.path),
             state,
             error,
-            written_at: archive.written.map(units::wall),
+            written_at: archive.written.map(timestamp::of_system_time),
             set_aside: archive.set_aside.as_deref().and_then(name),
         }
     }
 }
 
-/// The rules in force, and what became of the last edit.
+/// The rules in force, and the result of the last edit.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RulesStatus {
     /// How many rules are in force.
     count: usize,
-    /// `embedded`, or `directory` where they are read from files.
+    /// `embedded` in the program, or `directory` for rules from files.
     source: &'static str,
     loaded_at: String,
-    /// What is wrong with the files now, one problem a line; the rules of `loaded_at` stay in force. Null when the
-    /// files are good.
+    /// Problems of the rule files now, one each; the rules of `loaded_at` stay in force. Null without problems.
     error: Option<Vec<String>>,
 }
 
-/// The monitor on itself: what it keeps, what it drops, which rules are in force.
+/// The state of the monitor itself: what it keeps, what it drops, which rules are in force.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer))))]
 pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
     let now = Instant::now();
@@ -110,9 +110,9 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
     Json(StatusAnswer {
         monitoring: core.instruments().enabled(),
         version: env!("CARGO_PKG_VERSION"),
-        started_at: units::at(core.started()),
+        started_at: timestamp::of_instant(core.started()),
         uptime_seconds: units::seconds(now.saturating_duration_since(core.started())),
-        data_since: units::at(total.start()),
+        data_since: timestamp::of_instant(total.start()),
         requests_measured: Totals::of(&total, names::HTTP_DURATION.name).count(),
         series: core.recorder().series(),
         max_series: core.max_series(),
@@ -124,14 +124,14 @@ pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
         #[cfg(feature = "archive")]
         history_file: core.versions().archive().map(|archive| HistoryFileStatus::of(&archive)),
         evaluation_interval_seconds: units::seconds(core.interval()),
-        evaluated_at: judgement.at.map(units::at),
+        evaluated_at: judgement.at.map(timestamp::of_instant),
         evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),
         rules: RulesStatus {
             count: rules.set.ids().count(),
             source: rules.source,
-            loaded_at: units::at(rules.loaded),
+            loaded_at: timestamp::of_instant(rules.loaded),
             error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
         },
-        timestamp: units::now(),
+        timestamp: timestamp::now(),
     })
 }

@@ -1,4 +1,4 @@
-//! `/performance/metrics`: the service at a glance.
+//! `/performance/metrics`: totals of the service, and its slowest endpoints.
 
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -9,54 +9,54 @@ use super::{
     error::ApiError,
     parameters::Parameters,
     period::Period,
-    units,
+    timestamp, units,
 };
 use crate::{names, rules, store::Window};
 
-/// How many endpoints are named as the slowest.
+/// Number of slowest endpoints.
 const SLOWEST: usize = 10;
 
-/// The service at a glance, since the start or the last clear.
+/// Totals of the service, and its slowest endpoints.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct MetricsAnswer {
     summary: Summary,
-    /// Endpoints by their average duration, slowest first: name and numbers.
+    /// Pairs of name and numbers, by average duration, slowest first.
     slowest_endpoints: Vec<(String, SlowestEndpoint)>,
     timestamp: String,
 }
 
-/// Numbers of the whole service. What nothing was measured of is null: no traffic is not zero milliseconds.
+/// Totals of the whole service. A value without a measurement is null: no traffic is not zero milliseconds.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Summary {
-    /// Requests that ended, those that matched no route included.
+    /// Requests that ended, including those that matched no route.
     pub(super) total_requests: u64,
     pub(super) avg_duration_ms: Option<f64>,
     pub(super) max_duration_ms: Option<f64>,
     pub(super) min_duration_ms: Option<f64>,
     /// Server errors: 5xx, panics, broken bodies.
     pub(super) error_rate_percent: Option<f64>,
-    /// Mean of the resident memory, in megabytes of 1,000,000 bytes.
+    /// Mean resident memory, in megabytes of 1,000,000 bytes.
     pub(super) avg_memory_mb: Option<f64>,
     pub(super) total_db_queries: u64,
     pub(super) total_db_time_ms: f64,
     pub(super) total_async_tasks: u64,
     pub(super) total_async_time_ms: f64,
-    /// Median of the durations; all percentiles are within 5 %.
+    /// Median of the durations. All percentiles are within 5 %.
     pub(super) p50_duration_ms: Option<f64>,
     pub(super) p95_duration_ms: Option<f64>,
     pub(super) p99_duration_ms: Option<f64>,
     pub(super) requests_per_second: Option<f64>,
     /// Requests in flight now.
     pub(super) active_requests: f64,
-    /// Requests that matched no route; they belong to no endpoint.
+    /// Requests that matched no route and belong to no endpoint.
     pub(super) unmatched_requests: u64,
-    /// Seconds that these numbers cover.
+    /// Length of the window in seconds.
     pub(super) window_seconds: f64,
 }
 
-/// One of the slowest endpoints; durations in seconds, as everywhere in the findings.
+/// One of the slowest endpoints; durations in seconds.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SlowestEndpoint {
@@ -87,7 +87,7 @@ impl Summary {
             p50_duration_ms: quantile(50),
             p95_duration_ms: quantile(95),
             p99_duration_ms: quantile(99),
-            requests_per_second: requests.rate(window.span()).map(units::rounded),
+            requests_per_second: requests.rate(window.span()).map(units::round_millis),
             active_requests: active.sum::<f64>().max(0.0),
             unmatched_requests: requests.unmatched(),
             window_seconds: units::seconds(window.span()),
@@ -95,7 +95,7 @@ impl Summary {
     }
 }
 
-/// The service at a glance: totals, and the slowest endpoints.
+/// Totals of the service, and its slowest endpoints.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/metrics", tag = "metrics", params(Period),
     responses((status = 200, body = MetricsAnswer), (status = 400, body = super::error::ErrorBody))
@@ -104,13 +104,13 @@ pub(super) async fn metrics(
     State(core): Shared,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<MetricsAnswer>, ApiError> {
-    let window = period.of(&core)?;
+    let window = period.window(&core)?;
     let summary = Summary::of(&window, core.mean_memory_of(&window));
     let mut endpoints = views(&window);
     let average = |endpoint: &EndpointView| endpoint.avg_duration_ms.unwrap_or(0.0);
     endpoints.sort_by(|a, b| average(b).total_cmp(&average(a)));
     let slowest = endpoints.into_iter().take(SLOWEST).map(|endpoint| {
-        let seconds = |millis: f64| units::micros(millis / 1e3);
+        let seconds = |millis: f64| units::round_micros(millis / 1e3);
         let numbers = SlowestEndpoint {
             avg_duration: seconds(average(&endpoint)),
             requests: endpoint.request_count,
@@ -119,5 +119,5 @@ pub(super) async fn metrics(
         };
         (endpoint.endpoint, numbers)
     });
-    Ok(Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: units::now() }))
+    Ok(Json(MetricsAnswer { summary, slowest_endpoints: slowest.collect(), timestamp: timestamp::now() }))
 }

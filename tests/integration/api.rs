@@ -1,4 +1,4 @@
-//! `/performance/*`: paths, fields, units, and what reading may not do.
+//! `/performance/*`: paths, fields, units, errors, and that reading changes nothing.
 
 use std::{
     collections::BTreeMap,
@@ -161,7 +161,7 @@ async fn a_slow_endpoint_comes_with_its_evidence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_summary_has_the_briefs_fields_and_units() {
+async fn the_summary_has_its_published_fields_and_units() {
     let monitor = monitor();
     let app = service(&monitor);
     traffic(&app, 2).await;
@@ -207,14 +207,14 @@ async fn a_window_shows_the_recent_past_only() {
         ("endpoints/%FF", "UTF-8"),
     ] {
         let (status, body) = fetch(&app, &format!("/performance/{wrong}")).await;
-        let body: Value = serde_json::from_str(&body).expect("every mistake is told as JSON");
+        let body: Value = serde_json::from_str(&body).expect("every error is JSON");
         assert_eq!((status, &body["status"]), (400, &json!(400)), "{wrong}");
         assert!(body["error"].as_str().expect("a text").contains(expected), "{wrong}: {body}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn health_is_known_by_recent_requests_and_a_recent_evaluation() {
+async fn health_needs_recent_requests_and_a_recent_evaluation() {
     let monitor = built(Monitor::builder().control(Control::Open));
     let app = service(&monitor);
     let health = async || {
@@ -242,7 +242,7 @@ async fn health_is_known_by_recent_requests_and_a_recent_evaluation() {
     control(&app, "POST", CONTROL[0].1, None).await;
     monitor.shutdown().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(health().await.0, "unknown", "nobody evaluates any more");
+    assert_eq!(health().await.0, "unknown", "the evaluation has stopped");
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,7 +283,7 @@ async fn an_endpoint_is_found_by_method_and_template_or_by_template() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_name_means_one_endpoint_and_no_other() {
+async fn an_exact_name_finds_one_endpoint() {
     let monitor = monitor();
     let app = Router::new()
         .route("/users", get(|| async {}).post(|| async {}))
@@ -306,7 +306,7 @@ async fn a_whole_name_means_one_endpoint_and_no_other() {
     }
 }
 
-/// Says what the resident memory is.
+/// A sampler that reports a given resident memory.
 struct Resident {
     recorder: Arc<OnceLock<MonitorRecorder>>,
     bytes: Arc<AtomicU64>,
@@ -340,7 +340,7 @@ async fn the_mean_of_the_memory_is_that_of_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_memory_limit_that_was_taken_away_is_no_limit() {
+async fn a_removed_memory_limit_is_no_limit() {
     let monitor = built(Monitor::builder().without_sampling());
     let app = service(&monitor);
     let set = |name: &'static str, bytes: f64| {
@@ -427,7 +427,7 @@ async fn reading_changes_nothing() {
 }
 
 #[tokio::test]
-async fn unmatched_requests_count_once_whichever_way_the_routers_are_put_together() {
+async fn unmatched_requests_count_once_however_the_routers_are_merged() {
     let app = |monitor: &Monitor| Router::new().route("/", get(|| async {})).layer(monitor.layer());
     let before: fn(&Monitor, Router) -> Router = |monitor, app| app.merge(monitor.router());
     let after: fn(&Monitor, Router) -> Router = |monitor, app| app.merge(monitor.router()).layer(monitor.layer());
@@ -444,7 +444,7 @@ async fn unmatched_requests_count_once_whichever_way_the_routers_are_put_togethe
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_monitors_own_routes_do_not_count_wherever_they_are_mounted() {
+async fn the_monitors_own_routes_never_count() {
     let monitor = monitor();
     let app = Router::new().nest("/internal", monitor.router()).layer(monitor.layer());
     for path in ["/internal/metrics", "/internal/performance/bottlenecks", "/internal/performance/none"] {
@@ -505,7 +505,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_tell_of_a_bottleneck_that_starts() {
+async fn events_report_a_bottleneck_that_starts() {
     let monitor = monitor();
     let app = service(&monitor);
     let request = Request::get("/performance/events").body(Body::empty()).expect("a request");

@@ -1,4 +1,4 @@
-//! `start-monitoring`, `stop-monitoring` and `clear-data`: who may, and what they do.
+//! `start-monitoring`, `stop-monitoring` and `clear-data`: who may send them, and what they do.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -59,7 +59,7 @@ async fn open_control_is_closed_to_the_pages_of_other_sites() {
         &[HERE, ("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:3000")],
         &[HERE, ("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:8000")],
     ];
-    // As curl sends it, an older browser, and those of today; behind a proxy the host may be another one.
+    // As curl, an older browser and a current one send it; behind a proxy the host may be another one.
     let own: [&[(&str, &str)]; 5] = [
         &[HERE],
         &[],
@@ -84,7 +84,7 @@ async fn open_control_is_closed_to_the_pages_of_other_sites() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn control_on_loopback_is_closed_to_a_name_that_a_site_points_here() {
+async fn control_on_loopback_is_closed_to_dns_rebinding() {
     let rebound =
         [("host", "evil.example:8000"), ("origin", "http://evil.example:8000"), ("sec-fetch-site", "same-origin")];
     let (monitor, anywhere) =
@@ -110,7 +110,7 @@ async fn a_token_is_enough_from_anywhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stop_really_stops_and_start_goes_on() {
+async fn stop_measures_nothing_until_start() {
     let monitor = built(Monitor::builder().control(Control::Open));
     let app = service(&monitor);
     traffic(&app, 1).await;
@@ -133,7 +133,7 @@ async fn stop_really_stops_and_start_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clear_starts_the_windows_anew_and_leaves_metrics_monotonic() {
+async fn clear_starts_the_windows_over_and_leaves_metrics_monotonic() {
     let monitor = built(Monitor::builder().control(Control::Open));
     let app = service(&monitor);
     traffic(&app, 20).await;

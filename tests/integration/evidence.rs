@@ -1,4 +1,4 @@
-//! What a bottleneck's evidence says, seen through the API: where the time went, who blocked whom, what was for nobody.
+//! The evidence of bottlenecks in the API: the parts of the time, blocked workers, work for clients that went away.
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
@@ -118,7 +118,7 @@ async fn a_query_of_two_hundred_calls_counts_them_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_are_told_with_their_shares_and_when_they_were_seen() {
+async fn errors_come_with_their_shares_and_times() {
     let monitor = monitor();
     let app = app(
         &monitor,
@@ -157,7 +157,7 @@ async fn errors_are_told_with_their_shares_and_when_they_were_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_query_says_whether_it_is_slow_always() {
+async fn a_slow_query_is_slow_always_or_rarely() {
     let monitor = monitor();
     let routes = Router::new().route("/always", get(|| query("SELECT always", 150 * MS))).route(
         "/now_and_then/{n}",
@@ -187,7 +187,7 @@ async fn a_slow_query_says_whether_it_is_slow_always() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_is_split_into_running_and_waiting_and_a_stuck_one_is_seen() {
+async fn a_task_is_split_into_running_and_waiting_and_a_stuck_one_is_listed() {
     let monitor = monitor();
     let routes = Router::new().route("/mail", post(|| task("mail", sleep(700 * MS)))).route(
         "/stuck",
@@ -232,7 +232,7 @@ async fn a_task_that_computes_is_busy() {
 }
 
 #[tokio::test]
-async fn who_blocked_the_runtime_is_named_with_what_waited() {
+async fn an_endpoint_that_blocks_the_runtime_is_named_with_those_that_waited() {
     let directory = tempfile::tempdir().expect("a directory");
     let rule = "rules:\n  - id: blocked\n    scope: endpoint\n    measure: p95_longest_poll\n    min_samples: 2\n    \
                 for: 0s\n    thresholds: { high: '> 20ms' }\n    description: '{subject} blocks'\n";
@@ -266,7 +266,7 @@ async fn who_blocked_the_runtime_is_named_with_what_waited() {
     assert!(number(&found, "/evidence/numbers/max_scheduling_lag") > 0.0);
 }
 
-/// Polls a request once and lets it go, as a client does that goes away.
+/// Polls a request once and drops it, like a client that disconnects.
 async fn abandon(app: &Router, path: &str, after: Duration) {
     let request = Request::get(path).body(Body::empty()).expect("a request");
     let mut response = Box::pin(app.clone().oneshot(request));
@@ -279,7 +279,7 @@ async fn abandon(app: &Router, path: &str, after: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_for_nobody_is_counted() {
+async fn work_for_clients_that_went_away_is_counted() {
     let monitor = monitor();
     let handler = || async {
         query("SELECT fast", 50 * MS).await;
@@ -301,7 +301,7 @@ async fn work_for_nobody_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_never_end_are_in_flight_all_the_same() {
+async fn requests_that_never_end_count_as_active() {
     let monitor = monitor();
     let hang = |axum::extract::Path(number): axum::extract::Path<u32>| async move {
         if number > 0 {

@@ -1,4 +1,4 @@
-//! `/performance/report`: its forms, its ranking, and where `/performance` leads.
+//! `/performance/report`: its formats, its ranking, and the redirect of `/performance`.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn kind(response: &Response<Body>) -> &str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn recommendations_are_ranked_by_what_they_gain_and_say_how() {
+async fn recommendations_are_ranked_by_their_gain_and_say_how_it_is_computed() {
     let monitor = monitor();
     let app = sick(&monitor).await;
     let report: Value = serde_json::from_str(&fetch(&app, "/performance/report").await.1).expect("JSON");
@@ -80,7 +80,7 @@ async fn recommendations_are_ranked_by_what_they_gain_and_say_how() {
     assert_eq!(
         first["types"],
         serde_json::json!(["slow_endpoint", "n_plus_one"]),
-        "one cause is one thing to do: {first:#}"
+        "one cause has one recommendation: {first:#}"
     );
     let gain = &first["expected_gain"];
     assert_eq!(gain["summary"], "takes GET /orders from 1.2s to about 225ms");
@@ -99,7 +99,7 @@ async fn recommendations_are_ranked_by_what_they_gain_and_say_how() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_gets_the_form_that_it_prefers() {
+async fn a_client_gets_the_format_that_it_prefers() {
     let monitor = monitor();
     let app = sick(&monitor).await;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -154,7 +154,7 @@ async fn followed(app: &Router, path: &str, accept: &str) -> (String, Response<B
 }
 
 #[tokio::test(start_paused = true)]
-async fn performance_leads_a_browser_to_the_page_wherever_it_is_mounted() {
+async fn performance_redirects_a_browser_to_the_page_also_when_nested() {
     let monitor = monitor();
     let app = service(&monitor);
     let nested = Router::new().nest("/internal", monitor.router());

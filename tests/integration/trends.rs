@@ -26,7 +26,7 @@ fn service(monitor: &Monitor) -> Router {
         .merge(monitor.router())
 }
 
-/// Lets minutes pass, with ten requests to each path in every one.
+/// Lets minutes pass, with ten requests a minute to each path.
 async fn minutes(app: &Router, minutes: u32, paths: &[String]) {
     let start = tokio::time::Instant::now();
     for round in 1..=minutes * 10 {
@@ -52,7 +52,7 @@ fn number(value: &Value) -> f64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_too_little_data_it_says_what_is_needed() {
+async fn too_little_data_is_reported_with_what_is_needed() {
     let monitor = monitor();
     let app = service(&monitor);
     for passed in [0, 3] {
@@ -69,7 +69,7 @@ async fn with_too_little_data_it_says_what_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_series_says_for_itself_what_it_lacks() {
+async fn each_trend_says_how_many_requests_it_lacks() {
     let monitor = monitor();
     let app = service(&monitor);
     for _ in 0..15 {
@@ -84,9 +84,9 @@ async fn each_series_says_for_itself_what_it_lacks() {
         rare[measure]["message"].as_str().expect("a text").to_owned()
     };
     let (time, errors) = (lacks("response_time"), lacks("error_rate"));
-    assert!(time.contains("of at least 5 requests each were measured, 8 are needed, which takes about"), "{time}");
+    assert!(time.contains("with at least 5 requests each, 8 are needed; at this traffic they take about"), "{time}");
     assert!(
-        errors.contains("of at least 20 requests each") && errors.contains("longer than was asked for"),
+        errors.contains("with at least 20 requests each") && errors.contains("longer than the requested time"),
         "{errors}"
     );
     assert_eq!(rare["throughput"]["direction"], "stable", "{rare}");
@@ -177,7 +177,7 @@ async fn an_outage_makes_nothing_faster_and_its_end_nothing_slower() {
         let endpoint = &answer["endpoints"][0]["response_time"];
         for trend in [&answer["response_time"], &answer["crude_response_time"], endpoint] {
             assert_eq!(trend["direction"], "stable", "{trend}");
-            assert!(trend["message"].as_str().expect("a text").contains("requests that failed explain"), "{trend}");
+            assert!(trend["message"].as_str().expect("a text").contains("failed requests explain"), "{trend}");
         }
     }
     let errors = [&outage, &recovery].map(|answer| &answer["error_rate"]["direction"]);
@@ -206,7 +206,7 @@ async fn hours_really_differ() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failing_endpoints_come_first_and_one_can_be_asked_for() {
+async fn endpoints_are_ranked_and_one_can_be_asked_for() {
     let monitor = monitor();
     let app = service(&monitor);
     minutes(&app, 15, &[wait(100), "/fail".into()]).await;
@@ -224,7 +224,7 @@ async fn failing_endpoints_come_first_and_one_can_be_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_parameters_are_refused_with_what_is_allowed() {
+async fn wrong_parameters_are_refused_with_the_allowed_ones() {
     let monitor = monitor();
     let app = service(&monitor);
     for query in ["?hours=0", "?hours=169", "?hours=-1", "?hours=x", "?hours=1.5", "?hours="] {
@@ -237,7 +237,7 @@ async fn wrong_parameters_are_refused_with_what_is_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unmatched_paths_are_no_endpoint_and_clear_forgets_the_trends() {
+async fn unmatched_paths_are_no_endpoint_and_clear_drops_the_trends() {
     let monitor = built(Monitor::builder().control(Control::Open));
     let app = service(&monitor);
     minutes(&app, 3, &[wait(10), "/no/such/path".into()]).await;
@@ -250,7 +250,7 @@ async fn unmatched_paths_are_no_endpoint_and_clear_forgets_the_trends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_in_which_nothing_is_measured_is_no_fall_of_throughput() {
+async fn stopped_monitoring_is_a_gap_and_not_a_fall_of_throughput() {
     let monitor = built(Monitor::builder().control(Control::Open));
     let app = service(&monitor);
     minutes(&app, 10, &[wait(10)]).await;
@@ -275,7 +275,7 @@ impl<'a, I: Iterator<Item = &'a Value>> Numbers for I {
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_says_what_it_sees() {
+async fn memory_reports_its_leak_verdict() {
     let monitor = monitor();
     let app = service(&monitor);
     let leak = |answer: Value| answer["leak"].clone();
@@ -290,7 +290,7 @@ async fn memory_says_what_it_sees() {
     assert!(later["samples"].as_array().expect("a list").len() > 20);
 }
 
-/// A place for a history file.
+/// A path for a history file, in a directory of its own.
 fn place() -> (tempfile::TempDir, std::path::PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("history.redb");
@@ -322,7 +322,7 @@ async fn trends_survive_a_restart() {
     assert!(number(&answer["requests"]) >= 380.0);
     let versions: Vec<_> = answer["runs"].as_array().expect("a list").iter().map(|run| &run["version"]).collect();
     assert_eq!(versions, ["1.0", "1.1"]);
-    // Of the life before nothing is known about memory: its leak ended with it.
+    // The memory of the earlier process is not kept: its leak ended with it.
     let memory = json_of(&app, "/performance/memory").await;
     assert!(memory["samples"].as_array().expect("a list").len() <= 20 * 4 + 1);
     second.shutdown().await;
@@ -397,7 +397,7 @@ async fn a_version_that_fails_fast_has_more_errors_and_is_not_faster() {
     let worse = run("2", 6).await;
     let route = &worse["routes"][0];
     assert_eq!(route["verdict"], "more_errors", "{worse}");
-    assert_eq!(route["message"], "more errors: 0 % of the requests failed before, 60 % now");
+    assert_eq!(route["message"], "more errors: 0% of the requests failed before, 60% now");
     assert_eq!((&worse["more_errors_count"], &worse["faster_count"]), (&json!(1), &json!(0)));
     assert_eq!((&route["requests_after"], &route["error_percent_after"]), (&json!(500), &json!(60.0)));
     assert!((number(&route["avg_after_ms"]) - number(&route["avg_before_ms"])).abs() < 1.0, "{route}");
@@ -406,7 +406,7 @@ async fn a_version_that_fails_fast_has_more_errors_and_is_not_faster() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_history_file_that_cannot_be_used_stops_nothing() {
+async fn an_unusable_history_file_stops_nothing() {
     let (directory, _) = place();
     let monitor = built(Monitor::builder().history_file(directory.path()));
     let app = service(&monitor);
@@ -434,7 +434,7 @@ async fn settings_out_of_range_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_that_grows_as_a_leak_would_is_told_with_its_pace_and_what_is_left() {
+async fn a_leak_is_reported_with_its_slope_and_the_time_to_the_limit() {
     let monitor = built(Monitor::builder().without_sampling());
     let app = service(&monitor);
     let recorder = monitor.recorder();

@@ -1,4 +1,4 @@
-//! [`Report`]: what the report says, before it is written.
+//! [`Report`]: the content of the report, before it is written in one of its formats.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,7 +14,9 @@ use crate::{
         health::Health,
         memory::limit,
         summary::Summary,
-        trends::{TrendView, TrendsAnswer},
+        timestamp,
+        trend::TrendView,
+        trends::TrendsAnswer,
         units,
     },
     monitor::Core,
@@ -22,41 +24,41 @@ use crate::{
     store::Window,
 };
 
-/// Endpoints that a report names.
+/// Endpoints of a report.
 const ENDPOINTS: usize = 20;
-/// Points of the memory's curve; enough for a plot.
+/// Points of the memory curve: enough for a plot.
 const POINTS: usize = 200;
-/// How far back its trends look.
+/// How far back the trends look.
 const TREND_HOURS: u32 = 24;
 
-/// Everything worth knowing.
+/// The findings and numbers that matter, in one answer.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct Report {
-    /// As `/performance/health` has it.
+    /// The health of the service, as in `/performance/health`.
     #[cfg_attr(feature = "openapi", schema(example = "degraded"))]
     pub(super) status: &'static str,
-    /// Why.
+    /// Reason of the status.
     pub(super) message: String,
     pub(super) summary: Summary,
     #[serde(flatten)]
     pub(super) counts: Counts,
-    /// What to do: what is expected to gain most first, then what no gain can be computed for, worst first.
+    /// Recommendations by expected gain, the largest first; those without a computed gain follow, worst first.
     pub(super) recommendations: Vec<Recommendation>,
-    /// What fires, worst first.
+    /// Firing bottlenecks, worst first.
     pub(super) bottlenecks: Vec<BottleneckView>,
-    /// The endpoints that take most of the service's time.
+    /// Endpoints with the largest share of the time of all requests.
     pub(super) endpoints: Vec<EndpointView>,
-    /// How many there are in all.
+    /// Number of all endpoints.
     pub(super) endpoint_count: usize,
     /// Resident memory over time, oldest first.
     pub(super) memory: Vec<MemoryAt>,
-    /// Limit of the control group; null where there is none.
+    /// Limit of the control group; null without one.
     pub(super) memory_limit_mb: Option<f64>,
-    /// What got better or worse lately; null while the service shuts down.
+    /// Trends of the last 24 hours; null while the service shuts down.
     pub(super) trends: Option<ReportTrends>,
-    /// What got slower or faster since the version before, of the routes only those that did; `/performance/comparison`
-    /// has all. Null without a history file, and where no version before is known.
+    /// Comparison with the version before, with the routes that changed only; `/performance/comparison` has all. Null without
+    /// a history file or an earlier version.
     #[cfg(feature = "archive")]
     pub(super) comparison: Option<ComparisonView>,
     /// Version of the monitor.
@@ -64,17 +66,17 @@ pub(in crate::api) struct Report {
     pub(super) timestamp: String,
 }
 
-/// What got better or worse; `/performance/trends` has more of it.
+/// The trends of the whole service; `/performance/trends` has more.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct ReportTrends {
     /// How far back it looks.
     pub(super) hours: u32,
-    /// How much of that there are data of.
+    /// How much of that has data.
     pub(super) covered_hours: f64,
-    /// Length of each value of the series.
+    /// Length of the time bucket of each value.
     pub(super) bucket_seconds: f64,
-    /// At a constant mix of the traffic.
+    /// Mean response time at a constant mix of the traffic.
     pub(super) response_time: TrendView,
     pub(super) error_rate: TrendView,
     pub(super) memory: TrendView,
@@ -90,7 +92,7 @@ impl ReportTrends {
         Some(Self { hours: TREND_HOURS, covered_hours, bucket_seconds, response_time, error_rate, memory, throughput })
     }
 
-    /// Each trend with what to call it.
+    /// Returns each trend with its name.
     #[cfg(feature = "report")]
     pub(super) fn each(&self) -> [(&'static str, &TrendView); 4] {
         [
@@ -101,29 +103,29 @@ impl ReportTrends {
         ]
     }
 
-    /// Tells whether there is nothing to draw yet.
+    /// Returns whether there are too few values to draw.
     #[cfg(feature = "report")]
     pub(super) fn is_short(&self) -> bool {
         [&self.response_time, &self.memory].iter().all(|trend| trend.series.iter().flatten().count() < 2)
     }
 }
 
-/// One thing to do.
+/// One recommendation.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(in crate::api) struct Recommendation {
     /// From 1.
     pub(super) rank: usize,
-    /// What follows most directly from the evidence.
+    /// The advice that follows most directly from the evidence.
     pub(super) recommendation: String,
-    /// What else can be done, general advice last.
+    /// Further advice, general advice last.
     pub(super) more: Vec<String>,
     pub(super) severity: String,
-    /// What it is about.
+    /// The subject of the bottleneck.
     pub(super) subject: String,
-    /// Types of the bottlenecks that it takes away; more than one where they have the same cause.
+    /// Types of the bottlenecks that it resolves; several if they have the same cause.
     pub(super) types: Vec<String>,
-    /// Null where the evidence carries no computation.
+    /// Null where the evidence does not suffice to compute one.
     pub(super) expected_gain: Option<GainView>,
 }
 
@@ -136,7 +138,7 @@ pub(in crate::api) struct MemoryAt {
 }
 
 impl Report {
-    /// Gathers what is known of a part of the past, and what fires now.
+    /// Gathers the numbers of a window and the present findings.
     pub(super) async fn of(window: &Window, core: &Core) -> Self {
         let judgement = core.judgement();
         let counts = Counts::of(&judgement.firing);
@@ -158,12 +160,12 @@ impl Report {
             #[cfg(feature = "archive")]
             comparison: core.comparison(Instant::now()).map(|compared| ComparisonView::of(&compared).changes_only()),
             version: env!("CARGO_PKG_VERSION"),
-            timestamp: units::now(),
+            timestamp: timestamp::now(),
         }
     }
 }
 
-/// One for each cause, ranked by what fixing it is expected to gain. `firing` is ranked by severity.
+/// Returns one recommendation for each cause, ranked by expected gain. `firing` is ranked by severity.
 fn recommendations(firing: &[Arc<Bottleneck>]) -> Vec<Recommendation> {
     let mut causes: HashMap<_, usize> = HashMap::new();
     let mut all: Vec<(f64, Recommendation)> = Vec::new();
@@ -172,7 +174,8 @@ fn recommendations(firing: &[Arc<Bottleneck>]) -> Vec<Recommendation> {
         let Some(first) = advice.next() else { continue };
         let kind = bottleneck.rule.id.to_string();
         if let Some(gain) = &bottleneck.gain {
-            // The most severe of several with one cause came first: it speaks for all, with the largest gain of them.
+            // Of several bottlenecks with one cause, the most severe came first: its advice stands for all, with the
+            // largest gain of them.
             if let Some((share, known)) = causes.get(&gain.cause).and_then(|at| all.get_mut(*at)) {
                 if !known.types.contains(&kind) {
                     known.types.push(kind);
@@ -195,12 +198,12 @@ fn recommendations(firing: &[Arc<Bottleneck>]) -> Vec<Recommendation> {
         };
         all.push((bottleneck.gain.as_ref().map_or(0.0, |gain| gain.share), recommendation));
     }
-    // Stable: what gains the same stays in the order of severity.
+    // The sort is stable: equal gains stay in the order of severity.
     all.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     all.into_iter().zip(1..).map(|((_, recommendation), rank)| Recommendation { rank, ..recommendation }).collect()
 }
 
-/// Counted from the newest sample, so that the present is always shown.
+/// Returns the memory curve, thinned. It counts from the newest sample, so that the present is always part of it.
 fn memory(core: &Core, now: Instant) -> Vec<MemoryAt> {
     let samples = core.memory_samples();
     let age = now.saturating_duration_since(core.started()).as_secs_f64();
@@ -210,7 +213,7 @@ fn memory(core: &Core, now: Instant) -> Vec<MemoryAt> {
         .rev()
         .step_by(step)
         .map(|sample| MemoryAt {
-            seconds_ago: units::micros((age - sample.age_seconds).max(0.0)),
+            seconds_ago: units::round_micros((age - sample.age_seconds).max(0.0)),
             memory_mb: units::megabytes(sample.resident_bytes),
         })
         .collect();

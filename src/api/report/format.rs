@@ -1,8 +1,8 @@
-//! [`Format`]: how a client wants the report.
+//! [`Format`]: the formats of the report, and how a client chooses one.
 
 use axum::http::{HeaderMap, header::ACCEPT};
 
-/// How the report is written.
+/// A format of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -13,7 +13,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// In the order in which they are taken where a client does not care.
+    /// The formats, the default first: among equals the client gets the first of them.
     const ALL: &[Self] = &[
         Self::Json,
         #[cfg(feature = "report")]
@@ -61,8 +61,8 @@ impl Format {
         }
     }
 
-    /// Returns what the `Accept` header likes best: the highest quality, of equals the one named first. JSON without the
-    /// header; `None` where it allows none of them.
+    /// Returns the format that the `Accept` header prefers: the one with the highest quality, among equals the one named
+    /// first. JSON without the header; `None` if the header allows no format.
     pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
         let values: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         let ranges: Vec<Range<'_>> =
@@ -81,7 +81,7 @@ impl Format {
         best.map(|(_, _, format)| format)
     }
 
-    /// The quality of the most specific range that names this format, and where that range stands.
+    /// Returns the quality of the most specific range that covers this format, and the place of that range.
     fn quality(self, ranges: &[Range<'_>]) -> Option<(f32, usize)> {
         let (kind, subkind) = self.media_type();
         let named = ranges.iter().enumerate().filter_map(|(place, range)| {
@@ -109,7 +109,7 @@ impl<'a> Range<'a> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subkind) = parts.next()?.split_once('/')?;
         let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        // A quality that cannot be read says nothing; the range itself does.
+        // An unreadable quality is ignored; the range still counts.
         let quality = quality.and_then(|quality| quality.trim().parse().ok()).unwrap_or(1.0_f32);
         Some(Self { kind, subkind, quality: quality.clamp(0.0, 1.0) })
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_not_is_not_acceptable() {
+    fn other_types_are_not_acceptable() {
         check("application/xml", None);
         check("image/*", None);
         check("application/json;q=0", None);

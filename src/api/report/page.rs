@@ -1,7 +1,7 @@
 //! [`Page`]: HTML being written.
 //!
-//! Markup enters only as a literal of this program, everything else only escaped: there is no third way in, so a route
-//! called `<script>` is shown and never run.
+//! Markup enters as a literal of this program only, and everything else is escaped. There is no third way in, so a
+//! browser shows a route called `<script>` and never runs it.
 
 /// HTML being written.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Page {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                // No browser shows them, and a NUL is an error in HTML.
+                // Browsers do not show control characters, and a NUL is an error in HTML.
                 c if c.is_control() && c != '\n' && c != '\t' => self.0.push('\u{fffd}'),
                 c => self.0.push(c),
             }
@@ -31,7 +31,7 @@ impl Page {
         self
     }
 
-    /// Adds a number as plots and styles take it.
+    /// Adds a number as SVG takes it: two digits behind the point, and 0 for what is not finite.
     pub(super) fn number(&mut self, value: f64) -> &mut Self {
         let value = if value.is_finite() { value } else { 0.0 };
         let text = format!("{value:.2}");
@@ -42,6 +42,23 @@ impl Page {
     /// Adds an element with text in it; `open` is its opening tag, `close` its closing one.
     pub(super) fn element(&mut self, open: &'static str, text: &str, close: &'static str) -> &mut Self {
         self.raw(open).text(text).raw(close)
+    }
+
+    /// Adds a word in a rounded frame; `class` gives its colour.
+    pub(super) fn badge(&mut self, class: &str, text: &str) -> &mut Self {
+        self.raw("<span class=\"badge ").text(class).element("\">", text, "</span>")
+    }
+
+    /// Adds a list of sentences; nothing without one.
+    pub(super) fn list(&mut self, items: &[String]) -> &mut Self {
+        if items.is_empty() {
+            return self;
+        }
+        self.raw("<ul>");
+        for item in items {
+            self.element("<li class=\"small\">", item, "</li>");
+        }
+        self.raw("</ul>")
     }
 
     pub(super) fn finish(self) -> String {

@@ -1,21 +1,32 @@
 //! Plots: inline SVG that scales with the page.
 //!
-//! Horizontal places are per cent, so that a plot is as wide as there is room and its marks stay round. Words are HTML
+//! Horizontal places are per cent, so that a plot fills the width of the page and its marks stay round. Words are HTML
 //! beside the plot, not text inside it, so that they wrap and stay readable on a phone.
 
 use super::{
     document::MemoryAt,
-    html::{count, millis},
     page::Page,
+    words::{PARTS, count, duration, memory as bytes, parts, percent},
 };
-use crate::api::{
-    endpoints::EndpointView,
-    evidence::{SlowRequestView, SplitView},
-    units,
+use crate::{
+    api::{
+        endpoints::EndpointView,
+        evidence::{SlowRequestView, SplitView},
+    },
+    rules::Unit,
 };
 
-/// Lanes of a timeline that are drawn; a request that does more different things shows its first.
+/// Lanes of a timeline that are drawn; of a request with more different queries and tasks, the first.
 const LANES: usize = 12;
+/// A memory limit within so many times the highest value is drawn; one further up would press the curve flat.
+const LIMIT_IN_SIGHT: f64 = 3.0;
+/// Marks of [`PARTS`] in a legend and in a bar.
+const MARKS: [(&str, &str); 4] = [
+    ("<i class=\"bg-database\"></i>", "<rect class=\"f-database\" height=\"14\" x=\""),
+    ("<i class=\"bg-tasks\"></i>", "<rect class=\"f-tasks\" height=\"14\" x=\""),
+    ("<i class=\"bg-busy\"></i>", "<rect class=\"f-busy\" height=\"14\" x=\""),
+    ("<i class=\"bg-waiting\"></i>", "<rect class=\"f-waiting\" height=\"14\" x=\""),
+];
 
 /// A bar for a share.
 pub(super) fn share(page: &mut Page, share: f64) {
@@ -80,11 +91,11 @@ pub(super) fn response_times(page: &mut Page, endpoints: &[EndpointView]) {
         dot(page, "<circle class=\"f-accent\" cy=\"8\" r=\"5\" cx=\"", p50, &axis);
         dot(page, "<circle class=\"f-hollow\" cy=\"8\" r=\"4\" cx=\"", p95, &axis);
         page.raw("</svg>");
-        page.element("<span class=\"value\">", &format!("{} · {}", millis(p50), millis(p95)), "</span>");
+        page.element("<span class=\"value\">", &format!("{} · {}", duration(p50), duration(p95)), "</span>");
     }
     page.raw("<span class=\"name\"></span><div class=\"axis\">");
     for decade in axis.decades() {
-        page.element("<span>", &millis(Some(decade)), "</span>");
+        page.element("<span>", &duration(Some(decade)), "</span>");
     }
     page.raw("</div></div>");
 }
@@ -101,27 +112,12 @@ fn dot(page: &mut Page, open: &'static str, value: Option<f64>, axis: &Axis) {
     }
 }
 
-/// The parts of an endpoint's time in words.
-pub(super) fn split_in_words(split: &SplitView) -> String {
-    let parts = [split.database, split.tasks, split.busy, split.waiting];
-    let each = PARTS.iter().zip(parts).map(|((name, ..), part)| format!("{name} {}", units::render(part, "ratio")));
-    each.collect::<Vec<_>>().join(", ")
-}
-
-/// The parts of an endpoint's time, with their mark in the legend and in the bar.
-const PARTS: [(&str, &str, &str); 4] = [
-    ("database", "<i class=\"bg-database\"></i>", "<rect class=\"f-database\" height=\"14\" x=\""),
-    ("tasks", "<i class=\"bg-tasks\"></i>", "<rect class=\"f-tasks\" height=\"14\" x=\""),
-    ("busy on the CPU", "<i class=\"bg-busy\"></i>", "<rect class=\"f-busy\" height=\"14\" x=\""),
-    ("waiting", "<i class=\"bg-waiting\"></i>", "<rect class=\"f-waiting\" height=\"14\" x=\""),
-];
-
 /// A stacked bar of parts in per cent.
 fn stacked(page: &mut Page, parts: [f64; 4]) {
     page.raw("<svg height=\"14\" role=\"img\" aria-label=\"database, tasks, busy, waiting\">");
     page.raw("<rect class=\"f-track\" width=\"100%\" height=\"14\"/>");
     let mut from = 0.0;
-    for ((_, _, open), part) in PARTS.into_iter().zip(parts) {
+    for ((_, open), part) in MARKS.into_iter().zip(parts) {
         if part > 0.0 {
             page.raw(open).number(from).raw("%\" width=\"").number(part).raw("%\"/>");
         }
@@ -133,7 +129,7 @@ fn stacked(page: &mut Page, parts: [f64; 4]) {
 /// Where the time of each endpoint goes.
 pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
     page.raw("<div class=\"legend\">");
-    for (name, mark, _) in PARTS {
+    for (name, (mark, _)) in PARTS.into_iter().zip(MARKS) {
         page.raw("<span>").raw(mark).text(name).raw("</span>");
     }
     page.raw("</div><div class=\"rows\">");
@@ -146,70 +142,67 @@ pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
         ];
         page.element("<code class=\"name\">", &endpoint.endpoint, "</code>");
         stacked(page, parts.map(Option::unwrap_or_default));
-        let share = endpoint.time_share_percent.map(|share| units::render(share / 1e2, "ratio"));
-        page.element("<span class=\"value\">", &share.unwrap_or_default(), " of all</span>");
+        page.element("<span class=\"value\">", &percent(endpoint.time_share_percent), " of all</span>");
     }
     page.raw("</div>");
 }
 
 /// Where the time of one endpoint goes, in figures too.
 pub(super) fn split_with_legend(page: &mut Page, split: &SplitView) {
-    let parts = [split.database, split.tasks, split.busy, split.waiting].map(|part| part * 100.0);
+    let parts = parts(split).map(|part| part * 100.0);
     stacked(page, parts);
     page.raw("<div class=\"legend\" style=\"margin-top:6px\">");
-    for ((name, mark, _), part) in PARTS.into_iter().zip(parts) {
-        page.raw("<span>").raw(mark).text(name).raw(" ").text(&units::render(part / 1e2, "ratio")).raw("</span>");
+    for ((name, (mark, _)), part) in PARTS.into_iter().zip(MARKS).zip(parts) {
+        page.raw("<span>").raw(mark).text(name).raw(" ").text(&percent(Some(part))).raw("</span>");
     }
     page.raw("</div>");
 }
 
 /// The memory over time, with its limit where that is in sight.
 pub(super) fn memory(page: &mut Page, points: &[MemoryAt], limit_mb: Option<f64>) {
-    const HEIGHT: f64 = 100.0;
     let highest = points.iter().map(|point| point.memory_mb).fold(0.0, f64::max);
-    // A limit far above would press the curve flat: then it is only told.
-    let limit_in_sight = limit_mb.filter(|limit| *limit <= highest * 3.0);
+    let limit_in_sight = limit_mb.filter(|limit| *limit <= highest * LIMIT_IN_SIGHT);
     let top = (limit_in_sight.unwrap_or(highest).max(highest) * 1.1).max(1.0);
     let oldest = points.iter().map(|point| point.seconds_ago).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
-    let place = |point: &MemoryAt| ((1.0 - point.seconds_ago / oldest) * 100.0, HEIGHT * (1.0 - point.memory_mb / top));
+    let height = |memory_mb: f64| 100.0 * (1.0 - memory_mb / top);
+    let places: Vec<(f64, f64)> =
+        points.iter().map(|point| ((1.0 - point.seconds_ago / oldest) * 100.0, height(point.memory_mb))).collect();
     page.raw("<svg height=\"150\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"resident memory\">");
     for quarter in [0.0, 25.0, 50.0, 75.0, 100.0] {
-        page.raw("<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"")
-            .number(quarter)
-            .raw("\" y2=\"")
-            .number(quarter)
-            .raw("\"/>");
+        level(page, "<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"", quarter);
     }
-    page.raw("<polygon class=\"f-area\" points=\"0,100");
-    let newest = points.last().map_or(100.0, |point| place(point).0);
-    for point in points {
-        let (x, y) = place(point);
-        page.raw(" ").number(x).raw(",").number(y);
-    }
-    page.raw(" ").number(newest).raw(",100\"/><polyline class=\"s-line\" points=\"");
-    for point in points {
-        let (x, y) = place(point);
-        page.number(x).raw(",").number(y).raw(" ");
-    }
+    page.raw("<polygon class=\"f-area\" points=\"0,100 ");
+    curve(page, &places);
+    page.number(places.last().map_or(100.0, |(x, _)| *x)).raw(",100\"/><polyline class=\"s-line\" points=\"");
+    curve(page, &places);
     page.raw("\"/>");
     if let Some(limit) = limit_in_sight {
-        let y = HEIGHT * (1.0 - limit / top);
-        page.raw("<line class=\"s-limit\" x1=\"0\" x2=\"100\" y1=\"").number(y).raw("\" y2=\"").number(y).raw("\"/>");
+        level(page, "<line class=\"s-limit\" x1=\"0\" x2=\"100\" y1=\"", height(limit));
     }
-    let bytes = |mb: f64| units::render(mb * 1e6, "bytes");
-    page.raw("</svg><div class=\"axis\"><span>").text(&units::render(oldest, "seconds")).raw(" ago</span>");
-    page.raw("<span>0 to ").text(&bytes(top));
+    page.raw("</svg><div class=\"axis\"><span>").text(&Unit::Seconds.render(oldest)).raw(" ago</span>");
+    page.raw("<span>0 to ").text(&bytes(Some(top)));
     if let Some(limit) = limit_mb {
-        page.raw(if limit_in_sight.is_some() { "; the broken line is the limit of " } else { "; the limit is " });
-        page.text(&bytes(limit));
+        page.raw(if limit_in_sight.is_some() { "; the dashed line is the limit of " } else { "; the limit is " });
+        page.text(&bytes(Some(limit)));
     }
-    let now = points.last().map_or(0.0, |point| point.memory_mb);
-    page.raw("</span><span>now ").text(&bytes(now)).raw("</span></div>");
+    page.raw("</span><span>now ").text(&bytes(points.last().map(|point| point.memory_mb))).raw("</span></div>");
 }
 
-/// What the axes of a trend say.
+/// A horizontal line; `open` is its tag up to the height.
+fn level(page: &mut Page, open: &'static str, y: f64) {
+    page.raw(open).number(y).raw("\" y2=\"").number(y).raw("\"/>");
+}
+
+/// Points of a polyline.
+fn curve(page: &mut Page, places: &[(f64, f64)]) {
+    for (x, y) in places {
+        page.number(*x).raw(",").number(*y).raw(" ");
+    }
+}
+
+/// The labels of a trend's axes.
 pub(super) struct TimeAxis {
-    /// Its highest value, as people write it.
+    /// The highest value, as people write it.
     pub(super) top: String,
     /// Length of a bucket.
     pub(super) seconds: f64,
@@ -226,7 +219,7 @@ pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>], axis: &TimeAxis
     let height = |value: f64| if highest > 0.0 { 95.0 * (1.0 - value / highest) + 2.5 } else { 97.5 };
     for (at, run) in runs(series) {
         if let [value] = run[..] {
-            // A line to nowhere is drawn as its round ends, and a polyline of one point is not drawn at all.
+            // Browsers draw a line of no length as its round ends, and a polyline of one point not at all.
             let (x, y) = (at as f64 * step, height(value));
             page.raw("<path class=\"s-dot\" d=\"M").number(x).raw(",").number(y).raw("h0\"/>");
             continue;
@@ -239,14 +232,14 @@ pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>], axis: &TimeAxis
     }
     page.raw("</svg>");
     if highest > 0.0 {
-        let span = units::render(series.len() as f64 * axis.seconds, "seconds");
+        let span = Unit::Seconds.render(series.len() as f64 * axis.seconds);
         page.element("<div class=\"axis\"><span>", &span, " ago</span><span>0 to ");
         page.text(&axis.top).raw("</span><span>now</span></div>");
     }
     page.raw("</div>");
 }
 
-/// The stretches without a gap, each with its place.
+/// Returns the stretches without a gap, each with the place of its first value.
 fn runs(series: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
     let mut runs: Vec<(usize, Vec<f64>)> = Vec::new();
     for (at, value) in series.iter().enumerate() {
@@ -259,55 +252,64 @@ fn runs(series: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
     runs
 }
 
-/// Kind and name of what a lane shows, and the start and duration of each time it ran, in milliseconds.
-type Lane<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
+/// A query or a task of a request, with each time that it ran.
+struct Lane<'a> {
+    kind: &'a str,
+    name: &'a str,
+    /// Start and duration of each run, in milliseconds.
+    runs: Vec<(f64, f64)>,
+}
 
-/// What a request did when: a lane for each query and task, so that a repeated one is seen as such.
-pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
+/// Sorts what a request did into a lane for each query and task, so that repetition shows.
+fn lanes(request: &SlowRequestView) -> Vec<Lane<'_>> {
     let mut lanes: Vec<Lane<'_>> = Vec::new();
     for event in &request.timeline {
-        let span = (event.start_ms, event.duration_ms);
-        match lanes.iter_mut().find(|(kind, name, _)| *kind == event.kind && *name == event.name) {
-            Some((.., spans)) => spans.push(span),
-            None => lanes.push((&event.kind, &event.name, vec![span])),
+        let run = (event.start_ms, event.duration_ms);
+        match lanes.iter_mut().find(|lane| lane.kind == event.kind && lane.name == event.name) {
+            Some(lane) => lane.runs.push(run),
+            None => lanes.push(Lane { kind: &event.kind, name: &event.name, runs: vec![run] }),
         }
     }
+    lanes
+}
+
+/// What a request did when, in lanes.
+pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
+    let lanes = lanes(request);
     if lanes.is_empty() {
-        page.raw("<p class=\"small muted\">It made no tracked query and ran no tracked task.</p>");
+        page.raw("<p class=\"small muted\">This request made no tracked query and ran no tracked task.</p>");
         return;
     }
-    let whole = request.duration_ms.max(f64::MIN_POSITIVE);
     page.raw("<div class=\"rows\">");
-    for (kind, name, spans) in lanes.iter().take(LANES) {
-        page.element(
-            "<code class=\"name\">",
-            name,
-            "</code><svg height=\"14\" role=\"img\" aria-label=\"when it ran\">",
-        );
-        page.raw("<rect class=\"f-track\" width=\"100%\" height=\"14\"/>");
-        for (start, duration) in spans {
-            let from = (start / whole * 100.0).clamp(0.0, 100.0);
-            // Nothing that happened is too short to be seen.
-            let width = (duration / whole * 100.0).clamp(0.3, (100.0 - from).max(0.3));
-            page.raw(if *kind == "query" {
-                "<rect class=\"f-database\" y=\"1\" height=\"12\" x=\""
-            } else {
-                "<rect class=\"f-tasks\" y=\"1\" height=\"12\" x=\""
-            });
-            page.number(from).raw("%\" width=\"").number(width).raw("%\"/>");
-        }
-        let sum: f64 = spans.iter().map(|(_, duration)| duration).sum();
-        let times = if spans.len() == 1 { String::new() } else { format!("{} in ", count(spans.len() as u64)) };
-        page.raw("</svg>").element("<span class=\"value\">", &format!("{times}{}", millis(Some(sum))), "</span>");
-    }
+    lanes.iter().take(LANES).for_each(|one| lane(page, one, request.duration_ms));
     page.raw("</div>");
     let lanes_left = lanes.len().saturating_sub(LANES);
     if lanes_left > 0 || request.timeline_beyond > 0 {
-        page.raw("<p class=\"small muted\">Not shown: ")
-            .text(&lanes_left.to_string())
-            .raw(" more queries and tasks, and ");
-        page.text(&request.timeline_beyond.to_string()).raw(" calls that the timeline had no room for.</p>");
+        page.raw("<p class=\"small muted\">Not shown: ").text(&lanes_left.to_string());
+        page.raw(" more queries and tasks, and ").text(&request.timeline_beyond.to_string());
+        page.raw(" calls past the timeline's limit.</p>");
     }
+}
+
+fn lane(page: &mut Page, lane: &Lane<'_>, request_ms: f64) {
+    let whole = request_ms.max(f64::MIN_POSITIVE);
+    page.element("<code class=\"name\">", lane.name, "</code>");
+    page.raw("<svg height=\"14\" role=\"img\" aria-label=\"when it ran\">");
+    page.raw("<rect class=\"f-track\" width=\"100%\" height=\"14\"/>");
+    for (start, length) in &lane.runs {
+        let from = (start / whole * 100.0).clamp(0.0, 100.0);
+        // At least 0.3 %: a pixel or more, so that a short run still shows.
+        let width = (length / whole * 100.0).clamp(0.3, (100.0 - from).max(0.3));
+        page.raw(if lane.kind == "query" {
+            "<rect class=\"f-database\" y=\"1\" height=\"12\" x=\""
+        } else {
+            "<rect class=\"f-tasks\" y=\"1\" height=\"12\" x=\""
+        });
+        page.number(from).raw("%\" width=\"").number(width).raw("%\"/>");
+    }
+    let sum: f64 = lane.runs.iter().map(|(_, length)| length).sum();
+    let times = if lane.runs.len() == 1 { String::new() } else { format!("{} in ", count(lane.runs.len() as u64)) };
+    page.raw("</svg>").element("<span class=\"value\">", &format!("{times}{}", duration(Some(sum))), "</span>");
 }
 
 #[cfg(test)]
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_between_two_gaps_is_seen() {
+    fn a_bucket_between_two_gaps_shows() {
         let drawn = |series: &[Option<f64>]| {
             let mut page = Page::default();
             sparkline(&mut page, series, &TimeAxis { top: "3ms".into(), seconds: 60.0 });

@@ -1,158 +1,191 @@
-//! [`Table`]: evidence in rows, told once and written in every form.
+//! What the report shows in rows, each [`Table`] built once for the page and for Markdown.
 
 use super::{
-    html::{count, millis, moment, or_dash},
-    markdown::{code_cell, escaped},
-    page::Page,
+    document::{Report, ReportTrends},
+    table::{Column, Table},
+    words::{NOTHING, count, duration, ending, latest, memory, moment, or_dash, percent},
 };
 use crate::{
     api::{
-        evidence::{EvidenceView, OutcomeView, SlowRequestView},
-        units,
+        bottlenecks::BottleneckView,
+        endpoints::EndpointView,
+        evidence::{
+            BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SuspectView,
+        },
+        summary::Summary,
+        trend::{TrendView, direction_str},
     },
     names,
-    rules::fact::{self, NumberFact},
+    rules::{
+        Unit,
+        fact::{self, NumberFact},
+    },
 };
 
-/// Rows with the names of its columns. The first cell of a row is a name of the service's own, or a moment.
-pub(super) struct Table {
-    title: &'static str,
-    head: &'static [&'static str],
-    rows: Vec<(String, Vec<String>)>,
+/// The service at a glance, in one row.
+pub(super) fn summary(summary: &Summary) -> Table {
+    let columns: [Column<Summary>; 8] = [
+        Column::number("requests", |one| count(one.total_requests)),
+        Column::number("requests a second", |one| or_dash(one.requests_per_second, Unit::Count)),
+        Column::number("mean duration", |one| duration(one.avg_duration_ms)),
+        Column::number("95th percentile", |one| duration(one.p95_duration_ms)),
+        Column::number("99th percentile", |one| duration(one.p99_duration_ms)),
+        Column::number("server errors", |one| percent(one.error_rate_percent)),
+        Column::number("database queries", |one| count(one.total_db_queries)),
+        Column::number("mean memory", |one| memory(one.avg_memory_mb)),
+    ];
+    Table::of([summary], &columns)
 }
 
-impl Table {
-    pub(super) fn of<T>(
-        title: &'static str,
-        head: &'static [&'static str],
-        rows: &[T],
-        cells: impl Fn(&T) -> (String, Vec<String>),
-    ) -> Self {
-        Self { title, head, rows: rows.iter().map(cells).collect() }
-    }
-
-    /// Writes it on the page; nothing where it has no rows.
-    pub(super) fn html(&self, page: &mut Page) {
-        if self.rows.is_empty() {
-            return;
-        }
-        if !self.title.is_empty() {
-            page.element("<h4>", self.title, "</h4>");
-        }
-        page.raw("<div class=\"scroll\"><table><tr>");
-        for name in self.head {
-            page.raw("<th>").text(name);
-        }
-        page.raw("</tr>");
-        for (name, cells) in &self.rows {
-            page.element("<tr><td><code>", name, "</code>");
-            for cell in cells {
-                page.raw("<td>").text(cell);
-            }
-            page.raw("</tr>");
-        }
-        page.raw("</table></div>");
-    }
-
-    /// Writes it as Markdown; nothing where it has no rows.
-    pub(super) fn markdown(&self, out: &mut String) {
-        if self.rows.is_empty() {
-            return;
-        }
-        if !self.title.is_empty() {
-            *out += &format!("\n{}:\n", self.title);
-        }
-        *out += &format!("\n| {} |\n|---{}|\n", self.head.join(" | "), "|--:".repeat(self.head.len() - 1));
-        for (name, cells) in &self.rows {
-            let cells: String = cells.iter().map(|cell| format!(" {} |", escaped(cell))).collect();
-            *out += &format!("| {} |{cells}\n", code_cell(name));
-        }
-    }
+/// The bottlenecks in a line each.
+pub(super) fn bottlenecks(report: &Report) -> Table {
+    let columns: [Column<BottleneckView>; 6] = [
+        Column::words("severity", |one| one.severity.clone()),
+        Column::words("type", |one| one.kind.clone()),
+        Column::code("subject", |one| one.subject.clone()),
+        Column::number("value", |one| one.unit.render(one.value)),
+        Column::number("threshold", |one| one.unit.render(one.threshold)),
+        Column::words("impact", |one| one.impact.clone()),
+    ];
+    Table::of(&report.bottlenecks, &columns)
 }
 
-/// The evidence of a bottleneck but for what is drawn.
-pub(super) fn of(evidence: &EvidenceView) -> Vec<Table> {
-    let megabytes = |mb: f64| units::render(mb * 1e6, "bytes");
-    let seconds = |value| units::render(value, "seconds");
-    let ratio = |value| units::render(value, "ratio");
-    // That all went well is not worth a table.
-    let went_well = |one: &OutcomeView| one.outcome == names::OK || one.outcome.starts_with('2');
-    let outcomes = if evidence.outcomes.iter().all(went_well) { &[][..] } else { &evidence.outcomes };
-    vec![
-        Table::of(
-            "Queries",
-            &["query", "calls", "per request", "total", "of its time"],
-            &evidence.top_queries,
-            |one| {
-                let calls = or_dash(one.calls_per_request, "count");
-                let share = or_dash(one.time_ratio, "ratio");
-                (one.query.clone(), vec![count(one.calls), calls, seconds(one.total_seconds), share])
-            },
-        ),
-        Table::of(
-            "Endpoints that issue it",
-            &["endpoint", "calls", "per request", "total", "share", "of the endpoint's time"],
-            &evidence.endpoints,
-            |one| {
-                let calls = or_dash(one.calls_per_request, "count");
-                let (share, within) = (or_dash(one.time_ratio, "ratio"), or_dash(one.endpoint_time_ratio, "ratio"));
-                (one.endpoint.clone(), vec![count(one.calls), calls, seconds(one.total_seconds), share, within])
-            },
-        ),
-        Table::of(
-            "Who blocked a worker, and who may have waited",
-            &["endpoint", "blocking polls", "in all", "longest", "others in flight", "at most", "most often of"],
-            &evidence.blockers,
-            |one| {
-                let (others, most) =
-                    (or_dash(one.others_in_flight, "count"), or_dash(one.max_others_in_flight, "count"));
-                let longest = millis(one.longest_ms);
-                let waited = one.waited.first().map_or_else(|| "–".to_owned(), |waited| waited.endpoint.clone());
-                let polls = count(one.polls);
-                (one.endpoint.clone(), vec![polls, seconds(one.total_seconds), longest, others, most, waited])
-            },
-        ),
-        Table::of("How it ended", &["outcome", "count", "share", "first seen", "last seen"], outcomes, |one| {
-            let seen = |at: &Option<String>| at.as_deref().map_or_else(|| "–".to_owned(), moment);
-            let cells = vec![count(one.count), ratio(one.ratio), seen(&one.first_seen), seen(&one.last_seen)];
-            (one.outcome.clone(), cells)
-        }),
-        Table::of("In progress, the oldest first", &["since", "for"], &evidence.running, |run| {
-            (moment(&run.since), vec![seconds(run.running_seconds)])
-        }),
-        Table::of(
-            "Who keeps the memory that was gained",
-            &["endpoint", "kept", "of all", "in an hour", "in a request"],
-            &evidence.leak_suspects,
-            |one| {
-                let (kept, hourly) = (megabytes(one.kept_mb), megabytes(one.kept_mb_per_hour));
-                let each = or_dash(one.kept_bytes_per_request, "bytes");
-                (one.endpoint.clone(), vec![kept, ratio(one.ratio), hourly, each])
-            },
-        ),
-    ]
+/// The endpoints in numbers.
+pub(super) fn endpoints(endpoints: &[EndpointView]) -> Table {
+    let columns: [Column<EndpointView>; 11] = [
+        Column::code("endpoint", |one| one.endpoint.clone()),
+        Column::number("requests", |one| count(one.request_count)),
+        Column::number("share", |one| percent(one.time_share_percent)),
+        Column::number("mean", |one| duration(one.avg_duration_ms)),
+        Column::number("p50", |one| duration(one.p50_duration_ms)),
+        Column::number("p95", |one| duration(one.p95_duration_ms)),
+        Column::number("p99", |one| duration(one.p99_duration_ms)),
+        Column::number("max", |one| duration(one.max_duration_ms)),
+        Column::number("errors", |one| percent(one.error_rate_percent)),
+        Column::number("4xx", |one| percent(one.client_error_rate_percent)),
+        Column::number("queries a request", |one| or_dash(one.db_queries_per_request, Unit::Count)),
+    ];
+    Table::of(endpoints, &columns)
+}
+
+/// The parts of each endpoint's time, where they cannot be drawn.
+pub(super) fn splits(endpoints: &[EndpointView]) -> Table {
+    let columns: [Column<EndpointView>; 5] = [
+        Column::code("endpoint", |one| one.endpoint.clone()),
+        Column::number("database", |one| percent(one.db_time_percent)),
+        Column::number("tasks", |one| percent(one.task_time_percent)),
+        Column::number("busy on the CPU", |one| percent(one.busy_time_percent)),
+        Column::number("waiting", |one| percent(one.waiting_time_percent)),
+    ];
+    Table::of(endpoints, &columns).titled("Where the time goes")
+}
+
+/// The trends, where they cannot be drawn.
+pub(super) fn trends(trends: &ReportTrends) -> Table {
+    let columns: [Column<(&str, &TrendView)>; 4] = [
+        Column::words("measure", |(name, _)| (*name).to_owned()),
+        Column::words("direction", |(_, trend)| direction_str(trend.direction).to_owned()),
+        Column::number("latest", |(_, trend)| latest(trend)),
+        Column::words("what changed", |(_, trend)| trend.message.clone()),
+    ];
+    Table::of(&trends.each(), &columns)
 }
 
 /// The slowest requests of an endpoint, where they cannot be drawn.
 pub(super) fn slow_requests(requests: &[SlowRequestView]) -> Table {
-    let head = &["slowest requests", "took", "ended with", "busy", "longest poll", "queries and tasks", "trace"];
-    Table::of("", head, requests, |one| {
-        let made = one.timeline.len() as u64 + u64::from(one.timeline_beyond);
-        let cells = vec![
-            millis(Some(one.duration_ms)),
-            ending(one),
-            millis(Some(one.busy_ms)),
-            millis(Some(one.longest_poll_ms)),
-            count(made),
-            one.trace_id.clone().unwrap_or_else(|| "–".to_owned()),
-        ];
-        (moment(&one.timestamp), cells)
-    })
+    let columns: [Column<SlowRequestView>; 7] = [
+        Column::code("slowest requests", |one| moment(&one.timestamp)),
+        Column::number("took", |one| duration(Some(one.duration_ms))),
+        Column::words("ended with", ending),
+        Column::number("busy", |one| duration(Some(one.busy_ms))),
+        Column::number("longest poll", |one| duration(Some(one.longest_poll_ms))),
+        Column::number("queries and tasks", |one| count(one.timeline.len() as u64 + u64::from(one.timeline_beyond))),
+        Column::words("trace", |one| one.trace_id.clone().unwrap_or_else(|| NOTHING.to_owned())),
+    ];
+    Table::of(requests, &columns)
 }
 
-/// How a request ended, in a word.
-pub(super) fn ending(request: &SlowRequestView) -> String {
-    request.error_type.clone().or_else(|| request.status.map(|status| status.to_string())).unwrap_or_default()
+/// The evidence of a bottleneck but for what is drawn.
+pub(super) fn evidence(evidence: &EvidenceView) -> [Table; 6] {
+    [
+        queries(&evidence.top_queries),
+        callers(&evidence.endpoints),
+        blockers(&evidence.blockers),
+        outcomes(&evidence.outcomes),
+        running(&evidence.running),
+        leak_suspects(&evidence.leak_suspects),
+    ]
+}
+
+fn queries(queries: &[QueryView]) -> Table {
+    let columns: [Column<QueryView>; 5] = [
+        Column::code("query", |one| one.query.clone()),
+        Column::number("calls", |one| count(one.calls)),
+        Column::number("per request", |one| or_dash(one.calls_per_request, Unit::Count)),
+        Column::number("total", |one| Unit::Seconds.render(one.total_seconds)),
+        Column::number("of the endpoint's time", |one| or_dash(one.time_ratio, Unit::Ratio)),
+    ];
+    Table::of(queries, &columns).titled("Queries")
+}
+
+fn callers(endpoints: &[EndpointShareView]) -> Table {
+    let columns: [Column<EndpointShareView>; 6] = [
+        Column::code("endpoint", |one| one.endpoint.clone()),
+        Column::number("calls", |one| count(one.calls)),
+        Column::number("per request", |one| or_dash(one.calls_per_request, Unit::Count)),
+        Column::number("total", |one| Unit::Seconds.render(one.total_seconds)),
+        Column::number("share", |one| or_dash(one.time_ratio, Unit::Ratio)),
+        Column::number("of the endpoint's time", |one| or_dash(one.endpoint_time_ratio, Unit::Ratio)),
+    ];
+    Table::of(endpoints, &columns).titled("Endpoints that issue it")
+}
+
+fn blockers(blockers: &[BlockerView]) -> Table {
+    let columns: [Column<BlockerView>; 7] = [
+        Column::code("endpoint", |one| one.endpoint.clone()),
+        Column::number("blocking polls", |one| count(one.polls)),
+        Column::number("total", |one| Unit::Seconds.render(one.total_seconds)),
+        Column::number("longest", |one| duration(one.longest_ms)),
+        Column::number("others in flight", |one| or_dash(one.others_in_flight, Unit::Count)),
+        Column::number("at most", |one| or_dash(one.max_others_in_flight, Unit::Count)),
+        Column::code("waited most often", |one| {
+            one.waited.first().map_or_else(|| NOTHING.to_owned(), |waited| waited.endpoint.clone())
+        }),
+    ];
+    Table::of(blockers, &columns).titled("Endpoints that blocked a worker, and requests that may have waited")
+}
+
+/// How requests or runs ended; nothing where all of them ended well.
+fn outcomes(outcomes: &[OutcomeView]) -> Table {
+    let columns: [Column<OutcomeView>; 5] = [
+        Column::code("outcome", |one| one.outcome.clone()),
+        Column::number("count", |one| count(one.count)),
+        Column::number("share", |one| Unit::Ratio.render(one.ratio)),
+        Column::number("first seen", |one| one.first_seen.as_deref().map_or_else(|| NOTHING.to_owned(), moment)),
+        Column::number("last seen", |one| one.last_seen.as_deref().map_or_else(|| NOTHING.to_owned(), moment)),
+    ];
+    let ended_well = |one: &OutcomeView| one.outcome == names::OK || one.outcome.starts_with('2');
+    let shown = if outcomes.iter().all(ended_well) { &[][..] } else { outcomes };
+    Table::of(shown, &columns).titled("How they ended")
+}
+
+fn running(running: &[RunView]) -> Table {
+    let columns: [Column<RunView>; 2] = [
+        Column::code("since", |one| moment(&one.since)),
+        Column::number("for", |one| Unit::Seconds.render(one.running_seconds)),
+    ];
+    Table::of(running, &columns).titled("In progress, the oldest first")
+}
+
+fn leak_suspects(suspects: &[SuspectView]) -> Table {
+    let columns: [Column<SuspectView>; 5] = [
+        Column::code("endpoint", |one| one.endpoint.clone()),
+        Column::number("kept", |one| memory(Some(one.kept_mb))),
+        Column::number("of the growth", |one| Unit::Ratio.render(one.ratio)),
+        Column::number("an hour", |one| memory(Some(one.kept_mb_per_hour))),
+        Column::number("a request", |one| or_dash(one.kept_bytes_per_request, Unit::Bytes)),
+    ];
+    Table::of(suspects, &columns).titled("Endpoints that keep the memory that the process gained")
 }
 
 /// A number of the evidence and what to call it.
@@ -198,7 +231,7 @@ const PROCESS: &[Key] = &[
     (fact::MAX_FDS, "of"),
 ];
 
-/// The numbers that a colleague would read first, each with what it is.
+/// The numbers of the evidence that matter most, each with its label.
 pub(super) fn key_numbers(evidence: &EvidenceView) -> Vec<(&'static str, String)> {
     let has = |fact: NumberFact| evidence.numbers.contains_key(fact.name);
     let own = match () {
@@ -208,7 +241,7 @@ pub(super) fn key_numbers(evidence: &EvidenceView) -> Vec<(&'static str, String)
         () => PROCESS,
     };
     let known = DURATIONS.iter().chain(own);
-    // That none failed is not worth a word.
+    // No failure at all is not worth a line.
     let value =
         |fact: NumberFact| evidence.numbers.get(fact.name).filter(|value| **value > 0.0 || fact != fact::ERROR_RATIO);
     known.filter_map(|(fact, label)| Some((*label, fact.unit.render(*value(*fact)?)))).collect()

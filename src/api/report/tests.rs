@@ -1,4 +1,4 @@
-//! The report as it is written, from fixed numbers.
+//! The report in both forms for people, from fixed numbers.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,19 @@ use super::{
     document::{MemoryAt, Recommendation, Report, ReportTrends},
     html, markdown,
 };
-use crate::api::{
-    bottlenecks::{BottleneckView, Counts, GainView},
-    endpoints::EndpointView,
-    evidence::{
-        BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
-        TimelineView, WaitedView,
+use crate::{
+    analysis::Direction,
+    api::{
+        bottlenecks::{BottleneckView, Counts, GainView},
+        endpoints::EndpointView,
+        evidence::{
+            BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
+            TimelineView, WaitedView,
+        },
+        summary::Summary,
+        trend::{TrendUnit, TrendView, direction_str},
     },
-    summary::Summary,
-    trends::TrendView,
+    rules::Unit,
 };
 
 const AT: &str = "2025-09-22T12:56:42.584696+02:00";
@@ -29,7 +33,7 @@ fn report(name: &str) -> Report {
         endpoint: Some(endpoint.clone()),
         from: 1.2,
         to: 0.185,
-        unit: "seconds".into(),
+        unit: Unit::Seconds,
         share: 0.62,
     };
     let recommendation = Recommendation {
@@ -75,7 +79,7 @@ fn report(name: &str) -> Report {
 fn trends() -> ReportTrends {
     let trend = |unit, direction, series: &[Option<f64>]| TrendView {
         direction,
-        message: format!("{direction}: so it seems"),
+        message: format!("{}: so it seems", direction_str(direction)),
         unit,
         change: None,
         change_percent: None,
@@ -95,10 +99,10 @@ fn trends() -> ReportTrends {
         hours: 24,
         covered_hours: 5.0,
         bucket_seconds: 300.0,
-        response_time: trend("ms", "degrading", &values),
-        error_rate: trend("percent", "stable", &values),
-        memory: trend("mb", "improving", &values),
-        throughput: trend("per_second", "unknown", &[]),
+        response_time: trend(TrendUnit::Millis, Direction::Degrading, &values),
+        error_rate: trend(TrendUnit::Percent, Direction::Stable, &values),
+        memory: trend(TrendUnit::Megabytes, Direction::Improving, &values),
+        throughput: trend(TrendUnit::PerSecond, Direction::Unknown, &[]),
     }
 }
 
@@ -228,7 +232,7 @@ fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView 
         since: AT.into(),
         value: 1.2,
         threshold: 1.0,
-        unit: "seconds".into(),
+        unit: Unit::Seconds,
         window_seconds: 300.0,
         samples: 1234,
         evidence,
@@ -253,7 +257,7 @@ fn stuck_task(task: &str) -> BottleneckView {
         since: AT.into(),
         value: 360.0,
         threshold: 300.0,
-        unit: "seconds".into(),
+        unit: Unit::Seconds,
         window_seconds: 300.0,
         samples: 1,
         evidence: EvidenceView {
@@ -267,8 +271,8 @@ fn stuck_task(task: &str) -> BottleneckView {
 }
 
 #[test]
-fn the_page_is_as_it_was_looked_at() {
-    // Without the style, whose every change would be a change here.
+fn the_page_matches_its_snapshot() {
+    // Without the style sheet, whose changes would show here too.
     let page = html::page(&report(""));
     let (head, rest) = page.split_once("<style>").expect("a style");
     let (_, body) = rest.split_once("</style>").expect("its end");
@@ -276,23 +280,23 @@ fn the_page_is_as_it_was_looked_at() {
 }
 
 #[test]
-fn the_markdown_is_as_it_was_looked_at() {
+fn the_markdown_matches_its_snapshot() {
     insta::assert_snapshot!(markdown::text(&report("")));
 }
 
-/// What somebody would call a route or a task who wants to be run.
+/// A name that tries to become markup.
 const HOSTILE: &str =
     "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}&lt;`|[x](javascript:alert(3))\n# @all";
 
 #[test]
 fn a_hostile_name_is_text_wherever_it_stands() {
     let page = html::page(&report(HOSTILE));
-    // As long: what is cut is written once more.
+    // A name of the same length: a name that is cut stands on the page once more.
     let harmless = html::page(&report(&"x".repeat(HOSTILE.chars().count())));
     let tags = |page: &str| page.matches('<').count();
-    assert_eq!(tags(&page), tags(&harmless), "no name brought a tag with it");
-    assert!(!page.contains("<script") && !page.contains("<img"), "no element of theirs");
-    // Quotes, too: an attribute ends where this program ends it.
+    assert_eq!(tags(&page), tags(&harmless), "no name adds a tag");
+    assert!(!page.contains("<script") && !page.contains("<img"), "no element of a name");
+    // Quotes, too: no name ends an attribute.
     let quotes = |page: &str| page.matches('"').count();
     assert_eq!(quotes(&page), quotes(&harmless));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "and it can be read");
@@ -309,7 +313,7 @@ fn a_hostile_name_stays_on_its_line_of_markdown() {
     }
 }
 
-/// What is left of Markdown without its code spans.
+/// Returns Markdown without its code spans.
 fn outside_of_code(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -345,7 +349,7 @@ fn the_page_needs_nothing_from_elsewhere() {
 }
 
 #[test]
-fn a_report_of_nothing_is_a_page_all_the_same() {
+fn an_empty_report_is_still_written() {
     let nothing = Report {
         status: "unknown",
         message: "no request was measured yet".into(),

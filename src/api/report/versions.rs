@@ -1,9 +1,14 @@
-//! What fails more often, and what got slower or faster since the version before, on the page and in Markdown.
+//! The comparison with the version before, on the page and in Markdown.
 
-use super::{html::millis, markdown::escaped, page::Page, tables::Table};
-use crate::api::comparison::{ComparisonView, RouteChangeView};
+use super::{
+    escape::escaped,
+    page::Page,
+    table::{Column, Table},
+    words::duration,
+};
+use crate::api::comparison::{ComparisonView, RouteChangeView, verdict_str};
 
-/// Writes the section of the page; nothing where no version before is known.
+/// Writes the section of the page; nothing without an earlier version.
 pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
     let Some(comparison) = comparison else { return };
     page.element("<h2>", &title(comparison), "</h2>\n<div class=\"card\">");
@@ -12,7 +17,7 @@ pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
     page.raw("</div>\n");
 }
 
-/// Writes the section of the Markdown.
+/// Writes the section of the Markdown; nothing without an earlier version.
 pub(super) fn markdown(out: &mut String, comparison: Option<&ComparisonView>) {
     let Some(comparison) = comparison else { return };
     *out += &format!("\n## {}\n\n{}\n", escaped(&title(comparison)), escaped(&sentence(comparison)));
@@ -20,33 +25,41 @@ pub(super) fn markdown(out: &mut String, comparison: Option<&ComparisonView>) {
 }
 
 fn routes(comparison: &ComparisonView) -> Table {
-    let head = &["endpoint", "verdict", "mean before", "mean now", "what moved"];
-    Table::of("", head, &comparison.routes, |route| {
-        let cells =
-            vec![verdict(route), millis(route.avg_before_ms), millis(route.avg_after_ms), route.message.clone()];
-        (route.endpoint.clone(), cells)
-    })
-}
-
-fn verdict(route: &RouteChangeView) -> String {
-    route.verdict.replace('_', " ")
+    let columns: [Column<RouteChangeView>; 5] = [
+        Column::code("endpoint", |route| route.endpoint.clone()),
+        Column::words("verdict", |route| verdict_str(route.verdict).replace('_', " ")),
+        Column::number("mean before", |route| duration(route.avg_before_ms)),
+        Column::number("mean now", |route| duration(route.avg_after_ms)),
+        Column::words("what changed", |route| route.message.clone()),
+    ];
+    Table::of(&comparison.routes, &columns)
 }
 
 fn title(comparison: &ComparisonView) -> String {
-    format!("Version {} beside {}", comparison.after, comparison.before)
+    format!("Version {} compared with {}", comparison.after, comparison.before)
 }
 
 fn sentence(comparison: &ComparisonView) -> String {
     let (new, gone) = (comparison.only_after.len(), comparison.only_before.len());
     let errors = match comparison.more_errors_count {
         0 => String::new(),
-        count => format!("{count} routes fail more often; "),
+        count => format!("Fail more often: {}. ", routes_in_words(count)),
     };
     format!(
-        "{errors}{} routes got slower and {} faster beyond chance; {new} were not called before, and {gone} were not called \
-         yet by this version.",
-        comparison.slower_count, comparison.faster_count
+        "{errors}Slower beyond chance: {}, faster: {}. Called in this version only: {}, in the version before only: {}.",
+        routes_in_words(comparison.slower_count),
+        routes_in_words(comparison.faster_count),
+        routes_in_words(new),
+        routes_in_words(gone)
     )
+}
+
+fn routes_in_words(count: usize) -> String {
+    match count {
+        0 => "no route".to_owned(),
+        1 => "1 route".to_owned(),
+        count => format!("{count} routes"),
+    }
 }
 
 #[cfg(test)]
@@ -89,31 +102,34 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_changed_are_told_and_names_stay_names() {
+    fn changed_routes_are_listed_and_names_stay_names() {
         let slower = compared(0.3, 0);
         let (mut page, mut text) = (Page::default(), String::new());
         section(&mut page, Some(&slower));
         markdown(&mut text, Some(&slower));
         let page = page.finish();
-        assert!(page.contains("Version &lt;2&gt; beside 1") && page.contains("1 routes got slower and 0 faster"));
+        assert!(
+            page.contains("Version &lt;2&gt; compared with 1")
+                && page.contains("Slower beyond chance: 1 route, faster: no route")
+        );
         assert!(
             page.contains("GET /&lt;script&gt;|`") && !page.contains("<script>") && !page.contains("/same"),
             "{page}"
         );
-        assert!(page.contains("slower: median +200 %"), "{page}");
+        assert!(page.contains("slower: median +200% (100ms to 300ms)"), "{page}");
         assert!(text.contains("| `` GET /<script>\\|` `` | slower | 100"), "{text}");
-        assert!(text.contains("1 were not called before, and 1 were not called yet by this version"), "{text}");
+        assert!(text.contains("Called in this version only: 1 route, in the version before only: 1 route."), "{text}");
     }
 
     #[test]
     fn errors_come_before_speed() {
         let mut text = String::new();
         markdown(&mut text, Some(&compared(0.03, 500)));
-        assert!(text.contains("1 routes fail more often; 0 routes got slower and 1 faster"), "{text}");
+        assert!(text.contains("Fail more often: 1 route. Slower beyond chance: no route, faster: 1 route."), "{text}");
         let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
-        let told =
-            "GET /same` | more errors | 100ms | 100ms | more errors: 0 % of the requests failed before, 33.33 % now";
-        assert!(at(told) < at("| faster |"), "{text}");
+        let failing =
+            "GET /same` | more errors | 100ms | 100ms | more errors: 0% of the requests failed before, 33.3% now";
+        assert!(at(failing) < at("| faster |"), "{text}");
     }
 
     #[test]

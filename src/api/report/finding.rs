@@ -1,0 +1,78 @@
+//! One bottleneck on the page, with all of its evidence.
+
+use super::{page::Page, plot, tables, words};
+use crate::{
+    api::{
+        bottlenecks::BottleneckView,
+        evidence::{EvidenceView, SlowRequestView},
+    },
+    rules::Unit,
+};
+
+/// Slow requests that are drawn.
+const SLOWEST: usize = 3;
+
+/// Writes a bottleneck.
+pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
+    page.raw("<article class=\"card finding is-").text(&bottleneck.severity).raw("\">");
+    page.element("<h3>", &bottleneck.description, "</h3>");
+    page.element("<p>", &bottleneck.impact, "</p>");
+    facts(page, bottleneck);
+    evidence(page, &bottleneck.evidence);
+    if !bottleneck.recommendations.is_empty() {
+        page.raw("<details><summary>Recommendations</summary>").list(&bottleneck.recommendations).raw("</details>");
+    }
+    page.raw("</article>\n");
+}
+
+/// What was measured, and against what.
+fn facts(page: &mut Page, bottleneck: &BottleneckView) {
+    let quantity = |value| bottleneck.unit.render(value);
+    page.raw("<div class=\"facts\">").badge(&bottleneck.severity, &bottleneck.severity);
+    page.element("<span>", &bottleneck.kind, "</span>");
+    page.element("<span>value <b>", &quantity(bottleneck.value), "</b>");
+    page.element(" (threshold ", &quantity(bottleneck.threshold), ")</span>");
+    page.element("<span>samples <b>", &words::count(bottleneck.samples), "</b>");
+    page.element(" in ", &Unit::Seconds.render(bottleneck.window_seconds), "</span>");
+    if let Some(share) = bottleneck.evidence.time_share.filter(|share| *share > 0.0) {
+        page.element("<span><b>", &Unit::Ratio.render(share), "</b> of the time of all requests</span>");
+    }
+    page.element("<span>since ", &words::moment(&bottleneck.since), "</span></div>");
+}
+
+fn evidence(page: &mut Page, evidence: &EvidenceView) {
+    let numbers = tables::key_numbers(evidence);
+    if !numbers.is_empty() {
+        page.raw("<div class=\"facts\">");
+        for (label, value) in &numbers {
+            page.raw("<span>").text(label).element(" <b>", value, "</b></span>");
+        }
+        page.raw("</div>");
+    }
+    if let Some(split) = &evidence.time_split {
+        page.raw("<h4>Where the time goes</h4>");
+        plot::split_with_legend(page, split);
+    }
+    tables::evidence(evidence).iter().for_each(|table| table.html(page));
+    let slowest = &evidence.slowest_requests[..evidence.slowest_requests.len().min(SLOWEST)];
+    if slowest.is_empty() {
+        return;
+    }
+    let durations: Vec<_> = slowest.iter().map(|request| words::duration(Some(request.duration_ms))).collect();
+    page.element("<details><summary>Slowest requests: ", &durations.join(", "), "</summary>");
+    slowest.iter().for_each(|request| slow_request(page, request));
+    page.raw("</details>");
+}
+
+fn slow_request(page: &mut Page, request: &SlowRequestView) {
+    page.element("<h4>", &words::duration(Some(request.duration_ms)), "</h4><div class=\"facts\">");
+    page.element("<span>ended with <b>", &words::ending(request), "</b></span>");
+    page.element("<span>busy <b>", &words::duration(Some(request.busy_ms)), "</b></span>");
+    page.element("<span>longest poll <b>", &words::duration(Some(request.longest_poll_ms)), "</b></span>");
+    page.element("<span>", &words::moment(&request.timestamp), "</span>");
+    if let Some(trace_id) = &request.trace_id {
+        page.element("<span>trace <code>", trace_id, "</code></span>");
+    }
+    page.raw("</div>");
+    plot::timeline(page, request);
+}

@@ -1,0 +1,87 @@
+//! The handlers of `/performance` and `/performance/report`.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue,
+        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS},
+    },
+    response::{IntoResponse as _, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{document::Report, format::Format};
+#[cfg(feature = "report")]
+use super::{html, markdown};
+use crate::api::{Shared, error::ApiError, parameters::Parameters, period::Period};
+
+/// The page needs nothing but its own style. With this policy a browser runs and fetches nothing else, even if a name
+/// ever became markup.
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'");
+
+/// The window and the format of a report.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct ReportQuery {
+    /// How far back to look, such as `30s` or `5m`, at most the longest window of a rule. By default everything since the
+    /// start or the last clear.
+    window: Option<String>,
+    /// `json`, or with the feature `report` also `html` or `markdown`. By default what the `Accept` header prefers, and JSON without a preference.
+    format: Option<String>,
+}
+
+/// Redirects `/performance` to the report, a browser to the page. Relative, since the host may have nested the router.
+pub(in crate::api) async fn index(headers: HeaderMap) -> Redirect {
+    match Format::negotiate(&headers) {
+        #[cfg(feature = "report")]
+        Some(Format::Html) => Redirect::temporary("performance/report?format=html"),
+        _ => Redirect::temporary("performance/report"),
+    }
+}
+
+/// Recommendations ranked by their expected gain, the bottlenecks with their evidence, and the endpoints that take most
+/// time. As JSON, as a page that needs nothing else, or as Markdown for pull requests.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/performance/report", tag = "analysis", params(ReportQuery),
+    responses(
+        (status = 200, content((Report = "application/json"), (String = "text/html"), (String = "text/markdown"))),
+        (status = 400, body = crate::api::error::ErrorBody),
+        (status = 406, body = crate::api::error::ErrorBody),
+    )
+))]
+pub(in crate::api) async fn report(
+    State(core): Shared,
+    Parameters(query): Parameters<ReportQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let format = match &query.format {
+        Some(name) => {
+            Format::parse(name).ok_or_else(|| ApiError::bad_request(format!("format must be {}", Format::NAMES)))?
+        }
+        None => Format::negotiate(&headers).ok_or_else(|| {
+            ApiError::not_acceptable(format!(
+                "the report is available as {}; the parameter format takes precedence over the Accept header",
+                Format::MEDIA_TYPES
+            ))
+        })?,
+    };
+    let period = Period { window: query.window };
+    let report = Report::of(&period.window(&core)?, &core).await;
+    let mut response = match format {
+        Format::Json => Json(report).into_response(),
+        #[cfg(feature = "report")]
+        Format::Html => html::page(&report).into_response(),
+        #[cfg(feature = "report")]
+        Format::Markdown => markdown::text(&report).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}

@@ -1,0 +1,138 @@
+//! Published values as people read them, for the page and for Markdown.
+
+use super::document::Report;
+use crate::{
+    api::{
+        bottlenecks::GainView,
+        evidence::{SlowRequestView, SplitView},
+        trend::TrendView,
+    },
+    rules::Unit,
+};
+
+/// Stands where nothing was measured: 0 would be a measurement.
+pub(super) const NOTHING: &str = "–";
+/// Parts of an endpoint's time, in the order of [`parts`].
+pub(super) const PARTS: [&str; 4] = ["database", "tasks", "busy on the CPU", "waiting"];
+/// Letters of a name that begins a line.
+const LONGEST_NAME: usize = 72;
+/// Letters of a timestamp up to the seconds.
+const TO_THE_SECOND: usize = "2025-09-22T12:56:42".len();
+
+/// Writes a value; a dash without one.
+pub(super) fn or_dash(value: Option<f64>, unit: Unit) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), |value| unit.render(value))
+}
+
+/// Writes milliseconds.
+pub(super) fn duration(millis: Option<f64>) -> String {
+    or_dash(millis.map(|millis| millis / 1e3), Unit::Seconds)
+}
+
+/// Writes per cent.
+pub(super) fn percent(percent: Option<f64>) -> String {
+    or_dash(percent.map(|percent| percent / 1e2), Unit::Ratio)
+}
+
+/// Writes megabytes.
+pub(super) fn memory(megabytes: Option<f64>) -> String {
+    or_dash(megabytes.map(|megabytes| megabytes * 1e6), Unit::Bytes)
+}
+
+/// Writes a moment to the second, without the offset: it is that of the report's own timestamp everywhere.
+pub(super) fn moment(timestamp: &str) -> String {
+    timestamp.get(..TO_THE_SECOND).unwrap_or(timestamp).replace('T', " ")
+}
+
+/// Writes a count with a narrow space between the thousands.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Writes what a gain is a share of.
+pub(super) fn share_of(gain: &GainView) -> String {
+    let whole = if gain.unit == Unit::Ratio { "of all requests" } else { "of the time of all requests" };
+    format!("{} {whole}", Unit::Ratio.render(gain.share))
+}
+
+/// Returns the parts of an endpoint's time in the order of [`PARTS`].
+pub(super) fn parts(split: &SplitView) -> [f64; 4] {
+    [split.database, split.tasks, split.busy, split.waiting]
+}
+
+/// Writes the parts of an endpoint's time.
+pub(super) fn split(split: &SplitView) -> String {
+    let parts = PARTS.iter().zip(parts(split)).map(|(name, part)| format!("{name} {}", Unit::Ratio.render(part)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Writes how a request ended, in a word: its status, or the kind of its error.
+pub(super) fn ending(request: &SlowRequestView) -> String {
+    request.error_type.clone().or_else(|| request.status.map(|status| status.to_string())).unwrap_or_default()
+}
+
+/// Writes the latest value of a trend.
+pub(super) fn latest(trend: &TrendView) -> String {
+    let latest = trend.series.iter().rev().find_map(|value| *value);
+    latest.map_or_else(|| NOTHING.to_owned(), |value| trend.unit.render(value))
+}
+
+/// Writes the whole report in a sentence or two.
+pub(super) fn headline(report: &Report) -> String {
+    let mut text = format!("{}.", capitalised(&report.message));
+    let best = report.recommendations.first();
+    if let Some(gain) = best.and_then(|best| best.expected_gain.as_ref()) {
+        text += &format!(" The fix with the largest gain {}.", gain.summary);
+    }
+    text
+}
+
+/// Cuts a name that begins a line, such as a long statement; the evidence has all of it.
+pub(super) fn shortened(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// Writes the first letter large.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let counts = [0, 12, 999, 1000, 12_345, 1_234_567].map(|value| count(value).replace('\u{202f}', " "));
+        assert_eq!(counts, ["0", "12", "999", "1 000", "12 345", "1 234 567"]);
+    }
+
+    #[test]
+    fn published_values_are_written_with_their_unit() {
+        assert_eq!(
+            (duration(Some(1204.0)), duration(Some(0.25)), duration(None)),
+            ("1.2s".into(), "0.25ms".into(), "–".into())
+        );
+        assert_eq!((percent(Some(2.4)), memory(Some(54.0))), ("2.4%".into(), "54MB".into()));
+        assert_eq!(moment("2025-09-22T12:56:42.584696+02:00"), "2025-09-22 12:56:42");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_letters() {
+        assert_eq!(shortened("SELECT 1"), "SELECT 1");
+        let cut = shortened(&"é".repeat(100));
+        assert_eq!((cut.chars().count(), cut.ends_with("é…")), (72, true));
+    }
+}
