@@ -253,7 +253,7 @@ impl Core {
         let mut tiers = lock(&self.tiers);
         let ended = tiers.record(history, moment, is_failure);
         #[cfg(feature = "archive")]
-        if tiers.tell(moment.wall) && !ended {
+        if tiers.report_current_minute(moment.wall) && !ended {
             self.versions.minute_goes_on();
         }
         ended

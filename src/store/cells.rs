@@ -1,7 +1,8 @@
-//! The atomics that the request path adds to.
+//! The atomics that the request path adds to: [`CounterCell`], [`GaugeCell`] and [`HistogramCell`].
 //!
-//! Striped by thread where every request writes, so that two workers do not fight over a cache line. Readers sum the
-//! stripes; a value read while it is being written may lack its newest addition, never an older one.
+//! Gauges and histograms are striped by thread, because every request writes them and two cores that write one cache
+//! line slow each other down. Readers sum the stripes. The picture of writers and readers, with the order of their
+//! steps, is in [`store`](super). The invariant that a change could break: that order, all of it `SeqCst`.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -25,12 +26,13 @@ impl AtomicFloat {
         Self(AtomicU64::new(value.to_bits()))
     }
 
-    // Reading and changing are SeqCst, which `HistogramCell::add` needs: a plain load on x86, where a change is a locked
-    // instruction in any case.
+    // Loads and read-modify-writes are SeqCst because `HistogramCell::add` needs that. It costs nothing on x86: the
+    // load is a plain one, and a read-modify-write is a locked instruction under any ordering.
     fn load(&self) -> f64 {
         f64::from_bits(self.0.load(SeqCst))
     }
 
+    // Relaxed: only gauges store, and a gauge's value publishes no other memory.
     fn store(&self, value: f64) {
         self.0.store(value.to_bits(), Relaxed);
     }
@@ -54,7 +56,10 @@ impl AtomicFloat {
     }
 }
 
-/// A counter.
+/// A counter. Not striped, to keep it small: every request writes histograms and gauges, and counters only if it made
+/// queries, ran tasks or was cancelled.
+///
+/// Relaxed: its value publishes no other memory, and no ordering loses additions to one atomic.
 #[derive(Debug, Default)]
 pub(crate) struct CounterCell(AtomicU64);
 
@@ -78,7 +83,11 @@ impl CounterFn for CounterCell {
 #[repr(align(64))]
 struct Aligned(AtomicFloat);
 
-/// A gauge. Starts absent: a gauge nobody has set is not zero.
+/// A gauge, the sum of its stripes. Absent until its first write, since zero would be a value.
+///
+/// A gauge is either set, by one task, or added to, by any thread. A read that overlaps a write may see some stripes
+/// before it and others after it, so it may miss a decrement or see it without its increment: it is off by what changed
+/// during the read. `written` is Relaxed as well: next to the first write a reader may find the gauge absent, or 0.
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
     stripes: [Aligned; stripe::COUNT],
@@ -92,12 +101,13 @@ impl Default for GaugeCell {
 }
 
 impl GaugeCell {
-    /// Returns the value, or `None` where none was ever written.
+    /// Returns the value, or `None` before the first write.
     pub(super) fn read(&self) -> Option<f64> {
         self.written.load(Relaxed).then(|| self.stripes.iter().map(|stripe| stripe.0.load()).sum())
     }
 
     fn add(&self, value: f64) {
+        // Once it is set it is only read: a store each time would take the line from the other cores.
         if !self.written.load(Relaxed) {
             self.written.store(true, Relaxed);
         }
@@ -123,16 +133,19 @@ impl GaugeFn for GaugeCell {
     }
 }
 
+/// The observations of the threads that share a stripe.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Stripe {
-    /// One bit for each group of buckets that grew since the last tick: the tick then reads those alone.
+    /// One bit for each group of buckets that grew since the last tick. The tick reads the buckets of these groups
+    /// alone.
     touched: AtomicU64,
     sum: AtomicFloat,
-    /// Extremes since the last tick.
+    /// Smallest and largest value since the last tick.
     min: AtomicFloat,
     max: AtomicFloat,
-    /// Half as wide as the counts, which are most of a series: what does not fit is carried.
+    /// Low half of each count. Buckets are most of a series' memory, so they have 32 bits; the tick moves what does not
+    /// fit to [`HistogramCell::carried`].
     buckets: Box<[AtomicU32]>,
 }
 
@@ -147,7 +160,8 @@ impl Stripe {
         }
     }
 
-    /// Marks a group, with a load alone where it is marked.
+    /// Marks a group. Writes only if it is not marked yet: most observations find it marked, and a load leaves the line
+    /// shared.
     fn mark(&self, group: u64) {
         if self.touched.load(SeqCst) & group == 0 {
             self.touched.fetch_or(group, SeqCst);
@@ -155,12 +169,12 @@ impl Stripe {
     }
 }
 
-/// Whether reading the extremes starts them anew.
+/// Whether a read begins the next interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extremes {
-    /// The tick's: the next interval begins.
+pub(crate) enum ReadMode {
+    /// The tick's and `clear`'s read: marks and extremes start again.
     Take,
-    /// Everybody else's.
+    /// Any other read: changes nothing.
     Peek,
 }
 
@@ -169,20 +183,21 @@ pub(crate) enum Extremes {
 pub(crate) struct HistogramCell {
     layout: Arc<Layout>,
     group_shift: u32,
-    /// Made when a thread of the stripe first records: most series are not hot on every core.
+    /// Each is allocated when a thread of the stripe first records, because most series are not recorded on every core.
     stripes: [OnceLock<Box<Stripe>>; stripe::COUNT],
-    /// What the ticks moved here from buckets of the stripes that were half full: nothing for almost every series.
-    /// Whoever adds both up holds the lock, or is the tick.
+    /// Counts that the ticks moved here from buckets that were half full; empty for almost every series. A reader that
+    /// sums stripes and `carried` holds the lock, so that it never sees a count in both places. Only the tick does
+    /// without it, since it alone moves counts.
     carried: Mutex<Vec<u64>>,
-    /// Whether there is any.
+    /// Whether `carried` was ever added to: the tick takes the lock only then.
     has_carried: AtomicBool,
 }
 
-/// Count from which on a bucket of a stripe is carried. The other half lasts for more than one interval at any rate that
-/// a machine can serve.
+/// Count at which the tick empties half a bucket of a stripe. The other half lasts until the next tick: to fill it
+/// within 5 s takes 429 million observations a second.
 const HALF: u32 = 1 << 31;
 
-/// What a histogram holds, stripes summed.
+/// Sum and extremes of a histogram, over all stripes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct HistogramTotals {
     pub(crate) sum: f64,
@@ -193,7 +208,7 @@ pub(crate) struct HistogramTotals {
 impl HistogramCell {
     pub(super) fn new(layout: Arc<Layout>) -> Self {
         let stripes: [OnceLock<Box<Stripe>>; stripe::COUNT] = Default::default();
-        // This thread will record first, most likely: its stripe is made now and not on the request path.
+        // The thread that registers a series usually records in it next, so its stripe is allocated here and not there.
         stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(layout.buckets())));
         Self {
             group_shift: layout.group_shift(),
@@ -208,7 +223,8 @@ impl HistogramCell {
         &self.layout
     }
 
-    /// Returns the count of every bucket.
+    /// Returns the count of every bucket. Relaxed: the buckets alone are one consistent answer, since each of them only
+    /// grows while the lock is held.
     pub(super) fn buckets(&self) -> Vec<u64> {
         let carried = self.carried();
         let mut buckets = if carried.is_empty() { vec![0; self.layout.buckets()] } else { carried.clone() };
@@ -230,7 +246,9 @@ impl HistogramCell {
         self.has_carried.store(true, SeqCst);
     }
 
-    /// Moves what is more than half full out of the stripes.
+    /// Moves half of a bucket out of each stripe in which it is more than half full.
+    ///
+    /// Relaxed: a stale count is a lower one, and then the next tick carries it.
     #[cold]
     fn carry(&self, bucket: usize) {
         for stripe in self.stripes.iter().filter_map(OnceLock::get) {
@@ -242,13 +260,13 @@ impl HistogramCell {
         }
     }
 
-    /// Returns all but the counts.
-    pub(super) fn totals(&self, extremes: Extremes) -> HistogramTotals {
+    /// Returns sum and extremes; with [`ReadMode::Take`] the extremes start again.
+    pub(super) fn totals(&self, mode: ReadMode) -> HistogramTotals {
         let mut totals = HistogramTotals { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
         for stripe in self.stripes.iter().filter_map(OnceLock::get) {
-            let (min, max) = match extremes {
-                Extremes::Take => (stripe.min.swap(f64::INFINITY), stripe.max.swap(f64::NEG_INFINITY)),
-                Extremes::Peek => (stripe.min.load(), stripe.max.load()),
+            let (min, max) = match mode {
+                ReadMode::Take => (stripe.min.swap(f64::INFINITY), stripe.max.swap(f64::NEG_INFINITY)),
+                ReadMode::Peek => (stripe.min.load(), stripe.max.load()),
             };
             totals.sum += stripe.sum.load();
             totals.min = totals.min.min(min);
@@ -257,20 +275,22 @@ impl HistogramCell {
         totals
     }
 
-    /// Returns the groups of buckets that grew since the last tick; zero where nothing was recorded.
-    pub(super) fn touched(&self, extremes: Extremes) -> u64 {
+    /// Returns the groups of buckets that grew since the last tick, one bit each; with [`ReadMode::Take`] the marks
+    /// start again.
+    pub(super) fn touched(&self, mode: ReadMode) -> u64 {
         let stripes = self.stripes.iter().filter_map(OnceLock::get);
         stripes.fold(0, |touched, stripe| {
             touched
-                | match extremes {
-                    // SeqCst: see `add`.
-                    Extremes::Take if stripe.touched.load(SeqCst) != 0 => stripe.touched.swap(0, SeqCst),
-                    Extremes::Take | Extremes::Peek => stripe.touched.load(SeqCst),
+                | match mode {
+                    // Loaded first: a swap would take the lines of idle stripes from the threads that write them.
+                    ReadMode::Take if stripe.touched.load(SeqCst) != 0 => stripe.touched.swap(0, SeqCst),
+                    ReadMode::Take | ReadMode::Peek => stripe.touched.load(SeqCst),
                 }
         })
     }
 
-    /// Returns the low half of the count of one bucket. Of one thread at a time: the tick's, or who holds it up.
+    /// Returns the low half of the count of one bucket. One thread at a time may call it, since it may carry; the
+    /// history's lock sees to that.
     pub(super) fn bucket(&self, bucket: usize) -> u32 {
         let (mut sum, mut largest) = (0_u32, 0);
         for stripe in self.stripes.iter().filter_map(OnceLock::get) {
@@ -288,20 +308,22 @@ impl HistogramCell {
     }
 
     fn add(&self, value: f64, count: u64) {
-        // Neither is a measurement, and one of them would spoil the sum for ever.
+        // A NaN or an infinity is no measurement, and would stay in the sum for ever.
         if !value.is_finite() || count == 0 {
             return;
         }
         let stripe = self.stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(self.layout.buckets())));
         let bucket = self.layout.bucket(value);
         let group = 1 << (bucket >> self.group_shift);
-        // The tick takes the marks, then sum and extremes, looks at the marks once more, and reads the buckets of all that
-        // it saw marked. This adds to the bucket, marks it, adds to sum and extremes, and marks it again where the mark
-        // was taken meanwhile. All of it is in one total order, so that
-        // - nothing waits unseen for the next observation: whoever finds the group marked at the end knows that the tick
-        //   which takes the mark has yet to read everything;
-        // - no extreme is taken by a tick that does not see its observation: the first mark came before it. The other way
-        //   round, a tick may count an observation whose sum and extremes follow in the next one.
+        // The steps 1 to 5 of the picture in `store/mod.rs`; the tick's steps are in `delta::histogram`. All of them
+        // are SeqCst, because each side writes one atomic and then reads the other's (this adds to the sum and reads
+        // the mark; the tick takes the mark and reads the sum): with acquire and release alone both may read the old
+        // value. In one total order
+        // - no observation waits for the next one: if this finds the group still marked at its end, the tick that takes
+        //   the mark has yet to read sum, extremes and bucket; if not, the second mark is for the next tick;
+        // - no tick takes an extreme without counting its observation: the first mark precedes the extreme, so the tick
+        //   finds it when it reads the marks again. The other way round, a tick may count an observation whose sum and
+        //   extremes follow in the next one.
         match u32::try_from(count) {
             Ok(count) if count < HALF => _ = stripe.buckets[bucket].fetch_add(count, SeqCst),
             _ => self.add_carried(&mut self.carried(), bucket, count),
@@ -337,8 +359,8 @@ mod tests {
         HistogramCell::new(Arc::new(Layout::new(Resolution::Fine, DURATION_BUCKETS, &[])))
     }
 
-    fn read(cell: &HistogramCell, extremes: Extremes) -> (u64, HistogramTotals) {
-        (cell.buckets().iter().sum(), cell.totals(extremes))
+    fn read(cell: &HistogramCell, mode: ReadMode) -> (u64, HistogramTotals) {
+        (cell.buckets().iter().sum(), cell.totals(mode))
     }
 
     #[test]
@@ -355,13 +377,13 @@ mod tests {
                 });
             }
         });
-        let (count, totals) = read(&histogram, Extremes::Peek);
+        let (count, totals) = read(&histogram, ReadMode::Peek);
         assert_eq!((count, totals.sum), (8000, 4000.0));
         assert_eq!(gauge.read(), Some(0.0));
     }
 
     #[test]
-    fn more_than_a_bucket_holds_is_carried_and_nothing_is_counted_twice() {
+    fn a_full_bucket_is_carried_and_counted_once() {
         let cell = histogram();
         let bucket = cell.layout.bucket(0.5);
         let mut expected = 0_u64;
@@ -379,37 +401,37 @@ mod tests {
         let cell = histogram();
         cell.record(2.0);
         cell.record(1.0);
-        let taken = read(&cell, Extremes::Take).1;
+        let taken = read(&cell, ReadMode::Take).1;
         assert_eq!((taken.min, taken.max), (1.0, 2.0));
         cell.record(1.5);
-        let next = read(&cell, Extremes::Peek).1;
+        let next = read(&cell, ReadMode::Peek).1;
         assert_eq!((next.min, next.max, next.sum), (1.5, 1.5, 4.5));
     }
 
     #[test]
-    fn what_is_no_number_is_no_observation() {
+    fn values_that_are_not_finite_are_dropped() {
         let cell = histogram();
         cell.record(f64::NAN);
         cell.record(f64::INFINITY);
-        assert_eq!(read(&cell, Extremes::Peek).0, 0);
+        assert_eq!(read(&cell, ReadMode::Peek).0, 0);
     }
 
     #[test]
     fn an_observation_marks_the_group_of_its_bucket_until_the_tick_takes_it() {
         let cell = histogram();
-        assert_eq!(cell.touched(Extremes::Take), 0);
+        assert_eq!(cell.touched(ReadMode::Take), 0);
         for value in [0.0, 0.1, 1e9] {
             cell.record(value);
             let bucket = cell.layout.bucket(value);
             let mark = 1 << (bucket >> cell.group_shift);
-            assert_eq!(cell.touched(Extremes::Peek), mark);
-            assert_eq!((cell.touched(Extremes::Take), cell.bucket(bucket)), (mark, 1));
-            assert_eq!(cell.touched(Extremes::Peek), 0);
+            assert_eq!(cell.touched(ReadMode::Peek), mark);
+            assert_eq!((cell.touched(ReadMode::Take), cell.bucket(bucket)), (mark, 1));
+            assert_eq!(cell.touched(ReadMode::Peek), 0);
         }
     }
 
     #[test]
-    fn a_gauge_nobody_wrote_is_absent() {
+    fn a_gauge_is_absent_until_its_first_write() {
         let gauge = GaugeCell::default();
         assert_eq!(gauge.read(), None);
         gauge.set(0.0);

@@ -2,48 +2,50 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    cells::{Extremes, HistogramCell},
-    series::{Cell, Index},
-};
 use tokio::time::Instant;
 
-/// A packed bucket: its place in the upper bits, enough for 1,024 buckets, then whether it is the entry's last, then the
-/// count.
+use super::{
+    cells::{HistogramCell, ReadMode},
+    series::{Cell, Index},
+};
+
+/// Layout of a packed bucket, from the lowest bit: 21 of the count, one that marks the entry's last bucket, 10 of the
+/// bucket's number. The largest [`Layout`](super::layout::Layout), the general one, has about 380 of the 1,024; a count
+/// that does not fit takes several packed buckets.
 const COUNT_BITS: u32 = 21;
 const COUNT_LIMIT: u64 = 1 << COUNT_BITS;
 const LAST: u32 = 1 << COUNT_BITS;
 const PLACE_SHIFT: u32 = COUNT_BITS + 1;
-/// Where the packed buckets of an entry begin that has none.
+/// Stands for the first packed bucket of an entry without buckets.
 const NONE: u32 = u32::MAX;
 
 /// A series that changed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) series: u32,
-    /// Where its packed buckets begin.
+    /// Index of its first packed bucket.
     first: u32,
-    /// Counter, gauge or sum of a histogram, before and after.
+    /// Value of a counter or gauge, or sum of a histogram, before and after.
     pub(super) before: f64,
     pub(super) after: f64,
-    /// Extremes of the observations between the snapshots.
+    /// Extremes of a histogram's observations between the snapshots.
     pub(super) min: f64,
     pub(super) max: f64,
 }
 
-/// The sparse difference of two snapshots: only series that changed, and of a histogram only buckets that did. This is
-/// what makes a ring of sixty of them affordable.
+/// The sparse difference of two snapshots: only the series that changed, and of a histogram only the buckets that
+/// changed. The ring of the history keeps a hundred or more of them, so they must be small.
 #[derive(Clone, Debug)]
 pub(crate) struct Delta {
     pub(super) start: Instant,
     pub(super) end: Instant,
-    /// In the order of the series.
+    /// Sorted by series.
     pub(super) entries: Vec<Entry>,
     packed: Vec<u32>,
 }
 
 impl Delta {
-    /// Returns the bucket increases of an entry. A bucket may come more than once.
+    /// Returns the buckets of an entry that grew, each with its increase. A bucket may come more than once.
     pub(super) fn buckets<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = (usize, u32)> + 'a {
         let mut left = self.packed.get(entry.first as usize..).unwrap_or_default();
         std::iter::from_fn(move || {
@@ -53,8 +55,8 @@ impl Delta {
         })
     }
 
-    /// Returns the entry of a series that changed. `hint` is its place in another difference: where the same series are
-    /// active all the time it is the place in this one too.
+    /// Returns the entry of a series that changed. Tries `hint` first, its index in another difference: where the same
+    /// series change all the time, it has the same index in both.
     pub(super) fn entry_near(&self, series: u32, hint: usize) -> Option<&Entry> {
         self.entries.get(hint).filter(|entry| entry.series == series).or_else(|| self.entry(series))
     }
@@ -64,7 +66,7 @@ impl Delta {
         self.entries.binary_search_by_key(&series, |entry| entry.series).ok().map(|at| &self.entries[at])
     }
 
-    /// Returns what changed in this difference and in the `next`, as one.
+    /// Returns one difference for this one and the `next`, which begins where this one ends.
     pub(super) fn followed_by(&self, next: &Self) -> Self {
         let entries = Vec::with_capacity(self.entries.len().max(next.entries.len()));
         let mut both = Self { start: self.start, end: next.end, entries, packed: Vec::new() };
@@ -85,7 +87,7 @@ impl Delta {
         both
     }
 
-    /// Adds one series from an earlier difference, a later one, or both.
+    /// Appends the entry of one series, from the earlier difference, the later one, or both.
     fn push(&mut self, old: Option<(&Self, &Entry)>, new: Option<(&Self, &Entry)>) {
         let (Some((_, earliest)), Some((_, latest))) = (old.or(new), new.or(old)) else { return };
         let sides = [old, new].into_iter().flatten();
@@ -105,19 +107,21 @@ impl Delta {
         });
     }
 
-    /// Returns the heap it takes.
+    /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>() + self.packed.capacity() * size_of::<u32>()
     }
 }
 
+/// The value of a series at the last tick.
 #[derive(Clone, Debug)]
 enum Value {
+    /// It had none yet.
     Unseen,
     Counter(u64),
     Gauge(f64),
-    /// The low halves of the bucket counts: their differences are right as long as one interval has less than 2^32
-    /// observations in a bucket.
+    /// The low halves of the bucket counts. Wrapping differences of them are exact while a bucket gains less than 2^32
+    /// observations in one interval.
     Histogram {
         sum: f64,
         buckets: Box<[u32]>,
@@ -136,26 +140,27 @@ impl Baseline {
         Self { at, values: Vec::new() }
     }
 
-    /// Returns what changed since the last tick. With [`Extremes::Take`] this is the tick: the next difference starts
-    /// here; with [`Extremes::Peek`] nothing is changed.
-    pub(super) fn difference(&mut self, index: &Index, now: Instant, extremes: Extremes) -> Delta {
+    /// Returns what changed since the last tick. With [`ReadMode::Take`] the next difference starts here; with
+    /// [`ReadMode::Peek`] later differences are as if this one had not been asked for.
+    pub(super) fn difference(&mut self, index: &Index, now: Instant, mode: ReadMode) -> Delta {
         let mut delta = Delta { start: self.at, end: now, entries: Vec::new(), packed: Vec::new() };
-        // Never fewer: an index from before the last tick would forget what the series after it have been counted up to.
+        // Never shrinks: a caller may have fetched its index before the last tick, and the baselines of series that are
+        // newer than it must survive.
         self.values.resize(index.series.len().max(self.values.len()), Value::Unseen);
         for ((series, place), old) in index.series.iter().zip(0..).zip(&mut self.values) {
             let new = match &series.cell {
                 Cell::Counter(cell) => counter(&mut delta, place, old, cell.read()),
                 Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
                 Cell::Histogram(cell) => {
-                    histogram(&mut delta, place, old, cell, extremes);
+                    histogram(&mut delta, place, old, cell, mode);
                     None
                 }
             };
-            if let (Extremes::Take, Some(new)) = (extremes, new) {
+            if let (ReadMode::Take, Some(new)) = (mode, new) {
                 *old = new;
             }
         }
-        if extremes == Extremes::Take {
+        if mode == ReadMode::Take {
             self.at = now;
             delta.entries.shrink_to_fit();
             delta.packed.shrink_to_fit();
@@ -163,7 +168,7 @@ impl Baseline {
         delta
     }
 
-    /// Returns the heap it takes.
+    /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let buckets = self.values.iter().map(|value| match value {
             Value::Histogram { buckets, .. } => size_of_val(&**buckets),
@@ -191,10 +196,12 @@ fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Valu
     Some(Value::Gauge(value))
 }
 
-/// Enters what a histogram gained. Only groups of buckets that were touched are read: of a thousand series with two
-/// hundred buckets each, few.
-fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCell, extremes: Extremes) {
-    let mut touched = cell.touched(extremes);
+/// Enters what a histogram gained. Reads only the groups of buckets that are marked: a thousand series have two hundred
+/// buckets each, and few of them grow in one interval.
+///
+/// The order of the reads matters; see the picture in [`store`](super) and `HistogramCell::add`.
+fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCell, mode: ReadMode) {
+    let mut touched = cell.touched(mode);
     if touched == 0 {
         return;
     }
@@ -203,9 +210,9 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
         *old = Value::Histogram { sum: 0.0, buckets: vec![0; size].into() };
     }
     let Value::Histogram { sum, buckets } = old else { return };
-    let totals = cell.totals(extremes);
-    // What was marked since stays marked, and is read now as well: an extreme that was just taken may be among it.
-    touched |= cell.touched(Extremes::Peek);
+    let totals = cell.totals(mode);
+    // Groups that were marked since are read as well, and stay marked: the extreme that was just taken may be theirs.
+    touched |= cell.touched(ReadMode::Peek);
     let first = delta.packed.len();
     let shift = cell.layout().group_shift();
     while touched != 0 {
@@ -214,14 +221,14 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
         for bucket in group << shift..((group + 1) << shift).min(size) {
             let count = cell.bucket(bucket);
             pack(&mut delta.packed, bucket, count.wrapping_sub(buckets[bucket]).into());
-            if extremes == Extremes::Take {
+            if mode == ReadMode::Take {
                 buckets[bucket] = count;
             }
         }
     }
     let has_extremes = totals.min < f64::INFINITY || totals.max > f64::NEG_INFINITY;
     if delta.packed.len() == first && totals.sum == *sum && !has_extremes {
-        // The tick before read it all.
+        // The tick before has read all of it: the group was marked again by an observation whose mark it took.
         return;
     }
     delta.entries.push(Entry {
@@ -232,7 +239,7 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
         min: totals.min,
         max: totals.max,
     });
-    if extremes == Extremes::Take {
+    if mode == ReadMode::Take {
         *sum = totals.sum;
     }
 }
@@ -245,24 +252,24 @@ fn pack(packed: &mut Vec<u32>, bucket: usize, count: u64) {
     let mut left = count;
     while left > 0 {
         let part = left.min(COUNT_LIMIT - 1);
-        packed.push(small(bucket) << PLACE_SHIFT | part as u32);
+        packed.push(narrow(bucket) << PLACE_SHIFT | part as u32);
         left -= part;
     }
 }
 
-/// Marks the last of the buckets that begin at `first`; returns where they begin.
+/// Marks the last of the packed buckets from `first` on, and returns `first`, or [`NONE`] if there are none.
 fn end_buckets(packed: &mut [u32], first: usize) -> u32 {
     match packed.get_mut(first..).and_then(<[u32]>::last_mut) {
         Some(last) => {
             *last |= LAST;
-            small(first)
+            narrow(first)
         }
         None => NONE,
     }
 }
 
-fn small(number: usize) -> u32 {
-    u32::try_from(number).expect("series and buckets are limited far below 2^32")
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("max_series and layouts bound series and buckets far below 2^32")
 }
 
 #[cfg(test)]
@@ -296,15 +303,16 @@ mod tests {
     }
 
     fn entries() -> impl Strategy<Value = Vec<(u32, Vec<(usize, u64)>)>> {
-        // Past what one packed bucket holds, and series without buckets.
+        // Counts that take several packed buckets, and series without buckets.
         let buckets = prop::collection::btree_map(0..1024_usize, 1..3 * COUNT_LIMIT, 0..4);
         let entry = buckets.prop_map(|buckets| buckets.into_iter().collect());
         prop::collection::btree_map(0..8_u32, entry, 0..6).prop_map(|entries| entries.into_iter().collect())
     }
 
-    /// Ticks fall between the parts of an observation; what they miss must not wait for the next observation.
+    /// Ticks fall between the steps of an observation. What they miss must come with the next tick, not with the next
+    /// observation.
     #[test]
-    fn a_tick_in_the_midst_of_an_observation_leaves_the_rest_to_the_next_tick() {
+    fn a_tick_during_an_observation_leaves_the_rest_to_the_next_tick() {
         let recorder = MonitorRecorder::new(10, Vec::new());
         let histogram = labelled::histogram(&recorder, &names::HTTP_DURATION, &[]);
         let now = Instant::now();
@@ -323,7 +331,7 @@ mod tests {
             let failure = (1..=ROUNDS).find_map(|round| {
                 let (mut count, mut sum, mut max, mut is_early) = (0, 0.0, f64::NEG_INFINITY, false);
                 let mut tick = || {
-                    let delta = baseline.difference(&recorder.index(), now, Extremes::Take);
+                    let delta = baseline.difference(&recorder.index(), now, ReadMode::Take);
                     let Some(entry) = delta.entries.first() else { return };
                     count += delta.buckets(entry).map(|(_, count)| count).sum::<u32>();
                     sum += entry.after - entry.before;
@@ -348,12 +356,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn buckets_come_back_as_they_went_in(entries in entries()) {
+        fn packed_buckets_are_unpacked_unchanged(entries in entries()) {
             prop_assert_eq!(counts(&delta_of(&entries)), entries);
         }
 
         #[test]
-        fn one_difference_after_the_other_is_their_sum((old, new) in (entries(), entries())) {
+        fn merged_differences_are_the_sum_of_both((old, new) in (entries(), entries())) {
             let mut sums = std::collections::BTreeMap::<_, std::collections::BTreeMap<_, u64>>::new();
             for (series, buckets) in old.iter().chain(&new) {
                 let sums = sums.entry(*series).or_default();

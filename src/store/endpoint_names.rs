@@ -1,25 +1,26 @@
-//! [`EndpointNames`]: numbers for endpoints, so that a slot need not spell them.
+//! [`EndpointNames`]: a number for each endpoint, because a slot has room for a number and not for a name.
 
 use std::{collections::HashMap, sync::Arc};
 
-/// What stands for requests that matched no route or were folded into `other`.
+/// Name under which requests count that matched no route or were folded into `other`.
 pub(crate) const NO_ENDPOINT: &str = "";
 
-/// Numbers of an archive that are believed: a routing table is not larger, but a broken file may say anything.
+/// Endpoint numbers of an archive from this one on are ignored: no routing table has a million routes, and a damaged
+/// file must not make this table allocate for billions.
 #[cfg(feature = "archive")]
 const LARGEST: u32 = 1 << 20;
 
-/// The names of all endpoints that some slot knows, each with a number of its own.
+/// The names of all endpoints that occur in a slot, each with its number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EndpointNames {
-    /// `None` where a number is free.
+    /// By number; `None` for a number that is free.
     names: Vec<Option<Arc<str>>>,
     numbers: HashMap<Arc<str>, u32>,
     free: Vec<u32>,
 }
 
 impl EndpointNames {
-    /// Takes over names with their numbers.
+    /// Returns the table of an archive's names, which keep their numbers.
     #[cfg(feature = "archive")]
     pub(crate) fn from_numbered(numbered: impl IntoIterator<Item = (u32, Arc<str>)>) -> Self {
         let mut all = Self::default();
@@ -35,7 +36,7 @@ impl EndpointNames {
         all
     }
 
-    /// Returns the number of a name, and whether it is new.
+    /// Returns the number of a name, and whether it was given just now.
     pub(super) fn number(&mut self, name: &str) -> (u32, bool) {
         if let Some(number) = self.numbers.get(name) {
             return (*number, false);
@@ -48,7 +49,7 @@ impl EndpointNames {
             }
             None => {
                 self.names.push(Some(name.clone()));
-                u32::try_from(self.names.len() - 1).expect("series are limited far below 2^32")
+                u32::try_from(self.names.len() - 1).expect("max_series bounds endpoints far below 2^32")
             }
         };
         self.numbers.insert(name, number);
@@ -60,7 +61,7 @@ impl EndpointNames {
         (0..).zip(&self.names).filter_map(|(number, name)| Some((number, name.as_ref()?)))
     }
 
-    /// Returns the heap they take, nearly.
+    /// Returns about how many heap bytes they take: a name's text, and the entries of vector and map beside it.
     pub(super) fn bytes(&self) -> usize {
         self.iter().map(|(_, name)| name.len() + 80).sum()
     }
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn free_numbers_are_given_again() {
+    fn free_numbers_are_reused() {
         let mut names = EndpointNames::from_numbered([(0, "GET /a".into()), (2, "GET /c".into())]);
         assert_eq!(names.number("GET /c"), (2, false));
         assert_eq!(names.number("GET /b"), (1, true));

@@ -1,4 +1,7 @@
-//! The Prometheus text format.
+//! [`Exposition`]: every series in the Prometheus text format.
+//!
+//! The invariant that a change could break: one metric name, one type and each label set once, whatever the host
+//! records. Prometheus rejects the whole scrape otherwise.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,34 +14,34 @@ use metrics_exporter_prometheus::formatting::{
 };
 
 use super::{
-    cells::Extremes,
+    cells::ReadMode,
     series::{Cell, Index, Series},
 };
 use crate::names::{self, Kind};
 
-/// Length from which on a part of the text is handed out, in bytes.
+/// Bytes after which a part of the text is returned: large enough that parts cost nothing, small beside the text.
 const PART: usize = 64 * 1024;
 
-/// What Prometheus and every bucket have a label for already.
+/// Labels that the format itself uses: a series' name, and the upper edge of a bucket.
 const METRIC_NAME: &str = "__name__";
 const BUCKET: &str = "le";
-/// Prometheus's own word for a label that was in the way of another.
+/// Name of a host's `le` on a histogram, as Prometheus renames a label that collides with its own.
 const EXPORTED_BUCKET: &str = "exported_le";
 
-/// One metric on its way into the text.
+/// The lines of one metric.
 struct Block {
     name: String,
     kind: Kind,
     help: Option<String>,
-    /// Places of its series in the index.
+    /// Places in the index of the series that are still to be written.
     series: std::vec::IntoIter<u32>,
-    /// Label sets that stand in the text already, each in alphabetical order.
+    /// Label sets that were written, each sorted.
     written: HashSet<String>,
 }
 
-/// The text in parts of some 64 KiB: a service with ten thousand series would else hold many megabytes for each scrape.
+/// The text in parts of about 64 KiB, so that a scrape of ten thousand series does not hold many megabytes at once.
 ///
-/// Metrics of the catalogue come first and in its order, a host's own after by name.
+/// The catalogue's metrics come first, in its order; a host's own follow by name.
 pub(crate) struct Exposition {
     index: Index,
     blocks: std::vec::IntoIter<Block>,
@@ -52,7 +55,7 @@ impl Exposition {
             let (name, help) = (metric.name.to_owned(), Some(metric.help.to_owned()));
             Block::new(name, help, Some(metric.kind), exposed(&index, &[metric.name]), &index)
         });
-        // A host's `queue.depth` and `queue_depth` are one name to Prometheus, and so one block.
+        // A host's `queue.depth` and `queue_depth` are the same name to Prometheus, so they share a block.
         let mut hosts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for name in index.names().into_iter().filter(|name| !catalogue(name)) {
             hosts.entry(sanitize_metric_name(name)).or_default().push(name);
@@ -62,7 +65,7 @@ impl Exposition {
             Block::new(name, help, None, exposed(&index, &raw), &index)
         });
         let mut blocks: Vec<Block> = own.chain(hosts).flatten().collect();
-        // A host's `jobs_count` beside its histogram `jobs` would be the same line twice.
+        // A host's counter `jobs_count` would repeat a line of its histogram `jobs`.
         let histograms = blocks.iter().filter(|block| block.kind == Kind::Histogram);
         let taken: HashSet<String> = histograms
             .flat_map(|block| ["bucket", "sum", "count"].map(|suffix| format!("{}_{suffix}", block.name)))
@@ -104,8 +107,8 @@ fn exposed(index: &Index, names: &[&str]) -> Vec<u32> {
 }
 
 impl Block {
-    /// Returns `None` where there is nothing to write. One name has one type, that of its first series unless it is
-    /// known: what a host records as another kind beside it is left out, or the whole scrape could not be read.
+    /// Returns `None` if there is nothing to write. A metric has the catalogue's type, or else that of its first
+    /// series; series of another type under the same name are left out, because Prometheus would reject the scrape.
     fn new(
         name: String,
         help: Option<String>,
@@ -126,7 +129,7 @@ impl Block {
         write_type_line(text, &self.name, None, None, type_name(self.kind));
     }
 
-    /// Writes a series, unless its label set stands there already.
+    /// Writes a series, unless its label set was written already.
     fn write(&mut self, text: &mut String, series: &Series) {
         let mut labels = labels(&series.meta.key, self.kind);
         let line = labels.join(",");
@@ -137,8 +140,8 @@ impl Block {
     }
 }
 
-/// Returns the labels as they are written, each name once: what a host calls `a.b` and `a_b` is one name to Prometheus,
-/// and a name that comes twice makes the whole scrape unreadable. The first one stays.
+/// Returns the labels as they are written, each name once. A host's labels `a.b` and `a_b` have the same name to
+/// Prometheus, which rejects a scrape with a repeated name; the first one stays.
 fn labels(key: &Key, kind: Kind) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(key.labels().len());
     let labels = key.labels().filter_map(|label| {
@@ -156,7 +159,7 @@ fn labels(key: &Key, kind: Kind) -> Vec<String> {
     labels.collect()
 }
 
-/// A gauge that nobody wrote has none.
+/// Returns whether a series has a value: a gauge has none before its first write.
 fn has_value(cell: &Cell) -> bool {
     match cell {
         Cell::Gauge(cell) => cell.read().is_some(),
@@ -172,7 +175,7 @@ fn type_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes the lines of one series. Its labels were escaped once and not once a bucket, which is most of the work.
+/// Writes the lines of one series. Takes the labels escaped: escaping them for each bucket was most of the work.
 fn write_series(text: &mut String, name: &str, labels: &str, cell: &Cell) {
     let (open, comma, close) = if labels.is_empty() { ("", "", "") } else { ("{", ",", "}") };
     let mut line = |rest: std::fmt::Arguments<'_>| text.write_fmt(rest).expect("writing to a String never fails");
@@ -186,6 +189,8 @@ fn write_series(text: &mut String, name: &str, labels: &str, cell: &Cell) {
         }
         Cell::Histogram(histogram) => histogram,
     };
+    // The count is that of the buckets that were read, so the lines agree. The sum is read after them and may differ
+    // from them by observations that are recorded meanwhile.
     let buckets = histogram.buckets();
     let (mut below, mut next) = (0, 0);
     for (bucket, edge) in histogram.layout().exposed() {
@@ -195,7 +200,7 @@ fn write_series(text: &mut String, name: &str, labels: &str, cell: &Cell) {
     }
     let count: u64 = buckets.iter().sum();
     line(format_args!("{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}\n"));
-    line(format_args!("{name}_sum{open}{labels}{close} {}\n", histogram.totals(Extremes::Peek).sum));
+    line(format_args!("{name}_sum{open}{labels}{close} {}\n", histogram.totals(ReadMode::Peek).sum));
     line(format_args!("{name}_count{open}{labels}{close} {count}\n"));
 }
 
@@ -219,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_records_under_the_same_name_does_not_stand_twice() {
+    fn a_hosts_metric_with_a_name_in_use_is_left_out() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         labelled::gauge(&recorder, &names::PROCESS_CPU, &[]).set(1.5);
         metrics::with_local_recorder(&recorder, || {
@@ -234,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_are_one_to_prometheus_stand_once() {
+    fn labels_that_prometheus_cannot_distinguish_are_written_once() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         metrics::with_local_recorder(&recorder, || {
             metrics::gauge!("twice", "a.b" => "1", "a_b" => "2", "" => "3", "__name__" => "other").set(1.0);

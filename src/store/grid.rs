@@ -1,33 +1,33 @@
 //! The fixed grid on which slots keep durations.
 //!
-//! Unlike a [`Layout`](super::layout::Layout) it knows no thresholds, so that what was kept before an edit of the rules,
-//! or by another version of this crate, adds up with what comes after. The invariant that a change could break: slots of
-//! the archive were written on this grid, so another grid needs another format.
+//! Unlike a [`Layout`](super::layout::Layout) it does not depend on the rules' thresholds, so slots from before an edit
+//! of the rules, or from another version of this crate, add up with newer ones. The invariant that a change could
+//! break: the archive's slots were written on this grid, so another grid needs another [`FORMAT`](super::slot::FORMAT).
 
 use super::layout::Layout;
 
 /// Upper edge of the first bucket: 1 µs.
 const FIRST: f64 = 1e-6;
-/// Ratio of neighbouring edges. A percentile read from it is off by about 10 % at most, which is less than any change
-/// that a trend tells; half the ratio would double the memory.
+/// Ratio of neighbouring edges. A percentile read from the grid is off by at most about 10 % (`sqrt(1.2)` is 1.095),
+/// less than any change that a trend reports; steps half as wide would double the memory.
 const RATIO: f64 = 1.2;
-/// Buckets up to two minutes, and one for what takes longer.
+/// 103 buckets, up to `1 µs · 1.2^102`, about two minutes, and one for longer durations.
 pub(crate) const BUCKETS: usize = 104;
 
-/// Returns the bucket of each bucket of `layout`.
-pub(super) fn places(layout: &Layout) -> Box<[u8]> {
+/// Returns, for each bucket of `layout`, the bucket of the grid that its middle falls into.
+pub(super) fn buckets_of(layout: &Layout) -> Box<[u8]> {
     let middle = |bucket| match layout.bounds(bucket) {
         (lower, Some(upper)) if lower > 0.0 => (lower * upper).sqrt(),
         (_, Some(upper)) => upper,
         (lower, None) => lower * RATIO.sqrt(),
     };
-    (0..layout.buckets()).map(|bucket| place(middle(bucket))).collect()
+    (0..layout.buckets()).map(|bucket| bucket_of(middle(bucket))).collect()
 }
 
 /// Returns the bucket of a duration in seconds.
-pub(super) fn place(seconds: f64) -> u8 {
+pub(super) fn bucket_of(seconds: f64) -> u8 {
     let above = ((seconds / FIRST).ln() / RATIO.ln()).ceil();
-    // A cast saturates, and what is no number is no duration: both ends are right.
+    // `as` saturates and maps NaN to 0, so odd input lands in the first or the last bucket.
     above.clamp(0.0, (BUCKETS - 1) as f64) as u8
 }
 
@@ -35,8 +35,8 @@ fn upper_edge(bucket: usize) -> f64 {
     FIRST * RATIO.powf(bucket as f64)
 }
 
-/// Returns the duration that a share `q` of the observations does not exceed, off by about 10 % at most, given their
-/// counts by bucket and the exact maximum; `None` without observations.
+/// Returns the duration that a share `q` of the observations does not exceed, off by at most about 10 %, from their
+/// counts by bucket and their exact maximum; `None` without observations.
 pub(crate) fn quantile(counts: &[u64; BUCKETS], max: f64, q: f64) -> Option<f64> {
     let count: u64 = counts.iter().sum();
     let rank = ((q * count as f64).ceil() as u64).clamp(1, count.max(1));
@@ -62,27 +62,27 @@ mod tests {
     use crate::names::{DURATION_BUCKETS, Resolution};
 
     #[test]
-    fn the_ends_of_the_grid_hold_everything() {
-        assert_eq!((place(0.0), place(-1.0), place(1e-6)), (0, 0, 0));
-        assert_eq!(usize::from(place(1e9)), BUCKETS - 1);
+    fn the_first_and_last_bucket_hold_everything_outside_the_grid() {
+        assert_eq!((bucket_of(0.0), bucket_of(-1.0), bucket_of(1e-6)), (0, 0, 0));
+        assert_eq!(usize::from(bucket_of(1e9)), BUCKETS - 1);
         assert!(upper_edge(BUCKETS - 2) > 100.0);
     }
 
     #[test]
-    fn no_observation_has_no_quantile() {
+    fn without_observations_there_is_no_quantile() {
         assert_eq!(quantile(&[0; BUCKETS], 0.0, 0.5), None);
     }
 
     proptest! {
         #[test]
-        fn a_quantile_is_near_the_truth(
+        fn a_quantile_is_near_that_of_a_sorted_list(
             mut values in prop::collection::vec((-4.5..2.0_f64).prop_map(|power| 10_f64.powf(power)), 1..200),
             q in 0.0..=1.0_f64,
         ) {
             let layout = Layout::new(Resolution::Fine, DURATION_BUCKETS, &[0.3]);
-            let places = places(&layout);
+            let buckets = buckets_of(&layout);
             let mut counts = [0; BUCKETS];
-            values.iter().for_each(|value| counts[usize::from(places[layout.bucket(*value)])] += 1);
+            values.iter().for_each(|value| counts[usize::from(buckets[layout.bucket(*value)])] += 1);
             values.sort_by(f64::total_cmp);
             let max = values[values.len() - 1];
             let truth = values[((q * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1];

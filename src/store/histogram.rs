@@ -11,7 +11,7 @@ use super::layout::Layout;
 pub(crate) struct Quantile(f64);
 
 impl Quantile {
-    /// Returns `None` for what is no share.
+    /// Returns `None` unless `share` is between 0 and 1.
     pub(crate) fn new(share: f64) -> Option<Self> {
         (0.0..=1.0).contains(&share).then_some(Self(share))
     }
@@ -22,13 +22,13 @@ impl Quantile {
 pub(crate) struct HistogramWindow {
     pub(super) layout: Arc<Layout>,
     pub(super) count: u64,
-    /// Cumulative sum where the window starts and where it ends: their difference never drifts, as adding and
-    /// subtracting floats would.
+    /// Cumulative sum where the window starts and where it ends. Their difference is exact to one rounding; a sum kept
+    /// by adding and subtracting would drift.
     pub(super) sum_before: f64,
     pub(super) sum_after: f64,
     pub(super) min: f64,
     pub(super) max: f64,
-    /// Ends of the first and of the last tick that brought an observation, since the window last had none.
+    /// Ends of the first and of the last tick with an observation, since the window was last empty.
     pub(super) seen: Option<(Instant, Instant)>,
     pub(super) buckets: Box<[u32]>,
 }
@@ -41,7 +41,7 @@ impl HistogramWindow {
     }
 }
 
-/// A histogram of a window, borrowed.
+/// Borrowed read access to a histogram of a window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HistogramView<'a>(pub(super) &'a HistogramWindow);
 
@@ -72,8 +72,8 @@ impl<'a> HistogramView<'a> {
         quantile(&self.0.layout, self.0.buckets.iter().map(|count| u64::from(*count)), (min, max), q)
     }
 
-    /// Returns how many observations were above a limit: exactly at a bucket edge, and in proportion inside a bucket, where
-    /// only a limit can be that was edited since the start.
+    /// Returns how many observations were above a limit: exactly if the limit is a bucket edge, as every threshold is
+    /// that the rules had at the start; else by interpolation inside the limit's bucket.
     pub(crate) fn count_above(self, limit: f64) -> u64 {
         if self.max().is_some_and(|max| max <= limit) {
             return 0;
@@ -99,7 +99,7 @@ impl<'a> HistogramView<'a> {
         sum.max = max(sum.max, self.max());
         let layout = sum.layout.get_or_insert_with(|| self.0.layout.clone());
         if !Arc::ptr_eq(layout, &self.0.layout) {
-            // Two metrics of different kinds: their sum has no quantile.
+            // Two metrics with different edges: their sum has no quantile.
             sum.buckets = None;
         } else if let Some(buckets) = &mut sum.buckets {
             if buckets.is_empty() {
@@ -112,7 +112,8 @@ impl<'a> HistogramView<'a> {
     }
 }
 
-/// Several histograms of a window, merged: percentiles of percentiles are never taken.
+/// The sum of several histograms of a window. Quantiles are read from the merged buckets, never averaged from
+/// quantiles.
 #[derive(Clone, Debug)]
 pub(crate) struct HistogramSum {
     layout: Option<Arc<Layout>>,
@@ -155,8 +156,8 @@ impl HistogramSum {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }
 
-    /// Returns the buckets that hold something: lower edge, upper edge and count. Where there is no upper edge it is the
-    /// largest observation.
+    /// Returns the buckets that are not empty: lower edge, upper edge and count. The largest observation is the upper
+    /// edge of the last bucket, which has none.
     #[cfg(feature = "archive")]
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, f64, u64)> {
         let (layout, max) = (self.layout.as_deref(), self.max.unwrap_or(0.0));
@@ -169,8 +170,8 @@ impl HistogramSum {
 
     /// Returns the value below which `q` of the observations fall.
     ///
-    /// The result is interpolated inside a bucket, and within 5 % of the truth for durations from 1 µs to 100 s whose
-    /// percentiles rules read. Returns `None` when the window holds no observation: "no traffic" and "fast" are
+    /// The result is interpolated inside a bucket, and within 5 % of the exact one for durations from 1 µs to 100 s in
+    /// the layouts that rules read percentiles from. Returns `None` without observations: "no traffic" and "fast" are
     /// different answers.
     pub(crate) fn quantile(&self, q: Quantile) -> Option<f64> {
         let layout = self.layout.as_ref()?;
@@ -197,7 +198,7 @@ fn quantile(
     if count == 0 {
         return None;
     }
-    // Nearest rank: the observation that at least a share q of all does not exceed.
+    // Nearest rank: the smallest observation that at least a share q of all observations does not exceed.
     let rank = ((q.0 * count as f64).ceil() as u64).clamp(1, count);
     let mut below = 0;
     for (bucket, in_bucket) in buckets.enumerate() {
@@ -209,8 +210,8 @@ fn quantile(
         let upper = upper.or(max).unwrap_or(lower);
         let share = (rank - below) as f64 / in_bucket as f64;
         let mut value = lower + (upper - lower) * share;
-        // Interpolation assumes an even spread, and one far end of a bucket can be 9 % off the other. What is within
-        // 5 % of both ends is within 5 % of the truth wherever it lies.
+        // Interpolation assumes an even spread, but all observations may lie at one end of a bucket, and the ends are
+        // up to 10 % apart. A value within 5 % of both ends is within 5 % of the exact one wherever that lies.
         if lower > 0.0 && upper * 0.95 <= lower * 1.05 {
             value = value.clamp(upper * 0.95, lower * 1.05);
         }
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn no_observation_has_no_quantile() {
+    fn without_observations_there_is_no_quantile() {
         assert_eq!(HistogramSum::default().quantile(P99), None);
         assert_eq!(HistogramSum::default().mean(), None);
     }
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_above_a_limit_is_exact_at_an_edge_and_in_proportion_inside_a_bucket() {
+    fn count_above_is_exact_at_an_edge_and_interpolated_inside_a_bucket() {
         let values: Vec<f64> = (1..=100).map(|hundredth| 0.2 + f64::from(hundredth) * 2e-4).collect();
         let window = histogram_of(&layout(), &values);
         let above = |limit| HistogramView(&window).count_above(limit);
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_the_last_edge_is_no_longer_than_the_maximum() {
+    fn a_quantile_above_the_last_edge_is_at_most_the_maximum() {
         assert_eq!(sum_of(&[500.0, 700.0]).quantile(P99), Some(700.0));
     }
 

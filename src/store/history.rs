@@ -8,23 +8,24 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    cells::Extremes,
+    cells::ReadMode,
     delta::{Baseline, Delta},
     series::Index,
     window::Window,
 };
 use crate::names;
 
-/// A window's length divided by the steps in which it slides: the differences of a window of 5 minutes are ticks of 5 s,
-/// and those of an hour need not be finer than a minute.
+/// A difference may last its age divided by this: those of a window of 5 minutes are ticks of 5 s, and those of an hour
+/// need not be finer than a minute. The start of a window is then off by at most a 120th of its length.
 const STEPS: u32 = 60;
 
-/// Everything that was recorded, over time. Fixed memory: its length is bounded by the longest window, its width by the
-/// number of series. Differences become coarser with age, so that a day takes some hundred of them and not 17,280.
+/// Every series over time. Its memory is bounded: in length by the longest window, in width by the number of series.
+/// Differences are merged with age, so that a day takes some hundreds of them and not the 17,280 of its ticks.
 #[derive(Debug)]
 pub(crate) struct History {
     baseline: Baseline,
-    /// Without gaps: each begins where the one before ends, and each window where one of them does.
+    /// Oldest first and without gaps: each begins where the one before it ends. Each window begins where one of them
+    /// does.
     ring: VecDeque<Delta>,
     windows: BTreeMap<Duration, Window>,
     /// Since the start or the last clear.
@@ -32,7 +33,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Starts a history whose windows have the given `lengths`.
+    /// Returns an empty history whose windows have the given `lengths`.
     pub(crate) fn new(now: Instant, lengths: impl IntoIterator<Item = Duration>) -> Self {
         let mut history = Self {
             baseline: Baseline::new(now),
@@ -44,7 +45,7 @@ impl History {
         history
     }
 
-    /// Changes the windows that are kept up to date. What the ring still holds fills the new ones.
+    /// Changes which windows slide. New ones are filled from what the ring still holds.
     pub(crate) fn set_windows(&mut self, lengths: impl IntoIterator<Item = Duration>) {
         let mut windows = BTreeMap::new();
         for length in lengths {
@@ -55,15 +56,15 @@ impl History {
         self.trim();
     }
 
-    /// Takes a snapshot: the newest difference enters the windows, the oldest leaves them.
+    /// Reads the cells: the newest difference enters the windows, the oldest leave them.
     pub(crate) fn tick(&mut self, index: &Index, now: Instant) {
-        let delta = self.baseline.difference(index, now, Extremes::Take);
+        let delta = self.baseline.difference(index, now, ReadMode::Take);
         self.total.add(&delta, index);
         for window in self.windows.values_mut() {
             window.add(&delta, index);
         }
         self.ring.push_back(delta);
-        // It stays in every window, however short: one that never holds anything would answer nothing, ever.
+        // The newest one stays in every window: a window shorter than a tick would always be empty otherwise.
         let newest = self.ring.len() - 1;
         for (length, window) in &mut self.windows {
             let mut place = self.ring.partition_point(|delta| delta.start < window.start());
@@ -78,7 +79,7 @@ impl History {
         self.coarsen(now);
     }
 
-    /// Returns the window of a length as of the last tick, where one is kept up to date.
+    /// Returns the window of a length as of the last tick; `None` if no window of that length slides.
     pub(crate) fn window(&self, length: Duration) -> Option<&Window> {
         self.windows.get(&length)
     }
@@ -88,20 +89,21 @@ impl History {
         &self.total
     }
 
-    /// Returns the window that ends now, to the last observation. Changes nothing.
+    /// Returns the window that ends now, with the observations since the last tick. Changes nothing.
     pub(crate) fn window_now(&mut self, index: &Index, now: Instant, length: Duration) -> Window {
         let mut window = match self.windows.get(&length) {
             Some(window) => window.clone(),
             None => self.build(now, length),
         };
-        window.add(&self.baseline.difference(index, now, Extremes::Peek), index);
+        window.add(&self.baseline.difference(index, now, ReadMode::Peek), index);
         window
     }
 
-    /// Returns everything since the start or the last clear, to the last observation. Changes nothing.
+    /// Returns everything since the start or the last clear, with the observations since the last tick. Changes
+    /// nothing.
     pub(crate) fn total_now(&mut self, index: &Index, now: Instant) -> Window {
         let mut total = self.total.clone();
-        total.add(&self.baseline.difference(index, now, Extremes::Peek), index);
+        total.add(&self.baseline.difference(index, now, ReadMode::Peek), index);
         total
     }
 
@@ -117,21 +119,22 @@ impl History {
         entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum()
     }
 
-    /// Returns what the last tick found, and the series known then.
+    /// Returns the last tick's difference, and the series that existed then.
     pub(super) fn latest(&self) -> Option<(&Delta, &Index)> {
         Some((self.ring.back()?, self.total.index()))
     }
 
-    /// Starts all windows anew. The cells, and with them every Prometheus counter, stay as they are.
+    /// Empties all windows. It reads the cells as a tick does and drops the difference; the cells, and with them every
+    /// counter on `/metrics`, keep their values.
     pub(crate) fn clear(&mut self, index: &Index, now: Instant) {
-        let gone = self.baseline.difference(index, now, Extremes::Take);
+        let gone = self.baseline.difference(index, now, ReadMode::Take);
         self.total.add(&gone, index);
         self.ring.clear();
         self.total = self.total.emptied(now);
         self.windows.values_mut().for_each(|window| *window = self.total.clone());
     }
 
-    /// Returns the heap it takes, nearly.
+    /// Returns about how many heap bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         self.baseline.bytes()
             + self.ring.iter().map(Delta::bytes).sum::<usize>()
@@ -152,7 +155,7 @@ impl History {
         window
     }
 
-    /// Drops what no window needs any more.
+    /// Drops the differences that are in no window.
     fn trim(&mut self) {
         let needed = self.windows.values().map(Window::start).min();
         while self.ring.front().is_some_and(|oldest| needed.is_none_or(|needed| oldest.start < needed)) {
@@ -160,7 +163,9 @@ impl History {
         }
     }
 
-    /// Makes one of neighbours that are old enough to be one, unless a window begins between them.
+    /// Merges neighbours that together are still a sixtieth of their age or less, unless a window begins between them.
+    /// Nothing younger than [`names::DEFAULT_WINDOW`] is merged: every monitor has that window, and it slides by the
+    /// tick.
     fn coarsen(&mut self, now: Instant) {
         let starts: Vec<Instant> = self.windows.values().map(Window::start).collect();
         let mut place = 0;
@@ -179,8 +184,8 @@ impl History {
     }
 }
 
-/// Returns whether a difference belongs to the window: the larger part of it is in there. With ticks that come a little
-/// early or late, a window is then never a whole tick too short.
+/// Returns whether at least half of a difference lies in the window. Ticks come a little early or late; if a difference
+/// had to lie in it whole, a window would often be one tick too short.
 fn inside(delta: &Delta, now: Instant, length: Duration) -> bool {
     let middle = delta.start + (delta.end - delta.start) / 2;
     now.saturating_duration_since(middle) <= length
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_starts_the_windows_anew_and_leaves_the_cells() {
+    fn clear_empties_the_windows_and_leaves_the_cells() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();
         let mut history = History::new(start, [LENGTH]);
@@ -229,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_changes_nothing() {
+    fn a_window_up_to_now_changes_nothing() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();
         let mut history = History::new(start, [LENGTH]);
@@ -240,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_with_an_index_from_before_forgets_nothing_of_the_series_that_came_since() {
+    fn a_read_with_an_older_index_keeps_the_baseline_of_newer_series() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();
         let mut history = History::new(start, [LENGTH]);
@@ -284,12 +289,12 @@ mod tests {
         let window = history.window(LENGTH).expect("kept up to date");
         assert_eq!(window.series(names::PROCESS_CPU.name).next().map(|series| series.increase()), Some(4.0));
         let total = history.total_now(&recorder.index(), start + TICK * 10);
-        // What was there before the first look is none of the monitor's.
+        // The process used the first 100 s before the monitor first read it.
         assert_eq!(total.series(names::PROCESS_CPU.name).next().map(|series| series.increase()), Some(9.0));
     }
 
     #[test]
-    fn the_total_knows_when_something_was_seen_first_and_last() {
+    fn the_total_knows_the_first_and_last_observation_of_a_series() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();
         let mut history = History::new(start, [LENGTH]);
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_asked_for_later_is_filled_from_the_ring() {
+    fn a_new_window_is_filled_from_the_ring() {
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();
         let mut history = History::new(start, [LENGTH]);
@@ -345,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_window_is_some_hundred_differences_and_still_holds_what_happened_in_it() {
+    fn a_long_window_is_exact_though_its_differences_are_merged() {
         let hour = Duration::from_secs(3600);
         let recorder = MonitorRecorder::new(100, Vec::new());
         let start = Instant::now();

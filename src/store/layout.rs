@@ -7,82 +7,58 @@ use std::{
 
 use crate::names::{self, Resolution};
 
-/// Largest ratio of neighbouring edges in the fine layout. A value reported in the middle of a bucket this wide is within
-/// 5 % of every value in it: `sqrt(1.1) < 1.05`.
+/// Largest ratio of neighbouring edges in the fine layout. The geometric middle of a bucket this wide is within 5 % of
+/// every value in it: `sqrt(1.1) < 1.05`.
 const FINE_RATIO: f64 = 1.1;
+/// For durations whose percentiles are not read: a quarter of the buckets.
 const MEDIUM_RATIO: f64 = 1.5;
 
-/// A decade of the fine layout from 1 ms on, in hundredths: the numbers that people write into rules, so that a threshold
-/// which is edited while the service runs is mostly an edge already, and others between them.
-const ROUND: [u32; 32] = [
+/// A decade of the fine layout from 1 ms on, in hundredths. These are the numbers that people write into rules, so that
+/// a threshold that is edited while the service runs is usually an edge already, with more between them where two are
+/// further apart than [`FINE_RATIO`].
+const ROUND_EDGES: [u32; 32] = [
     100, 110, 120, 130, 140, 150, 160, 175, 190, 200, 220, 240, 250, 275, 300, 325, 350, 375, 400, 425, 450, 475, 500,
     550, 600, 650, 700, 750, 800, 850, 900, 950,
 ];
 
-/// Mantissa bits of the lookup grid: 16 cells an octave.
-const GRID_SHIFT: u32 = 48;
+/// Bits of a float that the lookup table ignores: sign, exponent and the 4 upper bits of the mantissa are left, which
+/// makes 16 cells an octave.
+const LOOKUP_SHIFT: u32 = 48;
 
-/// Bucket edges, and a grid that finds a value's bucket without searching.
+/// Bucket edges, and a table that finds a value's bucket without a search.
 ///
-/// Bucket `i` holds the values in `(edges[i - 1], edges[i]]`, as Prometheus's `le` does; the last one holds what is
+/// Bucket `i` holds the values in `(edges[i - 1], edges[i]]`, as with Prometheus's `le`; the last one holds the values
 /// above every edge.
 #[derive(Debug)]
 pub(crate) struct Layout {
     edges: Box<[f64]>,
-    /// Bucket of the smallest value of each grid cell.
-    grid: Box<[u16]>,
-    grid_start: u64,
-    /// Places in `edges` of the edges that are exposed.
+    /// For each cell, the bucket of the smallest value in it.
+    lookup: Box<[u16]>,
+    lookup_start: u64,
+    /// Indices of the edges that `/metrics` shows.
     exposed: Box<[u16]>,
 }
 
 impl Layout {
-    /// Returns the layout of a resolution with the `exposed` edges and the `thresholds` among its own, exactly.
+    /// Returns the layout of a resolution. The `exposed` edges and the `thresholds` become edges exactly, so that
+    /// counts up to them need no interpolation.
     pub(crate) fn new(resolution: Resolution, exposed: &[f64], thresholds: &[f64]) -> Self {
-        let mut edges: Vec<f64> = exposed.iter().chain(thresholds).copied().filter(|edge| edge.is_finite()).collect();
-        match resolution {
-            Resolution::Fine => {
-                geometric(1e-6, 1e-3, FINE_RATIO, &mut edges);
-                round(&[1e5, 1e4, 1e3, 1e2, 1e1], &mut edges);
-                edges.push(100.0);
-            }
-            Resolution::Long => {
-                geometric(1e-6, 1e-3, MEDIUM_RATIO, &mut edges);
-                round(&[1e5, 1e4, 1e3, 1e2], &mut edges);
-                geometric(10.0, 100.0, MEDIUM_RATIO, &mut edges);
-            }
-            Resolution::Medium => geometric(1e-6, 100.0, MEDIUM_RATIO, &mut edges),
-            Resolution::Sizes => geometric(64.0, 1e9, 2.0, &mut edges),
-            Resolution::Counts => edges.extend((1..=12).map(f64::from)),
-            Resolution::General => geometric(1e-6, 1e9, FINE_RATIO, &mut edges),
-        }
+        let mut edges = edges_of(resolution);
+        edges.extend(exposed.iter().chain(thresholds).filter(|edge| edge.is_finite()));
         edges.sort_by(f64::total_cmp);
-        // Edges closer than a thousandth are one: a threshold and a geometric edge that nearly meet.
-        let required = |edge: &f64| exposed.contains(edge) || thresholds.contains(edge);
-        let mut distinct: Vec<f64> = Vec::with_capacity(edges.len());
-        for edge in edges {
-            match distinct.last_mut() {
-                Some(last) if edge == *last => {}
-                Some(last) if edge - *last < 1e-3 * edge.abs() && !(required(&edge) && required(last)) => {
-                    if required(&edge) {
-                        *last = edge;
-                    }
-                }
-                _ => distinct.push(edge),
-            }
-        }
-        let exposed = exposed.iter().map(|edge| place(&distinct, *edge)).collect();
-        let (grid_start, grid) = grid(&distinct);
-        Self { edges: distinct.into(), grid, grid_start, exposed }
+        let edges = distinct(edges, |edge| exposed.contains(edge) || thresholds.contains(edge));
+        let exposed = exposed.iter().map(|edge| edge_index(&edges, *edge)).collect();
+        let (lookup_start, lookup) = lookup_table(&edges);
+        Self { edges: edges.into(), lookup, lookup_start, exposed }
     }
 
-    /// Returns how many buckets there are, the one above every edge included.
+    /// Returns how many buckets there are, with the one above every edge.
     pub(crate) fn buckets(&self) -> usize {
         self.edges.len() + 1
     }
 
-    /// Returns how many low bits of a bucket's number its group does not have: at most 64 groups, one for each bit of a
-    /// mark.
+    /// Returns by how many bits a bucket's number is shifted to get its group's. There are at most 64 groups, one for
+    /// each bit of [`touched`](super::cells::HistogramCell::touched).
     pub(crate) fn group_shift(&self) -> u32 {
         (self.buckets().div_ceil(64)).next_power_of_two().trailing_zeros()
     }
@@ -92,34 +68,76 @@ impl Layout {
         if value <= self.edges[0] {
             return 0;
         }
-        // Positive here, unless an edge is negative, and none is: the bits of positive floats grow with them.
-        let cell = ((value.to_bits() >> GRID_SHIFT).saturating_sub(self.grid_start) as usize).min(self.grid.len() - 1);
-        let mut bucket = usize::from(self.grid[cell]);
+        // The value is positive, since it exceeds the first edge and no edge is negative. Positive floats and their
+        // bits have the same order.
+        let cell =
+            ((value.to_bits() >> LOOKUP_SHIFT).saturating_sub(self.lookup_start) as usize).min(self.lookup.len() - 1);
+        let mut bucket = usize::from(self.lookup[cell]);
         while bucket < self.edges.len() && value > self.edges[bucket] {
             bucket += 1;
         }
         bucket
     }
 
-    /// Returns the edges below and above a bucket; `None` for what has no upper edge.
+    /// Returns the edges below and above a bucket; the last one has none above.
     pub(crate) fn bounds(&self, bucket: usize) -> (f64, Option<f64>) {
         let lower = bucket.checked_sub(1).map_or(0.0, |below| self.edges[below]);
         (lower, self.edges.get(bucket).copied())
     }
 
-    /// Returns the exposed edges, each with the bucket that ends at it.
+    /// Returns the edges that `/metrics` shows, each with the bucket that ends at it.
     pub(crate) fn exposed(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.exposed.iter().map(|at| (usize::from(*at), self.edges[usize::from(*at)]))
     }
 }
 
-fn place(edges: &[f64], edge: f64) -> u16 {
-    let at = edges.partition_point(|other| *other < edge);
-    u16::try_from(at).expect("a layout has some hundred edges")
+/// Returns the edges that a resolution has of its own.
+fn edges_of(resolution: Resolution) -> Vec<f64> {
+    let mut edges = Vec::new();
+    match resolution {
+        Resolution::Fine => {
+            push_geometric(1e-6, 1e-3, FINE_RATIO, &mut edges);
+            push_round(&[1e5, 1e4, 1e3, 1e2, 1e1], &mut edges);
+            edges.push(100.0);
+        }
+        Resolution::Long => {
+            push_geometric(1e-6, 1e-3, MEDIUM_RATIO, &mut edges);
+            push_round(&[1e5, 1e4, 1e3, 1e2], &mut edges);
+            push_geometric(10.0, 100.0, MEDIUM_RATIO, &mut edges);
+        }
+        Resolution::Medium => push_geometric(1e-6, 100.0, MEDIUM_RATIO, &mut edges),
+        Resolution::Sizes => push_geometric(64.0, 1e9, 2.0, &mut edges),
+        Resolution::Counts => edges.extend((1..=12).map(f64::from)),
+        Resolution::General => push_geometric(1e-6, 1e9, FINE_RATIO, &mut edges),
+    }
+    edges
 }
 
-/// Adds edges from `first` to the one that reaches `last`.
-fn geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
+/// Returns sorted edges without repetitions. An edge within a thousandth of a `required` one gives way to it: the
+/// bucket between them would almost always be empty.
+fn distinct(sorted: Vec<f64>, required: impl Fn(&f64) -> bool) -> Vec<f64> {
+    let mut distinct: Vec<f64> = Vec::with_capacity(sorted.len());
+    for edge in sorted {
+        match distinct.last_mut() {
+            Some(last) if edge == *last => {}
+            Some(last) if edge - *last < 1e-3 * edge.abs() && !(required(&edge) && required(last)) => {
+                if required(&edge) {
+                    *last = edge;
+                }
+            }
+            _ => distinct.push(edge),
+        }
+    }
+    distinct
+}
+
+fn edge_index(edges: &[f64], edge: f64) -> u16 {
+    let at = edges.partition_point(|other| *other < edge);
+    u16::try_from(at).expect("a layout has some hundreds of edges")
+}
+
+/// Appends edges in steps of `ratio`, from `first` to the one that reaches `last`.
+fn push_geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
     let mut edge = first;
     while edge < last {
         edges.push(edge);
@@ -128,21 +146,21 @@ fn geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
     edges.push(edge);
 }
 
-/// Adds the round edges of some decades; a decade is the number by which [`ROUND`] is divided for it.
-fn round(decades: &[f64], edges: &mut Vec<f64>) {
-    // Divided and not multiplied, or 0.3 is not the 0.3 that a rule has.
-    edges.extend(decades.iter().flat_map(|parts| ROUND.map(|round| f64::from(round) / parts)));
+/// Appends the round edges of some decades; `decades` are the numbers by which [`ROUND_EDGES`] is divided.
+fn push_round(decades: &[f64], edges: &mut Vec<f64>) {
+    // Divided: `350 / 1e3` is the float that a rule's 0.35 is parsed to, `350 * 1e-3` is the next one.
+    edges.extend(decades.iter().flat_map(|parts| ROUND_EDGES.map(|round| f64::from(round) / parts)));
 }
 
-fn grid(edges: &[f64]) -> (u64, Box<[u16]>) {
+fn lookup_table(edges: &[f64]) -> (u64, Box<[u16]>) {
     let first = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
     let last = edges.last().copied().unwrap_or(1.0).max(first);
-    let (start, end) = (first.to_bits() >> GRID_SHIFT, last.to_bits() >> GRID_SHIFT);
-    let cells = (start..=end + 1).map(|cell| place(edges, f64::from_bits(cell << GRID_SHIFT))).collect();
+    let (start, end) = (first.to_bits() >> LOOKUP_SHIFT, last.to_bits() >> LOOKUP_SHIFT);
+    let cells = (start..=end + 1).map(|cell| edge_index(edges, f64::from_bits(cell << LOOKUP_SHIFT))).collect();
     (start, cells)
 }
 
-/// The layouts of one recorder: one each for the few kinds of histogram there are.
+/// The layouts of one recorder, which all histograms of a metric share.
 #[derive(Debug)]
 pub(crate) struct Layouts {
     thresholds: Vec<f64>,
@@ -150,7 +168,7 @@ pub(crate) struct Layouts {
 }
 
 impl Layouts {
-    /// Thresholds are in seconds and become edges of every duration.
+    /// `thresholds`, in seconds, become edges of every duration.
     pub(crate) fn new(thresholds: Vec<f64>) -> Self {
         Self { thresholds, made: Mutex::default() }
     }
@@ -194,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_that_people_write_are_edges_without_being_thresholds() {
+    fn round_numbers_are_edges_without_being_thresholds() {
         let layout = Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &[]);
         for threshold in [0.001, 0.005, 0.025, 0.12, 0.15, 0.2, 0.3, 0.45, 0.7, 1.2, 3.5, 8.0, 25.0, 60.0] {
             assert_eq!(layout.bounds(layout.bucket(threshold)).1, Some(threshold));
@@ -208,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_have_a_bucket() {
+    fn values_outside_the_edges_have_a_bucket() {
         let layout = fine();
         assert_eq!(layout.bucket(-1.0), 0);
         assert_eq!(layout.bucket(0.0), 0);
@@ -220,13 +238,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_grid_finds_what_a_search_finds(value in prop_oneof![1e-9..1e-3, 1e-3..1.0, 1.0..1e6], general: bool) {
+        fn lookup_agrees_with_a_binary_search(value in prop_oneof![1e-9..1e-3, 1e-3..1.0, 1.0..1e6], general: bool) {
             let layout = if general { Layout::new(Resolution::General, names::GENERAL_BUCKETS, &[]) } else { fine() };
             prop_assert_eq!(layout.bucket(value), layout.edges.partition_point(|edge| *edge < value));
         }
 
         #[test]
-        fn buckets_whose_quantiles_are_read_are_narrow_enough(
+        fn buckets_that_rules_read_quantiles_from_are_narrow_enough(
             (power, resolution, exposed) in prop_oneof![
                 (-6.0..2.0_f64, Just(Resolution::Fine), Just(names::DURATION_BUCKETS)),
                 (-3.0..1.0_f64, Just(Resolution::Long), Just(names::DURATION_BUCKETS)),

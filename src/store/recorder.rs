@@ -1,8 +1,9 @@
-//! [`MonitorRecorder`]: the `metrics` recorder whose cells are both the windows' and the exposition's.
+//! [`MonitorRecorder`]: the `metrics` recorder whose cells both the windows and `/metrics` read.
 //!
-//! metrics-exporter-prometheus's own recorder keeps every observation in a list until somebody drains it, which
-//! allocates on the request path and grows while nobody scrapes (metrics-rs issue 467). Here an observation is added to
-//! fixed cells, and that crate's formatter writes them out: one truth, nothing to drain, no upkeep.
+//! The recorder of metrics-exporter-prometheus keeps every observation in a list until a scrape or an upkeep task
+//! drains it, which allocates on the request path and grows without scrapes (metrics-rs issue 467). Here an observation
+//! is added to fixed cells, and that crate's formatter writes them out: one source of values, nothing to drain, no
+//! upkeep.
 
 use std::{
     borrow::Cow,
@@ -18,23 +19,23 @@ use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
     exposition::Exposition,
     layout::Layouts,
-    series::{Budget, Catalog, Cell, Index, Series, SeriesMeta},
+    series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable},
 };
 use crate::names::{self, Kind};
 
-/// Makes the cells of a new series and enters it in the catalog.
-struct Cells {
-    catalog: Arc<Catalog>,
+/// Makes the cell of a new series and enters the series in the table.
+struct CellFactory {
+    table: Arc<SeriesTable>,
     layouts: Layouts,
 }
 
-impl Cells {
+impl CellFactory {
     fn enter(&self, key: &Key, kind: Kind, cell: Cell) {
-        self.catalog.push(Series { meta: SeriesMeta::new(key.clone(), kind), cell });
+        self.table.push(Series { meta: SeriesMeta::new(key.clone(), kind), cell });
     }
 }
 
-impl Storage<Key> for Cells {
+impl Storage<Key> for CellFactory {
     type Counter = Arc<CounterCell>;
     type Gauge = Arc<GaugeCell>;
     type Histogram = Arc<HistogramCell>;
@@ -47,7 +48,8 @@ impl Storage<Key> for Cells {
 
     fn gauge(&self, key: &Key) -> Self::Gauge {
         let cell = Arc::new(GaugeCell::default());
-        // The facade's counters are integers: a total of seconds is written as a gauge, and is a counter all the same.
+        // The facade's counters are integers, so a total of seconds is written as a gauge; the catalogue knows that it
+        // is a counter.
         let known = names::CATALOGUE.iter().find(|metric| metric.name == key.name());
         self.enter(key, known.map_or(Kind::Gauge, |metric| metric.kind), Cell::Gauge(cell.clone()));
         cell
@@ -61,8 +63,8 @@ impl Storage<Key> for Cells {
 }
 
 struct Inner {
-    registry: Registry<Key, Cells>,
-    catalog: Arc<Catalog>,
+    registry: Registry<Key, CellFactory>,
+    table: Arc<SeriesTable>,
     max_series: usize,
     dropped: OnceLock<Arc<CounterCell>>,
     descriptions: Mutex<HashMap<String, String>>,
@@ -74,9 +76,10 @@ struct Inner {
 /// recorders itself, say with metrics-util's `FanoutBuilder`, gets it from
 /// [`Monitor::recorder`](crate::Monitor::recorder).
 ///
-/// At most `max_series` label sets are kept of what the service and its host record; what comes after is counted in
-/// `pinchpoint_series_dropped_total` and recorded under one series of its metric, whose labels all read `other`. What the
-/// monitor says of itself, such as `pinchpoint_bottleneck`, has a budget of its own: a full one never hides an alert.
+/// At most `max_series` label sets are kept of what the service and its host record. Every registration past that limit
+/// is counted in `pinchpoint_series_dropped_total` and recorded under one series of its metric, whose labels all read
+/// `other`. The monitor's metrics about itself, such as `pinchpoint_bottleneck`, have a budget of their own, so a full
+/// one never hides an alert.
 #[derive(Clone)]
 pub struct MonitorRecorder {
     inner: Arc<Inner>,
@@ -84,19 +87,19 @@ pub struct MonitorRecorder {
 
 impl fmt::Debug for MonitorRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MonitorRecorder").field("series", &self.inner.catalog.len()).finish_non_exhaustive()
+        f.debug_struct("MonitorRecorder").field("series", &self.inner.table.len()).finish_non_exhaustive()
     }
 }
 
 impl MonitorRecorder {
     /// `thresholds`, in seconds, become bucket edges of every duration.
     pub(crate) fn new(max_series: usize, thresholds: Vec<f64>) -> Self {
-        let catalog = Arc::new(Catalog::default());
-        let cells = Cells { catalog: catalog.clone(), layouts: Layouts::new(thresholds) };
+        let table = Arc::new(SeriesTable::default());
+        let factory = CellFactory { table: table.clone(), layouts: Layouts::new(thresholds) };
         Self {
             inner: Arc::new(Inner {
-                registry: Registry::new(cells),
-                catalog,
+                registry: Registry::new(factory),
+                table,
                 max_series,
                 dropped: OnceLock::new(),
                 descriptions: Mutex::default(),
@@ -104,14 +107,14 @@ impl MonitorRecorder {
         }
     }
 
-    /// Returns the series known now.
+    /// Returns the series that exist now.
     pub(crate) fn index(&self) -> Index {
-        self.inner.catalog.index()
+        self.inner.table.index()
     }
 
     /// Returns how many series count against `max_series`.
     pub(crate) fn series(&self) -> usize {
-        self.inner.catalog.len_of(Budget::Service)
+        self.inner.table.len_of(Budget::Service)
     }
 
     /// Returns the sum of the gauges called `name`.
@@ -139,7 +142,7 @@ impl MonitorRecorder {
         self.exposition().collect()
     }
 
-    /// Returns the same text in parts.
+    /// Returns the text of [`render`](Self::render) in parts.
     pub(crate) fn exposition(&self) -> Exposition {
         let descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Exposition::new(self.index(), &descriptions)
@@ -147,14 +150,14 @@ impl MonitorRecorder {
 
     fn describe(&self, name: &KeyName, description: &SharedString) {
         let mut descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        // Names come from the host's code; the bound is for one that makes them up as it goes.
+        // Names usually are constants of the host's code. The bound is for a host that builds them from data.
         if descriptions.len() < self.inner.max_series {
             descriptions.insert(name.as_str().to_owned(), description.to_string());
         }
     }
 
-    /// Returns the key under which a series is recorded: its own, past the limit that of its metric's series whose labels
-    /// all read `other`, and `None` where there is room for neither.
+    /// Returns the key under which a series is recorded: its own, or past the limit that of its metric's series whose
+    /// labels all read `other`. Returns `None` if there is no room for that one either.
     fn admit<'a>(&self, key: &'a Key, kind: Kind) -> Option<Cow<'a, Key>> {
         if self.is_known(key, kind) {
             return Some(Cow::Borrowed(key));
@@ -164,13 +167,13 @@ impl MonitorRecorder {
             Budget::Service | Budget::Windows => self.inner.max_series,
             Budget::Monitor => self.inner.max_series.max(names::MONITOR_SERIES),
         };
-        let series = self.inner.catalog.len_of(budget);
+        let series = self.inner.table.len_of(budget);
         if series < most {
             return Some(Cow::Borrowed(key));
         }
         let labels: Vec<Label> = key.labels().map(|label| Label::new(label.key().to_owned(), names::OTHER)).collect();
         let folded = Key::from_parts(key.name().to_owned(), labels);
-        // So many metric names that even one folded series for each is too much.
+        // Folded series have as much room again. A host that makes up metric names would fill that too.
         let room = series < most.saturating_mul(2) || self.is_known(&folded, kind);
         if !room || folded != *key {
             let dropped = Key::from_static_name(names::SERIES_DROPPED.name);
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_names_do_not_pass_the_limit_either() {
+    fn made_up_metric_names_are_limited_too() {
         let recorder = MonitorRecorder::new(10, Vec::new());
         for name in 0..1000 {
             let key = Key::from_name(format!("made_up_{name}"));
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_has_its_other_keeps_it_when_made_up_names_took_all_room() {
+    fn a_folded_series_is_kept_when_made_up_names_fill_the_room() {
         let recorder = MonitorRecorder::new(3, Vec::new());
         (0..5).for_each(|path| count(&recorder, "hits_total", path.to_string()));
         for name in 0..100 {
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_monitor_says_of_itself_has_room_when_the_service_took_all_of_its_own() {
+    fn the_monitors_own_metrics_have_room_when_the_services_budget_is_full() {
         let recorder = MonitorRecorder::new(3, Vec::new());
         (0..100).for_each(|path| count(&recorder, "hits_total", path.to_string()));
         let key = Key::from_parts(names::RULES_RELOAD.name, vec![Label::new(names::OUTCOME, names::ERROR)]);
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_windows_know_does_not_push_out_what_is_exposed() {
+    fn window_only_series_do_not_use_the_budget_of_exposed_ones() {
         let recorder = MonitorRecorder::new(5, Vec::new());
         for query in 0..100 {
             let key = Key::from_parts(names::ENDPOINT_QUERY_CALLS.name, vec![Label::new("query", query.to_string())]);

@@ -1,4 +1,4 @@
-//! [`RequestSeries`]: which series are requests, and of which endpoint.
+//! [`RequestSeries`]: which series are request durations, and of which endpoint.
 
 use std::sync::Arc;
 
@@ -8,30 +8,31 @@ use super::{
     grid,
     layout::Layout,
     series::{Cell, Index, SeriesMeta},
-    slot::SlotSums,
+    slot_sums::SlotSums,
 };
 use crate::names;
 
-/// What a series of request durations counts.
+/// Endpoint and outcome of the requests of one series.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Attribution {
     endpoint: u32,
     failed: bool,
 }
 
-/// The series of request durations, each looked at once.
+/// The series of request durations, each classified once.
 #[derive(Debug, Default)]
 pub(super) struct RequestSeries {
     /// By the series' place in the index.
-    places: Vec<Option<Place>>,
-    /// How many of them were looked at.
+    attributions: Vec<Option<Attribution>>,
+    /// How many request series were classified.
     seen: usize,
-    /// Buckets of the grid for those of the layout, which all request durations share.
+    /// The layout that all request durations share, and the bucket of the grid for each of its buckets.
     grid: Option<(Arc<Layout>, Box<[u8]>)>,
 }
 
 impl RequestSeries {
-    /// Takes in series that are new; `failed` tells which of them count failures, `new` hears of new names.
+    /// Classifies new series. `failed` returns whether a series counts failures; `new` is called with each new
+    /// endpoint.
     pub(super) fn follow(
         &mut self,
         index: &Index,
@@ -47,38 +48,41 @@ impl RequestSeries {
             if is_new {
                 new(endpoint, &name);
             }
-            if self.places.len() <= series as usize {
-                self.places.resize(series as usize + 1, None);
+            if self.attributions.len() <= series as usize {
+                self.attributions.resize(series as usize + 1, None);
             }
-            self.places[series as usize] = Some(Place { endpoint, failed: failed(meta) });
+            self.attributions[series as usize] = Some(Attribution { endpoint, failed: failed(meta) });
             if let (None, Cell::Histogram(cell)) = (&self.grid, &index.series[series as usize].cell) {
-                self.grid = Some((cell.layout().clone(), grid::places(cell.layout())));
+                self.grid = Some((cell.layout().clone(), grid::buckets_of(cell.layout())));
             }
         }
         self.seen = all.len();
     }
 
-    /// Adds what changed to `sums`.
+    /// Adds the requests of a difference to `sums`.
     pub(super) fn add(&self, delta: &Delta, sums: &mut SlotSums) {
         let Some((_, grid)) = &self.grid else { return };
         for entry in &delta.entries {
-            let Some(Some(place)) = self.places.get(entry.series as usize) else { continue };
-            let (all, own) = sums.of(place.endpoint);
+            let Some(Some(attribution)) = self.attributions.get(entry.series as usize) else { continue };
+            let (all, own) = sums.of(attribution.endpoint);
             let seconds = entry.after - entry.before;
             all.add(seconds, entry.max);
             own.add(seconds, entry.max);
             for (bucket, count) in delta.buckets(entry) {
                 let Some(bucket) = grid.get(bucket) else { continue };
-                all.count(*bucket, count, place.failed);
-                own.count(*bucket, count, place.failed);
+                all.count(*bucket, count, attribution.failed);
+                own.count(*bucket, count, attribution.failed);
             }
         }
     }
 
-    /// Gives every series' endpoint another number.
+    /// Replaces the endpoints' numbers, after an archive brought its own.
     #[cfg(feature = "archive")]
     pub(super) fn renumber(&mut self, number: impl Fn(u32) -> u32) {
-        self.places.iter_mut().flatten().for_each(|place| place.endpoint = number(place.endpoint));
+        self.attributions
+            .iter_mut()
+            .flatten()
+            .for_each(|attribution| attribution.endpoint = number(attribution.endpoint));
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Catalog`]: every series there is, in the order in which they came.
+//! [`SeriesTable`]: every series, in the order of their registration.
 
 use std::{
     collections::HashMap,
@@ -13,14 +13,15 @@ use metrics::Key;
 use super::cells::{CounterCell, GaugeCell, HistogramCell};
 use crate::names::{self, Kind};
 
-/// What counts together against the limit of series, so that none of them pushes out another.
+/// Series that share a limit. Each budget has its own, so that one kind of series never pushes out another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Budget {
-    /// What is measured of the service, and whatever a host records.
+    /// Measurements of the service, and the host's own metrics.
     Service,
-    /// The monitor on itself, its alerts above all: they come last, when the service may have filled its own.
+    /// The monitor's metrics about itself. Its alerts are registered when they fire, by when the service may have used
+    /// up its own budget.
     Monitor,
-    /// What only windows know: routes times queries must not push routes out.
+    /// Series that only windows read. There are up to routes times queries of them.
     Windows,
 }
 
@@ -69,14 +70,15 @@ pub(crate) enum Cell {
     Histogram(Arc<HistogramCell>),
 }
 
-/// A series: what it is and where its values are.
+/// A series: its identity and its cell.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) meta: SeriesMeta,
     pub(crate) cell: Cell,
 }
 
-/// The series known at one moment. Cheap to clone; a series keeps its place for ever.
+/// The series that exist at one moment. Cheap to clone. A series has the same place, its index in `series`, in all of
+/// them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     pub(crate) series: Arc<Vec<Arc<Series>>>,
@@ -97,16 +99,17 @@ impl Index {
     }
 }
 
-/// Every series there is; only ever grows.
+/// Every series. Only grows, so that a place stays valid.
 #[derive(Debug, Default)]
-pub(crate) struct Catalog {
+pub(crate) struct SeriesTable {
     series: RwLock<Vec<Arc<Series>>>,
-    /// How many there are of each [`Budget`].
+    /// How many series each [`Budget`] has. Relaxed, and read before the series is added: threads that register at the
+    /// same moment may exceed a limit by one series each, which does no harm.
     counts: [AtomicUsize; 3],
     index: RwLock<Index>,
 }
 
-impl Catalog {
+impl SeriesTable {
     pub(super) fn push(&self, series: Series) {
         self.counts[Budget::of(series.meta.name()) as usize].fetch_add(1, Relaxed);
         self.series.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(series));
@@ -121,7 +124,7 @@ impl Catalog {
         self.series.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Returns the series known now. The index is made anew only when some have come since.
+    /// Returns the series that exist now. The index is built again only after a registration.
     pub(crate) fn index(&self) -> Index {
         let known = self.index.read().unwrap_or_else(PoisonError::into_inner).clone();
         if known.series.len() == self.len() {

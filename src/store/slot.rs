@@ -1,19 +1,19 @@
-//! [`Slot`]: what happened in one minute or half hour, in as few bytes as it takes.
+//! [`Slot`]: the requests of one minute or half hour, in as few bytes as possible.
 //!
-//! A slot is its own bytes: it is kept, written to the archive and read as it is. Numbers are variable-length integers
-//! and 32-bit floats; a histogram is a list of the buckets that hold something. Each entry says how long its histogram
-//! is, so that whoever needs counts and sums alone does not decode it. The invariant that a change could break: slots of
-//! the archive were written in this [`FORMAT`], and a histogram's counts add up to its entry's.
+//! A slot is its encoded bytes: it is kept in memory, written to the archive and read in that form. Numbers are
+//! variable-length integers and 32-bit floats; a histogram is a list of the buckets that are not empty. The length
+//! of each histogram stands before it, so that a reader of counts and sums skips it. The invariants that a change could
+//! break: the archive's slots were written in this [`FORMAT`], and the counts of a histogram add up to its entry's.
 
 use std::{sync::Arc, time::Duration};
 
 use super::grid::{self, BUCKETS};
 
-/// Version of the bytes and of the grid behind them.
+/// Version of the encoding and of the grid.
 #[cfg(feature = "archive")]
 pub(crate) const FORMAT: u64 = 1;
 
-/// What happened in one minute or half hour. Cheap to clone.
+/// The requests and the memory of one minute or half hour. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slot(Arc<[u8]>);
 
@@ -31,7 +31,7 @@ pub(crate) struct SlotEntry<'a> {
     /// Place of the endpoint among the [`EndpointNames`](super::EndpointNames).
     pub(crate) endpoint: u32,
     pub(crate) count: u64,
-    /// Those that failed by the service's own fault.
+    /// Requests that failed through the service's own fault.
     pub(crate) errors: u64,
     /// Sum of their durations.
     pub(crate) seconds: f64,
@@ -41,7 +41,7 @@ pub(crate) struct SlotEntry<'a> {
 }
 
 impl SlotEntry<'_> {
-    /// Returns the buckets of the grid that hold something, and how much.
+    /// Returns the buckets of the grid that are not empty, each with its count.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
         let mut reader = Reader(self.buckets);
         let mut next = 0;
@@ -66,7 +66,7 @@ impl SlotEntry<'_> {
 }
 
 impl Slot {
-    /// Reads a slot of the archive; `None` when these bytes are none.
+    /// Decodes a slot of the archive; `None` if the bytes are not a slot or its counts do not add up.
     #[cfg(feature = "archive")]
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let slot = Self(bytes.into());
@@ -83,6 +83,11 @@ impl Slot {
         all.is_sound().then_some(slot)
     }
 
+    /// Takes bytes that [`SlotSums`](super::slot_sums::SlotSums) has encoded.
+    pub(super) fn encoded(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -92,18 +97,18 @@ impl Slot {
         self.head().map_or(Duration::ZERO, |(head, _)| head.measured)
     }
 
-    /// Returns the resident memory; `None` where it was not read.
+    /// Returns the resident memory; `None` if it was not sampled.
     pub(crate) fn memory(&self) -> Option<SlotMemory> {
         self.head()?.0.memory
     }
 
-    /// Returns all requests, those of no endpoint included.
+    /// Returns the sums over all requests, with those that matched no route.
     pub(crate) fn all(&self) -> Option<SlotEntry<'_>> {
         self.head()?.1.entry(0)
     }
 
-    /// Returns the endpoints that had requests, by their place among the names. Requests that matched no route are an
-    /// entry too.
+    /// Returns an entry for each endpoint that had requests, sorted by its place among the names. Requests that matched
+    /// no route are an entry too.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = SlotEntry<'_>> {
         let mut reader = self.head().map_or(Reader(&[]), |(_, reader)| reader);
         let _ = reader.entry(0);
@@ -132,7 +137,7 @@ struct Head {
     memory: Option<SlotMemory>,
 }
 
-/// What is left to read.
+/// Decodes numbers from the front of the bytes that are left.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -173,156 +178,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The requests of one endpoint while they are summed.
-#[derive(Clone, Debug)]
-pub(super) struct EntrySums {
-    count: u64,
-    errors: u64,
-    seconds: f64,
-    max: f64,
-    buckets: [u32; BUCKETS],
-}
-
-impl Default for EntrySums {
-    fn default() -> Self {
-        Self { count: 0, errors: 0, seconds: 0.0, max: 0.0, buckets: [0; BUCKETS] }
-    }
-}
-
-impl EntrySums {
-    /// Adds one observation's worth of a series: `seconds` over the counts that follow by [`count`](Self::count).
-    pub(super) fn add(&mut self, seconds: f64, max: f64) {
-        self.seconds += seconds;
-        self.max = self.max.max(max);
-    }
-
-    /// Adds to a bucket.
-    pub(super) fn count(&mut self, bucket: u8, count: u32, failed: bool) {
-        self.count += u64::from(count);
-        self.errors += if failed { u64::from(count) } else { 0 };
-        let slot = &mut self.buckets[usize::from(bucket)];
-        *slot = slot.saturating_add(count);
-    }
-
-    fn add_entry(&mut self, entry: &SlotEntry<'_>) {
-        self.count += entry.count;
-        self.errors += entry.errors;
-        self.add(entry.seconds, entry.max);
-        for (bucket, count) in entry.buckets() {
-            let slot = &mut self.buckets[bucket.min(BUCKETS - 1)];
-            *slot = slot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-        }
-    }
-
-    fn write(&self, bytes: &mut Vec<u8>, histogram: &mut Vec<u8>) {
-        histogram.clear();
-        let mut next = 0;
-        for (bucket, &count) in self.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
-            varint(histogram, (bucket - next) as u64);
-            varint(histogram, u64::from(count));
-            next = bucket + 1;
-        }
-        // What the buckets hold is the count, even past the 2^32 that one of them can.
-        varint(bytes, self.buckets.iter().map(|count| u64::from(*count)).sum());
-        varint(bytes, self.errors.min(self.count));
-        float(bytes, self.seconds);
-        float(bytes, self.max);
-        varint(bytes, histogram.len() as u64);
-        bytes.extend_from_slice(histogram);
-    }
-}
-
-/// A slot while it is summed: from observations, or from shorter slots.
-#[derive(Debug, Default)]
-pub(super) struct SlotSums {
-    measured: Duration,
-    memory_sum: f64,
-    memory_max: f64,
-    memory_samples: u64,
-    all: EntrySums,
-    /// By the endpoint's place among the names. What is there is kept from slot to slot, so that a minute's beginning
-    /// allocates nothing.
-    endpoints: Vec<EntrySums>,
-}
-
-impl SlotSums {
-    /// Adds a time in which requests were measured.
-    pub(super) fn add_time(&mut self, measured: Duration) {
-        self.measured += measured;
-    }
-
-    /// Adds a sample of the resident memory.
-    pub(super) fn add_memory(&mut self, bytes: f64) {
-        self.memory_sum += bytes;
-        self.memory_max = self.memory_max.max(bytes);
-        self.memory_samples += 1;
-    }
-
-    /// Returns the sums of all requests and of one endpoint's.
-    pub(super) fn of(&mut self, endpoint: u32) -> (&mut EntrySums, &mut EntrySums) {
-        let at = endpoint as usize;
-        if self.endpoints.len() <= at {
-            self.endpoints.resize_with(at + 1, EntrySums::default);
-        }
-        (&mut self.all, &mut self.endpoints[at])
-    }
-
-    /// Adds a slot, whose endpoints have the places that `place` says.
-    pub(super) fn add_slot(&mut self, slot: &Slot, place: impl Fn(u32) -> u32) {
-        self.measured += slot.measured();
-        if let Some(memory) = slot.memory() {
-            self.memory_sum += memory.mean * memory.samples as f64;
-            self.memory_max = self.memory_max.max(memory.max);
-            self.memory_samples += memory.samples;
-        }
-        if let Some(all) = slot.all() {
-            self.all.add_entry(&all);
-        }
-        for entry in slot.endpoints() {
-            self.of(place(entry.endpoint)).1.add_entry(&entry);
-        }
-    }
-
-    /// Returns whether nothing was added.
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.count == 0 && self.memory_samples == 0 && self.measured.is_zero()
-    }
-
-    /// Returns the slot so far.
-    pub(super) fn slot(&self) -> Slot {
-        let (mut bytes, mut histogram) = (Vec::with_capacity(64 * (self.endpoints.len() + 1)), Vec::new());
-        varint(&mut bytes, u64::try_from(self.measured.as_millis()).unwrap_or(u64::MAX));
-        varint(&mut bytes, self.memory_samples);
-        if self.memory_samples > 0 {
-            float(&mut bytes, self.memory_sum / self.memory_samples as f64);
-            float(&mut bytes, self.memory_max);
-        }
-        self.all.write(&mut bytes, &mut histogram);
-        let mut next = 0;
-        for (place, entry) in self.endpoints.iter().enumerate().filter(|(_, entry)| entry.count > 0) {
-            varint(&mut bytes, (place - next) as u64);
-            entry.write(&mut bytes, &mut histogram);
-            next = place + 1;
-        }
-        Slot(bytes.into())
-    }
-
-    /// Returns the slot and starts anew.
-    pub(super) fn take(&mut self) -> Slot {
-        let slot = self.slot();
-        let mut endpoints = std::mem::take(&mut self.endpoints);
-        endpoints.iter_mut().filter(|entry| entry.count > 0).for_each(|entry| *entry = EntrySums::default());
-        *self = Self { endpoints, ..Self::default() };
-        slot
-    }
-
-    /// Returns the heap it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.endpoints.capacity() * size_of::<EntrySums>()
-    }
-}
-
-/// Returns the quantile of merged entries; see [`grid::quantile`].
+/// The histograms of several entries, merged.
 #[derive(Clone, Debug)]
 pub(crate) struct GridSum {
     counts: [u64; BUCKETS],
@@ -344,29 +200,18 @@ impl GridSum {
         }
     }
 
-    /// Returns the duration that a share `q` of the observations does not exceed; `None` without any.
+    /// Returns the duration that a share `q` of the observations does not exceed; `None` without observations. See
+    /// [`grid::quantile`].
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
         grid::quantile(&self.counts, self.max, q)
     }
-}
-
-fn varint(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn float(bytes: &mut Vec<u8>, number: f64) {
-    bytes.extend_from_slice(&(number as f32).to_le_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::slot_sums::SlotSums, *};
 
     /// Endpoint, durations, and whether they failed.
     type Requests = Vec<(u32, Vec<f64>, bool)>;
@@ -384,7 +229,7 @@ mod tests {
                 let (all, own) = sums.of(*endpoint);
                 for entry in [all, own] {
                     entry.add(*seconds, *seconds);
-                    entry.count(grid::place(*seconds), 1, *failed);
+                    entry.count(grid::bucket_of(*seconds), 1, *failed);
                 }
             }
         }
@@ -403,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_begins_empty_after_another() {
+    fn taking_a_slot_empties_the_sums() {
         let mut sums = sums(&vec![(3, vec![0.1], true)]);
         assert_eq!(sums.take().endpoints().count(), 1);
         assert!(sums.is_empty());
@@ -412,11 +257,11 @@ mod tests {
 
     #[cfg(feature = "archive")]
     #[test]
-    fn bytes_that_are_no_slot_are_refused() {
+    fn bytes_that_are_not_a_slot_are_rejected() {
         let good = sums(&vec![(3, vec![0.1, 0.2], true), (7, vec![1.0], false)]).take();
         assert_eq!(Slot::read(good.as_bytes()), Some(good.clone()));
         for cut in 0..good.as_bytes().len() {
-            // A cut between two entries leaves a slot that lacks one; the archive's checksums are there for that.
+            // Must not panic. A cut between two entries leaves a valid slot; the archive's checksums detect that.
             let _ = Slot::read(&good.as_bytes()[..cut]);
         }
         assert_eq!(Slot::read(&[]), None);
@@ -428,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(requests in requests()) {
+        fn a_slot_is_decoded_as_it_was_encoded(requests in requests()) {
             let slot = sums(&requests).take();
             #[cfg(feature = "archive")]
             prop_assert_eq!(Slot::read(slot.as_bytes()), Some(slot.clone()));
@@ -447,9 +292,9 @@ mod tests {
             }
         }
 
-        /// Slots merged are the slot of all their requests.
+        /// Merged slots equal the slot of all their requests.
         #[test]
-        fn merged_slots_are_the_slot_of_all(one in requests(), other in requests()) {
+        fn merged_slots_equal_the_slot_of_all_requests(one in requests(), other in requests()) {
             let mut merged = SlotSums::default();
             for part in [&one, &other] {
                 merged.add_slot(&sums(part).take(), |endpoint| endpoint + 1);

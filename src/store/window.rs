@@ -19,10 +19,10 @@ enum SeriesWindow {
     Histogram(Box<HistogramWindow>),
 }
 
-/// What happened between two instants: the difference of two snapshots.
+/// The observations between two instants: the difference of two snapshots.
 ///
-/// A window slides by adding the newest difference and taking away the oldest, so that its cost does not depend on its
-/// length.
+/// A window slides by adding the newest difference and subtracting the oldest, so the cost of a tick does not depend on
+/// its length.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     start: Instant,
@@ -36,7 +36,7 @@ impl Window {
         Self { start, end: start, index: Index::default(), series: Vec::new() }
     }
 
-    /// Returns a window without observations, but with the gauges of this one: a gauge has no beginning.
+    /// Returns a window without observations but with this one's gauges: a gauge keeps its value over a clear.
     pub(super) fn emptied(&self, start: Instant) -> Self {
         let gauges = |series: &Option<SeriesWindow>| match series {
             Some(SeriesWindow::Gauge(value)) => Some(SeriesWindow::Gauge(*value)),
@@ -45,7 +45,7 @@ impl Window {
         Self { start, end: start, index: self.index.clone(), series: self.series.iter().map(gauges).collect() }
     }
 
-    /// Returns the time it covers, which is less than asked for just after the start or a clear.
+    /// Returns how long it lasts: less than its nominal length just after the start or a clear.
     pub(crate) fn span(&self) -> Duration {
         self.end.saturating_duration_since(self.start)
     }
@@ -62,7 +62,7 @@ impl Window {
 
     /// Returns the series of the metric `name` that have a value.
     pub(crate) fn series<'a>(&'a self, name: &str) -> impl Iterator<Item = SeriesView<'a>> + use<'a> {
-        // The iterator owns its places: the name need not live as long as it.
+        // Copied, so that the iterator need not borrow `name`.
         let places: Vec<u32> = self.index.named(name).to_vec();
         places.into_iter().filter_map(|place| {
             let value = self.series.get(place as usize)?.as_ref()?;
@@ -70,8 +70,8 @@ impl Window {
         })
     }
 
-    /// Returns when a histogram had its first observation and when its last, to the length of a tick: a place is the
-    /// same in every window. Of the window since the start; a sliding one knows only since it last had none.
+    /// Returns when the histogram at `place` had its first and its last observation, to the precision of a tick. Meant
+    /// for the window since the start: a sliding window only knows the time since it was last empty.
     pub(crate) fn seen(&self, place: u32) -> Option<(Instant, Instant)> {
         match self.series.get(place as usize)?.as_ref()? {
             SeriesWindow::Histogram(histogram) => histogram.seen,
@@ -79,7 +79,7 @@ impl Window {
         }
     }
 
-    /// Returns the series known when it ended.
+    /// Returns the series that existed when it ended.
     pub(super) fn index(&self) -> &Index {
         &self.index
     }
@@ -87,7 +87,7 @@ impl Window {
     /// Adds the newest difference.
     pub(super) fn add(&mut self, delta: &Delta, index: &Index) {
         self.end = delta.end;
-        // A series keeps its place, so that of two indices the longer one says it all.
+        // A series keeps its place, so the longer of two indices contains the other.
         if index.series.len() > self.series.len() {
             self.index = index.clone();
             self.series.resize_with(index.series.len(), || None);
@@ -108,14 +108,14 @@ impl Window {
                         *slot = Some(SeriesWindow::Histogram(Box::new(empty)));
                     }
                     if let Some(SeriesWindow::Histogram(histogram)) = slot {
-                        add(histogram, delta, entry);
+                        add_entry(histogram, delta, entry);
                     }
                 }
             }
         }
     }
 
-    /// Takes away the oldest difference; `left` are those that stay.
+    /// Subtracts the oldest difference; `left` are those that stay.
     pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta>) {
         self.start = delta.end;
         let mut lost = Vec::new();
@@ -128,7 +128,7 @@ impl Window {
                         histogram.count -= u64::from(count);
                     }
                     histogram.sum_before = entry.after;
-                    // Only the loss of an extreme asks for the search of the next one.
+                    // A search through the ring is needed only if this difference held an extreme of the window.
                     if entry.min <= histogram.min || entry.max >= histogram.max {
                         lost.push(Extremes { series: entry.series, hint, min: f64::INFINITY, max: f64::NEG_INFINITY });
                     }
@@ -139,8 +139,8 @@ impl Window {
         self.find_extremes(lost, left);
     }
 
-    /// Finds the extremes of the series that lost theirs, one difference after the other: after a moment in which all was
-    /// slow these are all series, and each difference is then read from its beginning to its end.
+    /// Finds the extremes of the series that lost theirs. Goes through the differences in the outer loop: when a moment
+    /// that was slow for every series leaves the window, each difference is then read once, from beginning to end.
     fn find_extremes<'a>(&mut self, mut lost: Vec<Extremes>, left: impl Iterator<Item = &'a Delta>) {
         for delta in left {
             for extremes in &mut lost {
@@ -157,7 +157,7 @@ impl Window {
         }
     }
 
-    /// Returns the heap it takes.
+    /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let series = self.series.iter().flatten().map(|series| match series {
             SeriesWindow::Histogram(histogram) => size_of::<HistogramWindow>() + size_of_val(&*histogram.buckets),
@@ -167,16 +167,16 @@ impl Window {
     }
 }
 
-/// The extremes of a series while they are searched.
+/// The extremes of a series, as far as they are found.
 struct Extremes {
     series: u32,
-    /// Its place in the difference that took them away.
+    /// Index of its entry in the difference that held the old ones.
     hint: usize,
     min: f64,
     max: f64,
 }
 
-fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
+fn add_entry(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
     if histogram.count == 0 {
         histogram.sum_before = entry.before;
         histogram.seen = None;
@@ -184,8 +184,9 @@ fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
     let before = histogram.count;
     for (bucket, count) in delta.buckets(entry) {
         if histogram.buckets[bucket].checked_add(count).is_none() {
-            // Only the window since the start comes here, after days at ten thousand requests a second. Quantiles need
-            // the shape alone; count and sum stay exact.
+            // Only the window since the start reaches 2^32 observations in a bucket: after five days at ten thousand
+            // requests a second. Halving all buckets keeps the shape, which is all that quantiles read; count and sum
+            // stay exact.
             histogram.buckets.iter_mut().for_each(|bucket| *bucket /= 2);
         }
         histogram.buckets[bucket] += count;
@@ -199,12 +200,11 @@ fn add(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
     histogram.max = histogram.max.max(entry.max);
 }
 
-/// A series of a window.
+/// Borrowed read access to a series of a window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeriesView<'a> {
-    /// What the series is.
     pub(crate) meta: &'a SeriesMeta,
-    /// The same in every window.
+    /// Its place in the index, which is the same in every window.
     pub(crate) place: u32,
     value: &'a SeriesWindow,
 }
@@ -215,7 +215,7 @@ impl<'a> SeriesView<'a> {
         self.meta.label(name)
     }
 
-    /// Returns how much a counter grew; zero for what is none.
+    /// Returns how much a counter grew; zero for a gauge or a histogram.
     pub(crate) fn increase(&self) -> f64 {
         match self.value {
             SeriesWindow::Counter { before, after } => after - before,
@@ -247,7 +247,7 @@ pub(super) mod tests {
     use super::*;
     use crate::store::layout::Layout;
 
-    /// Returns the window that holds just `values`.
+    /// Returns a window of the observations `values`.
     pub(in crate::store) fn histogram_of(layout: &Arc<Layout>, values: &[f64]) -> HistogramWindow {
         let mut window = HistogramWindow::new(layout.clone(), 0.0);
         for value in values {

@@ -190,7 +190,7 @@ async fn child_that_measures_until_it_is_killed() {
         let before = life.archive.status();
         let is_told = {
             let mut tiers = lock(&life.tiers);
-            tiers.record(&life.history, moment, |_| false) | tiers.tell(moment.wall)
+            tiers.record(&life.history, moment, |_| false) | tiers.report_current_minute(moment.wall)
         };
         if is_told {
             life.archive.wake();

@@ -17,7 +17,7 @@ fn tiers(limits: TierLimits) -> Tiers {
     Tiers::new(limits, Run { started: NOON, version: "".into() })
 }
 
-/// A service that is recorded tick by tick.
+/// A service that records tick by tick.
 struct Service {
     recorder: MonitorRecorder,
     history: History,
@@ -56,7 +56,7 @@ impl Service {
     }
 }
 
-/// What some slots say of an endpoint: requests, errors and seconds.
+/// Returns requests, errors and seconds of an endpoint over all slots.
 fn totals(tiers: &Tiers, name: &str) -> (u64, u64, f64) {
     let number = tiers.endpoints.iter().find(|(_, known)| &***known == name).map(|(number, _)| number);
     let slots = tiers.slots(Duration::ZERO, Duration::MAX);
@@ -67,7 +67,7 @@ fn totals(tiers: &Tiers, name: &str) -> (u64, u64, f64) {
 }
 
 #[test]
-fn a_minute_holds_what_was_recorded_in_it() {
+fn a_minute_holds_its_requests() {
     let mut service = Service::new();
     let (good, bad, unmatched) =
         (service.endpoint("/a", "200"), service.endpoint("/a", "500"), service.endpoint("", "404"));
@@ -91,14 +91,14 @@ fn a_minute_holds_what_was_recorded_in_it() {
 }
 
 #[test]
-fn minutes_become_half_hours_after_a_day_and_are_gone_after_a_week() {
+fn minutes_become_half_hours_after_a_day_and_are_dropped_after_a_week() {
     let mut tiers = tiers(LIMITS);
     let first = minute_of(NOON);
     for minute in 0..9 * 24 * 60 {
         fill(&mut tiers, first + minute, 1, 1);
     }
     let minutes = tiers.minutes.len() as u32;
-    assert!((FINE..FINE + HALF_HOUR).contains(&minutes), "{minutes}");
+    assert!((MINUTES_KEPT..MINUTES_KEPT + HALF_HOUR).contains(&minutes), "{minutes}");
     let half_hours = tiers.half_hours.len();
     assert!((6 * 48 - 1..=6 * 48).contains(&half_hours), "{half_hours}");
     let now = NOON + Duration::from_secs(9 * 24 * 3600);
@@ -119,7 +119,7 @@ fn a_short_retention_keeps_no_half_hours() {
     assert_eq!((tiers.minutes.len(), tiers.half_hours.len()), (60, 0));
 }
 
-/// Fills a minute with requests that spread as those of real endpoints do: some ten buckets each.
+/// Fills a minute with requests whose durations spread like those of real endpoints: over about ten buckets each.
 fn fill(tiers: &mut Tiers, minute: u32, endpoints: u32, requests: u32) {
     tiers.current = Some(minute);
     tiers.sums.add_time(Duration::from_secs(60));
@@ -131,7 +131,7 @@ fn fill(tiers: &mut Tiers, minute: u32, endpoints: u32, requests: u32) {
             let (all, own) = tiers.sums.of(endpoint);
             for entry in [all, own] {
                 entry.add(seconds, seconds);
-                entry.count(grid::place(seconds), 1, false);
+                entry.count(grid::bucket_of(seconds), 1, false);
             }
         }
     }
@@ -142,7 +142,7 @@ fn fill(tiers: &mut Tiers, minute: u32, endpoints: u32, requests: u32) {
 fn a_day_of_a_thousand_routes_stays_below_64_megabytes() {
     let mut tiers = tiers(LIMITS);
     let first = minute_of(NOON);
-    // Encoded once for each of eight minutes, which take turns: what counts here is what is kept.
+    // Eight minutes are encoded and kept in turns: this test is about memory, not about encoding.
     let slots: Vec<Slot> = (0..8)
         .map(|minute| {
             fill(&mut tiers, first + minute, 1000, 30);
@@ -161,7 +161,7 @@ fn a_day_of_a_thousand_routes_stays_below_64_megabytes() {
 }
 
 #[test]
-fn the_budget_holds_whatever_comes() {
+fn the_tiers_stay_within_their_budget() {
     let mut tiers = tiers(TierLimits { bytes: 2 * MB, ..LIMITS });
     let first = minute_of(NOON);
     for minute in 0..6 * 60 {
@@ -172,7 +172,7 @@ fn the_budget_holds_whatever_comes() {
 }
 
 #[test]
-fn the_tiers_take_what_the_windows_leave() {
+fn the_tiers_fit_into_the_bytes_that_the_windows_leave() {
     let mut service = Service::new();
     let routes: Vec<Histogram> = (0..200).map(|route| service.endpoint(&format!("/{route}"), "200")).collect();
     let tick = |service: &mut Service, ticks: u32| {
@@ -189,13 +189,13 @@ fn the_tiers_take_what_the_windows_leave() {
         tick(&mut service, 12);
         let (windows, tiers) = (service.tiers.window_bytes, service.tiers.bytes());
         let all = service.tiers.limits.bytes;
-        assert!(tiers <= (all.saturating_sub(windows)).max(all / SHARE_AT_LEAST), "{windows} and {tiers} of {all}");
+        assert!(tiers <= (all.saturating_sub(windows)).max(all / MIN_SHARE), "{windows} and {tiers} of {all}");
     }
     assert!(service.tiers.slot_bytes > 0 && service.tiers.minutes.len() < 60, "{}", service.tiers.minutes.len());
 }
 
 #[test]
-fn a_clock_that_is_wrong_for_a_while_drops_nothing_that_is_younger_than_some_hours() {
+fn a_clock_that_is_wrong_for_minutes_costs_the_oldest_hours_only() {
     let mut tiers = tiers(LIMITS);
     let now = minute_of(NOON);
     for minute in now - 6 * 24 * 60..now {
@@ -210,14 +210,14 @@ fn a_clock_that_is_wrong_for_a_while_drops_nothing_that_is_younger_than_some_hou
     }
     let after = kept(&tiers);
     assert!(after.1 >= before.1 && after.0 + 6 * 60 >= before.0, "{before:?} {after:?}");
-    // And it holds the limits at the right time again.
+    // At the right time the limits apply again.
     tiers.put(SlotKey::Minute(now), SlotSums::default().take());
     tiers.keep_limits(now + 1);
     assert_eq!(tiers.limits_at, Some(now + 1));
 }
 
 #[test]
-fn clear_forgets_everything() {
+fn clear_drops_every_slot() {
     let mut service = Service::new();
     let endpoint = service.endpoint("/a", "200");
     endpoint.record(1.0);
@@ -236,7 +236,7 @@ fn clear_forgets_everything() {
 mod archived {
     use super::*;
 
-    /// Applies changes as an archive does.
+    /// Applies changes in the way of an archive.
     fn apply(stored: &mut BTreeMap<SlotKey, Slot>, endpoints: &mut BTreeMap<u32, Arc<str>>, changes: Changes) {
         if changes.cleared {
             stored.clear();
@@ -260,7 +260,7 @@ mod archived {
     }
 
     #[test]
-    fn what_an_archive_was_told_restores_the_tiers() {
+    fn the_changes_restore_the_tiers() {
         let (mut slots, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         let mut first = Service::new();
         first.tiers.restore(Stored::default(), NOON);
@@ -288,7 +288,7 @@ mod archived {
     }
 
     #[test]
-    fn what_a_wrong_clock_left_for_the_future_is_dropped() {
+    fn slots_and_runs_in_the_future_are_deleted() {
         let now = minute_of(NOON);
         let empty = || SlotSums::default().take();
         let keys = [
@@ -311,7 +311,7 @@ mod archived {
     }
 
     #[test]
-    fn a_clock_that_is_behind_all_that_was_recorded_drops_nothing() {
+    fn a_clock_behind_the_whole_archive_deletes_nothing() {
         let slots = BTreeMap::from([(SlotKey::Minute(minute_of(NOON)), SlotSums::default().take())]);
         let mut tiers = tiers(LIMITS);
         tiers.restore(stored(slots, BTreeMap::new()), Duration::from_secs(3600));
@@ -320,7 +320,7 @@ mod archived {
     }
 
     #[test]
-    fn a_minute_that_goes_on_is_told_and_told_anew_when_it_ends() {
+    fn the_current_minute_is_reported_and_replaced_when_it_ends() {
         let (mut slots, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         let mut service = Service::new();
         service.tiers.restore(Stored::default(), NOON);
@@ -328,10 +328,10 @@ mod archived {
         for tick in 1..=60_u32 {
             endpoint.record(0.25);
             service.tick();
-            service.tiers.tell(NOON + TICK * tick);
+            service.tiers.report_current_minute(NOON + TICK * tick);
             apply(&mut slots, &mut endpoints, service.tiers.take_changes().expect("listens"));
-            let told: u64 = slots.values().filter_map(Slot::all).map(|all| all.count).sum();
-            assert!(u64::from(tick) - told < 7, "{told} of {tick}: less than 35 s are not told");
+            let reported: u64 = slots.values().filter_map(Slot::all).map(|all| all.count).sum();
+            assert!(u64::from(tick) - reported < 7, "{reported} of {tick}: at most 35 s are missing");
         }
         service.tiers.finish();
         apply(&mut slots, &mut endpoints, service.tiers.take_changes().expect("listens"));
@@ -349,7 +349,7 @@ mod archived {
         before.ticks(13);
         let (mut slots, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         apply(&mut slots, &mut endpoints, before.tiers.take_changes().expect("an archive listens"));
-        // The next life records its first two minutes before it can read the archive; one of them is the same minute.
+        // The next run records two minutes before it can read the archive; one of them is in the archive too.
         let mut after = Service::new();
         let (new, both) = (after.endpoint("/new", "500"), after.endpoint("/both", "200"));
         new.record(0.5);
@@ -373,7 +373,7 @@ mod archived {
     }
 
     #[test]
-    fn slots_of_a_time_to_come_are_passed_over() {
+    fn slots_in_the_future_are_not_restored() {
         let mut ahead = tiers(LIMITS);
         fill(&mut ahead, minute_of(NOON) + 90, 1, 1);
         fill(&mut ahead, minute_of(NOON) - 90, 1, 1);
@@ -387,9 +387,9 @@ mod archived {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is folded, and however minutes come, the sums over all slots are those of a list of all requests.
+    /// Folding and gaps change no sum: those over all slots equal those of a list of all requests.
     #[test]
-    fn tiers_sum_to_a_list_of_all_requests(
+    fn slots_sum_to_a_list_of_all_requests(
         steps in prop::collection::vec((0..90_u32, prop::collection::vec((0..5_u32, 1e-4..20.0_f64, any::<bool>()), 0..6)), 1..60),
     ) {
         let mut tiers = tiers(LIMITS);
@@ -402,7 +402,7 @@ proptest! {
                 let (all, own) = tiers.sums.of(*endpoint);
                 for entry in [all, own] {
                     entry.add(*seconds, *seconds);
-                    entry.count(grid::place(*seconds), 1, *failed);
+                    entry.count(grid::bucket_of(*seconds), 1, *failed);
                 }
                 let sums = naive.entry(*endpoint).or_default();
                 *sums = (sums.0 + 1, sums.1 + u64::from(*failed), sums.2 + seconds, sums.3.max(*seconds));
