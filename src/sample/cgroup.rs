@@ -1,21 +1,23 @@
-//! The memory limit of the control group that this process lives in: what a container may use.
+//! [`MemoryLimit`]: the memory limit of this process's control group, which is that of its container.
 //!
-//! Both hierarchies count, and every group above this one may hold the limit, so the smallest one is the limit. Sources:
-//! cgroups(7) for `/proc/<pid>/cgroup`, proc_pid_mountinfo(5), and the kernel's cgroup-v2 and memory (v1) documents.
+//! A limit may be set on the group itself and on every group above it, in the hierarchies of both versions; the
+//! smallest one applies. Sources: cgroups(7) for `/proc/<pid>/cgroup`, proc_pid_mountinfo(5), and the kernel's
+//! cgroup-v2 and memory (v1) documents.
 
 use std::path::{Path, PathBuf};
 
-/// Version 1 writes "no limit" as the largest multiple of the page size below 2^63. No machine has an exbibyte.
+/// Limits from here on, an exbibyte, are none: version 1 writes "no limit" as the largest multiple of the page size
+/// below 2^63.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Where the limit stands.
+/// The files that may hold a limit.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
     files: Vec<PathBuf>,
 }
 
 impl MemoryLimit {
-    /// Finds the files of the limit, where there are any.
+    /// Finds the files; there are none on other platforms than Linux.
     pub(super) fn find() -> Self {
         let cgroup = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -27,7 +29,7 @@ impl MemoryLimit {
         Self { files }
     }
 
-    /// Returns the limit in bytes; it may come, change and go while the process runs.
+    /// Returns the limit in bytes. Read each time: it may be set, changed and removed while the process runs.
     pub(super) fn read(&self) -> Option<u64> {
         smallest(self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()))
     }
@@ -62,10 +64,10 @@ fn files(cgroup: &str, mounts: &str) -> Vec<PathBuf> {
 /// A mounted hierarchy that limits memory.
 #[derive(Debug)]
 struct Mount<'a> {
-    /// The group that is seen at the mount's root.
+    /// The group that is mounted: not the root inside a container.
     root: &'a str,
     at: &'a Path,
-    /// Version 2.
+    /// Whether it is the one hierarchy of version 2.
     unified: bool,
 }
 
@@ -83,7 +85,8 @@ impl<'a> Mount<'a> {
         Some(Self { root, at, unified })
     }
 
-    /// Returns the directory of a group. A group outside the mount (another namespace's) is the mount itself.
+    /// Returns the directory of a group. For a group outside the mount, as of another namespace, that is the mount
+    /// itself.
     fn group(&self, path: &str) -> PathBuf {
         let inside = Path::new(path).strip_prefix(self.root).unwrap_or(Path::new(""));
         if inside.components().any(|component| component == std::path::Component::ParentDir) {
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn every_group_above_is_asked() {
+    fn every_group_above_may_hold_the_limit() {
         check_files(
             "0::/system.slice/shop.service\n",
             V2,
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_sees_its_group_at_the_root() {
+    fn a_containers_group_is_at_the_root_of_the_mount() {
         check_files("0::/\n", V2, &["/sys/fs/cgroup/memory.max"]);
         let bound = V1.replace("0:32 / ", "0:32 /docker/0a58 ");
         check_files("4:memory:/docker/0a58\n", &bound, &["/sys/fs/cgroup/memory/memory.limit_in_bytes"]);
@@ -143,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn a_group_outside_the_mount_is_the_mount() {
+    fn a_group_outside_the_mount_is_the_mounts_root() {
         check_files("0::/../other\n", V2, &["/sys/fs/cgroup/memory.max"]);
         let bound = V1.replace("0:32 / ", "0:32 /docker/0a58 ");
         check_files("4:memory:/docker/0a589\n", &bound, &["/sys/fs/cgroup/memory/memory.limit_in_bytes"]);
     }
 
     #[test]
-    fn both_hierarchies_count_and_neither_may_be_there() {
+    fn both_hierarchies_are_read_if_they_are_mounted() {
         check_files(
             "4:memory:/\n0::/\n",
             &format!("{V1}{V2}"),
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_limit_holds_and_no_limit_is_none() {
+    fn the_smallest_limit_applies() {
         #[track_caller]
         fn check(contents: &[&str], expected: Option<u64>) {
             assert_eq!(smallest(contents.iter().map(|content| (*content).to_owned())), expected, "of {contents:?}");

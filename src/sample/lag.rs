@@ -1,8 +1,8 @@
-//! Scheduling lag: how long a task that is ready waits for a worker.
+//! [`SchedulingLag`]: how long a task that is ready waits for a worker.
 //!
-//! A timer that is due and a socket that is readable wait for the same thing, a worker that polls them. The timer knows
-//! since when it is due, so what it waited is what every other task waited too: behind a handler that blocks, or behind
-//! a queue that is too long. tokio's timers have a resolution of one millisecond, which is the floor of what is seen.
+//! A timer that is due and a socket that is readable both wait for a worker that polls them. A timer knows since when
+//! it is due, so its wait is measurable, and every other ready task waits as long: behind a handler that blocks, or
+//! behind a queue that is too long. tokio's timers have a resolution of one millisecond, so shorter waits are not seen.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -11,7 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{context::labelled, names};
 
-/// Time between two looks. Ten a second cost nothing, and whatever blocks all workers for longer is seen for certain.
+/// Time between two measurements. Ten a second cost nothing, and a block of all workers that lasts longer is always
+/// seen.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Measures the scheduling lag of the runtime that polls it.
@@ -26,11 +27,11 @@ impl SchedulingLag {
         Self { lag: labelled::histogram(recorder, &names::TOKIO_SCHEDULING_LAG, &[]) }
     }
 
-    /// Measures until `shutdown` is ready. It must be a task of its own: polled together with other work it would
-    /// measure that work.
+    /// Measures until `shutdown` is ready. Must run as a task of its own: inside another one it would measure that
+    /// one's work.
     pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
-        // After a block, go on from now: the ticks that were missed are the same block seen again.
+        // After a block, continue from now: the missed ticks would count the same block again.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shutdown = pin!(shutdown);
         loop {
@@ -73,14 +74,14 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(250)).await;
         assert_eq!(recorded(&recorder.snapshotter()), [0.0, 0.0]);
 
-        // Due 50 ms from now, and nobody polls for 750 ms.
+        // Due in 50 ms, and not polled for 750 ms.
         advance(Duration::from_millis(750)).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
         let seen = recorded(&recorder.snapshotter());
         assert_eq!(seen.len(), 1, "{seen:?}");
         assert!((seen[0] - 0.7).abs() < 0.002, "{seen:?}");
 
-        // The block is not seen twice: the next look is a whole period later and on time.
+        // The block is not measured twice: the next measurement is a whole period later and on time.
         tokio::time::sleep(Duration::from_millis(150)).await;
         assert_eq!(recorded(&recorder.snapshotter()).len(), 1);
 

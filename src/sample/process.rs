@@ -1,5 +1,5 @@
-//! The process's memory, CPU time, threads and file descriptors, under the names that Prometheus's client libraries
-//! give them.
+//! [`ProcessSampler`]: the process's memory, CPU time, threads and file descriptors, under the names that Prometheus's
+//! client libraries use.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::{
     names::{self, Metric},
 };
 
-/// What is read, in the order of [`ProcessSampler::read`].
+/// The metrics, in the order in which [`ProcessSampler::read`] returns their values.
 const METRICS: [&Metric; 8] = [
     &names::PROCESS_RESIDENT,
     &names::PROCESS_VIRTUAL,
@@ -24,7 +24,7 @@ const METRICS: [&Metric; 8] = [
     &names::PROCESS_MEMORY_LIMIT,
 ];
 
-/// Where in it the limit is.
+/// Index of the memory limit among them.
 const LIMIT: usize = METRICS.len() - 1;
 
 /// Samples this process.
@@ -42,7 +42,7 @@ impl fmt::Debug for ProcessSampler {
 }
 
 impl ProcessSampler {
-    /// Reads the process once and registers a gauge for each value that this platform tells.
+    /// Reads the process once and registers a gauge for each value that this platform reports.
     pub(crate) fn new(recorder: DynRecorder) -> Self {
         let mut sampler = Self {
             system: sysinfo::get_current_pid().ok().map(|pid| (System::new(), pid)),
@@ -61,7 +61,7 @@ impl ProcessSampler {
             system.refresh_processes_specifics(ProcessesToUpdate::Some(&[*pid]), false, kind);
             system.process(*pid)
         });
-        // sysinfo says 0 for what it does not know; no process has no memory, or began with the epoch.
+        // sysinfo returns 0 for unknown values; no process has 0 bytes of memory or began with the epoch.
         let known = |value: u64| (value > 0).then_some(value as f64);
         [
             process.and_then(|process| known(process.memory())),
@@ -71,7 +71,7 @@ impl ProcessSampler {
             open_fds().or_else(|| process.and_then(sysinfo::Process::open_files).map(|count| count as f64)),
             process.and_then(max_fds).map(|count| count as f64),
             std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(threads),
-            // A limit that was taken away since is the infinite one: a gauge cannot be taken back.
+            // A limit that was removed becomes infinite, since a gauge cannot become absent again.
             match self.memory_limit.read() {
                 Some(bytes) => Some(bytes as f64),
                 None => self.gauges[LIMIT].is_some().then_some(f64::INFINITY),
@@ -85,23 +85,23 @@ impl Sampler for ProcessSampler {
         let values = self.read();
         for ((gauge, metric), value) in self.gauges.iter_mut().zip(METRICS).zip(values) {
             if let Some(value) = value {
-                // The first time may come late: a limit is often set when the process runs already.
+                // Not in `new`: a limit is often set when the process is already running.
                 gauge.get_or_insert_with(|| labelled::gauge(&self.recorder, metric, &[])).set(value);
             }
         }
     }
 }
 
-/// Returns the number of open file descriptors where the kernel keeps count: since Linux 6.2 it is the size of
-/// `/proc/self/fd`. Elsewhere they are listed one by one, which takes milliseconds for ten thousand sockets.
+/// Returns the number of open file descriptors if the kernel counts them: since Linux 6.2 it is the size of
+/// `/proc/self/fd`. To list them one by one, as sysinfo does, takes milliseconds for ten thousand sockets.
 #[expect(clippy::cast_precision_loss, reason = "no process has 2^53 files open")]
 fn open_fds() -> Option<f64> {
     let counted = std::fs::metadata("/proc/self/fd").ok()?.len();
     (counted > 0).then_some(counted as f64)
 }
 
-/// Returns the limit of open file descriptors. Windows has none for handles, which are what is counted there; sysinfo
-/// answers with the C runtime's limit of its own files, 8192, which no handle counts towards.
+/// Returns the limit of open file descriptors. On Windows the open ones are handles, which have no limit; sysinfo
+/// returns the C runtime's limit of its own files there, 8192, which does not apply to handles.
 fn max_fds(process: &sysinfo::Process) -> Option<usize> {
     if cfg!(windows) { None } else { process.open_files_limit() }
 }
@@ -187,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_has_no_gauge() {
+    fn a_value_that_is_not_reported_has_no_gauge() {
         let (mut sampler, _, _) = limited_by("");
         assert_eq!((sampler.read()[0], sampler.read()[LIMIT]), (None, None));
     }
 
-    /// A sampler that knows only a limit in a file.
+    /// Returns a sampler that reads only a limit, from a file.
     fn limited_by(limit: &str) -> (ProcessSampler, Snapshotter, tempfile::NamedTempFile) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(&file, limit).expect("written");
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_may_come_change_and_go_while_the_process_runs() {
+    fn a_limit_may_be_set_changed_and_removed_while_the_process_runs() {
         let (mut sampler, taken, file) = limited_by("max\n");
         let mut limit = |text: &str| {
             std::fs::write(&file, text).expect("written");

@@ -1,4 +1,4 @@
-//! What tokio tells of its runtime without `--cfg tokio_unstable`.
+//! [`RuntimeSampler`]: the metrics of tokio's runtime that are available without `--cfg tokio_unstable`.
 
 use metrics::{Gauge, Recorder};
 use tokio::runtime::{Handle, RuntimeMetrics};
@@ -14,21 +14,21 @@ pub(crate) struct RuntimeSampler {
     alive_tasks: Gauge,
     global_queue: Gauge,
     #[cfg(target_has_atomic = "64")]
-    by_worker: ByWorker,
+    by_worker: WorkerTotals,
 }
 
-/// Totals that tokio keeps per worker, on platforms that have 64-bit atomics.
+/// Sums over the workers. tokio keeps them only on platforms with 64-bit atomics.
 #[cfg(target_has_atomic = "64")]
 #[derive(Debug)]
-struct ByWorker {
+struct WorkerTotals {
     busy_seconds: Gauge,
     parks: metrics::Counter,
     parked: Gauge,
 }
 
 impl RuntimeSampler {
-    /// Registers the runtime's metrics. Labels per worker would multiply the series and help nobody: the totals are
-    /// summed over the workers.
+    /// Registers the runtime's metrics. Values of single workers are summed: a label per worker would multiply the
+    /// series, and tasks move between workers anyway.
     pub(crate) fn new(recorder: &dyn Recorder, runtime: &Handle) -> Self {
         let mut sampler = Self {
             metrics: runtime.metrics(),
@@ -36,7 +36,7 @@ impl RuntimeSampler {
             alive_tasks: labelled::gauge(recorder, &names::TOKIO_ALIVE_TASKS, &[]),
             global_queue: labelled::gauge(recorder, &names::TOKIO_GLOBAL_QUEUE, &[]),
             #[cfg(target_has_atomic = "64")]
-            by_worker: ByWorker {
+            by_worker: WorkerTotals {
                 busy_seconds: labelled::gauge(recorder, &names::TOKIO_WORKER_BUSY, &[]),
                 parks: labelled::counter(recorder, &names::TOKIO_WORKER_PARKS, &[]),
                 parked: labelled::gauge(recorder, &names::TOKIO_WORKERS_PARKED, &[]),
@@ -60,7 +60,7 @@ impl Sampler for RuntimeSampler {
                 (0..workers).map(|worker| self.metrics.worker_total_busy_duration(worker)).sum();
             self.by_worker.busy_seconds.set(busy.as_secs_f64());
             self.by_worker.parks.absolute((0..workers).map(|worker| self.metrics.worker_park_count(worker)).sum());
-            // The count goes up by one when a worker parks and when it goes on.
+            // The count grows by one when a worker parks and again when it continues, so it is odd while parked.
             let is_parked = |worker: &usize| self.metrics.worker_park_unpark_count(*worker) % 2 == 1;
             self.by_worker.parked.set((0..workers).filter(is_parked).count() as f64);
         }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn runtime_metrics_follow_the_runtime() {
+    fn the_gauges_follow_the_runtime() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
@@ -100,14 +100,14 @@ mod tests {
                 runtime.spawn(async move { held.changed().await })
             })
             .collect();
-        // Busy time is written when a worker parks.
+        // tokio updates the busy time when a worker parks.
         let burn = runtime.spawn(async {
             let until = std::time::Instant::now() + Duration::from_millis(30);
             while std::time::Instant::now() < until {}
         });
         runtime.block_on(burn).expect("joined");
         let mut after = HashMap::new();
-        // A task that was joined is still alive for a moment, and a worker parks when it gets to it.
+        // A joined task stays alive for a moment, and workers park some time later.
         for _ in 0..1_000_000 {
             sampler.sample();
             after = values(&snapshotter);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_runtime_of_one_thread_is_sampled_too() {
+    async fn a_runtime_of_one_thread_is_sampled() {
         let recorder = DebuggingRecorder::new();
         RuntimeSampler::new(&recorder, &Handle::current());
         assert_eq!(values(&recorder.snapshotter())["tokio_workers"], 1.0);
