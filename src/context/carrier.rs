@@ -1,15 +1,15 @@
-//! What makes a request known on threads that poll none of its futures.
+//! [`Carrier`]: a tracing span that makes a request known on threads that poll none of its futures.
 //!
-//! sqlx runs each SQLite connection on a thread of its own and tells of a query there. All it takes along from the task
-//! that issued the query is the task's tracing span, so a request that may issue such queries has a span, and the span
-//! knows the request. There is one only while a [`SqlxLayer`](crate::SqlxLayer) listens: without it a carrier is
-//! nothing. The invariant: a request lets go of its span before its end, since a request that somebody else holds, such as
-//! a query that goes on, is not reused.
+//! sqlx runs each SQLite connection on a thread of its own and emits a query's event there. All that it takes along
+//! from the task that issued the query is the task's tracing span, so a request that may issue such queries has a span,
+//! and the span holds the request. A carrier has a span only while a [`SqlxLayer`](crate::SqlxLayer) listens, and is
+//! empty without one. The invariant that a change could break: a request drops its span before its end, since a context
+//! with another owner, such as a query that still runs, cannot be reused.
 
 pub(crate) use with_spans::Carrier;
-pub(super) use with_spans::CarrierEntered;
+pub(super) use with_spans::CarrierGuard;
 #[cfg(feature = "sqlx")]
-pub(crate) use with_spans::{CARRIER, Carried, SubscriberOf, handed_over, listen};
+pub(crate) use with_spans::{CARRIER, Payload, SubscriberOf, listen, take_payload};
 
 #[cfg(feature = "sqlx")]
 mod with_spans {
@@ -28,57 +28,59 @@ mod with_spans {
     /// Target of the carriers' spans.
     pub(crate) const CARRIER: &str = "pinchpoint::carrier";
 
-    /// Whether anybody looks for carriers.
+    /// Whether a layer looks for carriers. Relaxed: requests that begin before it is seen have none, as before it was
+    /// set.
     static WANTED: AtomicBool = AtomicBool::new(false);
 
     thread_local! {
-        /// What the span that is being made is to carry: a span's own fields hold only plain values.
-        static HANDED_OVER: Cell<Option<Carried>> = const { Cell::new(None) };
-        /// Where the layer that took it wants to know its subscriber, which a span knows and a layer is not told.
-        static HANDED_BACK: Cell<Option<Arc<SubscriberOf>>> = const { Cell::new(None) };
+        /// Payload of the span that is being made on this thread. The layer takes it from here, because a span's fields
+        /// hold only plain values.
+        static NEXT_PAYLOAD: Cell<Option<Payload>> = const { Cell::new(None) };
+        /// Where the layer that took the payload wants its subscriber stored: a span knows it, a layer does not.
+        static SUBSCRIBER_WANTED: Cell<Option<Arc<SubscriberOf>>> = const { Cell::new(None) };
     }
 
     /// The subscriber that a layer is part of, once it is known.
     pub(crate) type SubscriberOf = OnceLock<WeakDispatch>;
 
-    /// What a span carries.
+    /// What a carrier's span holds.
     #[derive(Clone, Debug)]
-    pub(crate) enum Carried {
-        /// The request that issues what happens inside.
+    pub(crate) enum Payload {
+        /// The request that queries inside the span belong to.
         Request(Arc<RequestContext>),
-        /// What happens inside is counted already, by [`track_db_query`](crate::track_db_query).
+        /// Queries inside the span are counted already, by [`track_db_query`](crate::track_db_query).
         Counted,
     }
 
-    /// A span around every poll, or nothing.
+    /// A span to be entered around every poll, or none.
     #[derive(Debug, Default)]
     pub(crate) struct Carrier(Option<Span>);
 
     /// Leaves the carrier's span when dropped.
     #[derive(Debug)]
-    pub(crate) struct CarrierEntered<'a> {
+    pub(crate) struct CarrierGuard<'a> {
         _span: Option<tracing::span::Entered<'a>>,
     }
 
     impl Carrier {
-        /// Makes a carrier of `request`.
+        /// Returns a carrier of `request`.
         pub(crate) fn of(request: &Arc<RequestContext>) -> Self {
-            Self::new(|| Carried::Request(Arc::clone(request)))
+            Self::new(|| Payload::Request(Arc::clone(request)))
         }
 
-        /// Makes a carrier that says that the queries inside it are counted already.
+        /// Returns a carrier that marks the queries inside it as counted already.
         pub(crate) fn counted() -> Self {
-            Self::new(|| Carried::Counted)
+            Self::new(|| Payload::Counted)
         }
 
-        fn new(carried: impl FnOnce() -> Carried) -> Self {
+        fn new(payload: impl FnOnce() -> Payload) -> Self {
             if !WANTED.load(Relaxed) {
                 return Self(None);
             }
-            HANDED_OVER.set(Some(carried()));
+            NEXT_PAYLOAD.set(Some(payload()));
             let span = tracing::trace_span!(target: CARRIER, "pinchpoint");
-            HANDED_OVER.set(None);
-            if let Some(known) = HANDED_BACK.take() {
+            NEXT_PAYLOAD.set(None);
+            if let Some(known) = SUBSCRIBER_WANTED.take() {
                 span.with_subscriber(|(_, subscriber)| known.set(subscriber.downgrade()));
             }
             if span.is_disabled() {
@@ -88,23 +90,23 @@ mod with_spans {
             Self(Some(span))
         }
 
-        pub(crate) fn enter(&self) -> CarrierEntered<'_> {
-            CarrierEntered { _span: self.0.as_ref().map(Span::enter) }
+        pub(crate) fn enter(&self) -> CarrierGuard<'_> {
+            CarrierGuard { _span: self.0.as_ref().map(Span::enter) }
         }
     }
 
-    /// Says that somebody looks for carriers from now on.
+    /// Has requests carry a span from now on, because a layer looks for it.
     pub(crate) fn listen() {
         WANTED.store(true, Relaxed);
     }
 
-    /// Returns what the span that is being made on this thread is to carry; `subscriber` is told whose span it is as
-    /// soon as it is made.
-    pub(crate) fn handed_over(subscriber: &Arc<SubscriberOf>) -> Option<Carried> {
+    /// Returns the payload of the span that is being made on this thread. `subscriber` is filled in as soon as the span
+    /// exists.
+    pub(crate) fn take_payload(subscriber: &Arc<SubscriberOf>) -> Option<Payload> {
         if subscriber.get().is_none() {
-            HANDED_BACK.set(Some(subscriber.clone()));
+            SUBSCRIBER_WANTED.set(Some(subscriber.clone()));
         }
-        HANDED_OVER.take()
+        NEXT_PAYLOAD.take()
     }
 
     fn warn_of_a_global_filter() {
@@ -124,13 +126,13 @@ mod with_spans {
 
     use crate::context::RequestContext;
 
-    /// Nothing: only the sqlx layer looks for carriers.
+    /// Empty: only the sqlx layer looks for carriers.
     #[derive(Debug, Default)]
     pub(crate) struct Carrier(());
 
-    /// Nothing, for as long as a carrier is entered.
+    /// Empty; held while a carrier is entered.
     #[derive(Debug)]
-    pub(crate) struct CarrierEntered<'a>(PhantomData<&'a Carrier>);
+    pub(crate) struct CarrierGuard<'a>(PhantomData<&'a Carrier>);
 
     impl Carrier {
         pub(crate) fn of(_request: &Arc<RequestContext>) -> Self {
@@ -141,8 +143,8 @@ mod with_spans {
             Self(())
         }
 
-        pub(crate) fn enter(&self) -> CarrierEntered<'_> {
-            CarrierEntered(PhantomData)
+        pub(crate) fn enter(&self) -> CarrierGuard<'_> {
+            CarrierGuard(PhantomData)
         }
     }
 }

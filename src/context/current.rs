@@ -1,4 +1,4 @@
-//! The request that this thread is polling.
+//! The request that this thread polls, and [`in_current_request`] that carries it into a spawned task.
 
 use std::{
     cell::Cell,
@@ -12,40 +12,40 @@ use pin_project_lite::pin_project;
 
 use super::{
     Instruments, RequestContext,
-    carrier::{Carrier, CarrierEntered},
+    carrier::{Carrier, CarrierGuard},
 };
 
 thread_local! {
     static CURRENT: Cell<Option<Arc<RequestContext>>> = const { Cell::new(None) };
 }
 
-/// Makes a context the current one until dropped, then restores the one before it, on unwinding too.
+/// Keeps a context the current one until dropped, also by unwinding, and then restores the one before it.
 ///
-/// The context is moved in and back out, so that a poll costs no reference count.
+/// The context is moved in and back out, so that a poll changes no reference count.
 #[derive(Debug)]
-pub(crate) struct Entered<'a> {
-    /// Where the context came from and returns to.
+pub(crate) struct CurrentGuard<'a> {
+    /// Owner of the context, which returns there.
     home: &'a mut Option<Arc<RequestContext>>,
     previous: Option<Arc<RequestContext>>,
-    _carrier: CarrierEntered<'a>,
+    _carrier: CarrierGuard<'a>,
 }
 
 /// Makes `context` the current one of this thread, and `carrier`'s span the current span.
-pub(crate) fn enter<'a>(home: &'a mut Option<Arc<RequestContext>>, carrier: &'a Carrier) -> Entered<'a> {
+pub(crate) fn enter<'a>(home: &'a mut Option<Arc<RequestContext>>, carrier: &'a Carrier) -> CurrentGuard<'a> {
     let context = home.take();
-    // `try_with`: a future may be dropped while the thread's locals are being destroyed; then nothing is booked.
+    // `try_with`: a future may be dropped while the thread's locals are being destroyed; nothing is recorded then.
     let previous = CURRENT.try_with(|current| current.replace(context)).ok().flatten();
-    Entered { home, previous, _carrier: carrier.enter() }
+    CurrentGuard { home, previous, _carrier: carrier.enter() }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for CurrentGuard<'_> {
     fn drop(&mut self) {
         let previous = self.previous.take();
         *self.home = CURRENT.try_with(|current| current.replace(previous)).ok().flatten();
     }
 }
 
-/// Returns whether this thread is polling a request of these instruments already.
+/// Returns whether this thread already polls a request of these instruments.
 pub(crate) fn is_within(instruments: &Arc<Instruments>) -> bool {
     CURRENT
         .try_with(|current| {
@@ -57,7 +57,7 @@ pub(crate) fn is_within(instruments: &Arc<Instruments>) -> bool {
         .unwrap_or(false)
 }
 
-/// Returns the request that this thread is polling.
+/// Returns the request that this thread polls.
 pub(crate) fn current() -> Option<Arc<RequestContext>> {
     CURRENT
         .try_with(|current| {
@@ -86,7 +86,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.context.is_some() {
-                // A driver may tell of a query only when that is dropped.
+                // A driver may emit a query's event only when the query is dropped.
                 let _entered = enter(this.context, this.carrier);
                 this.inner.set(None);
             }
@@ -94,12 +94,11 @@ pin_project! {
     }
 }
 
-/// Carries the current request into `future`, so that queries and tasks of a spawned task are booked on the request
+/// Carries the current request into `future`, so that the queries and tasks of a spawned task count for the request
 /// that spawned it.
 ///
-/// Without it a spawned task belongs to no request: its queries still count in the service's numbers, but not in the
-/// request's. What the task does after the request has ended is counted for the service only. Outside a request this
-/// changes nothing.
+/// Without it a spawned task belongs to no request: its queries count in the service's numbers, but not in the
+/// request's. The same holds for queries and tasks that end after the request. Outside a request this changes nothing.
 ///
 /// ```
 /// # async fn audit() {}

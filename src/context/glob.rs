@@ -1,6 +1,6 @@
-//! [`Glob`]: the one kind of pattern that settings and rules use.
+//! [`Glob`]: the patterns of settings and rules.
 
-/// A pattern in which `*` stands for any run of characters, also none, and everything else for itself.
+/// A pattern in which `*` matches any run of characters, the empty one too, and every other character itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Glob(Box<str>);
 
@@ -13,7 +13,7 @@ impl Glob {
         let Some((head, rest)) = self.0.split_once('*') else { return *self.0 == *text };
         let Some(mut text) = text.strip_prefix(head) else { return false };
         let Some((middle, tail)) = rest.rsplit_once('*') else { return text.ends_with(rest) };
-        // Taking each piece at its first place is enough: what follows can only gain by it.
+        // The first occurrence of each piece is enough: a later one leaves less text for the pieces after it.
         for piece in middle.split('*') {
             match text.find(piece) {
                 Some(at) => text = &text[at + piece.len()..],
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn star_stands_for_any_run() {
+    fn a_star_matches_any_run_of_characters() {
         check("/reports/*", "/reports/sales", true);
         check("/reports/*", "/report", false);
         check("*", "", true);

@@ -1,10 +1,10 @@
-//! What an endpoint's requests allocate, and what of it is never freed.
+//! [`Heap`]: the bytes that an endpoint's requests allocate, and those that are never freed.
 //!
-//! Known only with the feature `alloc` and where the host has made
-//! [`CountingAllocator`](pinchpoint_alloc::CountingAllocator) its allocator; without either a heap is nothing and costs
-//! nothing. The invariant: a request's account is open exactly while it is polled.
+//! Counted only with the feature `alloc` and if the host uses
+//! [`CountingAllocator`](pinchpoint_alloc::CountingAllocator); otherwise a heap is empty and costs nothing. The
+//! invariant that a change could break: allocations count for a request exactly while it is polled.
 
-pub(crate) use counting::{Allocated, Heap, Heaps};
+pub(crate) use counting::{Heap, Heaps, RequestAllocations};
 
 #[cfg(feature = "alloc")]
 mod counting {
@@ -21,24 +21,24 @@ mod counting {
     /// The accounts of every endpoint.
     #[derive(Debug)]
     pub(crate) struct Heaps {
-        /// Whom everything is booked on for which no tag is left; `None` where nobody counts.
+        /// Tag of the endpoints for which no tag is left; `None` without the counting allocator.
         other: Option<Tag>,
         accounts: Mutex<Vec<Account>>,
     }
 
-    /// What a tick writes of one endpoint.
+    /// The series of one endpoint's heap, which each tick writes.
     #[derive(Debug)]
     struct Account {
-        heap: Opened,
+        heap: TagBaseline,
         live: Gauge,
         allocated: Counter,
         freed: Counter,
     }
 
-    /// A tag, and what had been allocated and freed on it before: it is the process's, and another monitor may have used
-    /// it.
+    /// A tag, and its bytes when this monitor began to use it: tags belong to the process, and an earlier monitor may
+    /// have used this one.
     #[derive(Clone, Copy, Debug)]
-    struct Opened {
+    struct TagBaseline {
         tag: Tag,
         allocated: u64,
         freed: u64,
@@ -49,8 +49,7 @@ mod counting {
             Self { other: is_installed().then(|| Tag::named(names::OTHER)).flatten(), accounts: Mutex::default() }
         }
 
-        /// Returns the heap of an endpoint, of which nobody knows yet. `dropped` counts it where it has no account of its
-        /// own.
+        /// Returns the heap of an endpoint, without series yet. Counts in `dropped` if no tag is left for it.
         pub(in crate::context) fn open(&self, dropped: &Counter, labels: &[(&'static str, Arc<str>); 2]) -> Heap {
             let Some(other) = self.other else { return Heap(None) };
             let name: Vec<&str> = labels.iter().map(|(_, value)| &**value).collect();
@@ -58,18 +57,18 @@ mod counting {
                 dropped.increment(1);
                 other
             });
-            Heap(Some(Opened { tag, allocated: tag.allocated_bytes(), freed: tag.freed_bytes() }))
+            Heap(Some(TagBaseline { tag, allocated: tag.allocated_bytes(), freed: tag.freed_bytes() }))
         }
 
-        /// Makes the series of a heap.
-        pub(in crate::context) fn show_from_now_on(
+        /// Registers the series of a heap, and returns the histogram of what its requests allocate.
+        pub(in crate::context) fn register(
             &self,
             heap: &Heap,
             recorder: &DynRecorder,
             window_recorder: &DynRecorder,
             labels: &[(&'static str, Arc<str>); 2],
-        ) -> Allocated {
-            let Some(heap) = heap.0 else { return Allocated(None) };
+        ) -> RequestAllocations {
+            let Some(heap) = heap.0 else { return RequestAllocations(None) };
             let allocated = labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels);
             let others = [(names::METHOD, names::METHOD_OTHER.into()), (names::ROUTE, names::OTHER.into())];
             let labels = if self.other == Some(heap.tag) { &others } else { labels };
@@ -82,13 +81,13 @@ mod counting {
                     freed: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_FREED, labels),
                 });
             }
-            Allocated(Some(allocated))
+            RequestAllocations(Some(allocated))
         }
 
-        /// Writes what each endpoint has allocated and what of it is there.
+        /// Writes each endpoint's allocated, freed and live bytes.
         pub(in crate::context) fn show(&self) {
             for account in &*self.accounts.lock().unwrap_or_else(PoisonError::into_inner) {
-                let Opened { tag, allocated, freed } = account.heap;
+                let TagBaseline { tag, allocated, freed } = account.heap;
                 account.allocated.absolute(tag.allocated_bytes().saturating_sub(allocated));
                 account.freed.absolute(tag.freed_bytes().saturating_sub(freed));
                 account.live.set(tag.live_bytes() as f64);
@@ -98,25 +97,25 @@ mod counting {
 
     /// The heap of one endpoint.
     #[derive(Debug)]
-    pub(crate) struct Heap(Option<Opened>);
+    pub(crate) struct Heap(Option<TagBaseline>);
 
-    /// What each request of one endpoint allocates.
+    /// The histogram of what each request of one endpoint allocates.
     #[derive(Debug)]
-    pub(crate) struct Allocated(Option<Histogram>);
+    pub(crate) struct RequestAllocations(Option<Histogram>);
 
-    /// An open account.
+    /// Counts the thread's allocations for an endpoint until it is left or dropped.
     #[derive(Debug)]
-    pub(crate) struct HeapEntered(Option<Entered>);
+    pub(crate) struct HeapGuard(Option<Entered>);
 
     impl Heap {
-        /// Opens the account for what is allocated from now on by this thread.
-        pub(crate) fn enter(&self) -> HeapEntered {
-            HeapEntered(self.0.map(|heap| heap.tag.enter()))
+        /// Counts this thread's allocations for the endpoint from now on.
+        pub(crate) fn enter(&self) -> HeapGuard {
+            HeapGuard(self.0.map(|heap| heap.tag.enter()))
         }
     }
 
-    impl Allocated {
-        /// Books what a whole request allocated.
+    impl RequestAllocations {
+        /// Records the bytes that a whole request allocated.
         pub(crate) fn record(&self, bytes: u64) {
             if let Some(allocated) = &self.0 {
                 allocated.record(bytes as f64);
@@ -124,8 +123,8 @@ mod counting {
         }
     }
 
-    impl HeapEntered {
-        /// Closes the account and returns what was allocated.
+    impl HeapGuard {
+        /// Stops counting and returns the bytes that were allocated.
         pub(crate) fn leave(self) -> u64 {
             self.0.map_or(0, Entered::leave)
         }
@@ -140,7 +139,7 @@ mod counting {
 
     use crate::context::DynRecorder;
 
-    /// Nothing: nobody counts.
+    /// Empty without the feature `alloc`.
     #[derive(Debug)]
     pub(crate) struct Heaps;
 
@@ -153,42 +152,42 @@ mod counting {
             Heap
         }
 
-        pub(in crate::context) fn show_from_now_on(
+        pub(in crate::context) fn register(
             &self,
             _heap: &Heap,
             _recorder: &DynRecorder,
             _window_recorder: &DynRecorder,
             _labels: &[(&'static str, Arc<str>); 2],
-        ) -> Allocated {
-            Allocated
+        ) -> RequestAllocations {
+            RequestAllocations
         }
 
         pub(in crate::context) fn show(&self) {}
     }
 
-    /// Nothing.
+    /// Empty without the feature `alloc`.
     #[derive(Debug)]
     pub(crate) struct Heap;
 
-    /// Nothing.
+    /// Empty without the feature `alloc`.
     #[derive(Debug)]
-    pub(crate) struct Allocated;
+    pub(crate) struct RequestAllocations;
 
-    /// Nothing, for as long as a request is polled.
+    /// Empty without the feature `alloc`.
     #[derive(Debug)]
-    pub(crate) struct HeapEntered;
+    pub(crate) struct HeapGuard;
 
     impl Heap {
-        pub(crate) fn enter(&self) -> HeapEntered {
-            HeapEntered
+        pub(crate) fn enter(&self) -> HeapGuard {
+            HeapGuard
         }
     }
 
-    impl Allocated {
+    impl RequestAllocations {
         pub(crate) fn record(&self, _bytes: u64) {}
     }
 
-    impl HeapEntered {
+    impl HeapGuard {
         pub(crate) fn leave(self) -> u64 {
             0
         }

@@ -1,7 +1,7 @@
-//! [`InFlights`]: how many requests of each endpoint are in flight.
+//! [`InFlightByEndpoint`]: how many requests of each endpoint are in flight.
 //!
-//! Counted beside the exposed gauge, which tells methods apart only. What never ends is in no duration: here it is seen.
-//! Read by looking alone, each tick and where something blocked the runtime, so that counting is one addition.
+//! Counted beside the exposed gauge, whose only label is the method. A request that never ends is in no duration; here
+//! it shows. Read only at each tick and after a poll that blocked the runtime, so that counting is one addition.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -25,9 +25,10 @@ struct Stripe(AtomicI64);
 struct Endpoint {
     name: Arc<str>,
     labels: Labels,
-    /// A request may end on another thread than it began on: only the sum means something.
+    /// A request may end on another thread than it began on, so a stripe may be negative; their sum is the count.
+    /// Relaxed: it publishes no other memory, and a read during a change may be off by the requests that change it.
     stripes: [Stripe; stripe::COUNT],
-    shown: OnceLock<Gauge>,
+    gauge_shown: OnceLock<Gauge>,
 }
 
 impl Endpoint {
@@ -40,13 +41,13 @@ impl Endpoint {
     }
 }
 
-/// The gauge that everybody's recorder knows, and the endpoint's own count.
-struct Counted {
+/// The exposed gauge of a method, and the count of one endpoint beside it.
+struct EndpointGauge {
     gauge: Gauge,
     endpoint: Arc<Endpoint>,
 }
 
-impl GaugeFn for Counted {
+impl GaugeFn for EndpointGauge {
     fn increment(&self, value: f64) {
         self.gauge.increment(value);
         self.endpoint.add(value as i64);
@@ -64,11 +65,12 @@ impl GaugeFn for Counted {
 
 /// The requests in flight of every endpoint.
 #[derive(Debug, Default)]
-pub(crate) struct InFlights(Mutex<Vec<Arc<Endpoint>>>);
+pub(crate) struct InFlightByEndpoint(Mutex<Vec<Arc<Endpoint>>>);
 
-impl InFlights {
-    /// Returns `gauge`, with what is added to it counted for an endpoint too. What matched no route is none.
-    pub(super) fn counted(&self, gauge: Gauge, labels: &Labels) -> Gauge {
+impl InFlightByEndpoint {
+    /// Returns a gauge that adds to `gauge` and counts for an endpoint too. Requests that matched no route count for no
+    /// endpoint.
+    pub(super) fn endpoint_gauge(&self, gauge: Gauge, labels: &Labels) -> Gauge {
         let [(_, method), (_, route)] = labels;
         if route.is_empty() || **route == *names::OTHER {
             return gauge;
@@ -77,29 +79,29 @@ impl InFlights {
             name: format!("{method} {route}").into(),
             labels: labels.clone(),
             stripes: Default::default(),
-            shown: OnceLock::new(),
+            gauge_shown: OnceLock::new(),
         });
         self.lock().push(endpoint.clone());
-        Gauge::from_arc(Arc::new(Counted { gauge, endpoint }))
+        Gauge::from_arc(Arc::new(EndpointGauge { gauge, endpoint }))
     }
 
-    /// Calls `look` with every endpoint that has requests in flight, and how many.
-    pub(super) fn each(&self, mut look: impl FnMut(&Arc<str>, i64)) {
+    /// Calls `visit` with every endpoint that has requests in flight, and how many.
+    pub(super) fn each(&self, mut visit: impl FnMut(&Arc<str>, i64)) {
         for endpoint in &*self.lock() {
             let now = endpoint.now();
             if now > 0 {
-                look(&endpoint.name, now);
+                visit(&endpoint.name, now);
             }
         }
     }
 
-    /// Writes how many there are into the windows, for endpoints that had some at any look.
+    /// Writes the gauges of the windows, one for each endpoint that had requests in flight at any tick.
     pub(super) fn show(&self, window_recorder: &DynRecorder) {
         for endpoint in &*self.lock() {
             let now = endpoint.now().max(0);
-            if now > 0 || endpoint.shown.get().is_some() {
+            if now > 0 || endpoint.gauge_shown.get().is_some() {
                 let gauge = || labelled::gauge(window_recorder, &names::ENDPOINT_ACTIVE, &endpoint.labels);
-                endpoint.shown.get_or_init(gauge).set(now as f64);
+                endpoint.gauge_shown.get_or_init(gauge).set(now as f64);
             }
         }
     }
@@ -117,16 +119,16 @@ mod tests {
         [(names::METHOD, "GET".into()), (names::ROUTE, route.into())]
     }
 
-    fn seen(all: &InFlights) -> Vec<(String, i64)> {
+    fn seen(all: &InFlightByEndpoint) -> Vec<(String, i64)> {
         let mut seen = Vec::new();
         all.each(|name, count| seen.push((name.to_string(), count)));
         seen
     }
 
     #[test]
-    fn a_request_may_end_on_another_thread() {
-        let all = InFlights::default();
-        let gauge = all.counted(Gauge::noop(), &labels("/a"));
+    fn a_request_that_ends_on_another_thread_is_no_longer_in_flight() {
+        let all = InFlightByEndpoint::default();
+        let gauge = all.endpoint_gauge(Gauge::noop(), &labels("/a"));
         gauge.increment(1.0);
         gauge.increment(1.0);
         assert_eq!(seen(&all), [("GET /a".to_owned(), 2)]);
@@ -135,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn what_matched_no_route_is_no_endpoint() {
-        let all = InFlights::default();
+    fn requests_without_a_route_count_for_no_endpoint() {
+        let all = InFlightByEndpoint::default();
         for route in ["", names::OTHER] {
-            all.counted(Gauge::noop(), &labels(route)).increment(1.0);
+            all.endpoint_gauge(Gauge::noop(), &labels(route)).increment(1.0);
         }
         assert_eq!(seen(&all), []);
     }

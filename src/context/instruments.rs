@@ -1,4 +1,4 @@
-//! [`Instruments`]: what the request path records through.
+//! [`Instruments`]: the recorders and tables that the request path records through.
 
 use std::{
     fmt,
@@ -8,25 +8,22 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwapOption;
+use metrics::{Counter, Gauge};
 use tokio::time::Instant;
 
-use arc_swap::ArcSwapOption;
-use metrics::{Counter, Gauge, Recorder};
-
 use super::{
-    Allocated, Glob, Heap, QuerySeries, RequestContext, SlowRequests, SqlShape, TaskSeries,
+    DynRecorder, Glob, Heap, QuerySeries, RequestAllocations, RequestContext, SlowRequests, SqlShape, TaskSeries,
     heap::Heaps,
-    in_flight::InFlights,
+    in_flight::InFlightByEndpoint,
+    labelled,
     pool::ContextPool,
     table::{QueryTable, TaskTable},
 };
 use crate::names;
 
-/// A recorder that everything can hold.
-pub(crate) type DynRecorder = Arc<dyn Recorder + Send + Sync>;
-
-/// Reads how many requests are in flight now, from whoever counts them. Asked only when something blocked the runtime.
-pub(crate) type InFlight = Box<dyn Fn() -> f64 + Send + Sync>;
+/// Returns how many requests are in flight now. Called only after a poll that blocked the runtime.
+pub(crate) type InFlightTotal = Box<dyn Fn() -> f64 + Send + Sync>;
 
 /// Bounds of what the instruments keep.
 #[derive(Clone, Debug)]
@@ -38,11 +35,11 @@ pub(crate) struct Limits {
     pub(crate) db_system: Arc<str>,
 }
 
-/// What the request path records through: the recorder, the switch and the tables of what was seen.
+/// What the request path records through: the recorders, the switch, and the tables of queries, tasks and endpoints.
 pub(crate) struct Instruments {
-    /// Everybody's recorder: ours, and a host's beside it.
+    /// Reaches the monitor's own recorder, and the host's if there is one.
     recorder: DynRecorder,
-    /// Ours alone, for the series that only windows know.
+    /// Reaches the monitor's own recorder alone, for series that only windows read.
     window_recorder: DynRecorder,
     enabled: AtomicBool,
     limits: Limits,
@@ -50,10 +47,10 @@ pub(crate) struct Instruments {
     queries: QueryTable,
     tasks: TaskTable,
     slow_requests: SlowRequests,
-    in_flight: InFlight,
-    in_flights: InFlights,
+    in_flight: InFlightTotal,
+    in_flight_by_endpoint: InFlightByEndpoint,
     heaps: Heaps,
-    /// Counts the series that were refused.
+    /// Counts series that were folded into `other`.
     dropped: Counter,
 }
 
@@ -71,7 +68,7 @@ impl Instruments {
         recorder: DynRecorder,
         window_recorder: DynRecorder,
         limits: Limits,
-        in_flight: InFlight,
+        in_flight: InFlightTotal,
     ) -> Arc<Self> {
         let dropped = labelled::counter(&recorder, &names::SERIES_DROPPED, &[]);
         Arc::new(Self {
@@ -84,7 +81,7 @@ impl Instruments {
             window_recorder,
             limits,
             in_flight,
-            in_flights: InFlights::default(),
+            in_flight_by_endpoint: InFlightByEndpoint::default(),
             heaps: Heaps::new(),
             dropped,
         })
@@ -111,17 +108,18 @@ impl Instruments {
         (self.in_flight)()
     }
 
-    /// Returns `gauge`, with what is added to it counted for an endpoint too.
-    pub(crate) fn counted_in_flight(&self, gauge: Gauge, labels: &[(&'static str, Arc<str>); 2]) -> Gauge {
-        self.in_flights.counted(gauge, labels)
+    /// Returns a gauge that adds to `gauge` and counts for an endpoint too.
+    pub(crate) fn endpoint_in_flight(&self, gauge: Gauge, labels: &[(&'static str, Arc<str>); 2]) -> Gauge {
+        self.in_flight_by_endpoint.endpoint_gauge(gauge, labels)
     }
 
-    /// Calls `look` with every endpoint that has requests in flight, and how many.
-    pub(crate) fn each_in_flight(&self, look: impl FnMut(&Arc<str>, i64)) {
-        self.in_flights.each(look);
+    /// Calls `visit` with every endpoint that has requests in flight, and how many.
+    pub(crate) fn each_in_flight(&self, visit: impl FnMut(&Arc<str>, i64)) {
+        self.in_flight_by_endpoint.each(visit);
     }
 
-    /// Returns whether anything is recorded: the one load that a stopped monitor costs a request.
+    /// Returns whether anything is recorded. This load is all that a stopped monitor costs a request. Relaxed: a
+    /// request that begins at the moment of the switch may count either way.
     pub(crate) fn enabled(&self) -> bool {
         self.enabled.load(Relaxed)
     }
@@ -138,7 +136,8 @@ impl Instruments {
         self.pool.give(context);
     }
 
-    /// Lets go of what is kept for the next request; for the end of the monitor.
+    /// Stops recording and drops the contexts that are kept for later requests. The end of the monitor: pooled contexts
+    /// would keep these instruments alive.
     pub(crate) fn close(&self) {
         self.set_enabled(false);
         self.pool.close();
@@ -152,7 +151,7 @@ impl Instruments {
         self.tasks.resolve(name)
     }
 
-    /// Returns when the runs of a task began that are in progress, the oldest first.
+    /// Returns when each run of a task began that is in progress, oldest first.
     pub(crate) fn running(&self, task: &str) -> Vec<Instant> {
         self.tasks.known(task).map(|series| series.runs.began()).unwrap_or_default()
     }
@@ -162,16 +161,16 @@ impl Instruments {
         self.heaps.open(&self.dropped, labels)
     }
 
-    /// Returns what the requests of an endpoint allocate each, and shows its heap from now on.
-    pub(crate) fn allocated(&self, heap: &Heap, labels: &[(&'static str, Arc<str>); 2]) -> Allocated {
-        self.heaps.show_from_now_on(heap, &self.recorder, &self.window_recorder, labels)
+    /// Registers the series of an endpoint's heap, and returns the histogram of what its requests allocate.
+    pub(crate) fn allocated(&self, heap: &Heap, labels: &[(&'static str, Arc<str>); 2]) -> RequestAllocations {
+        self.heaps.register(heap, &self.recorder, &self.window_recorder, labels)
     }
 
-    /// Writes what is known only by looking: how long the oldest run of each task has been in progress, what of each
-    /// endpoint's memory is still there, and how many of its requests are in flight.
-    pub(crate) fn look(&self, now: Instant) {
+    /// Writes the gauges that no event changes: the age of each task's oldest run, the bytes of each endpoint that are
+    /// not freed, and each endpoint's requests in flight.
+    pub(crate) fn sample(&self, now: Instant) {
         self.tasks.show_running(now);
-        self.in_flights.show(&self.window_recorder);
+        self.in_flight_by_endpoint.show(&self.window_recorder);
         self.heaps.show();
     }
 
@@ -184,14 +183,16 @@ impl Instruments {
     }
 }
 
-/// The instruments of the monitor that was installed for the whole process: where work outside any request is booked.
+/// The instruments of the monitor that is installed for the whole process. Work outside any request is recorded through
+/// them.
 static INSTALLED: ArcSwapOption<Instruments> = ArcSwapOption::const_empty();
 
 pub(crate) fn install(instruments: Arc<Instruments>) {
     INSTALLED.store(Some(instruments));
 }
 
-/// Forgets the installed instruments if they are still `instruments`.
+/// Removes the installed instruments if they still are `instruments`: a monitor that ends late must not remove those of
+/// its successor.
 pub(crate) fn uninstall(instruments: &Arc<Instruments>) {
     if INSTALLED.load().as_ref().is_some_and(|installed| Arc::ptr_eq(installed, instruments)) {
         INSTALLED.store(None);
@@ -200,36 +201,4 @@ pub(crate) fn uninstall(instruments: &Arc<Instruments>) {
 
 pub(crate) fn installed() -> Option<Arc<Instruments>> {
     INSTALLED.load_full()
-}
-
-/// Registers the catalogue's metrics with their labels.
-pub(crate) mod labelled {
-    use std::sync::Arc;
-
-    use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-
-    use crate::names::Metric;
-
-    static METADATA: Metadata<'static> = Metadata::new("pinchpoint", Level::INFO, Some("pinchpoint"));
-
-    fn key(metric: &Metric, labels: &[(&'static str, Arc<str>)]) -> Key {
-        let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
-        Key::from_parts(metric.name, labels)
-    }
-
-    pub(crate) fn counter(recorder: &dyn Recorder, metric: &Metric, labels: &[(&'static str, Arc<str>)]) -> Counter {
-        recorder.register_counter(&key(metric, labels), &METADATA)
-    }
-
-    pub(crate) fn gauge(recorder: &dyn Recorder, metric: &Metric, labels: &[(&'static str, Arc<str>)]) -> Gauge {
-        recorder.register_gauge(&key(metric, labels), &METADATA)
-    }
-
-    pub(crate) fn histogram(
-        recorder: &dyn Recorder,
-        metric: &Metric,
-        labels: &[(&'static str, Arc<str>)],
-    ) -> Histogram {
-        recorder.register_histogram(&key(metric, labels), &METADATA)
-    }
 }

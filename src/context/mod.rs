@@ -1,9 +1,28 @@
 //! What one request did, and the instruments it is recorded through.
 //!
-//! Both the HTTP layer and the trackers need to know the request that is being polled right now, and neither may import
-//! the other, so that knowledge lives here. The module refuses everything about time windows and rules. The invariant
-//! that a change could break: a [`RequestContext`] is booked on by exactly the futures that were entered with it, so a
-//! query is never booked on a neighbour that shares the thread.
+//! Both the HTTP layer and the trackers need the request that the thread polls, and neither may import the other, so it
+//! is kept here. The module refuses everything about time windows and rules. The invariant that a change could break:
+//! only the futures that were entered with a [`RequestContext`], and the threads inside its [`Carrier`]'s span, record
+//! on it, so a query never counts for a neighbour that shares the thread.
+//!
+//! # A circle on purpose
+//!
+//! Files of this room import only files to their left, with the exception of one circle:
+//!
+//! ```text
+//! {glob, trace_id, stripe, labelled} < {spread, running, statements, heap, in_flight} < table
+//!     < {instruments, pool, request, slow} < carrier < current
+//! ```
+//!
+//! [`Instruments`] hold the [pool](pool::ContextPool) of contexts, a [`RequestContext`] holds the instruments it is
+//! recorded through, and [`SlowRequests`], which the instruments hold, read a context's timeline with the names of the
+//! instruments' tables. It is one structure in four files: a query that ends on any thread knows its request alone, and
+//! must find the tables of the request's own monitor through it, without a global and without an argument through the
+//! host's code; and a request must find a context to reuse without allocating. A trait in between would only move the
+//! circle out of sight, at the price of a dynamic call on the request path. The circle has one cost: pooled contexts
+//! and their instruments keep one another alive, so [`Instruments::close`] empties the pool when the monitor ends.
+//!
+//! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod carrier;
 mod current;
@@ -11,6 +30,7 @@ mod glob;
 mod heap;
 mod in_flight;
 mod instruments;
+pub(crate) mod labelled;
 mod pool;
 mod request;
 mod running;
@@ -21,18 +41,18 @@ pub(crate) mod stripe;
 mod table;
 mod trace_id;
 
-pub use current::{InCurrentRequest, in_current_request};
-
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
-pub(crate) use carrier::{CARRIER, Carried, SubscriberOf, handed_over, listen};
+pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, listen, take_payload};
+pub use current::{InCurrentRequest, in_current_request};
 pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
-pub(crate) use heap::{Allocated, Heap};
-pub(crate) use instruments::{DynRecorder, Instruments, Limits, install, installed, labelled, uninstall};
-pub(crate) use request::{Abandoned, EventKind, LateQuery, RequestContext};
-pub(crate) use running::Place;
-pub(crate) use slow::{SlowRequest, SlowRequests, Slowest};
+pub(crate) use heap::{Heap, RequestAllocations};
+pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
+pub(crate) use labelled::DynRecorder;
+pub(crate) use request::{EventKind, LateQuery, LateQueryRecorder, RequestContext};
+pub(crate) use running::RunPlace;
+pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};
 pub(crate) use spread::{Local, Spread};
 pub(crate) use table::{Outcome, QuerySeries, SqlShape, TaskSeries};
 pub(crate) use trace_id::TraceId;

@@ -1,25 +1,26 @@
-//! A bounded pool of request contexts.
+//! [`ContextPool`]: request contexts to be reused.
 //!
-//! A request takes a context and gives it back, so that a service in a steady state allocates none. Striped by thread:
-//! two workers do not meet on one queue.
+//! A request takes a context and gives it back, so that a service in a steady state allocates none. Striped by thread,
+//! so that workers do not contend for one queue. The invariant that a change could break: a pooled context has no other
+//! owner, or a spawned task could record on a stranger's request.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-use tokio::time::Instant;
-
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::atomic::AtomicCell;
+use tokio::time::Instant;
 
 use super::{Instruments, RequestContext, stripe};
 
-/// Contexts kept per stripe; about 1.3 KiB each.
+/// Contexts kept per stripe, about 2 KiB each: at most 1 MiB in all, after 512 requests were in flight at once.
 const KEPT: usize = 128;
 
-/// What the threads of one stripe gave back. One context is at hand without a queue's bookkeeping: a worker that ends one
-/// request before it begins the next never needs another.
+/// The contexts that the threads of one stripe gave back. One of them is kept outside the queue, because a swap is
+/// cheaper than a queue's bookkeeping: a worker that ends one request before it begins the next never needs a second
+/// one.
 #[repr(align(64))]
 struct Stripe {
     at_hand: AtomicCell<Option<Arc<RequestContext>>>,
@@ -55,15 +56,16 @@ impl ContextPool {
             if let Some(other) = stripe.at_hand.swap(Some(context)) {
                 let _ = stripe.more.push(other);
             }
-            // A request that ends after the monitor must not leave its context behind, see `close`.
+            // A request that ends after the monitor must not leave its context here, see `close`. SeqCst on both sides:
+            // either this sees `closed`, or `close` clears after this push.
             if self.closed.load(SeqCst) {
                 self.clear();
             }
         }
     }
 
-    /// Drops every kept context, and every one given back later. A kept context holds its instruments, and they hold
-    /// this pool: open, they keep one another alive.
+    /// Drops every kept context, and from now on every one that is given back. A kept context owns its instruments, and
+    /// they own this pool: unless it is closed, they keep one another alive.
     pub(super) fn close(&self) {
         self.closed.store(true, SeqCst);
         self.clear();

@@ -1,4 +1,7 @@
 //! [`RequestContext`]: the queries and tasks of one request.
+//!
+//! Futures on any thread record on it, with atomics alone; the request reads it when it ends. The invariant that a
+//! change could break: nothing is added to a request that has ended, since its context may serve the next one by then.
 
 use std::{
     fmt,
@@ -16,11 +19,11 @@ use tokio::time::Instant;
 
 use super::Instruments;
 
-/// Events kept whole per request; further ones are counted in the totals only. Sentry and the nest profiler flag
-/// request timelines of tens of spans; 64 shows an N+1 beyond doubt and keeps a context under 2 KiB.
+/// Events on a request's timeline; further ones count in the totals only. 64 of them show an N+1 beyond doubt, in 1
+/// KiB.
 const EVENTS: usize = 64;
 
-/// What an [`Event`] is about.
+/// The kind of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
     /// A database query; the id is its fingerprint's.
@@ -32,37 +35,37 @@ pub(crate) enum EventKind {
 /// One query or task of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
-    /// Query or task.
     pub(crate) kind: EventKind,
-    /// Which one, in the instruments' tables.
+    /// Its query or task name in the instruments' tables.
     pub(crate) id: u32,
-    /// When it started, from the start of the request.
+    /// From the start of the request to its own.
     pub(crate) start: Duration,
-    /// How long it took.
     pub(crate) duration: Duration,
 }
 
-/// Parts of a request's duration, by what went on. What overlaps counts once, so they never exceed the duration.
+/// The time of a request that its queries and tasks cover. Overlapping ones count once, so the parts never exceed the
+/// request's duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Covered {
-    /// While at least one query ran.
+pub(crate) struct Coverage {
+    /// Time in which at least one query ran.
     pub(crate) queries: Duration,
-    /// While a task ran and no query.
+    /// Time in which a task ran and no query.
     pub(crate) tasks: Duration,
 }
 
 #[derive(Debug, Default)]
-struct Slot {
-    /// Kind in the lowest bit, id above it, plus one, so that zero means "not written yet".
+struct EventSlot {
+    /// One more than the kind in the lowest bit and the id above it; zero until the event is written.
     tag: AtomicU64,
     start_micros: AtomicU32,
     duration_micros: AtomicU32,
 }
 
-/// Fingerprints counted one by one per request; calls of further ones are in the totals only.
+/// Fingerprints whose calls are counted separately per request; calls of further ones are in the totals only. 32
+/// cover nearly every handler, in 768 bytes.
 const FINGERPRINTS: usize = 32;
 
-/// All calls of one query by a request, also those that the timeline has no room for.
+/// All calls of one query by a request, with those past the end of the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueryUse {
     pub(crate) id: u32,
@@ -71,57 +74,57 @@ pub(crate) struct QueryUse {
 }
 
 #[derive(Debug, Default)]
-struct UseSlot {
-    /// The fingerprint's id plus one; zero while the slot is free.
+struct QueryUseSlot {
+    /// One more than the fingerprint's id; zero while the slot is free.
     tag: AtomicU64,
     calls: AtomicU64,
     nanos: AtomicU64,
 }
 
-/// A query that went on after the client of its request had gone.
+/// A query that ended after its request was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LateQuery {
     pub(crate) id: u32,
-    /// Whether the request had not issued this query before.
-    pub(crate) first: bool,
-    /// While the request still lasted.
-    pub(crate) within: Duration,
+    /// Whether it is the request's first call of this query.
+    pub(crate) is_first: bool,
+    /// Part of its duration before the request's end.
+    pub(crate) before_end: Duration,
     pub(crate) duration: Duration,
 }
 
-/// Books what requests whose client had gone left running.
-pub(crate) trait Abandoned: fmt::Debug + Send + Sync {
-    fn late(&self, query: LateQuery);
+/// Records queries that end after their request was cancelled. Implemented by the endpoint's series in
+/// `http`, which this module must not import.
+pub(crate) trait LateQueryRecorder: fmt::Debug + Send + Sync {
+    fn record_late(&self, query: LateQuery);
 }
 
-/// What a request whose client has gone left behind.
+/// The cancellation of a request whose client disconnected.
 #[derive(Debug)]
-struct Left {
-    /// When it had gone.
+struct Cancellation {
     at: Instant,
-    /// Who is told of the queries that go on.
-    endpoint: Arc<dyn Abandoned>,
-    /// Those that were told. Apart from the request's own, which are read while these come.
-    told: Mutex<Vec<u32>>,
+    /// Records the queries that still run.
+    endpoint: Arc<dyn LateQueryRecorder>,
+    /// Queries that were recorded late. Not among the request's own, which may be read at the same time.
+    reported: Mutex<Vec<u32>>,
 }
 
-/// What one request did. Reused from a pool: nothing in it outlives the request but its allocation.
+/// What one request did. Reused from a pool, so that only its allocation outlives the request.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     instruments: Arc<Instruments>,
     started: Instant,
     ended: AtomicBool,
-    /// Whether the monitor is answering it itself.
+    /// Whether the monitor itself is answering it.
     own: AtomicBool,
-    /// Set before its end where its client has gone.
-    abandoned: OnceLock<Left>,
+    /// Set before `ended` if the request is cancelled.
+    cancelled: OnceLock<Cancellation>,
     queries: AtomicU32,
     query_nanos: AtomicU64,
     tasks: AtomicU32,
     task_nanos: AtomicU64,
     used: AtomicU32,
-    slots: Box<[Slot]>,
-    uses: Box<[UseSlot]>,
+    slots: Box<[EventSlot]>,
+    uses: Box<[QueryUseSlot]>,
 }
 
 impl RequestContext {
@@ -131,25 +134,25 @@ impl RequestContext {
             started,
             ended: AtomicBool::new(false),
             own: AtomicBool::new(false),
-            abandoned: OnceLock::new(),
+            cancelled: OnceLock::new(),
             queries: AtomicU32::new(0),
             query_nanos: AtomicU64::new(0),
             tasks: AtomicU32::new(0),
             task_nanos: AtomicU64::new(0),
             used: AtomicU32::new(0),
-            slots: (0..EVENTS).map(|_| Slot::default()).collect(),
-            uses: (0..FINGERPRINTS).map(|_| UseSlot::default()).collect(),
+            slots: (0..EVENTS).map(|_| EventSlot::default()).collect(),
+            uses: (0..FINGERPRINTS).map(|_| QueryUseSlot::default()).collect(),
         }
     }
 
-    /// Makes a context that nobody else holds ready for the next request.
+    /// Prepares a context for the next request. `&mut`: no other owner is left that could record on it.
     pub(super) fn reset(&mut self, started: Instant) {
         self.started = started;
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
-        self.abandoned.take();
+        self.cancelled.take();
         if *self.queries.get_mut() > 0 {
-            self.uses.fill_with(UseSlot::default);
+            self.uses.fill_with(QueryUseSlot::default);
         }
         *self.queries.get_mut() = 0;
         *self.query_nanos.get_mut() = 0;
@@ -166,26 +169,30 @@ impl RequestContext {
         &self.instruments
     }
 
-    /// The monitor begins to answer the request itself.
+    /// Notes that the monitor itself begins to answer the request.
     pub(crate) fn begin_own_answer(&self) {
         self.own.store(true, Relaxed);
     }
 
-    /// The answer is made; whether it is passed on is not known here.
+    /// Notes that the monitor has made its answer. The host may still drop it and answer otherwise.
     pub(crate) fn end_own_answer(&self) {
         self.own.store(false, Relaxed);
     }
 
-    /// Returns whether the monitor is answering the request itself.
+    /// Returns whether the monitor itself is answering the request.
     pub(crate) fn is_own(&self) -> bool {
         self.own.load(Relaxed)
     }
 
-    /// Books one query or task. What comes after the request's end is not the request's any more, but for the queries
-    /// that it left running when its client went away. Returns whether it is the request's.
-    pub(crate) fn book(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) -> bool {
+    /// Records one query or task, and returns whether it counts for the request. After the request's end it does not;
+    /// queries that a cancelled request left running count as late ones.
+    ///
+    /// Relaxed, except for `ended` and the tags: each atomic is read for its own value. What the request's own futures
+    /// recorded happened before its end, in its polls; of a spawned task the end may miss what it records at that
+    /// moment.
+    pub(crate) fn record(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) -> bool {
         if self.ended.load(Acquire) {
-            self.book_late(kind, id, began, duration);
+            self.record_late(kind, id, began, duration);
             return false;
         }
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -196,32 +203,32 @@ impl RequestContext {
         count.fetch_add(1, Relaxed);
         total.fetch_add(nanos, Relaxed);
         if kind == EventKind::Query {
-            self.book_use(id, nanos);
+            self.record_use(id, nanos);
         }
         let slot = self.used.fetch_add(1, Relaxed) as usize;
         if let Some(slot) = self.slots.get(slot) {
             slot.start_micros.store(micros(began.saturating_duration_since(self.started)), Relaxed);
             slot.duration_micros.store(micros(duration), Relaxed);
             let kind = u64::from(kind == EventKind::Task);
-            // Release: whoever sees the tag sees the times before it.
+            // Release: a reader that sees the tag (Acquire in `events`) sees the times that were stored before it.
             slot.tag.store((u64::from(id) << 1 | kind) + 1, Release);
         }
         true
     }
 
-    fn book_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
-        if let Some(Left { at, endpoint, told }) = self.abandoned.get()
+    fn record_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
+        if let Some(Cancellation { at, endpoint, reported }) = self.cancelled.get()
             && kind == EventKind::Query
             && began < *at
         {
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = !told.contains(&id) && self.query_uses().all(|query_use| query_use.id != id);
-            told.push(id);
-            endpoint.late(LateQuery { id, first, within: (*at - began).min(duration), duration });
+            let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_first = !reported.contains(&id) && self.query_uses().all(|query_use| query_use.id != id);
+            reported.push(id);
+            endpoint.record_late(LateQuery { id, is_first, before_end: (*at - began).min(duration), duration });
         }
     }
 
-    fn book_use(&self, id: u32, nanos: u64) {
+    fn record_use(&self, id: u32, nanos: u64) {
         let tag = u64::from(id) + 1;
         let start = id as usize % FINGERPRINTS;
         let mut slots = self.uses[start..].iter().chain(&self.uses[..start]);
@@ -235,7 +242,7 @@ impl RequestContext {
         }
     }
 
-    /// Returns the queries that were booked, each once with all its calls.
+    /// Returns the queries that were recorded, each once with all its calls.
     pub(crate) fn query_uses(&self) -> impl Iterator<Item = QueryUse> + '_ {
         self.uses.iter().filter_map(|slot| {
             let id = slot.tag.load(Relaxed).checked_sub(1)?;
@@ -244,29 +251,30 @@ impl RequestContext {
         })
     }
 
-    /// Ends the request: later bookings are ignored.
+    /// Ends the request: nothing is recorded on it from now on. Release, with the Acquire in `record`: a query that
+    /// sees the end also sees the cancellation that was set before it.
     pub(crate) fn end(&self) {
         self.ended.store(true, Release);
     }
 
-    /// Ends a request whose client has gone: of later bookings, `endpoint` is told of the queries that were under way.
-    pub(crate) fn abandon(&self, gone: Instant, endpoint: Arc<dyn Abandoned>) {
-        // A request ends once.
-        let _ = self.abandoned.set(Left { at: gone, endpoint, told: Mutex::default() });
+    /// Ends a request whose client disconnected. `endpoint` records the queries that had begun before and end later.
+    pub(crate) fn cancel(&self, at: Instant, endpoint: Arc<dyn LateQueryRecorder>) {
+        // Never set already: a request ends once.
+        let _ = self.cancelled.set(Cancellation { at, endpoint, reported: Mutex::default() });
         self.end();
     }
 
-    /// Returns how many queries were booked and how long they took in all.
+    /// Returns how many queries were recorded and how long they took in all.
     pub(crate) fn queries(&self) -> (u32, Duration) {
         (self.queries.load(Relaxed), Duration::from_nanos(self.query_nanos.load(Relaxed)))
     }
 
-    /// Returns how many tasks were booked and how long they took in all.
+    /// Returns how many tasks were recorded and how long they took in all.
     pub(crate) fn tasks(&self) -> (u32, Duration) {
         (self.tasks.load(Relaxed), Duration::from_nanos(self.task_nanos.load(Relaxed)))
     }
 
-    /// Returns the events that were kept, in the order in which they ended.
+    /// Returns the events on the timeline, in the order in which they ended.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
         let used = (self.used.load(Relaxed) as usize).min(EVENTS);
         self.slots[..used].iter().filter_map(|slot| {
@@ -280,11 +288,11 @@ impl RequestContext {
         })
     }
 
-    /// Returns which parts of the request's `duration` its queries and tasks cover.
+    /// Returns how much of the request's `duration` its queries and tasks cover.
     ///
-    /// Exact where nothing overlaps or everything is on the timeline. What had no place on a full timeline is taken to
-    /// overlap as much as what had one.
-    pub(crate) fn covered(&self, duration: Duration) -> Covered {
+    /// Exact if nothing overlaps or all events are on the timeline. Events past the end of the timeline are assumed to
+    /// overlap as much as those on it.
+    pub(crate) fn covered(&self, duration: Duration) -> Coverage {
         let (mut queries, mut all) = (Spans::new(), Spans::new());
         for event in self.events() {
             let span = (micros(event.start), micros((event.start + event.duration).min(duration)));
@@ -296,16 +304,17 @@ impl RequestContext {
         let (query_time, all_time) = (self.queries().1, self.queries().1 + self.tasks().1);
         let in_queries = queries.covered(query_time).min(duration);
         let in_all = all.covered(all_time).clamp(in_queries, duration);
-        Covered { queries: in_queries, tasks: in_all - in_queries }
+        Coverage { queries: in_queries, tasks: in_all - in_queries }
     }
 
-    /// Returns how many events did not fit into the timeline.
+    /// Returns how many events are past the end of the timeline.
     pub(crate) fn events_beyond(&self) -> u32 {
         self.used.load(Relaxed).saturating_sub(EVENTS as u32)
     }
 }
 
-/// Stretches of a request, in microseconds from its start. On the stack.
+/// Spans of time of a request, in microseconds from its start. An array, so that the end of a request allocates
+/// nothing.
 struct Spans {
     spans: [(u32, u32); EVENTS],
     used: usize,
@@ -323,7 +332,7 @@ impl Spans {
         }
     }
 
-    /// Returns how much of the time the spans cover, out of the `total` that they and those without a place took.
+    /// Returns how much time the spans and those past the end of the timeline cover; `total` is the sum of all of them.
     fn covered(&mut self, total: Duration) -> Duration {
         let spans = &mut self.spans[..self.used];
         spans.sort_unstable();
@@ -333,12 +342,12 @@ impl Spans {
             union += u64::from(to.saturating_sub(from.max(end)));
             end = end.max(to);
         }
-        // Without overlap the total is right to the nanosecond.
+        // Without overlap the total is exact to the nanosecond, and the spans to the microsecond.
         if union == sum { total } else { total.mul_f64(union as f64 / sum as f64) }
     }
 }
 
-/// Microseconds in 32 bits: 71 minutes, enough for a request's timeline; longer ones stay at the limit.
+/// Returns microseconds in 32 bits, which last 71 minutes; longer durations stay at the limit.
 fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
@@ -361,19 +370,19 @@ mod tests {
         RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)), began)
     }
 
-    /// Books events of a kind, start and end in milliseconds, and returns what they cover of 100 ms.
+    /// Records events (kind, start and end in milliseconds) and returns how much of 100 ms they cover.
     fn covered(events: &[(EventKind, u32, u32)]) -> (u128, u128) {
         let began = Instant::now();
         let context = context(began);
         for (kind, from, to) in events {
-            context.book(*kind, 0, began + *from * MS, (*to - *from) * MS);
+            context.record(*kind, 0, began + *from * MS, (*to - *from) * MS);
         }
-        let Covered { queries, tasks } = context.covered(100 * MS);
+        let Coverage { queries, tasks } = context.covered(100 * MS);
         (queries.as_millis(), tasks.as_millis())
     }
 
     #[test]
-    fn what_overlaps_covers_the_duration_once() {
+    fn overlapping_events_cover_the_duration_once() {
         use EventKind::{Query, Task};
         assert_eq!(covered(&[]), (0, 0));
         assert_eq!(covered(&[(Query, 10, 30), (Query, 30, 40)]), (30, 0), "one after the other");
@@ -382,46 +391,50 @@ mod tests {
         assert_eq!(covered(&[(Query, 0, 90), (Query, 0, 90), (Task, 80, 400)]), (90, 10), "never more than all");
     }
 
-    /// Keeps what it is told.
+    /// Keeps the late queries.
     #[derive(Debug, Default)]
-    struct Told(Mutex<Vec<LateQuery>>);
+    struct LateQueryLog(Mutex<Vec<LateQuery>>);
 
-    impl Abandoned for Told {
-        fn late(&self, query: LateQuery) {
+    impl LateQueryRecorder for LateQueryLog {
+        fn record_late(&self, query: LateQuery) {
             self.0.lock().expect("not poisoned").push(query);
         }
     }
 
     #[test]
-    fn a_query_that_an_abandoned_request_left_running_is_told_to_its_endpoint() {
+    fn a_query_that_a_cancelled_request_left_running_counts_as_late() {
         let began = Instant::now();
-        let (mut context, told) = (context(began), Arc::new(Told::default()));
-        context.book(EventKind::Query, 7, began, 10 * MS);
-        context.abandon(began + 50 * MS, told.clone());
-        context.book(EventKind::Query, 7, began + 20 * MS, 100 * MS);
-        context.book(EventKind::Query, 8, began + 40 * MS, 5 * MS);
-        context.book(EventKind::Query, 9, began + 60 * MS, 5 * MS);
-        context.book(EventKind::Task, 1, began + 20 * MS, 100 * MS);
-        context.book(EventKind::Query, 8, began + 40 * MS, 6 * MS);
+        let (mut context, reported) = (context(began), Arc::new(LateQueryLog::default()));
+        context.record(EventKind::Query, 7, began, 10 * MS);
+        context.cancel(began + 50 * MS, reported.clone());
+        context.record(EventKind::Query, 7, began + 20 * MS, 100 * MS);
+        context.record(EventKind::Query, 8, began + 40 * MS, 5 * MS);
+        context.record(EventKind::Query, 9, began + 60 * MS, 5 * MS);
+        context.record(EventKind::Task, 1, began + 20 * MS, 100 * MS);
+        context.record(EventKind::Query, 8, began + 40 * MS, 6 * MS);
         let expected = [
-            LateQuery { id: 7, first: false, within: 30 * MS, duration: 100 * MS },
-            LateQuery { id: 8, first: true, within: 5 * MS, duration: 5 * MS },
-            LateQuery { id: 8, first: false, within: 6 * MS, duration: 6 * MS },
+            LateQuery { id: 7, is_first: false, before_end: 30 * MS, duration: 100 * MS },
+            LateQuery { id: 8, is_first: true, before_end: 5 * MS, duration: 5 * MS },
+            LateQuery { id: 8, is_first: false, before_end: 6 * MS, duration: 6 * MS },
         ];
-        assert_eq!(*told.0.lock().expect("not poisoned"), expected, "neither what began later nor a task");
+        assert_eq!(*reported.0.lock().expect("not poisoned"), expected, "no query that began later, and no task");
         assert_eq!(context.queries().0, 1, "the request itself is over");
-        assert_eq!(context.query_uses().map(|query_use| query_use.calls).sum::<u64>(), 1, "nobody counts them again");
+        assert_eq!(
+            context.query_uses().map(|query_use| query_use.calls).sum::<u64>(),
+            1,
+            "late ones are not the request's"
+        );
 
         context.reset(began);
-        context.book(EventKind::Query, 8, began, MS);
+        context.record(EventKind::Query, 8, began, MS);
         context.end();
-        context.book(EventKind::Query, 8, began, MS);
-        assert_eq!(told.0.lock().expect("not poisoned").len(), 3, "the next request was not abandoned");
+        context.record(EventKind::Query, 8, began, MS);
+        assert_eq!(reported.0.lock().expect("not poisoned").len(), 3, "the next request was not cancelled");
         assert_eq!(context.query_uses().map(|query_use| query_use.calls).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
-    fn what_the_timeline_has_no_room_for_counts_all_the_same() {
+    fn events_past_the_end_of_the_timeline_count() {
         let many: Vec<_> = (0..EVENTS as u32 + 16).map(|at| (EventKind::Query, at, at + 1)).collect();
         assert_eq!(covered(&many), (80, 0));
         let at_once: Vec<_> = many.iter().flat_map(|event| [*event; 2]).collect();

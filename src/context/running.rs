@@ -1,8 +1,8 @@
-//! [`Runs`]: since when the runs of a task that are in progress are.
+//! [`Runs`]: when the runs of a task that are in progress began.
 //!
-//! A fixed array of atomics for each task name: a run takes a free place with one exchange and gives it back with one
-//! store, so that following every run locks and allocates nothing. The invariant that a change could break: a place is
-//! freed by the run that took it and by nobody else.
+//! A fixed array of atomics for each task name: a run takes a free place with one exchange and frees it with one store,
+//! so that following a run takes no lock and no allocation. The invariant that a change could break: only the run that
+//! took a place frees it.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,44 +11,45 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Runs of one task followed at a time, in 2 KiB. A run that starts when all places are taken is not followed; it
-/// counts in `task_active` like any other.
+/// Runs of one task that are followed at a time, in 2 KiB. A run that starts when all places are taken is not followed;
+/// it counts in `task_active` like any other.
 const FOLLOWED: usize = 256;
-/// Places looked at before a run is left alone: with nine in ten taken, one of these is free all but surely.
+/// Places that a run tries before it is not followed: with nine in ten taken, all 64 are taken once in 850 times.
 const PROBES: usize = 64;
 
 /// The runs of one task that are in progress.
 #[derive(Debug)]
 pub(crate) struct Runs {
     epoch: Instant,
-    /// Nanoseconds from the epoch to the start of a run, plus one; zero where there is none.
+    /// One more than the nanoseconds from the epoch to the start of a run; zero in a free place. Relaxed: a place holds
+    /// nothing but its own value.
     places: Box<[AtomicU64]>,
 }
 
-/// The place of a run.
+/// The place of a run that is followed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place(usize);
+pub(crate) struct RunPlace(usize);
 
 impl Runs {
     pub(super) fn new(epoch: Instant) -> Self {
         Self { epoch, places: (0..FOLLOWED).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Follows a run, where there is room.
-    pub(crate) fn begin(&self, began: Instant) -> Option<Place> {
+    /// Follows a run; `None` if it finds no free place.
+    pub(crate) fn begin(&self, began: Instant) -> Option<RunPlace> {
         let since = began.saturating_duration_since(self.epoch);
         let mark = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX - 1) + 1;
-        // Anywhere will do, but not always at the front: there the places are taken.
+        // Any place will do, but a search that always begins at the front finds the places there taken.
         let first = (mark >> 6) as usize;
         (first..first + PROBES).map(|place| place % FOLLOWED).find_map(|place| {
             let free = &self.places[place];
             let taken = free.load(Relaxed) == 0 && free.compare_exchange(0, mark, Relaxed, Relaxed).is_ok();
-            taken.then_some(Place(place))
+            taken.then_some(RunPlace(place))
         })
     }
 
-    /// Follows a run no longer.
-    pub(crate) fn end(&self, place: Place) {
+    /// Frees the place of a run that ended.
+    pub(crate) fn end(&self, place: RunPlace) {
         self.places[place.0].store(0, Relaxed);
     }
 
@@ -91,15 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_from_before_the_first_is_followed_too() {
+    fn a_run_from_before_the_epoch_counts_from_the_epoch() {
         let epoch = Instant::now();
         let runs = Runs::new(epoch + Duration::from_secs(1));
         runs.begin(epoch).expect("room");
-        assert_eq!(runs.oldest(), Some(epoch + Duration::from_secs(1)), "to the precision that there is");
+        assert_eq!(runs.oldest(), Some(epoch + Duration::from_secs(1)), "no earlier time can be stored");
     }
 
     #[test]
-    fn more_runs_than_places_are_let_be() {
+    fn runs_past_the_last_place_are_not_followed() {
         let epoch = Instant::now();
         let runs = Runs::new(epoch);
         let places: Vec<_> = (0..1000).filter_map(|_| runs.begin(epoch)).collect();

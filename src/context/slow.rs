@@ -1,7 +1,8 @@
-//! [`Slowest`]: an endpoint's slowest requests, kept whole.
+//! [`SlowRequests`]: the slowest requests of every endpoint, each with its timeline.
 //!
 //! Bounded and never sampled: the rare slow request is the one worth seeing. A request that is not among the slowest
-//! reads one atomic; one that is takes a lock, and leaves what it has to say where another holds it.
+//! reads one atomic. One that is takes the endpoint's lock if it is free, and otherwise leaves its record in a queue
+//! for the next owner of the lock: no request waits.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::{EventKind, RequestContext, TraceId};
 use crate::names::DEFAULT_WINDOW;
 
-/// How many requests wait for the lock at most. It is held for some microseconds.
+/// Records that the queue holds. The lock is held for some microseconds, in which hardly more slow requests end.
 const WAITING: usize = 16;
 
 /// One query or task on the timeline of a slow request.
@@ -31,7 +32,7 @@ pub(crate) struct TimelineEvent {
     pub(crate) duration: Duration,
 }
 
-/// A request kept whole.
+/// A request with its timeline.
 #[derive(Clone, Debug)]
 pub(crate) struct SlowRequest {
     pub(crate) at: SystemTime,
@@ -43,28 +44,29 @@ pub(crate) struct SlowRequest {
     pub(crate) error: Option<&'static str>,
     pub(crate) trace_id: Option<TraceId>,
     pub(crate) timeline: Vec<TimelineEvent>,
-    /// Queries and tasks that the timeline has no room for.
+    /// Queries and tasks past the end of the timeline.
     pub(crate) beyond: u32,
-    /// All queries.
+    /// Number of queries, with those past the end of the timeline.
     pub(crate) queries: u32,
-    /// How often each was issued, also those that the timeline has no room for.
+    /// Calls of each query, with those past the end of the timeline.
     pub(crate) calls: Vec<(Arc<str>, u64)>,
 }
 
 /// The slowest requests of one endpoint.
 #[derive(Debug)]
-pub(crate) struct Slowest {
+pub(crate) struct EndpointSlowRequests {
     keep: usize,
-    /// How long a request is remembered, in nanoseconds: as long as the longest window that a rule looks at.
+    /// How long a request is kept, in nanoseconds: for the longest window of a rule.
     remembered: Arc<AtomicU64>,
-    /// What a request must exceed to be kept, in nanoseconds.
+    /// Duration that a request must exceed to be kept, in nanoseconds. Relaxed: a stale one lets a request through that
+    /// is dropped under the lock, or drops one that has only just become one of the slowest.
     floor: AtomicU64,
     kept: Mutex<Vec<SlowRequest>>,
-    /// Those that came while another held the lock; whoever takes it next looks at them.
+    /// Requests that ended while the lock was held; its next owner takes them in.
     waiting: OnceLock<ArrayQueue<SlowRequest>>,
 }
 
-impl Slowest {
+impl EndpointSlowRequests {
     fn new(keep: usize, remembered: Arc<AtomicU64>) -> Self {
         Self { keep, remembered, floor: AtomicU64::new(0), kept: Mutex::default(), waiting: OnceLock::new() }
     }
@@ -77,12 +79,12 @@ impl Slowest {
         let request = make();
         match self.kept.try_lock() {
             Ok(mut kept) => self.take_in(&mut kept, request.ended, Some(request)),
-            // It never waits. A full queue leaves its oldest out.
+            // A full queue drops its oldest record.
             Err(_) => drop(self.waiting.get_or_init(|| ArrayQueue::new(WAITING)).force_push(request)),
         }
     }
 
-    /// Forgets what is older than the window, so that after a quiet hour slow requests are kept again.
+    /// Drops requests older than the window, so that the floor falls again after a quiet hour.
     pub(crate) fn expire(&self, now: Instant) {
         self.take_in(&mut self.lock(), now, None);
     }
@@ -100,7 +102,7 @@ impl Slowest {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a request and those that wait.
+    /// Takes in a request and those of the queue, and drops old and faster ones.
     fn take_in(&self, kept: &mut Vec<SlowRequest>, now: Instant, request: Option<SlowRequest>) {
         let waiting = self.waiting.get().into_iter().flat_map(|waiting| std::iter::from_fn(|| waiting.pop()));
         kept.extend(request.into_iter().chain(waiting.take(WAITING)));
@@ -125,7 +127,7 @@ type Endpoint = (Arc<str>, Arc<str>);
 pub(crate) struct SlowRequests {
     keep: usize,
     remembered: Arc<AtomicU64>,
-    endpoints: Mutex<HashMap<Endpoint, Arc<Slowest>>>,
+    endpoints: Mutex<HashMap<Endpoint, Arc<EndpointSlowRequests>>>,
 }
 
 impl SlowRequests {
@@ -134,14 +136,14 @@ impl SlowRequests {
         Self { keep, remembered, endpoints: Mutex::default() }
     }
 
-    /// Returns the slowest requests of an endpoint, to be held by its series.
-    pub(crate) fn endpoint(&self, method: &str, route: &str) -> Arc<Slowest> {
+    /// Returns the slowest requests of an endpoint, for its series to record on.
+    pub(crate) fn endpoint(&self, method: &str, route: &str) -> Arc<EndpointSlowRequests> {
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Slowest::new(self.keep, self.remembered.clone()));
+        let new = || Arc::new(EndpointSlowRequests::new(self.keep, self.remembered.clone()));
         endpoints.entry((method.into(), route.into())).or_insert_with(new).clone()
     }
 
-    /// Returns the slowest requests of an endpoint, slowest first; none for one never seen.
+    /// Returns the slowest requests of an endpoint, slowest first; none of an endpoint without requests.
     pub(crate) fn of(&self, method: &str, route: &str) -> Vec<SlowRequest> {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let slowest = endpoints.get(&(method.into(), route.into())).cloned();
@@ -149,7 +151,7 @@ impl SlowRequests {
         slowest.map(|slowest| slowest.requests()).unwrap_or_default()
     }
 
-    /// Forgets what is older than `window`, the longest that anybody looks at.
+    /// Drops requests older than `window`, the longest window of a rule.
     pub(crate) fn expire(&self, now: Instant, window: Duration) {
         self.remembered.store(nanos(window), Relaxed);
         let endpoints: Vec<_> =
@@ -157,7 +159,7 @@ impl SlowRequests {
         endpoints.iter().for_each(|slowest| slowest.expire(now));
     }
 
-    /// Forgets every request.
+    /// Drops every request.
     pub(crate) fn clear(&self) {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         for slowest in endpoints.values() {
@@ -170,13 +172,13 @@ impl SlowRequests {
 }
 
 impl RequestContext {
-    /// Returns how often each query was issued.
+    /// Returns how often the request made each query.
     pub(crate) fn calls(&self) -> Vec<(Arc<str>, u64)> {
         let named = |id| self.instruments().query_name(id);
         self.query_uses().map(|query_use| (named(query_use.id), query_use.calls)).collect()
     }
 
-    /// Returns the timeline of this request with names for ids.
+    /// Returns the timeline of this request, with names instead of ids.
     pub(crate) fn timeline(&self) -> Vec<TimelineEvent> {
         let instruments = self.instruments();
         let mut timeline: Vec<_> = self
@@ -221,11 +223,11 @@ mod tests {
         }
     }
 
-    fn keeping(keep: usize) -> Slowest {
-        Slowest::new(keep, Arc::new(AtomicU64::new(nanos(DEFAULT_WINDOW))))
+    fn keeping(keep: usize) -> EndpointSlowRequests {
+        EndpointSlowRequests::new(keep, Arc::new(AtomicU64::new(nanos(DEFAULT_WINDOW))))
     }
 
-    fn durations(slowest: &Slowest) -> Vec<u128> {
+    fn durations(slowest: &EndpointSlowRequests) -> Vec<u128> {
         slowest.requests().iter().map(|request| request.duration.as_millis()).collect()
     }
 
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_end_while_somebody_looks_are_kept_all_the_same() {
+    fn requests_that_end_while_the_lock_is_held_are_kept() {
         let slowest = keeping(3);
         let now = Instant::now();
         let looking = slowest.lock();
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_below_the_floor_is_never_described() {
+    fn a_request_below_the_floor_is_not_described() {
         let slowest = keeping(1);
         let now = Instant::now();
         slowest.offer(Duration::from_millis(9), || request(now, 9));
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_looks_further_back_has_its_requests_remembered() {
+    fn requests_are_kept_for_the_longest_window() {
         let slow = SlowRequests::new(3);
         let slowest = slow.endpoint("GET", "/");
         let (now, minute) = (Instant::now(), Duration::from_secs(60));

@@ -1,8 +1,9 @@
 //! [`Spread`]: a shared value that many threads own for a moment each.
 //!
-//! An `Arc` that every request clones and drops is one cache line that every core writes, twice a request, and what lies
-//! beside its counts is read anew each time. Here each stripe counts its owners on lines of its own. The invariant: the
-//! value lives as long as any owner, on whichever stripe it counts.
+//! An `Arc` that every request clones and drops is one cache line that every core writes, twice a request, and whatever
+//! lies beside its counts must then be read from another core's cache. Here each stripe counts its owners on lines of
+//! its own. The invariant that a change could break: the value lives as long as any owner, on whichever stripe it
+//! counts.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -16,8 +17,8 @@ pub(crate) struct Spread<T>([Local<T>; stripe::COUNT]);
 #[derive(Debug)]
 pub(crate) struct Local<T>(Arc<Counted<T>>);
 
-/// As long as two lines, so that no two stripes count on the same one. Not aligned to them: that would put the pointer on
-/// another line than the counts before it.
+/// Two cache lines long, so that no two stripes count on the same one. Not aligned to a line: an `Arc` stores its
+/// counts before the value, and alignment would put them and the pointer on different lines.
 #[derive(Debug)]
 struct Counted<T> {
     value: Arc<T>,
@@ -42,7 +43,7 @@ impl<T> Spread<T> {
 }
 
 impl<T> Local<T> {
-    /// Returns the value to be owned without stripes.
+    /// Returns the value for an owner that lives longer, without stripes.
     pub(crate) fn shared(&self) -> &Arc<T> {
         &self.0.value
     }

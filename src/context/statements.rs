@@ -1,28 +1,28 @@
-//! Which statements were seen, for as long as they are used.
+//! [`Statements`]: the fingerprints of statements, as long as these are in use.
 //!
-//! A statement with its literals inside comes once, one with parameters over and over, and nothing tells which is which
-//! when it comes. So every statement is remembered, in a table that never grows: a new one takes the place of one that
-//! was not used again. Looking and remembering neither lock nor allocate. The invariant: whatever threads do at once,
-//! what is found for a statement is what was remembered of that statement, or nothing.
+//! A statement with its literals inside comes once, one with parameters over and over, and the first time both look the
+//! same. So every statement is remembered, in a table that never grows: a new one takes the place of one that was not
+//! used again. Neither a lookup nor an insertion locks or allocates. The invariant that a change could break: a lookup
+//! returns the number that was remembered for that statement, or nothing, whatever other threads write meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Places that a statement may take: two cache lines.
 const WAYS: usize = 8;
-/// The most places that there are, 4 MiB of them.
+/// Largest number of places, 4 MiB of them.
 const MOST: usize = 1 << 18;
-/// Bit of an entry that was found since it was written.
+/// Set in an entry that was found since it was written or last aged.
 const USED: u64 = 1 << 63;
 
 /// Where one statement is remembered.
 ///
-/// The two words are written one after the other, so another thread may see one of them alone. It then sees no
-/// statement: the first is the statement's hash mixed with the second ("lockless hashing", as chess programs share
-/// their tables: <https://craftychess.com/hyatt/hashing.html>).
+/// The two words are written one after the other, Relaxed, so another thread may see only one of two writes. It then
+/// finds no statement, because the first word is the statement's hash mixed with the second ("lockless hashing", as
+/// chess programs share their tables: <https://craftychess.com/hyatt/hashing.html>).
 #[derive(Debug, Default)]
 struct Place {
     check: AtomicU64,
-    /// One more than the number that is remembered, and [`USED`]; 0 when nothing is.
+    /// One more than the remembered number, and [`USED`]; 0 in an empty place.
     entry: AtomicU64,
 }
 
@@ -33,7 +33,7 @@ impl Place {
         if self.check.load(Relaxed) ^ (number + 1) != hash {
             return None;
         }
-        // Most find it set: what is only read stays in the caches of all cores.
+        // Usually it is set already, and a line that is only read stays in the caches of all cores.
         if entry & USED == 0 {
             self.entry.fetch_or(USED, Relaxed);
         }
@@ -46,7 +46,8 @@ impl Place {
         self.entry.store(entry, Relaxed);
     }
 
-    /// How much would be lost with it: nothing, a statement that was not used again, or one that was.
+    /// Returns what replacing it would lose: 0 for nothing, 1 for a statement that was not used again, 2 for one that
+    /// was.
     fn worth(&self) -> u8 {
         match self.entry.load(Relaxed) {
             0 => 0,
@@ -60,30 +61,31 @@ impl Place {
 #[repr(align(64))]
 struct Set([Place; WAYS]);
 
-/// Remembers a number of each statement, by the statement's hash.
+/// Remembers a number for each statement, by the statement's hash.
 pub(super) struct Statements {
     /// A power of two of them.
     sets: Box<[Set]>,
 }
 
 impl Statements {
-    /// Returns a table of twice as many places as `statements`, within reason: which of them compete for the same ones
-    /// is chance.
+    /// Returns a table for `statements` statements. It has twice as many places, at most [`MOST`], because chance
+    /// decides how many statements share a set.
     pub(super) fn new(statements: usize) -> Self {
         let places = statements.saturating_mul(2).min(MOST);
         let sets = places.div_ceil(WAYS).max(1).next_power_of_two();
         Self { sets: std::iter::repeat_with(Set::default).take(sets).collect() }
     }
 
-    /// Returns what is remembered of a statement.
+    /// Returns the number of a statement; `None` if it is not remembered.
     pub(super) fn get(&self, hash: u64) -> Option<u32> {
         self.set(hash).iter().find_map(|place| place.get(hash))
     }
 
-    /// Remembers a statement; where all places that it may take are used, they have to be used again to keep it out.
+    /// Remembers a statement. If all its places were used again, it is not remembered this time; the places are aged,
+    /// and those that are not used until the next attempt can be taken.
     pub(super) fn remember(&self, hash: u64, number: u32) {
         let places = self.set(hash);
-        // Not the same place each time: a new statement has as long to be used again as any other.
+        // Begins at another place for each statement, or all new ones would replace each other in the first place.
         let (before, after) = places.split_at((hash >> 32) as usize % WAYS);
         match after.iter().chain(before).min_by_key(|place| place.worth()) {
             Some(place) if place.worth() < 2 => place.put(hash, number),
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_remembered_is_found() {
+    fn a_remembered_statement_is_found() {
         let statements = Statements::new(100);
         assert_eq!(statements.get(hash(1)), None);
         statements.remember(hash(1), 0);
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_room_for_what_is_used_and_never_grows() {
+    fn statements_in_use_are_kept_among_many_that_come_once() {
         // Not a random one: by chance a set may have many more statements than its share.
         let hasher = foldhash::fast::FixedState::default();
         let statements = Statements::new(4_000);
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_is_no_longer_used_makes_room() {
+    fn a_statement_that_is_no_longer_used_is_replaced() {
         let statements = Statements::new(WAYS / 2);
         for old in 0..8 {
             statements.remember(old, 1);
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn any_limit_is_a_table() {
+    fn any_limit_makes_a_table_of_bounded_size() {
         for limit in [0, 1, 7, 8, 9, usize::MAX] {
             let statements = Statements::new(limit);
             statements.remember(hash(limit), 3);
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_never_find_what_was_remembered_of_another_statement() {
+    fn concurrent_writes_never_return_another_statements_number() {
         let statements = Statements::new(WAYS / 2);
         std::thread::scope(|scope| {
             for thread in 0..4_u64 {

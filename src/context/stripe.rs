@@ -1,7 +1,7 @@
-//! Which of a few copies of a hot value this thread writes.
+//! Stripes: which of a few copies of a hot value this thread writes.
 //!
-//! Two cores that add to one cache line slow each other by several times; a few copies, summed by whoever reads, keep
-//! them apart. More copies would cost memory in every series.
+//! Two cores that add to one cache line slow each other down several times. A few copies, which a reader sums, keep
+//! them apart; more copies would cost memory in every series.
 
 use std::{
     cell::Cell,
@@ -17,7 +17,8 @@ thread_local! {
     static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Returns this thread's stripe, below [`COUNT`]. Threads take stripes in turn, in the order of their first call.
+/// Returns this thread's stripe, below [`COUNT`]. Threads take stripes in turn, in the order of their first call. While
+/// a thread's locals are being destroyed it is stripe 0, which is as right as any other: a stripe is shared anyway.
 pub(crate) fn index() -> usize {
     INDEX
         .try_with(|index| {

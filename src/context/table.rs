@@ -1,7 +1,8 @@
-//! Tables of the queries and tasks that were seen, with their metric handles resolved once.
+//! [`QueryTable`] and [`TaskTable`]: the queries and tasks that were recorded, each with its metric handles.
 //!
-//! A lookup reads an immutable map behind an atomic pointer. Making a new entry copies the map under a lock, which is
-//! dear and rare: both tables are bounded, and what is past the bound goes to one entry named `other`, without the lock.
+//! A lookup reads an immutable map behind an atomic pointer. A new entry copies the map under a lock, which is
+//! expensive and rare: both tables are bounded, and further names share the entry `other`, which is found without the
+//! lock.
 
 use std::{
     collections::HashMap,
@@ -17,11 +18,11 @@ use tokio::time::Instant;
 use super::{DynRecorder, labelled, running::Runs, statements::Statements};
 use crate::names;
 
-/// Raw statements remembered per fingerprint allowed: one fingerprint has several, such as one for each length of an
-/// `IN`, and those with their literals inside pass through.
+/// Statements remembered for each fingerprint that is allowed. A fingerprint has several statements, such as one for
+/// each length of an `IN` list.
 const STATEMENTS_PER_FINGERPRINT: usize = 4;
 
-/// What a statement is, with nothing of its values.
+/// A statement without its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SqlShape {
     /// The fingerprint.
@@ -35,7 +36,7 @@ pub(crate) struct SqlShape {
 pub(crate) struct QuerySeries {
     pub(crate) id: u32,
     pub(crate) shape: SqlShape,
-    pub(crate) durations: Outcomes,
+    pub(crate) durations: OutcomeDurations,
 }
 
 /// How a query or a task ended.
@@ -43,25 +44,25 @@ pub(crate) struct QuerySeries {
 pub(crate) enum Outcome {
     Ok,
     Error,
-    /// Its future was dropped, by a client that went away or a timeout.
+    /// Its future was dropped, because the client disconnected or a timeout ended it.
     Cancelled,
     /// Its poll unwound.
     Panicked,
 }
 
-/// Durations by outcome, each registered when it is first recorded: most never fail.
-pub(crate) struct Outcomes {
+/// A duration histogram for each outcome, registered with its first duration: most queries and tasks never fail.
+pub(crate) struct OutcomeDurations {
     handles: [OnceLock<Histogram>; 4],
     make: Box<dyn Fn(Outcome) -> Histogram + Send + Sync>,
 }
 
-impl std::fmt::Debug for Outcomes {
+impl std::fmt::Debug for OutcomeDurations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outcomes").field("handles", &self.handles).finish_non_exhaustive()
+        f.debug_struct("OutcomeDurations").field("handles", &self.handles).finish_non_exhaustive()
     }
 }
 
-impl Outcomes {
+impl OutcomeDurations {
     fn new(make: impl Fn(Outcome) -> Histogram + Send + Sync + 'static) -> Self {
         Self { handles: Default::default(), make: Box::new(make) }
     }
@@ -83,180 +84,161 @@ pub(crate) struct TaskSeries {
     pub(crate) in_requests: Counter,
     pub(crate) runs: Runs,
     oldest: Gauge,
-    pub(crate) durations: Outcomes,
+    pub(crate) durations: OutcomeDurations,
 }
 
-#[derive(Debug, Default)]
-struct Queries {
-    by_summary: HashMap<Arc<str>, Arc<QuerySeries>>,
-    by_id: Vec<Arc<QuerySeries>>,
+/// A bounded table of series by name, each with a number of its own.
+struct NamedTable<S> {
+    limit: usize,
+    /// Counts the lookups that were folded into `other`.
+    dropped: Counter,
+    entries: ArcSwap<Entries<S>>,
+    writing: Mutex<()>,
 }
 
-/// Every query that was seen.
+struct Entries<S> {
+    by_name: HashMap<Arc<str>, Arc<S>, foldhash::fast::RandomState>,
+    by_id: Vec<Arc<S>>,
+}
+
+impl<S> Default for Entries<S> {
+    fn default() -> Self {
+        Self { by_name: HashMap::default(), by_id: Vec::new() }
+    }
+}
+
+impl<S> NamedTable<S> {
+    fn new(limit: usize, dropped: Counter) -> Self {
+        Self { limit, dropped, entries: ArcSwap::default(), writing: Mutex::new(()) }
+    }
+
+    /// Returns the series of a name: its own, or that of `other` if the table is full. `make` makes it from its number
+    /// and the name that it got.
+    fn resolve(&self, name: &str, make: impl FnOnce(u32, Arc<str>) -> S) -> Arc<S> {
+        if let Some(known) = self.known_or_other(&self.entries.load(), name) {
+            return known;
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.load();
+        // Another thread may have made it while this one waited for the lock.
+        if let Some(known) = self.known_or_other(&entries, name) {
+            return known;
+        }
+        let name: Arc<str> = if entries.by_id.len() < self.limit {
+            name.into()
+        } else {
+            self.dropped.increment(1);
+            names::OTHER.into()
+        };
+        let id = u32::try_from(entries.by_id.len()).expect("max_fingerprints bounds the table far below 2^32");
+        let series = Arc::new(make(id, name.clone()));
+        let mut next = Entries { by_name: entries.by_name.clone(), by_id: entries.by_id.clone() };
+        next.by_id.push(series.clone());
+        next.by_name.insert(name, series.clone());
+        self.entries.store(Arc::new(next));
+        series
+    }
+
+    fn known_or_other(&self, entries: &Entries<S>, name: &str) -> Option<Arc<S>> {
+        let is_full = entries.by_id.len() >= self.limit;
+        let other = || {
+            let other = entries.by_name.get(names::OTHER).filter(|_| is_full);
+            other.inspect(|_| self.dropped.increment(1))
+        };
+        entries.by_name.get(name).or_else(other).cloned()
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<S>> {
+        self.entries.load().by_name.get(name).cloned()
+    }
+
+    fn by_id(&self, id: u32) -> Option<Arc<S>> {
+        self.entries.load().by_id.get(id as usize).cloned()
+    }
+}
+
+/// Every query that was recorded, by fingerprint.
 pub(super) struct QueryTable {
     recorder: DynRecorder,
-    dropped: Counter,
     system: Arc<str>,
-    limit: usize,
     hasher: foldhash::fast::RandomState,
     statements: Statements,
-    queries: ArcSwap<Queries>,
-    writing: Mutex<()>,
+    table: NamedTable<QuerySeries>,
 }
 
 impl QueryTable {
     pub(super) fn new(recorder: DynRecorder, dropped: Counter, system: Arc<str>, limit: usize) -> Self {
         Self {
             recorder,
-            dropped,
             system,
-            limit,
             hasher: foldhash::fast::RandomState::default(),
             statements: Statements::new(limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)),
-            queries: ArcSwap::default(),
-            writing: Mutex::new(()),
+            table: NamedTable::new(limit, dropped),
         }
     }
 
-    /// Returns the series of a statement; `shape` is asked for the fingerprint of one that is not remembered.
+    /// Returns the series of a statement; calls `shape` for its fingerprint if the statement is not remembered.
     pub(super) fn resolve(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
         let hash = self.hasher.hash_one(statement);
         if let Some(id) = self.statements.get(hash)
-            && let Some(known) = self.queries.load().by_id.get(id as usize)
+            && let Some(known) = self.table.by_id(id)
         {
-            return known.clone();
+            return known;
         }
-        let series = self.resolve_shape(shape(statement));
+        let shape = shape(statement);
+        let series = self.table.resolve(&shape.summary, |id, summary| {
+            let is_folded = summary != shape.summary;
+            let operation = if is_folded { summary.clone() } else { shape.operation.clone() };
+            let shape = SqlShape { summary, operation };
+            QuerySeries { id, durations: self.durations(shape.clone()), shape }
+        });
         self.statements.remember(hash, series.id);
         series
     }
 
-    fn resolve_shape(&self, shape: SqlShape) -> Arc<QuerySeries> {
-        if let Some(known) = self.known(&self.queries.load(), &shape) {
-            return known;
-        }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let queries = self.queries.load();
-        if let Some(known) = self.known(&queries, &shape) {
-            return known;
-        }
-        let mut next = Queries { by_summary: queries.by_summary.clone(), by_id: queries.by_id.clone() };
-        let series = self.add(&mut next, shape);
-        self.queries.store(Arc::new(next));
-        series
-    }
-
-    /// Returns the series of a shape: its own, or `other` where no more may be made.
-    fn known(&self, queries: &Queries, shape: &SqlShape) -> Option<Arc<QuerySeries>> {
-        let full = queries.by_id.len() >= self.limit;
-        let other = || {
-            let other = queries.by_summary.get(names::OTHER).filter(|_| full);
-            other.inspect(|_| self.dropped.increment(1))
-        };
-        queries.by_summary.get(&shape.summary).or_else(other).cloned()
-    }
-
-    fn add(&self, queries: &mut Queries, shape: SqlShape) -> Arc<QuerySeries> {
-        let shape = if queries.by_id.len() < self.limit {
-            shape
-        } else {
-            self.dropped.increment(1);
-            let other: Arc<str> = names::OTHER.into();
-            SqlShape { summary: other.clone(), operation: other }
-        };
-        let durations = Outcomes::new({
-            let (recorder, system, shape) = (self.recorder.clone(), self.system.clone(), shape.clone());
-            move |outcome| {
-                let mut labels = vec![
-                    (names::DB_SYSTEM, system.clone()),
-                    (names::DB_OPERATION, shape.operation.clone()),
-                    (names::DB_SUMMARY, shape.summary.clone()),
-                ];
-                let error = match outcome {
-                    Outcome::Ok => None,
-                    Outcome::Error => Some(names::ERROR),
-                    Outcome::Cancelled => Some(names::CANCELLED),
-                    Outcome::Panicked => Some(names::PANIC),
-                };
-                labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
-                labelled::histogram(&recorder, &names::DB_DURATION, &labels)
-            }
-        });
-        let series = Arc::new(QuerySeries {
-            id: u32::try_from(queries.by_id.len()).expect("fingerprints are limited far below 2^32"),
-            shape: shape.clone(),
-            durations,
-        });
-        queries.by_id.push(series.clone());
-        queries.by_summary.insert(shape.summary, series.clone());
-        series
+    fn durations(&self, shape: SqlShape) -> OutcomeDurations {
+        let (recorder, system) = (self.recorder.clone(), self.system.clone());
+        OutcomeDurations::new(move |outcome| {
+            let mut labels = vec![
+                (names::DB_SYSTEM, system.clone()),
+                (names::DB_OPERATION, shape.operation.clone()),
+                (names::DB_SUMMARY, shape.summary.clone()),
+            ];
+            let error = match outcome {
+                Outcome::Ok => None,
+                Outcome::Error => Some(names::ERROR),
+                Outcome::Cancelled => Some(names::CANCELLED),
+                Outcome::Panicked => Some(names::PANIC),
+            };
+            labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
+            labelled::histogram(&recorder, &names::DB_DURATION, &labels)
+        })
     }
 
     pub(super) fn shape(&self, id: u32) -> Option<SqlShape> {
-        self.queries.load().by_id.get(id as usize).map(|series| series.shape.clone())
+        self.table.by_id(id).map(|series| series.shape.clone())
     }
 }
 
-impl std::fmt::Debug for QueryTable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("QueryTable").field("limit", &self.limit).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Tasks {
-    by_name: HashMap<Arc<str>, Arc<TaskSeries>, foldhash::fast::RandomState>,
-    by_id: Vec<Arc<TaskSeries>>,
-}
-
-/// Every task name that was seen.
+/// Every task that was recorded, by name.
 pub(super) struct TaskTable {
     recorder: DynRecorder,
     window_recorder: DynRecorder,
-    dropped: Counter,
-    limit: usize,
-    tasks: ArcSwap<Tasks>,
-    writing: Mutex<()>,
+    table: NamedTable<TaskSeries>,
 }
 
 impl TaskTable {
     pub(super) fn new(recorder: DynRecorder, window_recorder: DynRecorder, dropped: Counter, limit: usize) -> Self {
-        Self { recorder, window_recorder, dropped, limit, tasks: ArcSwap::default(), writing: Mutex::new(()) }
+        Self { recorder, window_recorder, table: NamedTable::new(limit, dropped) }
     }
 
-    /// Returns the series of a task that was seen.
-    pub(super) fn known(&self, name: &str) -> Option<Arc<TaskSeries>> {
-        self.tasks.load().by_name.get(name).cloned()
-    }
-
-    pub(super) fn show_running(&self, now: Instant) {
-        let tasks = self.tasks.load();
-        let age = |began| now.saturating_duration_since(began).as_secs_f64();
-        let mut ages: Vec<(f64, &TaskSeries)> =
-            tasks.by_id.iter().map(|series| (series.runs.oldest().map_or(0.0, age), &**series)).collect();
-        // Past the limit of series several tasks share one gauge: the oldest of all is written last, and stays.
-        ages.sort_by(|one, other| one.0.total_cmp(&other.0));
-        for (age, series) in ages {
-            series.oldest.set(age);
-        }
-    }
-
+    /// Returns the series of a task; makes it if the name is new.
     pub(super) fn resolve(&self, name: &str) -> Arc<TaskSeries> {
-        if let Some(known) = self.known_or_other(&self.tasks.load(), name) {
-            return known;
-        }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let tasks = self.tasks.load();
-        if let Some(known) = self.known_or_other(&tasks, name) {
-            return known;
-        }
-        let name: Arc<str> = if tasks.by_id.len() < self.limit {
-            name.into()
-        } else {
-            self.dropped.increment(1);
-            names::OTHER.into()
-        };
-        let durations = Outcomes::new({
+        self.table.resolve(name, |id, name| self.series(id, name))
+    }
+
+    fn series(&self, id: u32, name: Arc<str>) -> TaskSeries {
+        let durations = OutcomeDurations::new({
             let (recorder, name) = (self.recorder.clone(), name.clone());
             move |outcome| {
                 let outcome = match outcome {
@@ -270,41 +252,38 @@ impl TaskTable {
             }
         });
         let labels = [(names::TASK_NAME, name.clone())];
-        let series = Arc::new(TaskSeries {
-            id: u32::try_from(tasks.by_id.len()).expect("task names are limited far below 2^32"),
-            name: name.clone(),
+        TaskSeries {
+            id,
             active: labelled::gauge(&self.recorder, &names::TASK_ACTIVE, &labels),
             busy: labelled::counter(&self.window_recorder, &names::TASK_BUSY_NANOS, &labels),
             in_requests: labelled::counter(&self.window_recorder, &names::TASK_REQUEST_NANOS, &labels),
             runs: Runs::new(Instant::now()),
             oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &labels),
             durations,
-        });
-        let mut next = Tasks { by_name: tasks.by_name.clone(), by_id: tasks.by_id.clone() };
-        next.by_id.push(series.clone());
-        next.by_name.insert(name, series.clone());
-        self.tasks.store(Arc::new(next));
-        series
+            name,
+        }
     }
 
-    /// Returns the series of a name: its own, or `other` where no more may be made.
-    fn known_or_other(&self, tasks: &Tasks, name: &str) -> Option<Arc<TaskSeries>> {
-        let full = tasks.by_id.len() >= self.limit;
-        let other = || {
-            let other = tasks.by_name.get(names::OTHER).filter(|_| full);
-            other.inspect(|_| self.dropped.increment(1))
-        };
-        tasks.by_name.get(name).or_else(other).cloned()
+    /// Returns the series of a task that was recorded.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<TaskSeries>> {
+        self.table.get(name)
+    }
+
+    /// Writes the age of each task's oldest run.
+    pub(super) fn show_running(&self, now: Instant) {
+        let entries = self.table.entries.load();
+        let age = |began| now.saturating_duration_since(began).as_secs_f64();
+        let mut ages: Vec<(f64, &TaskSeries)> =
+            entries.by_id.iter().map(|series| (series.runs.oldest().map_or(0.0, age), &**series)).collect();
+        // Past `max_series` several tasks share one gauge. The oldest run of all is written last, so it is what stays.
+        ages.sort_by(|one, other| one.0.total_cmp(&other.0));
+        for (age, series) in ages {
+            series.oldest.set(age);
+        }
     }
 
     pub(super) fn name(&self, id: u32) -> Option<Arc<str>> {
-        self.tasks.load().by_id.get(id as usize).map(|series| series.name.clone())
-    }
-}
-
-impl std::fmt::Debug for TaskTable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TaskTable").field("limit", &self.limit).finish_non_exhaustive()
+        self.table.by_id(id).map(|series| series.name.clone())
     }
 }
 
@@ -337,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_limit_no_task_waits_for_another() {
+    fn a_task_past_the_limit_takes_no_lock() {
         let (counter, count) = dropped(&DebuggingRecorder::new());
         let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
         let tasks = TaskTable::new(recorder.clone(), recorder, counter, 2);
@@ -345,7 +324,7 @@ mod tests {
             tasks.resolve(name);
         }
         assert_eq!(count(), 1);
-        without(&tasks.writing, || {
+        without(&tasks.table.writing, || {
             assert_eq!(&*tasks.resolve("d").name, names::OTHER);
             assert_eq!(&*tasks.resolve("a").name, "a");
         });
@@ -353,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_that_was_seen_waits_for_no_other_whatever_its_literals() {
+    fn a_known_fingerprint_takes_no_lock_whatever_its_literals() {
         let (counter, count) = dropped(&DebuggingRecorder::new());
         let queries = QueryTable::new(Arc::new(DebuggingRecorder::new()), counter, "sqlite".into(), 2);
         let shape = |summary: &str| SqlShape { summary: summary.into(), operation: "SELECT".into() };
@@ -361,7 +340,7 @@ mod tests {
             queries.resolve(summary, shape);
         }
         assert_eq!(count(), 1);
-        without(&queries.writing, || {
+        without(&queries.table.writing, || {
             for statement in 0..100 {
                 assert_eq!(queries.resolve(&format!("a = {statement}"), |_| shape("a")).id, 0);
             }

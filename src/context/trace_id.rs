@@ -1,4 +1,4 @@
-//! [`TraceId`]: the trace that a request belongs to.
+//! [`TraceId`]: the trace of a request, from its `traceparent` header.
 
 use std::fmt;
 

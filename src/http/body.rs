@@ -1,4 +1,4 @@
-//! [`MonitorBody`]: a response up to its last byte.
+//! [`MonitorBody`]: measures a response up to its last byte.
 
 use std::{
     pin::Pin,
@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 
 use super::{Observation, observation::End};
 
-/// Largest body of known size that is taken to be at hand: to poll it is to hand it over, which is not worth two looks at
-/// the clock. They are a sixth of what a small request costs here.
+/// Largest body of known size whose polls are not timed. It is assumed to be in memory, so that a poll only passes it
+/// on; the two clock reads would be a sixth of the layer's cost for a small request.
 const AT_HAND: u64 = 64 * 1024;
 
 pin_project! {
@@ -23,8 +23,10 @@ pin_project! {
         #[pin]
         inner: Option<B>,
         observation: Option<Observation>,
-        // Size of the body where it is known: what was sent in full is complete, also when nobody polls for its end.
+        // Size of the body if it is known: a body that was sent in full is complete, although hyper does not poll for
+        // its end then.
         size: Option<u64>,
+        // Whether it is assumed to be in memory, see `AT_HAND`.
         at_hand: bool,
     }
 
@@ -32,7 +34,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(observation) = this.observation {
-                // As in the future.
+                // Inner body first and with its request current, as in `MonitorFuture`.
                 observation.within(|| this.inner.set(None));
                 observation.body_dropped(*this.size);
             }
@@ -46,7 +48,7 @@ impl<B: Body> MonitorBody<B> {
     }
 
     pub(super) fn observed(inner: B, size: Option<u64>, observation: Observation) -> Self {
-        // A body that does not know its size itself is still to come, however short a header says it is.
+        // Not `size`, which a header may give: a body that does not know its size itself is still being produced.
         let at_hand = inner.size_hint().exact().is_some_and(|size| size <= AT_HAND);
         Self { inner: Some(inner), observation: Some(observation), size, at_hand }
     }
@@ -58,7 +60,7 @@ impl<B: Body> Body for MonitorBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        let mut inner = this.inner.as_pin_mut().expect("it is there until this is dropped");
+        let mut inner = this.inner.as_pin_mut().expect("`inner` is taken only in `drop`");
         let Some(observation) = this.observation.as_mut() else { return inner.poll_frame(cx) };
         let poll = || inner.as_mut().poll_frame(cx);
         let frame =
@@ -68,7 +70,7 @@ impl<B: Body> Body for MonitorBody<B> {
                 if let Some(data) = frame.data_ref() {
                     observation.sent(data.remaining());
                 }
-                // Nothing follows trailers, and hyper does not ask.
+                // Trailers are the last frame, and hyper does not poll after them.
                 (frame.is_trailers() || inner.is_end_stream()).then_some(End::Complete)
             }
             Some(Err(_)) => Some(End::BodyError),

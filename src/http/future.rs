@@ -1,4 +1,4 @@
-//! [`MonitorFuture`]: a request up to the head of its response.
+//! [`MonitorFuture`]: measures a request up to the head of its response.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     MonitorBody, Observation,
-    observation::{After, End},
+    observation::{AfterHead, End},
     own::is_own,
 };
 
@@ -28,15 +28,16 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         observation: Option<Observation>,
-        // What follows the head where the request decides it.
-        after: Option<After>,
+        // What follows the head, if the request decides it.
+        after: Option<AfterHead>,
     }
 
     impl<F> PinnedDrop for MonitorFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(observation) = this.observation {
-                // Before the observation and with its request: a query that is cancelled with it is still booked on it.
+                // Before the observation ends and with its request current: a query that is cancelled with the future
+                // still counts for the request.
                 observation.within(|| this.inner.set(None));
             }
         }
@@ -48,7 +49,7 @@ impl<F> MonitorFuture<F> {
         Self { inner: Some(inner), observation: None, after: None }
     }
 
-    pub(super) fn observed(inner: F, observation: Observation, after: Option<After>) -> Self {
+    pub(super) fn observed(inner: F, observation: Observation, after: Option<AfterHead>) -> Self {
         Self { inner: Some(inner), observation: Some(observation), after }
     }
 }
@@ -62,13 +63,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let inner = this.inner.as_pin_mut().expect("it is there until this is dropped");
+        let inner = this.inner.as_pin_mut().expect("`inner` is taken only in `drop`");
         let Some(observation) = this.observation.as_mut() else {
             return inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
         let is_own = |polled: &Poll<F::Output>| matches!(polled, Poll::Ready(Ok(response)) if is_own(response));
         let result = ready!(observation.poll_timed(|| inner.poll(cx), is_own));
-        let observation = this.observation.take().expect("it was there when this poll began");
+        let observation = this
+            .observation
+            .take()
+            .expect("the observation was there when this poll began, and only a ready poll takes it");
         Poll::Ready(match result {
             Ok(response) => Ok(follow(response, observation, *this.after)),
             Err(error) => {
@@ -79,48 +83,51 @@ where
     }
 }
 
-/// Lets the observation follow the body, or ends it at the head. `after` is what follows where the request decides it.
+/// Moves the observation into the body, or ends it at the head. `after` is what follows the head, if the request
+/// decides it.
 fn follow<B: Body>(
     response: Response<B>,
     mut observation: Observation,
-    after: Option<After>,
+    after: Option<AfterHead>,
 ) -> Response<MonitorBody<B>> {
     if is_own(&response) {
         observation.discard();
         return response.map(MonitorBody::unobserved);
     }
     let exact = response.body().size_hint().exact();
-    // Where the body does not know its size hyper takes it from the header, as of a file or of what a proxy passes on.
+    // If the body does not know its size, hyper takes it from the header, as of a file or of a proxy's answer.
     let size = exact.or_else(|| content_length(response.headers()));
     let after = after.unwrap_or_else(|| follows(&response, exact, size));
     observation.head(response.status().as_u16(), after);
     match after {
-        After::Nothing | After::Apart => {
+        AfterHead::Nothing | AfterHead::Detached => {
             observation.end(End::Complete);
             response.map(MonitorBody::unobserved)
         }
-        After::Whole | After::Streamed => response.map(|body| MonitorBody::observed(body, size, observation)),
+        AfterHead::SizedBody | AfterHead::StreamedBody => {
+            response.map(|body| MonitorBody::observed(body, size, observation))
+        }
     }
 }
 
-/// Returns what follows the head: the body's size is `exact` if it knows it, and `size` if anybody does.
-fn follows<B: Body>(response: &Response<B>, exact: Option<u64>, size: Option<u64>) -> After {
+/// Returns what follows the head. `exact` is the size that the body itself knows, `size` that of body or header.
+fn follows<B: Body>(response: &Response<B>, exact: Option<u64>, size: Option<u64>) -> AfterHead {
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        After::Apart
+        AfterHead::Detached
     } else if is_bare(status) || size == Some(0) || response.body().is_end_stream() {
-        After::Nothing
+        AfterHead::Nothing
     } else if size.is_none() && is_event_stream(response.headers()) {
-        After::Apart
+        AfterHead::Detached
     } else if exact.is_some() {
-        After::Whole
+        AfterHead::SizedBody
     } else {
-        After::Streamed
+        AfterHead::StreamedBody
     }
 }
 
-/// Returns whether a response of this status never has content (RFC 9110, section 6.4.1). hyper sends none and lets go
-/// of a body that is there all the same.
+/// Returns whether a response of this status never has content (RFC 9110, section 6.4.1). hyper sends none, and drops
+/// the body if there is one.
 fn is_bare(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

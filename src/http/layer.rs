@@ -1,4 +1,4 @@
-//! [`MonitorLayer`] and [`MonitorService`].
+//! [`MonitorLayer`] and [`MonitorService`]: where a request enters the monitor.
 
 use std::{
     any::Any,
@@ -7,38 +7,37 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::Instant;
-
 use http::{HeaderName, Method, Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
-    observation::After,
+    observation::AfterHead,
     route::{method_index, template},
 };
 use crate::context::{Local, Spread, TraceId, is_within};
 
-/// W3C Trace Context. Made once: to look a header up by text parses it first.
+/// W3C Trace Context. A static, because a lookup by text would parse the text each time.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A tower layer that measures every request of the service it wraps; from
 /// [`Monitor::layer`](crate::Monitor::layer).
 ///
-/// Added with axum's `Router::layer` it sees each request's route template, through `nest` and `merge`, and what
-/// matches no route. It works with any service of `http::Request`; see [`RouteTemplate`](crate::RouteTemplate) for
-/// those without axum's router.
+/// Added with axum's `Router::layer` it sees each request's route template, through `nest` and `merge`, and also
+/// requests that match no route. It works with any service of `http::Request`; see
+/// [`RouteTemplate`](crate::RouteTemplate) for those without axum's router.
 ///
-/// Layers added after it are outside: a timeout there cancels the request, and it is counted so. Layers added before it
-/// are inside, and their answers count as the service's.
+/// Layers added after it are outside: a timeout there cancels the request, which counts as cancelled. Layers added
+/// before it are inside, and their answers count as the service's.
 ///
 /// Two layers of one monitor around a request count it once, unless another monitor's layer lies between them. Two
-/// monitors count it each; its queries and tasks are the inner one's.
+/// monitors count it each; its queries and tasks count for the inner one.
 ///
-/// The time inside poll is that of the service's futures and bodies. What a service does before it returns its future is
-/// part of the request's duration alone; axum's handlers do nothing there.
+/// The time inside poll is that of the service's futures and bodies. Work that a service does before it returns its
+/// future is in the request's duration alone; axum's handlers do none there.
 #[derive(Clone)]
 pub struct MonitorLayer {
     shared: Arc<Spread<Shared>>,
@@ -47,7 +46,7 @@ pub struct MonitorLayer {
 /// What all services of a layer share.
 struct Shared {
     endpoints: Endpoints,
-    /// What runs in the background lives as long as a layer that feeds it.
+    /// Keeps the monitor's background tasks running as long as a layer records.
     _monitor: Arc<dyn Any + Send + Sync>,
 }
 
@@ -78,8 +77,8 @@ pub struct MonitorService<S> {
     owner: Owner,
 }
 
-/// How a service owns what it shares. axum keeps the service that the layer made and clones it for every request, on any
-/// thread: such a clone counts on its own thread's lines.
+/// How a service owns [`Shared`]. axum keeps the service that the layer made and clones it for every request, on any
+/// thread. Such a clone counts on its own thread's cache lines; see [`Spread`].
 enum Owner {
     Layered(Arc<Spread<Shared>>),
     Cloned(Local<Shared>),
@@ -112,7 +111,7 @@ impl<S> fmt::Debug for MonitorService<S> {
 impl<S> MonitorService<S> {
     fn observe<B: Body>(&self, request: &Request<B>) -> Option<Observation> {
         let endpoints = self.owner.endpoints();
-        // Two layers of one monitor count a request once: the outer one has begun it.
+        // Of two layers of one monitor the outer one counts the request.
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;
         }
@@ -143,9 +142,9 @@ where
             return MonitorFuture::unobserved(self.inner.call(request));
         };
         let after = match *request.method() {
-            Method::HEAD => Some(After::Nothing),
-            // As websockets over HTTP/2 begin.
-            Method::CONNECT => Some(After::Apart),
+            Method::HEAD => Some(AfterHead::Nothing),
+            // Websockets over HTTP/2 begin with it.
+            Method::CONNECT => Some(AfterHead::Detached),
             _ => None,
         };
         let future = observation.poll(|| self.inner.call(request));

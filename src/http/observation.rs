@@ -1,4 +1,7 @@
-//! [`Observation`]: one request while it is measured.
+//! [`Observation`]: measures one request.
+//!
+//! The whole life of a request: `begin`, polls with the request current, `head`, `sent` for each part of the body, and
+//! one of `end`, `discard` and `Drop`, which decides between panicked, complete and cancelled.
 
 use std::{
     sync::Arc,
@@ -7,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::series::{Ending, EndpointSeries, nanos};
+use super::series::{DurationLabels, EndpointSeries, nanos};
 use crate::{
     context::{Carrier, Local, RequestContext, SlowRequest, TraceId, enter},
     names,
@@ -16,7 +19,7 @@ use crate::{
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// With the last byte of its response, or at its head where nothing follows that should count.
+    /// With the last byte of its response, or at its head if nothing that counts follows.
     Complete,
     /// The response's body failed.
     BodyError,
@@ -26,39 +29,39 @@ pub(super) enum End {
 
 /// What follows a response's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum AfterHead {
     /// Nothing.
     Nothing,
     /// A body that knows its size.
-    Whole,
+    SizedBody,
     /// A body that does not.
-    Streamed,
-    /// What is no part of the request and may last for days: an event stream, or a connection of its own.
-    Apart,
+    StreamedBody,
+    /// Something that is no part of the request and may last for days: an event stream, or an upgraded connection.
+    Detached,
 }
 
-/// One request while it is measured. Dropping it records a cancelled request, or one that panicked.
+/// Measures one request. If it is dropped before its end, it records a cancelled or a panicked request.
 #[derive(Debug)]
 pub(super) struct Observation {
     series: Local<EndpointSeries>,
     /// `None` while it is the thread's current one, and after the end.
-    pub(super) context: Option<Arc<RequestContext>>,
-    pub(super) carrier: Carrier,
+    context: Option<Arc<RequestContext>>,
+    carrier: Carrier,
     started: Instant,
     busy: Duration,
     longest_poll: Duration,
     status: Option<u16>,
     trace_id: Option<TraceId>,
-    /// Of the request's body; 0 where it has none or its size is not known.
+    /// Size of the request's body; 0 without a body or if its size is not known.
     request_bytes: u64,
-    /// Of the response's body, where the request has one: `None` before the head and where what follows is not its own.
+    /// Bytes of the response's body that were sent; `None` before the head, and if the rest is detached.
     response_bytes: Option<u64>,
-    /// Bytes allocated while it was polled; nothing unless somebody counts them.
+    /// Bytes allocated while it was polled; 0 without the counting allocator.
     allocated: u64,
-    /// Whether the service or the body is being polled: what is dropped then has panicked.
+    /// Whether the service or the body is being polled. If it is dropped then, the poll has panicked.
     polling: bool,
-    /// Whether all of a body of known size was sent: what is dropped then is complete, also when nobody polled for its
-    /// end.
+    /// Whether all of a body of known size was sent. If it is dropped then, it is complete: hyper does not poll for the
+    /// end of such a body.
     sent_in_full: bool,
     done: bool,
 }
@@ -98,7 +101,7 @@ impl Observation {
         polled
     }
 
-    /// Does `work` with this request as the thread's current one.
+    /// Runs `work` with this request as the thread's current one.
     #[inline(always)]
     pub(super) fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let entered = enter(&mut self.context, &self.carrier);
@@ -109,9 +112,11 @@ impl Observation {
         done
     }
 
-    /// Polls and books how long that took; what blocked the runtime, unless `is_own` says of what came of it that it is
-    /// the monitor's own. The time-stamp counter that quanta reads costs less than half of the system's clock, and this
-    /// is the clock that is read most.
+    /// Polls and adds the time to `busy`. A poll that blocked the runtime is recorded as such, unless `is_own` finds
+    /// that its result is an answer of the monitor.
+    ///
+    /// Reads quanta's clock, the CPU's time-stamp counter, which costs less than half of the system's clock: no other
+    /// clock is read as often.
     pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T, is_own: impl FnOnce(&T) -> bool) -> T {
         let began = quanta::Instant::now();
         let polled = self.poll(poll);
@@ -124,8 +129,8 @@ impl Observation {
         polled
     }
 
-    /// Books a poll that blocked a worker, and who may have waited for it. Next to such a poll the lock that reading
-    /// the requests in flight takes is nothing.
+    /// Records a poll that blocked a worker, and the endpoints that may have waited for it. Reading the requests in
+    /// flight takes a lock, which is negligible next to such a poll.
     #[cold]
     fn blocked(&self, poll: Duration) {
         let blocking = self.series.blocking();
@@ -134,21 +139,21 @@ impl Observation {
         blocking.waited.count(&self.series.instruments, &self.series.labels);
     }
 
-    /// Books the response's head.
-    pub(super) fn head(&mut self, status: u16, after: After) {
+    /// Notes the response's head.
+    pub(super) fn head(&mut self, status: u16, after: AfterHead) {
         self.status = Some(status);
-        self.response_bytes = (after != After::Apart).then_some(0);
-        if after == After::Streamed {
+        self.response_bytes = (after != AfterHead::Detached).then_some(0);
+        if after == AfterHead::StreamedBody {
             self.series.head().record(self.started.elapsed().as_secs_f64());
         }
     }
 
-    /// Books a part of the response's body.
+    /// Notes a part of the response's body.
     pub(super) fn sent(&mut self, bytes: usize) {
         *self.response_bytes.get_or_insert(0) += bytes as u64;
     }
 
-    /// Notes that the body, whose size is `size` where it is known, is being dropped.
+    /// Notes that the body is being dropped. `size` is its size if it is known.
     pub(super) fn body_dropped(&mut self, size: Option<u64>) {
         self.sent_in_full = size.is_some_and(|size| self.response_bytes >= Some(size));
     }
@@ -163,14 +168,14 @@ impl Observation {
         self.record(error);
     }
 
-    /// Ends a request that the monitor answers itself, without a trace in the numbers.
+    /// Ends a request that the monitor answers itself, and records nothing of it.
     pub(super) fn discard(&mut self) {
         self.done = true;
         self.series.active.decrement(1.0);
         self.release();
     }
 
-    /// Returns whether the monitor is making the answer.
+    /// Returns whether the monitor itself is answering the request.
     fn is_own(&self) -> bool {
         self.context.as_ref().is_some_and(|context| context.is_own())
     }
@@ -179,12 +184,12 @@ impl Observation {
         self.done = true;
         let now = Instant::now();
         let duration = now.saturating_duration_since(self.started);
-        // Two clocks never agree to the last nanosecond, and one of them may be paused.
+        // `busy` and `duration` come from two clocks, which never agree to the nanosecond, and tokio's may be paused.
         self.busy = self.busy.min(duration);
         self.longest_poll = self.longest_poll.min(duration);
         let series = &*self.series;
         series.active.decrement(1.0);
-        series.duration(Ending { status: self.status, error }).record(duration.as_secs_f64());
+        series.duration(DurationLabels { status: self.status, error }).record(duration.as_secs_f64());
         let ended = series.ended();
         ended.busy.record(self.busy.as_secs_f64());
         ended.longest_poll.record(self.longest_poll.as_secs_f64());
@@ -197,11 +202,11 @@ impl Observation {
         }
         if let Some(context) = &self.context {
             if error == Some(names::CANCELLED) {
-                context.abandon(now, self.series.shared().clone());
+                context.cancel(now, self.series.shared().clone());
             } else {
                 context.end();
             }
-            record_events(series, context, &Whole { duration, busy: self.busy, error });
+            record_events(series, context, &FinishedRequest { duration, busy: self.busy, error });
             ended.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
                 ended: now,
@@ -221,7 +226,7 @@ impl Observation {
     }
 
     fn release(&mut self) {
-        // First, or the context is not given back as the only one.
+        // First: the carrier's span owns the context too, and the pool only keeps contexts without another owner.
         self.carrier = Carrier::default();
         if let Some(context) = self.context.take() {
             self.series.instruments.give_back(context);
@@ -238,7 +243,7 @@ impl Drop for Observation {
             return self.discard();
         }
         let error = if self.polling {
-            // The handler's own panic, whoever catches it: the client gets no response from this service, or a 500.
+            // The handler panicked. The client gets no response, or a 500 if a layer outside catches the panic.
             self.status = self.status.or(Some(500));
             Some(names::PANIC)
         } else if self.sent_in_full {
@@ -251,24 +256,24 @@ impl Drop for Observation {
 }
 
 /// A request at its end.
-struct Whole {
+struct FinishedRequest {
     duration: Duration,
     busy: Duration,
     error: Option<&'static str>,
 }
 
-/// Books what the request did on its endpoint: nothing to do for one without queries and tasks.
-fn record_events(series: &EndpointSeries, context: &RequestContext, whole: &Whole) {
+/// Records the request's queries and tasks in the series of its endpoint. Returns at once for a request without any.
+fn record_events(series: &EndpointSeries, context: &RequestContext, request: &FinishedRequest) {
     let ((queries, _), (tasks, _)) = (context.queries(), context.tasks());
     if queries == 0 && tasks == 0 {
         return;
     }
-    let covered = context.covered(whole.duration);
+    let covered = context.covered(request.duration);
     if queries > 0 {
         series.db_queries().record(f64::from(queries));
         series.db_seconds().record(covered.queries.as_secs_f64());
         record_query_uses(series, context);
-        if whole.error == Some(names::CANCELLED) {
+        if request.error == Some(names::CANCELLED) {
             series.wasted().queries.increment(queries.into());
             series.wasted().db_nanos.increment(nanos(covered.queries));
         }
@@ -276,16 +281,16 @@ fn record_events(series: &EndpointSeries, context: &RequestContext, whole: &Whol
     if tasks > 0 {
         series.task_nanos().increment(nanos(covered.tasks));
     }
-    let rest = whole.duration.saturating_sub(covered.queries + covered.tasks);
-    let overlap = whole.busy.saturating_sub(rest);
-    // Made with the others, not on the first request that has some.
+    let rest = request.duration.saturating_sub(covered.queries + covered.tasks);
+    let overlap = request.busy.saturating_sub(rest);
+    // Registered here and not at the first overlap, which would allocate in a request of a route that is known by then.
     let overlaps = series.overlap_nanos();
     if !overlap.is_zero() {
         overlaps.increment(nanos(overlap));
     }
 }
 
-/// Books each fingerprint once, with all its calls.
+/// Records each query once, with all its calls.
 fn record_query_uses(series: &EndpointSeries, context: &RequestContext) {
     for query_use in context.query_uses() {
         let query = series.query_use(query_use.id);

@@ -1,4 +1,5 @@
-//! [`OwnAnswer`]: what the monitor answers itself, which is no request of the service wherever the host mounts it.
+//! [`OwnAnswer`]: an answer of the monitor itself, which does not count as a request of the service, wherever the host
+//! mounts the monitor's routes.
 
 use std::sync::Arc;
 
@@ -10,22 +11,22 @@ use crate::context::{RequestContext, current};
 
 /// Response extension of the monitor's own answers.
 #[derive(Clone, Copy, Debug)]
-struct Unobserved;
+struct OwnAnswerMark;
 
 /// Returns whether a response is the monitor's own.
 pub(super) fn is_own<B>(response: &Response<B>) -> bool {
-    response.extensions().get::<Unobserved>().is_some()
+    response.extensions().get::<OwnAnswerMark>().is_some()
 }
 
-/// An answer that the monitor is making: meanwhile its request is not in flight, and nobody waits in vain if it is
-/// dropped.
+/// An answer that the monitor is making. Until it is made or dropped, its request is not in flight, and if it is
+/// dropped the request does not count as cancelled.
 #[derive(Debug)]
 pub(crate) struct OwnAnswer {
     request: Option<(Arc<RequestContext>, Gauge)>,
 }
 
 impl OwnAnswer {
-    /// Begins to answer the request that this thread is polling.
+    /// Begins to answer the request that this thread polls.
     pub(crate) fn begin(method: &Method) -> Self {
         let request = current().map(|request| {
             request.begin_own_answer();
@@ -36,18 +37,18 @@ impl OwnAnswer {
         Self { request }
     }
 
-    /// Marks the answer that was made. It is the request's only where the host passes it on.
+    /// Marks the finished answer. The mark is on the response, since the host may drop it and answer otherwise.
     pub(crate) fn made<B>(self, response: &mut Response<B>) {
         if let Some((request, _)) = &self.request {
             request.end_own_answer();
         }
-        response.extensions_mut().insert(Unobserved);
+        response.extensions_mut().insert(OwnAnswerMark);
     }
 }
 
 impl Drop for OwnAnswer {
     fn drop(&mut self) {
-        // Whoever put the request in flight takes it out.
+        // The request's observation decrements the gauge at its end.
         if let Some((_, active)) = &self.request {
             active.increment(1.0);
         }

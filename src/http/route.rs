@@ -1,4 +1,4 @@
-//! Which endpoint a request belongs to: its method and its route template, never its path.
+//! [`RouteTemplate`] and methods: the endpoint of a request, which is its method and route template and never its path.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::names;
 
 /// Route template of a request for services that are not axum's, as a request extension.
 ///
-/// Where axum's router has matched a route, its `MatchedPath` is used instead. A router of another kind inserts this before
-/// the monitor's layer sees the request; without either, requests count as one series with an empty route.
+/// If axum's router has matched a route, its `MatchedPath` is used instead. Another router inserts this before the
+/// monitor's layer sees the request. Without either, requests count in one series with an empty route.
 ///
 /// ```
 /// use pinchpoint::RouteTemplate;
@@ -29,7 +29,7 @@ impl RouteTemplate {
     }
 }
 
-/// Returns the route template of a request; empty where nothing matched.
+/// Returns the route template of a request; empty if no route matched.
 pub(super) fn template(extensions: &Extensions) -> &str {
     if let Some(matched) = extensions.get::<MatchedPath>() {
         return matched.as_str();
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_methods_are_one() {
+    fn unknown_methods_share_one_label() {
         for unknown in ["BREW", "get", "PROPFIND"] {
             let method = Method::from_bytes(unknown.as_bytes()).expect("a token");
             assert_eq!(method_name(method_index(&method)), "_OTHER");

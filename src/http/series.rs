@@ -1,4 +1,8 @@
-//! The series of every endpoint, with their handles resolved once.
+//! [`Endpoints`]: the series of every endpoint, each with its metric handles.
+//!
+//! A request looks its endpoint up once and then records through handles, so that it neither locks, nor allocates, nor
+//! formats a label once its series exist. The invariant that a change could break: endpoints and duration series are
+//! only ever appended, which is why they are read without a lock.
 
 use std::{
     collections::HashMap,
@@ -12,34 +16,37 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::{
     route::{METHOD_COUNT, method_name},
-    waited::Waited,
+    waiting::WaitingEndpoints,
 };
 use crate::{
-    context::{Abandoned, Allocated, DynRecorder, Heap, Instruments, LateQuery, Local, Slowest, Spread, labelled},
+    context::{
+        DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, LateQueryRecorder, Local, RequestAllocations,
+        Spread, labelled,
+    },
     names::{self, Metric},
 };
 
-/// How a request ended, as far as its duration series tells: status and kind of failure.
+/// The labels of a duration series that depend on how the request ended: status and kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ending {
+pub(super) struct DurationLabels {
     pub(super) status: Option<u16>,
     pub(super) error: Option<&'static str>,
 }
 
-/// Duration series by ending. An endpoint has a handful, so a list that is only appended to is the fastest map, and
-/// reading it takes no lock.
+/// The duration series of an endpoint. It has a handful of them, so a list that is only appended to is the fastest map,
+/// and reading it takes no lock.
 #[derive(Debug, Default)]
 struct Durations(OnceLock<Box<Node>>);
 
 #[derive(Debug)]
 struct Node {
-    ending: Ending,
+    ending: DurationLabels,
     histogram: Histogram,
     next: Durations,
 }
 
 impl Durations {
-    fn get(&self, ending: Ending, make: impl Fn() -> Histogram) -> &Histogram {
+    fn get(&self, ending: DurationLabels, make: impl Fn() -> Histogram) -> &Histogram {
         let mut list = self;
         loop {
             let next = Durations::default;
@@ -52,48 +59,48 @@ impl Durations {
     }
 }
 
-/// What an endpoint's requests did with one query. Only windows know these series.
+/// An endpoint's use of one query. Only windows read these series.
 #[derive(Debug)]
-pub(super) struct QueryUse {
+pub(super) struct QueryUseSeries {
     pub(super) calls: Counter,
     pub(super) nanos: Counter,
     pub(super) requests: Counter,
 }
 
-/// What the requests did that nobody waited for to the end. Only windows know these series.
+/// Work done for requests whose client disconnected. Only windows read these series.
 #[derive(Debug)]
-pub(super) struct Wasted {
+pub(super) struct WastedWork {
     pub(super) queries: Counter,
     pub(super) db_nanos: Counter,
-    /// Of the queries that went on after the requests' end, what was before it.
+    /// Of queries that ended after their request, the part before the request's end.
     late_nanos: Counter,
 }
 
-/// The polls that blocked the runtime. Only windows know these series.
+/// The polls that blocked the runtime. Only windows read these series.
 #[derive(Debug)]
-pub(super) struct Blocking {
+pub(super) struct BlockingPolls {
     pub(super) polls: Histogram,
     pub(super) others: Histogram,
-    pub(super) waited: Waited,
+    pub(super) waited: WaitingEndpoints,
 }
 
-/// What every request leaves at its end.
+/// The series that every request records in at its end.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct EndSeries {
     pub(super) busy: Histogram,
     pub(super) longest_poll: Histogram,
-    pub(super) slowest: Arc<Slowest>,
-    pub(super) allocated: Allocated,
+    pub(super) slowest: Arc<EndpointSlowRequests>,
+    pub(super) allocated: RequestAllocations,
 }
 
-/// The series of one endpoint. They are made when something is recorded in them: none of a route whose requests the
-/// monitor answers itself.
+/// The series of one endpoint. Each is registered with its first observation, so that a route which the monitor answers
+/// itself has none.
 #[derive(Debug)]
 pub(super) struct EndpointSeries {
     pub(super) instruments: Arc<Instruments>,
     pub(super) active: Gauge,
     pub(super) heap: Heap,
-    ended: OnceLock<Ended>,
+    ended: OnceLock<EndSeries>,
     request_size: OnceLock<Histogram>,
     response_size: OnceLock<Histogram>,
     head: OnceLock<Histogram>,
@@ -101,10 +108,10 @@ pub(super) struct EndpointSeries {
     db_seconds: OnceLock<Histogram>,
     task_nanos: OnceLock<Counter>,
     overlap_nanos: OnceLock<Counter>,
-    wasted: OnceLock<Wasted>,
-    blocking: OnceLock<Blocking>,
+    wasted: OnceLock<WastedWork>,
+    blocking: OnceLock<BlockingPolls>,
     durations: Durations,
-    query_uses: ArcSwap<HashMap<u32, Arc<QueryUse>>>,
+    query_uses: ArcSwap<HashMap<u32, Arc<QueryUseSeries>>>,
     pub(super) labels: [(&'static str, Arc<str>); 2],
 }
 
@@ -112,7 +119,7 @@ impl EndpointSeries {
     fn new(instruments: &Arc<Instruments>, active: Gauge, method: &'static str, route: &str) -> Self {
         let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
         Self {
-            active: instruments.counted_in_flight(active, &labels),
+            active: instruments.endpoint_in_flight(active, &labels),
             heap: instruments.heap(&labels),
             ended: OnceLock::new(),
             request_size: OnceLock::new(),
@@ -139,13 +146,13 @@ impl EndpointSeries {
         slot.get_or_init(|| labelled::histogram(self.recorder(), metric, &self.labels))
     }
 
-    pub(super) fn duration(&self, ending: Ending) -> &Histogram {
+    pub(super) fn duration(&self, ending: DurationLabels) -> &Histogram {
         self.durations.get(ending, || {
             let mut labels = self.labels.to_vec();
             if let Some(status) = ending.status {
                 labels.push((names::STATUS, status.to_string().into()));
             }
-            // OpenTelemetry: a response that is an error has its status for a type, unless something better is known.
+            // OpenTelemetry: the error type of a response is its status, unless a better one is known.
             let type_of_status = ending.status.filter(|status| *status >= 500).map(|status| status.to_string());
             if let Some(error) = ending.error.map(Arc::from).or(type_of_status.map(Arc::from)) {
                 labels.push((names::ERROR_TYPE, error));
@@ -154,11 +161,11 @@ impl EndpointSeries {
         })
     }
 
-    pub(super) fn ended(&self) -> &Ended {
+    pub(super) fn ended(&self) -> &EndSeries {
         self.ended.get_or_init(|| {
             let histogram = |metric| labelled::histogram(self.recorder(), metric, &self.labels);
             let [(_, method), (_, route)] = &self.labels;
-            Ended {
+            EndSeries {
                 busy: histogram(&names::HTTP_BUSY),
                 longest_poll: histogram(&names::HTTP_LONGEST_POLL),
                 slowest: self.instruments.slow_requests().endpoint(method, route),
@@ -195,20 +202,20 @@ impl EndpointSeries {
         self.overlap_nanos.get_or_init(|| self.window_counter(&names::ENDPOINT_OVERLAP_NANOS))
     }
 
-    pub(super) fn wasted(&self) -> &Wasted {
-        self.wasted.get_or_init(|| Wasted {
+    pub(super) fn wasted(&self) -> &WastedWork {
+        self.wasted.get_or_init(|| WastedWork {
             queries: self.window_counter(&names::ENDPOINT_WASTED_QUERIES),
             db_nanos: self.window_counter(&names::ENDPOINT_WASTED_DB_NANOS),
             late_nanos: self.window_counter(&names::ENDPOINT_LATE_DB_NANOS),
         })
     }
 
-    pub(super) fn blocking(&self) -> &Blocking {
+    pub(super) fn blocking(&self) -> &BlockingPolls {
         let histogram = |metric| labelled::histogram(self.instruments.window_recorder(), metric, &self.labels);
-        self.blocking.get_or_init(|| Blocking {
+        self.blocking.get_or_init(|| BlockingPolls {
             polls: histogram(&names::ENDPOINT_BLOCKING_POLLS),
             others: histogram(&names::ENDPOINT_BLOCKED_OTHERS),
-            waited: Waited::default(),
+            waited: WaitingEndpoints::default(),
         })
     }
 
@@ -217,19 +224,19 @@ impl EndpointSeries {
     }
 
     /// Returns this endpoint's use of the query `id`.
-    pub(super) fn query_use(&self, id: u32) -> Arc<QueryUse> {
+    pub(super) fn query_use(&self, id: u32) -> Arc<QueryUseSeries> {
         if let Some(known) = self.query_uses.load().get(&id) {
             return known.clone();
         }
         let [method, route] = self.labels.clone();
         let labels = [method, route, (names::DB_SUMMARY, self.instruments.query_name(id))];
         let counter = |metric| labelled::counter(self.instruments.window_recorder(), metric, &labels);
-        let made = Arc::new(QueryUse {
+        let made = Arc::new(QueryUseSeries {
             calls: counter(&names::ENDPOINT_QUERY_CALLS),
             nanos: counter(&names::ENDPOINT_QUERY_NANOS),
             requests: counter(&names::ENDPOINT_QUERY_REQUESTS),
         });
-        // Two that come at once make the same series, so it does not matter whose handles stay.
+        // Two threads that do this at once register the same series, so it does not matter whose handles stay.
         self.query_uses.rcu(|uses| {
             let mut uses = HashMap::clone(uses);
             uses.insert(id, made.clone());
@@ -239,43 +246,44 @@ impl EndpointSeries {
     }
 }
 
-impl Abandoned for EndpointSeries {
-    fn late(&self, query: LateQuery) {
+impl LateQueryRecorder for EndpointSeries {
+    fn record_late(&self, query: LateQuery) {
         let query_use = self.query_use(query.id);
         query_use.calls.increment(1);
         query_use.nanos.increment(nanos(query.duration));
-        query_use.requests.increment(query.first.into());
+        query_use.requests.increment(query.is_first.into());
         let wasted = self.wasted();
         wasted.queries.increment(1);
         wasted.db_nanos.increment(nanos(query.duration));
-        wasted.late_nanos.increment(nanos(query.within));
+        wasted.late_nanos.increment(nanos(query.before_end));
     }
 }
 
-/// A duration as counters hold it.
+/// Returns a duration in nanoseconds, for counters, which are integers.
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Chains of endpoints; a service with a thousand routes has about one in each.
+/// Number of chains, 8 KiB of pointers: a service with a thousand routes has about one endpoint in each.
 const CHAINS: usize = 1024;
 
 /// An endpoint, and the next one whose route has the same hash.
 #[derive(Debug)]
-struct Known {
+struct EndpointNode {
     method: usize,
     route: Box<str>,
-    /// `None` where its requests are left out.
+    /// `None` if its requests are ignored.
     series: Option<Spread<EndpointSeries>>,
     next: Chain,
 }
 
-/// Endpoints are only ever added, so a lookup needs neither a lock nor a count of who is reading.
+/// The endpoints whose routes have the same hash. Endpoints are only ever added, so a lookup needs neither a lock nor a
+/// count of readers.
 #[derive(Debug, Default)]
-struct Chain(OnceLock<Box<Known>>);
+struct Chain(OnceLock<Box<EndpointNode>>);
 
 impl Chain {
-    fn find(&self, method: usize, route: &str) -> Option<&Known> {
+    fn find(&self, method: usize, route: &str) -> Option<&EndpointNode> {
         let mut chain = self;
         while let Some(known) = chain.0.get() {
             if known.method == method && *known.route == *route {
@@ -286,26 +294,26 @@ impl Chain {
         None
     }
 
-    /// Adds an endpoint at the end. Only one at a time is added.
-    fn push(&self, known: Known) {
+    /// Adds an endpoint at the end. The caller holds the lock of `Endpoints::counts`.
+    fn push(&self, known: EndpointNode) {
         let mut chain = self;
         while let Some(known) = chain.0.get() {
             chain = &known.next;
         }
-        // It was empty just now, and nobody else adds.
+        // Still empty: the caller's lock keeps other threads from adding.
         let _ = chain.0.set(Box::new(known));
     }
 }
 
-/// Every endpoint that was seen.
+/// Every endpoint that had a request.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     instruments: Arc<Instruments>,
-    /// In flight, by method.
+    /// Requests in flight, by method.
     active: [OnceLock<Gauge>; METHOD_COUNT],
     hasher: foldhash::fast::RandomState,
     chains: Box<[Chain]>,
-    /// How many there are of each method. Whoever adds one holds the lock.
+    /// Number of endpoints of each method. The lock is held while one is added.
     counts: Mutex<[usize; METHOD_COUNT]>,
 }
 
@@ -324,8 +332,8 @@ impl Endpoints {
         &self.instruments
     }
 
-    /// Returns the series of an endpoint; `None` where its requests are left out. `method` is a place in the table of
-    /// methods, `route` a template.
+    /// Returns the series of an endpoint; `None` if its requests are ignored. `method` is an index of
+    /// [`method_index`](super::route::method_index), `route` a template.
     pub(super) fn get(&self, method: usize, route: &str) -> Option<Local<EndpointSeries>> {
         match self.chain(route).find(method, route) {
             Some(known) => known.series.as_ref().map(Spread::local),
@@ -341,7 +349,7 @@ impl Endpoints {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = self.instruments.limits();
         let ignored = !route.is_empty() && limits.ignored.iter().any(|glob| glob.matches(route));
-        // Templates come from the program. One that makes them up from paths must not fill the memory all the same.
+        // Templates should come from the program. The bound is for a host that makes them up from paths.
         let full = counts[method] >= limits.routes;
         if full && ignored {
             return None;
@@ -357,12 +365,12 @@ impl Endpoints {
         });
         counts[method] += 1;
         let local = series.as_ref().map(Spread::local);
-        chain.push(Known { method, route: route.into(), series, next: Chain::default() });
+        chain.push(EndpointNode { method, route: route.into(), series, next: Chain::default() });
         local
     }
 }
 
-/// Returns the gauge of the requests in flight.
+/// Returns the gauge of a method's requests in flight.
 pub(super) fn active(instruments: &Instruments, method: usize) -> Gauge {
     let labels = [(names::METHOD, method_name(method).into())];
     labelled::gauge(instruments.recorder(), &names::HTTP_ACTIVE, &labels)

@@ -169,7 +169,7 @@ impl Core {
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
         let (findings, leak) = {
-            self.instruments.look(now);
+            self.instruments.sample(now);
             let mut history = lock(&self.history);
             history.tick(&self.recorder.index(), now);
             let memory = self.follow_memory(&history, now);

@@ -1,14 +1,38 @@
-//! Statements without their data: the name under which a query is counted.
+//! Fingerprints: statements without their data, the names under which queries are counted.
 //!
-//! A fingerprint is what is left of a statement when literals, parameters, comments and layout are taken out, so
-//! that every execution of a query has one name. It is made with a real tokenizer and no parser, so the SQL of any
-//! database has one. It refuses to guess: where two databases would read the text differently, and one of the two
-//! readings would show a literal, it ends with `…` at that point, and text that cannot be read at all is
-//! [`UNPARSABLE`].
+//! A fingerprint is a statement without its literals, parameters, comments and layout, so that all executions of a
+//! query have one name. It is made with a tokenizer and without a parser, so the SQL of any database has one. It never
+//! guesses: where two databases would read the text differently, and one of the readings would show a literal, it ends
+//! there with `…`; of text that no tokenizer can read it shows nothing ([`UNPARSABLE`]).
 //!
-//! Invariant: no character of a literal or of a parameter's name is in a fingerprint, whatever database the statement
-//! was written for. Identifiers are kept: they come from the program, not from its users; where a statement sets
-//! something up, words are data as often and are not kept.
+//! The invariant that a change could break: no character of a literal or of a parameter's name is in a fingerprint,
+//! whatever database the statement was written for. Identifiers are kept, because they come from the program and not
+//! from its users. In statements that set something up, bare words are often data, and are not kept.
+//!
+//! | statement | fingerprint | why |
+//! |---|---|---|
+//! | `select a from t where b = 'x'` | `SELECT a FROM t WHERE b = ?` | literals go, keywords get capitals |
+//! | `SELECT a FROM t -- why` | `SELECT a FROM t` | comments go |
+//! | `SELECT a::text FROM t WHERE b = $1` | `SELECT a::text FROM t WHERE b = ?` | a parameter is a value, a cast is not |
+//! | `SELECT -5, a - 5, true` | `SELECT ?, a - ?, TRUE` | a sign belongs to its literal; `true` is a keyword |
+//! | `SELECT a FROM t WHERE b IN (1, 2, 3)` | `SELECT a FROM t WHERE b IN (...)` | lists of all lengths are one query |
+//! | `SELECT a FROM t WHERE b IN (c, 1)` | `SELECT a FROM t WHERE b IN (c, ?)` | a list with a column is part of the query |
+//! | `INSERT INTO t (a) VALUES (1), (2)` | `INSERT INTO t(a) VALUES (...)` | so are bulk inserts of any size |
+//! | `BEGIN; SELECT 1;` | `BEGIN; SELECT ?` | statements that are sent together are one query |
+//! | `SELECT a FROM t WHERE b = "eve"` | `SELECT a FROM t WHERE b = ?` | a string in MySQL |
+//! | `SELECT "a" FROM "t" WHERE "b" = 1` | `SELECT "a" FROM "t" WHERE "b" = ?` | no database takes a string after `FROM` |
+//! | `UPDATE "t" SET "a" = "eve"` | `UPDATE "t" SET "a" = ?` | in SQLite an operand may be a string even then |
+//! | `SELECT 'it\'s', 'eve'` | `SELECT ? …` | the first string ends at the second or the third `'` |
+//! | `SELECT a # it's` | `SELECT a …` | a comment in MySQL, an operator in PostgreSQL |
+//! | `SELECT a /*! it's */ FROM t` | `SELECT a …` | MySQL executes such a comment |
+//! | `DO $$ it's $$` | `DO ? …` | MySQL has no dollar quotes, and sees a string begin |
+//! | `COPY t (a) FROM stdin; eve` | `COPY t(a) FROM stdin …` | rows follow the statement |
+//! | `PRAGMA key = s3cret` | `PRAGMA key = ?` | a bare word, and SQLCipher's key |
+//! | `SET ROLE tenant_42` | `SET ROLE ?` | a bare word, and a tenant's name |
+//! | `CREATE USER a IDENTIFIED BY s3cret` | `CREATE USER a IDENTIFIED ?` | Oracle's passwords have no quotes |
+//! | `SELECT 'eve` | `unparsable` | the string does not end, so nothing is certain |
+//!
+//! `tests.rs` checks these rows.
 
 mod lex;
 mod render;
@@ -22,21 +46,21 @@ use sqlparser::keywords::Keyword;
 
 use crate::context::SqlShape;
 
-/// Longest summary, in characters. It is a label: long enough for what tells queries apart, short enough to be read.
+/// Longest summary, in characters. It is a label: long enough to distinguish queries, short enough to be read.
 const MAX_SUMMARY: usize = 200;
-/// Summary of a statement that is not SQL as any database here writes it. Nothing of its text is shown.
+/// Summary of a statement that the tokenizer cannot read.
 const UNPARSABLE: &str = "unparsable";
 /// Operation of a statement that begins with none of the known verbs.
 const OTHER_OPERATION: &str = "OTHER";
-/// Bytes of a statement that are looked at. A bulk insert of thousands of rows has said everything by then.
+/// Bytes of a statement that are read. Longer statements are bulk inserts and long lists, whose rest would be folded.
 const MAX_READ: usize = 16 * 1024;
 
-/// Returns what is left of a statement without its data.
+/// Returns fingerprint and operation of a statement.
 ///
-/// Literals and parameters become `?`, the list of an `IN` and the rows of a `VALUES` become `(...)`, comments go, layout
-/// and the case of keywords are made the same. A summary past 200 characters loses its select list first, then its end;
-/// the end is replaced by a hash of the whole, so that different statements stay different. The operation is the verb in
-/// capitals, one of a fixed list; of a `WITH` it is that of the main statement.
+/// Literals and parameters become `?`, the list of an `IN` and the rows of a `VALUES` become `(...)`, comments are
+/// dropped, layout and the case of keywords are unified. A summary past 200 characters loses its select list, and if
+/// that is not enough its end, which is replaced by a hash of the whole, so that different statements stay different.
+/// The operation is the verb in capitals, one of a fixed list; of a `WITH` it is the verb of the main statement.
 ///
 /// Double-quoted words are identifiers in standard SQL and strings in MySQL (and, where no column has that name, in
 /// SQLite). They are kept only where the statement proves the first reading: next to a period, or after `FROM`, `JOIN`,
@@ -54,7 +78,8 @@ pub(super) fn shape(sql: &str) -> SqlShape {
     SqlShape { summary, operation }
 }
 
-/// Returns as many whole characters of the text as fit in `bytes`; `str::floor_char_boundary` needs Rust 1.91.
+/// Returns as many whole characters from the text's beginning as fit in `bytes`, like `str::floor_char_boundary`, which
+/// needs Rust 1.91.
 fn beginning(text: &str, bytes: usize) -> &str {
     // A character has at most 4 bytes, and 0 is a boundary.
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
@@ -67,7 +92,7 @@ const OPERATIONS: &str = "ALTER ANALYZE ATTACH BEGIN CALL CLOSE COMMENT COMMIT C
      OPTIMIZE PRAGMA PREPARE REFRESH REINDEX RELEASE REPLACE RESET REVOKE ROLLBACK SAVEPOINT SELECT SET SHOW START \
      TABLE TRUNCATE UNLISTEN UNLOCK UPDATE USE VACUUM VALUES WITH";
 
-/// Returns the operation: the first word, and after a `WITH` the first verb outside its parentheses.
+/// Returns the operation: the first word, or after a `WITH` the first verb outside its parentheses.
 fn operation(pieces: &[Piece]) -> &'static str {
     let mut words = pieces.iter().skip_while(|piece| **piece == Piece::Open);
     let first = words.next().and_then(known_verb);

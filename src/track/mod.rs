@@ -1,9 +1,14 @@
 //! A query or a task becomes observations.
 //!
-//! Owns the futures that wrap a host's queries and tasks, the fingerprints of SQL, and the capture of sqlx's own
-//! events. Refuses to keep any literal of a statement. The invariant that a change could break: whatever starts ends
-//! in exactly one observation, also when its future is dropped or panics.
+//! Owns the futures that wrap a host's queries and tasks, the fingerprints of SQL, and the layer that reads sqlx's own
+//! events. Refuses to keep any literal of a statement. The invariant that a change could break: every query and task
+//! that starts ends in exactly one observation, also when its future is dropped or panics.
+//!
+//! Files of this room import only files to their left: `{fingerprint, destination} < {query, task} < sqlx`, and in
+//! `fingerprint` `{source, statement} < lex < render`. In a file `std` comes first, then other crates, then `super` and
+//! `crate`, with an empty line between.
 
+mod destination;
 mod fingerprint;
 pub(crate) mod query;
 

@@ -1,81 +1,66 @@
-//! Database queries.
+//! [`track_db_query`]: a database query becomes an observation.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use pin_project_lite::pin_project;
+use super::{destination::Destination, fingerprint};
+use crate::context::{Carrier, EventKind, Outcome, QuerySeries};
 
-use super::fingerprint;
-use crate::context::{Carrier, EventKind, Instruments, Outcome, QuerySeries, RequestContext, current, installed};
-
-/// Where a query is booked: on the request that issued it if there is one, and in the service's numbers.
-struct Booking {
-    request: Option<Arc<RequestContext>>,
-    series: Arc<QuerySeries>,
-}
-
-impl Booking {
-    fn open(sql: &str) -> Option<Self> {
-        let request = current();
-        let installed = if request.is_none() { installed() } else { None };
-        let instruments: &Arc<Instruments> =
-            request.as_ref().map(|request| request.instruments()).or(installed.as_ref())?;
-        if !instruments.enabled() {
-            return None;
-        }
-        let series = instruments.query(sql, fingerprint::shape);
-        Some(Self { request, series })
+impl Destination<QuerySeries> {
+    fn of_query(sql: &str) -> Option<Self> {
+        Self::find(|instruments| instruments.query(sql, fingerprint::shape))
     }
 
-    fn close(&self, began: Instant, duration: Duration, outcome: Outcome) {
+    fn record(&self, began: Instant, duration: Duration, outcome: Outcome) {
         self.series.durations.record(outcome, duration);
         if let Some(request) = &self.request {
-            request.book(EventKind::Query, self.series.id, began, duration);
+            request.record(EventKind::Query, self.series.id, began, duration);
         }
     }
 }
 
-/// Books a query that has already ended, as sqlx's own events tell of it: without saying how.
+/// Records a query that has ended, as done: sqlx's events do not contain the outcome.
 #[cfg(feature = "sqlx")]
 pub(crate) fn record_query(sql: &str, elapsed: Duration) {
-    // Before a new statement's fingerprint is made, which takes time.
+    // Read before the fingerprint of a new statement is made, which takes time.
     let now = Instant::now();
-    if let Some(booking) = Booking::open(sql) {
-        booking.close(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok);
+    if let Some(destination) = Destination::of_query(sql) {
+        destination.record(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok);
     }
 }
 
-/// A query under way; dropped before its end, it is booked as cancelled.
-struct Running {
-    booking: Option<Booking>,
+/// A query in progress. Dropped before its end, it is recorded as cancelled, or as panicked if its poll unwound.
+struct RunningQuery {
+    /// `None` after its end, and if there is no monitor.
+    destination: Option<Destination<QuerySeries>>,
     /// Keeps the driver's own events of this query from counting it again.
     counted: Carrier,
     began: Instant,
     polling: bool,
 }
 
-impl Running {
+impl RunningQuery {
     fn begin(sql: &str) -> Self {
-        let booking = Booking::open(sql);
-        let counted = booking.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
-        Self { booking, counted, began: Instant::now(), polling: false }
+        let destination = Destination::of_query(sql);
+        let counted = destination.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
+        Self { destination, counted, began: Instant::now(), polling: false }
     }
 
     fn end(&mut self, outcome: Outcome) {
-        if let Some(booking) = self.booking.take() {
-            booking.close(self.began, self.began.elapsed(), outcome);
+        if let Some(destination) = self.destination.take() {
+            destination.record(self.began, self.began.elapsed(), outcome);
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningQuery {
     fn drop(&mut self) {
         self.end(if self.polling { Outcome::Panicked } else { Outcome::Cancelled });
     }
@@ -86,7 +71,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackDbQuery<S, F> {
         sql: S,
-        running: Option<Running>,
+        running: Option<RunningQuery>,
         // `None` only while this is being dropped.
         #[pin]
         query: Option<F>,
@@ -95,8 +80,9 @@ pin_project! {
     impl<S, F> PinnedDrop for TrackDbQuery<S, F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(running) = this.running.as_ref().filter(|running| running.booking.is_some()) {
-                // A driver may tell of a query only when that is dropped; this one is booked after it, as cancelled.
+            if let Some(running) = this.running.as_ref().filter(|running| running.destination.is_some()) {
+                // A driver may emit its event only when the query is dropped, and must find it counted then. `running`
+                // is dropped after it and records the query as cancelled.
                 let _entered = running.counted.enter();
                 this.query.set(None);
             }
@@ -112,9 +98,9 @@ impl<S, F> std::fmt::Debug for TrackDbQuery<S, F> {
 
 /// Tracks a database query: its duration from the first poll to its end, and whether it failed.
 ///
-/// The query is booked on the request that awaits it and in the service's numbers, under the fingerprint of `sql`: the
+/// The query counts for the request that awaits it and in the service's numbers, under the fingerprint of `sql`: the
 /// statement without its literals, none of which is kept. A future that is dropped before its end counts as cancelled.
-/// Without a monitor (none around this request, none installed) the future runs as it is.
+/// Without a monitor (none around this request, none installed) the future runs unchanged.
 ///
 /// ```
 /// # async fn fetch(id: u64) -> Result<String, std::io::Error> { Ok(id.to_string()) }
@@ -141,8 +127,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let running = this.running.get_or_insert_with(|| Running::begin(this.sql.as_ref()));
-        let query = this.query.as_pin_mut().expect("it is there until this is dropped");
+        let running = this.running.get_or_insert_with(|| RunningQuery::begin(this.sql.as_ref()));
+        let query = this.query.as_pin_mut().expect("`query` is taken only in `drop`");
         running.polling = true;
         let polled = {
             let _entered = running.counted.enter();

@@ -1,51 +1,43 @@
-//! Asynchronous tasks.
+//! [`track_async_task`]: an asynchronous task becomes an observation.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use pin_project_lite::pin_project;
+use super::destination::Destination;
+use crate::context::{EventKind, Outcome, RunPlace, TaskSeries};
 
-use crate::context::{EventKind, Outcome, Place, RequestContext, TaskSeries, current, installed};
-
-/// Where a task is booked.
-struct Open {
-    request: Option<Arc<RequestContext>>,
-    series: Arc<TaskSeries>,
-    place: Option<Place>,
-}
-
-/// A task under way; dropped before its end, it is booked as cancelled, or as panicked where its poll unwound.
-struct Running {
-    open: Option<Open>,
+/// A task in progress. Dropped before its end, it is recorded as cancelled, or as panicked if its poll unwound.
+struct RunningTask {
+    /// `None` after its end, and if there is no monitor.
+    destination: Option<Destination<TaskSeries>>,
+    place: Option<RunPlace>,
     began: Instant,
     busy: Duration,
-    /// Since when it is being polled.
+    /// Begin of the current poll.
     polling: Option<Instant>,
 }
 
-impl Running {
+impl RunningTask {
     fn begin(name: &str) -> Self {
         let began = Instant::now();
-        let request = current();
-        let instruments = request.as_ref().map(|request| request.instruments().clone()).or_else(installed);
-        let series = instruments.filter(|instruments| instruments.enabled()).map(|instruments| instruments.task(name));
-        let open = series.map(|series| {
+        let destination = Destination::<TaskSeries>::find(|instruments| instruments.task(name));
+        let place = destination.as_ref().and_then(|Destination { series, .. }| {
             series.active.increment(1.0);
-            Open { request, place: series.runs.begin(began), series }
+            series.runs.begin(began)
         });
-        Self { open, began, busy: Duration::ZERO, polling: None }
+        Self { destination, place, began, busy: Duration::ZERO, polling: None }
     }
 
-    /// A poll begins. Nothing is measured of what is not booked.
+    /// Notes the begin of a poll. Without a destination the clock is not read.
     fn poll_begins(&mut self) {
-        self.polling = self.open.is_some().then(Instant::now);
+        self.polling = self.destination.is_some().then(Instant::now);
     }
 
     fn poll_ends(&mut self) {
@@ -53,14 +45,15 @@ impl Running {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        let Some(Open { request, series, place }) = self.open.take() else { return };
+        let Some(Destination { request, series }) = self.destination.take() else { return };
         let duration = self.began.elapsed();
         series.active.decrement(1.0);
-        place.into_iter().for_each(|place| series.runs.end(place));
-        // A counter of zero is no series: on a clock that stood still "not busy" and "not measured" would be one.
+        self.place.take().into_iter().for_each(|place| series.runs.end(place));
+        // At least 1, since windows only have counters that grew: 0 nanoseconds, as on a paused clock, would read as
+        // "not measured".
         series.busy.increment(nanos(self.busy).max(1));
         series.durations.record(outcome, duration);
-        if request.is_some_and(|request| request.book(EventKind::Task, series.id, self.began, duration)) {
+        if request.is_some_and(|request| request.record(EventKind::Task, series.id, self.began, duration)) {
             series.in_requests.increment(nanos(duration));
         }
     }
@@ -70,7 +63,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl Drop for Running {
+impl Drop for RunningTask {
     fn drop(&mut self) {
         let outcome = if self.polling.is_some() { Outcome::Panicked } else { Outcome::Cancelled };
         self.poll_ends();
@@ -83,7 +76,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackAsyncTask<S, F> {
         name: S,
-        running: Option<Running>,
+        running: Option<RunningTask>,
         #[pin]
         task: F,
     }
@@ -97,9 +90,9 @@ impl<S, F> std::fmt::Debug for TrackAsyncTask<S, F> {
 
 /// Tracks an asynchronous task: how long it ran from its first poll, how many run now, and how it ended.
 ///
-/// `Ok`, `Err`, dropped before its end and panicked are four outcomes told apart; a panic goes on unwinding as before.
-/// `name` becomes a label, so it must come from the program, not from data: past the monitor's `max_fingerprints`
-/// names, further ones count as `other`. Without a monitor the future runs as it is.
+/// Its outcome is one of four: `Ok`, `Err`, dropped before its end, or panicked; a panic continues to unwind. `name`
+/// becomes a label, so it must come from the program, not from data: names past the monitor's `max_fingerprints` count
+/// as `other`. Without a monitor the future runs unchanged.
 ///
 /// ```
 /// # async fn send() -> Result<(), std::io::Error> { Ok(()) }
@@ -107,7 +100,7 @@ impl<S, F> std::fmt::Debug for TrackAsyncTask<S, F> {
 /// use pinchpoint::{in_current_request, track_async_task};
 ///
 /// track_async_task("send_welcome_mail", send()).await?;
-/// // In the background, still booked on the request that started it:
+/// // In the background, and still counted for the request that started it:
 /// tokio::spawn(in_current_request(track_async_task("send_welcome_mail", send())));
 /// # Ok(()) }
 /// ```
@@ -128,7 +121,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let running = this.running.get_or_insert_with(|| Running::begin(this.name.as_ref()));
+        let running = this.running.get_or_insert_with(|| RunningTask::begin(this.name.as_ref()));
         running.poll_begins();
         let polled = this.task.poll(cx);
         running.poll_ends();

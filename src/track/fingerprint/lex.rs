@@ -1,8 +1,8 @@
-//! Tokens that are safe to show.
+//! [`lex`]: the pieces of a statement that are safe to show.
 //!
-//! Owns the decision of what may be read: the tokenizer runs in a dialect of our own that knows the fewest special
-//! forms, and every place where a real database would have read something else ends the statement with
-//! [`Piece::Cut`]. What stands before such a place reads the same in all of them.
+//! Owns the decision of what is shown. The tokenizer runs in a dialect of our own with the fewest special forms, and
+//! every place that a real database would read differently ends the statement with [`Piece::Cut`]: the text before it
+//! reads the same in all of them.
 
 use sqlparser::{
     keywords::Keyword,
@@ -10,8 +10,8 @@ use sqlparser::{
 };
 
 use super::{
-    source::{Glued, Source, ends_elsewhere, may_open},
-    statement::Statement,
+    source::{Source, SourceToken, ends_elsewhere, may_open},
+    statement::StatementKind,
 };
 
 /// Longest identifier shown; PostgreSQL's and MySQL's limits are 63 and 64.
@@ -26,7 +26,7 @@ pub(super) enum Piece {
     Word(String),
     /// A literal or a parameter.
     Value,
-    /// A sign before an operand rather than between two.
+    /// A sign before an operand, not an operator between two.
     Sign(&'static str),
     /// `(`
     Open,
@@ -46,26 +46,26 @@ pub(super) enum Piece {
     Cast,
     /// Any other operator.
     Operator(String),
-    /// A list of values that was folded: its text.
+    /// A folded list of values, with its text.
     List(&'static str),
-    /// What follows is not shown.
+    /// The rest of the statement is not shown.
     Cut,
 }
 
-/// What could be read of a statement.
+/// The pieces of a statement.
 #[derive(Debug)]
-pub(super) struct Lexed {
+pub(super) struct LexOutput {
     pub(super) pieces: Vec<Piece>,
-    /// The tokenizer gave up before any place at which the statement could be cut.
+    /// The tokenizer failed, and found no place before at which the statement could be cut.
     pub(super) unreadable: bool,
 }
 
-/// Reads a statement; `truncated` says that it is the beginning of a longer one.
-pub(super) fn lex(sql: &str, truncated: bool) -> Lexed {
+/// Reads a statement; `truncated` is whether it is the beginning of a longer one.
+pub(super) fn lex(sql: &str, truncated: bool) -> LexOutput {
     let Source { tokens, mut cut, failed } = Source::read(sql, truncated);
     let mut reader = Reader::new(&tokens, false);
     cut |= reader.read() < tokens.len();
-    // Only what stands before the cut proves anything: what follows it may be the inside of a string.
+    // Only text before the cut proves anything: the text after it may be inside a string.
     if reader.proves_standard_quotes {
         reader = Reader::new(&tokens, true);
         reader.read();
@@ -77,31 +77,31 @@ pub(super) fn lex(sql: &str, truncated: bool) -> Lexed {
     if cut {
         pieces.push(Piece::Cut);
     }
-    Lexed { unreadable: failed && !cut, pieces }
+    LexOutput { unreadable: failed && !cut, pieces }
 }
 
-/// What a parenthesis holds.
+/// The inside of a parenthesis.
 #[derive(Clone, Copy, Debug, Default)]
 struct Group {
-    /// Arguments of a function, values of an `IN` or a `VALUES`: not a place for columns only.
+    /// It has arguments of a function, or values of an `IN` or a `VALUES`, so a quoted word in it may be a string.
     values: bool,
-    /// A query: its `FROM` is followed by a table. That of `EXTRACT(YEAR FROM x)` is not.
+    /// It is a query, so a table follows its `FROM`, unlike that of `EXTRACT(YEAR FROM x)`.
     query: bool,
-    /// Words may be data here; see [`Statement`].
+    /// Words may be data here; see [`StatementKind`].
     hidden: bool,
-    /// A `BETWEEN` waits for its `AND`, whose right side is a value.
+    /// The next `AND` belongs to a `BETWEEN`, so a value follows it.
     between: bool,
 }
 
 struct Reader<'a> {
-    tokens: &'a [Glued],
+    tokens: &'a [SourceToken],
     pieces: Vec<Piece>,
-    statement: Statement,
+    statement: StatementKind,
     groups: Vec<Group>,
     brackets: usize,
-    /// The statement is known to prove that `"` delimits identifiers.
+    /// An earlier reading proved that `"` delimits identifiers in this statement.
     standard_quotes: bool,
-    /// It has a double-quoted word where a string would be an error.
+    /// This reading found a double-quoted word where a string would be an error.
     proves_standard_quotes: bool,
     after_between: bool,
     /// The last piece is a number, to which the next token may still belong.
@@ -109,11 +109,11 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(tokens: &'a [Glued], standard_quotes: bool) -> Self {
+    fn new(tokens: &'a [SourceToken], standard_quotes: bool) -> Self {
         Self {
             tokens,
             pieces: Vec::with_capacity(tokens.len()),
-            statement: Statement::default(),
+            statement: StatementKind::default(),
             groups: vec![Group::default()],
             brackets: 0,
             standard_quotes,
@@ -123,9 +123,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads every token until one after which it is not sure what follows; returns how many are sure.
-    ///
-    /// The token that ends the reading may have left its `?`, but is not counted.
+    /// Reads tokens up to the first one after which databases disagree, and returns how many come before that one. It
+    /// may have left a `?` among the pieces.
     fn read(&mut self) -> usize {
         let mut at = 0;
         while at < self.tokens.len() {
@@ -137,10 +136,10 @@ impl<'a> Reader<'a> {
         at
     }
 
-    /// Reads the token at `at` and returns the index of the next, or `None` where it is not sure what follows.
+    /// Reads the token at `at` and returns the index of the next, or `None` if databases disagree from here on.
     fn one(&mut self, at: usize) -> Option<usize> {
-        let Glued { token, glued } = &self.tokens[at];
-        // `1_000`, `0XFF`, `12abc`: the tail of a number is no identifier.
+        let SourceToken { token, glued } = &self.tokens[at];
+        // `1_000`, `0XFF`, `12abc`: a word glued to a number is its tail and not an identifier.
         if self.in_number && *glued && matches!(token, Token::Word(Word { quote_style: None, .. }) | Token::Number(..))
         {
             return Some(at + 1);
@@ -175,10 +174,10 @@ impl<'a> Reader<'a> {
                 );
                 self.push(if unary { Piece::Sign(sign) } else { Piece::Operator(sign.into()) });
             }
-            // PostgreSQL's operator on a path, or MySQL's comment.
+            // An operator on a path in PostgreSQL, a comment in MySQL.
             Token::HashArrow | Token::HashLongArrow if !self.path_follows(at) => return None,
             // Snowflake's comment; no database has two divisions in a row.
-            Token::Div if matches!(self.next(at), Some(Glued { token: Token::Div, glued: true })) => return None,
+            Token::Div if matches!(self.next(at), Some(SourceToken { token: Token::Div, glued: true })) => return None,
             token => return self.symbol(token).then_some(at + 1),
         }
         Some(at + 1)
@@ -209,9 +208,9 @@ impl<'a> Reader<'a> {
             Token::Comma => Piece::Comma,
             Token::Period => Piece::Period,
             // The lines after this one are data.
-            Token::SemiColon if self.statement == Statement::Copy => return false,
+            Token::SemiColon if self.statement == StatementKind::Copy => return false,
             Token::SemiColon => {
-                self.statement = Statement::default();
+                self.statement = StatementKind::default();
                 self.groups = vec![Group::default()];
                 Piece::Semicolon
             }
@@ -226,14 +225,14 @@ impl<'a> Reader<'a> {
         true
     }
 
-    /// Hides the words that follow in this group, but not those of a query.
+    /// Hides the following words of this group, unless it is a query.
     fn hide_if(&mut self, hides: bool) {
         let group = self.group_mut();
         group.hidden |= hides && !group.query;
     }
 
-    /// Whether what a `(` here holds are values: the arguments of a function, also of one that is named by a keyword, or
-    /// an operand.
+    /// Whether a `(` here opens a group of values: the arguments of a function, also of one that is named by a keyword,
+    /// or an operand.
     fn opens_values(&self) -> bool {
         match self.pieces.last() {
             None | Some(Piece::Open | Piece::Close | Piece::Comma | Piece::Semicolon) => self.group().values,
@@ -248,18 +247,18 @@ impl<'a> Reader<'a> {
                 | Keyword::CHECK,
             )) => self.group().values,
             Some(Piece::Keyword(_, keyword)) if precedes_a_name(*keyword) => self.group().values,
-            // A quoted name before a parenthesis is a table with its columns, another one a function.
+            // A quoted name before a parenthesis is a table with its columns, a name without quotes a function.
             Some(Piece::Word(word)) => !word.starts_with(['"', '`']),
             Some(_) => true,
         }
     }
 
-    /// Reads a word; returns `false` where it is not sure what follows it.
+    /// Reads a word; returns `false` if databases disagree about what follows it.
     fn word(&mut self, at: usize, word: &Word) -> bool {
         if let Some(quote) = word.quote_style {
             return self.quoted(at, word, quote);
         }
-        if let Some(Glued { token: Token::SingleQuotedString(_), glued: true }) = self.next(at) {
+        if let Some(SourceToken { token: Token::SingleQuotedString(_), glued: true }) = self.next(at) {
             let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| prefix.eq_ignore_ascii_case(&word.value));
             // Oracle's q'[it's]' ends where its own bracket does.
             if is(&["q", "nq"]) {
@@ -272,17 +271,17 @@ impl<'a> Reader<'a> {
         }
         let next = self.next(at).map(|next| &next.token);
         // ClickHouse's data follow the name of their format.
-        let data_follow = self.statement == Statement::Insert
+        let data_follow = self.statement == StatementKind::Insert
             && self.groups.len() == 1
             && word.value.eq_ignore_ascii_case("FORMAT")
             && self.pieces.last() != Some(&Piece::Period)
             && matches!(next, Some(Token::Word(format)) if !is_keyword(format));
         let is_keyword = self.pieces.last() != Some(&Piece::Period) && is_keyword(word);
-        let opens_query = self.statement == Statement::Set
+        let opens_query = self.statement == StatementKind::Set
             && word.keyword == Keyword::SELECT
             && self.pieces.last() == Some(&Piece::Open);
         self.statement = self.statement.with(&word.value);
-        if self.statement == Statement::Unread {
+        if self.statement == StatementKind::Unread {
             self.group_mut().hidden = false;
         }
         if word.value.len() > MAX_IDENTIFIER || self.group().hidden && !opens_query {
@@ -314,7 +313,7 @@ impl<'a> Reader<'a> {
     fn keyword(&mut self, word: &Word) {
         let closes_between = word.keyword == Keyword::AND && self.group().between;
         match word.keyword {
-            Keyword::SELECT | Keyword::DELETE if self.statement != Statement::Grant => {
+            Keyword::SELECT | Keyword::DELETE if self.statement != StatementKind::Grant => {
                 *self.group_mut() = Group { query: true, ..Group::default() };
             }
             Keyword::BETWEEN => self.group_mut().between = true,
@@ -350,7 +349,7 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         if at.checked_sub(1).is_some_and(|before| self.tokens[before].token == Token::Period)
-            || matches!(self.next(at), Some(Glued { token: Token::Period, .. }))
+            || matches!(self.next(at), Some(SourceToken { token: Token::Period, .. }))
         {
             return true;
         }
@@ -375,11 +374,11 @@ impl<'a> Reader<'a> {
     fn names_follow(&self, at: usize) -> bool {
         matches!(
             self.next(at),
-            Some(Glued { token: Token::Word(Word { quote_style: None, .. }) | Token::Number(..), glued: true })
+            Some(SourceToken { token: Token::Word(Word { quote_style: None, .. }) | Token::Number(..), glued: true })
         )
     }
 
-    fn next(&self, at: usize) -> Option<&'a Glued> {
+    fn next(&self, at: usize) -> Option<&'a SourceToken> {
         self.tokens.get(at + 1)
     }
 
@@ -406,8 +405,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns the text of an operator, and `None` for `#`, which begins a comment in MySQL, for braces, a lone backslash
-/// and unknown characters, which are no SQL that we know.
+/// Returns the text of an operator. Returns `None` for `#`, which begins a comment in MySQL, and for braces, a lone
+/// backslash and other characters that are not SQL.
 fn operator(token: &Token) -> Option<String> {
     let text = token.to_string();
     let known = matches!(token, Token::HashArrow | Token::HashLongArrow)
@@ -415,7 +414,7 @@ fn operator(token: &Token) -> Option<String> {
     known.then_some(text)
 }
 
-/// Whether a name, a value or a group of either follows the keyword: what is quoted there is as it is in its group.
+/// Whether a name, a value or a group of either follows the keyword: a quoted word there is what the group allows.
 fn precedes_a_name(keyword: Keyword) -> bool {
     matches!(
         keyword,
@@ -435,8 +434,8 @@ fn precedes_a_name(keyword: Keyword) -> bool {
     )
 }
 
-/// Words that are SQL's own wherever they stand. Words that are also common names of columns (`name`, `status`, `date`)
-/// are not here, so that they keep their case.
+/// Words that are keywords everywhere, and shown in capitals. Words that are also common names of columns (`name`,
+/// `status`, `date`) are not here, so that they keep their case.
 const KEYWORDS: &str = "ADD ALL ALTER ANALYZE AND ANY ARRAY AS ASC BEGIN BETWEEN BY CASCADE CASE CAST CHECK COLUMN COMMIT CONFLICT \
      CONSTRAINT COPY CREATE CROSS DEFAULT DELETE DESC DISTINCT DO DROP DUPLICATE ELSE END ESCAPE EXCEPT EXISTS \
      EXPLAIN FALSE FETCH FOR FOREIGN FROM FULL GRANT GROUP HAVING IF IGNORE ILIKE IN INDEX INNER INSERT INTERSECT \

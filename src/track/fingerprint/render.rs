@@ -1,19 +1,20 @@
-//! The text of a fingerprint: lists folded, layout made the same, length bounded.
+//! [`render`]: the text of a fingerprint, with lists folded, layout unified and length bounded.
 //!
-//! Invariant: at most [`MAX_SUMMARY`] characters, and two statements that differ past that length still differ.
+//! The invariant that a change could break: at most [`MAX_SUMMARY`] characters, and statements that differ past that
+//! length still have different fingerprints.
 
 use sqlparser::keywords::Keyword;
 
 use super::{MAX_SUMMARY, lex::Piece};
 
-/// Writes the pieces down.
+/// Returns the text of the pieces.
 pub(super) fn render(pieces: &[Piece]) -> String {
     let mut pieces = fold(pieces);
     let whole = text(&pieces);
     if whole.chars().count() <= MAX_SUMMARY {
         return whole;
     }
-    // Mappers name every column: what comes after them says more about the query.
+    // Object mappers select every column by name. The text after the select list says more about the query.
     elide_select_list(&mut pieces);
     let shorter = text(&pieces);
     if shorter.chars().count() <= MAX_SUMMARY {
@@ -91,7 +92,7 @@ fn end_of_rows(pieces: &[Piece], at: usize) -> Option<usize> {
     while pieces.get(end) == Some(&Piece::Comma) {
         match open(end + 1) {
             Some(open) => end = end_of_group(pieces, open),
-            // What is cut off is a further row.
+            // The statement was cut inside a further row.
             None if pieces[end..].len() <= 3 && pieces.last() == Some(&Piece::Cut) => end = pieces.len() - 1,
             None => break,
         }
@@ -99,8 +100,8 @@ fn end_of_rows(pieces: &[Piece], at: usize) -> Option<usize> {
     Some(end)
 }
 
-/// Whether a group, from its opening bracket on, is a list of values: its length says nothing, nor do its values. That
-/// is so where it has nothing but values, and where all its elements are made of one in the same way.
+/// Whether a group, from its opening bracket on, is a list of values, whose length does not matter: if it has only
+/// values, or if all its elements are the same expression of one, such as `$1::uuid, $2::uuid`.
 fn is_list(group: &[Piece]) -> bool {
     let is_query = |piece: &Piece| {
         matches!(piece, Piece::Keyword(_, Keyword::SELECT | Keyword::VALUES | Keyword::TABLE | Keyword::WITH))
@@ -109,7 +110,7 @@ fn is_list(group: &[Piece]) -> bool {
     let is_closed = count(&[Piece::Open, Piece::OpenBracket]) == count(&[Piece::Close, Piece::CloseBracket]);
     let mut elements = elements(&group[1..group.len() - usize::from(is_closed)]);
     if !is_closed && elements.len() > 1 {
-        // The last one is cut off.
+        // The last one is incomplete.
         elements.pop();
     }
     let made = elements.iter().find(|element| !element.iter().all(is_value));
@@ -123,7 +124,7 @@ fn is_list(group: &[Piece]) -> bool {
     }
 }
 
-/// Returns what stands between the commas of a group, not those of the groups in it.
+/// Returns the elements of a group: the pieces between its own commas, not those of groups inside it.
 fn elements(inside: &[Piece]) -> Vec<&[Piece]> {
     let mut depth = 0_usize;
     let split = inside.split(|piece| {
@@ -150,7 +151,7 @@ fn is_value(piece: &Piece) -> bool {
     )
 }
 
-/// Replaces what stands between the first `SELECT` and its `FROM`.
+/// Replaces the pieces between the first `SELECT` and its `FROM` by [`Piece::Cut`].
 fn elide_select_list(pieces: &mut Vec<Piece>) {
     let Some(select) = pieces.iter().position(|piece| matches!(piece, Piece::Keyword(_, Keyword::SELECT))) else {
         return;
@@ -196,7 +197,7 @@ fn text(pieces: &[Piece]) -> String {
     text
 }
 
-/// Whether there is a space between two pieces: a matter of what they are, never of how they were written.
+/// Whether there is a space between two pieces. Depends on the pieces alone, not on the statement's own spaces.
 fn is_spaced(before: &Piece, piece: &Piece) -> bool {
     let after_open = matches!(before, Piece::Open | Piece::OpenBracket | Piece::Period | Piece::Cast | Piece::Sign(_));
     let before_close = matches!(
@@ -219,7 +220,7 @@ fn is_spaced(before: &Piece, piece: &Piece) -> bool {
     !(after_open || before_close || called || indexed)
 }
 
-/// A hash that is the same in every process and version, since it is part of a label.
+/// Returns the FNV-1a hash, which is the same in every process and version: it is part of a label.
 fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,39 +1,40 @@
-//! What a statement is, as far as it decides which of its words may be shown.
+//! [`StatementKind`]: which bare words of a statement may be shown.
 //!
-//! In most statements a word without quotes is SQL's or the program's. In those that set something up it may be data: a
-//! password, a tenant's schema, a file. There the words after certain places are hidden, up to the statement's end.
+//! In most statements a word without quotes is a keyword or a name of the program's. In those that set something up it
+//! may be data: a password, a tenant's schema, a file. There the words after certain places are hidden, up to the end
+//! of the statement.
 
 use sqlparser::tokenizer::Token;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Statement {
-    /// Nothing was read of it.
+pub(super) enum StatementKind {
+    /// No word was read yet.
     #[default]
     Unread,
-    /// Hides nothing.
+    /// Hides no words.
     Plain,
-    /// Its data follow its end.
+    /// Rows follow the end of the statement.
     Copy,
-    /// In ClickHouse its data follow the name of their format.
+    /// In ClickHouse rows follow the name of their format.
     Insert,
-    /// `SELECT` in it is a privilege.
+    /// `SELECT` is a privilege in it.
     Grant,
     Pragma,
     Set,
-    /// MariaDB's settings for one statement, which follows after `FOR`.
+    /// MariaDB's settings for one statement, which follows `FOR`.
     SetForOne,
     /// Names a database, which may be a tenant's or a file.
     Naming,
-    /// Of a procedure; SQL Server takes words without quotes for strings.
+    /// Calls a procedure; SQL Server reads bare words as strings there.
     Executing,
-    /// Of what is not known yet.
+    /// Creates or alters something; which, the next words say.
     Defining,
-    /// Of users, or of settings.
+    /// Creates or alters users or settings.
     DefiningAccount,
 }
 
-impl Statement {
-    /// Returns the statement with a further word read.
+impl StatementKind {
+    /// Returns the kind after a further word.
     pub(super) fn with(self, word: &str) -> Self {
         let is = |words: &str| is_one_of(word, words);
         match self {
@@ -55,7 +56,7 @@ impl Statement {
         }
     }
 
-    /// Whether what follows a word of it is hidden; `next` is what follows.
+    /// Whether the words after `word` are hidden; `next` is the token after it.
     pub(super) fn hides_after_word(self, word: &str, next: Option<&Token>) -> bool {
         let is = |words: &str| is_one_of(word, words);
         // Oracle's passwords, wherever they are given.
@@ -71,7 +72,7 @@ impl Statement {
         }
     }
 
-    /// Whether what follows a sign of it is hidden.
+    /// Whether the words after a sign are hidden.
     pub(super) fn hides_after(self, token: &Token) -> bool {
         match self {
             Self::Pragma => matches!(token, Token::Eq | Token::LParen),

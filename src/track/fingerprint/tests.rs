@@ -1,4 +1,4 @@
-//! What a fingerprint keeps of a statement, and what it never does.
+//! Tests of fingerprints: what they show, and that they never show data.
 
 use proptest::prelude::*;
 
@@ -7,6 +7,19 @@ use super::*;
 #[track_caller]
 fn check(sql: &str, expected: &str) {
     assert_eq!(&*shape(sql).summary, expected, "of {sql:?}");
+}
+
+/// Checks each row of the table in the module's documentation.
+#[test]
+fn the_documented_examples_hold() {
+    let rows = include_str!("../fingerprint.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('`').collect();
+        check(cells[0], cells[2]);
+        count += 1;
+    }
+    assert_eq!(count, 20, "rows of the table");
 }
 
 #[test]
@@ -33,7 +46,7 @@ fn parameters_of_every_form_become_a_question_mark() {
 }
 
 #[test]
-fn layout_comments_and_keyword_case_do_not_matter() {
+fn layout_comments_and_keyword_case_make_no_difference() {
     for sql in [
         "SELECT a, b FROM t WHERE id = ?",
         "select a,b from t where id=?;",
@@ -47,7 +60,7 @@ fn layout_comments_and_keyword_case_do_not_matter() {
 }
 
 #[test]
-fn lists_of_any_length_are_one() {
+fn lists_of_any_length_have_one_fingerprint() {
     for sql in ["SELECT a FROM t WHERE b IN (1)", "SELECT a FROM t WHERE b IN ($1, $2, NULL)"] {
         check(sql, "SELECT a FROM t WHERE b IN (...)");
     }
@@ -67,7 +80,7 @@ fn lists_of_any_length_are_one() {
 }
 
 #[test]
-fn lists_of_values_that_are_made_in_the_same_way_are_one() {
+fn lists_of_the_same_expression_have_one_fingerprint() {
     for list in ["$1::uuid", "$1::uuid, $2::uuid", "CAST($1 AS mood)", "CAST($1 AS mood), CAST($2 AS mood), NULL"] {
         check(&format!("SELECT a FROM t WHERE b IN ({list}) AND c"), "SELECT a FROM t WHERE b IN (...) AND c");
     }
@@ -80,7 +93,7 @@ fn lists_of_values_that_are_made_in_the_same_way_are_one() {
     check("SELECT a FROM t WHERE b IN (lower(?), upper(?))", "SELECT a FROM t WHERE b IN (lower(?), upper(?))");
     check("SELECT a FROM t WHERE b IN (VALUES (1), (2))", "SELECT a FROM t WHERE b IN (VALUES (...))");
     check("SELECT a FROM t WHERE b IN (SELECT 1)", "SELECT a FROM t WHERE b IN (SELECT ?)");
-    // Of any length, also past what is read.
+    // Of any length, also past the bytes that are read.
     let list = |count: usize| {
         let list: Vec<_> = (0..count).map(|at| format!("${at}::uuid")).collect();
         shape(&format!("SELECT a FROM t WHERE b IN ({})", list.join(", "))).summary
@@ -91,7 +104,7 @@ fn lists_of_values_that_are_made_in_the_same_way_are_one() {
 }
 
 #[test]
-fn double_quotes_are_identifiers_only_where_the_statement_proves_it() {
+fn double_quotes_are_identifiers_only_if_the_statement_proves_it() {
     check(r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = $1"#, {
         r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = ?"#
     });
@@ -168,7 +181,7 @@ fn words_that_may_be_data_are_hidden() {
 }
 
 #[test]
-fn data_that_follow_a_statement_are_not_read() {
+fn rows_that_follow_a_statement_are_not_shown() {
     check("INSERT INTO t FORMAT TSV\neve\tsecret\n", "INSERT INTO t FORMAT …");
     check("INSERT INTO t (format) SELECT format FROM u", "INSERT INTO t(format) SELECT format FROM u");
     check("BEGIN; COPY t (a) FROM stdin;\nsecret\tmore\n", "BEGIN; COPY t(a) FROM stdin …");
@@ -203,7 +216,7 @@ fn a_place_that_databases_read_differently_ends_the_fingerprint() {
 }
 
 #[test]
-fn text_that_is_no_sql_shows_nothing() {
+fn unreadable_text_is_not_shown() {
     for sql in ["", "   ", "-- only\n", "'secret", "SELECT 'secret", "\"secret", "/* secret", "$$secret", "€ secret"]
     {
         check(sql, UNPARSABLE);
@@ -250,7 +263,7 @@ fn long_statements_that_differ_past_the_limit_stay_different() {
 }
 
 #[test]
-fn a_bulk_insert_of_any_size_is_one_fingerprint_past_what_is_read() {
+fn bulk_inserts_past_the_bytes_that_are_read_have_one_fingerprint() {
     let rows = |count: usize| {
         let rows: Vec<String> = (0..count).map(|row| format!("({row}, 'secret{row}')")).collect();
         shape(&format!("INSERT INTO t (a, b) VALUES {}", rows.join(", ")))
@@ -260,12 +273,12 @@ fn a_bulk_insert_of_any_size_is_one_fingerprint_past_what_is_read() {
     assert_eq!(&*rows(10).summary, "INSERT INTO t(a, b) VALUES (...)");
 }
 
-/// Text whose letters are in no template, so that any of them in a summary came from a literal.
+/// Text with letters that no template has, so that any of them in a summary came from a literal.
 fn secret() -> impl Strategy<Value = String> {
     "[zqjv]([zqjv '\"\\\\`$;,()\\[\\]\\-#/*\n.:?@]{0,12}[zqjv])?"
 }
 
-/// A literal of some form, valid in the database that the form belongs to.
+/// A literal in one of the databases' forms.
 fn literal() -> impl Strategy<Value = String> {
     let doubled = |text: String, quote: &str| text.replace(quote, &quote.repeat(2));
     let escaped = |text: String, quote: &str| text.replace('\\', r"\\").replace(quote, &format!("\\{quote}"));
@@ -309,7 +322,7 @@ const TEMPLATES: &[&str] = &[
     "SET a = {1}; SELECT b, {2}",
 ];
 
-/// Statements with words that may be data, without quotes.
+/// Statements with bare words that may be data.
 const SET_UP: &[&str] = &[
     "PRAGMA key = {1}; SELECT 1",
     "PRAGMA key({1})",

@@ -1,4 +1,4 @@
-//! Against sqlx itself, on SQLite: its events come from threads of their own, so the subscriber is the process's.
+//! Against sqlx itself, on SQLite. Its events come from threads of their own, so the subscriber is the process's.
 
 use std::{
     collections::HashMap,
@@ -14,11 +14,11 @@ use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
 
 use super::*;
 use crate::{
-    context::{Abandoned, EventKind, Instruments, LateQuery, Limits, RequestContext},
+    context::{EventKind, Instruments, LateQuery, LateQueryRecorder, Limits, RequestContext},
     names, track_db_query,
 };
 
-/// What the subscriber's other layer wrote.
+/// The output of the subscriber's other layer.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -39,19 +39,20 @@ impl Write for Log {
     }
 }
 
-/// Makes the process's subscriber, once: a log at `INFO` beside the sqlx layer, which is wrapped as by a host that
+/// Makes the process's subscriber, once: a log at `INFO` beside the sqlx layer, which is wrapped as in a host that
 /// decides at run time which layers it has.
 fn subscribe() -> Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
-        // While there is one subscriber only, tracing asks the thread that first meets a span, which may have none yet.
+        // With a single subscriber tracing asks that of the thread which first meets a span, and that thread may have
+        // none yet.
         std::mem::forget(Dispatch::new(tracing::subscriber::NoSubscriber::new()));
         let log = Log::default();
         let writer = log.clone();
         let subscriber = registry()
             .with(fmt::layer().with_writer(move || writer.clone()).with_ansi(false).with_filter(LevelFilter::INFO))
             .with(vec![Some(SqlxLayer::new()).boxed()]);
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets it");
+        tracing::subscriber::set_global_default(subscriber).expect("no other test sets it");
         log
     })
     .clone()
@@ -74,7 +75,7 @@ impl Service {
         Self { instruments, recorded }
     }
 
-    /// Runs `work` as a request of this service does.
+    /// Runs `work` inside a request of this service.
     async fn request<T>(&self, work: impl Future<Output = T>) -> (T, Arc<RequestContext>) {
         let context = self.instruments.begin_request(Instant::now());
         let carrier = Carrier::default();
@@ -114,7 +115,7 @@ const COUNT: &str = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FRO
                      SELECT count(*), 'eve@example.org' FROM c";
 
 #[tokio::test]
-async fn a_query_through_sqlx_is_booked_on_its_request_with_its_duration() {
+async fn a_query_through_sqlx_counts_for_its_request_with_its_duration() {
     subscribe();
     let service = Service::new();
     let mut connection = connect().await;
@@ -149,7 +150,7 @@ async fn concurrent_requests_have_their_own_queries() {
 }
 
 #[tokio::test]
-async fn a_spawned_task_and_a_hosts_spans_keep_the_request() {
+async fn queries_in_spawned_tasks_and_host_spans_count_for_the_request() {
     subscribe();
     let service = Service::new();
     let (mut one, mut two, mut three) = (connect().await, connect().await, connect().await);
@@ -173,13 +174,13 @@ async fn a_spawned_task_and_a_hosts_spans_keep_the_request() {
 }
 
 #[tokio::test]
-async fn a_failed_query_is_told_like_any_other() {
+async fn a_failed_query_counts_as_done() {
     subscribe();
     let service = Service::new();
     let mut connection = connect().await;
     let (result, request) = service.request(::sqlx::query("SELECT a FROM missing").execute(&mut connection)).await;
     result.expect_err("no such table");
-    // SQLite's thread hands the error over before it tells of the query.
+    // SQLite's thread returns the error before it emits the event.
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
     while request.queries().0 == 0 && std::time::Instant::now() < deadline {
         std::thread::yield_now();
@@ -189,7 +190,7 @@ async fn a_failed_query_is_told_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_tracked_query_is_counted_once_and_its_error_told() {
+async fn a_tracked_query_counts_once_with_its_error() {
     subscribe();
     let service = Service::new();
     let mut connection = connect().await;
@@ -211,7 +212,7 @@ async fn a_stopped_monitor_records_nothing() {
 }
 
 #[tokio::test]
-async fn a_route_has_the_queries_that_its_handler_made_on_sqlite() {
+async fn queries_on_sqlite_count_for_their_route() {
     subscribe();
     let monitor = crate::Monitor::builder().build().expect("good settings");
     let pool = ::sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await;
@@ -232,27 +233,27 @@ async fn a_route_has_the_queries_that_its_handler_made_on_sqlite() {
     assert!(text.contains(r#"db_query_summary="SELECT ? AS id"} 3"#), "{text}");
 }
 
-/// Keeps what it is told.
+/// Keeps the late queries.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<LateQuery>>);
+struct LateQueryLog(Mutex<Vec<LateQuery>>);
 
-impl Abandoned for Told {
-    fn late(&self, query: LateQuery) {
+impl LateQueryRecorder for LateQueryLog {
+    fn record_late(&self, query: LateQuery) {
         self.0.lock().expect("not poisoned").push(query);
     }
 }
 
 #[tokio::test]
-async fn a_query_that_goes_on_after_its_client_has_gone_is_still_its_requests() {
+async fn a_query_that_outlives_its_client_counts_as_late() {
     subscribe();
     let service = Service::new();
     let mut connection = connect().await;
     let running = Arc::new(tokio::sync::Notify::new());
     let runs = running.clone();
     let (go_on, gone) = std::sync::mpsc::channel::<()>();
-    // Holds the query up until the client has gone. The first thousand steps may be those of its preparation.
+    // Stops the query until the client has disconnected. The first thousands of steps may be those of its preparation.
     let mut thousands = 0;
-    let tell = move || {
+    let stop = move || {
         thousands += 1;
         if thousands > 10 {
             runs.notify_one();
@@ -260,9 +261,9 @@ async fn a_query_that_goes_on_after_its_client_has_gone_is_still_its_requests() 
         }
         true
     };
-    connection.lock_handle().await.expect("idle").set_progress_handler(1000, tell);
+    connection.lock_handle().await.expect("idle").set_progress_handler(1000, stop);
     let context = service.instruments.begin_request(Instant::now());
-    let told = Arc::new(Told::default());
+    let reported = Arc::new(LateQueryLog::default());
     {
         let mut home = Some(context.clone());
         let carrier = Carrier::default();
@@ -271,26 +272,26 @@ async fn a_query_that_goes_on_after_its_client_has_gone_is_still_its_requests() 
         drop(entered);
         tokio::select! {
             _ = query => panic!("the query ended before it was seen to run"),
-            // A while after it: the event says how long the query took, and a busy machine may read the clock later, so
-            // that the query seems to have begun later than it did.
-            () = running.notified() => context.abandon(Instant::now() + Duration::from_secs(60), told.clone()),
+            // A minute later: the query's begin is computed from its duration, and on a busy machine the clock may be
+            // read late, so that the query seems to have begun after the client disconnected.
+            () = running.notified() => context.cancel(Instant::now() + Duration::from_secs(60), reported.clone()),
         }
     }
     drop(go_on);
-    // The connection answers after it is done with what it was at.
+    // The connection answers when it has finished the query.
     connection.ping().await.expect("alive");
-    let told = told.0.lock().expect("not poisoned");
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].first && told[0].within <= told[0].duration, "{told:?}");
+    let reported = reported.0.lock().expect("not poisoned");
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert!(reported[0].is_first && reported[0].before_end <= reported[0].duration, "{reported:?}");
 }
 
 #[tokio::test]
-async fn a_request_that_was_carried_to_another_thread_is_reused() {
+async fn a_context_is_reused_after_it_was_on_another_thread() {
     subscribe();
     let service = Service::new();
     let mut connection = connect().await;
     let (_, request) = service.request(::sqlx::query("SELECT 1").execute(&mut connection)).await;
-    // SQLite's thread lets go of the span when it waits for the next command, and answers this one before that.
+    // SQLite's thread drops the span before it waits for the next command, and after it has answered this one.
     connection.ping().await.expect("alive");
     drop(connection);
     let used = Arc::as_ptr(&request);
@@ -303,7 +304,7 @@ async fn a_request_that_was_carried_to_another_thread_is_reused() {
 }
 
 #[tokio::test]
-async fn other_layers_see_nothing_of_it() {
+async fn other_layers_see_neither_events_nor_carriers() {
     let log = subscribe();
     let service = Service::new();
     let work = async {
@@ -319,7 +320,7 @@ async fn other_layers_see_nothing_of_it() {
 }
 
 #[test]
-fn sqlx_0_8_events_are_read_with_their_layout_and_all_of_their_statement() {
+fn the_whole_statement_of_an_sqlx_0_8_event_is_read() {
     let service = Service::new();
     let context = service.instruments.begin_request(Instant::now());
     tracing::subscriber::with_default(registry().with(SqlxLayer::new()), || {

@@ -1,4 +1,4 @@
-//! [`Waited`]: which endpoints had requests in flight while another blocked the runtime.
+//! [`WaitingEndpoints`]: the endpoints that had requests in flight while another one blocked the runtime.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,15 +9,17 @@ use crate::{
     names,
 };
 
-/// Endpoints told apart for each that blocks; further ones count as `other`. Only a few share a moment.
+/// Waiting endpoints that have a series of their own for each endpoint that blocks; further ones count as `other`.
+/// Routes times routes would be too many series, and the few that wait most are the first to come.
 const ENDPOINTS: usize = 16;
 
-/// Who may have waited for the polls of one endpoint. Only windows know these series.
+/// The endpoints that may have waited for the polls of one endpoint. Only windows read these series.
 #[derive(Debug, Default)]
-pub(super) struct Waited(Mutex<Vec<(Arc<str>, Counter)>>);
+pub(super) struct WaitingEndpoints(Mutex<Vec<(Arc<str>, Counter)>>);
 
-impl Waited {
-    /// Counts a poll for every endpoint that has a request in flight; `own` is that of the poll, which has one itself.
+impl WaitingEndpoints {
+    /// Counts a poll for every endpoint that has a request in flight. `own` is the endpoint of the poll, whose own
+    /// request does not count.
     #[cold]
     pub(super) fn count(&self, instruments: &Instruments, own: &[(&'static str, Arc<str>); 2]) {
         let [(_, method), (_, route)] = own;
