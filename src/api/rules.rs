@@ -45,7 +45,7 @@ pub(super) struct RulesAnswer {
 
 fn thresholds(rule: &Rule, thresholds: &Thresholds) -> BTreeMap<String, String> {
     let text = |threshold: &crate::rules::Threshold| {
-        format!("{} {}", threshold.comparison.as_str(), rule.unit.render(threshold.limit))
+        format!("{} {}", threshold.operator.as_str(), rule.unit.render(threshold.limit))
     };
     thresholds.0.iter().map(|(severity, threshold)| (severity.to_string(), text(threshold))).collect()
 }

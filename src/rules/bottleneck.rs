@@ -1,7 +1,6 @@
-//! What evaluation finds, and what people are told about it.
+//! [`Bottleneck`]: a finding with a beginning and with words.
 //!
-//! A [`Finding`] is a subject over a threshold at one instant, still in numbers. A [`Bottleneck`] is the same with a
-//! beginning and with words. Texts are written here and nowhere else.
+//! The texts of a finding are filled in here and nowhere else.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     evidence::{Evidence, Fact},
     fact::{self, NumberFact},
+    finding::Finding,
     gain::{self, Gain},
     measure::Measure,
     rule::Rule,
@@ -20,21 +20,6 @@ use super::{
     unit::Unit,
     vocabulary,
 };
-
-/// A subject that is over at least one threshold of a rule.
-#[derive(Clone, Debug)]
-pub(crate) struct Finding {
-    pub(crate) rule: Arc<Rule>,
-    pub(crate) subject: Arc<Subject>,
-    /// In the rule's unit.
-    pub(crate) value: f64,
-    /// How far back the value reaches.
-    pub(crate) window: Duration,
-    pub(crate) samples: u64,
-    /// The thresholds it is over, from the lowest; never empty.
-    pub(crate) passed: Vec<(Severity, Threshold)>,
-    pub(crate) evidence: Arc<Evidence>,
-}
 
 /// Something that slows the service down or breaks it, with what is known about it.
 #[derive(Clone, Debug)]
@@ -64,7 +49,7 @@ pub(crate) struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// Tells a finding as one of the severities whose thresholds it is over.
+    /// Makes a bottleneck of a finding: of one of the severities whose thresholds it is over.
     pub(crate) fn new(finding: &Finding, severity: Severity, threshold: Threshold, since: Instant) -> Self {
         let Finding { rule, subject, value, samples, evidence, .. } = finding;
         let texts = Texts { finding, severity, threshold };

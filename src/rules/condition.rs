@@ -1,31 +1,31 @@
 //! Conditions over named values: `db_time_ratio > 0.5 and not (cancelled_ratio > 10%)`.
 //!
-//! A condition is parsed and checked once, when its file is loaded. A comparison with a value that is not there is
-//! false, and so is its opposite, with `not` or without: nothing follows from what nobody measured.
+//! A condition is parsed and checked once, when its file is loaded. A comparison with a value that was not measured is
+//! false, and so is its opposite, with `not` or without: nothing follows from a missing value.
 
 use thiserror::Error;
 
 use super::{
     suggest::nearest,
-    threshold::Comparison,
+    threshold::Operator,
     unit::{Unit, UnitError},
 };
 
-/// Deep enough for any condition a person writes, and no stack is lost on one that nobody wrote.
+/// Deeper than any condition that a person writes; the parser recurses, so a generated one could overflow the stack.
 const DEEPEST: usize = 16;
 
 /// A checked condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
-    Compare { name: &'static str, comparison: Comparison, limit: f64 },
+    Compare { name: &'static str, operator: Operator, limit: f64 },
     All(Vec<Condition>),
     Any(Vec<Condition>),
 }
 
-/// The names that there are, with the unit to compare in; `None` for a word, which nothing compares with.
+/// The names that a condition may use, with the unit of each; `None` for a word, which cannot be compared.
 pub(crate) type Names = [(&'static str, Option<Unit>)];
 
-/// Why a text is no condition.
+/// Why a text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ConditionError {
     #[error("condition is empty; expected something like \"db_time_ratio > 0.5\"")]
@@ -49,7 +49,7 @@ pub(crate) enum ConditionError {
 }
 
 impl ConditionError {
-    /// The part of the text that is wrong, so that its column can be told.
+    /// Returns the part of the text that is wrong, so that a message can have its column.
     pub(crate) fn found(&self) -> Option<&str> {
         match self {
             Self::NoName { found }
@@ -93,25 +93,20 @@ impl Condition {
         }
     }
 
-    /// The opposite, which asks as many values: `not` is resolved into the comparisons, so that one with a value that is
-    /// not there stays false.
+    /// Returns the opposite. `not` is resolved into the comparisons, so that one with a missing value stays false.
     fn negated(self) -> Self {
         let each = |conditions: Vec<Self>| conditions.into_iter().map(Self::negated).collect();
         match self {
-            Self::Compare { name, comparison, limit } => {
-                Self::Compare { name, comparison: comparison.opposite(), limit }
-            }
+            Self::Compare { name, operator, limit } => Self::Compare { name, operator: operator.opposite(), limit },
             Self::All(conditions) => Self::Any(each(conditions)),
             Self::Any(conditions) => Self::All(each(conditions)),
         }
     }
 
-    /// Tells whether it holds for the values that `value` knows.
+    /// Returns whether it holds for the values that `value` returns.
     pub(crate) fn holds(&self, value: &mut dyn FnMut(&'static str) -> Option<f64>) -> bool {
         match self {
-            Self::Compare { name, comparison, limit } => {
-                value(name).is_some_and(|value| comparison.holds(value, *limit))
-            }
+            Self::Compare { name, operator, limit } => value(name).is_some_and(|value| operator.holds(value, *limit)),
             Self::All(conditions) => conditions.iter().all(|condition| condition.holds(value)),
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(value)),
         }
@@ -124,15 +119,15 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// The next token without taking it: a bracket, a comparison or a run of anything else; empty at the end.
+    /// Returns the next token without taking it: a bracket, an operator or a run of anything else; empty at the end.
     fn peek(&mut self) -> &'a str {
         self.rest = self.rest.trim_start();
         let rest = self.rest;
         if rest.starts_with(['(', ')']) {
             return &rest[..1];
         }
-        if let Some((comparison, _)) = Comparison::strip(rest) {
-            return &rest[..comparison.as_str().len()];
+        if let Some((operator, _)) = Operator::strip(rest) {
+            return &rest[..operator.as_str().len()];
         }
         let end = rest.find(|c: char| c.is_whitespace() || "()<>".contains(c)).unwrap_or(rest.len());
         &rest[..end]
@@ -197,11 +192,11 @@ impl<'a> Parser<'a> {
             return Err(ConditionError::Word { name, expected: numbers().collect() });
         };
         let sign = self.take();
-        let Some((comparison, "")) = Comparison::strip(sign) else {
+        let Some((operator, "")) = Operator::strip(sign) else {
             return Err(ConditionError::NoComparison { name, found: sign.to_owned() });
         };
         let limit = unit.parse(self.take()).map_err(|reason| ConditionError::Value { name, reason })?;
-        Ok(Condition::Compare { name, comparison, limit })
+        Ok(Condition::Compare { name, operator, limit })
     }
 }
 
@@ -292,7 +287,7 @@ mod tests {
         refuses("calls = 5", "condition has \"=\" after calls; expected one of >, >=, <, <=");
         refuses(
             "calls > ",
-            "condition compares calls with a wrong value: \"\" is no number; expected a number such as 5",
+            "condition compares calls with a wrong value: \"\" is not a number; expected a number such as 5",
         );
         refuses(
             "avg_duration > 1sec",

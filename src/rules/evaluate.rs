@@ -1,13 +1,13 @@
-//! Numbers become judgements: which subjects are over which thresholds now.
+//! [`Evaluator`]: finds the subjects that are over a threshold now.
 //!
-//! Pure: everything comes through [`Readings`], nothing is remembered, no clock is read. How long a finding lasts is the
-//! business of [`alert::lifecycle`](crate::alert). Invariant: without `min_samples` observations there is no finding.
+//! It reads everything through [`Readings`], keeps no state and reads no clock. How long a finding must last before it fires
+//! is decided in [`alert::lifecycle`](crate::alert). Invariant: with fewer than `min_samples` observations there is no finding.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    bottleneck::Finding,
     evidence::Evidence,
+    finding::Finding,
     measure::{self, Measure},
     readings::{Question, Reading, Readings},
     rule::Rule,
@@ -47,7 +47,7 @@ fn evaluate_rule<R: Readings>(
     for Reading { subject, value, samples, span } in
         readings.read(&Question { at_least: rule.lowest_limit(), ..question(rule, rule.measure) })
     {
-        // A value that is no number is no answer, whatever a source makes of it.
+        // A source of readings may divide by zero; NaN and infinity are not values that a threshold can judge.
         if samples < rule.min_samples || !value.is_finite() || !rule.applies_to(&subject) {
             continue;
         }
@@ -74,7 +74,7 @@ fn question(rule: &Rule, measure: Measure) -> Question<'_> {
     }
 }
 
-/// The values that `only_if` compares, each measure read once a rule and only when a subject comes that far.
+/// The values that `only_if` compares. A measure is read once for each rule, and only if a subject is over its threshold.
 struct ConditionValues<'a, R> {
     rule: &'a Rule,
     readings: &'a R,
@@ -95,7 +95,7 @@ impl<R: Readings> ConditionValues<'_, R> {
     }
 }
 
-/// Whether a single observation can be compared with the limit of a measure.
+/// Returns whether a single observation can be compared with the limit of a measure.
 fn is_duration(measure: Measure) -> bool {
     matches!(measure, Measure::AvgDuration | Measure::DurationQuantile(_) | Measure::MaxDuration)
 }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_no_answer() {
+    fn nan_and_infinity_make_no_finding() {
         let rules = fixed::rules("{ high: '> 1s' }", "");
         check(&rules, &[("/nan", f64::NAN), ("/infinite", f64::INFINITY)], &[]);
     }

@@ -12,8 +12,8 @@ use super::unit::Unit;
 
 /// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
 ///
-/// What overlaps counts once, for the first of: a query runs, a tracked task runs, a worker is kept busy, nothing of
-/// these. So busy is what is computed outside queries and tasks.
+/// Time in which several of them overlap counts once, for the first of: database, tasks, busy, waiting. So `busy` is what is
+/// computed outside queries and tasks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Split {
     pub(crate) database: f64,
@@ -22,10 +22,8 @@ pub(crate) struct Split {
     pub(crate) waiting: f64,
 }
 
-/// Everything known about one subject in one window.
-///
-/// It is made by [`Readings::evidence`](super::readings::Readings::evidence), so what comes from elsewhere than the
-/// window's numbers joins there.
+/// Everything known about one subject in one window, gathered by
+/// [`Readings::evidence`](super::readings::Readings::evidence).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Evidence {
     /// Named values: each measure of the scope that has data, and those that [`fact`](super::fact) adds.
@@ -43,10 +41,9 @@ pub(crate) struct Evidence {
     pub(crate) queries: Vec<QueryShare>,
     /// Query: all the endpoints behind it, the most expensive first.
     pub(crate) endpoints: Vec<EndpointShare>,
-    /// Endpoint: how its requests ended. Task: how its runs ended. What went wrong first, and of each kind the most
-    /// frequent.
+    /// Endpoint: how its requests ended. Task: how its runs ended. Failures first, and of each kind the most frequent.
     pub(crate) outcomes: Vec<OutcomeShare>,
-    /// Endpoint and process: who kept a worker of the runtime from other work, the longest in all first.
+    /// Endpoint and process: endpoints that kept a worker of the runtime from other work, the longest in all first.
     pub(crate) blockers: Vec<Blocker>,
     /// Process whose memory grows: endpoints that keep a real share of what it gained, the most first.
     pub(crate) suspects: Vec<Suspect>,
@@ -72,7 +69,7 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    /// Writes the value for people. A long fingerprint is cut: the whole of it is in the evidence.
+    /// Writes the value for people. A long fingerprint is cut; the evidence has the whole of it.
     pub(crate) fn render(&self) -> String {
         const LONGEST: usize = 120;
         match self {

@@ -1,4 +1,4 @@
-//! Readings out of thin air, for tests.
+//! Readings with given values, for tests.
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
@@ -6,13 +6,13 @@ use super::{
     Evaluator, Finding, Measure, RuleSet, Scope, Severity,
     evidence::Evidence,
     file,
-    file::Text,
+    file::RuleText,
     readings::{Question, Reading, Readings},
     subject::Subject,
 };
 use crate::names;
 
-/// Answers exactly what it was given, each with so many samples.
+/// Readings that return the values they were given.
 #[derive(Debug, Default)]
 pub(crate) struct FixedReadings {
     answers: HashMap<(Scope, Measure), Vec<Reading>>,
@@ -55,7 +55,7 @@ pub(crate) fn severity(finding: &Finding) -> Severity {
 }
 
 pub(crate) fn load(text: &str) -> RuleSet {
-    let texts = [Text { path: "rules/test.yaml".into(), text: Ok(text.to_owned()) }];
+    let texts = [RuleText { path: "rules/test.yaml".into(), text: Ok(text.to_owned()) }];
     RuleSet::of(file::load(&texts, Duration::from_secs(24 * 3600)).unwrap_or_else(|error| panic!("{error}")))
 }
 

@@ -1,8 +1,8 @@
-//! What fixing a bottleneck is expected to gain.
+//! [`Gain`]: what fixing a bottleneck is expected to save.
 //!
-//! Arithmetic on the evidence and nothing else: what was measured, less the part that the fix takes away. Every gain
-//! says how it was computed, and where the evidence does not carry one there is none. Each assumption is a constant of
-//! this file. Invariant: a gain never promises more than the time that was measured.
+//! It is computed from the evidence alone: the time that was measured, less the part that the fix removes. Every gain says
+//! how it was computed; where the evidence does not suffice there is none. Each assumption is a constant of this file.
+//! Invariant: a gain never promises more than the time that was measured.
 
 use std::sync::Arc;
 
@@ -14,8 +14,9 @@ use super::{
     unit::Unit,
 };
 
-/// What a call of a query takes once it is fixed, in seconds: a cautious value. A lookup by an index of rows that are in
-/// memory takes well under a millisecond, the way to the database and back about one.
+/// What a call of a query takes once it is fixed, in seconds. A lookup by index of rows in memory takes well under a
+/// millisecond and the round trip to the database about one; 5 ms is more than both, so that no gain is
+/// overstated.
 const FIXED_CALL: f64 = 0.005;
 /// Calls of one query in a request that are taken for one too many, as the rule `n_plus_one` has it.
 const TOO_MANY_CALLS: f64 = 5.0;
@@ -53,7 +54,7 @@ pub(crate) enum Cause {
     Tasks(Arc<str>),
     /// An endpoint fails.
     Errors(Arc<str>),
-    /// An endpoint works for nobody.
+    /// An endpoint works for clients that disconnected.
     Abandoned(Arc<str>),
     /// An endpoint blocks the runtime.
     Blocking(Arc<str>),
@@ -235,12 +236,13 @@ fn abandoned(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
         to: 0.0,
         unit: Unit::Seconds,
         share,
-        summary: format!("frees {} of work for nobody", seconds(wasted)),
-        how: format!("the requests of {subject} whose client had gone took {} together", seconds(wasted)),
+        summary: format!("saves {} of work for clients that disconnected", seconds(wasted)),
+        how: format!("the requests of {subject} whose client disconnected took {} together", seconds(wasted)),
     })
 }
 
-/// Each of the other requests in flight waits for half a block, if it waits for the worker that is blocked.
+/// A request that becomes ready during a blocking poll waits for half of it on average, if it needs the worker that is
+/// blocked: one of so many.
 fn blocking(evidence: &Evidence) -> Option<Gain> {
     let workers = evidence.number(fact::WORKERS.name).filter(|workers| *workers >= 1.0)?;
     let waited = |blocker: &Blocker| blocker.seconds / 2.0 * blocker.others.unwrap_or(0.0) / workers;

@@ -1,7 +1,7 @@
-//! What a rule may look at: the catalogue of measures, by scope.
+//! The catalogue of measures, by scope: what a rule can compare with a threshold.
 //!
 //! Every measure that a rule file can name is a line of [`CATALOGUE`], with its unit and its meaning; the JSON schema,
-//! the suggestions and the checks of thresholds all come from it. Invariant: a name is unique within its scope.
+//! docs/rules.md, the suggestions and the checks of thresholds all come from it. Invariant: a name is unique within its scope.
 
 use super::{
     fact::{self, NumberFact, number},
@@ -38,7 +38,7 @@ pub(crate) enum Measure {
     DbTimeRatio,
     /// Time in tracked tasks over the duration.
     TaskTimeRatio,
-    /// What is left of the duration: waiting for something that is not tracked.
+    /// The rest of the duration: waiting for something that is not tracked.
     WaitingRatio,
     /// Queries over requests.
     DbQueriesPerRequest,
@@ -54,7 +54,7 @@ pub(crate) enum Measure {
     TimePerRequest,
     /// Time of a query over the time of that same endpoint.
     EndpointTimeRatio,
-    /// Time of requests whose client had gone over the duration.
+    /// Time of requests whose client disconnected over the duration.
     WastedTimeRatio,
     /// Requests in flight or tasks running now.
     Active,
@@ -84,7 +84,7 @@ pub(crate) enum Measure {
     Quantile(u8),
 }
 
-/// How large a ratio can get, so that thresholds nothing can pass are refused.
+/// How large a ratio can get, so that a threshold that no value can pass is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
     /// No limit.
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_metric_tells_its_unit() {
+    fn the_end_of_a_metrics_name_is_its_unit() {
         assert_eq!(metric_unit("queue_wait_seconds", Measure::Quantile(99)), Unit::Seconds);
         assert_eq!(metric_unit("queue_wait_seconds", Measure::Rate), Unit::PerSecond);
         assert_eq!(metric_unit("gc_pause_seconds_total", Measure::Rate), Unit::Ratio);

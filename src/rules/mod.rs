@@ -1,9 +1,22 @@
 //! Numbers become judgements.
 //!
-//! The core says what a rule is and how it is judged: an [`Evaluator`] runs rules on [`Readings`] and says which subjects
-//! are over which thresholds, with the [`Evidence`](evidence::Evidence) of why. Nothing here remembers anything between
-//! two ticks, reads a clock or knows of requests. Around the core stand two rooms that do not know each other: [`file`]
-//! turns YAML into a [`RuleSet`], [`window`] turns the store's numbers into readings.
+//! The core says what a rule is and how it is judged: an [`Evaluator`] runs rules on [`Readings`](readings::Readings) and
+//! returns the subjects that are over a threshold, each with its [`Evidence`](evidence::Evidence). Nothing here keeps state
+//! between two ticks, reads a clock or knows of requests. Around the core stand two rooms that do not know each other:
+//! [`file`] turns YAML into a [`RuleSet`], [`window`] turns the store's numbers into readings.
+//!
+//! Inside the core a file imports from the lines above its own only:
+//!
+//! ```text
+//! the words        suggest scope severity subject
+//! their values     unit template threshold
+//! the catalogues   fact measure vocabulary condition
+//! what is judged   rule evidence readings finding
+//! how              gain bottleneck evaluate observed
+//! ```
+//!
+//! Within a line they import from left to right. `suggest` ("did you mean") stands at the very left, since units, templates
+//! and conditions are parsed in the core: what a text may hold is part of what a rule is.
 
 mod bottleneck;
 mod condition;
@@ -11,6 +24,7 @@ mod evaluate;
 mod evidence;
 pub(crate) mod fact;
 mod file;
+mod finding;
 #[cfg(test)]
 pub(crate) mod fixed;
 mod gain;
@@ -32,10 +46,11 @@ pub use file::{LoadError, LoadProblem, RuleSet};
 pub use observed::{Breach, ObservedEndpoint};
 pub use severity::Severity;
 
-pub(crate) use bottleneck::{Bottleneck, Finding};
+pub(crate) use bottleneck::Bottleneck;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect};
 pub(crate) use file::{RuleTexts, yaml};
+pub(crate) use finding::Finding;
 pub(crate) use gain::Gain;
 pub(crate) use measure::Measure;
 pub(crate) use rule::Rule;

@@ -9,6 +9,7 @@ use super::{
     evaluate::Evaluator,
     evidence::{Evidence, Fact},
     fact::{self, NumberFact},
+    finding::Finding,
     measure::{self, Measure},
     readings::{Question, Reading, Readings},
     rule::Rule,
@@ -74,7 +75,7 @@ pub(crate) fn judge(rules: &[Arc<Rule>], endpoints: &[ObservedEndpoint<'_>], spa
         span,
     };
     let findings = Evaluator::new(rules).evaluate(&readings);
-    let breach = |finding: super::bottleneck::Finding| {
+    let breach = |finding: Finding| {
         let (severity, threshold) = *finding.passed.last()?;
         let unit = finding.rule.unit;
         Some(Breach {
@@ -84,7 +85,7 @@ pub(crate) fn judge(rules: &[Arc<Rule>], endpoints: &[ObservedEndpoint<'_>], spa
             condition: format!(
                 "{} {} {}",
                 finding.rule.measure_name,
-                threshold.comparison.as_str(),
+                threshold.operator.as_str(),
                 unit.render(threshold.limit)
             ),
             observed: unit.render(finding.value),
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_requests_are_no_evidence() {
+    fn too_few_requests_make_no_breach() {
         check(endpoint(4, 9000, 4), &[]);
     }
 

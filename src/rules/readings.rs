@@ -1,8 +1,8 @@
-//! The one thing that evaluation reads through.
+//! [`Readings`]: the interface that evaluation reads through.
 //!
-//! [`Readings`] answers questions about measures. The in-process window is one source of answers
+//! It answers questions about measures. The in-process window is one source of answers
 //! ([`WindowReadings`](super::window::readings::WindowReadings)); a Prometheus server can be another, with the same rules.
-//! Invariant: what has no data is not in an answer. Zero is a value that was measured.
+//! Invariant: a subject without data is not in an answer. Zero is a value that was measured.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ pub(crate) trait Readings {
     /// Answers a question: a reading for each subject that has data.
     fn read(&self, question: &Question<'_>) -> Vec<Reading>;
 
-    /// Gathers what is known about a subject that is over a threshold. What the source does not know is left out.
+    /// Gathers what is known about a subject that is over a threshold. Facts that the source does not know are left out.
     ///
     /// Where the threshold is one of a duration, `slow` is its limit in seconds: above it a single observation is slow.
     fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence;

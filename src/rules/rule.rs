@@ -1,7 +1,7 @@
 //! One rule, checked and typed.
 //!
 //! A [`Rule`] exists only if everything in it makes sense: its measure belongs to its scope, its thresholds are in order
-//! and reachable, its texts name only what will be there. [`file`](super::file::load) is the one place that makes one.
+//! and reachable, its texts name only what will be there. [`file`](super::file) alone makes one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,21 +43,21 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// Tells whether the rule looks at this subject at all.
+    /// Returns whether the rule judges this subject at all.
     pub(crate) fn applies_to(&self, subject: &Subject) -> bool {
         self.matches.match_all(subject) && !self.exclude.iter().any(|globs| globs.match_all(subject))
     }
 
-    /// Returns what every value that passes one of the thresholds has at least; `None` where small values pass one.
+    /// Returns the lowest limit: values below it pass no threshold and need not be read. `None` where small values pass one.
     pub(crate) fn lowest_limit(&self) -> Option<f64> {
         let overrides = self.overrides.iter().map(|override_| &override_.thresholds);
         let all = std::iter::once(&self.thresholds).chain(overrides).flat_map(|thresholds| &thresholds.0);
-        all.map(|(_, threshold)| if threshold.comparison.is_upward() { threshold.limit } else { f64::NEG_INFINITY })
+        all.map(|(_, threshold)| if threshold.operator.is_upward() { threshold.limit } else { f64::NEG_INFINITY })
             .reduce(f64::min)
             .filter(|limit| limit.is_finite())
     }
 
-    /// The thresholds for a subject: those of the first override that matches it, or the rule's own.
+    /// Returns the thresholds for a subject: those of the first override that matches it, or the rule's own.
     pub(crate) fn thresholds_for(&self, subject: &Subject) -> &Thresholds {
         self.overrides
             .iter()

@@ -128,7 +128,7 @@ fn rules_say_nothing_where_a_fix_is_not_worth_it() {
     assert_eq!(severity("n_plus_one", 50.0, 1000, &cheap), None);
     let unnoticed = [("time_per_request", 0.02), ("endpoint_time_ratio", 0.01)];
     assert_eq!(severity("n_plus_one", 50.0, 1000, &unnoticed), None);
-    assert_eq!(severity("n_plus_one", 50.0, 1000, &[]), None, "what nobody measured proves nothing");
+    assert_eq!(severity("n_plus_one", 50.0, 1000, &[]), None, "a missing value proves nothing");
     assert_eq!(severity("wasted_work", 0.9, 1000, &[("time_share", 0.01)]), None);
     assert_eq!(severity("slow_tail", 9.0, 1000, &[("avg_duration", 2.0)]), None, "slow_endpoint says it");
 }
@@ -178,9 +178,9 @@ fn texts_of_a_firing_rule_are_complete() {
         readings.evidence = full_evidence(rule.scope, 0.9);
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         let (severity, threshold) = *findings[0].passed.last().expect("a threshold");
-        let told = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
-        assert!(!told.recommendations.is_empty(), "{id}");
-        for text in told.recommendations.iter().chain([&told.description, &told.impact]) {
+        let bottleneck = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
+        assert!(!bottleneck.recommendations.is_empty(), "{id}");
+        for text in bottleneck.recommendations.iter().chain([&bottleneck.description, &bottleneck.impact]) {
             assert!(!text.contains(['{', '}']) && !text.contains("unknown"), "{id}: {text}");
         }
     }
@@ -205,11 +205,11 @@ fn advice_that_follows_from_the_evidence_comes_before_the_general() {
     };
     let findings = Evaluator::new(rules.rules()).evaluate(&readings);
     let (severity, threshold) = findings[0].passed[0];
-    let told = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
-    assert_eq!(told.description, "Endpoint the subject has slow average response time");
-    assert_eq!(told.impact, "Average response time: 1.2s");
+    let bottleneck = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
+    assert_eq!(bottleneck.description, "Endpoint the subject has slow average response time");
+    assert_eq!(bottleneck.impact, "Average response time: 1.2s");
     assert_eq!(
-        told.recommendations,
+        bottleneck.recommendations,
         [
             "83% of the time is spent in the database, and one request issues this query 41 times: fetch it once with a \
              join or an IN list: SELECT * FROM items WHERE order_id = ?",
@@ -218,6 +218,6 @@ fn advice_that_follows_from_the_evidence_comes_before_the_general() {
             "Consider caching frequently accessed data",
         ]
     );
-    let metrics: Vec<_> = told.metrics.into_iter().collect();
+    let metrics: Vec<_> = bottleneck.metrics.into_iter().collect();
     assert_eq!(metrics, [("avg_duration", 1.2), ("max_duration", 3.4), ("request_count", 45.0)]);
 }

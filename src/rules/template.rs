@@ -1,6 +1,6 @@
 //! Texts with placeholders: `"{db_time_ratio} of the time is spent in {top_query}"`.
 //!
-//! Placeholders are checked when the file is loaded, so that a rule which fires never shows one that nobody fills.
+//! Placeholders are checked when the file is loaded, so that a finding never shows one that cannot be filled.
 
 use thiserror::Error;
 
@@ -16,7 +16,7 @@ enum Piece {
     Value(&'static str),
 }
 
-/// Why a text is no template.
+/// Why a text is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum TemplateError {
     #[error("unknown placeholder {{{found}}}; {}", meant(.suggestion, .expected))]
@@ -28,7 +28,7 @@ pub(crate) enum TemplateError {
 }
 
 impl TemplateError {
-    /// The part of the text that is wrong, so that its column can be told.
+    /// Returns the part of the text that is wrong, so that a message can have its column.
     pub(crate) fn found(&self) -> &str {
         match self {
             Self::Unknown { found, .. } => found,
@@ -87,7 +87,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Fills the placeholders, or returns `None` when one of the values is not there.
+    /// Fills the placeholders, or returns `None` when one of the values is missing.
     pub(crate) fn render(&self, value: &dyn Fn(&'static str) -> Option<String>) -> Option<String> {
         let mut text = String::new();
         for piece in &self.0 {
@@ -99,7 +99,7 @@ impl Template {
         Some(text)
     }
 
-    /// Fills the placeholders, saying "unknown" where a value is not there.
+    /// Fills the placeholders, with "unknown" where a value is missing.
     pub(crate) fn render_all(&self, value: &dyn Fn(&'static str) -> Option<String>) -> String {
         let or_unknown = |name| Some(value(name).unwrap_or_else(|| "unknown".to_owned()));
         self.render(&or_unknown).unwrap_or_default()

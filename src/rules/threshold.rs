@@ -4,15 +4,15 @@ use super::severity::Severity;
 
 /// How a value is compared with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub(crate) enum Operator {
     Above,
     AtLeast,
     Below,
     AtMost,
 }
 
-impl Comparison {
-    pub(crate) const ALL: [Comparison; 4] = [Self::AtLeast, Self::AtMost, Self::Above, Self::Below];
+impl Operator {
+    pub(crate) const ALL: [Operator; 4] = [Self::AtLeast, Self::AtMost, Self::Above, Self::Below];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -23,10 +23,10 @@ impl Comparison {
         }
     }
 
-    /// Splits a comparison off the front of a text.
-    pub(crate) fn strip(text: &str) -> Option<(Comparison, &str)> {
+    /// Splits an operator off the front of a text.
+    pub(crate) fn strip(text: &str) -> Option<(Operator, &str)> {
         // The two-letter ones come first in ALL, or `>=` would be read as `>` and `=`.
-        Self::ALL.into_iter().find_map(|comparison| Some((comparison, text.strip_prefix(comparison.as_str())?)))
+        Self::ALL.into_iter().find_map(|operator| Some((operator, text.strip_prefix(operator.as_str())?)))
     }
 
     pub(crate) fn holds(self, value: f64, limit: f64) -> bool {
@@ -38,7 +38,7 @@ impl Comparison {
         }
     }
 
-    /// Returns the comparison that holds where this one does not.
+    /// Returns the operator that holds where this one does not.
     pub(crate) fn opposite(self) -> Self {
         match self {
             Self::Above => Self::AtMost,
@@ -48,7 +48,7 @@ impl Comparison {
         }
     }
 
-    /// Tells whether larger values are worse.
+    /// Returns whether larger values are worse.
     pub(crate) fn is_upward(self) -> bool {
         matches!(self, Self::Above | Self::AtLeast)
     }
@@ -57,13 +57,13 @@ impl Comparison {
 /// A limit that a value must not pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Threshold {
-    pub(crate) comparison: Comparison,
+    pub(crate) operator: Operator,
     pub(crate) limit: f64,
 }
 
 impl Threshold {
     pub(crate) fn is_passed_by(self, value: f64) -> bool {
-        self.comparison.holds(value, self.limit)
+        self.operator.holds(value, self.limit)
     }
 }
 

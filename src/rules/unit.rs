@@ -27,10 +27,10 @@ pub(crate) enum Unit {
     Count,
 }
 
-/// Why a text is no quantity of a unit.
+/// Why a text is not a quantity of a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum UnitError {
-    #[error("{found:?} is no number; expected {expected}")]
+    #[error("{found:?} is not a number; expected {expected}")]
     NotANumber { found: String, expected: &'static str },
     #[error("no unit in {found:?}; expected one of {expected}")]
     Missing { found: String, expected: String },
@@ -98,6 +98,17 @@ const SIZE: &[(&str, Scale)] = &[
 const PER: &[(&str, f64)] = &[("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
 impl Unit {
+    #[cfg(any(test, feature = "schema"))]
+    pub(crate) const ALL: [Unit; 7] = [
+        Self::Seconds,
+        Self::Ratio,
+        Self::Bytes,
+        Self::BytesPerHour,
+        Self::BytesPerSecond,
+        Self::PerSecond,
+        Self::Count,
+    ];
+
     /// Returns the name that JSON gives beside a value.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -159,7 +170,7 @@ impl Unit {
         if unit.is_empty() {
             return Err(UnitError::Missing { found, expected });
         }
-        // Only a matter of case: anything further off is better told the whole list.
+        // A name of one or two letters is near to every other, so only a difference of case suggests one.
         let suggestion = names
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(unit))
@@ -192,8 +203,8 @@ impl Unit {
         }
     }
 
-    /// The units as a message lists them.
-    fn expected(self) -> String {
+    /// Returns the units as a message lists them.
+    pub(super) fn expected(self) -> String {
         match self {
             Self::BytesPerHour => "MB/h, MiB/h and the like".to_owned(),
             Self::BytesPerSecond => "MB/s, MiB/s and the like".to_owned(),
@@ -317,10 +328,10 @@ mod tests {
     fn wrong_quantities_say_what_was_expected() {
         refuses(Unit::Seconds, "1sec", "unknown unit in \"1sec\"; expected one of ms, s, m, h");
         refuses(Unit::Seconds, "1", "no unit in \"1\"; expected one of ms, s, m, h");
-        refuses(Unit::Seconds, "fast", "\"fast\" is no number; expected a duration such as 250ms");
-        refuses(Unit::Seconds, "", "\"\" is no number; expected a duration such as 250ms");
-        refuses(Unit::Seconds, "-1s", "\"-1s\" is no number; expected a duration such as 250ms");
-        refuses(Unit::Seconds, "1.2.3s", "\"1.2.3s\" is no number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "fast", "\"fast\" is not a number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "", "\"\" is not a number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "-1s", "\"-1s\" is not a number; expected a duration such as 250ms");
+        refuses(Unit::Seconds, "1.2.3s", "\"1.2.3s\" is not a number; expected a duration such as 250ms");
         refuses(Unit::Ratio, "10ms", "unknown unit in \"10ms\"; expected one of %");
         refuses(
             Unit::Bytes,
@@ -355,25 +366,15 @@ mod tests {
         renders(Unit::Count, 12_345.0, "12345");
     }
 
-    const UNITS: [Unit; 7] = [
-        Unit::Seconds,
-        Unit::Ratio,
-        Unit::Bytes,
-        Unit::BytesPerHour,
-        Unit::BytesPerSecond,
-        Unit::PerSecond,
-        Unit::Count,
-    ];
-
     proptest! {
         #[test]
-        fn what_is_rendered_can_be_read(value in 1e-4_f64..1e14, unit in prop::sample::select(&UNITS)) {
+        fn what_is_rendered_can_be_read(value in 1e-4_f64..1e14, unit in prop::sample::select(&Unit::ALL)) {
             let read = unit.parse(&unit.render(value)).expect("what is rendered is readable");
             prop_assert!((read - value).abs() <= value * 0.006, "{} for {}", unit.render(value), value);
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,20}", unit in prop::sample::select(&UNITS)) {
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,20}", unit in prop::sample::select(&Unit::ALL)) {
             if let Ok(value) = unit.parse(&text) {
                 prop_assert!(value.is_finite() && value >= 0.0);
             }

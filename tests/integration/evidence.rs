@@ -297,7 +297,12 @@ async fn work_for_clients_that_went_away_is_counted() {
     near(&found, "/evidence/numbers/wasted_time", 7.5);
     near(&found, "/evidence/numbers/wasted_db_time", 7.5);
     assert_eq!(number(&found, "/evidence/numbers/wasted_queries"), 30.0);
-    assert!(found["recommendations"][0].as_str().expect("a text").starts_with("30 queries took 7.5s for nobody"));
+    assert!(
+        found["recommendations"][0]
+            .as_str()
+            .expect("a text")
+            .starts_with("30 queries took 7.5s for clients that had disconnected")
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,10 +72,14 @@ fn imports_go_left_only() {
 
 /// Returns the top modules named after `crate::`, grouped imports included.
 fn imports(text: &str) -> Vec<String> {
+    imports_after(text, "crate::")
+}
+
+fn imports_after(text: &str, prefix: &str) -> Vec<String> {
     let name =
         |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = Vec::new();
-    for after in text.split("crate::").skip(1) {
+    for after in text.split(prefix).skip(1) {
         let Some(group) = after.strip_prefix('{') else {
             found.push(name(after));
             continue;
@@ -216,6 +220,70 @@ fn the_reader_of_rooms_sees_every_spelling() {
     assert_eq!(rooms_of_rules(core, "use crate::{\n    rules::{file::RuleSet, unit::Unit},\n};"), ["file"]);
     assert_eq!(rooms_of_rules(Path::new("rules/file/set.rs"), "use crate::rules::window::Totals;"), ["window"]);
     assert_eq!(rooms_of_rules(core, "//! See super::window::Window.\nuse super::unit::Unit;"), ["window"; 0]);
+}
+
+/// The files of the core of `rules`; each imports from its left only.
+const CORE_OF_RULES: [&str; 19] = [
+    "suggest",
+    "scope",
+    "severity",
+    "subject",
+    "unit",
+    "template",
+    "threshold",
+    "fact",
+    "measure",
+    "vocabulary",
+    "condition",
+    "rule",
+    "evidence",
+    "readings",
+    "finding",
+    "gain",
+    "bottleneck",
+    "evaluate",
+    "observed",
+];
+
+/// The files of `rules/file`; each imports from its left only.
+const FILES_OF_RULES: [&str; 14] = [
+    "yaml", "position", "located", "source", "problem", "keys", "schema", "entry", "builder", "limits", "build",
+    "load", "embedded", "set",
+];
+
+/// Asserts that the files of a directory import each other in one direction.
+#[track_caller]
+fn check_order(directory: &str, order: &[&str]) {
+    let place = |name: &str| order.iter().position(|known| *known == name);
+    let mut wrong = Vec::new();
+    for (path, text) in library() {
+        let Some(name) = path.parent().filter(|parent| *parent == Path::new(directory)).and_then(|_| path.file_stem())
+        else {
+            continue;
+        };
+        let name = name.to_string_lossy();
+        if is_test(&path) || name == "mod" || name == "fixed" {
+            continue;
+        }
+        let Some(own) = place(&name) else {
+            wrong.push(format!("{name} has no place in the order"));
+            continue;
+        };
+        let code = code_lines(&text).collect::<Vec<_>>().join("\n");
+        let imported = imports_after(&code, "super::").into_iter();
+        wrong.extend(
+            imported
+                .filter(|other| place(other).is_some_and(|place| place > own))
+                .map(|other| format!("{name} imports {other}")),
+        );
+    }
+    assert_eq!(wrong, [] as [String; 0], "in {directory}");
+}
+
+#[test]
+fn inside_rules_imports_go_left_only() {
+    check_order("rules", &CORE_OF_RULES);
+    check_order("rules/file", &FILES_OF_RULES);
 }
 
 #[test]

@@ -6,10 +6,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -122,7 +124,7 @@ const EXPECTED: &[Expected] = &[
         &[
             Names("/words/top_query", "FROM (SELECT id, name FROM products WHERE name LIKE ?"),
             Above("/numbers/wasted_db_time", 1.0),
-            Advice("for nobody: give them a statement timeout below the clients' own"),
+            Advice("for clients that had disconnected: give them a statement timeout below the clients' own"),
         ],
     ),
     expected(

@@ -1,18 +1,17 @@
 //! From an entry of a rule file to a [`Rule`], or to everything that is wrong with it.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    entry::{RecommendationEntry, RuleEntry, Text},
+    builder::{Context, RuleBuilder, globs},
+    entry::{RecommendationEntry, RuleEntry, Scalar},
     located::Node,
-    position::Position,
-    problem::{LoadProblem, ProblemKind},
+    problem::ProblemKind,
 };
 use crate::{
-    context::Glob,
     names::{self, Kind},
     rules::{
-        condition::{Condition, Names},
+        condition::Condition,
         measure::{self, Entry, Measure, Samples},
         rule::{LabelGlobs, MetricSelector, Recommendation, Rule},
         scope::Scope,
@@ -25,46 +24,18 @@ use crate::{
 };
 
 const DEFAULT_MIN_SAMPLES: u64 = 5;
-/// The growth of the memory is looked for over spans of the detector's own, up to this one.
+/// The detector of memory growth chooses its spans itself, up to this one.
 const LONGEST_GROWTH: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
 const DEFAULT_IMPACT: &str = "{value} over the last {window} (threshold: {threshold})";
 
-/// Where a rule stands and where its problems go.
-pub(crate) struct Context<'a> {
-    pub(crate) path: &'a Path,
-    /// The file's lines, to find the column of a wrong word within a longer text.
-    pub(crate) lines: &'a [&'a str],
-    /// The id, as far as there is one.
-    pub(crate) rule: Option<String>,
-    pub(crate) longest_window: Duration,
-    pub(crate) problems: &'a mut Vec<LoadProblem>,
-}
-
-impl Context<'_> {
-    pub(crate) fn report(&mut self, at: Position, kind: ProblemKind) {
-        let (path, rule) = (self.path.to_owned(), self.rule.clone());
-        self.problems.push(LoadProblem { path, at: Some(at), rule, kind });
-    }
-
-    /// The place of `found` within the text of a node, or the node's own when the text is escaped or spans lines.
-    pub(crate) fn place_of(&self, node: &Node, found: &str) -> Position {
-        let line = self.lines.get(node.at.line - 1).copied().unwrap_or_default();
-        let before: usize = line.chars().take(node.at.column - 1).map(char::len_utf8).sum();
-        match line[before..].find(found) {
-            Some(offset) => Position { column: node.at.column + line[before..][..offset].chars().count(), ..node.at },
-            None => node.at,
-        }
-    }
-}
-
-/// Makes a rule of an entry; `None` when anything is wrong with it, all of which is then reported.
+/// Makes a rule of an entry; `None` when anything is wrong with it. Every mistake is reported.
 ///
 /// `node` is the tree that the entry was filled from.
 pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) -> Option<Rule> {
     let before = context.problems.len();
-    let mut builder = Builder { node, context };
+    let mut builder = RuleBuilder { node, context };
     let id = entry.id.as_ref().and_then(|id| builder.id(id));
     let scope = entry.scope.as_ref().and_then(|scope| builder.scope(scope));
     let measure = scope.zip(entry.measure.as_ref()).and_then(|(scope, name)| builder.measure(scope, name));
@@ -86,7 +57,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
         builder.overrides(scope, by, entry.overrides.as_deref().unwrap_or_default(), &thresholds, measure, unit);
     let names = scope.map(vocabulary::placeholders);
     let description = builder.sentence("description", entry.description.as_ref(), names.as_deref());
-    let default_impact = Text(DEFAULT_IMPACT.to_owned());
+    let default_impact = Scalar(DEFAULT_IMPACT.to_owned());
     let impact = builder.sentence("impact", Some(entry.impact.as_ref().unwrap_or(&default_impact)), names.as_deref());
     let recommendations =
         builder.recommendations(scope, entry.recommendations.as_deref().unwrap_or_default(), names.as_deref());
@@ -118,21 +89,8 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
     })
 }
 
-pub(super) struct Builder<'a, 'b> {
-    pub(super) node: &'a Node,
-    pub(super) context: &'a mut Context<'b>,
-}
-
-impl Builder<'_, '_> {
-    fn place(&self, key: &str) -> Position {
-        self.node.get(key).map_or(self.node.at, |node| node.at)
-    }
-
-    fn report(&mut self, key: &str, kind: ProblemKind) {
-        self.context.report(self.place(key), kind);
-    }
-
-    fn id(&mut self, Text(id): &Text) -> Option<Arc<str>> {
+impl RuleBuilder<'_, '_> {
+    fn id(&mut self, Scalar(id): &Scalar) -> Option<Arc<str>> {
         let good = id.starts_with(|c: char| c.is_ascii_lowercase())
             && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !good {
@@ -142,7 +100,7 @@ impl Builder<'_, '_> {
         Some(Arc::from(id.as_str()))
     }
 
-    fn scope(&mut self, Text(found): &Text) -> Option<Scope> {
+    fn scope(&mut self, Scalar(found): &Scalar) -> Option<Scope> {
         let names = Scope::ALL.map(Scope::as_str);
         let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == found);
         if scope.is_none() {
@@ -153,7 +111,7 @@ impl Builder<'_, '_> {
         scope
     }
 
-    fn measure(&mut self, scope: Scope, Text(found): &Text) -> Option<&'static Entry> {
+    fn measure(&mut self, scope: Scope, Scalar(found): &Scalar) -> Option<&'static Entry> {
         if let Some(entry) = measure::find(scope, found) {
             return Some(entry);
         }
@@ -181,7 +139,7 @@ impl Builder<'_, '_> {
             }
             return None;
         }
-        let Some(Text(name)) = &entry.metric else {
+        let Some(Scalar(name)) = &entry.metric else {
             let within = "rule of scope metric".to_owned();
             self.context.report(self.node.at, ProblemKind::MissingKey { key: "metric", within });
             return None;
@@ -197,51 +155,21 @@ impl Builder<'_, '_> {
             };
             self.report("measure", ProblemKind::MetricKind { measure: measure.name, metric: name.clone(), kind });
         }
-        let by = entry.by.iter().flatten().map(|Text(label)| Arc::from(label.as_str())).collect();
+        let by = entry.by.iter().flatten().map(|Scalar(label)| Arc::from(label.as_str())).collect();
         let matches = entry.matches.as_ref().map(globs).unwrap_or_default();
         Some(MetricSelector { name: Arc::from(name.as_str()), matches, by })
     }
 
-    fn rule_labels(&mut self, scope: Option<Scope>, labels: Option<&BTreeMap<String, Text>>) -> LabelGlobs {
+    fn rule_labels(&mut self, scope: Option<Scope>, labels: Option<&BTreeMap<String, Scalar>>) -> LabelGlobs {
         let (Some(scope), Some(labels)) = (scope, labels) else { return LabelGlobs::default() };
         self.labels(scope, None, labels, self.node.get("match"), "match")
-    }
-
-    /// Checks the labels of a pattern; of the scope `metric`, subjects have those of `by` only.
-    pub(super) fn labels(
-        &mut self,
-        scope: Scope,
-        by: Option<&[Arc<str>]>,
-        labels: &BTreeMap<String, Text>,
-        node: Option<&Node>,
-        key: &str,
-    ) -> LabelGlobs {
-        let node = node.unwrap_or(self.node);
-        if labels.is_empty() {
-            self.context.report(node.at, ProblemKind::NoLabels { key: key.to_owned() });
-        }
-        let expected: Option<Vec<String>> = match (scope.labels(), by) {
-            (Some(labels), _) => Some(labels.iter().map(|label| (*label).to_owned()).collect()),
-            (None, Some(by)) => Some(by.iter().map(|label| label.to_string()).collect()),
-            (None, None) => None,
-        };
-        if let Some(expected) = expected {
-            for found in labels.keys().filter(|label| !expected.contains(label)) {
-                let at = node.entry(found).map_or(node.at, |(name, _)| name.at);
-                let suggestion = nearest(found, expected.iter().map(String::as_str)).map(str::to_owned);
-                let (found, expected) = (found.clone(), expected.clone());
-                self.context
-                    .report(at, ProblemKind::UnknownLabel { found, scope: scope.as_str(), suggestion, expected });
-            }
-        }
-        globs(labels)
     }
 
     fn exclude(
         &mut self,
         scope: Option<Scope>,
         by: &[Arc<str>],
-        exclude: &[BTreeMap<String, Text>],
+        exclude: &[BTreeMap<String, Scalar>],
     ) -> Vec<LabelGlobs> {
         let Some(scope) = scope else { return Vec::new() };
         let node = self.node.get("exclude");
@@ -252,20 +180,7 @@ impl Builder<'_, '_> {
         .collect()
     }
 
-    fn span(&mut self, key: &str, text: Option<&Text>, default: Duration) -> Duration {
-        let Some(Text(text)) = text else { return default };
-        match Unit::Seconds.parse(text).map(Duration::try_from_secs_f64) {
-            Ok(Ok(span)) => return span,
-            Ok(Err(_)) => {
-                let reason = crate::rules::unit::UnitError::TooLarge { found: text.clone() };
-                self.report(key, ProblemKind::Quantity(reason));
-            }
-            Err(reason) => self.report(key, ProblemKind::Quantity(reason)),
-        }
-        default
-    }
-
-    fn window(&mut self, text: Option<&Text>, measure: Option<&Entry>) -> Duration {
+    fn window(&mut self, text: Option<&Scalar>, measure: Option<&Entry>) -> Duration {
         let own = measure.filter(|measure| measure.measure == Measure::MemoryGrowth);
         if let Some(measure) = own {
             if text.is_some() {
@@ -284,9 +199,9 @@ impl Builder<'_, '_> {
         window
     }
 
-    fn min_samples(&mut self, text: Option<&Text>, measure: Option<&Entry>) -> u64 {
+    fn min_samples(&mut self, text: Option<&Scalar>, measure: Option<&Entry>) -> u64 {
         let counted = measure.is_none_or(|measure| measure.samples == Samples::Counted);
-        let Some(Text(text)) = text else { return if counted { DEFAULT_MIN_SAMPLES } else { 1 } };
+        let Some(Scalar(text)) = text else { return if counted { DEFAULT_MIN_SAMPLES } else { 1 } };
         if let Some(measure) = measure.filter(|_| !counted) {
             self.report("min_samples", ProblemKind::UselessMinSamples { measure: measure.name });
         }
@@ -303,7 +218,7 @@ impl Builder<'_, '_> {
         &mut self,
         scope: Option<Scope>,
         metric: Option<&MetricSelector>,
-        text: Option<&Text>,
+        text: Option<&Scalar>,
     ) -> Option<Condition> {
         let unit =
             |entry: &Entry| metric.map_or(entry.unit, |metric| measure::metric_unit(&metric.name, entry.measure));
@@ -311,32 +226,8 @@ impl Builder<'_, '_> {
         self.condition(&text?.0, self.node.get("only_if"), &names)
     }
 
-    fn condition(&mut self, text: &str, node: Option<&Node>, names: &Names) -> Option<Condition> {
-        let node = node.unwrap_or(self.node);
-        match Condition::parse(text, names) {
-            Ok(condition) => Some(condition),
-            Err(reason) => {
-                let at = reason.found().map_or(node.at, |found| self.context.place_of(node, found));
-                self.context.report(at, ProblemKind::Condition(reason));
-                None
-            }
-        }
-    }
-
-    fn sentence(&mut self, key: &str, text: Option<&Text>, names: Option<&[&'static str]>) -> Option<Template> {
+    fn sentence(&mut self, key: &str, text: Option<&Scalar>, names: Option<&[&'static str]>) -> Option<Template> {
         self.template(&text?.0, self.node.get(key), names?)
-    }
-
-    fn template(&mut self, text: &str, node: Option<&Node>, names: &[&'static str]) -> Option<Template> {
-        let node = node.unwrap_or(self.node);
-        match Template::parse(text, names) {
-            Ok(template) => Some(template),
-            Err(reason) => {
-                let at = self.context.place_of(node, reason.found());
-                self.context.report(at, ProblemKind::Template(reason));
-                None
-            }
-        }
     }
 
     fn recommendations(
@@ -352,9 +243,9 @@ impl Builder<'_, '_> {
         for (index, entry) in entries.iter().enumerate() {
             let node = list.and_then(|list| list.item(index));
             let (condition, say) = match entry {
-                RecommendationEntry::Always(Text(say)) => (None, self.template(say, node, names)),
+                RecommendationEntry::Always(Scalar(say)) => (None, self.template(say, node, names)),
                 RecommendationEntry::When(entry) => {
-                    let (Some(Text(text)), Some(Text(say))) = (&entry.condition, &entry.say) else { continue };
+                    let (Some(Scalar(text)), Some(Scalar(say))) = (&entry.condition, &entry.say) else { continue };
                     let condition = self.condition(text, node.and_then(|node| node.get("if")), &comparable);
                     let say = self.template(say, node.and_then(|node| node.get("say")), names);
                     let Some(condition) = condition else { continue };
@@ -367,12 +258,7 @@ impl Builder<'_, '_> {
     }
 }
 
-fn globs(labels: &BTreeMap<String, Text>) -> LabelGlobs {
-    let each = labels.iter().map(|(label, Text(pattern))| (Arc::from(label.as_str()), Glob::new(pattern)));
-    LabelGlobs(each.collect())
-}
-
-/// Tells whether a measure makes sense for a kind of metric.
+/// Returns whether a measure makes sense for a kind of metric.
 fn fits(kind: Kind, measure: Measure) -> bool {
     match kind {
         Kind::Counter => matches!(measure, Measure::Value | Measure::Rate),

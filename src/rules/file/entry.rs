@@ -1,7 +1,8 @@
 //! The rule files' format: the types that serde_yaml fills and the JSON schema is generated from.
 //!
-//! Everything here is as it was written; [`file`](super::load) gives it a meaning. Keys that a rule must have are
-//! `Option` all the same, so that a rule without one can still be checked for everything else.
+//! Everything here is as it was written; [`build`](super::build) gives it a meaning. Keys that a rule must have are
+//! `Option` all the same, so that a rule without one can still be checked for everything else. The documentation of a field
+//! is its description in the schema and in docs/rules.md.
 
 use std::collections::BTreeMap;
 
@@ -27,54 +28,54 @@ pub(crate) struct RuleFile {
 #[cfg_attr(feature = "schema", schemars(transform = measures_by_scope))]
 pub(crate) struct RuleEntry {
     /// The "type" in the API and the alert's name: lower-case letters, digits and _. Unique over all files.
-    #[cfg_attr(feature = "schema", schemars(required, regex(pattern = r"^[a-z][a-z0-9_]*$")))]
-    pub(crate) id: Option<Text>,
-    /// What the rule looks at, one by one.
+    #[cfg_attr(feature = "schema", schemars(required, with = "String", regex(pattern = r"^[a-z][a-z0-9_]*$")))]
+    pub(crate) id: Option<Scalar>,
+    /// The kind of subjects that the rule judges, one by one.
     #[cfg_attr(feature = "schema", schemars(required, with = "ScopeName"))]
-    pub(crate) scope: Option<Text>,
+    pub(crate) scope: Option<Scalar>,
     /// The quantity that is compared with the thresholds.
     #[cfg_attr(feature = "schema", schemars(required, with = "String"))]
-    pub(crate) measure: Option<Text>,
+    pub(crate) measure: Option<Scalar>,
     /// Scope metric only: the recorded metric to read. The end of its name (_seconds, _bytes, _ratio) is its unit.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub(crate) metric: Option<Text>,
+    pub(crate) metric: Option<Scalar>,
     /// Scope metric only: one subject for each set of values of these labels. Without it all series count together.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
-    pub(crate) by: Option<Vec<Text>>,
-    /// Only what matches: label names with patterns, in which * stands for anything.
+    pub(crate) by: Option<Vec<Scalar>>,
+    /// Judge only the subjects that match: label names with patterns, in which * stands for anything.
     #[serde(rename = "match")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<BTreeMap<String, String>>"))]
-    pub(crate) matches: Option<BTreeMap<String, Text>>,
-    /// Nothing that matches one of these, e.g. a report that is allowed to be slow.
+    pub(crate) matches: Option<BTreeMap<String, Scalar>>,
+    /// Leave out every subject that matches one of these, e.g. a report that is allowed to be slow.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<BTreeMap<String, String>>>"))]
-    pub(crate) exclude: Option<Vec<BTreeMap<String, Text>>>,
-    /// How far back the rule looks, e.g. 5m. Default: 5m. memory_growth has none: it is looked for over spans of its own.
+    pub(crate) exclude: Option<Vec<BTreeMap<String, Scalar>>>,
+    /// How far back the rule looks, e.g. 5m. Default: 5m. Not for memory_growth, which chooses its spans itself.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Span>"))]
-    pub(crate) window: Option<Text>,
-    /// No answer on fewer observations (requests, calls, runs) in the window. Default: 5.
+    pub(crate) window: Option<Scalar>,
+    /// With fewer observations (requests, calls, runs) in the window there is no finding. Default: 5. Not for states, such as resident_memory.
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
-    pub(crate) min_samples: Option<Text>,
+    pub(crate) min_samples: Option<Scalar>,
     /// How long a threshold must be passed before the rule fires, e.g. 30s. Default: 30s.
     #[serde(rename = "for")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Span>"))]
-    pub(crate) hold: Option<Text>,
+    pub(crate) hold: Option<Scalar>,
     /// How long the rule still fires after the threshold is no longer passed. Default: 1m.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Span>"))]
-    pub(crate) keep_firing_for: Option<Text>,
+    pub(crate) keep_firing_for: Option<Scalar>,
     /// A condition over measures of the same scope that must hold too, e.g. "time_per_request > 50ms".
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub(crate) only_if: Option<Text>,
-    /// A threshold for each severity that there is, e.g. { high: "> 1s", critical: "> 5s" }.
+    pub(crate) only_if: Option<Scalar>,
+    /// A threshold for one or more of the severities, e.g. { high: "> 1s", critical: "> 5s" }.
     #[cfg_attr(feature = "schema", schemars(with = "ThresholdsEntry"))]
     pub(crate) thresholds: Option<ThresholdsEntry>,
-    /// Other thresholds for some subjects; the first that matches counts.
+    /// Other thresholds for some subjects; the first that matches applies.
     pub(crate) overrides: Option<Vec<OverrideEntry>>,
-    /// One sentence. {subject}, {value}, {threshold}, {window} and the evidence's names are filled in.
+    /// One sentence. {subject}, {value}, {threshold}, {window} and the facts of the scope are filled in.
     #[cfg_attr(feature = "schema", schemars(required, with = "String"))]
-    pub(crate) description: Option<Text>,
+    pub(crate) description: Option<Scalar>,
     /// What it means for users; the same placeholders. Default: the value, the threshold and the window.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub(crate) impact: Option<Text>,
+    pub(crate) impact: Option<Scalar>,
     /// What to do. Advice whose condition holds is shown first.
     pub(crate) recommendations: Option<Vec<RecommendationEntry>>,
 }
@@ -86,16 +87,16 @@ pub(crate) struct RuleEntry {
 pub(crate) struct ThresholdsEntry {
     /// Worth knowing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
-    pub(crate) low: Option<Text>,
+    pub(crate) low: Option<Scalar>,
     /// Worth planning a fix.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
-    pub(crate) medium: Option<Text>,
+    pub(crate) medium: Option<Scalar>,
     /// Users notice it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
-    pub(crate) high: Option<Text>,
+    pub(crate) high: Option<Scalar>,
     /// Users leave, or the service is about to fail.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
-    pub(crate) critical: Option<Text>,
+    pub(crate) critical: Option<Scalar>,
 }
 
 /// Thresholds of their own for some subjects.
@@ -106,7 +107,7 @@ pub(crate) struct OverrideEntry {
     /// The subjects: label names with patterns, in which * stands for anything.
     #[serde(rename = "match")]
     #[cfg_attr(feature = "schema", schemars(required, with = "BTreeMap<String, String>"))]
-    pub(crate) matches: Option<BTreeMap<String, Text>>,
+    pub(crate) matches: Option<BTreeMap<String, Scalar>>,
     /// What differs; the rule's other thresholds stay. "off" takes one away.
     #[cfg_attr(feature = "schema", schemars(with = "ThresholdsEntry"))]
     pub(crate) thresholds: Option<ThresholdsEntry>,
@@ -118,7 +119,7 @@ pub(crate) struct OverrideEntry {
 #[serde(untagged)]
 pub(crate) enum RecommendationEntry {
     /// Always good advice.
-    Always(#[cfg_attr(feature = "schema", schemars(with = "String"))] Text),
+    Always(#[cfg_attr(feature = "schema", schemars(with = "String"))] Scalar),
     /// Advice that follows from the evidence.
     When(ConditionalEntry),
 }
@@ -128,16 +129,16 @@ pub(crate) enum RecommendationEntry {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConditionalEntry {
-    /// A condition over the evidence, e.g. "db_time_ratio > 0.5 and top_query_calls_per_request > 5".
+    /// A condition over the facts of the scope, e.g. "db_time_ratio > 0.5 and top_query_calls_per_request > 5".
     #[serde(rename = "if")]
     #[cfg_attr(feature = "schema", schemars(required, with = "String"))]
-    pub(crate) condition: Option<Text>,
-    /// The advice; it may name the evidence, e.g. {top_query}.
+    pub(crate) condition: Option<Scalar>,
+    /// The advice; it may name facts, e.g. {top_query}.
     #[cfg_attr(feature = "schema", schemars(required, with = "String"))]
-    pub(crate) say: Option<Text>,
+    pub(crate) say: Option<Scalar>,
 }
 
-/// A plain value as it was written: the tree that fills it knows no numbers and no booleans.
+/// A plain value as it was written: units decide what a number or a boolean means.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Text(pub(crate) String);
+pub(crate) struct Scalar(pub(crate) String);

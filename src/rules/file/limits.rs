@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    build::Builder,
-    entry::{OverrideEntry, Text, ThresholdsEntry},
+    builder::RuleBuilder,
+    entry::{OverrideEntry, Scalar, ThresholdsEntry},
     located::Node,
     problem::ProblemKind,
 };
@@ -13,11 +13,11 @@ use crate::rules::{
     rule::Override,
     scope::Scope,
     severity::Severity,
-    threshold::{Comparison, Threshold, Thresholds},
+    threshold::{Operator, Threshold, Thresholds},
     unit::Unit,
 };
 
-impl Builder<'_, '_> {
+impl RuleBuilder<'_, '_> {
     pub(super) fn thresholds(
         &mut self,
         entry: Option<&ThresholdsEntry>,
@@ -78,7 +78,7 @@ impl Builder<'_, '_> {
         let written = [&entry.low, &entry.medium, &entry.high, &entry.critical];
         let each = Severity::ALL.into_iter().zip(written);
         each.filter_map(|(severity, text)| {
-            let Text(text) = text.as_ref()?;
+            let Scalar(text) = text.as_ref()?;
             let node = node.get(severity.as_str()).unwrap_or(node);
             Some((severity, self.limit(text, node, measure, unit)))
         })
@@ -90,7 +90,7 @@ impl Builder<'_, '_> {
         if text.trim() == "off" {
             return Limit::Off;
         }
-        let Some((comparison, quantity)) = Comparison::strip(text.trim_start()) else {
+        let Some((operator, quantity)) = Operator::strip(text.trim_start()) else {
             self.context.report(node.at, ProblemKind::NoComparison { found, expected: unit.example() });
             return Limit::Wrong;
         };
@@ -102,12 +102,12 @@ impl Builder<'_, '_> {
                 return Limit::Wrong;
             }
         };
-        let passable = measure.bound == Bound::None || !comparison.is_upward() || comparison.holds(1.0, limit);
+        let passable = measure.bound == Bound::None || !operator.is_upward() || operator.holds(1.0, limit);
         if !passable {
             self.context.report(node.at, ProblemKind::Unreachable { found, measure: measure.name });
             return Limit::Wrong;
         }
-        Limit::Threshold(Threshold { comparison, limit })
+        Limit::Threshold(Threshold { operator, limit })
     }
 
     /// A higher severity must be harder to reach, or it would hide the lower one.
@@ -115,9 +115,9 @@ impl Builder<'_, '_> {
         for pair in thresholds.windows(2) {
             let [(lower, low), (higher, high)] = pair else { continue };
             let at = node.get(lower.as_str()).or_else(|| node.get(higher.as_str())).unwrap_or(node).at;
-            let upward = low.comparison.is_upward();
-            if upward != high.comparison.is_upward() {
-                let (lower_sign, higher_sign) = (low.comparison.as_str(), high.comparison.as_str());
+            let upward = low.operator.is_upward();
+            if upward != high.operator.is_upward() {
+                let (lower_sign, higher_sign) = (low.operator.as_str(), high.operator.as_str());
                 let kind = ProblemKind::Directions { lower: *lower, lower_sign, higher: *higher, higher_sign };
                 self.context.report(at, kind);
             } else if (upward && low.limit >= high.limit) || (!upward && low.limit <= high.limit) {
@@ -139,7 +139,7 @@ enum Limit {
     Threshold(Threshold),
     /// No threshold for this severity.
     Off,
-    /// Told already.
+    /// Reported already.
     Wrong,
 }
 

@@ -1,7 +1,7 @@
 //! Rule files: the one place that knows YAML.
 //!
-//! A text goes through four steps: [`located`] finds where everything stands, [`shape`]
-//! tells every key that is wrong, serde_yaml fills the [`entry`](super::entry) types from that tree, and [`build`]
+//! A text goes through four steps: [`located`] finds where everything stands, [`keys`]
+//! reports every key that is wrong, serde_yaml fills the [`entry`](super::entry) types from that tree, and [`build`]
 //! checks what they mean. Invariant: rules come out only if no step of any file found anything.
 
 use std::{
@@ -12,26 +12,27 @@ use std::{
 };
 
 use super::{
-    build::{self, Context},
+    build,
+    builder::Context,
     entry::RuleFile,
+    keys,
     located::{self, Node, Value},
     position::Position,
     problem::{LoadError, LoadProblem, ProblemKind},
-    shape,
-    source::{ReadError, Text},
+    source::{ReadError, RuleText},
     yaml,
 };
 use crate::rules::rule::Rule;
 
-/// Loads the rules of some files, or tells everything that is wrong with any of them.
+/// Loads the rules of some files.
 ///
 /// # Errors
 /// Returns every problem of every file.
-pub(crate) fn load(texts: &[Text], longest_window: Duration) -> Result<Vec<Arc<Rule>>, LoadError> {
+pub(crate) fn load(texts: &[RuleText], longest_window: Duration) -> Result<Vec<Arc<Rule>>, LoadError> {
     let mut problems = Vec::new();
     let mut rules = Vec::new();
     let mut ids = HashMap::new();
-    for Text { path, text } in texts {
+    for RuleText { path, text } in texts {
         match text {
             Ok(text) => {
                 let mut file = File { path, longest_window, ids: &mut ids, problems: &mut problems };
@@ -68,7 +69,7 @@ impl File<'_> {
                 return Vec::new();
             }
         };
-        // What an editor leaves for a moment between truncating and writing must not pass for "no rules".
+        // An editor truncates a file before it writes it: an empty file must not be taken for "no rules".
         let Some(root) = root else {
             self.report(Position { line: 1, column: 1 }, ProblemKind::EmptyFile);
             return Vec::new();
@@ -101,12 +102,12 @@ impl File<'_> {
         let before = self.problems.len();
         let (path, problems) = (self.path, &mut *self.problems);
         let ids: Vec<(Position, Option<String>)> = rule_nodes(root).map(|node| (node.at, id_of(node))).collect();
-        let tree = shape::check(root, &shape::FILE, &mut |at, kind| {
+        let tree = keys::check(root, &keys::FILE, &mut |at, kind| {
             // The last rule that begins before the problem is the one that it is in.
             let rule = ids.iter().rev().find(|(start, _)| *start <= at).and_then(|(_, id)| id.clone());
             problems.push(LoadProblem { path: path.to_owned(), at: Some(at), rule, kind });
         })?;
-        // What is right in the file is still worth checking where something else is wrong.
+        // The rest of a file with a mistake is still checked, so that one look finds all mistakes.
         match yaml::from_value(tree.to_yaml()) {
             Ok(entries) => Some((entries, tree)),
             Err(error) => {
@@ -118,7 +119,7 @@ impl File<'_> {
         }
     }
 
-    /// Over the tree as it was written, so that a rule with other problems still claims its id.
+    /// Reports ids that were seen before, over the tree as it was written: a rule with other problems still claims its id.
     fn duplicate_ids(&mut self, root: &Node) {
         for node in rule_nodes(root) {
             let (Some(id), Some(at)) = (id_of(node), node.get("id").map(|id| id.at)) else { continue };
@@ -151,7 +152,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn load_text(text: &str) -> Result<Vec<Arc<Rule>>, LoadError> {
-        load(&[Text { path: "rules/x.yaml".into(), text: Ok(text.to_owned()) }], DAY)
+        load(&[RuleText { path: "rules/x.yaml".into(), text: Ok(text.to_owned()) }], DAY)
     }
 
     fn fixtures(suffix: &str) -> Vec<PathBuf> {
@@ -179,7 +180,7 @@ mod tests {
         let mut wrong = Vec::new();
         for path in fixtures(".bad.yaml") {
             let name = PathBuf::from(path.file_name().expect("a name"));
-            let text = Text { path: name, ..RuleTexts::of(std::slice::from_ref(&path)).0.remove(0) };
+            let text = RuleText { path: name, ..RuleTexts::of(std::slice::from_ref(&path)).0.remove(0) };
             let message = load(&[text], DAY).expect_err("a bad file").to_string() + "\n";
             let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
             if message != expected {
@@ -212,7 +213,8 @@ mod tests {
     #[test]
     fn the_readme_shows_what_a_typing_error_says() {
         let text = include_str!("../../../rules/endpoints.yaml").replacen("avg_duration", "avg_durration", 1);
-        let error = load(&[Text { path: "rules/endpoints.yaml".into(), text: Ok(text) }], DAY).expect_err("a mistake");
+        let error =
+            load(&[RuleText { path: "rules/endpoints.yaml".into(), text: Ok(text) }], DAY).expect_err("a mistake");
         assert!(include_str!("../../../README.md").contains(&format!("\n{error}\n")), "{error}");
     }
 
@@ -220,7 +222,7 @@ mod tests {
     fn ids_are_unique_over_all_files() {
         let text = "rules:\n  - id: a\n    scope: process\n    measure: resident_memory\n    \
                     thresholds: { high: \"> 1GB\" }\n    description: x\n";
-        let file = |path: &str| Text { path: path.into(), text: Ok(text.to_owned()) };
+        let file = |path: &str| RuleText { path: path.into(), text: Ok(text.to_owned()) };
         let error = load(&[file("a.yaml"), file("b.yaml")], DAY).expect_err("a duplicate").to_string();
         assert_eq!(error, "b.yaml:2:9: duplicate rule id \"a\"; first at a.yaml:2:9");
     }
@@ -228,8 +230,8 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_does_not_hide_the_others() {
         let missing =
-            Text { path: "a.yaml".into(), text: Err(std::io::Error::from(std::io::ErrorKind::NotFound).into()) };
-        let bad = Text { path: "b.yaml".into(), text: Ok("rule: []\n".to_owned()) };
+            RuleText { path: "a.yaml".into(), text: Err(std::io::Error::from(std::io::ErrorKind::NotFound).into()) };
+        let bad = RuleText { path: "b.yaml".into(), text: Ok("rule: []\n".to_owned()) };
         let error = load(&[missing, bad], DAY).expect_err("problems").to_string();
         assert_eq!(
             error,

@@ -1,7 +1,7 @@
 //! YAML with the position of every node.
 //!
 //! serde_yaml says where a file stops being YAML, but not where a value stood that turned out to be wrong. This tree
-//! does, and it keeps duplicate keys, so that each can be told. Positions are those of the text as it was written; an
+//! does, and it keeps duplicate keys, so that each can be reported. Positions are those of the text as it was written; an
 //! alias stands where its anchor stands.
 
 use std::collections::HashMap;
@@ -111,19 +111,19 @@ pub(crate) struct SyntaxError {
 /// # Errors
 /// Returns the first place where the text stops being YAML.
 pub(crate) fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
-    let mut builder = Builder::default();
+    let mut tree = TreeBuilder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
             let at = Position { line: marker.line(), column: marker.col() + 1 };
             SyntaxError { at, message: error.info().to_owned() }
         })?;
-        builder.event(event, position(span))?;
+        tree.event(event, position(span))?;
     }
-    Ok(builder.root)
+    Ok(tree.root)
 }
 
-/// `!!str null` and the like would need a reading of their own, and no rule needs them.
+/// Refuses tags such as `!!str null`: they would change what a plain value means, and no rule needs them.
 fn refuse_tag(there: bool, at: Position) -> Result<(), SyntaxError> {
     if there { Err(SyntaxError { at, message: "a tag; rule files have none".to_owned() }) } else { Ok(()) }
 }
@@ -133,7 +133,7 @@ fn position(span: Span) -> Position {
 }
 
 #[derive(Default)]
-struct Builder {
+struct TreeBuilder {
     root: Option<Node>,
     /// Collections that are not closed yet, with the anchor of each.
     open: Vec<(Open, Position, usize)>,
@@ -148,7 +148,7 @@ enum Open {
     Map(Vec<(Node, Node)>, Option<Node>),
 }
 
-impl Builder {
+impl TreeBuilder {
     fn event(&mut self, event: Event<'_>, at: Position) -> Result<(), SyntaxError> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_rule_file_is_is_refused() {
+    fn yaml_that_no_rule_file_needs_is_refused() {
         let message = |text: &str| parse(text).expect_err("bad YAML").message;
         assert_eq!(message("a: 1\n---\nb: 2\n"), "a second document; expected one a file");
         assert_eq!(message(&"- ".repeat(100)), "nested deeper than 32 levels");
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_spelt_in_five_ways() {
+    fn null_is_spelt_in_five_ways() {
         let root = parse("a: [~, null, Null, NULL, nULL, 'null', True, 1.10]\nb:\n").expect("good YAML");
         let root = root.expect("a document");
         let Some(Value::List(items)) = root.get("a").map(|list| &list.value) else { panic!("a list") };

@@ -1,11 +1,14 @@
 //! Text becomes rules: files are read, checked whole and turned into a [`RuleSet`].
 //!
-//! A text goes through four steps: `located` finds where everything stands, `shape` reports every key that is wrong,
+//! A text goes through four steps: `located` finds where everything stands, `keys` reports every key that is wrong,
 //! serde_yaml fills the types of `entry` from that tree, and `build` checks what they mean. Invariant: rules come out
 //! only if no step of any file found a problem. [`source`] is the only file of `rules` that does I/O.
 
 mod build;
+mod builder;
+mod embedded;
 mod entry;
+mod keys;
 mod limits;
 mod load;
 mod located;
@@ -14,7 +17,6 @@ mod problem;
 #[cfg(feature = "schema")]
 mod schema;
 mod set;
-mod shape;
 mod source;
 pub(crate) mod yaml;
 
@@ -23,4 +25,4 @@ pub use set::RuleSet;
 
 pub(crate) use source::RuleTexts;
 #[cfg(test)]
-pub(crate) use {load::load, source::Text};
+pub(crate) use {load::load, source::RuleText};

@@ -1,7 +1,7 @@
 //! What is wrong with rule files, and where.
 //!
-//! A file is refused whole and every problem of every file is told at once, each with its place, what was found and what
-//! was expected.
+//! A file is refused whole, and every problem of every file is reported at once, each with its place, what was found and
+//! what was expected.
 
 use std::{
     fmt,
@@ -105,7 +105,7 @@ pub(crate) enum ProblemKind {
     #[error("file has no rules; expected \"rules:\" and a list, or \"rules: []\" for none")]
     EmptyFile,
     #[error("{key} is {found}; expected {expected}")]
-    Shape { key: String, found: &'static str, expected: String },
+    WrongKind { key: String, found: &'static str, expected: String },
     #[error("unknown key {found:?} in {within}; {}", meant(.suggestion, .expected))]
     UnknownKey { found: String, within: String, suggestion: Option<&'static str>, expected: Vec<&'static str> },
     #[error("duplicate key {key:?} in {within}; first at line {}", .first.line)]
@@ -140,7 +140,7 @@ pub(crate) enum ProblemKind {
     ZeroWindow,
     #[error("window of {found} is longer than the history that is kept ({longest})")]
     WindowTooLong { found: String, longest: String },
-    #[error("window has no meaning for {measure}, which is looked for over every span from 5m to 24h; leave it out")]
+    #[error("window has no meaning for {measure}, which looks at every span from 5m to 24h; leave it out")]
     UselessWindow { measure: &'static str },
     #[error("min_samples is {found:?}; expected a whole number above 0")]
     BadMinSamples { found: String },
@@ -148,7 +148,7 @@ pub(crate) enum ProblemKind {
     UselessMinSamples { measure: &'static str },
     #[error("{key} belongs to rules of scope metric only, not {scope}")]
     MetricKey { key: &'static str, scope: &'static str },
-    #[error("{measure} is no measure of {metric}, which is a {kind}")]
+    #[error("{measure} is not a measure of {metric}, which is a {kind}")]
     MetricKind { measure: &'static str, metric: String, kind: &'static str },
     #[error("{key} would match everything; expected at least one label")]
     NoLabels { key: String },
@@ -158,7 +158,7 @@ pub(crate) enum ProblemKind {
     Template(TemplateError),
 }
 
-/// The end of a message about an unknown name: what was meant or, if nothing is near, what there is.
+/// Returns the end of a message about an unknown name: the nearest known one or, if none is near, all of them.
 fn meant<T: AsRef<str>>(suggestion: &Option<T>, expected: &[T]) -> String {
     match suggestion {
         Some(name) => format!("did you mean {:?}?", name.as_ref()),

@@ -1,25 +1,13 @@
-//! The JSON schema of rule files, generated from the types that read them ([`entry`](super::entry)).
+//! What the JSON schema of rule files says beyond the types of [`entry`](super::entry).
 //!
-//! Editors complete and check rule files with it. It also says what no type can: which measures and labels a scope has.
+//! Editors complete and check rule files with the schema. The types give it the keys and their descriptions; this file adds
+//! how quantities are written, and which measures and labels each scope has.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::entry::{RuleFile, Text};
 use crate::rules::{fact, measure, scope::Scope};
-
-impl JsonSchema for Text {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Text".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
 
 /// Schema of a duration.
 pub(super) struct Span;
@@ -95,16 +83,16 @@ fn scope_case(scope: Scope) -> serde_json::Value {
     serde_json::json!({ "if": { "properties": { "scope": { "const": scope.as_str() } }, "required": ["scope"] }, "then": then })
 }
 
-/// Returns the JSON schema of rule files, as `rules/rules.schema.json` holds it.
-pub(super) fn json_schema_text() -> String {
-    let mut schema = schemars::schema_for!(RuleFile).to_value();
+/// Returns the JSON schema of a type, as `rules/rules.schema.json` holds that of rule files.
+pub(super) fn text<T: JsonSchema>() -> String {
+    let mut schema = schemars::schema_for!(T).to_value();
     refuse_null(&mut schema);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON by its type");
     text.push('\n');
     text
 }
 
-/// `window:` with nothing after it is a slip, not a choice: what may be left out may still not be empty.
+/// Takes `null` out of every type: a key may be left out, but `window:` with nothing after it is a slip.
 fn refuse_null(schema: &mut serde_json::Value) {
     match schema {
         serde_json::Value::Array(items) => items.iter_mut().for_each(refuse_null),

@@ -1,4 +1,4 @@
-//! All rules that are in force together.
+//! [`RuleSet`]: all rules that are in force together.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-#[cfg(feature = "schema")]
-use super::schema;
 use super::{
+    embedded::EMBEDDED,
     load,
     problem::LoadError,
-    source::{RuleTexts, Text},
+    source::{RuleText, RuleTexts},
 };
+#[cfg(feature = "schema")]
+use super::{entry::RuleFile, schema};
 use crate::rules::{
     measure::Measure,
     observed::{self, Breach, ObservedEndpoint},
@@ -20,16 +21,8 @@ use crate::rules::{
     unit::Unit,
 };
 
-/// No rule looks back further: this much history is kept at most.
+/// The longest window of a rule: at most this much history is kept.
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
-
-/// The shipped files. A user who has none of his own runs on these.
-const EMBEDDED: &[(&str, &str)] = &[
-    ("rules/database.yaml", include_str!("../../../rules/database.yaml")),
-    ("rules/endpoints.yaml", include_str!("../../../rules/endpoints.yaml")),
-    ("rules/process.yaml", include_str!("../../../rules/process.yaml")),
-    ("rules/tasks.yaml", include_str!("../../../rules/tasks.yaml")),
-];
 
 /// The rules that say what a bottleneck is.
 ///
@@ -50,7 +43,7 @@ impl RuleSet {
     /// Returns the default rules, which are compiled in.
     #[must_use]
     pub fn embedded() -> Self {
-        let texts = EMBEDDED.iter().map(|(path, text)| Text { path: path.into(), text: Ok((*text).to_owned()) });
+        let texts = EMBEDDED.iter().map(|(path, text)| RuleText { path: path.into(), text: Ok((*text).to_owned()) });
         Self::of_texts(&RuleTexts(texts.collect())).expect("a test loads the embedded rules")
     }
 
@@ -80,7 +73,7 @@ impl RuleSet {
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn json_schema() -> String {
-        schema::json_schema_text()
+        schema::text::<RuleFile>()
     }
 
     /// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold.
@@ -115,7 +108,7 @@ impl RuleSet {
         self.rules.iter().map(|rule| &*rule.id)
     }
 
-    /// Returns the rules as `change` wants them; those that it makes nothing of are left out.
+    /// Returns a set of what `change` returns for each rule, without those for which it returns `None`.
     pub(crate) fn changed(&self, change: impl Fn(&Rule) -> Option<Rule>) -> Self {
         Self { rules: self.rules.iter().filter_map(|rule| change(rule)).map(Arc::new).collect() }
     }
@@ -124,8 +117,8 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Returns the limits of every threshold that is a duration, in seconds: a histogram with an edge at each tells
-    /// exactly what is above it.
+    /// Returns the limits of every threshold that is a duration, in seconds. A histogram with an edge at each counts exactly
+    /// what is above it.
     pub(crate) fn duration_thresholds(&self) -> Vec<f64> {
         let durations = self.rules.iter().filter(|rule| rule.unit == Unit::Seconds);
         let thresholds = durations.flat_map(|rule| {
@@ -139,8 +132,8 @@ impl RuleSet {
         limits
     }
 
-    /// Returns each window that some rule looks at, from the shortest. The growth of the memory is read from a curve of
-    /// its own: an hour of every series would be kept for it otherwise.
+    /// Returns each window that some rule looks at, from the shortest. Memory growth is left out: it is read from a curve of
+    /// its own, or its day of every series would be kept.
     pub(crate) fn windows(&self) -> Vec<Duration> {
         let looking = self.rules.iter().filter(|rule| rule.measure != Measure::MemoryGrowth);
         let mut windows: Vec<_> = looking.map(|rule| rule.window).collect();

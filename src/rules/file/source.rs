@@ -1,7 +1,7 @@
-//! [`RuleTexts`]: what stands in rule files, read once.
+//! [`RuleTexts`]: the texts of rule files, each read once; the only file of `rules` that does I/O.
 //!
-//! What is compared, parsed and told about is what one look found: no file is opened a second time for it. What no rule
-//! file is, is refused unread: pipes and devices, on which a read may never end, and whatever is larger than [`LARGEST`].
+//! A text is compared, parsed and reported from the one read: no file is opened a second time, since it may have changed.
+//! Pipes and devices, on which a read may never end, and files larger than [`LARGEST`] are refused unread.
 
 use std::{
     fs::File,
@@ -16,13 +16,13 @@ use super::position::Position;
 /// Larger than any rule file, and small enough to hold a few times.
 const LARGEST: u64 = 1 << 20;
 
-/// Why there is no text.
+/// Why a file could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ReadError {
     /// An [`io::Error`] in a form that can be compared.
     #[error("cannot be read: {message}")]
     Io { kind: io::ErrorKind, message: String },
-    #[error("no regular file")]
+    #[error("not a regular file")]
     NotAFile,
     #[error("larger than 1 MiB; no rule file is")]
     TooLarge,
@@ -38,14 +38,14 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// A file, or why it could not be read; also a directory in which there is nothing to read.
+/// The text of a file, or why it could not be read; also a directory without rule files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text {
+pub(crate) struct RuleText {
     pub(crate) path: PathBuf,
     pub(crate) text: Result<String, ReadError>,
 }
 
-impl Text {
+impl RuleText {
     fn read(path: PathBuf) -> Self {
         Self { text: read(&path), path }
     }
@@ -53,15 +53,15 @@ impl Text {
 
 /// The texts of some files as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RuleTexts(pub(super) Vec<Text>);
+pub(crate) struct RuleTexts(pub(super) Vec<RuleText>);
 
 impl RuleTexts {
     /// Reads the rule files of a directory, in the order of their names.
     pub(crate) fn of_dir(directory: &Path) -> Self {
-        let unread = |error| Self(vec![Text { path: directory.to_owned(), text: Err(error) }]);
+        let unread = |error| Self(vec![RuleText { path: directory.to_owned(), text: Err(error) }]);
         match list(directory) {
             Ok(paths) if paths.is_empty() => unread(ReadError::NoFiles),
-            Ok(paths) => Self(paths.into_iter().map(Text::read).collect()),
+            Ok(paths) => Self(paths.into_iter().map(RuleText::read).collect()),
             Err(error) => unread(error.into()),
         }
     }
@@ -70,7 +70,7 @@ impl RuleTexts {
     pub(super) fn of(paths: &[PathBuf]) -> Self {
         let each = paths
             .iter()
-            .flat_map(|path| if path.is_dir() { Self::of_dir(path).0 } else { vec![Text::read(path.clone())] });
+            .flat_map(|path| if path.is_dir() { Self::of_dir(path).0 } else { vec![RuleText::read(path.clone())] });
         Self(each.collect())
     }
 }
@@ -83,7 +83,7 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Editors' swap files and a ConfigMap's `..data` are hidden.
+/// Leaves hidden files out: editors' swap files, and the `..data` of a Kubernetes ConfigMap.
 fn is_rule_file(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
@@ -91,7 +91,7 @@ fn is_rule_file(path: &Path) -> bool {
 }
 
 fn read(path: &Path) -> Result<String, ReadError> {
-    // Before it is opened: to open a pipe is to wait for its other end.
+    // Looked at before it is opened: opening a pipe waits for its other end.
     if !std::fs::metadata(path)?.is_file() {
         return Err(ReadError::NotAFile);
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf_8_has_its_place() {
+    fn bytes_outside_utf_8_are_reported_with_their_place() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("x.yaml");
         std::fs::write(&path, b"rules: []\n# \xc3\xa9 \xe9\n").expect("written");
@@ -144,10 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_without_rule_files_is_told_in_their_place() {
+    fn a_directory_without_rule_files_is_an_error() {
         let directory = tempfile::tempdir().expect("a directory");
         let texts = |path: &Path| RuleTexts::of_dir(path).0;
-        let of = |path: &Path, error| vec![Text { path: path.to_owned(), text: Err(error) }];
+        let of = |path: &Path, error| vec![RuleText { path: path.to_owned(), text: Err(error) }];
         assert_eq!(texts(directory.path()), of(directory.path(), ReadError::NoFiles));
         let gone = directory.path().join("gone");
         assert_eq!(texts(&gone), of(&gone, io::Error::from_raw_os_error(2).into()));
@@ -155,11 +155,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_waits_for_a_pipe() {
+    fn a_pipe_is_refused_without_waiting() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("x.yaml");
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is there");
         assert!(made.success());
-        assert_eq!(RuleTexts::of_dir(directory.path()).0, [Text { path, text: Err(ReadError::NotAFile) }]);
+        assert_eq!(RuleTexts::of_dir(directory.path()).0, [RuleText { path, text: Err(ReadError::NotAFile) }]);
     }
 }

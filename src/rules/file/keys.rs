@@ -1,6 +1,6 @@
 //! Which keys stand where in a rule file.
 //!
-//! serde stops at the first thing it cannot fill. This walk tells every key that is unknown, missing, twice there or of
+//! serde stops at the first thing it cannot fill. This walk reports every key that is unknown, missing, duplicate or of
 //! the wrong kind, and returns the tree without them, so that the rest of the file can still be checked.
 
 use super::{
@@ -12,7 +12,7 @@ use crate::rules::suggest::nearest;
 
 /// What a value must be.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub(crate) enum ValueKind {
     /// A plain value; the text says what it should look like.
     Text(&'static str),
     /// A list of plain values.
@@ -39,7 +39,7 @@ pub(crate) struct Keys {
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) need: Need,
-    pub(crate) shape: Shape,
+    pub(crate) kind: ValueKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,39 +48,39 @@ pub(crate) enum Need {
     Optional,
 }
 
-const fn required(name: &'static str, shape: Shape) -> Key {
-    Key { name, need: Need::Required, shape }
+const fn required(name: &'static str, kind: ValueKind) -> Key {
+    Key { name, need: Need::Required, kind }
 }
 
-const fn optional(name: &'static str, shape: Shape) -> Key {
-    Key { name, need: Need::Optional, shape }
+const fn optional(name: &'static str, kind: ValueKind) -> Key {
+    Key { name, need: Need::Optional, kind }
 }
 
-const LIMIT: Shape = Shape::Text("a threshold such as \"> 1s\"");
-const SPAN: Shape = Shape::Text("a duration such as 30s");
+const LIMIT: ValueKind = ValueKind::Text("a threshold such as \"> 1s\"");
+const SPAN: ValueKind = ValueKind::Text("a duration such as 30s");
 
-pub(crate) static FILE: Keys = Keys { within: "file", keys: &[required("rules", Shape::List(&RULE))] };
+pub(crate) static FILE: Keys = Keys { within: "file", keys: &[required("rules", ValueKind::List(&RULE))] };
 
 pub(crate) static RULE: Keys = Keys {
     within: "rule",
     keys: &[
-        required("id", Shape::Text("a name such as slow_endpoint")),
-        required("scope", Shape::Text("endpoint, query, task, process or metric")),
-        required("measure", Shape::Text("a measure such as avg_duration")),
-        optional("metric", Shape::Text("the name of a metric")),
-        optional("by", Shape::Texts),
-        optional("match", Shape::Labels),
-        optional("exclude", Shape::LabelsList),
+        required("id", ValueKind::Text("a name such as slow_endpoint")),
+        required("scope", ValueKind::Text("endpoint, query, task, process or metric")),
+        required("measure", ValueKind::Text("a measure such as avg_duration")),
+        optional("metric", ValueKind::Text("the name of a metric")),
+        optional("by", ValueKind::Texts),
+        optional("match", ValueKind::Labels),
+        optional("exclude", ValueKind::LabelsList),
         optional("window", SPAN),
-        optional("min_samples", Shape::Text("a number such as 5")),
+        optional("min_samples", ValueKind::Text("a number such as 5")),
         optional("for", SPAN),
         optional("keep_firing_for", SPAN),
-        optional("only_if", Shape::Text("a condition such as \"request_rate > 1/s\"")),
-        required("thresholds", Shape::Map(&THRESHOLDS)),
-        optional("overrides", Shape::List(&OVERRIDE)),
-        required("description", Shape::Text("a sentence")),
-        optional("impact", Shape::Text("a sentence")),
-        optional("recommendations", Shape::TextsOrMaps(&RECOMMENDATION)),
+        optional("only_if", ValueKind::Text("a condition such as \"request_rate > 1/s\"")),
+        required("thresholds", ValueKind::Map(&THRESHOLDS)),
+        optional("overrides", ValueKind::List(&OVERRIDE)),
+        required("description", ValueKind::Text("a sentence")),
+        optional("impact", ValueKind::Text("a sentence")),
+        optional("recommendations", ValueKind::TextsOrMaps(&RECOMMENDATION)),
     ],
 };
 
@@ -91,12 +91,12 @@ pub(crate) static THRESHOLDS: Keys = Keys {
 
 pub(crate) static OVERRIDE: Keys = Keys {
     within: "override",
-    keys: &[required("match", Shape::Labels), required("thresholds", Shape::Map(&THRESHOLDS))],
+    keys: &[required("match", ValueKind::Labels), required("thresholds", ValueKind::Map(&THRESHOLDS))],
 };
 
 pub(crate) static RECOMMENDATION: Keys = Keys {
     within: "recommendation",
-    keys: &[required("if", Shape::Text("a condition")), required("say", Shape::Text("a sentence"))],
+    keys: &[required("if", ValueKind::Text("a condition")), required("say", ValueKind::Text("a sentence"))],
 };
 
 /// Where problems go.
@@ -114,13 +114,13 @@ pub(crate) fn check(node: &Node, keys: &Keys, report: &mut Report<'_>) -> Option
         return None;
     };
     let mut right: Vec<(Node, Node)> = Vec::with_capacity(entries.len());
-    // What was told under another name is not told again as missing.
-    let mut told = Vec::new();
+    // A mistyped key was reported under its wrong name: it is not also missing.
+    let mut reported = Vec::new();
     for (name_node, value) in entries {
         let Some(name) = plain_key(name_node, keys.within, report) else { continue };
         let Some(key) = keys.keys.iter().find(|key| key.name == name) else {
             let suggestion = nearest(name, names(keys));
-            told.extend(suggestion);
+            reported.extend(suggestion);
             report(
                 name_node.at,
                 ProblemKind::UnknownKey {
@@ -137,10 +137,10 @@ pub(crate) fn check(node: &Node, keys: &Keys, report: &mut Report<'_>) -> Option
         }
         match check_value(value, key, report) {
             Some(value) => right.push((name_node.clone(), value)),
-            None => told.push(key.name),
+            None => reported.push(key.name),
         }
     }
-    for key in keys.keys.iter().filter(|key| key.need == Need::Required && !told.contains(&key.name)) {
+    for key in keys.keys.iter().filter(|key| key.need == Need::Required && !reported.contains(&key.name)) {
         if !right.iter().any(|(name, _)| name.as_text() == Some(key.name)) {
             report(node.at, ProblemKind::MissingKey { key: key.name, within: keys.within.to_owned() });
         }
@@ -153,7 +153,7 @@ fn names(keys: &Keys) -> impl Iterator<Item = &'static str> + use<> {
 }
 
 fn wrong(key: &str, node: &Node, expected: impl Into<String>) -> ProblemKind {
-    ProblemKind::Shape { key: key.to_owned(), found: node.kind(), expected: expected.into() }
+    ProblemKind::WrongKind { key: key.to_owned(), found: node.kind(), expected: expected.into() }
 }
 
 fn plain_key<'a>(node: &'a Node, within: &str, report: &mut Report<'_>) -> Option<&'a str> {
@@ -171,14 +171,14 @@ fn is_duplicate(right: &[(Node, Node)], name_node: &Node, name: &str, within: &s
 }
 
 fn check_value(node: &Node, key: &Key, report: &mut Report<'_>) -> Option<Node> {
-    match &key.shape {
-        Shape::Text(expected) => text(node, key.name, expected, report),
-        Shape::Texts => list(node, key.name, report, |item, report| text(item, key.name, "a name", report)),
-        Shape::Labels => labels(node, key.name, report),
-        Shape::LabelsList => list(node, key.name, report, |item, report| labels(item, key.name, report)),
-        Shape::Map(keys) => check(node, keys, report),
-        Shape::List(keys) => list(node, key.name, report, |item, report| check(item, keys, report)),
-        Shape::TextsOrMaps(keys) => list(node, key.name, report, |item, report| match item.value {
+    match &key.kind {
+        ValueKind::Text(expected) => text(node, key.name, expected, report),
+        ValueKind::Texts => list(node, key.name, report, |item, report| text(item, key.name, "a name", report)),
+        ValueKind::Labels => labels(node, key.name, report),
+        ValueKind::LabelsList => list(node, key.name, report, |item, report| labels(item, key.name, report)),
+        ValueKind::Map(keys) => check(node, keys, report),
+        ValueKind::List(keys) => list(node, key.name, report, |item, report| check(item, keys, report)),
+        ValueKind::TextsOrMaps(keys) => list(node, key.name, report, |item, report| match item.value {
             Value::Scalar(_) => Some(item.clone()),
             Value::Nothing | Value::List(_) | Value::Map(_) => check(item, keys, report),
         }),
@@ -222,7 +222,7 @@ fn labels(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Node> {
             right.push((name_node.clone(), value));
         }
     }
-    // Where all were wrong, that is told, and not also that there are none.
+    // Where every label was wrong, that was reported; that none is left is not a further mistake.
     if right.is_empty() && !entries.is_empty() { None } else { Some(Node { at: node.at, value: Value::Map(right) }) }
 }
 
@@ -239,7 +239,7 @@ mod tests {
         (keys, required.map(|name| name.as_str().expect("a name").to_owned()).collect())
     }
 
-    fn of_shape(keys: &Keys) -> (BTreeSet<String>, BTreeSet<String>) {
+    fn of_kind(keys: &Keys) -> (BTreeSet<String>, BTreeSet<String>) {
         let required = keys.keys.iter().filter(|key| key.need == Need::Required);
         (names(keys).map(str::to_owned).collect(), required.map(|key| key.name.to_owned()).collect())
     }
@@ -248,10 +248,10 @@ mod tests {
     fn the_walk_knows_the_keys_that_serde_knows() {
         let schema = serde_json::to_value(schemars::schema_for!(RuleFile)).expect("a schema is JSON");
         let definitions = &schema["$defs"];
-        assert_eq!(of_shape(&FILE), of_schema(&schema));
-        assert_eq!(of_shape(&RULE), of_schema(&definitions["RuleEntry"]));
-        assert_eq!(of_shape(&THRESHOLDS), of_schema(&definitions["ThresholdsEntry"]));
-        assert_eq!(of_shape(&OVERRIDE), of_schema(&definitions["OverrideEntry"]));
-        assert_eq!(of_shape(&RECOMMENDATION), of_schema(&definitions["ConditionalEntry"]));
+        assert_eq!(of_kind(&FILE), of_schema(&schema));
+        assert_eq!(of_kind(&RULE), of_schema(&definitions["RuleEntry"]));
+        assert_eq!(of_kind(&THRESHOLDS), of_schema(&definitions["ThresholdsEntry"]));
+        assert_eq!(of_kind(&OVERRIDE), of_schema(&definitions["OverrideEntry"]));
+        assert_eq!(of_kind(&RECOMMENDATION), of_schema(&definitions["ConditionalEntry"]));
     }
 }

@@ -1,0 +1,20 @@
+//! [`Finding`]: what one evaluation says of one subject, still in numbers.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{evidence::Evidence, rule::Rule, severity::Severity, subject::Subject, threshold::Threshold};
+
+/// A subject that is over at least one threshold of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) subject: Arc<Subject>,
+    /// In the rule's unit.
+    pub(crate) value: f64,
+    /// How far back the value reaches.
+    pub(crate) window: Duration,
+    pub(crate) samples: u64,
+    /// The thresholds it is over, from the lowest; never empty.
+    pub(crate) passed: Vec<(Severity, Threshold)>,
+    pub(crate) evidence: Arc<Evidence>,
+}
