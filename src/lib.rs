@@ -45,7 +45,7 @@
 //! |---|---|---|
 //! | `openapi` | `/performance/openapi.json`: every answer described | yes |
 //! | `report` | the report as a page and as Markdown; as JSON it is always there | yes |
-//! | `schema` | [`RuleSet::json_schema`]: the rule files' JSON schema, for editors | yes |
+//! | `schema` | [`RuleSet::json_schema`]: the rule files' JSON schema, for editors; the references of rules and metrics | yes |
 //! | `alloc` | [`CountingAllocator`]: bytes allocated per request, and which route's memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and versions compared | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
@@ -73,6 +73,8 @@ mod track;
 pub use context::{InCurrentRequest, in_current_request};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
+#[cfg(feature = "schema")]
+pub use names::metrics_reference_markdown;
 #[cfg(feature = "alloc")]
 pub use pinchpoint_alloc::CountingAllocator;
 pub use rules::{Breach, LoadError, LoadProblem, ObservedEndpoint, RuleSet, Severity};

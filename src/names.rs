@@ -5,6 +5,12 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "schema")]
+mod reference;
+
+#[cfg(feature = "schema")]
+pub use reference::metrics_reference_markdown;
+
 /// What kind of instrument a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -46,18 +52,45 @@ pub(crate) struct Metric {
     pub(crate) buckets: &'static [f64],
     /// Buckets of the windows.
     pub(crate) resolution: Resolution,
+    /// Names of the labels of its series.
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "read by the reference only"))]
+    pub(crate) labels: &'static [&'static str],
+    /// When it exists; empty where it always does.
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "read by the reference only"))]
+    pub(crate) condition: &'static str,
+}
+
+const fn metric(name: &'static str, kind: Kind, help: &'static str) -> Metric {
+    Metric { name, kind, help, buckets: &[], resolution: Resolution::General, labels: &[], condition: "" }
 }
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, help, buckets: &[], resolution: Resolution::General }
+    metric(name, Kind::Counter, help)
+}
+
+/// A total of seconds. The counters of the facade are integers, so it is written as a gauge and exposed as the counter it
+/// is.
+const fn counter_seconds(name: &'static str, help: &'static str) -> Metric {
+    metric(name, Kind::Counter, help)
 }
 
 const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, help, buckets: &[], resolution: Resolution::General }
+    metric(name, Kind::Gauge, help)
 }
 
 const fn histogram(name: &'static str, help: &'static str, buckets: &'static [f64], resolution: Resolution) -> Metric {
-    Metric { name, kind: Kind::Histogram, help, buckets, resolution }
+    Metric { buckets, resolution, ..metric(name, Kind::Histogram, help) }
+}
+
+impl Metric {
+    const fn labels(self, labels: &'static [&'static str]) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// Says when the metric exists, where it does not always.
+    const fn exists(self, condition: &'static str) -> Self {
+        Self { condition, ..self }
+    }
 }
 
 /// Exposed edges of every duration, in seconds: OpenTelemetry's advice for `http.server.request.duration` plus every
@@ -106,89 +139,111 @@ pub(crate) const HTTP_DURATION: Metric = histogram(
     "Duration of HTTP server requests, to the last byte of the response body.",
     DURATION_BUCKETS,
     Resolution::Fine,
-);
+)
+.labels(&[METHOD, ROUTE, STATUS, ERROR_TYPE]);
 /// Requests being served.
 pub(crate) const HTTP_ACTIVE: Metric =
-    gauge("http_server_active_requests", "Number of HTTP server requests in flight.");
+    gauge("http_server_active_requests", "Number of HTTP server requests in flight.").labels(&[METHOD]);
 /// Request body sizes.
 pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     "http_server_request_body_size_bytes",
-    "Size of HTTP server request bodies whose size their head tells; chunked ones are not in it.",
+    "Size of HTTP server request bodies that announce it (Content-Length); chunked bodies are not counted.",
     SIZE_BUCKETS,
     Resolution::Sizes,
-);
+)
+.labels(&[METHOD, ROUTE]);
 /// Response body sizes.
 pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
     "http_server_response_body_size_bytes",
-    "Size of HTTP server response bodies, as far as they were sent; event streams and upgraded connections are not in it.",
+    "Size of HTTP server response bodies, as far as they were sent; event streams and upgraded connections are not counted.",
     SIZE_BUCKETS,
     Resolution::Sizes,
-);
+).labels(&[METHOD, ROUTE]);
 /// Time inside poll.
 pub(crate) const HTTP_BUSY: Metric = histogram(
     "http_server_request_busy_seconds",
-    "Time a request spent inside poll: what it kept a runtime worker from other work.",
+    "Time a request spent inside poll: for so long it kept a runtime worker from other work.",
     DURATION_BUCKETS,
     Resolution::Medium,
-);
+)
+.labels(&[METHOD, ROUTE]);
 /// Longest single poll.
 pub(crate) const HTTP_LONGEST_POLL: Metric = histogram(
     "http_server_request_longest_poll_seconds",
     "Longest single poll of a request: how long it blocked a runtime worker at a stretch.",
     DURATION_BUCKETS,
     Resolution::Long,
-);
+)
+.labels(&[METHOD, ROUTE]);
 /// Time to the head of streamed responses.
 pub(crate) const HTTP_HEAD: Metric = histogram(
     "http_server_response_head_seconds",
     "Time to the response head, of responses with a streamed body only.",
     DURATION_BUCKETS,
     Resolution::Medium,
-);
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a response was streamed");
 /// Queries per request.
 pub(crate) const HTTP_DB_QUERIES: Metric = histogram(
     "http_server_request_db_queries",
     "Database queries issued by a request, of requests that issued any.",
     COUNT_BUCKETS,
     Resolution::Counts,
-);
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a request issued a query");
 /// Database time per request.
 pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
     "http_server_request_db_seconds",
     "Time a request spent in database queries, of requests that issued any; queries at the same time count once.",
     DURATION_BUCKETS,
     Resolution::Medium,
-);
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a request issued a query");
 /// Bytes allocated per request.
 pub(crate) const HTTP_ALLOCATED: Metric = histogram(
     "http_server_request_allocated_bytes",
     "Bytes that a request allocated while it was polled; only where the counting allocator is installed.",
     SIZE_BUCKETS,
     Resolution::Sizes,
-);
-/// Memory that nobody has freed.
+)
+.labels(&[METHOD, ROUTE])
+.exists("feature `alloc`, with the counting allocator installed");
+/// Memory of requests that is not freed yet.
 pub(crate) const HTTP_LIVE_BYTES: Metric = gauge(
     "http_server_request_live_bytes",
-    "Bytes that requests allocated and nobody has freed; only where the counting allocator is installed.",
-);
+    "Bytes that requests allocated and that are not freed yet; only where the counting allocator is installed.",
+)
+.labels(&[METHOD, ROUTE])
+.exists("feature `alloc`, with the counting allocator installed");
 /// Duration of database operations.
 pub(crate) const DB_DURATION: Metric = histogram(
     "db_client_operation_duration_seconds",
     "Duration of database client operations.",
     DURATION_BUCKETS,
     Resolution::Fine,
-);
+)
+.labels(&[DB_SYSTEM, DB_OPERATION, DB_SUMMARY, ERROR_TYPE])
+.exists("once a query was tracked");
 /// Duration of tasks.
 pub(crate) const TASK_DURATION: Metric =
-    histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS, Resolution::Fine);
+    histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS, Resolution::Fine)
+        .labels(&[TASK_NAME, OUTCOME])
+        .exists("once a task was tracked");
 /// Tasks running.
-pub(crate) const TASK_ACTIVE: Metric = gauge("task_active", "Number of tracked asynchronous tasks running.");
+pub(crate) const TASK_ACTIVE: Metric = gauge("task_active", "Number of tracked asynchronous tasks running.")
+    .labels(&[TASK_NAME])
+    .exists("once a task was tracked");
 
 /// Age of the oldest run.
 pub(crate) const TASK_OLDEST_ACTIVE: Metric = gauge(
     "task_oldest_active_seconds",
     "How long the oldest tracked task in progress has been running, as of the last evaluation; 0 where none is.",
-);
+)
+.labels(&[TASK_NAME])
+.exists("once a task was tracked");
 
 /// Resident memory.
 pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
@@ -196,16 +251,19 @@ pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes
 pub(crate) const PROCESS_VIRTUAL: Metric = gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
 /// Memory limit of the control group, where there is one.
 pub(crate) const PROCESS_MEMORY_LIMIT: Metric =
-    gauge("pinchpoint_memory_limit_bytes", "Memory limit of the process's control group; absent where there is none.");
+    gauge("pinchpoint_memory_limit_bytes", "Memory limit of the process's control group; absent where there is none.")
+        .exists("Linux, where the control group has a limit; `+Inf` after it was taken away");
 /// CPU time.
 pub(crate) const PROCESS_CPU: Metric =
     counter_seconds("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
 /// Open file descriptors.
 pub(crate) const PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
 /// File descriptor limit.
-pub(crate) const PROCESS_MAX_FDS: Metric = gauge("process_max_fds", "Maximum number of open file descriptors.");
+pub(crate) const PROCESS_MAX_FDS: Metric =
+    gauge("process_max_fds", "Maximum number of open file descriptors.").exists("Linux, macOS");
 /// Threads.
-pub(crate) const PROCESS_THREADS: Metric = gauge("process_threads", "Number of operating system threads.");
+pub(crate) const PROCESS_THREADS: Metric =
+    gauge("process_threads", "Number of operating system threads.").exists("Linux");
 /// Start time.
 pub(crate) const PROCESS_START: Metric =
     gauge("process_start_time_seconds", "Start time of the process since the Unix epoch in seconds.");
@@ -221,19 +279,22 @@ pub(crate) const TOKIO_GLOBAL_QUEUE: Metric =
 pub(crate) const TOKIO_WORKER_BUSY: Metric = counter_seconds(
     "tokio_worker_busy_seconds_total",
     "Time the tokio runtime's workers were busy, summed over the workers.",
-);
+)
+.exists("processors with 64-bit atomics");
 /// Parks of the workers.
 pub(crate) const TOKIO_WORKER_PARKS: Metric =
-    counter("tokio_worker_parks_total", "Times a worker of the tokio runtime parked, summed over the workers.");
+    counter("tokio_worker_parks_total", "Times a worker of the tokio runtime parked, summed over the workers.")
+        .exists("processors with 64-bit atomics");
 /// Workers that wait for work.
 pub(crate) const TOKIO_WORKERS_PARKED: Metric = gauge(
     "tokio_workers_parked",
     "Number of worker threads of the tokio runtime that had nothing to do when last looked at.",
-);
+)
+.exists("processors with 64-bit atomics");
 /// Scheduling lag.
 pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
     "tokio_scheduling_lag_seconds",
-    "How much later than due a timer task of the monitor was polled: what every other task waits too.",
+    "How much later than due a timer task of the monitor was polled; every other task waits as long.",
     DURATION_BUCKETS,
     Resolution::Fine,
 );
@@ -241,8 +302,10 @@ pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
 /// Firing bottlenecks.
 pub(crate) const BOTTLENECK: Metric = gauge(
     "pinchpoint_bottleneck",
-    "1 while a bottleneck is firing; how many are where the limit of series made them one.",
-);
+    "1 while a bottleneck is firing; the number of firing ones that share a series where the limit of series was reached.",
+)
+.labels(&[RULE, SEVERITY, SUBJECT])
+.exists("once a bottleneck was found");
 /// Cost of the evaluation.
 pub(crate) const RULE_EVALUATION: Metric = histogram(
     "pinchpoint_rule_evaluation_seconds",
@@ -252,27 +315,25 @@ pub(crate) const RULE_EVALUATION: Metric = histogram(
 );
 /// Reloads of the rule files.
 pub(crate) const RULES_RELOAD: Metric =
-    counter("pinchpoint_rules_reload_total", "Reloads of the rule files, by outcome.");
+    counter("pinchpoint_rules_reload_total", "Reloads of the rule files, by outcome.")
+        .labels(&[OUTCOME])
+        .exists("once a rule file was edited");
 /// Series that were folded into `other`.
 pub(crate) const SERIES_DROPPED: Metric = counter(
     "pinchpoint_series_dropped_total",
     "Times a label set was refused because of a limit such as max_series; its values count under \"other\".",
-);
-/// Notifications.
-pub(crate) const NOTIFICATIONS: Metric =
-    counter("pinchpoint_notifications_total", "Notifications of bottlenecks, by outcome.");
+)
+.exists("once a limit was reached");
 /// Failures of the history file.
 pub(crate) const ARCHIVE_ERRORS: Metric = counter(
     "pinchpoint_archive_errors_total",
     "Times the history file could not be opened or written, by kind of failure.",
-);
+)
+.labels(&[ERROR_TYPE])
+.exists("feature `archive`, with a history file");
 /// Build information.
-pub(crate) const BUILD_INFO: Metric = gauge("pinchpoint_build_info", "1, with the monitor's version.");
-
-const fn counter_seconds(name: &'static str, help: &'static str) -> Metric {
-    // A float total: the facade's counters are integers, so it is written as a gauge and exposed as the counter it is.
-    Metric { name, kind: Kind::Counter, help, buckets: &[], resolution: Resolution::General }
-}
+pub(crate) const BUILD_INFO: Metric =
+    gauge("pinchpoint_build_info", "1, with the monitor's version.").labels(&[VERSION]);
 
 /// Window-only series: which endpoint issues which query. Read by the rules and the evidence, never exposed, since
 /// routes times queries is a cardinality that no Prometheus should pay for.
@@ -286,7 +347,7 @@ pub(crate) const ENDPOINT_TASK_NANOS: Metric = counter("pinchpoint_endpoint_task
 
 /// Window-only: nanoseconds an endpoint's requests spent inside poll while a query or a task of theirs ran.
 pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_overlap_nanoseconds", "");
-/// Window-only: queries of an endpoint's requests whose client had gone before the answer.
+/// Window-only: queries of an endpoint's requests whose client disconnected before the answer.
 pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter("pinchpoint_endpoint_wasted_queries", "");
 /// Window-only: nanoseconds that those requests spent in queries.
 pub(crate) const ENDPOINT_WASTED_DB_NANOS: Metric = counter("pinchpoint_endpoint_wasted_db_nanoseconds", "");
@@ -304,15 +365,15 @@ pub(crate) const ENDPOINT_WAITED: Metric = counter("pinchpoint_endpoint_waited",
 pub(crate) const ENDPOINT_ACTIVE: Metric = gauge("pinchpoint_endpoint_active_requests", "");
 /// Window-only: bytes that an endpoint's requests allocated while they were polled.
 pub(crate) const ENDPOINT_HEAP_ALLOCATED: Metric = counter("pinchpoint_endpoint_heap_allocated_bytes", "");
-/// Window-only: bytes of these that were freed since, by whomever.
+/// Window-only: bytes of these that were freed since, whichever thread or request freed them.
 pub(crate) const ENDPOINT_HEAP_FREED: Metric = counter("pinchpoint_endpoint_heap_freed_bytes", "");
 /// Window-only: nanoseconds that the runs of a task spent inside poll.
 pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanoseconds", "");
 /// Window-only: nanoseconds that the runs of a task took inside requests, which lasted as long.
 pub(crate) const TASK_REQUEST_NANOS: Metric = counter("pinchpoint_task_request_nanoseconds", "");
 
-/// A poll that takes this long blocks the runtime. tokio's advice is some 100 µs between two awaits; a hundred times
-/// that is no matter of a slow machine.
+/// A poll that takes this long blocks the runtime. tokio's advice is some 100 µs between two awaits; a poll a hundred times as
+/// long is not due to a slow machine.
 pub(crate) const BLOCKING: Duration = Duration::from_millis(10);
 
 /// Every exposed metric, in the order of the exposition.
@@ -351,14 +412,13 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     RULE_EVALUATION,
     RULES_RELOAD,
     SERIES_DROPPED,
-    NOTIFICATIONS,
     ARCHIVE_ERRORS,
     BUILD_INFO,
 ];
 
 /// The monitor on itself.
 pub(crate) const MONITOR: &[Metric] =
-    &[BOTTLENECK, RULE_EVALUATION, RULES_RELOAD, SERIES_DROPPED, NOTIFICATIONS, ARCHIVE_ERRORS, BUILD_INFO];
+    &[BOTTLENECK, RULE_EVALUATION, RULES_RELOAD, SERIES_DROPPED, ARCHIVE_ERRORS, BUILD_INFO];
 
 /// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
 pub(crate) const MONITOR_SERIES: usize = 1_000;
@@ -411,6 +471,24 @@ pub(crate) const SEVERITY: &str = "severity";
 pub(crate) const SUBJECT: &str = "subject";
 /// Version of the monitor.
 pub(crate) const VERSION: &str = "version";
+
+/// Every label of the catalogue, with its meaning.
+#[cfg(feature = "schema")]
+const LABELS: &[(&str, &str)] = &[
+    (METHOD, "request method; `_OTHER` where it is not a standard one"),
+    (ROUTE, "route template, such as `/users/{id}`; empty where no route matched"),
+    (STATUS, "status of the response; absent where there was none"),
+    (ERROR_TYPE, "kind of failure; absent where there was none"),
+    (DB_SYSTEM, "database product"),
+    (DB_OPERATION, "first keyword of the statement"),
+    (DB_SUMMARY, "fingerprint of the statement: its text without literals"),
+    (TASK_NAME, "name that the task was tracked under"),
+    (OUTCOME, "how a run or a reload ended: `ok`, `error`, and of a run also `panic` or `cancelled`"),
+    (RULE, "id of the rule"),
+    (SEVERITY, "severity of the bottleneck"),
+    (SUBJECT, "what the bottleneck is about: an endpoint, a query, a task, a series or the process"),
+    (VERSION, "version of the monitor"),
+];
 
 /// Value of a label past its limit.
 pub(crate) const OTHER: &str = "other";

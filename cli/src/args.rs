@@ -1,7 +1,9 @@
-//! What can be said to `pinchpoint` on its command line.
+//! The command line of `pinchpoint`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -14,6 +16,8 @@ Examples:
   pinchpoint demo --fix n-plus-one,leak        ... without these two sicknesses
   pinchpoint rules check rules/*.yaml          Check rule files
   pinchpoint rules schema > rules.schema.json  Let an editor check them
+  pinchpoint rules reference                   Read what may stand in them
+  pinchpoint metrics reference                 Read what /metrics exposes
 
 Exit codes: 0 all is well, 1 it failed or a rule file is wrong, 2 the command line makes no sense.";
 
@@ -36,7 +40,7 @@ Examples:
   pinchpoint rules check rules/*.yaml
   pinchpoint rules check rules/endpoints.yaml && git commit -a
 
-Every mistake is told with file, line, column and what was expected.
+Reports every mistake with its file, line and column and what was expected.
 Exit codes: 0 the files are good, 1 they are not.";
 
 const SCHEMA_EXAMPLES: &str = "\
@@ -45,6 +49,14 @@ Examples:
 
 With this first line in a rule file most editors complete and check it:
   # yaml-language-server: $schema=rules.schema.json";
+
+const REFERENCE_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules reference > docs/rules.md";
+
+const METRICS_EXAMPLES: &str = "\
+Examples:
+  pinchpoint metrics reference > docs/metrics.md";
 
 /// Finds the bottlenecks of an axum service from inside it
 ///
@@ -55,7 +67,7 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// How, if it is the demo that was not named.
+    /// Options of the demo, where the command is left out.
     #[command(flatten)]
     pub(crate) demo: DemoArgs,
 }
@@ -69,11 +81,17 @@ pub(crate) enum Command {
     /// sick, each behind real work; --fix makes them well.
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
-    /// Check rule files, or print their schema
+    /// Check rule files, or print their schema or reference
     Rules {
         /// What to do with them.
         #[command(subcommand)]
         command: RulesCommand,
+    },
+    /// Print the reference of the metrics
+    Metrics {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: MetricsCommand,
     },
 }
 
@@ -116,6 +134,17 @@ pub(crate) enum RulesCommand {
     /// Print the JSON schema of rule files
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
+    /// Print every scope, measure, fact and key of rule files, and the default rules, as Markdown
+    #[command(after_help = REFERENCE_EXAMPLES)]
+    Reference,
+}
+
+/// What to do with the catalogue of metrics.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetricsCommand {
+    /// Print every metric that /metrics exposes and every label, as Markdown
+    #[command(after_help = METRICS_EXAMPLES)]
+    Reference,
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
@@ -209,6 +238,9 @@ mod tests {
             ("help_rules", "pinchpoint rules --help"),
             ("help_rules_check", "pinchpoint rules check --help"),
             ("help_rules_schema", "pinchpoint rules schema --help"),
+            ("help_rules_reference", "pinchpoint rules reference --help"),
+            ("help_metrics", "pinchpoint metrics --help"),
+            ("help_metrics_reference", "pinchpoint metrics reference --help"),
         ] {
             // As wide as no terminal is: the text must not depend on who runs the tests.
             let help = Cli::command().term_width(100).try_get_matches_from(line.split_whitespace());

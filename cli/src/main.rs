@@ -5,17 +5,16 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
+mod answer;
 mod args;
 mod demo;
 mod rules;
 
-use std::error::Error;
-use std::io::Write as _;
-use std::process::ExitCode;
+use std::{error::Error, io::Write as _, process::ExitCode};
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Cli, Command, MetricsCommand};
 use rules::RulesError;
 
 /// Tells which route of the demo keeps the memory that it allocates.
@@ -32,11 +31,15 @@ fn main() -> ExitCode {
             RulesError::Load(error) => error.to_string(),
             RulesError::Output(_) => complaint(&error),
         }),
+        Some(Command::Metrics { command: MetricsCommand::Reference }) => {
+            let reference = pinchpoint::metrics_reference_markdown();
+            answer::write(&reference, &mut std::io::stdout()).map_err(|error| complaint(&error))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            // Nobody is left to tell if standard error is closed.
+            // Where standard error is closed as well, the exit code is all that can be reported.
             _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::FAILURE
         }

@@ -1,16 +1,18 @@
-//! Rule files on the command line: are they good, and what may stand in them.
+//! `pinchpoint rules`: checks rule files, and prints what may stand in them.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use pinchpoint::{LoadError, RuleSet};
 
-use crate::args::RulesCommand;
+use crate::{answer, args::RulesCommand};
 
-/// Why there is no answer, or a bad one.
+/// Why a command on rules failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RulesError {
-    /// The files are not good; one problem a line, each with its place.
+    /// The files have mistakes; one a line, each with its place.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The answer could not be written.
@@ -21,22 +23,20 @@ pub(crate) enum RulesError {
 /// Writes the answer to `out`.
 ///
 /// # Errors
-/// Returns an error when a file is not good, or `out` takes no answer. A reader that has gone has read enough.
+/// Returns an error when a file has a mistake, or when `out` cannot be written.
 pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), RulesError> {
     let answer = match command {
         RulesCommand::Check { files } => good(files, RuleSet::check_files(files)?.ids().count()),
         RulesCommand::Schema => RuleSet::json_schema(),
+        RulesCommand::Reference => RuleSet::reference_markdown(),
     };
-    match writeln!(out, "{}", answer.trim_end()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(answer::write(&answer, out)?)
 }
 
 fn good(files: &[PathBuf], rules: usize) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let rules_are = if rules == 1 { "is" } else { "are" };
-    // How many files a directory has is told by nobody.
+    // `RuleSet` does not report how many files a directory held.
     if files.iter().any(|path| path.is_dir()) {
         format!("{} {rules_are} good", count(rules, "rule"))
     } else {
@@ -72,11 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_told_as_the_library_tells_them() {
+    fn problems_read_as_the_library_reports_them() {
         let files = vec![PathBuf::from("no/such.yaml")];
-        let told = run(&RulesCommand::Check { files: files.clone() }, &mut io::sink()).unwrap_err();
-        assert_eq!(told.to_string(), RuleSet::check_files(&files).unwrap_err().to_string());
-        assert!(told.to_string().starts_with("no/such.yaml: "), "{told}");
+        let error = run(&RulesCommand::Check { files: files.clone() }, &mut io::sink()).unwrap_err();
+        assert_eq!(error.to_string(), RuleSet::check_files(&files).unwrap_err().to_string());
+        assert!(error.to_string().starts_with("no/such.yaml: "), "{error}");
     }
 
     #[test]

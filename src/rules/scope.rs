@@ -30,6 +30,18 @@ impl Scope {
         }
     }
 
+    /// Says what its subjects are, as a sentence.
+    #[cfg(feature = "schema")]
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Self::Endpoint => "Every method and route of the service, such as `GET /users/{id}`.",
+            Self::Query => "Every statement without its literals: its fingerprint.",
+            Self::Task => "Every name that asynchronous tasks are tracked under.",
+            Self::Process => "The process as a whole.",
+            Self::Metric => "The series of any recorded metric, the service's own included, together or by labels.",
+        }
+    }
+
     /// The labels that `match` may name; `None` where any label may be there.
     pub(crate) fn labels(self) -> Option<&'static [&'static str]> {
         match self {

@@ -9,6 +9,7 @@ mod lifetime;
 mod packaging;
 mod postgres;
 mod prometheus;
+mod reference;
 mod reload;
 mod report;
 mod support;

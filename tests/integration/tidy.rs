@@ -246,9 +246,22 @@ const CORE_OF_RULES: [&str; 19] = [
 ];
 
 /// The files of `rules/file`; each imports from its left only.
-const FILES_OF_RULES: [&str; 14] = [
-    "yaml", "position", "located", "source", "problem", "keys", "schema", "entry", "builder", "limits", "build",
-    "load", "embedded", "set",
+const FILES_OF_RULES: [&str; 15] = [
+    "yaml",
+    "position",
+    "located",
+    "source",
+    "problem",
+    "keys",
+    "schema",
+    "entry",
+    "builder",
+    "limits",
+    "build",
+    "load",
+    "embedded",
+    "reference",
+    "set",
 ];
 
 /// Asserts that the files of a directory import each other in one direction.

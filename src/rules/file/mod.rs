@@ -15,6 +15,8 @@ mod located;
 mod position;
 mod problem;
 #[cfg(feature = "schema")]
+mod reference;
+#[cfg(feature = "schema")]
 mod schema;
 mod set;
 mod source;

@@ -13,7 +13,7 @@ use super::{
     source::{RuleText, RuleTexts},
 };
 #[cfg(feature = "schema")]
-use super::{entry::RuleFile, schema};
+use super::{entry::RuleFile, reference, schema};
 use crate::rules::{
     measure::Measure,
     observed::{self, Breach, ObservedEndpoint},
@@ -74,6 +74,13 @@ impl RuleSet {
     #[must_use]
     pub fn json_schema() -> String {
         schema::text::<RuleFile>()
+    }
+
+    /// Returns the reference of rule files and of the default rules as Markdown; `docs/rules.md` is this text.
+    #[cfg(feature = "schema")]
+    #[must_use]
+    pub fn reference_markdown() -> String {
+        reference::markdown()
     }
 
     /// Judges endpoints by what a client measured of them over `span`; returns what is over a threshold.

@@ -1,0 +1,89 @@
+//! `docs/metrics.md`: every metric that is exposed and every label, as Markdown, from the catalogue.
+
+use super::{CATALOGUE, Kind, LABELS, Metric, OTHER, SERIES_DROPPED};
+
+const INTRODUCTION: &str = "\
+# Metrics
+
+<!-- Generated: cargo run -- metrics reference > docs/metrics.md -->
+
+What `/metrics` exposes. The names are OpenTelemetry's semantic conventions in their Prometheus form: dots become underscores,
+units are base units, counters end in `_total`. A host's own metrics, recorded with the macros of the crate `metrics`, follow
+under the names that it gave them. [platforms.md](platforms.md) says what each platform measures.
+";
+
+/// Returns the reference of every exposed metric as Markdown; `docs/metrics.md` is this text.
+///
+/// ```
+/// assert!(pinchpoint::metrics_reference_markdown().starts_with("# Metrics\n"));
+/// ```
+#[must_use]
+pub fn metrics_reference_markdown() -> String {
+    let mut out = INTRODUCTION.to_owned();
+    out += "\n## Metrics\n\n| name | type | unit | labels | meaning | exists |\n|---|---|---|---|---|---|\n";
+    for metric in CATALOGUE {
+        out += &row(metric);
+    }
+    out += "\n## Labels\n\n| label | meaning |\n|---|---|\n";
+    for (label, meaning) in LABELS {
+        out += &format!("| `{label}` | {meaning} |\n");
+    }
+    out += &format!(
+        "\nThe values of every label are bounded: past a limit such as `max_series` a series counts under `{OTHER}`, and \
+         `{}` counts how often.\n",
+        SERIES_DROPPED.name
+    );
+    out += "\n## Buckets\n\n| histogram | upper edges |\n|---|---|\n";
+    for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {
+        let edges: Vec<_> = metric.buckets.iter().map(ToString::to_string).collect();
+        out += &format!("| `{}` | {}, +Inf |\n", metric.name, edges.join(", "));
+    }
+    out += "\nRules and percentiles are computed from finer buckets, which are not exposed; every threshold of a rule that is a\n\
+            duration is one of their edges.\n";
+    out
+}
+
+fn row(metric: &Metric) -> String {
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    };
+    let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+    let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+    let exists = if metric.condition.is_empty() { "always" } else { metric.condition };
+    let (name, unit, help) = (metric.name, unit(metric.name), metric.help);
+    format!("| `{name}` | {kind} | {unit} | {labels} | {help} | {exists} |\n")
+}
+
+/// Returns the unit that the end of a name stands for.
+fn unit(name: &str) -> &'static str {
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    match base.rsplit('_').next() {
+        Some("seconds") => "seconds",
+        Some("bytes") => "bytes",
+        Some("ratio") => "ratio",
+        _ => "count",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_of_metrics_is_current() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        let current = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(current == metrics_reference_markdown(), "run: cargo run -- metrics reference > docs/metrics.md");
+    }
+
+    #[test]
+    fn every_label_of_a_metric_has_a_meaning() {
+        for metric in CATALOGUE {
+            for label in metric.labels {
+                assert!(LABELS.iter().any(|(known, _)| known == label), "{label} of {}", metric.name);
+            }
+        }
+    }
+}
