@@ -23,12 +23,12 @@ Exit codes: 0 all is well, 1 it failed or a rule file is wrong, 2 the command li
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
-  pinchpoint demo                              Everything is sick, nobody visits yet
-  pinchpoint demo --traffic                    With gentle visitors of its own
-  pinchpoint demo --traffic --fixed            The same visitors, and nothing to be found
-  pinchpoint demo --fix n-plus-one,leak        Two sicknesses fewer
+  pinchpoint demo                              With every sickness, without visitors
+  pinchpoint demo --traffic                    With a few visitors of its own
+  pinchpoint demo --traffic --fixed            The same visitors; the monitor finds nothing
+  pinchpoint demo --fix n-plus-one,leak        Without these two sicknesses
   pinchpoint demo --listen 8001                On another port; 0 takes any that is free
-  pinchpoint demo --rules my-rules             Judged by other rules, which may be edited meanwhile
+  pinchpoint demo --rules my-rules             With your rules; edit them while it runs
   pinchpoint demo --config pinchpoint.yaml     With other settings of the monitor
   PINCHPOINT_EVALUATION_INTERVAL=1s pinchpoint demo
 
@@ -242,7 +242,7 @@ mod tests {
             ("help_metrics", "pinchpoint metrics --help"),
             ("help_metrics_reference", "pinchpoint metrics reference --help"),
         ] {
-            // As wide as no terminal is: the text must not depend on who runs the tests.
+            // A fixed width: the text must not depend on the terminal that runs the tests.
             let help = Cli::command().term_width(100).try_get_matches_from(line.split_whitespace());
             insta::assert_snapshot!(name, help.unwrap_err());
         }

@@ -17,7 +17,7 @@ use clap::Parser;
 use args::{Cli, Command, MetricsCommand};
 use rules::RulesError;
 
-/// Tells which route of the demo keeps the memory that it allocates.
+/// Counts each route's memory, so that the demo's leak is found with the route that keeps it.
 #[global_allocator]
 static ALLOCATOR: pinchpoint::CountingAllocator = pinchpoint::CountingAllocator::new();
 

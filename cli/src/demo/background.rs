@@ -1,43 +1,48 @@
-//! The owner of the work that requests leave behind.
+//! The owner of the tasks that go on after their request was answered.
+//!
+//! Without an owner they would outlive the shop: closing it stops them before their database goes.
 
-use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    future::Future,
+    sync::{Mutex, PoisonError},
+};
 
 use tokio::task::JoinSet;
 
-/// Pieces of work under way at a time; more are turned away.
+/// Tasks at a time; more are refused, so that a burst of requests cannot fill the memory with tasks.
 const LIMIT: usize = 256;
 
-/// The work that goes on after its request was answered.
+/// The tasks under way.
 #[derive(Debug, Default)]
 pub(crate) struct Background(Mutex<JoinSet<()>>);
 
-/// Returned when there is too much work under way to take more.
+/// The error of [`Background::start`]: [`LIMIT`] tasks are under way.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct TooManyTasks;
 
 impl Background {
     /// Starts `work` on the runtime.
     ///
     /// # Errors
-    /// Returns [`Full`], and drops `work`, when too much is under way already.
-    pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Full> {
+    /// Returns [`TooManyTasks`], and drops `work`, when [`LIMIT`] tasks are under way.
+    pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), TooManyTasks> {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Tasks that have ended stay in the set, and count, until they are joined.
         while tasks.try_join_next().is_some() {}
         if tasks.len() >= LIMIT {
-            return Err(Full);
+            return Err(TooManyTasks);
         }
         tasks.spawn(work);
         Ok(())
     }
 
-    /// Stops what is under way and waits until it has stopped.
+    /// Cancels all tasks and waits until they have stopped.
     pub(crate) async fn stop(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
     }
 
-    /// Waits until everything under way has ended.
+    /// Waits until all tasks have ended.
     #[cfg(test)]
     pub(crate) async fn finished(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -52,12 +57,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_past_the_limit_is_turned_away() {
+    async fn a_task_past_the_limit_is_refused() {
         let background = Background::default();
         for _ in 0..LIMIT {
             background.start(pending()).unwrap();
         }
-        assert_eq!(background.start(pending()), Err(Full));
+        assert_eq!(background.start(pending()), Err(TooManyTasks));
         background.stop().await;
         assert_eq!(background.start(async {}), Ok(()));
     }

@@ -1,17 +1,19 @@
-//! Why a route did not do what it was asked, as the client sees it.
+//! The errors of the shop's routes, and the answers that clients get for them.
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// What the path names does not exist.
+    /// The path names a thing that does not exist.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// The request makes no sense; says what is allowed.
+    /// The request has a wrong value; the text names the field and what is allowed.
     #[error("{0}")]
     Invalid(&'static str),
     /// Wrong e-mail address or password.
@@ -20,7 +22,7 @@ pub(crate) enum Failure {
     /// The e-mail address is taken.
     #[error("this e-mail address has an account already")]
     Taken,
-    /// The database did not do it.
+    /// A query failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
     /// The password could not be hashed.
@@ -44,7 +46,7 @@ impl IntoResponse for Failure {
             Self::Closing(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Hash(_) | Self::Thread(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        // A client learns that the shop failed, not how: the cause names tables and constraints.
+        // The cause stays in the log: it names tables and constraints, which are no client's business.
         let message = if status.is_server_error() {
             tracing::debug!(error = &self as &dyn std::error::Error, "request failed");
             "the shop failed, try again later".to_owned()

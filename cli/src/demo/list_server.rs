@@ -1,19 +1,23 @@
-//! The server that keeps the newsletter's addresses: somebody else's, and down in the worst way.
+//! The server that keeps the newsletter's addresses: in the story a third party's, and it hangs.
 //!
-//! It takes the connection, reads what it is sent, and never answers. A client without a timeout waits for ever.
+//! It accepts connections, reads what it is sent, and never answers. A client without a timeout waits for ever.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
-/// Connections that are held; further ones wait in the listener's queue, which no client can tell apart.
+/// Connections that are held open; further ones wait in the listener's queue, which looks the same to a client.
 const HELD: usize = 8;
 
-/// The address of the server, which is there as long as this is.
+/// A handle on the running server, which stops when the handle is dropped.
 #[derive(Debug)]
 pub(crate) struct ListServer {
     address: SocketAddr,
@@ -29,7 +33,7 @@ impl ListServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let mut server = JoinSet::new();
-        server.spawn(take_and_say_nothing(listener));
+        server.spawn(hold_connections(listener));
         Ok(Self { address, _server: server })
     }
 
@@ -47,21 +51,21 @@ impl ListServer {
     }
 }
 
-async fn take_and_say_nothing(listener: TcpListener) {
+async fn hold_connections(listener: TcpListener) {
     let mut held = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = held.join_next() => {}
             accepted = listener.accept(), if held.len() < HELD => match accepted {
                 Ok((stream, _)) => _ = held.spawn(read_to_the_end(stream)),
-                // Out of descriptors, most likely: leave those that are open the time to end.
+                // Most likely the process is out of descriptors: wait for open connections to end.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
         }
     }
 }
 
-/// Reads until the client goes away, so that its place is free again then.
+/// Reads until the client disconnects, and so notices when its place is free again.
 async fn read_to_the_end(stream: TcpStream) {
     let mut lines = BufReader::new(stream);
     let mut line = Vec::new();
@@ -77,7 +81,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_server_never_answers_and_lets_go_of_who_has_gone() {
+    async fn the_server_never_answers_and_frees_the_place_of_a_client_that_left() {
         let server = ListServer::start().await.unwrap();
         for _ in 0..HELD * 2 {
             let answer = timeout(Duration::from_millis(20), server.add("ada@example.com")).await;

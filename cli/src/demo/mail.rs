@@ -1,23 +1,27 @@
-//! Receipts by mail: an SMTP client, two relays to send through, and the relay that is really there.
+//! Receipts by mail: an SMTP client, and two relays of which one works.
 //!
-//! One relay is a small SMTP server of the shop's own; the other has an address, but nobody listens there any more. The
-//! address stays bound, so that no other program can take it and receive the shop's mail.
+//! The working relay is a small SMTP server in this process; the other one is an address that refuses connections. The
+//! address stays bound, so that no other program can listen there and receive the shop's mail.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
 
 /// How long one conversation with a relay may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Conversations that the shop's own relay has at a time; further clients wait in the listener's queue.
+/// Conversations of the working relay at a time; further clients wait in the listener's queue.
 const CONVERSATIONS: usize = 32;
-/// What a client may send in one conversation.
+/// Bytes that the relay reads in one conversation; it then ends the conversation.
 const LONGEST_MAIL: u64 = 64 * 1024;
 
 /// Why a mail was not sent.
@@ -28,17 +32,17 @@ pub(crate) enum MailError {
     Unreachable {
         /// Its address.
         relay: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The relay answered with another code than the one that was due.
+    /// The relay answered with an unexpected code.
     #[error("relay {relay} answered {reply:?}, expected {expected}")]
     Refused {
         /// Its address.
         relay: SocketAddr,
         /// Its answer.
         reply: String,
-        /// The code that was due.
+        /// The code that the protocol expects at this step.
         expected: &'static str,
     },
 }
@@ -53,7 +57,7 @@ pub(crate) struct Relays {
 }
 
 impl Relays {
-    /// Starts the relay that works and reserves the address of the one that does not. Both end when this is dropped.
+    /// Starts the working relay and reserves the address of the other one. Dropping the value ends both.
     ///
     /// # Errors
     /// Returns an error when the machine has no free port on its loopback address.
@@ -68,18 +72,18 @@ impl Relays {
         Ok(Self { addresses, next: AtomicUsize::new(0), _gone: gone, _server: server })
     }
 
-    /// Sends through the relay whose turn it is, and through no other.
+    /// Sends through the relay whose turn it is, without trying the other one.
     ///
     /// # Errors
-    /// Returns an error when that relay does not take the mail.
+    /// Returns an error when that relay does not accept the mail.
     pub(crate) async fn send_in_turn(&self, to: &str, text: &str) -> Result<(), MailError> {
         send(self.in_turn(), to, text).await
     }
 
-    /// Sends through the relay whose turn it is, or through the next one that takes the mail.
+    /// Sends through the relay whose turn it is and, where that fails, through the other one.
     ///
     /// # Errors
-    /// Returns the last relay's error when none takes the mail.
+    /// Returns the second relay's error when neither accepts the mail.
     pub(crate) async fn send_with_failover(&self, to: &str, text: &str) -> Result<(), MailError> {
         let first = self.in_turn();
         match send(first, to, text).await {
@@ -98,7 +102,7 @@ impl Relays {
 
 async fn send(relay: SocketAddr, to: &str, text: &str) -> Result<(), MailError> {
     let unreachable = |source| MailError::Unreachable { relay, source };
-    // What a customer typed must not end a command and start another.
+    // Without line breaks and brackets the customer's input cannot end an SMTP command and start another.
     let to: String = to.chars().filter(|letter| !letter.is_control() && !matches!(letter, '<' | '>')).collect();
     let talk = async {
         let mut relay_stream = BufReader::new(TcpStream::connect(relay).await.map_err(unreachable)?);
@@ -134,14 +138,14 @@ async fn serve(listener: TcpListener) {
             Some(_) = conversations.join_next() => {}
             accepted = listener.accept(), if conversations.len() < CONVERSATIONS => match accepted {
                 Ok((stream, _)) => _ = conversations.spawn(timeout(PATIENCE, converse(stream))),
-                // Out of descriptors, most likely: leave those that are open the time to end.
+                // Most likely the process is out of descriptors: wait for open connections to end.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
         }
     }
 }
 
-/// Takes mails and forgets them.
+/// Answers one client as an SMTP server does, and discards its mails.
 async fn converse(mut stream: TcpStream) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut lines = BufReader::new(reader.take(LONGEST_MAIL)).lines();

@@ -1,8 +1,11 @@
-//! The demo: a small shop that is really sick, with the monitor inside.
+//! The demo: a small shop with real performance faults ("sicknesses"), and the monitor inside.
 //!
 //! Owns everything that `pinchpoint demo` starts. Each [`Sickness`](sickness::Sickness) has one place in the routes,
-//! does real work there, and is switched off by one flag. The shop knows the monitor only as any user's service would:
-//! a layer, a router, and the trackers.
+//! does real work there (nothing sleeps to look slow), and is switched off by one flag. The shop uses the monitor as
+//! any service would: a layer, a router, and the trackers.
+//!
+//! [`shop`] and [`routes`] import each other on purpose: the shop holds what routes share, and some of it (the cache of
+//! recommendations, the settings) belongs to the route that fills it.
 
 mod background;
 mod failure;

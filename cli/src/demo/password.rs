@@ -1,12 +1,13 @@
 //! Passwords as the shop keeps them: Argon2id, in the PHC string format.
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{Error, PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
 
 use super::seed;
 
-/// Memory of one hash, in KiB: small, so that a burst of registrations is not mistaken for a leak.
+/// Memory of one hash, in KiB: small, so that the leak detector does not take a burst of registrations for a leak.
 const MEMORY_KIB: u32 = 4 * 1024;
 /// The hash of the made-up customers is cheap: their password is public.
 const SEED_MEMORY_KIB: u32 = 64;
@@ -15,7 +16,7 @@ const SEED_SALT: &[u8] = b"made-up customer";
 /// Returns the PHC string of `password`, made with `passes` passes over the memory.
 ///
 /// # Errors
-/// Returns an error when `passes` is zero or the machine gives no random salt.
+/// Returns an error when `passes` is zero or the machine has no source of random salts.
 pub(crate) fn hash(password: &str, passes: u32) -> Result<String, Error> {
     Ok(argon2(MEMORY_KIB, passes)?.hash_password(password.as_bytes())?.to_string())
 }
@@ -23,13 +24,13 @@ pub(crate) fn hash(password: &str, passes: u32) -> Result<String, Error> {
 /// Returns the PHC string of the made-up customers' password.
 ///
 /// # Errors
-/// Returns an error when the parameters above are refused.
+/// Returns an error when Argon2 refuses the parameters above.
 pub(crate) fn seed_hash() -> Result<String, Error> {
     let argon2 = argon2(SEED_MEMORY_KIB, 1)?;
     Ok(argon2.hash_password_with_salt(seed::PASSWORD.as_bytes(), SEED_SALT)?.to_string())
 }
 
-/// Returns whether `password` is the one that `stored` was made from; a stored value that is no hash fits none.
+/// Returns whether `stored` is the hash of `password`; `false` where it is no hash at all.
 pub(crate) fn fits(password: &str, stored: &str) -> bool {
     PasswordHash::new(stored)
         .is_ok_and(|stored| Argon2::default().verify_password(password.as_bytes(), &stored).is_ok())

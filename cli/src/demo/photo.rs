@@ -1,6 +1,6 @@
 //! Product photos and their softened thumbnails: the work of a background task.
 //!
-//! Both ways of softening give the same pixels to the last bit; only their cost differs.
+//! Both ways of softening return the same pixels, bit for bit; only their cost differs. Tests compare them.
 
 /// Width and height of a photo, in pixels.
 const PHOTO: usize = 1024;

@@ -1,7 +1,7 @@
 //! Starting and stopping the demo.
 //!
-//! Owns the order: what can be wrong with the command line (a port that is taken, rules with a mistake) is told before
-//! any work is done; and the data's directory is removed when nothing uses it any more, however the demo ends.
+//! Owns the order: mistakes of the command line (a port in use, rules with a mistake) are reported before the data is
+//! made, which takes seconds; and the data's directory is removed last, however the demo ends.
 
 use std::future::{Future, IntoFuture as _};
 use std::io::{self, Write as _};
@@ -31,15 +31,15 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Why the demo did not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
-    /// Something else listens there.
+    /// Another program listens there.
     #[error("{0} is in use already; stop what listens there, or take another port: pinchpoint demo --listen 8001")]
     AddressInUse(SocketAddr),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
-        /// What was asked for.
+        /// The address of the command line.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The settings of the monitor are wrong.
@@ -50,7 +50,7 @@ pub(crate) enum DemoError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The shop did not open.
@@ -72,7 +72,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), DemoError> {
     log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(DemoError::Server)?;
     let done = runtime.block_on(demo(args));
-    // A thumbnail that is being made is not waited for.
+    // A thread that computes a thumbnail cannot be cancelled, and its result is of no use now.
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }
@@ -96,7 +96,7 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
 
     let welcome =
         Welcome { address, fixes: &fixes, traffic: args.traffic, rules: watch.rules(), data: directory.kept() };
-    // A demo whose output nobody reads is still a demo.
+    // The demo goes on where its standard output is closed.
     _ = write!(io::stdout(), "{welcome}");
     let mut visitors = args.traffic.then(|| traffic::start(welcome.reachable()));
 
@@ -122,7 +122,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, DemoError> {
     })
 }
 
-/// Resolves at Ctrl-C and SIGTERM; never if the system does not let us know of either.
+/// Resolves at Ctrl-C and SIGTERM; a signal that the system does not let us handle never resolves it.
 fn signal() -> impl Future<Output = ()> {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -146,7 +146,7 @@ fn signal() -> impl Future<Output = ()> {
     }
 }
 
-/// Where the data is: for this run only, or kept.
+/// The directory of the data: removed after this run, or kept.
 enum Directory {
     Temporary(TempDir),
     Kept(PathBuf),

@@ -4,11 +4,9 @@
 //! [`Volume`] hold the same rows; a change of any row must change [`VERSION`], or kept data would not be made anew.
 
 use jiff::ToSpan;
-use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-/// Marks a database as ours and tells which rows it holds (SQLite's `user_version`).
+/// Marks a database as ours, with the version of its rows (SQLite's `user_version`).
 pub(crate) const VERSION: i64 = 0x7069_0003;
 /// The last day on which a made-up order was placed.
 pub(crate) const LAST_DAY: jiff::civil::Date = jiff::civil::date(2025, 6, 30);
@@ -21,7 +19,7 @@ pub(crate) const COUPONS: [&str; 4] = ["spring10", "summer15", "friends20", "wel
 const DAYS: usize = 365;
 /// How often each setting has been changed.
 const SETTING_CHANGES: usize = 2_500;
-/// Rows of one `INSERT`.
+/// Rows of one `INSERT`: few statements, each far below SQLite's limit of 32,766 parameters.
 const CHUNK: usize = 100;
 
 const CATEGORIES: [&str; 12] =
@@ -65,7 +63,7 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    /// What the demo runs on: small enough to be made in a second or two, large enough that a wrong query is felt.
+    /// The demo's data: few enough rows to be made in a second or two, enough that a sick query is slow.
     pub(crate) const DEMO: Self =
         Self { products: QUALITIES.len() * THINGS.len(), customers: 2_000, orders: 12_000, reviews: 40_000 };
 }
@@ -73,13 +71,13 @@ impl Volume {
 /// Creates the schema in an empty database and fills it.
 ///
 /// # Errors
-/// Returns what SQLite says; the database is then as empty as before.
+/// Returns SQLite's error; the database is then empty, as before.
 pub(crate) async fn fill(
     connection: &mut SqliteConnection,
     volume: Volume,
     password_hash: &str,
 ) -> Result<(), sqlx::Error> {
-    let shelf = Shelf::stocked(volume);
+    let made_up = MadeUpRows::draw(volume);
     let mut transaction = connection.begin().await?;
     let into = &mut *transaction;
     sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *into).await?;
@@ -87,7 +85,7 @@ pub(crate) async fn fill(
     insert(into, "settings", 3, &settings(), |query, row| query.bind(row.0).bind(&row.1).bind(&row.2)).await?;
     let categories: Vec<_> = (1i64..).zip(CATEGORIES).collect();
     insert(into, "categories", 2, &categories, |query, row| query.bind(row.0).bind(row.1)).await?;
-    insert(into, "products", 6, &shelf.products, |query, row| {
+    insert(into, "products", 6, &made_up.products, |query, row| {
         query
             .bind(row.id)
             .bind(row.category_id)
@@ -97,8 +95,8 @@ pub(crate) async fn fill(
             .bind(row.sold)
     })
     .await?;
-    // One product in five is sold out: what an unhandled checkout fails on.
-    insert(into, "stock", 2, &shelf.products, |query, row| {
+    // One product in five is sold out: the sick checkout fails on it.
+    insert(into, "stock", 2, &made_up.products, |query, row| {
         query.bind(row.id).bind(if sold_out(row.id) { 0 } else { 1_000_000 })
     })
     .await?;
@@ -107,18 +105,18 @@ pub(crate) async fn fill(
         query.bind(row.0).bind(&row.1).bind(&row.2).bind(password_hash)
     })
     .await?;
-    insert(into, "orders", 4, &shelf.orders, |query, row| {
+    insert(into, "orders", 4, &made_up.orders, |query, row| {
         query.bind(row.id).bind(row.customer_id).bind(&row.day).bind(row.total_cents)
     })
     .await?;
-    insert(into, "order_lines", 5, &shelf.lines, |query, row| {
+    insert(into, "order_lines", 5, &made_up.lines, |query, row| {
         query.bind(row.id).bind(row.order_id).bind(row.product_id).bind(row.quantity).bind(row.price_cents)
     })
     .await?;
     sqlx::query("INSERT INTO sales_by_day SELECT day, COUNT(*), SUM(total_cents) FROM orders GROUP BY day")
         .execute(&mut *into)
         .await?;
-    insert(into, "reviews", 6, &shelf.reviews, |query, row| {
+    insert(into, "reviews", 6, &made_up.reviews, |query, row| {
         query.bind(row.id).bind(row.product_id).bind(row.customer_id).bind(&row.day).bind(row.stars).bind(&row.body)
     })
     .await?;
@@ -127,7 +125,8 @@ pub(crate) async fn fill(
     })
     .await?;
 
-    // PRAGMA takes no parameter; the value is a constant of this file.
+    // PRAGMA takes no parameters; the value is a constant of this file. Set last, in the same transaction: a database
+    // that has the version has all rows.
     sqlx::query(AssertSqlSafe(format!("PRAGMA user_version = {VERSION}"))).execute(&mut *into).await?;
     transaction.commit().await
 }
@@ -145,7 +144,7 @@ fn settings() -> Vec<(&'static str, String, String)> {
     history.collect()
 }
 
-/// Returns whether nothing of a made-up product is on hand.
+/// Returns whether a made-up product is sold out.
 pub(crate) const fn sold_out(product_id: i64) -> bool {
     product_id % 5 == 3
 }
@@ -210,16 +209,16 @@ struct Review {
     body: String,
 }
 
-/// Everything that is made up at random, before it goes into tables.
-struct Shelf {
+/// The rows that are made up at random, before they are inserted.
+struct MadeUpRows {
     products: Vec<Product>,
     orders: Vec<Order>,
     lines: Vec<Line>,
     reviews: Vec<Review>,
 }
 
-impl Shelf {
-    fn stocked(volume: Volume) -> Self {
+impl MadeUpRows {
+    fn draw(volume: Volume) -> Self {
         let mut dice = Dice(0x5eed);
         let days: Vec<String> = (0..DAYS as i64).rev().map(day).collect();
         let mut products: Vec<_> = (0..volume.products).map(|index| product(index, &mut dice)).collect();
@@ -279,7 +278,7 @@ fn sentence(dice: &mut Dice, phrases: usize) -> String {
     format!("{}.", phrases.join(", "))
 }
 
-/// SplitMix64: small, good enough for a shelf, and the same everywhere.
+/// SplitMix64: a few lines, random enough for made-up rows, and the same on every machine.
 struct Dice(u64);
 
 impl Dice {

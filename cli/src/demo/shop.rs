@@ -1,38 +1,42 @@
 //! The shop: its database, and what its routes share.
 //!
-//! Opening it makes the data, sizes the sick work and puts the fixes in that live in the database. The connection that
-//! does so is not logged, so that the monitor hears of what requests do and of nothing else.
+//! Opening it makes the data, sizes the sick work and applies the fixes that are part of the schema. All this runs on a
+//! connection without statement logging, so that the monitor records the queries of requests only.
 
-use std::collections::HashSet;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::AtomicBool},
+};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
 use tokio::sync::Semaphore;
 
-use super::background::Background;
-use super::list_server::ListServer;
-use super::mail::Relays;
-use super::password;
-use super::routes::recommendations::Pages;
-use super::routes::settings::Settings;
-use super::seed::{self, Volume};
-use super::sickness::{Fixes, Sickness};
-use super::sizing::{Sizing, Unmeasured};
+use super::{
+    background::Background,
+    list_server::ListServer,
+    mail::Relays,
+    password,
+    routes::{recommendations::Pages, settings::Settings},
+    seed::{self, Volume},
+    sickness::{Fixes, Sickness},
+    sizing::{Sizing, Unmeasured},
+};
 
-/// What to open.
+/// What [`Shop::open`] needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The directory of the database; must exist.
     pub(crate) directory: PathBuf,
     /// How much data to make when there is none.
     pub(crate) volume: Volume,
-    /// What is not to be wrong.
+    /// The sicknesses that are switched off.
     pub(crate) fixes: Fixes,
-    /// How much the sick routes have to do; measured when not given.
+    /// How much work the sick routes do; measured on this machine when `None`.
     pub(crate) sizing: Option<Sizing>,
 }
 
@@ -45,32 +49,32 @@ pub(crate) struct Shop {
     pub(crate) reports: SqlitePool,
     /// For writing: one connection, since SQLite has one writer.
     pub(crate) writer: SqlitePool,
-    /// What is not wrong.
+    /// The sicknesses that are switched off.
     pub(crate) fixes: Fixes,
-    /// How much the sick routes do.
+    /// How much work the sick routes do.
     pub(crate) sizing: Sizing,
     /// The settings as they were at start.
     pub(crate) settings: Settings,
     /// Rendered recommendations.
     pub(crate) recommendations: Pages,
-    /// The one place where thumbnails are made.
+    /// One permit: one thumbnail is computed at a time.
     pub(crate) easel: Semaphore,
     /// Products whose thumbnail is being made.
     pub(crate) rendering: Mutex<HashSet<i64>>,
-    /// Where mail goes.
+    /// The mail relays.
     pub(crate) relays: Relays,
-    /// Where newsletter addresses go.
+    /// The server that newsletter addresses are sent to.
     pub(crate) list_server: ListServer,
-    /// Whether one is on its way there.
+    /// Whether a task is sending one.
     pub(crate) list_server_busy: AtomicBool,
-    /// What goes on after the answer.
+    /// Tasks that go on after the answer.
     pub(crate) background: Background,
 }
 
 /// Why the shop could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// The database file is not one of ours.
+    /// The file is not a database of this version of the demo.
     #[error(
         "{} was not made by this version of the demo; remove it, or choose another directory with --data",
         path.display()
@@ -84,7 +88,7 @@ pub(crate) enum OpenError {
     Database {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: sqlx::Error,
     },
     /// The sick routes could not be sized.
@@ -93,7 +97,7 @@ pub(crate) enum OpenError {
     /// The made-up password could not be hashed.
     #[error("the demo's password could not be hashed")]
     Hash(#[from] argon2::password_hash::Error),
-    /// No mail relay or list server.
+    /// The mail relay or the list server did not start.
     #[error("the demo's mail relay or list server did not start")]
     Relay(#[from] io::Error),
 }
@@ -102,8 +106,8 @@ impl Shop {
     /// Opens the shop in `plan.directory`, making its data if there are none.
     ///
     /// # Errors
-    /// Returns an error when the database there is somebody else's or fails, or when the machine lets nothing be
-    /// hashed or bound.
+    /// Returns an error when the database there is not one of ours or fails, when hashing fails, or when the machine
+    /// has no free port on its loopback address.
     pub(crate) async fn open(plan: Plan) -> Result<Arc<Self>, OpenError> {
         let path = plan.directory.join("shop.db");
         let failed = |source| OpenError::Database { path: path.clone(), source };
@@ -111,19 +115,19 @@ impl Shop {
             .filename(&path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // The data can be made again; a demo need not wait for the disk.
+            // The demo can make its data again, so it need not wait for the disk.
             .synchronous(SqliteSynchronous::Off);
 
         let mut silent = options.clone().disable_statement_logging().connect().await.map_err(failed)?;
         make(&mut silent, &path, plan.volume).await?;
-        let heal = |sql| sqlx::query(sql);
-        heal("DROP INDEX IF EXISTS reviews_by_customer").execute(&mut silent).await.map_err(failed)?;
+        // Kept data may come from a fixed run, and the sizing must measure the sick query.
+        sqlx::query("DROP INDEX IF EXISTS reviews_by_customer").execute(&mut silent).await.map_err(failed)?;
         let sizing = match plan.sizing {
             Some(sizing) => sizing,
             None => Sizing::measure(&mut silent).await?,
         };
         if plan.fixes.cures(Sickness::MissingIndex) {
-            heal("CREATE INDEX reviews_by_customer ON reviews (customer_id)")
+            sqlx::query("CREATE INDEX reviews_by_customer ON reviews (customer_id)")
                 .execute(&mut silent)
                 .await
                 .map_err(failed)?;
@@ -132,7 +136,7 @@ impl Shop {
         silent.close().await.map_err(failed)?;
 
         let pool = async |connections| {
-            // Opened at start and kept: no request pays for a connection.
+            // Opened at start and kept, so that no request's time includes opening a connection.
             SqlitePoolOptions::new()
                 .min_connections(connections)
                 .max_connections(connections)
@@ -169,7 +173,7 @@ impl Shop {
     }
 }
 
-/// Makes the data if the database is empty.
+/// Makes the data if the database is empty; refuses a database that is neither empty nor of this version.
 async fn make(connection: &mut SqliteConnection, path: &Path, volume: Volume) -> Result<(), OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let (version, tables): (i64, i64) =

@@ -1,7 +1,8 @@
-//! What is wrong with the shop, and which of it has been fixed.
+//! The sicknesses of the shop, and which of them are fixed.
 //!
-//! Owns the list: its names are what `--fix` takes, and each has one place in the routes that asks
-//! [`Fixes::cures`]. A fix changes how an answer is found, never the answer.
+//! Owns the list: its names are the values of `--fix`, and each sickness has one place in the shop that calls
+//! [`Fixes::cures`]. A fix changes how an answer is computed and never the answer, save for the two that are errors
+//! themselves: a checkout that fails, and a coupon that is not found.
 
 use std::collections::BTreeSet;
 
@@ -12,32 +13,32 @@ use clap::builder::PossibleValue;
 pub(crate) enum Sickness {
     /// The sales report adds up its running total anew for each order.
     SlowReport,
-    /// Checkout does not handle that a product is sold out.
+    /// Checkout fails when a product is sold out.
     CheckoutErrors,
-    /// Reviews are looked up by customer, which no index knows.
+    /// Reviews are counted by customer without an index on it.
     MissingIndex,
-    /// The orders page asks for each line's product on its own.
+    /// The orders page makes one query for each line's product.
     NPlusOne,
     /// Registration hashes the password on a runtime worker.
     BlockingHash,
-    /// Receipts are mailed through a relay that is gone, every other time.
+    /// Every other receipt is mailed through a relay that is down.
     FailingMail,
     /// Thumbnails are blurred by adding up each window anew.
     SlowThumbnails,
     /// The newsletter's task waits for a server that never answers.
     StuckTask,
-    /// Recommendations are cached under a key that never comes again.
+    /// Recommendations are cached under a key that is never looked up again.
     Leak,
     /// The shop's own pages link to coupons that are not found.
     BrokenLinks,
     /// Each request looks the settings up again.
     ChattySettings,
-    /// Suggestions take so long that the next keystroke comes first.
+    /// Suggestions take longer than the customer takes to the next keystroke, which cancels the request.
     LateSuggestions,
 }
 
 impl Sickness {
-    /// Every sickness, in the order in which they are told.
+    /// Every sickness, in the order in which they are listed.
     pub(crate) const ALL: [Self; 12] = [
         Self::SlowReport,
         Self::CheckoutErrors,
@@ -71,7 +72,7 @@ impl Sickness {
         }
     }
 
-    /// Returns what is wrong, where, and what the fix does about it.
+    /// Returns the route, what is wrong with it, and what the fix does.
     pub(crate) const fn story(self) -> &'static str {
         match self {
             Self::SlowReport => {
@@ -88,23 +89,23 @@ impl Sickness {
                 "POST /api/register hashes the password on a runtime worker; fixed: on a blocking thread"
             }
             Self::FailingMail => {
-                "POST /api/checkout mails receipts through a relay that is gone, every other time; fixed: fails over"
+                "POST /api/checkout mails receipts through a relay that is down, every other time; fixed: failover"
             }
             Self::SlowThumbnails => {
                 "POST /api/products/{id}/thumbnail blurs by adding up each window anew; fixed: a summed-area table"
             }
             Self::StuckTask => {
-                "POST /api/newsletter leaves a task waiting for a server that never answers; fixed: a timeout"
+                "POST /api/newsletter starts a task that waits for a server that never answers; fixed: a timeout"
             }
             Self::Leak => {
                 "GET /api/recommendations caches each visit under a new key, for ever; fixed: a bounded cache by customer"
             }
             Self::BrokenLinks => {
-                "GET /api/coupons/{code} does not find the codes as the shop itself prints them; fixed: any case is found"
+                "GET /api/coupons/{code} does not find codes in capitals, as the shop prints them; fixed: case is ignored"
             }
             Self::ChattySettings => "every /api route looks each setting up in its history; fixed: once, at start",
             Self::LateSuggestions => {
-                "GET /api/suggest counts sales while the customer types, and is given up on; fixed: a kept count"
+                "GET /api/suggest counts sales at each keystroke, and the browser gives up; fixed: a kept count"
             }
         }
     }
@@ -146,7 +147,7 @@ impl clap::ValueEnum for Fix {
 pub(crate) struct Fixes(BTreeSet<Sickness>);
 
 impl Fixes {
-    /// Returns the fixes that heal everything.
+    /// Returns the fixes of all sicknesses.
     pub(crate) fn all() -> Self {
         Self(Sickness::ALL.into())
     }
@@ -156,12 +157,12 @@ impl Fixes {
         self.0.contains(&sickness)
     }
 
-    /// Returns the names of what is switched off, in the order in which they are told.
+    /// Returns the names of the sicknesses that are switched off, in the order in which they are listed.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|sickness| sickness.name())
     }
 
-    /// Returns the sicknesses that are still there, in the order in which they are told.
+    /// Returns the sicknesses that are still there, in the order in which they are listed.
     pub(crate) fn remaining(&self) -> impl Iterator<Item = Sickness> {
         Sickness::ALL.into_iter().filter(|sickness| !self.cures(*sickness))
     }
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_is_its_own() {
+    fn names_are_unique() {
         let names: BTreeSet<_> = Sickness::ALL.iter().map(|sickness| sickness.name()).collect();
         assert_eq!(names.len(), Sickness::ALL.len());
     }

@@ -1,8 +1,8 @@
 //! How much work the sick routes do, so that they are sick on any machine and in any build.
 //!
-//! A query that takes two seconds in a debug build on a small machine takes a tenth of that in a release build on a fast
-//! one, and would be no finding there. So the sick ways are tried at start, on little work, and the amount that takes
-//! the intended time is kept. The fixed ways then answer for the same amount.
+//! A query that takes two seconds in a debug build on a small machine takes a tenth of that in a release build on a
+//! fast one, and would be no finding there. So the sick ways are tried at start, on little work, and the amount that
+//! takes the intended time is kept. The fixed ways then answer for the same amount.
 
 use std::hint::black_box;
 use std::ops::RangeInclusive;
@@ -20,7 +20,7 @@ const REPORT: Duration = Duration::from_millis(1_700);
 const REVIEWS: Duration = Duration::from_millis(200);
 /// Intended time of the orders page's many queries, if each order has one line.
 const ORDERS: Duration = Duration::from_millis(8);
-/// Intended time of the sick suggestions: no customer waits as long with the next key.
+/// Intended time of the sick suggestions: more than twice what the built-in visitors wait before the next keystroke.
 const SUGGESTIONS: Duration = Duration::from_millis(300);
 /// Intended time of the sick thumbnail: over the rules' 500 ms, below their 2 s.
 const THUMBNAIL: Duration = Duration::from_millis(800);
@@ -32,7 +32,7 @@ const TRIES: usize = 3;
 /// Amounts of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizing {
-    /// Days that the sales report covers if not told otherwise.
+    /// Days that the sales report covers where the request names none.
     pub(crate) report_days: i64,
     /// Reviews on a page.
     pub(crate) reviews_per_page: i64,

@@ -1,27 +1,33 @@
 //! The shop's routes against a real database, sick and fixed.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tower::ServiceExt;
 use tracing::Instrument;
-use tracing_subscriber::layer::{Context, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
-use super::routes;
-use super::seed::{self, Volume};
-use super::shop::{OpenError, Plan, Shop};
-use super::sickness::{Fix, Fixes, Sickness};
-use super::sizing::Sizing;
+use super::{
+    routes,
+    seed::{self, Volume},
+    shop::{OpenError, Plan, Shop},
+    sickness::{Fix, Fixes, Sickness},
+    sizing::Sizing,
+};
 
 const VOLUME: Volume = Volume { products: 320, customers: 500, orders: 400, reviews: 1_000 };
 const SIZING: Sizing = Sizing {
@@ -33,13 +39,13 @@ const SIZING: Sizing = Sizing {
     hash_passes: 1,
 };
 
-/// A shop with little in it and little to do.
-pub(super) struct Tried {
+/// A shop of little data and little work, in a directory of its own.
+pub(super) struct TestShop {
     shop: Arc<Shop>,
     directory: TempDir,
 }
 
-/// What a route answered.
+/// The answer of a route.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -51,7 +57,7 @@ fn plan(directory: &TempDir, fixes: Fixes) -> Plan {
     Plan { directory: directory.path().to_owned(), volume: VOLUME, fixes, sizing: Some(SIZING) }
 }
 
-impl Tried {
+impl TestShop {
     pub(super) async fn open(fixes: Fixes) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self { shop: Shop::open(plan(&directory, fixes)).await.unwrap(), directory }
@@ -83,7 +89,7 @@ impl Tried {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    /// Returns how SQLite goes about a query.
+    /// Returns SQLite's plan of a query.
     pub(super) async fn plan(&self, query: &str) -> String {
         let query = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
         let rows = sqlx::query(query).fetch_all(&self.shop.database).await.unwrap();
@@ -101,7 +107,7 @@ fn purchase(product_id: i64) -> Value {
 
 #[tokio::test]
 async fn a_fix_changes_no_answer() {
-    let (sick, fixed) = (Tried::sick().await, Tried::fixed().await);
+    let (sick, fixed) = (TestShop::sick().await, TestShop::fixed().await);
     for path in [
         "/health",
         "/api/products",
@@ -138,8 +144,8 @@ async fn a_fix_changes_no_answer() {
 }
 
 #[tokio::test]
-async fn a_fix_changes_nothing_of_what_is_written() {
-    let (sick, fixed) = (Tried::sick().await, Tried::fixed().await);
+async fn a_fix_changes_no_written_data() {
+    let (sick, fixed) = (TestShop::sick().await, TestShop::fixed().await);
     for (path, body) in [
         ("/api/cart", json!({ "cart": "ada", "product_id": 7, "quantity": 2 })),
         ("/api/cart", json!({ "cart": "ada", "product_id": 9, "quantity": 3 })),
@@ -166,27 +172,27 @@ async fn a_fix_changes_nothing_of_what_is_written() {
 }
 
 #[tokio::test]
-async fn what_was_bought_is_in_orders_and_report() {
-    let tried = Tried::sick().await;
-    let receipt = tried.post("/api/checkout", purchase(7)).await.body;
+async fn a_purchase_is_in_orders_and_report() {
+    let demo = TestShop::sick().await;
+    let receipt = demo.post("/api/checkout", purchase(7)).await.body;
     assert_eq!(receipt["status"], "confirmed");
-    let latest = &tried.get("/api/orders").await.body[0];
+    let latest = &demo.get("/api/orders").await.body[0];
     assert_eq!((&latest["id"], &latest["total_cents"]), (&receipt["order"], &receipt["total_cents"]));
-    let report = tried.get("/api/reports/sales?days=1").await.body;
+    let report = demo.get("/api/reports/sales?days=1").await.body;
     assert_eq!(report.as_array().unwrap().last().unwrap()["revenue_cents"], receipt["total_cents"]);
 }
 
 #[tokio::test]
-async fn a_sold_out_product_fails_until_that_is_fixed() {
+async fn a_sold_out_product_fails_the_sick_checkout_only() {
     let sold_out = (1..).find(|id| seed::sold_out(*id)).unwrap();
-    let sick = Tried::sick().await;
+    let sick = TestShop::sick().await;
     let before = sick.get("/api/orders").await.body;
     let answer = sick.post("/api/checkout", purchase(sold_out)).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.body, json!({ "error": "the shop failed, try again later" }));
-    assert_eq!(sick.get("/api/orders").await.body, before, "nothing is left of a failed checkout");
+    assert_eq!(sick.get("/api/orders").await.body, before, "a failed checkout leaves no order");
 
-    let fixed = Tried::open(only(Sickness::CheckoutErrors)).await;
+    let fixed = TestShop::open(only(Sickness::CheckoutErrors)).await;
     let answer = fixed.post("/api/checkout", purchase(sold_out)).await;
     assert_eq!((answer.status, &answer.body["status"]), (StatusCode::OK, &json!("back order")));
 }
@@ -198,63 +204,63 @@ async fn about_one_product_in_five_is_sold_out() {
 }
 
 #[tokio::test]
-async fn a_printed_coupon_is_not_found_until_that_is_fixed() {
-    assert_eq!(Tried::sick().await.get("/api/coupons/SPRING10").await.status, StatusCode::NOT_FOUND);
-    let fixed = Tried::open(only(Sickness::BrokenLinks)).await.get("/api/coupons/SPRING10").await;
+async fn the_sick_shop_does_not_find_a_coupon_as_printed() {
+    assert_eq!(TestShop::sick().await.get("/api/coupons/SPRING10").await.status, StatusCode::NOT_FOUND);
+    let fixed = TestShop::open(only(Sickness::BrokenLinks)).await.get("/api/coupons/SPRING10").await;
     assert_eq!(fixed.body, json!({ "code": "spring10", "percent": 10 }));
 }
 
 #[tokio::test]
 async fn a_registered_customer_can_log_in_with_the_right_password_only() {
-    let tried = Tried::sick().await;
+    let demo = TestShop::sick().await;
     let account = json!({ "name": "Ada", "email": "ada@example.org", "password": "hunter2hunter2" });
-    assert_eq!(tried.post("/api/register", account.clone()).await.status, StatusCode::CREATED);
-    assert_eq!(tried.post("/api/register", account.clone()).await.status, StatusCode::CONFLICT);
-    let session = tried.post("/api/login", account).await.body;
+    assert_eq!(demo.post("/api/register", account.clone()).await.status, StatusCode::CREATED);
+    assert_eq!(demo.post("/api/register", account.clone()).await.status, StatusCode::CONFLICT);
+    let session = demo.post("/api/login", account).await.body;
     assert_eq!(session["token"].as_str().unwrap().len(), 32);
     for (email, password) in [("ada@example.org", "hunter3hunter3"), ("bob@example.org", "hunter2hunter2")] {
-        let answer = tried.post("/api/login", json!({ "email": email, "password": password })).await;
+        let answer = demo.post("/api/login", json!({ "email": email, "password": password })).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
     let made_up = json!({ "email": seed::customer(7).2, "password": seed::PASSWORD });
-    assert_eq!(tried.post("/api/login", made_up).await.body["customer"], 7);
+    assert_eq!(demo.post("/api/login", made_up).await.body["customer"], 7);
 }
 
 #[tokio::test]
 async fn both_ways_make_the_same_thumbnail() {
     let mut pixels = Vec::new();
-    for tried in [Tried::sick().await, Tried::fixed().await] {
-        let answer = tried.ask(Method::POST, "/api/products/7/thumbnail", None).await;
+    for demo in [TestShop::sick().await, TestShop::fixed().await] {
+        let answer = demo.ask(Method::POST, "/api/products/7/thumbnail", None).await;
         assert_eq!((answer.status, &answer.body["state"]), (StatusCode::ACCEPTED, &json!("started")));
-        tried.shop.background.finished().await;
+        demo.shop.background.finished().await;
         let (kept,): (Vec<u8>,) = sqlx::query_as("SELECT pixels FROM thumbnails WHERE product_id = 7")
-            .fetch_one(&tried.shop.database)
+            .fetch_one(&demo.shop.database)
             .await
             .unwrap();
-        assert!(tried.shop.rendering.lock().unwrap().is_empty());
+        assert!(demo.shop.rendering.lock().unwrap().is_empty());
         pixels.push(kept);
     }
     assert_eq!(pixels[0], pixels[1]);
 }
 
 #[tokio::test]
-async fn one_product_has_one_thumbnail_in_the_making() {
-    let tried = Tried::sick().await;
+async fn a_product_has_one_rendering_at_a_time() {
+    let demo = TestShop::sick().await;
     let mut states = Vec::new();
     for id in [7, 7, 8] {
-        let answer = tried.ask(Method::POST, &format!("/api/products/{id}/thumbnail"), None).await;
+        let answer = demo.ask(Method::POST, &format!("/api/products/{id}/thumbnail"), None).await;
         states.push(answer.body["state"].clone());
     }
     assert_eq!(states, ["started", "under way", "started"]);
 }
 
 #[tokio::test]
-async fn the_newsletters_task_never_ends_until_that_is_fixed() {
+async fn the_newsletter_task_never_ends_in_the_sick_shop() {
     let subscribed = async |fixes| {
-        let tried = Tried::open(fixes).await;
-        let answer = tried.post("/api/newsletter", json!({ "email": "ada@example.org" })).await;
+        let demo = TestShop::open(fixes).await;
+        let answer = demo.post("/api/newsletter", json!({ "email": "ada@example.org" })).await;
         assert_eq!((answer.status, &answer.body["state"]), (StatusCode::ACCEPTED, &json!("kept")));
-        tried
+        demo
     };
     let fixed = subscribed(only(Sickness::StuckTask)).await;
     fixed.shop.background.finished().await;
@@ -266,9 +272,9 @@ async fn the_newsletters_task_never_ends_until_that_is_fixed() {
 }
 
 #[tokio::test]
-async fn the_orders_page_makes_one_query_per_line_until_that_is_fixed() {
+async fn the_sick_orders_page_makes_one_query_per_line() {
     let lines = {
-        let orders = Tried::fixed().await.get("/api/orders").await.body;
+        let orders = TestShop::fixed().await.get("/api/orders").await.body;
         let lines = orders.as_array().unwrap().iter().map(|order| order["lines"].as_array().unwrap().len());
         lines.sum::<usize>()
     };
@@ -279,7 +285,7 @@ async fn the_orders_page_makes_one_query_per_line_until_that_is_fixed() {
 }
 
 #[tokio::test]
-async fn each_request_reads_each_setting_until_that_is_fixed() {
+async fn each_request_of_the_sick_shop_reads_each_setting() {
     assert_eq!(queries_of(Fixes::default(), "/api/categories").await, 4 + 1);
     assert_eq!(queries_of(Fixes::default(), "/health").await, 0);
     assert_eq!(queries_of(only(Sickness::ChattySettings), "/api/categories").await, 1);
@@ -289,9 +295,9 @@ async fn each_request_reads_each_setting_until_that_is_fixed() {
 async fn only_the_fixed_recommendations_are_cached() {
     let twice = async |fixes| {
         let path = "/api/recommendations?customer=7";
-        let tried = Tried::open(fixes).await;
-        let first = tried.get(path).await.body;
-        counted(&tried, async || assert_eq!(tried.get(path).await.body, first)).await
+        let demo = TestShop::open(fixes).await;
+        let first = demo.get(path).await.body;
+        counted(&demo, async || assert_eq!(demo.get(path).await.body, first)).await
     };
     assert_eq!(twice(only(Sickness::ChattySettings)).await, 1);
     assert_eq!(twice(Fixes::all()).await, 0);
@@ -299,23 +305,23 @@ async fn only_the_fixed_recommendations_are_cached() {
 
 #[tokio::test]
 async fn the_data_are_the_same_each_time() {
-    let first = Tried::sick().await.dump().await;
-    assert_eq!(first, Tried::fixed().await.dump().await);
+    let first = TestShop::sick().await.dump().await;
+    assert_eq!(first, TestShop::fixed().await.dump().await);
     insta::assert_debug_snapshot!("the_data", first);
 }
 
 #[tokio::test]
 async fn kept_data_are_opened_again() {
-    let tried = Tried::sick().await;
-    let bought = tried.post("/api/checkout", purchase(7)).await.body;
-    tried.shop.close().await;
-    let shop = Shop::open(plan(&tried.directory, Fixes::all())).await.unwrap();
-    let again = Tried { shop, directory: tried.directory };
+    let demo = TestShop::sick().await;
+    let bought = demo.post("/api/checkout", purchase(7)).await.body;
+    demo.shop.close().await;
+    let shop = Shop::open(plan(&demo.directory, Fixes::all())).await.unwrap();
+    let again = TestShop { shop, directory: demo.directory };
     assert_eq!(again.get("/api/orders").await.body[0]["id"], bought["order"]);
 }
 
 #[tokio::test]
-async fn a_strange_database_is_left_alone() {
+async fn a_database_of_another_program_is_not_touched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.db");
     let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
@@ -323,7 +329,7 @@ async fn a_strange_database_is_left_alone() {
     sqlx::query("CREATE TABLE theirs (id INTEGER)").execute(&mut theirs).await.unwrap();
 
     let error = Shop::open(plan(&directory, Fixes::default())).await.unwrap_err();
-    assert!(matches!(&error, OpenError::Foreign { path: told } if *told == path), "{error}");
+    assert!(matches!(&error, OpenError::Foreign { path: named } if *named == path), "{error}");
     let (tables,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM sqlite_schema").fetch_one(&mut theirs).await.unwrap();
     assert_eq!(tables, 1);
     theirs.close().await.unwrap();
@@ -342,7 +348,7 @@ async fn the_machine_is_measured_within_what_the_data_allow() {
     assert!(sizing.hash_passes >= 1, "{sizing:?}");
 }
 
-impl Tried {
+impl TestShop {
     /// Returns the rows of each table and a digest (FNV-1a) of their content.
     async fn dump(&self) -> Vec<(String, usize, String)> {
         let tables: Vec<(String, String)> = sqlx::query_as(
@@ -368,19 +374,19 @@ impl Tried {
 }
 
 async fn queries_of(fixes: Fixes, path: &str) -> usize {
-    let tried = Tried::open(fixes).await;
-    counted(&tried, async || assert_eq!(tried.get(path).await.status, StatusCode::OK)).await
+    let demo = TestShop::open(fixes).await;
+    counted(&demo, async || assert_eq!(demo.get(path).await.status, StatusCode::OK)).await
 }
 
-/// Returns how many queries `work` makes, from sqlx's own events. They come from the connections' threads, which enter
-/// the span of whoever asked.
-async fn counted(tried: &Tried, work: impl AsyncFnOnce()) -> usize {
+/// Returns how many queries `work` makes, from sqlx's own events. The connections' threads emit them inside the span of
+/// the caller, so that tests that run at the same time do not count each other's.
+async fn counted(demo: &TestShop, work: impl AsyncFnOnce()) -> usize {
     LazyLock::force(&SUBSCRIBED);
     let span = tracing::error_span!("counted");
     let id = span.id().unwrap().into_u64();
     work().instrument(span).await;
-    // Every event has come when the connections' threads have ended.
-    tried.shop.close().await;
+    // Closing waits for the connections' threads: afterwards every event has been emitted.
+    demo.shop.close().await;
     COUNTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or(0)
 }
 

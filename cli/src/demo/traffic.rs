@@ -1,26 +1,27 @@
-//! Gentle traffic of the demo's own: a handful of customers who visit every route.
+//! The demo's built-in traffic: a handful of customers who visit every route.
 //!
-//! Each route has a rhythm and one request at a time, so that a slow answer slows its own route only and there are never
-//! more requests open than there are routes. Ends when the returned set is dropped.
+//! Each route is visited at a fixed interval with one request at a time: a slow answer delays its own route only, and
+//! there are never more open requests than routes. The traffic ends when the returned set is dropped.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::seed::{self, COUPONS, Volume};
 
-/// How long a customer waits for suggestions before the next key: then the browser drops the request.
+/// How long a customer waits for suggestions before the next keystroke, at which the browser drops the request.
 const NEXT_KEY: Duration = Duration::from_millis(120);
 /// How long a customer waits for anything else.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many of the made-up customers come back.
+/// How many of the made-up customers visit: more than the fixed cache of recommendations has pages.
 const CUSTOMERS: u64 = 500;
 
-/// A route, how often it is visited, and what is asked the n-th time.
+/// A route, how often it is visited, and its n-th request.
 struct Visit {
     every: Duration,
     patience: Duration,
@@ -47,7 +48,7 @@ fn email(n: u64) -> String {
 }
 
 fn product(n: u64) -> u64 {
-    // A step that shares no factor with the number of products visits them all, in no order a person would see.
+    // The step shares no factor with the number of products, so it reaches all of them before it repeats one.
     n * 7 % Volume::DEMO.products as u64 + 1
 }
 
@@ -72,18 +73,18 @@ const VISITS: &[Visit] = &[
     visit(2_000, |n| get(format!("/api/products/{}/reviews", product(n)))),
     visit(2_000, |_| get("/api/orders")),
     visit(3_000, |n| {
-        // Who comes again with the same address is told so; a new one each time, also after a restart on kept data.
+        // A new address each time, also after a restart on kept data: a known one would be answered with 409.
         let stamp = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
         let email = format!("visitor.{stamp}.{n}@example.com");
         post("/api/register", Some(json!({ "name": "A visitor", "email": email, "password": "hunter2hunter2" })))
     }),
     visit(6_000, |n| post(format!("/api/products/{}/thumbnail", product(n)), None)),
     visit(4_000, |n| post("/api/newsletter", Some(json!({ "email": email(n) })))),
-    // With some 160 kB a visit the sick cache is a finding after seven or eight minutes.
+    // At about 160 kB a visit the leak detector reports the sick cache after seven or eight minutes.
     visit(400, |n| get(format!("/api/recommendations?customer={}", n % CUSTOMERS))),
     visit(1_200, |n| {
         let code = COUPONS[n as usize % COUPONS.len()];
-        // Four of five follow the link as it is printed.
+        // Four of five customers type the code as it is printed, in capitals.
         get(if n % 5 == 0 { format!("/api/coupons/{code}") } else { format!("/api/coupons/{}", code.to_uppercase()) })
     }),
     Visit {
@@ -111,7 +112,7 @@ async fn repeat(client: Client, base: String, visit: &'static Visit) {
         let Ask { method, path, body } = (visit.ask)(n);
         let request = client.request(method, format!("{base}{path}")).timeout(visit.patience);
         let request = body.iter().fold(request, RequestBuilder::json);
-        // What comes back is the monitor's business; a customer only waits for it.
+        // The answer does not matter here, and failures are the monitor's to report; a customer only waits.
         if let Ok(response) = request.send().await {
             _ = response.bytes().await;
         }
@@ -121,16 +122,15 @@ async fn repeat(client: Client, base: String, visit: &'static Visit) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::sickness::Fixes;
-    use crate::demo::tests::Tried;
+    use crate::demo::{sickness::Fixes, tests::TestShop};
 
     #[tokio::test]
     async fn every_visit_finds_what_it_asks_for_in_a_shop_without_sickness() {
-        let tried = Tried::open(Fixes::all()).await;
+        let demo = TestShop::open(Fixes::all()).await;
         for visit in VISITS {
             for n in 0..5 {
                 let Ask { method, path, body } = (visit.ask)(n);
-                let answer = tried.ask(method.clone(), &path, body).await;
+                let answer = demo.ask(method.clone(), &path, body).await;
                 assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
             }
         }

@@ -1,20 +1,20 @@
-//! The monitor over the shop, through the library's public face only: what any service would write.
+//! The monitor over the shop, through the library's public API only: the code that any service would write.
 
-use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use axum::Router;
 use pinchpoint::{BuildError, Control, Monitor, Settings, SqlxLayer};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::sickness::Fixes;
 
-/// What is told without `RUST_LOG`. The slow statements that sqlx warns of are there on purpose.
+/// The log filter without `RUST_LOG`. sqlx's warnings are off: the slow statements are there on purpose.
 const LOGGED: &str = "warn,sqlx::query=off";
-/// Where rules are looked for unless told otherwise: where a checkout of this project has them.
+/// The directory of the rules where none is set: a checkout of this project has them there.
 const RULES: &str = "rules";
 /// The history of the trends, beside the shop's own data.
 const HISTORY: &str = "performance.redb";
@@ -22,17 +22,17 @@ const HISTORY: &str = "performance.redb";
 /// Sends the log to standard error, and sqlx's queries to the monitor.
 pub(crate) fn log() {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| LOGGED.to_owned());
-    let told =
+    let output =
         fmt::layer().with_writer(io::stderr).with_target(false).with_filter(EnvFilter::builder().parse_lossy(wanted));
-    tracing_subscriber::registry().with(told).with(SqlxLayer::new()).init();
+    tracing_subscriber::registry().with(output).with(SqlxLayer::new()).init();
 }
 
-/// What the command line, a file and the environment say of the monitor.
+/// The monitor's settings from the command line, a file and the environment.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    /// The directory of the rules; goes before that of the settings.
+    /// The directory of the rules from the command line; it overrides the one in the settings.
     pub(crate) rules: Option<PathBuf>,
-    /// Everything else; goes before the demo's own.
+    /// All other settings; they override the demo's own.
     pub(crate) settings: Settings,
 }
 
@@ -46,11 +46,11 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts the monitor of a shop that listens on `address` and keeps its data in `directory`.
     ///
-    /// What is fixed is part of the version that the monitor knows the shop by: on kept data it then compares the fixed
-    /// shop with the sick one.
+    /// The fixes are part of the version that the monitor records for the shop, so that on kept data it compares the
+    /// fixed shop with the sick one.
     ///
     /// # Errors
-    /// Returns an error when the rules are wrong, or the history of the trends cannot be kept.
+    /// Returns an error when the monitor cannot be built, such as for a mistake in a rule file.
     pub(crate) fn start(
         Wanted { rules, settings }: Wanted,
         address: SocketAddr,
@@ -59,7 +59,7 @@ impl Watch {
     ) -> Result<Self, BuildError> {
         let rules = rules.or_else(|| settings.rules_dir().map(Path::to_owned));
         let rules = rules.or_else(|| Path::new(RULES).is_dir().then(|| RULES.into()));
-        // On loopback whoever can ask could stop the whole demo as well.
+        // On loopback a client could as well stop the demo's process, so opening control adds no risk.
         let control = if address.ip().is_loopback() { Control::Loopback } else { Control::Refused };
         let version = fixes.names().fold(env!("CARGO_PKG_VERSION").to_owned(), |version, fix| {
             let joint = if version.contains('+') { '.' } else { '+' };
@@ -77,22 +77,22 @@ impl Watch {
         Ok(Self { monitor: builder.install()?, rules })
     }
 
-    /// Returns `shop` measured, with the monitor's own routes beside it.
+    /// Returns `shop` under the monitor's layer, with the monitor's own routes beside it.
     pub(crate) fn over(&self, shop: Router) -> Router {
         shop.layer(self.monitor.layer()).merge(self.monitor.router())
     }
 
-    /// Returns the directory of the rules; `None` where those built in are used.
+    /// Returns the directory of the rules; `None` where the built-in rules apply.
     pub(crate) fn rules(&self) -> Option<&Path> {
         self.rules.as_deref()
     }
 
-    /// Ends the streams of events, which nothing else would.
+    /// Ends the streams of events, which would otherwise hold the graceful shutdown up until its grace is over.
     pub(super) fn end_events(&self) {
         self.monitor.end_events();
     }
 
-    /// Evaluates a last time and ends what the monitor does in the background.
+    /// Evaluates the rules a last time and stops the monitor's background tasks.
     pub(crate) async fn stop(self) {
         self.monitor.shutdown().await;
     }

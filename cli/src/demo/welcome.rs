@@ -1,25 +1,27 @@
-//! What the terminal says when the demo is up: what to open next.
+//! The text on the terminal when the demo is up: what to open next.
 //!
-//! Programs read the line that begins with `listening on`; its form does not change.
+//! Programs read the first line, `listening on URL`, to learn the port; its form does not change.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+};
 
 use super::sickness::{Fixes, Sickness};
 
-/// What there is to tell.
+/// The facts that the text is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Welcome<'a> {
     /// Where the demo listens.
     pub(crate) address: SocketAddr,
-    /// What is not wrong.
+    /// The sicknesses that are switched off.
     pub(crate) fixes: &'a Fixes,
     /// Whether it has visitors of its own.
     pub(crate) traffic: bool,
-    /// The directory of the rules; `None` where those built in are used.
+    /// The directory of the rules; `None` where the built-in rules apply.
     pub(crate) rules: Option<&'a Path>,
-    /// The directory of the data; `None` where they go at the end.
+    /// The directory of the data; `None` where it is removed at the end.
     pub(crate) data: Option<&'a Path>,
 }
 
@@ -50,29 +52,33 @@ impl fmt::Display for Welcome<'_> {
             _ => writeln!(f, "A small shop with {sick} things wrong with it.")?,
         }
         writeln!(f, "Open one of these:\n")?;
-        writeln!(f, "  {base}/                         the shop: its routes, and which are sick")?;
+        writeln!(f, "  {base}/                         the shop: its routes, and which of them are sick")?;
         writeln!(f, "  {base}/performance              the report: what to do first, and why")?;
         writeln!(f, "  {base}/performance/bottlenecks  what Pinchpoint has found, as JSON")?;
         writeln!(f, "  {base}/metrics                  what Prometheus reads\n")?;
         if self.traffic {
-            writeln!(f, "Visitors are on every route; give them a minute.")?;
+            writeln!(f, "Built-in visitors call every route; the first findings take about a minute.")?;
         } else {
-            writeln!(f, "Nobody visits yet. Make some traffic in another terminal:\n")?;
+            writeln!(f, "There is no traffic yet. Make some in another terminal:\n")?;
             writeln!(f, "  cargo run --bin loadtest -- --base-url {base} --users 10 --run-time 60s\n")?;
             writeln!(f, "or start the demo with --traffic.")?;
         }
         if sick > 0 {
-            writeln!(f, "--fix NAME makes one thing right, --fixed everything; --help lists the names.")?;
+            writeln!(f, "--fix NAME fixes one of them, --fixed all of them; --help lists the names.")?;
         }
         match self.rules {
             Some(directory) => {
-                writeln!(f, "The rules are in {}; edit them while it runs.", directory.join("*.yaml").display())?;
+                writeln!(
+                    f,
+                    "The rules are in {}; you can edit them while the demo runs.",
+                    directory.join("*.yaml").display()
+                )?;
             }
-            None => writeln!(f, "The rules are those built in; --rules DIRECTORY takes others.")?,
+            None => writeln!(f, "The built-in rules apply; --rules DIRECTORY sets others.")?,
         }
         match self.data {
-            Some(directory) => writeln!(f, "Ctrl-C ends it; its data stay in {}.", directory.display()),
-            None => writeln!(f, "Ctrl-C ends it and removes its data."),
+            Some(directory) => writeln!(f, "Ctrl-C ends the demo; its data stays in {}.", directory.display()),
+            None => writeln!(f, "Ctrl-C ends the demo and removes its data."),
         }
     }
 }
@@ -87,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_to_open_next() {
+    fn the_text_lists_what_to_open_next() {
         insta::assert_snapshot!("welcome_sick", welcome(&Fixes::default()));
     }
 
     #[test]
-    fn with_everything_fixed_it_says_so() {
+    fn the_text_says_when_everything_is_fixed() {
         let fixes = Fixes::all();
         let welcome = Welcome { traffic: true, rules: None, data: Some(Path::new("kept")), ..welcome(&fixes) };
         insta::assert_snapshot!("welcome_fixed", welcome);
     }
 
     #[test]
-    fn an_unspecified_address_is_told_as_this_machine() {
+    fn an_unspecified_address_is_shown_as_loopback() {
         let fixes = Fixes::default();
         let welcome = Welcome { address: SocketAddr::from(([0, 0, 0, 0], 80)), ..welcome(&fixes) };
         assert!(welcome.to_string().starts_with("listening on http://127.0.0.1:80\n"), "{welcome}");

@@ -1,13 +1,14 @@
-//! Looking at products: all of it healthy, each one query on an index.
+//! Products: all routes are healthy, each makes one query on an index.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
+use crate::demo::{failure::Failure, shop::Shop};
 
 /// Products on a page.
 const PAGE: i64 = 40;
@@ -16,7 +17,8 @@ const ONE: &str = "\
     SELECT p.name, c.name, p.description, p.price_cents, s.on_hand > 0 \
     FROM products p JOIN categories c ON c.id = p.category_id JOIN stock s ON s.product_id = p.id \
     WHERE p.id = ?";
-/// As a range the index on the name answers it; no name has a letter past the last one of Unicode.
+/// A range instead of `LIKE`, so that SQLite uses the index on the name; 1114111 is Unicode's last code point, past
+/// every letter of a name.
 const SEARCH: &str = "\
     SELECT id, name, price_cents FROM products \
     WHERE name >= ?1 COLLATE NOCASE AND name < ?1 || char(1114111) COLLATE NOCASE \
@@ -51,14 +53,14 @@ pub(crate) struct Category {
     products: i64,
 }
 
-/// Which page of the list.
+/// The query string of `GET /api/products`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PageQuery {
     #[serde(default)]
     page: u16,
 }
 
-/// What to search for.
+/// The query string of `GET /api/search`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SearchQuery {
     #[serde(default)]
@@ -110,19 +112,18 @@ pub(crate) async fn categories(State(shop): State<Arc<Shop>>) -> Result<Json<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::sickness::Fixes;
-    use crate::demo::tests::Tried;
+    use crate::demo::{sickness::Fixes, tests::TestShop};
 
     #[tokio::test]
-    async fn every_query_is_answered_by_an_index() {
-        let tried = Tried::open(Fixes::default()).await;
+    async fn every_query_uses_an_index() {
+        let demo = TestShop::open(Fixes::default()).await;
         for (query, index) in [
             (LIST, "SEARCH products USING INTEGER PRIMARY KEY"),
             (ONE, "SEARCH p USING INTEGER PRIMARY KEY"),
             (SEARCH, "SEARCH products USING INDEX products_by_name"),
             (CATEGORIES, "SEARCH p USING COVERING INDEX products_by_category"),
         ] {
-            let plan = tried.plan(query).await;
+            let plan = demo.plan(query).await;
             assert!(plan.contains(index), "{query}: {plan}");
         }
     }

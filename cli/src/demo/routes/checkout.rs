@@ -1,21 +1,19 @@
 //! Cart and checkout.
 //!
-//! Sick: the stock of a product that is sold out would go negative, which the table refuses and nobody handles; and the
-//! receipt goes through one relay only. Fixed: what is sold out becomes a back order, and the mail fails over.
+//! Sick: the stock of a sold-out product would go negative; the table's constraint refuses that, and the error becomes
+//! a 500. The receipt goes through one relay only. Fixed: a sold-out product becomes a back order, and the mail fails
+//! over.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Json, extract::State};
 use pinchpoint::{in_current_request, track_async_task, track_db_query};
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
-/// A product to put into a cart.
+/// The body of `POST /api/cart`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CartItem {
     cart: String,
@@ -23,14 +21,14 @@ pub(crate) struct CartItem {
     quantity: i64,
 }
 
-/// What is in a cart now.
+/// A cart's name, and how many items are in it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Cart {
     cart: String,
     items: i64,
 }
 
-/// A product to buy.
+/// The body of `POST /api/checkout`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Purchase {
     product_id: i64,
@@ -38,7 +36,7 @@ pub(crate) struct Purchase {
     email: String,
 }
 
-/// A purchase that was made.
+/// The answer to a purchase.
 #[derive(Debug, Serialize)]
 pub(crate) struct Receipt {
     order: i64,
@@ -125,7 +123,7 @@ async fn buy(shop: &Shop, purchase: &Purchase) -> Result<Receipt, Failure> {
         "UPDATE stock SET on_hand = on_hand - ?2 WHERE product_id = ?1"
     };
     let taking = sqlx::query(take).bind(product_id).bind(quantity).execute(&mut *transaction);
-    // sqlx's own events do not tell that a query failed; this does.
+    // sqlx's own events do not say whether a query failed; the tracker records it.
     let taken = track_db_query(take, taking).await?;
     let status = if taken.rows_affected() == 1 { "confirmed" } else { "back order" };
 

@@ -1,17 +1,17 @@
 //! Coupons.
 //!
-//! Sick: the shop prints its codes in capitals, and the database has them in small letters. Fixed: the case does not
-//! matter.
+//! Sick: the shop prints its codes in capitals, and the database has them in lower case, so that printed codes are not
+//! found. Fixed: the case is ignored.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use serde::Serialize;
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
 /// A coupon.
 #[derive(Debug, Serialize)]

@@ -1,22 +1,17 @@
 //! Accounts.
 //!
-//! Sick: registration hashes the password where it stands, on the runtime's worker, and every other request on that
-//! worker waits. Fixed: it is hashed on a blocking thread, as login does.
+//! Sick: registration hashes the password on the runtime's worker, and every other request on that worker waits. Fixed:
+//! it hashes on a blocking thread, as login always does.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use crate::demo::failure::Failure;
-use crate::demo::password;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, password, shop::Shop, sickness::Sickness};
 
-/// A new customer.
+/// The body of `POST /api/register`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Registration {
     name: String,
@@ -31,7 +26,7 @@ pub(crate) struct Account {
     email: String,
 }
 
-/// Who says to be whom.
+/// The body of `POST /api/login`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Credentials {
     email: String,

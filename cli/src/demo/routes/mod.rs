@@ -22,7 +22,7 @@ use axum::routing::{get, post};
 
 use super::shop::Shop;
 
-/// Returns the shop without its monitor.
+/// Returns the router of the shop, without the monitor's layer and routes.
 pub(crate) fn router(shop: &Arc<Shop>) -> Router {
     let api = Router::new()
         .route("/api/products", get(catalogue::list))
@@ -41,7 +41,7 @@ pub(crate) fn router(shop: &Arc<Shop>) -> Router {
         .route("/api/login", post(customers::login))
         .route("/api/newsletter", post(newsletter::subscribe))
         .route("/api/reports/sales", get(reports::sales))
-        .route_layer(from_fn_with_state(Arc::clone(shop), settings::greet));
+        .route_layer(from_fn_with_state(Arc::clone(shop), settings::add_headers));
     Router::new()
         .route("/", get(page::page))
         .route("/health", get(page::health))

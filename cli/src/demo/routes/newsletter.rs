@@ -1,35 +1,35 @@
-//! The newsletter: an address is kept here, and handed to the list server after the answer.
+//! The newsletter: the shop stores an address, and a task sends it to the list server after the answer.
 //!
-//! Sick: the task that hands it over has no timeout, and the list server does not answer; it waits for ever. Fixed: it
-//! gives up soon, and the next subscription tries again.
+//! Sick: the task has no timeout and the list server never answers, so the task waits for ever. Fixed: the task gives
+//! up soon, and the next subscription tries the server again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::{Json, extract::State, http::StatusCode};
 use pinchpoint::{in_current_request, track_async_task};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
 /// How long the fixed task waits for the list server.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Who wants the newsletter.
+/// The body of `POST /api/newsletter`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Subscription {
     email: String,
 }
 
-/// What becomes of the subscription.
+/// The answer to a subscription.
 #[derive(Debug, Serialize)]
-pub(crate) struct Subscribed {
+pub(crate) struct SubscriptionReceipt {
     email: String,
     state: &'static str,
 }
@@ -38,16 +38,16 @@ pub(crate) struct Subscribed {
 pub(crate) async fn subscribe(
     State(shop): State<Arc<Shop>>,
     Json(Subscription { email }): Json<Subscription>,
-) -> Result<(StatusCode, Json<Subscribed>), Failure> {
+) -> Result<(StatusCode, Json<SubscriptionReceipt>), Failure> {
     if !email.contains('@') || email.len() > 254 {
         return Err(Failure::Invalid("email: an address of at most 254 bytes"));
     }
     sqlx::query("INSERT INTO newsletter VALUES (?) ON CONFLICT DO NOTHING").bind(&email).execute(&shop.writer).await?;
-    // One at a time: the list server takes them in order.
+    // One task at a time, so that the sick shop has one stuck task and not one for each subscription.
     if let Some(turn) = Turn::take(&shop) {
         hand_over(turn, email.clone());
     }
-    Ok((StatusCode::ACCEPTED, Json(Subscribed { email, state: "kept" })))
+    Ok((StatusCode::ACCEPTED, Json(SubscriptionReceipt { email, state: "kept" })))
 }
 
 fn hand_over(turn: Turn, email: String) {
@@ -56,7 +56,7 @@ fn hand_over(turn: Turn, email: String) {
         if !turn.0.fixes.cures(Sickness::StuckTask) {
             return turn.0.list_server.add(&email).await.map(drop);
         }
-        // Kept is kept: what the list server does not take now it is given with the next subscription.
+        // A timeout is no failure of the task: the shop has stored the address.
         timeout(PATIENCE, turn.0.list_server.add(&email)).await.map_or(Ok(()), |answer| answer.map(drop))
     }));
     let started = shop.background.start(async {
@@ -69,7 +69,7 @@ fn hand_over(turn: Turn, email: String) {
     }
 }
 
-/// The right to talk to the list server; given back when dropped.
+/// The right to send to the list server; dropping it frees the right, also when the task is cancelled.
 struct Turn(Arc<Shop>);
 
 impl Turn {

@@ -1,22 +1,20 @@
-//! The latest orders with their lines, and how each product is rated by customers who are still there.
+//! The latest orders with their lines, and each product's rating by customers who still have an account.
 //!
-//! Sick: one query for the orders, one for their lines, and one more for the product of each line (N+1). Fixed: one join.
+//! Sick: one query for the orders, one for their lines, and one more for the product of each line (N+1). Fixed: one
+//! join.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Json, extract::State};
 use serde::Serialize;
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
 const LATEST: &str = "SELECT o.id, o.day, o.total_cents, c.name FROM orders o JOIN customers c ON c.id = o.customer_id \
     ORDER BY o.id DESC LIMIT ?";
 const LINES: &str = "SELECT order_id, product_id, quantity, price_cents FROM order_lines \
     WHERE order_id IN (SELECT id FROM orders ORDER BY id DESC LIMIT ?) ORDER BY order_id DESC, id";
-/// Takes a product.
+/// Parameter: the product's id.
 pub(crate) const PRODUCT: &str = "\
     SELECT p.name, (SELECT ROUND(AVG(r.stars), 1) FROM reviews r JOIN customers c ON c.id = r.customer_id \
     WHERE r.product_id = p.id) FROM products p WHERE p.id = ?";
@@ -69,7 +67,7 @@ async fn line_by_line(shop: &Shop) -> Result<Vec<Order>, sqlx::Error> {
     for (order_id, product_id, quantity, price_cents) in lines {
         let (product, stars): (String, Option<f64>) =
             sqlx::query_as(PRODUCT).bind(product_id).fetch_one(&shop.database).await?;
-        // An order that came between the two queries is not in the list.
+        // An order that was placed between the two queries has lines here but is not in the list.
         if let Some(order) = orders.iter_mut().find(|order| order.id == order_id) {
             order.lines.push(Line { product, stars, quantity, price_cents });
         }

@@ -1,52 +1,48 @@
 //! The shop's front page, which lists its routes, and its health.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::Html;
+use axum::{Json, extract::State, response::Html};
 use serde_json::{Value, json};
 
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{shop::Shop, sickness::Sickness};
 
-/// One route as a visitor is told of it.
+/// One route of the list.
 #[derive(Clone, Copy)]
-struct Listed {
+struct RouteEntry {
     method: &'static str,
-    /// A path that can be asked for as it stands.
+    /// A path that a browser can request as it stands.
     example: &'static str,
-    /// Body of the example; empty where there is none.
+    /// The body of the example; empty where it needs none.
     body: &'static str,
     what: &'static str,
     sicknesses: &'static [Sickness],
 }
 
-const fn listed(method: &'static str, example: &'static str, body: &'static str, what: &'static str) -> Listed {
-    Listed { method, example, body, what, sicknesses: &[] }
+const fn entry(method: &'static str, example: &'static str, body: &'static str, what: &'static str) -> RouteEntry {
+    RouteEntry { method, example, body, what, sicknesses: &[] }
 }
 
-const fn sick(listed: Listed, sicknesses: &'static [Sickness]) -> Listed {
-    Listed { sicknesses, ..listed }
+const fn sick(entry: RouteEntry, sicknesses: &'static [Sickness]) -> RouteEntry {
+    RouteEntry { sicknesses, ..entry }
 }
 
-const LIST: &[Listed] = &[
-    listed("GET", "/api/products?page=0", "", "Products, a page at a time"),
-    listed("GET", "/api/products/7", "", "One product"),
-    listed("GET", "/api/search?q=am", "", "Products whose name begins so"),
-    listed("GET", "/api/categories", "", "Categories"),
-    listed("GET", "/health", "", "Whether the shop is there"),
-    listed("POST", "/api/cart", r#"{"cart":"ada","product_id":7,"quantity":2}"#, "Puts a product into a cart"),
-    listed(
+const LIST: &[RouteEntry] = &[
+    entry("GET", "/api/products?page=0", "", "Products, a page at a time"),
+    entry("GET", "/api/products/7", "", "One product"),
+    entry("GET", "/api/search?q=am", "", "Products whose name begins so"),
+    entry("GET", "/api/categories", "", "Categories"),
+    entry("GET", "/health", "", "Whether the shop is up"),
+    entry("POST", "/api/cart", r#"{"cart":"ada","product_id":7,"quantity":2}"#, "Puts a product into a cart"),
+    entry(
         "POST",
         "/api/login",
         r#"{"email":"alan.allen.1@example.com","password":"correct horse battery staple"}"#,
         "Opens a session",
     ),
-    sick(listed("GET", "/api/reports/sales", "", "Sales by day, with their running total"), &[Sickness::SlowReport]),
+    sick(entry("GET", "/api/reports/sales", "", "Sales by day, with their running total"), &[Sickness::SlowReport]),
     sick(
-        listed(
+        entry(
             "POST",
             "/api/checkout",
             r#"{"product_id":7,"quantity":1,"email":"alan.allen.1@example.com"}"#,
@@ -54,10 +50,10 @@ const LIST: &[Listed] = &[
         ),
         &[Sickness::CheckoutErrors, Sickness::FailingMail],
     ),
-    sick(listed("GET", "/api/products/7/reviews", "", "Reviews of a product"), &[Sickness::MissingIndex]),
-    sick(listed("GET", "/api/orders", "", "The latest orders"), &[Sickness::NPlusOne]),
+    sick(entry("GET", "/api/products/7/reviews", "", "Reviews of a product"), &[Sickness::MissingIndex]),
+    sick(entry("GET", "/api/orders", "", "The latest orders"), &[Sickness::NPlusOne]),
     sick(
-        listed(
+        entry(
             "POST",
             "/api/register",
             r#"{"name":"Ada","email":"ada@example.com","password":"hunter2hunter2"}"#,
@@ -66,16 +62,16 @@ const LIST: &[Listed] = &[
         &[Sickness::BlockingHash],
     ),
     sick(
-        listed("POST", "/api/products/7/thumbnail", "", "Makes a thumbnail in the background"),
+        entry("POST", "/api/products/7/thumbnail", "", "Makes a thumbnail in the background"),
         &[Sickness::SlowThumbnails],
     ),
     sick(
-        listed("POST", "/api/newsletter", r#"{"email":"ada@example.com"}"#, "Subscribes to the newsletter"),
+        entry("POST", "/api/newsletter", r#"{"email":"ada@example.com"}"#, "Subscribes to the newsletter"),
         &[Sickness::StuckTask],
     ),
-    sick(listed("GET", "/api/recommendations?customer=7", "", "Products for a customer"), &[Sickness::Leak]),
-    sick(listed("GET", "/api/coupons/SPRING10", "", "A coupon, as printed"), &[Sickness::BrokenLinks]),
-    sick(listed("GET", "/api/suggest?q=e", "", "Suggestions while typing"), &[Sickness::LateSuggestions]),
+    sick(entry("GET", "/api/recommendations?customer=7", "", "Products for a customer"), &[Sickness::Leak]),
+    sick(entry("GET", "/api/coupons/SPRING10", "", "A coupon, as printed"), &[Sickness::BrokenLinks]),
+    sick(entry("GET", "/api/suggest?q=e", "", "Suggestions while typing"), &[Sickness::LateSuggestions]),
 ];
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
@@ -90,7 +86,7 @@ const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
 /// `GET /`
 pub(crate) async fn page(State(shop): State<Arc<Shop>>) -> Html<String> {
     let mut page = HEAD.to_owned();
-    for Listed { method, example, body, what, sicknesses } in LIST {
+    for RouteEntry { method, example, body, what, sicknesses } in LIST {
         let link = if *method == "GET" {
             format!("<a href=\"{example}\"><code>GET {example}</code></a>")
         } else if body.is_empty() {
@@ -123,8 +119,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sickness_of_a_route_is_listed_at_it() {
-        let listed: Vec<_> = LIST.iter().flat_map(|listed| listed.sicknesses).collect();
+    fn every_sickness_is_listed_at_its_route() {
+        let listed: Vec<_> = LIST.iter().flat_map(|entry| entry.sicknesses).collect();
         for sickness in Sickness::ALL {
             // The settings are read by every route.
             assert_eq!(listed.contains(&&sickness), sickness != Sickness::ChattySettings, "{}", sickness.name());

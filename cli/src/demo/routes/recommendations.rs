@@ -1,30 +1,36 @@
 //! Recommendations for a customer, rendered once and cached.
 //!
-//! Sick: the moment of the visit is part of the cache's key, so that no page is ever found again and none is ever let
-//! go: a leak. It ends at [`LEAK_LIMIT`], so that nobody's machine dies of a demo. Fixed: one page a customer, and the
-//! oldest goes when there are too many.
+//! Sick: the time of the visit is part of the cache's key, so that no page is ever found again and none is ever
+//! removed: a leak. It stops at [`LEAK_LIMIT`], so that a demo left running cannot exhaust the machine's memory. Fixed:
+//! one page a customer, and the oldest page is removed when there are too many.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
-use axum::extract::{Query, State};
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::{
+    extract::{Query, State},
+    http::header,
+    response::IntoResponse,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::{Fixes, Sickness};
+use crate::demo::{
+    failure::Failure,
+    shop::Shop,
+    sickness::{Fixes, Sickness},
+};
 
-/// Bytes at which the leak stops: high memory by the rules, and short of critical.
+/// Bytes at which the leak stops: "high" by the memory rules, and below their 1 GB for "critical".
 const LEAK_LIMIT: usize = 800 * 1000 * 1000;
 /// Pages that the fixed cache keeps.
 const PAGES: usize = 64;
 /// Products on a page.
 const PRODUCTS: i64 = 120;
 
-/// Who is there.
+/// The query string of `GET /api/recommendations`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Visitor {
     customer: i64,
@@ -38,14 +44,14 @@ struct Recommendation {
     price_cents: i64,
 }
 
-/// What a page is kept under: the customer and, in the sick shop, the moment of the visit.
+/// The key of a page: the customer and, in the sick shop, the time of the visit.
 type Key = (i64, Option<SystemTime>);
 
 /// The rendered pages.
 #[derive(Debug)]
 pub(crate) struct Pages {
     keying: Keying,
-    kept: Mutex<Kept>,
+    contents: Mutex<CacheContents>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +61,7 @@ enum Keying {
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct CacheContents {
     pages: HashMap<Key, Arc<str>>,
     order: VecDeque<Key>,
     bytes: usize,
@@ -65,7 +71,7 @@ impl Pages {
     /// Returns an empty cache, sick or fixed.
     pub(crate) fn new(fixes: &Fixes) -> Self {
         let keying = if fixes.cures(Sickness::Leak) { Keying::ByCustomer } else { Keying::ByVisit };
-        Self { keying, kept: Mutex::default() }
+        Self { keying, contents: Mutex::default() }
     }
 
     fn key(&self, customer: i64) -> Key {
@@ -76,27 +82,28 @@ impl Pages {
     }
 
     fn get(&self, key: &Key) -> Option<Arc<str>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pages.get(key).cloned()
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner).pages.get(key).cloned()
     }
 
     fn keep(&self, key: Key, page: Arc<str>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         match self.keying {
-            Keying::ByVisit if kept.bytes + page.len() > LEAK_LIMIT => return,
-            Keying::ByCustomer if kept.order.len() >= PAGES => {
-                let oldest = kept.order.pop_front().and_then(|key| kept.pages.remove(&key));
-                kept.bytes -= oldest.map_or(0, |page| page.len());
+            Keying::ByVisit if contents.bytes + page.len() > LEAK_LIMIT => return,
+            Keying::ByCustomer if contents.order.len() >= PAGES => {
+                let oldest = contents.order.pop_front().and_then(|key| contents.pages.remove(&key));
+                contents.bytes -= oldest.map_or(0, |page| page.len());
             }
             Keying::ByVisit | Keying::ByCustomer => {}
         }
-        kept.bytes += page.len();
-        match kept.pages.insert(key, page) {
-            // Two requests rendered it at a time.
-            Some(replaced) => kept.bytes -= replaced.len(),
-            None => kept.order.push_back(key),
+        contents.bytes += page.len();
+        match contents.pages.insert(key, page) {
+            // Two requests of one customer missed the cache at the same time and both rendered the page.
+            Some(replaced) => contents.bytes -= replaced.len(),
+            None => contents.order.push_back(key),
         }
-        if matches!(self.keying, Keying::ByVisit) && kept.bytes + kept.bytes / kept.pages.len() > LEAK_LIMIT {
-            tracing::warn!(bytes = kept.bytes, "the leak of the demo has reached its limit and stops here");
+        if matches!(self.keying, Keying::ByVisit) && contents.bytes + contents.bytes / contents.pages.len() > LEAK_LIMIT
+        {
+            tracing::warn!(bytes = contents.bytes, "the leak of the demo has reached its limit and stops here");
         }
     }
 }
@@ -118,7 +125,7 @@ pub(crate) async fn recommendations(
     Ok(([(header::CONTENT_TYPE, "application/json")], page.to_string()))
 }
 
-/// Renders the products of four categories, others for each customer.
+/// Renders the products of four categories, which depend on the customer.
 async fn render(shop: &Shop, customer: i64) -> Result<Arc<str>, Failure> {
     let rows: Vec<(i64, String, String, i64)> = sqlx::query_as(
         "SELECT id, name, description, price_cents FROM products \
@@ -145,7 +152,7 @@ mod tests {
         if pages.get(&key).is_none() {
             pages.keep(key, "x".repeat(1000).into());
         }
-        pages.kept.lock().unwrap().bytes
+        pages.contents.lock().unwrap().bytes
     }
 
     #[test]
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn the_sick_cache_stops_at_its_limit() {
         let pages = Pages::new(&Fixes::default());
-        pages.kept.lock().unwrap().bytes = LEAK_LIMIT - 1500;
+        pages.contents.lock().unwrap().bytes = LEAK_LIMIT - 1500;
         let sizes: Vec<_> = (0..3).map(|_| visit(&pages, 7)).collect();
         assert_eq!(sizes, [LEAK_LIMIT - 500; 3]);
     }
@@ -170,6 +177,6 @@ mod tests {
         assert_eq!(bytes, Some(PAGES * 1000));
         assert!(pages.get(&pages.key(999)).is_some());
         assert!(pages.get(&pages.key(0)).is_none());
-        assert_eq!(pages.kept.lock().unwrap().pages.len(), PAGES);
+        assert_eq!(pages.contents.lock().unwrap().pages.len(), PAGES);
     }
 }

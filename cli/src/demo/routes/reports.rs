@@ -1,20 +1,19 @@
-//! What the owner of the shop looks at in the morning: sales by day, with their running total.
+//! The owner's report: sales by day, with their running total.
 //!
-//! Sick: the running total is added up from the orders anew for each order. Fixed: from a table that checkout keeps, one
-//! row a day.
+//! Sick: the query adds the running total up from all orders, again for each order. Fixed: it reads a summary table of
+//! one row a day, which checkout keeps up to date.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::demo::failure::Failure;
-use crate::demo::seed;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, seed, shop::Shop, sickness::Sickness};
 
-/// Takes the first day.
+/// Parameter: the first day.
 pub(crate) const TOTAL_PER_ORDER: &str = "\
     SELECT o.day, COUNT(*), SUM(o.total_cents), \
     MAX((SELECT SUM(e.total_cents) FROM orders e WHERE e.day BETWEEN ?1 AND o.day)) \
@@ -23,7 +22,7 @@ const SUMMARY: &str = "\
     SELECT day, orders, revenue_cents, SUM(revenue_cents) OVER (ORDER BY day) \
     FROM sales_by_day WHERE day >= ?1 ORDER BY day";
 
-/// How far back the report goes, counted from the last made-up day.
+/// The query string: how many days the report goes back from the last made-up day.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Period {
     days: Option<i64>,

@@ -1,18 +1,19 @@
-//! The reviews of a product, each with how much its author has reviewed.
+//! The reviews of a product, each with how many reviews its author has written.
 //!
-//! Sick: no index knows a review's author, so that SQLite scans all reviews for each one shown. Fixed: the index exists;
-//! the query is the same.
+//! Sick: there is no index on a review's author, so SQLite scans all reviews for each one shown. Fixed: [`Shop::open`]
+//! creates the index; the query is the same.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use serde::Serialize;
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
+use crate::demo::{failure::Failure, shop::Shop};
 
-/// Takes the product and the number of reviews to show.
+/// Parameters: the product's id, and the number of reviews to show.
 pub(crate) const SCANNING: &str = "\
     SELECT r.day, r.stars, r.body, c.name, (SELECT COUNT(*) FROM reviews o WHERE o.customer_id = r.customer_id) \
     FROM (SELECT * FROM reviews WHERE product_id = ?1 ORDER BY day DESC, id DESC LIMIT ?2) r \
@@ -29,7 +30,7 @@ pub(crate) struct Review {
     reviews_by_author: i64,
 }
 
-/// `GET /api/products/{id}/reviews`: the latest first; empty for a product that nobody reviewed.
+/// `GET /api/products/{id}/reviews`: the latest first; empty for a product without reviews.
 pub(crate) async fn reviews(State(shop): State<Arc<Shop>>, Path(id): Path<i64>) -> Result<Json<Vec<Review>>, Failure> {
     let rows: Vec<(String, i64, String, String, i64)> =
         sqlx::query_as(SCANNING).bind(id).bind(shop.sizing.reviews_per_page).fetch_all(&shop.database).await?;
@@ -40,14 +41,16 @@ pub(crate) async fn reviews(State(shop): State<Arc<Shop>>, Path(id): Path<i64>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::sickness::{Fix, Fixes, Sickness};
-    use crate::demo::tests::Tried;
+    use crate::demo::{
+        sickness::{Fix, Fixes, Sickness},
+        tests::TestShop,
+    };
 
     #[tokio::test]
     async fn the_index_is_missing_until_it_is_fixed() {
-        let sick = Tried::open(Fixes::default()).await.plan(SCANNING).await;
+        let sick = TestShop::open(Fixes::default()).await.plan(SCANNING).await;
         assert!(sick.contains("SCAN o"), "{sick}");
-        let fixed = Tried::open(Fixes::from_iter([Fix::One(Sickness::MissingIndex)])).await.plan(SCANNING).await;
+        let fixed = TestShop::open(Fixes::from_iter([Fix::One(Sickness::MissingIndex)])).await.plan(SCANNING).await;
         assert!(fixed.contains("SEARCH o USING COVERING INDEX reviews_by_customer"), "{fixed}");
     }
 }

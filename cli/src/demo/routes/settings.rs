@@ -1,22 +1,22 @@
-//! The settings that every `/api` answer tells: currency, tax, delivery and the notice of the day.
+//! The settings in the headers of every `/api` answer: currency, tax, delivery and the notice of the day.
 //!
-//! Sick: each request looks each setting up in the history of its changes. Fixed: that is done once, at start.
+//! Sick: each request looks each setting up in the history of its changes. Fixed: the shop reads them once, at start.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::HeaderValue;
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::{
+    extract::{Request, State},
+    http::HeaderValue,
+    middleware::Next,
+    response::Response,
+};
 use sqlx::SqliteConnection;
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
 const ONE: &str = "SELECT value FROM settings WHERE name = ? ORDER BY changed_at DESC LIMIT 1";
 
-/// What the owner of the shop can set.
+/// The settings that the owner of the shop can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// ISO 4217 code of every price.
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     pub(crate) vat_percent: String,
     /// How long a delivery takes.
     pub(crate) delivery_days: String,
-    /// Shown on every page.
+    /// The notice of the day.
     pub(crate) notice: String,
 }
 
@@ -62,8 +62,12 @@ impl Settings {
     }
 }
 
-/// Puts the settings into the answer's head.
-pub(crate) async fn greet(State(shop): State<Arc<Shop>>, request: Request, next: Next) -> Result<Response, Failure> {
+/// Adds the settings to the answer's headers.
+pub(crate) async fn add_headers(
+    State(shop): State<Arc<Shop>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
     let settings = if shop.fixes.cures(Sickness::ChattySettings) {
         shop.settings.clone()
     } else {
@@ -77,7 +81,7 @@ pub(crate) async fn greet(State(shop): State<Arc<Shop>>, request: Request, next:
         ("x-notice", settings.notice),
     ];
     for (name, value) in head {
-        // A setting with a line break in it cannot be a header, and is left out.
+        // A value with a line break cannot be a header and is left out.
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
         }

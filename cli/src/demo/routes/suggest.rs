@@ -1,19 +1,19 @@
-//! Suggestions while the customer types: the best sold products with these letters in their name.
+//! Suggestions while the customer types: the best-selling products with these letters in their name.
 //!
-//! Sick: what was sold is counted from all order lines, for each candidate, at each keystroke; the customer's browser
-//! has given up by then and asks for the next letters. Fixed: checkout keeps the count with the product.
+//! Sick: each keystroke counts the sales of each candidate from all order lines. By the time the answer is there, the
+//! browser has dropped the request and asked for the next letters. Fixed: checkout keeps the count with the product.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::demo::failure::Failure;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
-/// Takes a pattern and the number of candidates.
+/// Parameters: a pattern, and the number of candidates.
 pub(crate) const COUNTING: &str = "\
     SELECT p.name, (SELECT COALESCE(SUM(l.quantity), 0) FROM order_lines l WHERE l.product_id = p.id) AS sold \
     FROM (SELECT id, name FROM products WHERE name LIKE ?1 ORDER BY id LIMIT ?2) p \
@@ -23,9 +23,9 @@ const KEPT: &str = "\
     FROM (SELECT name, sold FROM products WHERE name LIKE ?1 ORDER BY id LIMIT ?2) p \
     ORDER BY p.sold DESC, p.name LIMIT 8";
 
-/// What the customer has typed.
+/// The query string: the letters typed so far.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Typed {
+pub(crate) struct SuggestQuery {
     #[serde(default)]
     q: String,
 }
@@ -40,12 +40,12 @@ pub(crate) struct Suggestion {
 /// `GET /api/suggest?q=`
 pub(crate) async fn suggest(
     State(shop): State<Arc<Shop>>,
-    Query(typed): Query<Typed>,
+    Query(query): Query<SuggestQuery>,
 ) -> Result<Json<Vec<Suggestion>>, Failure> {
-    let query = if shop.fixes.cures(Sickness::LateSuggestions) { KEPT } else { COUNTING };
-    // A typed wildcard is no wildcard: no name has one in it, and LIKE knows no other.
-    let letters = typed.q.replace(['%', '_'], "");
-    let rows: Vec<(String, i64)> = sqlx::query_as(query)
+    let sql = if shop.fixes.cures(Sickness::LateSuggestions) { KEPT } else { COUNTING };
+    // `%` and `_` are LIKE's only wildcards; no product has one in its name, so removing them loses no match.
+    let letters = query.q.replace(['%', '_'], "");
+    let rows: Vec<(String, i64)> = sqlx::query_as(sql)
         .bind(format!("%{letters}%"))
         .bind(shop.sizing.suggestion_candidates)
         .fetch_all(&shop.database)

@@ -1,22 +1,22 @@
-//! Thumbnails, made after the answer.
+//! Thumbnails, rendered by a task after the answer.
 //!
-//! Sick: each of a thumbnail's pixels adds up its whole window of the photo. Fixed: from a table of sums.
+//! Sick: the task adds up a whole window of the photo for each pixel of the thumbnail. Fixed: it reads each sum from a
+//! summed-area table.
 
 use std::sync::{Arc, PoisonError};
 
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use pinchpoint::{in_current_request, track_async_task};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::demo::failure::Failure;
-use crate::demo::photo::Photo;
-use crate::demo::shop::Shop;
-use crate::demo::sickness::Sickness;
+use crate::demo::{failure::Failure, photo::Photo, shop::Shop, sickness::Sickness};
 
-/// What happens to the thumbnail.
+/// The answer: the product, and whether its rendering was started, is under way, or was put off.
 #[derive(Debug, Serialize)]
 pub(crate) struct Rendering {
     product: i64,
@@ -34,12 +34,12 @@ pub(crate) async fn render(
     Ok((StatusCode::ACCEPTED, Json(Rendering { product, state: begin(&shop, product) })))
 }
 
-/// Starts the work, unless this product's is under way or there is too much of it; says which.
+/// Starts the task, unless the product has one under way or there are too many tasks; returns the answer's state.
 fn begin(shop: &Arc<Shop>, product: i64) -> &'static str {
     if !shop.rendering.lock().unwrap_or_else(PoisonError::into_inner).insert(product) {
         return "under way";
     }
-    let rendering = UnderWay { shop: Arc::clone(shop), product };
+    let rendering = RenderingMark { shop: Arc::clone(shop), product };
     let work = in_current_request(track_async_task("render_thumbnail", async move { make(&rendering).await }));
     let started = shop.background.start(async {
         if let Err(error) = work.await {
@@ -49,10 +49,10 @@ fn begin(shop: &Arc<Shop>, product: i64) -> &'static str {
     if started.is_ok() { "started" } else { "put off" }
 }
 
-async fn make(rendering: &UnderWay) -> Result<(), Failure> {
-    let UnderWay { shop, product } = rendering;
+async fn make(rendering: &RenderingMark) -> Result<(), Failure> {
+    let RenderingMark { shop, product } = rendering;
     let (product, window) = (*product, shop.sizing.softening_window);
-    // One at a time, so that thumbnails never take more than one core from the customers.
+    // One at a time, so that thumbnails use at most one core and the other routes are not slowed by it.
     let _turn = shop.easel.acquire().await?;
     let pixels = if shop.fixes.cures(Sickness::SlowThumbnails) {
         spawn_blocking(move || Photo::of(product).thumbnail_by_sums(window)).await?
@@ -67,13 +67,13 @@ async fn make(rendering: &UnderWay) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Marks a product until its thumbnail is made, or the work is dropped.
-struct UnderWay {
+/// Marks a product as being rendered until the task ends or is cancelled.
+struct RenderingMark {
     shop: Arc<Shop>,
     product: i64,
 }
 
-impl Drop for UnderWay {
+impl Drop for RenderingMark {
     fn drop(&mut self) {
         self.shop.rendering.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.product);
     }
