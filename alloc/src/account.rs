@@ -1,7 +1,9 @@
-//! Who allocated what: tags and their counters.
+//! Tags, and the counters of the bytes allocated and freed for each.
 //!
-//! Runs inside the allocator, so nothing that an allocation calls may allocate itself. The invariant: what a tag
-//! allocated less what was freed of it is what is still there, whoever frees it and on whichever thread.
+//! [`allocated`] and [`freed`] run inside the allocator, so they must not allocate. The invariant: once all work has
+//! ended, a tag's allocated bytes less its freed bytes are the bytes still in use, whatever thread freed the others.
+//!
+//! The counters are independent numbers that no other data depends on, hence `Relaxed` everywhere.
 
 use std::{
     cell::Cell,
@@ -13,11 +15,12 @@ use std::{
     },
 };
 
-/// Tags that there can be; the first is nobody's. Enough for some thousands of routes with several methods each: a
-/// megabyte of counters, of which the system makes only those pages real that are used.
+/// How many tags there are. The first stands for untagged work, the last is for [`is_installed`]. Enough for some
+/// thousands of routes with several methods each: a megabyte of counters, of which the system backs only the pages in
+/// use.
 const TAGS: usize = 16 * 1024;
 
-/// Counters of one tag, on a cache line of their own.
+/// Counters of one tag, on a cache line of their own: threads that serve different routes do not contend.
 #[repr(align(64))]
 struct Counters {
     allocated: AtomicU64,
@@ -29,39 +32,40 @@ static COUNTERS: [Counters; TAGS] =
 
 static NAMES: Mutex<Option<HashMap<Box<str>, Tag>>> = Mutex::new(None);
 
-/// What this thread works for, and its account since it began.
-struct Working {
+/// The tag that this thread works for, and its bytes since [`Tag::enter`].
+struct ThreadAccount {
     tag: Cell<u16>,
     allocated: Cell<u64>,
     freed: Cell<u64>,
 }
 
 thread_local! {
-    // Made at compile time and without a destructor: reading it neither allocates nor fails late in a thread's life.
-    static WORKING: Working = const { Working { tag: Cell::new(0), allocated: Cell::new(0), freed: Cell::new(0) } };
+    // Initialised at compile time and without a destructor: reading it neither allocates nor fails while a thread ends.
+    static ACCOUNT: ThreadAccount = const { ThreadAccount { tag: Cell::new(0), allocated: Cell::new(0), freed: Cell::new(0) } };
 }
 
-/// Notes an allocation and returns whose it is.
+/// Counts an allocation and returns the tag for the block's header; 0 for untagged work.
 pub(crate) fn allocated(bytes: usize) -> u16 {
-    let noted = WORKING.try_with(|working| {
-        let tag = working.tag.get();
+    let noted = ACCOUNT.try_with(|account| {
+        let tag = account.tag.get();
         if tag != 0 {
-            working.allocated.set(working.allocated.get().wrapping_add(bytes as u64));
+            account.allocated.set(account.allocated.get().wrapping_add(bytes as u64));
         }
         tag
     });
     noted.unwrap_or(0)
 }
 
-/// Notes that a block of `tag` is freed.
+/// Counts that a block of `tag` is freed: in the thread's cells where the thread works for that tag, else in the shared
+/// counters.
 pub(crate) fn freed(tag: u16, bytes: usize) {
     if tag == 0 {
         return;
     }
-    let noted = WORKING.try_with(|working| {
-        let is_own = working.tag.get() == tag;
+    let noted = ACCOUNT.try_with(|account| {
+        let is_own = account.tag.get() == tag;
         if is_own {
-            working.freed.set(working.freed.get().wrapping_add(bytes as u64));
+            account.freed.set(account.freed.get().wrapping_add(bytes as u64));
         }
         is_own
     });
@@ -77,7 +81,7 @@ pub(crate) fn freed(tag: u16, bytes: usize) {
 pub struct Tag(u16);
 
 impl Tag {
-    /// Returns the tag of a name, the same each time. `None` when all of some sixteen thousand are taken.
+    /// Returns the tag of a name, the same each time. `None` when all of some sixteen thousand tags have names.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,56 +94,57 @@ impl Tag {
         Some(Self(next))
     }
 
-    /// Lets this thread work for the tag until the returned guard is dropped or [left](Entered::leave); then for
-    /// whatever it worked for before.
+    /// Counts this thread's allocations for the tag until the returned guard is dropped or [left](Entered::leave); then
+    /// for the tag of before.
     #[must_use = "the work ends with it"]
     pub fn enter(self) -> Entered {
-        let before = WORKING.try_with(|working| Before {
-            tag: working.tag.replace(self.0),
-            allocated: working.allocated.replace(0),
-            freed: working.freed.replace(0),
+        let before = ACCOUNT.try_with(|account| OuterAccount {
+            tag: account.tag.replace(self.0),
+            allocated: account.allocated.replace(0),
+            freed: account.freed.replace(0),
         });
         Entered { before: before.ok(), of_this_thread: PhantomData }
     }
 
-    /// Returns how many bytes were allocated for the tag, in all finished work.
+    /// Returns how many bytes were allocated for the tag, in all work that has ended.
     #[must_use]
     pub fn allocated_bytes(self) -> u64 {
         COUNTERS[usize::from(self.0)].allocated.load(Relaxed)
     }
 
-    /// Returns how many bytes of it were freed.
+    /// Returns how many bytes of the tag's blocks were freed.
     #[must_use]
     pub fn freed_bytes(self) -> u64 {
         COUNTERS[usize::from(self.0)].freed.load(Relaxed)
     }
 
-    /// Returns how many bytes of it are still there. Read while others work, it may lack what they have not finished.
+    /// Returns how many bytes of the tag's blocks are in use. Leaves out what work that has not ended allocated or
+    /// freed on its own thread.
     #[must_use]
     pub fn live_bytes(self) -> u64 {
         self.allocated_bytes().saturating_sub(self.freed_bytes())
     }
 }
 
-/// What a thread worked for before.
+/// The thread's account from before the guard, which goes on after it.
 #[derive(Debug)]
-struct Before {
+struct OuterAccount {
     tag: u16,
     allocated: u64,
     freed: u64,
 }
 
-/// While it lives, this thread works for a tag; from [`Tag::enter`].
+/// The guard of [`Tag::enter`]: while it lives, this thread's allocations count for the tag.
 ///
-/// It is of its thread, so it cannot be held across an `.await` of a task that may move:
+/// It belongs to its thread, so a task that may move to another one cannot hold it across an `.await`:
 /// ```compile_fail
 /// fn moves(_: impl Send) {}
 /// moves(pinchpoint_alloc::Tag::named("GET /").map(|tag| tag.enter()));
 /// ```
 #[derive(Debug)]
 pub struct Entered {
-    /// `None` when it has been left, or the thread is ending.
-    before: Option<Before>,
+    /// `None` after [`leave`](Self::leave), or when the thread is ending.
+    before: Option<OuterAccount>,
     of_this_thread: PhantomData<*const ()>,
 }
 
@@ -151,9 +156,9 @@ impl Entered {
 
     fn end(&mut self) -> u64 {
         let Some(before) = self.before.take() else { return 0 };
-        let ended = WORKING.try_with(|working| {
-            let tag = working.tag.replace(before.tag);
-            (tag, working.allocated.replace(before.allocated), working.freed.replace(before.freed))
+        let ended = ACCOUNT.try_with(|account| {
+            let tag = account.tag.replace(before.tag);
+            (tag, account.allocated.replace(before.allocated), account.freed.replace(before.freed))
         });
         let Ok((tag, allocated, freed)) = ended else { return 0 };
         if let Some(counters) = COUNTERS.get(usize::from(tag)) {
@@ -175,7 +180,7 @@ impl Drop for Entered {
 /// Returns whether [`CountingAllocator`](crate::CountingAllocator) is the process's allocator.
 #[must_use]
 pub fn is_installed() -> bool {
-    // The last tag is never given to anybody by name: `named` is full before it.
+    // `Tag::named` never returns the last tag, so no work but this counts for it.
     let entered = Tag(TAGS as u16 - 1).enter();
     drop(std::hint::black_box(Box::new(1_u8)));
     entered.leave() > 0

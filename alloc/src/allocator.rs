@@ -1,8 +1,9 @@
 //! [`CountingAllocator`]: the allocator, and the only unsafe code of the workspace.
 //!
 //! A block is laid out as `[padding][tag: u16][the caller's bytes]`: the header is as long as the block's alignment, at
-//! least [`HEADER`], so that the caller's bytes are aligned where the whole is, and its last two bytes hold the tag. The
-//! invariant: the whole layout follows from the caller's alone, so a block is given back exactly as it was taken.
+//! least [`HEADER`], so that the caller's bytes are aligned where the block is, and its last two bytes hold the tag.
+//! The invariant: the block's layout is computed from the caller's layout alone, so a block is freed with the layout
+//! that it was allocated with.
 
 #![expect(unsafe_code, reason = "implementing GlobalAlloc is unsafe; everything else of this crate is not")]
 
@@ -13,7 +14,8 @@ use std::{
 
 use crate::account;
 
-/// The shortest header. Half of what malloc aligns to, so that small blocks grow by no more.
+/// The shortest header. Half of the 16 bytes that malloc aligns to on 64-bit systems: with 16, every small block would
+/// move to the next size class.
 const HEADER: usize = 8;
 
 /// A global allocator that counts, around another one; around the system's by default.
@@ -43,20 +45,20 @@ impl<A> CountingAllocator<A> {
     }
 }
 
-/// The layout of a whole block and the length of its header; `None` where it would be too large for any.
+/// Returns the layout of a block with its header, and the header's length; `None` where the size overflows.
 fn whole(layout: Layout) -> Option<(Layout, usize)> {
     let header = layout.align().max(HEADER);
     let size = layout.size().checked_add(header)?;
     Some((Layout::from_size_align(size, header).ok()?, header))
 }
 
-/// Writes the tag of a block and returns its caller's bytes.
+/// Writes the tag of a block and returns a pointer to the caller's bytes.
 ///
 /// # Safety
 ///
 /// `base` must be valid for writes of `header` bytes, and `header` at least [`HEADER`].
 unsafe fn seal(base: *mut u8, header: usize, tag: u16) -> *mut u8 {
-    // SAFETY: the header is inside the block and longer than a tag. Nothing is said of the tag's alignment.
+    // SAFETY: the header is inside the block and longer than a tag. The tag may be unaligned, hence `write_unaligned`.
     unsafe {
         let block = base.add(header);
         block.sub(size_of::<u16>()).cast::<u16>().write_unaligned(tag);
@@ -70,7 +72,7 @@ unsafe fn seal(base: *mut u8, header: usize, tag: u16) -> *mut u8 {
 ///
 /// `block` must come from [`seal`].
 unsafe fn tag_of(block: *mut u8) -> u16 {
-    // SAFETY: `seal` wrote it there, and the header belongs to nobody else.
+    // SAFETY: `seal` wrote it there, and no caller may write to the header.
     unsafe { block.sub(size_of::<u16>()).cast::<u16>().read_unaligned() }
 }
 
@@ -80,7 +82,7 @@ unsafe fn tag_of(block: *mut u8) -> u16 {
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((whole, header)) = whole(layout) else { return ptr::null_mut() };
-        // SAFETY: `whole` has a size above zero, since the header has.
+        // SAFETY: the size of `whole` is above zero, since it includes the header.
         let base = unsafe { self.0.alloc(whole) };
         if base.is_null() {
             return base;

@@ -1,12 +1,13 @@
-//! A global allocator that knows for which work a block was allocated, and what of it is still there.
+//! A global allocator that counts, for each kind of work, the bytes allocated and the bytes not freed yet.
 //!
-//! pinchpoint's feature `alloc` uses it to tell how many bytes a request allocates and which route's memory is never
+//! pinchpoint's feature `alloc` uses it to measure how many bytes a request allocates and which route's memory is never
 //! freed. It is a crate of its own because an allocator needs `unsafe`, which pinchpoint forbids: all of it is in one
 //! module of this one.
 //!
-//! Each block has a small header with the [`Tag`] of the work that allocated it, so that what is freed later, elsewhere
-//! and by somebody else is still taken off the right account. Counting is done in a thread-local of plain cells while the
-//! work runs, and reaches the shared counters once at its end.
+//! Each block has a small header with the [`Tag`] of the work that allocated it, so that freeing it later, on another
+//! thread or by other work, is still subtracted from the right tag. While the work runs it counts in plain thread-local
+//! cells, and adds them to the shared atomic counters once, at its end, so that threads that serve one route do not
+//! contend for a counter at every block.
 //!
 //! The cost: 8 bytes a block (more where its alignment is larger) and some nanoseconds.
 //!

@@ -18,12 +18,12 @@ fn a_name_has_one_tag() {
 }
 
 #[test]
-fn it_knows_that_it_is_installed() {
+fn the_installed_allocator_is_detected() {
     assert!(is_installed());
 }
 
 #[test]
-fn what_is_kept_is_live_until_anybody_frees_it() {
+fn a_kept_block_is_live_until_any_thread_frees_it() {
     let tag = tag("kept");
     let entered = tag.enter();
     let kept = vec![1_u8; 10_000];
@@ -35,7 +35,7 @@ fn what_is_kept_is_live_until_anybody_frees_it() {
 }
 
 #[test]
-fn a_block_that_grows_belongs_to_who_made_it_grow() {
+fn a_block_that_grows_counts_for_the_tag_that_made_it_grow() {
     let (first, second) = (tag("first"), tag("second"));
     let entered = first.enter();
     let mut list = Vec::<u64>::with_capacity(100);
@@ -51,7 +51,7 @@ fn a_block_that_grows_belongs_to_who_made_it_grow() {
 }
 
 #[test]
-fn work_inside_work_is_its_own() {
+fn nested_work_counts_for_its_own_tag() {
     let (outer, inner) = (tag("outer"), tag("inner"));
     let entered = outer.enter();
     let a = vec![0_u8; 100];
@@ -66,7 +66,7 @@ fn work_inside_work_is_its_own() {
 }
 
 #[test]
-fn work_that_panics_is_counted_and_left() {
+fn work_that_panics_is_counted_and_ends() {
     let tag = tag("panics");
     let panicked = std::panic::catch_unwind(|| {
         let _entered = tag.enter();
@@ -77,7 +77,7 @@ fn work_that_panics_is_counted_and_left() {
     assert!(tag.allocated_bytes() >= 500);
     let before = tag.allocated_bytes();
     drop(vec![0_u8; 100]);
-    assert_eq!(tag.allocated_bytes(), before, "the thread works for nobody now");
+    assert_eq!(tag.allocated_bytes(), before, "the thread works for no tag now");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn blocks_of_every_size_and_alignment_are_whole() {
 }
 
 #[test]
-fn threads_lose_nothing() {
+fn no_count_is_lost_between_threads() {
     let tag = tag("threads");
     let kept: Vec<Vec<Vec<u8>>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..8)

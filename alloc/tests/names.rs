@@ -1,4 +1,4 @@
-//! What happens when there are more names than tags. A binary of its own: the tags are the whole process's.
+//! More names than tags. A test binary of its own, since tags belong to the whole process and are never freed.
 
 use pinchpoint_alloc::{CountingAllocator, Tag, is_installed};
 
@@ -17,8 +17,8 @@ fn names_run_out_and_those_that_have_a_tag_keep_it() {
     let entered = last.enter();
     let kept = vec![0_u8; 1_000];
     assert_eq!(entered.leave(), 1_000);
-    assert_eq!(tags.iter().map(|tag| tag.live_bytes()).sum::<u64>(), 1_000, "no two are one");
+    assert_eq!(tags.iter().map(|tag| tag.live_bytes()).sum::<u64>(), 1_000, "no two names share a tag");
     drop(kept);
-    assert!(is_installed(), "its own tag is given to nobody");
+    assert!(is_installed(), "no name has the tag of the check");
     assert_eq!(tags.iter().map(|tag| tag.allocated_bytes()).sum::<u64>(), 1_000);
 }

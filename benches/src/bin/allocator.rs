@@ -1,4 +1,4 @@
-//! What the counting allocator costs: per block and per request, beside the system's.
+//! The cost of the counting allocator per block and per request, beside the system's allocator.
 //!
 //! A process has one allocator, so each run measures one: run it with and without `--features counting`, in turn.
 //! ```sh
@@ -48,7 +48,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// A handler that allocates as handlers do: strings, a list, and the JSON of both.
+/// A handler with typical allocations: strings, a list, and the JSON of both.
 fn router() -> Router {
     let list = || async { Json((0..20).map(|number| format!("item number {number}")).collect::<Vec<_>>()) };
     Router::new().route("/items", get(list))
@@ -63,7 +63,7 @@ async fn send(app: &Router, requests: usize) {
     }
 }
 
-/// The median of some rounds, in nanoseconds a piece.
+/// Returns the median of [`ROUNDS`] rounds, in nanoseconds a piece; the first round warms up and does not count.
 fn median(pieces: usize, mut round: impl FnMut()) -> f64 {
     round();
     let mut times: Vec<Duration> = (0..ROUNDS)

@@ -1,9 +1,11 @@
-//! How often the leak detector cries wolf, and what it misses: 24 hours each of generated memory curves.
+//! False alarms and missed leaks of the leak detector, on generated memory curves of 24 hours each.
 //!
-//! Every curve is judged as the monitor would, again and again while it unfolds (every minute in the first half hour,
-//! every ten minutes later), and one alarm at any of some 170 moments is a false alarm of the whole curve. For leaks the
-//! table says how long one had to run before it was found. `cargo run --release -p pinchpoint-benches --bin leak_curves`
-//! prints the table that the README shows; an argument is another seed.
+//! Every curve is judged as the monitor judges, repeatedly while it grows (every minute in the first half hour, every
+//! ten minutes later), and one alarm at any of some 170 moments is a false alarm of the whole curve. For leaks the
+//! table shows how long one had to run before the detector reported it.
+//!
+//! `cargo run --release -p pinchpoint-benches --bin leak_curves` prints the table that the README shows; an argument is
+//! another seed.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
@@ -37,7 +39,7 @@ impl Dice {
         low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Between two positive numbers, each order of magnitude as likely as another.
+    /// Draws from between two positive numbers, log-uniformly: each order of magnitude is equally likely.
     fn magnitude(&mut self, low: f64, high: f64) -> f64 {
         self.between(low.ln(), high.ln()).exp()
     }
@@ -47,7 +49,7 @@ impl Dice {
     }
 }
 
-/// What every process does besides leaking: a level, a warm-up, noise.
+/// The memory of a process without a leak: a level, a warm-up, noise.
 struct Process {
     base: f64,
     warm_bytes: f64,
@@ -90,7 +92,7 @@ impl Traffic {
 
 type Curve = Vec<MemorySample>;
 
-/// Makes a curve from what a process holds at an age, given the traffic at the time.
+/// Builds a curve from a function of the process's age and its request rate at that time that returns the bytes held.
 fn curve(dice: &mut Dice, traffic: Option<&Traffic>, mut held: impl FnMut(f64, f64, &mut Dice) -> f64) -> Curve {
     (1..=(LENGTH / STEP) as u32)
         .map(|index| f64::from(index) * STEP)
@@ -102,7 +104,7 @@ fn curve(dice: &mut Dice, traffic: Option<&Traffic>, mut held: impl FnMut(f64, f
         .collect()
 }
 
-/// A kind of curve: its name, and from when on it leaks, if it does.
+/// A kind of curve: its name, and a function that draws one and the age in seconds from which it leaks, if it does.
 struct Kind {
     name: &'static str,
     draw: fn(&mut Dice) -> (Curve, Option<f64>),
@@ -116,7 +118,7 @@ fn steady(dice: &mut Dice) -> (Curve, Option<f64>) {
 fn warm_up(dice: &mut Dice) -> (Curve, Option<f64>) {
     let (from, by) = (50.0 * MB, dice.between(40.0, 120.0) * MB);
     let (lasts, noise) = (dice.magnitude(30.0, 2.0 * HOUR), dice.between(0.1, 2.0) * MB);
-    // 95 % of it is done after three time constants.
+    // After three time constants 95 % of the warm-up is done (1 - e^-3).
     (curve(dice, None, |age, _, dice| from + by * (1.0 - (-3.0 * age / lasts).exp()) + noise * dice.normal()), None)
 }
 

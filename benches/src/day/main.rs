@@ -1,7 +1,7 @@
-//! What a day of trends weighs and costs at 1,000 routes, each called in every minute.
+//! The memory, file size and time that a day of trends takes at 1,000 routes, each called in every minute.
 //!
-//! tokio's clock is paused, so that the day passes in about a minute; memory, file and answers are real. Requests take from
-//! 1 to 600 ms, spread as those of real services are.
+//! tokio's clock is paused, so that the day passes in about a minute; memory, file and answers are real. Requests take
+//! from 1 to 600 ms, with the skewed distribution of real services.
 
 use std::{
     io::Write as _,
@@ -16,7 +16,7 @@ use pinchpoint::Monitor;
 use tower::ServiceExt as _;
 
 const ROUTES: u32 = 1000;
-/// To each route in each minute.
+/// Requests to each route in each minute.
 const REQUESTS: u32 = 3;
 const MINUTES: u32 = 24 * 60;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -47,7 +47,8 @@ async fn get_text(app: &Router, path: &str) -> String {
 async fn traffic(app: &Router, minute: u32) {
     let requests = (0..ROUTES).flat_map(|route| (0..REQUESTS).map(move |number| (route, number)));
     join_all(requests.map(|(route, number)| async move {
-        // A rank that no two neighbours share, and the quantile of a skewed distribution at it.
+        // Neighbours get different ranks (97 is prime); the duration is the quantile of a log-logistic distribution
+        // there.
         let rank = (route * 31 + number * 57 + minute * 17) % 97;
         let share = (f64::from(rank) + 0.5) / 97.0;
         let millis = (30.0 * (share / (1.0 - share)).powf(0.6)).clamp(1.0, 600.0) as u64;

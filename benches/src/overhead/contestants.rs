@@ -16,16 +16,17 @@ use pinchpoint::Monitor;
 /// How many routes each router has.
 pub(crate) const ROUTES: usize = 50;
 
-/// Name of the peer that the bar is set by.
+/// The peer whose cost is the 100 % of the table.
 pub(crate) const AXUM_PROMETHEUS: &str = "axum-prometheus 0.10";
 
 /// A router under one layer.
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) app: Router,
-    /// The same once more with nothing in common; a process has one global recorder, so not all have it.
+    /// A second router that shares nothing with the first. `None` for layers that record through the process's one
+    /// global recorder.
     pub(crate) twin: Option<Router>,
-    /// What must live as long as the router.
+    /// Values that must live as long as the router.
     _keep: Box<dyn std::any::Any>,
 }
 
@@ -42,7 +43,7 @@ fn bare() -> Contestant {
     Contestant { name: "bare router", app: router(), twin: Some(router()), _keep: Box::new(()) }
 }
 
-/// What axum itself does for any layer whose body is a type of its own.
+/// The cost in axum itself of any layer whose response body has its own type: boxing it.
 fn pass_through() -> Contestant {
     let layer = tower::util::MapResponseLayer::new(|response: Response| {
         response.map(|body| http_body_util::BodyExt::map_err(body, std::convert::identity))
@@ -57,12 +58,12 @@ fn pinchpoint() -> Contestant {
     Contestant { name: "**Pinchpoint**", app, twin: Some(twin), _keep: Box::new(monitors) }
 }
 
-/// The layer that everybody writes first: the `metrics` macros in a middleware.
+/// The usual first version of such a layer: the `metrics` macros in a middleware.
 fn naive() -> Contestant {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).expect("the first recorder of this process");
-    // Its histograms keep every observation until somebody drains them.
+    // The recorder's histograms keep every observation until upkeep drains them.
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;

@@ -18,12 +18,12 @@ pub(crate) enum Threads {
     One,
     /// Two threads to the same single route, where cache lines are contended.
     Shared,
-    /// Two threads to a router each, with nothing in common but the machine: how much two threads slow one another
-    /// there is the machine's own.
+    /// Two threads to a router each. The routers share nothing, so a slowdown here is the machine's and not the
+    /// layer's.
     Apart,
 }
 
-/// Returns the median ns/request of each contestant; `None` of one that cannot be asked so.
+/// Returns the median ns/request of each contestant for each of `threads`; `None` where it has no second router.
 pub(crate) fn medians(
     contestants: &[Contestant],
     rounds: usize,
@@ -75,7 +75,7 @@ fn round_of(contestant: &Contestant, requests: usize, threads: Threads) -> Optio
     })
 }
 
-/// Returns the allocations of one request on a known series.
+/// Returns the allocations of one request whose series exist already.
 pub(crate) fn allocations(contestant: &Contestant) -> f64 {
     const REQUESTS: usize = 1000;
     let runtime = runtime();
@@ -97,7 +97,7 @@ async fn send(app: &Router, requests: usize, routes: usize) {
     }
 }
 
-/// Paths of the routes; static, so that making them costs the measurement nothing.
+/// Paths of the routes; static, so that the measurement does not include formatting them.
 static PATHS: [&str; ROUTES] = [
     "/r0/7", "/r1/7", "/r2/7", "/r3/7", "/r4/7", "/r5/7", "/r6/7", "/r7/7", "/r8/7", "/r9/7", "/r10/7", "/r11/7",
     "/r12/7", "/r13/7", "/r14/7", "/r15/7", "/r16/7", "/r17/7", "/r18/7", "/r19/7", "/r20/7", "/r21/7", "/r22/7",

@@ -1,7 +1,7 @@
-//! What a tick costs and what the windows weigh at 1,000 routes with 3 statuses each, under all default rules.
+//! The time of a tick and the memory of the windows at 1,000 routes with 3 statuses each, under all default rules.
 //!
 //! tokio's clock is paused, so that the 5 minutes of the default window pass at once; ticks and memory are real. Trends
-//! are kept in a file: ticks that end a minute are among those that are told.
+//! are kept in a file, so that the reported ticks include those that end a minute and write to it.
 
 use std::{
     io::Write as _,
@@ -25,23 +25,24 @@ use tower::ServiceExt as _;
 const ROUTES: usize = 1000;
 const STATUSES: [u16; 3] = [200, 201, 304];
 const TICK: Duration = Duration::from_secs(5);
-/// 25 minutes. The first five are not told: past them every tick also takes a difference away.
+/// 25 minutes. The first five are left out of the result: only after them, with the window full, does a tick also
+/// remove an old difference.
 const TICKS: usize = 300;
 
 #[derive(Deserialize)]
-struct Wanted {
+struct StatusQuery {
     status: u16,
 }
 
 fn app(monitor: &Monitor) -> Router {
-    let answer = |wanted: Query<Wanted>| async move { StatusCode::from_u16(wanted.status).unwrap_or_default() };
+    let answer = |query: Query<StatusQuery>| async move { StatusCode::from_u16(query.status).unwrap_or_default() };
     (0..ROUTES)
         .fold(Router::new(), |router, route| router.route(&format!("/r{route}/{{id}}"), get(answer)))
         .layer(monitor.layer())
         .merge(monitor.router())
 }
 
-/// Two threads that send a request to every series whenever they are told to, as two workers would.
+/// Two threads that each send a request to every series once a round, as two workers of a runtime would.
 struct Workers {
     rounds: Vec<(Sender<()>, Receiver<()>)>,
 }
@@ -94,7 +95,7 @@ async fn status(app: &Router) -> serde_json::Result<Value> {
     serde_json::from_str(&get_text(app, "/performance/status").await)
 }
 
-/// Reads `/metrics` as a server would send it, part by part; returns its lines and bytes.
+/// Reads `/metrics` part by part, as a server sends it; returns its lines and bytes.
 async fn scrape(app: &Router) -> (usize, usize) {
     let request = Request::get("/metrics").body(Body::empty()).expect("a valid path");
     let mut body = app.clone().oneshot(request).await.expect("a router never fails").into_body();
