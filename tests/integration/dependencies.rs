@@ -1,8 +1,8 @@
-//! What the published crates bring along: the Rust that they need, the licences that they come under, and what a service
-//! compiles twice.
+//! The dependencies of the published crates: the Rust version that they need, their licences, and which crates a
+//! service compiles in two versions.
 //!
-//! `cargo tree` says what is compiled for whom, `cargo metadata` what each crate says of itself. A developer's machine may
-//! be offline and has the crates of its own platform only; CI looks at the other platforms too.
+//! `cargo tree` lists what is compiled for each user, `cargo metadata` returns each crate's manifest. A developer's
+//! machine may be offline and has the crates of its own platform only; CI checks the other platforms too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,10 +14,10 @@ use serde_json::Value;
 
 /// The platforms that deny.toml names.
 const PLATFORMS: [&str; 3] = ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
-/// The Rust that redb, and so the feature `archive`, asks for.
+/// The Rust version that redb, and so the feature `archive`, needs.
 const RUST_OF_ARCHIVE: &str = "1.90";
-/// Crates that the library compiles in two versions: hashbrown, since metrics-util and indexmap differ in theirs, and on
-/// Windows syn, for the macros of the crate `windows`, which sysinfo brings.
+/// Crates that the library compiles in two versions: hashbrown, since metrics-util and indexmap differ in theirs, and
+/// on Windows syn, for the macros of the crate `windows`, which sysinfo brings.
 fn compiled_twice(platform: &str) -> &'static [&'static str] {
     if platform.contains("windows") { &["hashbrown", "syn"] } else { &["hashbrown"] }
 }
@@ -38,7 +38,7 @@ fn platforms() -> Vec<String> {
     others.filter(|other| *other != host).chain([host.clone()]).collect()
 }
 
-/// Every package of the dependency graph on a platform, by its name and version.
+/// The packages of the dependency graph on one platform, by name and version.
 struct Packages(BTreeMap<(String, String), Value>);
 
 impl Packages {
@@ -84,11 +84,11 @@ fn name_and_version(line: &str) -> Option<(String, String)> {
     Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
 }
 
-/// Who compiles a published crate, and with which of its features.
+/// A user of a published crate, with the features that this user compiles.
 struct User<'a> {
     package: &'a str,
     features: Vec<String>,
-    /// The Rust that this user is promised.
+    /// The Rust version that the crate's manifest promises.
     rust: String,
 }
 
@@ -108,7 +108,7 @@ fn users(packages: &Packages) -> Vec<User<'static>> {
     users
 }
 
-/// Returns a version's numbers, to be compared: 1.88 is 1.88.0.
+/// Returns a version's numbers for comparison: 1.88 is 1.88.0.
 fn numbers(version: &str) -> [u32; 3] {
     let mut numbers = version.split('.').map(|number| number.parse().expect("a number"));
     [(); 3].map(|()| numbers.next().unwrap_or(0))
@@ -164,7 +164,7 @@ fn every_licence_is_one_that_deny_toml_allows() {
 }
 
 #[test]
-fn the_library_compiles_no_crate_twice_but_those_known() {
+fn the_library_compiles_only_known_crates_in_two_versions() {
     for platform in platforms() {
         let packages = Packages::on(&platform);
         for user in users(&packages).iter().filter(|user| user.package == "pinchpoint") {

@@ -39,7 +39,7 @@ async fn json(app: &Router, path: &str) -> Value {
     serde_json::from_str(&body).expect("JSON")
 }
 
-/// The one bottleneck of a kind.
+/// Returns the only bottleneck of a kind.
 async fn bottleneck(app: &Router, kind: &str) -> Value {
     let found = json(app, "/performance/bottlenecks").await;
     let list = found["bottlenecks"].as_array().expect("a list");
@@ -151,7 +151,8 @@ async fn errors_come_with_their_shares_and_times() {
         let at: jiff::Timestamp = of(outcome)[field].as_str().expect("a time").parse().expect("RFC 3339");
         at.as_second() - began.as_second()
     };
-    // The clock of the answer is the wall's, which stood still; the distance between two instants is tokio's.
+    // The answer's times are wall-clock times, and the wall clock hardly moved here; the distances between them come
+    // from tokio's paused clock.
     let spans = ["502", "503"].map(|outcome| seconds(outcome, "last_seen") - seconds(outcome, "first_seen"));
     assert!((60..=75).contains(&spans[0]) && (4..=12).contains(&spans[1]), "{spans:?}");
 }
@@ -214,7 +215,7 @@ async fn a_task_is_split_into_running_and_waiting_and_a_stuck_one_is_listed() {
     assert!((330.0..=345.0).contains(&exposed), "{exposed}");
 }
 
-/// On the real clock: inside poll, tokio's paused one stands still.
+/// Runs on the real clock: tokio's paused clock does not advance inside a poll.
 #[tokio::test]
 async fn a_task_that_computes_is_busy() {
     let monitor = built(Monitor::builder().evaluation_interval(100 * MS));
@@ -275,7 +276,7 @@ async fn abandon(app: &Router, path: &str, after: Duration) {
         Poll::Ready(())
     })
     .await;
-    assert!(tokio::time::timeout(after, &mut response).await.is_err(), "it is not answered so soon");
+    assert!(tokio::time::timeout(after, &mut response).await.is_err(), "the request is under way");
 }
 
 #[tokio::test(start_paused = true)]
@@ -328,7 +329,7 @@ async fn requests_that_never_end_count_as_active() {
     sleep(Duration::from_secs(40)).await;
     let found = bottleneck(&app, "slow_endpoint").await;
     assert_eq!(number(&found, "/evidence/numbers/active"), 7.0);
-    assert!(number(&found, "/evidence/numbers/in_flight") < 1.0, "of those that ended");
+    assert!(number(&found, "/evidence/numbers/in_flight") < 1.0, "an average over requests that ended");
     hanging.iter().for_each(tokio::task::JoinHandle::abort);
     sleep(Duration::from_secs(6)).await;
     let found = bottleneck(&app, "slow_endpoint").await;

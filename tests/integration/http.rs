@@ -1,4 +1,4 @@
-//! Requests become observations, whatever becomes of them.
+//! Every request is observed once, however it ends.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -26,7 +26,7 @@ mod sockets;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Polls `f` until it holds: sockets have no paused clock, so the peers' progress is awaited and not a time.
+/// Polls `f` until it holds. Sockets have no paused clock, so tests wait for a state and not for a time.
 async fn eventually(what: &str, f: impl Fn() -> bool) {
     for _ in 0..2000 {
         if f() {
@@ -86,7 +86,7 @@ async fn a_request_is_counted_under_its_template_method_and_status() {
 }
 
 #[tokio::test]
-async fn a_size_is_recorded_where_the_head_tells_it_and_of_what_was_sent() {
+async fn request_sizes_come_from_the_head_and_response_sizes_from_the_bytes_sent() {
     let monitor = monitor();
     let app = Router::new()
         .route(
@@ -99,9 +99,13 @@ async fn a_size_is_recorded_where_the_head_tells_it_and_of_what_was_sent() {
         app.clone().oneshot(request).await.expect("a router never fails");
     }
     let samples = Samples::of(&monitor);
-    assert_eq!(samples.sum("http_server_request_body_size_bytes_count", &[]), 1.0, "neither chunked nor none");
+    assert_eq!(
+        samples.sum("http_server_request_body_size_bytes_count", &[]),
+        1.0,
+        "a chunked body and a missing one have no known size"
+    );
     assert_eq!(samples.sum("http_server_request_body_size_bytes_sum", &[]), 5.0);
-    assert_eq!((samples.requests(&[]), samples.response_sizes(&[])), (3.0, 3.0), "an empty one has the size 0");
+    assert_eq!((samples.requests(&[]), samples.response_sizes(&[])), (3.0, 3.0), "an empty body has the size 0");
 }
 
 #[tokio::test]
@@ -126,7 +130,7 @@ async fn nested_and_merged_routes_keep_their_whole_template() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_matches_no_route_is_one_series_and_neither_an_endpoint_nor_a_finding() {
+async fn unmatched_requests_are_one_series_and_neither_an_endpoint_nor_a_finding() {
     let monitor = monitor();
     let opaque = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
     let app = Router::new()
@@ -173,7 +177,7 @@ async fn a_head_request_ends_at_its_head() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_lasts_until_its_last_byte_and_tells_when_its_head_came() {
+async fn a_stream_lasts_until_its_last_byte_and_records_when_its_head_was_sent() {
     let monitor = monitor();
     let handler = || async {
         tokio::time::sleep(100 * MS).await;
@@ -204,13 +208,13 @@ async fn event_streams_end_at_their_head() {
     let app = Router::new().route("/events", get(handler)).layer(monitor.layer());
     let request = Request::get("/events").body(Body::empty()).expect("a request");
     let response = app.oneshot(request).await.expect("a router never fails");
-    assert_eq!(Samples::of(&monitor).requests(&["/events", "200"]), 1.0, "before anybody reads an event");
+    assert_eq!(Samples::of(&monitor).requests(&["/events", "200"]), 1.0, "before the client reads an event");
     tokio::time::sleep(Duration::from_secs(3600)).await;
     drop(response);
     let samples = Samples::of(&monitor);
     assert!(samples.sum("http_server_request_duration_seconds_sum", &[]) < 1.0);
     assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));
-    assert_eq!(samples.response_sizes(&[]), 0.0, "what is sent is not followed");
+    assert_eq!(samples.response_sizes(&[]), 0.0, "the bytes of an event stream are not counted");
 }
 
 struct EventStream;
@@ -339,7 +343,7 @@ async fn concurrent_requests_book_their_own_queries_only() {
         tokio::join!(query("SELECT b FROM three", 10), query("SELECT b FROM three", 20), async {
             let spawned = in_current_request(query("SELECT c FROM three", 5));
             tokio::spawn(spawned).await.expect("no panic");
-            // Spawned without the helper: the service's query, but not the request's.
+            // Spawned without the helper: counted for the service, but not for the request.
             tokio::spawn(query("SELECT d FROM stray", 1)).await.expect("no panic");
         });
     };
@@ -414,7 +418,7 @@ async fn a_connect_ends_at_its_head() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn four_ends_of_a_task_are_told_apart() {
+async fn a_task_has_one_of_four_outcomes() {
     let monitor = monitor();
     async fn run(end: &'static str) -> Result<(), &'static str> {
         tokio::time::sleep(MS).await;

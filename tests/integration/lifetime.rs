@@ -1,4 +1,4 @@
-//! What runs in the background has an owner and an end.
+//! Background tasks end with the monitor: at shutdown, or when its last handle is dropped.
 
 use std::{net::SocketAddr, sync::Weak, time::Duration};
 
@@ -23,7 +23,7 @@ fn alive() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// Something that is dropped with the monitor.
+/// A sampler that shows, through a weak reference, whether the monitor has been dropped.
 struct Witness {
     _seen: std::sync::Arc<()>,
 }
@@ -52,7 +52,7 @@ async fn dropping_the_last_handle_ends_everything() {
     assert!(alive() > before && witness.upgrade().is_some(), "a clone is not the last");
     drop(monitor);
     settle().await;
-    assert!(alive() > before && witness.upgrade().is_some(), "the router goes on being measured");
+    assert!(alive() > before && witness.upgrade().is_some(), "the router's layer keeps the monitor alive");
     drop(app);
     settle().await;
     assert_eq!(alive(), before, "no task is left");
@@ -83,7 +83,7 @@ impl metrics::Recorder for Host {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hosts_recorders_are_let_go_with_the_last_handle() {
+async fn the_hosts_recorders_are_dropped_with_the_last_handle() {
     let (one, other) = (std::sync::Arc::new(()), std::sync::Arc::new(()));
     let witnesses = [std::sync::Arc::downgrade(&one), std::sync::Arc::downgrade(&other)];
     let builder = Monitor::builder().with_recorder(Host(one)).with_recorder(Host(other));
@@ -118,7 +118,7 @@ async fn answered(address: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_as_json_at_the_monitors_own_address() {
+async fn an_unknown_path_at_the_monitors_own_address_is_404_as_json() {
     let (_monitor, address) = served().await;
     let mut client = TcpStream::connect(address).await.expect("it listens");
     client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
@@ -131,7 +131,7 @@ async fn what_is_not_there_is_told_as_json_at_the_monitors_own_address() {
     assert!(body["error"].as_str().is_some_and(|error| error.contains("openapi.json")), "{body}");
 }
 
-/// Sends `request`, reads nothing, and returns how long the monitor then takes to end.
+/// Sends `request`, reads no answer, and returns how long the monitor then takes to shut down.
 async fn shutdown_after(monitor: Monitor, mut client: TcpStream, request: &[u8]) -> Duration {
     client.write_all(request).await.expect("sent");
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -147,13 +147,13 @@ async fn served() -> (Monitor, SocketAddr) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_waits_holds_no_shutdown_up() {
+async fn an_idle_client_does_not_delay_shutdown() {
     let (monitor, address) = served().await;
     assert_eq!(shutdown_after(monitor, answered(address).await, b"").await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_never_ends_holds_a_shutdown_up_for_seconds_only() {
+async fn a_request_that_never_ends_delays_shutdown_by_seconds_only() {
     let (monitor, address) = served().await;
     let client = TcpStream::connect(address).await.expect("it listens");
     let took = shutdown_after(monitor, client, b"GET /met").await;
@@ -161,7 +161,7 @@ async fn a_request_that_never_ends_holds_a_shutdown_up_for_seconds_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_reads_nothing_holds_a_shutdown_up_for_seconds_only() {
+async fn a_client_that_reads_nothing_delays_shutdown_by_seconds_only() {
     let (monitor, address) = served().await;
     // More answers than the buffers of both sockets hold.
     let request = b"GET /performance/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
@@ -170,7 +170,7 @@ async fn a_client_that_reads_nothing_holds_a_shutdown_up_for_seconds_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_head_does_not_come_is_given_up() {
+async fn a_connection_that_does_not_send_its_head_is_closed() {
     let (_monitor, address) = served().await;
     let mut client = TcpStream::connect(address).await.expect("it listens");
     client.write_all(b"GET /met").await.expect("sent");
@@ -180,7 +180,7 @@ async fn a_request_whose_head_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_listener_to_events_holds_no_shutdown_up() {
+async fn an_open_event_stream_does_not_delay_shutdown() {
     let monitor = monitor();
     let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
     let mut listener = TcpStream::connect(address).await.expect("it listens");
@@ -199,7 +199,7 @@ async fn a_listener_to_events_holds_no_shutdown_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_evaluates_a_last_time_and_lets_requests_pass() {
+async fn shutdown_evaluates_a_last_time_and_requests_still_pass() {
     let monitor = monitor();
     let app = Router::new().route("/", get(|| async { "ok" })).layer(monitor.layer()).merge(monitor.router());
     fetch(&app, "/").await;
@@ -212,7 +212,7 @@ async fn shutdown_evaluates_a_last_time_and_lets_requests_pass() {
     tokio::time::timeout(Duration::from_secs(1), monitor.shutdown()).await.expect("returns at once");
 }
 
-/// Panics the second time and counts the others.
+/// A sampler that panics at its second call and counts the other calls.
 struct Clumsy {
     calls: u32,
     gauge: metrics::Gauge,

@@ -1,4 +1,4 @@
-//! Behaviour through the public API: a real router, a monitor of its own for each test.
+//! Tests of behaviour through the public API. Each test drives a real router with a monitor of its own.
 
 mod api;
 mod control;

@@ -1,4 +1,4 @@
-//! The packages as they are published: what is needed is in them, and a service builds on them.
+//! The packages as they are published: they hold the files that they need, and a service builds on them.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ const PUBLISHED: [(&str, &str); 4] = [
     ("pinchpoint-loadtest", "loadtests"),
 ];
 
-/// What the README shows, with what is embedded printed: whoever runs it sees the rules that came in the package.
+/// The README's quick start, which also prints the embedded rules, to show that they are in the package.
 const SERVICE: &str = r#"
 use axum::{Router, routing::get};
 
@@ -48,7 +48,8 @@ fn unpacked(into: &Path) -> BTreeMap<&'static str, PathBuf> {
     run(&mut cargo);
     let unpack = |(name, _)| {
         let whole = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
-        // Without the times that stand in it, which are of 2006: cargo would take what it compiled before for current.
+        // Without the archive's modification times, which are of 2006: cargo would take what it compiled before for
+        // current.
         run(Command::new("tar").arg("-xmzf").arg(into.join(format!("package/{whole}.crate"))).arg("-C").arg(into));
         (name, into.join(whole))
     };
@@ -65,15 +66,15 @@ fn every_package_has_its_licences_and_a_readme_and_no_tests() {
             assert_eq!(text, fs::read_to_string(root().join(licence)).expect("readable"), "{name}: {licence} differs");
         }
         let readme = fs::read_to_string(package.join("README.md")).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(readme.lines().count() > 10, "{name}: its README says nothing");
+        assert!(readme.lines().count() > 10, "{name}: its README is nearly empty");
         for unwanted in ["tests", "src/snapshots", "target"] {
             assert!(!package.join(unwanted).exists(), "{name} has {unwanted}");
         }
     }
 }
 
-/// The packaged crates in a workspace of their own, and a service that depends on the library as its users do. They share
-/// the lock file, the profiles and the directory of what is compiled, so that dependencies are not compiled again.
+/// Builds the packaged crates in a workspace of their own, with a service that depends on the library as its users do.
+/// It uses our lock file, profiles and target directory, so that dependencies are not compiled again.
 #[test]
 fn a_service_and_both_commands_build_on_the_packages() {
     let directory = tempfile::tempdir().expect("room for it");
@@ -118,7 +119,7 @@ resolver = "3"
         cargo.current_dir(directory.path()).args(arguments).arg("--offline").arg("--target-dir").arg(target);
         run(&mut cargo)
     };
-    // Checked and not built: a binary of theirs would take the place of ours in that directory.
+    // Checked and not built: their binaries would replace ours in the target directory.
     cargo(&["check", "--workspace"]);
     let said = String::from_utf8(cargo(&["run", "--quiet", "--package", "service"]).stdout).expect("UTF-8");
     let embedded: Vec<&str> = said.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! sqlx on a real PostgreSQL, whose queries run on the request's own task.
+//! sqlx on a real PostgreSQL, where queries run on the request's own task (SQLite's run on a thread of the connection).
 
 use std::{
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
@@ -19,10 +19,10 @@ use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 use crate::support::{self, Samples, built, program};
 
-/// PostgreSQL refuses to run as root; this is everybody's `nobody`.
+/// PostgreSQL refuses to run as root; this is the user `nobody` of every Linux.
 const NOBODY: u32 = 65_534;
 
-/// A PostgreSQL of the test's own, on a socket in its folder, that ends with the test.
+/// A PostgreSQL server for one test, on a socket in a temporary folder; dropping it stops the server.
 struct Postgres {
     server: Child,
     programs: PathBuf,
@@ -55,7 +55,7 @@ impl Postgres {
         Some(Self { server, programs, folder })
     }
 
-    /// Returns connections, once the server takes some.
+    /// Returns a pool, once the server accepts connections.
     async fn pool(&self) -> PgPool {
         let options = PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("postgres");
         for _ in 0..400 {
@@ -99,7 +99,7 @@ fn watching_postgres() -> Monitor {
     built(Monitor::builder().db_system("postgresql"))
 }
 
-/// Makes the thread's subscriber: on PostgreSQL the events come from whoever polls the query.
+/// Sets the thread's subscriber: on PostgreSQL the thread that polls the query emits its events.
 fn subscribe() -> DefaultGuard {
     tracing::subscriber::set_default(registry().with(SqlxLayer::new()))
 }
@@ -145,7 +145,7 @@ fn queries(monitor: &Monitor, route: &str) -> f64 {
     Samples::of(monitor).sum("http_server_request_db_queries_sum", &[&format!("http_route=\"{route}\"")])
 }
 
-/// Returns how many queries were counted whose summary is `summary`.
+/// Returns how many queries with this summary were counted.
 fn counted(monitor: &Monitor, summary: &str) -> f64 {
     let label = format!("db_query_summary=\"{summary}\"");
     Samples::of(monitor).sum("db_client_operation_duration_seconds_count", &[&label])
@@ -172,8 +172,8 @@ async fn concurrent_requests_have_their_own_queries_on_postgresql() {
     pool.close().await;
 }
 
-/// Sends a request that sleeps in the database, and goes away once it does.
-async fn go_away(app: &Router, path: &str, pool: &PgPool) {
+/// Sends a request that sleeps in the database, and drops it once the database sleeps.
+async fn abandon(app: &Router, path: &str, pool: &PgPool) {
     let sleeping = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     let request = Request::get(path).body(Body::empty()).expect("a request");
@@ -193,13 +193,13 @@ async fn go_away(app: &Router, path: &str, pool: &PgPool) {
 }
 
 #[tokio::test]
-async fn a_query_in_flight_is_booked_once_on_the_request_whose_client_has_gone() {
+async fn a_query_in_flight_counts_once_for_the_request_whose_client_disconnected() {
     let Some(postgres) = Postgres::start().await else { return };
     let pool = postgres.pool().await;
     let _subscriber = subscribe();
     for path in ["/slow", "/tracked"] {
         let monitor = watching_postgres();
-        go_away(&app(&monitor, pool.clone()), path, &pool).await;
+        abandon(&app(&monitor, pool.clone()), path, &pool).await;
         let samples = Samples::of(&monitor);
         let route = format!("http_route=\"{path}\"");
         assert_eq!(samples.requests(&[&route, "error_type=\"cancelled\""]), 1.0, "{path}");

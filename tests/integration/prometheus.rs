@@ -1,4 +1,4 @@
-//! A real Prometheus reads what the monitor exposes.
+//! A real Prometheus scrapes the monitor, and promtool checks its exposition.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,15 +14,15 @@ use serde_json::Value;
 
 use crate::support::{Samples, built, monitor, program};
 
-/// What Prometheus says, in its directory.
+/// The log of Prometheus, in its data directory.
 const LOG: &str = "log";
 
-/// Finds a program of Prometheus's.
+/// Finds Prometheus or promtool.
 fn program(name: &str) -> Option<PathBuf> {
     program::program(name, "prometheus", &[])
 }
 
-/// A Prometheus that ends with the test.
+/// A Prometheus server for one test; dropping it stops the server.
 struct Prometheus {
     process: Child,
     address: SocketAddr,
@@ -37,7 +37,7 @@ impl Drop for Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one on the shipped scrape configuration, with the target and the interval of the test in it.
+    /// Starts the server on the shipped scrape configuration, with the test's target and a shorter interval.
     fn start(program: &Path, target: SocketAddr) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/prometheus/prometheus.yml"));
@@ -48,7 +48,7 @@ impl Prometheus {
             .replace("scrape_interval: 5s", "scrape_interval: 250ms");
         let file = data.path().join("prometheus.yml");
         std::fs::write(&file, configuration).expect("writes");
-        // Freed again at once: Prometheus cannot say which port it got.
+        // Reserved and freed again: Prometheus does not report which port it got, so it must be given one.
         let address =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let process = Command::new(program)
@@ -62,8 +62,8 @@ impl Prometheus {
         Self { process, address, data }
     }
 
-    /// Panics where Prometheus had anything to say against what it scraped.
-    fn assert_content(&self) {
+    /// Panics where Prometheus logged a warning or an error about the scrapes.
+    fn assert_no_complaints(&self) {
         let log = std::fs::read_to_string(self.data.path().join(LOG)).expect("it writes a log");
         assert!(log.contains("Server is ready"), "{log}");
         let levels = ["level=warn", "level=error"];
@@ -74,7 +74,7 @@ impl Prometheus {
         assert_eq!(said, [] as [&str; 0]);
     }
 
-    /// Waits until Prometheus has each series of these names with our value, and no other.
+    /// Waits until Prometheus has exactly our series of these names, with our values.
     async fn agrees(&self, names: &str, ours: impl Fn() -> Samples) {
         let mut differences = Vec::new();
         for _ in 0..100 {
@@ -110,7 +110,7 @@ impl Prometheus {
         answer.json().await.ok()
     }
 
-    /// Returns the values of a query by their labels, once there are some.
+    /// Waits until a query has values, and returns them with their labels.
     async fn query(&self, query: &str) -> Vec<(Value, f64)> {
         for _ in 0..400 {
             if let Some(answer) = self.get("/api/v1/query", &[("query", query)]).await
@@ -125,7 +125,7 @@ impl Prometheus {
         panic!("Prometheus has no answer to {query}");
     }
 
-    /// Waits until `query` has `expected` for its only value.
+    /// Waits until `query` has one value, `expected`.
     async fn settles(&self, query: &str, expected: f64) {
         let mut last = f64::NAN;
         for _ in 0..200 {
@@ -139,7 +139,7 @@ impl Prometheus {
     }
 }
 
-/// A series by its name and labels, without those that a scrape adds.
+/// A series' name and labels, without the labels that a scrape adds.
 type Labels = BTreeMap<String, String>;
 
 fn labels_of(metric: &Value) -> Labels {
@@ -165,7 +165,7 @@ fn parsed(series: &str) -> Labels {
                 (_, letter) => text.push(letter),
             }
         };
-        // To Prometheus an empty label is none.
+        // Prometheus drops labels with an empty value.
         if !text.is_empty() {
             all.insert(name.to_owned(), text);
         }
@@ -195,7 +195,7 @@ fn quick() -> (tempfile::TempDir, Monitor) {
     (directory, monitor)
 }
 
-/// Waits until the monitor tells of the sick endpoint.
+/// Waits until the monitor reports the broken endpoint.
 async fn fires(monitor: &Monitor) {
     for _ in 0..200 {
         if Samples::of(monitor).sum("pinchpoint_bottleneck", &["GET /broken"]) == 1.0 {
@@ -274,7 +274,7 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     assert_eq!(prometheus.query("up").await[0].1, 1.0);
     let (labels, _) = &prometheus.query("db_client_operation_duration_seconds_count").await[0];
     assert!(!labels.to_string().contains("back"), "no literal: {labels}");
-    // What Prometheus thinks of the names and types.
+    // Prometheus parsed the types as we declare them.
     let metadata = prometheus.get("/api/v1/metadata", &[]).await.expect("an answer");
     for (name, kind) in [
         ("http_server_request_duration_seconds", "histogram"),
@@ -283,11 +283,11 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     ] {
         assert_eq!(metadata["data"][name][0]["type"], kind, "{name}");
     }
-    prometheus.assert_content();
+    prometheus.assert_no_complaints();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promtool_is_content() {
+async fn promtool_accepts_the_exposition() {
     let Some(program) = program("promtool") else { return };
     let (_rules, monitor) = quick();
     let address = serve(app(&monitor)).await;
@@ -297,7 +297,7 @@ async fn promtool_is_content() {
 }
 
 #[tokio::test]
-async fn promtool_is_content_whatever_a_host_calls_its_labels() {
+async fn promtool_accepts_any_label_name_of_the_host() {
     let Some(program) = program("promtool") else { return };
     let monitor = monitor();
     metrics::with_local_recorder(&monitor.recorder(), || {

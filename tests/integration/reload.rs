@@ -1,4 +1,4 @@
-//! Edited rule files come into force without a restart, however they are written.
+//! Edited rule files come into force without a restart, in whatever way an editor or Kubernetes writes them.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ struct Files {
 }
 
 impl Files {
-    /// Starts a monitor on a directory with one rule; `link` puts its file behind a symbolic link first.
+    /// Starts a monitor on a directory that `write` has put rule files into.
     fn with(write: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         write(directory.path());
@@ -40,7 +40,7 @@ impl Files {
         self.directory.path().join(name)
     }
 
-    /// Waits for the next evaluation and returns the threshold in force and what is wrong with the files.
+    /// Waits for the next evaluation and returns the threshold in force and the error of the last reload.
     async fn in_force(&self) -> (String, Value) {
         tokio::time::sleep(Duration::from_secs(6)).await;
         let rules = self.rules().await;
@@ -55,7 +55,7 @@ impl Files {
         answer["rules"].as_array().expect("a list").clone()
     }
 
-    /// How many edits came into force.
+    /// Returns how many edits came into force.
     fn reloaded(&self) -> f64 {
         Samples::of(&self.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"ok\""])
     }
@@ -84,12 +84,12 @@ async fn a_file_truncated_and_written_again_is_loaded_when_it_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_good_when_it_is_half_written_takes_no_rule_out_of_force() {
+async fn a_half_written_file_that_happens_to_be_valid_removes_no_rule() {
     let second = rule("1s").replace("rules:\n", "").replace("slow_endpoint", "second");
     let whole = rule("1s") + &second;
     let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), &whole).expect("writes"));
     tokio::time::sleep(Duration::from_millis(10_900)).await;
-    // Every other look falls on a moment in which there is one rule only, or no file at all.
+    // Every other check of the files happens while there is one rule only, or no file at all.
     for gone in [false, true, false, true] {
         if gone {
             fs::remove_file(files.path("rules.yaml")).expect("removes");
@@ -119,7 +119,7 @@ async fn an_edit_is_in_force_within_seconds_however_rarely_the_rules_are_evaluat
     assert_eq!(files.rules().await[0]["thresholds"]["high"], "> 2s");
 }
 
-/// As Kubernetes updates a ConfigMap: the files are links through `..data`, which is switched to a new directory.
+/// Kubernetes updates a ConfigMap so: the files are links through `..data`, which it switches to a new directory.
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
 async fn a_switched_symbolic_link_is_loaded() {
@@ -141,7 +141,7 @@ async fn a_switched_symbolic_link_is_loaded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_typing_error_is_told_with_its_place_and_the_old_rules_stay() {
+async fn a_typing_error_is_reported_with_its_position_and_the_old_rules_stay() {
     let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
     fs::write(files.path("rules.yaml"), rule("1s").replace("avg_duration", "avg_durration")).expect("writes");
     let (threshold, error) = files.in_force().await;
@@ -150,7 +150,7 @@ async fn a_typing_error_is_told_with_its_place_and_the_old_rules_stay() {
     assert!(error.contains("rules.yaml:4:14: rule \"slow_endpoint\""), "{error}");
     assert!(error.contains("avg_durration") && error.contains("did you mean \"avg_duration\"?"), "{error}");
     assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"error\""]), 1.0);
-    // Told once for each edit, and forgotten with the next good one.
+    // Each edit is counted once, and the next good one clears the error.
     files.in_force().await;
     assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"error\""]), 1.0);
     fs::write(files.path("rules.yaml"), rule("4s")).expect("writes");

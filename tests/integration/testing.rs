@@ -1,4 +1,4 @@
-//! The test helper: what it lets pass, and what it says when it does not.
+//! The probe for a service's own tests: which assertions pass, and the messages of those that fail.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn query(sql: &'static str, took: Duration) {
     track_db_query(sql, work).await.expect("it never fails");
 }
 
-/// A route that is fine, and one with an N+1 of as many items as its path says.
+/// Sends requests to a service with one healthy route, and one with an N+1 of as many items as its path says.
 async fn probed(requests: &[&str]) -> Probe {
     let probe = Probe::new();
     let orders = |axum::extract::Path(items): axum::extract::Path<u32>| async move {
@@ -36,7 +36,7 @@ async fn probed(requests: &[&str]) -> Probe {
     probe
 }
 
-/// The message of an assertion that must fail.
+/// Returns the message of an assertion that must fail.
 async fn failure(probe: &Probe, assertion: impl FnOnce(&Probe)) -> String {
     let failed = async { assertion(probe) };
     let panic = std::panic::AssertUnwindSafe(failed).catch_unwind().await.expect_err("it must fail");
@@ -55,7 +55,7 @@ async fn a_route_within_its_budget_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_budget_that_is_broken_names_the_repeated_statement() {
+async fn an_exceeded_query_budget_names_the_repeated_statement() {
     let probe = probed(&["/orders/1", "/orders/40"]).await;
     let said = failure(&probe, |probe| drop(probe.route("GET /orders/{items}").max_queries(5))).await;
     assert_eq!(
@@ -75,14 +75,14 @@ async fn a_query_budget_that_is_broken_names_the_repeated_statement() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_no_timeline_has_room_for_are_held_against_a_budget_too() {
+async fn calls_past_the_end_of_a_timeline_count_against_a_budget() {
     let probe = probed(&["/orders/300"]).await;
     let said = failure(&probe, |probe| drop(probe.route("GET /orders/{items}").max_calls_of_a_query(100))).await;
     assert!(said.contains("the same query 300 times") && !said.contains("further"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_of_time_that_is_broken_says_by_how_much() {
+async fn an_exceeded_time_budget_says_by_how_much() {
     let probe = probed(&["/orders/4"]).await;
     let route = |probe: &Probe| probe.route("GET /orders/{items}");
     let said = failure(&probe, |probe| drop(route(probe).max_duration(90 * MS))).await;
@@ -99,9 +99,9 @@ async fn a_budget_of_time_that_is_broken_says_by_how_much() {
     assert!(said.contains("40 is no share"), "{said}");
 }
 
-/// On the real clock: inside poll, tokio's paused one stands still.
+/// Runs on the real clock: tokio's paused clock does not advance inside a poll.
 #[tokio::test]
-async fn blocking_is_held_against_a_budget() {
+async fn blocking_counts_against_a_budget() {
     let probe = Probe::new();
     let app = Router::new().route("/hash", get(|| async { std::thread::sleep(30 * MS) })).layer(probe.layer());
     fetch(&app, "/hash").await;
@@ -113,7 +113,7 @@ async fn blocking_is_held_against_a_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bottleneck_is_told_with_its_evidence() {
+async fn a_bottleneck_is_reported_with_its_evidence() {
     let probe = probed(&["/orders/30", "/orders/30"]).await;
     let said = failure(&probe, Probe::assert_no_bottlenecks).await;
     assert!(
@@ -126,7 +126,7 @@ async fn a_bottleneck_is_told_with_its_evidence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_that_was_not_asked_for_is_no_silent_pass() {
+async fn an_assertion_on_a_route_without_requests_fails() {
     let probe = probed(&["/orders/1", "/"]).await;
     let said = failure(&probe, |probe| drop(probe.route("GET /order/{items}"))).await;
     assert_eq!(said, "no request of GET /order/{items} was measured; those that were:\n  GET /\n  GET /orders/{items}");
@@ -135,7 +135,7 @@ async fn a_route_that_was_not_asked_for_is_no_silent_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_warmed_up_can_be_forgotten() {
+async fn requests_of_a_warm_up_can_be_cleared() {
     let probe = Probe::with(Monitor::builder().ignore_path("/health"));
     let app = Router::new().route("/", get(|| query("SELECT 1", MS))).layer(probe.layer());
     fetch(&app, "/").await;

@@ -1,11 +1,12 @@
-//! The house rules that no compiler sees.
+//! House rules that the compiler does not check, as tests over the source files.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Modules from left to right; a module imports from its left only. Those of one rank do not import each other.
+/// Modules from left to right. A module imports only from ranks to its left; modules of one rank do not import each
+/// other.
 const RANKS: [&[&str]; 7] = [
     &["names", "analysis"],
     &["context"],
@@ -38,12 +39,12 @@ fn library() -> Vec<(PathBuf, String)> {
     found.into_iter().map(read).collect()
 }
 
-/// Returns whether a file holds nothing but tests, which may look to the right.
+/// Returns whether a file holds nothing but tests, which may import from the right.
 fn is_test(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem == "tests" || stem.to_string_lossy().ends_with("_tests"))
 }
 
-/// The part of a file before its tests.
+/// Returns the part of a file before its tests.
 fn code(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
 }
@@ -202,7 +203,7 @@ fn inside_rules_the_core_knows_no_room_and_the_rooms_do_not_know_each_other() {
     let mut wrong = Vec::new();
     for (path, text) in library() {
         let in_rules = path.starts_with("rules") && path != Path::new("rules/mod.rs");
-        // What the tests of the core start from: rules as they are read from a text.
+        // The tests of the core start from rules that are read from a text.
         if !in_rules || is_test(&path) || path == Path::new("rules/fixed.rs") {
             continue;
         }
@@ -308,7 +309,7 @@ fn the_analysis_imports_nothing_of_the_crate() {
     assert_eq!(wrong, [] as [PathBuf; 0]);
 }
 
-/// What the core of the library must not do: it decides, and what acts is around it.
+/// Names that the library's core must not use: the core decides, the modules around it act.
 const ACTIONS: [&str; 16] = [
     "Instant::now",
     "SystemTime::now",
@@ -328,7 +329,7 @@ const ACTIONS: [&str; 16] = [
     "println!",
 ];
 
-/// The only file of the core that reads anything: the texts of rule files.
+/// The only file of the core that does I/O: it reads rule files.
 const READER: &str = "rules/file/source.rs";
 
 #[test]

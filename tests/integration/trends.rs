@@ -10,7 +10,7 @@ use crate::support::{built, get as fetch, monitor, send};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Answers after as many milliseconds as its path says; `/fail` fails.
+/// Builds a service that answers after as many milliseconds as the path says; `/fail` fails.
 fn service(monitor: &Monitor) -> Router {
     Router::new()
         .route(
@@ -124,7 +124,7 @@ async fn a_tenfold_step_is_degrading_and_one_outlier_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_mix_is_no_slowdown() {
+async fn a_change_of_the_request_mix_is_no_slowdown() {
     let monitor = monitor();
     let app = service(&monitor);
     let (fast, slow) = (wait(10), "/other/200".to_owned());
@@ -138,7 +138,7 @@ async fn a_change_of_mix_is_no_slowdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_calls_of_an_endpoint_that_fails_are_no_more_errors() {
+async fn more_calls_of_a_failing_endpoint_do_not_worsen_the_error_rate() {
     let monitor = monitor();
     let failing = |Path(number): Path<u32>| async move {
         if number == 0 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
@@ -154,7 +154,7 @@ async fn more_calls_of_an_endpoint_that_fails_are_no_more_errors() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_makes_nothing_faster_and_its_end_nothing_slower() {
+async fn an_outage_is_no_speedup_and_its_end_no_slowdown() {
     let failing = |Path((number, millis)): Path<(u32, u64)>| async move {
         tokio::time::sleep(Duration::from_millis(if number == 0 { 1 } else { millis })).await;
         if number == 0 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
@@ -189,7 +189,7 @@ async fn an_outage_makes_nothing_faster_and_its_end_nothing_slower() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hours_really_differ() {
+async fn the_hours_parameter_selects_the_period() {
     let monitor = monitor();
     let app = service(&monitor);
     minutes(&app, 4 * 60, &[wait(100)]).await;
@@ -338,7 +338,7 @@ async fn a_version_is_compared_with_the_one_before() {
             let app = service(&monitor);
             let same = "/other/20".to_owned();
             for number in 0..300_u64 {
-                // Some spread, as real requests have.
+                // Durations vary, as those of real requests do.
                 fetch(&app, &wait(slow + number % 7)).await;
                 fetch(&app, &same).await;
             }
@@ -367,7 +367,7 @@ async fn a_version_is_compared_with_the_one_before() {
     let schema = json!({ "$ref": "#/components/schemas/ComparisonView", "components": document["components"] });
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     assert_eq!(validator.iter_errors(&body).map(|error| error.to_string()).collect::<Vec<_>>(), [] as [String; 0]);
-    // And back again: the version before is the one that ran last.
+    // Back to the old version: it is compared with the one that ran last.
     let (_, body, _) = run("1.0", 20).await;
     assert_eq!((&body["before"], &body["faster_count"]), (&json!("1.1"), &json!(1)));
 }

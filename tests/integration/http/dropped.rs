@@ -1,5 +1,5 @@
-//! Work that is dropped before its end, and what it tells of itself then: as sqlx does of a query on PostgreSQL and
-//! MySQL, whose event is made where the query is dropped.
+//! Queries that are dropped before their end and emit their event while they are dropped, as sqlx's queries on
+//! PostgreSQL and MySQL do.
 
 use std::{
     pin::Pin,
@@ -13,7 +13,7 @@ use tracing_subscriber::{layer::SubscriberExt as _, registry};
 
 use super::*;
 
-/// A query under way: tells of itself as sqlx's does.
+/// A query under way: emits its event on drop, as sqlx's does.
 struct Logger;
 
 impl Drop for Logger {
@@ -28,15 +28,16 @@ async fn query() -> Result<(), Infallible> {
     std::future::pending().await
 }
 
-/// Listens to sqlx on this thread.
+/// Records sqlx's events on this thread.
 fn listen() -> tracing::subscriber::DefaultGuard {
     static OTHER: Once = Once::new();
-    // While there is one subscriber only, tracing asks the thread that first meets a span, which may have none.
+    // While there is one subscriber only, tracing caches the interest of the thread that first reaches a span, and that
+    // thread may have no subscriber.
     OTHER.call_once(|| std::mem::forget(Dispatch::new(NoSubscriber::new())));
     tracing::subscriber::set_default(registry().with(SqlxLayer::new()))
 }
 
-/// Sends a request whose client leaves after 50 ms, and returns the numbers after it.
+/// Sends a request whose client disconnects after 50 ms, and returns the samples after it.
 async fn leave(monitor: &Monitor, routes: Router) -> Samples {
     let app = routes.layer(monitor.layer());
     assert!(tokio::time::timeout(50 * MS, fetch(&app, "/")).await.is_err(), "it never ends");
@@ -45,9 +46,9 @@ async fn leave(monitor: &Monitor, routes: Router) -> Samples {
     samples
 }
 
-/// Asserts that one query was booked, on the request too.
+/// Asserts that one query was recorded, for the service and for the request.
 #[track_caller]
-fn assert_booked(samples: &Samples) {
+fn assert_recorded(samples: &Samples) {
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &[]), 1.0, "the service's");
     assert_eq!(samples.sum("http_server_request_db_queries_sum", &[]), 1.0, "the request's");
 }
@@ -56,7 +57,7 @@ fn assert_booked(samples: &Samples) {
 async fn a_query_in_a_handler() {
     let (monitor, _listening) = (monitor(), listen());
     let samples = leave(&monitor, Router::new().route("/", get(|| async { query().await.map(drop) }))).await;
-    assert_booked(&samples);
+    assert_recorded(&samples);
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +75,7 @@ async fn a_query_whose_rows_a_body_streams() {
     }
     let (monitor, _listening) = (monitor(), listen());
     let samples = leave(&monitor, Router::new().route("/", get(|| async { Body::new(Rows(Logger)) }))).await;
-    assert_booked(&samples);
+    assert_recorded(&samples);
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +89,7 @@ async fn a_query_in_a_task_that_the_request_spawned_and_stopped() {
     };
     let app = Router::new().route("/", get(handler)).layer(monitor.layer());
     assert_eq!(fetch(&app, "/").await.0, 200);
-    assert_booked(&Samples::of(&monitor));
+    assert_recorded(&Samples::of(&monitor));
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +97,7 @@ async fn a_query_that_is_tracked_already() {
     let (monitor, _listening) = (monitor(), listen());
     let handler = || async { track_db_query("SELECT 1", query()).await.map(drop) };
     let samples = leave(&monitor, Router::new().route("/", get(handler))).await;
-    assert_booked(&samples);
+    assert_recorded(&samples);
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"cancelled\""]), 1.0);
 }
 
@@ -109,11 +110,11 @@ async fn a_tracked_query_that_its_handler_gives_up() {
     let app = Router::new().route("/", get(handler)).layer(monitor.layer());
     assert_eq!(fetch(&app, "/").await.0, 200);
     let samples = Samples::of(&monitor);
-    assert_booked(&samples);
+    assert_recorded(&samples);
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"cancelled\""]), 1.0);
 }
 
-/// A query's panic is no cancellation, and the event it makes while it unwinds or is dropped is not another query.
+/// A panic is not recorded as a cancellation, and the event emitted while it unwinds is not counted as another query.
 #[tokio::test]
 async fn a_tracked_query_that_panics() {
     async fn panics() -> Result<(), Infallible> {
@@ -125,7 +126,7 @@ async fn a_tracked_query_that_panics() {
     let app = Router::new().route("/", get(handler)).layer(monitor.layer()).layer(CatchPanicLayer::new());
     assert_eq!(fetch(&app, "/").await.0, 500);
     let samples = Samples::of(&monitor);
-    assert_booked(&samples);
+    assert_recorded(&samples);
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"panic\""]), 1.0);
     assert_eq!(samples.requests(&["error_type=\"panic\""]), 1.0);
 }

@@ -25,7 +25,7 @@ async fn two_layers_of_one_monitor_count_a_request_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_two_layers_of_one_monitor_cancels_once() {
+async fn a_cancelled_request_under_two_layers_of_one_monitor_counts_once() {
     let monitor = monitor();
     let app = Router::new()
         .route("/never", get(std::future::pending::<()>))
@@ -41,7 +41,7 @@ async fn a_client_that_leaves_two_layers_of_one_monitor_cancels_once() {
 }
 
 #[tokio::test]
-async fn two_monitors_count_a_request_each_and_the_inner_one_has_its_queries() {
+async fn two_monitors_each_count_a_request_and_the_inner_one_its_queries() {
     let (outer, inner) = (monitor(), monitor());
     let app = routes().layer(inner.layer()).layer(outer.layer());
     assert_eq!(fetch(&app, "/").await.0, 200);

@@ -1,4 +1,4 @@
-//! What leaves no trace: routes that are ignored, and the monitor's own wherever they are mounted.
+//! Requests that are not recorded: those of ignored routes, and of the monitor's own routes wherever they are mounted.
 
 use std::{future, task::Poll};
 
@@ -7,7 +7,7 @@ use tokio::runtime;
 
 use super::*;
 
-/// Some of the monitor's own paths: answers of every kind.
+/// Some of the monitor's own paths, with answers of every kind.
 const OWN: [&str; 7] = [
     "/metrics",
     "/performance",
@@ -18,7 +18,7 @@ const OWN: [&str; 7] = [
     "/performance/no-such-path",
 ];
 
-/// Asks for each of the monitor's own paths under a prefix, and lets go of the answer.
+/// Requests each of the monitor's own paths under a prefix, and drops the answer.
 async fn ask_all(app: &Router, prefix: &str) {
     for path in OWN {
         for method in ["GET", "PATCH"] {
@@ -99,7 +99,7 @@ async fn a_scrape_does_not_find_itself_in_flight() {
     }
 }
 
-/// A host that dispatches by hand has one template for everything.
+/// A host that dispatches by hand has one route template for its own answers and the monitor's.
 #[tokio::test]
 async fn a_template_that_the_host_shares_with_the_monitor_counts_the_hosts_answers() {
     let monitor = monitor();
@@ -117,9 +117,9 @@ async fn a_template_that_the_host_shares_with_the_monitor_counts_the_hosts_answe
     assert_eq!((samples.requests(&["http_route=\"/{*path}\""]), samples.requests(&[])), (2.0, 2.0));
 }
 
-/// What a host makes of the monitor's answer is the host's.
+/// A host's route that builds its answer from one of the monitor's is recorded as the host's.
 #[tokio::test]
-async fn an_answer_that_the_host_makes_from_the_monitors_counts() {
+async fn a_host_route_that_uses_the_monitors_answer_is_recorded() {
     let monitor = monitor();
     let handler = |State(own): State<Router>| async move {
         let (_, health) = fetch(&own, "/performance/health").await;
@@ -132,12 +132,12 @@ async fn an_answer_that_the_host_makes_from_the_monitors_counts() {
 }
 
 #[test]
-fn an_own_answer_that_nobody_waits_for() {
+fn an_abandoned_request_to_the_monitors_own_route() {
     let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     runtime.expect("a runtime").block_on(async {
         let monitor = monitor();
         let app = Router::new().merge(monitor.router()).layer(monitor.layer());
-        // The only thread that the answer could come from.
+        // Occupies the only thread that could compute the answer, so that the request is dropped before it has one.
         let (release, released) = std::sync::mpsc::channel::<()>();
         let occupied = tokio::task::spawn_blocking(move || released.recv());
         {

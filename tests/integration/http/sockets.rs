@@ -1,4 +1,4 @@
-//! What a real connection does to a request: hyper on one side, a client that may leave on the other.
+//! Requests on real connections: hyper on one side, a client that may disconnect on the other.
 
 use axum::response::IntoResponse as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_LENGTH};
@@ -17,7 +17,7 @@ async fn serve(app: Router) -> std::net::SocketAddr {
     address
 }
 
-/// Connects and sends the head of a request: its line, and lines of headers that end in a line break.
+/// Connects and sends the head of a request: its request line, and header lines that each end in a line break.
 async fn send_head(app: Router, line: &str, headers: &str) -> TcpStream {
     let mut socket = TcpStream::connect(serve(app).await).await.expect("connects");
     let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
@@ -33,7 +33,7 @@ async fn answer(app: Router, line: &str, headers: &str) -> String {
     answer
 }
 
-/// Waits for the one request that was made and returns the numbers after it.
+/// Waits until the one request has been recorded and returns the samples.
 async fn ended(monitor: &Monitor) -> Samples {
     eventually("counted", || Samples::of(monitor).requests(&[]) == 1.0).await;
     let samples = Samples::of(monitor);
@@ -41,9 +41,9 @@ async fn ended(monitor: &Monitor) -> Samples {
     samples
 }
 
-/// hyper takes the length from the header, and lets go of the body with its last byte.
+/// hyper takes the length from the header, and drops the body after its last byte without polling it to its end.
 #[tokio::test]
-async fn a_body_whose_length_only_the_header_tells_is_complete_with_its_last_byte() {
+async fn a_body_sized_only_by_its_header_is_complete_with_its_last_byte() {
     let monitor = monitor();
     let handler = || async { ([(CONTENT_LENGTH, "16")], dripping(4, MS)) };
     let app = Router::new().route("/file", get(handler)).layer(monitor.layer());
@@ -66,7 +66,7 @@ async fn a_body_that_falls_short_of_its_header_is_cancelled_by_a_client_that_lea
     assert_eq!(ended(&monitor).await.requests(&["error_type=\"cancelled\""]), 1.0);
 }
 
-/// What has no content by its status has none, whatever body the service gave it.
+/// hyper sends no body with these statuses, even where the service returned one.
 #[tokio::test]
 async fn a_status_without_content_ends_at_its_head() {
     for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
@@ -79,7 +79,7 @@ async fn a_status_without_content_ends_at_its_head() {
             assert_eq!(samples.requests(&[&format!("http_response_status_code=\"{}\"", status.as_u16())]), 1.0);
             assert_eq!(samples.requests(&["error_type"]), 0.0, "{status}");
             assert_eq!(samples.sum("http_server_response_body_size_bytes_sum", &[]), 0.0);
-            assert_eq!(samples.response_sizes(&[]), 1.0, "it is empty, and that is known");
+            assert_eq!(samples.response_sizes(&[]), 1.0, "the size is known: 0");
             assert_eq!(samples.sum("http_server_response_head_seconds_count", &[]), 0.0);
         }
     }
@@ -114,7 +114,7 @@ async fn a_head_request_on_a_connection_ends_at_its_head() {
     assert_eq!(samples.requests(&["error_type"]), 0.0);
 }
 
-/// The clock of sockets is the real one, which is never early but may be late.
+/// Sockets run on the real clock: a sleep is never too short but may be too long.
 #[tokio::test]
 async fn a_stream_of_half_a_second_takes_half_a_second() {
     let monitor = monitor();
@@ -146,7 +146,7 @@ async fn upgrades_end_at_their_head() {
     assert_eq!(&head, b"HTTP/1.1 101");
     let samples = Samples::of(&monitor);
     assert_eq!((samples.requests(&["101"]), samples.active()), (1.0, 0.0));
-    assert_eq!(samples.response_sizes(&[]), 0.0, "what follows is not followed");
+    assert_eq!(samples.response_sizes(&[]), 0.0, "bytes after the upgrade are not counted");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the tests share: requests, and the numbers that `/metrics` shows.
+//! Helpers of all integration tests: building monitors, sending requests, reading the samples of `/metrics`.
 
 pub(crate) mod program;
 
@@ -11,7 +11,7 @@ use pinchpoint::{Monitor, MonitorBuilder};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-/// Builds a monitor that nothing else in the process knows.
+/// Builds a monitor that shares nothing with other tests in the process: not installed, with a recorder of its own.
 pub(crate) fn monitor() -> Monitor {
     built(Monitor::builder())
 }
@@ -21,7 +21,7 @@ pub(crate) fn built(builder: MonitorBuilder) -> Monitor {
     builder.build().expect("inside a runtime, with good settings")
 }
 
-/// Sends one request and reads its whole answer.
+/// Sends one request and returns the status and the whole body of its answer.
 pub(crate) async fn send(app: &Router, method: &str, path: &str) -> (u16, String) {
     let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
     let response = app.clone().oneshot(request).await.expect("a router never fails");
@@ -33,7 +33,7 @@ pub(crate) async fn get(app: &Router, path: &str) -> (u16, String) {
     send(app, "GET", path).await
 }
 
-/// Sends one request with headers; its answer is JSON.
+/// Sends one request with headers and returns its status and its JSON body.
 pub(crate) async fn ask(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let request = Request::builder().method(method).uri(path);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -42,7 +42,7 @@ pub(crate) async fn ask(app: &Router, method: &str, path: &str, headers: &[(&str
     (status, serde_json::from_str(&body).expect("JSON"))
 }
 
-/// Reads a whole answer.
+/// Reads an answer to its end and returns its status and body.
 pub(crate) async fn read(response: Response<Body>) -> (u16, String) {
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
@@ -54,7 +54,7 @@ pub(crate) async fn read(response: Response<Body>) -> (u16, String) {
 pub(crate) struct Samples(BTreeMap<String, f64>);
 
 impl Samples {
-    /// Reads what a monitor exposes now.
+    /// Reads the samples that a monitor exposes now.
     pub(crate) fn of(monitor: &Monitor) -> Self {
         Self::parse(&monitor.recorder().render())
     }
@@ -77,7 +77,7 @@ impl Samples {
         self.0.iter().map(|(series, value)| (series.as_str(), *value))
     }
 
-    /// Returns those that never go down: counters, and all of a histogram.
+    /// Returns the series that may only grow: counters, and the buckets, sums and counts of histograms.
     pub(crate) fn monotonic(&self) -> impl Iterator<Item = (&str, f64)> {
         let grows = |series: &str| {
             let name = series.split_once('{').map_or(series, |(name, _)| name);
@@ -105,7 +105,7 @@ impl Samples {
         self.sum("http_server_request_duration_seconds_count", labels)
     }
 
-    /// Returns of how many responses the size was recorded.
+    /// Returns how many responses have a recorded size.
     pub(crate) fn response_sizes(&self, labels: &[&str]) -> f64 {
         self.sum("http_server_response_body_size_bytes_count", labels)
     }
