@@ -299,7 +299,7 @@ mod tests {
         std::thread::scope(|scope| {
             let (done, result) = std::sync::mpsc::channel();
             scope.spawn(move || done.send(work()));
-            let result = result.recv_timeout(Duration::from_secs(10));
+            let result = result.recv_timeout(Duration::from_secs(60));
             drop(held);
             result.expect("it waits for the lock")
         })

@@ -28,7 +28,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// Polls `f` until it holds. Sockets have no paused clock, so tests wait for a state and not for a time.
 async fn eventually(what: &str, f: impl Fn() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..12_000 {
         if f() {
             return;
         }

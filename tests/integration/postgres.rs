@@ -58,7 +58,8 @@ impl Postgres {
     /// Returns a pool, once the server accepts connections.
     async fn pool(&self) -> PgPool {
         let options = PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("postgres");
-        for _ in 0..400 {
+        // For longer than any machine takes.
+        for _ in 0..2_000 {
             let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await;
             match pool {
                 Ok(pool) => return pool,

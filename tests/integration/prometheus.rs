@@ -14,6 +14,8 @@ use serde_json::Value;
 
 use crate::support::{Samples, built, monitor, program};
 
+/// How often a test looks, with a pause of 50 ms, before it gives up.
+const LOOKS: u32 = 2_000;
 /// The log of Prometheus, in its data directory.
 const LOG: &str = "log";
 
@@ -77,7 +79,7 @@ impl Prometheus {
     /// Waits until Prometheus has exactly our series of these names, with our values.
     async fn agrees(&self, names: &str, ours: impl Fn() -> Samples) {
         let mut differences = Vec::new();
-        for _ in 0..100 {
+        for _ in 0..LOOKS {
             let theirs = self.query(&format!("{{__name__=~\"{names}\"}}")).await;
             let theirs: BTreeMap<_, f64> = theirs.iter().map(|(metric, value)| (labels_of(metric), *value)).collect();
             let families: BTreeSet<&str> =
@@ -112,7 +114,7 @@ impl Prometheus {
 
     /// Waits until a query has values, and returns them with their labels.
     async fn query(&self, query: &str) -> Vec<(Value, f64)> {
-        for _ in 0..400 {
+        for _ in 0..LOOKS {
             if let Some(answer) = self.get("/api/v1/query", &[("query", query)]).await
                 && let Some(result) = answer["data"]["result"].as_array().filter(|result| !result.is_empty())
             {
@@ -128,7 +130,7 @@ impl Prometheus {
     /// Waits until `query` has one value, `expected`.
     async fn settles(&self, query: &str, expected: f64) {
         let mut last = f64::NAN;
-        for _ in 0..200 {
+        for _ in 0..LOOKS {
             last = self.query(query).await[0].1;
             if (last - expected).abs() <= 1e-9 * expected.abs() {
                 return;
@@ -197,7 +199,7 @@ fn quick() -> (tempfile::TempDir, Monitor) {
 
 /// Waits until the monitor reports the broken endpoint.
 async fn fires(monitor: &Monitor) {
-    for _ in 0..200 {
+    for _ in 0..LOOKS {
         if Samples::of(monitor).sum("pinchpoint_bottleneck", &["GET /broken"]) == 1.0 {
             return;
         }

@@ -24,6 +24,8 @@ fn child(test: &str, path: &Path) -> Command {
         &format!("monitor::archive::process_tests::{test}"),
         "--ignored",
         "--nocapture",
+        // With one thread, which is what one core gives, the harness writes a test's name in front of its first line.
+        "--test-threads=2",
     ]);
     command.env(CHILD_FILE, path).stdout(Stdio::piped()).stderr(Stdio::null());
     command
