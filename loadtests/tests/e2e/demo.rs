@@ -38,14 +38,16 @@ impl Drop for Demo {
     }
 }
 
-/// The demo's binary, which belongs to another package: Cargo builds it if it is not there, and says where it is.
+/// The demo's binary, which belongs to another package: Cargo builds it if it is not there, and says where it is. As a part
+/// of the whole workspace: alone it would need its dependencies with other features, and they would be compiled anew.
 fn binary() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--message-format", "json", "-p", "pinchpoint-cli", "--bin", "pinchpoint"]);
+    cargo.args(["build", "--quiet", "--message-format", "json", "--bin", "pinchpoint"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
+    let built =
+        cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit()).output().unwrap();
     assert!(built.status.success(), "the demo does not build");
     let artifacts = built.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(&line.unwrap()).ok());
     artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)).last().unwrap()

@@ -5,11 +5,14 @@ use std::time::Duration;
 use crate::server::Server;
 use crate::tool::{loadtest, loadtest_after};
 
+/// Long before the end of a test that was to run for ten minutes.
+const SOON: Duration = Duration::from_secs(60);
+
 #[test]
 fn a_refusing_target_is_a_set_up_error() {
-    let run = loadtest(&["-H", "127.0.0.1:9", "-e", "/"]).ended_with(2);
+    let run = loadtest(&["-H", "127.0.0.1:9", "-e", "/", "-t", "10m"]).ended_with(2);
     assert!(run.err.contains("connection refused; is the service running?"), "{}", run.err);
-    assert!(run.took < Duration::from_secs(3));
+    assert!(run.took < SOON, "{:?}", run.took);
 }
 
 #[test]
@@ -22,9 +25,9 @@ fn an_unknown_host_is_a_set_up_error() {
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_a_set_up_error() {
     let server = Server::start_tls();
-    let run = loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "4", "-t", "10s"]).ended_with(2);
+    let run = loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "4", "-t", "10m"]).ended_with(2);
     let run = run.said("certificate").said("--accept-invalid-certs");
-    assert!(run.took < Duration::from_secs(6), "{:?}", run.took);
+    assert!(run.took < SOON, "{:?}", run.took);
     assert!(server.connections() < 40, "a storm of {} connections", server.connections());
     loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "2", "-t", "500ms", "--accept-invalid-certs"]).ended_with(0);
 }
@@ -47,8 +50,8 @@ fn a_target_that_never_answers_fails() {
 #[test]
 fn a_target_that_resets_every_connection_is_not_stormed() {
     let server = Server::start();
-    let run = loadtest(&["-H", &server.url(), "-e", "/reset", "-u", "10", "-t", "10s"]).ended_with(2).said("reset");
-    assert!(run.took < Duration::from_secs(6), "{:?}", run.took);
+    let run = loadtest(&["-H", &server.url(), "-e", "/reset", "-u", "10", "-t", "10m"]).ended_with(2).said("reset");
+    assert!(run.took < SOON, "{:?}", run.took);
     assert!(server.requests("/reset") < 100, "a storm of {} requests", server.requests("/reset"));
 }
 
@@ -78,7 +81,7 @@ fn timeouts_have_a_line_of_their_own() {
     assert_eq!(run.number("/total_requests") as u64, server.requests("/ok") + server.requests("/hang"));
     // A quarter times out: the 95th percentile of everything sent cannot look better than the timeout.
     assert!(run.number("/p95_response_time") >= 0.29, "{}", run.number("/p95_response_time"));
-    assert!(run.number("/outcomes/success/p95") < 0.2);
+    assert!(run.number("/outcomes/success/p95") < run.number("/p95_response_time"));
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn a_refused_payload_shows_what_the_service_says() {
 #[test]
 fn a_target_that_drops_its_first_requests_is_not_given_up() {
     let server = Server::start();
-    let run = loadtest(&["-H", &server.url(), "-e", "/waking", "-u", "30", "-t", "3s", "--no-rules"]).ended_with(0);
+    let run = loadtest(&["-H", &server.url(), "-e", "/waking", "-u", "30", "-t", "6s", "--no-rules"]).ended_with(0);
     assert_eq!(run.number("/outcomes/connection/count"), 8.0);
     assert!(run.number("/successful_requests") >= 40.0, "{}", run.out);
 }
@@ -132,7 +135,7 @@ fn what_never_got_a_connection_is_told_apart() {
 fn the_tools_own_limit_of_open_files_is_not_the_targets_fault() {
     let server = Server::start();
     let url = server.url();
-    let arguments = ["-H", &url, "-e", "/slow", "-u", "100", "-t", "1s", "--saturation", "fail"];
+    let arguments = ["-H", &url, "-e", "/slow", "-u", "100", "-t", "3s", "--saturation", "fail"];
     let run = loadtest_after("ulimit -n 60", &arguments).ended_with(3).said("ulimit -n").said("60");
     assert_eq!((run.number("/total_requests") - run.number("/never_sent")) as u64, server.requests("/slow"));
     assert!(run.number("/successful_requests") > 100.0, "{}", run.out);

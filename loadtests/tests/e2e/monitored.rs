@@ -1,5 +1,6 @@
 //! A service with the monitor inside: its side of the story is joined.
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use pinchpoint::{Monitor, track_db_query};
 use tokio::sync::Semaphore;
 
+use crate::server::wait_until;
 use crate::tool::{loadtest, started};
 
 /// Starts a service with four routes; one does three queries a request, two serve four requests at a time each.
@@ -112,11 +114,20 @@ fn what_a_higher_rate_saturates_is_named_without_the_generators_own_queue() {
     assert!(line(2).ends_with("most of it by GET /narrow."), "{evidence:#?}");
 }
 
+/// Returns what the service exposes.
+fn metrics(url: &str) -> String {
+    let mut connection = std::net::TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn monitor_watches_a_running_test() {
     let url = format!("http://{}", service());
-    let load = started(&["-H", &url, "-e", "/health", "/users/7", "-u", "2", "-t", "3s"]);
-    std::thread::sleep(Duration::from_millis(700));
+    let load = started(&["-H", &url, "-e", "/health", "/users/7", "-u", "2", "-t", "10m"]);
+    wait_until("a user", || metrics(&url).contains("/users/{id}"));
     let arguments =
         ["monitor", "-H", &url, "-t", "1500ms", "--interval", "500ms", "-o", "watch.json", "-o", "watch.csv"];
     let run = loadtest(&arguments).ended_with(0).said("GET /users/{id}");
@@ -126,6 +137,7 @@ fn monitor_watches_a_running_test() {
     assert!(looks.len() >= 3, "{}", run.out);
     assert!(looks[1]["requests_per_second"].as_f64().unwrap() > 10.0, "{}", run.out);
     assert!(std::fs::read_to_string(run.file("watch.csv")).unwrap().lines().count() >= 4);
+    load.interrupt();
     load.finish();
 }
 

@@ -25,6 +25,8 @@ struct Seen {
     connections: Vec<Instant>,
     in_flight: u64,
     peak: u64,
+    /// Requests that came while another was in flight.
+    crowded: u64,
 }
 
 /// The server; it lives as long as the runtime of its thread.
@@ -126,6 +128,12 @@ impl Server {
         seen.requests.iter().filter(|(path, _)| path.starts_with(prefix)).map(|(_, count)| count).sum()
     }
 
+    /// Waits until it has read that many of these requests.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, count: u64, prefix: &str) {
+        wait_until(&format!("{count} requests for {prefix}"), || self.requests(prefix) >= count);
+    }
+
     /// Connections that were made to it.
     pub(crate) fn connections(&self) -> u64 {
         self.seen.lock().unwrap().connections.len() as u64
@@ -170,6 +178,7 @@ impl Server {
                 }
                 seen.in_flight += 1;
                 seen.peak = seen.peak.max(seen.in_flight);
+                seen.crowded += u64::from(seen.in_flight > 1);
                 if !request.body.is_empty() {
                     seen.bodies.push(request.body.clone());
                 }
@@ -220,10 +229,11 @@ impl Server {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 ok("awake")
             }
-            // The fiftieth is the death of the server, and of all its connections; `/reviving` comes back, once.
+            // More than one at a time, ten times, is the death of the server, and of all its connections; `/reviving` comes
+            // back, once.
             "/mortal" | "/reviving" => {
-                let requests = self.requests(path);
-                if requests == 50 || requests > 50 && path == "/mortal" {
+                let crowded = self.seen.lock().unwrap().crowded;
+                if crowded == 10 || crowded > 10 && path == "/mortal" {
                     self.death.notify_one();
                     std::future::pending::<()>().await;
                 }
@@ -297,6 +307,16 @@ impl Server {
             _ => response("404 Not Found", "", "no such page"),
         };
         if stream.write_all(text.as_bytes()).await.is_err() { Ending::Closed } else { Ending::KeptAlive }
+    }
+}
+
+/// Waits until something is so, and panics where a minute passes before.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
