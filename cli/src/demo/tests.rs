@@ -342,7 +342,7 @@ async fn the_machine_is_measured_within_what_the_data_allow() {
     let sizing = Shop::open(measured).await.unwrap().sizing;
     assert!((5..=360).contains(&sizing.report_days), "{sizing:?}");
     assert!((4..=100).contains(&sizing.reviews_per_page), "{sizing:?}");
-    assert!((50..=1_000).contains(&sizing.orders_per_page), "{sizing:?}");
+    assert!((30..=1_000).contains(&sizing.orders_per_page), "{sizing:?}");
     assert!((8..=320).contains(&sizing.suggestion_candidates), "{sizing:?}");
     assert!((8..=900).contains(&sizing.softening_window), "{sizing:?}");
     assert!(sizing.hash_passes >= 1, "{sizing:?}");

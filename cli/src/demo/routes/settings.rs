@@ -14,7 +14,8 @@ use sqlx::SqliteConnection;
 
 use crate::demo::{failure::Failure, shop::Shop, sickness::Sickness};
 
-const ONE: &str = "SELECT value FROM settings WHERE name = ? ORDER BY changed_at DESC LIMIT 1";
+/// `LIKE`, since the case of a name must not matter; no index helps with it.
+const ONE: &str = "SELECT value FROM settings WHERE name LIKE ? ORDER BY changed_at DESC LIMIT 1";
 
 /// The settings that the owner of the shop can change.
 #[derive(Clone, Debug, PartialEq, Eq)]

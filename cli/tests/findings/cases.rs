@@ -1,0 +1,187 @@
+//! The sicknesses, the requests that meet them, and the findings that must follow.
+//!
+//! Sicknesses share a shop only where none takes from another what its rule measures: a share of time, a rate, a worker of
+//! the runtime. So whether one is found does not depend on how much the machine can do besides.
+
+use crate::expected::Cause::{Above, Advice, Names};
+use crate::expected::{Expected, expected};
+use crate::visitors::{Visit, get, post};
+
+/// Some sicknesses in a shop where everything else is fixed.
+pub(crate) struct Case {
+    /// Their names, as `--fix` takes them.
+    pub(crate) sick: &'static [&'static str],
+    /// The requests that meet them, in turn.
+    pub(crate) visits: &'static [Visit],
+    pub(crate) expected: &'static [Expected],
+    /// Parts of further subjects on which findings are right, since the sickness slows them too.
+    pub(crate) consequences: &'static [&'static str],
+}
+
+/// What fails, and what never ends.
+pub(crate) const FAILING: Case = Case {
+    sick: &["checkout-errors", "failing-mail", "broken-links", "stuck-task"],
+    visits: &[
+        post("/api/checkout", r#"{"product_id":{product},"quantity":1,"email":"ada.byron.12@example.com"}"#),
+        get("/api/coupons/SPRING10"),
+        post("/api/newsletter", r#"{"email":"ada.{n}@example.com"}"#),
+    ],
+    expected: &[
+        expected(
+            "high_error_rate",
+            "POST /api/checkout",
+            &[
+                Names("/words/top_error", "500"),
+                Names("/words/failing_query", "UPDATE stock"),
+                Advice("of the errors are the same: 500"),
+            ],
+        ),
+        expected("query_errors", "UPDATE stock", &[Names("/endpoints/0/endpoint", "POST /api/checkout")]),
+        expected(
+            "task_failures",
+            "send_receipt",
+            &[Names("/words/top_failure", "error"), Above("/numbers/top_failure_ratio", 0.9)],
+        ),
+        expected(
+            "stuck_task",
+            "sync_newsletter",
+            &[Above("/running/0/running_seconds", 10.0), Advice("Give every call inside it a timeout")],
+        ),
+        expected(
+            "high_client_error_rate",
+            "GET /api/coupons/{code}",
+            &[Names("/words/top_client_error", "404"), Advice("have the same status: 404")],
+        ),
+    ],
+    consequences: &[],
+};
+
+/// What takes long by itself.
+pub(crate) const SLOW: Case = Case {
+    sick: &["slow-report", "missing-index", "slow-thumbnails"],
+    visits: &[
+        get("/api/reports/sales"),
+        get("/api/products/{product}/reviews"),
+        post("/api/products/{product}/thumbnail", ""),
+    ],
+    expected: &[
+        expected(
+            "slow_endpoint",
+            "GET /api/reports/sales",
+            &[
+                Above("/time_split/database", 0.8),
+                Names("/top_queries/0/query", "FROM orders o WHERE o.day >= ?"),
+                Names("/slowest_requests/0/timeline/0/kind", "query"),
+                Advice("in one query: index it or cache its result"),
+            ],
+        ),
+        expected(
+            "slow_query",
+            "FROM orders o WHERE o.day >= ?",
+            &[Names("/endpoints/0/endpoint", "GET /api/reports/sales"), Advice("It is slow always")],
+        ),
+        expected(
+            "slow_query",
+            "FROM (SELECT * FROM reviews WHERE product_id = ?",
+            &[Names("/endpoints/0/endpoint", "GET /api/products/{id}/reviews"), Advice("a missing index")],
+        ),
+        expected(
+            "slow_task",
+            "render_thumbnail",
+            &[Above("/numbers/waiting_ratio", 0.9), Advice("a thread of its own (spawn_blocking)")],
+        ),
+    ],
+    consequences: &["GET /api/products/{id}/reviews"],
+};
+
+/// One query for each line of a page.
+pub(crate) const N_PLUS_ONE: Case = Case {
+    sick: &["n-plus-one"],
+    visits: &[get("/api/orders")],
+    expected: &[expected(
+        "n_plus_one",
+        "FROM products p WHERE p.id = ?",
+        &[Names("/endpoints/0/endpoint", "GET /api/orders"), Above("/endpoints/0/calls_per_request", 50.0)],
+    )],
+    consequences: &["GET /api/orders"],
+};
+
+/// A worker of the runtime that computes.
+pub(crate) const BLOCKING: Case = Case {
+    sick: &["blocking-hash"],
+    visits: &[post("/api/register", r#"{"name":"Ada","email":"ada.{n}@example.org","password":"hunter2hunter2"}"#)],
+    expected: &[expected(
+        "blocked_runtime",
+        "POST /api/register",
+        &[
+            Above("/numbers/busy_ratio", 0.8),
+            Above("/blockers/0/waited/0/times", 0.0),
+            Advice("it computes: move the computation (hashing"),
+        ],
+    )],
+    consequences: &[],
+};
+
+/// The same small queries in each request; the visitors send as many requests as the machine can answer.
+pub(crate) const CHATTY: Case = Case {
+    sick: &["chatty-settings"],
+    visits: HEALTHY,
+    expected: &[expected(
+        "frequent_query",
+        "FROM settings",
+        &[Above("/numbers/endpoints", 5.0), Above("/numbers/calls_per_request", 3.0)],
+    )],
+    consequences: &[],
+};
+
+/// Answers that come after the visitor has disconnected.
+pub(crate) const LATE: Case = Case {
+    sick: &["late-suggestions"],
+    visits: &[SUGGESTIONS],
+    expected: &[
+        expected(
+            "abandoned_requests",
+            "GET /api/suggest",
+            &[
+                Names("/outcomes/0/outcome", "cancelled"),
+                Above("/numbers/db_time_ratio", 0.8),
+                Advice("of the time that they wait is spent in the database"),
+            ],
+        ),
+        expected(
+            "wasted_work",
+            "GET /api/suggest",
+            &[
+                Names("/words/top_query", "FROM (SELECT id, name FROM products WHERE name LIKE ?"),
+                Above("/numbers/wasted_db_time", 1.0),
+                Advice("for clients that had disconnected: give them a statement timeout below the clients' own"),
+            ],
+        ),
+        expected(
+            "slow_query",
+            "FROM (SELECT id, name FROM products WHERE name LIKE ?",
+            &[Names("/endpoints/0/endpoint", "GET /api/suggest")],
+        ),
+    ],
+    consequences: &[],
+};
+
+/// All cases but the leak, which has a test of its own.
+pub(crate) const ALL: [&Case; 6] = [&FAILING, &SLOW, &N_PLUS_ONE, &BLOCKING, &CHATTY, &LATE];
+
+/// Suggestions while a customer types: the browser drops the request at the next key.
+pub(crate) const SUGGESTIONS: Visit = get("/api/suggest?q=e").hurried();
+
+/// Healthy pages, each of little work.
+pub(crate) const HEALTHY: &[Visit] = &[
+    get("/api/categories"),
+    get("/api/products?page={n}"),
+    get("/api/products/{product}"),
+    get("/api/search?q=am"),
+    get("/api/coupons/spring10"),
+    get("/api/recommendations?customer=7"),
+    post("/api/cart", r#"{"cart":"ada","product_id":{product},"quantity":2}"#),
+    post("/api/login", r#"{"email":"ada.byron.12@example.com","password":"correct horse battery staple"}"#),
+    get("/health"),
+    get("/"),
+];
