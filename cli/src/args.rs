@@ -119,6 +119,9 @@ pub(crate) struct DemoArgs {
     /// Keep the shop's data and its trends in this directory [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) data: Option<PathBuf>,
+    /// Stop when standard input ends: with the process that started the demo, however that one ends
+    #[arg(long)]
+    pub(crate) until_stdin_closes: bool,
 }
 
 /// What to do with rule files.
@@ -186,6 +189,7 @@ mod tests {
         assert_eq!(args.listen, SocketAddr::from(([127, 0, 0, 1], 8000)));
         assert!(args.fix.is_empty() && !args.fixed && !args.traffic);
         assert_eq!((args.rules, args.config, args.data), (None, None, None));
+        assert!(!args.until_stdin_closes, "a demo started by a service manager has no standard input");
     }
 
     #[test]

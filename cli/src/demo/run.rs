@@ -64,7 +64,7 @@ pub(crate) enum DemoError {
     Server(#[source] io::Error),
 }
 
-/// Runs the demo until Ctrl-C or SIGTERM.
+/// Runs the demo until Ctrl-C or SIGTERM, or until standard input ends where the arguments ask for that.
 ///
 /// # Errors
 /// Returns an error when it cannot start; see [`DemoError`].
@@ -78,7 +78,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), DemoError> {
 }
 
 async fn demo(args: DemoArgs) -> Result<(), DemoError> {
-    let mut stop = pin!(signal());
+    let mut stop = pin!(stop(args.until_stdin_closes));
     let settings = Settings::load(args.config.as_deref())?;
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(DemoError::Server)?;
@@ -120,6 +120,30 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, DemoError> {
         io::ErrorKind::AddrInUse => DemoError::AddressInUse(address),
         _ => DemoError::Listen { address, source },
     })
+}
+
+/// Resolves at the first reason to stop.
+async fn stop(until_stdin_closes: bool) {
+    if until_stdin_closes {
+        tokio::select! {
+            () = signal() => {}
+            () = stdin_closed() => {}
+        }
+    } else {
+        signal().await;
+    }
+}
+
+/// Resolves when standard input ends, or cannot be read.
+async fn stdin_closed() {
+    let (end, ended) = oneshot::channel();
+    // On a thread of its own: a blocking read cannot be cancelled, and the runtime would wait for its own threads at the
+    // end. This one ends with the process.
+    std::thread::spawn(move || {
+        _ = io::copy(&mut io::stdin(), &mut io::sink());
+        _ = end.send(());
+    });
+    _ = ended.await;
 }
 
 /// Resolves at Ctrl-C and SIGTERM; a signal that the system does not let us handle never resolves it.

@@ -24,8 +24,9 @@ struct Demo {
 impl Demo {
     fn start(arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut child = pinchpoint(&["demo", "--listen", "127.0.0.1:0"])
+        let mut child = pinchpoint(&["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0"])
             .args(arguments)
+            .stdin(Stdio::piped())
             .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -52,12 +53,18 @@ impl Demo {
         self.ask(Method::GET, path).await
     }
 
-    /// Sends a signal and returns what the demo had said, after checking that it ended well and soon.
+    /// Sends a signal and returns what the demo had said, after checking that it ended well.
     #[track_caller]
-    fn end(mut self, signal: &str) -> String {
+    fn end(self, signal: &str) -> String {
         let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
-        let until = Instant::now() + Duration::from_secs(10);
+        self.ended()
+    }
+
+    /// Returns what the demo had said, after checking that it ends well, and without being asked again.
+    #[track_caller]
+    fn ended(mut self) -> String {
+        let until = Instant::now() + Duration::from_secs(60);
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
@@ -106,6 +113,15 @@ async fn an_open_event_stream_does_not_keep_the_demo_from_ending() {
 }
 
 #[tokio::test]
+async fn the_demo_ends_with_the_process_that_holds_its_standard_input() {
+    let mut demo = Demo::start(&[]);
+    assert_eq!(demo.get("/health").await.0, StatusCode::OK);
+    assert!(demo.child.try_wait().unwrap().is_none(), "it ended while its standard input was open");
+    drop(demo.child.stdin.take());
+    demo.ended();
+}
+
+#[tokio::test]
 async fn what_a_request_does_is_measured() {
     let demo = Demo::start(&["--fix", "chatty-settings"]);
     for _ in 0..3 {
@@ -145,7 +161,7 @@ async fn monitoring_can_be_stopped_and_started_from_this_machine() {
 #[tokio::test]
 async fn visitors_come_when_asked_for() {
     let demo = Demo::start(&["--traffic", "--fixed"]);
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(120);
     loop {
         let (_, metrics) = demo.get("/metrics").await;
         if metrics.contains("http_route=\"/api/products/{id}/reviews\"") {

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A running demo; it ends when dropped.
+/// A running demo; it ends when dropped, and with this process where that is killed.
 pub(crate) struct Demo {
+    /// Holds the demo's standard input, which closes however this process ends.
     child: Child,
     _rules: TempDir,
     pub(crate) base: String,
@@ -26,10 +27,11 @@ impl Demo {
 
     fn launch(rules: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--rules"])
+            .args(["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0", "--rules"])
             .arg(rules.path())
             .args(arguments)
             .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -84,8 +86,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Ends as Ctrl-C does, so that its temporary files go too.
-        _ = Command::new("kill").args(["-s", "INT", &self.child.id().to_string()]).status();
+        // Closes its standard input first, at which it ends by itself, so that its temporary files go too.
         _ = self.child.wait();
     }
 }

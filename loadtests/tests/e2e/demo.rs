@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::tool::loadtest;
 
-/// The demo while it runs.
+/// The demo while it runs. It ends with this process too, however that ends: its standard input closes then.
 struct Demo {
     child: Child,
     url: String,
@@ -17,7 +17,8 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let mut child = Command::new(binary())
-            .args(["demo", "--listen", "127.0.0.1:0", "--fixed"])
+            .args(["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0", "--fixed"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -32,8 +33,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Not killed, so that it removes its data.
-        _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        // Closes its standard input first, at which it ends by itself, so that it removes its data.
         _ = self.child.wait();
     }
 }
