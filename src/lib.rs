@@ -62,6 +62,7 @@ pub mod analysis;
 mod api;
 mod context;
 mod http;
+mod lock;
 mod monitor;
 mod names;
 mod rules;

@@ -8,13 +8,14 @@ pub(crate) use counting::{Heap, Heaps, RequestAllocations};
 
 #[cfg(feature = "alloc")]
 mod counting {
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex};
 
     use metrics::{Counter, Gauge, Histogram};
     use pinchpoint_alloc::{Entered, Tag, is_installed};
 
     use crate::{
         context::{DynRecorder, labelled},
+        lock::lock,
         names,
     };
 
@@ -72,7 +73,7 @@ mod counting {
             let allocated = labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels);
             let others = [(names::METHOD, names::METHOD_OTHER.into()), (names::ROUTE, names::OTHER.into())];
             let labels = if self.other == Some(heap.tag) { &others } else { labels };
-            let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut accounts = lock(&self.accounts);
             if accounts.iter().all(|account| account.heap.tag != heap.tag) {
                 accounts.push(Account {
                     heap,
@@ -86,7 +87,7 @@ mod counting {
 
         /// Writes each endpoint's allocated, freed and live bytes.
         pub(in crate::context) fn show(&self) {
-            for account in &*self.accounts.lock().unwrap_or_else(PoisonError::into_inner) {
+            for account in &*lock(&self.accounts) {
                 let TagBaseline { tag, allocated, freed } = account.heap;
                 account.allocated.absolute(tag.allocated_bytes().saturating_sub(allocated));
                 account.freed.absolute(tag.freed_bytes().saturating_sub(freed));

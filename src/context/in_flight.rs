@@ -4,14 +4,14 @@
 //! it shows. Read only at each tick and after a poll that blocked the runtime, so that counting is one addition.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock,
     atomic::{AtomicI64, Ordering::Relaxed},
 };
 
 use metrics::{Gauge, GaugeFn};
 
 use super::{DynRecorder, labelled, stripe};
-use crate::names;
+use crate::{lock::lock, names};
 
 /// Method and route, as labels.
 type Labels = [(&'static str, Arc<str>); 2];
@@ -107,7 +107,7 @@ impl InFlightByEndpoint {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Endpoint>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

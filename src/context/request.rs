@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{
             AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
@@ -18,6 +18,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Instruments;
+use crate::lock::lock;
 
 /// Events on a request's timeline; further ones count in the totals only. 64 of them show an N+1 beyond doubt, in 1
 /// KiB.
@@ -221,7 +222,7 @@ impl RequestContext {
             && kind == EventKind::Query
             && began < *at
         {
-            let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reported = lock(reported);
             let is_first = !reported.contains(&id) && self.query_uses().all(|query_use| query_use.id != id);
             reported.push(id);
             endpoint.record_late(LateQuery { id, is_first, before_end: (*at - began).min(duration), duration });
@@ -397,7 +398,7 @@ mod tests {
 
     impl LateQueryRecorder for LateQueryLog {
         fn record_late(&self, query: LateQuery) {
-            self.0.lock().expect("not poisoned").push(query);
+            lock(&self.0).push(query);
         }
     }
 
@@ -417,7 +418,7 @@ mod tests {
             LateQuery { id: 8, is_first: true, before_end: 5 * MS, duration: 5 * MS },
             LateQuery { id: 8, is_first: false, before_end: 6 * MS, duration: 6 * MS },
         ];
-        assert_eq!(*reported.0.lock().expect("not poisoned"), expected, "no query that began later, and no task");
+        assert_eq!(*lock(&reported.0), expected, "no query that began later, and no task");
         assert_eq!(context.queries().0, 1, "the request itself is over");
         assert_eq!(
             context.query_uses().map(|query_use| query_use.calls).sum::<u64>(),
@@ -429,7 +430,7 @@ mod tests {
         context.record(EventKind::Query, 8, began, MS);
         context.end();
         context.record(EventKind::Query, 8, began, MS);
-        assert_eq!(reported.0.lock().expect("not poisoned").len(), 3, "the next request was not cancelled");
+        assert_eq!(lock(&reported.0).len(), 3, "the next request was not cancelled");
         assert_eq!(context.query_uses().map(|query_use| query_use.calls).collect::<Vec<_>>(), [1]);
     }
 

@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
@@ -17,7 +17,7 @@ use crossbeam_queue::ArrayQueue;
 use tokio::time::Instant;
 
 use super::{EventKind, RequestContext, TraceId};
-use crate::names::DEFAULT_WINDOW;
+use crate::{lock::lock, names::DEFAULT_WINDOW};
 
 /// Records that the queue holds. The lock is held for some microseconds, in which hardly more slow requests end.
 const WAITING: usize = 16;
@@ -99,7 +99,7 @@ impl EndpointSlowRequests {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SlowRequest>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 
     /// Takes in a request and those of the queue, and drops old and faster ones.
@@ -138,14 +138,14 @@ impl SlowRequests {
 
     /// Returns the slowest requests of an endpoint, for its series to record on.
     pub(crate) fn endpoint(&self, method: &str, route: &str) -> Arc<EndpointSlowRequests> {
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut endpoints = lock(&self.endpoints);
         let new = || Arc::new(EndpointSlowRequests::new(self.keep, self.remembered.clone()));
         endpoints.entry((method.into(), route.into())).or_insert_with(new).clone()
     }
 
     /// Returns the slowest requests of an endpoint, slowest first; none of an endpoint without requests.
     pub(crate) fn of(&self, method: &str, route: &str) -> Vec<SlowRequest> {
-        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoints = lock(&self.endpoints);
         let slowest = endpoints.get(&(method.into(), route.into())).cloned();
         drop(endpoints);
         slowest.map(|slowest| slowest.requests()).unwrap_or_default()
@@ -154,14 +154,13 @@ impl SlowRequests {
     /// Drops requests older than `window`, the longest window of a rule.
     pub(crate) fn expire(&self, now: Instant, window: Duration) {
         self.remembered.store(nanos(window), Relaxed);
-        let endpoints: Vec<_> =
-            self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let endpoints: Vec<_> = lock(&self.endpoints).values().cloned().collect();
         endpoints.iter().for_each(|slowest| slowest.expire(now));
     }
 
     /// Drops every request.
     pub(crate) fn clear(&self) {
-        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoints = lock(&self.endpoints);
         for slowest in endpoints.values() {
             let mut kept = slowest.lock();
             while slowest.waiting.get().and_then(ArrayQueue::pop).is_some() {}

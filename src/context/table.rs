@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     hash::BuildHasher,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
 use super::{DynRecorder, labelled, running::Runs, statements::Statements};
-use crate::names;
+use crate::{lock::lock, names};
 
 /// Statements remembered for each fingerprint that is allowed. A fingerprint has several statements, such as one for
 /// each length of an `IN` list.
@@ -118,7 +118,7 @@ impl<S> NamedTable<S> {
         if let Some(known) = self.known_or_other(&self.entries.load(), name) {
             return known;
         }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = lock(&self.writing);
         let entries = self.entries.load();
         // Another thread may have made it while this one waited for the lock.
         if let Some(known) = self.known_or_other(&entries, name) {
@@ -293,9 +293,9 @@ mod tests {
 
     use super::*;
 
-    /// Runs `work`, and fails where it waits for `lock`.
-    fn without<T: Send>(lock: &Mutex<()>, work: impl FnOnce() -> T + Send) -> T {
-        let held = lock.lock().expect("not poisoned");
+    /// Runs `work`, and fails where it waits for `mutex`.
+    fn without<T: Send>(mutex: &Mutex<()>, work: impl FnOnce() -> T + Send) -> T {
+        let held = lock(mutex);
         std::thread::scope(|scope| {
             let (done, result) = std::sync::mpsc::channel();
             scope.spawn(move || done.send(work()));

@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     hash::BuildHasher as _,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use crate::{
         DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, LateQueryRecorder, Local, RequestAllocations,
         Spread, labelled,
     },
+    lock::lock,
     names::{self, Metric},
 };
 
@@ -346,7 +347,7 @@ impl Endpoints {
     }
 
     fn add(&self, method: usize, route: &str) -> Option<Local<EndpointSeries>> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         let limits = self.instruments.limits();
         let ignored = !route.is_empty() && limits.ignored.iter().any(|glob| glob.matches(route));
         // Templates should come from the program. The bound is for a host that makes them up from paths.

@@ -1,11 +1,12 @@
 //! [`WaitingEndpoints`]: the endpoints that had requests in flight while another one blocked the runtime.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use metrics::Counter;
 
 use crate::{
     context::{Instruments, labelled},
+    lock::lock,
     names,
 };
 
@@ -23,7 +24,7 @@ impl WaitingEndpoints {
     #[cold]
     pub(super) fn count(&self, instruments: &Instruments, own: &[(&'static str, Arc<str>); 2]) {
         let [(_, method), (_, route)] = own;
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         instruments.each_in_flight(|name, in_flight| {
             let itself = name.strip_prefix(&**method).and_then(|rest| rest.strip_prefix(' ')) == Some(&**route);
             if in_flight > i64::from(itself) {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -33,6 +33,7 @@ use crate::{
     alert::{Change, Lifecycle, Transition},
     analysis::MemorySample,
     context::{Instruments, labelled},
+    lock::lock,
     names,
     rules::{Evaluator, ProcessMemory, RuleSet, TrendReport, TrendSource, WindowReadings, is_failure},
     store::{History, Moment, MonitorRecorder, Run, TierLimits, Tiers, Window},
@@ -465,9 +466,4 @@ fn version(parts: &Parts) -> Arc<str> {
 #[cfg(not(feature = "archive"))]
 fn version(_: &Parts) -> Arc<str> {
     "".into()
-}
-
-/// None of these locks is ever taken on the request path, and a panic under one leaves plain data.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use super::{Core, MonitorBuilder, reload::LOOK_EVERY};
 use crate::{
     context,
     http::{Endpoints, MonitorLayer},
+    lock::lock,
     sample::SchedulingLag,
     store::MonitorRecorder,
 };
@@ -100,7 +101,7 @@ impl Monitor {
     /// Runs a task that ends with the monitor.
     pub(crate) fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = tokio::spawn(task);
-        self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        lock(&self.running.tasks).push(task);
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -133,7 +134,7 @@ impl Monitor {
     pub async fn shutdown(&self) {
         self.end_events();
         self.running.stop.send_replace(true);
-        let tasks = std::mem::take(&mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let tasks = std::mem::take(&mut *lock(&self.running.tasks));
         for task in tasks {
             // An error is a task that panicked, and has told so, or was aborted.
             let _ = task.await;
@@ -153,7 +154,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for task in self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner) {
+        for task in &*lock(&self.tasks) {
             task.abort();
         }
         self.close();

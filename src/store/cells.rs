@@ -5,7 +5,7 @@
 //! steps, is in [`store`](super). The invariant that a change could break: that order, all of it `SeqCst`.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock,
     atomic::{
         AtomicBool, AtomicU32, AtomicU64,
         Ordering::{Relaxed, SeqCst},
@@ -15,7 +15,7 @@ use std::sync::{
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 
 use super::layout::Layout;
-use crate::context::stripe;
+use crate::{context::stripe, lock::lock};
 
 /// A float in an atomic.
 #[derive(Debug)]
@@ -237,7 +237,7 @@ impl HistogramCell {
     }
 
     fn carried(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.carried)
     }
 
     fn add_carried(&self, carried: &mut Vec<u64>, bucket: usize, count: u64) {

@@ -2,10 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use crate::names::{self, Resolution};
+use crate::{
+    lock::lock,
+    names::{self, Resolution},
+};
 
 /// Largest ratio of neighbouring edges in the fine layout. The geometric middle of a bucket this wide is within 5 % of
 /// every value in it: `sqrt(1.1) < 1.05`.
@@ -186,7 +189,7 @@ impl Layouts {
             Resolution::Fine | Resolution::Long | Resolution::Medium => &self.thresholds[..],
             Resolution::Sizes | Resolution::Counts | Resolution::General => &[],
         };
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = lock(&self.made);
         made.entry(kind).or_insert_with(|| Arc::new(Layout::new(resolution, exposed, thresholds))).clone()
     }
 }

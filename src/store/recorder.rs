@@ -9,7 +9,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
@@ -21,7 +21,10 @@ use super::{
     layout::Layouts,
     series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable},
 };
-use crate::names::{self, Kind};
+use crate::{
+    lock::lock,
+    names::{self, Kind},
+};
 
 /// Makes the cell of a new series and enters the series in the table.
 struct CellFactory {
@@ -144,12 +147,12 @@ impl MonitorRecorder {
 
     /// Returns the text of [`render`](Self::render) in parts.
     pub(crate) fn exposition(&self) -> Exposition {
-        let descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let descriptions = lock(&self.inner.descriptions).clone();
         Exposition::new(self.index(), &descriptions)
     }
 
     fn describe(&self, name: &KeyName, description: &SharedString) {
-        let mut descriptions = self.inner.descriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut descriptions = lock(&self.inner.descriptions);
         // Names usually are constants of the host's code. The bound is for a host that builds them from data.
         if descriptions.len() < self.inner.max_series {
             descriptions.insert(name.as_str().to_owned(), description.to_string());

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, RwLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -11,7 +11,10 @@ use std::{
 use metrics::Key;
 
 use super::cells::{CounterCell, GaugeCell, HistogramCell};
-use crate::names::{self, Kind};
+use crate::{
+    lock::{read, write},
+    names::{self, Kind},
+};
 
 /// Series that share a limit. Each budget has its own, so that one kind of series never pushes out another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +115,7 @@ pub(crate) struct SeriesTable {
 impl SeriesTable {
     pub(super) fn push(&self, series: Series) {
         self.counts[Budget::of(series.meta.name()) as usize].fetch_add(1, Relaxed);
-        self.series.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(series));
+        write(&self.series).push(Arc::new(series));
     }
 
     /// Returns how many series a budget has.
@@ -121,16 +124,16 @@ impl SeriesTable {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.series.read().unwrap_or_else(PoisonError::into_inner).len()
+        read(&self.series).len()
     }
 
     /// Returns the series that exist now. The index is built again only after a registration.
     pub(crate) fn index(&self) -> Index {
-        let known = self.index.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = read(&self.index).clone();
         if known.series.len() == self.len() {
             return known;
         }
-        let series = self.series.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let series = read(&self.series).clone();
         let mut by_name: HashMap<Box<str>, Vec<u32>> = HashMap::new();
         for (place, series) in (0..).zip(&series) {
             match by_name.get_mut(series.meta.name()) {
@@ -139,7 +142,7 @@ impl SeriesTable {
             }
         }
         let index = Index { series: Arc::new(series), by_name: Arc::new(by_name) };
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index.clone();
+        *write(&self.index) = index.clone();
         index
     }
 }

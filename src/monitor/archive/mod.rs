@@ -17,7 +17,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
@@ -32,10 +32,10 @@ use self::{
     file::{ArchiveError, ArchiveFile, Forget, Identity},
     status::StatusBoard,
 };
-use super::core::lock;
 use crate::{
     analysis::VersionSnapshot,
     context::DynRecorder,
+    lock::{lock, wait_while},
     store::{Changes, Run, Tiers},
 };
 
@@ -196,8 +196,7 @@ impl Keeper {
     fn wait(&mut self) -> bool {
         let bell = lock(&self.shared.bell);
         let idle = |bell: &mut Bell| !bell.is_rung && bell.snapshot.is_none() && !bell.stop;
-        let (mut bell, _) =
-            self.shared.rung.wait_timeout_while(bell, RETRY, idle).unwrap_or_else(PoisonError::into_inner);
+        let mut bell = wait_while(&self.shared.rung, bell, RETRY, idle);
         bell.is_rung = false;
         self.snapshot = bell.snapshot.take().or(self.snapshot.take());
         bell.stop

@@ -15,6 +15,7 @@ use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
 use super::*;
 use crate::{
     context::{EventKind, Instruments, LateQuery, LateQueryRecorder, Limits, RequestContext},
+    lock::lock,
     names, track_db_query,
 };
 
@@ -24,13 +25,13 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("text")
+        String::from_utf8(lock(&self.0).clone()).expect("text")
     }
 }
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        lock(&self.0).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -239,7 +240,7 @@ struct LateQueryLog(Mutex<Vec<LateQuery>>);
 
 impl LateQueryRecorder for LateQueryLog {
     fn record_late(&self, query: LateQuery) {
-        self.0.lock().expect("not poisoned").push(query);
+        lock(&self.0).push(query);
     }
 }
 
@@ -280,7 +281,7 @@ async fn a_query_that_outlives_its_client_counts_as_late() {
     drop(go_on);
     // The connection answers when it has finished the query.
     connection.ping().await.expect("alive");
-    let reported = reported.0.lock().expect("not poisoned");
+    let reported = lock(&reported.0);
     assert_eq!(reported.len(), 1, "{reported:?}");
     assert!(reported[0].is_first && reported[0].before_end <= reported[0].duration, "{reported:?}");
 }
