@@ -1,32 +1,26 @@
 //! [`MonitorBuilder`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics::Recorder;
 
-#[cfg(feature = "archive")]
-use super::versions::Service;
-use super::{BuildError, Control, Core, Monitor, core::Parts, fanout::Fanout, reload::RulesWatch, samplers::Samplers};
+use super::{
+    BuildError, Control, Core, Monitor, Settings,
+    config::{Config, Interval, OutOfRange, RulesSource, Sampling},
+    core::Parts,
+    fanout::Fanout,
+    reload::RulesWatch,
+    samplers::Samplers,
+};
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
     names,
     rules::RuleSet,
     sample::{ProcessSampler, RuntimeSampler, Sampler},
-    store::{MonitorRecorder, TierLimits},
+    store::MonitorRecorder,
 };
 
-/// The longest time that trends are kept.
-const LONGEST_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// The least memory in which trends are of any use.
-const LEAST_HISTORY_BYTES: usize = 1_000_000;
-
-/// Where the rules come from.
-enum Rules {
-    Embedded,
-    Directory(PathBuf),
-}
-
-/// Settings of a [`Monitor`]. Every one has a default; see the methods.
+/// Configures a [`Monitor`]. Every setting has a default; [`Settings`] reads them from a file and the environment.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,52 +35,23 @@ enum Rules {
 /// ```
 #[must_use = "a builder does nothing until `install` or `build`"]
 pub struct MonitorBuilder {
-    rules: Rules,
+    pub(super) config: Config,
+    /// Values that the configuration does not take, by setting: a setter never fails, [`build`](Self::build) does.
+    refused: BTreeMap<&'static str, OutOfRange>,
     samplers: Samplers,
-    evaluation_interval: Duration,
-    sampling_interval: Option<Duration>,
-    max_series: usize,
-    retention: Duration,
-    history_bytes: usize,
-    #[cfg(feature = "archive")]
-    history_file: Option<PathBuf>,
-    #[cfg(feature = "archive")]
-    service: Option<Service>,
-    max_fingerprints: usize,
-    slow_requests: usize,
-    ignored: Vec<Glob>,
-    db_system: Arc<str>,
-    control: Control,
     host: Option<DynRecorder>,
 }
 
 impl std::fmt::Debug for MonitorBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MonitorBuilder").field("control", &self.control).finish_non_exhaustive()
+        f.debug_struct("MonitorBuilder").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
 impl Default for MonitorBuilder {
     fn default() -> Self {
-        Self {
-            rules: Rules::Embedded,
-            samplers: Samplers::default(),
-            evaluation_interval: Duration::from_secs(5),
-            sampling_interval: Some(Duration::from_secs(5)),
-            max_series: 10_000,
-            retention: LONGEST_RETENTION,
-            history_bytes: 64_000_000,
-            #[cfg(feature = "archive")]
-            history_file: None,
-            #[cfg(feature = "archive")]
-            service: None,
-            max_fingerprints: 1_000,
-            slow_requests: 10,
-            ignored: Vec::new(),
-            db_system: "other_sql".into(),
-            control: Control::default(),
-            host: None,
-        }
+        let (config, refused) = (Config::default(), BTreeMap::new());
+        Self { config, refused, samplers: Samplers::default(), host: None }
     }
 }
 
@@ -97,7 +62,7 @@ impl MonitorBuilder {
     /// An edit that is wrong changes nothing: `/performance/status` says what is wrong, and the rules from before stay
     /// in force.
     pub fn rules_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.rules = Rules::Directory(directory.into());
+        self.config.rules = RulesSource::Directory(directory.into());
         self
     }
 
@@ -108,56 +73,53 @@ impl MonitorBuilder {
     }
 
     /// Sets how often the rules are evaluated. 5 s by default: a window of 5 min then has 60 steps.
-    pub fn evaluation_interval(mut self, interval: Duration) -> Self {
-        self.evaluation_interval = interval;
-        self
+    pub fn evaluation_interval(self, interval: Duration) -> Self {
+        let interval = Interval::try_from(interval);
+        self.set("evaluation_interval", interval, |config, interval| config.evaluation_interval = interval)
     }
 
     /// Sets how often memory, CPU, file descriptors and the runtime are read. 5 s by default.
-    pub fn sampling_interval(mut self, interval: Duration) -> Self {
-        self.sampling_interval = Some(interval);
-        self
+    pub fn sampling_interval(self, interval: Duration) -> Self {
+        let sampling = Interval::try_from(interval).map(Sampling::Every);
+        self.set("sampling_interval", sampling, |config, sampling| config.sampling = sampling)
     }
 
     /// Does not read the process and the runtime at all: no memory, CPU and file descriptors, and no rule about them.
     /// Samplers of your own are read with each evaluation.
-    pub fn without_sampling(mut self) -> Self {
-        self.sampling_interval = None;
-        self
+    pub fn without_sampling(self) -> Self {
+        self.set("sampling_interval", Ok(Sampling::Off), |config, sampling| config.sampling = sampling)
     }
 
     /// Sets how many series are kept; further ones fold into `other`. 10,000 by default.
     pub fn max_series(mut self, series: usize) -> Self {
-        self.max_series = series;
+        self.config.max_series = series;
         self
     }
 
     /// Sets how many query fingerprints, and how many task names, are kept; further ones fold into `other`. 1,000 by
     /// default.
     pub fn max_fingerprints(mut self, fingerprints: usize) -> Self {
-        self.max_fingerprints = fingerprints;
+        self.config.max_fingerprints = fingerprints;
         self
     }
 
     /// Sets how many of an endpoint's slowest requests are kept whole. 10 by default; 0 keeps none.
     pub fn slow_requests(mut self, requests: usize) -> Self {
-        self.slow_requests = requests;
+        self.config.slow_requests = requests;
         self
     }
 
     /// Sets how far back `/performance/trends` reaches. A week by default, which is also the most: the last day by the
     /// minute, what is older by the half hour.
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = retention;
-        self
+    pub fn retention(self, retention: Duration) -> Self {
+        self.set("retention", retention.try_into(), |config, retention| config.retention = retention)
     }
 
     /// Sets how much memory the history may take, in bytes: the windows of the rules and the trends together. 64 MB by
     /// default, which holds both, with a day by the minute, of 1,000 routes. The trends take what the windows leave, and a
     /// quarter at least: past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
-    pub fn history_bytes(mut self, bytes: usize) -> Self {
-        self.history_bytes = bytes;
-        self
+    pub fn history_bytes(self, bytes: usize) -> Self {
+        self.set("history_bytes", bytes.try_into(), |config, bytes| config.history_bytes = bytes)
     }
 
     /// Keeps the trends in a file, so that they survive a restart, and each version's latencies with them; see
@@ -180,7 +142,7 @@ impl MonitorBuilder {
     /// ```
     #[cfg(feature = "archive")]
     pub fn history_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.history_file = Some(path.into());
+        self.config.history_file = Some(path.into());
         self
     }
 
@@ -188,26 +150,36 @@ impl MonitorBuilder {
     /// before it: `GET /performance/comparison` says which routes got slower or faster.
     #[cfg(feature = "archive")]
     pub fn service(mut self, name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> Self {
-        self.service = Some(Service { name: name.into(), version: version.into() });
+        self.config.service_name = Some(name.into());
+        self.config.service_version = Some(version.into());
         self
     }
 
     /// Leaves requests out whose route template matches `glob`, in which `*` stands for any run of characters.
     pub fn ignore_path(mut self, glob: impl AsRef<str>) -> Self {
-        self.ignored.push(Glob::new(glob.as_ref()));
+        self.config.ignored_paths.push(Glob::new(glob.as_ref()));
         self
     }
 
     /// Names the database product in the label `db_system_name`, with OpenTelemetry's names: `postgresql`, `mysql`,
     /// `sqlite`, … `other_sql` by default.
     pub fn db_system(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.db_system = name.into();
+        self.config.db_system = name.into();
         self
     }
 
     /// Sets who may use the control endpoints. Nobody by default.
     pub fn control(mut self, control: Control) -> Self {
-        self.control = control;
+        self.config.control = control;
+        self
+    }
+
+    /// Takes over every setting that `settings` has: each replaces what was set before, but for `ignore_paths`, which are
+    /// added.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        for key in settings.put_into(&mut self.config) {
+            self.refused.remove(key);
+        }
         self
     }
 
@@ -256,28 +228,31 @@ impl MonitorBuilder {
     }
 
     fn assemble(self) -> Result<(Monitor, DynRecorder), BuildError> {
-        self.check()?;
+        if let Some((setting, OutOfRange { found, expected })) = self.refused.into_iter().next() {
+            return Err(BuildError::Setting { setting, found, expected });
+        }
+        let config = self.config;
         // Calibrates its clock now, which takes half a millisecond, and not during the first request.
         let _ = quanta::Instant::now();
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let (watch, rules) = match &self.rules {
-            Rules::Embedded => (None, RuleSet::embedded()),
-            Rules::Directory(directory) => {
+        let (watch, rules) = match &config.rules {
+            RulesSource::Embedded => (None, RuleSet::embedded()),
+            RulesSource::Directory(directory) => {
                 let (watch, rules) = RulesWatch::open(directory.clone())?;
                 (Some(watch), rules)
             }
         };
-        let own = MonitorRecorder::new(self.max_series, rules.duration_thresholds());
+        let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds());
         let recorder: DynRecorder = match self.host {
             None => Arc::new(own.clone()),
             Some(host) => Arc::new(Fanout(Arc::new(own.clone()) as DynRecorder, host)),
         };
         let limits = Limits {
-            routes: self.max_series,
-            fingerprints: self.max_fingerprints,
-            slow_requests: self.slow_requests,
-            ignored: self.ignored,
-            db_system: self.db_system,
+            routes: config.max_series,
+            fingerprints: config.max_fingerprints,
+            slow_requests: config.slow_requests,
+            ignored: config.ignored_paths.clone(),
+            db_system: config.db_system.clone(),
         };
         let in_flight = {
             let own = own.clone();
@@ -285,48 +260,25 @@ impl MonitorBuilder {
         };
         let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
         let mut samplers = Samplers::default();
-        if self.sampling_interval.is_some() {
+        if config.sampling != Sampling::Off {
             samplers.push(ProcessSampler::new(recorder.clone()));
             samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
         samplers.append(self.samplers);
-        let core = Core::new(Parts {
-            instruments,
-            recorder: own,
-            control: self.control,
-            interval: self.evaluation_interval,
-            sampling_interval: self.sampling_interval,
-            max_series: self.max_series,
-            tiers: TierLimits { retention: self.retention, bytes: self.history_bytes },
-            #[cfg(feature = "archive")]
-            history_file: self.history_file,
-            #[cfg(feature = "archive")]
-            service: self.service,
-            rules,
-            watch,
-            samplers,
-        });
+        let core = Core::new(Parts { instruments, recorder: own, config, rules, watch, samplers });
         Ok((Monitor::start(core, &runtime), recorder))
     }
 
-    fn check(&self) -> Result<(), BuildError> {
-        let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
-        let interval = |setting, found| (setting, found, least..=most, "100 ms to 1 min");
-        let retention = Duration::from_secs(3600)..=LONGEST_RETENTION;
-        let ranges = [
-            Some(interval("evaluation_interval", self.evaluation_interval)),
-            self.sampling_interval.map(|found| interval("sampling_interval", found)),
-            Some(("retention", self.retention, retention, "1 hour to 7 days")),
-        ];
-        for (setting, found, range, expected) in ranges.into_iter().flatten() {
-            if !range.contains(&found) {
-                return Err(BuildError::Setting { setting, found: format!("{found:?}"), expected });
+    /// Puts a value into the configuration. One out of range is kept for [`build`](Self::build) to return, until a later
+    /// value of the same setting is within it.
+    fn set<T>(mut self, setting: &'static str, value: Result<T, OutOfRange>, put: impl FnOnce(&mut Config, T)) -> Self {
+        match value {
+            Ok(value) => {
+                self.refused.remove(setting);
+                put(&mut self.config, value);
             }
+            Err(error) => drop(self.refused.insert(setting, error)),
         }
-        if self.history_bytes < LEAST_HISTORY_BYTES {
-            let (found, expected) = (format!("{} bytes", self.history_bytes), "1,000,000 bytes or more");
-            return Err(BuildError::Setting { setting: "history_bytes", found, expected });
-        }
-        Ok(())
+        self
     }
 }

@@ -21,6 +21,7 @@ use super::{
     Control, Judgement,
     bottleneck_gauges::BottleneckGauges,
     clock::WallClock,
+    config::Config,
     reload::{Reload, RulesState, RulesWatch},
     samplers::Samplers,
 };
@@ -51,15 +52,7 @@ const JUDGED_AT_A_TIME: usize = 2;
 pub(super) struct Parts {
     pub(super) instruments: Arc<Instruments>,
     pub(super) recorder: MonitorRecorder,
-    pub(super) control: Control,
-    pub(super) interval: Duration,
-    pub(super) sampling_interval: Option<Duration>,
-    pub(super) max_series: usize,
-    pub(super) tiers: TierLimits,
-    #[cfg(feature = "archive")]
-    pub(super) history_file: Option<std::path::PathBuf>,
-    #[cfg(feature = "archive")]
-    pub(super) service: Option<Service>,
+    pub(super) config: Config,
     pub(super) rules: RuleSet,
     pub(super) watch: Option<RulesWatch>,
     pub(super) samplers: Samplers,
@@ -69,10 +62,7 @@ pub(super) struct Parts {
 pub(crate) struct Core {
     instruments: Arc<Instruments>,
     recorder: MonitorRecorder,
-    control: Control,
-    interval: Duration,
-    sampling_interval: Option<Duration>,
-    max_series: usize,
+    config: Config,
     started: Instant,
     clock: WallClock,
     evaluation: Histogram,
@@ -101,7 +91,7 @@ struct Ticking {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("recorder", &self.recorder).field("control", &self.control).finish_non_exhaustive()
+        f.debug_struct("Core").field("recorder", &self.recorder).field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -111,18 +101,22 @@ impl Core {
         let recorder = parts.instruments.recorder().clone();
         labelled::gauge(&recorder, &names::BUILD_INFO, &[(names::VERSION, env!("CARGO_PKG_VERSION").into())]).set(1.0);
         let clock = WallClock::starting(started);
-        let run = Run { started: clock.at(started), version: version(&parts) };
+        let run = Run { started: clock.at(started), version: version(&parts.config) };
         let rules = RulesState {
             source: if parts.watch.is_some() { "directory" } else { "embedded" },
             loaded: started,
             error: None,
             set: Arc::new(parts.rules),
         };
-        let tiers = Arc::new(Mutex::new(Tiers::new(parts.tiers, run.clone())));
+        let config = parts.config;
+        let limits = TierLimits { retention: config.retention.get(), bytes: config.history_bytes.get() };
+        let tiers = Arc::new(Mutex::new(Tiers::new(limits, run.clone())));
         #[cfg(feature = "archive")]
-        let archive = parts.history_file.map(|path| {
-            let (service, recorder) = (parts.service.as_ref().map(|service| service.name.clone()), recorder.clone());
-            let retention = parts.tiers.retention;
+        let service = Service::of(&config);
+        #[cfg(feature = "archive")]
+        let archive = config.history_file.clone().map(|path| {
+            let (service, recorder) = (service.as_ref().map(|service| service.name.clone()), recorder.clone());
+            let retention = limits.retention;
             let now = Box::new(move || clock.at(Instant::now()));
             Archive::start(ArchiveParts { path, recorder, tiers: tiers.clone(), retention, run, service, now })
         });
@@ -132,7 +126,7 @@ impl Core {
             memory: Mutex::default(),
             tiers,
             #[cfg(feature = "archive")]
-            versions: Versions::new(parts.service, archive),
+            versions: Versions::new(service, archive),
             judging: Semaphore::new(JUDGED_AT_A_TIME),
             sampler_panics: AtomicUsize::new(0),
             clock,
@@ -149,10 +143,7 @@ impl Core {
             events_ended: watch::Sender::new(false),
             instruments: parts.instruments,
             recorder: parts.recorder,
-            control: parts.control,
-            interval: parts.interval,
-            sampling_interval: parts.sampling_interval,
-            max_series: parts.max_series,
+            config,
             started,
         }
     }
@@ -365,16 +356,16 @@ impl Core {
     }
 
     pub(crate) fn control(&self) -> &Control {
-        &self.control
+        &self.config.control
     }
 
     pub(crate) fn interval(&self) -> Duration {
-        self.interval
+        self.config.evaluation_interval.get()
     }
 
     /// Returns how often the machine is read; `None` where it is not.
     pub(super) fn sampling_interval(&self) -> Option<Duration> {
-        self.sampling_interval
+        self.config.sampling.interval()
     }
 
     /// Returns how often a sampler panicked.
@@ -383,7 +374,7 @@ impl Core {
     }
 
     pub(crate) fn max_series(&self) -> usize {
-        self.max_series
+        self.config.max_series
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -457,13 +448,13 @@ fn log(transition: &Transition) {
     }
 }
 
-/// Returns the version that the service tells.
+/// Returns the version of the service; empty where it has none.
 #[cfg(feature = "archive")]
-fn version(parts: &Parts) -> Arc<str> {
-    parts.service.as_ref().map_or_else(|| "".into(), |service| service.version.clone())
+fn version(config: &Config) -> Arc<str> {
+    config.service_version.clone().unwrap_or_else(|| "".into())
 }
 
 #[cfg(not(feature = "archive"))]
-fn version(_: &Parts) -> Arc<str> {
+fn version(_: &Config) -> Arc<str> {
     "".into()
 }

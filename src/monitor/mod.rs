@@ -8,6 +8,7 @@ mod archive;
 mod bottleneck_gauges;
 mod builder;
 mod clock;
+mod config;
 mod control;
 mod core;
 mod error;

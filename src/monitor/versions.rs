@@ -8,7 +8,10 @@ use std::{
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::archive::{Archive, ArchiveStatus};
+use super::{
+    archive::{Archive, ArchiveStatus},
+    config::Config,
+};
 use crate::{
     analysis::{Comparison, VersionSnapshot, compare},
     rules::latencies,
@@ -23,6 +26,13 @@ const MINUTES: u64 = 15;
 pub(super) struct Service {
     pub(super) name: Arc<str>,
     pub(super) version: Arc<str>,
+}
+
+impl Service {
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        let (name, version) = config.service_name.clone().zip(config.service_version.clone())?;
+        Some(Self { name, version })
+    }
 }
 
 /// This version of the service beside the one before.

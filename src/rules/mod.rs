@@ -49,12 +49,13 @@ pub use severity::Severity;
 pub(crate) use bottleneck::Bottleneck;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect};
-pub(crate) use file::{RuleTexts, yaml};
+pub(crate) use file::{RuleTexts, located};
 pub(crate) use finding::Finding;
 pub(crate) use gain::Gain;
 pub(crate) use measure::Measure;
 pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
+pub(crate) use suggest::nearest;
 pub(crate) use threshold::{Threshold, Thresholds};
 pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::{position::Position, yaml};
+use super::yaml;
+
+pub(crate) use super::position::Position;
 
 /// Deeper than any rule file, and shallow enough to walk recursively.
 const DEEPEST: usize = 32;
@@ -125,7 +127,7 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
 
 /// Refuses tags such as `!!str null`: they would change what a plain value means, and no rule needs them.
 fn refuse_tag(there: bool, at: Position) -> Result<(), SyntaxError> {
-    if there { Err(SyntaxError { at, message: "a tag; rule files have none".to_owned() }) } else { Ok(()) }
+    if there { Err(SyntaxError { at, message: "a tag; expected none".to_owned() }) } else { Ok(()) }
 }
 
 fn position(span: Span) -> Position {
@@ -270,7 +272,7 @@ mod tests {
         assert_eq!(message(&format!("a0: &a0 [lol]\n{laughs}")), "aliases make too many nodes");
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 16), "*a,".repeat(1000));
         assert_eq!(message(&long), "aliases make too long a text");
-        assert_eq!(message("a: !!str null\n"), "a tag; rule files have none");
+        assert_eq!(message("a: !!str null\n"), "a tag; expected none");
         assert_eq!(parse("a: [1\n").expect_err("bad YAML").at.line, 2);
     }
 

@@ -11,7 +11,7 @@ mod entry;
 mod keys;
 mod limits;
 mod load;
-mod located;
+pub(crate) mod located;
 mod position;
 mod problem;
 #[cfg(feature = "schema")]
@@ -20,7 +20,7 @@ mod reference;
 mod schema;
 mod set;
 mod source;
-pub(crate) mod yaml;
+mod yaml;
 
 pub use problem::{LoadError, LoadProblem};
 pub use set::RuleSet;

@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn as_json(text: &str) -> serde_json::Value {
-        crate::rules::yaml::from_str(text).expect("good YAML is JSON")
+        crate::rules::file::yaml::from_str(text).expect("good YAML is JSON")
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! YAML into types of ours; the one file that names the crate which does it.
 //!
-//! Rule files and settings come through here, so that another parser is a change of this file and of `Cargo.toml`.
+//! Rule files come through here, so that another crate is a change of this file and of `Cargo.toml`. Settings are read
+//! from the tree of `located`, which has positions.
 
-pub(crate) use serde_yaml::{Error, Value, from_str, from_value};
+#[cfg(any(test, feature = "schema"))]
+pub(super) use serde_yaml::from_str;
+pub(super) use serde_yaml::{Value, from_value};

@@ -1,0 +1,148 @@
+//! [`Draft`]: settings while they are read.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Settings, SettingsError,
+    table::{Reader, SETTINGS, Setting},
+};
+use crate::rules::{
+    located::{Node, Position, Value, parse},
+    nearest,
+};
+
+/// The settings read so far, the place of each, and every problem.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    settings: Settings,
+    places: BTreeMap<&'static str, String>,
+    problems: Vec<SettingsError>,
+}
+
+impl Draft {
+    /// Reads the text of a file, which problems call `path`.
+    pub(super) fn read_file(&mut self, text: &str, path: &str) {
+        let place = |at: Position| format!("{path}:{}:{}", at.line, at.column);
+        match parse(text) {
+            Ok(root) => self.read_root(root, |node| place(node.at)),
+            Err(error) => self.malformed(place(error.at), format!("not valid YAML: {}", error.message)),
+        }
+    }
+
+    /// Reads what another format's file says of the monitor, as JSON, which is YAML too.
+    pub(super) fn read_json(&mut self, value: &serde_json::Value) {
+        // The positions of this text are not those of the file that it came from.
+        match parse(&value.to_string()) {
+            Ok(root) => self.read_root(root, |_| "settings".to_owned()),
+            Err(error) => self.malformed("settings".to_owned(), error.message),
+        }
+    }
+
+    /// Reads a document. Settings do not nest: its root is a mapping from keys to plain values and lists.
+    fn read_root(&mut self, root: Option<Node>, place: impl Fn(&Node) -> String) {
+        let entries = match root {
+            // An empty file, or one of comments: every setting has its default.
+            None | Some(Node { value: Value::Nothing, .. }) => return,
+            Some(Node { value: Value::Map(entries), .. }) => entries,
+            Some(root) => {
+                let problem = format!("this is {}; expected settings such as max_series: 10000", root.kind());
+                return self.malformed(place(&root), problem);
+            }
+        };
+        let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
+        for (key_node, value) in &entries {
+            let key = key_node.as_text().unwrap_or_default();
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+                self.malformed(place(key_node), unknown_key(key));
+                continue;
+            };
+            if let Some(first) = lines.insert(setting.key, key_node.at.line) {
+                self.malformed(place(key_node), format!("duplicate key {key:?}; first at line {first}"));
+                continue;
+            }
+            match (&setting.reader, &value.value) {
+                // A key whose value is left out keeps its default.
+                (_, Value::Nothing) => {}
+                (Reader::Text(_), Value::Scalar(text)) => self.set_text(setting, place(value), text),
+                (Reader::List(_), Value::List(items)) if items.iter().all(|item| item.as_text().is_some()) => {
+                    let items: Vec<_> = items.iter().filter_map(Node::as_text).collect();
+                    self.set_list(setting, place(value), &items);
+                }
+                (Reader::Text(_) | Reader::List(_), _) => {
+                    let problem = format!("{key} is {}; expected {}", value.kind(), setting.expected);
+                    self.malformed(place(value), problem);
+                }
+            }
+        }
+    }
+
+    /// Reads the variable of each setting with `variable`.
+    pub(super) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        for setting in SETTINGS {
+            let name = setting.variable();
+            let Some(text) = variable(&name) else { continue };
+            match setting.reader {
+                Reader::Text(_) => self.set_text(setting, name, &text),
+                Reader::List(_) => {
+                    let items: Vec<_> = text.split(',').map(str::trim).collect();
+                    self.set_list(setting, name, &items);
+                }
+            }
+        }
+    }
+
+    /// Returns the settings if there is no problem with any.
+    pub(super) fn finish(mut self) -> Result<Settings, SettingsError> {
+        self.check_pair("service_name", "service_version");
+        match SettingsError::of(self.problems) {
+            None => Ok(self.settings),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Checks that both settings are there or neither. Only now: the file may have one and the environment the other.
+    fn check_pair(&mut self, one: &str, other: &str) {
+        let (found, missing, place) = match (self.places.get(one), self.places.get(other)) {
+            (Some(place), None) => (one, other, place),
+            (None, Some(place)) => (other, one, place),
+            (Some(_), Some(_)) | (None, None) => return,
+        };
+        self.malformed(place.clone(), format!("{found} without {missing}; expected both or neither"));
+    }
+
+    fn set_text(&mut self, setting: &'static Setting, place: String, text: &str) {
+        let Reader::Text(read) = setting.reader else { return };
+        match read(text, &mut self.settings.config) {
+            Some(()) => self.note(setting, place),
+            None => self.problems.push(SettingsError::Value {
+                place,
+                setting: setting.key,
+                found: text.to_owned(),
+                expected: setting.expected,
+            }),
+        }
+    }
+
+    fn set_list(&mut self, setting: &'static Setting, place: String, items: &[&str]) {
+        let Reader::List(read) = setting.reader else { return };
+        read(items, &mut self.settings.config);
+        self.note(setting, place);
+    }
+
+    fn note(&mut self, setting: &'static Setting, place: String) {
+        self.settings.keys.insert(setting.key);
+        self.places.insert(setting.key, place);
+    }
+
+    fn malformed(&mut self, place: String, problem: String) {
+        self.problems.push(SettingsError::Malformed { place, problem });
+    }
+}
+
+fn unknown_key(found: &str) -> String {
+    let keys = || SETTINGS.iter().map(|setting| setting.key);
+    match nearest(found, keys()) {
+        Some(meant) => format!("unknown key {found:?}; did you mean {meant:?}?"),
+        None => format!("unknown key {found:?}; expected one of {}", keys().collect::<Vec<_>>().join(", ")),
+    }
+}

@@ -1,0 +1,242 @@
+//! [`SETTINGS`]: what each setting is called, accepts, defaults to and means.
+//!
+//! The keys of the file, the `PINCHPOINT_…` variables, the errors of both and `reference.md` are made from this table. A
+//! new setting is a field of [`Config`], a row here and a method of [`MonitorBuilder`](crate::MonitorBuilder).
+
+use std::time::Duration;
+
+#[cfg(feature = "archive")]
+use std::sync::Arc;
+
+use crate::{
+    context::Glob,
+    monitor::{
+        Control,
+        config::{Config, Interval, RulesSource, Sampling},
+    },
+    rules::Unit,
+};
+
+/// Prefix of the environment variables.
+const PREFIX: &str = "PINCHPOINT_";
+
+/// A setting.
+pub(in crate::monitor) struct Setting {
+    /// Its key in the file, and its name in errors.
+    pub(in crate::monitor) key: &'static str,
+    /// What it accepts.
+    pub(super) expected: &'static str,
+    /// A value other than the default, as a file has it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests make `reference.md` of it"))]
+    pub(super) example: &'static str,
+    /// Its default, as a file would have it; `None` where leaving it out is the only way to say so.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests make `reference.md` of it"))]
+    pub(super) default: Option<&'static str>,
+    /// What it sets.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests make `reference.md` of it"))]
+    pub(super) meaning: &'static str,
+    pub(super) reader: Reader,
+    /// Copies it from one configuration to another.
+    pub(super) copy: fn(from: &Config, to: &mut Config),
+}
+
+/// Reads a value into a configuration.
+pub(super) enum Reader {
+    /// A plain value; returns `None` for what the setting does not accept.
+    Text(fn(&str, &mut Config) -> Option<()>),
+    /// A list of plain values; in the environment they are separated by commas.
+    List(fn(&[&str], &mut Config)),
+}
+
+impl Setting {
+    /// Returns the name of its environment variable.
+    pub(super) fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_uppercase())
+    }
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setting").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Every setting, in the order of the documentation. `control_token` comes after `control`, since it replaces it.
+pub(in crate::monitor) static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "rules_dir",
+        expected: "a directory",
+        example: "rules",
+        default: None,
+        meaning: "where the rule files are; without it the rules that are compiled in apply",
+        reader: Reader::Text(|text, config| set(&mut config.rules, Some(RulesSource::Directory(text.into())))),
+        copy: |from, to| to.rules.clone_from(&from.rules),
+    },
+    Setting {
+        key: "evaluation_interval",
+        expected: "a duration such as 5s or 500ms, from 100ms to 1m",
+        example: "2s",
+        default: Some("5s"),
+        meaning: "time between two evaluations of the rules",
+        reader: Reader::Text(|text, config| set(&mut config.evaluation_interval, interval(text))),
+        copy: |from, to| to.evaluation_interval = from.evaluation_interval,
+    },
+    Setting {
+        key: "sampling_interval",
+        expected: "a duration such as 5s or 500ms, from 100ms to 1m, or off",
+        example: "off",
+        default: Some("5s"),
+        meaning: "time between two reads of memory, CPU, file descriptors and the runtime",
+        reader: Reader::Text(|text, config| {
+            let off = (text == "off").then_some(Sampling::Off);
+            set(&mut config.sampling, off.or_else(|| interval(text).map(Sampling::Every)))
+        }),
+        copy: |from, to| to.sampling = from.sampling,
+    },
+    Setting {
+        key: "max_series",
+        expected: "a whole number",
+        example: "5000",
+        default: Some("10000"),
+        meaning: "series that are kept; further ones fold into `other`",
+        reader: Reader::Text(|text, config| set(&mut config.max_series, text.parse().ok())),
+        copy: |from, to| to.max_series = from.max_series,
+    },
+    Setting {
+        key: "max_fingerprints",
+        expected: "a whole number",
+        example: "500",
+        default: Some("1000"),
+        meaning: "query fingerprints, and task names, that are kept; further ones fold into `other`",
+        reader: Reader::Text(|text, config| set(&mut config.max_fingerprints, text.parse().ok())),
+        copy: |from, to| to.max_fingerprints = from.max_fingerprints,
+    },
+    Setting {
+        key: "slow_requests",
+        expected: "a whole number",
+        example: "0",
+        default: Some("10"),
+        meaning: "slowest requests of each endpoint that are kept whole",
+        reader: Reader::Text(|text, config| set(&mut config.slow_requests, text.parse().ok())),
+        copy: |from, to| to.slow_requests = from.slow_requests,
+    },
+    Setting {
+        key: "retention",
+        expected: "a duration such as 24h, from 1h to 168h",
+        example: "24h",
+        default: Some("168h"),
+        meaning: "how far back `/performance/trends` reaches",
+        reader: Reader::Text(|text, config| {
+            set(&mut config.retention, duration(text).and_then(|retention| retention.try_into().ok()))
+        }),
+        copy: |from, to| to.retention = from.retention,
+    },
+    Setting {
+        key: "history_bytes",
+        expected: "a size such as 64MB, at least 1MB",
+        example: "16MB",
+        default: Some("64MB"),
+        meaning: "memory that windows and trends may take together",
+        reader: Reader::Text(|text, config| {
+            set(&mut config.history_bytes, bytes(text).and_then(|bytes| bytes.try_into().ok()))
+        }),
+        copy: |from, to| to.history_bytes = from.history_bytes,
+    },
+    #[cfg(feature = "archive")]
+    Setting {
+        key: "history_file",
+        expected: "a path",
+        example: "pinchpoint.redb",
+        default: None,
+        meaning: "the file that keeps the trends over a restart (feature `archive`)",
+        reader: Reader::Text(|text, config| set(&mut config.history_file, Some(Some(text.into())))),
+        copy: |from, to| to.history_file.clone_from(&from.history_file),
+    },
+    #[cfg(feature = "archive")]
+    Setting {
+        key: "service_name",
+        expected: "a name, together with service_version",
+        example: "shop",
+        default: None,
+        meaning: "the service whose versions are compared (feature `archive`)",
+        reader: Reader::Text(|text, config| set(&mut config.service_name, Some(Some(Arc::from(text))))),
+        copy: |from, to| to.service_name.clone_from(&from.service_name),
+    },
+    #[cfg(feature = "archive")]
+    Setting {
+        key: "service_version",
+        expected: "a version, together with service_name",
+        example: "1.2.3",
+        default: None,
+        meaning: "its version (feature `archive`)",
+        reader: Reader::Text(|text, config| set(&mut config.service_version, Some(Some(Arc::from(text))))),
+        copy: |from, to| to.service_version.clone_from(&from.service_version),
+    },
+    Setting {
+        key: "ignore_paths",
+        expected: "a list of route templates, in which * stands for any run of characters",
+        example: "[\"/health*\", /ready]",
+        default: Some("[]"),
+        meaning: "routes whose requests are left out, besides those that the program leaves out",
+        reader: Reader::List(|globs, config| config.ignored_paths = globs.iter().map(|glob| Glob::new(glob)).collect()),
+        copy: |from, to| to.ignored_paths.extend_from_slice(&from.ignored_paths),
+    },
+    Setting {
+        key: "db_system",
+        expected: "a name such as postgresql",
+        example: "postgresql",
+        default: Some("other_sql"),
+        meaning: "the label `db_system_name`, with OpenTelemetry's names",
+        reader: Reader::Text(|text, config| set(&mut config.db_system, Some(text.into()))),
+        copy: |from, to| to.db_system = from.db_system.clone(),
+    },
+    Setting {
+        key: "control",
+        expected: "loopback, open or refused",
+        example: "loopback",
+        default: Some("refused"),
+        meaning: "who may use the control endpoints: requests for this machine's own address, every request, or none",
+        reader: Reader::Text(|text, config| {
+            let control = match text {
+                "refused" => Control::Refused,
+                "open" => Control::Open,
+                "loopback" => Control::Loopback,
+                _ => return None,
+            };
+            // The variable must not open what the file's token closes.
+            if !matches!(config.control, Control::Token(_)) {
+                config.control = control;
+            }
+            Some(())
+        }),
+        copy: |from, to| to.control = from.control.clone(),
+    },
+    Setting {
+        key: "control_token",
+        expected: "a secret; leave the key out to have none",
+        example: "a long secret",
+        default: None,
+        meaning: "lets in the requests that send `Authorization: Bearer <token>`, and replaces `control`",
+        reader: Reader::Text(|text, config| set(&mut config.control, (!text.is_empty()).then(|| Control::token(text)))),
+        copy: |from, to| to.control = from.control.clone(),
+    },
+];
+
+/// Puts a value that could be read into its field.
+fn set<T>(field: &mut T, value: Option<T>) -> Option<()> {
+    *field = value?;
+    Some(())
+}
+
+fn interval(text: &str) -> Option<Interval> {
+    duration(text)?.try_into().ok()
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    Unit::Seconds.parse(text).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    // `as` saturates: more bytes than a pointer can count are as good as no limit.
+    Unit::Bytes.parse(text).ok().map(|bytes| bytes as usize)
+}

@@ -1,0 +1,261 @@
+//! Tests of settings: the table, both places that values come from, and the errors.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    read::Draft,
+    table::{Reader, Setting},
+    *,
+};
+use crate::{Control, Monitor, MonitorBuilder};
+
+type Setter = fn(MonitorBuilder) -> MonitorBuilder;
+
+/// Returns for each setting what the builder's own method makes of the example.
+fn setters() -> BTreeMap<&'static str, Setter> {
+    let service: Setter = |builder| builder.service("shop", "1.2.3");
+    BTreeMap::from([
+        ("rules_dir", (|builder| builder.rules_dir("rules")) as Setter),
+        ("evaluation_interval", |builder| builder.evaluation_interval(Duration::from_secs(2))),
+        ("sampling_interval", MonitorBuilder::without_sampling),
+        ("max_series", |builder| builder.max_series(5_000)),
+        ("max_fingerprints", |builder| builder.max_fingerprints(500)),
+        ("slow_requests", |builder| builder.slow_requests(0)),
+        ("retention", |builder| builder.retention(Duration::from_secs(24 * 3600))),
+        ("history_bytes", |builder| builder.history_bytes(16_000_000)),
+        ("history_file", |builder| builder.history_file("pinchpoint.redb")),
+        ("service_name", service),
+        ("service_version", service),
+        ("ignore_paths", |builder| builder.ignore_path("/health*").ignore_path("/ready")),
+        ("db_system", |builder| builder.db_system("postgresql")),
+        ("control", |builder| builder.control(Control::Loopback)),
+        ("control_token", |builder| builder.control(Control::token("a long secret"))),
+    ])
+}
+
+/// Returns the keys and examples of a setting and of the one that must go with it.
+fn with_companion(setting: &Setting) -> Vec<&'static Setting> {
+    let keys = match setting.key {
+        "service_name" | "service_version" => vec!["service_name", "service_version"],
+        key => vec![key],
+    };
+    SETTINGS.iter().filter(|setting| keys.contains(&setting.key)).collect()
+}
+
+fn from_file(settings: &[&Setting]) -> Settings {
+    let text: String = settings.iter().map(|setting| format!("{}: {}\n", setting.key, setting.example)).collect();
+    Settings::parse(&text, "f").expect(&text)
+}
+
+fn from_environment(settings: &[&Setting]) -> Settings {
+    let value = |setting: &Setting| match setting.reader {
+        Reader::Text(_) => setting.example.to_owned(),
+        Reader::List(_) => setting.example.replace(['[', ']', '"'], ""),
+    };
+    let mut draft = Draft::default();
+    draft.read_environment(|name| settings.iter().find(|setting| setting.variable() == name).map(|&one| value(one)));
+    draft.finish().expect("good values")
+}
+
+#[test]
+fn file_variable_and_builder_make_the_same_of_every_setting() {
+    let setters = setters();
+    for setting in SETTINGS {
+        let settings = with_companion(setting);
+        let set = setters.get(setting.key).expect("a method of the builder for each setting");
+        let expected = set(Monitor::builder()).config;
+        assert_ne!(expected, Config::default(), "{}: the example is the default", setting.key);
+        assert_eq!(Monitor::builder().settings(from_file(&settings)).config, expected, "{}", setting.key);
+        assert_eq!(Monitor::builder().settings(from_environment(&settings)).config, expected, "{}", setting.key);
+    }
+}
+
+#[test]
+fn every_default_of_the_table_is_the_default() {
+    for (key, default) in SETTINGS.iter().filter_map(|setting| Some((setting.key, setting.default?))) {
+        let settings = Settings::parse(&format!("{key}: {default}"), "f").expect(key);
+        assert_eq!(Monitor::builder().settings(settings).config, Config::default(), "{key}");
+    }
+}
+
+#[test]
+fn control_can_be_set_to_each_of_its_words() {
+    for (word, expected) in [("loopback", Control::Loopback), ("open", Control::Open), ("refused", Control::Refused)] {
+        let settings = Settings::parse(&format!("control: {word}"), "f").expect(word);
+        assert_eq!(Monitor::builder().control(Control::token("x")).settings(settings).config.control, expected);
+        let mut draft = Draft::default();
+        draft.read_environment(|name| (name == "PINCHPOINT_CONTROL").then(|| word.to_owned()));
+        let settings = draft.finish().expect(word);
+        assert_eq!(Monitor::builder().control(Control::token("x")).settings(settings).config.control, expected);
+    }
+}
+
+#[test]
+fn a_token_goes_before_control_wherever_either_is_set() {
+    let variable =
+        |name: &'static str, value: &'static str| move |asked: &str| (asked == name).then(|| value.to_owned());
+    let control = |file: &str, name, value| {
+        let mut draft = Draft::default();
+        draft.read_file(file, "f");
+        draft.read_environment(variable(name, value));
+        Monitor::builder().settings(draft.finish().expect("good")).config.control
+    };
+    assert_eq!(control("control_token: secret", "PINCHPOINT_CONTROL", "open"), Control::token("secret"));
+    assert_eq!(control("control: open", "PINCHPOINT_CONTROL_TOKEN", "secret"), Control::token("secret"));
+    assert_eq!(control("control_token: secret\ncontrol: open", "X", ""), Control::token("secret"));
+}
+
+#[test]
+fn what_settings_leave_out_stays_as_the_program_set_it() {
+    let builder = Monitor::builder().max_series(7).ignore_path("/health").control(Control::Open);
+    let settings = Settings::parse("db_system: mysql\nignore_paths: [/ready]\nmax_fingerprints:\n", "f");
+    let config = builder.settings(settings.expect("good")).config;
+    assert_eq!((config.max_series, config.max_fingerprints, &*config.db_system), (7, 1_000, "mysql"));
+    assert_eq!(config.control, Control::Open);
+    assert_eq!(config.ignored_paths.len(), 2, "routes are added");
+}
+
+#[tokio::test]
+async fn a_good_setting_replaces_one_that_the_program_set_out_of_range() {
+    let builder = Monitor::builder().evaluation_interval(Duration::ZERO);
+    let settings = Settings::parse("evaluation_interval: 2s", "f").expect("good");
+    builder.settings(settings).build().expect("2 s are within the range").shutdown().await;
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let error = Settings::parse(text, "pinchpoint.yaml").expect_err(text).to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn no_log_shows_the_token() {
+    let settings = Settings::parse("control_token: hunter2hunter2", "f").expect("good");
+    assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
+    assert!(!format!("{:?}", Monitor::builder().settings(settings)).contains("hunter2"));
+}
+
+#[test]
+fn wrong_settings_are_refused_with_their_place() {
+    refused(
+        "evaluation_intervall: 5s",
+        "pinchpoint.yaml:1:1: unknown key \"evaluation_intervall\"; did you mean \"evaluation_interval\"?",
+    );
+    refused("colour: red", "unknown key \"colour\"; expected one of rules_dir, evaluation_interval, ");
+    refused(
+        "db_system: sqlite\nmax_series: many",
+        "pinchpoint.yaml:2:13: max_series is \"many\"; expected a whole number",
+    );
+    refused(
+        "# Often.\nevaluation_interval: 5sec",
+        "pinchpoint.yaml:2:22: evaluation_interval is \"5sec\"; expected a duration",
+    );
+    refused(
+        "evaluation_interval: 2m",
+        "evaluation_interval is \"2m\"; expected a duration such as 5s or 500ms, from 100ms",
+    );
+    refused("retention: long", "expected a duration such as 24h");
+    refused("history_bytes: much", "expected a size such as 64MB");
+    refused("control: maybe", "control is \"maybe\"; expected loopback, open or refused");
+    refused("control_token: \"\"", "expected a secret");
+    refused("max_series: [5]", "pinchpoint.yaml:1:13: max_series is a list; expected a whole number");
+    refused("ignore_paths: /ready", "ignore_paths is a plain value; expected a list of route templates");
+    refused("max_series: 5\nmax_series: 6", "pinchpoint.yaml:2:1: duplicate key \"max_series\"; first at line 1");
+    refused("- max_series: 5", "pinchpoint.yaml:1:1: this is a list; expected settings such as");
+    refused("max_series: [5", "pinchpoint.yaml:");
+    refused(
+        "service_name: shop",
+        "pinchpoint.yaml:1:15: service_name without service_version; expected both or neither",
+    );
+}
+
+#[test]
+fn every_problem_is_reported() {
+    let mut draft = Draft::default();
+    draft.read_file("max_series: many\nslow_request: 3", "f.yaml");
+    draft.read_environment(|name| (name == "PINCHPOINT_CONTROL").then(|| "yes".to_owned()));
+    let error = draft.finish().expect_err("three problems").to_string();
+    let expected = [
+        "f.yaml:1:13: max_series is \"many\"; expected a whole number",
+        "f.yaml:2:1: unknown key \"slow_request\"; did you mean \"slow_requests\"?",
+        "PINCHPOINT_CONTROL: control is \"yes\"; expected loopback, open or refused",
+    ];
+    assert_eq!(error.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn settings_may_be_a_part_of_the_configuration_of_a_service() {
+    #[derive(Debug, Deserialize)]
+    struct Shop {
+        monitor: Settings,
+    }
+    let read = |text: &str| serde_json::from_str::<Shop>(text).map(|shop| shop.monitor);
+    let found = read(r#"{"monitor": {"max_series": 5000, "ignore_paths": ["/health*"], "retention": null}}"#);
+    let expected = Settings::parse("max_series: 5000\nignore_paths: [\"/health*\"]", "f").expect("good");
+    assert_eq!(found.expect("good"), expected);
+    let error = read(r#"{"monitor": {"max_series": "many", "controls": "open"}}"#).expect_err("two problems");
+    assert!(error.to_string().contains("settings: max_series is \"many\"; expected a whole number"), "{error}");
+    assert!(error.to_string().contains("settings: unknown key \"controls\"; did you mean \"control\"?"), "{error}");
+}
+
+#[test]
+fn an_empty_file_changes_nothing() {
+    assert_eq!(Settings::parse("", "f").expect("empty"), Settings::default());
+    assert_eq!(Settings::parse("# nothing yet", "f").expect("a comment"), Settings::default());
+}
+
+#[test]
+fn the_environment_goes_before_the_file() {
+    let mut draft = Draft::default();
+    draft.read_file("max_series: 5\ndb_system: mysql\nservice_name: shop", "f");
+    let variable = |name: &str| match name {
+        "PINCHPOINT_MAX_SERIES" => Some("7".to_owned()),
+        "PINCHPOINT_IGNORE_PATHS" => Some("/health*, /ready".to_owned()),
+        // As a deployment sets it beside a file that never changes.
+        "PINCHPOINT_SERVICE_VERSION" => Some("1.2.3".to_owned()),
+        _ => None,
+    };
+    draft.read_environment(variable);
+    let config = draft.finish().expect("good").config;
+    assert_eq!((config.max_series, &*config.db_system), (7, "mysql"));
+    assert_eq!(config.ignored_paths, ["/health*", "/ready"].map(crate::context::Glob::new));
+    assert_eq!(config.service_version.as_deref(), Some("1.2.3"));
+    let mut draft = Draft::default();
+    draft.read_environment(|name| (name == "PINCHPOINT_MAX_SERIES").then(|| "x".into()));
+    let error = draft.finish().expect_err("no number").to_string();
+    assert_eq!(error, "PINCHPOINT_MAX_SERIES: max_series is \"x\"; expected a whole number");
+}
+
+/// Writes the reference from the table.
+fn reference() -> String {
+    let mut text = "\
+Each setting is a key of the file and an environment variable, which goes before the file. A list in a variable is
+separated by commas. What is set nowhere keeps the value that the program gave it, or the default.
+
+| key | variable | default | accepts | sets |
+|---|---|---|---|---|
+"
+    .to_owned();
+    for setting in SETTINGS {
+        let default = setting.default.map_or("none".to_owned(), |default| format!("`{default}`"));
+        let (key, variable, expected, meaning) = (setting.key, setting.variable(), setting.expected, setting.meaning);
+        text += &format!("| `{key}` | `{variable}` | {default} | {expected} | {meaning} |\n");
+    }
+    text += "\nA file with each of them:\n\n```yaml\n";
+    for setting in SETTINGS {
+        text += &format!("{}: {}\n", setting.key, setting.example);
+    }
+    text + "```\n"
+}
+
+#[test]
+fn the_reference_says_what_the_table_says() {
+    let expected = reference();
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/monitor/settings/reference.md");
+        std::fs::write(path, &expected).expect("a writable checkout");
+    }
+    assert_eq!(include_str!("reference.md"), expected, "UPDATE_REFERENCE=1 writes it anew");
+    let file = expected.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    assert_eq!(Settings::parse(file, "reference.md").expect("good").keys.len(), SETTINGS.len());
+}
