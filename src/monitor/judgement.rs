@@ -1,12 +1,21 @@
-//! [`Judgement`]: what the last evaluation of the rules found.
+//! [`Judgement`]: what one evaluation of the rules found, and [`Judgements`]: the latest, and those to come.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch},
+    time::Instant,
+};
 
 use crate::{alert::Transition, analysis::LeakVerdict, rules::Bottleneck};
 
-/// What one evaluation of the rules found. Immutable: whoever reads it sees one moment.
+/// Listeners at a time: each costs a socket and a buffer.
+const LISTENERS: usize = 64;
+/// Judgements that a slow listener may lag behind before it misses the oldest: 80 s of them by default.
+const LAG: usize = 16;
+
+/// What one evaluation of the rules found. It never changes: every reader of one sees the same moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Judgement {
     /// `None` before the first evaluation.
@@ -15,10 +24,64 @@ pub(crate) struct Judgement {
     pub(crate) took: Option<Duration>,
     /// Worst first.
     pub(crate) firing: Vec<Arc<Bottleneck>>,
-    /// What will fire if it lasts, worst first.
+    /// Those whose rule's `for` has not passed yet, worst first.
     pub(crate) pending: Vec<Arc<Bottleneck>>,
     /// What changed with this evaluation.
     pub(crate) transitions: Vec<Transition>,
-    /// What the memory of this life of the process says; `None` before the first evaluation.
+    /// Whether this process's memory leaks; `None` before the first evaluation.
     pub(crate) leak: Option<LeakVerdict>,
+}
+
+/// The latest judgement, and the listeners to those to come.
+#[derive(Debug)]
+pub(super) struct Judgements {
+    latest: ArcSwap<Judgement>,
+    sender: broadcast::Sender<Arc<Judgement>>,
+    places: Arc<Semaphore>,
+    ended: watch::Sender<bool>,
+}
+
+impl Default for Judgements {
+    fn default() -> Self {
+        Self {
+            latest: ArcSwap::default(),
+            sender: broadcast::Sender::new(LAG),
+            places: Arc::new(Semaphore::new(LISTENERS)),
+            ended: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Judgements {
+    pub(super) fn publish(&self, judgement: Judgement) {
+        let judgement = Arc::new(judgement);
+        // First the latest: a listener that reacts by reading it finds this one.
+        self.latest.store(judgement.clone());
+        // An error means that there is no listener.
+        let _ = self.sender.send(judgement);
+    }
+
+    pub(super) fn latest(&self) -> Arc<Judgement> {
+        self.latest.load_full()
+    }
+
+    /// Returns the judgements to come and a place among the listeners; `None` where all places are taken.
+    pub(super) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        Some((self.sender.subscribe(), place))
+    }
+
+    /// Ends every listener's stream, and lets no other begin.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
+    /// Returns a channel that turns `true` at the end.
+    pub(super) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
 }

@@ -1,24 +1,28 @@
-//! [`Versions`]: what this version of the service leaves for the next, and how it compares with the one before.
+//! [`Versions`]: the snapshot of this version of the service, and its comparison with the version before.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
-    archive::{Archive, ArchiveStatus},
+    archive::{Archive, ArchiveParts, ArchiveStatus},
+    clock::WallClock,
     config::Config,
 };
 use crate::{
     analysis::{Comparison, VersionSnapshot, compare},
+    context::DynRecorder,
     rules::latencies,
-    store::Window,
+    store::{Run, Tiers, Window},
 };
 
-/// Minutes between two snapshots: what a version measured since is lost where its process is killed.
+/// Minutes between two snapshots. A process that is killed loses what its version measured since the last one, which a
+/// comparison over hours does not notice.
 const MINUTES: u64 = 15;
 
 /// The service that is monitored.
@@ -40,13 +44,13 @@ impl Service {
 pub(crate) struct VersionComparison {
     pub(crate) service: String,
     pub(crate) before: String,
-    /// When the version before wrote what it left, as RFC 3339.
+    /// When the version before wrote its snapshot, as RFC 3339.
     pub(crate) before_written_at: String,
     pub(crate) after: String,
     pub(crate) comparison: Arc<Comparison>,
 }
 
-/// The versions of the service, as far as the history file knows them.
+/// The versions of the service that the history file holds.
 #[derive(Debug)]
 pub(crate) struct Versions {
     service: Option<Service>,
@@ -54,27 +58,38 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
-    pub(super) fn new(service: Option<Service>, archive: Option<Archive>) -> Self {
-        Self { service, archive }
+    /// Opens the history file, where one is set, and fills `tiers` from it.
+    pub(super) fn start(
+        config: &Config,
+        tiers: Arc<Mutex<Tiers>>,
+        recorder: DynRecorder,
+        run: Run,
+        clock: WallClock,
+    ) -> Self {
+        let service = Service::of(config);
+        let name = service.as_ref().map(|service| service.name.clone());
+        let (retention, now) = (config.retention.get(), Box::new(move || clock.at(Instant::now())));
+        let start = |path| Archive::start(ArchiveParts { path, recorder, tiers, retention, run, service: name, now });
+        Self { service, archive: config.history_file.clone().map(start) }
     }
 
-    /// Has what is new written, and now and then what this version measured in all.
+    /// Has the archive write what is new, and every [`MINUTES`] the snapshot of this version.
     pub(super) fn minute_ended(&self, total: &Window, wall: Duration) {
         let Some(archive) = &self.archive else { return };
         archive.wake();
         if (wall.as_secs() / 60).is_multiple_of(MINUTES) {
-            self.leave(total, wall);
+            self.write_snapshot(total, wall);
         }
     }
 
-    /// Has what a minute has so far written.
+    /// Has the archive write the part of a minute that there is so far.
     pub(super) fn minute_goes_on(&self) {
         self.archive.iter().for_each(Archive::wake);
     }
 
-    /// Has the last of this life written.
+    /// Has the archive write the last of this run.
     pub(super) fn finish(&self, total: &Window, wall: Duration) {
-        self.leave(total, wall);
+        self.write_snapshot(total, wall);
         self.archive.iter().for_each(Archive::wake);
     }
 
@@ -85,8 +100,8 @@ impl Versions {
         }
     }
 
-    /// Compares everything since the start or the last clear with what the version before left; `None` without a history
-    /// file, without a version, and where there is none before.
+    /// Compares everything since the start or the last clear with the snapshot of the version before. `None` without a
+    /// history file, without a version, and for the first version.
     pub(crate) fn comparison(&self, total: &Window) -> Option<VersionComparison> {
         let before = self.archive.as_ref()?.previous()?;
         let after = self.snapshot(total, Duration::ZERO)?;
@@ -99,14 +114,14 @@ impl Versions {
         })
     }
 
-    /// Returns how the history file is; `None` where there is none.
+    /// Returns the state of the archive; `None` where there is none.
     pub(crate) fn archive(&self) -> Option<Arc<ArchiveStatus>> {
         self.archive.as_ref().map(Archive::status)
     }
 
-    fn leave(&self, total: &Window, wall: Duration) {
+    fn write_snapshot(&self, total: &Window, wall: Duration) {
         if let Some((archive, snapshot)) = self.archive.as_ref().zip(self.snapshot(total, wall)) {
-            archive.leave(snapshot);
+            archive.write_version(snapshot);
         }
     }
 
@@ -114,6 +129,6 @@ impl Versions {
         let service = self.service.as_ref()?;
         let written_at = Timestamp::try_from(SystemTime::UNIX_EPOCH + wall).unwrap_or_default().to_string();
         let snapshot = VersionSnapshot::new(&*service.name, &*service.version, written_at, latencies(total));
-        snapshot.inspect_err(|error| warn!(%error, "this version leaves no snapshot")).ok()
+        snapshot.inspect_err(|error| warn!(%error, "no snapshot of this version can be written")).ok()
     }
 }

@@ -7,10 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{tests::*, *};
-use crate::store::{Moment, Slot, SlotKey};
+use super::{file::ArchiveFile, tables::Forget, tests::*, *};
+use crate::store::{Changes, Moment, Slot, SlotKey};
 
-/// Says to a test, which is then a child process, which file it writes.
+/// The variable with the file that a child process writes; a test is a child where it is set.
 const CHILD_FILE: &str = "PINCHPOINT_TEST_HISTORY_FILE";
 
 /// Returns this program as a child that runs one test only.
@@ -31,7 +31,7 @@ fn child(test: &str, path: &Path) -> Command {
     command
 }
 
-fn say(words: &str) {
+fn print(words: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{words}").and_then(|()| out.flush()).expect("a parent listens");
 }
@@ -50,12 +50,12 @@ fn child_that_writes_until_it_is_killed() {
         ArchiveFile::open(Path::new(&path), &run, Duration::ZERO, Forget::Nothing).expect("never broken");
     let slots = slots();
     let first = found.stored.slots.len() as u32;
-    say(&format!("found {first} unreadable {}", found.unreadable));
+    print(&format!("found {first} unreadable {}", found.unreadable));
     for at in first.. {
         let slots = BTreeMap::from([(SlotKey::Minute(at), Some(slot_of(&slots, at).clone()))]);
         let endpoints = BTreeMap::from([(0, "GET /a".into())]);
         file.write(&Changes { slots, endpoints, ..Changes::default() }).expect("written");
-        say(&format!("wrote {at}"));
+        print(&format!("wrote {at}"));
     }
 }
 
@@ -67,17 +67,17 @@ fn kill_9_loses_nothing_that_was_written() {
         let mut process = child("child_that_writes_until_it_is_killed", &path).spawn().expect("sh");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let found = lines.find_map(|line| line.strip_prefix("found ").map(str::to_owned)).expect("the child begins");
-        let (found, unreadable) = found.split_once(" unreadable ").expect("as it was said");
+        let (found, unreadable) = found.split_once(" unreadable ").expect("the line that the child prints");
         let found: u32 = found.parse().expect("a number");
         assert_eq!(unreadable, "0");
-        // The last write may have been on the disk before it was said, and no earlier one may be missing.
+        // The last write may have been on the disk before it was printed, and no earlier one may be missing.
         assert!(found == written || found == written + 1, "round {round}: {found} of {written}");
         written = found;
         for line in lines.by_ref().take(3 + round * 5) {
-            let at: u32 = line.strip_prefix("wrote ").expect("as it is said").parse().expect("a number");
+            let at: u32 = line.strip_prefix("wrote ").expect("a line that the child prints").parse().expect("a number");
             written = at + 1;
         }
-        // Right away, so that it hits the child at any point of a write. Every line that was said still counts.
+        // Right away, so that it hits the child at any point of a write. Every line that was printed still counts.
         process.kill().expect("a child of ours");
         process.wait().expect("it ends");
         for line in lines {
@@ -96,7 +96,7 @@ fn kill_9_loses_nothing_that_was_written() {
 }
 
 #[tokio::test]
-#[ignore = "a child of `a_full_disk_is_told_and_the_service_runs_on`"]
+#[ignore = "a child of `a_full_disk_is_reported_and_the_service_runs_on`"]
 async fn child_whose_disk_is_full() {
     let Some(path) = std::env::var_os(CHILD_FILE) else { return };
     let mut life = Life::begin(Path::new(&path), NOON + 5 * MINUTE, "1");
@@ -104,30 +104,30 @@ async fn child_whose_disk_is_full() {
     // A snapshot that no small disk takes.
     let mut large = snapshot("1", "2026-01-01T00:00:00Z", 1);
     large.routes = vec![large.routes[0].clone(); 50_000];
-    life.archive.leave(large);
+    life.archive.write_version(large);
     life.minutes(3);
     life.end().await;
     let failing = matches!(&life.archive.status().state, ArchiveState::Failing(_));
-    say(&format!("before {before} after {} failing {failing} errors {}", life.requests(), life.errors("io") > 0.0));
+    print(&format!("before {before} after {} failing {failing} errors {}", life.requests(), life.errors("io") > 0.0));
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_the_service_runs_on() {
+async fn a_full_disk_is_reported_and_the_service_runs_on() {
     let (_directory, path) = place();
     written(&path, 5).await;
     let kilobytes = std::fs::metadata(&path).expect("written").len() / 1024;
     // The shell counts in blocks of 512 bytes.
     let limit = ((kilobytes + 64) * 2).to_string();
     let output = child("child_whose_disk_is_full", &path).env("LIMIT", limit).output().expect("sh");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("before 5 after 8 failing true errors true"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("before 5 after 8 failing true errors true"), "{printed}");
     // The commit that failed left nothing, and kept no minute out of the file.
     let mut next = Life::begin(&path, NOON + 8 * MINUTE, "2");
     assert_eq!((next.requests(), next.archive.previous().is_none()), (8, true));
     next.end().await;
 }
 
-/// Sets how large a file this process may write, as a disk does that is full or is freed.
+/// Limits how large a file this process may write, like a disk that is full, and lifts the limit, like one that is freed.
 fn limit_files(bytes: &str) {
     let this = std::process::id().to_string();
     let status = Command::new("prlimit").args(["--pid", &this, &format!("--fsize={bytes}:")]).status();
@@ -139,7 +139,7 @@ fn limit_files(bytes: &str) {
 async fn child_whose_disk_is_full_for_a_while() {
     let Some(path) = std::env::var_os(CHILD_FILE) else { return };
     let mut life = Life::begin(Path::new(&path), NOON + 5 * MINUTE, "1");
-    life.archive.leave(snapshot("1", "2026-01-01T00:00:00Z", 7));
+    life.archive.write_version(snapshot("1", "2026-01-01T00:00:00Z", 7));
     life.minutes(2);
     life.becomes(|status| status.written.is_some()).await;
     limit_files("4096");
@@ -152,7 +152,7 @@ async fn child_whose_disk_is_full_for_a_while() {
     life.minutes(1);
     life.becomes(|status| status.state == ArchiveState::Open).await;
     life.end().await;
-    say(&format!("after {} errors {}", life.requests(), errors >= 1.0));
+    print(&format!("after {} errors {}", life.requests(), errors >= 1.0));
 }
 
 #[cfg(target_os = "linux")]
@@ -161,15 +161,15 @@ async fn a_disk_that_is_freed_again_gets_everything() {
     let (_directory, path) = place();
     written(&path, 5).await;
     let output = child("child_whose_disk_is_full_for_a_while", &path).output().expect("sh");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("after 11 errors true"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("after 11 errors true"), "{printed}");
     let mut next = Life::begin(&path, NOON + 11 * MINUTE, "2");
     assert_eq!(next.requests(), 11);
     next.end().await;
     assert_eq!(previous_count(&path, "2").await, Some(("1".to_owned(), 7)));
 }
 
-/// Says to a child how many seconds lie between its ticks.
+/// The variable with the seconds between two ticks of a child.
 const CHILD_TICK: &str = "PINCHPOINT_TEST_TICK";
 
 #[tokio::test]
@@ -184,17 +184,17 @@ async fn child_that_measures_until_it_is_killed() {
     let requests = requests(&life.recorder);
     for number in 1.. {
         requests.record(0.25);
-        // It is killed before the tick that would see the request, too.
-        say(&format!("measured {}", found + number));
+        // It may also be killed before the tick that would see the request.
+        print(&format!("measured {}", found + number));
         let passed = tick * u32::try_from(number).expect("killed long before");
         life.history.tick(&life.recorder.index(), life.start + passed);
         let moment = Moment { wall: started + passed, measuring: true, resident_bytes: None };
         let before = life.archive.status();
-        let is_told = {
+        let is_due = {
             let mut tiers = lock(&life.tiers);
             tiers.record(&life.history, moment, |_| false) | tiers.report_current_minute(moment.wall)
         };
-        if is_told {
+        if is_due {
             life.archive.wake();
             // Ticks are seconds apart elsewhere.
             life.becomes(|status| status.written != before.written).await;

@@ -1,4 +1,4 @@
-//! [`StatusBoard`]: how the archive is, for whoever asks.
+//! [`StatusBoard`]: the state of the archive, written by its thread and read by the API.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,20 +9,20 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::warn;
 
-use super::file::ArchiveError;
+use super::error::ArchiveError;
 use crate::{
     context::{DynRecorder, labelled},
     names,
 };
 
-/// How the archive is.
+/// The state of the archive.
 #[derive(Clone, Debug)]
 pub(crate) struct ArchiveStatus {
     pub(crate) path: PathBuf,
     pub(crate) state: ArchiveState,
     /// When it was last written.
     pub(crate) written: Option<SystemTime>,
-    /// Where a broken file was moved, in this life of the process.
+    /// Where this process moved a broken file.
     pub(crate) set_aside: Option<PathBuf>,
 }
 
@@ -31,11 +31,11 @@ pub(crate) struct ArchiveStatus {
 pub(crate) enum ArchiveState {
     Opening,
     Open,
-    /// It failed, for the reason given; it is tried again every minute.
+    /// It failed, for this reason; it is tried again every minute.
     Failing(String),
 }
 
-/// Where the archive's thread tells how it is.
+/// Where the archive's thread publishes its state and counts its errors.
 pub(super) struct StatusBoard {
     status: ArcSwap<ArchiveStatus>,
     recorder: DynRecorder,
@@ -51,7 +51,7 @@ impl StatusBoard {
     pub(super) fn new(path: &Path, recorder: &DynRecorder) -> Self {
         let status =
             ArchiveStatus { path: path.to_owned(), state: ArchiveState::Opening, written: None, set_aside: None };
-        // There from the start, at zero: an alert on its increase then sees the first failure.
+        // Registered at zero: an alert on their increase then sees the first failure.
         for kind in ["broken", "io", "locked", "refused"] {
             labelled::counter(recorder, &names::ARCHIVE_ERRORS, &[(names::ERROR_TYPE, kind.into())]).increment(0);
         }
@@ -78,7 +78,7 @@ impl StatusBoard {
         let kind = error.kind();
         labelled::counter(&self.recorder, &names::ARCHIVE_ERRORS, &[(names::ERROR_TYPE, kind.into())]).increment(1);
         let state = ArchiveState::Failing(error.to_string());
-        // It is tried every minute, and told once.
+        // The file is tried every minute; the log has each failure once.
         if self.get().state != state {
             warn!(path = %self.get().path.display(), %error, "trends are not being kept in the history file");
         }

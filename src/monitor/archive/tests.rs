@@ -10,12 +10,17 @@ use metrics::{Histogram, Recorder};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::*;
+use super::{
+    file::ArchiveFile,
+    identity::{Identity, set_aside},
+    tables::Forget,
+    *,
+};
 use crate::{
     analysis::{LatencyHistogram, RouteLatency},
     context::labelled,
     names,
-    store::{FORMAT, History, Moment, MonitorRecorder, Slot, SlotKey, TierLimits},
+    store::{Changes, FORMAT, History, Moment, MonitorRecorder, Slot, SlotKey, TierLimits},
 };
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -23,7 +28,7 @@ const LIMITS: TierLimits = TierLimits { retention: WEEK, bytes: 64_000_000 };
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const NOON: Duration = Duration::from_secs(1_700_000_000 / 1800 * 1800);
 
-/// A life of a service that is kept in a file.
+/// A run of a service whose history is kept in a file.
 pub(super) struct Life {
     pub(super) recorder: MonitorRecorder,
     pub(super) history: History,
@@ -80,7 +85,7 @@ impl Life {
         self.archive.close().await;
     }
 
-    /// Waits until the archive is as it is wanted.
+    /// Waits until the archive is as `wanted`.
     pub(super) async fn becomes(&self, wanted: impl Fn(&ArchiveStatus) -> bool) {
         for _ in 0..1000 {
             if wanted(&self.archive.status()) {
@@ -126,7 +131,7 @@ pub(super) async fn written(path: &Path, minutes: u32) {
 }
 
 #[tokio::test]
-async fn the_next_life_begins_with_what_this_one_left() {
+async fn the_next_run_begins_with_the_minutes_of_this_one() {
     let (_directory, path) = place();
     written(&path, 5).await;
     let mut second = Life::begin(&path, NOON + 5 * MINUTE, "1");
@@ -138,7 +143,7 @@ async fn the_next_life_begins_with_what_this_one_left() {
 }
 
 #[tokio::test]
-async fn what_was_cleared_stays_cleared() {
+async fn cleared_minutes_stay_cleared() {
     let (_directory, path) = place();
     written(&path, 5).await;
     let mut second = Life::begin(&path, NOON + 5 * MINUTE, "1");
@@ -149,7 +154,7 @@ async fn what_was_cleared_stays_cleared() {
 }
 
 #[tokio::test]
-async fn what_is_older_than_the_retention_is_gone() {
+async fn minutes_older_than_the_retention_are_dropped() {
     let (_directory, path) = place();
     written(&path, 5).await;
     let mut later = Life::begin(&path, NOON + WEEK + 10 * MINUTE, "2");
@@ -162,7 +167,7 @@ async fn what_is_older_than_the_retention_is_gone() {
 }
 
 #[tokio::test]
-async fn a_file_in_use_is_told_and_taken_when_it_is_free() {
+async fn a_file_in_use_is_reported_and_opened_once_it_is_free() {
     let (_directory, path) = place();
     let mut old = Life::begin(&path, NOON, "1");
     old.minutes(3);
@@ -202,7 +207,7 @@ fn a_file_that_is_opened_again_keeps_the_names_that_the_memory_goes_on_using() {
 }
 
 #[tokio::test]
-async fn what_two_lives_measured_at_the_same_time_adds_up() {
+async fn minutes_of_two_runs_at_the_same_time_add_up() {
     let (_directory, path) = place();
     let mut old = Life::begin(&path, NOON, "1");
     old.minutes(3);
@@ -216,7 +221,7 @@ async fn what_two_lives_measured_at_the_same_time_adds_up() {
 }
 
 #[tokio::test]
-async fn what_was_cleared_before_the_file_opened_stays_cleared() {
+async fn minutes_cleared_before_the_file_opened_stay_cleared() {
     let (_directory, path) = place();
     let mut old = Life::begin(&path, NOON, "1");
     old.minutes(3);
@@ -230,7 +235,7 @@ async fn what_was_cleared_before_the_file_opened_stays_cleared() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_ours_is_left_alone() {
+async fn a_file_of_another_program_is_left_alone() {
     let (_directory, path) = place();
     std::fs::write(&path, "dear diary").expect("writable");
     let mut life = Life::begin(&path, NOON, "1");
@@ -283,7 +288,7 @@ async fn a_store_of_an_older_or_a_later_format_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_replaced_gets_everything_too() {
+async fn a_copy_in_the_place_of_the_file_gets_everything_too() {
     let (directory, path) = place();
     let copy = directory.path().join("copy");
     written(&path, 3).await;
@@ -291,7 +296,7 @@ async fn a_file_that_was_replaced_gets_everything_too() {
     let mut life = Life::begin(&path, NOON + 3 * MINUTE, "1");
     life.minutes(3);
     life.becomes(|status| status.written.is_some()).await;
-    // As a tool does that puts a copy back: another file of that name.
+    // As a tool does that restores a copy: another file of that name.
     std::fs::rename(&copy, &path).expect("replaced");
     life.minutes(2);
     life.end().await;
@@ -307,13 +312,13 @@ fn only_the_file_that_was_broken_is_set_aside_and_never_over_another() {
     // Another process has it in hand, and then has begun a new one.
     let other = std::fs::File::open(&path).expect("there");
     assert!(other.lock().is_ok());
-    assert!(matches!(file::set_aside(&path, broken), Err(ArchiveError::Locked)));
+    assert!(matches!(set_aside(&path, broken), Err(ArchiveError::Locked)));
     std::fs::rename(&path, directory.path().join("history.redb.broken")).expect("moved");
     drop(other);
     std::fs::write(&path, "new").expect("writable");
-    assert!(matches!(file::set_aside(&path, broken), Err(ArchiveError::Locked)));
+    assert!(matches!(set_aside(&path, broken), Err(ArchiveError::Locked)));
     assert_eq!(std::fs::read_to_string(&path).expect("there"), "new");
-    let aside = file::set_aside(&path, Identity::at(&path)).expect("its own");
+    let aside = set_aside(&path, Identity::at(&path)).expect("its own");
     assert_eq!(aside, directory.path().join("history.redb.broken-2"));
     assert_eq!(std::fs::read_to_string(directory.path().join("history.redb.broken")).expect("there"), "broken");
 }
@@ -350,12 +355,12 @@ fn a_second_broken_file_gets_a_name_of_its_own() {
     let (directory, path) = place();
     for expected in ["history.redb.broken", "history.redb.broken-2", "history.redb.broken-3"] {
         std::fs::write(&path, "broken").expect("writable");
-        assert_eq!(file::set_aside(&path, Identity::at(&path)).expect("a free name"), directory.path().join(expected));
+        assert_eq!(set_aside(&path, Identity::at(&path)).expect("a free name"), directory.path().join(expected));
     }
 }
 
 #[tokio::test]
-async fn a_place_that_comes_late_gets_everything() {
+async fn a_directory_that_is_made_late_gets_everything() {
     let (directory, _) = place();
     let path = directory.path().join("not/yet/history.redb");
     let mut life = Life::begin(&path, NOON, "1");
@@ -407,13 +412,13 @@ async fn a_version_leaves_its_longest_run_to_the_next() {
         ("0.9", "2025-01-01T00:00:00Z", 5000),
     ] {
         let mut life = Life::begin(&path, NOON, version);
-        life.archive.leave(snapshot(version, at, requests));
+        life.archive.write_version(snapshot(version, at, requests));
         life.end().await;
     }
     assert_eq!(previous_count(&path, "2").await, Some(("1".to_owned(), 1000)));
     let mut next = Life::begin(&path, NOON, "2");
     for (at, requests) in [("2026-02-01T00:00:00Z", 10), ("2026-02-01T01:00:00Z", 7)] {
-        next.archive.leave(snapshot("2", at, requests));
+        next.archive.write_version(snapshot("2", at, requests));
     }
     next.end().await;
     assert_eq!(previous_count(&path, "3").await, Some(("2".to_owned(), 7)), "the newest of its own run");
@@ -425,7 +430,7 @@ async fn versions_are_kept_ten_at_most() {
     let (_directory, path) = place();
     for version in 0..15 {
         let mut life = Life::begin(&path, NOON, &version.to_string());
-        life.archive.leave(snapshot(&version.to_string(), &format!("2026-01-{:02}T00:00:00Z", version + 1), 5));
+        life.archive.write_version(snapshot(&version.to_string(), &format!("2026-01-{:02}T00:00:00Z", version + 1), 5));
         life.end().await;
     }
     let run = Run { started: NOON, version: "".into() };

@@ -1,0 +1,187 @@
+//! What the loop has a [`Core`] do: sample, reload, evaluate, and what a clear undoes of it.
+
+use std::sync::{Arc, MutexGuard, atomic::Ordering};
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Core, windows};
+use crate::{
+    alert::{Change, Lifecycle, Transition},
+    analysis::LeakVerdict,
+    context::{DynRecorder, labelled},
+    lock::lock,
+    monitor::{
+        Judgement,
+        bottleneck_gauges::BottleneckGauges,
+        reload::{Reload, RulesState, RulesWatch},
+        samplers::Samplers,
+    },
+    names,
+    rules::{Evaluator, Finding, ProcessMemory, RuleSet, WindowReadings, is_failure},
+    store::{History, Moment},
+};
+
+/// What only the loop and a clear touch.
+pub(super) struct Ticking {
+    samplers: Samplers,
+    watch: Option<RulesWatch>,
+    lifecycle: Lifecycle,
+    gauges: BottleneckGauges,
+}
+
+impl Ticking {
+    pub(super) fn new(samplers: Samplers, watch: Option<RulesWatch>, recorder: DynRecorder) -> Self {
+        Self { samplers, watch, lifecycle: Lifecycle::default(), gauges: BottleneckGauges::new(recorder) }
+    }
+}
+
+impl Core {
+    /// Reads the machine.
+    pub(in crate::monitor) fn sample(&self) {
+        let panics = lock(&self.ticking).samplers.sample();
+        self.sampler_panics.fetch_add(panics, Ordering::Relaxed);
+    }
+
+    /// Takes what was measured since the last tick into the history, evaluates the rules and publishes the result.
+    pub(in crate::monitor) fn tick(&self, now: Instant) {
+        // Not tokio's clock: what a tick costs is real where a test's time stands still.
+        let began = std::time::Instant::now();
+        let ticking = &mut *lock(&self.ticking);
+        let rules = self.rules.load_full();
+        let (findings, leak) = self.evaluate(&rules.set, now);
+        let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
+        transitions.iter().for_each(log);
+        ticking.gauges.show(ticking.lifecycle.firing());
+        self.instruments.slow_requests().expire(now, self.longest_window());
+        let took = began.elapsed();
+        self.evaluation.record(took.as_secs_f64());
+        self.judgements.publish(Judgement {
+            at: Some(now),
+            took: Some(took),
+            firing: ticking.lifecycle.firing().to_vec(),
+            pending: ticking.lifecycle.pending().to_vec(),
+            transitions,
+            leak: Some(leak),
+        });
+    }
+
+    /// Brings the history, the memory's curve and the trends up to `now`, and returns what the rules find in them.
+    fn evaluate(&self, rules: &RuleSet, now: Instant) -> (Vec<Finding>, LeakVerdict) {
+        // Before the history: it then sees the gauges of this moment.
+        self.instruments.sample(now);
+        let mut history = lock(&self.history);
+        history.tick(&self.recorder.index(), now);
+        let memory = self.record_memory(&history, now);
+        let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
+        if self.record_trends(&history, now) {
+            self.minute_ended(&history, now);
+        }
+        let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
+        let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
+        (Evaluator::new(rules.rules()).evaluate(&readings), memory.verdict().clone())
+    }
+
+    /// Returns whether the rules come from files.
+    pub(in crate::monitor) fn watches_rules(&self) -> bool {
+        lock(&self.ticking).watch.is_some()
+    }
+
+    /// Looks at the rule files, and puts them into force where they were edited and are right. Where they are wrong, the
+    /// rules in force stay, and [`RulesState`] says what is wrong.
+    pub(in crate::monitor) fn reload(&self, now: Instant) {
+        let ticking = &mut *lock(&self.ticking);
+        let Some(watch) = &mut ticking.watch else { return };
+        let old = self.rules.load_full();
+        let outcome = match watch.look() {
+            Reload::Unchanged => return,
+            Reload::Loaded(set) => {
+                info!(rules = set.ids().count(), "rules reloaded");
+                lock(&self.history).set_windows(windows(&set));
+                self.rules.store(Arc::new(RulesState { set, loaded: now, error: None, source: old.source }));
+                names::OK
+            }
+            Reload::Refused(error) => {
+                warn!(%error, "rules not reloaded; the previous ones stay in force");
+                self.rules.store(Arc::new(RulesState { error: Some(error), ..RulesState::clone(&old) }));
+                names::ERROR
+            }
+        };
+        let recorder = self.instruments.recorder();
+        labelled::counter(recorder, &names::RULES_RELOAD, &[(names::OUTCOME, outcome.into())]).increment(1);
+    }
+
+    /// Records the newest sample of the process's memory.
+    fn record_memory(&self, history: &History, now: Instant) -> MutexGuard<'_, ProcessMemory> {
+        let mut memory = lock(&self.memory);
+        if let Some(resident_bytes) = history.gauge(names::PROCESS_RESIDENT.name) {
+            let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
+            let requests = history.latest_count(names::HTTP_DURATION.name);
+            memory.record(now.saturating_duration_since(self.started), resident_bytes, requests, limit);
+        }
+        memory
+    }
+
+    /// Records the latest difference of the history in the trends. Returns whether a minute ended.
+    fn record_trends(&self, history: &History, now: Instant) -> bool {
+        let moment = Moment {
+            wall: self.clock.at(now),
+            measuring: self.instruments.enabled(),
+            resident_bytes: history.gauge(names::PROCESS_RESIDENT.name),
+        };
+        let mut tiers = lock(&self.tiers);
+        let ended = tiers.record(history, moment, is_failure);
+        #[cfg(feature = "archive")]
+        if tiers.report_current_minute(moment.wall) && !ended {
+            self.versions.minute_goes_on();
+        }
+        ended
+    }
+
+    /// Has the archive write what is new.
+    #[cfg(feature = "archive")]
+    fn minute_ended(&self, history: &History, now: Instant) {
+        self.versions.minute_ended(history.total(), self.clock.at(now));
+    }
+
+    #[cfg(not(feature = "archive"))]
+    fn minute_ended(&self, _: &History, _: Instant) {}
+
+    /// Ends the current minute early and has the archive write the last of this run.
+    #[cfg(feature = "archive")]
+    pub(in crate::monitor) fn finish(&self, now: Instant) {
+        lock(&self.tiers).finish();
+        self.versions.finish(&self.total(now), self.clock.at(now));
+    }
+
+    /// Empties windows and trends and resolves what fires. What Prometheus reads, the cells, goes on.
+    pub(crate) fn clear(&self, now: Instant) {
+        let mut ticking = lock(&self.ticking);
+        {
+            let mut history = lock(&self.history);
+            history.clear(&self.recorder.index(), now);
+        }
+        lock(&self.memory).clear();
+        lock(&self.tiers).clear();
+        self.instruments.slow_requests().clear();
+        let transitions = ticking.lifecycle.resolve_all();
+        transitions.iter().for_each(log);
+        ticking.gauges.show(&[]);
+        let last = self.judgements.latest();
+        let leak = last.leak.clone();
+        self.judgements.publish(Judgement { at: last.at, took: last.took, leak, transitions, ..Judgement::default() });
+    }
+}
+
+fn log(transition: &Transition) {
+    let bottleneck = &transition.bottleneck;
+    let (rule, subject, severity) = (&*bottleneck.rule.id, &*bottleneck.subject.name, bottleneck.severity.as_str());
+    let description = &*bottleneck.description;
+    match transition.change {
+        Change::Started => warn!(rule, subject, severity, description, "bottleneck started"),
+        Change::Changed { from } => {
+            warn!(rule, subject, severity, from = from.as_str(), description, "bottleneck changed")
+        }
+        Change::Resolved => info!(rule, subject, severity, "bottleneck resolved"),
+    }
+}
