@@ -1,4 +1,4 @@
-//! Finds the bottlenecks of an axum service from inside it, says why they are there, and speaks Prometheus.
+//! Finds the bottlenecks of an axum service from inside it, shows their causes, and serves metrics to Prometheus.
 //!
 //! ```text
 //!  request ─► MonitorLayer ─► metrics facade ─► cells ─┬─► GET /metrics
@@ -9,7 +9,7 @@
 //!                                    GET /performance/* · events · pinchpoint_bottleneck
 //! ```
 //!
-//! # Five lines
+//! # Quick start
 //!
 //! ```standalone_crate
 //! use axum::{Router, routing::get};
@@ -30,24 +30,30 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Then open `/performance/bottlenecks`, and point a Prometheus at `/metrics`.
+//! Then open `/performance/bottlenecks`, and let Prometheus scrape `/metrics`. The default rules are compiled in;
+//! [`MonitorBuilder::rules_dir`] reads yours, [`Settings`] the rest of the configuration, from a file and the environment.
 //!
 //! # What is measured
 //!
-//! - Every request, from its first poll to the last byte of its response, whatever becomes of it: [`MonitorLayer`].
-//! - Every query and task, booked on the request that issued it: [`track_db_query`], [`track_async_task`],
-//!   [`in_current_request`], and sqlx's own queries without a change with [`SqlxLayer`].
-//! - The process, its memory limit and the tokio runtime.
+//! - Every request, from its first poll to the last byte of its response, also one that is cancelled or panics:
+//!   [`MonitorLayer`].
+//! - Every query and task, attributed to the request that issued it: [`track_db_query`], [`track_async_task`],
+//!   [`in_current_request`]; and with [`SqlxLayer`] sqlx's queries without a change to the code.
+//! - The process, its memory limit and the tokio runtime; and with a [`Sampler`] whatever else you read.
+//!
+//! # What is never stored
+//!
+//! No value of a query, header, query string or body: a query is known by its text without literals.
 //!
 //! # Features
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
-//! | `openapi` | `/performance/openapi.json`: every answer described | yes |
-//! | `report` | the report as a page and as Markdown; as JSON it is always there | yes |
-//! | `schema` | [`RuleSet::json_schema`]: the rule files' JSON schema, for editors; the references of rules and metrics | yes |
-//! | `alloc` | [`CountingAllocator`]: bytes allocated per request, and which route's memory is never freed | no |
-//! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and versions compared | no |
+//! | `openapi` | `/performance/openapi.json`: a description of every answer | yes |
+//! | `report` | `/performance/report` as HTML and Markdown; without it, as JSON only | yes |
+//! | `schema` | [`RuleSet::json_schema`]: a JSON schema of rule files, for editors; the references of rules and metrics | yes |
+//! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
+//! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
 // A link to an item of a feature that is switched off leads nowhere.

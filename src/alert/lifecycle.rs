@@ -1,9 +1,10 @@
-//! From findings of an instant to bottlenecks that last: pending, firing, resolved.
+//! [`Lifecycle`]: turns the findings of each evaluation into bottlenecks that last: pending, firing, resolved.
 //!
-//! As in Prometheus, a threshold must be passed for the rule's `for` before it fires, and goes on firing for
+//! As in Prometheus, a threshold must be passed for the rule's `for` before it fires, and keeps firing for
 //! `keep_firing_for` after it is no longer passed. Each severity of a rule and subject is an alert of its own, exactly as
-//! in the Prometheus rules made from the same file; people are told the highest that fires. Nothing here reads a clock.
-//! Invariant: what started is resolved, once, whether its value recovers, its subject disappears or its rule is removed.
+//! in the Prometheus rules made from the same file; the bottleneck that is reported has the highest that fires. Nothing
+//! here reads a clock. Invariant: a bottleneck that started is resolved exactly once, whether its value recovers, its
+//! subject disappears or its rule is removed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,29 +15,29 @@ use tokio::time::Instant;
 
 use crate::rules::{Bottleneck, Finding, Rule, RuleSet, Severity, Threshold};
 
-/// What became of a bottleneck.
+/// How a bottleneck changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It fires.
+    /// It began to fire.
     Started,
-    /// It fires with another severity.
+    /// It fires with another severity than before.
     Changed {
-        /// The severity it had.
+        /// The severity before.
         from: Severity,
     },
     /// It no longer fires.
     Resolved,
 }
 
-/// A change that people should hear of.
+/// A change to report, in the log and to the listeners of `/performance/events`.
 #[derive(Clone, Debug)]
 pub(crate) struct Transition {
     pub(crate) change: Change,
-    /// As it is now; as it was last when it is resolved.
+    /// As it is now; as it last was where it is resolved.
     pub(crate) bottleneck: Arc<Bottleneck>,
 }
 
-/// The states of every rule and subject.
+/// The state of every rule and subject that passes a threshold or did until a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     alerts: BTreeMap<Key, Alert>,
@@ -51,16 +52,17 @@ type Key = (Arc<str>, Arc<str>);
 #[derive(Debug, Default)]
 struct Alert {
     levels: BTreeMap<Severity, Level>,
-    /// What people were last told; `None` unless it fires.
-    told: Option<Arc<Bottleneck>>,
+    /// The bottleneck that was last reported; `None` unless one fires.
+    reported: Option<Arc<Bottleneck>>,
 }
 
-/// One severity of it: what Prometheus calls an alert.
+/// One severity of a rule on a subject: what Prometheus calls an alert.
 #[derive(Debug)]
 struct Level {
+    /// When the threshold was first passed; Prometheus calls it `activeAt`.
     active_at: Instant,
     stage: Stage,
-    /// The last time it was seen, for what is told while it keeps firing.
+    /// The last finding over the threshold, to report while it keeps firing.
     finding: Arc<Finding>,
     threshold: Threshold,
 }
@@ -69,14 +71,14 @@ struct Level {
 enum Stage {
     Pending,
     Firing,
-    /// Firing, but not over its threshold since then.
+    /// Firing because of `keep_firing_for`: since then it is no longer over its threshold.
     Keeping(Instant),
 }
 
 impl Lifecycle {
-    /// Takes the findings of an instant and returns what changed, the most severe first.
+    /// Takes the findings of an evaluation and returns what changed, the most severe first.
     ///
-    /// `rules` are those in force: what belongs to a rule that is not among them is resolved at once.
+    /// `rules` are those in force: bottlenecks of a rule that is not among them are resolved at once.
     pub(crate) fn advance(&mut self, rules: &RuleSet, findings: Vec<Finding>, now: Instant) -> Vec<Transition> {
         let mut seen: HashMap<Key, Arc<Finding>> = HashMap::with_capacity(findings.len());
         for finding in findings {
@@ -91,20 +93,20 @@ impl Lifecycle {
                 Some(rule) => alert.step(rule, seen.get(key), now),
                 None => alert.levels.clear(),
             }
-            transitions.extend(alert.tell());
+            transitions.extend(alert.report());
         }
         self.alerts.retain(|_, alert| !alert.levels.is_empty());
-        self.firing = ranked(self.alerts.values().filter_map(|alert| alert.told.clone()));
+        self.firing = ranked(self.alerts.values().filter_map(|alert| alert.reported.clone()));
         self.pending = ranked(self.alerts.values().filter_map(Alert::pending));
         transitions.sort_by(|a, b| a.bottleneck.rank(&b.bottleneck));
         transitions
     }
 
-    /// Resolves everything at once, whatever is to keep firing, and returns what fired.
+    /// Resolves everything at once, regardless of `keep_firing_for`, and returns what fired.
     pub(crate) fn resolve_all(&mut self) -> Vec<Transition> {
         let alerts = std::mem::take(self).alerts;
-        let told = alerts.into_values().filter_map(|alert| alert.told);
-        told.map(|bottleneck| Transition { change: Change::Resolved, bottleneck }).collect()
+        let reported = alerts.into_values().filter_map(|alert| alert.reported);
+        reported.map(|bottleneck| Transition { change: Change::Resolved, bottleneck }).collect()
     }
 
     /// Returns what fires, ranked: severity first, then the share of all time spent.
@@ -112,7 +114,7 @@ impl Lifecycle {
         &self.firing
     }
 
-    /// Returns what will fire if it lasts, ranked.
+    /// Returns what will fire once it has lasted for its rule's `for`, ranked.
     pub(crate) fn pending(&self) -> &[Arc<Bottleneck>] {
         &self.pending
     }
@@ -145,19 +147,20 @@ impl Alert {
         }
     }
 
-    /// Brings what people are told up to date.
-    fn tell(&mut self) -> Option<Transition> {
+    /// Brings the reported bottleneck up to date. Returns a transition where it started, changed its severity or ended.
+    fn report(&mut self) -> Option<Transition> {
         let firing = || self.levels.iter().filter(|(_, level)| level.stage != Stage::Pending);
         let Some((severity, highest)) = firing().next_back() else {
-            let bottleneck = self.told.take()?;
+            let bottleneck = self.reported.take()?;
             return Some(Transition { change: Change::Resolved, bottleneck });
         };
-        let since = match &self.told {
-            Some(told) => told.since,
+        let since = match &self.reported {
+            // A higher severity does not make it younger.
+            Some(reported) => reported.since,
             None => firing().map(|(_, level)| level.active_at).min().unwrap_or(highest.active_at),
         };
         let bottleneck = Arc::new(highest.as_bottleneck(*severity, since));
-        let before = self.told.replace(bottleneck.clone());
+        let before = self.reported.replace(bottleneck.clone());
         let change = match before {
             None => Change::Started,
             Some(before) if before.severity != *severity => Change::Changed { from: before.severity },
@@ -167,7 +170,7 @@ impl Alert {
     }
 
     fn pending(&self) -> Option<Arc<Bottleneck>> {
-        if self.told.is_some() {
+        if self.reported.is_some() {
             return None;
         }
         let (severity, highest) = self.levels.iter().next_back()?;
@@ -177,7 +180,7 @@ impl Alert {
 }
 
 impl Level {
-    /// A level that is not over its threshold: tells whether it still fires.
+    /// Returns whether a level that is not over its threshold still fires.
     fn is_kept(&mut self, rule: &Rule, now: Instant) -> bool {
         let since = match self.stage {
             Stage::Pending => return false,
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_starts_the_waiting_anew() {
+    fn for_begins_again_after_a_pause() {
         let mut drive = Drive::new();
         drive.at(0, Some(2.0));
         drive.at(20, Some(0.5));
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fires_on_for_a_while_and_resolves_once() {
+    fn it_keeps_firing_for_a_while_and_resolves_once() {
         let mut drive = Drive::new();
         drive.at(0, Some(2.0));
         drive.at(30, Some(2.0));
@@ -282,8 +285,8 @@ mod tests {
         drive.at(0, Some(2.0));
         drive.at(30, Some(2.0));
         assert_eq!(drive.at(40, Some(9.0)), (vec![], Some((Severity::High, 40))));
-        let told = &drive.lifecycle.firing()[0];
-        assert_eq!((told.value, told.threshold.limit), (9.0, 1.0));
+        let firing = &drive.lifecycle.firing()[0];
+        assert_eq!((firing.value, firing.threshold.limit), (9.0, 1.0));
         let changed = vec![Change::Changed { from: Severity::High }];
         assert_eq!(drive.at(70, Some(9.0)), (changed, Some((Severity::Critical, 70))));
         assert_eq!(drive.at(80, Some(2.0)), (vec![], Some((Severity::Critical, 80))));
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_removed_rule_resolves_at_once() {
+    fn bottlenecks_of_a_removed_rule_resolve_at_once() {
         let mut drive = Drive::new();
         drive.at(0, Some(2.0));
         drive.at(30, Some(2.0));
@@ -315,7 +318,7 @@ mod tests {
         assert_eq!(firing, [(Severity::Critical, "GET /b".to_owned()), (Severity::High, "GET /a".to_owned())]);
     }
 
-    /// The same said as a definition: whether one severity fires after step `i`, from the steps alone.
+    /// A second implementation, by the definition: whether one severity fires after step `i`, from the steps alone.
     fn fires(steps: &[(u64, bool)], i: usize) -> bool {
         let (now, is_active) = steps[i];
         // The first step of the run of equal ones that ends here.
@@ -348,8 +351,8 @@ mod tests {
                     (Some(_), None) => vec![Change::Resolved],
                     _ => vec![],
                 };
-                let (said, firing) = drive.at(second, Some(value));
-                prop_assert_eq!(said, changes);
+                let (transitions, firing) = drive.at(second, Some(value));
+                prop_assert_eq!(transitions, changes);
                 prop_assert_eq!(firing.map(|(severity, _)| severity), expected);
                 before = expected;
             }

@@ -1,7 +1,7 @@
 //! `pinchpoint_bottleneck`: 1 while a bottleneck fires.
 //!
-//! Past the limit of series several bottlenecks share one gauge. It is therefore moved by what begins and ends, and never
-//! set: one that ended would hide those that go on.
+//! Past the limit of series several bottlenecks share one gauge. A gauge is therefore incremented and decremented, and
+//! never set: otherwise one bottleneck that ended would hide those that still fire.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,13 +18,13 @@ use crate::{
 
 type Key = (Arc<str>, Severity, Arc<str>);
 
-/// A gauge, and whether its bottleneck counts in it now.
+/// A gauge, and whether its bottleneck is counted in it now.
 struct Shown {
     gauge: Gauge,
     is_on: bool,
 }
 
-/// The gauges of everything that ever fired; those that do not are at 0, so that Prometheus sees them end.
+/// The gauges of every bottleneck that ever fired. One that no longer fires stays at 0, so that Prometheus sees it end.
 pub(super) struct BottleneckGauges {
     recorder: DynRecorder,
     gauges: HashMap<Key, Shown>,
@@ -45,7 +45,7 @@ impl BottleneckGauges {
     fn show_keys(&mut self, firing: HashSet<Key>) {
         for (key, shown) in &mut self.gauges {
             let change = f64::from(u8::from(firing.contains(key))) - f64::from(u8::from(shown.is_on));
-            // Also where nothing changes: a host's recorder may forget what is not written.
+            // Also where nothing changes: a host's recorder may drop a series that is not written.
             shown.gauge.increment(change);
             shown.is_on = firing.contains(key);
         }

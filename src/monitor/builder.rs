@@ -22,6 +22,9 @@ use crate::{
 
 /// Configures a [`Monitor`]. Every setting has a default; [`Settings`] reads them from a file and the environment.
 ///
+/// No method but [`build`](Self::build) and [`install`](Self::install) fails: a value out of its range is reported there,
+/// unless a later call of the same method replaces it.
+///
 /// ```
 /// use std::time::Duration;
 /// use pinchpoint::Monitor;
@@ -36,7 +39,7 @@ use crate::{
 #[must_use = "a builder does nothing until `install` or `build`"]
 pub struct MonitorBuilder {
     pub(super) config: Config,
-    /// Values that the configuration does not take, by setting: a setter never fails, [`build`](Self::build) does.
+    /// Values out of their range, by setting, for [`build`](Self::build) to report.
     refused: BTreeMap<&'static str, OutOfRange>,
     samplers: Samplers,
     host: Option<DynRecorder>,
@@ -55,69 +58,87 @@ impl Default for MonitorBuilder {
     }
 }
 
+/// Here, and not beside the rest of [`Monitor`], so that only the builder knows both types.
+impl Monitor {
+    /// Returns a builder with the defaults.
+    pub fn builder() -> MonitorBuilder {
+        MonitorBuilder::default()
+    }
+}
+
 impl MonitorBuilder {
-    /// Reads the rules from the `*.yaml` files of a directory, and again whenever they change. By default the rules are
-    /// those that are compiled in.
+    /// Reads the rules from the `*.yaml` and `*.yml` files of a directory, and again whenever they change. By default the
+    /// rules that are compiled in apply.
     ///
-    /// An edit that is wrong changes nothing: `/performance/status` says what is wrong, and the rules from before stay
-    /// in force.
+    /// [`build`](Self::build) fails where a file is wrong. A later edit that is wrong changes nothing:
+    /// `/performance/status` reports what is wrong with it, and the previous rules stay in force.
     pub fn rules_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.config.rules = RulesSource::Directory(directory.into());
         self
     }
 
-    /// Adds a reader of something that the monitor does not know, called before each evaluation.
+    /// Adds a reader of something that the monitor does not measure itself, such as the length of a queue. It is called
+    /// at every [`sampling_interval`](Self::sampling_interval), and with
+    /// [`without_sampling`](Self::without_sampling) at every [`evaluation_interval`](Self::evaluation_interval).
     pub fn sampler(mut self, sampler: impl Sampler + 'static) -> Self {
         self.samplers.push(sampler);
         self
     }
 
-    /// Sets how often the rules are evaluated. 5 s by default: a window of 5 min then has 60 steps.
+    /// Sets the time between two evaluations of the rules. 5 s by default: a window of 5 min then has 60 steps.
+    ///
+    /// From 100 ms, where an evaluation of 1,000 endpoints takes up to a tenth of a core, to 1 min, since trends are kept
+    /// by the minute.
     pub fn evaluation_interval(self, interval: Duration) -> Self {
         let interval = Interval::try_from(interval);
         self.set("evaluation_interval", interval, |config, interval| config.evaluation_interval = interval)
     }
 
-    /// Sets how often memory, CPU, file descriptors and the runtime are read. 5 s by default.
+    /// Sets the time between two reads of memory, CPU, file descriptors and the runtime. 5 s by default, from 100 ms to
+    /// 1 min.
     pub fn sampling_interval(self, interval: Duration) -> Self {
         let sampling = Interval::try_from(interval).map(Sampling::Every);
         self.set("sampling_interval", sampling, |config, sampling| config.sampling = sampling)
     }
 
-    /// Does not read the process and the runtime at all: no memory, CPU and file descriptors, and no rule about them.
-    /// Samplers of your own are read with each evaluation.
+    /// Does not read the process and the runtime: there are no metrics of memory, CPU and file descriptors, and rules about
+    /// them find nothing. Samplers of your own are read at every evaluation.
     pub fn without_sampling(self) -> Self {
         self.set("sampling_interval", Ok(Sampling::Off), |config, sampling| config.sampling = sampling)
     }
 
-    /// Sets how many series are kept; further ones fold into `other`. 10,000 by default.
+    /// Sets how many series are kept. 10,000 by default. Further ones fold into `other`, and
+    /// `pinchpoint_series_dropped_total` counts them.
     pub fn max_series(mut self, series: usize) -> Self {
         self.config.max_series = series;
         self
     }
 
-    /// Sets how many query fingerprints, and how many task names, are kept; further ones fold into `other`. 1,000 by
-    /// default.
+    /// Sets how many query fingerprints, and how many task names, are kept. 1,000 of each by default. Further ones fold into
+    /// `other`, and `pinchpoint_series_dropped_total` counts them.
     pub fn max_fingerprints(mut self, fingerprints: usize) -> Self {
         self.config.max_fingerprints = fingerprints;
         self
     }
 
-    /// Sets how many of an endpoint's slowest requests are kept whole. 10 by default; 0 keeps none.
+    /// Sets how many of the slowest requests of each endpoint are kept whole, with their timelines, as evidence. 10 by
+    /// default; 0 keeps none.
     pub fn slow_requests(mut self, requests: usize) -> Self {
         self.config.slow_requests = requests;
         self
     }
 
-    /// Sets how far back `/performance/trends` reaches. A week by default, which is also the most: the last day by the
-    /// minute, what is older by the half hour.
+    /// Sets how far back `/performance/trends` reaches, from an hour to a week. A week by default: the last day by the
+    /// minute, older times by the half hour.
     pub fn retention(self, retention: Duration) -> Self {
         self.set("retention", retention.try_into(), |config, retention| config.retention = retention)
     }
 
-    /// Sets how much memory the history may take, in bytes: the windows of the rules and the trends together. 64 MB by
-    /// default, which holds both, with a day by the minute, of 1,000 routes. The trends take what the windows leave, and a
-    /// quarter at least: past it the oldest minutes are kept by the half hour, and then the oldest half hours dropped.
+    /// Sets how much memory the windows of the rules and the trends may take together, in bytes, at least 1,000,000. 64 MB
+    /// by default, which holds both for 1,000 routes, with a day by the minute.
+    ///
+    /// The trends may use what the windows leave, and always a quarter. Past it the oldest minutes are merged into half
+    /// hours, and then the oldest half hours are dropped. `/performance/status` reports how much each takes.
     pub fn history_bytes(self, bytes: usize) -> Self {
         self.set("history_bytes", bytes.try_into(), |config, bytes| config.history_bytes = bytes)
     }
@@ -125,13 +146,15 @@ impl MonitorBuilder {
     /// Keeps the trends in a file, so that they survive a restart, and each version's latencies with them; see
     /// [`service`](Self::service). By default they are kept in memory only.
     ///
-    /// It is read when the monitor is built, a full week of 1,000 routes in some tenths of a second. It is written every
-    /// half minute and at [`shutdown`](Monitor::shutdown), whole or not at all: a process or a machine
-    /// that dies loses the last minute at most, also with the longest evaluation interval, and never the file. A disk that is full, a file that another process uses
-    /// or that is broken is told by `/performance/status` and by `pinchpoint_archive_errors_total`, tried again every
-    /// minute, and never stops the service. A broken file is renamed to `….broken` and a new one begun; a file that is no
-    /// history file, or of a later release, is left as it is. Nothing is ever deleted but what is older than
-    /// [`retention`](Self::retention), and what `DELETE /performance/clear-data` clears.
+    /// The file is read when the monitor is built; a full week of 1,000 routes takes some tenths of a second. It is written
+    /// every half minute and at [`shutdown`](Monitor::shutdown), all of it or nothing: a process or a machine that dies
+    /// loses the last minute at most, also with the longest evaluation interval, and never the file.
+    ///
+    /// A full disk, a file in use by another process and a broken file never stop the service:
+    /// `/performance/status` and `pinchpoint_archive_errors_total` report them, and the file is tried again every minute. A
+    /// broken file is renamed to `….broken` and a new one begun. A file of another program or of a later release is left as
+    /// it is. Only two things are ever deleted: what is older than [`retention`](Self::retention), and what
+    /// `DELETE /performance/clear-data` clears.
     ///
     /// ```no_run
     /// use pinchpoint::Monitor;
@@ -146,8 +169,9 @@ impl MonitorBuilder {
         self
     }
 
-    /// Names the service and its version. With a [`history_file`](Self::history_file), a version is compared with the one
-    /// before it: `GET /performance/comparison` says which routes got slower or faster.
+    /// Sets the name of the service and its version. With a [`history_file`](Self::history_file),
+    /// `GET /performance/comparison` compares the version with the one before it, and reports which routes got slower or
+    /// faster.
     #[cfg(feature = "archive")]
     pub fn service(mut self, name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> Self {
         self.config.service_name = Some(name.into());
@@ -155,27 +179,27 @@ impl MonitorBuilder {
         self
     }
 
-    /// Leaves requests out whose route template matches `glob`, in which `*` stands for any run of characters.
+    /// Leaves out requests whose route template matches `glob`, in which `*` stands for any run of characters, also none.
+    /// Each call adds a pattern.
     pub fn ignore_path(mut self, glob: impl AsRef<str>) -> Self {
         self.config.ignored_paths.push(Glob::new(glob.as_ref()));
         self
     }
 
-    /// Names the database product in the label `db_system_name`, with OpenTelemetry's names: `postgresql`, `mysql`,
-    /// `sqlite`, … `other_sql` by default.
+    /// Sets the label `db_system_name` of queries, to one of OpenTelemetry's names: `postgresql`, `mysql`, `sqlite`, …
+    /// `other_sql` by default.
     pub fn db_system(mut self, name: impl Into<Arc<str>>) -> Self {
         self.config.db_system = name.into();
         self
     }
 
-    /// Sets who may use the control endpoints. Nobody by default.
+    /// Sets who may use the control endpoints. By default every request to them is refused.
     pub fn control(mut self, control: Control) -> Self {
         self.config.control = control;
         self
     }
 
-    /// Takes over every setting that `settings` has: each replaces what was set before, but for `ignore_paths`, which are
-    /// added.
+    /// Applies every setting that `settings` has. Each replaces the builder's value, but `ignore_paths` are added to it.
     pub fn settings(mut self, settings: Settings) -> Self {
         for key in settings.put_into(&mut self.config) {
             self.refused.remove(key);
@@ -183,8 +207,8 @@ impl MonitorBuilder {
         self
     }
 
-    /// Records everything into a host's own recorder too: what the monitor measures, and with
-    /// [`install`](Self::install) what anybody records through the `metrics` macros.
+    /// Records everything into a recorder of your own too: what the monitor measures, and with [`install`](Self::install)
+    /// also what the process records through the `metrics` macros. Each call adds a recorder.
     pub fn with_recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.host = Some(match self.host {
             None => Arc::new(recorder),
@@ -193,23 +217,23 @@ impl MonitorBuilder {
         self
     }
 
-    /// Builds the monitor and starts its background work, touching nothing global: queries and tasks are booked for
-    /// requests that pass [`Monitor::layer`], and the `metrics` macros go where they went before.
+    /// Builds the monitor and starts its background work. Changes nothing global: queries and tasks are counted within
+    /// requests that pass [`Monitor::layer`], and the `metrics` macros record where they did before.
     ///
     /// # Errors
     ///
-    /// Returns an error outside a tokio runtime, for a setting out of its range, and for rule files that are wrong, with
-    /// every problem in them.
+    /// Returns an error outside a tokio runtime, for a setting out of its range, and for wrong rule files, with every
+    /// problem in them.
     pub fn build(self) -> Result<Monitor, BuildError> {
         self.assemble().map(|(monitor, _)| monitor)
     }
 
-    /// Builds the monitor and makes it the process's: the global `metrics` recorder, and where queries and tasks
-    /// outside any request are booked.
+    /// Builds the monitor and makes it the process's own: the global `metrics` recorder, and the monitor that counts
+    /// queries and tasks outside any request.
     ///
     /// # Errors
     ///
-    /// Returns an error as [`build`](Self::build) does, and where the process has a recorder already.
+    /// Returns an error as [`build`](Self::build) does, and where the process already has a recorder.
     ///
     /// ```standalone_crate
     /// use pinchpoint::{BuildError, Monitor};
@@ -232,7 +256,7 @@ impl MonitorBuilder {
             return Err(BuildError::Setting { setting, found, expected });
         }
         let config = self.config;
-        // Calibrates its clock now, which takes half a millisecond, and not during the first request.
+        // quanta calibrates its clock on first use, which takes half a millisecond: here, not in the first request.
         let _ = quanta::Instant::now();
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let (watch, rules) = match &config.rules {
@@ -269,8 +293,7 @@ impl MonitorBuilder {
         Ok((Monitor::start(core, &runtime), recorder))
     }
 
-    /// Puts a value into the configuration. One out of range is kept for [`build`](Self::build) to return, until a later
-    /// value of the same setting is within it.
+    /// Puts a value into the configuration, or keeps the error for [`build`](Self::build).
     fn set<T>(mut self, setting: &'static str, value: Result<T, OutOfRange>, put: impl FnOnce(&mut Config, T)) -> Self {
         match value {
             Ok(value) => {

@@ -1,4 +1,4 @@
-//! [`WallClock`]: the time of day for what outlives the process.
+//! [`WallClock`]: the time of day, for what is kept longer than the process lives.
 
 use std::{
     sync::OnceLock,
@@ -7,18 +7,21 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The wall clock as the monitor sees it: that of the process's first monitor, carried on by the monotonic one, so that a
-/// clock that is set back a little writes no minute a second time. Where the machine slept, or its clock was set forward,
-/// it follows, and also where the clock was set back by more than it drifts: then it was wrong when the process began.
+/// The wall clock at the start of the process's first monitor, advanced by the monotonic clock.
+///
+/// It never goes back by a little, so that no minute of the trends is written twice. It follows the system's clock where
+/// that is ahead, since the machine slept or the clock was set forward; and where that is behind by more than [`DRIFT`],
+/// since the clock was then wrong when the process began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WallClock {
     started: Instant,
-    /// The same by the machine's clock, not tokio's: how far the wall clock is off is real where a test's time leaps.
+    /// The same moment by the real clock and not tokio's, whose time a test may let leap.
     really_started: std::time::Instant,
     wall: Duration,
 }
 
-/// How far a clock may be set back without being followed.
+/// How far the system's clock may be set back without being followed: NTP corrects by seconds at most, a person who sets a
+/// clock by hours.
 const DRIFT: Duration = Duration::from_secs(5 * 60);
 
 impl WallClock {

@@ -1,11 +1,11 @@
-//! [`Control`]: who may start, stop and clear.
+//! [`Control`]: who may use the control endpoints.
 
 use std::{fmt, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 
 /// Who may use the control endpoints: `POST /performance/start-monitoring`, `POST /performance/stop-monitoring` and
-/// `DELETE /performance/clear-data`.
+/// `DELETE /performance/clear-data`. In settings: `refused`, `open`, `loopback`, or a `control_token`.
 ///
 /// ```
 /// use pinchpoint::{Control, Monitor};
@@ -15,29 +15,30 @@ use subtle::ConstantTimeEq as _;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Control {
-    /// Nobody; the default, since these endpoints change what the service reports of itself.
+    /// No request. The default, since these endpoints change what the service reports about itself.
     #[default]
     Refused,
-    /// Whoever sends `Authorization: Bearer <token>`. Compared in constant time.
+    /// Requests with `Authorization: Bearer <token>`. The token is compared in constant time. Make it with
+    /// [`Control::token`], which refuses an empty one.
     Token(Arc<str>),
-    /// Everybody who reaches the router, but for other sites' pages in a browser. For closed networks.
+    /// Every request that reaches the router, except from pages of other sites in a browser. For closed networks.
     Open,
-    /// The same where the router is served on the loopback interface alone: also refuses a request for any other host
-    /// than `localhost` or a loopback address, so that no name that a site points at this machine lets its pages in.
+    /// As `Open`, but only requests whose `Host` is `localhost` or a loopback address: a site cannot let its pages in by
+    /// pointing a name of its own at this machine. For routers that are served on the loopback interface only.
     Loopback,
 }
 
 impl Control {
-    /// Returns the control that asks for `token`.
+    /// Returns the control that requires `token`.
     ///
     /// # Panics
     ///
-    /// Panics when `token` is empty: that is a configuration that lost its secret, not an open door.
+    /// Panics when `token` is empty: a configuration that lost its secret must not let every request in.
     #[must_use]
     #[track_caller]
     pub fn token(token: impl Into<Arc<str>>) -> Self {
         let token = token.into();
-        assert!(!token.is_empty(), "the control token is empty; use Control::Open to let everybody in");
+        assert!(!token.is_empty(), "the control token is empty; use Control::Open to let every request in");
         Self::Token(token)
     }
 
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_tells_no_secret() {
+    fn debug_hides_the_secret() {
         assert_eq!(format!("{:?}", Control::token("secret")), "Token(..)");
     }
 

@@ -4,13 +4,13 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Built outside a tokio runtime, which the background work needs.
+    /// It was built outside a tokio runtime, which its background tasks need.
     #[error(
         "a monitor runs background work and was built outside a tokio runtime; build it inside #[tokio::main] or \
          Runtime::block_on"
     )]
     NoRuntime,
-    /// The process has a `metrics` recorder already.
+    /// The process already has a `metrics` recorder.
     #[error(
         "the process already has a metrics recorder; call install() before other recorders are installed and pass them \
          to MonitorBuilder::with_recorder, or use build() and put Monitor::recorder() into your own fan-out"
@@ -22,11 +22,11 @@ pub enum BuildError {
     /// A setting is out of its range.
     #[error("{setting} is {found}; expected {expected}")]
     Setting {
-        /// Which setting.
+        /// The setting, as [`Settings`](crate::Settings) calls it.
         setting: &'static str,
-        /// What was set.
+        /// Its value.
         found: String,
-        /// What is allowed.
+        /// Its range.
         expected: &'static str,
     },
 }

@@ -1,7 +1,7 @@
 //! [`Fanout`]: one recorder that writes to two.
 //!
-//! metrics-util's own may not move between threads, so it could be held for the whole process only. The invariant: it is
-//! freed with its last handle, and frees both.
+//! metrics-util's `Fanout` is not `Send`, so that it could only live as long as the process. The invariant that a change
+//! could break: this one is freed with its last handle, and both recorders with it.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_recorded_both_have_it() {
+    fn both_recorders_get_every_value() {
         let recorders = [DebuggingRecorder::new(), DebuggingRecorder::new()];
         let snapshotters = recorders.each_ref().map(DebuggingRecorder::snapshotter);
         let [one, other] = recorders.map(|recorder| Arc::new(recorder) as DynRecorder);

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
-use super::{Core, MonitorBuilder, reload::LOOK_EVERY};
+use super::{Core, reload::LOOK_EVERY};
 use crate::{
     context,
     http::{Endpoints, MonitorLayer},
@@ -23,10 +23,10 @@ use crate::{
     store::MonitorRecorder,
 };
 
-/// A performance monitor: owns the recorder, the history, the rules and what runs in the background.
+/// A performance monitor: owns the recorder, the history, the rules and the background tasks.
 ///
-/// Cheap to clone; all clones are one monitor. It runs until [`shutdown`](Self::shutdown), or until the last clone,
-/// layer and router of it is dropped.
+/// Cheap to clone; all clones are one monitor. It runs until [`shutdown`](Self::shutdown), or until its last clone, layer
+/// and router are dropped.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -43,7 +43,7 @@ pub struct Monitor {
     running: Arc<Running>,
 }
 
-/// The background work. Dropping it ends it.
+/// The background tasks. Dropping it ends them.
 struct Running {
     core: Arc<Core>,
     stop: watch::Sender<bool>,
@@ -57,11 +57,6 @@ impl fmt::Debug for Monitor {
 }
 
 impl Monitor {
-    /// Returns a builder with the defaults.
-    pub fn builder() -> MonitorBuilder {
-        MonitorBuilder::default()
-    }
-
     pub(super) fn start(core: Core, runtime: &Handle) -> Self {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
@@ -81,24 +76,24 @@ impl Monitor {
         MonitorLayer::new(Endpoints::new(self.core().instruments().clone()), self.running.clone())
     }
 
-    /// Returns the recorder, for a host that composes recorders itself.
+    /// Returns the monitor's own recorder, for a host that composes recorders itself.
     #[must_use]
     pub fn recorder(&self) -> MonitorRecorder {
         self.core().recorder().clone()
     }
 
-    /// Returns what keeps the background work running.
+    /// Returns a handle that keeps the background tasks running.
     pub(crate) fn keep_alive(&self) -> Arc<dyn Any + Send + Sync> {
         self.running.clone()
     }
 
-    /// Returns when the monitor is told to stop.
+    /// Waits until the monitor stops.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut stopped = self.running.stop.subscribe();
         async move { drop(stopped.wait_for(|stopped| *stopped).await) }
     }
 
-    /// Runs a task that ends with the monitor.
+    /// Spawns a task that [`shutdown`](Self::shutdown) waits for, and that is aborted with the last handle.
     pub(crate) fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = tokio::spawn(task);
         lock(&self.running.tasks).push(task);
@@ -110,8 +105,8 @@ impl Monitor {
 
     /// Ends every stream of `/performance/events`, and lets no other begin.
     ///
-    /// A stream lasts as long as its listener wants, and a graceful shutdown waits for every connection: call this where
-    /// one begins, or it never ends while somebody listens. [`shutdown`](Self::shutdown) does it too.
+    /// A stream lasts until its client disconnects, and axum's graceful shutdown waits for every connection. Call this when
+    /// such a shutdown begins: otherwise one open stream keeps it from ending. [`shutdown`](Self::shutdown) does it too.
     ///
     /// ```no_run
     /// # use axum::Router;
@@ -129,14 +124,15 @@ impl Monitor {
         self.core().end_events();
     }
 
-    /// Ends the streams of events, evaluates a last time, writes the history file and ends the background work; returns
-    /// when it has ended. Requests go on, unmeasured.
+    /// Ends the streams of events, evaluates the rules a last time, writes the history file and ends the background tasks.
+    /// Returns when all of that is done, the history file after 10 s at most. Requests go on, unmeasured. A second call
+    /// does nothing.
     pub async fn shutdown(&self) {
         self.end_events();
         self.running.stop.send_replace(true);
         let tasks = std::mem::take(&mut *lock(&self.running.tasks));
         for task in tasks {
-            // An error is a task that panicked, and has told so, or was aborted.
+            // An error is a task that was aborted, or one that panicked, which the panic hook has reported.
             let _ = task.await;
         }
         #[cfg(feature = "archive")]
@@ -161,22 +157,23 @@ impl Drop for Running {
     }
 }
 
-/// The one loop: samples, looks at the rule files and evaluates until told to stop, then once more.
+/// The one loop: samples, looks at the rule files and evaluates until the monitor stops, and then samples and evaluates a
+/// last time, so that the last seconds are in the history.
 async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
     let start = Instant::now();
-    // Where the machine is not read there may still be samplers of the host's.
+    // Without sampling the host's own samplers are still read.
     let mut samples = every(start, core.sampling_interval().unwrap_or(core.interval()));
     let mut looks = every(start + LOOK_EVERY, LOOK_EVERY);
     let mut ticks = every(start + core.interval(), core.interval());
     let watches_rules = core.watches_rules();
     loop {
         tokio::select! {
-            // A sample and an edit that are due together with an evaluation come first: the evaluation then sees them.
+            // In this order, so that an evaluation sees a sample and an edit that are due at the same time.
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
             _ = samples.tick() => core.sample(),
             _ = looks.tick(), if watches_rules => core.reload(Instant::now()),
-            // When it runs and not when it was due: on a blocked runtime the two are seconds apart.
+            // Not the time at which it was due: on a blocked runtime that is seconds ago, and rates would be wrong.
             _ = ticks.tick() => core.tick(Instant::now()),
         }
     }
@@ -188,7 +185,7 @@ async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
 
 fn every(start: Instant, period: Duration) -> Interval {
     let mut interval = interval_at(start, period);
-    // After a stall one tick is enough: windows are differences, nothing between is lost.
+    // After a stall one tick is enough: it takes in everything since the last one.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }

@@ -1,7 +1,7 @@
-//! The wiring: what owns the recorder, the history, the rules and the one loop that ticks.
+//! The wiring: owns the recorder, the history, the rules and the one loop that ticks.
 //!
-//! Everything that runs in the background is owned here and ends with the last handle. The invariant that a change
-//! could break: the loop holds the [`Core`], never the handle that stops it, so dropping the last handle leaks nothing.
+//! Every background task is owned here and ends with the last handle. The invariant that a change could break: the loop
+//! holds the [`Core`], never the handle that stops it, so that dropping the last handle leaks nothing.
 
 #[cfg(feature = "archive")]
 mod archive;

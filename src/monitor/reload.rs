@@ -1,10 +1,10 @@
 //! [`RulesWatch`]: the rules in force, and the files they come from.
 //!
-//! The files are read every second and compared by content. That sees every way in which an editor or a Kubernetes
-//! ConfigMap writes them (in place, by rename, by switching a symbolic link), asks for no notification service of the
-//! platform, and costs some microseconds for a few small files. What is found is judged when the next look finds the same:
-//! a file that is renamed away for a moment, or written by half to what happens to be good YAML, takes no rule out of
-//! force. The invariant that a change could break: what is judged is what was compared.
+//! The files are read every second and compared by content. That detects every way in which an editor or a Kubernetes
+//! ConfigMap writes them (in place, by rename, by switching a symbolic link), needs no notification service of the
+//! platform, and costs some microseconds for a few small files. New content is parsed once two looks in a row have found
+//! it: a file that is renamed away for a moment, or half written to what happens to be good YAML, takes no rule out of
+//! force. The invariant that a change could break: the texts that are parsed are the texts that were compared.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::rules::{LoadError, RuleSet, RuleTexts};
 
-/// Time between two looks, and how long files must stay as they are to be judged.
+/// Time between two looks, and how long files must stay unchanged before they are parsed.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The rules in force.
@@ -22,28 +22,28 @@ pub(crate) struct RulesState {
     /// `embedded` or `directory`.
     pub(crate) source: &'static str,
     pub(crate) loaded: Instant,
-    /// What is wrong with the files as they are now; the rules are those from before.
+    /// What is wrong with the files as they are now, where `set` is from before.
     pub(crate) error: Option<Arc<LoadError>>,
 }
 
 /// What a look at the files found.
 #[derive(Debug)]
 pub(crate) enum Reload {
-    /// They are as they were, or still change.
+    /// The files are as before, or are still being changed.
     Unchanged,
-    /// They changed, and are in force.
+    /// The files changed, to these rules.
     Loaded(Arc<RuleSet>),
-    /// They changed, and are wrong.
+    /// The files changed, and are wrong.
     Refused(Arc<LoadError>),
 }
 
-/// Looks at the files of a directory.
+/// The rule files of a directory, as the last looks found them.
 #[derive(Debug)]
 pub(crate) struct RulesWatch {
     directory: PathBuf,
-    /// What was loaded or refused last.
-    judged: RuleTexts,
-    /// What the last look found, where that was something else.
+    /// The texts that were loaded or refused last.
+    parsed: RuleTexts,
+    /// The texts that the last look found, where they differ from those.
     unsettled: Option<RuleTexts>,
 }
 
@@ -54,15 +54,15 @@ impl RulesWatch {
     ///
     /// Returns every problem of every file.
     pub(super) fn open(directory: PathBuf) -> Result<(Self, RuleSet), LoadError> {
-        let judged = RuleTexts::of_dir(&directory);
-        let set = RuleSet::of_texts(&judged)?;
-        Ok((Self { directory, judged, unsettled: None }, set))
+        let parsed = RuleTexts::of_dir(&directory);
+        let set = RuleSet::of_texts(&parsed)?;
+        Ok((Self { directory, parsed, unsettled: None }, set))
     }
 
-    /// Looks whether the files changed.
+    /// Reads the files and compares them with the last looks.
     pub(super) fn look(&mut self) -> Reload {
         let now = RuleTexts::of_dir(&self.directory);
-        if now == self.judged {
+        if now == self.parsed {
             self.unsettled = None;
             return Reload::Unchanged;
         }
@@ -71,8 +71,8 @@ impl RulesWatch {
             return Reload::Unchanged;
         }
         self.unsettled = None;
-        self.judged = now;
-        match RuleSet::of_texts(&self.judged) {
+        self.parsed = now;
+        match RuleSet::of_texts(&self.parsed) {
             Ok(set) => Reload::Loaded(Arc::new(set)),
             Err(error) => Reload::Refused(Arc::new(error)),
         }
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(found, expected);
         }
 
-        /// What two looks find, of which the first never judges.
+        /// What the second of two looks finds: the first one only notes the change.
         #[track_caller]
         fn settle(&mut self, expected: &str) {
             self.look("-");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_gone_is_told_and_looked_for_again() {
+    fn a_missing_directory_is_reported_and_found_again() {
         let mut files = Watched::new();
         let (path, away) = (files.directory.path().to_owned(), files.directory.path().with_extension("away"));
         fs::rename(&path, &away).expect("renames");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_large_is_told_and_may_shrink() {
+    fn a_file_that_is_too_large_is_reported_and_may_shrink() {
         let mut files = Watched::new();
         let large = |ids: &[&str]| format!("{}#{}\n", rules(ids), "x".repeat(1_100_000));
         files.write("b.yaml", large(&["b"]));

@@ -1,4 +1,4 @@
-//! [`Samplers`]: what reads the machine, each kept apart from the others.
+//! [`Samplers`]: the readers of the machine, each isolated from the panics of the others.
 
 use std::{
     any::type_name,
@@ -10,8 +10,8 @@ use tracing::warn;
 
 use crate::sample::Sampler;
 
-/// Readers of the machine. Invariant: what one of them does, a panic included, keeps neither the others nor the
-/// evaluation from going on.
+/// The monitor's samplers and the host's. Invariant: a panic in one keeps neither the others nor the evaluation from going
+/// on.
 #[derive(Default)]
 pub(super) struct Samplers(Vec<Named>);
 
@@ -31,14 +31,14 @@ impl Samplers {
         self.0.append(&mut others.0);
     }
 
-    /// Reads each once, and returns how many panicked. Those are read again the next time: a file that was not there for
-    /// a moment shall not leave its gauge at an old value for good.
+    /// Calls each once, and returns how many panicked. Those are called again the next time: a file that was missing for a
+    /// moment must not leave its gauge at an old value for good.
     pub(super) fn sample(&mut self) -> usize {
         let mut panics = 0;
         for Named { name, sampler } in &mut self.0 {
-            // What a panic leaves half done is the sampler's own; nothing of the monitor's is lent to it.
+            // A panic can leave only the sampler's own state half changed: it borrows nothing from the monitor.
             if catch_unwind(AssertUnwindSafe(|| sampler.sample())).is_err() {
-                warn!(sampler = name, "a sampler panicked; it is read again at the next sampling");
+                warn!(sampler = name, "a sampler panicked; it is called again at the next sampling");
                 panics += 1;
             }
         }

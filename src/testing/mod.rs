@@ -1,8 +1,8 @@
 //! Budgets and bottlenecks in your own `cargo test`.
 //!
-//! A [`Probe`] measures a router while a test sends it requests, and then answers for each route: how many queries one
-//! request may issue, how long it may take, which share of that in the database; or whether any rule finds a bottleneck
-//! at all. An assertion that fails shows what it rests on: the statement that was repeated, and how often.
+//! A [`Probe`] measures a router while a test sends it requests. The test then asserts, for each route, how many queries
+//! one request may issue, how long it may take, and which share of that in the database; or that no rule finds a
+//! bottleneck. An assertion that fails shows its evidence: the statement that was repeated, and how often.
 //!
 //! ```
 //! use axum::{Router, body::Body, http::Request, routing::get};
@@ -33,8 +33,8 @@
 //! # }
 //! ```
 //!
-//! Queries are those that [`track_db_query`](crate::track_db_query) or `SqlxLayer` tell of. A request counts when its
-//! response's body was read to its end; one that was dropped before counts as cancelled.
+//! Queries are those that [`track_db_query`](crate::track_db_query) or `SqlxLayer` record. A request counts once the body
+//! of its response was read to its end; one that was dropped earlier counts as cancelled.
 
 mod route;
 
@@ -49,13 +49,13 @@ use crate::{
     rules::{Bottleneck, Evaluator, Measure, RuleSet, Scope, WindowReadings},
 };
 
-/// Requests of each route that are kept whole, to show what the worst one did.
+/// Requests of each route that are kept whole, to show what the worst one did: more than a test usually sends to one.
 const KEPT: usize = 1000;
 
 /// Measures a router in a test.
 ///
-/// Each probe is a monitor of its own, known to nothing else in the process: tests that run at the same time do not see
-/// each other.
+/// Each probe is a monitor of its own that changes nothing global: tests that run at the same time do not see each
+/// other's requests.
 #[derive(Clone)]
 pub struct Probe {
     monitor: Monitor,
@@ -86,11 +86,12 @@ impl Probe {
         Self::with(Monitor::builder())
     }
 
-    /// Returns a probe with settings of your own, say your own rules: `Monitor::builder().rules_dir("rules")`.
+    /// Returns a probe with settings of your own, such as your rules: `Monitor::builder().rules_dir("rules")`. The probe
+    /// itself sets the intervals and how many slow requests are kept.
     ///
     /// # Panics
     ///
-    /// Panics where the settings are wrong, and outside a tokio runtime.
+    /// Panics where a setting or a rule file is wrong, and outside a tokio runtime.
     #[must_use]
     #[track_caller]
     pub fn with(builder: MonitorBuilder) -> Self {
@@ -101,25 +102,25 @@ impl Probe {
         }
     }
 
-    /// Returns the layer that measures; add it as the service adds its monitor's.
+    /// Returns the layer that measures; add it where the service adds its monitor's.
     #[must_use]
     pub fn layer(&self) -> MonitorLayer {
         self.monitor.layer()
     }
 
-    /// Forgets every request so far, say those that filled a cache.
+    /// Drops every request measured so far, for example those that filled a cache.
     pub fn clear(&self) {
         self.monitor.core().clear(Instant::now());
     }
 
-    /// Returns what the requests of a route did, to be held against a budget. `endpoint` is method and route template:
+    /// Returns what the requests of a route did, to compare with a budget. `endpoint` is method and route template:
     /// `GET /orders/{id}`.
     ///
     /// # Panics
     ///
-    /// Panics where no request of that route was measured, and names the routes that were: a budget that nothing is held
-    /// against is no test.
-    #[must_use = "a route is held against a budget by one of its methods"]
+    /// Panics where no request of that route was measured, and names the routes that were: an assertion about no request
+    /// would always hold.
+    #[must_use = "a route is compared with a budget by one of its methods"]
     #[track_caller]
     pub fn route(&self, endpoint: &str) -> RouteProbe {
         let core = self.monitor.core();
@@ -137,12 +138,12 @@ impl Probe {
 
     /// Asserts that no rule finds a bottleneck in the requests so far.
     ///
-    /// Unlike in a running service one request is enough for a finding, and it need not last. What only load shows (rates,
-    /// memory, file descriptors, scheduling lag) is not looked at.
+    /// Unlike in a running service, one request is enough for a finding, which need not last. Rules about what only load
+    /// shows (rates, memory, file descriptors, scheduling lag) are skipped.
     ///
     /// # Panics
     ///
-    /// Panics where a rule finds something, with the evidence of each finding.
+    /// Panics where a rule finds a bottleneck, with the evidence of each.
     #[track_caller]
     pub fn assert_no_bottlenecks(&self) {
         let core = self.monitor.core();
@@ -150,16 +151,16 @@ impl Probe {
         let window = core.total(now);
         let rules = for_few_requests(&core.rules_state().set);
         let readings = WindowReadings::new(rules.windows().into_iter().map(|length| (length, &window)));
-        let told = Evaluator::new(rules.rules()).evaluate(&readings).into_iter().filter_map(|finding| {
+        let found = Evaluator::new(rules.rules()).evaluate(&readings).into_iter().filter_map(|finding| {
             let (severity, threshold) = *finding.passed.last()?;
             Some(describe(&Bottleneck::new(&finding, severity, threshold, now)))
         });
-        let told: Vec<String> = told.collect();
-        assert!(told.is_empty(), "{} found:\n{}", bottlenecks(told.len()), told.join("\n"));
+        let found: Vec<String> = found.collect();
+        assert!(found.is_empty(), "{} found:\n{}", bottlenecks(found.len()), found.join("\n"));
     }
 }
 
-/// The rules that a few requests can be judged by, each content with one.
+/// Returns the rules that a few requests can be judged by, each with one sample as enough.
 fn for_few_requests(rules: &RuleSet) -> RuleSet {
     rules.changed(|rule| {
         let needs_load = matches!(rule.measure, Measure::Rate | Measure::InFlight | Measure::TimeShare);
@@ -185,7 +186,7 @@ fn bottlenecks(count: usize) -> String {
     format!("{count} bottleneck{}", if count == 1 { "" } else { "s" })
 }
 
-/// An error with everything that is behind it.
+/// Returns an error and its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |source| source.source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))

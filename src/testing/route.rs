@@ -1,4 +1,4 @@
-//! [`RouteProbe`]: one route's requests against a budget.
+//! [`RouteProbe`]: compares the requests of a route with a budget.
 
 use std::{
     cmp::Reverse,
@@ -14,12 +14,13 @@ use crate::{
     store::Window,
 };
 
-/// Statements that a message names.
+/// Statements that a message shows; the most frequent say enough.
 const NAMED: usize = 10;
 
 /// What the requests of one route did; see [`Probe::route`](super::Probe::route).
 ///
-/// Every assertion is about the worst request and returns the probe again, so that they chain.
+/// Every assertion is about the worst request, but for
+/// [`max_database_share`](Self::max_database_share), and returns the probe again, so that they chain.
 #[derive(Clone)]
 pub struct RouteProbe {
     endpoint: Arc<str>,
@@ -43,7 +44,7 @@ impl fmt::Debug for RouteProbe {
 }
 
 impl RouteProbe {
-    /// Looks the route up; returns the names of those that were measured where it is not among them.
+    /// Finds the route; returns the names of those that were measured where it is not among them.
     pub(super) fn of(endpoint: &str, window: &Window, instruments: &Instruments) -> Result<Self, Vec<String>> {
         let endpoints = Endpoints::of(window);
         let found = endpoints.all.iter().find(|known| *known.subject.name == *endpoint.trim());
@@ -76,7 +77,7 @@ impl RouteProbe {
         self.requests
     }
 
-    /// Returns how many queries the request with the most issued.
+    /// Returns the most queries that one request issued.
     #[must_use]
     pub fn queries(&self) -> u64 {
         self.most_queries
@@ -99,9 +100,9 @@ impl RouteProbe {
         self
     }
 
-    /// Asserts that no request issued the same statement, whatever its values, more than `budget` times. One finds an
-    /// N+1 with it however many rows the test's database has. Of more than a thousand requests it looks at the slowest
-    /// thousand, and of a request at its first 32 different statements.
+    /// Asserts that no request issued the same statement, whatever its values, more than `budget` times. With a budget of
+    /// 1 this finds an N+1 as soon as the test's database has two rows. Checks the slowest thousand requests, and of each
+    /// its first 32 different statements.
     ///
     /// # Panics
     ///
@@ -127,7 +128,7 @@ impl RouteProbe {
     ///
     /// # Panics
     ///
-    /// Panics where one did, with what it spent its time on.
+    /// Panics where one did, with the statements that the slowest issued.
     #[track_caller]
     pub fn max_duration(self, budget: Duration) -> Self {
         assert!(
@@ -141,14 +142,14 @@ impl RouteProbe {
         self
     }
 
-    /// Asserts that the requests spent at most `share`, from 0 to 1, of their time in the database, all taken together.
+    /// Asserts that all requests together spent at most `share` of their time in the database, from 0 (none) to 1 (all).
     ///
     /// # Panics
     ///
-    /// Panics where they spent more, with the statements of the slowest; and where `share` is no share.
+    /// Panics where they spent more, with the statements of the slowest; and where `share` is outside 0 to 1.
     #[track_caller]
     pub fn max_database_share(self, share: f64) -> Self {
-        assert!((0.0..=1.0).contains(&share), "{share} is no share: expected a number from 0 to 1");
+        assert!((0.0..=1.0).contains(&share), "{share} is no share; expected a number from 0 to 1");
         let found = self.database_share.unwrap_or(0.0);
         assert!(
             found <= share,
@@ -161,8 +162,8 @@ impl RouteProbe {
         self
     }
 
-    /// Asserts that no request kept a worker of the runtime for longer than `budget` at a stretch, without an `.await`
-    /// that waits.
+    /// Asserts that no request kept a worker thread of the runtime for longer than `budget` at a stretch, without an
+    /// `.await` that waits. The rules of a running service report more than 100 ms.
     ///
     /// # Panics
     ///
@@ -180,12 +181,12 @@ impl RouteProbe {
         self
     }
 
-    /// The request that issued the most queries, of those that were kept.
+    /// Returns the kept request that issued the most queries.
     fn busiest(&self) -> Option<&SlowRequest> {
         self.kept.iter().max_by_key(|request| request.queries)
     }
 
-    /// What a request issued, as lines of a message.
+    /// Returns the statements of a request, as lines of a message.
     fn statements(&self, request: Option<&SlowRequest>) -> String {
         let Some(request) = request else { return String::new() };
         let statements = statements(request);
@@ -211,7 +212,7 @@ impl RouteProbe {
     }
 }
 
-/// The queries of a request and how often it issued each, the most frequent first.
+/// Returns the queries of a request and how often it issued each, the most frequent first.
 fn statements(request: &SlowRequest) -> Vec<(&str, u64)> {
     let mut calls: Vec<_> = request.calls.iter().map(|(query, calls)| (&**query, *calls)).collect();
     calls.sort_by_key(|(query, calls)| (Reverse(*calls), *query));
