@@ -1,12 +1,21 @@
-//! How long the time buckets are that a trend is judged on.
+//! [`bucket_width`]: the length of the time buckets of a trend.
 
 use std::time::Duration;
 
-/// Returns how long the buckets of a trend over `span` should be, given data of the `resolution`.
+/// Returns the length of the buckets of a trend over `span`, given data of the `resolution`.
 ///
-/// A round width with 30 to 72 buckets where the data allow it: enough for the tests, few enough that a bucket has
-/// requests. `span` is what the data cover, at most what was asked for, so that a service two hours old is judged on
-/// two hours of five-minute buckets and not on four buckets of half an hour.
+/// It is the smallest round length, from 5 seconds to 6 hours and no shorter than `resolution`, that needs at most 72
+/// buckets: many enough for the tests, few enough that a bucket has requests. Beyond 18 days it is `span` / 72. `span`
+/// is the time that the data cover and not the time that was asked for, so that a service that is two hours old is
+/// judged on buckets of two minutes and not on four buckets of half an hour.
+///
+/// ```
+/// use pinchpoint::analysis::bucket_width;
+/// use std::time::Duration;
+///
+/// let (day, minute) = (Duration::from_secs(24 * 3600), Duration::from_secs(60));
+/// assert_eq!(bucket_width(day, minute), minute * 30);
+/// ```
 pub fn bucket_width(span: Duration, resolution: Duration) -> Duration {
     const WIDTHS: [u64; 15] = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600];
     const MOST: u32 = 72;

@@ -1,24 +1,24 @@
-//! Means freed from the mix of the traffic.
+//! [`standardise`]: means that do not depend on the mix of the traffic.
 //!
 //! When slow endpoints take a larger share of the requests, the mean over all requests rises although nothing got
-//! slower. Here every bucket is given the same mix, that of the whole period: direct standardisation, as demographers
+//! slower. Here every bucket gets the same mix, that of the whole period: direct standardisation, by which demographers
 //! compare death rates of populations of different ages (Kitagawa (1955), "Components of a difference between two
-//! rates", JASA 50). What it leaves out, the effect of the mix itself, is crude minus standardised. It works for any
-//! ratio of a sum and a count: response time, and error rate with errors for the sum.
+//! rates", JASA 50). The effect of the mix itself is crude minus standardised. It works for any ratio of a sum and a
+//! count: response time, and error rate with errors for the sum.
 
-/// What one endpoint did in one bucket.
+/// The requests of one endpoint in one bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cell {
-    /// Requests.
+    /// Number of requests.
     pub count: u64,
-    /// Sum of what is averaged over them: seconds, or errors.
+    /// Sum of what is averaged over them: seconds, or number of errors.
     pub sum: f64,
 }
 
-/// One bucket, averaged over all endpoints in both ways.
+/// The mean of one bucket over all endpoints, in both ways.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MixedMean {
-    /// Requests of all endpoints.
+    /// Number of requests of all endpoints.
     pub count: u64,
     /// Mean with every endpoint at its share of the whole period.
     pub standardised: f64,
@@ -26,12 +26,23 @@ pub struct MixedMean {
     pub crude: f64,
 }
 
-/// Averages each bucket over all endpoints; `None` for a bucket without requests.
+/// Returns the mean of each of `buckets` over all endpoints; `None` for a bucket without requests.
 ///
-/// Each of `endpoints` has one cell per bucket, oldest first; shorter ones are taken as empty at the end. An endpoint
-/// that was not called in a bucket stands there with its mean over the whole period, so that its absence neither speeds
-/// the bucket up nor slows it down. Anything drawn from the neighbouring buckets instead would let one call speak for
-/// all buckets around it, and a line between two calls would be a trend that nobody measured.
+/// Each of `endpoints` has one cell per bucket, oldest first; missing ones at the end count as empty. In a bucket in
+/// which an endpoint was not called its mean over the whole period stands in, so that its absence changes nothing. A
+/// value taken from the neighbouring buckets instead would count one call in all buckets around it, and interpolating
+/// between two calls would make a trend out of two measurements.
+///
+/// ```
+/// use pinchpoint::analysis::{Cell, standardise};
+///
+/// // Each endpoint is as fast as before, but the slow one is called more often.
+/// let fast = [Cell { count: 90, sum: 9.0 }, Cell { count: 10, sum: 1.0 }];
+/// let slow = [Cell { count: 10, sum: 10.0 }, Cell { count: 90, sum: 90.0 }];
+/// let means = standardise(2, [&fast[..], &slow[..]]).into_iter().flatten();
+/// let means: Vec<_> = means.map(|mean| (mean.crude, mean.standardised)).collect();
+/// assert_eq!(means, [(0.19, 0.55), (0.91, 0.55)]);
+/// ```
 pub fn standardise<'a>(buckets: usize, endpoints: impl IntoIterator<Item = &'a [Cell]>) -> Vec<Option<MixedMean>> {
     let mut counts = vec![0_u64; buckets];
     let mut sums = vec![0.0; buckets];
@@ -57,7 +68,7 @@ pub fn standardise<'a>(buckets: usize, endpoints: impl IntoIterator<Item = &'a [
         .collect()
 }
 
-/// Adds the mean of each cell to `totals`, `weight` times, and that of all `weight` requests where a cell is empty.
+/// Adds `weight` times the mean of each cell to `totals`, and of an empty cell the mean of all `weight` requests.
 fn add_filled(totals: &mut [f64], cells: &[Cell], weight: f64) {
     if weight == 0.0 {
         return;
@@ -82,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn change_of_mix_moves_the_crude_mean_only() {
+    fn changed_mix_moves_only_the_crude_mean() {
         let fast = cells(&[90, 50, 10], &[0.1, 0.1, 0.1]);
         let slow = cells(&[10, 50, 90], &[1.0, 1.0, 1.0]);
         let mixed: Vec<MixedMean> = standardise(3, [&fast[..], &slow[..]]).into_iter().flatten().collect();
@@ -91,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn slower_endpoint_moves_both() {
+    fn slower_endpoint_moves_the_standardised_mean() {
         let one = cells(&[10, 10], &[0.1, 0.2]);
         let other = cells(&[10, 10], &[0.5, 0.5]);
         let mixed: Vec<MixedMean> = standardise(2, [&one[..], &other[..]]).into_iter().flatten().collect();
@@ -99,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_endpoint_keeps_its_mean() {
+    fn endpoint_that_is_not_called_counts_with_its_mean() {
         let steady = cells(&[10; 5], &[0.1; 5]);
         let absent = cells(&[0, 10, 0, 10], &[0.0, 1.0, 0.0, 3.0]);
         let levels: Vec<f64> = standardise(5, [&steady[..], &absent[..]])
@@ -144,30 +155,30 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_call_of_a_rare_endpoint_is_no_trend() {
+    fn one_slow_call_of_a_rare_endpoint_is_stable() {
         for slow in [0.5, 5.0, 60.0] {
             for rare in [vec![(0, 1, 0.3), (47, 1, slow)], vec![(0, 1, slow), (24, 1, 0.3)], vec![(20, 1, slow)]] {
-                let told = |seed: &u64| beside_a_busy_endpoint(*seed, &called_at(&rare)).direction();
-                let wrong = (0..40).filter(|seed| told(seed) != Direction::Stable).count();
+                let direction = |seed: &u64| beside_a_busy_endpoint(*seed, &called_at(&rare)).direction();
+                let wrong = (0..40).filter(|seed| direction(seed) != Direction::Stable).count();
                 assert!(wrong <= 1, "{wrong} of 40, {rare:?}");
             }
         }
     }
 
     #[test]
-    fn job_of_three_calls_a_day_makes_no_trend_of_its_noise() {
+    fn noise_of_a_job_of_three_calls_a_day_is_stable() {
         let calls = |seed: usize| {
             let at = [seed * 7 % 16, 16 + seed * 5 % 16, 32 + seed * 11 % 16];
             let durations = [[3.0, 5.0, 12.0], [9.0, 4.0, 2.0], [2.0, 14.0, 5.0]][seed % 3];
             at.into_iter().zip(durations).map(|(bucket, seconds)| (bucket, 1, seconds)).collect::<Vec<_>>()
         };
-        let told = |seed: &usize| beside_a_busy_endpoint(*seed as u64, &called_at(&calls(*seed))).direction();
-        let wrong = (0..120).filter(|seed| told(seed) != Direction::Stable).count();
+        let direction = |seed: &usize| beside_a_busy_endpoint(*seed as u64, &called_at(&calls(*seed))).direction();
+        let wrong = (0..120).filter(|seed| direction(seed) != Direction::Stable).count();
         assert!(wrong <= 1, "{wrong} of 120");
     }
 
     #[test]
-    fn rare_endpoint_that_really_changes_is_told() {
+    fn rare_endpoint_that_gets_slower_is_degrading() {
         let step = |every: usize| {
             let calls: Vec<_> = (0..48).step_by(every).map(|at| (at, 5, if at < 24 { 0.3 } else { 3.0 })).collect();
             beside_a_busy_endpoint(1, &called_at(&calls)).direction()

@@ -1,7 +1,9 @@
-//! The statistics behind the findings, to be used on numbers of your own: trends, leaks, and two versions compared.
+//! The statistics behind the findings, usable on your own numbers: trends, leaks, and two versions compared.
 //!
-//! Pure functions that read no clock, do no I/O and import nothing else of the crate. Every formula is checked against
-//! SciPy and pyMannKendall.
+//! Pure functions: they read no clock, do no I/O and import nothing else of the crate, so that tests, benchmarks and
+//! the load tester call them with numbers that they made up. Every formula is checked against SciPy, pyMannKendall or
+//! statsmodels. [`statistics`] has the tests and estimators; [`Trend`], [`LeakDetector`] and [`compare()`] add what
+//! size of a change matters.
 
 mod bucket_width;
 pub(crate) mod compare;

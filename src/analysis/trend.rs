@@ -1,27 +1,28 @@
-//! Is it getting worse? One series of time buckets becomes a direction, a size and a confidence.
+//! [`Trend`]: one series of time buckets becomes a direction, a size and a confidence.
 //!
-//! Owns the decision, with its floors; the tests behind it are in `statistics`. It refuses to call anything a trend that
-//! a single outlier could have made, or whose size no user would notice, and says how much data is missing rather than
-//! "stable" where there is too little. Two shapes are recognised, a gradual change (Mann–Kendall, sized by Theil–Sen)
-//! and a step (change point, sized by the medians on both sides), and either is told only where p is below 0.01
-//! after Bonferroni's correction for having looked for both.
+//! Owns the decision and its smallest sizes; the tests behind it are in `statistics`. It calls nothing a trend that a
+//! single outlier could have caused or whose size no user would notice, and where there is too little data it reports
+//! how much is missing instead of "stable". It recognises two shapes, a gradual change (Mann–Kendall, sized by
+//! Theil–Sen) and a step (change point, sized by the medians on both sides), and reports either only where p is below
+//! 0.01 after Bonferroni's correction for the two tests.
 //!
-//! What that promises depends on how much neighbouring buckets are alike. Of series of 8 to 72 buckets in which nothing
-//! changes, 0.3 % are told if the buckets are independent, at most 2.5 % where neighbours correlate by 0.6, 4.5 % at 0.8
-//! and 6 % at 0.9 (simulated, first-order autoregressive); slower waves cannot be told from a trend while they last.
+//! The rate of false alarms depends on how alike neighbouring buckets are. Of series of 8 to 72 buckets in which
+//! nothing changes, 0.3 % are called a trend if the buckets are independent, at most 2.5 % where neighbours correlate
+//! by 0.6, 4.5 % at 0.8 and 6 % at 0.9 (simulated, first-order autoregressive). A wave that is slower than the period
+//! looks like a trend while it lasts, to any test.
 
 use std::time::Duration;
 
 use super::statistics::{MannKendall, Step, TheilSen, benjamini_hochberg, inflation, median};
 
-/// Probability below which a change is not taken for chance.
+/// P-value below which a change counts as real.
 const LEVEL: f64 = 0.01;
-/// Buckets that a judgement needs: the fewest in which both shapes can be told with 99 % confidence.
+/// Fewest buckets that are judged: with fewer, one of the two shapes could not reach 99 % confidence.
 pub const FEWEST_BUCKETS: usize = 8;
-/// Relative change below which a trend is called stable: day-to-day noise of any machine.
+/// Relative change below which a trend is called stable, 0 to 1: machines vary by that much from day to day.
 pub const SMALLEST_RATIO: f64 = 0.05;
 
-/// What a series measures, which settles what is good and what is small.
+/// What a series measures: it decides which direction is good and which change is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Mean response time in seconds, weighted by requests.
@@ -30,7 +31,7 @@ pub enum Measure {
     ErrorRate,
     /// Memory in bytes.
     Memory,
-    /// Requests per second. More is called improving; it is demand met, no proof of capacity.
+    /// Requests per second. More is called improving, although it shows demand and does not prove capacity.
     Throughput,
 }
 
@@ -50,7 +51,7 @@ impl Measure {
         match self {
             Self::ResponseTime => 5.0,
             Self::ErrorRate => 20.0,
-            // An idle minute is a measurement of these, not a lack of one.
+            // A minute without requests is a measurement of these two, not missing data.
             Self::Memory | Self::Throughput => 0.0,
         }
     }
@@ -63,7 +64,7 @@ pub struct Point {
     pub at_seconds: f64,
     /// What was measured.
     pub value: f64,
-    /// Observations behind the value.
+    /// Number of observations behind the value; pooled buckets are averaged by it.
     pub weight: f64,
 }
 
@@ -83,7 +84,7 @@ pub enum Direction {
 /// How a series changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shape {
-    /// Bit by bit.
+    /// Bit by bit, over the whole period.
     Gradual,
     /// At once, at the given time.
     Step {
@@ -92,7 +93,7 @@ pub enum Shape {
     },
 }
 
-/// What a series says.
+/// The judgement on one series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trend {
     /// Too little data.
@@ -101,21 +102,21 @@ pub enum Trend {
         buckets: usize,
         /// Buckets that are needed.
         needed: usize,
-        /// Observations that each of them must have, or it is pooled with its neighbours; 0 where any will do.
+        /// Observations that a bucket needs so as not to be pooled with its neighbours; 0 where any number will do.
         each: f64,
-        /// Observations that there are in all.
+        /// Observations of all buckets.
         samples: f64,
     },
     /// Enough data for a judgement.
     Known(Movement),
 }
 
-/// The judgement on a series with enough data.
+/// Direction, size and confidence of a series with enough data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Movement {
     /// Which way it goes.
     pub direction: Direction,
-    /// How it changed, as far as it did.
+    /// How it changed: a step where the test for one is significant and fits no worse than a line, else gradual.
     pub shape: Shape,
     /// Change over the period, in the measure's unit: the line's rise, or the step's height.
     pub change: f64,
@@ -125,22 +126,39 @@ pub struct Movement {
     pub slope_per_hour: f64,
     /// 95 % interval of the slope.
     pub slope_interval: (f64, f64),
-    /// Probability of a change this clear if there is none; corrected for both shapes, and for serial correlation as far
-    /// as the series itself shows it: waves longer than the period look like a change.
+    /// Probability of a change this clear in a series without one, corrected for the two shapes and for the serial
+    /// correlation that the series shows: waves longer than the period look like a change.
     pub p_value: f64,
-    /// Buckets judged, after pooling.
+    /// Number of buckets after pooling.
     pub buckets: usize,
     /// Observations in them.
     pub samples: f64,
-    /// Time from the first bucket to the last.
+    /// Time from the middle of the first bucket to that of the last.
     pub span: Duration,
-    /// Whether something else explains the change, so that it is not told.
+    /// Whether something else explains the change, so that the direction stays stable whatever the p-value.
     pub(crate) withheld: bool,
     measure: Measure,
 }
 
 impl Trend {
-    /// Judges `points` in the order of time; those that are not finite or, where it matters, empty are left out.
+    /// Judges `points`, which stand in the order of time.
+    ///
+    /// Leaves out points that are not finite and, except for memory and throughput, those without observations.
+    ///
+    /// ```
+    /// use pinchpoint::analysis::{Direction, Measure, Point, Trend};
+    ///
+    /// // Two hours of minutes with a hundred requests each: the mean rises from 100 to 200 ms in the middle.
+    /// let points: Vec<Point> = (0..120_u32)
+    ///     .map(|minute| Point {
+    ///         at_seconds: f64::from(minute) * 60.0,
+    ///         value: if minute < 60 { 0.1 } else { 0.2 } + f64::from(minute % 7) * 0.001,
+    ///         weight: 100.0,
+    ///     })
+    ///     .collect();
+    /// let trend = Trend::of(Measure::ResponseTime, &points);
+    /// assert_eq!(trend.direction(), Direction::Degrading);
+    /// ```
     pub fn of(measure: Measure, points: &[Point]) -> Self {
         let each = measure.fewest_requests();
         let points = pool(points, each);
@@ -183,7 +201,7 @@ impl Trend {
         }
     }
 
-    /// Takes the judgement back, where something else explains the change.
+    /// Makes the direction stable for good, where something else explains the change.
     pub(crate) fn withhold(&mut self) {
         if let Self::Known(movement) = self {
             movement.withheld = true;
@@ -191,11 +209,11 @@ impl Trend {
         }
     }
 
-    /// Makes up for having judged many series at once: of the trends that are told, at most one in a hundred is chance,
-    /// as far as each p-value holds.
+    /// Adjusts p-values and directions for many series judged at once: of those that still change, an expected one in a
+    /// hundred is a false alarm.
     ///
-    /// Without it, a service with 1,000 endpoints would see ten false trends on every look. The false discovery rate
-    /// of Benjamini and Hochberg (1995); `p_value` becomes the adjusted one.
+    /// Without it, a service with 1,000 endpoints would show ten false trends at any time. By the false discovery rate
+    /// of Benjamini and Hochberg (1995); [`Movement::p_value`] becomes the adjusted one.
     pub fn adjust_for_many<'a>(trends: impl IntoIterator<Item = &'a mut Trend>) {
         let mut known: Vec<&mut Movement> = trends
             .into_iter()
@@ -212,11 +230,13 @@ impl Trend {
 }
 
 impl Movement {
-    /// Returns 1 − p: no probability of the change itself, but how rarely a series without one looks as changed.
+    /// Returns 1 − p, the share of series without a change that look less changed. It is not the probability of the
+    /// change itself.
     pub fn confidence(&self) -> f64 {
         1.0 - self.p_value
     }
 
+    /// Sets the p-value and the direction that follows from it.
     fn decide(&mut self, p_value: f64) {
         self.p_value = p_value;
         let large = !self.withheld
@@ -248,8 +268,8 @@ impl Fit {
         let off_step: Option<Vec<f64>> =
             step.map(|step| y.iter().enumerate().map(|(index, y)| y - step.at(index)).collect());
         let size = |residuals: &[f64]| residuals.iter().map(|residual| residual.abs()).sum::<f64>();
-        // Serial correlation is looked for in what the better shape leaves: a step's distance from a straight line is
-        // as correlated as can be, and would hide the step from its own test.
+        // Serial correlation is estimated from the residuals of the better shape: those of a step from a straight line
+        // are strongly correlated, and would hide the step from its own test.
         let better = off_step.filter(|off_step| size(off_step) < size(&off_line));
         let factor = inflation(better.as_deref().unwrap_or(&off_line));
         let line = if factor > 1.0 { TheilSen::fit(x, y, kendall, factor)? } else { line };
@@ -266,8 +286,9 @@ impl Fit {
         (2.0 * self.p_line.min(self.p_step)).min(1.0)
     }
 
-    /// Returns the shape that is told, its change, and the level that it started from.
+    /// Returns the shape to report, its change, and the level that it started from.
     fn change(&self, x: &[f64], y: &[f64]) -> (Shape, f64, f64) {
+        // Bonferroni: each of the two tests gets half of the level.
         let certain = LEVEL / 2.0;
         let is_step =
             if self.step_fits_better { self.p_step < certain } else { self.p_line >= certain && self.p_step < certain };
@@ -276,7 +297,8 @@ impl Fit {
         }
         let (first, last) = (x[0], x[x.len() - 1]);
         let start = self.line.at(first);
-        // A line through a late rise can start below zero, where no measure begins.
+        // A line through a late rise can start below zero, which no measure does: then the first quarter's median
+        // counts.
         let start = if start > 0.0 { start } else { median(&mut y[..y.len() / 4].to_vec()).unwrap_or(0.0) };
         (Shape::Gradual, self.line.at(last) - self.line.at(first), start)
     }
@@ -297,13 +319,14 @@ fn pool(points: &[Point], fewest: f64) -> Vec<Point> {
         }
     }
     if pooled.len() > 1 && pooled[pooled.len() - 1].weight < fewest {
-        let rest = pooled.pop().expect("more than one point");
-        let last = pooled.last_mut().expect("more than one point");
+        let rest = pooled.pop().expect("its length is above one");
+        let last = pooled.last_mut().expect("one of more than one was removed");
         *last = merged(*last, rest);
     }
     pooled
 }
 
+/// Returns the mean of two points, by their weights.
 fn merged(a: Point, b: Point) -> Point {
     let weight = a.weight + b.weight;
     let mean = |a_value: f64, b_value: f64| (a_value * a.weight + b_value * b.weight) / weight;
@@ -314,7 +337,7 @@ fn merged(a: Point, b: Point) -> Point {
 mod tests {
     use super::*;
 
-    /// Noise that is the same on every run, of mean 0, between −1 and 1.
+    /// Noise that is the same on every run, of mean 0, between −1 and 1: SplitMix64 of seed and index.
     fn noise(seed: u64, i: usize) -> f64 {
         let mut z = (seed << 32 | i as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -349,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn one_outlier_is_no_trend() {
+    fn one_outlier_is_stable() {
         for at in [0, 20, 46, 47] {
             check(&response(48, |i| if i == at { 100.0 } else { 1.0 }), Direction::Stable);
         }
@@ -404,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_requests_are_pooled_until_they_say_something() {
+    fn buckets_of_few_requests_are_pooled() {
         let mut rare = points(48, |i| 0.1 * (1.0 + i as f64 / 47.0));
         rare.iter_mut().for_each(|point| point.weight = 1.0);
         assert_eq!(movement(Trend::of(Measure::ResponseTime, &rare)).buckets, 9);
@@ -419,7 +442,7 @@ mod tests {
     fn errors_that_begin_are_degrading() {
         let trend = Trend::of(Measure::ErrorRate, &points(48, |i| if i < 30 { 0.0 } else { 0.1 + 0.05 * noise(3, i) }));
         check(&trend, Direction::Degrading);
-        assert_eq!(movement(trend).change_ratio, None, "there is no share of nothing");
+        assert_eq!(movement(trend).change_ratio, None, "it started at zero");
         check(&Trend::of(Measure::ErrorRate, &points(48, |_| 0.0)), Direction::Stable);
     }
 
@@ -427,16 +450,17 @@ mod tests {
     fn false_trends_in_noise_are_rare() {
         let judge = |seed: u64| Trend::of(Measure::ResponseTime, &points(48, |i| 1.0 + noise(seed, i)));
         let mut trends: Vec<Trend> = (0..1000).map(|seed| judge(seed + 10)).collect();
-        let told = |trends: &[Trend]| trends.iter().filter(|trend| trend.direction() != Direction::Stable).count();
-        assert!(told(&trends) <= 15, "{} of 1000", told(&trends));
+        let changed = |trends: &[Trend]| trends.iter().filter(|trend| trend.direction() != Direction::Stable).count();
+        assert!(changed(&trends) <= 15, "{} of 1000", changed(&trends));
         Trend::adjust_for_many(&mut trends);
-        assert!(told(&trends) <= 1, "{} of 1000 after the adjustment", told(&trends));
+        assert!(changed(&trends) <= 1, "{} of 1000 after the adjustment", changed(&trends));
     }
 
-    /// Returns how many of 1000 series that only wave are told, given the correlation of neighbouring buckets.
-    fn told_of_waves(buckets: usize, correlation: f64) -> usize {
+    /// Returns how many of 1000 series without a change are called a trend, given the correlation of neighbouring
+    /// buckets.
+    fn false_trends(buckets: usize, correlation: f64) -> usize {
         let wave = |seed: u64| {
-            // Some values before the first, so that the wave does not begin at its mean.
+            // Twenty values before the first, so that the series does not begin at its mean.
             let mut level = 0.0;
             let levels: Vec<f64> = (0..buckets + 20)
                 .map(|i| {
@@ -453,14 +477,15 @@ mod tests {
     #[test]
     fn slow_waves_are_rarely_taken_for_trends_however_short_the_series() {
         for buckets in [8, 10, 12, 16, 24, 48] {
-            let [weak, strong, stronger] = [0.3, 0.6, 0.8].map(|correlation| told_of_waves(buckets, correlation));
+            let [weak, strong, stronger] = [0.3, 0.6, 0.8].map(|correlation| false_trends(buckets, correlation));
             assert!(weak <= 15 && strong <= 30 && stronger <= 60, "{buckets}: {weak}, {strong}, {stronger} of 1000");
         }
     }
 
     #[test]
     fn changes_are_found_in_short_and_in_correlated_series() {
-        // Out of 200 each, with a tenth of noise of which six tenths carry over: a tenfold step in the last four buckets.
+        // Of 200 series each, with noise of a tenth: a tenfold step in the last four buckets, of which neighbours are
+        // independent or correlate by 0.6, and a gradual doubling.
         let found = |buckets: usize, factor: &dyn Fn(usize) -> f64, carried: f64| {
             let judge = |seed: u64| {
                 let mut level = 0.0;

@@ -1,7 +1,7 @@
-//! Two histograms of one route become a verdict with its size and its certainty.
+//! [`compare`]: two histograms of each route become a verdict with its size and its confidence.
 //!
-//! Every request is taken as independent, which real traffic is not quite: that is why a shift must exceed a floor and
-//! not merely zero.
+//! Every request counts as independent, which real traffic is not quite: therefore a shift must exceed a smallest size
+//! and not merely zero.
 
 use std::collections::BTreeMap;
 
@@ -11,83 +11,85 @@ use super::{
     snapshot::{LatencyHistogram, RouteLatency, VersionSnapshot},
 };
 
-/// Relative shift that a difference must exceed, beyond its own uncertainty.
+/// Smallest relative shift that counts; the shift must exceed it by more than chance.
 const SMALLEST_SHIFT: f64 = 0.05;
-/// Absolute shift below which a route is never called slower or faster: timers and schedulers are no finer.
+/// Smallest absolute shift that counts: timers and schedulers are not more precise.
 const SMALLEST_SHIFT_SECONDS: f64 = 0.0002;
-/// Requests of either version that its median needs.
+/// Requests that each version needs for its median.
 const FEWEST_FOR_MEDIAN: u64 = 30;
-/// Requests of either version that its 95th percentile needs: ten beyond it.
+/// Requests that each version needs for its 95th percentile, so that ten are beyond it.
 const FEWEST_FOR_P95: u64 = 200;
-/// Chance of calling even one route different when none is.
+/// Probability of calling even one route different where none is.
 const LEVEL: f64 = 0.05;
 
-/// All routes of two versions, compared.
+/// The comparison of all routes of two versions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Routes of both versions: those that fail more often, then those that got slowest.
+    /// Routes of both versions: those that fail more often first, then by how much slower they got.
     pub routes: Vec<RouteChange>,
-    /// Routes that were called in the older version alone, as `GET /path`.
+    /// Routes that were called only in the older version, as `GET /path`.
     pub only_before: Vec<String>,
-    /// Routes that were called in the newer version alone.
+    /// Routes that were called only in the newer version.
     pub only_after: Vec<String>,
 }
 
-/// One route in both versions.
+/// The comparison of one route that both versions have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteChange {
     /// Method and route.
     pub endpoint: String,
     /// Requests of the older and of the newer version, failed and refused ones included.
     pub requests: (u64, u64),
-    /// What is concluded, of errors and speed together.
+    /// The verdict on errors and speed together.
     pub verdict: Verdict,
-    /// What is concluded of the speed alone, of the requests that were served well, as everything below.
+    /// The verdict on the speed of successful requests alone, as everything below but `errors`.
     pub speed: Verdict,
-    /// How the share of failed requests moved; `None` with too few requests.
+    /// Change of the share of failed requests; `None` with too few requests.
     pub errors: Option<ErrorChange>,
-    /// Mean of each in seconds.
+    /// Mean duration in the older and in the newer version, in seconds.
     pub means_seconds: Option<(f64, f64)>,
-    /// How the median moved; `None` with too few requests.
+    /// Shift of the median; `None` with too few requests.
     pub median: Option<Shift>,
-    /// How the 95th percentile moved; `None` with too few requests.
+    /// Shift of the 95th percentile; `None` with too few requests.
     pub p95: Option<Shift>,
     /// Cliff's delta: the probability that a request of the newer version takes longer than one of the older, less the
-    /// contrary. From 0.147 it is commonly called small, from 0.33 medium, from 0.474 large (Romano et al. (2006)).
+    /// probability that it takes less, −1 to 1. From 0.147 it is commonly called small, from 0.33 medium, from 0.474
+    /// large (Romano et al. (2006)).
     pub cliffs_delta: Option<f64>,
     /// Mann–Whitney's p-value for "the same distribution", not adjusted for the number of routes.
     pub rank_p_value: Option<f64>,
 }
 
-/// How one percentile moved.
+/// The shift of one percentile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shift {
-    /// In the older version.
+    /// Its value in the older version.
     pub before_seconds: f64,
-    /// In the newer version.
+    /// Its value in the newer version.
     pub after_seconds: f64,
-    /// Newer by older.
+    /// The newer value divided by the older one.
     pub ratio: f64,
     /// 95 % interval of the ratio.
     pub ratio_interval: (f64, f64),
-    /// Probability of a shift this far past the floor when there is none past it, adjusted for all questions asked.
+    /// Probability of a shift this far beyond the smallest one that counts, where the true shift is not beyond it;
+    /// adjusted for all tests of the comparison.
     pub p_value: f64,
 }
 
-/// What is concluded about a route.
+/// The conclusion about a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// More of the requests fail; that outweighs any change of the speed of the others.
+    /// A larger share of the requests fails, whatever the speed of the others.
     MoreErrors,
     /// The median or the tail got slower.
     Slower,
     /// The median or the tail got faster.
     Faster,
-    /// One got slower, the other faster.
+    /// One of the two got slower, the other faster.
     Mixed,
-    /// Less of the requests fail, and their speed is no different.
+    /// A smaller share of the requests fails, and the speed is the same.
     FewerErrors,
-    /// Nothing beyond chance and the floor.
+    /// No difference that is both real and large enough to count.
     NoDifference,
     /// Too few requests in one of the versions.
     TooFewRequests,
@@ -95,11 +97,30 @@ pub enum Verdict {
 
 /// Compares the routes of two versions.
 ///
-/// More errors come before any change of speed, and the speed is that of the requests that were served well.
+/// More errors take precedence over any change of speed; the speed is that of successful requests.
 ///
-/// A percentile counts as moved when the ratio of the two is beyond the floor (5 %, or the width of the bucket that it
-/// lies in, or 0.2 ms) with a certainty that Holm's correction over all routes leaves above 95 %. For the median,
-/// Mann–Whitney's test on the whole distributions must agree.
+/// A percentile has shifted if the ratio of the two values exceeds the largest of 5 %, the width of its bucket and 0.2
+/// ms with a confidence that is above 95 % after Holm's correction over all routes. For the median, Mann–Whitney's test
+/// on the whole distributions must agree, so that a few requests about the middle do not decide alone.
+///
+/// ```
+/// use pinchpoint::analysis::{LatencyHistogram, RouteLatency, Verdict, VersionSnapshot, compare};
+///
+/// // A thousand requests between `low` and twice of that, in seconds.
+/// let version = |name: &str, low: f64| {
+///     let latency = LatencyHistogram {
+///         sum_seconds: 1500.0 * low,
+///         min_seconds: low,
+///         max_seconds: 2.0 * low,
+///         buckets: (20..40).map(|i| (low * f64::from(i) / 20.0, low * f64::from(i + 1) / 20.0, 50).into()).collect(),
+///     };
+///     let route = RouteLatency { method: "GET".into(), route: "/a".into(), latency, failed: 0, refused: 0 };
+///     VersionSnapshot::new("shop", name, "2026-01-01T00:00:00Z", vec![route])
+/// };
+/// let found = compare(&version("1.0", 0.1)?, &version("1.1", 0.2)?);
+/// assert_eq!(found.routes[0].verdict, Verdict::Slower);
+/// # Ok::<(), pinchpoint::analysis::SnapshotError>(())
+/// ```
 pub fn compare(before: &VersionSnapshot, after: &VersionSnapshot) -> Comparison {
     let (mut older, mut newer) = (by_endpoint(before), by_endpoint(after));
     let mut routes: Vec<RouteChange> = Vec::new();
@@ -116,7 +137,7 @@ pub fn compare(before: &VersionSnapshot, after: &VersionSnapshot) -> Comparison 
         route.verdict = route.conclude();
     }
     routes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
-    // Stable: among those that fail more often the order of their speed is kept until their errors tell them apart.
+    // The sort is stable: routes with equal errors, as the zero of most, keep their order by speed.
     routes.sort_by(|a, b| b.more_errors().total_cmp(&a.more_errors()));
     Comparison { routes, only_before, only_after: newer.into_keys().collect() }
 }
@@ -134,7 +155,7 @@ impl RouteChange {
         let shift = |q, needed| (fewest >= needed).then(|| Shift::of(q, before, after)).flatten();
         let mut median = shift(0.5, FEWEST_FOR_MEDIAN);
         if let (Some(median), Some(ranks)) = (&mut median, &ranks) {
-            // Both must reject, so that the larger p-value is the p-value of the two together.
+            // Both tests must reject, so the larger of their p-values is that of the two together.
             let agrees = (ranks.delta > 0.0) == (median.ratio > 1.0);
             median.p_value = if agrees { median.p_value.max(ranks.p_value(1.0)) } else { 1.0 };
         }
@@ -153,10 +174,10 @@ impl RouteChange {
     }
 
     fn conclude(&self) -> Verdict {
-        let moved = self.errors.filter(|errors| errors.p_value < LEVEL).map_or(0.0, |errors| errors.difference());
+        let rise = self.errors.filter(|errors| errors.p_value < LEVEL).map_or(0.0, |errors| errors.difference());
         match self.speed {
-            _ if moved > 0.0 => Verdict::MoreErrors,
-            Verdict::NoDifference | Verdict::TooFewRequests if moved < 0.0 => Verdict::FewerErrors,
+            _ if rise > 0.0 => Verdict::MoreErrors,
+            Verdict::NoDifference | Verdict::TooFewRequests if rise < 0.0 => Verdict::FewerErrors,
             speed => speed,
         }
     }
@@ -180,7 +201,7 @@ impl RouteChange {
         self.median.iter().chain(&self.p95)
     }
 
-    /// Orders routes: the most slowed first, the most quickened last, what did not move between them.
+    /// Returns the logarithm of the largest ratio, by which routes are ordered; 0 where the speed did not change.
     fn weight(&self) -> f64 {
         let largest = self.shifts().map(|shift| shift.ratio.ln()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
         match self.speed {
@@ -189,19 +210,20 @@ impl RouteChange {
         }
     }
 
-    /// Returns by what share of the requests more fail, where that is the verdict.
+    /// Returns the rise of the error ratio where it is the verdict; 0 elsewhere.
     fn more_errors(&self) -> f64 {
         self.errors.filter(|_| self.verdict == Verdict::MoreErrors).map_or(0.0, |errors| errors.difference())
     }
 }
 
 impl Shift {
-    /// Compares one percentile of two histograms; `None` when one is zero or missing.
+    /// Compares the `q`-quantile of two histograms; `None` where one is zero or missing.
     ///
     /// Each percentile's interval comes from the binomial distribution of its rank (Woodruff (1952), "Confidence
-    /// intervals for medians and other position measures", JASA 47); that of the ratio from the two by the method of
-    /// variance estimates recovery on logarithms (Donner and Zou (2012), "Closed-form confidence intervals for functions
-    /// of the normal mean and standard deviation", Statistical Methods in Medical Research 21). No resampling.
+    /// intervals for medians and other position measures", JASA 47); that of the ratio comes from both by the method of
+    /// variance estimates recovery on logarithms (Donner and Zou (2012), "Closed-form confidence intervals for
+    /// functions of the normal mean and standard deviation", Statistical Methods in Medical Research 21), without
+    /// resampling.
     pub(super) fn of(q: f64, before: &LatencyHistogram, after: &LatencyHistogram) -> Option<Self> {
         let (old, new) = (Estimate::of(q, before)?, Estimate::of(q, after)?);
         let distance = new.log - old.log;
@@ -225,12 +247,12 @@ impl Shift {
     }
 }
 
-/// A percentile on the logarithmic scale, with the reach of its 95 % interval.
+/// The logarithm of a percentile, with the distances to the ends of its 95 % interval.
 struct Estimate {
     log: f64,
     down: f64,
     up: f64,
-    /// Width of its bucket as a share of it.
+    /// Width of its bucket, divided by its value.
     width: f64,
 }
 
@@ -249,20 +271,21 @@ impl Estimate {
     }
 }
 
-/// Applies Holm's correction to every question that was asked of any route.
+/// Applies Holm's correction to all p-values of all routes.
 fn adjust(routes: &mut [RouteChange]) {
-    let mut asked: Vec<&mut f64> = Vec::with_capacity(3 * routes.len());
+    let mut p_values: Vec<&mut f64> = Vec::with_capacity(3 * routes.len());
     for route in routes {
-        asked.extend(route.median.iter_mut().chain(&mut route.p95).map(|shift| &mut shift.p_value));
-        asked.extend(route.errors.iter_mut().map(|errors| &mut errors.p_value));
+        p_values.extend(route.median.iter_mut().chain(&mut route.p95).map(|shift| &mut shift.p_value));
+        p_values.extend(route.errors.iter_mut().map(|errors| &mut errors.p_value));
     }
-    let raw: Vec<f64> = asked.iter().map(|p| **p).collect();
-    for (p, adjusted) in asked.iter_mut().zip(holm(&raw)) {
+    let raw: Vec<f64> = p_values.iter().map(|p| **p).collect();
+    for (p, adjusted) in p_values.iter_mut().zip(holm(&raw)) {
         **p = adjusted;
     }
 }
 
-/// Brings two histograms on the union of their edges; a bucket that is cut is shared out by width.
+/// Returns the counts of two histograms on the union of their edges; a bucket with an edge inside it is divided by
+/// width.
 fn on_one_grid(first: &LatencyHistogram, second: &LatencyHistogram) -> (Vec<f64>, Vec<f64>) {
     let mut edges: Vec<f64> =
         first.buckets.iter().chain(&second.buckets).flat_map(|b| [b.from_seconds, b.to_seconds]).collect();
@@ -305,7 +328,7 @@ mod tests {
         }
     }
 
-    /// Durations that are spread about 50 ms as those of many services are, with a tail.
+    /// Quantiles of durations about 50 ms with the long tail of many services (log-logistic).
     fn spread(q: f64) -> f64 {
         0.05 * (q / (1.0 - q)).powf(0.4)
     }
@@ -338,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn half_as_slow_again_is_slower_with_its_size() {
+    fn half_as_long_again_is_slower_by_a_ratio_of_one_and_a_half() {
         let found = check(latency(2000, spread), latency(2000, |q| 1.5 * spread(q)), Verdict::Slower);
         let median = found.median.expect("enough requests");
         assert!((median.ratio - 1.5).abs() < 0.05, "{median:?}");
@@ -368,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn twentieth_of_a_millisecond_is_no_difference() {
+    fn shift_below_the_smallest_absolute_one_is_no_difference() {
         check(latency(5000, |q| spread(q) / 1000.0), latency(5000, |q| spread(q) / 500.0), Verdict::NoDifference);
     }
 
@@ -390,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn version_that_fails_is_not_called_faster() {
+    fn more_errors_take_precedence_over_speed() {
         let found = failing((latency(1000, spread), 0), (latency(400, spread), 600));
         assert_eq!((found.verdict, found.speed), (Verdict::MoreErrors, Verdict::NoDifference), "{found:?}");
         let errors = found.errors.expect("enough requests");
@@ -403,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_errors_are_told_where_the_speed_is_no_different() {
+    fn fewer_errors_are_the_verdict_where_the_speed_is_the_same() {
         let found = failing((latency(1000, spread), 100), (latency(1000, spread), 0));
         assert_eq!(found.verdict, Verdict::FewerErrors);
         let found = failing((latency(1000, spread), 100), (latency(1000, |q| 2.0 * spread(q)), 0));
@@ -431,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_ordered_from_slowed_to_quickened() {
+    fn routes_are_ordered_from_slower_to_faster() {
         let routes = |factors: [f64; 3]| {
             let names = ["/a", "/b", "/c"];
             names.into_iter().zip(factors).map(|(name, f)| (name, latency(1000, |q| f * spread(q)))).collect()

@@ -1,31 +1,31 @@
-//! How often a route fails in two versions.
+//! [`ErrorChange`]: how often a route fails in two versions.
 
 use super::{super::statistics::tail, snapshot::RouteLatency};
 
-/// Share of the requests by which the errors must differ, beyond its own uncertainty.
+/// Smallest difference of the error ratios that counts, 0 to 1; the difference must exceed it by more than chance.
 const SMALLEST_DIFFERENCE: f64 = 0.005;
-/// Requests of either version that the comparison needs.
+/// Requests that each version needs.
 const FEWEST: u64 = 30;
 
 /// How the share of failed requests moved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ErrorChange {
-    /// Failed requests of all, in the older version.
+    /// Share of the requests that failed in the older version, 0 to 1.
     pub before_ratio: f64,
-    /// In the newer version.
+    /// The same in the newer version.
     pub after_ratio: f64,
     /// 95 % interval of newer less older.
     pub difference_interval: (f64, f64),
-    /// Probability of a difference this far past half a percentage point when there is none past it, adjusted for all
-    /// questions asked.
+    /// Probability of a difference this far beyond half a percentage point where the true one is not beyond it,
+    /// adjusted for all tests of the comparison.
     pub p_value: f64,
 }
 
 impl ErrorChange {
     /// Compares the failures of two versions of a route; `None` with too few requests.
     ///
-    /// By the normal distribution, with one success and one failure added to either version, so that a version without
-    /// any failure is not taken for one that cannot fail (Agresti and Caffo (2000), "Simple and effective confidence
+    /// By the normal distribution, with one success and one failure added to each version: otherwise a version that has
+    /// not failed yet would count as one that cannot fail (Agresti and Caffo (2000), "Simple and effective confidence
     /// intervals for proportions and differences of proportions result from adding two successes and two failures",
     /// The American Statistician 54).
     pub(super) fn of(before: &RouteLatency, after: &RouteLatency) -> Option<Self> {
@@ -49,7 +49,7 @@ impl ErrorChange {
         })
     }
 
-    /// Returns newer less older.
+    /// Returns the newer ratio less the older one.
     pub fn difference(&self) -> f64 {
         self.after_ratio - self.before_ratio
     }

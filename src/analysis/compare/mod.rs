@@ -1,9 +1,9 @@
-//! What fails more often, and what got slower or faster between two versions of a service, route by route.
+//! [`compare`]: which routes fail more often, or got slower or faster, between two versions of a service.
 //!
-//! A version leaves a [`VersionSnapshot`] when it stops; [`compare`] sets the next one's beside it. A difference is told
-//! only where it is large enough to matter and too clear to be chance, with every route's question counted in, so that a
-//! service of 200 routes does not find ten "regressions" in each release that changed nothing. Durations are those of
-//! requests that were served well: a version that fails at once is not fast.
+//! A version writes a [`VersionSnapshot`] when it stops, and [`compare`] compares it with that of the next one. It
+//! reports a difference only where it is large enough to matter and too clear to be chance, corrected for the number of
+//! routes, so that a service of 200 routes does not find ten "regressions" in each release that changed nothing.
+//! Durations are those of successful requests: a version that fails at once is not fast.
 
 mod difference;
 mod errors;

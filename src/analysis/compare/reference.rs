@@ -1,6 +1,7 @@
-//! What is said of two versions against a second implementation.
+//! Compares shifts and error ratios with a second implementation.
 //!
-//! `tests/fixtures/stats/reference.json` was written by the Python script beside it; the script says with which library.
+//! `tests/fixtures/stats/reference.json` was written by the Python script beside it; the script says with which
+//! library.
 
 use serde::Deserialize;
 

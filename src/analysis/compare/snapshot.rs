@@ -1,16 +1,17 @@
-//! The file that one version leaves for the next: each route's latencies as a histogram.
+//! [`VersionSnapshot`]: the file that one version writes for the next, with each route's latencies as a histogram.
 //!
-//! Histograms and not ready percentiles, because a difference of two percentiles says nothing about chance. What is read
-//! is checked here once; behind this border, buckets are sorted, disjoint and add up.
+//! It holds histograms and not percentiles, because two percentiles alone do not show whether their difference is
+//! chance. Reading checks the buckets once; code that holds a snapshot relies on them being sorted, disjoint and
+//! finite.
 
 use serde::{Deserialize, Serialize};
 
-/// The layout of the file that is understood. Format 1 counted failed requests among the latencies.
+/// The format of the file that this release reads and writes. Format 1 counted failed requests among the latencies.
 const FORMAT: u32 = 2;
 
 /// What one version of a service measured while it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked")]
+#[serde(try_from = "SnapshotFile")]
 pub struct VersionSnapshot {
     format: u32,
     /// Name of the service.
@@ -30,12 +31,12 @@ pub struct RouteLatency {
     pub method: String,
     /// Route template.
     pub route: String,
-    /// Durations of the requests that were served well.
+    /// Durations of the successful requests.
     pub latency: LatencyHistogram,
-    /// Requests beside them that failed by the service's own fault; left out of the file where there are none.
+    /// Further requests that failed by the service's own fault; left out of the file where there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
-    /// Requests beside them that were refused, by a status of 4xx; left out of the file where there are none.
+    /// Further requests that the service refused with a status of 4xx; left out of the file where there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused: u64,
 }
@@ -45,7 +46,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Durations in buckets, with what is known exactly beside them.
+/// Durations in buckets, with their exact sum and extremes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyHistogram {
     /// Exact sum of all durations.
@@ -54,7 +55,7 @@ pub struct LatencyHistogram {
     pub min_seconds: f64,
     /// Exact longest duration; 0 when there is none.
     pub max_seconds: f64,
-    /// The buckets that hold something, shortest durations first.
+    /// The buckets that are not empty, shortest durations first.
     pub buckets: Vec<LatencyBucket>,
 }
 
@@ -62,11 +63,11 @@ pub struct LatencyHistogram {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "(f64, f64, u64)", into = "(f64, f64, u64)")]
 pub struct LatencyBucket {
-    /// Lower edge.
+    /// Lower edge, in seconds.
     pub from_seconds: f64,
-    /// Upper edge.
+    /// Upper edge, in seconds.
     pub to_seconds: f64,
-    /// Durations between them.
+    /// Number of durations between the two.
     pub count: u64,
 }
 
@@ -74,27 +75,27 @@ pub struct LatencyBucket {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// Written by another release.
+    /// Another release wrote it.
     #[error("snapshot has format {found}; this release reads format {FORMAT}")]
     Format {
         /// Format of the file.
         found: u32,
     },
-    /// Buckets that overlap, are empty ranges or are not in order.
+    /// A bucket is empty, infinite or does not lie above the one before.
     #[error("snapshot of {method} {route}: bucket {index} must be a finite range above the one before it")]
     Buckets {
         /// Method of the route.
         method: String,
         /// The route.
         route: String,
-        /// Position of the bucket, from 0.
+        /// Index of the bucket, from 0.
         index: usize,
     },
 }
 
-/// The file before its checks.
+/// The file as it was read, before the buckets are checked.
 #[derive(Deserialize)]
-struct Unchecked {
+struct SnapshotFile {
     format: u32,
     service: String,
     version: String,
@@ -102,10 +103,10 @@ struct Unchecked {
     routes: Vec<RouteLatency>,
 }
 
-impl TryFrom<Unchecked> for VersionSnapshot {
+impl TryFrom<SnapshotFile> for VersionSnapshot {
     type Error = SnapshotError;
 
-    fn try_from(file: Unchecked) -> Result<Self, SnapshotError> {
+    fn try_from(file: SnapshotFile) -> Result<Self, SnapshotError> {
         if file.format != FORMAT {
             return Err(SnapshotError::Format { found: file.format });
         }
@@ -120,16 +121,16 @@ impl TryFrom<Unchecked> for VersionSnapshot {
                 last = bucket.to_seconds;
             }
         }
-        let Unchecked { format, service, version, written_at, routes } = file;
+        let SnapshotFile { format, service, version, written_at, routes } = file;
         Ok(Self { format, service, version, written_at, routes })
     }
 }
 
 impl VersionSnapshot {
-    /// Makes a snapshot of `routes` in the newest format.
+    /// Returns a snapshot of `routes` in the newest format.
     ///
     /// # Errors
-    /// When a route's buckets are not sorted, disjoint and finite.
+    /// If a route's buckets are not sorted, disjoint and finite.
     pub fn new(
         service: impl Into<String>,
         version: impl Into<String>,
@@ -137,12 +138,12 @@ impl VersionSnapshot {
         routes: Vec<RouteLatency>,
     ) -> Result<Self, SnapshotError> {
         let (service, version, written_at) = (service.into(), version.into(), written_at.into());
-        Unchecked { format: FORMAT, service, version, written_at, routes }.try_into()
+        SnapshotFile { format: FORMAT, service, version, written_at, routes }.try_into()
     }
 }
 
 impl RouteLatency {
-    /// Returns how many requests it had that came to an end of their own: served, failed or refused.
+    /// Returns the number of successful, failed and refused requests; cancelled ones are not recorded.
     pub fn requests(&self) -> u64 {
         self.latency.count() + self.failed + self.refused
     }
@@ -160,9 +161,9 @@ impl LatencyHistogram {
         (count > 0).then(|| self.sum_seconds / count as f64)
     }
 
-    /// Returns the duration below which the share `q` of all lie, and the width of its bucket, both in seconds.
+    /// Returns the `q`-quantile and the width of its bucket, both in seconds; `None` without durations.
     ///
-    /// Durations are taken as spread evenly inside a bucket, and as lying between the exact extremes.
+    /// Interpolates as if durations were spread evenly inside a bucket, between the exact extremes.
     pub(super) fn quantile(&self, q: f64) -> Option<(f64, f64)> {
         let rank = q.clamp(0.0, 1.0) * self.count() as f64;
         let mut below = 0.0;
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshot_of_another_format_is_refused_by_name() {
+    fn snapshot_of_another_format_is_refused() {
         let route =
             r#"{"method":"GET","route":"/","latency":{"sum_seconds":0,"min_seconds":0,"max_seconds":0,"buckets":[]}}"#;
         for format in [1, 3] {

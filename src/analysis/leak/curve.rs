@@ -1,17 +1,19 @@
-//! The memory of one process, kept for the detector.
+//! [`MemoryCurve`]: the memory of one process, kept for the detector.
 //!
-//! Bounded: at most one sample in fifteen seconds and 24 hours of them, some 140 kB. It reads no clock and no memory;
-//! whoever samples hands both in.
+//! Bounded: one sample each fifteen seconds for 24 hours, some 140 kB. It reads neither a clock nor the memory; the
+//! caller passes both.
 
 use std::time::Duration;
 
 use super::{LONGEST, MemorySample};
 
-/// Least time between two samples that are kept.
+/// Least time between two samples that are kept: of the twelve segments of the shortest window, 25 s each, every one
+/// has a sample.
 const STEP: Duration = Duration::from_secs(15);
-/// Samples of 24 hours.
+/// Samples of the longest window.
 const DAY: usize = (LONGEST.as_secs() / STEP.as_secs()) as usize;
-/// Samples that are kept at most: old ones are dropped some hundred at a time, so that the rest moves rarely.
+/// Samples that are kept at most: one hour more than the longest window, so that dropping old samples, which moves all
+/// others, happens once an hour.
 const MOST: usize = DAY + 240;
 
 /// Samples of one life of a process, oldest first.
@@ -20,15 +22,16 @@ pub(crate) struct MemoryCurve {
     samples: Vec<MemorySample>,
     /// When the current step began, and the requests counted until then.
     began: Option<(Duration, u64)>,
-    /// Lowest memory of the current step: what the process could do with.
+    /// Lowest memory of the current step, which comes closest to what the process needs.
     lowest: f64,
 }
 
 impl MemoryCurve {
-    /// Takes in the resident memory of a process at an age, and the requests that it has served so far.
+    /// Records the resident memory of a process at an age, and the number of requests that it has served so far;
+    /// returns whether a sample was kept.
     ///
-    /// A sample is kept each fifteen seconds: the lowest memory since the one before, with the rate of the requests in
-    /// between. Ages that go backwards are passed over. Returns whether one was kept.
+    /// Keeps a sample each fifteen seconds: the lowest memory since the previous one, with the rate of the requests in
+    /// between. Ages that go backwards are ignored.
     pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64) -> bool {
         let Some((began, before)) = self.began else {
             (self.began, self.lowest) = (Some((age, requests)), resident_bytes);
@@ -48,7 +51,7 @@ impl MemoryCurve {
         true
     }
 
-    /// Returns what was kept.
+    /// Returns the samples that were kept, oldest first.
     pub(crate) fn samples(&self) -> &[MemorySample] {
         &self.samples
     }
@@ -74,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn days_take_no_more_memory_than_one() {
+    fn many_days_keep_no_more_samples_than_one() {
         let mut curve = MemoryCurve::default();
         for step in 0..4 * 5760 {
             curve.record(seconds(step * 15), 1.0, 0);
@@ -85,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_that_go_backwards_are_passed_over() {
+    fn ages_that_go_backwards_are_ignored() {
         let mut curve = MemoryCurve::default();
         for age in [100, 50, 110, 60] {
             curve.record(seconds(age), 1.0, 0);

@@ -1,4 +1,4 @@
-//! One window of memory samples: does it grow, throughout and on its own account?
+//! [`Samples::judge`]: does memory grow throughout one window, and not because of the traffic?
 
 use super::{
     super::statistics::{MannKendall, TheilSen, median, tail},
@@ -7,31 +7,33 @@ use super::{
 
 /// Segments whose lowest values are compared.
 const SEGMENTS: usize = 12;
-/// Finer bins, for the line and for the traffic.
+/// Finer bins, for fitting the line and the traffic.
 const BINS: usize = 4 * SEGMENTS;
-/// Student's t that the mean increment must reach.
+/// Student's t that the mean increment must reach. With all segments there, p = 0.003; the benchmark
+/// `leak_curves` measures what follows for whole curves.
 const CLEAR: f64 = 4.0;
-/// The same, of what is left when the traffic's part is taken out.
+/// The same for what is left without the traffic's part. It is lower, since fitting that part takes some of the growth
+/// away.
 const CLEAR_BESIDE_TRAFFIC: f64 = 3.0;
-/// Probability, by Mann–Kendall, above which growth may be chance.
+/// P-value of Mann–Kendall's test above which growth may be chance.
 const LEVEL: f64 = 0.01;
-/// By how much the line through a random walk is more uncertain than the mean of its increments, as a variance: 6/5 for
-/// least squares, and Theil–Sen's is hardly different.
+/// Variance of a line's slope through a random walk, by that of the mean of its increments: 6/5 for least squares, and
+/// Theil–Sen's is hardly different.
 const LINE_BY_INCREMENTS: f64 = 1.2;
-/// Share of the mean pace that the last quarter of the window must still have.
+/// Share of the mean pace that the last quarter of the window must reach, so that a plateau is not growth.
 const STILL_GROWING: f64 = 0.6;
 
-/// Usable samples of one life of a process, in order.
+/// Usable samples of one life of a process, in the order of age.
 pub(super) struct Samples(Vec<MemorySample>);
 
-/// What a window shows.
+/// The judgement on one window.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Outcome {
-    /// No growth that lasts.
+pub(super) enum WindowVerdict {
+    /// No lasting growth.
     Steady,
     /// Growth that the traffic explains.
     FollowsTraffic,
-    /// Growth.
+    /// Growth that the traffic does not explain.
     Growing(Growth),
 }
 
@@ -44,16 +46,16 @@ pub(super) struct Growth {
     pub(super) interval: (f64, f64),
     /// Slope times the window.
     pub(super) bytes: f64,
-    /// Two-sided, of the t of the increments without the largest one.
+    /// Two-sided p-value of the increments' t, without the largest one.
     pub(super) p_value: f64,
 }
 
-/// Returns the growth that a window of `span` seconds must show, in bytes, given what was held at its start.
+/// Returns the smallest growth, in bytes, that counts in a window of `span` seconds, given the memory at its start.
 ///
-/// 10 MB an hour, over hours, must be found: coroot's first threshold. Over days the pace may be half of that. What
-/// lasts less than three hours may as well be a collector's tooth, a job or a slow warm-up, so that it must be large
-/// beside the process itself, by half in windows of up to three hours, and by all of it in the few minutes after a
-/// start; linnix asks for 50 MB in 15 minutes.
+/// 10 MB an hour over hours must be found: that is coroot's first threshold. Over days the pace may be half of that.
+/// Growth of less than three hours may as well be a collector's tooth, a job or a slow warm-up, so it must be large
+/// compared with the process: half of its memory in windows of up to three hours, and all of it in the few minutes
+/// after a start (for comparison, linnix asks for 50 MB in 15 minutes).
 fn smallest_growth(span: f64, held: f64) -> f64 {
     const HOUR: f64 = 3600.0;
     match span {
@@ -64,7 +66,7 @@ fn smallest_growth(span: f64, held: f64) -> f64 {
 }
 
 impl Samples {
-    /// Keeps what can be used of `samples`.
+    /// Keeps the samples that are finite, positive and later than the one before.
     pub(super) fn of(samples: &[MemorySample]) -> Self {
         let mut kept: Vec<MemorySample> = Vec::with_capacity(samples.len());
         for sample in samples {
@@ -87,12 +89,12 @@ impl Samples {
         self.0.last().map_or(0.0, |sample| sample.age_seconds)
     }
 
-    /// Returns the last value; 0 without any.
+    /// Returns the memory of the last sample; 0 without any.
     pub(super) fn last_bytes(&self) -> f64 {
         self.0.last().map_or(0.0, |sample| sample.resident_bytes)
     }
 
-    /// Returns the median memory between two ages.
+    /// Returns the median memory between two ages; `None` without a sample there.
     pub(super) fn level(&self, from: f64, to: f64) -> Option<f64> {
         let mut values: Vec<f64> = self.between(from, to).iter().map(|sample| sample.resident_bytes).collect();
         median(&mut values)
@@ -104,23 +106,25 @@ impl Samples {
         &self.0[first..last.max(first)]
     }
 
-    /// Judges what was sampled from `from` on, given that the process was warm at `warm`.
-    pub(super) fn judge(&self, warm: f64, from: f64) -> Outcome {
+    /// Judges the samples from the age `from` on, given the age `warm` at which the warm-up ended.
+    pub(super) fn judge(&self, warm: f64, from: f64) -> WindowVerdict {
         let end = self.end_seconds();
-        let Some(window) = Window::cut(self.between(from, end), from, end) else { return Outcome::Steady };
-        let Some(growth) = window.growth(&window.troughs, CLEAR) else { return Outcome::Steady };
+        let Some(bins) = Bins::cut(self.between(from, end), from, end) else { return WindowVerdict::Steady };
+        let Some(growth) = bins.growth(&bins.troughs, CLEAR) else { return WindowVerdict::Steady };
         if !self.exceeds_the_past(warm, from, growth.bytes) {
-            return Outcome::Steady;
+            return WindowVerdict::Steady;
         }
-        let explained = window.traffic().iter().any(|traffic| {
-            let left = window.without(traffic);
-            window.growth(&left, CLEAR_BESIDE_TRAFFIC).is_none()
+        let explained = bins.traffic().iter().any(|traffic| {
+            let left = bins.without(traffic);
+            bins.growth(&left, CLEAR_BESIDE_TRAFFIC).is_none()
         });
-        if explained { Outcome::FollowsTraffic } else { Outcome::Growing(growth) }
+        if explained { WindowVerdict::FollowsTraffic } else { WindowVerdict::Growing(growth) }
     }
 
-    /// Tells whether the window ends above what was seen between the warm-up and it, by half its growth: a sawtooth, a
-    /// nightly job and daily traffic come back to where they have been. One value in twenty may be higher.
+    /// Returns whether memory at the end is above that between the warm-up and the window by at least half of the
+    /// growth.
+    ///
+    /// A sawtooth, a nightly job and daily traffic return to earlier levels. One earlier value in twenty may be higher.
     fn exceeds_the_past(&self, warm: f64, from: f64, growth: f64) -> bool {
         let mut past: Vec<f64> = self.between(warm, from).iter().map(|sample| sample.resident_bytes).collect();
         if past.is_empty() {
@@ -133,31 +137,31 @@ impl Samples {
     }
 }
 
-/// A window cut into bins.
-struct Window {
+/// The samples of one window, in bins of equal length.
+struct Bins {
     span: f64,
     /// Middle of each bin that has samples.
     at: Vec<f64>,
-    /// Position of each bin among all.
-    index: Vec<usize>,
+    /// Segment of each bin.
+    segment: Vec<usize>,
     /// Lowest memory of each bin.
     troughs: Vec<f64>,
-    /// Mean traffic of each bin; empty when it is not known throughout.
+    /// Mean requests per second of each bin; empty unless every bin has them.
     rates: Vec<f64>,
 }
 
-impl Window {
-    /// Cuts `samples` into bins; `None` when less than five in six segments have any.
+impl Bins {
+    /// Divides `samples` among bins; `None` where fewer than five of six segments have a sample.
     fn cut(samples: &[MemorySample], from: f64, end: f64) -> Option<Self> {
         let span = end - from;
         let bins = if samples.len() >= 2 * BINS { BINS } else { SEGMENTS };
         let bin_of =
             |sample: &MemorySample| (((sample.age_seconds - from) / span * bins as f64) as usize).min(bins - 1);
-        let mut window = Self { span, at: vec![], index: vec![], troughs: vec![], rates: vec![] };
+        let mut window = Self { span, at: vec![], segment: vec![], troughs: vec![], rates: vec![] };
         for bin in samples.chunk_by(|a, b| bin_of(a) == bin_of(b)) {
             let position = bin_of(&bin[0]);
             window.at.push((position as f64 + 0.5) * span / bins as f64);
-            window.index.push(position * SEGMENTS / bins);
+            window.segment.push(position * SEGMENTS / bins);
             window.troughs.push(bin.iter().map(|sample| sample.resident_bytes).fold(f64::INFINITY, f64::min));
             let known: Vec<f64> = bin.iter().filter_map(|sample| sample.requests_per_second).collect();
             if !known.is_empty() {
@@ -170,10 +174,10 @@ impl Window {
         (window.segments(&window.troughs).len() * 6 >= SEGMENTS * 5).then_some(window)
     }
 
-    /// Returns the lowest value of each segment that has any.
+    /// Returns the lowest of `values`, one per bin, of each segment that has any.
     fn segments(&self, values: &[f64]) -> Vec<f64> {
         let mut lowest: Vec<(usize, f64)> = Vec::with_capacity(SEGMENTS);
-        for (&segment, &value) in self.index.iter().zip(values) {
+        for (&segment, &value) in self.segment.iter().zip(values) {
             match lowest.last_mut() {
                 Some((last, low)) if *last == segment => *low = low.min(value),
                 _ => lowest.push((segment, value)),
@@ -182,7 +186,8 @@ impl Window {
         lowest.into_iter().map(|(_, low)| low).collect()
     }
 
-    /// Tests `values`, one per bin, for growth that is large enough, clear, spread over the window and not over.
+    /// Returns the growth of `values`, one per bin, if it is large, significant, spread over the window and still going
+    /// on.
     fn growth(&self, values: &[f64], clear: f64) -> Option<Growth> {
         let segments = self.segments(values);
         let mut steps: Vec<f64> = segments.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -196,7 +201,7 @@ impl Window {
         let variance = steps.iter().map(|step| (step - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let t = if variance > 0.0 { mean / (variance / count).sqrt() } else { f64::INFINITY };
         let smallest = smallest_growth(self.span, segments[0]);
-        // Without its largest step, two thirds of the growth must still be there.
+        // Without the largest step, two thirds of the smallest growth must remain.
         let spread = mean * (SEGMENTS - 1) as f64 >= smallest * 2.0 / 3.0;
         if !(mean > 0.0 && t >= clear && spread && recent >= STILL_GROWING * mean) {
             return None;
@@ -215,11 +220,12 @@ impl Window {
         })
     }
 
-    /// Returns how far the line's slope may be from the true one in 95 of 100 cases, in bytes per second.
+    /// Returns the distance within which the line's slope lies from the true one in 95 of 100 cases, in bytes per
+    /// second.
     ///
-    /// From the increments, as the test is: Sen's interval takes what is off the line for independent, while memory is a
-    /// random walk, and would hold the true pace in one of five such cases. Where it is independent after all, its
-    /// increments make up for one another, and this interval is wider than it had to be.
+    /// It is computed from the increments, as the test is. Sen's interval assumes independent distances from the line;
+    /// memory is a random walk, of which it would hold the true pace in one of five cases. Where the distances are
+    /// independent after all, this interval is wider than necessary.
     fn reach(&self, steps: &[f64]) -> f64 {
         let count = steps.len() as f64;
         let mean = steps.iter().sum::<f64>() / count;
@@ -228,8 +234,8 @@ impl Window {
         tail::student_95(steps.len() as u32 - 1) * error
     }
 
-    /// Returns what of the traffic memory might follow: its rate, and the highest rate so far, since an allocator may
-    /// keep what a peak once needed. Empty when the traffic is not known.
+    /// Returns the two series of the traffic that memory may follow, each with one value per bin: the rate, and the
+    /// highest rate so far, since an allocator may keep what a peak once needed. Empty where the traffic is not known.
     fn traffic(&self) -> Vec<Vec<f64>> {
         if self.rates.is_empty() {
             return vec![];
@@ -242,10 +248,10 @@ impl Window {
         vec![self.rates.clone(), peaks.collect()]
     }
 
-    /// Takes out of the troughs what `traffic` explains.
+    /// Returns the troughs without the part that `traffic` explains.
     ///
-    /// The bytes per request and second are fitted by Theil–Sen, between none and what would make all of the memory
-    /// proportional to traffic: 2 % more of it cannot explain 20 % more memory.
+    /// The memory per request per second is fitted by Theil–Sen, and lies between zero and the value at which all of
+    /// the memory is proportional to the traffic: 2 % more traffic does not explain 20 % more memory.
     fn without(&self, traffic: &[f64]) -> Vec<f64> {
         let typical = |values: &[f64]| median(&mut values.to_vec()).unwrap_or(0.0);
         let (rate, memory) = (typical(traffic), typical(&self.troughs));

@@ -1,14 +1,14 @@
-//! Is memory growing in a way that a leak would?
+//! [`LeakDetector`]: does memory grow as it does with a leak?
 //!
-//! Owns the judgement on one process's resident memory. Nothing seen from outside proves a leak, so the verdict says
-//! "consistent with a leak", and only when nothing more harmless explains the curve: warming up, a cache loaded once, an
-//! allocator's or collector's sawtooth, or traffic. It refuses to extrapolate from less than five minutes.
+//! Owns the judgement on one process's resident memory. Nothing seen from outside proves a leak, so the verdict is
+//! "consistent with a leak", and only where nothing more harmless explains the curve: warming up, a cache loaded once,
+//! an allocator's or collector's sawtooth, or traffic. It does not extrapolate from less than five minutes.
 //!
-//! A window's curve is cut into twelve segments, each standing for its lowest value: what is left after a collection is
-//! what cannot be freed. Memory wanders like a random walk, on which every test for a trend finds one; its *increments*,
-//! though, are independent, so that what is tested is whether they are positive throughout (Student's t, with the
-//! largest left out, so that one load of a cache is no growth). A sawtooth fails it by its fall, a plateau by its last
-//! quarter, one tooth among others by not rising above what was seen before.
+//! A window's curve is cut into twelve segments, each represented by its lowest value, which comes closest to what a
+//! collection could not free. Memory is a random walk, and every test for a trend finds one in a random walk. But the
+//! *increments* of a random walk are independent, so the test is whether they are positive throughout: Student's t over
+//! all but the largest, which may be one load of a cache. A sawtooth fails the test by its fall, a plateau by its last
+//! quarter, and one tooth among others because it does not rise above the earlier ones.
 
 mod curve;
 mod growth;
@@ -18,14 +18,27 @@ use std::{fmt, time::Duration};
 
 pub(crate) use curve::MemoryCurve;
 
+/// Windows that are judged as far as the data reach back, shortest first; the whole time since the warm-up, up to the
+/// longest, is always judged too.
+const WINDOWS: [Duration; 6] = [
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(3600),
+    Duration::from_secs(3 * 3600),
+    Duration::from_secs(6 * 3600),
+    LONGEST,
+];
+/// The longest window: a day, so that daily traffic has come back to where it was.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Resident memory at one instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MemorySample {
     /// Seconds since the process started.
     pub age_seconds: f64,
-    /// Resident memory.
+    /// Resident memory; a sample of 0 is left out.
     pub resident_bytes: f64,
-    /// Requests per second at the time, where they are known.
+    /// Requests per second around that time; `None` where they were not counted.
     pub requests_per_second: Option<f64>,
 }
 
@@ -53,14 +66,14 @@ pub struct LeakDetector {
     limit_bytes: Option<f64>,
 }
 
-/// What the samples say.
+/// The judgement on the samples.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LeakVerdict {
-    /// Too little was seen since the process warmed up.
+    /// The process warmed up too short a time ago.
     NotEnoughData {
-        /// Seen since the end of the warm-up.
+        /// Time since the end of the warm-up.
         observed: Duration,
-        /// What the shortest window needs.
+        /// Time that the shortest window needs.
         needed: Duration,
     },
     /// No growth that lasts.
@@ -76,46 +89,34 @@ pub enum LeakVerdict {
 pub struct Leak {
     /// Robust pace of the growth (Theil–Sen) over the longest window that shows it.
     pub bytes_per_hour: f64,
-    /// 95 % interval of the pace, for memory that wanders as a random walk does beside its growth.
+    /// 95 % interval of the pace, in bytes per hour, for memory that grows with a random walk on top.
     pub interval: (f64, f64),
     /// 1 less the p-value of the test over the same window: the share of random walks without growth that climb less
-    /// steadily within one such window. No probability of a leak: how often whole curves that are harmless are called
-    /// one, and leaks are missed, the benchmark `leak_curves` measures, and the README shows it.
+    /// steadily within one such window. It is not the probability of a leak: the benchmark `leak_curves` measures how
+    /// often harmless curves are called a leak and how often leaks are missed, and the README shows the result.
     pub confidence: f64,
-    /// Growth over that window.
+    /// Growth over that window, in bytes.
     pub growth_bytes: f64,
-    /// Every window that shows the growth, shortest first.
+    /// Every window that shows the growth, shortest first; at least one.
     pub windows: Vec<Duration>,
-    /// Memory at the end.
+    /// Memory at the end of the samples.
     pub resident_bytes: f64,
-    /// What was left out at the start as warming up.
+    /// Age of the process up to which samples were left out as warming up.
     pub warm_up: Duration,
     /// Share of the memory limit that is used; `None` without a limit.
     pub limit_ratio: Option<f64>,
-    /// Time until the limit at this pace; `None` without a limit.
+    /// Time until the limit is reached at this pace, zero once it is; `None` without a limit.
     pub time_to_limit: Option<Duration>,
 }
 
-/// Windows that are looked at as far as the data reach back, shortest first; and always everything since the warm-up,
-/// up to the longest.
-const WINDOWS: [Duration; 6] = [
-    Duration::from_secs(300),
-    Duration::from_secs(900),
-    Duration::from_secs(3600),
-    Duration::from_secs(3 * 3600),
-    Duration::from_secs(6 * 3600),
-    LONGEST,
-];
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
 impl LeakDetector {
-    /// Makes a detector that knows no memory limit.
+    /// Returns a detector without a memory limit.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the limit at which the process is killed, as of its control group.
+    /// Sets the memory at which the kernel kills the process, such as the limit of its control group.
     #[must_use]
     pub fn limit_bytes(mut self, limit: f64) -> Self {
         self.limit_bytes = Some(limit);
@@ -137,20 +138,20 @@ impl LeakDetector {
         }
         let mut spans: Vec<f64> = WINDOWS.iter().map(Duration::as_secs_f64).filter(|&span| span < observed).collect();
         spans.push(observed.min(LONGEST.as_secs_f64()));
-        let judged: Vec<(f64, growth::Outcome)> =
+        let judged: Vec<(f64, growth::WindowVerdict)> =
             spans.into_iter().map(|span| (span, samples.judge(warm_up, end - span))).collect();
         let windows = judged
             .iter()
-            .filter(|(_, outcome)| matches!(outcome, growth::Outcome::Growing(_)))
+            .filter(|(_, verdict)| matches!(verdict, growth::WindowVerdict::Growing(_)))
             .map(|&(span, _)| Duration::from_secs_f64(span))
             .collect();
-        let longest = judged.iter().rev().find_map(|(_, outcome)| match outcome {
-            growth::Outcome::Growing(growth) => Some(*growth),
-            growth::Outcome::Steady | growth::Outcome::FollowsTraffic => None,
+        let longest = judged.iter().rev().find_map(|(_, verdict)| match verdict {
+            growth::WindowVerdict::Growing(growth) => Some(*growth),
+            growth::WindowVerdict::Steady | growth::WindowVerdict::FollowsTraffic => None,
         });
         match longest {
             Some(growth) => LeakVerdict::Consistent(self.leak(&growth, windows, samples.last_bytes(), warm_up)),
-            None if judged.iter().any(|(_, outcome)| *outcome == growth::Outcome::FollowsTraffic) => {
+            None if judged.iter().any(|(_, verdict)| *verdict == growth::WindowVerdict::FollowsTraffic) => {
                 LeakVerdict::FollowsTraffic
             }
             None => LeakVerdict::Steady,
@@ -174,7 +175,7 @@ impl LeakDetector {
 }
 
 impl LeakVerdict {
-    /// Returns the growth, where there is one that is consistent with a leak.
+    /// Returns the growth if it is consistent with a leak.
     pub fn leak(&self) -> Option<&Leak> {
         match self {
             Self::Consistent(leak) => Some(leak),
@@ -210,7 +211,7 @@ impl fmt::Display for Leak {
     }
 }
 
-/// A duration as people say it, in its largest unit that is at least two.
+/// Writes a duration in the largest unit of which it has at least two, rounded.
 struct Span(Duration);
 
 impl fmt::Display for Span {
@@ -231,7 +232,7 @@ mod tests {
     const MB: f64 = 1e6;
     const HOUR: f64 = 3600.0;
 
-    /// Noise that is the same on every run, between −1 and 1.
+    /// Noise that is the same on every run, between −1 and 1, by a hash of the age.
     fn noise(age: f64) -> f64 {
         let z = (age as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         ((z ^ (z >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
@@ -255,7 +256,7 @@ mod tests {
         samples
     }
 
-    /// Judges as a monitor would, every two minutes; returns the age in hours of the first finding.
+    /// Judges every two minutes, as a monitor does, and returns the age in hours at the first finding.
     fn first_finding(samples: &[MemorySample]) -> Option<f64> {
         (8..=samples.len()).step_by(8).find_map(|seen| {
             let verdict = LeakDetector::new().judge(&samples[..seen]);
@@ -274,7 +275,7 @@ mod tests {
         assert!(found.is_some_and(|age| age <= within_hours), "{found:?}");
     }
 
-    /// 1 from noon to noon, between 0.2 and 1.8.
+    /// A daily wave about 1, from 0.2 at midnight to 1.8 at noon.
     fn daily(age: f64) -> f64 {
         1.0 - 0.8 * (std::f64::consts::TAU * age / (24.0 * HOUR)).cos()
     }
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn warm_up_that_stays_is_silent() {
+    fn warm_up_is_no_leak() {
         for minutes in [0.5, 3.0, 10.0, 40.0] {
             check_silent(&samples(8.0, |age| 130.0 * MB - 80.0 * MB * (-age / 60.0 / minutes).exp()));
             check_silent(&samples(8.0, |age| 50.0 * MB + 80.0 * MB * (age / 60.0 / minutes).min(1.0)));
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn sawtooth_is_silent_and_a_leak_under_it_is_not() {
+    fn sawtooth_is_no_leak_but_a_rising_one_is() {
         for minutes in [2.0, 20.0, 90.0] {
             let saw = move |age: f64| 100.0 * MB + 60.0 * MB * (age / 60.0 / minutes).fract();
             check_silent(&samples(12.0, saw));
@@ -325,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn cache_loaded_once_is_silent() {
+    fn cache_loaded_once_is_no_leak() {
         for at in [0.5, 2.0, 5.0] {
             check_silent(&samples(8.0, |age| if age < at * HOUR { 100.0 * MB } else { 400.0 * MB }));
         }
     }
 
     #[test]
-    fn memory_that_follows_traffic_is_silent() {
+    fn memory_that_follows_traffic_is_no_leak() {
         let bytes = |age: f64| 100.0 * MB + 150.0 * MB * daily(age);
         let followed = under_traffic(24.0, |age| 50.0 * daily(age) + noise(age), bytes);
         check_silent(&followed);
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_keeps_the_peak_is_silent() {
+    fn memory_kept_from_the_peak_of_traffic_is_no_leak() {
         let high = |age: f64| daily(age.min(12.0 * HOUR));
         check_silent(&under_traffic(24.0, |age| 50.0 * daily(age), |age| 100.0 * MB + 100.0 * MB * high(age)));
     }
@@ -354,13 +355,13 @@ mod tests {
     }
 
     #[test]
-    fn leak_that_is_over_is_not_told() {
+    fn leak_that_has_stopped_is_steady() {
         let stopped = samples(12.0, |age| 100.0 * MB + 100.0 * MB * (age / HOUR).min(4.0));
         assert_eq!(LeakDetector::new().judge(&stopped), LeakVerdict::Steady);
     }
 
-    /// Returns how many of 300 leaks of 100 MB an hour are found in six hours, and of how many of them the interval holds
-    /// the true pace. `off` makes what the memory is off the line, from a normal number for each sample.
+    /// Returns how many of 300 leaks of 100 MB an hour are found within six hours, and how many of their intervals hold
+    /// the true pace. `off` returns a sample's distance from the line, given the last one and a normal random number.
     fn covered(mut off: impl FnMut(f64, f64) -> f64) -> (usize, usize) {
         let normal = |curve: u64, age: f64| {
             let uniform = |part: u64| noise((curve * 4 + part) as f64 * 1e6 + age) / 2.0 + 0.5;
@@ -382,8 +383,8 @@ mod tests {
     }
 
     #[test]
-    fn interval_of_the_pace_holds_the_true_one() {
-        // A stride of 2 MB is 76 MB in six hours, beside 600 MB of the leak.
+    fn interval_holds_the_true_pace() {
+        // Steps of 2 MB add up to 76 MB in six hours (2·√1440), beside 600 MB of the leak.
         let (found, held) = covered(|last, normal| last + 2.0 * MB * normal);
         assert!(found >= 280 && held * 100 >= found * 92, "random walks: {held} of {found}");
         let (found, held) = covered(|_, normal| 10.0 * MB * normal);
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn too_short_a_life_says_how_long_is_needed() {
+    fn short_life_is_not_enough_data() {
         let verdict = LeakDetector::new().judge(&samples(0.05, |age| MB * age));
         assert_eq!(verdict.to_string(), "not enough data: 2 minutes since the warm-up, 5 minutes needed");
         assert!(matches!(LeakDetector::new().judge(&[]), LeakVerdict::NotEnoughData { .. }));
@@ -400,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_a_monitor_that_joined_late_are_judged_from_there() {
+    fn samples_that_begin_late_are_judged_from_their_beginning() {
         let mut late = samples(10.0, |age| 100.0 * MB + 30.0 * MB * age / HOUR);
         late.drain(..5 * 240);
         let LeakVerdict::Consistent(leak) = LeakDetector::new().judge(&late) else { panic!("five hours of a leak") };
@@ -408,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn finding_is_worded_with_its_limit() {
+    fn message_of_a_leak_includes_the_memory_limit() {
         let verdict = LeakDetector::new()
             .limit_bytes(1000.0 * MB)
             .judge(&samples(8.0, |age| 100.0 * MB + 50.0 * MB * age / HOUR));

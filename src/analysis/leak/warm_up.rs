@@ -1,24 +1,25 @@
-//! Where the warm-up ends.
+//! [`end`]: the age of a process at which its warm-up ends.
 //!
-//! Code is loaded, pools and caches are filled, the allocator takes its reserve: how long that lasts is the service's
-//! own affair, so it is looked for rather than fixed. What tells it from a leak is that it slows down.
+//! Code is loaded, pools and caches fill, the allocator takes its reserve: how long that lasts differs from service to
+//! service, so it is estimated from the curve. A warm-up differs from a leak in that it slows down.
 
 use super::growth::Samples;
 
-/// Time after the start that is always left out: no service is itself in its first minute.
+/// Seconds after the start that are always left out: no service has settled in its first minute.
 const SHORTEST: f64 = 60.0;
-/// The longest warm-up that is recognised.
+/// The longest warm-up that is recognised, in seconds; what grows for longer is judged.
 const LONGEST: f64 = 4.0 * 3600.0;
-/// A next stretch that adds less than this share of all growth so far ends the warm-up. An exponential approach with
-/// time constant τ gets there at 1.4 τ, and since twice that age is taken for the end, 6 % of it are left.
+/// The warm-up has ended once as much time again adds at most this share of the growth so far. An exponential approach
+/// with time constant τ gets there at 1.4 τ; the end is taken at twice that age, when 6 % of the growth are still to
+/// come.
 const SLOWED_TO: f64 = 0.25;
-/// Growth that is worth the name, in bytes: less than this is noise.
+/// Smallest growth of a warm-up, in bytes: less is noise.
 const SMALLEST: f64 = 8e6;
 
-/// Returns the age in seconds from which on samples count.
+/// Returns the age in seconds from which samples are judged.
 ///
-/// Ages are tried in steps of a half; at the first one by which memory had grown and after which, for as long again, it
-/// grew a quarter as much or less, the process counts as warm from the end of that second stretch on.
+/// Tries ages that grow by a half each. At the first one by which memory had grown, and in as much time again grew by a
+/// quarter of that or less, the warm-up ends at twice that age. Without such an age it ends after the first minute.
 pub(super) fn end(samples: &Samples) -> f64 {
     let Some(start) = samples.level(0.0, SHORTEST / 2.0).or_else(|| samples.level(0.0, SHORTEST)) else {
         return SHORTEST.max(samples.start_seconds());

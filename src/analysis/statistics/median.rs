@@ -1,6 +1,9 @@
 //! [`median`] and [`hodges_lehmann`]: the middle of a sample, and of the distance between two.
 
-/// Returns the median of `values`, which are reordered, or `None` when there are none.
+/// Returns the median of `values`, or `None` when there are none.
+///
+/// Of an even number of values it is the mean of the middle two. Reorders `values` in place, in linear time, so that no
+/// copy is made.
 ///
 /// ```
 /// use pinchpoint::analysis::statistics::median;
@@ -19,11 +22,17 @@ pub fn median(values: &mut [f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// Returns how far `second` lies above `first`: the median of the differences of all pairs. `None` when one is empty.
+/// Returns how far `second` lies above `first`, in the unit of the values; `None` when one of them is empty.
 ///
-/// Hodges and Lehmann (1963), "Estimates of location based on rank tests", Annals of Mathematical Statistics 34. It is
-/// the estimate that belongs to Mann–Whitney's test ([`super::rank_sum`]), and unlike the difference of the two medians
-/// it uses every value. Keeps one number for each pair, so it suits samples of up to a few thousand values.
+/// It is the median of the differences of all pairs: negative where `second` lies below. Hodges and Lehmann (1963),
+/// "Estimates of location based on rank tests", Annals of Mathematical Statistics 34. The estimate belongs to
+/// Mann–Whitney's test ([`super::RankSum`]), and unlike the difference of the two medians it uses every value. Keeps
+/// one number for each pair, so it suits samples of up to a few thousand values.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::hodges_lehmann;
+/// assert_eq!(hodges_lehmann(&[1.0, 2.0, 3.0], &[2.0, 6.0, 11.0]), Some(4.0));
+/// ```
 pub fn hodges_lehmann(first: &[f64], second: &[f64]) -> Option<f64> {
     let mut differences: Vec<f64> = first.iter().flat_map(|a| second.iter().map(move |b| b - a)).collect();
     median(&mut differences)
@@ -34,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_of_an_even_number_is_the_middle() {
+    fn median_of_an_even_number_of_values_is_the_mean_of_the_middle_two() {
         assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), Some(2.5));
         assert_eq!(median(&mut [9.0, 1.0, 3.0]), Some(3.0));
         assert_eq!(median(&mut []), None);

@@ -1,9 +1,10 @@
-//! P-values adjusted for having asked several questions at once.
+//! [`holm`] and [`benjamini_hochberg`]: p-values adjusted for several tests at once.
 
-/// Adjusts p-values so that the chance of even one false answer stays at the level.
+/// Returns the p-values adjusted so that the probability of even one false alarm stays below the level.
 ///
-/// Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6. The
-/// result is in the order of the input, and no adjusted value exceeds 1.
+/// The result is in the order of the input; no adjusted value exceeds 1, and a single p-value stays what it is. Holm
+/// (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6. It holds
+/// whatever the tests have to do with one another.
 ///
 /// ```
 /// use pinchpoint::analysis::statistics::holm;
@@ -21,10 +22,16 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Adjusts p-values so that a chosen share of the answers, not the chance of one, may be false.
+/// Returns the p-values adjusted so that the expected share of false alarms among all alarms stays below the level.
 ///
-/// Benjamini and Hochberg (1995), "Controlling the false discovery rate", Journal of the Royal Statistical Society B 57.
-/// The result is in the order of the input.
+/// Finds more than [`holm`], at the price that some alarm is false more often. The result is in the order of the input,
+/// and no adjusted value exceeds 1. Benjamini and Hochberg (1995), "Controlling the false discovery rate", Journal of
+/// the Royal Statistical Society B 57; for tests that are independent or depend on one another positively.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::benjamini_hochberg;
+/// assert_eq!(benjamini_hochberg(&[0.25, 0.0625, 0.125]), [0.25, 0.1875, 0.1875]);
+/// ```
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_unstable_by(|&a, &b| p_values[b].total_cmp(&p_values[a]));

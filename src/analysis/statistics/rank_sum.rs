@@ -2,24 +2,40 @@
 //!
 //! Mann and Whitney (1947), "On a test of whether one of two random variables is stochastically larger than the other",
 //! Annals of Mathematical Statistics 18; Cliff (1993), "Dominance statistics: ordinal analyses to answer ordinal
-//! questions", Psychological Bulletin 114. Equal values, and all
-//! observations of one bucket of a histogram, are ties, which the variance accounts for.
+//! questions", Psychological Bulletin 114. Equal values, and all observations of one bucket of a histogram, are ties,
+//! which the variance accounts for.
 
 use super::tail;
 
-/// What the comparison found.
+/// The result of comparing two distributions.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::RankSum;
+///
+/// let before = [10.0, 12.0, 11.0, 13.0, 10.5, 12.5];
+/// let after = [14.0, 15.0, 13.5, 16.0, 14.5, 15.5];
+/// let test = RankSum::of_values(&before, &after).expect("neither is empty");
+/// assert_eq!(test.delta, 1.0, "every value after is above every one before");
+/// assert!(test.p_value(1.0) < 0.01);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RankSum {
-    /// Pairs in which the second distribution's observation is the larger one; a tie is half a pair.
+    /// Pairs in which the second distribution's observation is the larger one, a tie counting half: from 0 to the
+    /// product of the two sizes.
     pub u: f64,
-    /// Standardised U, with continuity correction; positive when the second is larger.
+    /// Standardised U, with continuity correction; positive when the second is larger, 0 where all values are equal.
     pub z: f64,
-    /// Probability that a random observation of the second is larger than one of the first, less the contrary: −1 to 1.
+    /// Cliff's delta: the probability that a random observation of the second is larger than one of the first, less the
+    /// probability that it is smaller. From −1 to 1.
     pub delta: f64,
 }
 
 impl RankSum {
-    /// Compares the counts of two histograms with the same buckets; `None` when one of them is empty.
+    /// Compares two histograms with the same buckets by their counts, the lowest bucket first; `None` when one of them
+    /// is empty.
+    ///
+    /// Counts may be fractions, as those of a bucket that was divided. Both slices must have the same length: a bucket
+    /// that only one of them has would count in its size alone.
     pub fn of(first: &[f64], second: &[f64]) -> Option<Self> {
         let (m, n): (f64, f64) = (first.iter().sum(), second.iter().sum());
         if m <= 0.0 || n <= 0.0 {
@@ -39,7 +55,7 @@ impl RankSum {
         Some(Self { u, z, delta: 2.0 * u / (m * n) - 1.0 })
     }
 
-    /// Compares two samples; `None` when one of them is empty.
+    /// Compares two samples, in any order; `None` when one of them is empty.
     ///
     /// ```
     /// use pinchpoint::analysis::statistics::RankSum;
@@ -62,17 +78,23 @@ impl RankSum {
     /// Returns the probability of a difference this large between two samples of one distribution.
     ///
     /// `inflation` is 1 for independent observations, and what [`super::inflation_of_two`] returns for series in time.
-    /// The normal approximation with continuity correction: with at least four values on either side it is within 0.006
-    /// of the exact p-value where that is below 0.05 and there are no ties.
+    /// By the normal approximation with continuity correction: with at least four values on either side it is within
+    /// 0.006 of the exact p-value where that is below 0.05 and there are no ties. 1 where all values are equal.
     pub fn p_value(&self, inflation: f64) -> f64 {
         tail::normal_two_sided(self.z / inflation.sqrt())
     }
 }
 
-/// Returns the p-value of `first` values that are all below, or all above, `second` others; 1 when there are none.
+/// Returns the p-value of `first` values that are all below, or all above, `second` others; 1 where either is 0.
 ///
-/// No two samples of that many independent, different values have a smaller one, so a caller can tell "no difference"
-/// from "too few values to show one".
+/// No two samples of those sizes without ties have a smaller one, so that a caller can distinguish "no difference" from
+/// "too few values to show one".
+///
+/// ```
+/// use pinchpoint::analysis::statistics::rank_sum::least_p_value;
+/// assert!(least_p_value(3, 3) > 0.05, "three and three values never differ at 5 %");
+/// assert!(least_p_value(5, 5) < 0.05);
+/// ```
 pub fn least_p_value(first: usize, second: usize) -> f64 {
     let (m, n) = (first as f64, second as f64);
     let variance = m * n * (m + n + 1.0) / 12.0;
@@ -84,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn disjoint_histograms_are_as_far_apart_as_can_be() {
+    fn disjoint_histograms_have_a_delta_of_one() {
         let found = RankSum::of(&[10.0, 0.0], &[0.0, 20.0]).expect("both have observations");
         assert_eq!((found.u, found.delta), (200.0, 1.0));
         assert!(found.p_value(1.0) < 1e-4);
@@ -111,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_their_histogram_say_the_same() {
+    fn values_and_their_histogram_have_the_same_result() {
         let found = RankSum::of_values(&[1.0, 1.0, 3.0], &[1.0, 2.0, 3.0, 3.0]);
         assert_eq!(found, RankSum::of(&[2.0, 0.0, 1.0], &[1.0, 1.0, 2.0]));
     }

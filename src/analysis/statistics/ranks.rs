@@ -1,6 +1,11 @@
-//! Ranks with ties: what every rank test here is computed from.
+//! [`midranks`] and [`tie_sizes`]: ranks with ties, from which every rank test here is computed.
 
-/// Returns the rank of each value, from 1; equal values share the mean of their ranks.
+/// Returns the rank of each value, from 1, in the order of the input; equal values share the mean of their ranks.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::midranks;
+/// assert_eq!(midranks(&[10.0, 5.0, 10.0, 7.0]), [3.5, 1.0, 3.5, 2.0]);
+/// ```
 pub fn midranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -16,7 +21,9 @@ pub fn midranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// Returns the sizes of the groups of equal values.
+/// Returns the size of each group of equal values, the lowest values first; a value without an equal is a group of 1.
+///
+/// The sizes add up to the number of values.
 pub fn tie_sizes(values: &[f64]) -> Vec<usize> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

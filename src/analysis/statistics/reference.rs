@@ -1,6 +1,7 @@
-//! Every formula against a second implementation, and against what must hold for any series.
+//! Compares every formula with a second implementation, and checks properties that hold for any series.
 //!
-//! `tests/fixtures/stats/reference.json` was written by the Python script beside it; the script says with which library.
+//! `tests/fixtures/stats/reference.json` was written by the Python script beside it; the script says with which
+//! library.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -109,7 +110,7 @@ fn theil_sen_agrees_with_scipy() {
 }
 
 #[test]
-fn best_split_is_that_of_scipys_rank_sum_tests() {
+fn best_split_agrees_with_scipys_rank_sum_tests() {
     let (mut seen, mut none) = (0, 0);
     for case in reference().series {
         let (Some(ours), Some(theirs)) = (Step::locate(&case.y), &case.step) else {
@@ -128,7 +129,7 @@ fn best_split_is_that_of_scipys_rank_sum_tests() {
 }
 
 #[test]
-fn serial_correlation_inflates_as_a_whole_correlation_matrix_says() {
+fn inflation_agrees_with_a_whole_correlation_matrix() {
     for case in reference().inflation {
         check("inflation", inflation(&case.values), case.factor);
     }
@@ -185,7 +186,7 @@ fn line(y: &[f64]) -> TheilSen {
 
 proptest! {
     #[test]
-    fn shift_and_scale_change_no_test(y in values(), shift in -1000_i32..1000, scale in 1_i32..9) {
+    fn shifting_and_scaling_change_no_result(y in values(), shift in -1000_i32..1000, scale in 1_i32..9) {
         let moved: Vec<f64> = y.iter().map(|v| v * f64::from(scale) + f64::from(shift)).collect();
         prop_assert_eq!(MannKendall::of(&y), MannKendall::of(&moved));
         let (one, other) = (line(&y), line(&moved));
@@ -194,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn upside_down_is_the_same_trend_downwards(y in values()) {
+    fn negated_series_has_the_opposite_trend(y in values()) {
         let turned: Vec<f64> = y.iter().map(|v| -v).collect();
         let (up, down) = (MannKendall::of(&y), MannKendall::of(&turned));
         prop_assert_eq!(up.s, -down.s);
@@ -224,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn probabilities_are_probabilities(y in values(), factor in 1.0..20.0_f64) {
+    fn p_values_lie_between_zero_and_one(y in values(), factor in 1.0..20.0_f64) {
         let found = MannKendall::of(&y);
         let of_step = Step::locate(&y).map_or(1.0, |step| step.p_value(&y, factor));
         for p in [found.p_value(1.0), found.p_value(factor), of_step] {
@@ -235,7 +236,7 @@ proptest! {
     }
 
     #[test]
-    fn swapping_the_histograms_turns_the_delta(a in prop::collection::vec(0_u32..50, 6), b in prop::collection::vec(0_u32..50, 6)) {
+    fn swapping_the_histograms_negates_the_delta(a in prop::collection::vec(0_u32..50, 6), b in prop::collection::vec(0_u32..50, 6)) {
         let [a, b] = [a, b].map(|counts| counts.into_iter().map(f64::from).collect::<Vec<f64>>());
         if let (Some(one), Some(other)) = (RankSum::of(&a, &b), RankSum::of(&b, &a)) {
             prop_assert!((one.delta + other.delta).abs() < 1e-12);

@@ -1,9 +1,9 @@
-//! [`inflation`]: how much less a series says because its neighbouring values are alike.
+//! [`inflation`]: by how much serial correlation widens the variance of a test.
 //!
-//! Owns the one formula for serial correlation: trends of minutes and comparisons of two load tests both correct by it.
-//! A wrong formula shows in how often a test finds something in series in which nothing changes, so a simulation chose
-//! it. The series are first-order autoregressive ones of standard deviation 1; ρ is the correlation of neighbours. The
-//! candidates are no correction, the textbook factor (1 + r)/(1 − r) that load tests once used, and [`inflation`].
+//! Owns the one formula for it: trends of minutes and comparisons of two load tests both correct by it. A wrong formula
+//! shows in how often a test finds something in series in which nothing changes, so a simulation chose it. The series
+//! are first-order autoregressive ones of standard deviation 1; ρ is the correlation of neighbours. The candidates are
+//! no correction, the textbook factor (1 + r)/(1 − r) that load tests once used, and [`inflation`].
 //!
 //! Two series compared by ranks; percent called different at 5 %:
 //!
@@ -14,7 +14,8 @@
 //! | 30 | 4, 14, 30, 66 | 2, 4, 4, 10 | 2, 3, 4, 5 | 100, 100, 87, 37 | 100, 100, 79, 18 |
 //! | 120 | 5, 15, 31, 64 | 4, 4, 4, 6 | 4, 4, 4, 3 | 100, 100, 100, 93 | 100, 100, 100, 66 |
 //!
-//! One series tested for a trend (Mann–Kendall, residuals of the Theil–Sen line); percent called rising or falling at 1 %:
+//! One series tested for a trend (Mann–Kendall, residuals of the Theil–Sen line); percent called rising or falling at 1
+//! %:
 //!
 //! | values | ρ = 0, 0.3, 0.6, 0.9: none | textbook | `inflation` | found, it rises by 3: textbook | `inflation` |
 //! |--:|---|---|---|---|---|
@@ -22,35 +23,48 @@
 //! | 24 | 1, 4, 15, 44 | 1, 2, 4, 10 | 0, 1, 2, 3 | 77, 55, 35, 35 | 59, 31, 15, 12 |
 //! | 72 | 1, 5, 18, 52 | 1, 2, 2, 5 | 0, 1, 1, 1 | 100, 99, 78, 32 | 100, 96, 55, 10 |
 //!
-//! The textbook factor finds more, but where neighbours correlate by 0.9 it is wrong two to three times as often as a 5 %
-//! level promises and five to nine times as often as a 1 % level does. A false alarm of a monitor or of a build costs
+//! The textbook factor finds more, but where neighbours correlate by 0.9 it is wrong up to three times as often as a 5
+//! % level promises, and five to ten times as often as a 1 % level does. A false alarm of a monitor or of a build costs
 //! trust, and a change that is missed now is found once it has lasted longer; therefore [`inflation`].
 //!
-//! Two series are corrected together ([`inflation_of_two`]): with a factor for each of them, and the larger one taken, a
-//! difference of 2 standard deviations between twelve and twelve independent values is found in 55 % of the cases instead
-//! of 92 %.
+//! Two series are corrected together ([`inflation_of_two`]). With a factor for each of them, of which the larger
+//! counts, a difference of 2 standard deviations between twelve and twelve independent values is found in 55 % of the
+//! cases instead of 92 %.
 //!
 //! `cargo test -p pinchpoint --lib serial_correlation -- --ignored --nocapture` prints both tables.
 
 use super::ranks::midranks;
 
-/// Fewest residuals that say anything of their correlation; below it no correction is made.
+/// Fewest residuals whose correlation is estimated: with fewer, the correction of the bias, n/(n − 4), would more than
+/// double the estimate.
 const FEWEST: usize = 8;
-/// Correlation above which a series is taken to be no nearer to a straight line: the factor would have no bound.
+/// Highest correlation that the factor is computed for, which keeps it below 39: a series that is more correlated is a
+/// line or a step.
 const HIGHEST: f64 = 0.95;
 
 /// Returns by how much positive serial correlation of `residuals` inflates the variance of a test on their series.
 ///
-/// At least 1, and 1 for fewer than eight residuals or where all are equal. The factor is that of a first-order
-/// autoregressive process, 1 + 2·Σ(1 − k/n)·ρᵏ (Bayley and Hammersley
-/// (1946), "The 'effective' number of independent observations in an autocorrelated time series"; applied to the
-/// Mann–Kendall test by Yue and Wang (2004), "The Mann-Kendall test modified by effective sample size to detect trend in
-/// serially correlated hydrological series"). ρ is the lag-one correlation of ranks, corrected for its bias
-/// (Kendall (1954), "Note on bias in the estimation of autocorrelation"), plus one standard error, 1/√n: residuals of a
-/// fitted shape look less correlated than they are, and on short series the estimate says so little that leaving it out
-/// where it is not significant took waves for trends in up to 10 % of the series. Against the correction of Hamed and
-/// Rao (1998) over all lags this one keeps its level on short series: theirs raises 3.5 % of false alarms of 1 % wanted
-/// on 12 to 48 independent buckets, because a sum of noisy lags can fall below zero and shrink the variance.
+/// `residuals` are what is left of a series without its trend, step or mean, in the order of time. The factor is at
+/// least 1, and below both 39 and the number of residuals; 1 for fewer than eight residuals, where all are equal, and
+/// where neighbours alternate. It is that of a first-order autoregressive process, 1 + 2·Σ(1 − k/n)·ρᵏ (Bayley and
+/// Hammersley (1946), "The 'effective' number of independent observations in an autocorrelated time series"; applied to
+/// the Mann–Kendall test by Yue and Wang (2004), "The Mann-Kendall test modified by effective sample size to detect
+/// trend in serially correlated hydrological series").
+///
+/// ρ is the lag-one correlation of ranks, corrected for its bias (Kendall (1954), "Note on bias in the estimation of
+/// autocorrelation"), plus one standard error, 1/√n: residuals of a fitted shape look less correlated than they are,
+/// and a correction that is made only where the estimate is significant took waves for trends in up to 10 % of the
+/// short series. The correction of Hamed and Rao (1998) sums over all lags; such a noisy sum can fall below zero and
+/// shrink the variance, so that on 12 to 48 independent values it gives 3.5 % of false alarms at a level of 1 %.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::inflation;
+///
+/// let wave: Vec<f64> = (0..48).map(|i| (f64::from(i) / 8.0).sin()).collect();
+/// assert!(inflation(&wave) > 5.0, "48 values of a slow wave count for fewer than ten");
+/// let alternating: Vec<f64> = (0..48).map(|i| f64::from(i % 2)).collect();
+/// assert_eq!(inflation(&alternating), 1.0);
+/// ```
 pub fn inflation(residuals: &[f64]) -> f64 {
     let n = residuals.len() as f64;
     if residuals.len() < FEWEST {
@@ -74,8 +88,8 @@ pub fn inflation(residuals: &[f64]) -> f64 {
 
 /// Returns by how much serial correlation inflates the variance of a test that compares two series.
 ///
-/// [`inflation`] of what is left of both without their medians, so that the difference that is asked for does not count
-/// as correlation.
+/// It is the [`inflation`] of both, one after the other, each without its own median, so that a difference between them
+/// does not count as correlation. Both are in the order of time; 1 for fewer than eight values together.
 pub fn inflation_of_two(first: &[f64], second: &[f64]) -> f64 {
     let around_median = |values: &[f64]| {
         let middle = super::median(&mut values.to_vec()).unwrap_or(0.0);
@@ -90,7 +104,7 @@ mod tests {
     use crate::analysis::statistics::{MannKendall, RankSum, TheilSen};
 
     #[test]
-    fn smooth_residuals_count_for_less() {
+    fn slow_waves_inflate_the_variance_and_alternating_values_do_not() {
         let smooth: Vec<f64> = (0..48).map(|i| (f64::from(i) / 8.0).sin()).collect();
         assert!(inflation(&smooth) > 5.0);
         let alternating: Vec<f64> = (0..48).map(|i| f64::from(i % 2)).collect();
@@ -100,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_between_two_series_is_no_correlation() {
+    fn a_difference_between_two_series_does_not_count_as_correlation() {
         let jumping: Vec<f64> = (0..30).map(|i| f64::from((i * 7) % 30)).collect();
         let higher: Vec<f64> = jumping.iter().map(|value| value + 1000.0).collect();
         assert_eq!(inflation_of_two(&jumping, &higher), inflation_of_two(&jumping, &jumping));
@@ -211,7 +225,7 @@ mod tests {
     #[test]
     #[ignore = "prints the tables of the module's documentation; takes two minutes"]
     #[expect(clippy::print_stdout, reason = "the output is what the test is for")]
-    fn tables() {
+    fn print_the_tables_of_the_documentation() {
         let print = |simulated: Simulated, level: f64, length: usize, change: f64| {
             let cell = |change: f64, which: usize| {
                 let at = |correlation| percent(2000, level, |random| simulated(random, length, correlation, change));

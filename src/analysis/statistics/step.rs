@@ -1,23 +1,33 @@
-//! A single step: the split of a series into a before and an after that differ most.
+//! [`Step`]: the split of a series into a before and an after that differ most.
 //!
 //! The scan of rank sums is that of Pettitt (1979), "A non-parametric approach to the change-point problem", Applied
-//! Statistics 28, with each split judged by its own standardised Mann–Whitney statistic (and Bonferroni's correction
-//! for the number of splits) instead of the unstandardised maximum: that finds a step near the end, which is the one
-//! that matters. The test for a trend cannot: of 48 values the last 4, ten times as high, leave it at p = 0.2.
+//! Statistics 28, except that each split is judged by its own standardised Mann–Whitney statistic, with Bonferroni's
+//! correction for the number of splits, instead of by the unstandardised maximum. That finds a step near the end, which
+//! is the one that matters: it has just happened. The test for a trend does not find it: of 48 values the last 4, ten
+//! times as high, leave it at p = 0.2.
 
 use super::{median, midranks, tail, tie_sizes};
 
-/// Values that each side of a step must have: one, two or three outliers are no step.
+/// Fewest values on each side of a step: one, two or three outliers are not a step.
 pub const SHORTEST_SIDE: usize = 4;
 
-/// The most conspicuous split of a series.
+/// The split of a series with the smallest p-value.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::Step;
+///
+/// let values = [1.0, 1.2, 1.1, 0.9, 1.0, 1.1, 3.0, 3.1, 2.9, 3.2, 3.0, 3.1];
+/// let step = Step::locate(&values).expect("twelve values, not all equal");
+/// assert_eq!((step.index, step.after), (6, 3.05));
+/// assert!(step.p_value(&values, 1.0) < 0.02);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// Number of values before the step.
+    /// Number of values before the step: the index of the first value after it.
     pub index: usize,
-    /// Median before.
+    /// Median of the values before.
     pub before: f64,
-    /// Median after.
+    /// Median of the values after.
     pub after: f64,
     log_p: f64,
     separated: bool,
@@ -25,7 +35,10 @@ pub struct Step {
 }
 
 impl Step {
-    /// Finds the split with the smallest p-value; `None` when there are too few values for one, or all are equal.
+    /// Finds the split of `values`, which stand in the order of time.
+    ///
+    /// `None` for fewer than twice [`SHORTEST_SIDE`] values and where all are equal. Of splits with equal p-values it
+    /// is the first.
     pub fn locate(values: &[f64]) -> Option<Self> {
         let n = values.len();
         let splits = (n + 1).checked_sub(2 * SHORTEST_SIDE).filter(|&splits| splits > 0)?;
@@ -46,6 +59,7 @@ impl Step {
             let separated = u == 0.0 || u == k * rest;
             let mut log_p = tail::normal_two_sided(z).ln();
             if separated {
+                // Exact for two sides that do not overlap: two of the n-over-k ways to choose the values before.
                 log_p = log_p.min(std::f64::consts::LN_2 - log_choose(n, first));
             }
             if best.is_none_or(|(smallest, ..)| log_p < smallest) {
@@ -58,15 +72,16 @@ impl Step {
         Some(Self { index, before, after, log_p, separated, splits })
     }
 
-    /// Returns the level that the step gives to the value at `index`.
+    /// Returns the median of the side on which the value at `index` lies.
     pub fn at(&self, index: usize) -> f64 {
         if index < self.index { self.before } else { self.after }
     }
 
-    /// Returns the probability that a series without a step shows one as clear, wherever it is.
+    /// Returns the probability that a series without a step shows one as clear at any of its splits.
     ///
-    /// With `inflation` above 1 (see [`super::inflation`]) ranks prove little about a short side. Where both sides do
-    /// not overlap at all, the size of the step against the spread about it, by Student's t on medians, is heard too.
+    /// `values` are those that were given to [`Step::locate`]. With `inflation` above 1 (see [`super::inflation()`])
+    /// ranks prove little about a short side: therefore the size of a step whose sides do not overlap is tested against
+    /// the spread about it as well, by Student's t on medians, and the smaller p-value counts.
     pub fn p_value(&self, values: &[f64], inflation: f64) -> f64 {
         let mut log_p = self.log_p / inflation;
         if self.separated {
@@ -75,15 +90,17 @@ impl Step {
         (log_p + (self.splits as f64).ln()).exp().min(1.0)
     }
 
-    /// Weighs the step against the spread about it.
+    /// Returns the logarithm of the p-value of the step's height, given the spread about it.
     ///
-    /// The spread is taken about two medians that were fitted to few values, at the split that makes it look small. What
-    /// widens it for that, and the least freedom, are calibrated: on 8 to 48 values with a first-order autocorrelation
-    /// of 0.6, at most 0.8 % of the series without a step pass for one at 0.005, and 1.3 % at 0.8.
+    /// The spread is measured about two medians that were fitted to few values, at the split that makes it look small.
+    /// `FITTED` widens it for that. It and `LEAST_FREEDOM` are calibrated by simulation: at a level of 0.005, on 8 to
+    /// 48 values without a step, at most 0.8 % of the series show one where neighbours correlate by 0.6, and 1.3 % at
+    /// 0.8.
     fn log_p_of_size(&self, values: &[f64], inflation: f64) -> f64 {
         const FITTED: f64 = 8.0;
         const LEAST_FREEDOM: f64 = 3.0;
-        // Median absolute deviation to standard deviation, and standard error of a median to that of a mean.
+        // Of a normal distribution: standard deviation by median absolute deviation, 1/Φ⁻¹(3/4), and standard error of
+        // a median by that of a mean, √(π/2).
         const FROM_MAD: f64 = 1.482_602_218_505_602;
         const OF_MEDIAN: f64 = 1.253_314_137_315_500_3;
         let mut distances: Vec<f64> = values.iter().enumerate().map(|(i, value)| (value - self.at(i)).abs()).collect();
@@ -126,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn three_outliers_are_no_step() {
+    fn three_outliers_are_not_a_step() {
         let values = series(48, |i| if i < 45 { 1.0 } else { 10.0 });
         let step = Step::locate(&values).expect("48 values have splits");
         assert!(step.p_value(&values, 1.0) > 0.01);

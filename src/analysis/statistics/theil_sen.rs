@@ -1,28 +1,37 @@
-//! The Theil–Sen line: the median of the slopes between every two points.
+//! [`TheilSen`]: a line whose slope is the median of the slopes between every two points.
 //!
 //! Theil (1950), "A rank-invariant method of linear and polynomial regression analysis"; Sen (1968), "Estimates of the
-//! regression coefficient based on Kendall's tau", JASA 63, which also gives the interval. Up to 29 % of the points may
-//! be arbitrarily wrong without carrying the slope away.
+//! regression coefficient based on Kendall's tau", JASA 63, which also gives the interval. The slope
+//! stays bounded while up to 29 % of the points are arbitrarily wrong.
 
 use super::{MannKendall, median, tail};
 
 /// A robust line through points.
+///
+/// ```
+/// use pinchpoint::analysis::statistics::{MannKendall, TheilSen};
+///
+/// let (x, y) = ([0.0, 1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 5.0, 700.0, 9.0]);
+/// let line = TheilSen::fit(&x, &y, &MannKendall::of(&y), 1.0).expect("the x differ");
+/// assert_eq!((line.slope, line.at(3.0)), (2.0, 7.0), "one wrong point does not move it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TheilSen {
-    /// Change of y for one unit of x.
+    /// Change of y per unit of x.
     pub slope: f64,
     /// Lower end of the slope's 95 % interval.
     pub low: f64,
     /// Upper end of the slope's 95 % interval.
     pub high: f64,
-    /// Median of y − slope·x.
+    /// The line's value at x = 0: the median of y − slope·x.
     pub intercept: f64,
 }
 
 impl TheilSen {
-    /// Fits a line to the points (`x`, `y`); `None` unless two of them differ in x.
+    /// Fits a line to the points (`x`, `y`), in any order; `None` unless two of them differ in x.
     ///
-    /// `kendall` is the test of the same `y`, whose variance, multiplied by `inflation`, gives the interval.
+    /// `kendall` is the test of the same `y`: its variance, multiplied by `inflation`, gives the interval. Points
+    /// beyond the shorter of `x` and `y` are left out. Takes n² steps and keeps n²/2 slopes.
     pub fn fit(x: &[f64], y: &[f64], kendall: &MannKendall, inflation: f64) -> Option<Self> {
         let mut slopes = pairwise(x, y);
         let slope = median(&mut slopes)?;
@@ -38,7 +47,7 @@ impl TheilSen {
         Some(Self { slope, low, high, intercept })
     }
 
-    /// Returns only the slope: for callers that need no interval.
+    /// Returns the slope alone, for callers that need no interval; `None` unless two points differ in x.
     pub fn slope(x: &[f64], y: &[f64]) -> Option<f64> {
         median(&mut pairwise(x, y))
     }
