@@ -21,7 +21,7 @@ use super::{
 use crate::{
     monitor::Core,
     names,
-    rules::{Bottleneck, Endpoints, Measure, QueryUses, Verdict},
+    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, QueryUses},
     store::Window,
 };
 
@@ -126,8 +126,9 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     let percent = |of| measure(of).map(units::percent);
     let label = |name| endpoint.subject.label(name).unwrap_or_default().to_owned();
     let split = endpoint.split().and_then(SplitView::of);
-    let by_ending = endpoint.durations.by_ending();
-    let failed = by_ending.iter().filter(|known| known.ending.verdict == Verdict::Failed).map(|known| known.count);
+    let by_outcome = endpoint.durations.by_outcome();
+    let failures = by_outcome.iter().filter(|known| known.outcome.class == OutcomeClass::Failure);
+    let failed = failures.map(|known| known.count);
     EndpointView {
         endpoint: endpoint.subject.name.to_string(),
         method: label(names::METHOD),
@@ -144,7 +145,7 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
         error_rate_percent: percent(Measure::ErrorRatio),
         client_error_rate_percent: percent(Measure::ClientErrorRatio),
         cancelled_rate_percent: percent(Measure::CancelledRatio),
-        status_codes: by_ending.iter().map(|known| (known.ending.name.to_owned(), known.count)).collect(),
+        status_codes: by_outcome.iter().map(|known| (known.outcome.name.to_owned(), known.count)).collect(),
         time_share_percent: percent(Measure::TimeShare),
         db_time_percent: split.map(|split| units::percent(split.database)),
         task_time_percent: split.map(|split| units::percent(split.tasks)),

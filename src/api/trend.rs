@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{timestamp, units};
 use crate::{
     analysis::{Direction, FEWEST_BUCKETS, Movement, Shape, Trend},
-    rules::{Judged, Unit},
+    rules::{SeriesTrend, Unit},
 };
 
 /// Which way a measure goes.
@@ -117,7 +117,7 @@ fn direction_name<S: Serializer>(direction: &Direction, serializer: S) -> Result
 }
 
 impl TrendView {
-    pub(super) fn of(judged: &Judged, unit: TrendUnit, coverage: Coverage) -> Self {
+    pub(super) fn of(judged: &SeriesTrend, unit: TrendUnit, coverage: Coverage) -> Self {
         let series = judged.series.iter().map(|value| value.map(|value| unit.publish(value))).collect();
         let unknown = Self {
             direction: judged.trend.direction(),

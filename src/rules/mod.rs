@@ -61,7 +61,7 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    EndpointTrends, Endpoints, Judged, ProcessMemory, QueryUses, Totals, TrendReport, TrendSource, Verdict,
+    EndpointTrends, Endpoints, OutcomeClass, ProcessMemory, QueryUses, SeriesTrend, Totals, TrendReport, TrendSource,
     WindowReadings, is_failure,
 };
 

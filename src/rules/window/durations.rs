@@ -1,113 +1,86 @@
-//! One duration by how its observations ended.
+//! [`Durations`]: the durations of one subject, by their outcomes.
 //!
-//! Sums and counts are taken when a series is added; the buckets, which lie all over the heap, are read only when a
-//! quantile is asked for.
+//! Adding a series reads its sum, count and maximum. Its buckets, which lie all over the heap, are read only for a
+//! quantile, which costs the most of all measures.
 
 use std::{cell::OnceCell, time::Duration};
 
+use super::outcome::{Outcome, OutcomeClass, OutcomeCount};
 use crate::{
     rules::measure::Measure,
     store::{HistogramSum, HistogramView, Quantile, SeriesView},
 };
 
-/// Several series of one duration, by how the observations ended.
+/// The series of one duration and subject, with sums that every rule reads.
 #[derive(Debug, Default)]
 pub(crate) struct Durations<'a> {
     parts: Vec<Part<'a>>,
-    // Every rule reads these of every subject, and a window's histograms lie all over the heap.
     count: u64,
     seconds: f64,
     max: Option<f64>,
     failed: u64,
     failed_seconds: f64,
-    good_seconds: f64,
+    succeeded_seconds: f64,
     refused: u64,
     cancelled: u64,
     cancelled_seconds: f64,
+    /// The buckets of all series, added up for the first quantile.
     merged: OnceCell<HistogramSum>,
 }
 
 /// One of the series.
 #[derive(Clone, Copy, Debug)]
 struct Part<'a> {
-    ending: Ending<'a>,
+    outcome: Outcome<'a>,
     view: HistogramView<'a>,
     place: u32,
 }
 
-/// The observations of a duration that ended in the same way.
-#[derive(Clone, Debug)]
-pub(crate) struct EndingCount<'a> {
-    pub(crate) ending: Ending<'a>,
-    pub(crate) count: u64,
-    /// Where their series are in a window.
-    pub(crate) places: Vec<u32>,
-}
-
-/// How an observation ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ending<'a> {
-    pub(crate) verdict: Verdict,
-    /// A status, a kind of error or the outcome of a task.
-    pub(crate) name: &'a str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Good,
-    /// The service's own fault.
-    Failed,
-    /// Refused: 4xx.
-    Refused,
-    Cancelled,
-}
-
-impl Verdict {
-    /// What went wrong first, and what was right last.
-    pub(crate) const WORST_FIRST: [Self; 4] = [Self::Failed, Self::Cancelled, Self::Refused, Self::Good];
-}
-
 impl<'a> Durations<'a> {
     /// Adds a series, unless it has no observation.
-    pub(super) fn add(&mut self, ending: Ending<'a>, series: &SeriesView<'a>) {
+    pub(super) fn add(&mut self, outcome: Outcome<'a>, series: &SeriesView<'a>) {
         let Some(view) = series.histogram().filter(|view| view.count() > 0) else { return };
         let count = view.count();
-        self.parts.push(Part { ending, view, place: series.place });
+        self.parts.push(Part { outcome, view, place: series.place });
         self.count += count;
         self.seconds += view.sum();
         self.max = self.max.into_iter().chain(view.max()).reduce(f64::max);
-        match ending.verdict {
-            Verdict::Good => self.good_seconds += view.sum(),
-            Verdict::Failed => {
+        match outcome.class {
+            OutcomeClass::Success => self.succeeded_seconds += view.sum(),
+            OutcomeClass::Failure => {
                 self.failed += count;
                 self.failed_seconds += view.sum();
             }
-            Verdict::Refused => self.refused += count,
-            Verdict::Cancelled => {
+            OutcomeClass::Refusal => self.refused += count,
+            OutcomeClass::Cancellation => {
                 self.cancelled += count;
                 self.cancelled_seconds += view.sum();
             }
         }
     }
 
+    /// Returns the number of observations.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
+    /// Returns the sum of all durations.
     pub(crate) fn seconds(&self) -> f64 {
         self.seconds
     }
 
+    /// Returns the longest duration, in seconds.
     pub(crate) fn max(&self) -> Option<f64> {
         self.max
     }
 
-    /// Tells without a look at the buckets, which is what quantiles cost, that a measure is below a limit.
+    /// Returns whether a quantile is certainly below a limit, because the maximum is: without reading any bucket.
     pub(crate) fn is_surely_below(&self, measure: Measure, limit: Option<f64>) -> bool {
         let is_quantile = matches!(measure, Measure::DurationQuantile(_));
         is_quantile && limit.zip(self.max()).is_some_and(|(limit, max)| max < limit)
     }
 
+    /// Returns the shortest duration, in seconds.
     pub(crate) fn min(&self) -> Option<f64> {
         self.parts.iter().filter_map(|part| part.view.min()).reduce(f64::min)
     }
@@ -123,48 +96,49 @@ impl<'a> Durations<'a> {
         merged.quantile(quantile(percent)?)
     }
 
-    /// How many failed by the service's own fault.
+    /// Returns how many failed by the service's own fault.
     pub(crate) fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// Mean duration of those that failed, in seconds.
+    /// Returns the mean duration of the failures, in seconds.
     pub(crate) fn failed_mean(&self) -> Option<f64> {
         divide(self.failed_seconds, self.failed as f64)
     }
 
-    /// Mean duration of those that ended well, in seconds.
-    pub(crate) fn good_mean(&self) -> Option<f64> {
-        divide(self.good_seconds, (self.count - self.failed - self.refused - self.cancelled) as f64)
+    /// Returns the mean duration of the successes, in seconds.
+    pub(crate) fn succeeded_mean(&self) -> Option<f64> {
+        divide(self.succeeded_seconds, (self.count - self.failed - self.refused - self.cancelled) as f64)
     }
 
-    /// How many observations ended in each way, the most frequent first.
-    pub(crate) fn by_ending(&self) -> Vec<EndingCount<'a>> {
-        let mut endings: Vec<EndingCount<'a>> = Vec::new();
-        for Part { ending, view, place } in &self.parts {
-            match endings.iter_mut().find(|known| known.ending.name == ending.name) {
+    /// Returns the number of observations of each outcome, the most frequent first.
+    pub(crate) fn by_outcome(&self) -> Vec<OutcomeCount<'a>> {
+        let mut counts: Vec<OutcomeCount<'a>> = Vec::new();
+        for Part { outcome, view, place } in &self.parts {
+            match counts.iter_mut().find(|known| known.outcome.name == outcome.name) {
                 Some(known) => {
                     known.count += view.count();
                     known.places.push(*place);
                 }
-                None => endings.push(EndingCount { ending: *ending, count: view.count(), places: vec![*place] }),
+                None => counts.push(OutcomeCount { outcome: *outcome, count: view.count(), places: vec![*place] }),
             }
         }
-        endings.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.ending.name.cmp(b.ending.name)));
-        endings
+        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.outcome.name.cmp(b.outcome.name)));
+        counts
     }
 
-    /// How many observations are above a limit: exact at the limit of a rule, else within 5 %.
+    /// Returns how many observations are above a limit, in seconds: exactly for the limit of a rule, which is an edge
+    /// of a bucket, and within 5 % for others.
     pub(crate) fn count_above(&self, limit: f64) -> u64 {
         self.parts.iter().map(|part| part.view.count_above(limit)).sum()
     }
 
-    /// Time of those that were cut short, in seconds.
+    /// Returns the sum of the durations that were cancelled.
     pub(crate) fn cancelled_seconds(&self) -> f64 {
         self.cancelled_seconds
     }
 
-    /// The measures that any duration has.
+    /// Returns a measure that every duration has; `None` for others and without data.
     pub(super) fn measure(&self, measure: Measure, span: Duration) -> Option<f64> {
         match measure {
             Measure::AvgDuration => divide(self.seconds(), self.count() as f64),
@@ -180,12 +154,12 @@ impl<'a> Durations<'a> {
     }
 }
 
-/// A quantile as store knows it.
+/// Returns the quantile for a percentage; `None` above 100.
 pub(crate) fn quantile(percent: u8) -> Option<Quantile> {
     Quantile::new(f64::from(percent) / 100.0)
 }
 
-/// `None` where there is nothing to divide by: no data is not zero.
+/// Returns `a` / `b`, or `None` unless `b` is positive: without data there is no value, and not the value zero.
 pub(crate) fn divide(a: f64, b: f64) -> Option<f64> {
     (b > 0.0).then(|| a / b)
 }

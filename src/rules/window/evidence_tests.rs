@@ -1,4 +1,4 @@
-//! What the evidence says of real windows, filled through the real recorder.
+//! The evidence from real windows, filled through the real recorder.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[test]
-fn evidence_names_what_is_behind_a_slow_endpoint() {
+fn evidence_names_the_causes_of_every_sickness() {
     let rules = RuleSet::embedded();
     let window = sick_shop().window();
     let findings = Evaluator::new(rules.rules()).evaluate(&readings(&rules, &window));
@@ -30,14 +30,18 @@ fn evidence_names_what_is_behind_a_slow_endpoint() {
     let outcomes: Vec<_> = failing.outcomes.iter().map(|share| (&*share.outcome, share.count, share.ratio)).collect();
     assert_eq!(outcomes, [("503", 20, 0.2), ("200", 80, 0.8)]);
     let n_plus_one = of("n_plus_one");
-    let told = Bottleneck::new(n_plus_one, Severity::High, n_plus_one.passed[1].1, Instant::now());
-    assert_eq!(told.description, "GET /n_plus_one issues the same query 60 times in one request: SELECT item");
-    assert_eq!(told.impact, "60ms of each request, 60% of the endpoint's time");
-    assert_eq!(told.affected_endpoints, [Arc::from("GET /n_plus_one")]);
+    let bottleneck = Bottleneck::new(n_plus_one, Severity::High, n_plus_one.passed[1].1, Instant::now());
+    assert_eq!(bottleneck.description, "GET /n_plus_one issues the same query 60 times in one request: SELECT item");
+    assert_eq!(bottleneck.impact, "60ms of each request, 60% of the endpoint's time");
+    assert_eq!(bottleneck.affected_endpoints, [Arc::from("GET /n_plus_one")]);
     let lag = of("scheduling_lag");
-    let told = Bottleneck::new(lag, Severity::High, lag.passed[1].1, Instant::now());
-    assert!(told.recommendations[0].starts_with("GET /hash keeps a worker busy for 29"), "{:?}", told.recommendations);
-    assert_eq!(told.affected_endpoints[0], Arc::from("GET /hash"));
+    let bottleneck = Bottleneck::new(lag, Severity::High, lag.passed[1].1, Instant::now());
+    assert!(
+        bottleneck.recommendations[0].starts_with("GET /hash keeps a worker busy for 29"),
+        "{:?}",
+        bottleneck.recommendations
+    );
+    assert_eq!(bottleneck.affected_endpoints[0], Arc::from("GET /hash"));
     let leak = &of("memory_leak").evidence;
     let suspects: Vec<_> =
         leak.suspects.iter().map(|one| (&*one.endpoint, one.kept_bytes, one.requests, one.ratio)).collect();
@@ -72,7 +76,7 @@ fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
 }
 
 #[test]
-fn the_parts_of_an_endpoints_time_add_up_to_its_duration() {
+fn split_of_an_endpoint_adds_up_to_its_duration() {
     let traffic = Traffic::new();
     // Two queries at once: 160 ms of queries in 100 ms of a request that took 200 ms.
     traffic.requests("/a", "200", 0.2, 10).query("/a", "SELECT 1", 10, 1, 0.09).query("/a", "SELECT 2", 10, 1, 0.07);
@@ -95,7 +99,7 @@ fn the_parts_of_an_endpoints_time_add_up_to_its_duration() {
 }
 
 #[test]
-fn an_ending_knows_when_it_was_seen_first_and_last() {
+fn outcomes_have_their_first_and_last_time() {
     let traffic = Traffic::new();
     let mut history = History::new(traffic.start, [LENGTH]);
     let at = |seconds| traffic.start + Duration::from_secs(seconds);
@@ -111,7 +115,7 @@ fn an_ending_knows_when_it_was_seen_first_and_last() {
 }
 
 #[test]
-fn work_outside_requests_has_no_share_of_their_time() {
+fn work_outside_requests_has_no_time_share() {
     let traffic = Traffic::new();
     traffic.requests("/slow", "200", 1.2, 5);
     let window = |traffic: &Traffic| {
@@ -141,7 +145,7 @@ fn work_outside_requests_has_no_share_of_their_time() {
 }
 
 #[test]
-fn runs_of_one_request_at_once_share_no_more_than_all_of_its_time() {
+fn time_share_of_parallel_runs_is_at_most_one() {
     let traffic = Traffic::new();
     traffic.requests("/thumbnails", "200", 1.0, 10).task("thumbnail", "ok", 1.0, 80);
     traffic.count(&names::TASK_REQUEST_NANOS, &[(names::TASK_NAME, "thumbnail")], 80_000_000_000);
@@ -149,7 +153,7 @@ fn runs_of_one_request_at_once_share_no_more_than_all_of_its_time() {
 }
 
 #[test]
-fn a_route_that_keeps_next_to_nothing_of_the_growth_is_not_accused() {
+fn endpoint_that_keeps_almost_none_of_the_growth_is_no_suspect() {
     let traffic = Traffic::new();
     traffic.requests("/innocent", "200", 0.1, 100).set(&names::PROCESS_RESIDENT, &[], 300e6);
     let labels = [(names::METHOD, "GET"), (names::ROUTE, "/innocent")];
@@ -161,15 +165,15 @@ fn a_route_that_keeps_next_to_nothing_of_the_growth_is_not_accused() {
     let found = Evaluator::new(rules.rules()).evaluate(&readings);
     let leak = found.iter().find(|finding| &*finding.rule.id == "memory_leak").expect("it grows");
     assert_eq!((&leak.evidence.suspects, leak.evidence.fact("top_suspect")), (&Vec::new(), None));
-    let told = Bottleneck::new(leak, Severity::High, leak.passed[0].1, Instant::now());
-    assert_eq!(told.affected_endpoints, [] as [Arc<str>; 0]);
-    let advice = told.recommendations.join("\n");
+    let bottleneck = Bottleneck::new(leak, Severity::High, leak.passed[0].1, Instant::now());
+    assert_eq!(bottleneck.affected_endpoints, [] as [Arc<str>; 0]);
+    let advice = bottleneck.recommendations.join("\n");
     assert!(!advice.contains("/innocent"), "{advice}");
     assert!(advice.starts_with("100% of what the process gained is kept by no endpoint in particular"), "{advice}");
 }
 
 #[test]
-fn rare_errors_are_told_beside_what_is_answered_often() {
+fn frequent_statuses_do_not_push_out_rare_errors() {
     let traffic = Traffic::new();
     for (status, times) in [("200", 300), ("201", 200), ("204", 150), ("304", 120), ("404", 100)] {
         traffic.requests("/a", status, 0.1, times);
@@ -181,12 +185,12 @@ fn rare_errors_are_told_beside_what_is_answered_often() {
     let window = traffic.window();
     let readings = WindowReadings::new([(LENGTH, &window)]);
     let evidence = readings.evidence(Scope::Endpoint, &fixed::endpoint("GET", "/a"), LENGTH, None);
-    let told: Vec<_> = evidence.outcomes.iter().map(|outcome| &*outcome.outcome).collect();
-    assert_eq!(told, ["500", "502", "503", "cancelled", "404", "200", "201", "204", "304"]);
+    let outcomes: Vec<_> = evidence.outcomes.iter().map(|outcome| &*outcome.outcome).collect();
+    assert_eq!(outcomes, ["500", "502", "503", "cancelled", "404", "200", "201", "204", "304"]);
 }
 
 #[test]
-fn what_a_query_costs_is_the_sum_over_all_of_its_endpoints() {
+fn gain_of_a_query_is_the_sum_over_all_of_its_endpoints() {
     let traffic = Traffic::new();
     let routes: Vec<String> = (0..8).map(|number| format!("/{number}")).collect();
     for route in &routes {
@@ -196,9 +200,9 @@ fn what_a_query_costs_is_the_sum_over_all_of_its_endpoints() {
     let rules = RuleSet::embedded();
     let found = Evaluator::new(rules.rules()).evaluate(&readings(&rules, &window));
     let slow = found.iter().find(|finding| &*finding.rule.id == "slow_query").expect("it is slow");
-    let told = Bottleneck::new(slow, Severity::High, slow.passed[0].1, Instant::now());
-    assert_eq!(told.affected_endpoints.len(), 8);
-    let gain = told.gain.expect("it can be computed");
+    let bottleneck = Bottleneck::new(slow, Severity::High, slow.passed[0].1, Instant::now());
+    assert_eq!(bottleneck.affected_endpoints.len(), 8);
+    let gain = bottleneck.gain.expect("it can be computed");
     assert!((gain.share - 0.5).abs() < 1e-6, "{}", gain.share);
     assert!(gain.summary.ends_with(", and 7 more endpoints"), "{}", gain.summary);
 }

@@ -1,22 +1,23 @@
-//! [`ProcessMemory`]: the memory of this life of the process, and whether it leaks.
+//! [`ProcessMemory`]: the resident memory since the process started, and whether it leaks.
 
 use std::time::Duration;
 
 use crate::analysis::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample};
 
-/// Growth of the resident memory, as the leak detector sees it.
+/// The growth of the resident memory that the leak detector found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MemoryGrowth {
     pub(crate) bytes_per_hour: f64,
-    /// How far back it reaches: the longest of the detector's own windows that shows it.
+    /// The longest of the detector's windows that shows it.
     pub(crate) span: Duration,
-    /// Points of the memory curve that it rests on.
+    /// Number of samples of the memory curve in that window.
     pub(crate) samples: u64,
-    /// What the process gained since the start or the last clear, the warm-up included; `None` where it gained nothing.
+    /// Increase since the start or the last clear, the warm-up included; `None` where there is none.
     pub(crate) gained_bytes: Option<f64>,
 }
 
-/// The resident memory since the process started. Of earlier lives it knows nothing: a leak ends with its process.
+/// The resident memory since the process started. Earlier lives of the service do not count: a leak ends with its
+/// process.
 #[derive(Debug)]
 pub(crate) struct ProcessMemory {
     curve: MemoryCurve,
@@ -35,13 +36,13 @@ impl Default for ProcessMemory {
 }
 
 impl ProcessMemory {
-    /// Takes in the resident memory at an age of the process, the requests since the last call, and the limit, if any.
+    /// Records the resident memory at an age of the process, the requests since the last call, and the limit, if any.
     pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64, limit_bytes: Option<f64>) {
         self.count += 1;
         self.sum += resident_bytes;
         self.peak = Some(self.peak.map_or(resident_bytes, |peak| peak.max(resident_bytes)));
         self.requests += requests;
-        // The verdict rests on what is kept, some four samples a minute; between them it cannot change.
+        // The verdict depends only on the samples that are kept, four a minute: between them it cannot change.
         if self.curve.record(age, resident_bytes, self.requests) {
             let detector = LeakDetector::new();
             let detector = limit_bytes.map_or(detector, |limit| detector.limit_bytes(limit));
@@ -49,20 +50,22 @@ impl ProcessMemory {
         }
     }
 
-    /// Starts the mean and the peak anew. The curve stays: it says whether the memory leaks.
+    /// Restarts the mean and the peak. The curve stays, since the leak detector needs hours of it.
     pub(crate) fn clear(&mut self) {
         (self.count, self.sum, self.peak) = (0, 0.0, None);
     }
 
+    /// Returns the verdict of the leak detector.
     pub(crate) fn verdict(&self) -> &LeakVerdict {
         &self.verdict
     }
 
-    /// Returns the growth, where it is established: what the rules call `memory_growth`. `since` is the age of the process
-    /// at the start or the last clear: from then on it is known what each endpoint keeps.
+    /// Returns the growth that is consistent with a leak: the measure `memory_growth` of the rules.
+    ///
+    /// `since` is the age of the process at the start or the last clear. What each endpoint keeps is counted from then
+    /// on, so the increase with which it is compared begins there as well.
     pub(crate) fn growth(&self, since: Duration) -> Option<MemoryGrowth> {
         let leak = self.verdict.leak()?;
-        // The pace is that of the longest window that shows the growth.
         let span = *leak.windows.last()?;
         let samples = self.curve.samples();
         let last = samples.last()?;
@@ -110,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn no_sample_has_no_mean_and_no_verdict() {
+    fn without_samples_there_is_no_mean_and_no_growth() {
         let memory = ProcessMemory::default();
         assert_eq!((memory.mean(), memory.peak(), memory.growth(Duration::ZERO)), (None, None, None));
         assert!(matches!(memory.verdict(), LeakVerdict::NotEnoughData { .. }));
     }
 
     #[test]
-    fn a_leak_is_established_with_its_pace() {
+    fn a_leak_has_its_pace_and_its_increase() {
         let memory = memory(6, |hours| 100e6 + 50e6 * hours);
         let growth = memory.growth(Duration::ZERO).expect("six hours of a leak");
         assert!((growth.bytes_per_hour / 50e6 - 1.0).abs() < 0.05, "{growth:?}");
@@ -127,11 +130,11 @@ mod tests {
         for (cleared, expected) in [(0, 300e6), (4, 100e6)] {
             assert!(gained(cleared).is_some_and(|gained| (gained - expected).abs() < 1e6), "{:?}", gained(cleared));
         }
-        assert_eq!(gained(7), None, "nothing is known of a time that has not come");
+        assert_eq!(gained(7), None, "no sample is that old yet");
     }
 
     #[test]
-    fn clear_forgets_the_mean_and_not_the_leak() {
+    fn clear_restarts_the_mean_and_keeps_the_leak() {
         let mut memory = memory(6, |hours| 100e6 + 50e6 * hours);
         assert_eq!(memory.peak(), Some(400e6));
         memory.clear();

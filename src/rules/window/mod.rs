@@ -1,15 +1,22 @@
-//! Numbers become readings: what the windows of the store say about endpoints, queries, tasks and the process.
+//! Numbers become readings: the windows of the store, by endpoint, query, task and process.
 //!
-//! Each series is gathered once per window and then read by every rule of its scope. Only this room of `rules` knows the
-//! store; the rules themselves read it through [`Readings`](crate::rules::Readings).
+//! Each series is gathered once per window and then read by every rule of its scope. Within `rules`, only this room
+//! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
+//!
+//! Imports go to the left only: `outcome < durations < {endpoints, facts, totals} < {queries, tasks, versions} < index
+//! < memory_holders < investigation < readings`. `memory` and `trends` import none of these, since they read no window:
+//! their input are the samples of the process and the slots of the trend tiers.
 
 mod durations;
 mod endpoints;
-mod evidence;
+mod facts;
+mod index;
+mod investigation;
 mod memory;
+mod memory_holders;
+mod outcome;
 mod queries;
 mod readings;
-mod summary;
 mod tasks;
 mod totals;
 mod trends;
@@ -21,12 +28,12 @@ mod evidence_tests;
 #[cfg(test)]
 mod readings_tests;
 
-pub(crate) use durations::Verdict;
-pub(crate) use endpoints::{Endpoints, is_failure};
+pub(crate) use endpoints::Endpoints;
 pub(crate) use memory::ProcessMemory;
+pub(crate) use outcome::{OutcomeClass, is_failure};
 pub(crate) use queries::QueryUses;
 pub(crate) use readings::WindowReadings;
 pub(crate) use totals::Totals;
-pub(crate) use trends::{EndpointTrends, Judged, TrendReport, TrendSource};
+pub(crate) use trends::{EndpointTrends, SeriesTrend, TrendReport, TrendSource};
 #[cfg(feature = "archive")]
 pub(crate) use versions::latencies;

@@ -1,10 +1,11 @@
-//! What one window says about every query, and which endpoint issued which.
+//! [`Query`] and [`QueryUses`]: every query of one window, and which endpoint issued it.
 
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    durations::{Durations, Ending, Verdict, divide},
+    durations::{Durations, divide},
     endpoints::{Endpoints, HashMap, NANOS, labels_of},
+    outcome::Outcome,
 };
 use crate::{
     names,
@@ -12,7 +13,7 @@ use crate::{
     store::Window,
 };
 
-/// A query that an endpoint issued.
+/// The calls of one query by one endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueryUse<'a> {
     /// Place in [`Endpoints::all`].
@@ -20,20 +21,21 @@ pub(crate) struct QueryUse<'a> {
     pub(crate) query: &'a str,
     pub(crate) calls: f64,
     pub(crate) seconds: f64,
-    /// Requests that issued it at least once.
+    /// Number of requests that issued it at least once.
     pub(crate) requests: f64,
 }
 
-/// Which endpoint issued which query.
+/// The queries of each endpoint, and the endpoints of each query.
 #[derive(Debug, Default)]
 pub(crate) struct QueryUses<'a> {
     by_endpoint: HashMap<usize, Vec<QueryUse<'a>>>,
-    /// Time that each endpoint spent in all of its queries, those at the same time added up.
+    /// Sum of the durations of each endpoint's queries: more than the time in the database where they ran in parallel.
     seconds: HashMap<usize, f64>,
     by_query: HashMap<&'a str, Vec<QueryUse<'a>>>,
 }
 
 impl<'a> QueryUses<'a> {
+    /// Gathers the pairs of a window; queries and routes that were folded into `other` are left out.
     pub(crate) fn of(window: &'a Window, endpoints: &Endpoints<'a>) -> Self {
         let mut uses: HashMap<(usize, &'a str), QueryUse<'a>> = HashMap::default();
         let mut add = |metric: &str, add: fn(&mut QueryUse<'a>, f64)| {
@@ -65,18 +67,19 @@ impl<'a> QueryUses<'a> {
         all
     }
 
-    /// The queries of an endpoint, the most expensive first.
+    /// Returns the queries of the endpoint at a place, the most expensive first.
     pub(crate) fn of_endpoint(&self, endpoint: usize) -> &[QueryUse<'a>] {
         self.by_endpoint.get(&endpoint).map_or(&[], Vec::as_slice)
     }
 
-    /// The endpoints of a query, the most expensive first.
+    /// Returns the endpoints of a query, the most expensive first.
     pub(crate) fn of_query(&self, query: &str) -> &[QueryUse<'a>] {
         self.by_query.get(query).map_or(&[], Vec::as_slice)
     }
 
-    /// Share of the endpoint's duration that it spends in a query. Queries at the same time share theirs in proportion, so
-    /// that the shares of all add up to the time in the database.
+    /// Returns the share of an endpoint's duration that it spends in a query, 0 to 1. Parallel queries divide their
+    /// common time in proportion to their own, so that the shares of all add up to the share of the time in the
+    /// database.
     pub(crate) fn time_ratio(&self, query_use: &QueryUse<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
         let endpoint = endpoints.all.get(query_use.endpoint)?;
         let share = divide(query_use.seconds, *self.seconds.get(&query_use.endpoint)?)?;
@@ -84,8 +87,8 @@ impl<'a> QueryUses<'a> {
         Some(ratio.min(1.0))
     }
 
-    /// Share of the time of all requests that is spent in a query. What is issued outside requests has no part in it: it
-    /// may go on for longer than all of them together.
+    /// Returns the share of the time of all requests that they spend in a query, 0 to 1. Calls outside requests are
+    /// left out: no request waits for them, and they may take longer than all requests together.
     pub(crate) fn time_share(&self, query: &str, endpoints: &Endpoints<'_>) -> Option<f64> {
         let within = |query_use: &QueryUse<'_>| {
             let endpoint = endpoints.all.get(query_use.endpoint)?;
@@ -95,7 +98,8 @@ impl<'a> QueryUses<'a> {
         divide(seconds, endpoints.seconds).map(|share| share.min(1.0))
     }
 
-    /// The endpoint that issues a query most often per request, of those with enough requests.
+    /// Returns the endpoint that issues a query most often per request, of those with at least `min_requests`. All
+    /// measures per request are about this one, so that several conditions of a rule hold for the same endpoint.
     pub(crate) fn worst(&self, query: &str, min_requests: u64) -> Option<&QueryUse<'a>> {
         let enough = |query_use: &&QueryUse<'_>| query_use.requests >= min_requests.max(1) as f64;
         let per_request = |query_use: &QueryUse<'_>| query_use.calls / query_use.requests;
@@ -103,7 +107,7 @@ impl<'a> QueryUses<'a> {
     }
 }
 
-/// A query fingerprint.
+/// One query fingerprint.
 #[derive(Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) subject: Arc<Subject>,
@@ -111,7 +115,7 @@ pub(crate) struct Query<'a> {
     pub(crate) durations: Durations<'a>,
 }
 
-/// The query fingerprints that were called.
+/// Returns the query fingerprints that were called in a window.
 pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
     let mut queries: Vec<Query<'_>> = Vec::new();
     let mut places = HashMap::default();
@@ -135,18 +139,13 @@ pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
             queries.push(Query { subject, operation, durations: Durations::default() });
             queries.len() - 1
         });
-        let ending = match series.label(names::ERROR_TYPE) {
-            None => Ending { verdict: Verdict::Good, name: names::OK },
-            Some(name @ names::CANCELLED) => Ending { verdict: Verdict::Cancelled, name },
-            Some(name) => Ending { verdict: Verdict::Failed, name },
-        };
-        queries[place].durations.add(ending, &series);
+        queries[place].durations.add(Outcome::of_query(series.meta), &series);
     }
     queries
 }
 
 impl Query<'_> {
-    /// The value of a measure, and the observations it rests on; `None` without data.
+    /// Returns the value of a measure in its base unit, and the number of observations behind it; `None` without data.
     pub(crate) fn measure(
         &self,
         measure: Measure,

@@ -1,8 +1,11 @@
-//! Readings from the windows of this process.
+//! [`WindowReadings`]: the windows of this process as a source of readings.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{evidence::Looking, memory::MemoryGrowth, summary::Summary};
+use super::{
+    endpoints::Endpoint, index::WindowIndex, investigation::Investigation, memory::MemoryGrowth, queries::Query,
+    tasks::Task,
+};
 use crate::{
     rules::{
         evidence::Evidence,
@@ -17,41 +20,42 @@ use crate::{
 /// The name of the one subject of the scope `process`.
 const PROCESS: &str = "process";
 
-/// Readings of one moment: a window of each length that some rule looks at.
+/// The readings of one moment: a window of each length that some rule asks for.
 #[derive(Debug, Default)]
 pub(crate) struct WindowReadings<'a> {
-    windows: BTreeMap<Duration, Summary<'a>>,
-    /// Everything since the start or the last clear: when something was seen first and last.
+    windows: BTreeMap<Duration, WindowIndex<'a>>,
+    /// The window since the start or the last clear: it holds when each series was seen first and last.
     total: Option<&'a Window>,
     growth: Option<MemoryGrowth>,
 }
 
 impl<'a> WindowReadings<'a> {
-    /// Takes the windows by the length that was asked for, which is longer than their span just after the start.
+    /// Returns readings of `windows`, each with the length that rules ask for; just after the start its span is
+    /// shorter.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
-        let windows = windows.into_iter().map(|(length, window)| (length, Summary::of(window))).collect();
+        let windows = windows.into_iter().map(|(length, window)| (length, WindowIndex::of(window))).collect();
         Self { windows, total: None, growth: None }
     }
 
-    /// Adds everything since the start or the last clear. Without it nobody knows when something was seen first.
+    /// Adds the window since the start or the last clear. Without it, outcomes have no first and last time.
     pub(crate) fn since_start(mut self, total: &'a Window) -> Self {
         self.total = Some(total);
         self
     }
 
-    /// Adds what the leak detector found. Without it rules about the growth of the memory have no data.
+    /// Adds the growth that the leak detector found. Without it, rules about growing memory have no data.
     pub(crate) fn with_memory_growth(mut self, growth: Option<MemoryGrowth>) -> Self {
         self.growth = growth;
         self
     }
 
-    /// Returns the window of a length. Where there is none, as for the span of a growth, the longest of those that are
-    /// shorter, or the shortest of all.
-    fn summary(&self, length: Duration) -> Option<&Summary<'a>> {
-        self.windows.range(..=length).next_back().or(self.windows.first_key_value()).map(|(_, summary)| summary)
+    /// Returns the window of a length. Where there is none, as for the span of a memory growth, it is the longest
+    /// shorter one, or else the shortest of all.
+    fn index(&self, length: Duration) -> Option<&WindowIndex<'a>> {
+        self.windows.range(..=length).next_back().or(self.windows.first_key_value()).map(|(_, index)| index)
     }
 
-    /// The growth of the memory is no window's: it has a curve of its own.
+    /// Returns the growth of the memory, which comes from the detector's own curve and not from a window.
     fn growth(&self) -> Option<Reading> {
         let MemoryGrowth { bytes_per_hour, span, samples, .. } = self.growth?;
         Some(Reading { subject: process(), value: bytes_per_hour, samples, span: Some(span) })
@@ -63,55 +67,62 @@ impl Readings for WindowReadings<'_> {
         if question.measure == Measure::MemoryGrowth {
             return self.growth().into_iter().collect();
         }
-        let Some(summary) = self.summary(question.window) else { return Vec::new() };
-        let reading = |subject: &Arc<Subject>, answer: Option<(f64, u64)>| {
-            let (value, samples) = answer.filter(|(value, _)| question.at_least.is_none_or(|least| *value >= least))?;
-            Some(Reading { subject: subject.clone(), value, samples, span: None })
-        };
-        let measure = question.measure;
+        let Some(index) = self.index(question.window) else { return Vec::new() };
         match question.scope {
-            Scope::Endpoint => {
-                let endpoints = summary.endpoints();
-                let enough = endpoints.all.iter().filter(|endpoint| endpoint.durations.count() >= question.min_samples);
-                enough
-                    .filter(|endpoint| !endpoint.is_surely_below(measure, question.at_least))
-                    .filter_map(|endpoint| {
-                        let value = endpoint.measure(measure, endpoints)?;
-                        reading(&endpoint.subject, Some((value, endpoint.durations.count())))
-                    })
-                    .collect()
-            }
-            Scope::Query => {
-                let (endpoints, uses) = (summary.endpoints(), summary.uses());
-                let each = summary.queries().iter();
-                let each = each.filter(|query| !query.durations.is_surely_below(measure, question.at_least));
-                each.filter_map(|query| {
-                    reading(&query.subject, query.measure(measure, endpoints, uses, question.min_samples))
-                })
-                .collect()
-            }
-            Scope::Task => {
-                let each = summary.tasks().iter();
-                let each = each.filter(|task| !task.durations.is_surely_below(measure, question.at_least));
-                each.filter_map(|task| reading(&task.subject, task.measure(measure, summary.endpoints()))).collect()
-            }
-            Scope::Process => reading(&process(), summary.process(measure)).into_iter().collect(),
-            Scope::Metric => question.metric.map_or_else(Vec::new, |metric| summary.metric(metric, measure)),
+            Scope::Endpoint => endpoint_readings(index, question),
+            Scope::Query => query_readings(index, question),
+            Scope::Task => task_readings(index, question),
+            Scope::Process => reading(question, &process(), index.process(question.measure)).into_iter().collect(),
+            Scope::Metric => question.metric.map_or_else(Vec::new, |metric| index.metric(metric, question.measure)),
         }
     }
 
     fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence {
-        let Some(summary) = self.summary(window) else { return Evidence::default() };
-        let looking = Looking { summary, total: self.total, slow };
+        let Some(index) = self.index(window) else { return Evidence::default() };
+        let investigation = Investigation { index, total: self.total, slow };
         match scope {
-            Scope::Endpoint => looking.at_endpoint(subject),
-            Scope::Query => looking.at_query(subject),
-            Scope::Task => looking.at_task(subject),
-            Scope::Process => looking.at_process(self.growth.as_ref()),
+            Scope::Endpoint => investigation.endpoint(subject),
+            Scope::Query => investigation.query(subject),
+            Scope::Task => investigation.task(subject),
+            Scope::Process => Some(investigation.process(self.growth.as_ref())),
             Scope::Metric => None,
         }
         .unwrap_or_default()
     }
+}
+
+fn endpoint_readings(index: &WindowIndex<'_>, question: &Question<'_>) -> Vec<Reading> {
+    let (measure, endpoints) = (question.measure, index.endpoints());
+    let relevant = |endpoint: &&Endpoint<'_>| {
+        endpoint.durations.count() >= question.min_samples && !endpoint.is_surely_below(measure, question.at_least)
+    };
+    let read = |endpoint: &Endpoint<'_>| {
+        let value = endpoint.measure(measure, endpoints)?;
+        reading(question, &endpoint.subject, Some((value, endpoint.durations.count())))
+    };
+    endpoints.all.iter().filter(relevant).filter_map(read).collect()
+}
+
+fn query_readings(index: &WindowIndex<'_>, question: &Question<'_>) -> Vec<Reading> {
+    let (measure, endpoints, uses) = (question.measure, index.endpoints(), index.uses());
+    let relevant = |query: &&Query<'_>| !query.durations.is_surely_below(measure, question.at_least);
+    let read = |query: &Query<'_>| {
+        reading(question, &query.subject, query.measure(measure, endpoints, uses, question.min_samples))
+    };
+    index.queries().iter().filter(relevant).filter_map(read).collect()
+}
+
+fn task_readings(index: &WindowIndex<'_>, question: &Question<'_>) -> Vec<Reading> {
+    let (measure, endpoints) = (question.measure, index.endpoints());
+    let relevant = |task: &&Task<'_>| !task.durations.is_surely_below(measure, question.at_least);
+    let read = |task: &Task<'_>| reading(question, &task.subject, task.measure(measure, endpoints));
+    index.tasks().iter().filter(relevant).filter_map(read).collect()
+}
+
+/// Returns the reading of a subject, given its value and observations; `None` below what the question asks for.
+fn reading(question: &Question<'_>, subject: &Arc<Subject>, answer: Option<(f64, u64)>) -> Option<Reading> {
+    let (value, samples) = answer.filter(|(value, _)| question.at_least.is_none_or(|least| *value >= least))?;
+    Some(Reading { subject: subject.clone(), value, samples, span: None })
 }
 
 fn process() -> Arc<Subject> {

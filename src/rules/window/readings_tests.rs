@@ -1,4 +1,4 @@
-//! What rules read from real windows, filled through the real recorder.
+//! The readings from real windows, filled through the real recorder.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,10 +53,10 @@ impl Traffic {
         self
     }
 
-    /// Requests of an endpoint; `ending` is a status or a kind of error.
-    pub(super) fn requests(&self, route: &str, ending: &str, seconds: f64, times: usize) -> &Self {
-        let label = if ending.starts_with(|c: char| c.is_ascii_digit()) { names::STATUS } else { names::ERROR_TYPE };
-        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (label, ending)];
+    /// Records requests of an endpoint; `outcome` is a status or a kind of error.
+    pub(super) fn requests(&self, route: &str, outcome: &str, seconds: f64, times: usize) -> &Self {
+        let label = if outcome.starts_with(|c: char| c.is_ascii_digit()) { names::STATUS } else { names::ERROR_TYPE };
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (label, outcome)];
         self.observe(&names::HTTP_DURATION, &labels, seconds, times)
     }
 
@@ -64,7 +64,7 @@ impl Traffic {
         self.observe(metric, &[(names::METHOD, "GET"), (names::ROUTE, route)], value, times)
     }
 
-    /// A query as an endpoint's requests issue it.
+    /// Records a query that requests of an endpoint issue.
     pub(super) fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
         let calls = requests * calls_per_request;
         let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
@@ -119,7 +119,7 @@ pub(super) fn check(window: &Window, scope: Scope, measure: Measure, subject: &s
 }
 
 #[test]
-fn an_endpoint_is_read_over_all_of_its_statuses() {
+fn endpoint_is_read_over_all_of_its_statuses() {
     let traffic = Traffic::new();
     traffic.requests("/a", "200", 1.0, 60).requests("/a", "404", 0.1, 20).requests("/a", "500", 4.0, 10);
     traffic.requests("/a", "panic", 0.5, 4).requests("/a", "body_error", 0.5, 3).requests(
@@ -144,7 +144,7 @@ fn an_endpoint_is_read_over_all_of_its_statuses() {
 }
 
 #[test]
-fn mixtures_are_no_endpoints_but_took_their_time() {
+fn mixtures_are_no_endpoints_but_count_in_the_total_time() {
     let traffic = Traffic::new();
     traffic.requests("/a", "200", 1.0, 10).requests("", "404", 1.0, 30).requests(names::OTHER, "200", 1.0, 60);
     let window = traffic.window();
@@ -170,7 +170,7 @@ fn no_data_and_zero_are_different_answers() {
 }
 
 #[test]
-fn the_time_of_an_endpoint_is_taken_apart() {
+fn time_of_an_endpoint_is_divided_into_parts() {
     let traffic = Traffic::new();
     traffic.requests("/a", "200", 1.0, 10).query("/a", "SELECT 1", 10, 5, 0.1);
     traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.2, 10).of_endpoint(&names::HTTP_LONGEST_POLL, "/a", 0.15, 10);
@@ -195,17 +195,17 @@ fn calls_per_request_are_those_of_the_worst_endpoint_with_enough_requests() {
     traffic.requests("/one", "200", 1.0, 50).query("/one", "SELECT item", 50, 1, 0.5);
     traffic.requests("/rare", "200", 1.0, 2).query("/rare", "SELECT item", 2, 90, 0.001);
     let window = traffic.window();
-    let asked = |measure, min_samples| {
+    let answer = |measure, min_samples| {
         let question = Question { min_samples, ..question(Scope::Query, measure) };
         read(&window, &question).get("SELECT item").copied()
     };
-    assert_eq!(asked(Measure::CallsPerRequest, 5), Some((20.0, 50)));
-    assert_eq!(asked(Measure::CallsPerRequest, 1), Some((90.0, 2)));
-    assert_eq!(asked(Measure::CallsPerRequest, 100), None);
+    assert_eq!(answer(Measure::CallsPerRequest, 5), Some((20.0, 50)));
+    assert_eq!(answer(Measure::CallsPerRequest, 1), Some((90.0, 2)));
+    assert_eq!(answer(Measure::CallsPerRequest, 100), None);
     // Of /list, not the much longer time of /one: conditions on both must be about one endpoint.
-    let (seconds, _) = asked(Measure::TimePerRequest, 5).expect("an answer");
+    let (seconds, _) = answer(Measure::TimePerRequest, 5).expect("an answer");
     assert!((seconds - 0.02).abs() < 1e-9, "{seconds}");
-    let (ratio, _) = asked(Measure::EndpointTimeRatio, 5).expect("an answer");
+    let (ratio, _) = answer(Measure::EndpointTimeRatio, 5).expect("an answer");
     assert!((ratio - 0.1).abs() < 1e-9, "{ratio}");
 }
 
@@ -231,24 +231,27 @@ fn any_metric_can_be_read_by_its_labels() {
         traffic.count(&sent, &[("queue", queue)], 1000);
     }
     let window = traffic.window();
-    let asked = |metric: &str, pattern: &str, by: &[&str], measure| {
+    let answer = |metric: &str, pattern: &str, by: &[&str], measure| {
         let matches = LabelGlobs(vec![("queue".into(), Glob::new(pattern))]);
         let by = by.iter().map(|label| Arc::from(*label)).collect();
         let metric = MetricSelector { name: metric.into(), matches, by };
         let question = Question { metric: Some(&metric), ..question(Scope::Metric, measure) };
         read(&window, &question).into_iter().collect::<Vec<_>>()
     };
-    assert_eq!(asked("queue_depth", "*", &[], Measure::Value), [("queue_depth".to_owned(), (18.0, 1))]);
+    assert_eq!(answer("queue_depth", "*", &[], Measure::Value), [("queue_depth".to_owned(), (18.0, 1))]);
     assert_eq!(
-        asked("queue_depth", "mail*", &["queue"], Measure::Value),
+        answer("queue_depth", "mail*", &["queue"], Measure::Value),
         [
             ("queue_depth{queue=\"mail_in\"}".to_owned(), (4.0, 1)),
             ("queue_depth{queue=\"mail_out\"}".to_owned(), (6.0, 1)),
         ]
     );
-    assert_eq!(asked("sent_bytes_total", "mail*", &[], Measure::Rate), [("sent_bytes_total".to_owned(), (20.0, 2000))]);
-    assert_eq!(asked("sent_bytes_total", "mail*", &[], Measure::Quantile(99)), []);
-    assert_eq!(asked("unheard_of", "*", &[], Measure::Value), []);
+    assert_eq!(
+        answer("sent_bytes_total", "mail*", &[], Measure::Rate),
+        [("sent_bytes_total".to_owned(), (20.0, 2000))]
+    );
+    assert_eq!(answer("sent_bytes_total", "mail*", &[], Measure::Quantile(99)), []);
+    assert_eq!(answer("unheard_of", "*", &[], Measure::Value), []);
 }
 
 /// A shop with every sickness, and a healthy endpoint with a healthy query and task.
@@ -290,7 +293,7 @@ pub(super) fn sick_shop() -> Traffic {
 pub(super) const GROWTH: Option<MemoryGrowth> =
     Some(MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100, gained_bytes: Some(25e6) });
 
-/// The windows that the shipped rules ask for, all the same here.
+/// Returns readings with `window` for every length that the shipped rules ask for.
 pub(super) fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {
     WindowReadings::new(rules.windows().into_iter().map(|length| (length, window))).with_memory_growth(GROWTH)
 }
@@ -335,7 +338,7 @@ fn a_scan_of_random_paths_finds_nothing() {
     assert!(Evaluator::new(rules.rules()).evaluate(&readings).is_empty());
 }
 
-/// What the shipped rule about leaks alone finds of an established leak.
+/// Returns the finding of the shipped rule `memory_leak`, run alone on an established leak.
 #[track_caller]
 fn leak_beside<'a>(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Finding {
     let all = RuleSet::embedded();
@@ -348,7 +351,7 @@ fn leak_beside<'a>(windows: impl IntoIterator<Item = (Duration, &'a Window)>) ->
 }
 
 #[test]
-fn a_leak_is_found_whatever_windows_the_other_rules_have() {
+fn leak_is_found_with_any_windows_of_the_other_rules() {
     let window = sick_shop().window();
     for windows in [Vec::new(), vec![(HOUR * 24, &window)], vec![(HOUR, &window), (HOUR * 24, &window)]] {
         let known = !windows.is_empty();
@@ -359,9 +362,9 @@ fn a_leak_is_found_whatever_windows_the_other_rules_have() {
     }
 }
 
-/// As the samplers write them: totals of seconds are floats, which the facade's counters are not.
+/// Sets totals as the samplers do: seconds are floats, which counters of the `metrics` facade cannot hold.
 #[test]
-fn time_that_was_spent_before_the_window_is_not_in_it() {
+fn time_before_the_window_does_not_count() {
     let traffic = Traffic::new();
     let mut history = History::new(traffic.start, [LENGTH]);
     for (second, spent) in [(0, 70.0), (50, 90.0), (100, 120.0)] {
@@ -375,7 +378,7 @@ fn time_that_was_spent_before_the_window_is_not_in_it() {
 }
 
 #[test]
-fn what_passes_no_threshold_is_not_answered() {
+fn values_below_the_lowest_threshold_are_not_returned() {
     let traffic = Traffic::new();
     traffic.requests("/fast", "200", 0.1, 10).requests("/slow", "200", 2.0, 10);
     let window = traffic.window();

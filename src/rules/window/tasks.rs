@@ -1,10 +1,11 @@
-//! What one window says about every task.
+//! [`Task`]: every tracked task of one window.
 
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    durations::{Durations, Ending, Verdict, divide},
+    durations::{Durations, divide},
     endpoints::{Endpoints, HashMap, NANOS},
+    outcome::Outcome,
 };
 use crate::{
     names,
@@ -12,7 +13,7 @@ use crate::{
     store::{SeriesView, Window},
 };
 
-/// The name of a tracked task.
+/// All runs of the tasks with one name.
 #[derive(Debug)]
 pub(crate) struct Task<'a> {
     pub(crate) subject: Arc<Subject>,
@@ -20,11 +21,11 @@ pub(crate) struct Task<'a> {
     active: Option<f64>,
     oldest_active: Option<f64>,
     busy_seconds: Option<f64>,
-    /// Of the runs that ended inside a request.
+    /// Sum of the durations of the runs that ended inside a request.
     request_seconds: f64,
 }
 
-/// The tasks that ran or run.
+/// Returns the tasks that ended in a window or run at its end.
 pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
     let mut tasks: Vec<Task<'_>> = Vec::new();
     let mut places = HashMap::default();
@@ -49,14 +50,8 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         if series.histogram().is_none_or(|view| view.count() == 0) {
             continue;
         }
-        let outcome = series.label(names::OUTCOME).unwrap_or_default();
-        let verdict = match outcome {
-            names::OK => Verdict::Good,
-            names::CANCELLED => Verdict::Cancelled,
-            _ => Verdict::Failed,
-        };
         let place = place_of(&mut tasks, name);
-        tasks[place].durations.add(Ending { verdict, name: outcome }, &series);
+        tasks[place].durations.add(Outcome::of_task(series.meta), &series);
     }
     for series in window.series(names::TASK_ACTIVE.name) {
         let Some((name, active)) = task_name(&series).zip(series.last()) else { continue };
@@ -81,19 +76,21 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
     tasks
 }
 
+/// Returns the name of a series' task; `None` for the mixture `other`.
 fn task_name<'a>(series: &SeriesView<'a>) -> Option<&'a str> {
     series.label(names::TASK_NAME).filter(|name| *name != names::OTHER)
 }
 
 impl Task<'_> {
-    /// The value of a measure, and the observations it rests on; `None` without data.
+    /// Returns the value of a measure in its base unit, and the number of observations behind it; `None` without data.
     pub(crate) fn measure(&self, measure: Measure, endpoints: &Endpoints<'_>) -> Option<(f64, u64)> {
         match measure {
             Measure::Active => Some((self.active?, 1)),
             Measure::OldestActive => Some((self.oldest_active?, 1)),
             Measure::BusyRatio => Some((self.busy_ratio()?, self.durations.count())),
             Measure::WaitingRatio => Some((1.0 - self.busy_ratio()?, self.durations.count())),
-            // Runs in the background take nobody's time, and those of one request at once no more than it lasts.
+            // No request waits for runs in the background, and parallel runs of one request take no more than its
+            // duration.
             Measure::TimeShare => {
                 Some((divide(self.request_seconds, endpoints.seconds)?.min(1.0), self.durations.count()))
             }
@@ -104,7 +101,8 @@ impl Task<'_> {
         }
     }
 
-    /// Of the runs that ended: those in progress are in neither.
+    /// Returns the share of their time that runs spent inside poll. Of runs that have ended: both numbers are recorded
+    /// then.
     fn busy_ratio(&self) -> Option<f64> {
         divide(self.busy_seconds?, self.durations.seconds()).map(|ratio| ratio.min(1.0))
     }

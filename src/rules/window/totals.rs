@@ -1,10 +1,10 @@
-//! [`Totals`]: all observations of one duration, whatever they are about.
+//! [`Totals`]: all observations of one duration, over all subjects.
 
 use std::time::Duration;
 
 use super::{
-    durations::{Verdict, divide, quantile},
-    endpoints::request_verdict,
+    durations::{divide, quantile},
+    outcome::is_failure,
 };
 use crate::{
     names,
@@ -26,7 +26,7 @@ impl Totals {
         for series in window.series(metric) {
             let Some(view) = series.histogram() else { continue };
             view.add_to(&mut totals.sum);
-            if request_verdict(&series) == Verdict::Failed {
+            if is_failure(series.meta) {
                 totals.failed += view.count();
             }
             if series.label(names::ROUTE) == Some("") {
@@ -36,37 +36,42 @@ impl Totals {
         totals
     }
 
+    /// Returns the number of observations.
     pub(crate) fn count(&self) -> u64 {
         self.sum.count()
     }
 
-    /// Returns the time that all took together, in seconds.
+    /// Returns the sum of all durations, in seconds.
     pub(crate) fn seconds(&self) -> f64 {
         self.sum.sum()
     }
 
+    /// Returns the mean duration, in seconds.
     pub(crate) fn mean(&self) -> Option<f64> {
         self.sum.mean()
     }
 
+    /// Returns the shortest duration, in seconds.
     pub(crate) fn min(&self) -> Option<f64> {
         self.sum.min()
     }
 
+    /// Returns the longest duration, in seconds.
     pub(crate) fn max(&self) -> Option<f64> {
         self.sum.max()
     }
 
+    /// Returns a percentile of the durations, in seconds.
     pub(crate) fn quantile(&self, percent: u8) -> Option<f64> {
         self.sum.quantile(quantile(percent)?)
     }
 
-    /// Returns the share of requests that failed by the service's own fault.
+    /// Returns the share of requests that failed by the service's own fault, 0 to 1.
     pub(crate) fn error_ratio(&self) -> Option<f64> {
         divide(self.failed as f64, self.count() as f64)
     }
 
-    /// Returns how many there were a second.
+    /// Returns the number of observations per second of `span`.
     pub(crate) fn rate(&self, span: Duration) -> Option<f64> {
         divide(self.count() as f64, span.as_secs_f64())
     }

@@ -1,4 +1,7 @@
-//! [`Summary`]: one window with what was gathered from it.
+//! [`WindowIndex`]: one window, with its series grouped by subject.
+//!
+//! Each group is gathered on first use and then read by every rule of its scope, so that a window costs one pass over
+//! the series of the scopes that some rule asks about.
 
 use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,12 +14,12 @@ use super::{
 use crate::{
     names,
     rules::{measure::Measure, readings::Reading, rule::MetricSelector, subject::Subject},
-    store::{HistogramSum, SeriesView, Window},
+    store::{HistogramSum, HistogramView, SeriesView, Window},
 };
 
-/// One window with what was gathered from it, each part when it is first asked for.
+/// One window, with its series grouped by subject.
 #[derive(Debug)]
-pub(super) struct Summary<'a> {
+pub(super) struct WindowIndex<'a> {
     pub(super) window: &'a Window,
     endpoints: OnceCell<Endpoints<'a>>,
     uses: OnceCell<QueryUses<'a>>,
@@ -24,7 +27,7 @@ pub(super) struct Summary<'a> {
     tasks: OnceCell<Vec<tasks::Task<'a>>>,
 }
 
-impl<'a> Summary<'a> {
+impl<'a> WindowIndex<'a> {
     pub(super) fn of(window: &'a Window) -> Self {
         let (endpoints, uses) = (OnceCell::new(), OnceCell::new());
         Self { window, endpoints, uses, queries: OnceCell::new(), tasks: OnceCell::new() }
@@ -46,21 +49,28 @@ impl<'a> Summary<'a> {
         self.tasks.get_or_init(|| tasks::tasks(self.window))
     }
 
+    /// Returns the last value of a gauge.
     pub(super) fn gauge(&self, name: &str) -> Option<f64> {
         self.window.series(name).find_map(|series| series.last())
     }
 
-    /// The increase of a counter a second; `None` where there is no such counter.
+    /// Returns the increase of a counter per second; `None` where there is no such counter.
     fn rate(&self, name: &str) -> Option<f64> {
         let counters: Vec<f64> =
             self.window.series(name).filter(|series| is_counter(series)).map(|series| series.increase()).collect();
         if counters.is_empty() { None } else { divide(counters.iter().sum(), self.window.span().as_secs_f64()) }
     }
 
+    /// Returns the histogram of the scheduling lag.
+    pub(super) fn scheduling_lag(&self) -> Option<HistogramView<'a>> {
+        self.window.series(names::TOKIO_SCHEDULING_LAG.name).find_map(|series| series.histogram())
+    }
+
+    /// Returns a measure of the process, and the number of observations behind it; `None` without data.
     pub(super) fn process(&self, measure: Measure) -> Option<(f64, u64)> {
         let value = match measure {
             Measure::SchedulingLag => {
-                let lag = self.window.series(names::TOKIO_SCHEDULING_LAG.name).find_map(|series| series.histogram())?;
+                let lag = self.scheduling_lag()?;
                 return Some((lag.quantile(quantile(99)?)?, lag.count()));
             }
             Measure::ResidentMemory => self.gauge(names::PROCESS_RESIDENT.name),
@@ -79,6 +89,7 @@ impl<'a> Summary<'a> {
         Some((value?, 1))
     }
 
+    /// Returns a measure of the series that a rule selects, grouped by the labels in its `by`.
     pub(super) fn metric(&self, metric: &MetricSelector, measure: Measure) -> Vec<Reading> {
         let mut groups: HashMap<Vec<&str>, Vec<SeriesView<'a>>> = HashMap::new();
         for series in self.window.series(&metric.name) {
@@ -99,7 +110,8 @@ fn is_counter(series: &SeriesView<'_>) -> bool {
     series.last().is_none() && series.histogram().is_none()
 }
 
-/// A measure over some series of one metric, and the observations it rests on.
+/// Returns a measure over some series of one metric, and the number of observations behind it; `None` where series of
+/// that kind do not have the measure.
 fn series_measure(series: &[SeriesView<'_>], measure: Measure, span: Duration) -> Option<(f64, u64)> {
     let mut histograms = HistogramSum::default();
     let (mut gauges, mut counters): (Option<f64>, Option<f64>) = (None, None);
@@ -122,7 +134,7 @@ fn series_measure(series: &[SeriesView<'_>], measure: Measure, span: Duration) -
     }
 }
 
-/// `name{label="value"}`, as Prometheus writes it.
+/// Returns the subject `name{label="value"}`, as Prometheus writes it.
 fn metric_subject(metric: &MetricSelector, values: &[&str]) -> Arc<Subject> {
     let labels: Vec<(Cow<'static, str>, Arc<str>)> =
         metric.by.iter().zip(values).map(|(label, value)| (Cow::Owned(label.to_string()), Arc::from(*value))).collect();

@@ -1,0 +1,298 @@
+//! [`Investigation`]: evidence about one subject, from the windows of this process.
+//!
+//! Runs only for subjects over a threshold, so it may look at everything a window has. It fills what
+//! [`Evidence`](crate::rules::evidence::Evidence) has room for, and leaves out what was not measured.
+
+use std::sync::Arc;
+
+use super::{
+    durations::{Durations, divide},
+    endpoints::{Endpoint, Endpoints},
+    facts::Facts,
+    index::WindowIndex,
+    memory::MemoryGrowth,
+    memory_holders::MemoryHolders,
+    outcome::OutcomeClass,
+    queries::{QueryUse, QueryUses},
+};
+use crate::{
+    names,
+    rules::{
+        evidence::{Blocker, EndpointShare, Evidence, OutcomeShare, QueryShare, Within},
+        fact,
+        measure::Measure,
+        scope::Scope,
+        subject::Subject,
+    },
+    store::Window,
+};
+
+/// Number of outcomes of each class, and of blockers, that an evidence names.
+const SHOWN: usize = 5;
+
+/// The investigation of one subject over a threshold.
+pub(super) struct Investigation<'a, 'w> {
+    pub(super) index: &'a WindowIndex<'w>,
+    /// The window since the start or the last clear.
+    pub(super) total: Option<&'w Window>,
+    /// A single observation above this is slow, in seconds.
+    pub(super) slow: Option<f64>,
+}
+
+impl Investigation<'_, '_> {
+    /// Returns the evidence about an endpoint; `None` where it had no requests.
+    pub(super) fn endpoint(&self, subject: &Subject) -> Option<Evidence> {
+        let (endpoints, uses) = (self.index.endpoints(), self.index.uses());
+        let place = endpoints.index_of(subject.label(names::METHOD)?, subject.label(names::ROUTE)?)?;
+        let endpoint = endpoints.all.get(place)?;
+        let by_time = uses.of_endpoint(place);
+        let blocker = blocker(endpoint);
+        let mut facts = Facts::default();
+        facts.measures(Scope::Endpoint, |measure| endpoint.measure(measure, endpoints));
+        facts.number(fact::REQUESTS, Some(endpoint.durations.count() as f64));
+        facts.slowness(&endpoint.durations, self.slow);
+        add_top_query(&mut facts, by_time, uses, endpoints);
+        facts.top(&endpoint.durations, OutcomeClass::Failure, fact::TOP_ERROR, fact::TOP_ERROR_RATIO);
+        facts.top(&endpoint.durations, OutcomeClass::Refusal, fact::TOP_CLIENT_ERROR, fact::TOP_CLIENT_ERROR_RATIO);
+        facts.failures(&endpoint.durations);
+        if let Some((query, ratio)) = self.failing_query(by_time) {
+            facts.word(fact::FAILING_QUERY, Some(query));
+            facts.number(fact::FAILING_QUERY_RATIO, Some(ratio));
+        }
+        if endpoint.durations.cancelled_seconds() > 0.0 {
+            facts.number(fact::WASTED_TIME, Some(endpoint.durations.cancelled_seconds()));
+            facts.number(fact::WASTED_DB_TIME, Some(endpoint.wasted_db_seconds));
+            facts.number(fact::WASTED_QUERIES, Some(endpoint.wasted_queries));
+        }
+        if let Some(blocker) = &blocker {
+            self.add_blocking(&mut facts, blocker);
+        }
+        let queries = by_time.iter().map(|query_use| QueryShare {
+            query: query_use.query.into(),
+            calls: query_use.calls as u64,
+            calls_per_request: divide(query_use.calls, query_use.requests),
+            seconds: query_use.seconds,
+            time_ratio: uses.time_ratio(query_use, endpoints),
+        });
+        Some(Evidence {
+            time_share: endpoint.measure(Measure::TimeShare, endpoints),
+            all_seconds: Some(endpoints.seconds),
+            all_requests: Some(endpoints.requests),
+            split: endpoint.split(),
+            queries: queries.collect(),
+            outcomes: self.outcomes(&endpoint.durations),
+            facts: facts.into_vec(),
+            blockers: blocker.into_iter().collect(),
+            ..Evidence::default()
+        })
+    }
+
+    /// Returns the evidence about a query; `None` where it was not called.
+    pub(super) fn query(&self, subject: &Subject) -> Option<Evidence> {
+        let query = self.index.queries().iter().find(|query| query.subject.name == subject.name)?;
+        let (endpoints, uses) = (self.index.endpoints(), self.index.uses());
+        let by_endpoint = uses.of_query(&subject.name);
+        let seconds = query.durations.seconds();
+        let name_of = |place: usize| endpoints.all.get(place).map(|endpoint| endpoint.subject.name.clone());
+        let mut facts = Facts::default();
+        facts.measures(Scope::Query, |measure| Some(query.measure(measure, endpoints, uses, 1)?.0));
+        facts.number(fact::CALLS, Some(query.durations.count() as f64));
+        facts.slowness(&query.durations, self.slow);
+        facts.word(fact::OPERATION, Some(query.operation).filter(|operation| !operation.is_empty()));
+        facts.number(fact::ENDPOINTS, Some(by_endpoint.len() as f64));
+        if let Some(top) = by_endpoint.first() {
+            facts.word(fact::TOP_ENDPOINT, name_of(top.endpoint).as_deref());
+            facts.number(fact::TOP_ENDPOINT_RATIO, divide(top.seconds, seconds));
+        }
+        let worst = uses.worst(&subject.name, 1).and_then(|worst| name_of(worst.endpoint));
+        facts.word(fact::WORST_ENDPOINT, worst.as_deref());
+        let shares = by_endpoint.iter().filter_map(|query_use| {
+            Some(EndpointShare {
+                endpoint: name_of(query_use.endpoint)?,
+                calls: query_use.calls as u64,
+                calls_per_request: divide(query_use.calls, query_use.requests),
+                seconds: query_use.seconds,
+                time_ratio: divide(query_use.seconds, seconds),
+                within: within(query_use, uses, endpoints),
+            })
+        });
+        Some(Evidence {
+            time_share: uses.time_share(&subject.name, endpoints),
+            all_seconds: Some(endpoints.seconds),
+            all_requests: Some(endpoints.requests),
+            endpoints: shares.collect(),
+            outcomes: self.outcomes(&query.durations),
+            facts: facts.into_vec(),
+            ..Evidence::default()
+        })
+    }
+
+    /// Returns the evidence about a task; `None` where it did not run.
+    pub(super) fn task(&self, subject: &Subject) -> Option<Evidence> {
+        let task = self.index.tasks().iter().find(|task| task.subject.name == subject.name)?;
+        let endpoints = self.index.endpoints();
+        let mut facts = Facts::default();
+        facts.measures(Scope::Task, |measure| Some(task.measure(measure, endpoints)?.0));
+        facts.number(fact::RUNS, Some(task.durations.count() as f64));
+        facts.slowness(&task.durations, self.slow);
+        facts.top(&task.durations, OutcomeClass::Failure, fact::TOP_FAILURE, fact::TOP_FAILURE_RATIO);
+        facts.failures(&task.durations);
+        Some(Evidence {
+            time_share: task.measure(Measure::TimeShare, endpoints).map(|(share, _)| share),
+            all_seconds: Some(endpoints.seconds),
+            all_requests: Some(endpoints.requests),
+            outcomes: self.outcomes(&task.durations),
+            facts: facts.into_vec(),
+            ..Evidence::default()
+        })
+    }
+
+    /// Returns the evidence about the process.
+    pub(super) fn process(&self, growth: Option<&MemoryGrowth>) -> Evidence {
+        let (index, endpoints) = (self.index, self.index.endpoints());
+        let mut facts = Facts::default();
+        facts.measures(Scope::Process, |measure| match measure {
+            Measure::MemoryGrowth => Some(growth?.bytes_per_hour),
+            _ => Some(index.process(measure)?.0),
+        });
+        let gauges = [
+            (fact::MEMORY_LIMIT, names::PROCESS_MEMORY_LIMIT),
+            (fact::OPEN_FDS, names::PROCESS_OPEN_FDS),
+            (fact::MAX_FDS, names::PROCESS_MAX_FDS),
+            (fact::THREADS, names::PROCESS_THREADS),
+            (fact::WORKERS, names::TOKIO_WORKERS),
+        ];
+        for (fact, metric) in gauges {
+            facts.number(fact, index.gauge(metric.name));
+        }
+        facts.number(fact::TIME_TO_LIMIT, growth.and_then(|growth| self.seconds_to_limit(growth)));
+        facts.number(fact::MAX_SCHEDULING_LAG, self.max_lag());
+        if let Some((endpoint, poll)) = self.longest_poll() {
+            facts.word(fact::TOP_BLOCKER, Some(endpoint));
+            facts.number(fact::TOP_BLOCKER_POLL, Some(poll));
+        }
+        let since_start = self.total.map(WindowIndex::of);
+        let holders = MemoryHolders::of(since_start.as_ref().unwrap_or(index));
+        holders.add_top(&mut facts);
+        let suspects = holders.suspects(growth, &mut facts);
+        Evidence {
+            all_seconds: Some(endpoints.seconds),
+            all_requests: Some(endpoints.requests),
+            facts: facts.into_vec(),
+            blockers: self.blockers(),
+            suspects,
+            ..Evidence::default()
+        }
+    }
+
+    /// Adds how an endpoint blocks the runtime, and which others were in flight then.
+    fn add_blocking(&self, facts: &mut Facts, blocker: &Blocker) {
+        facts.number(fact::BLOCKING_POLLS, Some(blocker.polls as f64));
+        facts.number(fact::BLOCKED_TIME, Some(blocker.seconds));
+        facts.number(fact::OTHERS_IN_FLIGHT, blocker.others);
+        facts.number(fact::MAX_OTHERS_IN_FLIGHT, blocker.most_others);
+        if let Some((waiting, polls)) = blocker.waited.first() {
+            facts.word(fact::TOP_WAITING, Some(waiting));
+            facts.number(fact::TOP_WAITING_POLLS, Some(*polls as f64));
+        }
+        facts.number(fact::SCHEDULING_LAG, self.index.process(Measure::SchedulingLag).map(|(lag, _)| lag));
+        facts.number(fact::MAX_SCHEDULING_LAG, self.max_lag());
+        facts.number(fact::WORKERS, self.index.gauge(names::TOKIO_WORKERS.name));
+    }
+
+    /// Returns the query of an endpoint with the most failures, and the share of its calls that fail. The failures
+    /// include those of other endpoints: a query's durations are not recorded per endpoint.
+    fn failing_query(&self, uses: &[QueryUse<'_>]) -> Option<(&str, f64)> {
+        let issued = |name: &str| uses.iter().any(|query_use| query_use.query == name);
+        let failing = self.index.queries().iter().filter(|query| query.durations.failed() > 0);
+        let worst = failing.filter(|query| issued(&query.subject.name)).max_by_key(|query| query.durations.failed())?;
+        Some((&worst.subject.name, divide(worst.durations.failed() as f64, worst.durations.count() as f64)?))
+    }
+
+    /// Returns the outcomes of each class, the most frequent first, with the first and last time of each.
+    fn outcomes(&self, durations: &Durations<'_>) -> Vec<OutcomeShare> {
+        let all = durations.count() as f64;
+        let counts = durations.by_outcome();
+        // By class, so that a frequent status does not push out the rare failure that the reader looks for.
+        let each = OutcomeClass::WORST_FIRST
+            .into_iter()
+            .flat_map(|class| counts.iter().filter(move |known| known.outcome.class == class).take(SHOWN));
+        each.map(|known| {
+            let seen = known.places.iter().filter_map(|place| self.total?.seen(*place));
+            OutcomeShare {
+                outcome: known.outcome.name.into(),
+                count: known.count,
+                ratio: known.count as f64 / all,
+                seen: seen
+                    .reduce(|(first, last), (other_first, other_last)| (first.min(other_first), last.max(other_last))),
+            }
+        })
+        .collect()
+    }
+
+    /// Returns in how many seconds the memory reaches its limit at this pace.
+    fn seconds_to_limit(&self, growth: &MemoryGrowth) -> Option<f64> {
+        let limit = self.index.gauge(names::PROCESS_MEMORY_LIMIT.name)?;
+        let resident = self.index.gauge(names::PROCESS_RESIDENT.name)?;
+        let hours = divide((limit - resident).max(0.0), growth.bytes_per_hour)?;
+        Some(hours * 3600.0)
+    }
+
+    /// Returns the longest scheduling lag, in seconds.
+    fn max_lag(&self) -> Option<f64> {
+        self.index.scheduling_lag()?.max()
+    }
+
+    /// Returns the endpoint with the highest 95th percentile of its requests' longest polls, and that percentile. The
+    /// 95th and not the maximum: one request that was preempted is no reason to name an endpoint.
+    fn longest_poll(&self) -> Option<(&str, f64)> {
+        let endpoints = self.index.endpoints();
+        let each = endpoints.all.iter().filter_map(|endpoint| {
+            Some((&*endpoint.subject.name, endpoint.measure(Measure::LongestPollQuantile(95), endpoints)?))
+        });
+        each.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))
+    }
+
+    /// Returns the endpoints that blocked the runtime, those with the most time in blocking polls first.
+    fn blockers(&self) -> Vec<Blocker> {
+        let mut blockers: Vec<_> = self.index.endpoints().all.iter().filter_map(blocker).collect();
+        blockers.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.endpoint.cmp(&b.endpoint)));
+        blockers.truncate(SHOWN);
+        blockers
+    }
+}
+
+/// Adds the most expensive query of an endpoint.
+fn add_top_query(facts: &mut Facts, by_time: &[QueryUse<'_>], uses: &QueryUses<'_>, endpoints: &Endpoints<'_>) {
+    let Some(top) = by_time.first() else { return };
+    facts.word(fact::TOP_QUERY, Some(top.query));
+    facts.number(fact::TOP_QUERY_TIME_RATIO, uses.time_ratio(top, endpoints));
+    facts.number(fact::TOP_QUERY_CALLS_PER_REQUEST, divide(top.calls, top.requests));
+    facts.number(fact::TOP_QUERY_AVG_DURATION, divide(top.seconds, top.calls));
+}
+
+/// Returns what a query takes of the requests of one of its endpoints.
+fn within(query_use: &QueryUse<'_>, uses: &QueryUses<'_>, endpoints: &Endpoints<'_>) -> Option<Within> {
+    let durations = &endpoints.all.get(query_use.endpoint)?.durations;
+    Some(Within {
+        requests: durations.count(),
+        avg_duration: divide(durations.seconds(), durations.count() as f64)?,
+        time_ratio: uses.time_ratio(query_use, endpoints)?,
+    })
+}
+
+/// Returns how an endpoint blocked the runtime; `None` where it did not.
+fn blocker(endpoint: &Endpoint<'_>) -> Option<Blocker> {
+    let polls = endpoint.blocking_polls?;
+    let others = endpoint.blocked_others;
+    let waited = endpoint.waited.iter().take(SHOWN).map(|(name, polls)| (Arc::from(*name), *polls as u64));
+    Some(Blocker {
+        endpoint: endpoint.subject.name.clone(),
+        polls: polls.count(),
+        seconds: polls.sum(),
+        longest: polls.max(),
+        others: others.and_then(|others| divide(others.sum(), others.count() as f64)),
+        most_others: others.and_then(|others| others.max()),
+        waited: waited.collect(),
+    })
+}

@@ -1,0 +1,80 @@
+//! [`Outcome`]: how a request, query or task ended, and whose fault that was.
+//!
+//! The only place that reads a verdict out of labels; what counts as a failure is decided here for every measure.
+
+use crate::{names, store::SeriesMeta};
+
+/// How an observation ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) class: OutcomeClass,
+    /// A status, a kind of error or the outcome of a task.
+    pub(crate) name: &'a str,
+}
+
+/// Whose fault an outcome was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OutcomeClass {
+    Success,
+    /// The service's own fault.
+    Failure,
+    /// The service refused the request, with a status of 4xx.
+    Refusal,
+    /// The client disconnected, or the caller dropped the future.
+    Cancellation,
+}
+
+/// The observations of one duration with the same outcome.
+#[derive(Clone, Debug)]
+pub(crate) struct OutcomeCount<'a> {
+    pub(crate) outcome: Outcome<'a>,
+    pub(crate) count: u64,
+    /// Places of their series in a window.
+    pub(crate) places: Vec<u32>,
+}
+
+impl OutcomeClass {
+    /// The order in which evidence names outcomes.
+    pub(crate) const WORST_FIRST: [Self; 4] = [Self::Failure, Self::Cancellation, Self::Refusal, Self::Success];
+}
+
+impl<'a> Outcome<'a> {
+    /// Returns the outcome of the requests of a series. A kind of error is more precise than the status beside it.
+    pub(super) fn of_request(series: &'a SeriesMeta) -> Self {
+        let status = series.label(names::STATUS).unwrap_or_default();
+        match series.label(names::ERROR_TYPE) {
+            Some(name @ names::CANCELLED) => Self { class: OutcomeClass::Cancellation, name },
+            Some(name @ (names::PANIC | names::SERVICE_ERROR | names::BODY_ERROR)) => {
+                Self { class: OutcomeClass::Failure, name }
+            }
+            _ if status.starts_with('5') => Self { class: OutcomeClass::Failure, name: status },
+            _ if status.starts_with('4') => Self { class: OutcomeClass::Refusal, name: status },
+            _ => Self { class: OutcomeClass::Success, name: status },
+        }
+    }
+
+    /// Returns the outcome of the calls of a query's series.
+    pub(super) fn of_query(series: &'a SeriesMeta) -> Self {
+        match series.label(names::ERROR_TYPE) {
+            None => Self { class: OutcomeClass::Success, name: names::OK },
+            Some(name @ names::CANCELLED) => Self { class: OutcomeClass::Cancellation, name },
+            Some(name) => Self { class: OutcomeClass::Failure, name },
+        }
+    }
+
+    /// Returns the outcome of the runs of a task's series.
+    pub(super) fn of_task(series: &'a SeriesMeta) -> Self {
+        let name = series.label(names::OUTCOME).unwrap_or_default();
+        let class = match name {
+            names::OK => OutcomeClass::Success,
+            names::CANCELLED => OutcomeClass::Cancellation,
+            _ => OutcomeClass::Failure,
+        };
+        Self { class, name }
+    }
+}
+
+/// Returns whether a series counts requests that failed by the service's own fault.
+pub(crate) fn is_failure(series: &SeriesMeta) -> bool {
+    Outcome::of_request(series).class == OutcomeClass::Failure
+}
