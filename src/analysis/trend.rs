@@ -11,62 +11,26 @@
 //! by 0.6, 4.5 % at 0.8 and 6 % at 0.9 (simulated, first-order autoregressive). A wave that is slower than the period
 //! looks like a trend while it lasts, to any test.
 
+mod fit;
+mod points;
+
 use std::time::Duration;
 
-use super::statistics::{MannKendall, Step, TheilSen, benjamini_hochberg, inflation, median};
+pub use self::{
+    fit::Shape,
+    points::{Measure, Point},
+};
 
-/// P-value below which a change counts as real.
-const LEVEL: f64 = 0.01;
+use self::{
+    fit::{Fit, LEVEL},
+    points::pool,
+};
+use super::statistics::{MannKendall, benjamini_hochberg};
+
 /// Fewest buckets that are judged: with fewer, one of the two shapes could not reach 99 % confidence.
 pub const FEWEST_BUCKETS: usize = 8;
 /// Relative change below which a trend is called stable, 0 to 1: machines vary by that much from day to day.
 pub const SMALLEST_RATIO: f64 = 0.05;
-
-/// What a series measures: it decides which direction is good and which change is small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// Mean response time in seconds, weighted by requests.
-    ResponseTime,
-    /// Share of failed requests, 0 to 1, weighted by requests.
-    ErrorRate,
-    /// Memory in bytes.
-    Memory,
-    /// Requests per second. More is called improving, although it shows demand and does not prove capacity.
-    Throughput,
-}
-
-impl Measure {
-    /// Absolute change below which a trend is called stable: 1 ms, half a percentage point, 1 MB, one request in 100 s.
-    fn smallest_change(self) -> f64 {
-        match self {
-            Self::ResponseTime => 0.001,
-            Self::ErrorRate => 0.005,
-            Self::Memory => 1e6,
-            Self::Throughput => 0.01,
-        }
-    }
-
-    /// Requests that a bucket must have to be a point of its own; neighbours are pooled until they do.
-    fn fewest_requests(self) -> f64 {
-        match self {
-            Self::ResponseTime => 5.0,
-            Self::ErrorRate => 20.0,
-            // A minute without requests is a measurement of these two, not missing data.
-            Self::Memory | Self::Throughput => 0.0,
-        }
-    }
-}
-
-/// The value of one time bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
-    /// Middle of the bucket, on any clock that all points share.
-    pub at_seconds: f64,
-    /// What was measured.
-    pub value: f64,
-    /// Number of observations behind the value; pooled buckets are averaged by it.
-    pub weight: f64,
-}
 
 /// Which way a series goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,18 +43,6 @@ pub enum Direction {
     Stable,
     /// Too little data to say.
     Unknown,
-}
-
-/// How a series changed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Shape {
-    /// Bit by bit, over the whole period.
-    Gradual,
-    /// At once, at the given time.
-    Step {
-        /// Middle of the first bucket after the step.
-        at_seconds: f64,
-    },
 }
 
 /// The judgement on one series.
@@ -249,88 +201,6 @@ impl Movement {
             (true, false) => Direction::Degrading,
         };
     }
-}
-
-/// Both shapes fitted to one series.
-struct Fit {
-    line: TheilSen,
-    step: Option<Step>,
-    step_fits_better: bool,
-    p_line: f64,
-    p_step: f64,
-}
-
-impl Fit {
-    fn of(x: &[f64], y: &[f64], kendall: &MannKendall) -> Option<Self> {
-        let line = TheilSen::fit(x, y, kendall, 1.0)?;
-        let step = Step::locate(y);
-        let off_line: Vec<f64> = x.iter().zip(y).map(|(&x, y)| y - line.at(x)).collect();
-        let off_step: Option<Vec<f64>> =
-            step.map(|step| y.iter().enumerate().map(|(index, y)| y - step.at(index)).collect());
-        let size = |residuals: &[f64]| residuals.iter().map(|residual| residual.abs()).sum::<f64>();
-        // Serial correlation is estimated from the residuals of the better shape: those of a step from a straight line
-        // are strongly correlated, and would hide the step from its own test.
-        let better = off_step.filter(|off_step| size(off_step) < size(&off_line));
-        let factor = inflation(better.as_deref().unwrap_or(&off_line));
-        let line = if factor > 1.0 { TheilSen::fit(x, y, kendall, factor)? } else { line };
-        Some(Self {
-            line,
-            step,
-            step_fits_better: better.is_some(),
-            p_line: kendall.p_value(factor),
-            p_step: step.map_or(1.0, |step| step.p_value(y, factor)),
-        })
-    }
-
-    fn p_value(&self) -> f64 {
-        (2.0 * self.p_line.min(self.p_step)).min(1.0)
-    }
-
-    /// Returns the shape to report, its change, and the level that it started from.
-    fn change(&self, x: &[f64], y: &[f64]) -> (Shape, f64, f64) {
-        // Bonferroni: each of the two tests gets half of the level.
-        let certain = LEVEL / 2.0;
-        let is_step =
-            if self.step_fits_better { self.p_step < certain } else { self.p_line >= certain && self.p_step < certain };
-        if let Some(step) = self.step.filter(|_| is_step) {
-            return (Shape::Step { at_seconds: x[step.index] }, step.after - step.before, step.before);
-        }
-        let (first, last) = (x[0], x[x.len() - 1]);
-        let start = self.line.at(first);
-        // A line through a late rise can start below zero, which no measure does: then the first quarter's median
-        // counts.
-        let start = if start > 0.0 { start } else { median(&mut y[..y.len() / 4].to_vec()).unwrap_or(0.0) };
-        (Shape::Gradual, self.line.at(last) - self.line.at(first), start)
-    }
-}
-
-/// Merges neighbouring points until each has at least `fewest` observations.
-///
-/// A bucket of two requests is mostly noise; without pooling it would count as much as one of two thousand.
-fn pool(points: &[Point], fewest: f64) -> Vec<Point> {
-    let mut pooled: Vec<Point> = Vec::with_capacity(points.len());
-    let usable = |point: &&Point| {
-        point.value.is_finite() && point.at_seconds.is_finite() && (fewest == 0.0 || point.weight > 0.0)
-    };
-    for &point in points.iter().filter(usable) {
-        match pooled.last_mut() {
-            Some(last) if last.weight < fewest => *last = merged(*last, point),
-            _ => pooled.push(point),
-        }
-    }
-    if pooled.len() > 1 && pooled[pooled.len() - 1].weight < fewest {
-        let rest = pooled.pop().expect("its length is above one");
-        let last = pooled.last_mut().expect("one of more than one was removed");
-        *last = merged(*last, rest);
-    }
-    pooled
-}
-
-/// Returns the mean of two points, by their weights.
-fn merged(a: Point, b: Point) -> Point {
-    let weight = a.weight + b.weight;
-    let mean = |a_value: f64, b_value: f64| (a_value * a.weight + b_value * b.weight) / weight;
-    Point { at_seconds: mean(a.at_seconds, b.at_seconds), value: mean(a.value, b.value), weight }
 }
 
 #[cfg(test)]

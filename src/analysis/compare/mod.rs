@@ -9,8 +9,10 @@ mod difference;
 mod errors;
 #[cfg(test)]
 mod reference;
+mod shift;
 mod snapshot;
 
-pub use difference::{Comparison, RouteChange, Shift, Verdict, compare};
+pub use difference::{Comparison, RouteChange, Verdict, compare};
 pub use errors::ErrorChange;
+pub use shift::Shift;
 pub use snapshot::{LatencyBucket, LatencyHistogram, RouteLatency, SnapshotError, VersionSnapshot};

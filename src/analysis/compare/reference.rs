@@ -6,8 +6,8 @@
 use serde::Deserialize;
 
 use super::{
-    difference::Shift,
     errors::ErrorChange,
+    shift::Shift,
     snapshot::{LatencyBucket, LatencyHistogram, RouteLatency},
 };
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{LONGEST, MemorySample};
+use super::sample::{LONGEST, MemorySample};
 
 /// Least time between two samples that are kept: of the twelve segments of the shortest window, 25 s each, every one
 /// has a sample.

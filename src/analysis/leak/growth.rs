@@ -2,7 +2,7 @@
 
 use super::{
     super::statistics::{MannKendall, TheilSen, median, tail},
-    MemorySample,
+    sample::MemorySample,
 };
 
 /// Segments whose lowest values are compared.

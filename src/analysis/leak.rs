@@ -12,10 +12,13 @@
 
 mod curve;
 mod growth;
+mod sample;
 mod warm_up;
 
 use std::{fmt, time::Duration};
 
+use self::sample::LONGEST;
+pub use self::sample::MemorySample;
 pub(crate) use curve::MemoryCurve;
 
 /// Windows that are judged as far as the data reach back, shortest first; the whole time since the warm-up, up to the
@@ -28,19 +31,6 @@ const WINDOWS: [Duration; 6] = [
     Duration::from_secs(6 * 3600),
     LONGEST,
 ];
-/// The longest window: a day, so that daily traffic has come back to where it was.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// Resident memory at one instant.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MemorySample {
-    /// Seconds since the process started.
-    pub age_seconds: f64,
-    /// Resident memory; a sample of 0 is left out.
-    pub resident_bytes: f64,
-    /// Requests per second around that time; `None` where they were not counted.
-    pub requests_per_second: Option<f64>,
-}
 
 /// Judges whether memory samples of one process are consistent with a leak.
 ///
