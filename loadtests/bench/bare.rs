@@ -7,12 +7,15 @@
 //! - `client`: no Goose; tasks that send with reqwest and read the body, each with a client of its own
 //! - `client-shared`: the same with one client for all
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use goose::config::GooseConfiguration;
-use goose::prelude::*;
+use goose::{config::GooseConfiguration, prelude::*};
 
 static SENT: AtomicU64 = AtomicU64::new(0);
 static TARGET: OnceLock<reqwest::Url> = OnceLock::new();

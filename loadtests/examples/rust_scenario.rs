@@ -3,8 +3,7 @@
 //! It has the whole command line of `loadtest`:
 //! `cargo run -p pinchpoint-loadtest --example rust_scenario -- --users 20 --run-time 30s`
 
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use pinchpoint_loadtest::{Iteration, LoadTest, Method, Scenario, User};
 

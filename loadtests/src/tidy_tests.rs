@@ -1,8 +1,10 @@
 //! The order of the rooms, which no compiler sees.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Rooms from left to right; each imports only from its left. Those of one rank do not import each other.
 const RANKS: [&[&str]; 10] = [

@@ -386,3 +386,42 @@ fn the_files_that_the_documents_name_exist() {
     }
     assert_eq!(missing, [] as [String; 0]);
 }
+
+/// Returns the crates that a file imports from in more than one place; what a `cfg` guards stands apart.
+fn imported_twice(text: &str) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    let mut twice = Vec::new();
+    let mut guarded = false;
+    for line in text.lines() {
+        if let Some(path) = line.strip_prefix("use ") {
+            let root = path.trim_end_matches(';').split("::").next().unwrap_or_default().to_owned();
+            if !guarded && path.contains("::") && !seen.insert(root.clone()) {
+                twice.push(root);
+            }
+        }
+        guarded = line.starts_with("#[");
+    }
+    twice
+}
+
+#[test]
+fn a_file_imports_from_each_crate_once() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "alloc", "benches", "cli", "examples", "loadtests"] {
+        sources(&root.join(folder), &mut files);
+    }
+    let mut wrong = Vec::new();
+    for path in files {
+        let text = fs::read_to_string(&path).expect("readable");
+        let path = path.strip_prefix(root).expect("inside").display().to_string();
+        wrong.extend(imported_twice(&text).into_iter().map(|twice| format!("{path} imports {twice} twice")));
+    }
+    assert_eq!(wrong, [] as [String; 0]);
+}
+
+#[test]
+fn the_reader_of_imports_sees_a_second_one() {
+    assert_eq!(imported_twice("use std::fs;\n\nuse std::io;\n"), ["std"]);
+    assert_eq!(imported_twice("use std::{fs, io};\n#[cfg(unix)]\nuse std::os;\nuse super::*;\n"), [] as [&str; 0]);
+}

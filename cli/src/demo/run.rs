@@ -3,26 +3,28 @@
 //! Owns the order: mistakes of the command line (a port in use, rules with a mistake) are reported before the data is
 //! made, which takes seconds; and the data's directory is removed last, however the demo ends.
 
-use std::future::{Future, IntoFuture as _};
-use std::io::{self, Write as _};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::time::Duration;
+use std::{
+    future::{Future, IntoFuture as _},
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use pinchpoint::{BuildError, Settings, SettingsError};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
-use super::routes;
-use super::seed::Volume;
-use super::shop::{OpenError, Plan, Shop};
-use super::sickness::{Fix, Fixes};
-use super::traffic;
-use super::watch::{Wanted, Watch, log};
-use super::welcome::Welcome;
+use super::{
+    routes,
+    seed::Volume,
+    shop::{OpenError, Plan, Shop},
+    sickness::{Fix, Fixes},
+    traffic,
+    watch::{Wanted, Watch, log},
+    welcome::Welcome,
+};
 use crate::args::DemoArgs;
 
 /// How long open requests may take to end after the signal to stop.

@@ -7,15 +7,16 @@
 //! The time is processor time, not the clock's: on a core that other processes use as well, the clock would count their
 //! time too, and the amount of work would be too small once they have ended.
 
-use std::hint::black_box;
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::{hint::black_box, ops::RangeInclusive, time::Duration};
 
 use sqlx::SqliteConnection;
 
-use super::photo::Photo;
-use super::routes::{orders, reports, reviews, suggest};
-use super::{password, seed};
+use super::{
+    password,
+    photo::Photo,
+    routes::{orders, reports, reviews, suggest},
+    seed,
+};
 
 /// Intended time of the sick sales report: well over the rules' 1 s, also when the machine is idle.
 const REPORT: Duration = Duration::from_millis(1_700);

@@ -3,9 +3,13 @@
 //! Sicknesses share a shop only where none takes from another what its rule measures: a share of time, a rate, a worker of
 //! the runtime. So whether one is found does not depend on how much the machine can do besides.
 
-use crate::expected::Cause::{Above, Advice, Names};
-use crate::expected::{Expected, expected};
-use crate::visitors::{Visit, get, post};
+use crate::{
+    expected::{
+        Cause::{Above, Advice, Names},
+        Expected, expected,
+    },
+    visitors::{Visit, get, post},
+};
 
 /// Some sicknesses in a shop where everything else is fixed.
 pub(crate) struct Case {

@@ -1,7 +1,9 @@
 //! The demo as a process of its own, and the rules that judge it.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
 
 use serde_json::Value;
 use tempfile::TempDir;

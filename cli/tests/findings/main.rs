@@ -16,13 +16,17 @@ mod visitors;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{Instant, sleep},
+};
 
 use cases::{ALL, BLOCKING, CHATTY, Case, FAILING, HEALTHY, LATE, N_PLUS_ONE, SLOW, SUGGESTIONS};
 use demo::{Demo, impatient_rules};
-use expected::Cause::{Above, Advice, Names};
-use expected::{Expected, expected, subject};
+use expected::{
+    Cause::{Above, Advice, Names},
+    Expected, expected, subject,
+};
 use visitors::{SickAnswer, Visit, Visitor};
 
 /// Time after which a test that still misses a finding fails.

@@ -1,7 +1,5 @@
 use super::*;
-use crate::record::rank_of;
-use crate::result::PointResult;
-use crate::scenario::Random;
+use crate::{record::rank_of, result::PointResult, scenario::Random};
 
 /// How the seconds of a simulated run vary.
 #[derive(Clone, Copy, Debug)]

@@ -1,15 +1,17 @@
 //! One result with everything in it, and what each format makes of it: the diff is the review.
 
-use crate::result::{
-    ArrivalsResult, Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, GeneratorResult, RunResult,
-    SearchEnd, StepEnd, VerdictResult,
-};
 use std::time::Duration;
 
 use super::{html, junit, markdown, render_result, render_verdict};
-use crate::engine::{Model, RunEnd, StopReason};
-use crate::record::{EndpointName, FailureKind, Outcome, Recorder, Sample, Tally};
-use crate::server::{FiredBottleneck, ServerEndpoint, ServerSide};
+use crate::{
+    engine::{Model, RunEnd, StopReason},
+    record::{EndpointName, FailureKind, Outcome, Recorder, Sample, Tally},
+    result::{
+        ArrivalsResult, Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, GeneratorResult, RunResult,
+        SearchEnd, StepEnd, VerdictResult,
+    },
+    server::{FiredBottleneck, ServerEndpoint, ServerSide},
+};
 
 fn recorded() -> (Recorder, Tally) {
     let recorder = Recorder::new(2);

@@ -2,15 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::capacity::Capacity;
-use super::comparison::Comparison;
-use super::endpoint::EndpointResult;
-use super::profile::Profile;
-use crate::engine::{Arrivals, Model, RunEnd};
-use crate::record::{Recorder, Tally};
-use crate::server::ServerSide;
-use crate::verdict::{Check, CheckSource, CheckStatus, Conclusion};
-use crate::watch::GeneratorHealth;
+use super::{capacity::Capacity, comparison::Comparison, endpoint::EndpointResult, profile::Profile};
+use crate::{
+    engine::{Arrivals, Model, RunEnd},
+    record::{Recorder, Tally},
+    server::ServerSide,
+    verdict::{Check, CheckSource, CheckStatus, Conclusion},
+    watch::GeneratorHealth,
+};
 
 /// The result of a run. Its JSON is read back for comparisons.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

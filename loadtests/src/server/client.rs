@@ -9,8 +9,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::header::HeaderMap;
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url, header::HeaderMap, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::server::{Server, wait_until};
-use crate::tool::{loadtest, loadtest_after, started};
+use crate::{
+    server::{Server, wait_until},
+    tool::{loadtest, loadtest_after, started},
+};
 
 #[test]
 fn capacity_of_a_narrow_service_is_found_and_explained() {

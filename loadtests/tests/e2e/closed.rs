@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::server::Server;
-use crate::tool::{loadtest, started};
+use crate::{
+    server::Server,
+    tool::{loadtest, started},
+};
 
 #[test]
 fn fifty_users_are_in_flight_at_once_and_every_request_is_counted() {

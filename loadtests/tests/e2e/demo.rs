@@ -1,8 +1,10 @@
 //! The demo shop and its customers, as a bare `loadtest` plays them: they must fit each other.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
 
 use serde_json::Value;
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::server::Server;
-use crate::tool::{loadtest, loadtest_after};
+use crate::{
+    server::Server,
+    tool::{loadtest, loadtest_after},
+};
 
 /// Long before the end of a test that was to run for ten minutes.
 const SOON: Duration = Duration::from_secs(60);

@@ -1,7 +1,9 @@
 //! Thresholds, the service's rules, and comparisons.
 
-use crate::server::Server;
-use crate::tool::{loadtest, started};
+use crate::{
+    server::Server,
+    tool::{loadtest, started},
+};
 
 #[test]
 fn thresholds_decide() {

@@ -1,21 +1,27 @@
 //! A service with the monitor inside: its side of the story is joined.
 
-use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::IntoResponse as _;
-use axum::routing::get;
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware::{self, Next},
+    response::IntoResponse as _,
+    routing::get,
+};
 use pinchpoint::{Monitor, track_db_query};
 use tokio::sync::Semaphore;
 
-use crate::server::wait_until;
-use crate::tool::{loadtest, started};
+use crate::{
+    server::wait_until,
+    tool::{loadtest, started},
+};
 
 /// Starts a service with four routes; one does three queries a request, two serve four requests at a time each.
 fn service() -> SocketAddr {

@@ -1,7 +1,6 @@
 //! The open model sends on time, and tells what it could not.
 
-use crate::server::Server;
-use crate::tool::loadtest;
+use crate::{server::Server, tool::loadtest};
 
 #[test]
 fn a_stall_of_one_second_in_five_shows_in_the_percentiles() {

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::server::Server;
-use crate::tool::loadtest;
+use crate::{server::Server, tool::loadtest};
 
 #[test]
 fn every_format_is_written() {

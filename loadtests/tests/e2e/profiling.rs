@@ -1,7 +1,6 @@
 //! Profiles, with every method, and the lines of the brief as they are.
 
-use crate::server::Server;
-use crate::tool::loadtest;
+use crate::{server::Server, tool::loadtest};
 
 #[test]
 fn a_profile_counts_its_iterations_and_leaves_the_warm_up_out() {

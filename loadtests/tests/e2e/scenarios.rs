@@ -1,7 +1,6 @@
 //! Scenario files.
 
-use crate::server::Server;
-use crate::tool::loadtest;
+use crate::{server::Server, tool::loadtest};
 
 #[test]
 fn a_flow_logs_in_keeps_what_it_gets_and_uses_it() {

@@ -1,7 +1,6 @@
 //! Mistakes in what was asked for: told before the first request.
 
-use crate::server::Server;
-use crate::tool::loadtest;
+use crate::{server::Server, tool::loadtest};
 
 #[track_caller]
 fn refused(server: &Server, arguments: &[&str], message: &str) {
