@@ -238,13 +238,14 @@ async fn settings_of_a_file_and_of_the_environment_are_taken() {
 }
 
 #[test]
-fn settings_that_are_wrong_are_told_with_their_place() {
+fn a_mistake_in_the_settings_is_reported_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pinchpoint.yaml");
     std::fs::write(&file, "db_system: sqlite\nretentoin: 24h\n").unwrap();
     let (stdout, stderr) = ended(&["demo", "--listen", "0", "--config", file.to_str().unwrap()], 1);
     assert!(stdout.is_empty(), "{stdout}");
-    let expected = format!("pinchpoint: {}:2:1: unknown field `retentoin`, expected one of", file.display());
+    let expected =
+        format!("pinchpoint: {}:2:1: unknown key \"retentoin\"; did you mean \"retention\"?", file.display());
     assert!(stderr.starts_with(&expected), "{stderr}");
 
     let missing = directory.path().join("none.yaml");
