@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) sick: &'static [&'static str],
     /// The requests that meet them, in turn.
     pub(crate) visits: &'static [Visit],
+    /// The healthy requests of another visitor at the same time, in turn; the first round of `visits` comes before them.
+    pub(crate) beside: &'static [Visit],
     pub(crate) expected: &'static [Expected],
     /// Parts of further subjects on which findings are right, since the sickness slows them too.
     pub(crate) consequences: &'static [&'static str],
@@ -30,6 +32,7 @@ pub(crate) const FAILING: Case = Case {
         get("/api/coupons/SPRING10"),
         post("/api/newsletter", r#"{"email":"ada.{n}@example.com"}"#),
     ],
+    beside: HEALTHY,
     expected: &[
         expected(
             "high_error_rate",
@@ -68,6 +71,7 @@ pub(crate) const SLOW: Case = Case {
         get("/api/products/{product}/reviews"),
         post("/api/products/{product}/thumbnail", ""),
     ],
+    beside: HEALTHY,
     expected: &[
         expected(
             "slow_endpoint",
@@ -102,6 +106,7 @@ pub(crate) const SLOW: Case = Case {
 pub(crate) const N_PLUS_ONE: Case = Case {
     sick: &["n-plus-one"],
     visits: &[get("/api/orders")],
+    beside: HEALTHY,
     expected: &[expected(
         "n_plus_one",
         "FROM products p WHERE p.id = ?",
@@ -114,11 +119,15 @@ pub(crate) const N_PLUS_ONE: Case = Case {
 pub(crate) const BLOCKING: Case = Case {
     sick: &["blocking-hash"],
     visits: &[post("/api/register", r#"{"name":"Ada","email":"ada.{n}@example.org","password":"hunter2hunter2"}"#)],
+    // Checking a password takes as long as hashing it, on a blocking thread: such a request is in flight at most of the polls
+    // that block, where the other pages would be by chance.
+    beside: &[post("/api/login", r#"{"email":"ada.0@example.org","password":"hunter2hunter2"}"#)],
     expected: &[expected(
         "blocked_runtime",
         "POST /api/register",
         &[
             Above("/numbers/busy_ratio", 0.8),
+            Names("/blockers/0/waited/0/endpoint", "POST /api/login"),
             Above("/blockers/0/waited/0/times", 0.0),
             Advice("it computes: move the computation (hashing"),
         ],
@@ -130,6 +139,7 @@ pub(crate) const BLOCKING: Case = Case {
 pub(crate) const CHATTY: Case = Case {
     sick: &["chatty-settings"],
     visits: HEALTHY,
+    beside: HEALTHY,
     expected: &[expected(
         "frequent_query",
         "FROM settings",
@@ -142,6 +152,7 @@ pub(crate) const CHATTY: Case = Case {
 pub(crate) const LATE: Case = Case {
     sick: &["late-suggestions"],
     visits: &[SUGGESTIONS],
+    beside: HEALTHY,
     expected: &[
         expected(
             "abandoned_requests",

@@ -87,7 +87,7 @@ impl Case {
         sick.chain(["process"]).any(|sick| subject(finding).contains(sick))
     }
 
-    /// Waits until the sicknesses of this case have been found in `demo`, while another visitor asks for healthy pages.
+    /// Waits until the sicknesses of this case have been found in `demo`, while another visitor makes healthy requests.
     async fn is_found(&self, demo: &Demo) {
         let answer = match self.visits.iter().find(|visit| visit.is_hurried) {
             Some(visit) => SickAnswer::measure(demo, visit).await,
@@ -95,10 +95,11 @@ impl Case {
         };
         let (mut patient, mut other) = (Visitor::new(demo, answer), Visitor::new(demo, answer));
         let wanted: Vec<&Expected> = self.expected.iter().collect();
+        patient.go_round(self.visits.iter(), 1).await;
         tokio::select! {
             () = found(demo, &wanted, |finding| self.allows(finding)) => {}
             () = patient.go_round(self.visits.iter(), usize::MAX) => {}
-            () = other.go_round(HEALTHY.iter(), usize::MAX) => {}
+            () = other.go_round(self.beside.iter(), usize::MAX) => {}
         }
     }
 }
