@@ -8,6 +8,7 @@
 mod answer;
 mod args;
 mod demo;
+mod lock;
 mod rules;
 
 use std::{error::Error, io::Write as _, process::ExitCode};

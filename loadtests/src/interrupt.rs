@@ -1,11 +1,14 @@
 //! Ctrl-C and SIGTERM. The first one ends the run and keeps its result; the second one ends the process.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicU32, Ordering},
 };
 
-use crate::engine::{Stop, StopReason};
+use crate::{
+    engine::{Stop, StopReason},
+    lock::lock,
+};
 
 /// Passes a signal on to the current run, and to every later one.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +34,7 @@ impl Interrupt {
     /// Returns the stop of a run that begins now. It is requested at once if a signal has been received before.
     pub(crate) fn new_stop(&self) -> Stop {
         let stop = Stop::default();
-        *self.0.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop.clone());
+        *lock(&self.0.current) = Some(stop.clone());
         if self.is_received() {
             stop.request(StopReason::Interrupted);
         }
@@ -48,7 +51,7 @@ impl Interrupt {
             // A second Ctrl-C asks to wait for nothing, not even for the result.
             std::process::exit(130);
         }
-        if let Some(stop) = self.0.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(stop) = lock(&self.0.current).as_ref() {
             stop.request(StopReason::Interrupted);
         }
     }

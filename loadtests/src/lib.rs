@@ -22,6 +22,7 @@ mod engine;
 mod interrupt;
 mod limits;
 mod load_test;
+mod lock;
 mod mode;
 mod plan;
 mod record;
@@ -35,6 +36,6 @@ mod tidy_tests;
 mod verdict;
 mod watch;
 
-pub use engine::{Call, Failed, Iteration, Reply, User};
+pub use engine::{Call, Iteration, IterationError, Reply, User};
 pub use load_test::{LoadTest, Scenario};
 pub use reqwest::Method;

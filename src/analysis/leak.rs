@@ -201,17 +201,15 @@ impl fmt::Display for Leak {
     }
 }
 
-/// Writes a duration in the largest unit of which it has at least two, rounded.
+/// Writes a duration as rule files do, in the largest unit of which it has at least two, rounded.
 struct Span(Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
-        let (unit, name) = [(86_400, "days"), (3600, "hours"), (60, "minutes")]
-            .into_iter()
-            .find(|(unit, _)| seconds >= 2 * unit)
-            .unwrap_or((1, "seconds"));
-        write!(f, "{} {name}", (seconds + unit / 2) / unit)
+        let (unit, name) =
+            [(3600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds >= 2 * unit).unwrap_or((1, "s"));
+        write!(f, "{}{name}", (seconds + unit / 2) / unit)
     }
 }
 
@@ -384,7 +382,7 @@ mod tests {
     #[test]
     fn short_life_is_not_enough_data() {
         let verdict = LeakDetector::new().judge(&samples(0.05, |age| MB * age));
-        assert_eq!(verdict.to_string(), "not enough data: 2 minutes since the warm-up, 5 minutes needed");
+        assert_eq!(verdict.to_string(), "not enough data: 2m since the warm-up, 5m needed");
         assert!(matches!(LeakDetector::new().judge(&[]), LeakVerdict::NotEnoughData { .. }));
         let broken = MemorySample { age_seconds: f64::NAN, resident_bytes: f64::NAN, requests_per_second: None };
         assert!(matches!(LeakDetector::new().judge(&[broken; 50]), LeakVerdict::NotEnoughData { .. }));
@@ -405,8 +403,8 @@ mod tests {
             .judge(&samples(8.0, |age| 100.0 * MB + 50.0 * MB * age / HOUR));
         assert_eq!(
             verdict.to_string(),
-            "consistent with a leak: 50 MB an hour, 399 MB over the last 8 hours; 50 % of the memory limit is used, at \
-             this pace it is reached in 10 hours"
+            "consistent with a leak: 50 MB an hour, 399 MB over the last 8h; 50 % of the memory limit is used, at \
+             this pace it is reached in 10h"
         );
         let LeakVerdict::Consistent(leak) = verdict else { panic!("{verdict}") };
         assert!(leak.interval.0 <= leak.bytes_per_hour && leak.bytes_per_hour <= leak.interval.1);

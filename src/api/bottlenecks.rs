@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use super::{Shared, evidence::EvidenceView, timestamp, units};
+use super::{CoreState, evidence::EvidenceView, timestamp, units};
 use crate::{
     monitor::Core,
     rules::{Bottleneck, Gain, Severity, Unit},
@@ -156,7 +156,7 @@ impl BottleneckView {
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/bottlenecks", tag = "analysis", responses((status = 200, body = BottlenecksAnswer))
 ))]
-pub(super) async fn bottlenecks(State(core): Shared) -> Json<BottlenecksAnswer> {
+pub(super) async fn bottlenecks(State(core): CoreState) -> Json<BottlenecksAnswer> {
     let judgement = core.judgement();
     let views = |bottlenecks: &[Arc<Bottleneck>]| {
         bottlenecks.iter().map(|bottleneck| BottleneckView::of(bottleneck, &core)).collect()

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-use super::{Shared, error::ApiError, timestamp, units};
+use super::{CoreState, error::ApiError, timestamp, units};
 use crate::{
     analysis::{RouteChange, Shift, Verdict},
     monitor::VersionComparison,
@@ -207,7 +207,7 @@ impl ComparisonView {
     get, path = "/performance/comparison", tag = "analysis",
     responses((status = 200, body = ComparisonView), (status = 404, body = super::error::ErrorBody))
 ))]
-pub(super) async fn comparison(State(core): Shared) -> Result<Json<ComparisonView>, ApiError> {
+pub(super) async fn comparison(State(core): CoreState) -> Result<Json<ComparisonView>, ApiError> {
     let compared = core.comparison(Instant::now()).ok_or_else(|| {
         ApiError::not_found(
             "there is no earlier version to compare with: set MonitorBuilder::history_file and \

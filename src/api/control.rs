@@ -17,7 +17,7 @@ use axum::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, error::ApiError, timestamp};
+use super::{CoreState, error::ApiError, timestamp};
 use crate::monitor::{Control, Core};
 
 /// In this header a browser says whether a request comes from a page of the same site.
@@ -118,7 +118,7 @@ fn answer(core: &Core, status: &'static str, message: &'static str) -> Json<Cont
     post, path = "/performance/start-monitoring", tag = "control",
     responses((status = 200, body = ControlAnswer), (status = 403, body = super::error::ErrorBody)), security(("token" = []))
 ))]
-pub(super) async fn start(State(core): Shared, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
+pub(super) async fn start(State(core): CoreState, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
     core.instruments().set_enabled(true);
     Ok(answer(&core, "started", "requests, queries and tasks are measured"))
@@ -129,7 +129,7 @@ pub(super) async fn start(State(core): Shared, request: Parts) -> Result<Json<Co
     post, path = "/performance/stop-monitoring", tag = "control",
     responses((status = 200, body = ControlAnswer), (status = 403, body = super::error::ErrorBody)), security(("token" = []))
 ))]
-pub(super) async fn stop(State(core): Shared, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
+pub(super) async fn stop(State(core): CoreState, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
     core.instruments().set_enabled(false);
     Ok(answer(&core, "stopped", "requests are no longer measured; earlier measurements stay"))
@@ -141,7 +141,7 @@ pub(super) async fn stop(State(core): Shared, request: Parts) -> Result<Json<Con
     delete, path = "/performance/clear-data", tag = "control",
     responses((status = 200, body = ControlAnswer), (status = 403, body = super::error::ErrorBody)), security(("token" = []))
 ))]
-pub(super) async fn clear(State(core): Shared, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
+pub(super) async fn clear(State(core): CoreState, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
     core.clear(Instant::now());
     Ok(answer(&core, "cleared", "all windows and trends start over; the counters of /metrics go on"))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    Shared,
+    CoreState,
     bottlenecks::BottleneckView,
     error::ApiError,
     evidence::{SlowRequestView, SplitView},
@@ -162,7 +162,7 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     responses((status = 200, body = EndpointsAnswer), (status = 400, body = super::error::ErrorBody))
 ))]
 pub(super) async fn all(
-    State(core): Shared,
+    State(core): CoreState,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<EndpointsAnswer>, ApiError> {
     let endpoints = views(&period.window(&core)?);
@@ -193,7 +193,7 @@ fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     )
 ))]
 pub(super) async fn one(
-    State(core): Shared,
+    State(core): CoreState,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<EndpointAnswer>, ApiError> {
     let Path(name) = name.map_err(|_| ApiError::bad_request("the endpoint must be UTF-8 text, URL-encoded"))?;

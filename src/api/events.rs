@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 
 use super::{
-    Shared,
+    CoreState,
     bottlenecks::{BottleneckView, Counts},
     error::ApiError,
     timestamp,
@@ -51,7 +51,7 @@ pub(super) struct EvaluationEvent {
         (status = 503, description = "Too many listeners", body = super::error::ErrorBody)
     )
 ))]
-pub(super) async fn events(State(core): Shared) -> Response {
+pub(super) async fn events(State(core): CoreState) -> Response {
     if core.has_ended_events() {
         return ApiError::unavailable("the service is shutting down").into_response();
     }

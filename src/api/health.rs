@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, bottlenecks::Counts, timestamp};
+use super::{CoreState, bottlenecks::Counts, timestamp};
 use crate::{
     monitor::{Core, Judgement},
     names::{self, DEFAULT_WINDOW},
@@ -101,7 +101,7 @@ fn bottlenecks(count: usize, before: &str, after: &str) -> String {
 
 /// The health of the service. Always 200: this is a report on the service, not a probe for a load balancer.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/health", tag = "analysis", responses((status = 200, body = HealthAnswer))))]
-pub(super) async fn health(State(core): Shared) -> Json<HealthAnswer> {
+pub(super) async fn health(State(core): CoreState) -> Json<HealthAnswer> {
     let judgement = core.judgement();
     let health = Health::of(&core, &judgement, Instant::now());
     let (status, message) = health.verdict();

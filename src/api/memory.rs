@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, timestamp, units};
+use super::{CoreState, timestamp, units};
 use crate::{
     analysis::LeakVerdict,
     names::{self, Metric},
@@ -124,7 +124,7 @@ pub(super) fn limit(window: &Window) -> Option<f64> {
 
 /// Memory, file descriptors and threads of the process.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/memory", tag = "metrics", responses((status = 200, body = MemoryAnswer))))]
-pub(super) async fn memory(State(core): Shared) -> Json<MemoryAnswer> {
+pub(super) async fn memory(State(core): CoreState) -> Json<MemoryAnswer> {
     let window = core.total(Instant::now());
     let gauge = |metric| gauge(&window, metric);
     let (resident, limit) = (gauge(names::PROCESS_RESIDENT), limit(&window));

@@ -32,4 +32,4 @@ mod trends;
 mod units;
 
 /// The state that every handler reads.
-type Shared = axum::extract::State<std::sync::Arc<crate::monitor::Core>>;
+type CoreState = axum::extract::State<std::sync::Arc<crate::monitor::Core>>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use super::{Shared, timestamp, units};
+use super::{CoreState, timestamp, units};
 use crate::rules::{Rule, Thresholds, Unit};
 
 /// A rule in force.
@@ -52,7 +52,7 @@ fn thresholds(rule: &Rule, thresholds: &Thresholds) -> BTreeMap<String, String> 
 
 /// The rules in force, with their thresholds.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/rules", tag = "analysis", responses((status = 200, body = RulesAnswer))))]
-pub(super) async fn rules(State(core): Shared) -> Json<RulesAnswer> {
+pub(super) async fn rules(State(core): CoreState) -> Json<RulesAnswer> {
     let judgement = core.judgement();
     let count = |bottlenecks: &[std::sync::Arc<crate::rules::Bottleneck>], rule: &Rule| {
         bottlenecks.iter().filter(|bottleneck| bottleneck.rule.id == rule.id).count()

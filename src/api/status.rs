@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Shared, timestamp, units};
+use super::{CoreState, timestamp, units};
 #[cfg(feature = "archive")]
 use crate::monitor::{ArchiveState, ArchiveStatus};
 use crate::{names, rules::Totals};
@@ -100,7 +100,7 @@ pub(super) struct RulesStatus {
 
 /// The state of the monitor itself: what it keeps, what it drops, which rules are in force.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer))))]
-pub(super) async fn status(State(core): Shared) -> Json<StatusAnswer> {
+pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
     let now = Instant::now();
     let total = core.total(now);
     let judgement = core.judgement();

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 
 use super::{
-    Shared,
+    CoreState,
     endpoints::{EndpointView, views},
     error::ApiError,
     parameters::Parameters,
@@ -101,7 +101,7 @@ impl Summary {
     responses((status = 200, body = MetricsAnswer), (status = 400, body = super::error::ErrorBody))
 ))]
 pub(super) async fn metrics(
-    State(core): Shared,
+    State(core): CoreState,
     Parameters(period): Parameters<Period>,
 ) -> Result<Json<MetricsAnswer>, ApiError> {
     let window = period.window(&core)?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    Shared,
+    CoreState,
     error::ApiError,
     timestamp,
     trend::{Coverage, TrendUnit, TrendView, wall_time},
@@ -193,7 +193,7 @@ impl TrendsQuery {
     )
 ))]
 pub(super) async fn trends(
-    State(core): Shared,
+    State(core): CoreState,
     parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<TrendsAnswer>, ApiError> {
     let Query(parameters) =

@@ -15,12 +15,12 @@ pub(crate) struct Spread<T>([Local<T>; stripe::COUNT]);
 
 /// An owner of the value, counted on one stripe. Cheap to clone for the threads of that stripe.
 #[derive(Debug)]
-pub(crate) struct Local<T>(Arc<Counted<T>>);
+pub(crate) struct Local<T>(Arc<CountedLine<T>>);
 
 /// Two cache lines long, so that no two stripes count on the same one. Not aligned to a line: an `Arc` stores its
 /// counts before the value, and alignment would put them and the pointer on different lines.
 #[derive(Debug)]
-struct Counted<T> {
+struct CountedLine<T> {
     value: Arc<T>,
     _apart: [u64; 13],
 }
@@ -28,7 +28,7 @@ struct Counted<T> {
 impl<T> Spread<T> {
     pub(crate) fn new(value: T) -> Self {
         let value = Arc::new(value);
-        Self(std::array::from_fn(|_| Local(Arc::new(Counted { value: value.clone(), _apart: [0; 13] }))))
+        Self(std::array::from_fn(|_| Local(Arc::new(CountedLine { value: value.clone(), _apart: [0; 13] }))))
     }
 
     /// Returns the value.

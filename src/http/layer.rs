@@ -40,11 +40,11 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// future is in the request's duration alone; axum's handlers do none there.
 #[derive(Clone)]
 pub struct MonitorLayer {
-    shared: Arc<Spread<Shared>>,
+    shared: Arc<Spread<LayerState>>,
 }
 
 /// What all services of a layer share.
-struct Shared {
+struct LayerState {
     endpoints: Endpoints,
     /// Keeps the monitor's background tasks running as long as a layer records.
     _monitor: Arc<dyn Any + Send + Sync>,
@@ -52,7 +52,7 @@ struct Shared {
 
 impl MonitorLayer {
     pub(crate) fn new(endpoints: Endpoints, monitor: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { shared: Arc::new(Spread::new(Shared { endpoints, _monitor: monitor })) }
+        Self { shared: Arc::new(Spread::new(LayerState { endpoints, _monitor: monitor })) }
     }
 }
 
@@ -77,11 +77,11 @@ pub struct MonitorService<S> {
     owner: Owner,
 }
 
-/// How a service owns [`Shared`]. axum keeps the service that the layer made and clones it for every request, on any
+/// How a service owns [`LayerState`]. axum keeps the service that the layer made and clones it for every request, on any
 /// thread. Such a clone counts on its own thread's cache lines; see [`Spread`].
 enum Owner {
-    Layered(Arc<Spread<Shared>>),
-    Cloned(Local<Shared>),
+    Layered(Arc<Spread<LayerState>>),
+    Cloned(Local<LayerState>),
 }
 
 impl Clone for Owner {

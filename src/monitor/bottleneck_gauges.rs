@@ -19,7 +19,7 @@ use crate::{
 type Key = (Arc<str>, Severity, Arc<str>);
 
 /// A gauge, and whether its bottleneck is counted in it now.
-struct Shown {
+struct BottleneckGauge {
     gauge: Gauge,
     is_on: bool,
 }
@@ -27,7 +27,7 @@ struct Shown {
 /// The gauges of every bottleneck that ever fired. One that no longer fires stays at 0, so that Prometheus sees it end.
 pub(super) struct BottleneckGauges {
     recorder: DynRecorder,
-    gauges: HashMap<Key, Shown>,
+    gauges: HashMap<Key, BottleneckGauge>,
 }
 
 impl BottleneckGauges {
@@ -58,7 +58,7 @@ impl BottleneckGauges {
                 ];
                 let gauge = labelled::gauge(&self.recorder, &names::BOTTLENECK, &labels);
                 gauge.increment(1.0);
-                Shown { gauge, is_on: true }
+                BottleneckGauge { gauge, is_on: true }
             });
         }
     }

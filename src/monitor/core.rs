@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::tick::Ticking;
+use self::tick::TickState;
 #[cfg(feature = "archive")]
 use super::versions::{VersionComparison, Versions};
 use super::{
@@ -71,7 +71,7 @@ pub(crate) struct Core {
     sampler_panics: AtomicUsize,
     rules: ArcSwap<RulesState>,
     judgements: Judgements,
-    ticking: Mutex<Ticking>,
+    ticking: Mutex<TickState>,
 }
 
 impl fmt::Debug for Core {
@@ -110,7 +110,7 @@ impl Core {
                 set: Arc::new(rules),
             }),
             judgements: Judgements::default(),
-            ticking: Mutex::new(Ticking::new(samplers, watch, recorder)),
+            ticking: Mutex::new(TickState::new(samplers, watch, recorder)),
             instruments,
             recorder: own_recorder,
             config,

@@ -40,11 +40,11 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    running: Arc<Running>,
+    running: Arc<BackgroundTasks>,
 }
 
 /// The background tasks. Dropping it ends them.
-struct Running {
+struct BackgroundTasks {
     core: Arc<Core>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -67,7 +67,7 @@ impl Monitor {
         });
         let ticking = runtime.spawn(tick(core.clone(), stopped));
         let tasks = Mutex::new([ticking].into_iter().chain(lag).collect());
-        Self { running: Arc::new(Running { core, stop, tasks }) }
+        Self { running: Arc::new(BackgroundTasks { core, stop, tasks }) }
     }
 
     /// Returns a tower layer that measures the service it wraps.
@@ -141,14 +141,14 @@ impl Monitor {
     }
 }
 
-impl Running {
+impl BackgroundTasks {
     fn close(&self) {
         context::uninstall(self.core.instruments());
         self.core.instruments().close();
     }
 }
 
-impl Drop for Running {
+impl Drop for BackgroundTasks {
     fn drop(&mut self) {
         for task in &*lock(&self.tasks) {
             task.abort();

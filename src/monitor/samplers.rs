@@ -13,9 +13,9 @@ use crate::sample::Sampler;
 /// The monitor's samplers and the host's. Invariant: a panic in one keeps neither the others nor the evaluation from going
 /// on.
 #[derive(Default)]
-pub(super) struct Samplers(Vec<Named>);
+pub(super) struct Samplers(Vec<NamedSampler>);
 
-struct Named {
+struct NamedSampler {
     /// The sampler's type, for the log.
     name: &'static str,
     sampler: Box<dyn Sampler>,
@@ -23,7 +23,7 @@ struct Named {
 
 impl Samplers {
     pub(super) fn push<S: Sampler + 'static>(&mut self, sampler: S) {
-        self.0.push(Named { name: type_name::<S>(), sampler: Box::new(sampler) });
+        self.0.push(NamedSampler { name: type_name::<S>(), sampler: Box::new(sampler) });
     }
 
     /// Adds those of another after its own.
@@ -35,7 +35,7 @@ impl Samplers {
     /// moment must not leave its gauge at an old value for good.
     pub(super) fn sample(&mut self) -> usize {
         let mut panics = 0;
-        for Named { name, sampler } in &mut self.0 {
+        for NamedSampler { name, sampler } in &mut self.0 {
             // A panic can leave only the sampler's own state half changed: it borrows nothing from the monitor.
             if catch_unwind(AssertUnwindSafe(|| sampler.sample())).is_err() {
                 warn!(sampler = name, "a sampler panicked; it is called again at the next sampling");

@@ -81,7 +81,7 @@ impl CounterFn for CounterCell {
 
 #[derive(Debug)]
 #[repr(align(64))]
-struct Aligned(AtomicFloat);
+struct CacheLine(AtomicFloat);
 
 /// A gauge, the sum of its stripes. Absent until its first write, since zero would be a value.
 ///
@@ -90,13 +90,13 @@ struct Aligned(AtomicFloat);
 /// during the read. `written` is Relaxed as well: next to the first write a reader may find the gauge absent, or 0.
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
-    stripes: [Aligned; stripe::COUNT],
+    stripes: [CacheLine; stripe::COUNT],
     written: AtomicBool,
 }
 
 impl Default for GaugeCell {
     fn default() -> Self {
-        Self { stripes: std::array::from_fn(|_| Aligned(AtomicFloat::new(0.0))), written: AtomicBool::new(false) }
+        Self { stripes: std::array::from_fn(|_| CacheLine(AtomicFloat::new(0.0))), written: AtomicBool::new(false) }
     }
 }
 

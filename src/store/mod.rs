@@ -89,5 +89,5 @@ pub(crate) use window::{SeriesView, Window};
 pub(crate) use {
     endpoint_names::EndpointNames,
     slot::{FORMAT, Slot},
-    tiers::{Changes, SlotKey, Stored},
+    tiers::{ArchiveContents, Changes, SlotKey},
 };

@@ -11,7 +11,7 @@ mod archive;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 #[cfg(feature = "archive")]
-pub(crate) use archive::Stored;
+pub(crate) use archive::ArchiveContents;
 
 use super::{
     History, endpoint_names::EndpointNames, requests::RequestSeries, series::SeriesMeta, slot::Slot,

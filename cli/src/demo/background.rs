@@ -2,11 +2,9 @@
 //!
 //! Without an owner they would outlive the shop: closing it stops them before their database goes.
 
-use std::{
-    future::Future,
-    sync::{Mutex, PoisonError},
-};
+use std::{future::Future, sync::Mutex};
 
+use crate::lock::lock;
 use tokio::task::JoinSet;
 
 /// Tasks at a time; more are refused, so that a burst of requests cannot fill the memory with tasks.
@@ -26,7 +24,7 @@ impl Background {
     /// # Errors
     /// Returns [`TooManyTasks`], and drops `work`, when [`LIMIT`] tasks are under way.
     pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), TooManyTasks> {
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.0);
         // Tasks that have ended stay in the set, and count, until they are joined.
         while tasks.try_join_next().is_some() {}
         if tasks.len() >= LIMIT {
@@ -38,14 +36,14 @@ impl Background {
 
     /// Cancels all tasks and waits until they have stopped.
     pub(crate) async fn stop(&self) {
-        let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(&mut *lock(&self.0));
         tasks.shutdown().await;
     }
 
     /// Waits until all tasks have ended.
     #[cfg(test)]
     pub(crate) async fn finished(&self) {
-        let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(&mut *lock(&self.0));
         while tasks.join_next().await.is_some() {}
     }
 }

@@ -5,7 +5,7 @@
 //! any service would: a layer, a router, and the trackers.
 //!
 //! [`shop`] and [`routes`] import each other on purpose: the shop holds what routes share, and some of it (the cache of
-//! recommendations, the settings) belongs to the route that fills it.
+//! recommendations, the settings) belongs to the route that fills it; [`sizing`] tries the routes' own queries for the shop.
 
 mod background;
 mod failure;

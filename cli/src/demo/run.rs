@@ -22,7 +22,7 @@ use super::{
     shop::{OpenError, Plan, Shop},
     sickness::{Fix, Fixes},
     traffic,
-    watch::{Wanted, Watch, log},
+    watch::{Watch, WatchSettings, log},
     welcome::Welcome,
 };
 use crate::args::DemoArgs;
@@ -86,7 +86,7 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
     let address = listener.local_addr().map_err(DemoError::Server)?;
     let directory = Directory::make(args.data)?;
     let fixes: Fixes = args.fix.into_iter().chain(args.fixed.then_some(Fix::All)).collect();
-    let watch = Watch::start(Wanted { rules: args.rules, settings }, address, directory.path(), &fixes)?;
+    let watch = Watch::start(WatchSettings { rules: args.rules, settings }, address, directory.path(), &fixes)?;
 
     let plan =
         Plan { directory: directory.path().to_owned(), volume: Volume::DEMO, fixes: fixes.clone(), sizing: None };

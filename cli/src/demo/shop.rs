@@ -24,7 +24,7 @@ use super::{
     routes::{recommendations::Pages, settings::Settings},
     seed::{self, Volume},
     sickness::{Fixes, Sickness},
-    sizing::{Sizing, Unmeasured},
+    sizing::{Sizing, SizingError},
 };
 
 /// What [`Shop::open`] needs to know.
@@ -93,7 +93,7 @@ pub(crate) enum OpenError {
     },
     /// The sick routes could not be sized.
     #[error("the demo could not measure this machine")]
-    Unmeasured(#[from] Unmeasured),
+    Sizing(#[from] SizingError),
     /// The made-up password could not be hashed.
     #[error("the demo's password could not be hashed")]
     Hash(#[from] argon2::password_hash::Error),

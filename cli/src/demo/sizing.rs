@@ -60,7 +60,7 @@ impl Sizing {
     ///
     /// # Errors
     /// Returns an error when a query or the hash fails.
-    pub(crate) async fn measure(connection: &mut SqliteConnection) -> Result<Self, Unmeasured> {
+    pub(crate) async fn measure(connection: &mut SqliteConnection) -> Result<Self, SizingError> {
         let report = best(async || {
             let query = sqlx::query(reports::TOTAL_PER_ORDER).bind(seed::day(0));
             query.fetch_all(&mut *connection).await?;
@@ -109,7 +109,7 @@ impl Sizing {
 
 /// Why the machine could not be measured.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unmeasured {
+pub(crate) enum SizingError {
     /// A query failed.
     #[error("a query of the demo shop failed")]
     Query(#[from] sqlx::Error),
@@ -118,7 +118,7 @@ pub(crate) enum Unmeasured {
     Hash(#[from] argon2::password_hash::Error),
 }
 
-async fn best(mut work: impl AsyncFnMut() -> Result<(), Unmeasured>) -> Result<Duration, Unmeasured> {
+async fn best(mut work: impl AsyncFnMut() -> Result<(), SizingError>) -> Result<Duration, SizingError> {
     let mut best = Duration::MAX;
     for _ in 0..TRIES {
         let started = processor_time();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, LazyLock, Mutex, atomic::Ordering},
     time::Duration,
 };
 
@@ -28,6 +28,7 @@ use super::{
     sickness::{Fix, Fixes, Sickness},
     sizing::Sizing,
 };
+use crate::lock::lock;
 
 const VOLUME: Volume = Volume { products: 320, customers: 500, orders: 400, reviews: 1_000 };
 const SIZING: Sizing = Sizing {
@@ -237,7 +238,7 @@ async fn both_ways_make_the_same_thumbnail() {
             .fetch_one(&demo.shop.database)
             .await
             .unwrap();
-        assert!(demo.shop.rendering.lock().unwrap().is_empty());
+        assert!(lock(&demo.shop.rendering).is_empty());
         pixels.push(kept);
     }
     assert_eq!(pixels[0], pixels[1]);
@@ -387,7 +388,7 @@ async fn counted(demo: &TestShop, work: impl AsyncFnOnce()) -> usize {
     work().instrument(span).await;
     // Closing waits for the connections' threads: afterwards every event has been emitted.
     demo.shop.close().await;
-    COUNTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or(0)
+    lock(&COUNTS).remove(&id).unwrap_or(0)
 }
 
 static SUBSCRIBED: LazyLock<()> = LazyLock::new(|| tracing_subscriber::registry().with(CountQueries).init());
@@ -400,7 +401,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
         if event.metadata().target() == "sqlx::query"
             && let Some(span) = context.lookup_current()
         {
-            *COUNTS.lock().unwrap_or_else(PoisonError::into_inner).entry(span.id().into_u64()).or_default() += 1;
+            *lock(&COUNTS).entry(span.id().into_u64()).or_default() += 1;
         }
     }
 }

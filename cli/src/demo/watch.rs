@@ -29,7 +29,7 @@ pub(crate) fn log() {
 
 /// The monitor's settings from the command line, a file and the environment.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct WatchSettings {
     /// The directory of the rules from the command line; it overrides the one in the settings.
     pub(crate) rules: Option<PathBuf>,
     /// All other settings; they override the demo's own.
@@ -52,7 +52,7 @@ impl Watch {
     /// # Errors
     /// Returns an error when the monitor cannot be built, such as for a mistake in a rule file.
     pub(crate) fn start(
-        Wanted { rules, settings }: Wanted,
+        WatchSettings { rules, settings }: WatchSettings,
         address: SocketAddr,
         directory: &Path,
         fixes: &Fixes,

@@ -12,7 +12,7 @@ use reqwest::{
 
 use super::{
     mix::{interleave, starting_point},
-    user::{Failed, Iteration, OutgoingRequest, User},
+    user::{Iteration, IterationError, OutgoingRequest, User},
 };
 use crate::{
     record::{EndpointId, EndpointName, Recorder},
@@ -137,7 +137,7 @@ impl ReadyActor {
     }
 
     /// Does what a user does before its first iteration. If it fails, the next iteration tries again.
-    async fn start(&self, user: &mut User) -> Result<(), Failed> {
+    async fn start(&self, user: &mut User) -> Result<(), IterationError> {
         let (ReadyBehaviour::Steps { start, .. }, Behaviour::Flow(flow)) = (&self.behaviour, &self.actor.0.behaviour)
         else {
             return Ok(());
@@ -197,7 +197,7 @@ impl ReadyActor {
         steps: impl Iterator<Item = &'s ReadyStep>,
         flow: &Flow,
         user: &mut User,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), IterationError> {
         for step in steps {
             step.send(flow, user).await?;
             let pause = step.pause(flow, user);
@@ -253,14 +253,14 @@ impl ReadyStep {
         self.step.pause.unwrap_or(flow.pause).draw(&mut user.random)
     }
 
-    async fn send(&self, flow: &Flow, user: &mut User) -> Result<(), Failed> {
+    async fn send(&self, flow: &Flow, user: &mut User) -> Result<(), IterationError> {
         let request = match self.request(flow, user) {
             Ok(request) => request,
             Err(problem) => {
                 // Nothing was sent, so nothing is counted. An earlier step has recorded why the value is missing.
                 tracing::debug!(step = self.step.name, problem, scenario = flow.name, "step skipped");
                 user.pause(SKIPPED_STEP_WAIT).await;
-                return Err(Failed);
+                return Err(IterationError);
             }
         };
         let outgoing = OutgoingRequest {

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::{
     connections::{AllConnections, ClientConnections, ConnectionLayer},
-    shared::Shared,
+    run_state::RunState,
 };
 use crate::record::Recorder;
 
@@ -84,7 +84,7 @@ pub(super) struct UserClient {
 
 impl ClientFactory {
     /// Returns a factory for clients of the service at `base`.
-    pub(super) fn new(settings: &ClientSettings, base: &Url, shared: &Shared) -> Self {
+    pub(super) fn new(settings: &ClientSettings, base: &Url, shared: &RunState) -> Self {
         Self {
             settings: settings.clone(),
             encrypted: base.scheme() == "https",
@@ -171,7 +171,7 @@ mod tests {
         let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
         let model = Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None };
         let plan = plan("https://127.0.0.1:1", actor, model);
-        let factory = ClientFactory::new(&plan.client, &plan.base, &Shared::new(1, Stop::default()));
+        let factory = ClientFactory::new(&plan.client, &plan.base, &RunState::new(1, Stop::default()));
         factory.build(false).unwrap();
         let began = Instant::now();
         for _ in 0..100 {

@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, Once, PoisonError,
+        Arc, Mutex, Once,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -26,15 +26,16 @@ use super::{
     load_plan::LoadPlan,
     mix::{apportion, interleave},
     phases::run_phases,
-    shared::Shared,
+    run_state::RunState,
     stop::{RunEnd, StopReason},
     user::{BackOff, RequestSettings, User},
 };
+use crate::lock::lock;
 
 /// Sends a closed load and returns when every user has left.
 pub(super) async fn run(
     plan: &LoadPlan,
-    shared: &Shared,
+    shared: &RunState,
     factory: ClientFactory,
     count: usize,
     ramp_up: Duration,
@@ -73,7 +74,7 @@ pub(super) async fn run(
 }
 
 /// Waits for the first user, then takes the run through its phases. Never ends: Goose's own end is the end of the run.
-async fn keep_time(plan: &LoadPlan, shared: &Shared, ramp_up: Duration) {
+async fn keep_time(plan: &LoadPlan, shared: &RunState, ramp_up: Duration) {
     while shared.gauges.begun().is_none() {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(1)) => {}
@@ -85,7 +86,7 @@ async fn keep_time(plan: &LoadPlan, shared: &Shared, ramp_up: Duration) {
 }
 
 /// Stops Goose when the end is requested. Never ends.
-async fn stop_goose(shared: &Shared) {
+async fn stop_goose(shared: &RunState) {
     shared.stop.requested().await;
     loop {
         // Repeatedly, because Goose clears its switch when it starts, which may be after an early Ctrl-C.
@@ -102,7 +103,7 @@ struct ClosedUsers {
     actor_order: Vec<usize>,
     factory: ClientFactory,
     settings: RequestSettings,
-    shared: Shared,
+    shared: RunState,
     /// After how many iterations a user leaves; `None` for never.
     iterations: Option<usize>,
     /// How many users the run has.
@@ -166,11 +167,11 @@ struct UserSlot(Arc<Mutex<Option<Box<ActiveUser>>>>);
 
 impl UserSlot {
     fn take(&self) -> Option<Box<ActiveUser>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     fn put(&self, user: Option<Box<ActiveUser>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = user;
+        *lock(&self.0) = user;
     }
 }
 
@@ -274,7 +275,7 @@ mod tests {
         let actor = Actor::from_code("twice", 1, Box::new(|user| Box::pin(twice(user))));
         let model = Model::Closed { users: 3, ramp_up: Duration::ZERO, iterations: Some(4) };
         let plan = plan(&server().await, actor, model);
-        let shared = Shared::new(2, Stop::default());
+        let shared = RunState::new(2, Stop::default());
         let end = crate::engine::run(&plan, &shared).await.unwrap();
         assert_eq!(end.reason, StopReason::Finished);
         let mut tally = Tally::default();

@@ -12,7 +12,7 @@ use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
-    Actor, ClientSettings, LoadPlan, Model, Redirects, Shared, Stop,
+    Actor, ClientSettings, LoadPlan, Model, Redirects, RunState, Stop,
     client::{ClientFactory, UserClient},
 };
 
@@ -61,5 +61,5 @@ pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
 pub(super) fn client() -> UserClient {
     let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
     let plan = plan("http://127.0.0.1:1", actor, Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None });
-    ClientFactory::new(&plan.client, &plan.base, &Shared::new(1, Stop::default())).build(false).unwrap()
+    ClientFactory::new(&plan.client, &plan.base, &RunState::new(1, Stop::default())).build(false).unwrap()
 }

@@ -1,8 +1,9 @@
 //! Live numbers of a run, written by the users and read by the progress and by the watch on the generator.
 
+use crate::lock::lock;
 use std::{
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -117,13 +118,13 @@ impl Gauges {
 
     /// Counts a user for which the system gave no client.
     pub(super) fn count_missing_user(&self, error: &dyn std::error::Error) {
-        let mut missing = self.missing_users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = lock(&self.missing_users);
         missing.get_or_insert_with(|| MissingUsers { users: 0, why: error.to_string() }).users += 1;
     }
 
     /// Returns the users for which the system gave no client, if there are any.
     pub(crate) fn missing_users(&self) -> Option<MissingUsers> {
-        self.missing_users.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.missing_users).clone()
     }
 
     pub(super) fn schedule(&self) {

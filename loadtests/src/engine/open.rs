@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -21,10 +21,11 @@ use super::{
     mix::interleave,
     pace::Pace,
     phases::run_phases,
-    shared::Shared,
+    run_state::RunState,
     stop::RunEnd,
     user::{BackOff, RequestSettings, User},
 };
+use crate::lock::lock;
 
 /// Users are made beforehand for the iterations of this long.
 const WARMED: Duration = Duration::from_millis(100);
@@ -36,7 +37,7 @@ const LATE: Duration = Duration::from_millis(10);
 /// Sends an open load and returns when every iteration has ended.
 pub(super) async fn run(
     plan: &LoadPlan,
-    shared: &Shared,
+    shared: &RunState,
     factory: ClientFactory,
     pace: Pace,
     most_in_flight: usize,
@@ -85,7 +86,7 @@ struct UserPool {
     actor_order: Vec<usize>,
     plan: LoadPlan,
     settings: RequestSettings,
-    shared: Shared,
+    shared: RunState,
     /// Builds a client for a user of that actor. The settings were tried before the run, so a failure means that the
     /// system has no descriptor left.
     clients: Box<dyn Fn(usize) -> Option<UserClient> + Send + Sync>,
@@ -113,7 +114,7 @@ struct Arrival {
 
 impl UserPool {
     fn lock(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Starts the `n`-th iteration, or queues it.
@@ -269,7 +270,7 @@ mod tests {
     async fn pool(clients: impl Fn(usize) -> Option<UserClient> + Send + Sync + 'static) -> Arc<UserPool> {
         let model = Model::Open { rate: 10.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
         let plan = plan(&server().await, Actor::from_code("get", 1, Box::new(|user| Box::pin(get(user)))), model);
-        let shared = Shared::new(1, Stop::default());
+        let shared = RunState::new(1, Stop::default());
         let actors = plan.actors.iter().map(|actor| Arc::new(actor.ready(&plan.base, &shared.recorder))).collect();
         let state = PoolState { free: vec![Vec::new()], ..PoolState::default() };
         Arc::new(UserPool {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{load_plan::LoadPlan, shared::Shared, stop::StopReason};
+use super::{load_plan::LoadPlan, run_state::RunState, stop::StopReason};
 use crate::record::Phase;
 
 /// Waits for the end of the load, then for the grace, and gives up the requests that are still in flight.
 ///
 /// The load began at `begun`. The future ends only when the grace is over; a model whose users have all ended earlier
 /// drops it.
-pub(super) async fn run_phases(plan: &LoadPlan, shared: &Shared, ramp_up: Duration, begun: Instant) {
+pub(super) async fn run_phases(plan: &LoadPlan, shared: &RunState, ramp_up: Duration, begun: Instant) {
     if shared.recorder.phase() == Phase::WarmUp {
         tokio::select! {
             () = tokio::time::sleep_until((begun + plan.warm_up).into()) => {}

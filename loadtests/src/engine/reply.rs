@@ -7,7 +7,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::user::{Failed, OutgoingRequest, User};
+use super::user::{IterationError, OutgoingRequest, User};
 use crate::{
     record::EndpointName,
     scenario::{Expectation, Response, StatusPattern},
@@ -51,8 +51,8 @@ impl Reply {
     ///
     /// # Errors
     /// Fails when the body is not JSON; with `?` this ends the iteration.
-    pub fn json(&self) -> Result<serde_json::Value, Failed> {
-        serde_json::from_slice(&self.body).map_err(|_| Failed)
+    pub fn json(&self) -> Result<serde_json::Value, IterationError> {
+        serde_json::from_slice(&self.body).map_err(|_| IterationError)
     }
 
     /// Returns the time until the last byte of the body.
@@ -149,11 +149,11 @@ impl<'u> Call<'u> {
     ///
     /// # Errors
     /// Fails when the request was recorded as failed, or the test is over; with `?` this ends the iteration.
-    pub async fn send(self) -> Result<Reply, Failed> {
+    pub async fn send(self) -> Result<Reply, IterationError> {
         let Self { user, method, path, name, headers, body, expectation, timeout } = self;
         let counted = name.unwrap_or_else(|| path.split('?').next().unwrap_or_default().to_owned());
         let endpoint = user.endpoint(EndpointName::new(method.as_str(), counted), &path);
-        let mut request = reqwest::Request::new(method, user.url(&path).ok_or(Failed)?);
+        let mut request = reqwest::Request::new(method, user.url(&path).ok_or(IterationError)?);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
         // The code after it may ask for the body.

@@ -7,13 +7,13 @@ use super::{
     load_plan::{LoadPlan, Model},
     open,
     pace::Pace,
-    shared::Shared,
+    run_state::RunState,
     stop::RunEnd,
 };
 use crate::record::Phase;
 
 /// Sends the load of a plan and returns when every request has ended.
-pub(crate) async fn run(plan: &LoadPlan, shared: &Shared) -> Result<RunEnd, EngineError> {
+pub(crate) async fn run(plan: &LoadPlan, shared: &RunState) -> Result<RunEnd, EngineError> {
     let factory = ClientFactory::new(&plan.client, &plan.base, shared);
     if !plan.warm_up.is_zero() {
         // Before the first user exists: its first request must not be measured.

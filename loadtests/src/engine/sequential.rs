@@ -4,7 +4,7 @@ use super::{
     client::ClientFactory,
     error::EngineError,
     load_plan::LoadPlan,
-    shared::Shared,
+    run_state::RunState,
     stop::StopReason,
     user::{BackOff, User},
 };
@@ -14,7 +14,7 @@ use crate::record::Phase;
 /// Calls `each` with the number of every iteration that counts, from 1.
 pub(crate) async fn run_sequentially(
     plan: &LoadPlan,
-    shared: &Shared,
+    shared: &RunState,
     warm_up: usize,
     iterations: usize,
     mut each: impl FnMut(usize),

@@ -4,12 +4,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
 
+use crate::lock::lock;
 use tokio::sync::{Notify, oneshot};
 
 /// Why a run ended.
@@ -87,13 +88,13 @@ impl Stop {
     /// Each user has one of its own: it is polled with every request, and must not take a lock that users share.
     pub(crate) fn enlist(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        lock(&self.0.in_flight).push(sender);
         receiver
     }
 
     /// Gives up all requests in flight.
     pub(crate) fn give_up(&self) {
-        for sender in self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for sender in lock(&self.0.in_flight).drain(..) {
             // Fails for a user that has ended and dropped its receiver.
             _ = sender.send(());
         }

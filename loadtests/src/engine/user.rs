@@ -14,7 +14,7 @@ use super::{
     exchange::{Exchange, ExchangeEnd, ExchangeOptions, exchange},
     judgement::Judgement,
     reply::{Call, Reply},
-    shared::Shared,
+    run_state::RunState,
     stop::StopReason,
     transport_error::exhaustion,
 };
@@ -31,10 +31,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A request that did not succeed. It has been recorded as a failure; the iteration is to end.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the request failed and is counted; this iteration ends")]
-pub struct Failed;
+pub struct IterationError;
 
 /// What a scenario in Rust returns from an iteration.
-pub type Iteration = Result<(), Failed>;
+pub type Iteration = Result<(), IterationError>;
 
 /// One user of the load test.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct User {
     settled: u64,
     settings: RequestSettings,
     back_off: BackOff,
-    shared: Shared,
+    shared: RunState,
     shard: ShardId,
     give_up: Option<oneshot::Receiver<()>>,
     /// When this iteration was due; `None` once its first request is sent, since only that one can be late.
@@ -95,7 +95,7 @@ impl User {
         number: usize,
         client: UserClient,
         settings: &RequestSettings,
-        shared: &Shared,
+        shared: &RunState,
         back_off: BackOff,
     ) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl User {
     ///
     /// # Errors
     /// As [`Call::send`].
-    pub async fn get(&mut self, path: &str) -> Result<Reply, Failed> {
+    pub async fn get(&mut self, path: &str) -> Result<Reply, IterationError> {
         self.request(Method::GET, path).send().await
     }
 
@@ -141,7 +141,7 @@ impl User {
     ///
     /// # Errors
     /// As [`Call::send`].
-    pub async fn post_json(&mut self, path: &str, body: &serde_json::Value) -> Result<Reply, Failed> {
+    pub async fn post_json(&mut self, path: &str, body: &serde_json::Value) -> Result<Reply, IterationError> {
         self.request(Method::POST, path).json(body).send().await
     }
 
@@ -201,9 +201,9 @@ impl User {
         &mut self,
         outgoing: OutgoingRequest,
         expect: impl FnOnce(&mut Response<'_>) -> Result<(), String>,
-    ) -> Result<Reply, Failed> {
+    ) -> Result<Reply, IterationError> {
         if self.is_over() {
-            return Err(Failed);
+            return Err(IterationError);
         }
         let OutgoingRequest { endpoint, mut request, needs_body, timeout } = outgoing;
         self.add_default_headers(request.headers_mut());
@@ -220,7 +220,7 @@ impl User {
             (Outcome::Success, Some(status)) => {
                 Ok(Reply { status, headers: response.headers, body: response.body, latency })
             }
-            _ => Err(Failed),
+            _ => Err(IterationError),
         }
     }
 
@@ -301,7 +301,7 @@ mod tests {
         let actor = Actor::from_code("nothing", 1, Box::new(|_| Box::pin(async { Ok(()) })));
         let model = Model::Open { rate: 1.0, ramp_up: Duration::ZERO, most_in_flight: 1 };
         let plan = plan(&server().await, actor, model);
-        let shared = Shared::new(1, Stop::default());
+        let shared = RunState::new(1, Stop::default());
         let mut user = User::new(1, client(), &plan.request_settings(), &shared, BackOff::Never);
         let request = reqwest::Request::new(Method::GET, plan.base.clone());
         let endpoint = user.endpoint(EndpointName::new("GET", "/"), "/");

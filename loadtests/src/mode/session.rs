@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     cli::ProfileOptions,
-    engine::{self, EngineError, LoadPlan, Model, RunEnd, Shared, hint_for},
+    engine::{self, EngineError, LoadPlan, Model, RunEnd, RunState, hint_for},
     interrupt::Interrupt,
     record::{Interval, Phase, Tally},
     span::show_seconds,
@@ -44,7 +44,7 @@ pub(crate) struct Session {
     /// What was measured.
     pub(crate) tally: Tally,
     /// The state that its users shared.
-    pub(crate) shared: Shared,
+    pub(crate) shared: RunState,
     /// Whether the tool itself kept up.
     pub(crate) generator: GeneratorHealth,
     /// Where its requests went.
@@ -60,7 +60,7 @@ impl Session {
         mut server: impl FnMut() -> Option<String>,
     ) -> Result<Self, SessionError> {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
-        let shared = Shared::new(shards, interrupt.new_stop());
+        let shared = RunState::new(shards, interrupt.new_stop());
         let mut watch = GeneratorWatch::start();
         let started_at = now();
         let mut tally = Tally::default();
@@ -107,7 +107,7 @@ impl Session {
         options: &ProfileOptions,
     ) -> Result<Self, SessionError> {
         let (warm_up, iterations) = (options.warm_up, options.iterations);
-        let shared = Shared::new(1, interrupt.new_stop());
+        let shared = RunState::new(1, interrupt.new_stop());
         let (mut watch, started_at) = (GeneratorWatch::start(), now());
         let tenth = iterations.div_ceil(10).max(10);
         let reason = engine::run_sequentially(plan, &shared, warm_up, iterations, |done| {
@@ -150,7 +150,7 @@ fn announce(plan: &LoadPlan, screen: &mut Screen) {
 }
 
 /// Moves what was recorded since the last call into the tally; `None` before measuring has begun.
-fn drain(tally: &mut Tally, shared: &Shared, last: &mut Option<Instant>) -> Option<(Interval, f64)> {
+fn drain(tally: &mut Tally, shared: &RunState, last: &mut Option<Instant>) -> Option<(Interval, f64)> {
     if shared.recorder.phase() == Phase::WarmUp {
         return None;
     }

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Mutex, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -17,6 +17,7 @@ use super::{
     outcome::Outcome,
     sample::{Exhaustion, Sample},
 };
+use crate::lock::{lock, read, write};
 
 /// Endpoints that are told apart; all further ones are one.
 const MOST_ENDPOINTS: usize = 1000;
@@ -87,10 +88,10 @@ impl Recorder {
     /// Past 1,000 endpoints, further ones are counted as one: a scenario in code that puts ids into its names must not
     /// grow without bound.
     pub(crate) fn endpoint(&self, name: EndpointName, route: &str) -> EndpointId {
-        if let Some(id) = self.registry.read().unwrap_or_else(PoisonError::into_inner).ids.get(&name) {
+        if let Some(id) = read(&self.registry).ids.get(&name) {
             return *id;
         }
-        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = write(&self.registry);
         let name = if registry.names.len() < MOST_ENDPOINTS { name } else { EndpointName::new("*", "other") };
         if let Some(id) = registry.ids.get(&name) {
             return *id;
@@ -104,7 +105,7 @@ impl Recorder {
 
     /// Returns the names and routes of all endpoints, by id.
     pub(super) fn endpoints(&self) -> Vec<(EndpointName, String)> {
-        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        let registry = read(&self.registry);
         registry.names.iter().cloned().zip(registry.routes.iter().cloned()).collect()
     }
 
@@ -194,11 +195,6 @@ pub(crate) enum Phase {
     WarmUp,
     /// Part of the result.
     Measured,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while the lock was held may cost one sample; to give up would cost all of them.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

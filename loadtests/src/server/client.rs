@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::{bottleneck::Bottleneck, exposition::parse_samples};
-use crate::engine::{explain, hint_for};
+use crate::{
+    engine::{explain, hint_for},
+    lock::lock,
+};
 
 /// Longest time to the last byte of a response: the service may be busy with the load, but the report must not wait for
 /// it without end.
@@ -215,7 +218,7 @@ impl ServerClient {
 
     /// Removes and returns the error of the last request that failed; a refusal is kept before any other error.
     pub(crate) fn take_error(&self) -> Option<ServiceError> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.error).take()
     }
 
     async fn text(&self, path: &str) -> Option<String> {
@@ -244,7 +247,7 @@ impl ServerClient {
     }
 
     fn note(&self, error: ServiceError) {
-        let mut known = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.error);
         if !matches!((&*known, &error), (Some(ServiceError::Refused { .. }), ServiceError::NoResponse { .. })) {
             *known = Some(error);
         }

@@ -1,7 +1,7 @@
 //! [`ServerWatch`]: polls a service while the load runs.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -11,6 +11,7 @@ use super::{
     bottleneck::FiredBottleneck,
     client::{ServerClient, ServerSnapshot},
 };
+use crate::lock::lock;
 
 /// Time between two polls: a rule's state changes every five seconds, and each poll costs the service three requests.
 const BETWEEN_POLLS: Duration = Duration::from_secs(3);
@@ -92,8 +93,4 @@ async fn poll(client: &ServerClient, state: &Mutex<State>, elapsed: Option<Durat
             None => state.fired.push(FiredBottleneck { first_seen, bottleneck }),
         }
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

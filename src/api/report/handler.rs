@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{document::Report, format::Format};
 #[cfg(feature = "report")]
 use super::{html, markdown};
-use crate::api::{Shared, error::ApiError, parameters::Parameters, period::Period};
+use crate::api::{CoreState, error::ApiError, parameters::Parameters, period::Period};
 
 /// The page needs nothing but its own style. With this policy a browser runs and fetches nothing else, even if a name
 /// ever became markup.
@@ -54,7 +54,7 @@ pub(in crate::api) async fn index(headers: HeaderMap) -> Redirect {
     )
 ))]
 pub(in crate::api) async fn report(
-    State(core): Shared,
+    State(core): CoreState,
     Parameters(query): Parameters<ReportQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

@@ -14,7 +14,7 @@ use super::{
     error::ArchiveError,
     file::ArchiveFile,
     identity::{Identity, set_aside},
-    shared::{Shared, Work},
+    state::{KeeperState, Work},
     tables::{Contents, Forget},
 };
 use crate::{
@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Writes the tiers to the file, on a thread that may block.
 pub(super) struct Keeper {
     parts: ArchiveParts,
-    shared: Arc<Shared>,
+    shared: Arc<KeeperState>,
     file: Option<ArchiveFile>,
     /// The file whose numbers of endpoints the memory uses.
     identity: Option<Identity>,
@@ -42,7 +42,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(parts: ArchiveParts, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(parts: ArchiveParts, shared: Arc<KeeperState>) -> Self {
         let (file, identity, pending, snapshot, has_own_snapshot) = (None, None, None, None, false);
         Self { parts, shared, file, identity, pending, snapshot, has_own_snapshot }
     }

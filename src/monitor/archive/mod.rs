@@ -13,7 +13,7 @@ mod identity;
 mod keeper;
 #[cfg(test)]
 mod process_tests;
-mod shared;
+mod state;
 mod status;
 mod tables;
 #[cfg(test)]
@@ -31,7 +31,7 @@ use std::{
 
 use tracing::warn;
 
-use self::{error::ArchiveError, keeper::Keeper, shared::Shared, status::StatusBoard};
+use self::{error::ArchiveError, keeper::Keeper, state::KeeperState, status::StatusBoard};
 use crate::{
     analysis::VersionSnapshot,
     context::DynRecorder,
@@ -62,7 +62,7 @@ pub(super) struct ArchiveParts {
 /// The file that the tiers are kept in. Dropping it ends its thread, which writes what it has first.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    shared: Arc<Shared>,
+    shared: Arc<KeeperState>,
     /// Receives once, when the thread ends; `None` after the first [`close`](Archive::close).
     ended: Mutex<Option<Receiver<()>>>,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Archive {
 impl Archive {
     /// Opens the file and fills the tiers from it. Waits for that for [`PATIENCE`] at most.
     pub(super) fn start(parts: ArchiveParts) -> Self {
-        let shared = Shared::new(StatusBoard::new(&parts.path, &parts.recorder));
+        let shared = KeeperState::new(StatusBoard::new(&parts.path, &parts.recorder));
         let (opened, is_opened) = mpsc::sync_channel(1);
         let (end, ended) = mpsc::sync_channel(1);
         let keeper = Keeper::new(parts, shared.clone());

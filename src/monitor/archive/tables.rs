@@ -8,7 +8,7 @@ use redb::{ReadableTable as _, TableDefinition, TableHandle as _, WriteTransacti
 use super::error::ArchiveError;
 use crate::{
     analysis::VersionSnapshot,
-    store::{EndpointNames, FORMAT, Run, Slot, SlotKey, Stored},
+    store::{ArchiveContents, EndpointNames, FORMAT, Run, Slot, SlotKey},
 };
 
 /// Versions whose latencies are kept: a service that releases daily can look back ten days.
@@ -31,7 +31,7 @@ pub(super) const VERSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::n
 /// What an opened file held.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    pub(super) stored: Stored,
+    pub(super) stored: ArchiveContents,
     /// One for each version, of its longest run.
     pub(super) versions: Vec<VersionSnapshot>,
     /// Whether the file was made just now.
@@ -59,7 +59,7 @@ pub(super) fn read(
 ) -> Result<Contents, ArchiveError> {
     let is_new = is_empty || !has_schema(writing)?;
     writing.open_table(META)?.insert(SCHEMA, FORMAT)?;
-    let mut stored = Stored { runs: read_runs(writing, run, oldest)?, ..Stored::default() };
+    let mut stored = ArchiveContents { runs: read_runs(writing, run, oldest)?, ..ArchiveContents::default() };
     let mut names = read_endpoints(writing)?;
     let known: BTreeSet<u32> = names.iter().map(|(number, _)| *number).collect();
     let mut unreadable = 0;

@@ -23,14 +23,14 @@ use crate::{
 };
 
 /// What only the loop and a clear touch.
-pub(super) struct Ticking {
+pub(super) struct TickState {
     samplers: Samplers,
     watch: Option<RulesWatch>,
     lifecycle: Lifecycle,
     gauges: BottleneckGauges,
 }
 
-impl Ticking {
+impl TickState {
     pub(super) fn new(samplers: Samplers, watch: Option<RulesWatch>, recorder: DynRecorder) -> Self {
         Self { samplers, watch, lifecycle: Lifecycle::default(), gauges: BottleneckGauges::new(recorder) }
     }

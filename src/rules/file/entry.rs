@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 #[cfg(feature = "schema")]
-use super::schema::{Limit, ScopeName, Span, measures_by_scope};
+use super::schema::{DurationSchema, ScopeName, ThresholdSchema, measures_by_scope};
 
 /// A rule file.
 #[derive(Debug, Deserialize)]
@@ -50,17 +50,17 @@ pub(crate) struct RuleEntry {
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<BTreeMap<String, String>>>"))]
     pub(crate) exclude: Option<Vec<BTreeMap<String, Scalar>>>,
     /// How far back the rule looks, e.g. 5m. Default: 5m. Not for memory_growth, which chooses its spans itself.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Span>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
     pub(crate) window: Option<Scalar>,
     /// With fewer observations (requests, calls, runs) in the window there is no finding. Default: 5. Not for states, such as resident_memory.
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub(crate) min_samples: Option<Scalar>,
     /// How long a threshold must be passed before the rule fires, e.g. 30s. Default: 30s.
     #[serde(rename = "for")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Span>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
     pub(crate) hold: Option<Scalar>,
     /// How long the rule still fires after the threshold is no longer passed. Default: 1m.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Span>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
     pub(crate) keep_firing_for: Option<Scalar>,
     /// A condition over measures of the same scope that must hold too, e.g. "time_per_request > 50ms".
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -86,16 +86,16 @@ pub(crate) struct RuleEntry {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ThresholdsEntry {
     /// Worth knowing.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ThresholdSchema>"))]
     pub(crate) low: Option<Scalar>,
     /// Worth planning a fix.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ThresholdSchema>"))]
     pub(crate) medium: Option<Scalar>,
     /// Users notice it.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ThresholdSchema>"))]
     pub(crate) high: Option<Scalar>,
     /// Users leave, or the service is about to fail.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Limit>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ThresholdSchema>"))]
     pub(crate) critical: Option<Scalar>,
 }
 

@@ -29,7 +29,7 @@ impl RuleBuilder<'_, '_> {
         let read = self.limits(entry, node, measure, unit);
         let thresholds: Vec<_> =
             read.iter().filter_map(|(severity, limit)| Some((*severity, limit.threshold()?))).collect();
-        if read.iter().all(|(_, limit)| matches!(limit, Limit::Off)) {
+        if read.iter().all(|(_, limit)| matches!(limit, ParsedThreshold::Off)) {
             self.context.report(node.at, ProblemKind::NoThreshold("rule".to_owned()));
         }
         self.check_order(&thresholds, node, unit);
@@ -59,7 +59,7 @@ impl RuleBuilder<'_, '_> {
                 self.context.report(at.at, ProblemKind::NoThreshold("override".to_owned()));
             }
             let thresholds = merged(base, &read);
-            if !read.is_empty() && !read.iter().any(|(_, limit)| matches!(limit, Limit::Wrong)) {
+            if !read.is_empty() && !read.iter().any(|(_, limit)| matches!(limit, ParsedThreshold::Wrong)) {
                 self.check_order(&thresholds, at, unit);
             }
             overrides.extend(matches.map(|matches| Override { matches, thresholds: Thresholds(thresholds) }));
@@ -74,7 +74,7 @@ impl RuleBuilder<'_, '_> {
         node: &Node,
         measure: &'static Entry,
         unit: Unit,
-    ) -> Vec<(Severity, Limit)> {
+    ) -> Vec<(Severity, ParsedThreshold)> {
         let written = [&entry.low, &entry.medium, &entry.high, &entry.critical];
         let each = Severity::ALL.into_iter().zip(written);
         each.filter_map(|(severity, text)| {
@@ -85,29 +85,29 @@ impl RuleBuilder<'_, '_> {
         .collect()
     }
 
-    fn limit(&mut self, text: &str, node: &Node, measure: &'static Entry, unit: Unit) -> Limit {
+    fn limit(&mut self, text: &str, node: &Node, measure: &'static Entry, unit: Unit) -> ParsedThreshold {
         let found = text.to_owned();
         if text.trim() == "off" {
-            return Limit::Off;
+            return ParsedThreshold::Off;
         }
         let Some((operator, quantity)) = Operator::strip(text.trim_start()) else {
             self.context.report(node.at, ProblemKind::NoComparison { found, expected: unit.example() });
-            return Limit::Wrong;
+            return ParsedThreshold::Wrong;
         };
         let limit = match unit.parse(quantity) {
             Ok(limit) => limit,
             Err(reason) => {
                 let at = self.context.place_of(node, quantity.trim());
                 self.context.report(at, ProblemKind::Quantity(reason));
-                return Limit::Wrong;
+                return ParsedThreshold::Wrong;
             }
         };
         let passable = measure.bound == Bound::None || !operator.is_upward() || operator.holds(1.0, limit);
         if !passable {
             self.context.report(node.at, ProblemKind::Unreachable { found, measure: measure.name });
-            return Limit::Wrong;
+            return ParsedThreshold::Wrong;
         }
-        Limit::Threshold(Threshold { operator, limit })
+        ParsedThreshold::Threshold(Threshold { operator, limit })
     }
 
     /// A higher severity must be harder to reach, or it would hide the lower one.
@@ -135,7 +135,7 @@ impl RuleBuilder<'_, '_> {
 }
 
 /// A threshold as it is written.
-enum Limit {
+enum ParsedThreshold {
     Threshold(Threshold),
     /// No threshold for this severity.
     Off,
@@ -143,14 +143,14 @@ enum Limit {
     Wrong,
 }
 
-impl Limit {
+impl ParsedThreshold {
     fn threshold(&self) -> Option<Threshold> {
         if let Self::Threshold(threshold) = self { Some(*threshold) } else { None }
     }
 }
 
 /// The thresholds of a rule with those of an override in their place.
-fn merged(base: &[(Severity, Threshold)], written: &[(Severity, Limit)]) -> Vec<(Severity, Threshold)> {
+fn merged(base: &[(Severity, Threshold)], written: &[(Severity, ParsedThreshold)]) -> Vec<(Severity, Threshold)> {
     let each = Severity::ALL.into_iter().filter_map(|severity| {
         let threshold = match written.iter().find(|(other, _)| *other == severity) {
             Some((_, limit)) => limit.threshold(),

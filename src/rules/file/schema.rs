@@ -10,9 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::rules::{fact, measure, scope::Scope};
 
 /// Schema of a duration.
-pub(super) struct Span;
+pub(super) struct DurationSchema;
 
-impl JsonSchema for Span {
+impl JsonSchema for DurationSchema {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
     }
@@ -26,9 +26,9 @@ impl JsonSchema for Span {
 }
 
 /// Schema of a threshold.
-pub(super) struct Limit;
+pub(super) struct ThresholdSchema;
 
-impl JsonSchema for Limit {
+impl JsonSchema for ThresholdSchema {
     fn schema_name() -> Cow<'static, str> {
         "Threshold".into()
     }

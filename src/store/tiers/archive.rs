@@ -11,7 +11,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 
 /// The contents of an archive.
 #[derive(Debug, Default)]
-pub(crate) struct Stored {
+pub(crate) struct ArchiveContents {
     pub(crate) endpoints: EndpointNames,
     pub(crate) slots: Vec<(SlotKey, Slot)>,
     pub(crate) runs: Vec<Run>,
@@ -23,7 +23,7 @@ impl Tiers {
     /// Slots that were recorded before the archive opened stay; endpoints get the archive's numbers. Slots and runs in
     /// the future come from a clock that was wrong and are deleted: when that time comes, they would be shown as real.
     /// But if all of the archive's slots are in the future, today's clock is the wrong one, and the archive keeps them.
-    pub(crate) fn restore(&mut self, stored: Stored, wall: Duration) {
+    pub(crate) fn restore(&mut self, stored: ArchiveContents, wall: Duration) {
         let cleared = std::mem::take(&mut self.cleared);
         self.changes = Some(Changes { cleared, ..Changes::default() });
         let numbers = self.adopt_names(stored.endpoints);
@@ -90,7 +90,7 @@ impl Tiers {
 
     /// Takes over another archive while the service runs. Where both have a slot this one's stays: the other archive is
     /// a copy of this one, or of a run at the same time.
-    pub(crate) fn adopt(&mut self, mut stored: Stored, wall: Duration) {
+    pub(crate) fn adopt(&mut self, mut stored: ArchiveContents, wall: Duration) {
         stored.slots.retain(|(key, _)| match key {
             SlotKey::Minute(at) => !self.minutes.contains_key(at),
             SlotKey::HalfHour(at) => !self.half_hours.contains_key(at),

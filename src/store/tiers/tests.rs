@@ -250,9 +250,9 @@ mod archived {
         endpoints.extend(changes.endpoints);
     }
 
-    fn stored(slots: BTreeMap<SlotKey, Slot>, endpoints: BTreeMap<u32, Arc<str>>) -> Stored {
+    fn stored(slots: BTreeMap<SlotKey, Slot>, endpoints: BTreeMap<u32, Arc<str>>) -> ArchiveContents {
         let run = Run { started: NOON - Duration::from_secs(9), version: "1".into() };
-        Stored {
+        ArchiveContents {
             endpoints: EndpointNames::from_numbered(endpoints),
             slots: slots.into_iter().collect(),
             runs: vec![run],
@@ -263,7 +263,7 @@ mod archived {
     fn the_changes_restore_the_tiers() {
         let (mut slots, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         let mut first = Service::new();
-        first.tiers.restore(Stored::default(), NOON);
+        first.tiers.restore(ArchiveContents::default(), NOON);
         let (a, b) = (first.endpoint("/a", "200"), first.endpoint("/b", "500"));
         for step in 0..30 * 12 * 60 {
             a.record(0.25);
@@ -323,7 +323,7 @@ mod archived {
     fn the_current_minute_is_reported_and_replaced_when_it_ends() {
         let (mut slots, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         let mut service = Service::new();
-        service.tiers.restore(Stored::default(), NOON);
+        service.tiers.restore(ArchiveContents::default(), NOON);
         let endpoint = service.endpoint("/a", "200");
         for tick in 1..=60_u32 {
             endpoint.record(0.25);
@@ -343,7 +343,7 @@ mod archived {
     #[test]
     fn an_archive_that_opens_late_keeps_both_sides() {
         let mut before = Service::new();
-        before.tiers.restore(Stored::default(), NOON);
+        before.tiers.restore(ArchiveContents::default(), NOON);
         before.endpoint("/old", "200").record(0.25);
         before.endpoint("/both", "200").record(0.25);
         before.ticks(13);

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -17,10 +17,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::demo::{
-    failure::Failure,
-    shop::Shop,
-    sickness::{Fixes, Sickness},
+use crate::{
+    demo::{
+        failure::Failure,
+        shop::Shop,
+        sickness::{Fixes, Sickness},
+    },
+    lock::lock,
 };
 
 /// Bytes at which the leak stops: "high" by the memory rules, and below their 1 GB for "critical".
@@ -50,12 +53,12 @@ type Key = (i64, Option<SystemTime>);
 /// The rendered pages.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    keying: Keying,
+    keying: CacheKey,
     contents: Mutex<CacheContents>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Keying {
+enum CacheKey {
     ByVisit,
     ByCustomer,
 }
@@ -70,30 +73,30 @@ struct CacheContents {
 impl Pages {
     /// Returns an empty cache, sick or fixed.
     pub(crate) fn new(fixes: &Fixes) -> Self {
-        let keying = if fixes.cures(Sickness::Leak) { Keying::ByCustomer } else { Keying::ByVisit };
+        let keying = if fixes.cures(Sickness::Leak) { CacheKey::ByCustomer } else { CacheKey::ByVisit };
         Self { keying, contents: Mutex::default() }
     }
 
     fn key(&self, customer: i64) -> Key {
         match self.keying {
-            Keying::ByVisit => (customer, Some(SystemTime::now())),
-            Keying::ByCustomer => (customer, None),
+            CacheKey::ByVisit => (customer, Some(SystemTime::now())),
+            CacheKey::ByCustomer => (customer, None),
         }
     }
 
     fn get(&self, key: &Key) -> Option<Arc<str>> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner).pages.get(key).cloned()
+        lock(&self.contents).pages.get(key).cloned()
     }
 
     fn keep(&self, key: Key, page: Arc<str>) {
-        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = lock(&self.contents);
         match self.keying {
-            Keying::ByVisit if contents.bytes + page.len() > LEAK_LIMIT => return,
-            Keying::ByCustomer if contents.order.len() >= PAGES => {
+            CacheKey::ByVisit if contents.bytes + page.len() > LEAK_LIMIT => return,
+            CacheKey::ByCustomer if contents.order.len() >= PAGES => {
                 let oldest = contents.order.pop_front().and_then(|key| contents.pages.remove(&key));
                 contents.bytes -= oldest.map_or(0, |page| page.len());
             }
-            Keying::ByVisit | Keying::ByCustomer => {}
+            CacheKey::ByVisit | CacheKey::ByCustomer => {}
         }
         contents.bytes += page.len();
         match contents.pages.insert(key, page) {
@@ -101,7 +104,8 @@ impl Pages {
             Some(replaced) => contents.bytes -= replaced.len(),
             None => contents.order.push_back(key),
         }
-        if matches!(self.keying, Keying::ByVisit) && contents.bytes + contents.bytes / contents.pages.len() > LEAK_LIMIT
+        if matches!(self.keying, CacheKey::ByVisit)
+            && contents.bytes + contents.bytes / contents.pages.len() > LEAK_LIMIT
         {
             tracing::warn!(bytes = contents.bytes, "the leak of the demo has reached its limit and stops here");
         }
@@ -152,7 +156,7 @@ mod tests {
         if pages.get(&key).is_none() {
             pages.keep(key, "x".repeat(1000).into());
         }
-        pages.contents.lock().unwrap().bytes
+        lock(&pages.contents).bytes
     }
 
     #[test]
@@ -165,7 +169,7 @@ mod tests {
     #[test]
     fn the_sick_cache_stops_at_its_limit() {
         let pages = Pages::new(&Fixes::default());
-        pages.contents.lock().unwrap().bytes = LEAK_LIMIT - 1500;
+        lock(&pages.contents).bytes = LEAK_LIMIT - 1500;
         let sizes: Vec<_> = (0..3).map(|_| visit(&pages, 7)).collect();
         assert_eq!(sizes, [LEAK_LIMIT - 500; 3]);
     }
@@ -177,6 +181,6 @@ mod tests {
         assert_eq!(bytes, Some(PAGES * 1000));
         assert!(pages.get(&pages.key(999)).is_some());
         assert!(pages.get(&pages.key(0)).is_none());
-        assert_eq!(pages.contents.lock().unwrap().pages.len(), PAGES);
+        assert_eq!(lock(&pages.contents).pages.len(), PAGES);
     }
 }

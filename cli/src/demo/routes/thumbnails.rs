@@ -3,7 +3,7 @@
 //! Sick: the task adds up a whole window of the photo for each pixel of the thumbnail. Fixed: it reads each sum from a
 //! summed-area table.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -14,7 +14,10 @@ use pinchpoint::{in_current_request, track_async_task};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::demo::{failure::Failure, photo::Photo, shop::Shop, sickness::Sickness};
+use crate::{
+    demo::{failure::Failure, photo::Photo, shop::Shop, sickness::Sickness},
+    lock::lock,
+};
 
 /// The answer: the product, and whether its rendering was started, is under way, or was put off.
 #[derive(Debug, Serialize)]
@@ -36,7 +39,7 @@ pub(crate) async fn render(
 
 /// Starts the task, unless the product has one under way or there are too many tasks; returns the answer's state.
 fn begin(shop: &Arc<Shop>, product: i64) -> &'static str {
-    if !shop.rendering.lock().unwrap_or_else(PoisonError::into_inner).insert(product) {
+    if !lock(&shop.rendering).insert(product) {
         return "under way";
     }
     let rendering = RenderingMark { shop: Arc::clone(shop), product };
@@ -75,6 +78,6 @@ struct RenderingMark {
 
 impl Drop for RenderingMark {
     fn drop(&mut self) {
-        self.shop.rendering.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.product);
+        lock(&self.shop.rendering).remove(&self.product);
     }
 }

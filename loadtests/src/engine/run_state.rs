@@ -16,7 +16,7 @@ const STARTING_TIME: Duration = Duration::from_secs(1);
 
 /// Where users record, when they stop, and what is going on. Clones share one state.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
+pub(crate) struct RunState {
     /// Where samples go.
     pub(crate) recorder: Arc<Recorder>,
     /// When to end.
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(super) connections: Arc<AllConnections>,
 }
 
-impl Shared {
+impl RunState {
     /// Returns the state of a run that has not begun. One shard a thread keeps users from waiting for each other.
     pub(crate) fn new(shards: usize, stop: Stop) -> Self {
         Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default(), connections: Arc::default() }

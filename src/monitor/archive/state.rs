@@ -1,4 +1,4 @@
-//! [`Shared`]: what the archive and its thread share.
+//! [`KeeperState`]: what the archive and its thread share.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -8,7 +8,7 @@ use super::status::StatusBoard;
 use crate::{analysis::VersionSnapshot, lock::lock};
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct KeeperState {
     pub(super) work: Mutex<Work>,
     /// Notified whenever there is more work.
     pub(super) arrived: Condvar,
@@ -28,7 +28,7 @@ pub(super) struct Work {
     pub(super) stop: bool,
 }
 
-impl Shared {
+impl KeeperState {
     pub(super) fn new(status: StatusBoard) -> Arc<Self> {
         let (work, arrived, previous) = (Mutex::default(), Condvar::new(), ArcSwapOption::empty());
         Arc::new(Self { work, arrived, status, previous })
