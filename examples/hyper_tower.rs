@@ -38,8 +38,9 @@ fn route(path: &str) -> Route {
     }
 }
 
-/// Decides on the route, and tells the monitor and the handler. It must come before the monitor's layer. What matches no
-/// route gets no template: all such requests are one series, whatever paths a scanner tries.
+/// Decides on the route, and passes it to the monitor and the handler in the request's extensions. It must come before the
+/// monitor's layer. A request that matches no route gets no template: all of them share one series, so a scanner that tries
+/// many paths adds none.
 fn with_route(mut request: Request<Incoming>) -> Request<Incoming> {
     let route = route(request.uri().path());
     if let Route::User = route {

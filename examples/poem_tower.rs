@@ -47,7 +47,7 @@ impl http_body::Body for Carried {
         Poll::Ready(None)
     }
 
-    /// Of the request's own body, as far as its head tells it.
+    /// Returns the size of the request's body from its `Content-Length`, if it has one.
     fn size_hint(&self) -> SizeHint {
         let length = self.0.headers().get(http::header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());

@@ -19,7 +19,7 @@ Examples:
   pinchpoint rules reference                   Read what may stand in them
   pinchpoint metrics reference                 Read what /metrics exposes
 
-Exit codes: 0 all is well, 1 it failed or a rule file is wrong, 2 the command line makes no sense.";
+Exit codes: 0 all is well, 1 it failed or a rule file is wrong, 2 the command line is invalid.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:

@@ -1,7 +1,7 @@
 //! The `pinchpoint` command.
 //!
 //! Answers go to standard output, everything else to standard error. Exit codes: 0 all is well, 1 it failed or a rule
-//! file is wrong, 2 the command line makes no sense.
+//! file is wrong, 2 the command line is invalid.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics has failed"))]
 

@@ -193,7 +193,7 @@ mod tests {
         let mut files = Watched::new();
         let large = |ids: &[&str]| format!("{}#{}\n", rules(ids), "x".repeat(1_100_000));
         files.write("b.yaml", large(&["b"]));
-        files.settle("rules/b.yaml: larger than 1 MiB; no rule file is");
+        files.settle("rules/b.yaml: larger than 1 MiB, the limit for a rule file");
         files.write("b.yaml", large(&["b", "b2"]));
         files.look("-");
         files.look("-");

@@ -1,4 +1,4 @@
-//! [`Finding`]: what one evaluation says of one subject, still in numbers.
+//! [`Finding`]: the result of one evaluation for one subject, before it is put into words.
 
 use std::{sync::Arc, time::Duration};
 

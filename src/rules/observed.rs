@@ -28,11 +28,11 @@ pub struct ObservedEndpoint<'a> {
     pub route: &'a str,
     /// Requests that were sent.
     pub requests: u64,
-    /// Of these, answered with 5xx, broken off, or answered with what the client does not take for an answer.
+    /// Requests that failed: status 5xx, a response cut short, or one that the client rejected.
     pub failed: u64,
-    /// Of these, answered with 4xx.
+    /// Requests answered with 4xx.
     pub refused: u64,
-    /// Of these, given up by the client.
+    /// Requests that the client gave up.
     pub given_up: u64,
     /// Mean duration.
     pub mean: Duration,

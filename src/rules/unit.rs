@@ -75,7 +75,7 @@ impl Scale {
         10_f64.powi(self.exponent) * self.factor / self.divisor
     }
 
-    /// Of something a `per`, in what it is in `base`; both in seconds.
+    /// Converts a rate per `per` seconds into a rate per `base` seconds.
     fn per(self, per: f64, base: f64) -> Self {
         let (factor, divisor) = if base >= per { (base / per, 1.0) } else { (1.0, per / base) };
         Self { factor: self.factor * factor, divisor: self.divisor * divisor, ..self }

@@ -414,7 +414,7 @@ async fn an_unusable_history_file_stops_nothing() {
     assert_eq!(trends(&app, "?hours=1").await["response_time"]["direction"], "stable");
     let status = json_of(&app, "/performance/status").await["history_file"].clone();
     assert_eq!(status["state"], "failing");
-    assert!(status["error"].as_str().is_some_and(|error| error.contains("no history file")), "{status}");
+    assert!(status["error"].as_str().is_some_and(|error| error.contains("not a history file")), "{status}");
     let failures = crate::support::Samples::of(&monitor).sum("pinchpoint_archive_errors_total", &["refused"]);
     assert!(failures >= 1.0, "{failures}");
     monitor.shutdown().await;

@@ -32,8 +32,8 @@ const THUMBNAIL: Duration = Duration::from_secs(1);
 /// Intended time of a password hash: twice the rules' 100 ms for one poll, and far below their 1 s for a request, since the
 /// good way takes it too.
 const HASH: Duration = Duration::from_millis(200);
-/// Passes of the hash that is tried. A single pass would not tell what many take: it may spend more on getting its memory from
-/// the system than on hashing, depending on what the allocator still holds.
+/// Passes of the hash that is tried. The time of a single pass does not predict the time of many: it may spend more on
+/// getting its memory from the system than on hashing, depending on what the allocator still holds.
 const TRIED_PASSES: u32 = 16;
 /// The best of so many tries counts: a cold cache, and what else this process does, only ever make a try slower.
 const TRIES: usize = 3;

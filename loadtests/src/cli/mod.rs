@@ -185,7 +185,7 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Compare two results (.json) and tell changes from noise
+    /// Compare two results (.json) and report which differences are not noise
     Compare {
         /// Result of the earlier run
         #[arg(value_name = "OLD.json")]

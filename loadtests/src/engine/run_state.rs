@@ -69,7 +69,7 @@ impl RunState {
     }
 }
 
-/// The generator's own troubles, as far as the engine knows of them.
+/// Problems of the load generator that the engine noticed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hindrances {
     /// In an open model, what became of the scheduled iterations.

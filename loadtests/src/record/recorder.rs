@@ -19,7 +19,7 @@ use super::{
 };
 use crate::lock::{lock, read, write};
 
-/// Endpoints that are told apart; all further ones are one.
+/// Endpoints that are counted separately; further ones share one entry.
 const MOST_ENDPOINTS: usize = 1000;
 
 /// Requests that failed because this machine had run out of something.

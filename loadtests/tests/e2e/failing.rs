@@ -25,7 +25,7 @@ fn an_unknown_host_is_a_set_up_error() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_a_set_up_error() {
+fn an_untrusted_certificate_is_a_set_up_error() {
     let server = Server::start_tls();
     let run = loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "4", "-t", "10m"]).ended_with(2);
     let run = run.said("certificate").said("--accept-invalid-certs");
@@ -120,8 +120,8 @@ fn a_target_that_drops_its_first_requests_is_not_given_up() {
 }
 
 #[test]
-fn what_never_got_a_connection_is_told_apart() {
-    // The kernel accepts for it, and nobody answers the handshake.
+fn requests_without_a_connection_are_counted_apart() {
+    // The kernel accepts the connection, but no program answers the TLS handshake.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", mute.local_addr().unwrap());
     let arguments = ["-H", &url, "-e", "/", "-u", "2", "-t", "900ms", "--timeout", "400ms", "--grace", "100ms"];

@@ -140,7 +140,7 @@ fn what_was_measured_is_told_also_where_it_does_not_compare() {
     let baseline = baseline.to_str().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("two.yaml");
-    // One user is of the first kind, so nobody asks for what the baseline has.
+    // One user is of the first kind, so no user requests what the baseline has.
     std::fs::write(&file, "scenarios: [{ name: a, steps: [{ get: /slow }] }, { name: b, steps: [{ get: /ok }] }]\n")
         .unwrap();
     let arguments = ["-f", file.to_str().unwrap(), "--baseline", baseline];

@@ -28,7 +28,7 @@ fn service() -> SocketAddr {
     service_behind(None)
 }
 
-/// The same, where `/metrics` and `/performance` are told only to those who send this `Authorization`.
+/// The same, where `/metrics` and `/performance` answer only requests with this `Authorization` header.
 fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -184,6 +184,6 @@ fn the_monitor_mode_sends_headers_and_says_when_they_are_missing() {
 fn the_monitor_mode_takes_no_certificate_unasked() {
     let url = crate::server::Server::start_tls().tls_url();
     loadtest(&["monitor", "-H", &url]).ended_with(2).said("certificate").said("--accept-invalid-certs");
-    // This server has no monitor, and that is what is told then.
+    // This server has no monitor, which the tool reports once it accepts the certificate.
     loadtest(&["monitor", "-H", &url, "--accept-invalid-certs"]).ended_with(2).said("has it Pinchpoint inside?");
 }

@@ -1,4 +1,4 @@
-//! The open model sends on time, and tells what it could not.
+//! The open model sends on time, and reports the requests that it could not send on time.
 
 use crate::{server::Server, tool::loadtest};
 

@@ -54,7 +54,7 @@ impl Server {
         Self::listen(None)
     }
 
-    /// A server whose certificate nobody vouches for.
+    /// A server whose certificate no authority has signed.
     pub(crate) fn start_tls() -> Self {
         let certificate = CertificateDer::from_pem_slice(include_bytes!("certificate/certificate.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificate/key.pem")).unwrap();
@@ -146,10 +146,9 @@ impl Server {
         self.seen.lock().unwrap().connections.len() as u64
     }
 
-    /// When each of them was made, since the first.
-    pub(crate) fn connected_at(&self) -> Vec<Duration> {
-        let seen = self.seen.lock().unwrap();
-        seen.connections.iter().map(|at| at.duration_since(seen.connections[0])).collect()
+    /// When each of them was seen.
+    pub(crate) fn connected_at(&self) -> Vec<Instant> {
+        self.seen.lock().unwrap().connections.clone()
     }
 
     /// Most requests at the same time.

@@ -1,4 +1,4 @@
-//! Mistakes in what was asked for: told before the first request.
+//! Mistakes in the arguments and files are reported before the first request.
 
 use crate::{server::Server, tool::loadtest};
 

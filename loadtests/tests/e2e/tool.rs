@@ -52,7 +52,7 @@ impl Run {
     }
 }
 
-/// Runs the tool; `result.json` is always written, and nobody else's rules apply.
+/// Runs the tool in an empty directory, so that no rule files from outside apply. A load test writes `result.json` there.
 pub(crate) fn loadtest(arguments: &[&str]) -> Run {
     started(arguments).finish()
 }

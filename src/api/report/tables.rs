@@ -201,7 +201,7 @@ const DURATIONS: [Key; 5] = [
 const ENDPOINT: &[Key] = &[
     (fact::REQUEST_RATE, "requests"),
     (fact::IN_FLIGHT, "in flight on average"),
-    (fact::ACTIVE, "now"),
+    (fact::ACTIVE, "in flight now"),
     (fact::LONGEST_POLL, "longest poll"),
     (fact::DB_QUERIES_PER_REQUEST, "queries a request"),
 ];
@@ -226,9 +226,9 @@ const PROCESS: &[Key] = &[
     (fact::CPU_RATIO, "CPU"),
     (fact::WORKER_BUSY_RATIO, "workers busy"),
     (fact::SCHEDULING_LAG, "p99 of the scheduling lag"),
-    (fact::MAX_SCHEDULING_LAG, "its longest"),
+    (fact::MAX_SCHEDULING_LAG, "longest scheduling lag"),
     (fact::OPEN_FDS, "open files"),
-    (fact::MAX_FDS, "of"),
+    (fact::MAX_FDS, "limit of open files"),
 ];
 
 /// The numbers of the evidence that matter most, each with its label.

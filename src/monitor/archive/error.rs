@@ -11,7 +11,7 @@ use crate::store::FORMAT;
 pub(super) enum ArchiveError {
     #[error("the history file is in use by another process; trends are kept in memory until it is free")]
     Locked,
-    #[error("the file of that name is no history file; it was left as it is")]
+    #[error("the file is not a history file and was not changed; choose another path")]
     Foreign,
     #[error("the history file has schema {found}, and this release reads schema {FORMAT}; it was left as it is")]
     Schema { found: u64 },

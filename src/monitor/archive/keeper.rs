@@ -47,7 +47,8 @@ impl Keeper {
         Self { parts, shared, file, identity, pending, snapshot, has_own_snapshot }
     }
 
-    /// Opens the file, calls `opened`, and writes until told to stop.
+    /// Opens the file, calls `opened`, and writes changes as they arrive. When [`Work::stop`] is set, it writes a
+    /// last time and returns.
     pub(super) fn run(mut self, opened: impl FnOnce()) {
         self.write();
         opened();

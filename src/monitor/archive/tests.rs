@@ -239,7 +239,7 @@ async fn a_file_of_another_program_is_left_alone() {
     let (_directory, path) = place();
     std::fs::write(&path, "dear diary").expect("writable");
     let mut life = Life::begin(&path, NOON, "1");
-    life.fails_with("refused", "is no history file");
+    life.fails_with("refused", "is not a history file");
     life.minutes(3);
     life.end().await;
     assert_eq!(std::fs::read_to_string(&path).expect("readable"), "dear diary");
@@ -256,7 +256,7 @@ async fn a_store_of_another_program_is_left_alone() {
         writing.open_table(other).expect("a table").insert(1, 2).expect("written");
         writing.commit().expect("committed");
     }
-    Life::begin(&path, NOON, "1").fails_with("refused", "is no history file");
+    Life::begin(&path, NOON, "1").fails_with("refused", "is not a history file");
 }
 
 #[tokio::test]

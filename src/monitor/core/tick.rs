@@ -22,7 +22,7 @@ use crate::{
     store::{History, Moment},
 };
 
-/// What only the loop and a clear touch.
+/// State that only the tick and a clear use.
 pub(super) struct TickState {
     samplers: Samplers,
     watch: Option<RulesWatch>,
@@ -138,7 +138,7 @@ impl Core {
         ended
     }
 
-    /// Has the archive write what is new.
+    /// Wakes the archive to write the minute that ended, and every few minutes the snapshot of this version.
     #[cfg(feature = "archive")]
     fn minute_ended(&self, history: &History, now: Instant) {
         self.versions.minute_ended(history.total(), self.clock.at(now));

@@ -29,7 +29,7 @@ impl Draft {
         }
     }
 
-    /// Reads what another format's file says of the monitor, as JSON, which is YAML too.
+    /// Reads the monitor's settings from JSON, which is valid YAML.
     pub(super) fn read_json(&mut self, value: &serde_json::Value) {
         // The positions of this text are not those of the file that it came from.
         match parse(&value.to_string()) {

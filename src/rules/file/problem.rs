@@ -128,7 +128,7 @@ pub(crate) enum ProblemKind {
     Quantity(UnitError),
     #[error("no comparison in {found:?}; expected one of >, >=, <, <= and {expected}")]
     NoComparison { found: String, expected: &'static str },
-    #[error("{found:?} can never be passed; {measure} is never above 100%")]
+    #[error("{found:?} can never be exceeded: {measure} is at most 100%")]
     Unreachable { found: String, measure: &'static str },
     #[error("{lower} ({lower_limit}) must be {side} {higher} ({higher_limit})")]
     Order { lower: Severity, lower_limit: String, side: &'static str, higher: Severity, higher_limit: String },

@@ -24,7 +24,7 @@ pub(crate) enum ReadError {
     Io { kind: io::ErrorKind, message: String },
     #[error("not a regular file")]
     NotAFile,
-    #[error("larger than 1 MiB; no rule file is")]
+    #[error("larger than 1 MiB, the limit for a rule file")]
     TooLarge,
     #[error("not UTF-8; save it in that encoding")]
     NotUtf8 { at: Position },
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_file_has_a_size() {
         check("#".repeat(1 << 20).as_bytes(), Ok(&"#".repeat(1 << 20)));
-        check("#".repeat((1 << 20) + 1).as_bytes(), Err("larger than 1 MiB; no rule file is"));
+        check("#".repeat((1 << 20) + 1).as_bytes(), Err("larger than 1 MiB, the limit for a rule file"));
     }
 
     #[test]
