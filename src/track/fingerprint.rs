@@ -3,7 +3,8 @@
 //! A fingerprint is a statement without its literals, parameters, comments and layout, so that all executions of a
 //! query have one name. It is made with a tokenizer and without a parser, so the SQL of any database has one. It never
 //! guesses: where two databases would read the text differently, and one of the readings would show a literal, it ends
-//! there with `…`; of text that no tokenizer can read it shows nothing ([`UNPARSABLE`]).
+//! there with `…`. Of a statement that no tokenizer can read it shows the verb, and of text that begins with no verb of SQL
+//! nothing ([`UNPARSABLE`]).
 //!
 //! The invariant that a change could break: no character of a literal or of a parameter's name is in a fingerprint,
 //! whatever database the statement was written for. Identifiers are kept, because they come from the program and not
@@ -30,16 +31,31 @@
 //! | `PRAGMA key = s3cret` | `PRAGMA key = ?` | a bare word, and SQLCipher's key |
 //! | `SET ROLE tenant_42` | `SET ROLE ?` | a bare word, and a tenant's name |
 //! | `CREATE USER a IDENTIFIED BY s3cret` | `CREATE USER a IDENTIFIED ?` | Oracle's passwords have no quotes |
-//! | `SELECT 'eve` | `unparsable` | the string does not end, so nothing is certain |
+//! | `SELECT a FROM t WHERE b = 'o'eve'` | `SELECT a FROM t WHERE b = ? …` | a word at a string's end: a quote was not escaped |
+//! | `SELECT a FROM t WHERE b = eve@host.example` | `SELECT a FROM t WHERE b = ?` | a mail address without quotes |
+//! | `SAVEPOINT s1402330_x0` | `SAVEPOINT ?` | a name made up at run time |
+//! | `SELECT a FROM import_1402330` | `SELECT a FROM ?` | one that no program was written with |
+//! | `DELETE FROM t WHERE (a = 1 AND b = 2) OR (a = 3 AND b = 4)` | `DELETE FROM t WHERE (a = ? AND b = ?)` | chains of all lengths are one query |
+//! | `SELECT CASE WHEN a = 1 THEN 2 WHEN a = 3 THEN 4 END FROM t` | `SELECT CASE WHEN a = ? THEN ? END FROM t` | so are those of a `CASE` |
+//! | `SELECT a FROM t WHERE b LIKE 'x' ESCAPE '\' AND c = 1` | `SELECT a FROM t WHERE b LIKE ? ESCAPE ? AND c = ?` | one character, so no string ends later |
+//! | `SELECT 'eve` | `SELECT …` | the string does not end, so only the verb is certain |
+//! | `AUTH eve` | `unparsable` | no verb of SQL |
 //!
 //! `tests.rs` checks these rows.
 
+mod bare;
+mod chains;
+#[cfg(test)]
+mod folding_tests;
 mod lex;
 mod render;
+#[cfg(test)]
+mod secrecy_tests;
 mod source;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use lex::Piece;
 use sqlparser::keywords::Keyword;
@@ -48,7 +64,7 @@ use crate::context::SqlShape;
 
 /// Longest summary, in characters. It is a label: long enough to distinguish queries, short enough to be read.
 const MAX_SUMMARY: usize = 200;
-/// Summary of a statement that the tokenizer cannot read.
+/// Summary of text that is not SQL.
 const UNPARSABLE: &str = "unparsable";
 /// Operation of a statement that begins with none of the known verbs.
 const OTHER_OPERATION: &str = "OTHER";
@@ -69,13 +85,14 @@ const MAX_READ: usize = 16 * 1024;
 pub(super) fn shape(sql: &str) -> SqlShape {
     let read = beginning(sql, MAX_READ);
     let lexed = lex::lex(read, read.len() < sql.len());
-    let operation = operation(&lexed.pieces).into();
-    let summary = if lexed.unreadable || matches!(lexed.pieces.first(), None | Some(Piece::Cut)) {
-        UNPARSABLE.into()
-    } else {
-        render::render(&lexed.pieces).into()
+    let operation = operation(&lexed.pieces);
+    let summary = match operation {
+        OTHER_OPERATION => UNPARSABLE.to_owned(),
+        // Nothing is certain but the verb. It is kept, since a fingerprint has one operation.
+        verb if lexed.unreadable => format!("{verb} …"),
+        _ => render::render(&lexed.pieces),
     };
-    SqlShape { summary, operation }
+    SqlShape { summary: summary.into(), operation: operation.into() }
 }
 
 /// Returns as many whole characters from the text's beginning as fit in `bytes`, like `str::floor_char_boundary`, which
@@ -85,12 +102,6 @@ fn beginning(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     &text[..end]
 }
-
-/// Verbs that are operations. The list is fixed, so that the label is bounded.
-const OPERATIONS: &str = "ALTER ANALYZE ATTACH BEGIN CALL CLOSE COMMENT COMMIT COPY CREATE DEALLOCATE DECLARE DELETE \
-     DESCRIBE DETACH DISCARD DO DROP END EXEC EXECUTE EXPLAIN FETCH GRANT INSERT KILL LISTEN LOAD LOCK MERGE NOTIFY \
-     OPTIMIZE PRAGMA PREPARE REFRESH REINDEX RELEASE REPLACE RESET REVOKE ROLLBACK SAVEPOINT SELECT SET SHOW START \
-     TABLE TRUNCATE UNLISTEN UNLOCK UPDATE USE VACUUM VALUES WITH";
 
 /// Returns the operation: the first word, or after a `WITH` the first verb outside its parentheses.
 fn operation(pieces: &[Piece]) -> &'static str {
@@ -119,5 +130,5 @@ fn operation(pieces: &[Piece]) -> &'static str {
 
 fn known_verb(piece: &Piece) -> Option<&'static str> {
     let (Piece::Keyword(word, _) | Piece::Word(word)) = piece else { return None };
-    OPERATIONS.split(' ').find(|known| known.eq_ignore_ascii_case(word))
+    statement::verb(word)
 }

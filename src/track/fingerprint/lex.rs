@@ -10,12 +10,13 @@ use sqlparser::{
 };
 
 use super::{
+    bare,
     source::{Source, SourceToken, ends_elsewhere, may_open},
-    statement::StatementKind,
+    statement::{StatementKind, verb},
+    words::{
+        begins_an_operand, is_keyword, is_operator, operator, precedes_a_name, precedes_an_operand, signed_operator,
+    },
 };
-
-/// Longest identifier shown; PostgreSQL's and MySQL's limits are 63 and 64.
-const MAX_IDENTIFIER: usize = 64;
 
 /// One element of a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,8 @@ struct Reader<'a> {
     after_between: bool,
     /// The last piece is a number, to which the next token may still belong.
     in_number: bool,
+    /// Where the last quoted text stands among the pieces.
+    quoted_at: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -120,6 +123,7 @@ impl<'a> Reader<'a> {
             proves_standard_quotes: false,
             after_between: false,
             in_number: false,
+            quoted_at: None,
         }
     }
 
@@ -144,13 +148,26 @@ impl<'a> Reader<'a> {
         {
             return Some(at + 1);
         }
+        // Oracle's `table@link` is a name.
+        if let Some(length) = bare::length(&self.tokens[at..], self.follows_a_table_word(at)) {
+            self.in_number = false;
+            self.value();
+            return Some(at + length);
+        }
+        if let Some((operator, length)) = signed_operator(&self.tokens[at..]) {
+            self.push(Piece::Operator(operator.into()));
+            return Some(at + length);
+        }
         self.in_number = matches!(token, Token::Number(..) | Token::HexStringLiteral(_) | Token::Placeholder(_));
         match token {
             Token::Word(word) => return self.word(at, word).then_some(at + 1),
             Token::Number(..) | Token::Placeholder(_) => self.value(),
             Token::SingleQuotedString(raw) | Token::HexStringLiteral(raw) => {
+                // `ESCAPE` takes one character, so the string is that one in every database.
+                let is_escape = raw == "\\" && matches!(self.pieces.last(), Some(Piece::Keyword(_, Keyword::ESCAPE)));
                 self.value();
-                if ends_elsewhere(raw, '\'') || self.brackets > 0 && raw.contains(']') {
+                let ends_elsewhere = !is_escape && ends_elsewhere(raw, '\'');
+                if ends_elsewhere || self.brackets > 0 && raw.contains(']') || self.is_broken(at) {
                     return None;
                 }
             }
@@ -168,11 +185,7 @@ impl<'a> Reader<'a> {
             }
             Token::Minus | Token::Plus => {
                 let sign = if *token == Token::Minus { "-" } else { "+" };
-                let unary = !matches!(
-                    self.pieces.last(),
-                    Some(Piece::Value | Piece::Word(_) | Piece::Close | Piece::CloseBracket | Piece::List(_))
-                );
-                self.push(if unary { Piece::Sign(sign) } else { Piece::Operator(sign.into()) });
+                self.push(if self.follows_an_operand() { Piece::Operator(sign.into()) } else { Piece::Sign(sign) });
             }
             // An operator on a path in PostgreSQL, a comment in MySQL.
             Token::HashArrow | Token::HashLongArrow if !self.path_follows(at) => return None,
@@ -181,6 +194,37 @@ impl<'a> Reader<'a> {
             token => return self.symbol(token).then_some(at + 1),
         }
         Some(at + 1)
+    }
+
+    /// Whether the quoted text at `at`, which is the last piece, shows that a quote before it was not escaped: a word is glued
+    /// to its end, or bare words stand between it and the quoted text before it. What follows is then part of a literal, and
+    /// in the second case the bare words too, which are taken back.
+    fn is_broken(&mut self, at: usize) -> bool {
+        let word_is_glued =
+            matches!(self.next(at), Some(SourceToken { token: Token::Word(_) | Token::Number(..), glued: true }));
+        let mut last = self.pieces.len() - 1;
+        let between = self.quoted_at.and_then(|before| self.pieces.get(before + 1..last)).unwrap_or_default();
+        let word_between =
+            !between.is_empty() && between.iter().all(|piece| matches!(piece, Piece::Word(word) if !is_operator(word)));
+        if word_between {
+            last -= between.len() + 1;
+            self.pieces.truncate(last + 1);
+        }
+        self.quoted_at = Some(last);
+        word_is_glued || word_between
+    }
+
+    /// Whether the last piece is an operand, so that a sign after it is an operator.
+    fn follows_an_operand(&self) -> bool {
+        match self.pieces.as_slice() {
+            [.., Piece::Value | Piece::Word(_) | Piece::Close | Piece::CloseBracket | Piece::List(_)] => true,
+            [.., before, Piece::Keyword(_, keyword)] => {
+                !precedes_an_operand(*keyword)
+                    // `= offset + 1`: a name that is a keyword elsewhere.
+                    || matches!(before, Piece::Operator(_) | Piece::Sign(_)) && !begins_an_operand(*keyword)
+            }
+            _ => false,
+        }
     }
 
     fn symbol(&mut self, token: &Token) -> bool {
@@ -258,11 +302,15 @@ impl<'a> Reader<'a> {
         if let Some(quote) = word.quote_style {
             return self.quoted(at, word, quote);
         }
+        if self.statement == StatementKind::Unread && verb(&word.value).is_none() {
+            return false;
+        }
         if let Some(SourceToken { token: Token::SingleQuotedString(_), glued: true }) = self.next(at) {
             let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| prefix.eq_ignore_ascii_case(&word.value));
             // Oracle's q'[it's]' ends where its own bracket does.
             if is(&["q", "nq"]) {
                 self.value();
+                self.is_broken(at);
                 return false;
             }
             if is(&["n", "e", "b", "r", "x", "rb", "br", "u"]) {
@@ -280,34 +328,55 @@ impl<'a> Reader<'a> {
         let opens_query = self.statement == StatementKind::Set
             && word.keyword == Keyword::SELECT
             && self.pieces.last() == Some(&Piece::Open);
-        self.statement = self.statement.with(&word.value);
-        if self.statement == StatementKind::Unread {
+        let was = self.statement;
+        self.statement = was.with(&word.value);
+        // The statement that follows a made-up name.
+        if self.statement != was
+            && matches!(was, StatementKind::SetForOne | StatementKind::Preparing | StatementKind::Declaring)
+        {
             self.group_mut().hidden = false;
         }
-        if word.value.len() > MAX_IDENTIFIER || self.group().hidden && !opens_query {
+        let is_hidden = self.group().hidden && !opens_query && !self.statement.shows(&word.value);
+        if is_hidden || self.is_made_up(at, &word.value, was) {
             self.value();
         } else if is_keyword {
             self.keyword(word);
         } else {
             self.push(Piece::Word(word.value.clone()));
         }
-        self.hide_if(self.statement.hides_after_word(&word.value, next));
+        self.hide_if(self.statement.hides_after_word(&word.value, &self.tokens[at + 1..]));
         !data_follow
+    }
+
+    /// Whether the word at `at` is a name that programs make up at run time; `was` is the kind of the statement before it.
+    fn is_made_up(&mut self, at: usize, word: &str, was: StatementKind) -> bool {
+        let is_qualified = matches!(self.next(at), Some(SourceToken { token: Token::Period, .. }));
+        let is_temporary = was == StatementKind::DefiningTemporary && self.statement == StatementKind::Plain;
+        if is_temporary && is_qualified {
+            self.statement = was;
+        }
+        is_temporary || bare::is_generated(word)
     }
 
     fn quoted(&mut self, at: usize, word: &Word, quote: char) -> bool {
         let sure = !(ends_elsewhere(&word.value, quote) || self.brackets > 0 && word.value.contains([']', '\'']));
+        let was = self.statement;
+        if was == StatementKind::DefiningTemporary {
+            self.statement = was.with(&word.value);
+        }
+        let is_made_up = self.is_made_up(at, &word.value, was);
         let shown = sure
+            && !is_made_up
+            && was != StatementKind::Unread
             && !self.group().hidden
             && !word.value.contains(|ch: char| ch == quote || ch.is_control())
-            && word.value.len() <= MAX_IDENTIFIER
             && (quote != '"' || self.is_identifier(at, word));
         if shown {
             self.push(Piece::Word(format!("{quote}{}{quote}", word.value)));
         } else {
             self.value();
         }
-        sure
+        sure && !self.is_broken(at)
     }
 
     fn keyword(&mut self, word: &Word) {
@@ -344,15 +413,17 @@ impl<'a> Reader<'a> {
 
     /// Whether the word at `at` stands where no database takes a string.
     fn names_a_table(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|before| self.tokens[before].token == Token::Period)
+            || matches!(self.next(at), Some(SourceToken { token: Token::Period, .. }))
+            || self.follows_a_table_word(at)
+    }
+
+    /// Whether the token before `at` is a keyword after which a table's name follows.
+    fn follows_a_table_word(&self, at: usize) -> bool {
         let keyword = |back: usize| match at.checked_sub(back).map(|before| &self.tokens[before].token) {
             Some(Token::Word(Word { keyword, quote_style: None, .. })) => Some(*keyword),
             _ => None,
         };
-        if at.checked_sub(1).is_some_and(|before| self.tokens[before].token == Token::Period)
-            || matches!(self.next(at), Some(SourceToken { token: Token::Period, .. }))
-        {
-            return true;
-        }
         match keyword(1) {
             Some(Keyword::JOIN | Keyword::INTO | Keyword::UPDATE | Keyword::TABLE) => true,
             // Not that of `IS DISTINCT FROM`.
@@ -403,47 +474,4 @@ impl<'a> Reader<'a> {
     fn group_mut(&mut self) -> &mut Group {
         self.groups.last_mut().expect("the outermost group is never popped")
     }
-}
-
-/// Returns the text of an operator. Returns `None` for `#`, which begins a comment in MySQL, and for braces, a lone
-/// backslash and other characters that are not SQL.
-fn operator(token: &Token) -> Option<String> {
-    let text = token.to_string();
-    let known = matches!(token, Token::HashArrow | Token::HashLongArrow)
-        || text.chars().all(|ch| "=<>!~*/%|&^@:?+-".contains(ch));
-    known.then_some(text)
-}
-
-/// Whether a name, a value or a group of either follows the keyword: a quoted word there is what the group allows.
-fn precedes_a_name(keyword: Keyword) -> bool {
-    matches!(
-        keyword,
-        Keyword::SELECT
-            | Keyword::DISTINCT
-            | Keyword::WHERE
-            | Keyword::AND
-            | Keyword::OR
-            | Keyword::NOT
-            | Keyword::ON
-            | Keyword::SET
-            | Keyword::BY
-            | Keyword::HAVING
-            | Keyword::AS
-            | Keyword::USING
-            | Keyword::RETURNING
-    )
-}
-
-/// Words that are keywords everywhere, and shown in capitals. Words that are also common names of columns (`name`,
-/// `status`, `date`) are not here, so that they keep their case.
-const KEYWORDS: &str = "ADD ALL ALTER ANALYZE AND ANY ARRAY AS ASC BEGIN BETWEEN BY CASCADE CASE CAST CHECK COLUMN COMMIT CONFLICT \
-     CONSTRAINT COPY CREATE CROSS DEFAULT DELETE DESC DISTINCT DO DROP DUPLICATE ELSE END ESCAPE EXCEPT EXISTS \
-     EXPLAIN FALSE FETCH FOR FOREIGN FROM FULL GRANT GROUP HAVING IF IGNORE ILIKE IN INDEX INNER INSERT INTERSECT \
-     INTERVAL INTO IS JOIN LATERAL LEFT LIKE LIMIT LOCK MERGE NATURAL NOT NOTHING NULL NULLS OFFSET ON OR ORDER OUTER \
-     OVER PARTITION PRAGMA PRIMARY RECURSIVE REFERENCES REGEXP RELEASE REPLACE RETURNING RIGHT ROLLBACK SAVEPOINT \
-     SELECT SET SHOW SIMILAR SOME START TABLE THEN TRANSACTION TRUE TRUNCATE UNION UNIQUE UPDATE USING VACUUM VALUES \
-     VIEW WHEN WHERE WITH";
-
-fn is_keyword(word: &Word) -> bool {
-    word.keyword != Keyword::NoKeyword && KEYWORDS.split(' ').any(|known| known.eq_ignore_ascii_case(&word.value))
 }

@@ -1,15 +1,15 @@
-//! [`render`]: the text of a fingerprint, with lists folded, layout unified and length bounded.
+//! [`render`]: the text of a fingerprint, with lists and chains folded, layout unified and length bounded.
 //!
 //! The invariant that a change could break: at most [`MAX_SUMMARY`] characters, and statements that differ past that
 //! length still have different fingerprints.
 
 use sqlparser::keywords::Keyword;
 
-use super::{MAX_SUMMARY, lex::Piece};
+use super::{MAX_SUMMARY, chains, lex::Piece};
 
 /// Returns the text of the pieces.
 pub(super) fn render(pieces: &[Piece]) -> String {
-    let mut pieces = fold(pieces);
+    let mut pieces = fold_arguments(&chains::fold(fold(pieces)));
     let whole = text(&pieces);
     if whole.chars().count() <= MAX_SUMMARY {
         return whole;
@@ -42,6 +42,11 @@ fn fold(pieces: &[Piece]) -> Vec<Piece> {
                 let end = end_of_group(pieces, at);
                 is_list(&pieces[at..end]).then_some((end, "(...)"))
             }
+            // The arguments of a prepared statement, whose name is not shown.
+            (Some(Piece::Value), Piece::Open) if is_executed(&out) => {
+                let end = end_of_group(pieces, at);
+                is_list(&pieces[at..end]).then_some((end, "(...)"))
+            }
             (Some(Piece::Keyword(_, Keyword::VALUES)), _) => end_of_rows(pieces, at).map(|end| (end, "(...)")),
             (before, Piece::OpenBracket) => {
                 let end = end_of_group(pieces, at);
@@ -60,6 +65,49 @@ fn fold(pieces: &[Piece]) -> Vec<Piece> {
         }
     }
     out
+}
+
+fn is_executed(pieces: &[Piece]) -> bool {
+    matches!(pieces, [.., Piece::Word(verb), Piece::Value] if verb.eq_ignore_ascii_case("EXECUTE"))
+}
+
+/// Replaces four values or more among the arguments of a function by `...`: no function has so many of a fixed number, while
+/// `FIELD(id, ?, ?, …)` and `CONCAT(?, ?, …)` have as many as the data.
+fn fold_arguments(pieces: &[Piece]) -> Vec<Piece> {
+    const FEWEST: usize = 4;
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < pieces.len() {
+        match &pieces[at] {
+            Piece::Open => depth += 1,
+            Piece::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let begins = depth > 0 && matches!(out.last(), Some(Piece::Open | Piece::Comma));
+        let run = if begins { values(&pieces[at..]) } else { 0 };
+        if run >= FEWEST {
+            out.push(Piece::List("..."));
+            at += 2 * run - 1;
+            // A comma after which the statement was cut.
+            at += usize::from(matches!(pieces.get(at..), Some([Piece::Comma, Piece::Cut])));
+        } else {
+            out.push(pieces[at].clone());
+            at += 1;
+        }
+    }
+    out
+}
+
+/// Returns how many arguments at the beginning of `pieces` are values.
+fn values(pieces: &[Piece]) -> usize {
+    pieces
+        .chunks(2)
+        .take_while(|argument| {
+            let ends = matches!(argument.get(1), Some(Piece::Comma | Piece::Close | Piece::Cut) | None);
+            argument[0] == Piece::Value && ends
+        })
+        .count()
 }
 
 /// Returns the index after the bracket that closes the one at `open`, or where the statement was cut or ends.
@@ -204,7 +252,8 @@ fn is_spaced(before: &Piece, piece: &Piece) -> bool {
         piece,
         Piece::Close | Piece::CloseBracket | Piece::Comma | Piece::Period | Piece::Cast | Piece::Semicolon
     );
-    let called = matches!(before, Piece::Word(_)) && *piece == Piece::Open;
+    let called = matches!(before, Piece::Word(_)) && *piece == Piece::Open
+        || *before == Piece::Value && *piece == Piece::List("(...)");
     let indexed = match piece {
         Piece::OpenBracket | Piece::List("[...]") => matches!(
             before,

@@ -1,11 +1,9 @@
-//! Tests of fingerprints: what they show, and that they never show data.
-
-use proptest::prelude::*;
+//! Tests of fingerprints: what they show.
 
 use super::*;
 
 #[track_caller]
-fn check(sql: &str, expected: &str) {
+pub(super) fn check(sql: &str, expected: &str) {
     assert_eq!(&*shape(sql).summary, expected, "of {sql:?}");
 }
 
@@ -19,7 +17,7 @@ fn the_documented_examples_hold() {
         check(cells[0], cells[2]);
         count += 1;
     }
-    assert_eq!(count, 20, "rows of the table");
+    assert_eq!(count, 28, "rows of the table");
 }
 
 #[test]
@@ -60,50 +58,6 @@ fn layout_comments_and_keyword_case_make_no_difference() {
 }
 
 #[test]
-fn lists_of_any_length_have_one_fingerprint() {
-    for sql in ["SELECT a FROM t WHERE b IN (1)", "SELECT a FROM t WHERE b IN ($1, $2, NULL)"] {
-        check(sql, "SELECT a FROM t WHERE b IN (...)");
-    }
-    check("SELECT a FROM t WHERE (a, b) NOT IN ((1, 2), (3, 4))", "SELECT a FROM t WHERE (a, b) NOT IN (...)");
-    check("SELECT a FROM t WHERE b IN (SELECT c FROM u WHERE d IN (1, 2))", {
-        "SELECT a FROM t WHERE b IN (SELECT c FROM u WHERE d IN (...))"
-    });
-    for rows in ["(1, 'a')", "(?, ?), (?, ?)", "(1, now()), (2, (SELECT 3))"] {
-        check(&format!("INSERT INTO t (a, b) VALUES {rows} ON CONFLICT DO NOTHING"), {
-            "INSERT INTO t(a, b) VALUES (...) ON CONFLICT DO NOTHING"
-        });
-    }
-    for rows in ["(1)", "ROW(1, 'a')", "row(?, ?), ROW(?, ?)"] {
-        check(&format!("VALUES {rows} ORDER BY 1"), "VALUES (...) ORDER BY ?");
-    }
-    check("SELECT ARRAY[1, 2], ARRAY[3], a[1], a[1, 2]", "SELECT ARRAY[...], ARRAY[...], a[?], a[...]");
-}
-
-#[test]
-fn lists_of_the_same_expression_have_one_fingerprint() {
-    for list in ["$1::uuid", "$1::uuid, $2::uuid", "CAST($1 AS mood)", "CAST($1 AS mood), CAST($2 AS mood), NULL"] {
-        check(&format!("SELECT a FROM t WHERE b IN ({list}) AND c"), "SELECT a FROM t WHERE b IN (...) AND c");
-    }
-    check("SELECT a FROM t WHERE b IN (lower(?), lower(?))", "SELECT a FROM t WHERE b IN (...)");
-    check("SELECT a FROM t WHERE (b, c) IN (($1::uuid, 2), ($3::uuid, 4))", "SELECT a FROM t WHERE (b, c) IN (...)");
-    check("SELECT a FROM t WHERE b = ANY(ARRAY[$1::uuid, $2::uuid])", "SELECT a FROM t WHERE b = ANY (ARRAY[...])");
-    // Not lists of values.
-    check("SELECT a FROM t WHERE b IN (c)", "SELECT a FROM t WHERE b IN (c)");
-    check("SELECT a FROM t WHERE b IN (c, 1)", "SELECT a FROM t WHERE b IN (c, ?)");
-    check("SELECT a FROM t WHERE b IN (lower(?), upper(?))", "SELECT a FROM t WHERE b IN (lower(?), upper(?))");
-    check("SELECT a FROM t WHERE b IN (VALUES (1), (2))", "SELECT a FROM t WHERE b IN (VALUES (...))");
-    check("SELECT a FROM t WHERE b IN (SELECT 1)", "SELECT a FROM t WHERE b IN (SELECT ?)");
-    // Of any length, also past the bytes that are read.
-    let list = |count: usize| {
-        let list: Vec<_> = (0..count).map(|at| format!("${at}::uuid")).collect();
-        shape(&format!("SELECT a FROM t WHERE b IN ({})", list.join(", "))).summary
-    };
-    for count in 2_000..2_020 {
-        assert_eq!(&*list(count), "SELECT a FROM t WHERE b IN (...) …");
-    }
-}
-
-#[test]
 fn double_quotes_are_identifiers_only_if_the_statement_proves_it() {
     check(r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = $1"#, {
         r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = ?"#
@@ -131,7 +85,7 @@ fn a_double_quoted_operand_proves_nothing() {
     check(r#"SELECT a FROM t WHERE b IS NOT DISTINCT FROM "eve" AND "c""#, {
         "SELECT a FROM t WHERE b IS NOT DISTINCT FROM ? AND ?"
     });
-    check(r#"SELECT 1; PREPARE s FROM "SELECT 'eve'""#, "SELECT ?; PREPARE s FROM ?");
+    check(r#"SELECT 1; PREPARE s FROM "SELECT 'eve'""#, "SELECT ?; PREPARE ? FROM ?");
     check(r#"REVOKE SELECT ON t FROM "eve"@"example.org""#, "REVOKE SELECT ON t FROM ? @ ?");
     check(r#"SELECT a FROM "t" WHERE b BETWEEN (SELECT c FROM u WHERE d AND e) AND "eve""#, {
         r#"SELECT a FROM "t" WHERE b BETWEEN (SELECT c FROM u WHERE d AND e) AND ?"#
@@ -163,7 +117,8 @@ fn words_that_may_be_data_are_hidden() {
     check("SET search_path TO tenant_42, public", "SET search_path TO ?, ?");
     check("SET SESSION search_path = tenant_42", "SET SESSION search_path = ?");
     check("SET ROLE tenant_42", "SET ROLE ?");
-    check("SET NAMES utf8mb4", "SET NAMES utf8mb4");
+    check("SET NAMES utf8mb4", "SET NAMES ?");
+    check("SET user:1 secret", "SET user ?");
     check("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
     check("SET @a = (SELECT sum(b) FROM t WHERE c = d), @e = eve", "SET ? = (SELECT sum(b) FROM t WHERE c = d), ? = ?");
     check("SET STATEMENT max_statement_time=5 FOR SELECT a FROM t WHERE b = c", {
@@ -217,11 +172,163 @@ fn a_place_that_databases_read_differently_ends_the_fingerprint() {
 
 #[test]
 fn unreadable_text_is_not_shown() {
-    for sql in ["", "   ", "-- only\n", "'secret", "SELECT 'secret", "\"secret", "/* secret", "$$secret", "€ secret"]
-    {
+    for sql in ["", "   ", "-- only\n", "'secret", "\"secret", "/* secret", "$$secret", "€ secret", "5 secret"] {
         check(sql, UNPARSABLE);
     }
-    assert_eq!(&*shape("SELECT 'secret").operation, "SELECT");
+}
+
+/// Two of them are not one, with the operation of whichever came first.
+#[test]
+fn unreadable_statements_keep_their_verb() {
+    check("SELECT 'secret", "SELECT …");
+    check("update t set a = 'secret", "UPDATE …");
+}
+
+/// Commands of Redis, memcached, Cypher and MongoDB, and what a program sends by mistake.
+#[test]
+fn text_that_begins_with_no_verb_of_sql_is_not_shown() {
+    for text in [
+        "AUTH hunter2",
+        "HSET user:1 name secret",
+        "get session:secret",
+        "MATCH (n:Secret) RETURN n",
+        r#"{"find": "secret"}"#,
+        "secret",
+        r#""secret" is"#,
+    ] {
+        check(text, UNPARSABLE);
+        assert_eq!(&*shape(text).operation, OTHER_OPERATION, "of {text:?}");
+    }
+    check("SELECT a FROM t; AUTH hunter2", "SELECT a FROM t …");
+}
+
+#[test]
+fn names_made_up_at_run_time_are_not_shown() {
+    for name in [r#""s1402330_x0""#, "`s1402330_x1`", "_sqlx_savepoint_0", "sp_8"] {
+        check(&format!("SAVEPOINT {name}"), "SAVEPOINT ?");
+        check(&format!("ROLLBACK TO SAVEPOINT {name}"), "ROLLBACK TO SAVEPOINT ?");
+        check(&format!("ROLLBACK TO {name}"), "ROLLBACK TO ?");
+        check(&format!("RELEASE SAVEPOINT {name}"), "RELEASE SAVEPOINT ?");
+        check(&format!("DEALLOCATE {name}"), "DEALLOCATE ?");
+        check(&format!("PREPARE {name} AS SELECT $1 FROM t"), "PREPARE ? AS SELECT ? FROM t");
+        check(&format!("PREPARE {name} (int, text) AS DELETE FROM t WHERE a = $1"), {
+            "PREPARE ? (?, ?) AS DELETE FROM t WHERE a = ?"
+        });
+        for arguments in ["(1, 'x')", "(1)"] {
+            check(&format!("EXECUTE {name}{arguments}"), "EXECUTE ?(...)");
+        }
+        check(&format!("DECLARE {name} CURSOR FOR SELECT * FROM t WHERE id > 5"), {
+            "DECLARE ? CURSOR FOR SELECT * FROM t WHERE id > ?"
+        });
+        check(&format!("DECLARE {name} BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT a FROM t"), {
+            "DECLARE ? BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT a FROM t"
+        });
+        check(&format!("FETCH 100 FROM {name}"), "FETCH ? FROM ?");
+        check(&format!("FETCH NEXT FROM {name}"), "FETCH NEXT FROM ?");
+        check(&format!("MOVE FORWARD 5 IN {name}"), "MOVE FORWARD ? IN ?");
+        check(&format!("CLOSE {name}"), "CLOSE ?");
+        check(&format!("LISTEN {name}"), "LISTEN ?");
+        check(&format!("UNLISTEN {name}"), "UNLISTEN ?");
+        check(&format!("NOTIFY {name}, 'payload'"), "NOTIFY ?, ?");
+        check(&format!("CREATE TEMP TABLE {name} (id int)"), "CREATE TEMP TABLE ? (id int)");
+        check(&format!("CREATE TEMPORARY TABLE IF NOT EXISTS {name} AS SELECT a FROM t"), {
+            "CREATE TEMPORARY TABLE IF NOT EXISTS ? AS SELECT a FROM t"
+        });
+        check(&format!("DROP TEMPORARY TABLE {name}"), "DROP TEMPORARY TABLE ?");
+    }
+    check("DEALLOCATE ALL", "DEALLOCATE ALL");
+    check("COMMIT AND NO CHAIN", "COMMIT AND NO CHAIN");
+    check("EXECUTE dbo.refresh 1, eve", "EXECUTE dbo.refresh ?, ?");
+    check("SAVEPOINT a; SELECT b FROM c", "SAVEPOINT ?; SELECT b FROM c");
+}
+
+#[test]
+fn names_that_no_program_was_written_with_are_not_shown() {
+    check("INSERT INTO tmp_7 SELECT a FROM t", "INSERT INTO ? SELECT a FROM t");
+    check(r#"SELECT a FROM "import_1402330" WHERE b = 1"#, "SELECT a FROM ? WHERE b = ?");
+    check("DROP TABLE staging_09f1c3d27b", "DROP TABLE ?");
+    check("SELECT address2, sha256, utf8, column_59, temperature FROM template", {
+        "SELECT address2, sha256, utf8, column_59, temperature FROM template"
+    });
+}
+
+#[test]
+fn a_sign_after_an_operand_is_an_operator() {
+    check(
+        "UPDATE category SET right = right + 2 WHERE right > $1",
+        "UPDATE category SET RIGHT = RIGHT + ? WHERE RIGHT > ?",
+    );
+    check(
+        "UPDATE category SET right = right - 2 WHERE right > $1",
+        "UPDATE category SET RIGHT = RIGHT - ? WHERE RIGHT > ?",
+    );
+    check("UPDATE page SET offset = offset - 2", "UPDATE page SET OFFSET = OFFSET - ?");
+    check("SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END + 5 FROM t", "SELECT CASE WHEN a = ? THEN ? ELSE ? END + ? FROM t");
+    check(
+        "SELECT CASE WHEN a = 1 THEN -2 ELSE -3 END - 5 FROM t",
+        "SELECT CASE WHEN a = ? THEN ? ELSE ? END - ? FROM t",
+    );
+    check("SELECT -5, +5, a - -5 FROM t LIMIT -1 OFFSET -1", "SELECT ?, ?, a - ? FROM t LIMIT ? OFFSET ?");
+    check("SELECT NULL - 5, x BETWEEN -1 AND -2", "SELECT NULL - ?, x BETWEEN ? AND ?");
+}
+
+#[test]
+fn operators_with_a_sign_inside_stay_one() {
+    for operator in ["<->", "<+>", "<<->", "<->>", "-|-"] {
+        let sql = format!("SELECT id FROM item ORDER BY embedding {operator} ? LIMIT ?");
+        check(&sql.replace('?', "$1"), &sql);
+    }
+    check("SELECT a<-5, a <- 5, b->'k', a <=> $1", "SELECT a < ?, a < ?, b -> ?, a <=> ?");
+}
+
+#[test]
+fn the_character_after_escape_ends_where_it_says() {
+    check(r#"SELECT * FROM "t" WHERE "t"."name" LIKE '%ann%' ESCAPE '\' AND "t"."owner" = 7"#, {
+        r#"SELECT * FROM "t" WHERE "t"."name" LIKE ? ESCAPE ? AND "t"."owner" = ?"#
+    });
+    check(
+        r#"SELECT * FROM "t" WHERE "t"."name" LIKE '%bob%' ESCAPE '\' AND "t"."tenant" = 9 ORDER BY "t"."created""#,
+        r#"SELECT * FROM "t" WHERE "t"."name" LIKE ? ESCAPE ? AND "t"."tenant" = ? ORDER BY "t"."created""#,
+    );
+    check(r#"SELECT * FROM "t" WHERE "t"."name" LIKE ? ESCAPE '\' LIMIT 10"#, {
+        r#"SELECT * FROM "t" WHERE "t"."name" LIKE ? ESCAPE ? LIMIT ?"#
+    });
+    check(r"SELECT a FROM t WHERE b LIKE '10\%' ESCAPE '\' OR c LIKE 'x' ESCAPE '\'", {
+        "SELECT a FROM t WHERE b LIKE ? ESCAPE ? OR c LIKE ? ESCAPE ?"
+    });
+    check(
+        r"SELECT a FROM t WHERE b LIKE 'x' ESCAPE '\\' AND c = 1",
+        "SELECT a FROM t WHERE b LIKE ? ESCAPE ? AND c = ?",
+    );
+}
+
+#[test]
+fn a_quote_that_was_not_escaped_ends_the_fingerprint() {
+    check("UPDATE users SET name = 'D'Angelo', city = 'L'Aquila' WHERE id = 1", "UPDATE users SET name = ? …");
+    check("SELECT * FROM users WHERE a = 'it's secret and it's more'", "SELECT * FROM users WHERE a = ? …");
+    check(r#"SELECT * FROM users WHERE a = "say "hi" now" AND b = 1"#, "SELECT * FROM users WHERE a = ? …");
+    check("SELECT * FROM users WHERE a = 'rock 'n' roll'", "SELECT * FROM users WHERE a = ? …");
+    check("SELECT * FROM users WHERE a = 'rock ' n ' roll' AND b = 1", "SELECT * FROM users WHERE a = ? …");
+    check("SELECT * FROM users WHERE a = 'now'or'never'", "SELECT * FROM users WHERE a = ? …");
+    // No such quotes.
+    check("SELECT 'a' b, 'c' FROM t WHERE 'd' GLOB 'e' AND f LIKE 'g' COLLATE nocase", {
+        "SELECT ? b, ? FROM t WHERE ? GLOB ? AND f LIKE ? COLLATE nocase"
+    });
+}
+
+#[test]
+fn data_without_quotes_are_not_shown() {
+    for mail in ["user@host.example", "first.last+tag@host.example", "o_brien@mail-2.host.example", "7up@host"] {
+        check(&format!("SELECT * FROM t WHERE mail = {mail}"), "SELECT * FROM t WHERE mail = ?");
+        check(&format!("SELECT * FROM t WHERE mail={mail} AND a = 1"), "SELECT * FROM t WHERE mail = ? AND a = ?");
+    }
+    for id in ["550e8400-abcd-41d4-a716-446655440000", "abcdef12-abcd-41d4-a716-446655440000", "ORD-2024-17x"] {
+        check(&format!("SELECT * FROM t WHERE id = {id}"), "SELECT * FROM t WHERE id = ?");
+        check(&format!("SELECT * FROM t WHERE id IN ({id}, {id})"), "SELECT * FROM t WHERE id IN (...)");
+    }
+    check("SELECT * FROM t WHERE id = 507f1f77bcf86cd799439011", "SELECT * FROM t WHERE id = ?");
+    check("SELECT * FROM t WHERE id = c07f1f77bcf86cd799439011", "SELECT * FROM t WHERE id = ?");
+    check("SELECT a-b, a-1, 1-a, a-b-c FROM t@link", "SELECT a - b, a - ?, ? - a, a - b - c FROM t ?");
 }
 
 #[test]
@@ -239,163 +346,4 @@ fn operation_is_the_verb_of_a_fixed_list() {
     check("explain select 1", "EXPLAIN");
     check("frobnicate the table", OTHER_OPERATION);
     check("", OTHER_OPERATION);
-}
-
-#[test]
-fn long_statements_lose_the_select_list_first() {
-    let columns: Vec<String> = (0..60).map(|column| format!(r#""cake"."column_{column}""#)).collect();
-    check(&format!(r#"SELECT {} FROM "cake" WHERE "cake"."id" = $1 LIMIT $2"#, columns.join(", ")), {
-        r#"SELECT … FROM "cake" WHERE "cake"."id" = ? LIMIT ?"#
-    });
-}
-
-#[test]
-fn long_statements_that_differ_past_the_limit_stay_different() {
-    let condition = |last: &str| {
-        let all: Vec<String> = (0..40).map(|column| format!("column_{column} = ?")).collect();
-        shape(&format!("DELETE FROM t WHERE {} AND {last} = 1", all.join(" AND ")))
-    };
-    let (one, other) = (condition("one"), condition("other"));
-    assert_ne!(one, other);
-    assert_eq!(one, condition("one"));
-    assert!(one.summary.chars().count() <= MAX_SUMMARY, "{}", one.summary);
-    assert!(one.summary.starts_with("DELETE FROM t WHERE column_0 = ? AND"), "{}", one.summary);
-}
-
-#[test]
-fn bulk_inserts_past_the_bytes_that_are_read_have_one_fingerprint() {
-    let rows = |count: usize| {
-        let rows: Vec<String> = (0..count).map(|row| format!("({row}, 'secret{row}')")).collect();
-        shape(&format!("INSERT INTO t (a, b) VALUES {}", rows.join(", ")))
-    };
-    assert_eq!(&*rows(10_000).summary, "INSERT INTO t(a, b) VALUES (...) …");
-    assert_eq!(rows(10_000), rows(20_000));
-    assert_eq!(&*rows(10).summary, "INSERT INTO t(a, b) VALUES (...)");
-}
-
-/// Text with letters that no template has, so that any of them in a summary came from a literal.
-fn secret() -> impl Strategy<Value = String> {
-    "[zqjv]([zqjv '\"\\\\`$;,()\\[\\]\\-#/*\n.:?@]{0,12}[zqjv])?"
-}
-
-/// A literal in one of the databases' forms.
-fn literal() -> impl Strategy<Value = String> {
-    let doubled = |text: String, quote: &str| text.replace(quote, &quote.repeat(2));
-    let escaped = |text: String, quote: &str| text.replace('\\', r"\\").replace(quote, &format!("\\{quote}"));
-    prop_oneof![
-        secret().prop_map(move |text| format!("'{}'", doubled(text, "'"))),
-        secret().prop_map(move |text| format!("'{}'", escaped(text, "'"))),
-        secret().prop_map(move |text| format!("\"{}\"", escaped(text, "\""))),
-        secret().prop_map(move |text| format!("\"{}\"", doubled(text, "\""))),
-        secret().prop_map(move |text| format!("N'{}'", doubled(text, "'"))),
-        secret().prop_map(move |text| format!("E'{}'", escaped(text, "'"))),
-        secret().prop_map(move |text| format!("b'{}'", escaped(text, "'"))),
-        secret().prop_map(|text| format!("$${}$$", text.replace('$', ""))),
-        secret().prop_map(|text| format!("$t${}$t$", text.replace('$', ""))),
-        secret().prop_map(|text| format!("q'[{}]'", text.replace("]'", ""))),
-        secret().prop_map(|text| format!("'''{}'''", text.replace(['\'', '\\'], ""))),
-        secret().prop_map(|text| format!("/* {} */ 1", text.replace("*/", ""))),
-        secret().prop_map(|text| format!("1 -- {}\n", text.replace('\n', ""))),
-        secret().prop_map(|text| format!("1 # {}\n", text.replace('\n', ""))),
-        "[zqjv]{1,9}".prop_map(|name| format!(":{name}")),
-        "[zqjv]{1,9}".prop_map(|name| format!("@{name}")),
-        "[zqjv]{1,9}".prop_map(|name| format!("${name}")),
-    ]
-}
-
-const TEMPLATES: &[&str] = &[
-    "SELECT a, b FROM t WHERE a = {1} AND b = {2} LIMIT 1",
-    "SELECT a FROM t WHERE a IN ({1}, {2}) OR b BETWEEN {1} AND {2}",
-    "INSERT INTO t (a, b) VALUES ({1}, {2}), ({2}, {1})",
-    "INSERT INTO \"t\" (\"a\", \"b\") VALUES ({1}, lower({2}))",
-    "UPDATE \"t\" SET \"a\" = {1}, b = {2} WHERE \"c\" LIKE {1}",
-    "SELECT CASE WHEN a = {1} THEN {2} ELSE {1} END, f({1}, {2}) FROM \"t\"",
-    "SELECT a FROM t WHERE a={1}AND b={2}",
-    "SELECT a[{1}], ARRAY[{1}, {2}] FROM t",
-    "SELECT {1} || {2}, EXTRACT(YEAR FROM {1}) FROM t",
-    "CALL p({1}, {2}); SELECT {1}",
-    "SELECT a FROM t WHERE a IS DISTINCT FROM {1} AND b IS NOT DISTINCT FROM {2}",
-    "SELECT 1; PREPARE s FROM {1}",
-    "UPDATE \"t\" SET \"a\" = replace({1}, {2}, {1}), b = IF({1}, LEFT({2}, 1), CAST({1} AS CHAR))",
-    "SELECT a FROM \"t\" WHERE a = ({1}) OR b LIKE ({2}) OR c BETWEEN (SELECT 1 FROM u WHERE a AND b) AND ({1})",
-    "SELECT a FROM t WHERE a IN (CAST({1} AS uuid), CAST({2} AS uuid))",
-    "SET a = {1}; SELECT b, {2}",
-];
-
-/// Statements with bare words that may be data.
-const SET_UP: &[&str] = &[
-    "PRAGMA key = {1}; SELECT 1",
-    "PRAGMA key({1})",
-    "SET search_path TO {1}, {2}",
-    "SET a = 1, b = {1}, c = ({2})",
-    "SET ROLE {1}",
-    "SET SESSION AUTHORIZATION {1}",
-    "USE {1}",
-    "ATTACH {1} AS {2} KEY {1}",
-    "CREATE USER a IDENTIFIED BY {1} DEFAULT TABLESPACE {2}",
-    "CREATE OR REPLACE USER a PASSWORD = {1}",
-    "GRANT CONNECT TO a IDENTIFIED BY {1}",
-    "ALTER USER a SET search_path = {1}, {2}",
-    "ALTER SESSION SET CURRENT_SCHEMA = {1}",
-    "EXEC a.b {1}, @p = {2}",
-    "INSERT INTO t (a) FORMAT TSV\n{1}\t{2}\n",
-    "BEGIN; COPY t FROM stdin;\n{1}\t{2}\n",
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(800))]
-
-    #[test]
-    fn no_character_of_a_literal_survives(
-        template in prop::sample::select(TEMPLATES),
-        one in literal(),
-        two in literal(),
-    ) {
-        let sql = template.replace("{1}", &one).replace("{2}", &two);
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
-    }
-
-    #[test]
-    fn no_word_that_may_be_data_survives(
-        template in prop::sample::select(SET_UP),
-        one in "[zqjv][zqjv0-9_$]{0,9}",
-        two in "\"[zqjv ]{1,9}\"|`[zqjv ]{1,9}`|[zqjv]{1,9}|[zqjv]{1,3}[.][zqjv]{1,3}",
-    ) {
-        let sql = template.replace("{1}", &one).replace("{2}", &two);
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
-    }
-
-    #[test]
-    fn no_digit_of_a_number_survives(
-        template in prop::sample::select(TEMPLATES),
-        one in "-?(0[xX][0-9A-F]{1,8}|0[bo][01]{1,8}|[0-9]{1,9}(_[0-9]{3})?(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?|\\.[0-9]{1,4})",
-    ) {
-        let summary = shape(&template.replace("{1}", &one).replace("{2}", &one)).summary;
-        prop_assert!(!summary.contains(|ch: char| ch.is_ascii_digit()), "{one:?} gave {summary:?}");
-        prop_assert!(summary.contains('?') || summary.contains("(...)"), "{one:?} gave {summary:?}");
-    }
-
-    #[test]
-    fn any_text_has_a_bounded_fingerprint(sql in "\\PC{0,400}") {
-        prop_assert!(shape(&sql).summary.chars().count() <= MAX_SUMMARY);
-    }
-
-    #[test]
-    fn any_mix_of_tokens_has_a_bounded_fingerprint_on_one_line(
-        sql in "(SELECT|FROM|VALUES|IN|WITH|BETWEEN|AND|COPY|a|\"b\"|`c`|'d'|[0-9.]{1,4}|[-'\"`$\\\\/*#@:?()\\[\\],;=<>|&~^%{}! \n\r\t]){0,60}",
-    ) {
-        let shape = shape(&sql);
-        prop_assert!(shape.summary.chars().count() <= MAX_SUMMARY);
-        prop_assert!(!shape.summary.contains(char::is_control));
-        prop_assert!(!shape.summary.is_empty());
-    }
-
-    #[test]
-    fn a_fingerprint_is_its_own_fingerprint(template in prop::sample::select(TEMPLATES)) {
-        let once = shape(&template.replace("{1}", "1").replace("{2}", "2")).summary;
-        let again = shape(&once.replace("(...)", "(1)").replace("[...]", "[1, 2]")).summary;
-        prop_assert_eq!(once, again);
-    }
 }

@@ -1,0 +1,228 @@
+//! [`fold`]: chains of equal operands, which a program writes as long as its data are.
+//!
+//! `CASE WHEN id = ? THEN ? WHEN id = ? THEN ? END` sets one column of many rows, `(a = ? AND b = ?) OR (a = ? AND b = ?)` looks
+//! many pairs up, `SELECT ?, ? UNION ALL SELECT ?, ?` inserts many rows. Of operands in a row that are equal without their data,
+//! one is kept.
+
+use sqlparser::keywords::Keyword;
+
+use super::lex::Piece;
+
+/// How strongly a piece separates what stands before it from what comes after it; a chain's operand ends at a separator of at least
+/// its own strength.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strength {
+    And,
+    Or,
+    /// Of a clause: `WHERE`, `ON`, a comma.
+    Clause,
+    /// `UNION`, `UNION ALL`; in a `CASE` its `WHEN`.
+    Branch,
+    /// The beginning of a query, a bracket, the end of the statement.
+    Whole,
+}
+
+/// A separator and the index after it among the pieces that were kept.
+#[derive(Clone, Copy, Debug)]
+struct Separator {
+    strength: Strength,
+    start: usize,
+    end: usize,
+}
+
+/// The separators of one group, with that before it.
+struct Level {
+    is_case: bool,
+    separators: Vec<Separator>,
+}
+
+impl Level {
+    fn new(is_case: bool, start: usize) -> Self {
+        Self { is_case, separators: vec![Separator { strength: Strength::Whole, start, end: start }] }
+    }
+
+    /// Returns the last two operands of a chain of this strength as ranges: that before its last separator, and that after it.
+    fn operands(&self, strength: Strength) -> Option<(std::ops::Range<usize>, usize)> {
+        let mut at_least = self.separators.iter().rev().filter(|it| it.strength >= strength);
+        let last = at_least.next().filter(|it| it.strength == strength)?;
+        let before = at_least.next()?;
+        Some((before.end..last.start, last.end))
+    }
+}
+
+/// Returns the pieces with one operand of each chain of equal ones.
+pub(super) fn fold(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut chains = Chains { out: Vec::with_capacity(pieces.len()), levels: vec![Level::new(false, 0)] };
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some(piece) = pieces.next() {
+        match &piece {
+            Piece::Cut => {
+                chains.cut();
+                chains.out.push(piece);
+            }
+            Piece::Open | Piece::OpenBracket => {
+                chains.out.push(piece);
+                chains.open(false);
+            }
+            Piece::Close | Piece::CloseBracket => {
+                chains.close(false);
+                chains.out.push(piece);
+            }
+            Piece::Keyword(_, Keyword::CASE) => {
+                chains.out.push(piece);
+                chains.open(true);
+            }
+            Piece::Keyword(_, Keyword::END) => {
+                chains.close(true);
+                chains.out.push(piece);
+            }
+            // A query begins with the word and not after it.
+            Piece::Keyword(_, Keyword::SELECT) => {
+                if !chains.is_at_a_separator() {
+                    chains.separate(Strength::Whole, 0);
+                }
+                chains.out.push(piece);
+            }
+            Piece::Keyword(_, Keyword::UNION) => {
+                let all = pieces.next_if(|next| matches!(next, Piece::Keyword(_, Keyword::ALL)));
+                chains.fold_up_to(Strength::Branch);
+                let start = chains.out.len();
+                chains.out.push(piece);
+                chains.out.extend(all);
+                chains.separated(Strength::Branch, start);
+            }
+            Piece::Keyword(_, keyword) => match strength(*keyword, chains.is_in_case()) {
+                Some(strength) => {
+                    chains.fold_up_to(strength);
+                    let start = chains.out.len();
+                    chains.out.push(piece);
+                    chains.separated(strength, start);
+                }
+                None => chains.out.push(piece),
+            },
+            Piece::Comma => {
+                chains.fold_up_to(Strength::Clause);
+                let start = chains.out.len();
+                chains.out.push(piece);
+                chains.separated(Strength::Clause, start);
+            }
+            Piece::Semicolon => {
+                while chains.levels.len() > 1 {
+                    chains.levels.pop();
+                }
+                chains.fold_up_to(Strength::Whole);
+                chains.out.push(piece);
+                chains.levels = vec![Level::new(false, chains.out.len())];
+            }
+            _ => chains.out.push(piece),
+        }
+    }
+    chains.fold_up_to(Strength::Whole);
+    chains.out
+}
+
+fn strength(keyword: Keyword, is_in_case: bool) -> Option<Strength> {
+    match keyword {
+        Keyword::AND => Some(Strength::And),
+        Keyword::OR => Some(Strength::Or),
+        Keyword::WHEN | Keyword::ELSE if is_in_case => Some(Strength::Branch),
+        Keyword::AS
+        | Keyword::BY
+        | Keyword::ELSE
+        | Keyword::EXCEPT
+        | Keyword::FROM
+        | Keyword::GROUP
+        | Keyword::HAVING
+        | Keyword::INTERSECT
+        | Keyword::JOIN
+        | Keyword::LIMIT
+        | Keyword::OFFSET
+        | Keyword::ON
+        | Keyword::ORDER
+        | Keyword::RETURNING
+        | Keyword::SET
+        | Keyword::THEN
+        | Keyword::USING
+        | Keyword::VALUES
+        | Keyword::WHEN
+        | Keyword::WHERE => Some(Strength::Clause),
+        _ => None,
+    }
+}
+
+struct Chains {
+    out: Vec<Piece>,
+    /// Never empty.
+    levels: Vec<Level>,
+}
+
+impl Chains {
+    fn level(&mut self) -> &mut Level {
+        self.levels.last_mut().expect("the outermost level is never popped")
+    }
+
+    fn is_in_case(&mut self) -> bool {
+        self.level().is_case
+    }
+
+    fn is_at_a_separator(&mut self) -> bool {
+        let end = self.out.len();
+        self.level().separators.last().is_some_and(|last| last.end == end)
+    }
+
+    fn open(&mut self, is_case: bool) {
+        let start = self.out.len();
+        self.levels.push(Level::new(is_case, start));
+    }
+
+    fn close(&mut self, is_case: bool) {
+        if self.levels.len() > 1 && self.level().is_case == is_case {
+            self.fold_up_to(Strength::Whole);
+            self.levels.pop();
+        }
+    }
+
+    /// Adds a separator of the `length` last pieces.
+    fn separate(&mut self, strength: Strength, length: usize) {
+        let end = self.out.len();
+        self.level().separators.push(Separator { strength, start: end - length, end });
+    }
+
+    /// Adds the separator that begins at `start` and is the last of the pieces.
+    fn separated(&mut self, strength: Strength, start: usize) {
+        self.separate(strength, self.out.len() - start);
+    }
+
+    /// Drops the last operand of each chain of at most this strength in the innermost group where it equals that before it.
+    fn fold_up_to(&mut self, strongest: Strength) {
+        for strength in [Strength::And, Strength::Or, Strength::Branch] {
+            if strength > strongest {
+                break;
+            }
+            let Some((before, after)) = self.level().operands(strength) else { continue };
+            // The bounds of a `BETWEEN` are values alone.
+            if before.len() > 1 && self.out[before.clone()] == self.out[after..] {
+                self.drop_from(before.end);
+            }
+        }
+    }
+
+    /// Drops the operand that the cut of the statement made incomplete, where it begins as that before it does.
+    fn cut(&mut self) {
+        for level in 0..self.levels.len() {
+            for strength in [Strength::Branch, Strength::Or, Strength::And] {
+                let Some((before, after)) = self.levels[level].operands(strength) else { continue };
+                if self.out[before.clone()].starts_with(&self.out[after..]) {
+                    self.levels.truncate(level + 1);
+                    self.drop_from(before.end);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn drop_from(&mut self, end: usize) {
+        self.out.truncate(end);
+        self.level().separators.retain(|it| it.end <= end);
+    }
+}
