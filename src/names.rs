@@ -318,6 +318,13 @@ pub(crate) const RULES_RELOAD: Metric =
     counter("pinchpoint_rules_reload_total", "Reloads of the rule files, by outcome.")
         .labels(&[OUTCOME])
         .exists("once a rule file was edited");
+/// Work of the monitor that has not come back.
+pub(crate) const WORK_PENDING: Metric = gauge(
+    "pinchpoint_work_pending_seconds",
+    "For how long a read of the rule files or of the machine has been under way; more than a moment means that a file system \
+     does not answer.",
+)
+.labels(&[WORK]);
 /// Series that were folded into `other`.
 pub(crate) const SERIES_DROPPED: Metric = counter(
     "pinchpoint_series_dropped_total",
@@ -411,6 +418,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     BOTTLENECK,
     RULE_EVALUATION,
     RULES_RELOAD,
+    WORK_PENDING,
     SERIES_DROPPED,
     ARCHIVE_ERRORS,
     BUILD_INFO,
@@ -418,7 +426,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
 
 /// The monitor on itself.
 pub(crate) const MONITOR: &[Metric] =
-    &[BOTTLENECK, RULE_EVALUATION, RULES_RELOAD, SERIES_DROPPED, ARCHIVE_ERRORS, BUILD_INFO];
+    &[BOTTLENECK, RULE_EVALUATION, RULES_RELOAD, WORK_PENDING, SERIES_DROPPED, ARCHIVE_ERRORS, BUILD_INFO];
 
 /// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
 pub(crate) const MONITOR_SERIES: usize = 1_000;
@@ -461,6 +469,8 @@ pub(crate) const DB_SUMMARY: &str = "db_query_summary";
 pub(crate) const TASK_NAME: &str = "task_name";
 /// How a task, a reload or a notification ended.
 pub(crate) const OUTCOME: &str = "outcome";
+/// What the monitor does on a thread of its own: `rules`, `sampling`.
+pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
 pub(crate) const WAITING: &str = "waiting";
 /// Rule id.
@@ -484,6 +494,7 @@ const LABELS: &[(&str, &str)] = &[
     (DB_SUMMARY, "fingerprint of the statement: its text without literals"),
     (TASK_NAME, "name that the task was tracked under"),
     (OUTCOME, "how a run or a reload ended: `ok`, `error`, and of a run also `panic` or `cancelled`"),
+    (WORK, "what is read: `rules` for the rule files, `sampling` for the machine and the host's samplers"),
     (RULE, "id of the rule"),
     (SEVERITY, "severity of the bottleneck"),
     (SUBJECT, "what the bottleneck is about: an endpoint, a query, a task, a series or the process"),

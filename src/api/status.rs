@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{CoreState, timestamp, units};
 #[cfg(feature = "archive")]
 use crate::monitor::{ArchiveState, ArchiveStatus};
-use crate::{names, rules::Totals};
+use crate::{monitor::Work, names, rules::Totals};
 
 /// The state of the monitor itself.
 #[derive(Debug, Serialize)]
@@ -29,6 +29,9 @@ pub(super) struct StatusAnswer {
     series_dropped: u64,
     /// How often a sampler of the host panicked; the log names it. Its gauges may be out of date.
     sampler_panics: usize,
+    /// For how long a reading of the machine has not come back, where that is 2 s or more: a file system does not answer, and
+    /// gauges may be out of date. Null otherwise.
+    sampling_overdue_seconds: Option<f64>,
     /// Memory of the history in bytes, an estimate: the setting `history_bytes` limits it. The windows come first; the
     /// trends take the rest, at least a quarter.
     history_bytes: usize,
@@ -96,6 +99,9 @@ pub(super) struct RulesStatus {
     loaded_at: String,
     /// Problems of the rule files now, one each; the rules of `loaded_at` stay in force. Null without problems.
     error: Option<Vec<String>>,
+    /// For how long a reading of the files has not come back, where that is 2 s or more: their file system does not answer, and
+    /// edits are not seen. The rules of `loaded_at` stay in force. Null otherwise.
+    reading_overdue_seconds: Option<f64>,
 }
 
 /// The state of the monitor itself: what it keeps, what it drops, which rules are in force.
@@ -104,6 +110,7 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
     let now = Instant::now();
     let total = core.total(now);
     let judgement = core.judgement();
+    let overdue = |work| core.overdue(work, now).map(units::seconds);
     let dropped = total.series(names::SERIES_DROPPED.name).map(|series| series.increase() as u64).sum();
     let rules = core.rules_state();
     let (windows_bytes, trends_bytes) = (core.windows_bytes(), core.tiers_bytes());
@@ -118,6 +125,7 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
         max_series: core.max_series(),
         series_dropped: dropped,
         sampler_panics: core.sampler_panics(),
+        sampling_overdue_seconds: overdue(Work::Sampling),
         history_bytes: windows_bytes + trends_bytes,
         windows_bytes,
         trends_bytes,
@@ -130,6 +138,7 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
             count: rules.set.ids().count(),
             source: rules.source,
             loaded_at: timestamp::of_instant(rules.loaded),
+            reading_overdue_seconds: overdue(Work::Rules),
             error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
         },
         timestamp: timestamp::now(),

@@ -6,6 +6,7 @@ use metrics::Recorder;
 
 use super::{
     BuildError, Control, Core, Monitor, Settings,
+    background::Background,
     config::{Config, Interval, OutOfRange, RulesSource, Sampling},
     core::Parts,
     fanout::Fanout,
@@ -289,8 +290,9 @@ impl MonitorBuilder {
             samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
         samplers.append(self.samplers);
-        let core = Core::new(Parts { instruments, recorder: own, config, rules, watch, samplers });
-        Ok((Monitor::start(core, &runtime), recorder))
+        let background = Background::start(watch, samplers, &runtime).map_err(BuildError::Thread)?;
+        let core = Core::new(Parts { instruments, recorder: own, config, rules });
+        Ok((Monitor::start(core, background, &runtime), recorder))
     }
 
     /// Puts a value into the configuration, or keeps the error for [`build`](Self::build).

@@ -1,11 +1,12 @@
 //! [`Core`]: the parts of a monitor, and what the API reads of them.
 //!
-//! The locks are taken in the order ticking, history, memory, tiers, and none on the request path. The invariant that a
+//! The locks are taken in the order ticking, history, memory, tiers, each of the others alone, and none on the request path. The invariant that a
 //! change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop may hold it.
 
 mod tick;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex,
@@ -25,12 +26,8 @@ use self::tick::TickState;
 #[cfg(feature = "archive")]
 use super::versions::{VersionComparison, Versions};
 use super::{
-    Control, Judgement,
-    clock::WallClock,
-    config::Config,
-    judgement::Judgements,
-    reload::{RulesState, RulesWatch},
-    samplers::Samplers,
+    Control, Judgement, background::Work, clock::WallClock, config::Config, config::RulesSource, judgement::Judgements,
+    reload::RulesState,
 };
 use crate::{
     analysis::MemorySample,
@@ -41,6 +38,8 @@ use crate::{
     store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 
+/// Work on another thread that has not come back for so long is reported.
+const OVERDUE: Duration = Duration::from_secs(2);
 /// Trends that are judged at a time: each takes a core for some milliseconds.
 const JUDGED_AT_A_TIME: usize = 2;
 
@@ -50,8 +49,6 @@ pub(super) struct Parts {
     pub(super) recorder: MonitorRecorder,
     pub(super) config: Config,
     pub(super) rules: RuleSet,
-    pub(super) watch: Option<RulesWatch>,
-    pub(super) samplers: Samplers,
 }
 
 /// The parts of a running monitor.
@@ -69,6 +66,8 @@ pub(crate) struct Core {
     versions: Versions,
     judging: Semaphore,
     sampler_panics: AtomicUsize,
+    /// Since when each kind of work on another thread has been under way.
+    under_way: Mutex<BTreeMap<Work, Option<Instant>>>,
     rules: ArcSwap<RulesState>,
     judgements: Judgements,
     ticking: Mutex<TickState>,
@@ -82,7 +81,7 @@ impl fmt::Debug for Core {
 
 impl Core {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { instruments, recorder: own_recorder, config, rules, watch, samplers } = parts;
+        let Parts { instruments, recorder: own_recorder, config, rules } = parts;
         let started = Instant::now();
         let clock = WallClock::starting(started);
         // The one that everything is recorded through: it writes to a host's recorder too.
@@ -102,15 +101,19 @@ impl Core {
             versions,
             judging: Semaphore::new(JUDGED_AT_A_TIME),
             sampler_panics: AtomicUsize::new(0),
+            under_way: Mutex::default(),
             clock,
             rules: ArcSwap::from_pointee(RulesState {
-                source: if watch.is_some() { "directory" } else { "embedded" },
+                source: match config.rules {
+                    RulesSource::Directory(_) => "directory",
+                    RulesSource::Embedded => "embedded",
+                },
                 loaded: started,
                 error: None,
                 set: Arc::new(rules),
             }),
             judgements: Judgements::default(),
-            ticking: Mutex::new(TickState::new(samplers, watch, recorder)),
+            ticking: Mutex::new(TickState::new(recorder)),
             instruments,
             recorder: own_recorder,
             config,
@@ -199,6 +202,12 @@ impl Core {
     /// Returns the time between two reads of the machine; `None` where it is not read.
     pub(super) fn sampling_interval(&self) -> Option<Duration> {
         self.config.sampling.interval()
+    }
+
+    /// Returns for how long work on another thread has been under way, where it takes longer than it should.
+    pub(crate) fn overdue(&self, work: Work, now: Instant) -> Option<Duration> {
+        let since = lock(&self.under_way).get(&work).copied().flatten()?;
+        Some(now.saturating_duration_since(since)).filter(|age| *age >= OVERDUE)
     }
 
     /// Returns how often a sampler panicked.

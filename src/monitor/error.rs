@@ -19,6 +19,9 @@ pub enum BuildError {
     /// The rule files are wrong.
     #[error("the rules could not be loaded")]
     Rules(#[from] crate::rules::LoadError),
+    /// The system refused one of the monitor's own threads, on which it reads files.
+    #[error("the system refused a thread to read files on")]
+    Thread(#[source] std::io::Error),
     /// A setting is out of its range.
     #[error("{setting} is {found}; expected {expected}")]
     Setting {

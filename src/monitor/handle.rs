@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
-use super::{Core, reload::LOOK_EVERY};
+use super::{Core, background::Background, reload::LOOK_EVERY};
 use crate::{
     context,
     http::{Endpoints, MonitorLayer},
@@ -57,7 +57,7 @@ impl fmt::Debug for Monitor {
 }
 
 impl Monitor {
-    pub(super) fn start(core: Core, runtime: &Handle) -> Self {
+    pub(super) fn start(core: Core, background: Background, runtime: &Handle) -> Self {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
         let lag = core.sampling_interval().map(|_| {
@@ -65,7 +65,7 @@ impl Monitor {
             let mut stopped = stopped.clone();
             runtime.spawn(lag.run(async move { drop(stopped.wait_for(|stopped| *stopped).await) }))
         });
-        let ticking = runtime.spawn(tick(core.clone(), stopped));
+        let ticking = runtime.spawn(tick(core.clone(), background, stopped));
         let tasks = Mutex::new([ticking].into_iter().chain(lag).collect());
         Self { running: Arc::new(BackgroundTasks { core, stop, tasks }) }
     }
@@ -159,25 +159,37 @@ impl Drop for BackgroundTasks {
 
 /// The one loop: samples, looks at the rule files and evaluates until the monitor stops, and then samples and evaluates a
 /// last time, so that the last seconds are in the history.
-async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
+async fn tick(core: Arc<Core>, mut background: Background, mut stopped: watch::Receiver<bool>) {
     let start = Instant::now();
     // Without sampling the host's own samplers are still read.
     let mut samples = every(start, core.sampling_interval().unwrap_or(core.interval()));
     let mut looks = every(start + LOOK_EVERY, LOOK_EVERY);
     let mut ticks = every(start + core.interval(), core.interval());
-    let watches_rules = core.watches_rules();
+    let watches_rules = background.watches_rules();
     loop {
-        tokio::select! {
+        let is_due = tokio::select! {
             // In this order, so that an evaluation sees a sample and an edit that are due at the same time.
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
-            _ = samples.tick() => core.sample(),
-            _ = looks.tick(), if watches_rules => core.reload(Instant::now()),
+            _ = samples.tick() => {
+                background.sample(&core, Instant::now());
+                false
+            }
+            _ = looks.tick(), if watches_rules => {
+                background.look(&core, Instant::now());
+                false
+            }
+            _ = ticks.tick() => true,
+            () = background.next(&core) => false,
+        };
+        if is_due {
+            background.settle(&core).await;
             // Not the time at which it was due: on a blocked runtime that is seconds ago, and rates would be wrong.
-            _ = ticks.tick() => core.tick(Instant::now()),
+            core.tick(Instant::now());
         }
     }
-    core.sample();
+    background.sample(&core, Instant::now());
+    background.settle(&core).await;
     core.tick(Instant::now());
     #[cfg(feature = "archive")]
     core.finish(Instant::now());

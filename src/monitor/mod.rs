@@ -5,12 +5,14 @@
 
 #[cfg(feature = "archive")]
 mod archive;
+mod background;
 mod bottleneck_gauges;
 mod builder;
 mod clock;
 mod config;
 mod control;
 mod core;
+mod errand;
 mod error;
 mod fanout;
 mod handle;
@@ -27,6 +29,7 @@ pub use error::BuildError;
 pub use handle::Monitor;
 pub use settings::{Settings, SettingsError};
 
+pub(crate) use background::Work;
 pub(crate) use core::Core;
 pub(crate) use judgement::Judgement;
 #[cfg(feature = "archive")]

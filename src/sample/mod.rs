@@ -18,8 +18,9 @@ pub(crate) use runtime::RuntimeSampler;
 
 /// Reads a part of the machine's or the service's state and writes it to metrics that it has registered before.
 ///
-/// The monitor calls it at every sampling interval, on its own task: it must not block for longer than it takes to
-/// read a few small files.
+/// The monitor calls it at every sampling interval, on a thread of its own that is inside the runtime: it may read files and
+/// spawn. While it does not return, no sampler is called, `/performance/status` reports it in `sampling_overdue_seconds`, and the
+/// gauges keep their values.
 ///
 /// If it panics (and panics do not abort the process), the log names the sampler's type, `/performance/status` counts
 /// the panic in `sampler_panics`, and evaluation and other samplers continue. It is called again at the next interval.

@@ -173,6 +173,57 @@ async fn files_that_go_away_leave_the_rules_in_force() {
     assert_eq!(files.in_force().await, ("> 5s".into(), Value::Null));
 }
 
+/// The kernel's log is a regular file whose end no read reaches: it waits for the next message, as a read on a network file
+/// system does whose server is gone.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_read_that_never_returns_holds_nothing_up_and_is_reported() {
+    if let Err(error) = fs::File::open("/proc/kmsg") {
+        eprintln!("skipped: reading /proc/kmsg needs the right to: {error}");
+        return;
+    }
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
+    let status =
+        async || -> Value { serde_json::from_str(&fetch(&files.app, "/performance/status").await.1).expect("JSON") };
+    assert_eq!(files.in_force().await.0, "> 1s");
+    assert_eq!(status().await["rules"]["reading_overdue_seconds"], Value::Null);
+    std::os::unix::fs::symlink("/proc/kmsg", files.path("z.yaml")).expect("links");
+    files.in_force().await;
+    let before = status().await;
+    assert_eq!(files.in_force().await.0, "> 1s", "the rules stay in force");
+    let after = status().await;
+    assert_ne!(before["evaluated_at"], after["evaluated_at"], "evaluation goes on");
+    assert!(after["rules"]["reading_overdue_seconds"].as_f64() >= Some(6.0), "{after}");
+    assert_eq!(after["sampling_overdue_seconds"], Value::Null);
+    let pending = Samples::of(&files.monitor).sum("pinchpoint_work_pending_seconds", &["work=\"rules\""]);
+    assert!(pending >= 6.0, "{pending}");
+    // A read that is under way does not keep the monitor from ending.
+    files.monitor.shutdown().await;
+}
+
+/// A sampler of the host's may wait for anything.
+#[tokio::test(start_paused = true)]
+async fn a_sampler_that_never_returns_holds_nothing_up_and_is_reported() {
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+    impl pinchpoint::Sampler for Stuck {
+        fn sample(&mut self) {
+            _ = self.0.recv();
+        }
+    }
+    let (release, stuck) = std::sync::mpsc::channel();
+    let monitor = built(Monitor::builder().sampler(Stuck(stuck)));
+    let app = monitor.router();
+    let status = async || -> Value { serde_json::from_str(&fetch(&app, "/performance/status").await.1).expect("JSON") };
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let stuck = status().await;
+    assert!(stuck["sampling_overdue_seconds"].as_f64() >= Some(10.0), "{stuck}");
+    assert!(stuck["evaluated_at"].is_string(), "{stuck}");
+    drop(release);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(status().await["sampling_overdue_seconds"], Value::Null);
+    monitor.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_monitor_is_not_built_on_wrong_rules() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,6 +1,9 @@
 //! What the loop has a [`Core`] do: sample, reload, evaluate, and what a clear undoes of it.
 
-use std::sync::{Arc, MutexGuard, atomic::Ordering};
+use std::{
+    sync::{Arc, MutexGuard, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -13,9 +16,9 @@ use crate::{
     lock::lock,
     monitor::{
         Judgement,
+        background::Work,
         bottleneck_gauges::BottleneckGauges,
-        reload::{Reload, RulesState, RulesWatch},
-        samplers::Samplers,
+        reload::{Reload, RulesState},
     },
     names,
     rules::{Evaluator, Finding, ProcessMemory, RuleSet, WindowReadings, is_failure},
@@ -24,23 +27,28 @@ use crate::{
 
 /// State that only the tick and a clear use.
 pub(super) struct TickState {
-    samplers: Samplers,
-    watch: Option<RulesWatch>,
     lifecycle: Lifecycle,
     gauges: BottleneckGauges,
 }
 
 impl TickState {
-    pub(super) fn new(samplers: Samplers, watch: Option<RulesWatch>, recorder: DynRecorder) -> Self {
-        Self { samplers, watch, lifecycle: Lifecycle::default(), gauges: BottleneckGauges::new(recorder) }
+    pub(super) fn new(recorder: DynRecorder) -> Self {
+        Self { lifecycle: Lifecycle::default(), gauges: BottleneckGauges::new(recorder) }
     }
 }
 
 impl Core {
-    /// Reads the machine.
-    pub(in crate::monitor) fn sample(&self) {
-        let panics = lock(&self.ticking).samplers.sample();
+    /// Takes the number of samplers that panicked at a sampling.
+    pub(in crate::monitor) fn sampled(&self, panics: usize) {
         self.sampler_panics.fetch_add(panics, Ordering::Relaxed);
+    }
+
+    /// Takes since when a kind of work has been under way, and shows for how long.
+    pub(in crate::monitor) fn under_way(&self, work: Work, since: Option<Instant>, now: Instant) {
+        lock(&self.under_way).insert(work, since);
+        let age = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let labels = [(names::WORK, work.name().into())];
+        labelled::gauge(self.instruments.recorder(), &names::WORK_PENDING, &labels).set(age.as_secs_f64());
     }
 
     /// Takes what was measured since the last tick into the history, evaluates the rules and publishes the result.
@@ -82,18 +90,11 @@ impl Core {
         (Evaluator::new(rules.rules()).evaluate(&readings), memory.verdict().clone())
     }
 
-    /// Returns whether the rules come from files.
-    pub(in crate::monitor) fn watches_rules(&self) -> bool {
-        lock(&self.ticking).watch.is_some()
-    }
-
-    /// Looks at the rule files, and puts them into force where they were edited and are right. Where they are wrong, the
+    /// Puts the rule files into force where a look at them found that they were edited and are right. Where they are wrong, the
     /// rules in force stay, and [`RulesState`] says what is wrong.
-    pub(in crate::monitor) fn reload(&self, now: Instant) {
-        let ticking = &mut *lock(&self.ticking);
-        let Some(watch) = &mut ticking.watch else { return };
+    pub(in crate::monitor) fn reload(&self, look: Reload, now: Instant) {
         let old = self.rules.load_full();
-        let outcome = match watch.look() {
+        let outcome = match look {
             Reload::Unchanged => return,
             Reload::Loaded(set) => {
                 info!(rules = set.ids().count(), "rules reloaded");
