@@ -317,7 +317,19 @@ pub(crate) const RULE_EVALUATION: Metric = histogram(
 pub(crate) const RULES_RELOAD: Metric =
     counter("pinchpoint_rules_reload_total", "Reloads of the rule files, by outcome.")
         .labels(&[OUTCOME])
-        .exists("once a rule file was edited");
+        .exists("where the rules come from files");
+/// Whether the rule files are in force.
+pub(crate) const RULES_RELOAD_SUCCESSFUL: Metric = gauge(
+    "pinchpoint_rules_last_reload_successful",
+    "1 while the rule files as they are now are in force, 0 where they are wrong.",
+)
+.exists("where the rules come from files");
+/// When rules came into force.
+pub(crate) const RULES_RELOAD_TIMESTAMP: Metric = gauge(
+    "pinchpoint_rules_last_reload_timestamp_seconds",
+    "When the rules in force were loaded, in seconds since 1970.",
+)
+.exists("where the rules come from files");
 /// Work of the monitor that has not come back.
 pub(crate) const WORK_PENDING: Metric = gauge(
     "pinchpoint_work_pending_seconds",
@@ -329,8 +341,7 @@ pub(crate) const WORK_PENDING: Metric = gauge(
 pub(crate) const SERIES_DROPPED: Metric = counter(
     "pinchpoint_series_dropped_total",
     "Times a label set was refused because of a limit such as max_series; its values count under \"other\".",
-)
-.exists("once a limit was reached");
+);
 /// Failures of the history file.
 pub(crate) const ARCHIVE_ERRORS: Metric = counter(
     "pinchpoint_archive_errors_total",
@@ -418,6 +429,8 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     BOTTLENECK,
     RULE_EVALUATION,
     RULES_RELOAD,
+    RULES_RELOAD_SUCCESSFUL,
+    RULES_RELOAD_TIMESTAMP,
     WORK_PENDING,
     SERIES_DROPPED,
     ARCHIVE_ERRORS,
@@ -425,8 +438,17 @@ pub(crate) const CATALOGUE: &[Metric] = &[
 ];
 
 /// The monitor on itself.
-pub(crate) const MONITOR: &[Metric] =
-    &[BOTTLENECK, RULE_EVALUATION, RULES_RELOAD, WORK_PENDING, SERIES_DROPPED, ARCHIVE_ERRORS, BUILD_INFO];
+pub(crate) const MONITOR: &[Metric] = &[
+    BOTTLENECK,
+    RULE_EVALUATION,
+    RULES_RELOAD,
+    RULES_RELOAD_SUCCESSFUL,
+    RULES_RELOAD_TIMESTAMP,
+    WORK_PENDING,
+    SERIES_DROPPED,
+    ARCHIVE_ERRORS,
+    BUILD_INFO,
+];
 
 /// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
 pub(crate) const MONITOR_SERIES: usize = 1_000;

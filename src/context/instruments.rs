@@ -71,6 +71,8 @@ impl Instruments {
         in_flight: InFlightTotal,
     ) -> Arc<Self> {
         let dropped = labelled::counter(&recorder, &names::SERIES_DROPPED, &[]);
+        // An alert needs the 0 before the first one.
+        dropped.increment(0);
         Arc::new(Self {
             queries: QueryTable::new(recorder.clone(), dropped.clone(), limits.db_system.clone(), limits.fingerprints),
             tasks: TaskTable::new(recorder.clone(), window_recorder.clone(), dropped.clone(), limits.fingerprints),

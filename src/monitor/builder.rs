@@ -292,6 +292,9 @@ impl MonitorBuilder {
         samplers.append(self.samplers);
         let background = Background::start(watch, samplers, &runtime).map_err(BuildError::Thread)?;
         let core = Core::new(Parts { instruments, recorder: own, config, rules });
+        if background.watches_rules() {
+            core.show_reload();
+        }
         Ok((Monitor::start(core, background, &runtime), recorder))
     }
 

@@ -150,11 +150,34 @@ async fn a_typing_error_is_reported_with_its_position_and_the_old_rules_stay() {
     assert!(error.contains("rules.yaml:4:14: rule \"slow_endpoint\""), "{error}");
     assert!(error.contains("avg_durration") && error.contains("did you mean \"avg_duration\"?"), "{error}");
     assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"error\""]), 1.0);
+    assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_last_reload_successful", &[]), 0.0);
     // Each edit is counted once, and the next good one clears the error.
     files.in_force().await;
     assert_eq!(Samples::of(&files.monitor).sum("pinchpoint_rules_reload_total", &["outcome=\"error\""]), 1.0);
     fs::write(files.path("rules.yaml"), rule("4s")).expect("writes");
     assert_eq!(files.in_force().await, ("> 4s".into(), Value::Null));
+}
+
+/// Prometheus sees the step from 0 to 1 only where there was a 0.
+#[tokio::test(start_paused = true)]
+async fn what_an_alert_on_reloads_needs_is_there_from_the_start() {
+    let files = Files::with(|directory| fs::write(directory.join("rules.yaml"), rule("1s")).expect("writes"));
+    let loaded = || Samples::of(&files.monitor).sum("pinchpoint_rules_last_reload_timestamp_seconds", &[]);
+    let page = fetch(&files.app, "/metrics").await.1;
+    for sample in [
+        "pinchpoint_rules_reload_total{outcome=\"error\"} 0",
+        "pinchpoint_rules_reload_total{outcome=\"ok\"} 0",
+        "pinchpoint_rules_last_reload_successful 1",
+        "pinchpoint_series_dropped_total 0",
+    ] {
+        assert!(page.lines().any(|line| line == sample), "{sample} in {page}");
+    }
+    let first = loaded();
+    fs::write(files.path("rules.yaml"), rule("2s")).expect("writes");
+    assert_eq!(files.in_force().await.0, "> 2s");
+    assert!(loaded() > first && first > 1.7e9, "{first} and {}", loaded());
+    let page = fetch(&Monitor::builder().build().expect("inside a runtime").router(), "/metrics").await.1;
+    assert!(!page.contains("pinchpoint_rules_"), "there are no files: {page}");
 }
 
 #[tokio::test(start_paused = true)]

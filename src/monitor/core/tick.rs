@@ -110,6 +110,19 @@ impl Core {
         };
         let recorder = self.instruments.recorder();
         labelled::counter(recorder, &names::RULES_RELOAD, &[(names::OUTCOME, outcome.into())]).increment(1);
+        self.show_reload();
+    }
+
+    /// Shows whether the rule files are in force, and since when; from the start, so that a first change can be alerted on.
+    pub(in crate::monitor) fn show_reload(&self) {
+        let (recorder, rules) = (self.instruments.recorder(), self.rules.load());
+        for outcome in [names::OK, names::ERROR] {
+            labelled::counter(recorder, &names::RULES_RELOAD, &[(names::OUTCOME, outcome.into())]).increment(0);
+        }
+        let is_in_force = f64::from(u8::from(rules.error.is_none()));
+        labelled::gauge(recorder, &names::RULES_RELOAD_SUCCESSFUL, &[]).set(is_in_force);
+        let loaded = self.clock.at(rules.loaded).as_secs_f64();
+        labelled::gauge(recorder, &names::RULES_RELOAD_TIMESTAMP, &[]).set(loaded);
     }
 
     /// Records the newest sample of the process's memory.
