@@ -5,7 +5,10 @@ use std::{any::Any, sync::Arc};
 use axum::{
     Extension, Router,
     extract::Request,
-    http::{HeaderValue, header::CACHE_CONTROL},
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+    },
     middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
     routing::{MethodRouter, delete, get, post},
@@ -112,11 +115,14 @@ async fn not_found() -> Response {
     ApiError::not_found(format!("no such path{hint}")).into_response()
 }
 
-/// Marks an answer as the monitor's own, so that no layer counts it, and forbids caches to keep it.
+/// Marks an answer as the monitor's own, so that no layer counts it, and forbids caches to keep it and browsers to take it for
+/// another type than its own.
 async fn mark_own_answer(request: Request, next: Next) -> Response {
     let answer = OwnAnswer::begin(request.method());
     let mut response = next.run(request).await;
     answer.made(&mut response);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

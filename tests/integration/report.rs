@@ -136,10 +136,19 @@ async fn names_from_the_service_are_never_markup() {
     let response = answer(&app, "/performance/report?format=html", None).await;
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
     assert!(policy.contains("default-src 'none'") && !policy.contains("script-src"), "{policy}");
-    assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     let page = read(response).await.1;
     assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("/{&lt;img src=x&gt;}"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_browser_takes_an_answer_for_another_type() {
+    let monitor = monitor();
+    let app = sick(&monitor).await;
+    for path in ["/metrics", "/performance/bottlenecks", "/performance/report?format=html", "/performance/no-such"] {
+        assert_eq!(answer(&app, path, None).await.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+    }
 }
 
 /// Follows a redirect as a browser does.

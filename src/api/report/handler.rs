@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{
         HeaderMap, HeaderValue,
-        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS},
+        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY},
     },
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -18,8 +18,9 @@ use crate::api::{CoreState, error::ApiError, parameters::Parameters, period::Per
 
 /// The page needs nothing but its own style. With this policy a browser runs and fetches nothing else, even if a name
 /// ever became markup.
-const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'");
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
 /// The window and the format of a report.
 #[derive(Debug, Deserialize)]
@@ -81,7 +82,6 @@ pub(in crate::api) async fn report(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
