@@ -19,8 +19,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// How long a result is waited for at a time.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a result is waited for at a time: longer than a busy core keeps a thread from running, and short enough to hold up
+/// the end of the runtime, which waits for its blocking tasks.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long an evaluation waits for what is under way.
+const SETTLING: Duration = Duration::from_millis(200);
 /// Time until a result that was not there is waited for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -102,8 +105,7 @@ impl<T: Send + 'static> Errand<T> {
     /// Waits for the result of the work that is under way, but only for a moment.
     pub(super) async fn settle(&mut self) -> Option<T> {
         match self.progress {
-            // Twice, since the blocking task may have to wait for a thread.
-            Progress::Awaited(_) => timeout(2 * PATIENCE, self.result()).await.ok(),
+            Progress::Awaited(_) => timeout(SETTLING, self.result()).await.ok(),
             _ => None,
         }
     }

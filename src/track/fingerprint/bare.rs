@@ -7,9 +7,16 @@ use super::source::SourceToken;
 /// Longest identifier; PostgreSQL's and MySQL's limits are 63 and 64.
 const MAX_IDENTIFIER: usize = 64;
 
-/// Returns how many of `tokens` are data without quotes at their beginning, if any: a mail address or an id with hyphens. A name
-/// with a host after it, where `may_be_a_table`, is none.
-pub(super) fn length(tokens: &[SourceToken], may_be_a_table: bool) -> Option<usize> {
+/// Words, numbers and signs without a space between them.
+pub(super) struct Run {
+    pub(super) length: usize,
+    /// It is a mail address or an id with hyphens.
+    pub(super) is_data: bool,
+}
+
+/// Returns the run at the beginning of `tokens`; `None` where they begin with neither a word nor a number. A name with a host
+/// after it, where `may_be_a_table`, is no data.
+pub(super) fn run(tokens: &[SourceToken], may_be_a_table: bool) -> Option<Run> {
     let first = &tokens.first()?.token;
     if !is_word(first) && !is_number(first) {
         return None;
@@ -24,7 +31,7 @@ pub(super) fn length(tokens: &[SourceToken], may_be_a_table: bool) -> Option<usi
     let hyphens = run.iter().filter(|it| it.token == Token::Minus).count();
     let has = |is: fn(char) -> bool| run.iter().any(|it| it.token.to_string().chars().any(is));
     let is_id = hyphens >= 2 && has(|ch| ch.is_ascii_digit()) && has(char::is_alphabetic);
-    (is_id || is_address && !may_be_a_table).then_some(length)
+    Some(Run { length, is_data: is_id || is_address && !may_be_a_table })
 }
 
 fn is_word(token: &Token) -> bool {

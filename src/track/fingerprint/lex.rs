@@ -109,6 +109,8 @@ struct Reader<'a> {
     in_number: bool,
     /// Where the last quoted text stands among the pieces.
     quoted_at: Option<usize>,
+    /// The tokens before this one are no data without quotes. Kept, so that a long run is looked through once.
+    judged: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -124,6 +126,7 @@ impl<'a> Reader<'a> {
             after_between: false,
             in_number: false,
             quoted_at: None,
+            judged: 0,
         }
     }
 
@@ -149,10 +152,15 @@ impl<'a> Reader<'a> {
             return Some(at + 1);
         }
         // Oracle's `table@link` is a name.
-        if let Some(length) = bare::length(&self.tokens[at..], self.follows_a_table_word(at)) {
-            self.in_number = false;
-            self.value();
-            return Some(at + length);
+        if at >= self.judged
+            && let Some(run) = bare::run(&self.tokens[at..], self.follows_a_table_word(at))
+        {
+            self.judged = at + run.length;
+            if run.is_data {
+                self.in_number = false;
+                self.value();
+                return Some(self.judged);
+            }
         }
         if let Some((operator, length)) = signed_operator(&self.tokens[at..]) {
             self.push(Piece::Operator(operator.into()));

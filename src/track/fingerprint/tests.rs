@@ -274,7 +274,7 @@ fn a_sign_after_an_operand_is_an_operator() {
 
 #[test]
 fn operators_with_a_sign_inside_stay_one() {
-    for operator in ["<->", "<+>", "<<->", "<->>", "-|-"] {
+    for operator in ["<<<->", "<->>>", "<<->", "<->>", "<->", "<+>", "<~>", "<%>", "-|-"] {
         let sql = format!("SELECT id FROM item ORDER BY embedding {operator} ? LIMIT ?");
         check(&sql.replace('?', "$1"), &sql);
     }

@@ -102,6 +102,9 @@ pub(super) fn is_keyword(word: &Word) -> bool {
 /// the distances of pgvector and pg_trgm, and the adjacency of ranges.
 pub(super) fn signed_operator(tokens: &[SourceToken]) -> Option<(&'static str, usize)> {
     const OPERATORS: [&str; 9] = ["<<<->", "<->>>", "<<->", "<->>", "<->", "<+>", "<~>", "<%>", "-|-"];
+    if !matches!(tokens.first()?.token, Token::Lt | Token::ShiftLeft | Token::Minus) {
+        return None;
+    }
     let text_to = |end: usize| -> String { tokens[..end].iter().map(|it| it.token.to_string()).collect() };
     // The longest first.
     let ends = (2..=tokens.len().min(5)).rev().filter(|end| tokens[1..*end].iter().all(|token| token.glued));
