@@ -74,6 +74,9 @@ pub(crate) enum PlanError {
         /// The endpoints that are tested.
         known: String,
     },
+    /// A threshold is about a schedule that there is none of.
+    #[error("--threshold \"{0}\" needs --rate: only then are iterations due at fixed times, so that one can be late")]
+    NoSchedule(String),
     /// A profile names no endpoint or scenario, or several.
     #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
@@ -165,9 +168,15 @@ pub(crate) fn known_endpoints(actors: &[Actor]) -> Option<Vec<EndpointName>> {
     Some(known)
 }
 
-/// Checks that each threshold is about an endpoint of the plan, as far as those are known before the run.
-pub(crate) fn check_thresholds(thresholds: &[Threshold], actors: &[Actor]) -> Result<(), PlanError> {
-    let Some(known) = known_endpoints(actors) else { return Ok(()) };
+/// Checks that each threshold is about something that the plan has: a schedule, and an endpoint as far as those are known
+/// before the run.
+pub(crate) fn check_thresholds(thresholds: &[Threshold], plan: &LoadPlan) -> Result<(), PlanError> {
+    if let Model::Closed { .. } = plan.model
+        && let Some(threshold) = thresholds.iter().find(|threshold| threshold.metric.needs_rate())
+    {
+        return Err(PlanError::NoSchedule(threshold.to_string()));
+    }
+    let Some(known) = known_endpoints(&plan.actors) else { return Ok(()) };
     for threshold in thresholds {
         if let Some(wanted) = &threshold.endpoint
             && !known.iter().any(|name| threshold.is_about(name))

@@ -51,8 +51,8 @@ Examples:
 
 Exit codes:
   0    passed
-  1    a threshold or rule was breached, more than 10 % of the requests failed, or the
-       comparison found a regression
+  1    a threshold or rule was breached, more than 10 % of the requests failed, more than
+       1 % of an open load was dropped, or the comparison found a regression
   2    set-up error: nothing was tested (wrong option or scenario, unreachable target,
        unwritable output), or nothing could be compared
   3    the load generator itself was saturated, so the result says nothing about the service

@@ -127,8 +127,10 @@ pub(crate) struct LoadOptions {
 pub(crate) struct VerdictOptions {
     /// Condition, such as p95<200ms, error-rate<1% or "p99<2s for GET /checkout"; repeatable
     ///
-    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps. Without a condition on error-rate, a test fails if
-    /// more than 10 % of its requests fail, whatever the rules say.
+    /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps; with --rate also dropped and late, the shares of the
+    /// scheduled iterations that sent nothing or began late. Without a condition on error-rate, a test fails if more than
+    /// 10 % of its requests fail, and without one on dropped, if more than 1 % of its load was dropped, whatever the rules
+    /// say.
     #[arg(long = "threshold", value_name = "CONDITION", action = ArgAction::Append)]
     pub(crate) thresholds: Vec<Threshold>,
 

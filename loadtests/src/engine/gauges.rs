@@ -57,6 +57,16 @@ impl Arrivals {
     pub(crate) fn sent(self) -> u64 {
         self.scheduled.saturating_sub(self.dropped)
     }
+
+    /// Returns the share of the scheduled iterations that were dropped, 0 to 1; 0 where none was scheduled.
+    pub(crate) fn dropped_ratio(self) -> f64 {
+        self.dropped as f64 / self.scheduled.max(1) as f64
+    }
+
+    /// Returns the share of the scheduled iterations that were late, 0 to 1; 0 where none was scheduled.
+    pub(crate) fn late_ratio(self) -> f64 {
+        self.late as f64 / self.scheduled.max(1) as f64
+    }
 }
 
 impl Gauges {

@@ -5,7 +5,7 @@ use crate::{
     cli::{OnSaturation, VerdictOptions},
     engine::{LoadPlan, StopReason},
     plan::check_thresholds,
-    verdict::{Check, Conclusion, Rules, Threshold, implicit, judge_thresholds},
+    verdict::{Check, Conclusion, Measurement, Rules, Threshold, implicit, judge_thresholds},
     watch::GeneratorHealth,
 };
 
@@ -20,7 +20,7 @@ pub(super) struct Judge {
 impl Judge {
     /// Reads the rules and checks that each threshold is about an endpoint of the plan.
     pub(super) fn new(options: &VerdictOptions, plan: &LoadPlan) -> Result<Self, ToolError> {
-        check_thresholds(&options.thresholds, &plan.actors)?;
+        check_thresholds(&options.thresholds, plan)?;
         Ok(Self {
             thresholds: options.thresholds.clone(),
             rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on.severity())?,
@@ -31,9 +31,14 @@ impl Judge {
     /// Checks every condition against a finished run.
     pub(super) fn checks(&self, session: &Session) -> Vec<Check> {
         let elapsed = session.end.elapsed;
-        let mut checks = judge_thresholds(&self.thresholds, &session.tally, elapsed.as_secs_f64());
+        let measured = Measurement {
+            tally: &session.tally,
+            seconds: elapsed.as_secs_f64(),
+            arrivals: session.shared.gauges.arrivals(),
+        };
+        let mut checks = judge_thresholds(&self.thresholds, measured);
         checks.extend(self.rules.judge(&session.tally, elapsed));
-        checks.extend(implicit(&session.tally, &self.thresholds));
+        checks.extend(implicit(measured, &self.thresholds));
         checks
     }
 

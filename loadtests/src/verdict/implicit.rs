@@ -2,22 +2,49 @@
 
 use super::{
     check::{Check, CheckSource, CheckStatus},
+    judge::{ALL_ITERATIONS, Measurement},
     threshold::{Metric, Threshold},
 };
-use crate::record::{EndpointName, EndpointTally, Outcome, Tally};
+use crate::{
+    engine::Arrivals,
+    record::{EndpointName, EndpointTally, Outcome, Tally},
+};
 
 /// Share of failed requests that fails a test: the limit of the service's own rule `high_error_rate`. That rule counts less
 /// as an error: a 429, or a page without the text that a scenario expects, is a response to the service.
 const MOST_ERRORS: f64 = 0.10;
 /// Requests of an endpoint below which a failure is no rate, as in that rule; all endpoints together are always judged.
 const FEWEST: u64 = 10;
+/// Share of an open model's iterations that may be dropped: beyond it the load was not the one that was asked for, and what
+/// was not sent has no latency.
+const MOST_DROPPED: f64 = 0.01;
+/// A single iteration may have been due in the last moment of the load.
+const FEWEST_DROPPED: u64 = 2;
 const ALL: &str = "all requests";
 
-/// Checks that some request succeeds at each endpoint, and that nearly all do. Returns what was breached.
+/// Checks that some request succeeds at each endpoint, that nearly all do, and that nearly all of an open model's load was
+/// sent. Returns what was breached.
 ///
 /// A scenario that expects an endpoint to refuse states the expected status, and refusing is success then. A threshold for
-/// the error rate replaces [`MOST_ERRORS`].
-pub(crate) fn implicit(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
+/// the error rate replaces [`MOST_ERRORS`], and one for dropped iterations replaces [`MOST_DROPPED`].
+pub(crate) fn implicit(measured: Measurement<'_>, thresholds: &[Threshold]) -> Vec<Check> {
+    let mut checks = mostly_answered(measured.tally, thresholds);
+    if thresholds.iter().all(|threshold| threshold.metric != Metric::Dropped) {
+        checks.extend(measured.arrivals.and_then(too_many_dropped));
+    }
+    checks
+}
+
+fn too_many_dropped(arrivals: Arrivals) -> Option<Check> {
+    let Arrivals { dropped, scheduled, .. } = arrivals;
+    let ratio = arrivals.dropped_ratio();
+    (dropped >= FEWEST_DROPPED && ratio > MOST_DROPPED).then(|| {
+        let condition = format!("at most {:.0}% of the load is dropped", MOST_DROPPED * 100.0);
+        breach(ALL_ITERATIONS.to_owned(), condition, format!("{:.2}%, {dropped} of {scheduled}", ratio * 100.0))
+    })
+}
+
+fn mostly_answered(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
     let mut checks = answered(tally);
     let silent: Vec<String> = checks.iter().map(|check| check.subject.clone()).collect();
     if silent.iter().any(|subject| subject == ALL) {
@@ -130,7 +157,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.drain(&recorder, 1.0, 1.0);
         let thresholds: Vec<Threshold> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
-        let checks = implicit(&tally, &thresholds);
+        let checks = implicit(Measurement { tally: &tally, seconds: 1.0, arrivals: None }, &thresholds);
         let found: Vec<&str> = checks.iter().map(|check| check.subject.as_str()).collect();
         assert_eq!(found, expected, "{checks:?}");
     }
@@ -141,6 +168,22 @@ mod tests {
         check(&[("/a", 100, 11)], &[], &["GET /a"]);
         check(&[("/a", 100, 100)], &[], &["GET /a"]);
         check(&[("/a", 900, 0), ("/b", 100, 95)], &[], &["GET /b"]);
+    }
+
+    #[test]
+    fn a_load_that_was_not_sent_does_not_pass() {
+        let recorder = Recorder::new(1);
+        let mut tally = Tally::default();
+        tally.drain(&recorder, 1.0, 1.0);
+        let drops = |dropped, scheduled, thresholds: &[&str]| {
+            let arrivals = Some(Arrivals { scheduled, dropped, ..Arrivals::default() });
+            let thresholds: Vec<Threshold> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
+            let checks = implicit(Measurement { tally: &tally, seconds: 1.0, arrivals }, &thresholds);
+            checks.into_iter().any(|check| check.subject == ALL_ITERATIONS)
+        };
+        assert!(!drops(10, 1000, &[]) && drops(11, 1000, &[]) && drops(1000, 1000, &[]));
+        assert!(!drops(1, 20, &[]) && drops(2, 20, &[]));
+        assert!(!drops(500, 1000, &["dropped<60%"]) && drops(500, 1000, &["late<1%", "error-rate<5%"]));
     }
 
     #[test]

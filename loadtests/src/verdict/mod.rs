@@ -13,6 +13,6 @@ mod threshold;
 pub(crate) use check::{Check, CheckSource, CheckStatus};
 pub(crate) use conclusion::Conclusion;
 pub(crate) use implicit::implicit;
-pub(crate) use judge::judge_thresholds;
+pub(crate) use judge::{Measurement, judge_thresholds};
 pub(crate) use rules::{Rules, RulesError};
 pub(crate) use threshold::Threshold;

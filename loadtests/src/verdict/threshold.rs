@@ -1,4 +1,4 @@
-//! [`Threshold`]: `p95<200ms`, `error-rate<1%`, `rps>=200`, `p99<2s for GET /checkout`.
+//! [`Threshold`]: `p95<200ms`, `error-rate<1%`, `rps>=200`, `dropped<1%`, `p99<2s for GET /checkout`.
 //!
 //! The grammar is Goose's, so that its users need not learn another one. The numbers are this tool's: latencies to the last
 //! byte of everything sent, failures ranked behind every success.
@@ -24,6 +24,10 @@ pub(crate) enum Metric {
     ErrorRate,
     /// Requests a second.
     RequestsPerSecond,
+    /// Share of an open model's iterations that sent nothing.
+    Dropped,
+    /// Share of an open model's iterations that began late.
+    Late,
 }
 
 /// How the observed value is compared with the limit.
@@ -72,11 +76,16 @@ pub(crate) enum ThresholdError {
     #[error("\"{0}\" compares nothing; expected something like p95<200ms, error-rate<1% or \"rps>100 for GET /api\"")]
     NoComparison(String),
     /// A metric that does not exist.
-    #[error("unknown metric \"{0}\"; expected p50, p95, p99.9 …, first-byte-p95, avg, max, error-rate or rps")]
+    #[error(
+        "unknown metric \"{0}\"; expected p50, p95, p99.9 …, first-byte-p95, avg, max, error-rate, rps, dropped or late"
+    )]
     UnknownMetric(String),
     /// A limit that does not fit the metric.
     #[error("\"{0}\" is no limit for {1}; expected something like {2}")]
     BadLimit(String, String, &'static str),
+    /// A share of iterations, which may have requests to several endpoints.
+    #[error("\"{0}\": iterations are dropped or late, not requests to one endpoint; leave out \"for …\"")]
+    WholeRunOnly(String),
     /// A condition that nothing can meet.
     #[error("\"{0}\" can never hold")]
     Impossible(String),
@@ -106,11 +115,14 @@ impl FromStr for Threshold {
             .ok_or_else(|| ThresholdError::BadLimit(limit_text.to_owned(), name.to_owned(), metric.example()))?;
         let never = match operator {
             Operator::Less => limit <= 0.0,
-            Operator::Greater => metric == Metric::ErrorRate && limit >= 1.0,
+            Operator::Greater => metric.is_share() && limit >= 1.0,
             Operator::LessOrEqual | Operator::GreaterOrEqual => false,
         };
         if never {
             return Err(ThresholdError::Impossible(text.to_owned()));
+        }
+        if metric.needs_rate() && endpoint.is_some() {
+            return Err(ThresholdError::WholeRunOnly(text.to_owned()));
         }
         Ok(Self { text: text.to_owned(), metric, operator, limit, endpoint })
     }
@@ -143,6 +155,8 @@ impl FromStr for Metric {
             "max" => Self::Maximum,
             "error-rate" | "errors" => Self::ErrorRate,
             "rps" => Self::RequestsPerSecond,
+            "dropped" | "dropped-iterations" => Self::Dropped,
+            "late" => Self::Late,
             other => match other.strip_prefix("first-byte-") {
                 Some(rest) => Self::FirstByte(percentile(rest).ok_or_else(unknown)?),
                 None => Self::Percentile(percentile(other).ok_or_else(unknown)?),
@@ -152,11 +166,22 @@ impl FromStr for Metric {
 }
 
 impl Metric {
+    /// Whether only an open model has this number, since only there iterations are scheduled.
+    pub(crate) fn needs_rate(self) -> bool {
+        matches!(self, Self::Dropped | Self::Late)
+    }
+
+    fn is_share(self) -> bool {
+        matches!(self, Self::ErrorRate | Self::Dropped | Self::Late)
+    }
+
     fn limit(self, text: &str) -> Option<f64> {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
         match self {
             Self::RequestsPerSecond => number(text.strip_suffix("/s").unwrap_or(text)),
-            Self::ErrorRate => number(text.strip_suffix('%').unwrap_or(text)).map(|percent| percent / 100.0),
+            Self::ErrorRate | Self::Dropped | Self::Late => {
+                number(text.strip_suffix('%').unwrap_or(text)).map(|percent| percent / 100.0)
+            }
             Self::Percentile(_) | Self::FirstByte(_) | Self::Average | Self::Maximum => {
                 let scaled = |unit: &str, scale: f64| Some(number(text.strip_suffix(unit)?)? * scale);
                 // "ms" before "s", which it ends with; a bare number is milliseconds, as in Goose.
@@ -172,7 +197,7 @@ impl Metric {
     fn example(self) -> &'static str {
         match self {
             Self::RequestsPerSecond => "100",
-            Self::ErrorRate => "1%",
+            Self::ErrorRate | Self::Dropped | Self::Late => "1%",
             Self::Percentile(_) | Self::FirstByte(_) | Self::Average | Self::Maximum => "200ms or 1.5s",
         }
     }
@@ -181,7 +206,7 @@ impl Metric {
     pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::RequestsPerSecond => format!("{value:.1}/s"),
-            Self::ErrorRate => format!("{:.2}%", value * 100.0),
+            Self::ErrorRate | Self::Dropped | Self::Late => format!("{:.2}%", value * 100.0),
             Self::Percentile(_) | Self::FirstByte(_) | Self::Average | Self::Maximum => show_seconds(value),
         }
     }
@@ -210,6 +235,9 @@ mod tests {
         check("error-rate<1%", Metric::ErrorRate, Operator::Less, 0.01, None);
         check("error_rate<=0", Metric::ErrorRate, Operator::LessOrEqual, 0.0, None);
         check("rps>=200", Metric::RequestsPerSecond, Operator::GreaterOrEqual, 200.0, None);
+        check("dropped<1%", Metric::Dropped, Operator::Less, 0.01, None);
+        check("dropped <= 0", Metric::Dropped, Operator::LessOrEqual, 0.0, None);
+        check("late<5%", Metric::Late, Operator::Less, 0.05, None);
         check("first-byte-p50<10ms", Metric::FirstByte(0.5), Operator::Less, 0.01, None);
         check("p99<2s for GET /checkout", Metric::Percentile(0.99), Operator::Less, 2.0, Some("GET /checkout"));
     }
@@ -223,6 +251,9 @@ mod tests {
         assert!(refusal("p95<1x").contains("\"1x\" is no limit for p95"));
         assert!(refusal("p95<0").contains("can never hold"));
         assert!(refusal("error-rate>100%").contains("can never hold"));
+        assert!(refusal("dropped<1s").contains("\"1s\" is no limit for dropped; expected something like 1%"));
+        assert!(refusal("late>100%").contains("can never hold"));
+        assert!(refusal("dropped<1% for GET /a").contains("leave out \"for …\""));
         assert!(refusal("rps>-1").contains("is no limit"));
     }
 

@@ -21,6 +21,8 @@ fn nothing_is_sent_when_something_is_wrong() {
     refused(&server, &["-e", "/x", "-o", "result"], "must end in .json, .csv, .html, .md or .xml");
     refused(&server, &["-e", "/x", "-o", "/no/such/folder/result.json"], "cannot write /no/such/folder/result.json");
     refused(&server, &["-e", "/x", "--threshold", "p95"], "compares nothing");
+    refused(&server, &["-e", "/x", "--threshold", "dropped<1%"], "\"dropped<1%\" needs --rate");
+    refused(&server, &["-e", "/x", "--rate", "9/s", "--threshold", "late<1% for /x"], "leave out \"for …\"");
     refused(&server, &["-e", "/x", "--rate", "fast"], "not a rate");
     refused(&server, &["-e", "/x", "-t", "1 fortnight"], "not a duration");
     refused(&server, &["-e", "/x", "-f", "shop.yaml"], "exclude each other");
