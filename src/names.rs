@@ -453,6 +453,20 @@ pub(crate) const MONITOR: &[Metric] = &[
 /// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
 pub(crate) const MONITOR_SERIES: usize = 1_000;
 
+/// Metrics whose series are removed when no window contains them any more and their places are needed: those of queries
+/// and tasks, whose names may be made up at run time, and of the queries of each endpoint.
+pub(crate) const GIVEN_BACK: &[Metric] = &[
+    DB_DURATION,
+    TASK_DURATION,
+    TASK_ACTIVE,
+    TASK_OLDEST_ACTIVE,
+    TASK_BUSY_NANOS,
+    TASK_REQUEST_NANOS,
+    ENDPOINT_QUERY_CALLS,
+    ENDPOINT_QUERY_NANOS,
+    ENDPOINT_QUERY_REQUESTS,
+];
+
 /// Metrics that live in the windows only.
 pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_QUERY_CALLS,

@@ -3,9 +3,10 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
@@ -18,9 +19,10 @@ use super::{
     in_flight::InFlightByEndpoint,
     labelled,
     pool::ContextPool,
+    query_uses::QueryUses,
     table::{QueryTable, TaskTable},
 };
-use crate::names;
+use crate::{lock::lock, names};
 
 /// Returns how many requests are in flight now. Called only after a poll that blocked the runtime.
 pub(crate) type InFlightTotal = Box<dyn Fn() -> f64 + Send + Sync>;
@@ -50,6 +52,8 @@ pub(crate) struct Instruments {
     in_flight: InFlightTotal,
     in_flight_by_endpoint: InFlightByEndpoint,
     heaps: Heaps,
+    /// The queries of each endpoint.
+    query_uses: Mutex<Vec<Arc<QueryUses>>>,
     /// Counts series that were folded into `other`.
     dropped: Counter,
 }
@@ -85,6 +89,7 @@ impl Instruments {
             in_flight,
             in_flight_by_endpoint: InFlightByEndpoint::default(),
             heaps: Heaps::new(),
+            query_uses: Mutex::default(),
             dropped,
         })
     }
@@ -174,6 +179,23 @@ impl Instruments {
         self.tasks.show_running(now);
         self.in_flight_by_endpoint.show(&self.window_recorder);
         self.heaps.show();
+    }
+
+    /// Returns the place for the queries of a new endpoint.
+    pub(crate) fn query_uses(&self) -> Arc<QueryUses> {
+        let uses = Arc::<QueryUses>::default();
+        lock(&self.query_uses).push(uses.clone());
+        uses
+    }
+
+    /// Takes the time of a tick: where all places of queries or tasks are taken, those that were not used for `unused`
+    /// give theirs back. Endpoints forget the handles of their queries if a query went, or if these series are `short`
+    /// of places themselves.
+    pub(crate) fn give_back_places(&self, now: Instant, unused: Duration, short: bool) {
+        self.tasks.give_back(now, unused);
+        if self.queries.give_back(now, unused) || short {
+            lock(&self.query_uses).iter().for_each(|uses| uses.forget());
+        }
     }
 
     pub(crate) fn query_name(&self, id: u32) -> Arc<str> {

@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {glob, trace_id, stripe, labelled} < {spread, running, statements, heap, in_flight} < table
+//! {glob, trace_id, stripe, labelled, query_uses} < {spread, running, statements, heap, in_flight} < named < table
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -31,7 +31,9 @@ mod heap;
 mod in_flight;
 mod instruments;
 pub(crate) mod labelled;
+mod named;
 mod pool;
+mod query_uses;
 mod request;
 mod running;
 mod slow;
@@ -50,6 +52,7 @@ pub(crate) use glob::Glob;
 pub(crate) use heap::{Heap, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
+pub(crate) use query_uses::{QueryUseSeries, QueryUses};
 pub(crate) use request::{EventKind, LateQuery, LateQueryRecorder, RequestContext};
 pub(crate) use running::RunPlace;
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};

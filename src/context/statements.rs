@@ -95,6 +95,11 @@ impl Statements {
         }
     }
 
+    /// Forgets all statements.
+    pub(super) fn clear(&self) {
+        self.sets.iter().flat_map(|set| &set.0).for_each(|place| place.entry.store(0, Relaxed));
+    }
+
     fn set(&self, hash: u64) -> &[Place] {
         &self.sets[hash as usize & (self.sets.len() - 1)].0
     }
@@ -158,6 +163,16 @@ mod tests {
         assert_eq!(statements.get(100), None, "all were used");
         statements.remember(100, 2);
         assert_eq!(statements.get(100), Some(2), "and none since");
+    }
+
+    #[test]
+    fn a_cleared_table_remembers_nothing_and_takes_new_statements() {
+        let statements = Statements::new(100);
+        (0..100).for_each(|at| statements.remember(hash(at), 5));
+        statements.clear();
+        assert!((0..100).all(|at| statements.get(hash(at)).is_none()));
+        statements.remember(hash(3), 9);
+        assert_eq!(statements.get(hash(3)), Some(9));
     }
 
     #[test]

@@ -1,22 +1,16 @@
 //! [`QueryTable`] and [`TaskTable`]: the queries and tasks that were recorded, each with its metric handles.
-//!
-//! A lookup reads an immutable map behind an atomic pointer. A new entry copies the map under a lock, which is
-//! expensive and rare: both tables are bounded, and further names share the entry `other`, which is found without the
-//! lock.
 
 use std::{
-    collections::HashMap,
     hash::BuildHasher,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
-use super::{DynRecorder, labelled, running::Runs, statements::Statements};
-use crate::{lock::lock, names};
+use super::{DynRecorder, labelled, named::NamedTable, running::Runs, statements::Statements};
+use crate::names;
 
 /// Statements remembered for each fingerprint that is allowed. A fingerprint has several statements, such as one for
 /// each length of an `IN` list.
@@ -87,76 +81,6 @@ pub(crate) struct TaskSeries {
     pub(crate) durations: OutcomeDurations,
 }
 
-/// A bounded table of series by name, each with a number of its own.
-struct NamedTable<S> {
-    limit: usize,
-    /// Counts the lookups that were folded into `other`.
-    dropped: Counter,
-    entries: ArcSwap<Entries<S>>,
-    writing: Mutex<()>,
-}
-
-struct Entries<S> {
-    by_name: HashMap<Arc<str>, Arc<S>, foldhash::fast::RandomState>,
-    by_id: Vec<Arc<S>>,
-}
-
-impl<S> Default for Entries<S> {
-    fn default() -> Self {
-        Self { by_name: HashMap::default(), by_id: Vec::new() }
-    }
-}
-
-impl<S> NamedTable<S> {
-    fn new(limit: usize, dropped: Counter) -> Self {
-        Self { limit, dropped, entries: ArcSwap::default(), writing: Mutex::new(()) }
-    }
-
-    /// Returns the series of a name: its own, or that of `other` if the table is full. `make` makes it from its number
-    /// and the name that it got.
-    fn resolve(&self, name: &str, make: impl FnOnce(u32, Arc<str>) -> S) -> Arc<S> {
-        if let Some(known) = self.known_or_other(&self.entries.load(), name) {
-            return known;
-        }
-        let _writing = lock(&self.writing);
-        let entries = self.entries.load();
-        // Another thread may have made it while this one waited for the lock.
-        if let Some(known) = self.known_or_other(&entries, name) {
-            return known;
-        }
-        let name: Arc<str> = if entries.by_id.len() < self.limit {
-            name.into()
-        } else {
-            self.dropped.increment(1);
-            names::OTHER.into()
-        };
-        let id = u32::try_from(entries.by_id.len()).expect("max_fingerprints bounds the table far below 2^32");
-        let series = Arc::new(make(id, name.clone()));
-        let mut next = Entries { by_name: entries.by_name.clone(), by_id: entries.by_id.clone() };
-        next.by_id.push(series.clone());
-        next.by_name.insert(name, series.clone());
-        self.entries.store(Arc::new(next));
-        series
-    }
-
-    fn known_or_other(&self, entries: &Entries<S>, name: &str) -> Option<Arc<S>> {
-        let is_full = entries.by_id.len() >= self.limit;
-        let other = || {
-            let other = entries.by_name.get(names::OTHER).filter(|_| is_full);
-            other.inspect(|_| self.dropped.increment(1))
-        };
-        entries.by_name.get(name).or_else(other).cloned()
-    }
-
-    fn get(&self, name: &str) -> Option<Arc<S>> {
-        self.entries.load().by_name.get(name).cloned()
-    }
-
-    fn by_id(&self, id: u32) -> Option<Arc<S>> {
-        self.entries.load().by_id.get(id as usize).cloned()
-    }
-}
-
 /// Every query that was recorded, by fingerprint.
 pub(super) struct QueryTable {
     recorder: DynRecorder,
@@ -181,19 +105,31 @@ impl QueryTable {
     pub(super) fn resolve(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
         let hash = self.hasher.hash_one(statement);
         if let Some(id) = self.statements.get(hash)
-            && let Some(known) = self.table.by_id(id)
+            && let Some(known) = self.table.use_by_id(id)
         {
             return known;
         }
         let shape = shape(statement);
-        let series = self.table.resolve(&shape.summary, |id, summary| {
+        let found = self.table.resolve(&shape.summary, |id, summary| {
             let is_folded = summary != shape.summary;
             let operation = if is_folded { summary.clone() } else { shape.operation.clone() };
             let shape = SqlShape { summary, operation };
             QuerySeries { id, durations: self.durations(shape.clone()), shape }
         });
-        self.statements.remember(hash, series.id);
-        series
+        if found.is_settled {
+            self.statements.remember(hash, found.series.id);
+        }
+        found.series
+    }
+
+    /// Takes the time of a tick; see [`NamedTable::give_back`].
+    pub(super) fn give_back(&self, now: Instant, unused: Duration) -> bool {
+        let has_room = self.table.give_back(now, unused);
+        if has_room {
+            // Statements that were folded get places of their own when they come next.
+            self.statements.clear();
+        }
+        has_room
     }
 
     fn durations(&self, shape: SqlShape) -> OutcomeDurations {
@@ -234,7 +170,12 @@ impl TaskTable {
 
     /// Returns the series of a task; makes it if the name is new.
     pub(super) fn resolve(&self, name: &str) -> Arc<TaskSeries> {
-        self.table.resolve(name, |id, name| self.series(id, name))
+        self.table.resolve(name, |id, name| self.series(id, name)).series
+    }
+
+    /// Takes the time of a tick; see [`NamedTable::give_back`].
+    pub(super) fn give_back(&self, now: Instant, unused: Duration) -> bool {
+        self.table.give_back(now, unused)
     }
 
     fn series(&self, id: u32, name: Arc<str>) -> TaskSeries {
@@ -271,10 +212,9 @@ impl TaskTable {
 
     /// Writes the age of each task's oldest run.
     pub(super) fn show_running(&self, now: Instant) {
-        let entries = self.table.entries.load();
         let age = |began| now.saturating_duration_since(began).as_secs_f64();
-        let mut ages: Vec<(f64, &TaskSeries)> =
-            entries.by_id.iter().map(|series| (series.runs.oldest().map_or(0.0, age), &**series)).collect();
+        let mut ages: Vec<(f64, Arc<TaskSeries>)> = Vec::new();
+        self.table.each(|series| ages.push((series.runs.oldest().map_or(0.0, age), series.clone())));
         // Past `max_series` several tasks share one gauge. The oldest run of all is written last, so it is what stays.
         ages.sort_by(|one, other| one.0.total_cmp(&other.0));
         for (age, series) in ages {
@@ -289,12 +229,15 @@ impl TaskTable {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
-    use super::*;
+    use super::{super::named::Writing, *};
+    use crate::lock::lock;
 
     /// Runs `work`, and fails where it waits for `mutex`.
-    fn without<T: Send>(mutex: &Mutex<()>, work: impl FnOnce() -> T + Send) -> T {
+    fn without<T: Send>(mutex: &Mutex<Writing>, work: impl FnOnce() -> T + Send) -> T {
         let held = lock(mutex);
         std::thread::scope(|scope| {
             let (done, result) = std::sync::mpsc::channel();
@@ -324,7 +267,7 @@ mod tests {
             tasks.resolve(name);
         }
         assert_eq!(count(), 1);
-        without(&tasks.table.writing, || {
+        without(tasks.table.writing(), || {
             assert_eq!(&*tasks.resolve("d").name, names::OTHER);
             assert_eq!(&*tasks.resolve("a").name, "a");
         });
@@ -340,7 +283,7 @@ mod tests {
             queries.resolve(summary, shape);
         }
         assert_eq!(count(), 1);
-        without(&queries.table.writing, || {
+        without(queries.table.writing(), || {
             for statement in 0..100 {
                 assert_eq!(queries.resolve(&format!("a = {statement}"), |_| shape("a")).id, 0);
             }

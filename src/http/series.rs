@@ -5,13 +5,11 @@
 //! only ever appended, which is why they are read without a lock.
 
 use std::{
-    collections::HashMap,
     hash::BuildHasher as _,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::{
@@ -20,8 +18,8 @@ use super::{
 };
 use crate::{
     context::{
-        DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, LateQueryRecorder, Local, RequestAllocations,
-        Spread, labelled,
+        DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, LateQueryRecorder, Local, QueryUseSeries,
+        QueryUses, RequestAllocations, Spread, labelled,
     },
     lock::lock,
     names::{self, Metric},
@@ -58,14 +56,6 @@ impl Durations {
             list = &node.next;
         }
     }
-}
-
-/// An endpoint's use of one query. Only windows read these series.
-#[derive(Debug)]
-pub(super) struct QueryUseSeries {
-    pub(super) calls: Counter,
-    pub(super) nanos: Counter,
-    pub(super) requests: Counter,
 }
 
 /// Work done for requests whose client disconnected. Only windows read these series.
@@ -112,7 +102,7 @@ pub(super) struct EndpointSeries {
     wasted: OnceLock<WastedWork>,
     blocking: OnceLock<BlockingPolls>,
     durations: Durations,
-    query_uses: ArcSwap<HashMap<u32, Arc<QueryUseSeries>>>,
+    query_uses: Arc<QueryUses>,
     pub(super) labels: [(&'static str, Arc<str>); 2],
 }
 
@@ -133,7 +123,7 @@ impl EndpointSeries {
             wasted: OnceLock::new(),
             blocking: OnceLock::new(),
             durations: Durations::default(),
-            query_uses: ArcSwap::default(),
+            query_uses: instruments.query_uses(),
             instruments: instruments.clone(),
             labels,
         }
@@ -226,24 +216,16 @@ impl EndpointSeries {
 
     /// Returns this endpoint's use of the query `id`.
     pub(super) fn query_use(&self, id: u32) -> Arc<QueryUseSeries> {
-        if let Some(known) = self.query_uses.load().get(&id) {
-            return known.clone();
-        }
-        let [method, route] = self.labels.clone();
-        let labels = [method, route, (names::DB_SUMMARY, self.instruments.query_name(id))];
-        let counter = |metric| labelled::counter(self.instruments.window_recorder(), metric, &labels);
-        let made = Arc::new(QueryUseSeries {
-            calls: counter(&names::ENDPOINT_QUERY_CALLS),
-            nanos: counter(&names::ENDPOINT_QUERY_NANOS),
-            requests: counter(&names::ENDPOINT_QUERY_REQUESTS),
-        });
-        // Two threads that do this at once register the same series, so it does not matter whose handles stay.
-        self.query_uses.rcu(|uses| {
-            let mut uses = HashMap::clone(uses);
-            uses.insert(id, made.clone());
-            uses
-        });
-        made
+        self.query_uses.get(id, || {
+            let [method, route] = self.labels.clone();
+            let labels = [method, route, (names::DB_SUMMARY, self.instruments.query_name(id))];
+            let counter = |metric| labelled::counter(self.instruments.window_recorder(), metric, &labels);
+            QueryUseSeries {
+                calls: counter(&names::ENDPOINT_QUERY_CALLS),
+                nanos: counter(&names::ENDPOINT_QUERY_NANOS),
+                requests: counter(&names::ENDPOINT_QUERY_REQUESTS),
+            }
+        })
     }
 }
 

@@ -117,6 +117,10 @@ impl MonitorBuilder {
 
     /// Sets how many query fingerprints, and how many task names, are kept. 1,000 of each by default. Further ones fold into
     /// `other`, and `pinchpoint_series_dropped_total` counts them.
+    ///
+    /// Names that the service makes up at run time do not blind the monitor: the last quarter of the places is for names
+    /// that come a second time, and when all are taken, names that no window contains any more give theirs back.
+    /// Their series then disappear from `/metrics`, and begin at 0 should the name come again.
     pub fn max_fingerprints(mut self, fingerprints: usize) -> Self {
         self.config.max_fingerprints = fingerprints;
         self

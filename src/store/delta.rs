@@ -168,6 +168,26 @@ impl Baseline {
         delta
     }
 
+    /// Returns whether the last tick has read all of a series.
+    pub(super) fn has_read(&self, place: u32, cell: &Cell) -> bool {
+        match (cell, self.values.get(place as usize).unwrap_or(&Value::Unseen)) {
+            (Cell::Counter(cell), Value::Counter(value)) => cell.read() == *value,
+            (Cell::Counter(cell), _) => cell.read() == 0,
+            (Cell::Gauge(cell), Value::Gauge(value)) => cell.read() == Some(*value),
+            (Cell::Gauge(cell), _) => cell.read().is_none(),
+            (Cell::Histogram(cell), _) => cell.touched(ReadMode::Peek) == 0,
+        }
+    }
+
+    /// Forgets the values of series that will be removed.
+    pub(super) fn forget(&mut self, places: &[u32]) {
+        for place in places {
+            if let Some(value) = self.values.get_mut(*place as usize) {
+                *value = Value::Unseen;
+            }
+        }
+    }
+
     /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let buckets = self.values.iter().map(|value| match value {

@@ -1,7 +1,7 @@
 //! [`History`]: the ring of differences and the windows that slide over it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     cells::ReadMode,
     delta::{Baseline, Delta},
-    series::Index,
+    series::{Cell, Index},
     window::Window,
 };
 use crate::names;
@@ -132,6 +132,26 @@ impl History {
         self.ring.clear();
         self.total = self.total.emptied(now);
         self.windows.values_mut().for_each(|window| *window = self.total.clone());
+    }
+
+    /// Returns those of the `places` whose series changed in no window.
+    pub(super) fn unchanged(&self, places: impl IntoIterator<Item = u32>) -> Vec<u32> {
+        let changed: HashSet<u32> =
+            self.ring.iter().flat_map(|delta| &delta.entries).map(|entry| entry.series).collect();
+        places.into_iter().filter(|place| !changed.contains(place)).collect()
+    }
+
+    /// Returns whether the last tick has read all of a series.
+    pub(super) fn has_read(&self, place: u32, cell: &Cell) -> bool {
+        self.baseline.has_read(place, cell)
+    }
+
+    /// Forgets series that will be removed, so that others can take their places. The window since the start forgets
+    /// them too.
+    pub(super) fn forget(&mut self, places: &[u32]) {
+        self.baseline.forget(places);
+        self.total.forget(places);
+        self.windows.values_mut().for_each(|window| window.forget(places));
     }
 
     /// Returns about how many heap bytes it takes.

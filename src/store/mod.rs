@@ -53,8 +53,7 @@
 //! Files of this room import only files to their left:
 //!
 //! ```text
-//! layout < cells < series < exposition < recorder
-//!                  series < delta
+//! layout < cells < series < {exposition, delta};  {exposition, history} < recorder
 //! layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```

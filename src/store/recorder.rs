@@ -18,8 +18,9 @@ use metrics_util::registry::{Registry, Storage};
 use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
     exposition::Exposition,
+    history::History,
     layout::Layouts,
-    series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable},
+    series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address},
 };
 use crate::{
     lock::lock,
@@ -118,6 +119,41 @@ impl MonitorRecorder {
     /// Returns how many series count against `max_series`.
     pub(crate) fn series(&self) -> usize {
         self.inner.table.len_of(Budget::Service)
+    }
+
+    /// Returns whether the series that only windows read have used up their limit.
+    pub(crate) fn is_short_of_window_series(&self) -> bool {
+        self.inner.table.len_of(Budget::Windows) >= self.inner.max_series
+    }
+
+    /// Removes the series of queries, tasks and pairs whose handles were all dropped and that changed in no window, so
+    /// that later ones take their places.
+    pub(crate) fn give_back_places(&self, history: &mut History) {
+        let index = self.index();
+        let cell = |place: u32| &index.series[place as usize].cell;
+        let named = names::GIVEN_BACK.iter().flat_map(|metric| index.named(metric.name)).copied();
+        let without_handle: Vec<u32> = named.filter(|place| cell(*place).has_no_handle()).collect();
+        if without_handle.is_empty() {
+            return;
+        }
+        let unused = history.unchanged(without_handle);
+        let at: HashMap<usize, u32> = unused.into_iter().map(|place| (cell(place).address(), place)).collect();
+        let mut gone = Vec::new();
+        // Asked again while the registry is locked: nobody gets a handle between the answer and the removal.
+        let mut keep = |address: usize| {
+            let unused = at.get(&address).filter(|place| {
+                let cell = cell(**place);
+                cell.has_no_handle() && history.has_read(**place, cell)
+            });
+            gone.extend(unused);
+            unused.is_none()
+        };
+        let registry = &self.inner.registry;
+        registry.retain_counters(|_, cell| keep(address(cell)));
+        registry.retain_gauges(|_, cell| keep(address(cell)));
+        registry.retain_histograms(|_, cell| keep(address(cell)));
+        history.forget(&gone);
+        self.inner.table.vacate(&gone);
     }
 
     /// Returns the sum of the gauges called `name`.
@@ -245,9 +281,13 @@ impl Recorder for MonitorRecorder {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use metrics::Level;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::store::Window;
 
     static METADATA: Metadata<'static> = Metadata::new("test", Level::INFO, None);
 
@@ -317,5 +357,53 @@ mod tests {
         count(&recorder, "hits_total", "a".into());
         count(&recorder, "hits_total", "a".into());
         assert!(recorder.render().contains("hits_total{path=\"a\"} 2"));
+    }
+
+    #[test]
+    fn a_place_that_was_given_back_serves_the_next_series_without_a_past() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let minute = Duration::from_secs(60);
+        let mut history = History::new(start, [minute]);
+        let statement = |name: &str| -> Histogram {
+            let labels = vec![Label::new(names::DB_SUMMARY, name.to_owned())];
+            recorder.register_histogram(&Key::from_parts(names::DB_DURATION.name, labels), &METADATA)
+        };
+        let count = |window: &Window, name: &str| {
+            let series =
+                window.series(names::DB_DURATION.name).find(|series| series.label(names::DB_SUMMARY) == Some(name));
+            series.and_then(|series| series.histogram()).map(|histogram| (histogram.count(), histogram.sum()))
+        };
+        let (held, unheld) = (statement("held"), statement("gone"));
+        held.record(1.0);
+        unheld.record(2.0);
+        drop(unheld);
+        history.tick(&recorder.index(), start + minute / 2);
+        recorder.give_back_places(&mut history);
+        assert_eq!(count(history.total(), "gone"), Some((1, 2.0)), "the window contains it");
+        // Not read by a tick yet.
+        statement("late").record(3.0);
+        for tick in 2..=4 {
+            history.tick(&recorder.index(), start + minute * tick);
+        }
+        statement("late").record(4.0);
+        recorder.give_back_places(&mut history);
+        let index = recorder.index();
+        assert_eq!(index.named(names::DB_DURATION.name).len(), 2, "what is held or unread stays");
+        assert!(!recorder.render().contains("gone"));
+
+        let next = statement("next");
+        assert_eq!(recorder.index().series.len(), index.series.len(), "it has the place");
+        next.record(5.0);
+        history.tick(&recorder.index(), start + minute * 5);
+        for window in [history.total(), history.window(minute).expect("slides")] {
+            assert_eq!(
+                (count(window, "next"), count(window, "late").map(|(count, _)| count)),
+                (Some((1, 5.0)), if window.start() == start { Some(2) } else { Some(1) })
+            );
+            assert_eq!(count(window, "gone"), None);
+        }
+        assert_eq!(count(history.total(), "held"), Some((1, 1.0)));
+        assert!(recorder.render().contains("db_client_operation_duration_seconds_count{db_query_summary=\"next\"} 1"));
     }
 }

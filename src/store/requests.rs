@@ -41,7 +41,13 @@ impl RequestSeries {
         mut new: impl FnMut(u32, &str),
     ) {
         let all = index.named(names::HTTP_DURATION.name);
-        for &series in all.get(self.seen..).unwrap_or_default() {
+        if all.len() == self.seen {
+            return;
+        }
+        // Not the last ones alone: a new series may take a place that another one gave back.
+        let is_new = |series: &u32| self.attributions.get(*series as usize).is_none_or(Option::is_none);
+        let new_series: Vec<u32> = all.iter().copied().filter(is_new).collect();
+        for series in new_series {
             let meta = &index.series[series as usize].meta;
             let name = name(meta);
             let (endpoint, is_new) = endpoints.number(&name);

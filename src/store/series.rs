@@ -73,6 +73,31 @@ pub(crate) enum Cell {
     Histogram(Arc<HistogramCell>),
 }
 
+/// Returns what tells a cell from every other one that exists.
+pub(super) fn address<T>(cell: &Arc<T>) -> usize {
+    Arc::as_ptr(cell) as usize
+}
+
+impl Cell {
+    /// Returns whether only the table and the registry hold the cell.
+    pub(super) fn has_no_handle(&self) -> bool {
+        let owners = match self {
+            Self::Counter(cell) => Arc::strong_count(cell),
+            Self::Gauge(cell) => Arc::strong_count(cell),
+            Self::Histogram(cell) => Arc::strong_count(cell),
+        };
+        owners <= 2
+    }
+
+    pub(super) fn address(&self) -> usize {
+        match self {
+            Self::Counter(cell) => address(cell),
+            Self::Gauge(cell) => address(cell),
+            Self::Histogram(cell) => address(cell),
+        }
+    }
+}
+
 /// A series: its identity and its cell.
 #[derive(Debug)]
 pub(crate) struct Series {
@@ -81,11 +106,14 @@ pub(crate) struct Series {
 }
 
 /// The series that exist at one moment. Cheap to clone. A series has the same place, its index in `series`, in all of
-/// them.
+/// them, as long as it exists.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
+    /// A place that was given back holds a counter without a name, which is in no metric.
     pub(crate) series: Arc<Vec<Arc<Series>>>,
     by_name: Arc<HashMap<Box<str>, Vec<u32>>>,
+    /// How many series were added or removed before.
+    changes: u64,
 }
 
 impl Index {
@@ -100,12 +128,25 @@ impl Index {
         names.sort_unstable();
         names
     }
+
+    /// Returns whether it was made after another one, and differs.
+    pub(super) fn is_newer_than(&self, other: &Self) -> bool {
+        self.changes > other.changes
+    }
 }
 
-/// Every series. Only grows, so that a place stays valid.
+#[derive(Debug, Default)]
+struct Places {
+    series: Vec<Arc<Series>>,
+    /// Places that were given back.
+    vacant: Vec<u32>,
+    changes: u64,
+}
+
+/// Every series. Only [`SeriesTable::vacate`] removes any, so that a place stays valid.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesTable {
-    series: RwLock<Vec<Arc<Series>>>,
+    places: RwLock<Places>,
     /// How many series each [`Budget`] has. Relaxed, and read before the series is added: threads that register at the
     /// same moment may exceed a limit by one series each, which does no harm.
     counts: [AtomicUsize; 3],
@@ -115,7 +156,26 @@ pub(crate) struct SeriesTable {
 impl SeriesTable {
     pub(super) fn push(&self, series: Series) {
         self.counts[Budget::of(series.meta.name()) as usize].fetch_add(1, Relaxed);
-        write(&self.series).push(Arc::new(series));
+        let places = &mut *write(&self.places);
+        places.changes += 1;
+        match places.vacant.pop() {
+            Some(place) => places.series[place as usize] = Arc::new(series),
+            None => places.series.push(Arc::new(series)),
+        }
+    }
+
+    /// Removes series. The caller has removed them from the registry, and their values from every window, since the next
+    /// series that is registered takes their place.
+    pub(super) fn vacate(&self, gone: &[u32]) {
+        let places = &mut *write(&self.places);
+        let nothing = SeriesMeta { key: Key::from_static_name(""), kind: Kind::Counter, exposed: false };
+        let nothing = Arc::new(Series { meta: nothing, cell: Cell::Counter(Arc::default()) });
+        for place in gone {
+            let series = std::mem::replace(&mut places.series[*place as usize], nothing.clone());
+            self.counts[Budget::of(series.meta.name()) as usize].fetch_sub(1, Relaxed);
+            places.vacant.push(*place);
+            places.changes += 1;
+        }
     }
 
     /// Returns how many series a budget has.
@@ -124,24 +184,27 @@ impl SeriesTable {
     }
 
     pub(super) fn len(&self) -> usize {
-        read(&self.series).len()
+        let places = read(&self.places);
+        places.series.len() - places.vacant.len()
     }
 
-    /// Returns the series that exist now. The index is built again only after a registration.
+    /// Returns the series that exist now. The index is built again only after a change.
     pub(crate) fn index(&self) -> Index {
         let known = read(&self.index).clone();
-        if known.series.len() == self.len() {
+        let places = read(&self.places);
+        if known.changes == places.changes {
             return known;
         }
-        let series = read(&self.series).clone();
+        let (series, changes) = (places.series.clone(), places.changes);
+        drop(places);
         let mut by_name: HashMap<Box<str>, Vec<u32>> = HashMap::new();
-        for (place, series) in (0..).zip(&series) {
+        for (place, series) in (0..).zip(&series).filter(|(_, series)| !series.meta.name().is_empty()) {
             match by_name.get_mut(series.meta.name()) {
                 Some(places) => places.push(place),
                 None => drop(by_name.insert(series.meta.name().into(), vec![place])),
             }
         }
-        let index = Index { series: Arc::new(series), by_name: Arc::new(by_name) };
+        let index = Index { series: Arc::new(series), by_name: Arc::new(by_name), changes };
         *write(&self.index) = index.clone();
         index
     }

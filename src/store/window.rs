@@ -87,10 +87,9 @@ impl Window {
     /// Adds the newest difference.
     pub(super) fn add(&mut self, delta: &Delta, index: &Index) {
         self.end = delta.end;
-        // A series keeps its place, so the longer of two indices contains the other.
-        if index.series.len() > self.series.len() {
+        if index.is_newer_than(&self.index) {
             self.index = index.clone();
-            self.series.resize_with(index.series.len(), || None);
+            self.series.resize_with(index.series.len().max(self.series.len()), || None);
         }
         for entry in &delta.entries {
             let place = entry.series as usize;
@@ -153,6 +152,15 @@ impl Window {
         for extremes in lost {
             if let Some(SeriesWindow::Histogram(histogram)) = &mut self.series[extremes.series as usize] {
                 (histogram.min, histogram.max) = (extremes.min, extremes.max);
+            }
+        }
+    }
+
+    /// Forgets the values of series that will be removed.
+    pub(super) fn forget(&mut self, places: &[u32]) {
+        for place in places {
+            if let Some(series) = self.series.get_mut(*place as usize) {
+                *series = None;
             }
         }
     }

@@ -6,6 +6,7 @@ mod dependencies;
 mod evidence;
 mod http;
 mod lifetime;
+mod names;
 mod packaging;
 mod postgres;
 mod prometheus;

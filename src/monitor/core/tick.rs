@@ -80,6 +80,7 @@ impl Core {
         self.instruments.sample(now);
         let mut history = lock(&self.history);
         history.tick(&self.recorder.index(), now);
+        self.give_back_places(&mut history, now);
         let memory = self.record_memory(&history, now);
         let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
         if self.record_trends(&history, now) {
@@ -88,6 +89,15 @@ impl Core {
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
         let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
         (Evaluator::new(rules.rules()).evaluate(&readings), memory.verdict().clone())
+    }
+
+    /// Has names that no window contains give their places back where these are needed.
+    fn give_back_places(&self, history: &mut History, now: Instant) {
+        // A window may begin up to two ticks before its length.
+        let unused = self.longest_window() + self.interval() * 2;
+        let short = self.recorder.is_short_of_window_series();
+        self.instruments.give_back_places(now, unused, short);
+        self.recorder.give_back_places(history);
     }
 
     /// Puts the rule files into force where a look at them found that they were edited and are right. Where they are wrong, the
