@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, header::HeaderMap};
+use reqwest::{
+    Method,
+    header::{CONTENT_TYPE, HeaderMap},
+};
 use thiserror::Error;
 
 use crate::{
@@ -12,7 +15,8 @@ use crate::{
     engine::{Actor, ClientSettings, LoadPlan, Model, Redirects},
     record::EndpointName,
     scenario::{
-        Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Template, TemplateError, load_scenarios, shop,
+        Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Syntax, Template, TemplateError, load_scenarios,
+        shop,
     },
     verdict::Threshold,
 };
@@ -244,8 +248,10 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
     let names = Names::default();
     let payload = match &requests.payload {
         Some(argument) => {
-            let (text, content_type) = read_payload(argument, &header_map(&requests.headers))?;
-            let text = Template::parse(&text, &names)
+            let headers = header_map(&requests.headers);
+            let (text, content_type) = read_payload(argument, &headers)?;
+            let syntax = Syntax::of_body(content_type.or_else(|| headers.get(CONTENT_TYPE)?.to_str().ok()), &text);
+            let text = Template::parse(&text, &names, syntax)
                 .map_err(|source| PlanError::Template { what: "--payload".to_owned(), source })?;
             Some(Payload { text, content_type })
         }
@@ -256,7 +262,7 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
     let mut steps = Vec::new();
     for endpoint in endpoints {
         let method = endpoint.method.clone().unwrap_or_else(|| default.clone());
-        let path = Template::parse(&endpoint.path, &names)
+        let path = Template::parse(&endpoint.path, &names, Syntax::Path)
             .map_err(|source| PlanError::Template { what: endpoint.path.clone(), source })?;
         let mut step = Step::new(method.clone(), &endpoint.path, path);
         if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use reqwest::Method;
 use thiserror::Error;
 
-use crate::scenario::replace_placeholders;
+use crate::scenario::{replace_placeholders, unsendable};
 
 /// A request, and how often it is sent compared with the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub(crate) enum EndpointError {
     /// The path has a space, which no address may have.
     #[error("\"{0}\" has a space in its path; write it as %20")]
     SpaceInPath(String),
+    /// It cannot be sent, or would be sent as another path.
+    #[error("{0}")]
+    Unsendable(String),
 }
 
 impl FromStr for EndpointSpec {
@@ -72,7 +75,11 @@ impl FromStr for EndpointSpec {
         if outside_placeholders(rest).contains(char::is_whitespace) {
             return Err(EndpointError::SpaceInPath(rest.to_owned()));
         }
-        let path = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+        // A placeholder at the start is a whole path, and may bring its slash.
+        let path = if rest.starts_with('/') || rest.starts_with("{{") { rest.to_owned() } else { format!("/{rest}") };
+        if let Some(problem) = unsendable(&path, [outside_placeholders(&path).as_str()]) {
+            return Err(EndpointError::Unsendable(problem));
+        }
         Ok(Self { method, path, weight })
     }
 }
@@ -117,6 +124,7 @@ mod tests {
         check("GET /search?q=3 =2", Some(Method::GET), "/search?q=3", 2);
         check("GET /p/{{ random(1, 9) }}=4", Some(Method::GET), "/p/{{ random(1, 9) }}", 4);
         check("/", None, "/", 1);
+        check("{{ env.START }}", None, "{{ env.START }}", 1);
     }
 
     #[test]
@@ -128,13 +136,16 @@ mod tests {
         assert!(refusal("/x=0").contains("not a weight"));
         assert!(refusal("/x=abc").contains("not a weight"));
         assert!(refusal("GET /x y").contains("space"));
+        assert!(refusal("//other/x").contains("another host"));
+        assert!(refusal("/x#y").contains("%23"));
     }
 
     proptest! {
         #[test]
         fn never_panics(text in ".{0,40}") {
             if let Ok(spec) = text.parse::<EndpointSpec>() {
-                prop_assert!(spec.path.starts_with('/') && spec.weight >= 1);
+                let begins_well = spec.path.starts_with(['/', '{']);
+                prop_assert!(begins_well && spec.weight >= 1);
             }
         }
     }

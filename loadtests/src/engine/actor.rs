@@ -95,7 +95,7 @@ impl Actor {
         let behaviour = match &self.0.behaviour {
             Behaviour::Code(_) => ReadyBehaviour::Code,
             Behaviour::Flow(flow) => {
-                let ready = |step: &Step| ReadyStep::new(step, base, recorder);
+                let ready = |step: &Step| ReadyStep::new(step, flow, base, recorder);
                 let (steps, order) = match &flow.steps {
                     Steps::InOrder(steps) => (steps.iter().map(ready).collect(), StepOrder::All),
                     Steps::ByWeight(steps) => {
@@ -145,16 +145,12 @@ impl ReadyActor {
         if start.is_empty() {
             return Ok(());
         }
-        self.deal(user, RowLifetime::Iteration);
+        take_back(flow, user);
         self.steps(start.iter(), flow, user).await
     }
 
     /// Does one iteration; before a user's first one also what it does at its start.
     pub(super) async fn iterate(&self, user: &mut User) {
-        if !user.has_row {
-            self.deal(user, RowLifetime::User);
-            user.has_row = true;
-        }
         if !user.started {
             user.started = self.start(user).await.is_ok();
             if !user.started {
@@ -166,7 +162,7 @@ impl ReadyActor {
         // The failure has been recorded; the next iteration begins afresh.
         _ = match (&self.behaviour, &self.actor.0.behaviour) {
             (ReadyBehaviour::Steps { steps, order, .. }, Behaviour::Flow(flow)) => {
-                self.deal(user, RowLifetime::Iteration);
+                take_back(flow, user);
                 match order {
                     StepOrder::All => self.steps(steps.iter(), flow, user).await,
                     StepOrder::One(order) => {
@@ -180,16 +176,6 @@ impl ReadyActor {
             (_, Behaviour::Code(code)) => code(user).await,
             (ReadyBehaviour::Code, Behaviour::Flow(_)) => Ok(()),
         };
-    }
-
-    /// Gives the user a new row of the data, if its rows last that long.
-    fn deal(&self, user: &mut User, lifetime: RowLifetime) {
-        if let Behaviour::Flow(flow) = &self.actor.0.behaviour
-            && let Some(data) = &flow.data
-            && data.row_lifetime() == lifetime
-        {
-            data.deal(&mut user.values, &mut user.random);
-        }
     }
 
     async fn steps<'s>(
@@ -207,9 +193,19 @@ impl ReadyActor {
     }
 }
 
+/// Takes back the row of data that a user had for one iteration. Its next one is dealt when a step uses it: a row that no
+/// request needs must not be lost to those that do.
+fn take_back(flow: &Flow, user: &mut User) {
+    if flow.data.as_ref().is_some_and(|data| data.row_lifetime() == RowLifetime::Iteration) {
+        user.has_row = false;
+    }
+}
+
 #[derive(Debug)]
 struct ReadyStep {
     step: Step,
+    /// Whether it needs a row of the data.
+    uses_data: bool,
     endpoint: EndpointId,
     /// The address, if it has no placeholder.
     url: Option<Url>,
@@ -219,7 +215,7 @@ struct ReadyStep {
 }
 
 impl ReadyStep {
-    fn new(step: &Step, base: &Url, recorder: &Recorder) -> Self {
+    fn new(step: &Step, flow: &Flow, base: &Url, recorder: &Recorder) -> Self {
         let name = EndpointName::new(step.method.as_str(), step.name.clone());
         let endpoint = recorder.endpoint(name, &step.route);
         let mut headers = HeaderMap::new();
@@ -241,6 +237,7 @@ impl ReadyStep {
         let body = step.payload.as_ref().and_then(|payload| payload.text.as_literal());
         Self {
             endpoint,
+            uses_data: flow.data.as_ref().is_some_and(|data| step.uses(data.slots())),
             url: step.path.as_literal().and_then(|path| base.join(path).ok()),
             headers,
             varying_headers,
@@ -254,6 +251,16 @@ impl ReadyStep {
     }
 
     async fn send(&self, flow: &Flow, user: &mut User) -> Result<(), IterationError> {
+        if user.is_over() {
+            return Err(IterationError);
+        }
+        if let Some(data) = &flow.data
+            && self.uses_data
+            && !user.has_row
+        {
+            data.deal(&mut user.values, &mut user.random);
+            user.has_row = true;
+        }
         let request = match self.request(flow, user) {
             Ok(request) => request,
             Err(problem) => {

@@ -52,7 +52,7 @@ pub struct User {
     due: Option<Instant>,
     pub(super) values: Values,
     pub(super) random: Random,
-    /// Whether it has been given the row of data that a user keeps.
+    /// Whether it has a row of the data, for this iteration or for good.
     pub(super) has_row: bool,
     pub(super) started: bool,
     pub(super) iteration: u64,

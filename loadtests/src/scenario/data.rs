@@ -11,8 +11,8 @@ use std::{
 use thiserror::Error;
 
 use super::{
+    names::{Names, Values},
     random::Random,
-    template::{Names, Values},
 };
 
 /// A mark behind the text. The csv crate ends an open quote at the end of the text without an error, so it is found by
@@ -37,14 +37,21 @@ pub(crate) enum RowOrder {
     Random,
 }
 
-/// A table whose columns are names in the scenario.
+/// A table, and how its rows are dealt. Clones share the place of the next row.
 #[derive(Clone, Debug)]
-pub(crate) struct DataSet {
-    slots: Vec<usize>,
+pub(crate) struct Table {
+    columns: Vec<String>,
     rows: Arc<Vec<Vec<String>>>,
     order: RowOrder,
     lifetime: RowLifetime,
     next: Arc<AtomicUsize>,
+}
+
+/// A table whose columns are names in a scenario.
+#[derive(Clone, Debug)]
+pub(crate) struct DataSet {
+    slots: Vec<usize>,
+    table: Table,
 }
 
 /// A text that is not a table.
@@ -56,6 +63,12 @@ pub(crate) enum DataError {
     /// It has only a header.
     #[error("no rows below the header line")]
     NoRows,
+    /// A column has no name.
+    #[error("line 1: column {0} has no name")]
+    NoName(usize),
+    /// Two columns have one name.
+    #[error("line 1: two columns are called \"{0}\"")]
+    SameName(String),
     /// A row does not fit the header.
     #[error("line {line}: {found} fields, but the header has {expected}")]
     WrongWidth {
@@ -74,42 +87,60 @@ pub(crate) enum DataError {
     },
 }
 
-impl DataSet {
-    /// Reads a CSV text (RFC 4180, whose first line names the columns) and defines its columns.
-    pub(crate) fn parse(
-        text: &str,
-        order: RowOrder,
-        lifetime: RowLifetime,
-        names: &mut Names,
-    ) -> Result<Self, DataError> {
+impl Table {
+    /// Reads a CSV text (RFC 4180, whose first line names the columns).
+    pub(crate) fn parse(text: &str, order: RowOrder, lifetime: RowLifetime) -> Result<Self, DataError> {
         let mut records = records(text)?.into_iter();
         let (_, header) = records.next().ok_or(DataError::NoHeader)?;
+        let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+        for (index, name) in columns.iter().enumerate() {
+            if name.is_empty() {
+                return Err(DataError::NoName(index + 1));
+            }
+            if columns[..index].contains(name) {
+                return Err(DataError::SameName(name.clone()));
+            }
+        }
         let mut rows = Vec::new();
         for (line, fields) in records {
-            if fields.len() != header.len() {
-                return Err(DataError::WrongWidth { line, found: fields.len(), expected: header.len() });
+            if fields.len() != columns.len() {
+                return Err(DataError::WrongWidth { line, found: fields.len(), expected: columns.len() });
             }
             rows.push(fields);
         }
         if rows.is_empty() {
             return Err(DataError::NoRows);
         }
-        let slots = header.iter().map(|name| names.define(name.trim())).collect();
-        Ok(Self { slots, rows: Arc::new(rows), order, lifetime, next: Arc::default() })
+        Ok(Self { columns, rows: Arc::new(rows), order, lifetime, next: Arc::default() })
     }
 
+    /// Defines its columns in a scenario. Scenarios that share a table take turns: no row is dealt again before every row
+    /// was.
+    pub(crate) fn define(&self, names: &mut Names) -> DataSet {
+        let slots = self.columns.iter().map(|name| names.define_column(name)).collect();
+        DataSet { slots, table: self.clone() }
+    }
+}
+
+impl DataSet {
     /// Returns how long a user keeps a row.
     pub(crate) fn row_lifetime(&self) -> RowLifetime {
-        self.lifetime
+        self.table.lifetime
+    }
+
+    /// Returns the slots of its columns.
+    pub(crate) fn slots(&self) -> &[usize] {
+        &self.slots
     }
 
     /// Gives a user the next row.
     pub(crate) fn deal(&self, values: &mut Values, random: &mut Random) {
-        let row = match self.order {
-            RowOrder::Sequential => self.next.fetch_add(1, Ordering::Relaxed) % self.rows.len(),
-            RowOrder::Random => random.index(self.rows.len()),
+        let Table { rows, order, next, .. } = &self.table;
+        let row = match order {
+            RowOrder::Sequential => next.fetch_add(1, Ordering::Relaxed) % rows.len(),
+            RowOrder::Random => random.index(rows.len()),
         };
-        for (slot, field) in self.slots.iter().zip(&self.rows[row]) {
+        for (slot, field) in self.slots.iter().zip(&rows[row]) {
             values.set(*slot, field.clone());
         }
     }
@@ -151,7 +182,7 @@ mod tests {
     fn deals_rows_in_turn() {
         let mut names = Names::default();
         let text = "name,term\r\nann,\"a, \"\"b\"\"\"\r\n\nbob,c\n";
-        let data = DataSet::parse(text, RowOrder::Sequential, RowLifetime::Iteration, &mut names).unwrap();
+        let data = Table::parse(text, RowOrder::Sequential, RowLifetime::Iteration).unwrap().define(&mut names);
         let (mut values, mut random) = (Values::default(), Random::new(1));
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -164,7 +195,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let error = DataSet::parse(text, RowOrder::Random, RowLifetime::Iteration, &mut Names::default()).unwrap_err();
+        let error = Table::parse(text, RowOrder::Random, RowLifetime::Iteration).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 
@@ -173,6 +204,8 @@ mod tests {
         check("", "no header line; the first line names the columns");
         check("a,b\n", "no rows below the header line");
         check("a,b\n1,2\n1\n", "line 3: 1 fields, but the header has 2");
+        check("a,,c\n1,2,3\n", "line 1: column 2 has no name");
+        check("a,b, a\n1,2,3\n", "line 1: two columns are called \"a\"");
         check("a\n\"x\n\n", "line 2: a quoted field is never closed");
         check("a,b\n\n\n1,2\n1\n", "line 5: 1 fields, but the header has 2");
         check("a,b\n1,2\n\n\n1\n", "line 5: 1 fields, but the header has 2");
@@ -182,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "[a,\"\r\n ]{0,40}") {
-            let _ = DataSet::parse(&text, RowOrder::Random, RowLifetime::Iteration, &mut Names::default());
+            let _ = Table::parse(&text, RowOrder::Random, RowLifetime::Iteration);
         }
     }
 }

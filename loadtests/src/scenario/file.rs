@@ -10,18 +10,24 @@ use std::{
 };
 
 use regex::Regex;
-use reqwest::{Method, header::HeaderName};
+use reqwest::{
+    Method,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
 use thiserror::Error;
 
 use super::{
+    address::unsendable,
     assertion::Expectation,
     capture::{Capture, CaptureSource},
-    data::{DataSet, RowLifetime, RowOrder},
+    data::{RowLifetime, RowOrder, Table},
     flow::{Flow, Steps},
+    names::{BUILT_IN, Names},
     node::{Document, Fields, Node, Problem, Problems},
     pause::Pause,
     step::{Payload, Step},
-    template::{Names, Template},
+    syntax::Syntax,
+    template::Template,
 };
 use crate::span::parse_span;
 
@@ -98,7 +104,8 @@ struct Defaults<'a> {
     headers: Vec<(Node<'a>, Node<'a>)>,
     pause: Pause,
     cookies: bool,
-    data: Option<Node<'a>>,
+    /// One table for all scenarios, so that none of its rows is dealt twice.
+    data: Option<Table>,
 }
 
 struct FileReader<'r> {
@@ -113,7 +120,7 @@ impl FileReader<'_> {
             headers: fields.take("headers").map_or_else(Vec::new, |node| self.mapping(node, "headers")),
             pause: fields.take("think_time").and_then(|node| self.pause(node)).unwrap_or(Pause::NONE),
             cookies: fields.take("cookies").and_then(|node| self.boolean(node)).unwrap_or(true),
-            data: fields.take("data"),
+            data: fields.take("data").and_then(|node| self.data(node)),
         };
         let scenarios = fields.take("scenarios");
         let node = fields.node();
@@ -142,7 +149,8 @@ impl FileReader<'_> {
         let pause = fields.take("think_time").and_then(|node| self.pause(node)).unwrap_or(defaults.pause);
         let cookies = fields.take("cookies").and_then(|node| self.boolean(node)).unwrap_or(defaults.cookies);
         let mut names = Names::default();
-        let data = fields.take("data").or(defaults.data).and_then(|node| self.data(node, &mut names));
+        let table = fields.take("data").map_or_else(|| defaults.data.clone(), |node| self.data(node));
+        let data = table.map(|table| table.define(&mut names));
         let start: Vec<Step> = fields
             .take("start")
             .map_or_else(Vec::new, |node| self.steps(node, defaults, &mut names))
@@ -184,7 +192,8 @@ impl FileReader<'_> {
         let request = METHODS.iter().find_map(|(key, method)| Some((method.clone(), fields.take(key)?)));
         let name = fields.take("name").and_then(|node| self.text(node));
         let headers = fields.take("headers").map_or_else(Vec::new, |node| self.mapping(node, "headers"));
-        let payload = self.payload(&mut fields, names);
+        let headers = self.headers(&defaults.headers, headers, names);
+        let payload = self.payload(&mut fields, &headers, names);
         let expectation = fields.take("expect").map(|node| self.expectation(node)).unwrap_or_default();
         let capture = fields.take("capture");
         let pause = fields.take("think_time").and_then(|node| self.pause(node));
@@ -199,12 +208,15 @@ impl FileReader<'_> {
         if !text.starts_with('/') && !text.starts_with("{{") {
             self.problems.add(path_node, format!("\"{text}\" is not a path; it must start with \"/\""));
         }
-        let path = self.template(path_node, &text, names)?;
+        let path = self.template(path_node, &text, names, Syntax::Path)?;
+        if let Some(problem) = unsendable(&text, path.literals()) {
+            self.problems.add(path_node, problem);
+        }
         let mut step = Step::new(method, &text, path);
         if let Some(name) = name {
             step.name = name;
         }
-        step.headers = self.headers(&defaults.headers, headers, names);
+        step.headers = headers;
         step.payload = payload;
         step.expectation = expectation;
         // A step cannot use its own captures, so they are defined after the rest of the step was read.
@@ -227,14 +239,18 @@ impl FileReader<'_> {
                 continue;
             };
             let Some(text) = self.text(value) else { continue };
-            let Some(template) = self.template(value, &text, names) else { continue };
+            let Some(template) = self.template(value, &text, names, Syntax::Plain) else { continue };
+            if template.literals().any(|text| HeaderValue::from_str(text).is_err()) {
+                self.problems
+                    .add(value, "this header cannot be sent: it has a line break or another control character");
+            }
             headers.retain(|(known, _)| *known != name);
             headers.push((name, template));
         }
         headers
     }
 
-    fn payload(&self, fields: &mut Fields<'_>, names: &Names) -> Option<Payload> {
+    fn payload(&self, fields: &mut Fields<'_>, headers: &[(HeaderName, Template)], names: &Names) -> Option<Payload> {
         let (json, body, file) = (fields.take("json"), fields.take("body"), fields.take("body_file"));
         let given: Vec<Node<'_>> = [json, body, file].into_iter().flatten().collect();
         if let [_, second, ..] = given.as_slice() {
@@ -252,7 +268,10 @@ impl FileReader<'_> {
             let text = (self.read)(&name);
             (node, text.map_err(|error| self.problems.add(node, format!("cannot read {name}: {error}"))).ok()?)
         };
-        Payload::text(&text, names).map_err(|error| self.problems.add(node, error.to_string())).ok()
+        let content_type =
+            headers.iter().find(|(name, _)| name == CONTENT_TYPE).and_then(|(_, value)| value.as_literal());
+        let payload = Payload::text(&text, content_type, names);
+        payload.map_err(|error| self.problems.add(node, error.to_string())).ok()
     }
 
     fn expectation(&self, node: Node<'_>) -> Expectation {
@@ -301,14 +320,18 @@ impl FileReader<'_> {
                     None
                 }
             };
-            if let Some(source) = source {
-                captures.push(Capture { slot: names.define(&name), name, source });
+            if BUILT_IN.contains(&name.as_str()) {
+                // It would stand for one thing in the steps before this one, and for another in those after it.
+                self.problems
+                    .add(key, format!("{{{{ {name} }}}} is built in; choose another name for the captured value"));
+            } else if let Some(source) = source {
+                captures.push(Capture { slot: names.define_capture(&name), name, source });
             }
         }
         captures
     }
 
-    fn data(&self, node: Node<'_>, names: &mut Names) -> Option<DataSet> {
+    fn data(&self, node: Node<'_>) -> Option<Table> {
         let mut fields = Fields::of(node, "data", &self.problems)?;
         let file = fields.take("file");
         let orders = [("sequential", RowOrder::Sequential), ("random", RowOrder::Random)];
@@ -324,9 +347,7 @@ impl FileReader<'_> {
         let text =
             (self.read)(&name).map_err(|error| self.problems.add(file, format!("cannot read {name}: {error}"))).ok()?;
         let (order, lifetime) = (order.unwrap_or(RowOrder::Sequential), lifetime.unwrap_or(RowLifetime::Iteration));
-        DataSet::parse(&text, order, lifetime, names)
-            .map_err(|error| self.problems.add(file, format!("{name}: {error}")))
-            .ok()
+        Table::parse(&text, order, lifetime).map_err(|error| self.problems.add(file, format!("{name}: {error}"))).ok()
     }
 
     fn one_of<T: Copy>(&self, node: Node<'_>, field: &str, known: [(&str, T); 2]) -> Option<T> {
@@ -386,8 +407,8 @@ impl FileReader<'_> {
         })
     }
 
-    fn template(&self, node: Node<'_>, text: &str, names: &Names) -> Option<Template> {
-        Template::parse(text, names).map_err(|error| self.problems.add(node, error.to_string())).ok()
+    fn template(&self, node: Node<'_>, text: &str, names: &Names, syntax: Syntax) -> Option<Template> {
+        Template::parse(text, names, syntax).map_err(|error| self.problems.add(node, error.to_string())).ok()
     }
 
     fn parsed<T>(&self, node: Node<'_>, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {

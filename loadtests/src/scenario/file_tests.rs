@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::scenario::{Random, Values};
 
 fn read(name: &str) -> std::io::Result<String> {
     match name {
@@ -170,4 +171,45 @@ fn numbers_in_texts_stay_as_they_are_written() {
     let headers: Vec<_> = step.headers.iter().map(|(_, value)| value.as_literal()).collect();
     assert_eq!(headers, [Some("1.10"), Some("007")]);
     assert_eq!(step.payload.as_ref().unwrap().text.as_literal(), Some("1.10"));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused() {
+    refused(
+        "scenarios:
+  - name: a
+    steps:
+      - get: //other/x
+      - get: /x#top
+        headers: { x-note: \"two\\nlines\" }
+      - get: /y
+        capture: { user: { json: id } }
+",
+        &[
+            "4:14: \"//other/x\" is the address of another host; a path starts with one \"/\"",
+            "5:14: \"/x#top\" has a \"#\", and what is behind it is never sent; write %23",
+            "6:28: this header cannot be sent: it has a line break or another control character",
+            "8:20: {{ user }} is built in; choose another name for the captured value",
+        ],
+    );
+}
+
+#[test]
+fn scenarios_that_share_the_files_data_share_its_rows() {
+    let flows = parse_scenarios(
+        "data: { file: letters.csv }
+scenarios:
+  - { name: a, steps: [get: '/{{ letter }}'] }
+  - { name: b, steps: [get: '/{{ letter }}'] }
+",
+        &|_| Ok("letter\na\nb\nc\n".to_owned()),
+    )
+    .unwrap();
+    let mut random = Random::new(1);
+    let dealt = [0, 1, 1, 0].map(|flow| {
+        let mut values = Values::default();
+        flows[flow].data.as_ref().unwrap().deal(&mut values, &mut random);
+        values.at(0).unwrap().to_owned()
+    });
+    assert_eq!(dealt, ["a", "b", "c", "a"]);
 }

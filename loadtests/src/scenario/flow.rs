@@ -1,6 +1,6 @@
 //! A scenario that consists of steps: what one kind of user does in each iteration.
 
-use super::{data::DataSet, pause::Pause, step::Step, template::Names};
+use super::{data::DataSet, names::Names, pause::Pause, step::Step};
 
 /// The steps of an iteration.
 #[derive(Clone, Debug)]

@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::{
     assertion::Expectation,
     capture::Capture,
+    names::Names,
     pause::Pause,
-    template::{Names, Template, TemplateError},
+    syntax::Syntax,
+    template::{Template, TemplateError},
 };
 
 /// The body of a request.
@@ -22,16 +24,15 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Returns a body that is sent as it is written, with its placeholders filled.
-    pub(crate) fn text(text: &str, names: &Names) -> Result<Self, TemplateError> {
-        Ok(Self { text: Template::parse(text, names)?, content_type: None })
+    /// Returns a body that is sent as it is written, with its placeholders filled as its language needs it.
+    pub(crate) fn text(text: &str, content_type: Option<&str>, names: &Names) -> Result<Self, TemplateError> {
+        let syntax = Syntax::of_body(content_type, text);
+        Ok(Self { text: Template::parse(text, names, syntax)?, content_type: None })
     }
 
-    /// Returns a JSON body. A string that consists of `{{ name | number }}` becomes a bare value: YAML has no way to write
-    /// a number that is a placeholder.
+    /// Returns a JSON body.
     pub(crate) fn json(value: &Value, names: &Names) -> Result<Self, TemplateError> {
-        let text = unquote_numbers(&value.to_string());
-        Ok(Self { text: Template::parse(&text, names)?, content_type: Some("application/json") })
+        Ok(Self { text: Template::json(value, names)?, content_type: Some("application/json") })
     }
 }
 
@@ -78,39 +79,16 @@ impl Step {
         }
     }
 
+    /// Whether a placeholder of it stands for one of these slots.
+    pub(crate) fn uses(&self, slots: &[usize]) -> bool {
+        let headers = self.headers.iter().map(|(_, value)| value);
+        let body = self.payload.iter().map(|payload| &payload.text);
+        let mut templates = std::iter::once(&self.path).chain(headers).chain(body);
+        templates.any(|template| template.slots().any(|slot| slots.contains(&slot)))
+    }
+
     /// Whether it looks at the response's body, which then has to be kept.
     pub(crate) fn needs_body(&self) -> bool {
         self.expectation.needs_body() || !self.captures.is_empty()
-    }
-}
-
-/// Removes the quotes around `"{{ name | number }}"` in a JSON text.
-fn unquote_numbers(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\"{{") {
-        let Some((inner, behind)) = after.split_once("}}\"") else { break };
-        let bare = inner.rsplit_once('|').is_some_and(|(_, filter)| filter.trim() == "number") && !inner.contains("}}");
-        out.push_str(before);
-        let (open, close) = if bare { ("{{", "}}") } else { ("\"{{", "}}\"") };
-        out.push_str(open);
-        out.push_str(inner);
-        out.push_str(close);
-        rest = behind;
-    }
-    out.push_str(rest);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn number_filter_takes_the_quotes_away() {
-        let text = json!({"a": "{{ x | number }}", "b": "{{ x }}", "c": "n {{ x | number }}"}).to_string();
-        assert_eq!(unquote_numbers(&text), r#"{"a":{{ x | number }},"b":"{{ x }}","c":"n {{ x | number }}"}"#);
     }
 }

@@ -1,58 +1,19 @@
 //! Text with placeholders: `/api/products/{{ product }}`.
 //!
 //! Names are resolved to slots when the text is read. An unknown name is therefore an error before the first request, and
-//! a known one costs an index lookup while the test runs.
+//! a known one costs an index lookup while the test runs. How a value is written follows from its place, so that it is one
+//! value there whatever characters it has.
 
+use serde_json::Value;
 use thiserror::Error;
 
-use super::{random::Random, suggestion::closest};
-
-/// The names that a scenario knows: columns of its data and captured values.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names(Vec<String>);
-
-impl Names {
-    /// Returns the slot of a name, defining it if it is new.
-    pub(crate) fn define(&mut self, name: &str) -> usize {
-        self.find(name).unwrap_or_else(|| {
-            self.0.push(name.to_owned());
-            self.0.len() - 1
-        })
-    }
-
-    /// Returns the slot of a known name.
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|known| known == name)
-    }
-
-    /// Returns the name of a slot.
-    pub(crate) fn name(&self, slot: usize) -> &str {
-        self.0.get(slot).map_or("", String::as_str)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-}
-
-/// One user's values, by slot.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Vec<Option<String>>);
-
-impl Values {
-    /// Sets the value of a slot.
-    pub(crate) fn set(&mut self, slot: usize, value: String) {
-        if self.0.len() <= slot {
-            self.0.resize(slot + 1, None);
-        }
-        self.0[slot] = Some(value);
-    }
-
-    /// Returns the value of a slot; `None` if nothing has set it yet.
-    pub(crate) fn at(&self, slot: usize) -> Option<&str> {
-        self.0.get(slot)?.as_deref()
-    }
-}
+use super::{
+    names::{BUILT_IN, Names, Values},
+    placeholder::{Segment, replace_placeholders, segments},
+    random::Random,
+    suggestion::closest,
+    syntax::{Placement, Placements, Syntax, push_json_escaped, push_percent_encoded},
+};
 
 /// What placeholders are filled from.
 #[derive(Debug)]
@@ -76,7 +37,7 @@ pub(crate) struct Template {
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    Value { source: ValueSource, filter: Filter },
+    Value { source: ValueSource, filter: Filter, placement: Placement },
 }
 
 #[derive(Clone, Debug)]
@@ -88,11 +49,17 @@ enum ValueSource {
     Uuid,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What is written behind a name: `{{ name | url }}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Filter {
-    Plain,
+    /// Nothing: written as its place needs it.
+    Auto,
     Url,
     Json,
+    /// In a `json:` body, without the quotes around it.
+    Number,
+    /// As it is, whatever its place.
+    Raw,
 }
 
 /// A placeholder without a value; holds its slot.
@@ -114,7 +81,7 @@ pub(crate) enum TemplateError {
         hint: String,
     },
     /// The filter does not exist.
-    #[error("unknown filter \"{0}\"; there are url, json and number")]
+    #[error("unknown filter \"{0}\"; there are url, json, number and raw")]
     UnknownFilter(String),
     /// It is neither a name nor `random(LOW, HIGH)`.
     #[error("\"{0}\" is not understood; expected a name or random(LOW, HIGH)")]
@@ -125,21 +92,51 @@ pub(crate) enum TemplateError {
 }
 
 impl Template {
-    /// Parses a text. Every name in it must be built in or known.
-    pub(crate) fn parse(text: &str, names: &Names) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{{") {
-            let (inner, behind) = after.split_once("}}").ok_or(TemplateError::Unclosed)?;
-            push_text(&mut parts, before);
-            match placeholder(inner.trim(), names)? {
-                Part::Text(fixed) => push_text(&mut parts, &fixed),
-                value @ Part::Value { .. } => parts.push(value),
+    /// Parses a text of a language. Every name in it must be built in or known.
+    pub(crate) fn parse(text: &str, names: &Names, syntax: Syntax) -> Result<Self, TemplateError> {
+        let segments = segments(text).ok_or(TemplateError::Unclosed)?;
+        let (mut parts, mut placements) = (Vec::new(), Placements::new(syntax));
+        for (index, segment) in segments.iter().enumerate() {
+            match segment {
+                Segment::Text(text) => {
+                    placements.read(text);
+                    push_text(&mut parts, text);
+                }
+                Segment::Placeholder(inner) => {
+                    let after = match segments.get(index + 1) {
+                        Some(Segment::Text(after)) => after,
+                        Some(Segment::Placeholder(_)) => "{",
+                        None => "",
+                    };
+                    push_placeholder(&mut parts, inner, placements.next(after), names)?;
+                }
             }
-            rest = behind;
         }
-        push_text(&mut parts, rest);
         Ok(Self { parts })
+    }
+
+    /// Returns a JSON document whose strings may have placeholders. A string that is `{{ name | number }}` becomes a bare
+    /// value: YAML has no way to write a number that is a placeholder.
+    pub(crate) fn json(value: &Value, names: &Names) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        push_json(&mut parts, value, names)?;
+        Ok(Self { parts })
+    }
+
+    /// Returns the slots of its values.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Value { source: ValueSource::Slot(slot), .. } => Some(*slot),
+            Part::Value { .. } | Part::Text(_) => None,
+        })
+    }
+
+    /// Returns its texts, without the placeholders between them.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Value { .. } => None,
+        })
     }
 
     /// Returns the text if it has no placeholder.
@@ -157,7 +154,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Value { source, filter } => {
+                Part::Value { source, filter, placement } => {
                     let number;
                     let value = match source {
                         ValueSource::Slot(slot) => scope.values.at(*slot).ok_or(MissingValue(*slot))?,
@@ -178,7 +175,7 @@ impl Template {
                             &number
                         }
                     };
-                    filter.apply(value, &mut out);
+                    write_value(value, *filter, *placement, &mut out);
                 }
             }
         }
@@ -192,39 +189,64 @@ impl Template {
     }
 }
 
-/// Returns a text with each placeholder replaced; `with` is given what stands between its braces. A `{{` that is never
-/// closed stays as it is.
-pub(crate) fn replace_placeholders(text: &str, with: impl Fn(&str) -> String) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((inner, behind)) = after.split_once("}}") else { break };
-        out.push_str(before);
-        out.push_str(&with(inner));
-        rest = behind;
+/// Writes a value through its filter, as its place needs it.
+fn write_value(value: &str, filter: Filter, placement: Placement, out: &mut String) {
+    let mut filtered = String::new();
+    let is_json = matches!(placement, Placement::JsonString | Placement::JsonValue);
+    match filter {
+        Filter::Raw => return out.push_str(value),
+        Filter::Json if !is_json => push_json_escaped(value, &mut filtered),
+        Filter::Url if placement == Placement::Percent => {}
+        Filter::Url => push_percent_encoded(value, &mut filtered),
+        Filter::Auto | Filter::Json | Filter::Number => {}
     }
-    out.push_str(rest);
-    out
+    placement.write(if filtered.is_empty() { value } else { &filtered }, out);
 }
 
-impl Filter {
-    fn apply(self, value: &str, out: &mut String) {
-        match self {
-            Self::Plain => out.push_str(value),
-            Self::Url => {
-                for byte in value.bytes() {
-                    match byte {
-                        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-                        other => out.push_str(&format!("%{other:02X}")),
-                    }
-                }
+fn push_json(parts: &mut Vec<Part>, value: &Value, names: &Names) -> Result<(), TemplateError> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => push_text(parts, &value.to_string()),
+        Value::String(text) => push_json_string(parts, text, names)?,
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                push_text(parts, if index == 0 { "[" } else { "," });
+                push_json(parts, item, names)?;
             }
-            Self::Json => {
-                let quoted = serde_json::Value::from(value).to_string();
-                out.push_str(&quoted[1..quoted.len() - 1]);
+            push_text(parts, if items.is_empty() { "[]" } else { "]" });
+        }
+        Value::Object(members) => {
+            for (index, (key, member)) in members.iter().enumerate() {
+                push_text(parts, if index == 0 { "{" } else { "," });
+                push_json_string(parts, key, names)?;
+                push_text(parts, ":");
+                push_json(parts, member, names)?;
             }
+            push_text(parts, if members.is_empty() { "{}" } else { "}" });
         }
     }
+    Ok(())
+}
+
+fn push_json_string(parts: &mut Vec<Part>, text: &str, names: &Names) -> Result<(), TemplateError> {
+    let segments = segments(text).ok_or(TemplateError::Unclosed)?;
+    if let [Segment::Placeholder(inner)] = segments.as_slice()
+        && filter_of(inner)?.1 == Filter::Number
+    {
+        return push_placeholder(parts, inner, Placement::JsonValue, names);
+    }
+    push_text(parts, "\"");
+    for segment in segments {
+        match segment {
+            Segment::Text(text) => {
+                let mut escaped = String::new();
+                push_json_escaped(text, &mut escaped);
+                push_text(parts, &escaped);
+            }
+            Segment::Placeholder(inner) => push_placeholder(parts, inner, Placement::JsonString, names)?,
+        }
+    }
+    push_text(parts, "\"");
+    Ok(())
 }
 
 fn push_text(parts: &mut Vec<Part>, text: &str) {
@@ -237,50 +259,61 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-fn placeholder(inner: &str, names: &Names) -> Result<Part, TemplateError> {
-    let (name, filter) = match inner.split_once('|') {
-        None => (inner, Filter::Plain),
-        Some((name, filter)) => (
-            name.trim(),
-            match filter.trim() {
-                "url" => Filter::Url,
-                "json" => Filter::Json,
-                // It has a meaning only inside a JSON body, where it removes the quotes; see `Payload::json`.
-                "number" => Filter::Plain,
-                other => return Err(TemplateError::UnknownFilter(other.to_owned())),
-            },
-        ),
+/// Returns the name and the filter of a placeholder.
+fn filter_of(inner: &str) -> Result<(&str, Filter), TemplateError> {
+    let Some((name, filter)) = inner.split_once('|') else { return Ok((inner, Filter::Auto)) };
+    let filter = match filter.trim() {
+        "url" => Filter::Url,
+        "json" => Filter::Json,
+        "number" => Filter::Number,
+        "raw" => Filter::Raw,
+        other => return Err(TemplateError::UnknownFilter(other.to_owned())),
     };
-    let source = if let Some(variable) = name.strip_prefix("env.") {
+    Ok((name.trim(), filter))
+}
+
+fn push_placeholder(
+    parts: &mut Vec<Part>,
+    inner: &str,
+    placement: Placement,
+    names: &Names,
+) -> Result<(), TemplateError> {
+    let (name, filter) = filter_of(inner)?;
+    let source = if let Some(slot) = names.find(name) {
+        ValueSource::Slot(slot)
+    } else if let Some(variable) = name.strip_prefix("env.") {
         let value = std::env::var(variable).map_err(|_| TemplateError::NoEnvironment(variable.to_owned()))?;
         let mut fixed = String::new();
-        filter.apply(&value, &mut fixed);
-        return Ok(Part::Text(fixed));
-    } else if let Some((call, arguments)) = name.split_once('(') {
-        let bad = || TemplateError::BadCall(name.to_owned());
-        let (low, high) = arguments.strip_suffix(')').and_then(|both| both.split_once(',')).ok_or_else(bad)?;
-        let number = |text: &str| text.trim().parse::<i64>().map_err(|_| bad());
-        match (call.trim(), number(low)?, number(high)?) {
-            ("random", low, high) if low <= high => ValueSource::Random(low, high),
-            _ => return Err(bad()),
-        }
+        write_value(&value, filter, placement, &mut fixed);
+        push_text(parts, &fixed);
+        return Ok(());
     } else {
-        match name {
-            "user" => ValueSource::User,
-            "iteration" => ValueSource::Iteration,
-            "uuid" => ValueSource::Uuid,
-            _ => ValueSource::Slot(
-                names
-                    .find(name)
-                    .ok_or_else(|| TemplateError::UnknownName { name: name.to_owned(), hint: hint(name, names) })?,
-            ),
-        }
+        built_in(name)
+            .unwrap_or_else(|| Err(TemplateError::UnknownName { name: name.to_owned(), hint: hint(name, names) }))?
     };
-    Ok(Part::Value { source, filter })
+    parts.push(Part::Value { source, filter, placement });
+    Ok(())
+}
+
+/// Returns the source of a name that needs no data; `None` for another name.
+fn built_in(name: &str) -> Option<Result<ValueSource, TemplateError>> {
+    let Some((call, arguments)) = name.split_once('(') else {
+        return match name {
+            "user" => Some(Ok(ValueSource::User)),
+            "iteration" => Some(Ok(ValueSource::Iteration)),
+            "uuid" => Some(Ok(ValueSource::Uuid)),
+            _ => None,
+        };
+    };
+    let range = || {
+        let (low, high) = arguments.strip_suffix(')')?.split_once(',')?;
+        let (low, high) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+        (call.trim() == "random" && low <= high).then_some(ValueSource::Random(low, high))
+    };
+    Some(range().ok_or_else(|| TemplateError::BadCall(name.to_owned())))
 }
 
 fn hint(name: &str, names: &Names) -> String {
-    const BUILT_IN: [&str; 3] = ["user", "iteration", "uuid"];
     let known: Vec<&str> = names.iter().chain(BUILT_IN).collect();
     match closest(name, &known) {
         Some(candidate) => format!("did you mean \"{candidate}\"?"),
@@ -304,26 +337,44 @@ fn uuid(random: &mut Random) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+
+    const COLUMNS: [&str; 5] = ["token", "term", "note", "price", "object"];
 
     fn names(all: &[&str]) -> Names {
         let mut names = Names::default();
         for name in all {
-            names.define(name);
+            names.define_column(name);
         }
         names
     }
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let names = names(&["token", "term"]);
+        check_in(Syntax::Plain, text, expected);
+    }
+
+    #[track_caller]
+    fn check_in(syntax: Syntax, text: &str, expected: &str) {
+        let template = Template::parse(text, &names(&COLUMNS), syntax).unwrap();
+        assert_eq!(rendered(&template), expected);
+    }
+
+    #[track_caller]
+    fn check_json(value: &Value, expected: &str) {
+        assert_eq!(rendered(&Template::json(value, &names(&COLUMNS)).unwrap()), expected);
+    }
+
+    fn rendered(template: &Template) -> String {
         let mut values = Values::default();
-        values.set(0, "abc".to_owned());
-        values.set(1, "a b&\"".to_owned());
+        for (slot, value) in ["abc", "a b&\"", "say \"hi\" \\ now\n<b>", "7.50", "{\"a\": [1]}"].iter().enumerate() {
+            values.set(slot, (*value).to_owned());
+        }
         let mut random = Random::new(1);
         let mut scope = Scope { values: &values, user: 3, iteration: 9, random: &mut random };
-        assert_eq!(Template::parse(text, &names).unwrap().render(&mut scope).unwrap(), expected);
+        template.render(&mut scope).unwrap()
     }
 
     #[test]
@@ -339,16 +390,64 @@ mod tests {
     }
 
     #[test]
+    fn a_value_in_json_stays_one_value() {
+        let note = r#"say \"hi\" \\ now\n<b>"#;
+        check_in(Syntax::Json, r#"{"n": "{{ note }}"}"#, &format!(r#"{{"n": "{note}"}}"#));
+        check_in(Syntax::Json, r#"{"n": "\"{{ note | json }}"}"#, &format!(r#"{{"n": "\"{note}"}}"#));
+        check_in(Syntax::Json, r#"{"n": {{ note }}}"#, &format!(r#"{{"n": "{note}"}}"#));
+        check_in(Syntax::Json, r#"[{{ price }},{{ object }} , "{{ price }}"]"#, r#"[7.50,{"a": [1]} , "7.50"]"#);
+        check_in(Syntax::Json, r#"[-{{ price }}, {{ user }}.5]"#, "[-7.50, 3.5]");
+        check_in(Syntax::Json, "{{ object }}", r#"{"a": [1]}"#);
+        check_in(Syntax::Json, r#"{"{{ note }}": 1}"#, &format!(r#"{{"{note}": 1}}"#));
+        check_json(
+            &json!({"n": "{{ note }}", "m": ["x {{ note }}"]}),
+            &format!(r#"{{"m":["x {note}"],"n":"{note}"}}"#),
+        );
+        check_json(&json!({"{{ note }}": {}}), &format!(r#"{{"{note}":{{}}}}"#));
+    }
+
+    #[test]
+    fn number_filter_takes_the_quotes_away() {
+        check_json(
+            &json!(["{{ price | number }}", "{{ price }}", "n {{ price | number }}"]),
+            r#"[7.50,"7.50","n 7.50"]"#,
+        );
+        check_json(&json!("{{ term | number }}"), r#""a b&\"""#);
+        check_json(&json!("\"{{ price | number }}\" {{ user | number }}"), r#""\"7.50\" 3""#);
+    }
+
+    #[test]
+    fn a_value_in_an_address_or_a_form_stays_one_value() {
+        check_in(Syntax::Path, "/a/{{ term }}?q={{ term }}", "/a/a%20b%26%22?q=a%20b%26%22");
+        check_in(Syntax::Path, "/a?q={{ term | url }}&f={{ object | raw }}", "/a?q=a%20b%26%22&f={\"a\": [1]}");
+        check_in(Syntax::Path, "/a?f={\"t\":\"{{ term | json }}\"}", "/a?f={\"t\":\"a%20b%26%5C%22\"}");
+        check_in(Syntax::Path, "{{ term }}/{{ term }}", "a b&\"/a%20b%26%22");
+        check_in(Syntax::Form, "a={{ term }}&{{ term }}=b", "a=a%20b%26%22&a%20b%26%22=b");
+        check_in(Syntax::Form, "{{ term }}", "a b&\"");
+        check_in(
+            Syntax::Markup,
+            "<a b=\"{{ term }}\">{{ note | raw }}",
+            "<a b=\"a b&amp;&quot;\">say \"hi\" \\ now\n<b>",
+        );
+    }
+
+    #[test]
+    fn a_name_of_the_scenarios_own_hides_the_built_in_one() {
+        let template = Template::parse("{{ user }} {{ uuid }}", &names(&["uuid", "user"]), Syntax::Plain).unwrap();
+        assert_eq!(rendered(&template), "a b&\" abc");
+    }
+
+    #[test]
     fn refuses_what_it_does_not_know() {
         let names = names(&["token"]);
-        let refusal = |text: &str| Template::parse(text, &names).unwrap_err().to_string();
+        let refusal = |text: &str| Template::parse(text, &names, Syntax::Plain).unwrap_err().to_string();
         assert_eq!(refusal("{{ tokn }}"), "unknown name \"tokn\"; did you mean \"token\"?");
         assert_eq!(
             refusal("{{ zzzzzzzz }}"),
             "unknown name \"zzzzzzzz\"; known here: token, user, iteration, uuid, random(LOW, HIGH), env.NAME"
         );
         assert_eq!(refusal("{{ token"), "\"{{\" is never closed; write {{ name }}");
-        assert_eq!(refusal("{{ token | up }}"), "unknown filter \"up\"; there are url, json and number");
+        assert_eq!(refusal("{{ token | up }}"), "unknown filter \"up\"; there are url, json, number and raw");
         assert!(refusal("{{ random(9, 1) }}").starts_with("\"random(9, 1)\" is not understood"));
         assert!(refusal("{{ env.PINCHPOINT_NOT_SET }}").contains("not set"));
     }
@@ -365,7 +464,7 @@ mod tests {
         let values = Values::default();
         let mut random = Random::new(1);
         let mut scope = Scope { values: &values, user: 1, iteration: 1, random: &mut random };
-        assert_eq!(Template::parse("{{ b }}", &names).unwrap().render(&mut scope), Err(MissingValue(1)));
+        assert_eq!(Template::parse("{{ b }}", &names, Syntax::Plain).unwrap().render(&mut scope), Err(MissingValue(1)));
     }
 
     #[test]
@@ -378,7 +477,9 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in ".{0,60}") {
-            let _ = Template::parse(&text, &names(&["a"]));
+            for syntax in [Syntax::Plain, Syntax::Path, Syntax::Json, Syntax::Form, Syntax::Markup] {
+                let _ = Template::parse(&text, &names(&["a"]), syntax);
+            }
             let _ = Template::to_name(&text);
         }
     }

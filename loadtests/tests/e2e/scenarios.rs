@@ -115,3 +115,85 @@ fn shipped_scenarios_are_good() {
         }
     }
 }
+
+/// Writes a file into the folder of a scenario and returns its path.
+fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_value_in_a_body_stays_one_value() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    write(&folder, "quotes.csv", "note\n\"say \"\"hi\"\" \\ now\"\n\"two\nlines & more\"\nplain\n");
+    let file = write(
+        &folder,
+        "quotes.yaml",
+        r#"
+data: { file: quotes.csv, order: sequential }
+scenarios:
+  - name: note
+    steps:
+      - post: /ok?q={{ note }}
+        json: { note: "{{ note }}", nested: { again: ["{{ note }}"] } }
+      - post: /ok
+        body: '{"note": "{{ note }}", "iteration": {{ iteration }}}'
+      - post: /ok
+        body: note={{ note }}&end=1
+"#,
+    );
+    loadtest(&["-H", &server.url(), "-f", &file, "-u", "1", "--iterations", "3"]).ended_with(0);
+    let notes = ["say \"hi\" \\ now", "two\nlines & more", "plain"];
+    let bodies = server.bodies();
+    for (iteration, note) in notes.iter().enumerate() {
+        let [json, text, form] = &bodies[3 * iteration..3 * iteration + 3] else { panic!("three bodies") };
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(json, serde_json::json!({"note": note, "nested": {"again": [note]}}));
+        let text: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(text, serde_json::json!({"note": note, "iteration": iteration + 1}));
+        let url: reqwest::Url = format!("http://a/?{form}").parse().unwrap();
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        assert_eq!(pairs, [("note".to_owned(), (*note).to_owned()), ("end".to_owned(), "1".to_owned())]);
+    }
+    assert_eq!(server.requests("/ok?q=say%20%22hi%22%20%5C%20now"), 1);
+    assert_eq!(server.requests("/ok?q=two%0Alines%20%26%20more"), 1);
+}
+
+#[test]
+fn every_row_is_used_once_before_any_repeats() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    write(&folder, "coupons.csv", "coupon\nA1\nB2\nC3\nD4\n");
+    let file = write(
+        &folder,
+        "coupons.yaml",
+        r#"
+data: { file: coupons.csv, order: sequential }
+scenarios:
+  - name: redeem
+    start:
+      - get: /ok/session
+    steps:
+      - post: "/ok/{{ coupon }}"
+        name: redeem
+  - name: other
+    steps:
+      - get: /ok/unrelated
+      - get: "/ok/{{ coupon }}"
+"#,
+    );
+    loadtest(&["-H", &server.url(), "-f", &file, "-u", "2", "--iterations", "2"]).ended_with(0);
+    assert_eq!(["A1", "B2", "C3", "D4"].map(|coupon| server.requests(&format!("/ok/{coupon}"))), [1; 4]);
+    assert_eq!((server.requests("/ok/session"), server.requests("/ok/unrelated")), (1, 2));
+}
+
+#[test]
+fn a_column_hides_the_built_in_name() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    write(&folder, "logins.csv", "user,password\nalice,s3cret\nbob,hunter2\n");
+    let text = "data: { file: logins.csv }\nscenarios:\n  - name: login\n    steps:\n      - post: /login\n        \
+                body: \"user={{ user }}&password={{ password }}\"\n";
+    let file = write(&folder, "login.yaml", text);
+    loadtest(&["-H", &server.url(), "-f", &file, "-u", "1", "--iterations", "2"]).ended_with(0);
+    assert_eq!(server.bodies(), ["user=alice&password=s3cret", "user=bob&password=hunter2"]);
+}

@@ -310,6 +310,7 @@ impl Server {
             }
             "/moved" => response("302 Found", "location: /ok\r\n", ""),
             "/ok" | "/head" => ok("ok"),
+            path if path.starts_with("/ok/") => ok("ok"),
             _ => response("404 Not Found", "", "no such page"),
         };
         if stream.write_all(text.as_bytes()).await.is_err() { Ending::Closed } else { Ending::KeptAlive }
