@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload},
-    engine::{Actor, ClientSettings, LoadPlan, Model, Redirects},
+    engine::{Actor, ClientSettings, LoadPlan, Model, Redirects, Seed},
     record::EndpointName,
     scenario::{
         Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Syntax, Template, TemplateError, load_scenarios,
@@ -231,6 +231,7 @@ fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
         },
         headers: header_map(&requests.headers),
         timeout,
+        seed: requests.seed.map_or_else(Seed::draw, Seed::new),
     }
 }
 

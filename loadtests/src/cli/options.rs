@@ -74,6 +74,13 @@ pub(crate) struct RequestOptions {
     /// Follow up to N redirects, 10 without a number; each is counted [default: a redirect is the response]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     pub(crate) follow_redirects: Option<usize>,
+
+    /// Seed of everything random, to repeat the values of an earlier test [default: another one each time]
+    ///
+    /// {{ uuid }}, {{ random(…) }}, [*] in captures, rows in random order and think times follow from it. Each result
+    /// names its seed.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 }
 
 /// How much load, and for how long.

@@ -280,16 +280,17 @@ impl ReadyStep {
         let mut taken: Vec<(usize, String)> = Vec::new();
         let mut random = user.random.clone();
         let expectation = &self.step.expectation;
-        user.call(outgoing, |response: &mut Response<'_>| {
-            expectation.check(response)?;
+        let reply = user.call(outgoing, |response: &mut Response<'_>| {
+            expectation.check(response, &mut random)?;
             for capture in captures {
                 let Capture { slot, .. } = capture;
                 taken.push((*slot, capture.take(response, &mut random)?));
             }
             Ok(())
-        })
-        .await?;
+        });
+        let reply = reply.await;
         user.random = random;
+        reply?;
         for (slot, value) in taken {
             user.values.set(slot, value);
         }

@@ -12,7 +12,7 @@ use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
-    Actor, ClientSettings, LoadPlan, Model, Redirects, RunState, Stop,
+    Actor, ClientSettings, LoadPlan, Model, Redirects, RunState, Seed, Stop,
     client::{ClientFactory, UserClient},
 };
 
@@ -54,6 +54,7 @@ pub(super) fn plan(base: &str, actor: Actor, model: Model) -> LoadPlan {
         },
         headers: HeaderMap::new(),
         timeout: Duration::from_secs(5),
+        seed: Seed::new(1),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{Url, header::HeaderMap};
 
-use super::{actor::Actor, client::ClientSettings, mix::describe_mix, user::RequestSettings};
+use super::{actor::Actor, client::ClientSettings, mix::describe_mix, seed::Seed, user::RequestSettings};
 
 /// How requests follow one another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,15 +50,18 @@ pub(crate) struct LoadPlan {
     pub(crate) headers: HeaderMap,
     /// Longest time to the last byte of a response.
     pub(crate) timeout: Duration,
+    /// What everything random depends on.
+    pub(crate) seed: Seed,
 }
 
 impl LoadPlan {
-    /// Returns what all its requests have in common.
+    /// Returns what all requests of its next run have in common.
     pub(super) fn request_settings(&self) -> RequestSettings {
         RequestSettings {
             base: Arc::new(self.base.clone()),
             headers: Arc::new(self.headers.clone()),
             timeout: self.timeout,
+            seed: self.seed.next_run(),
         }
     }
 

@@ -106,6 +106,8 @@ struct PoolState {
 }
 
 struct Arrival {
+    /// The number of its iteration, from 0.
+    number: u64,
     due: Instant,
     actor: usize,
     /// Whether it had to wait for a user.
@@ -123,13 +125,13 @@ impl UserPool {
         let actor = self.actor_order[(n % self.actor_order.len() as u64) as usize];
         let mut state = self.lock();
         if state.busy >= self.most_in_flight {
-            state.waiting.push_back(Arrival { due, actor, queued: true });
+            state.waiting.push_back(Arrival { number: n, due, actor, queued: true });
             return;
         }
         state.busy += 1;
         self.shared.gauges.enter();
         drop(state);
-        let (pool, arrival) = (Arc::clone(self), Arrival { due, actor, queued: false });
+        let (pool, arrival) = (Arc::clone(self), Arrival { number: n, due, actor, queued: false });
         // Making a new user takes longer than the time between two iterations, and the next one must not wait for it.
         handle.spawn(async move {
             if let Some((user, arrival)) = pool.with_user(arrival) {
@@ -184,7 +186,7 @@ impl UserPool {
                 let cause = if arrival.queued { LateCause::Target } else { LateCause::Generator };
                 self.shared.gauges.count_late(cause);
             }
-            user.set_due(arrival.due);
+            user.set_due(arrival.due, arrival.number);
             self.actors[arrival.actor].iterate(&mut user).await;
             if !user.has_sent() {
                 // The end was requested before its first request, or its steps lack a value.
@@ -318,7 +320,7 @@ mod tests {
         pool.shared.stop.request(StopReason::Finished);
         // The end begins to wait while a user is being made.
         tokio::task::yield_now().await;
-        let arrival = Arrival { due: Instant::now(), actor: 0, queued: false };
+        let arrival = Arrival { number: 0, due: Instant::now(), actor: 0, queued: false };
         pool.shared.gauges.schedule();
         assert!(pool.with_user(arrival).is_none());
         tokio::time::timeout(Duration::from_secs(5), ending).await.unwrap().unwrap();

@@ -158,7 +158,8 @@ impl<'u> Call<'u> {
         *request.body_mut() = body.map(Into::into);
         // The code after it may ask for the body.
         let needs_body = true;
-        let expect = |response: &mut Response<'_>| expectation.check(response);
+        let mut random = user.random.clone();
+        let expect = |response: &mut Response<'_>| expectation.check(response, &mut random);
         user.call(OutgoingRequest { endpoint, request, needs_body, timeout }, expect).await
     }
 }

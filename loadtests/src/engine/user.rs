@@ -15,6 +15,7 @@ use super::{
     judgement::Judgement,
     reply::{Call, Reply},
     run_state::RunState,
+    seed::RunSeed,
     stop::StopReason,
     transport_error::exhaustion,
 };
@@ -77,6 +78,7 @@ pub(super) struct RequestSettings {
     pub(super) headers: Arc<HeaderMap>,
     /// Longest time to the last byte.
     pub(super) timeout: Duration,
+    pub(super) seed: RunSeed,
 }
 
 /// A request that is ready to be sent.
@@ -109,7 +111,7 @@ impl User {
             give_up: Some(shared.stop.enlist()),
             due: None,
             values: Values::default(),
-            random: Random::new(number as u64),
+            random: settings.seed.random(number as u64),
             has_row: false,
             started: false,
             iteration: 0,
@@ -156,7 +158,7 @@ impl User {
         self.pause(pause).await;
     }
 
-    /// Draws a whole number in `low..=high`, the same in each run of the test.
+    /// Draws a whole number in `low..=high`: another one in each run of the test, unless `--seed` repeats one.
     pub fn random(&mut self, low: i64, high: i64) -> i64 {
         self.random.between(low, high)
     }
@@ -185,8 +187,11 @@ impl User {
         self.settings.base.join(path).ok()
     }
 
-    pub(super) fn set_due(&mut self, due: Instant) {
+    /// Begins the iteration of that number in an open model.
+    pub(super) fn set_due(&mut self, due: Instant, number: u64) {
         self.due = Some(due);
+        // Which user is free depends on the timing, and what an iteration does must not.
+        self.random = self.settings.seed.random(number);
     }
 
     /// Whether a request was sent since [`Self::set_due`].

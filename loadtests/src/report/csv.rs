@@ -10,30 +10,36 @@ use crate::{
 /// A column: its name, and its field of a row.
 type Column<T> = (&'static str, fn(&T) -> String);
 
-const ENDPOINT_COLUMNS: [Column<EndpointResult>; 19] = [
-    ("endpoint", |row| row.endpoint.clone()),
-    ("method", |row| row.method.clone()),
-    ("total_requests", |row| row.total_requests.to_string()),
-    ("successful_requests", |row| row.successful_requests.to_string()),
-    ("failed_requests", |row| row.failed_requests.to_string()),
-    ("avg_response_time", |row| row.avg_response_time.to_string()),
-    ("min_response_time", |row| row.min_response_time.to_string()),
-    ("p50_response_time", |row| row.p50_response_time.to_string()),
-    ("p90_response_time", |row| row.p90_response_time.to_string()),
-    ("p95_response_time", |row| row.p95_response_time.to_string()),
-    ("p99_response_time", |row| row.p99_response_time.to_string()),
-    ("p999_response_time", |row| row.p999_response_time.to_string()),
-    ("max_response_time", |row| row.max_response_time.to_string()),
-    ("standard_deviation", |row| row.standard_deviation.to_string()),
-    ("first_byte_p95", |row| or_empty(row.first_byte.as_ref().map(|latency| latency.p95))),
-    ("requests_per_second", |row| row.requests_per_second.to_string()),
-    ("error_rate", |row| row.error_rate.to_string()),
-    ("bytes_received", |row| row.bytes_received.to_string()),
-    ("status_codes", |row| {
-        let statuses = row.status_codes.iter().map(|(status, count)| format!("{status}:{count}"));
-        statuses.collect::<Vec<_>>().join(" ")
-    }),
-];
+/// A line of the result: an endpoint, or all of them, and the run that it is of.
+type Line<'r> = (&'r EndpointResult, &'r RunResult);
+
+fn endpoint_columns<'r>() -> [Column<Line<'r>>; 20] {
+    [
+        ("endpoint", |(row, _)| row.endpoint.clone()),
+        ("method", |(row, _)| row.method.clone()),
+        ("total_requests", |(row, _)| row.total_requests.to_string()),
+        ("successful_requests", |(row, _)| row.successful_requests.to_string()),
+        ("failed_requests", |(row, _)| row.failed_requests.to_string()),
+        ("avg_response_time", |(row, _)| row.avg_response_time.to_string()),
+        ("min_response_time", |(row, _)| row.min_response_time.to_string()),
+        ("p50_response_time", |(row, _)| row.p50_response_time.to_string()),
+        ("p90_response_time", |(row, _)| row.p90_response_time.to_string()),
+        ("p95_response_time", |(row, _)| row.p95_response_time.to_string()),
+        ("p99_response_time", |(row, _)| row.p99_response_time.to_string()),
+        ("p999_response_time", |(row, _)| row.p999_response_time.to_string()),
+        ("max_response_time", |(row, _)| row.max_response_time.to_string()),
+        ("standard_deviation", |(row, _)| row.standard_deviation.to_string()),
+        ("first_byte_p95", |(row, _)| or_empty(row.first_byte.as_ref().map(|latency| latency.p95))),
+        ("requests_per_second", |(row, _)| row.requests_per_second.to_string()),
+        ("error_rate", |(row, _)| row.error_rate.to_string()),
+        ("bytes_received", |(row, _)| row.bytes_received.to_string()),
+        ("status_codes", |(row, _)| {
+            let statuses = row.status_codes.iter().map(|(status, count)| format!("{status}:{count}"));
+            statuses.collect::<Vec<_>>().join(" ")
+        }),
+        ("seed", |(_, run)| run.seed.map_or_else(String::new, |seed| seed.to_string())),
+    ]
+}
 
 const OBSERVATION_COLUMNS: [Column<Observation>; 8] = [
     ("at", |row| row.at.to_string()),
@@ -52,10 +58,9 @@ const OBSERVATION_COLUMNS: [Column<Observation>; 8] = [
 
 /// Returns the result as CSV. A single endpoint is its own total and has one line.
 pub(super) fn render(result: &RunResult) -> String {
-    match result.endpoints.as_slice() {
-        [only] => write(&ENDPOINT_COLUMNS, [only]),
-        endpoints => write(&ENDPOINT_COLUMNS, endpoints.iter().chain([&result.total])),
-    }
+    let total = (result.endpoints.len() != 1).then_some(&result.total);
+    let lines: Vec<Line<'_>> = result.endpoints.iter().chain(total).map(|row| (row, result)).collect();
+    write(&endpoint_columns(), &lines)
 }
 
 /// Returns what the monitor mode observed as CSV, a line for each observation.
@@ -91,13 +96,18 @@ mod tests {
             status_codes: [("200".to_owned(), 3), ("500".to_owned(), 1)].into(),
             ..EndpointResult::default()
         };
-        let result = RunResult { endpoints: vec![row("/a"), row("/b\"c")], total: row("*"), ..RunResult::default() };
+        let result = RunResult {
+            endpoints: vec![row("/a"), row("/b\"c")],
+            total: row("*"),
+            seed: Some(7),
+            ..RunResult::default()
+        };
         let text = render(&result);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines[2].starts_with("\"/b\"\"c\",GET,0"));
-        assert!(lines.iter().all(|line| line.split(',').count() == ENDPOINT_COLUMNS.len()));
-        assert!(lines[3].ends_with("200:3 500:1"));
+        assert!(lines.iter().all(|line| line.split(',').count() == endpoint_columns().len()));
+        assert!(lines[3].ends_with("200:3 500:1,7"));
         assert_eq!(render(&RunResult { endpoints: vec![row("/a")], ..result }).lines().count(), 2);
     }
 }

@@ -25,10 +25,13 @@ pub(super) fn render(result: &RunResult) -> String {
         }
     }
     suite.push_run(result);
+    let properties = result.seed.map_or_else(String::new, |seed| {
+        format!("    <properties>\n      <property name=\"seed\" value=\"{seed}\"/>\n    </properties>\n")
+    });
     let Suite { tests, failures, errors, cases } = suite;
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"loadtest {}\" tests=\"{tests}\" \
-         failures=\"{failures}\" errors=\"{errors}\" time=\"{}\" timestamp=\"{}\">\n{cases}  </testsuite>\n</testsuites>\n",
+         failures=\"{failures}\" errors=\"{errors}\" time=\"{}\" timestamp=\"{}\">\n{properties}{cases}  </testsuite>\n</testsuites>\n",
         escape(&result.target),
         result.duration,
         escape(&result.started_at),

@@ -51,6 +51,7 @@ fn result() -> RunResult {
     let mut result =
         RunResult::measured("load-test", "http://127.0.0.1:8000/", started_at, model, end, &tally, &recorder);
     result.version = "0.0.0".to_owned();
+    result.seed = Some(42);
     result.arrivals = Some(ArrivalsResult { scheduled: 402, sent: 400, late: 7, late_by_generator: 1, dropped: 2 });
     result.generator = GeneratorResult {
         cores: 2,

@@ -19,19 +19,20 @@ use crate::{
 /// Kinds of failure that are shown of one endpoint; the JSON file has all.
 const MOST_FAILURES: usize = 10;
 
-/// What the run was: `100/s against http://127.0.0.1:8000 for 4.00 s, 400 requests, started …`.
+/// What the run was: `100/s against http://127.0.0.1:8000 for 4.00 s, 400 requests, started …, seed 7`.
 pub(super) fn summary(result: &RunResult) -> String {
+    let seed = result.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
     let requests = plural(result.total.total_requests, "request");
     let (target, started) = (&result.target, &result.started_at);
     if let Some(profile) = &result.profile {
         let name = result.endpoints.first().map_or_else(|| result.target.clone(), EndpointResult::name);
         let (measured, warm_up) = (plural(profile.iterations, "request"), profile.warm_up);
         return format!(
-            "Profile of {name} at {target}: {measured}, one after another, {warm_up} before them left out; started {started}"
+            "Profile of {name} at {target}: {measured}, one after another, {warm_up} before them left out; started {started}{seed}"
         );
     }
     let (load, time) = (result.load.describe(), show_seconds(result.duration));
-    format!("{load} against {target} for {time}, {requests}, started {started}")
+    format!("{load} against {target} for {time}, {requests}, started {started}{seed}")
 }
 
 pub(super) fn title(result: &RunResult) -> Vec<Block> {

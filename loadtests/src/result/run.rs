@@ -22,6 +22,9 @@ pub(crate) struct RunResult {
     pub(crate) target: String,
     /// RFC 3339.
     pub(crate) started_at: String,
+    /// What `--seed` repeats the random values with; absent in results of earlier versions.
+    #[serde(default)]
+    pub(crate) seed: Option<u64>,
     /// All requests together.
     #[serde(flatten)]
     pub(crate) total: EndpointResult,

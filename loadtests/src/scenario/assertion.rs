@@ -83,7 +83,7 @@ impl Expectation {
     ///
     /// # Errors
     /// Says why the response is not what was expected. The text becomes a kind of failure in the report.
-    pub(crate) fn check(&self, response: &mut Response<'_>) -> Result<(), String> {
+    pub(crate) fn check(&self, response: &mut Response<'_>, random: &mut Random) -> Result<(), String> {
         if !self.wants(response.status) {
             let wanted: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
             return Err(if wanted.is_empty() {
@@ -99,7 +99,7 @@ impl Expectation {
         }
         for (path, wanted) in &self.json {
             let document = response.json().ok_or("the body is not JSON")?;
-            match path.find(document, &mut Random::new(0)) {
+            match path.find(document, random) {
                 Some(found) if found == wanted => {}
                 Some(found) => return Err(format!("{path} is {found}, expected {wanted}")),
                 None => return Err(format!("nothing at {path} in the body, expected {wanted}")),
@@ -123,7 +123,7 @@ mod tests {
     #[track_caller]
     fn check(expectation: &Expectation, status: u16, body: &str, expected: Result<(), &str>) {
         let headers = HeaderMap::new();
-        let result = expectation.check(&mut Response::new(status, &headers, body.as_bytes()));
+        let result = expectation.check(&mut Response::new(status, &headers, body.as_bytes()), &mut Random::new(1));
         assert_eq!(result.as_ref().map_err(String::as_str).copied(), expected);
     }
 

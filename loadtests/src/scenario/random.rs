@@ -1,23 +1,37 @@
 //! A small random generator. The choices of a load test must be fast and repeatable, not secret.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014). Each user has a generator of its own, so that its choices do not depend on
-/// the timing of other users.
+/// SplitMix64 with a step of its own for each stream (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014).
+///
+/// Each user has a stream of its own, so that its choices do not depend on the timing of other users. With one step for all,
+/// two users would sooner or later draw the same numbers, and register with the same addresses.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random {
+    state: u64,
+    /// Odd, so that the sequence has its full length.
+    step: u64,
+}
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Random {
-    /// Returns a generator whose sequence depends only on the seed.
+    /// Returns a generator for tests.
+    #[cfg(test)]
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
+        Self::stream(seed, 0)
+    }
+
+    /// Returns one of the many generators of a seed.
+    pub(crate) fn stream(seed: u64, number: u64) -> Self {
+        let state = mix(mix(seed.wrapping_add(GOLDEN)) ^ number.wrapping_mul(GOLDEN));
+        let step = mix_step(mix(state ^ number));
+        Self { state, step }
     }
 
     /// Returns the next 64 bits.
     pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.state = self.state.wrapping_add(self.step);
+        mix(self.state)
     }
 
     /// Returns a number in `0.0..1.0`.
@@ -40,6 +54,19 @@ impl Random {
     }
 }
 
+/// The finalizer of SplitMix64 (David Stafford's variant 13).
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Makes a step whose bits change often enough, as in the paper.
+fn mix_step(z: u64) -> u64 {
+    let odd = z | 1;
+    if (odd ^ (odd >> 1)).count_ones() < 24 { odd ^ 0xAAAA_AAAA_AAAA_AAAA } else { odd }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +80,17 @@ mod tests {
             assert!(seen.contains(&n));
         }
         random.between(i64::MIN, i64::MAX);
+    }
+
+    #[test]
+    fn streams_of_a_seed_share_no_number() {
+        let mut seen = std::collections::HashSet::new();
+        for seed in 0..20 {
+            for number in 0..50 {
+                let mut random = Random::stream(seed, number);
+                assert!((0..50).all(|_| seen.insert(random.bits())), "seed {seed}, stream {number}");
+            }
+        }
     }
 
     #[test]

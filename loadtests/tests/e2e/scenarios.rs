@@ -197,3 +197,49 @@ fn a_column_hides_the_built_in_name() {
     loadtest(&["-H", &server.url(), "-f", &file, "-u", "1", "--iterations", "2"]).ended_with(0);
     assert_eq!(server.bodies(), ["user=alice&password=s3cret", "user=bob&password=hunter2"]);
 }
+
+#[test]
+fn random_values_differ_from_run_to_run_and_a_seed_repeats_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "scenarios:\n  - name: register\n    steps:\n      - post: /ok\n        \
+                json: { email: \"{{ uuid }}@example.com\", code: \"{{ random(1, 1000000) }}\" }\n";
+    let file = write(&folder, "register.yaml", text);
+    let bodies = |load: &[&str]| {
+        let server = Server::start();
+        let url = server.url();
+        let run = loadtest(&[&["-H", url.as_str(), "-f", file.as_str(), "--no-server"], load].concat()).ended_with(0);
+        let mut bodies = server.bodies();
+        bodies.sort_unstable();
+        (bodies, run)
+    };
+    for load in [&["-u", "2", "--iterations", "3"][..], &["--rate", "20/s", "-t", "500ms"]] {
+        let (first, run) = bodies(load);
+        let (second, _) = bodies(load);
+        assert!(first.len() >= 6 && first.iter().all(|body| !second.contains(body)), "{first:?} {second:?}");
+        let seed = run.json["seed"].as_u64().unwrap().to_string();
+        let run = run.said(&format!(", seed {seed}"));
+        assert!(run.json["started_at"].is_string());
+        assert_eq!(bodies(&[load, &["--seed", &seed]].concat()).0, first);
+    }
+}
+
+#[test]
+fn each_step_of_a_search_draws_other_values() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let text = "scenarios:\n  - name: register\n    steps:\n      - post: /ok\n        json: { id: \"{{ uuid }}\" }\n        \
+                think_time: 20ms\n";
+    let file = write(&folder, "register.yaml", text);
+    loadtest(
+        &[
+            &["-H", &server.url(), "-f", &file, "--find-capacity", "--max-load", "2", "-t", "500ms", "--no-server"][..],
+            &["--no-rules", "--seed", "7"],
+        ]
+        .concat(),
+    )
+    .ended_with(0);
+    let mut ids = server.bodies();
+    let sent = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), sent > 50), (sent, true));
+}
