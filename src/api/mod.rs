@@ -24,6 +24,7 @@ mod report;
 mod router;
 mod rules;
 mod serve;
+mod sqlx;
 mod status;
 mod summary;
 mod timestamp;

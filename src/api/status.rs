@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{CoreState, timestamp, units};
+use super::{CoreState, sqlx::SqlxView, timestamp, units};
 #[cfg(feature = "archive")]
 use crate::monitor::{ArchiveState, ArchiveStatus};
 use crate::{monitor::Work, names, rules::Totals};
@@ -48,6 +48,8 @@ pub(super) struct StatusAnswer {
     /// How long that evaluation took.
     evaluation_ms: Option<f64>,
     rules: RulesStatus,
+    /// Whether the queries of sqlx are seen; null without the feature `sqlx`.
+    sqlx: Option<SqlxView>,
     timestamp: String,
 }
 
@@ -141,6 +143,7 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
             reading_overdue_seconds: overdue(Work::Rules),
             error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
         },
+        sqlx: SqlxView::of(core.requests_without_queries()),
         timestamp: timestamp::now(),
     })
 }

@@ -9,28 +9,21 @@
 pub(crate) use with_spans::Carrier;
 pub(super) use with_spans::CarrierGuard;
 #[cfg(feature = "sqlx")]
-pub(crate) use with_spans::{CARRIER, Payload, SubscriberOf, listen, take_payload};
+pub(crate) use with_spans::{CARRIER, Payload, SubscriberOf, take_payload};
 
 #[cfg(feature = "sqlx")]
 mod with_spans {
     use std::{
         cell::Cell,
-        sync::{
-            Arc, Once, OnceLock,
-            atomic::{AtomicBool, Ordering::Relaxed},
-        },
+        sync::{Arc, OnceLock},
     };
 
     use tracing::{Span, dispatcher::WeakDispatch};
 
-    use crate::context::RequestContext;
+    use crate::context::{RequestContext, sqlx_events};
 
     /// Target of the carriers' spans.
     pub(crate) const CARRIER: &str = "pinchpoint::carrier";
-
-    /// Whether a layer looks for carriers. Relaxed: requests that begin before it is seen have none, as before it was
-    /// set.
-    static WANTED: AtomicBool = AtomicBool::new(false);
 
     thread_local! {
         /// Payload of the span that is being made on this thread. The layer takes it from here, because a span's fields
@@ -74,30 +67,23 @@ mod with_spans {
         }
 
         fn new(payload: impl FnOnce() -> Payload) -> Self {
-            if !WANTED.load(Relaxed) {
+            if !sqlx_events::is_installed() {
                 return Self(None);
             }
+            sqlx_events::warn_once();
             NEXT_PAYLOAD.set(Some(payload()));
             let span = tracing::trace_span!(target: CARRIER, "pinchpoint");
             NEXT_PAYLOAD.set(None);
             if let Some(known) = SUBSCRIBER_WANTED.take() {
                 span.with_subscriber(|(_, subscriber)| known.set(subscriber.downgrade()));
             }
-            if span.is_disabled() {
-                warn_of_a_global_filter();
-                return Self(None);
-            }
-            Self(Some(span))
+            // Disabled where a filter of the whole subscriber hides it: then only queries of SQLite lose their request.
+            Self((!span.is_disabled()).then_some(span))
         }
 
         pub(crate) fn enter(&self) -> CarrierGuard<'_> {
             CarrierGuard { _span: self.0.as_ref().map(Span::enter) }
         }
-    }
-
-    /// Has requests carry a span from now on, because a layer looks for it.
-    pub(crate) fn listen() {
-        WANTED.store(true, Relaxed);
     }
 
     /// Returns the payload of the span that is being made on this thread. `subscriber` is filled in as soon as the span
@@ -107,16 +93,6 @@ mod with_spans {
             SUBSCRIBER_WANTED.set(Some(subscriber.clone()));
         }
         NEXT_PAYLOAD.take()
-    }
-
-    fn warn_of_a_global_filter() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            tracing::warn!(
-                "a filter of the whole subscriber hides sqlx's events from SqlxLayer; \
-                 give it to the layers that it is meant for, with `with_filter`"
-            );
-        });
     }
 }
 

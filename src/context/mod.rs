@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {glob, trace_id, stripe, labelled, query_uses} < {spread, running, statements, heap, in_flight} < named < table
+//! {glob, trace_id, stripe, labelled, query_uses, sqlx_events} < {spread, running, statements, heap, in_flight} < named < table
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -38,6 +38,8 @@ mod request;
 mod running;
 mod slow;
 mod spread;
+#[cfg(feature = "sqlx")]
+pub(crate) mod sqlx_events;
 mod statements;
 pub(crate) mod stripe;
 mod table;
@@ -45,7 +47,7 @@ mod trace_id;
 
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
-pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, listen, take_payload};
+pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, take_payload};
 pub use current::{InCurrentRequest, in_current_request};
 pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;

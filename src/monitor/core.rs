@@ -34,7 +34,7 @@ use crate::{
     context::{Instruments, labelled},
     lock::lock,
     names,
-    rules::{ProcessMemory, RuleSet, TrendReport, TrendSource},
+    rules::{ProcessMemory, RuleSet, Totals, TrendReport, TrendSource},
     store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 
@@ -156,6 +156,13 @@ impl Core {
     pub(crate) fn window(&self, now: Instant, length: Duration) -> Window {
         let mut history = lock(&self.history);
         history.window_now(&self.recorder.index(), now, length)
+    }
+
+    /// Returns how many requests were measured since the start, or 0 if any query was.
+    pub(crate) fn requests_without_queries(&self) -> u64 {
+        let history = lock(&self.history);
+        let has_queries = history.total().series(names::DB_DURATION.name).next().is_some();
+        if has_queries { 0 } else { Totals::of(history.total(), names::HTTP_DURATION.name).count() }
     }
 
     /// Returns the longest window that the history keeps.

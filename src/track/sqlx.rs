@@ -24,10 +24,12 @@ use tracing_subscriber::{
 };
 
 use super::query::record_query;
-use crate::context::{CARRIER, Carrier, Payload, SubscriberOf, enter, listen, take_payload};
+use crate::context::{CARRIER, Carrier, Payload, SubscriberOf, enter, sqlx_events, take_payload};
 
 /// Target of the events. The fields are the same in sqlx 0.8 and 0.9.
 const TARGET: &str = "sqlx::query";
+/// Path of the subscriber that keeps no filters of layers.
+const SUBSCRIBER_WITHOUT_FILTERS: &str = "tracing_subscriber::fmt::Subscriber";
 /// Field of the first words of the statement, or of all of a short one.
 const SUMMARY: &str = "summary";
 /// Field of the whole statement; empty if the summary is the whole.
@@ -52,24 +54,29 @@ const ELAPSED: &str = "elapsed_secs";
 ///   error at once, the query counts for the service only.
 /// - On SQLite a query continues when its client disconnects. It still counts for its request, as wasted work.
 /// - `COMMIT` and `ROLLBACK` are queries on PostgreSQL and MySQL, `BEGIN` on MySQL only; SQLite has no event for them.
+/// - `COPY` has no event, and neither does the wait for a connection.
 /// - A statement whose logging is turned off (`ConnectOptions::log_statements(LevelFilter::Off)`) has no event.
 ///
 /// # Filters
 /// The layer has its own filter and needs no other. A filter of the whole subscriber
 /// (`registry().with(EnvFilter::new("info"))`) hides sqlx's events from every layer; give it to the layers that it is
-/// meant for:
+/// meant for. These lines replace `fmt::init()`:
 /// ```
 /// use pinchpoint::SqlxLayer;
-/// use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry};
+/// use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _};
 ///
-/// let subscriber = registry().with(fmt::layer().with_filter(EnvFilter::new("info"))).with(SqlxLayer::new());
-/// # drop(subscriber);
+/// let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// registry().with(fmt::layer().with_filter(filter)).with(SqlxLayer::new()).init();
 /// ```
-/// In a build that compiles these events away (feature `release_max_level_info` of the crate `tracing`) the layer
-/// records nothing.
+/// The layer may also be added to `fmt()…finish()`, where it sees what that subscriber's level and filter let pass: with
+/// `with_max_level(Level::DEBUG)` all queries, with its default `INFO` none.
+///
+/// `/performance/status` and the report say whether the layer is installed, how many events it has seen and, where a
+/// filter hides them or the crate `tracing` was compiled without them (`release_max_level_info`), what to do.
 ///
 /// Spans of the target `pinchpoint::carrier`, at the level `TRACE`, are this layer's: they carry the request to
-/// SQLite's threads. A span that was made outside the request and entered inside it hides them there.
+/// SQLite's threads. Where a filter of the whole subscriber hides them, queries of SQLite count for the service and not for
+/// their request. A span that was made outside the request and entered inside it hides them there.
 pub struct SqlxLayer {
     /// The subscriber that this layer is part of, to read spans that its own filter hides from it. Known from the first
     /// carrier on. `on_register_dispatch` would be the place to learn it, but tracing-subscriber 0.3.23 does not call
@@ -84,7 +91,14 @@ impl SqlxLayer {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        Self { subscriber: Arc::default() }.with_filter(SqlxFilter)
+        let layer = Self { subscriber: Arc::default() };
+        // tracing-subscriber 0.3 panics where a layer with a filter is added to `fmt()…finish()`, whose subscriber keeps no
+        // filters, and offers no way to ask for that. Without a filter the layer sees what that subscriber lets pass.
+        if std::any::type_name::<S>().contains(SUBSCRIBER_WITHOUT_FILTERS) {
+            layer.boxed()
+        } else {
+            layer.with_filter(SqlxFilter).boxed()
+        }
     }
 
     /// Returns the payload of the innermost carrier around the current event.
@@ -110,7 +124,7 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     fn on_layer(&mut self, _: &mut S) {
-        listen();
+        sqlx_events::installed();
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -123,9 +137,14 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        // Its filter asks the same, where it has one.
+        if !SqlxFilter::passes(event.metadata()) {
+            return;
+        }
         let mut query = QueryFields { elapsed: None, field: SUMMARY };
         event.record(&mut query);
         let QueryFields { elapsed: Some(elapsed), field } = query else { return };
+        sqlx_events::count();
         let mut request = match self.payload() {
             Some(Payload::Counted) => return,
             Some(Payload::Request(request)) => Some(request),

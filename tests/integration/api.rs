@@ -548,3 +548,32 @@ async fn the_monitor_serves_on_an_address_of_its_own() {
     monitor.shutdown().await;
     assert!(reqwest::get(format!("http://{address}/metrics")).await.is_err(), "it ended with the monitor");
 }
+
+/// In a process of its own, since other tests add the layer to theirs.
+#[test]
+fn the_absence_of_queries_is_explained() {
+    let me = std::env::current_exe().expect("a path");
+    let child = "api::a_service_whose_queries_are_not_seen_is_told_what_to_do";
+    let ran = std::process::Command::new(me).args(["--exact", child, "--ignored"]).output().expect("it starts");
+    let printed = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && printed.contains("1 passed"), "{printed}");
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "run by the_absence_of_queries_is_explained"]
+async fn a_service_whose_queries_are_not_seen_is_told_what_to_do() {
+    let monitor = monitor();
+    let app = Router::new().route("/", get(|| async {})).layer(monitor.layer()).merge(monitor.router());
+    for _ in 0..1_000 {
+        fetch(&app, "/").await;
+    }
+    tokio::time::sleep(6 * 1000 * MS).await;
+    let (_, status) = fetch(&app, "/performance/status").await;
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!((&status["sqlx"]["layer_installed"], &status["sqlx"]["query_events"]), (&false.into(), &0.into()));
+    assert!(status["sqlx"]["problem"].as_str().expect("a problem").contains(".with(SqlxLayer::new()).init()"));
+    let (_, page) = fetch(&app, "/performance/report?format=html").await;
+    assert!(
+        page.contains("SqlxLayer is not installed. 1000 requests were measured, and no subscriber has a SqlxLayer")
+    );
+}

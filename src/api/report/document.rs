@@ -13,6 +13,7 @@ use crate::{
         endpoints::{EndpointView, views},
         health::Health,
         memory::limit,
+        sqlx::SqlxView,
         summary::Summary,
         timestamp,
         trend::TrendView,
@@ -61,6 +62,8 @@ pub(in crate::api) struct Report {
     /// a history file or an earlier version.
     #[cfg(feature = "archive")]
     pub(super) comparison: Option<ComparisonView>,
+    /// Whether the queries of sqlx are seen; null without the feature `sqlx`.
+    pub(super) sqlx: Option<SqlxView>,
     /// Version of the monitor.
     pub(super) version: &'static str,
     pub(super) timestamp: String,
@@ -159,6 +162,7 @@ impl Report {
             trends: ReportTrends::of(core).await,
             #[cfg(feature = "archive")]
             comparison: core.comparison(Instant::now()).map(|compared| ComparisonView::of(&compared).changes_only()),
+            sqlx: SqlxView::of(core.requests_without_queries()),
             version: env!("CARGO_PKG_VERSION"),
             timestamp: timestamp::now(),
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     analysis::Direction,
-    api::{bottlenecks::GainView, trend::direction_str},
+    api::{bottlenecks::GainView, sqlx::SqlxView, trend::direction_str},
     rules::Unit,
 };
 
@@ -33,6 +33,7 @@ pub(super) fn page(report: &Report) -> String {
     #[cfg(feature = "archive")]
     super::versions::section(&mut page, report.comparison.as_ref());
     memory(&mut page, report);
+    sqlx(&mut page, report.sqlx.as_ref());
     page.raw("<footer>Written by pinchpoint ").text(report.version).raw(" at ").text(&report.timestamp);
     page.raw(". Durations are to the last byte of the response; percentiles are within 5 %.</footer>\n");
     page.raw("</main></body></html>\n");
@@ -121,6 +122,17 @@ fn endpoints(page: &mut Page, report: &Report) {
         page.raw("<p class=\"small muted\">and ").text(&more.to_string()).raw(" more</p>");
     }
     page.raw("</div>\n");
+}
+
+/// Whether the queries of sqlx are seen.
+fn sqlx(page: &mut Page, sqlx: Option<&SqlxView>) {
+    let Some(sqlx) = sqlx else { return };
+    match &sqlx.problem {
+        Some(problem) => {
+            page.raw("<p class=\"card\">").text(&sqlx.words()).raw(". ").text(problem).raw(".</p>\n");
+        }
+        None => _ = page.element("<p class=\"small muted\">", &sqlx.words(), ".</p>\n"),
+    }
 }
 
 fn trends(page: &mut Page, trends: Option<&ReportTrends>) {

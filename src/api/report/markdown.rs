@@ -29,6 +29,10 @@ pub(super) fn text(report: &Report) -> String {
     memory(&mut out, report);
     #[cfg(feature = "archive")]
     super::versions::markdown(&mut out, report.comparison.as_ref());
+    if let Some(sqlx) = &report.sqlx {
+        let problem = sqlx.problem.as_ref().map(|problem| format!(" {}.", escaped(problem))).unwrap_or_default();
+        out += &format!("\n{}.{problem}\n", sqlx.words());
+    }
     out + &format!("\n<sub>pinchpoint {}, {}</sub>\n", report.version, report.timestamp)
 }
 

@@ -15,6 +15,7 @@ use crate::{
             BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
             TimelineView, WaitedView,
         },
+        sqlx::SqlxView,
         summary::Summary,
         trend::{TrendUnit, TrendView, direction_str},
     },
@@ -71,6 +72,7 @@ fn report(name: &str) -> Report {
         trends: Some(trends()),
         #[cfg(feature = "archive")]
         comparison: None,
+        sqlx: Some(SqlxView { layer_installed: true, query_events: 4_321, problem: None }),
         version: "0.0.0",
         timestamp: AT.into(),
     }
@@ -373,6 +375,7 @@ fn an_empty_report_is_still_written() {
         trends: None,
         #[cfg(feature = "archive")]
         comparison: None,
+        sqlx: Some(SqlxView { layer_installed: true, query_events: 4_321, problem: None }),
         version: "0.0.0",
         timestamp: AT.into(),
     };
