@@ -22,6 +22,8 @@ use crate::names;
 /// What a client measured of one endpoint.
 #[derive(Clone, Copy)]
 pub struct ObservedEndpoint<'a> {
+    /// Name that breaches are reported under, such as `GET /users/{id}`. It tells requests with one route apart.
+    pub name: &'a str,
     /// Request method.
     pub method: &'a str,
     /// Route template, such as `/users/{id}`.
@@ -45,6 +47,7 @@ pub struct ObservedEndpoint<'a> {
 impl std::fmt::Debug for ObservedEndpoint<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ObservedEndpoint")
+            .field("name", &self.name)
             .field("method", &self.method)
             .field("route", &self.route)
             .field("requests", &self.requests)
@@ -60,7 +63,7 @@ pub struct Breach {
     pub rule: String,
     /// The highest severity whose threshold was passed.
     pub severity: Severity,
-    /// The endpoint, such as `GET /users/{id}`.
+    /// The endpoint's name.
     pub endpoint: String,
     /// What was measured and the threshold, such as `avg_duration > 1s`.
     pub condition: String,
@@ -145,7 +148,7 @@ impl ObservedReadings<'_> {
 fn subject(endpoint: &ObservedEndpoint<'_>) -> Subject {
     let label = |name: &'static str, value: &str| (Cow::Borrowed(name), Arc::from(value));
     Subject {
-        name: format!("{} {}", endpoint.method, endpoint.route).into(),
+        name: endpoint.name.into(),
         labels: vec![label(names::METHOD, endpoint.method), label(names::ROUTE, endpoint.route)],
     }
 }
@@ -157,6 +160,7 @@ mod tests {
 
     fn endpoint(requests: u64, mean_ms: u64, failed: u64) -> ObservedEndpoint<'static> {
         ObservedEndpoint {
+            name: "GET /a",
             method: "GET",
             route: "/a",
             requests,

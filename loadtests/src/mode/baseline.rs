@@ -57,8 +57,8 @@ fn check_of(change: &Change) -> Check {
     Check {
         source: CheckSource::Baseline,
         subject: change.endpoint.clone(),
-        condition: format!("{} not worse than {}", change.measure, change.show(change.old)),
-        observed: format!("{}{percent}", change.show(change.new)),
+        condition: format!("{} not worse than in the baseline", change.measure),
+        observed: format!("{} against {}{percent}", change.show(change.new), change.show(change.old)),
         status: if change.direction == Direction::Worse { CheckStatus::Breached } else { CheckStatus::Passed },
     }
 }

@@ -36,7 +36,11 @@ pub(super) fn summary(result: &RunResult) -> String {
 }
 
 pub(super) fn title(result: &RunResult) -> Vec<Block> {
-    let tone = if result.verdict.exit_code == 0 { Tone::Good } else { Tone::Bad };
+    let tone = match result.verdict.exit_code {
+        0 if result.generator.saturated => Tone::Neutral,
+        0 => Tone::Good,
+        _ => Tone::Bad,
+    };
     let mut blocks =
         vec![Block::Title(result.verdict.conclusion.clone(), tone), Block::Text(format!("{}.", summary(result)))];
     if let Some(reason) = &result.generator.reason {

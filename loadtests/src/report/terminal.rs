@@ -40,6 +40,7 @@ pub(crate) fn render_verdict(result: &RunResult) -> String {
         ));
     }
     let line = match verdict.conclusion.as_str() {
+        "passed" if result.generator.saturated => "PASSED, although the generator was saturated",
         "passed" => "PASSED",
         "breached" => "BREACHED",
         "generator saturated" => "GENERATOR SATURATED",

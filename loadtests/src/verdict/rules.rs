@@ -52,13 +52,16 @@ impl Rules {
         let courses: Vec<_> = tally.endpoints().iter().filter(|course| course.tally.count() > 0).collect();
         let ranked: Vec<RankedLatencies> = courses.iter().map(|course| course.tally.ranked()).collect();
         let quantiles: Vec<_> = ranked.iter().map(|ranked| move |q: f64| time(ranked.quantile_seconds(q))).collect();
+        let names: Vec<String> = courses.iter().map(|course| course.name.to_string()).collect();
         let endpoints: Vec<ObservedEndpoint<'_>> = courses
             .iter()
+            .zip(&names)
             .zip(&ranked)
             .zip(&quantiles)
-            .map(|((course, ranked), quantile)| {
+            .map(|(((course, name), ranked), quantile)| {
                 let refused = course.tally.refused();
                 ObservedEndpoint {
+                    name,
                     method: &course.name.method,
                     route: &course.route,
                     requests: course.tally.count(),

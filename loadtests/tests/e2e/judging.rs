@@ -154,3 +154,30 @@ fn what_was_measured_is_told_also_where_it_does_not_compare() {
     let third = third.finish().ended_with(130).said("GET /slow");
     assert!(third.number("/total_requests") > 0.0);
 }
+
+#[test]
+fn steps_on_one_path_are_judged_by_their_names() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("same_path.yaml");
+    let text = "scenarios:\n  - name: first\n    steps: [ { get: /sometimes, name: login } ]\n  - name: second\n    \
+                steps: [ { get: /sometimes, name: other } ]\n";
+    std::fs::write(&file, text).unwrap();
+    let run =
+        loadtest(&["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "2", "--iterations", "100", "-o", "r.xml"])
+            .ended_with(1);
+    let subjects = |source: &str| {
+        let checks = run.json["verdict"]["checks"].as_array().unwrap().iter();
+        checks.filter(|check| check["source"] == source).map(|check| check["subject"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(subjects("rule"), ["GET login", "GET other"]);
+    assert_eq!(subjects("always"), ["GET login", "GET other"]);
+    let xml = std::fs::read_to_string(run.file("r.xml")).unwrap();
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let cases: Vec<_> = document.descendants().filter(|node| node.has_tag_name("testcase")).collect();
+    let mut names: Vec<_> =
+        cases.iter().map(|case| (case.attribute("classname"), case.attribute("name").unwrap())).collect();
+    assert!(names.contains(&(Some("loadtest.rule"), "GET login: high_error_rate")), "{names:?}");
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), cases.len(), "{xml}");
+}

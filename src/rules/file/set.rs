@@ -92,6 +92,7 @@ impl RuleSet {
     /// use pinchpoint::{ObservedEndpoint, RuleSet, Severity};
     ///
     /// let slow = ObservedEndpoint {
+    ///     name: "GET /users/{id}",
     ///     method: "GET",
     ///     route: "/users/{id}",
     ///     requests: 100,
