@@ -176,7 +176,8 @@ pub(crate) struct CapacityOptions {
     /// Find the highest load at which the verdict is still "passed"
     ///
     /// Starts with --users or --rate and doubles it until the verdict fails; then bisects, and confirms the result with a
-    /// step three times as long. --duration is the length of a step [default here: 10s].
+    /// step three times as long. A step that fails is tried again before it counts. --duration is the length of a step
+    /// [default here: 10s].
     #[arg(long, conflicts_with_all = ["iterations", "baseline"])]
     pub(crate) find_capacity: bool,
 

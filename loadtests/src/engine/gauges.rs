@@ -1,6 +1,5 @@
 //! Live numbers of a run, written by the users and read by the progress and by the watch on the generator.
 
-use crate::lock::lock;
 use std::{
     sync::{
         Mutex, OnceLock,
@@ -8,6 +7,9 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+use super::lateness::{LateCause, LateStarts};
+use crate::lock::lock;
 
 /// The live numbers of a run.
 #[derive(Debug, Default)]
@@ -20,8 +22,7 @@ pub(crate) struct Gauges {
     /// When the last request ended that outlived the load, in microseconds since the load began.
     last_end_us: AtomicU64,
     scheduled: AtomicU64,
-    late: AtomicU64,
-    late_by_generator: AtomicU64,
+    late: LateStarts,
     dropped: AtomicU64,
     missed: AtomicU64,
     missing_users: Mutex<Option<MissingUsers>>,
@@ -41,7 +42,7 @@ pub(crate) struct MissingUsers {
 pub(crate) struct Arrivals {
     /// Iterations that were due so far.
     pub(crate) scheduled: u64,
-    /// Iterations that began more than 10 ms after they were due.
+    /// Iterations that began more than [`Self::late_after`] after they were due.
     pub(crate) late: u64,
     /// Those of them that were late although a user was free, which is the generator's own fault.
     pub(crate) late_by_generator: u64,
@@ -50,6 +51,8 @@ pub(crate) struct Arrivals {
     pub(crate) dropped: u64,
     /// Those of them that the generator was too slow to start, which is its own fault too.
     pub(crate) missed: u64,
+    /// How much after it was due an iteration is late.
+    pub(crate) late_after: Duration,
 }
 
 impl Arrivals {
@@ -154,32 +157,20 @@ impl Gauges {
         self.missed.fetch_add(iterations, Ordering::Release);
     }
 
-    pub(super) fn count_late(&self, cause: LateCause) {
-        self.late.fetch_add(1, Ordering::Release);
-        if cause == LateCause::Generator {
-            self.late_by_generator.fetch_add(1, Ordering::Release);
-        }
+    /// Records that an iteration began so long after it was due.
+    pub(super) fn begin_late(&self, cause: LateCause, by: Duration) {
+        self.late.record(cause, by);
     }
 
-    /// Returns what became of the scheduled iterations; `None` in a closed model.
-    pub(crate) fn arrivals(&self) -> Option<Arrivals> {
+    /// Returns what became of the scheduled iterations, which are late `late_after` they were due; `None` in a closed model.
+    pub(crate) fn arrivals(&self, late_after: Duration) -> Option<Arrivals> {
         // In the opposite order of writing, so that a part is never more than its whole.
         let missed = self.missed.load(Ordering::Acquire);
         let dropped = self.dropped.load(Ordering::Acquire);
-        let late_by_generator = self.late_by_generator.load(Ordering::Acquire);
-        let late = self.late.load(Ordering::Acquire);
+        let (late, late_by_generator) = self.late.later_than(late_after);
         let scheduled = self.scheduled.load(Ordering::Relaxed);
-        (scheduled > 0).then_some(Arrivals { scheduled, late, late_by_generator, dropped, missed })
+        (scheduled > 0).then_some(Arrivals { scheduled, late, late_by_generator, dropped, missed, late_after })
     }
-}
-
-/// The cause of a late start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LateCause {
-    /// All users were waiting for the target.
-    Target,
-    /// A user was free.
-    Generator,
 }
 
 #[cfg(test)]
@@ -206,10 +197,10 @@ mod tests {
         std::thread::scope(|scope| {
             let counting = scope.spawn(|| (0..200_000).for_each(|_| gauges.miss(1)));
             while !counting.is_finished() {
-                let Some(arrivals) = gauges.arrivals() else { continue };
+                let Some(arrivals) = gauges.arrivals(Duration::ZERO) else { continue };
                 assert!(arrivals.missed <= arrivals.dropped && arrivals.dropped <= arrivals.scheduled, "{arrivals:?}");
             }
         });
-        assert_eq!(gauges.arrivals().unwrap().sent(), 0);
+        assert_eq!(gauges.arrivals(Duration::ZERO).unwrap().sent(), 0);
     }
 }

@@ -19,6 +19,7 @@ mod exchange;
 mod fixture;
 mod gauges;
 mod judgement;
+mod lateness;
 mod load_plan;
 mod mix;
 mod open;
@@ -39,6 +40,7 @@ pub(crate) use error::EngineError;
 pub(crate) use gauges::Arrivals;
 #[cfg(test)]
 pub(crate) use gauges::MissingUsers;
+pub(crate) use lateness::late_after;
 pub(crate) use load_plan::{LoadPlan, Model};
 pub use reply::{Call, Reply};
 pub(crate) use run::run;

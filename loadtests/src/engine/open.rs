@@ -16,7 +16,7 @@ use super::{
     actor::{Actor, ReadyActor},
     client::{ClientFactory, UserClient},
     error::EngineError,
-    gauges::LateCause,
+    lateness::LateCause,
     load_plan::LoadPlan,
     mix::interleave,
     pace::Pace,
@@ -31,8 +31,6 @@ use crate::lock::lock;
 const WARMED: Duration = Duration::from_millis(100);
 /// Building a client takes up to 10 ms, so that more of them would delay the start by seconds.
 const MOST_WARMED: usize = 200;
-/// A start this much after it was due is late; less is what timers and thread switches take anyway.
-const LATE: Duration = Duration::from_millis(10);
 
 /// Sends an open load and returns when every iteration has ended.
 pub(super) async fn run(
@@ -182,10 +180,8 @@ impl UserPool {
     /// Does an iteration, then those that wait in the queue.
     async fn serve(self: Arc<Self>, mut user: User, mut arrival: Arrival) {
         loop {
-            if arrival.due.elapsed() > LATE {
-                let cause = if arrival.queued { LateCause::Target } else { LateCause::Generator };
-                self.shared.gauges.count_late(cause);
-            }
+            let cause = if arrival.queued { LateCause::Target } else { LateCause::Generator };
+            self.shared.gauges.begin_late(cause, arrival.due.elapsed());
             user.set_due(arrival.due, arrival.number);
             self.actors[arrival.actor].iterate(&mut user).await;
             if !user.has_sent() {
@@ -303,7 +299,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), pool.all_done()).await.unwrap();
         let mut tally = Tally::default();
         tally.drain(&pool.shared.recorder, 1.0, 1.0);
-        let arrivals = pool.shared.gauges.arrivals().unwrap();
+        let arrivals = pool.shared.gauges.arrivals(Duration::ZERO).unwrap();
         assert_eq!((arrivals.scheduled, arrivals.sent(), tally.total().count()), (2, 0, 0));
         assert_eq!(pool.shared.gauges.active(), 0);
     }
@@ -324,6 +320,7 @@ mod tests {
         pool.shared.gauges.schedule();
         assert!(pool.with_user(arrival).is_none());
         tokio::time::timeout(Duration::from_secs(5), ending).await.unwrap().unwrap();
-        assert_eq!((pool.shared.gauges.arrivals().unwrap().sent(), pool.shared.gauges.active()), (0, 0));
+        let arrivals = pool.shared.gauges.arrivals(Duration::ZERO).unwrap();
+        assert_eq!((arrivals.sent(), pool.shared.gauges.active()), (0, 0));
     }
 }

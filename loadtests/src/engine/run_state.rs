@@ -59,10 +59,11 @@ impl RunState {
         }
     }
 
-    /// Returns what kept the generator itself from sending the load.
-    pub(crate) fn hindrances(&self) -> Hindrances {
+    /// Returns what kept the generator itself from sending the load; an iteration is late `late_after` it was due.
+    pub(crate) fn hindrances(&self, late_after: Duration) -> Hindrances {
         Hindrances {
-            arrivals: self.gauges.arrivals(),
+            arrivals: self.gauges.arrivals(late_after),
+            late_after,
             missing_users: self.gauges.missing_users(),
             exhausted: self.recorder.exhausted(),
         }
@@ -74,6 +75,8 @@ impl RunState {
 pub(crate) struct Hindrances {
     /// In an open model, what became of the scheduled iterations.
     pub(crate) arrivals: Option<Arrivals>,
+    /// How long a delay of the generator's own is nothing beside the latencies.
+    pub(crate) late_after: Duration,
     /// Users for which the system gave no client.
     pub(crate) missing_users: Option<MissingUsers>,
     /// Requests for which this machine had no connection left.

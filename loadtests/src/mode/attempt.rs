@@ -9,7 +9,7 @@ use crate::{
     interrupt::Interrupt,
     record::{ExhaustionCounts, Outcome},
     result::{CapacityStep, SATURATED, StepEnd, round_micros},
-    server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization},
+    server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization, findings_of_run},
     span::show_seconds,
     verdict::{Check, CheckStatus},
     watch::{GeneratorHealth, Screen},
@@ -41,8 +41,20 @@ pub(super) struct Attempt {
 /// What the service said of itself about an attempt; empty where it says nothing.
 #[derive(Debug, Default)]
 pub(super) struct ServiceLoad {
+    /// What fired then, began since the search did, and concerns what it calls.
     pub(super) bottlenecks: Vec<Bottleneck>,
     pub(super) utilization: Option<Utilization>,
+}
+
+/// What a step of a search is to try.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trial {
+    pub(super) load: usize,
+    /// How long the load is held.
+    pub(super) hold: Duration,
+    pub(super) phase: SearchPhase,
+    /// Whether the load has failed or saturated the generator before.
+    pub(super) is_again: bool,
 }
 
 /// Makes the attempts of one search.
@@ -58,20 +70,18 @@ pub(super) struct AttemptRunner<'a> {
     /// Whether a request has ever got a response. Until then silence is a mistake in the set-up; afterwards it is what
     /// the load has done.
     pub(super) is_reached: bool,
+    /// The bottlenecks that fired before the search.
+    pub(super) earlier: Vec<Bottleneck>,
 }
 
 impl AttemptRunner<'_> {
     /// Runs one step and judges it.
-    pub(super) async fn attempt(
-        &mut self,
-        load: usize,
-        hold: Duration,
-        phase: SearchPhase,
-        screen: &mut Screen,
-    ) -> Result<Attempt, ToolError> {
+    pub(super) async fn attempt(&mut self, trial: Trial, screen: &mut Screen) -> Result<Attempt, ToolError> {
+        let Trial { load, hold, phase, is_again } = trial;
         let plan = plan_for(self.plan, load, hold);
         let before = self.snapshot().await;
-        screen.say(&format!("{}: {load} {} for {}", phase.name(), self.unit(), show_seconds(hold.as_secs_f64())));
+        let (phase_name, unit, seconds) = (phase.name(), self.unit(), show_seconds(hold.as_secs_f64()));
+        screen.say(&format!("{phase_name}: {load} {unit} for {seconds}{}", if is_again { ", again" } else { "" }));
         let mut session = Session::run(&plan, self.interrupt, screen, || None).await?;
         let outage = self.outage(&mut session, &plan).await?;
         let mut breaches = breaches_of(self.judge.checks(&session), &session);
@@ -84,7 +94,7 @@ impl AttemptRunner<'_> {
             // What an interrupted step or a saturated generator made of the service explains nothing.
             StepEnd::Saturated | StepEnd::Interrupted => ServiceLoad::default(),
         };
-        let step = capacity_step(load, phase, end, &session, &breaches);
+        let step = capacity_step(trial, end, &session, &breaches);
         screen.say(&format!(
             "  {}: {:.1} req/s, p95 {}, {:.2} % errors",
             end.describe(),
@@ -120,15 +130,13 @@ impl AttemptRunner<'_> {
     async fn service_load(&self, load: usize, before: Option<ServerSnapshot>, session: &Session) -> ServiceLoad {
         let Some(server) = self.server else { return ServiceLoad::default() };
         let bottlenecks = server.bottlenecks().await.unwrap_or_default();
+        let (Some(before), Some(after)) = (before, self.snapshot().await) else { return ServiceLoad::default() };
         let means = ClientMeans::of(session.tally.total());
-        let utilization = match (before, self.snapshot().await) {
-            (Some(before), Some(after)) => {
-                let load = format!("{load} {}", self.unit());
-                Utilization::between(&before, &after, session.shared.gauges.worked_for(), means, load)
-            }
-            _ => None,
-        };
-        ServiceLoad { bottlenecks, utilization }
+        let load = format!("{load} {}", self.unit());
+        ServiceLoad {
+            bottlenecks: findings_of_run(bottlenecks, &self.earlier, &session.tally, &after),
+            utilization: Utilization::between(&before, &after, session.shared.gauges.worked_for(), means, load),
+        }
     }
 
     /// Waits for a service that went away and returns whether the search can go on: it came back, or the wait was
@@ -220,24 +228,18 @@ fn end_of(
     breaches: &[String],
     on_saturation: OnSaturation,
 ) -> StepEnd {
-    // A pass of a saturated generator stands with `--saturation warn`; a failure may be the generator's doing.
-    let is_doubtful = generator.is_saturated() && (on_saturation == OnSaturation::Fail || !breaches.is_empty());
+    // With `--saturation warn` the verdict stands, and the result names the saturation beside the limit.
+    let proves_nothing = generator.is_saturated() && on_saturation == OnSaturation::Fail;
     match reason {
         StopReason::Interrupted => StepEnd::Interrupted,
         _ if outage.is_some() => StepEnd::Failed,
-        _ if is_doubtful => StepEnd::Saturated,
+        _ if proves_nothing => StepEnd::Saturated,
         _ if breaches.is_empty() => StepEnd::Passed,
         _ => StepEnd::Failed,
     }
 }
 
-fn capacity_step(
-    load: usize,
-    phase: SearchPhase,
-    end: StepEnd,
-    session: &Session,
-    breaches: &[String],
-) -> CapacityStep {
+fn capacity_step(trial: Trial, end: StepEnd, session: &Session, breaches: &[String]) -> CapacityStep {
     let total = session.tally.total();
     let ranked = total.ranked();
     let at = |q| round_micros(ranked.quantile_seconds(q));
@@ -245,14 +247,15 @@ fn capacity_step(
     let saturated = session.generator.saturation.iter().map(|reason| format!("{SATURATED}{reason}"));
     let interrupted = (end == StepEnd::Interrupted).then(|| "interrupted".to_owned());
     CapacityStep {
-        load: load as f64,
+        load: trial.load as f64,
         held: round_micros(Some(elapsed)),
         requests_per_second: (total.rate(elapsed).unwrap_or(0.0) * 10.0).round() / 10.0,
         p50: at(0.5),
         p95: at(0.95),
         p99: at(0.99),
         error_rate: (total.error_ratio().unwrap_or(0.0) * 1e4).round() / 1e2,
-        phase: phase.name().to_owned(),
+        phase: trial.phase.name().to_owned(),
+        again: trial.is_again,
         passed: end == StepEnd::Passed,
         ended: end,
         breached: breaches.iter().cloned().chain(saturated).chain(interrupted).collect(),
@@ -285,7 +288,7 @@ mod tests {
         check(StopReason::Finished, None, None, 0, [Passed, Passed]);
         check(StopReason::Finished, None, None, 1, [Failed, Failed]);
         check(StopReason::Finished, None, Some(CPU), 0, [Saturated, Passed]);
-        check(StopReason::Finished, None, Some(CPU), 1, [Saturated, Saturated]);
+        check(StopReason::Finished, None, Some(CPU), 1, [Saturated, Failed]);
         check(StopReason::Finished, Some("refused"), Some(CPU), 1, [Failed, Failed]);
         check(StopReason::Interrupted, Some("refused"), Some(CPU), 1, [Interrupted, Interrupted]);
     }

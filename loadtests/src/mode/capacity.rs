@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::{
-    attempt::{Attempt, AttemptRunner},
-    border::{Border, SearchPhase},
+    attempt::{Attempt, AttemptRunner, Trial},
+    border::{Border, Lesson, SearchPhase},
     error::ToolError,
     judge::Judge,
     session::Session,
@@ -16,7 +16,7 @@ use crate::{
     engine::{LoadPlan, Model},
     interrupt::Interrupt,
     result::{Capacity, SearchEnd, StepEnd},
-    server::{Bottleneck, ServerClient},
+    server::{Bottleneck, ServerClient, Utilization},
     watch::Screen,
 };
 
@@ -55,7 +55,11 @@ impl CapacitySearch<'_> {
     /// Fails if the service never answered. A service that went away later is a result.
     pub(super) async fn run(&self, screen: &mut Screen) -> Result<SearchOutcome, ToolError> {
         let Self { plan, judge, interrupt, server, .. } = *self;
-        let mut runner = AttemptRunner { plan, judge, interrupt, server, is_reached: false };
+        let earlier = match server {
+            Some(server) => server.bottlenecks().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let mut runner = AttemptRunner { plan, judge, interrupt, server, is_reached: false, earlier };
         let mut capacity = Capacity { unit: runner.unit().to_owned(), ..Capacity::default() };
         let mut border = Border::new(lowest_load(plan), self.most);
         let mut latest = LatestAttempts::default();
@@ -66,17 +70,18 @@ impl CapacitySearch<'_> {
                 border.learn(StepEnd::Interrupted);
                 break;
             }
-            let attempt = runner.attempt(load, hold(plan, phase), phase, screen).await?;
-            border.learn(attempt.end);
+            let trial = Trial { load, hold: hold(plan, phase), phase, is_again: border.tries_again() };
+            let attempt = runner.attempt(trial, screen).await?;
+            let (outage, left_work_behind) = (attempt.outage.is_some(), attempt.left_work_behind());
+            let lesson = if outage { border.learn_outage() } else { border.learn(attempt.end) };
             capacity.steps.push(attempt.step.clone());
-            if attempt.end == StepEnd::Failed && latest.failed.is_none() {
-                capacity.evidence = first_failure_evidence(&attempt, latest.passed.as_ref());
+            if (lesson, attempt.end) == (Lesson::Bound, StepEnd::Failed) && latest.failed.is_none() {
+                latest.first_failure = FirstFailure::of(&attempt, latest.passed.as_ref());
             }
-            if attempt.end == StepEnd::Passed && border.end().is_some() {
+            if (lesson, phase) == (Lesson::Holds, SearchPhase::Confirming) {
                 capacity.capacity = Some(attempt.load as f64);
             }
-            let (outage, left_work_behind) = (attempt.outage.is_some(), attempt.left_work_behind());
-            latest.keep(attempt);
+            latest.keep(attempt, lesson);
             if border.next().is_none() {
                 continue;
             }
@@ -94,24 +99,43 @@ impl CapacitySearch<'_> {
 #[derive(Default)]
 struct LatestAttempts {
     passed: Option<Attempt>,
+    /// The last one whose load is too much for the service.
     failed: Option<Attempt>,
-    /// Saturated or interrupted, which says nothing about the service.
+    /// Saturated, interrupted or not proved yet, which says nothing about the service.
     other: Option<Attempt>,
+    first_failure: Option<FirstFailure>,
+}
+
+/// The first load that was too much, and the one before it that held.
+///
+/// It is twice the one before. Later steps close in on the border, where utilization hardly differs between the load that
+/// holds and the one that does not.
+struct FirstFailure {
+    failed: Utilization,
+    held: Option<Utilization>,
+}
+
+impl FirstFailure {
+    /// Returns both; `None` where the service said nothing of itself.
+    fn of(failed: &Attempt, passed: Option<&Attempt>) -> Option<Self> {
+        let held = passed.and_then(|passed| passed.service.utilization.clone());
+        Some(Self { failed: failed.service.utilization.clone()?, held })
+    }
 }
 
 impl LatestAttempts {
-    fn keep(&mut self, attempt: Attempt) {
-        let slot = match attempt.end {
-            StepEnd::Passed => &mut self.passed,
-            StepEnd::Failed => &mut self.failed,
-            StepEnd::Saturated | StepEnd::Interrupted => &mut self.other,
+    fn keep(&mut self, attempt: Attempt, lesson: Lesson) {
+        let slot = match (lesson, attempt.end) {
+            (Lesson::Holds, _) => &mut self.passed,
+            (Lesson::Bound, StepEnd::Failed) => &mut self.failed,
+            (Lesson::Bound | Lesson::Nothing, _) => &mut self.other,
         };
         *slot = Some(attempt);
     }
 
     /// Returns the attempt to show for a search that ended so.
     fn into_shown(self, capacity: &Capacity) -> Option<Attempt> {
-        let Self { passed, failed, other } = self;
+        let Self { passed, failed, other, .. } = self;
         match capacity.ended {
             _ if capacity.capacity.is_some() => passed,
             SearchEnd::Confirmed | SearchEnd::Interrupted => passed.or(other).or(failed),
@@ -124,24 +148,26 @@ impl LatestAttempts {
 
 fn conclude(mut capacity: Capacity, border: &Border, latest: LatestAttempts) -> SearchOutcome {
     capacity.ended = border.end().unwrap_or_default();
-    capacity.at_least = border.is_at_least() && capacity.capacity.is_some();
+    // An interrupted search may have closed in on a higher load.
+    let is_lower_bound = border.is_at_least() || capacity.ended == SearchEnd::Interrupted;
+    capacity.at_least = is_lower_bound && capacity.capacity.is_some();
     if let Some(limit) = &latest.failed {
-        capacity.limited_by = Some(limit.breaches.join("; "));
-        capacity.evidence.extend(limit.service.bottlenecks.iter().map(describe_bottleneck));
+        let mut limited_by = limit.breaches.join("; ");
+        if let Some(reason) = &limit.session.generator.saturation {
+            limited_by += &format!("; the generator was saturated then ({reason}), so that this may be its limit");
+        }
+        capacity.limited_by = Some(limited_by);
+        // The findings of the last load that failed: rules need longer than a step, so that the first one had none yet.
+        let findings = &limit.service.bottlenecks;
+        if let Some(FirstFailure { failed, held }) = &latest.first_failure {
+            capacity.evidence = failed.explain(held.as_ref(), findings);
+        }
+        capacity.evidence.extend(findings.iter().map(describe_bottleneck));
     }
     let shown = latest
         .into_shown(&capacity)
         .expect("each end but an interruption is that of an attempt, and an interruption comes after the first one");
     SearchOutcome { capacity, session: shown.session, plan: shown.plan }
-}
-
-/// Returns what was saturated at the first load that failed, compared with the load before it.
-///
-/// That load is twice the one before. Later steps close in on the border, where utilization hardly differs between the
-/// load that holds and the one that does not.
-fn first_failure_evidence(failed: &Attempt, passed: Option<&Attempt>) -> Vec<String> {
-    let held = passed.and_then(|passed| passed.service.utilization.as_ref());
-    failed.service.utilization.as_ref().map(|utilization| utilization.explain(held)).unwrap_or_default()
 }
 
 fn describe_bottleneck(bottleneck: &Bottleneck) -> String {

@@ -31,11 +31,8 @@ impl Judge {
     /// Checks every condition against a finished run.
     pub(super) fn checks(&self, session: &Session) -> Vec<Check> {
         let elapsed = session.end.elapsed;
-        let measured = Measurement {
-            tally: &session.tally,
-            seconds: elapsed.as_secs_f64(),
-            arrivals: session.shared.gauges.arrivals(),
-        };
+        let measured =
+            Measurement { tally: &session.tally, seconds: elapsed.as_secs_f64(), arrivals: session.arrivals() };
         let mut checks = judge_thresholds(&self.thresholds, measured);
         checks.extend(self.rules.judge(&session.tally, elapsed));
         checks.extend(implicit(measured, &self.thresholds));

@@ -34,7 +34,7 @@ impl MeasuredRun {
             &session.shared.recorder,
         );
         result.seed = Some(plan.seed.value());
-        result.arrivals = session.shared.gauges.arrivals().map(ArrivalsResult::from);
+        result.arrivals = session.arrivals().map(ArrivalsResult::from);
         result.generator = GeneratorResult::new(&session.generator, session.tally.total().count());
         let (checks, reason) = (judge.checks(&session), session.end.reason);
         Self { session, result, checks, reason }

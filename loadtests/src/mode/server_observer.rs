@@ -53,8 +53,7 @@ impl ServerObserver {
 
     /// Ends the watch and returns what the service saw beside what users saw.
     pub(super) async fn finish(&mut self, tally: &Tally) -> Option<ServerSide> {
-        let (before, after, seen) = self.watch.take()?.finish().await;
-        Some(join(tally, &before, after.as_ref(), seen))
+        Some(join(tally, self.watch.take()?.finish().await))
     }
 
     /// Notes in a result how many requests the observer itself sent, and whether the service refused them.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     cli::ProfileOptions,
-    engine::{self, EngineError, LoadPlan, Model, RunEnd, RunState, hint_for},
+    engine::{self, Arrivals, EngineError, LoadPlan, Model, RunEnd, RunState, hint_for, late_after},
     interrupt::Interrupt,
     record::{Interval, Phase, Tally},
     span::show_seconds,
@@ -82,7 +82,7 @@ impl Session {
                             elapsed: shared.gauges.begun().map_or(Duration::ZERO, |begun| begun.elapsed()),
                             planned: planned(plan),
                             active: shared.gauges.active(),
-                            arrivals: shared.gauges.arrivals(),
+                            arrivals: shared.gauges.arrivals(late_after(tally.fastest_median_seconds())),
                             interval: &interval,
                             span,
                             tally: &tally,
@@ -95,7 +95,7 @@ impl Session {
         drop(run);
         drain(&mut tally, &shared, &mut last);
         screen.clear();
-        let generator = watch.finish(&shared.hindrances());
+        let generator = watch.finish(&shared.hindrances(late_after(tally.fastest_median_seconds())));
         Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
     }
 
@@ -120,9 +120,14 @@ impl Session {
         let elapsed = shared.gauges.measured_for();
         let mut tally = Tally::default();
         tally.drain(&shared.recorder, elapsed.as_secs_f64(), elapsed.as_secs_f64());
-        let generator = watch.finish(&shared.hindrances());
+        let generator = watch.finish(&shared.hindrances(late_after(tally.fastest_median_seconds())));
         let end = RunEnd { reason, elapsed };
         Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
+    }
+
+    /// Returns what became of the scheduled iterations; `None` in a closed model.
+    pub(super) fn arrivals(&self) -> Option<Arrivals> {
+        self.shared.gauges.arrivals(late_after(self.tally.fastest_median_seconds()))
     }
 
     /// Returns the error of a run in which no request got a response.

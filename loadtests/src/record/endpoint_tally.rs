@@ -142,6 +142,14 @@ impl EndpointTally {
         self.service().map_or_else(|| self.ranked().sum_seconds(), Latency::sum_seconds)
     }
 
+    /// Returns the median latency in seconds, from when a request was sent also in an open model; `None` without requests.
+    pub(super) fn median_since_sent_seconds(&self) -> Option<f64> {
+        match self.service() {
+            Some(service) => service.quantile_seconds(0.5),
+            None => self.ranked().quantile_seconds(0.5),
+        }
+    }
+
     /// Returns the number of responses of each status, ascending.
     pub(crate) fn statuses(&self) -> Vec<(u16, u64)> {
         let mut statuses = self.statuses.clone();

@@ -132,6 +132,13 @@ impl Latency {
         self.at_rank(rank_of(q, self.count))
     }
 
+    /// Returns how many values are greater than `limit`, to the precision of the histogram.
+    pub(crate) fn count_above(&self, limit: Duration) -> u64 {
+        let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        let greater = self.buckets.iter_recorded().filter(|bucket| bucket.value_iterated_to() > limit);
+        greater.map(|bucket| bucket.count_since_last_iteration()).sum()
+    }
+
     /// Returns counts on a coarse logarithmic grid: `(upper edge in seconds, count)`, empty buckets left out.
     ///
     /// Sixteen cells an octave keep a stored distribution at a few hundred entries, however many requests there were.

@@ -23,7 +23,7 @@ pub(crate) use endpoint_tally::EndpointTally;
 pub(crate) use failure::FailureKind;
 #[cfg(test)]
 pub(crate) use grid::rank_of;
-pub(crate) use latency::Latency;
+pub(crate) use latency::{Latency, Precision};
 pub(crate) use outcome::Outcome;
 pub(crate) use ranked::RankedLatencies;
 pub(crate) use recorder::{ExhaustionCounts, Phase, Recorder, ShardId};

@@ -64,6 +64,13 @@ impl Tally {
         &self.total
     }
 
+    /// Returns the least of the endpoints' median latencies in seconds, from when requests were sent; `None` without
+    /// requests.
+    pub(crate) fn fastest_median_seconds(&self) -> Option<f64> {
+        let medians = self.endpoints.iter().filter_map(|course| course.tally.median_since_sent_seconds());
+        medians.reduce(f64::min)
+    }
+
     /// Returns all endpoints together over time.
     pub(crate) fn series(&self) -> &Series {
         &self.series

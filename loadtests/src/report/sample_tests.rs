@@ -10,7 +10,7 @@ use crate::{
         ArrivalsResult, Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, GeneratorResult, RunResult,
         SearchEnd, StepEnd, VerdictResult,
     },
-    server::{FiredBottleneck, ServerEndpoint, ServerSide},
+    server::{FiredBottleneck, LeftOut, LeftOutWhy, ServerEndpoint, ServerSide},
 };
 
 fn recorded() -> (Recorder, Tally) {
@@ -52,7 +52,8 @@ fn result() -> RunResult {
         RunResult::measured("load-test", "http://127.0.0.1:8000/", started_at, model, end, &tally, &recorder);
     result.version = "0.0.0".to_owned();
     result.seed = Some(42);
-    result.arrivals = Some(ArrivalsResult { scheduled: 402, sent: 400, late: 7, late_by_generator: 1, dropped: 2 });
+    result.arrivals =
+        Some(ArrivalsResult { scheduled: 402, sent: 400, late: 7, late_by_generator: 1, dropped: 2, late_after: 0.01 });
     result.generator = GeneratorResult {
         cores: 2,
         cpu_percent: 12.3,
@@ -119,6 +120,7 @@ fn result() -> RunResult {
                 p99: p95 * 2.0,
                 error_rate: 0.0,
                 phase: "doubling".to_owned(),
+                again: false,
                 passed,
                 ended: if passed { StepEnd::Passed } else { StepEnd::Failed },
                 breached: Vec::new(),
@@ -133,6 +135,11 @@ fn server_side() -> ServerSide {
         "description": "GET /api/users/{id} issues the same query 20 times", "impact": "80% of its time",
         "recommendations": ["Fetch all rows at once"]}"#;
     ServerSide {
+        left_out: vec![LeftOut {
+            kind: "slow_query".to_owned(),
+            subject: "SELECT".to_owned(),
+            why: LeftOutWhy::BeganBefore,
+        }],
         endpoints: vec![ServerEndpoint {
             endpoint: "GET /api/users/{id}".to_owned(),
             client_requests: 200,

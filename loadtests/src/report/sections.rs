@@ -12,7 +12,7 @@ use crate::{
         Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, EndpointResult, FailureResult, Profile,
         RunResult, StepEnd,
     },
-    server::{FiredBottleneck, ServerEndpoint},
+    server::{FiredBottleneck, LeftOut, LeftOutWhy, ServerEndpoint},
     span::show_seconds,
 };
 
@@ -167,9 +167,14 @@ fn reading_notes(result: &RunResult) -> Vec<Block> {
 fn arrivals(result: &RunResult) -> Vec<Block> {
     let Some(arrivals) = &result.arrivals else { return Vec::new() };
     let mut text = format!(
-        "Arrivals: {} scheduled, {} sent, {} late by more than 10 ms ({} of them through the generator), {} dropped. Times \
+        "Arrivals: {} scheduled, {} sent, {} late by more than {} ({} of them through the generator), {} dropped. Times \
          count from when a request was due.",
-        arrivals.scheduled, arrivals.sent, arrivals.late, arrivals.late_by_generator, arrivals.dropped
+        arrivals.scheduled,
+        arrivals.sent,
+        arrivals.late,
+        show_seconds(arrivals.late_after),
+        arrivals.late_by_generator,
+        arrivals.dropped
     );
     if let Some(since_sent) = &result.total.since_sent {
         let [p50, p95, p99] = [since_sent.p50, since_sent.p95, since_sent.p99].map(show_seconds);
@@ -223,7 +228,9 @@ pub(super) fn capacity_steps(capacity: &Capacity) -> Vec<Block> {
         &capacity.steps,
         &[
             Column::numbers("load", |step| step.load.to_string().into()),
-            Column::words("phase", |step| step.phase.as_str().into()),
+            Column::words("phase", |step| {
+                if step.again { format!("{}, again", step.phase).into() } else { step.phase.as_str().into() }
+            }),
             Column::numbers("held", |step| show_seconds(step.held).into()),
             Column::numbers("req/s", |step| format!("{:.1}", step.requests_per_second).into()),
             Column::numbers("p50", |step| show_seconds(step.p50).into()),
@@ -282,7 +289,16 @@ pub(super) fn server(result: &RunResult) -> Vec<Block> {
         blocks.push(Block::Heading("Bottlenecks that fired".to_owned()));
         blocks.extend(server.bottlenecks.iter().map(finding));
     }
+    blocks.extend(left_out(&server.left_out, LeftOutWhy::BeganBefore, "fired before the test already"));
+    blocks.extend(left_out(&server.left_out, LeftOutWhy::NotCalled, "concern endpoints that the test did not call"));
     blocks
+}
+
+/// Names the findings that say nothing about the test, so that they are not missed where they are.
+fn left_out(all: &[LeftOut], why: LeftOutWhy, reason: &str) -> Option<Block> {
+    let of_this = all.iter().filter(|left| left.why == why);
+    let names: Vec<String> = of_this.map(|left| format!("{} of {}", left.kind, left.subject)).collect();
+    (!names.is_empty()).then(|| Block::Note(format!("Left out, since they {reason}: {}.", names.join(", "))))
 }
 
 fn server_endpoints(endpoints: &[ServerEndpoint]) -> Table {
@@ -305,8 +321,7 @@ fn server_endpoints(endpoints: &[ServerEndpoint]) -> Table {
 fn finding(fired: &FiredBottleneck) -> Block {
     let bottleneck = &fired.bottleneck;
     let when = match fired.first_seen {
-        Some(at) if at > 0.0 => format!(", first seen after {}", show_seconds(at)),
-        Some(_) => ", firing before the test".to_owned(),
+        Some(at) => format!(", first seen after {}", show_seconds(at)),
         None => String::new(),
     };
     Block::Finding(Finding {

@@ -34,9 +34,13 @@ pub(crate) fn render_verdict(result: &RunResult) -> String {
         text.push_str(&format!("{mark}  {}: {condition}; observed {}\n", check.subject, check.observed));
     }
     if let Some(reason) = &result.generator.reason {
+        let advice = if result.generator.machine_busy {
+            "end the other programs, or run it on another machine than the service"
+        } else {
+            "use fewer users, a lower rate, a release build or another machine"
+        };
         text.push_str(&format!(
-            "The generator was saturated: {reason}. What is measured is the generator as much as the service; use fewer \
-             users, a lower rate, a release build or another machine.\n"
+            "The generator was saturated: {reason}. What is measured is the generator as much as the service; {advice}.\n"
         ));
     }
     let line = match verdict.conclusion.as_str() {

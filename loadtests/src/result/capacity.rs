@@ -55,6 +55,9 @@ pub(crate) struct CapacityStep {
     pub(crate) error_rate: f64,
     /// `doubling`, `bisecting` or `confirming`.
     pub(crate) phase: String,
+    /// Whether this load had failed or saturated the generator before: a single step may be unlucky.
+    #[serde(default)]
+    pub(crate) again: bool,
     pub(crate) passed: bool,
     /// How it ended; a default for results of earlier versions, which have `passed` alone.
     #[serde(default)]
@@ -97,6 +100,14 @@ impl Capacity {
         match (self.ended, self.capacity, self.highest_held()) {
             (SearchEnd::Saturated, Some(capacity), _) => {
                 format!("at least {capacity} {unit}; above it the generator was saturated{}", self.saturation())
+            }
+            (SearchEnd::Interrupted, Some(capacity), _) => {
+                format!(
+                    "at least {capacity} {unit}; the search was interrupted before it had closed in on a higher load"
+                )
+            }
+            (SearchEnd::WentAway, Some(capacity), _) => {
+                format!("{capacity} {unit}; at a higher load the service went away and did not come back")
             }
             (_, Some(capacity), _) if self.at_least => {
                 format!("at least {capacity} {unit}; no higher load could be tried")
@@ -192,6 +203,12 @@ mod tests {
             &[2.0],
             "not found: the search was interrupted; the highest load that had held was 2 users",
         );
+        check(
+            SearchEnd::Interrupted,
+            Some(2.0),
+            &[2.0],
+            "at least 2 users; the search was interrupted before it had closed in on a higher load",
+        );
         check(SearchEnd::Interrupted, None, &[], "not found: the search was interrupted before a load had held");
         check(SearchEnd::Saturated, None, &[], "not found: the generator was saturated at the lowest load already");
         check(
@@ -215,6 +232,12 @@ mod tests {
             None,
             &[],
             "none: the service went away at the lowest load already, and did not come back",
+        );
+        check(
+            SearchEnd::WentAway,
+            Some(2.0),
+            &[2.0],
+            "2 users; at a higher load the service went away and did not come back",
         );
         let saturated = CapacityStep {
             ended: StepEnd::Saturated,

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{capacity::Capacity, comparison::Comparison, endpoint::EndpointResult, profile::Profile};
+use super::{
+    capacity::Capacity,
+    comparison::Comparison,
+    endpoint::{EndpointResult, round_micros},
+    profile::Profile,
+};
 use crate::{
     engine::{Arrivals, Model, RunEnd},
     record::{Recorder, Tally},
@@ -101,12 +106,15 @@ impl LoadResult {
 pub(crate) struct ArrivalsResult {
     pub(crate) scheduled: u64,
     pub(crate) sent: u64,
-    /// Sent more than 10 ms after they were due.
+    /// Sent more than `late_after` after they were due.
     pub(crate) late: u64,
     /// The late ones that the generator delayed, although a user was free.
     pub(crate) late_by_generator: u64,
     /// Never sent.
     pub(crate) dropped: u64,
+    /// In seconds: 10 ms, or a tenth of what the fastest endpoint's requests typically took, if that is more.
+    #[serde(default)]
+    pub(crate) late_after: f64,
 }
 
 impl From<Arrivals> for ArrivalsResult {
@@ -117,6 +125,7 @@ impl From<Arrivals> for ArrivalsResult {
             late: arrivals.late,
             late_by_generator: arrivals.late_by_generator,
             dropped: arrivals.dropped,
+            late_after: round_micros(Some(arrivals.late_after.as_secs_f64())),
         }
     }
 }
@@ -126,6 +135,9 @@ impl From<Arrivals> for ArrivalsResult {
 pub(crate) struct GeneratorResult {
     pub(crate) saturated: bool,
     pub(crate) reason: Option<String>,
+    /// Whether other programs kept its machine so busy that it had to wait for a CPU.
+    #[serde(default)]
+    pub(crate) machine_busy: bool,
     pub(crate) cores: usize,
     /// Share of its cores that it used.
     pub(crate) cpu_percent: f64,
@@ -141,6 +153,7 @@ impl GeneratorResult {
         Self {
             saturated: health.is_saturated(),
             reason: health.saturation.clone(),
+            machine_busy: health.is_machine_busy,
             cores: health.cores,
             cpu_percent: (health.cpu_ratio * 1000.0).round() / 10.0,
             cpu_seconds: health.cpu_seconds,

@@ -113,6 +113,10 @@ pub(crate) struct ProcessFacts {
     pub(crate) worker_busy_seconds: f64,
     /// How many workers the runtime has.
     pub(crate) workers: f64,
+    /// How late the service's own timer was polled, summed over its ticks; every other task that is ready waits as long.
+    pub(crate) lag_seconds: f64,
+    /// How often that was measured.
+    pub(crate) lags: f64,
 }
 
 /// The service's own summary.
@@ -284,11 +288,16 @@ fn read_endpoints(text: &str) -> BTreeMap<(String, String), EndpointFacts> {
 
 fn read_process(text: &str) -> ProcessFacts {
     let mut process = ProcessFacts::default();
-    for sample in ["process_cpu_seconds_total", "tokio_worker"].iter().flat_map(|prefix| parse_samples(text, prefix)) {
+    for sample in ["process_cpu_seconds_total", "tokio_worker", "tokio_scheduling_lag"]
+        .iter()
+        .flat_map(|prefix| parse_samples(text, prefix))
+    {
         match sample.name.as_str() {
             "process_cpu_seconds_total" => process.cpu_seconds = sample.value,
             "tokio_worker_busy_seconds_total" => process.worker_busy_seconds = sample.value,
             "tokio_workers" => process.workers = sample.value,
+            "tokio_scheduling_lag_seconds_sum" => process.lag_seconds = sample.value,
+            "tokio_scheduling_lag_seconds_count" => process.lags = sample.value,
             _ => {}
         }
     }

@@ -1,10 +1,13 @@
 //! [`join`]: what users saw beside what the server saw.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    bottleneck::FiredBottleneck,
+    bottleneck::{Bottleneck, FiredBottleneck, LeftOut, LeftOutWhy},
     client::{EndpointFacts, ServerSnapshot},
+    watch::WatchedRun,
 };
 use crate::record::Tally;
 
@@ -13,8 +16,11 @@ use crate::record::Tally;
 pub(crate) struct ServerSide {
     /// Endpoints that both sides have, those with the most server time first.
     pub(crate) endpoints: Vec<ServerEndpoint>,
-    /// What fired during the run, the worst first.
+    /// What began to fire during the run and concerns what it called, the worst first.
     pub(crate) bottlenecks: Vec<FiredBottleneck>,
+    /// What fired besides, and why it says nothing about the run.
+    #[serde(default)]
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// Method and route template of an endpoint of the service.
@@ -42,21 +48,43 @@ pub(crate) struct ServerEndpoint {
     pub(crate) longest_poll: Option<f64>,
 }
 
-/// Joins both sides. Without `after`, when the server no longer answered at the end, no endpoint is joined.
-pub(crate) fn join(
-    tally: &Tally,
-    before: &ServerSnapshot,
-    after: Option<&ServerSnapshot>,
-    mut bottlenecks: Vec<FiredBottleneck>,
-) -> ServerSide {
-    let after = after.unwrap_or(before);
+/// Joins both sides. Where the server no longer answered at the end, no endpoint is joined.
+pub(crate) fn join(tally: &Tally, run: WatchedRun) -> ServerSide {
+    let WatchedRun { before, after, fired, earlier } = run;
+    let after = after.as_ref().unwrap_or(&before);
     let mut endpoints: Vec<ServerEndpoint> =
-        after.endpoints.iter().filter_map(|(route, end)| join_endpoint(tally, route, end, before, after)).collect();
+        after.endpoints.iter().filter_map(|(route, end)| join_endpoint(tally, route, end, &before, after)).collect();
     // Where the server spent most of its time comes first.
     let time = |endpoint: &ServerEndpoint| endpoint.server_avg * endpoint.server_requests as f64;
     endpoints.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    let called = called_endpoints(tally, after);
+    let (mut bottlenecks, others): (Vec<_>, Vec<_>) =
+        fired.into_iter().partition(|fired| fired.bottleneck.concerns(&called));
     bottlenecks.sort_by_key(|fired| fired.bottleneck.severity_rank());
-    ServerSide { endpoints, bottlenecks }
+    let before = earlier.iter().map(|earlier| LeftOut::new(earlier, LeftOutWhy::BeganBefore));
+    let elsewhere = others.iter().map(|fired| LeftOut::new(&fired.bottleneck, LeftOutWhy::NotCalled));
+    ServerSide { endpoints, bottlenecks, left_out: before.chain(elsewhere).collect() }
+}
+
+/// Returns the bottlenecks that began after `earlier` was read and concern what a run called.
+pub(crate) fn findings_of_run(
+    mut bottlenecks: Vec<Bottleneck>,
+    earlier: &[Bottleneck],
+    tally: &Tally,
+    snapshot: &ServerSnapshot,
+) -> Vec<Bottleneck> {
+    let called = called_endpoints(tally, snapshot);
+    bottlenecks.retain(|bottleneck| {
+        bottleneck.concerns(&called) && !earlier.iter().any(|earlier| bottleneck.continues(earlier))
+    });
+    bottlenecks
+}
+
+/// Returns the server's names of the endpoints that a run called, such as `GET /users/{id}`.
+fn called_endpoints(tally: &Tally, snapshot: &ServerSnapshot) -> BTreeSet<String> {
+    let called = tally.endpoints().iter().filter(|course| course.tally.count() > 0);
+    let routes = called.filter_map(|course| best_route(&course.name.method, &course.route, snapshot));
+    routes.map(|(method, route)| format!("{method} {route}")).collect()
 }
 
 /// Joins both sides of one route; `None` if either had no requests, or the server was restarted.
@@ -198,22 +226,47 @@ mod tests {
         tally
     }
 
+    fn watched(before: ServerSnapshot, after: ServerSnapshot) -> WatchedRun {
+        WatchedRun { before, after: Some(after), fired: Vec::new(), earlier: Vec::new() }
+    }
+
+    #[test]
+    fn what_began_before_or_concerns_others_is_left_out() {
+        let bottleneck = |kind: &str, endpoints: &[&str]| Bottleneck {
+            kind: kind.to_owned(),
+            subject: endpoints.first().copied().unwrap_or("process").to_owned(),
+            affected_endpoints: endpoints.iter().map(|name| (*name).to_owned()).collect(),
+            ..Bottleneck::default()
+        };
+        let fired = |bottleneck| FiredBottleneck { first_seen: Some(3.0), bottleneck };
+        let mut run = watched(snapshot(10.0, 1.0), snapshot(11.0, 1.01));
+        run.fired =
+            ["/a/{id}", "/elsewhere"].map(|path| fired(bottleneck("slow_endpoint", &[&format!("GET {path}")]))).into();
+        run.fired.push(fired(bottleneck("memory_leak", &[])));
+        run.earlier = vec![bottleneck("n_plus_one", &["GET /a/{id}"])];
+        let side = join(&tally(None), run);
+        let kept: Vec<&str> = side.bottlenecks.iter().map(|fired| fired.bottleneck.subject.as_str()).collect();
+        assert_eq!(kept, ["GET /a/{id}", "process"]);
+        let left_out: Vec<_> = side.left_out.iter().map(|left| (left.subject.as_str(), left.why)).collect();
+        assert_eq!(left_out, [("GET /a/{id}", LeftOutWhy::BeganBefore), ("GET /elsewhere", LeftOutWhy::NotCalled)]);
+    }
+
     #[test]
     fn waiting_for_a_free_user_is_not_waiting_outside() {
         let tally = tally(Some(Duration::from_millis(13)));
-        let side = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(11.0, 1.01)), Vec::new());
+        let side = join(&tally, watched(snapshot(10.0, 1.0), snapshot(11.0, 1.01)));
         assert_eq!((side.endpoints[0].client_avg, side.endpoints[0].outside_avg), (0.03, 0.003));
     }
 
     #[test]
     fn waiting_outside_is_what_the_server_did_not_see() {
         let tally = tally(None);
-        let side = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(11.0, 1.01)), Vec::new());
+        let side = join(&tally, watched(snapshot(10.0, 1.0), snapshot(11.0, 1.01)));
         let [endpoint] = side.endpoints.as_slice() else { panic!("one endpoint") };
         assert_eq!((endpoint.client_requests, endpoint.server_requests), (1, 1));
         assert!((endpoint.outside_avg - 0.02).abs() < 1e-6);
         assert!((endpoint.db_time_percent - 50.0).abs() < 0.01);
-        let restarted = join(&tally, &snapshot(10.0, 1.0), Some(&snapshot(1.0, 0.1)), Vec::new());
+        let restarted = join(&tally, watched(snapshot(10.0, 1.0), snapshot(1.0, 0.1)));
         assert!(restarted.endpoints.is_empty());
     }
 }

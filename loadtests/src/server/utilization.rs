@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{
+    bottleneck::Bottleneck,
     client::{EndpointFacts, ServerSnapshot},
     join::difference,
 };
@@ -14,6 +15,11 @@ use crate::{record::EndpointTally, span::show_seconds};
 /// Share of what there is above which requests wait for it. Queueing theory: at 85 % of one server the mean wait is
 /// already more than five times the service time (M/M/1: `u / (1 - u)`).
 const MOST_OF: f64 = 0.85;
+/// Share of the workers' time above which a finding of the service that something blocks them explains a limit: half of the
+/// workers' time in long polls makes what is ready wait for half a poll on average (M/D/1: `u / (2 (1 - u))`).
+const OFTEN_BUSY: f64 = 0.5;
+/// Rules of the service that find the runtime's workers blocked.
+const BLOCKED_WORKERS: [&str; 3] = ["blocked_runtime", "blocked_runtime_at_times", "scheduling_lag"];
 /// Share of a request's time by which a part must have grown to be named; any two steps differ by less.
 const REAL_GROWTH: f64 = 0.1;
 /// Share of a request's time that a part must take to be named where no load held.
@@ -30,6 +36,8 @@ pub(crate) struct Utilization {
     workers: f64,
     /// Share of these workers' time that they were busy.
     workers_busy: f64,
+    /// Mean time that a task which was ready waited for a worker; absent where the service does not report it.
+    lag: Option<f64>,
     /// Mean times of a request, as users saw it.
     users: ClientMeans,
     /// The work for all requests together.
@@ -118,16 +126,24 @@ impl Utilization {
             let busy = after.process.worker_busy_seconds - before.process.worker_busy_seconds;
             utilization.workers_busy = (busy / seconds / utilization.workers).clamp(0.0, 1.0);
         }
+        let lags = after.process.lags - before.process.lags;
+        utilization.lag =
+            (lags > 0.0).then(|| (after.process.lag_seconds - before.process.lag_seconds).max(0.0) / lags);
         Some(utilization)
     }
 
     /// Returns what was saturated in comparison with a lower load that held, or without one where the time is spent.
-    pub(crate) fn explain(&self, held: Option<&Self>) -> Vec<String> {
+    ///
+    /// `findings` are what the service found of itself during the run: where it has seen what blocks its workers, that
+    /// explains waits which look like those for a lock.
+    pub(crate) fn explain(&self, held: Option<&Self>, findings: &[Bottleneck]) -> Vec<String> {
         let most = self.most(held);
         let mut lines = Vec::new();
         if self.workers > 0.0 && self.cores >= MOST_OF * self.workers {
             lines.push("Saturated first: the processor.".to_owned());
-        } else if self.workers_busy >= MOST_OF {
+        } else if let Some(blocked) = self.blocked_workers(findings) {
+            lines.push(format!("Saturated first: the runtime's workers{}.", blocked_by(blocked)));
+        } else if self.workers_busy >= MOST_OF || self.waits_for_workers(held) {
             lines.push("Saturated first: the runtime's workers.".to_owned());
         } else if let (Some((part, _)), Some(_)) = (most, held) {
             lines.push(format!("Saturated first: {}.", part.name()));
@@ -140,10 +156,27 @@ impl Utilization {
                 self.workers_busy * 100.0
             ));
         }
+        if let Some(lag) = self.lag.filter(|lag| *lag >= REAL_GROWTH * self.users.whole) {
+            lines.push(format!("What was ready to run waited {} for a worker on average.", show_seconds(lag)));
+        }
         if let Some((part, seconds)) = most {
             lines.push(self.sentence(held, part, seconds));
         }
         lines
+    }
+
+    /// Returns the finding of the service that its workers are blocked, if they were busy enough for it to matter.
+    fn blocked_workers<'f>(&self, findings: &'f [Bottleneck]) -> Option<&'f Bottleneck> {
+        let is_about_workers = |finding: &&Bottleneck| BLOCKED_WORKERS.contains(&finding.kind.as_str());
+        findings.iter().find(is_about_workers).filter(|_| self.workers_busy >= OFTEN_BUSY)
+    }
+
+    /// Whether requests waited for a worker: what was ready waited for a good part of a request's time, and the workers were
+    /// busy meanwhile.
+    fn waits_for_workers(&self, held: Option<&Self>) -> bool {
+        let before = held.and_then(|held| held.lag).unwrap_or(0.0);
+        let grown = self.lag.map_or(0.0, |lag| lag - before);
+        self.workers_busy >= OFTEN_BUSY && grown >= REAL_GROWTH * self.users.whole
     }
 
     /// Returns the part that grew most (without a load that held: took most) and by how much, or `None` if that explains
@@ -203,6 +236,11 @@ impl Utilization {
     }
 }
 
+/// Returns who blocks the workers, as ` (GET /hash blocks them)`; empty where the finding does not say so.
+fn blocked_by(finding: &Bottleneck) -> String {
+    finding.affected_endpoints.first().map_or_else(String::new, |endpoint| format!(" ({endpoint} blocks them)"))
+}
+
 fn per_request(facts: &EndpointFacts, part: Part) -> f64 {
     if facts.requests > 0.0 { spent(facts, part) / facts.requests } else { 0.0 }
 }
@@ -239,7 +277,7 @@ mod tests {
         let [cpu_seconds, worker_busy_seconds, workers] = process;
         ServerSnapshot {
             endpoints: endpoints.collect(),
-            process: ProcessFacts { cpu_seconds, worker_busy_seconds, workers },
+            process: ProcessFacts { cpu_seconds, worker_busy_seconds, workers, ..ProcessFacts::default() },
         }
     }
 
@@ -259,7 +297,7 @@ mod tests {
         let held = utilization(&[("/a", [100.0, 1.0, 0.2, 0.5])], 9.0, 5.0, 0.011);
         let broken = utilization(&[("/a", [100.0, 9.0, 0.2, 4.0])], 18.0, 12.0, 0.1);
         assert_eq!(
-            broken.explain(Some(&held)),
+            broken.explain(Some(&held), &[]),
             [
                 "Saturated first: the processor.",
                 "The service kept 1.8 cores busy; the 2 workers of its runtime were at work 60 % of the time.",
@@ -272,14 +310,49 @@ mod tests {
     #[test]
     fn workers_that_wait_inside_a_poll_are_saturated_without_a_processor() {
         let blocked = utilization(&[("/a", [100.0, 9.0, 0.0, 8.5])], 2.0, 18.0, 0.1);
-        assert_eq!(blocked.explain(None)[0], "Saturated first: the runtime's workers.");
+        assert_eq!(blocked.explain(None, &[])[0], "Saturated first: the runtime's workers.");
+    }
+
+    fn finding(kind: &str, endpoint: &str) -> Bottleneck {
+        Bottleneck { kind: kind.to_owned(), affected_endpoints: vec![endpoint.to_owned()], ..Bottleneck::default() }
+    }
+
+    #[test]
+    fn what_the_service_found_to_block_its_workers_is_no_lock() {
+        // 84 % of two workers: what waits for them looks as if it waited for a lock.
+        let held = utilization(&[("/a", [100.0, 4.0, 0.0, 2.0])], 1.0, 5.0, 0.05);
+        let blocked = utilization(&[("/a", [100.0, 14.0, 0.0, 2.0])], 2.0, 16.8, 0.15);
+        let line = |findings: &[Bottleneck]| blocked.explain(Some(&held), findings)[0].clone();
+        assert!(line(&[]).contains("requests queue for"));
+        assert!(line(&[finding("n_plus_one", "GET /a")]).contains("requests queue for"));
+        let findings = [finding("n_plus_one", "GET /a"), finding("blocked_runtime", "GET /a")];
+        assert_eq!(line(&findings), "Saturated first: the runtime's workers (GET /a blocks them).");
+        // Workers that had much time left are not what was saturated, whatever blocks one of them now and then.
+        let idle = utilization(&[("/a", [100.0, 14.0, 0.0, 2.0])], 2.0, 4.0, 0.15);
+        assert!(idle.explain(Some(&held), &findings)[0].contains("requests queue for"));
+    }
+
+    #[test]
+    fn what_waits_for_a_worker_waits_for_no_lock() {
+        let with_lag = |seconds: f64, busy: f64, mean: f64, lag: f64| {
+            let mut after = snapshot(&[("/a", [100.0, seconds, 0.0, 2.0])], [1.0, busy, 2.0]);
+            (after.process.lags, after.process.lag_seconds) = (100.0, lag * 100.0);
+            let users = ClientMeans { whole: mean, until_sent: 0.0 };
+            let before = snapshot(&[], [0.0, 0.0, 2.0]);
+            Utilization::between(&before, &after, Duration::from_secs(10), users, "16 users".to_owned()).unwrap()
+        };
+        let held = with_lag(4.0, 5.0, 0.05, 0.001);
+        let lines = with_lag(14.0, 15.0, 0.15, 0.04).explain(Some(&held), &[]);
+        assert_eq!(lines[0], "Saturated first: the runtime's workers.");
+        assert_eq!(lines[2], "What was ready to run waited 40.0 ms for a worker on average.");
+        assert!(with_lag(14.0, 15.0, 0.15, 0.002).explain(Some(&held), &[])[0].contains("requests queue for"));
     }
 
     #[test]
     fn the_part_that_grew_most_is_named_with_its_endpoint() {
         let held = utilization(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.02);
         let database = utilization(&[("/a", [100.0, 9.0, 8.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.06);
-        let lines = database.explain(Some(&held));
+        let lines = database.explain(Some(&held), &[]);
         assert_eq!(lines[0], "Saturated first: the database.");
         assert_eq!(
             lines[2],
@@ -287,17 +360,17 @@ mod tests {
              most of it by GET /a."
         );
         let queued = utilization(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 9.0, 0.3, 0.1])], 2.0, 1.0, 0.05);
-        let lines = queued.explain(Some(&held));
+        let lines = queued.explain(Some(&held), &[]);
         assert!(lines[0].contains("requests queue for") && lines[2].ends_with("by GET /b."), "{lines:?}");
         let outside = utilization(&[("/a", [100.0, 1.0, 0.6, 0.1]), ("/b", [100.0, 3.0, 0.3, 0.1])], 2.0, 1.0, 0.5);
-        assert!(outside.explain(Some(&held))[0].contains("before the handlers"));
+        assert!(outside.explain(Some(&held), &[])[0].contains("before the handlers"));
     }
 
     #[test]
     fn the_wait_for_a_free_user_is_not_the_services() {
         let held = open_strain(&[("/a", [100.0, 2.0, 0.0, 0.1])], 2.0, 1.0, 0.022, 0.001);
         let broken = open_strain(&[("/a", [100.0, 2.5, 0.0, 0.1])], 2.0, 1.0, 0.1, 0.073);
-        let lines = broken.explain(Some(&held));
+        let lines = broken.explain(Some(&held), &[]);
         assert_eq!(lines[0], "Saturated first: the --max-in-flight users, so that requests waited for one of them.");
         assert!(lines[2].ends_with("72.0 ms more were spent in the wait for one of the --max-in-flight users."));
     }
@@ -305,20 +378,20 @@ mod tests {
     #[test]
     fn without_a_load_that_held_it_is_said_where_the_time_goes() {
         let slow = utilization(&[("/a", [100.0, 4.9, 4.8, 0.1])], 2.0, 1.0, 0.051);
-        let lines = slow.explain(None);
+        let lines = slow.explain(None, &[]);
         assert_eq!(lines.last().unwrap(), "Most of a request's time, 48.0 ms of 51.0 ms, is spent in the database.");
         assert!(!lines.concat().contains("Saturated"), "{lines:?}");
         let even = utilization(&[("/a", [100.0, 4.0, 2.0, 2.0])], 2.0, 1.0, 0.06);
-        assert_eq!(even.explain(None).len(), 1);
+        assert_eq!(even.explain(None, &[]).len(), 1);
     }
 
     #[test]
     fn nothing_that_hardly_grew_is_called_saturated() {
         let held = utilization(&[("/a", [100.0, 5.0, 1.0, 0.1])], 2.0, 1.0, 0.051);
         let failing = utilization(&[("/a", [100.0, 5.4, 1.0, 0.1])], 2.0, 1.0, 0.055);
-        assert_eq!(failing.explain(Some(&held)).len(), 1, "only how busy the service was");
+        assert_eq!(failing.explain(Some(&held), &[]).len(), 1, "only how busy the service was");
         let slower = utilization(&[("/a", [100.0, 5.7, 1.0, 0.1])], 2.0, 1.0, 0.058);
-        assert!(slower.explain(Some(&held))[0].contains("requests queue for"));
+        assert!(slower.explain(Some(&held), &[])[0].contains("requests queue for"));
     }
 
     #[test]

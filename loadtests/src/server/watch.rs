@@ -8,7 +8,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    bottleneck::FiredBottleneck,
+    bottleneck::{Bottleneck, FiredBottleneck},
     client::{ServerClient, ServerSnapshot},
 };
 use crate::lock::lock;
@@ -29,18 +29,32 @@ pub(crate) struct ServerWatch {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Every bottleneck that fired so far, as it was last reported.
+    /// Every bottleneck that began to fire since the start, as it was last reported.
     fired: Vec<FiredBottleneck>,
+    /// What fired before the start and has not ceased to.
+    earlier: Vec<Bottleneck>,
     firing: usize,
     memory_mb: Option<f64>,
+}
+
+/// What a service reported from before the load until after it.
+#[derive(Debug)]
+pub(crate) struct WatchedRun {
+    pub(crate) before: ServerSnapshot,
+    /// Absent where the service no longer answered.
+    pub(crate) after: Option<ServerSnapshot>,
+    /// What began to fire in between.
+    pub(crate) fired: Vec<FiredBottleneck>,
+    /// What fired before already and went on.
+    pub(crate) earlier: Vec<Bottleneck>,
 }
 
 impl ServerWatch {
     /// Starts polling; `None` if the service has no metrics to read.
     pub(crate) async fn start(client: ServerClient) -> Option<Self> {
         let before = client.snapshot().await?;
-        let state = Arc::new(Mutex::new(State::default()));
-        poll(&client, &state, Some(Duration::ZERO)).await;
+        let earlier = client.bottlenecks().await.unwrap_or_default();
+        let state = Arc::new(Mutex::new(State { firing: earlier.len(), earlier, ..State::default() }));
         let task = tokio::spawn({
             let (client, state, started) = (client.clone(), Arc::clone(&state), Instant::now());
             async move {
@@ -61,14 +75,14 @@ impl ServerWatch {
         format!("server: {memory}{} bottleneck{plural}", state.firing)
     }
 
-    /// Stops polling, and returns both snapshots and the bottlenecks that fired in between.
-    pub(crate) async fn finish(self) -> (ServerSnapshot, Option<ServerSnapshot>, Vec<FiredBottleneck>) {
+    /// Stops polling, and returns what the service reported.
+    pub(crate) async fn finish(self) -> WatchedRun {
         tokio::time::sleep(SETTLE).await;
         self.task.abort();
         poll(&self.client, &self.state, None).await;
         let after = self.client.snapshot().await;
-        let fired = std::mem::take(&mut lock(&self.state).fired);
-        (self.before.clone(), after, fired)
+        let State { fired, earlier, .. } = std::mem::take(&mut *lock(&self.state));
+        WatchedRun { before: self.before.clone(), after, fired, earlier }
     }
 }
 
@@ -87,7 +101,12 @@ async fn poll(client: &ServerClient, state: &Mutex<State>, elapsed: Option<Durat
     let Some(bottlenecks) = bottlenecks else { return };
     state.firing = bottlenecks.len();
     let first_seen = elapsed.map(|elapsed| (elapsed.as_secs_f64() * 10.0).round() / 10.0);
+    // What ceases and fires again has begun in the run.
+    state.earlier.retain(|earlier| bottlenecks.iter().any(|bottleneck| bottleneck.continues(earlier)));
     for bottleneck in bottlenecks {
+        if state.earlier.iter().any(|earlier| bottleneck.continues(earlier)) {
+            continue;
+        }
         match state.fired.iter_mut().find(|fired| fired.bottleneck.is_same(&bottleneck)) {
             Some(fired) => fired.bottleneck = bottleneck,
             None => state.fired.push(FiredBottleneck { first_seen, bottleneck }),

@@ -1,28 +1,33 @@
 //! [`GeneratorWatch`]: whether the generator itself was the bottleneck.
 //!
 //! It polls two signs once a second: the process uses nearly all the CPU that it may use, or its own timers fire late.
-//! Either means that latencies contain the generator's own waiting, and that more load would need another machine.
+//! Either means that latencies contain the generator's own waiting. A delay that is nothing beside the latencies is none,
+//! and where the delay comes from other programs that take the machine's CPU, the reason says so: then not the generator is
+//! too small, but the machine is busy.
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::{engine::Hindrances, limits::open_files, span::show_seconds};
+use crate::{engine::Hindrances, limits::open_files, lock::lock, span::show_seconds};
 
 /// Time between the timers whose lateness is measured.
 const LAG_TICK: Duration = Duration::from_millis(20);
-/// A timer this late means that all worker threads were busy, or got no CPU.
+/// A timer this late means that all worker threads were busy, or got no CPU; it counts where latencies are not so long that
+/// this is nothing.
 const LAGGING: Duration = Duration::from_millis(20);
 /// Share of late timers above which it is more than the odd hiccup of a machine that does other things too.
 const OFTEN: f64 = 0.2;
 /// Share of its cores above which a process waits for them.
 const BUSY: f64 = 0.95;
+/// Share of the machine's CPU above which a program waits for it.
+const MACHINE_BUSY: f64 = 0.9;
 /// Share of the seconds above which it is no accident.
 const MANY: f64 = 0.3;
 /// Share of the requests that were sent late above which latencies are the generator's own.
@@ -49,6 +54,10 @@ pub(crate) struct GeneratorHealth {
     pub(crate) worst_lag: Duration,
     /// Time in which many timers were late, in seconds.
     pub(crate) lagging_seconds: f64,
+    /// Mean share of the machine's CPU that other programs used, 0 to 1.
+    pub(crate) others_ratio: f64,
+    /// Whether other programs kept the machine so busy that the generator had to wait for a CPU.
+    pub(crate) is_machine_busy: bool,
     /// Greatest resident memory, in bytes.
     pub(crate) peak_memory_bytes: u64,
     /// Why it counts as saturated.
@@ -77,16 +86,26 @@ pub(crate) struct GeneratorWatch {
     /// When it last polled.
     polled: Instant,
     cpu_at_poll: f64,
+    polls: Vec<Poll>,
     lag: Arc<Lag>,
 }
 
+/// What one poll saw.
+#[derive(Clone, Copy, Debug)]
+struct Poll {
+    /// Since the poll before, in seconds.
+    span: f64,
+    /// What the share [`OFTEN`] of the timers was late by, or more; the whole span where none fired.
+    lag: Duration,
+    /// Share of the machine's CPU that the process used, and share that all programs used, 0 to 1.
+    own_ratio: f64,
+    all_ratio: f64,
+}
+
+/// How late timers were since the last poll.
 #[derive(Debug, Default)]
 struct Lag {
-    /// Greatest lateness since the last poll, in microseconds.
-    worst_us: AtomicU64,
-    /// Timers since the last poll, and those of them that were late.
-    ticks: AtomicU64,
-    late: AtomicU64,
+    late_by: Mutex<Vec<Duration>>,
     over: AtomicBool,
 }
 
@@ -106,8 +125,11 @@ impl GeneratorWatch {
             cpu_at_start: 0.0,
             polled: now,
             cpu_at_poll: 0.0,
+            polls: Vec::new(),
             lag,
         };
+        // The system counts from the poll before.
+        watch.machine_ratio();
         watch.cpu_at_start = watch.cpu_seconds();
         watch.cpu_at_poll = watch.cpu_at_start;
         watch
@@ -122,16 +144,14 @@ impl GeneratorWatch {
             return;
         }
         let cpu = self.cpu_seconds();
-        let used = (cpu - self.cpu_at_poll) / span / self.health.cores as f64;
-        let lag = Duration::from_micros(self.lag.worst_us.swap(0, Ordering::Relaxed));
-        let ticks = self.lag.ticks.swap(0, Ordering::Relaxed);
-        let late = self.lag.late.swap(0, Ordering::Relaxed);
+        let own_cores = (cpu - self.cpu_at_poll) / span;
+        let mut late_by = std::mem::take(&mut *lock(&self.lag.late_by));
         self.health.seconds += span;
-        self.health.busy_seconds += if used > BUSY { span } else { 0.0 };
-        // The timers of a runtime that is stuck do not fire at all.
-        let lagging = ticks == 0 || late as f64 > ticks as f64 * OFTEN;
-        self.health.lagging_seconds += if lagging { span } else { 0.0 };
-        self.health.worst_lag = self.health.worst_lag.max(lag);
+        self.health.busy_seconds += if own_cores / self.health.cores as f64 > BUSY { span } else { 0.0 };
+        self.health.worst_lag = self.health.worst_lag.max(late_by.iter().copied().max().unwrap_or_default());
+        let (all_ratio, machine) = self.machine_ratio();
+        let lag = often_late_by(&mut late_by, span);
+        self.polls.push(Poll { span, lag, own_ratio: own_cores / machine, all_ratio });
         (self.polled, self.cpu_at_poll) = (now, cpu);
     }
 
@@ -144,6 +164,9 @@ impl GeneratorWatch {
         let mut health = self.health.clone();
         health.cpu_seconds = self.cpu_seconds() - self.cpu_at_start;
         health.cpu_ratio = health.cpu_seconds / elapsed.max(1e-9) / health.cores as f64;
+        let limit = LAGGING.max(hindrances.late_after);
+        health.lagging_seconds = self.polls.iter().filter(|poll| poll.lag > limit).map(|poll| poll.span).sum();
+        (health.others_ratio, health.is_machine_busy) = busy_machine(&self.polls);
         health.saturation = saturation(&health, hindrances);
         health
     }
@@ -156,6 +179,33 @@ impl GeneratorWatch {
         self.health.peak_memory_bytes = self.health.peak_memory_bytes.max(process.memory());
         process.accumulated_cpu_time() as f64 / 1000.0
     }
+
+    /// Returns the share of the machine's CPU that all programs used since the last call, and how many cores it has. These
+    /// may be more than the process may use.
+    fn machine_ratio(&mut self) -> (f64, f64) {
+        let Some((system, _)) = &mut self.process else { return (0.0, self.health.cores as f64) };
+        system.refresh_cpu_usage();
+        (f64::from(system.global_cpu_usage()) / 100.0, system.cpus().len().max(1) as f64)
+    }
+}
+
+/// Returns what the share [`OFTEN`] of the timers was late by, or more. The timers of a runtime that is stuck do not fire at
+/// all.
+fn often_late_by(late_by: &mut [Duration], span: f64) -> Duration {
+    late_by.sort_unstable();
+    let at = (late_by.len() as f64 * (1.0 - OFTEN)).ceil() as usize;
+    late_by.get(at.saturating_sub(1)).copied().unwrap_or(Duration::from_secs_f64(span))
+}
+
+/// Returns the share of the machine that other programs used, and whether these kept it busy: most of the time hardly any
+/// CPU was left, and they used more than the generator did.
+fn busy_machine(polls: &[Poll]) -> (f64, bool) {
+    let seconds: f64 = polls.iter().map(|poll| poll.span).sum();
+    let others = |poll: &Poll| (poll.all_ratio - poll.own_ratio).max(0.0);
+    let used: f64 = polls.iter().map(|poll| others(poll) * poll.span).sum();
+    let is_busy = |poll: &&Poll| poll.all_ratio >= MACHINE_BUSY && others(poll) > poll.own_ratio;
+    let busy: f64 = polls.iter().filter(is_busy).map(|poll| poll.span).sum();
+    if seconds > 0.0 { (used / seconds, busy > MANY * seconds) } else { (0.0, false) }
 }
 
 impl Drop for GeneratorWatch {
@@ -166,7 +216,21 @@ impl Drop for GeneratorWatch {
 
 /// Why the generator counts as saturated: what it could not send, then what it could not send in time.
 fn saturation(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<String> {
-    unsent(hindrances).or_else(|| busy(health)).or_else(|| late_sends(hindrances)).or_else(|| late_timers(health))
+    unsent(hindrances)
+        .or_else(|| busy(health))
+        .or_else(|| late(health, hindrances).map(|late| format!("{late}{}", because_of(health))))
+}
+
+fn late(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<String> {
+    late_sends(hindrances).or_else(|| late_timers(health, hindrances))
+}
+
+/// Returns who used the CPU that a late generator was waiting for, if it was not the generator.
+fn because_of(health: &GeneratorHealth) -> String {
+    if !health.is_machine_busy {
+        return String::new();
+    }
+    format!("; the machine was busy with other programs, which used {:.0} % of its CPU", health.others_ratio * 100.0)
 }
 
 fn unsent(hindrances: &Hindrances) -> Option<String> {
@@ -211,14 +275,14 @@ fn late_sends(hindrances: &Hindrances) -> Option<String> {
         .then(|| format!("{percent:.1} % of the requests were sent late, or not at all, although a user was free"))
 }
 
-fn late_timers(health: &GeneratorHealth) -> Option<String> {
+fn late_timers(health: &GeneratorHealth, hindrances: &Hindrances) -> Option<String> {
     let worst = show_seconds(health.worst_lag.as_secs_f64());
     (health.share(health.lagging_seconds) > MANY).then(|| {
         format!(
             "its timers were up to {worst} late, and in {:.0} of {:.0} seconds often by more than {} ms",
             health.lagging_seconds,
             health.seconds,
-            LAGGING.as_millis()
+            LAGGING.max(hindrances.late_after).as_millis()
         )
     })
 }
@@ -229,9 +293,7 @@ async fn measure_lag(lag: Arc<Lag>) {
         tokio::time::sleep_until(due.into()).await;
         // A timer of the runtime is up to a millisecond coarse.
         let late = due.elapsed().saturating_sub(Duration::from_millis(1));
-        lag.worst_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
-        lag.ticks.fetch_add(1, Ordering::Relaxed);
-        lag.late.fetch_add(u64::from(late > LAGGING), Ordering::Relaxed);
+        lock(&lag.late_by).push(late);
     }
 }
 
@@ -258,7 +320,7 @@ mod tests {
 
     #[test]
     fn late_sends_count_only_if_the_generator_is_to_blame() {
-        let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, dropped: 0, missed: 0 };
+        let arrivals = Arrivals { scheduled: 1000, late: 500, late_by_generator: 5, ..Arrivals::default() };
         assert_eq!(saturation(&health(0.0, 0.0), &arrived(arrivals)), None);
         let arrivals = Arrivals { late_by_generator: 11, ..arrivals };
         assert!(saturation(&health(0.0, 0.0), &arrived(arrivals)).is_some());
@@ -268,7 +330,8 @@ mod tests {
 
     #[test]
     fn a_hiccup_among_few_arrivals_is_no_saturation() {
-        let few = Arrivals { scheduled: 20, late: 4, late_by_generator: 3, dropped: 1, missed: 1 };
+        let few =
+            Arrivals { scheduled: 20, late: 4, late_by_generator: 3, dropped: 1, missed: 1, ..Arrivals::default() };
         assert_eq!(saturation(&health(0.0, 0.0), &arrived(few)), None);
         let more = Arrivals { late_by_generator: 4, ..few };
         assert!(saturation(&health(0.0, 0.0), &arrived(more)).is_some());
@@ -279,6 +342,33 @@ mod tests {
         let missing_users = Some(MissingUsers { users: 2, why: "no certificates".to_owned() });
         let told = saturation(&health(0.0, 0.0), &Hindrances { missing_users, ..Hindrances::default() });
         assert_eq!(told.unwrap(), "2 users could not be made: no certificates");
+    }
+
+    #[test]
+    fn lag_is_what_many_timers_have() {
+        let often = |late: &[u64]| {
+            let mut late: Vec<Duration> = late.iter().map(|millis| Duration::from_millis(*millis)).collect();
+            often_late_by(&mut late, 1.5).as_millis()
+        };
+        assert_eq!([often(&[0, 0, 0, 50, 0]), often(&[0, 40, 0, 50, 0]), often(&[])], [0, 40, 1500]);
+    }
+
+    #[test]
+    fn a_machine_that_others_keep_busy_is_told_from_a_busy_generator() {
+        let poll = |own_ratio, all_ratio| Poll { span: 1.0, lag: Duration::ZERO, own_ratio, all_ratio };
+        let seen = |polls: &[Poll]| {
+            let (others, is_busy) = busy_machine(polls);
+            ((others * 100.0).round(), is_busy)
+        };
+        assert_eq!(seen(&[poll(0.05, 1.0), poll(0.05, 1.0)]), (95.0, true));
+        assert_eq!(seen(&[poll(0.95, 1.0)]), (5.0, false));
+        assert_eq!(seen(&[poll(0.05, 0.5)]), (45.0, false));
+        // A moment in which something else ran explains nothing.
+        assert_eq!(seen(&[poll(0.05, 1.0), poll(0.05, 0.1), poll(0.05, 0.1), poll(0.05, 0.1)]), (28.0, false));
+        assert_eq!(seen(&[]), (0.0, false));
+        let busy = GeneratorHealth { is_machine_busy: true, others_ratio: 0.9, ..health(0.0, 4.0) };
+        let reason = saturation(&busy, &Hindrances::default()).unwrap();
+        assert!(reason.ends_with("; the machine was busy with other programs, which used 90 % of its CPU"), "{reason}");
     }
 
     #[tokio::test]

@@ -72,12 +72,42 @@ fn a_saturated_generator_is_not_taken_for_a_limit_of_the_service() {
     let load = ["--find-capacity", "-H", &url, "-e", "/ok", "--rate", "100/s", "-t", "2s"];
     let judged = ["--threshold", "p99<1us", "--no-rules", "--no-server", "--saturation", "fail"];
     let running = started(&[&load[..], &judged[..]].concat());
-    server.wait_for(20, "/ok");
-    // What is due meanwhile is sent late although users are free.
-    running.suspend(Duration::from_millis(400));
-    let run = running.finish().ended_with(3).said("GENERATOR SATURATED");
+    // The first step sends 200, and is tried again.
+    for sent in [20, 220] {
+        server.wait_for(sent, "/ok");
+        // What is due meanwhile is sent late although users are free.
+        running.suspend(Duration::from_millis(400));
+    }
+    let run = running.finish().ended_with(3).said("GENERATOR SATURATED").said("doubling, again");
     let run = run.said("the generator was saturated at the lowest load already");
     assert!(run.json["capacity"]["limited_by"].is_null(), "{}", run.out);
+}
+
+#[test]
+fn a_saturated_generator_only_warns_where_that_is_asked_for() {
+    let server = Server::start();
+    let url = server.url();
+    let load = ["--find-capacity", "-H", &url, "-e", "/ok", "--rate", "100/s", "-t", "2s"];
+    let judged = ["--threshold", "p99<1us", "--no-rules", "--no-server", "--saturation", "warn"];
+    let running = started(&[&load[..], &judged[..]].concat());
+    for sent in [20, 220] {
+        server.wait_for(sent, "/ok");
+        running.suspend(Duration::from_millis(400));
+    }
+    let run = running.finish().ended_with(1).said("even the lowest load fails");
+    run.said("The lowest load breaks: all requests: p99<1us").said("the generator was saturated then");
+}
+
+#[test]
+fn a_rate_that_is_not_borne_for_longer_is_lowered_in_small_steps() {
+    let server = Server::start();
+    let url = server.url();
+    // Four at a time, 100 ms each: 40 a second. A little more passes for a second, until the queue has grown.
+    let load = ["--find-capacity", "-H", &url, "-e", "/narrow", "--rate", "10/s", "-t", "1s"];
+    let judged = ["--threshold", "p95<250ms", "--no-rules", "--no-server"];
+    let run = loadtest(&[&load[..], &judged[..]].concat()).ended_with(0);
+    let capacity = run.number("/capacity/capacity");
+    assert!((36.0..=45.0).contains(&capacity), "{capacity}\n{}", run.out);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod capacity;
 mod closed;
 mod demo;
 mod failing;
+mod findings;
 mod help;
 mod judging;
 mod monitored;

@@ -19,7 +19,7 @@ fn waiting_for_a_free_user_is_part_of_the_latency() {
     let server = Server::start();
     let arguments = ["-H", &server.url(), "-e", "/slow", "--rate", "40/s", "--max-in-flight", "1", "-t", "2s"];
     // Most of what queues up is never sent, so that the load was not the one that was asked for.
-    let run = loadtest(&arguments).ended_with(1).said("late by more than 10 ms");
+    let run = loadtest(&arguments).ended_with(1).said("late by more than 10.0 ms");
     let run = run.said("FAIL  all iterations: at most 1% of the load is dropped; observed ");
     // One user does 20 a second; the queue grows by 20 a second, up to two seconds.
     assert!(run.number("/p95_response_time") > 0.6, "{}", run.number("/p95_response_time"));
