@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use reqwest::{Request, StatusCode, header::HeaderMap};
 use tokio::sync::oneshot;
 
-use super::client::UserClient;
+use super::{
+    client::UserClient,
+    idle_close::{IdleClose, can_be_closed, is_idempotent, is_idle_close},
+};
 
 /// The part of a body that a scenario may look at, 4 MiB. The rest is read and counted, so that a large download does not
 /// fill the generator's memory.
@@ -21,6 +24,8 @@ pub(super) struct ExchangeOptions {
     pub(super) needs_body: bool,
     /// Longest time to the last byte.
     pub(super) timeout: Duration,
+    /// Since when the client's connection is idle; `None` before its first response.
+    pub(super) idle_since: Option<Instant>,
 }
 
 /// A finished exchange.
@@ -34,6 +39,7 @@ pub(super) struct Exchange {
     pub(super) ended: Instant,
     /// Whether the request stayed here, because no connection was made for it.
     pub(super) never_sent: bool,
+    pub(super) idle_close: IdleClose,
 }
 
 /// As much of a response as has been received.
@@ -74,8 +80,9 @@ pub(super) async fn exchange(
     let mark = client.connections.mark();
     let sent = Instant::now();
     let mut response = PartialResponse::default();
-    let in_time =
-        tokio::time::timeout(options.timeout, receive(client, request, options.needs_body, sent, &mut response));
+    let mut idle_close = IdleClose::None;
+    let receiving = receive_or_send_again(client, request, options, sent, &mut response, &mut idle_close);
+    let in_time = tokio::time::timeout(options.timeout, receiving);
     let result = match give_up {
         Some(receiver) => tokio::select! {
             biased;
@@ -99,7 +106,38 @@ pub(super) async fn exchange(
     // A response, even a part of one, proves that the request was sent.
     let is_unanswered = !matches!(end, ExchangeEnd::Complete) && response.status.is_none();
     let never_sent = is_unanswered && client.connections.is_cut_off_since(mark);
-    Exchange { end, response, sent, ended, never_sent }
+    Exchange { end, response, sent, ended, never_sent, idle_close }
+}
+
+/// Sends a request, and sends it once more if the server had closed the connection while it was idle.
+async fn receive_or_send_again(
+    client: &UserClient,
+    request: Request,
+    options: ExchangeOptions,
+    sent: Instant,
+    partial: &mut PartialResponse,
+    idle_close: &mut IdleClose,
+) -> Result<(), reqwest::Error> {
+    let idle = options.idle_since.map_or(Duration::ZERO, |since| sent.duration_since(since));
+    // A copy costs time that users without pauses need not spend.
+    let copy = (can_be_closed(idle) && is_idempotent(request.method())).then(|| request.try_clone()).flatten();
+    let mark = client.connections.mark();
+    let result = receive(client, request, options.needs_body, sent, partial).await;
+    let Err(error) = result else { return Ok(()) };
+    let is_new_connection = client.connections.mark() != mark;
+    if partial.status.is_some() || is_new_connection || !is_idle_close(&error, idle, sent.elapsed()) {
+        return Err(error);
+    }
+    match copy {
+        Some(copy) => {
+            *idle_close = IdleClose::SentAgain;
+            receive(client, copy, options.needs_body, sent, partial).await
+        }
+        None => {
+            *idle_close = IdleClose::Failed;
+            Err(error)
+        }
+    }
 }
 
 async fn receive(

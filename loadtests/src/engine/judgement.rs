@@ -2,6 +2,7 @@
 
 use super::{
     exchange::{Exchange, ExchangeEnd},
+    idle_close::IdleClose,
     transport_error::explain,
 };
 use crate::{
@@ -35,6 +36,10 @@ impl Judgement {
                 fail(Outcome::Cancelled, "given up at the end of the test, before a connection was made")
             }
             ExchangeEnd::GivenUp => fail(Outcome::Cancelled, "given up at the end of the test"),
+            ExchangeEnd::Error(_) if exchange.idle_close == IdleClose::Failed => fail(
+                Outcome::Broken,
+                "the server closed the idle connection as the request was sent, whose method does not allow to send it again",
+            ),
             ExchangeEnd::Error(error) => fail(Outcome::Broken, &explain(error)),
         }
     }
@@ -82,7 +87,7 @@ mod tests {
         let response =
             PartialResponse { status: Some(StatusCode::OK), body: body.into(), is_cut: true, ..Default::default() };
         let never_sent = matches!(sent, Sent::Never);
-        Exchange { end, response, sent: Instant::now(), ended: Instant::now(), never_sent }
+        Exchange { end, response, sent: Instant::now(), ended: Instant::now(), never_sent, idle_close: IdleClose::None }
     }
 
     #[track_caller]

@@ -18,6 +18,7 @@ mod exchange;
 #[cfg(test)]
 mod fixture;
 mod gauges;
+mod idle_close;
 mod judgement;
 mod lateness;
 mod load_plan;

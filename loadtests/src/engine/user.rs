@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::{
     client::UserClient,
     exchange::{Exchange, ExchangeEnd, ExchangeOptions, exchange},
+    idle_close::IdleClose,
     judgement::Judgement,
     reply::{Call, Reply},
     run_state::RunState,
@@ -44,6 +45,8 @@ pub struct User {
     client: UserClient,
     /// How many of the client's connections have been settled in [`UserClient::connections`].
     settled: u64,
+    /// Since when its connection is idle.
+    idle_since: Option<Instant>,
     settings: RequestSettings,
     back_off: BackOff,
     shared: RunState,
@@ -104,6 +107,7 @@ impl User {
             number,
             client,
             settled: 0,
+            idle_since: None,
             settings: settings.clone(),
             back_off,
             shared: shared.clone(),
@@ -213,8 +217,16 @@ impl User {
         let OutgoingRequest { endpoint, mut request, needs_body, timeout } = outgoing;
         self.add_default_headers(request.headers_mut());
         let due = self.due.take();
-        let options = ExchangeOptions { needs_body, timeout: timeout.unwrap_or(self.settings.timeout) };
+        let options = ExchangeOptions {
+            needs_body,
+            timeout: timeout.unwrap_or(self.settings.timeout),
+            idle_since: self.idle_since,
+        };
         let exchange = exchange(&self.client, request, options, &mut self.give_up).await;
+        self.idle_since = matches!(exchange.end, ExchangeEnd::Complete).then_some(exchange.ended);
+        if exchange.idle_close == IdleClose::SentAgain {
+            self.shared.recorder.count_sent_again();
+        }
         let judgement = Judgement::of(&exchange, needs_body, expect);
         let outcome = judgement.outcome;
         let latency = exchange.ended.duration_since(due.unwrap_or(exchange.sent));

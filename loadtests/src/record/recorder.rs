@@ -52,6 +52,8 @@ pub(crate) struct Recorder {
     no_port: AtomicU64,
     /// Redirects that were followed: requests to the server that are not samples.
     redirects: AtomicU64,
+    /// Measured requests that were sent again.
+    sent_again: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +76,7 @@ impl Recorder {
             no_descriptor: AtomicU64::new(0),
             no_port: AtomicU64::new(0),
             redirects: AtomicU64::new(0),
+            sent_again: AtomicU64::new(0),
         }
     }
 
@@ -180,6 +183,18 @@ impl Recorder {
     pub(crate) fn count_redirect(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
         self.redirects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that is sent again, since the server had closed its connection while it was idle.
+    pub(crate) fn count_sent_again(&self) {
+        if self.measuring.load(Ordering::Relaxed) {
+            self.sent_again.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many measured requests were sent again.
+    pub(crate) fn sent_again(&self) -> u64 {
+        self.sent_again.load(Ordering::Relaxed)
     }
 
     /// Returns how many redirects were followed.

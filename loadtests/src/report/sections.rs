@@ -374,6 +374,11 @@ pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
     let counts = [
         (result.total.never_sent, "of the requests above never reached the server: no connection was made for them"),
         (result.warm_up_requests, "more in the warm-up, which are left out of everything above"),
+        (
+            result.sent_again,
+            "of the requests above were sent a second time, on a new connection: the server had closed theirs while it was \
+             idle, so its keep-alive time-out is shorter than a pause between two requests",
+        ),
         (result.redirects_followed, "redirects followed: requests that the server saw and that are not counted above"),
     ];
     let counted = counts.into_iter().filter(|(count, _)| *count > 0);

@@ -43,6 +43,9 @@ pub(crate) struct RunResult {
     pub(crate) warm_up_requests: u64,
     /// Redirects followed: the server counts them as requests, this result does not.
     pub(crate) redirects_followed: u64,
+    /// Requests sent a second time, because the server had closed their connection while it was idle: each is counted once.
+    #[serde(default)]
+    pub(crate) sent_again: u64,
     /// Requests to `/metrics` and `/performance` for the server's side, beside the load.
     pub(crate) server_requests: u64,
     /// Open model: what became of the scheduled iterations.
@@ -261,6 +264,7 @@ impl RunResult {
             endpoints,
             warm_up_requests: recorder.warm_up(),
             redirects_followed: recorder.redirects(),
+            sent_again: recorder.sent_again(),
             ..Self::default()
         }
     }

@@ -7,6 +7,7 @@ mod demo;
 mod failing;
 mod findings;
 mod help;
+mod idle;
 mod judging;
 mod monitored;
 mod open;

@@ -168,6 +168,7 @@ impl Server {
 
     async fn serve(&self, stream: &mut impl Duplex) -> Ending {
         let mut buffer = Vec::new();
+        let mut answered: Option<Instant> = None;
         loop {
             let Some(request) = read_request(stream, &mut buffer).await else {
                 if !buffer.is_empty() {
@@ -189,7 +190,14 @@ impl Server {
                     seen.bodies.push(request.body.clone());
                 }
             }
-            let ending = self.answer(&request, stream).await;
+            // The close that a keep-alive time-out ordered meets the next request on its way.
+            let is_idle = answered.is_some_and(|answered| answered.elapsed() > Duration::from_millis(100));
+            let ending = if is_idle && request.path.starts_with("/impatient") {
+                Ending::Closed
+            } else {
+                self.answer(&request, stream).await
+            };
+            answered = Some(Instant::now());
             self.seen.lock().unwrap().in_flight -= 1;
             if ending != Ending::KeptAlive {
                 return ending;
@@ -263,6 +271,15 @@ impl Server {
                 return Ending::Closed;
             }
             "/reset" => return Ending::Reset,
+            "/impatient" | "/impatient/get" | "/impatient/put" => ok("patient for 100 ms"),
+            // Every second request ends the thread that serves it, after some work.
+            "/crashing" => {
+                if self.requests("/crashing").is_multiple_of(2) {
+                    tokio::time::sleep(Duration::from_millis(400)).await;
+                    return Ending::Closed;
+                }
+                ok("lucky")
+            }
             "/error" => response("500 Internal Server Error", "", "{\"error\": \"disk full\"}"),
             "/sometimes" => {
                 if self.requests("/sometimes").is_multiple_of(4) {
