@@ -1,5 +1,5 @@
-//! A service that has a `metrics` recorder already, here metrics-exporter-prometheus's: both recorders get everything,
-//! what the `metrics` macros record and what the monitor measures.
+//! A service that has a `metrics` recorder already, here metrics-exporter-prometheus's. What the `metrics` macros record
+//! goes to both recorders; what the monitor measures stays in its own, on `/metrics`.
 //!
 //! ```toml
 //! [dependencies]
@@ -23,7 +23,8 @@ async fn order() -> &'static str {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // `build_recorder` instead of `install_recorder`: the monitor installs one recorder that writes to both.
+    // `build_recorder` instead of `install_recorder`: the monitor installs one recorder that writes to both. The other
+    // direction, what the monitor measures in the host's page too, is `export_to`.
     let host = PrometheusBuilder::new().build_recorder();
     let host_metrics = host.handle();
     let monitor = Monitor::builder().with_recorder(host).install()?;

@@ -39,11 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    let streams = monitor.clone();
-    let stop = async move {
-        drop(tokio::signal::ctrl_c().await);
-        streams.end_events();
-    };
+    let stop = monitor.ending_events(async { drop(tokio::signal::ctrl_c().await) });
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     monitor.shutdown().await;
     Ok(())

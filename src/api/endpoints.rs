@@ -29,10 +29,12 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EndpointView {
-    /// Method and route template.
+    /// Method and route template. `GET unmatched` are the requests that matched no route, such as those of files that a
+    /// fallback serves; `GET other` are those of routes past the limit of series.
     #[cfg_attr(feature = "openapi", schema(example = "GET /api/users/{id}"))]
     pub(super) endpoint: String,
     pub(super) method: String,
+    /// Empty for requests that matched none.
     pub(super) route: String,
     pub(super) request_count: u64,
     pub(super) avg_duration_ms: Option<f64>,
@@ -113,7 +115,7 @@ pub(super) struct EndpointAnswer {
 
 /// Returns the endpoints of a window, by their share of the time of all requests.
 pub(super) fn views(window: &Window) -> Vec<EndpointView> {
-    let endpoints = Endpoints::of(window);
+    let endpoints = Endpoints::with_mixtures(window);
     let mut views: Vec<_> = (0..endpoints.all.len()).map(|at| view(&endpoints, at)).collect();
     views.sort_by(|a, b| b.time_share_percent.unwrap_or(0.0).total_cmp(&a.time_share_percent.unwrap_or(0.0)));
     views
@@ -178,8 +180,10 @@ fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     }
     let wanted = name.trim_matches('/');
     let alike = all().filter(|(_, endpoint)| {
-        let route = endpoint.subject.label(names::ROUTE).unwrap_or_default().trim_matches('/');
-        endpoint.subject.name.trim_end_matches('/') == wanted || route == wanted
+        // Unmatched requests have no route, and are found by their name.
+        let route = endpoint.subject.label(names::ROUTE).filter(|route| !route.is_empty());
+        endpoint.subject.name.trim_end_matches('/') == wanted
+            || route.is_some_and(|route| route.trim_matches('/') == wanted)
     });
     alike.map(|(at, _)| at).collect()
 }
@@ -198,7 +202,7 @@ pub(super) async fn one(
 ) -> Result<Json<EndpointAnswer>, ApiError> {
     let Path(name) = name.map_err(|_| ApiError::bad_request("the endpoint must be UTF-8 text, URL-encoded"))?;
     let window = core.total(Instant::now());
-    let endpoints = Endpoints::of(&window);
+    let endpoints = Endpoints::with_mixtures(&window);
     let uses = QueryUses::of(&window, &endpoints);
     let mut found = find_named(&endpoints, &name);
     if found.is_empty() {

@@ -8,7 +8,10 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, broadcast, watch},
+    time::Instant,
+};
 
 use super::{
     CoreState,
@@ -23,6 +26,13 @@ use crate::{
 
 /// Interval of the keep-alive comments; proxies commonly close a connection that is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A stream that is as old ends once no request has come for so long. Nothing tells a stream that its server stops
+/// accepting, as for a deployment, and a graceful shutdown waits for it; but then no requests come any more. Browsers
+/// connect again by themselves.
+const QUIET: Duration = Duration::from_secs(10);
+/// After how long a client connects again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Data of an event `bottleneck`: a bottleneck started, changed its severity or was resolved.
 #[derive(Debug, Serialize)]
@@ -43,7 +53,8 @@ pub(super) struct EvaluationEvent {
     timestamp: String,
 }
 
-/// A stream of server-sent events: `evaluation` for each evaluation, `bottleneck` when one starts, changes or ends.
+/// A stream of server-sent events: `evaluation` for each evaluation, `bottleneck` when one starts, changes or ends. It ends
+/// when no request has come to the service for 10 s, so that it holds up no shutdown; connect again then.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/events", tag = "analysis",
     responses(
@@ -66,6 +77,9 @@ struct Listener {
     core: Arc<Core>,
     judgements: broadcast::Receiver<Arc<Judgement>>,
     ended: watch::Receiver<bool>,
+    began: Instant,
+    /// Whether the last events were rendered.
+    last: bool,
     /// Rendered events that were not sent yet, the next one last.
     ready: Vec<sse::Event>,
     _place: OwnedSemaphorePermit,
@@ -77,18 +91,38 @@ fn follow(
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> {
     let ended = core.events_end();
-    let listener = Listener { core, judgements, ended, ready: Vec::new(), _place: place };
+    let listener = Listener {
+        core,
+        judgements,
+        ended,
+        began: Instant::now(),
+        last: false,
+        // The client learns it even if the service then is quiet.
+        ready: vec![sse::Event::default().retry(RETRY)],
+        _place: place,
+    };
     stream::unfold(listener, |mut listener| async move {
         loop {
             if let Some(event) = listener.ready.pop() {
                 return Some((Ok(event), listener));
+            }
+            if listener.last {
+                return None;
             }
             let judgement = tokio::select! {
                 judgement = listener.judgements.recv() => judgement,
                 _ = listener.ended.wait_for(|ended| *ended) => return None,
             };
             match judgement {
-                Ok(judgement) => listener.ready = render(&listener.core, &judgement),
+                Ok(judgement) => {
+                    listener.ready = render(&listener.core, &judgement);
+                    listener.last = judgement.quiet.min(listener.began.elapsed()) >= QUIET;
+                    if listener.last {
+                        let why =
+                            "no request has come for 10 s; the stream ends, so that a shutdown need not wait for it";
+                        listener.ready.insert(0, sse::Event::default().comment(why));
+                    }
+                }
                 // A slow listener misses evaluations; the next one reports the present state again.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return None,

@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use axum::{
     Extension, Router,
-    extract::Request,
+    extract::{Request, State},
     http::{
         HeaderValue,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
@@ -15,8 +15,8 @@ use axum::{
 };
 
 use super::{
-    bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, report, rules, status,
-    summary, trends,
+    CoreState, bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, report, rules,
+    status, summary, trends,
 };
 use crate::{Monitor, http::OwnAnswer, monitor::Core};
 
@@ -89,7 +89,7 @@ fn routes() -> Router<Arc<Core>> {
 
 fn assembled<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
     routes
-        .layer(middleware::from_fn(mark_own_answer))
+        .layer(middleware::from_fn_with_state(core.clone(), mark_own_answer))
         .layer(Extension(KeepAlive { _monitor: monitor }))
         .with_state(core)
 }
@@ -117,7 +117,8 @@ async fn not_found() -> Response {
 
 /// Marks an answer as the monitor's own, so that no layer counts it, and forbids caches to keep it and browsers to take it for
 /// another type than its own.
-async fn mark_own_answer(request: Request, next: Next) -> Response {
+async fn mark_own_answer(State(core): CoreState, request: Request, next: Next) -> Response {
+    core.count_api_request();
     let answer = OwnAnswer::begin(request.method());
     let mut response = next.run(request).await;
     answer.made(&mut response);

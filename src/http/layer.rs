@@ -115,7 +115,8 @@ impl<S> MonitorService<S> {
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;
         }
-        let series = endpoints.get(method_index(request.method()), template(request.extensions()))?;
+        let series =
+            endpoints.get(method_index(request.method()), template(request.extensions(), endpoints.other_routes()))?;
         let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
         let mut observation = Observation::begin(series, trace_id, Instant::now());
         observation.request_size(request.body().size_hint().exact().unwrap_or_default());

@@ -22,5 +22,6 @@ pub use future::MonitorFuture;
 pub use layer::{MonitorLayer, MonitorService};
 use observation::Observation;
 pub(crate) use own::OwnAnswer;
+pub(crate) use route::RouteFrom;
 pub use route::RouteTemplate;
 pub(crate) use series::Endpoints;

@@ -1,6 +1,6 @@
 //! [`RouteTemplate`] and methods: the endpoint of a request, which is its method and route template and never its path.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::extract::MatchedPath;
 use http::{Extensions, Method};
@@ -29,12 +29,33 @@ impl RouteTemplate {
     }
 }
 
+/// Finds the route template in the extensions of a request.
+type FindRoute = dyn for<'a> Fn(&'a Extensions) -> Option<&'a str> + Send + Sync;
+
+/// Takes the route template that another router left in a request's extensions; see
+/// [`MonitorBuilder::route_from`](crate::MonitorBuilder::route_from).
+#[derive(Clone)]
+pub(crate) struct RouteFrom(Arc<FindRoute>);
+
+impl RouteFrom {
+    pub(crate) fn new(find: impl for<'a> Fn(&'a Extensions) -> Option<&'a str> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+}
+
+impl fmt::Debug for RouteFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteFrom").finish_non_exhaustive()
+    }
+}
+
 /// Returns the route template of a request; empty if no route matched.
-pub(super) fn template(extensions: &Extensions) -> &str {
+pub(super) fn template<'a>(extensions: &'a Extensions, other: Option<&RouteFrom>) -> &'a str {
     if let Some(matched) = extensions.get::<MatchedPath>() {
         return matched.as_str();
     }
-    extensions.get().map_or("", |RouteTemplate(template)| template)
+    let own = extensions.get().map(|RouteTemplate(template)| &**template);
+    own.or_else(|| other.and_then(|RouteFrom(find)| find(extensions))).unwrap_or_default()
 }
 
 /// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.

@@ -13,7 +13,7 @@ use std::{
 use metrics::{Counter, Gauge, Histogram};
 
 use super::{
-    route::{METHOD_COUNT, method_name},
+    route::{METHOD_COUNT, RouteFrom, method_name},
     waiting::WaitingEndpoints,
 };
 use crate::{
@@ -292,6 +292,8 @@ impl Chain {
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     instruments: Arc<Instruments>,
+    /// Where the route of a request is found that axum's router has not matched.
+    other_routes: Option<RouteFrom>,
     /// Requests in flight, by method.
     active: [OnceLock<Gauge>; METHOD_COUNT],
     hasher: foldhash::fast::RandomState,
@@ -301,9 +303,10 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(crate) fn new(instruments: Arc<Instruments>) -> Self {
+    pub(crate) fn new(instruments: Arc<Instruments>, other_routes: Option<RouteFrom>) -> Self {
         Self {
             instruments,
+            other_routes,
             active: Default::default(),
             hasher: foldhash::fast::RandomState::default(),
             chains: (0..CHAINS).map(|_| Chain::default()).collect(),
@@ -313,6 +316,10 @@ impl Endpoints {
 
     pub(super) fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
+    }
+
+    pub(super) fn other_routes(&self) -> Option<&RouteFrom> {
+        self.other_routes.as_ref()
     }
 
     /// Returns the series of an endpoint; `None` if its requests are ignored. `method` is an index of

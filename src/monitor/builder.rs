@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
+    http::RouteFrom,
     names,
     rules::RuleSet,
     sample::{ProcessSampler, RuntimeSampler, Sampler},
@@ -44,6 +45,8 @@ pub struct MonitorBuilder {
     refused: BTreeMap<&'static str, OutOfRange>,
     samplers: Samplers,
     host: Option<DynRecorder>,
+    export: Option<DynRecorder>,
+    route: Option<RouteFrom>,
 }
 
 impl std::fmt::Debug for MonitorBuilder {
@@ -55,7 +58,7 @@ impl std::fmt::Debug for MonitorBuilder {
 impl Default for MonitorBuilder {
     fn default() -> Self {
         let (config, refused) = (Config::default(), BTreeMap::new());
-        Self { config, refused, samplers: Samplers::default(), host: None }
+        Self { config, refused, samplers: Samplers::default(), host: None, export: None, route: None }
     }
 }
 
@@ -212,13 +215,56 @@ impl MonitorBuilder {
         self
     }
 
-    /// Records everything into a recorder of your own too: what the monitor measures, and with [`install`](Self::install)
-    /// also what the process records through the `metrics` macros. Each call adds a recorder.
+    /// Keeps a recorder of your own beside the monitor's: with [`install`](Self::install), what the process records through
+    /// the `metrics` macros goes to both. What the monitor measures goes to its own alone, unless
+    /// [`export_to`](Self::export_to) names yours too. Each call adds a recorder.
+    ///
+    /// ```standalone_crate
+    /// # use metrics_exporter_prometheus::PrometheusBuilder;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pinchpoint::BuildError> {
+    /// let host = PrometheusBuilder::new().build_recorder();
+    /// let page = host.handle();
+    /// let monitor = pinchpoint::Monitor::builder().with_recorder(host).install()?;
+    ///
+    /// metrics::counter!("orders_total").increment(1);
+    /// assert!(page.render().contains("orders_total 1") && monitor.recorder().render().contains("orders_total 1"));
+    /// assert!(!page.render().contains("build_info"), "what the monitor measures");
+    /// # Ok(()) }
+    /// ```
     pub fn with_recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
-        self.host = Some(match self.host {
-            None => Arc::new(recorder),
-            Some(host) => Arc::new(Fanout(host, Arc::new(recorder) as DynRecorder)),
-        });
+        self.host = Some(joined(self.host, Arc::new(recorder)));
+        self
+    }
+
+    /// Writes what the monitor measures to a recorder of yours too, under the same names. It needs no
+    /// [`install`](Self::install). Each call adds a recorder.
+    ///
+    /// For both directions pass one recorder twice, in an `Arc`: `with_recorder(host.clone()).export_to(host)`. In the page of
+    /// metrics-exporter-prometheus durations are summaries, unless its builder sets buckets.
+    pub fn export_to(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.export = Some(joined(self.export, Arc::new(recorder)));
+        self
+    }
+
+    /// Takes the route template of a request from its extensions, where neither this axum's `MatchedPath` nor a
+    /// [`RouteTemplate`](crate::RouteTemplate) is among them: of another version of axum, or of another router. Called for every
+    /// such request, so it should only look. Return a template, never a raw path: it becomes a label.
+    ///
+    /// ```
+    /// use pinchpoint::Monitor;
+    ///
+    /// /// What another router leaves in the extensions, such as `axum07::extract::MatchedPath`.
+    /// #[derive(Clone)]
+    /// struct Matched(String);
+    ///
+    /// let builder = Monitor::builder().route_from(|extensions| Some(extensions.get::<Matched>()?.0.as_str()));
+    /// # drop(builder);
+    /// ```
+    pub fn route_from(
+        mut self,
+        route: impl for<'a> Fn(&'a http::Extensions) -> Option<&'a str> + Send + Sync + 'static,
+    ) -> Self {
+        self.route = Some(RouteFrom::new(route));
         self
     }
 
@@ -256,6 +302,7 @@ impl MonitorBuilder {
         Ok(monitor)
     }
 
+    /// Returns the monitor, and the recorder that [`install`](Self::install) makes the process's.
     fn assemble(self) -> Result<(Monitor, DynRecorder), BuildError> {
         if let Some((setting, OutOfRange { found, expected })) = self.refused.into_iter().next() {
             return Err(BuildError::Setting { setting, found, expected });
@@ -272,10 +319,8 @@ impl MonitorBuilder {
             }
         };
         let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds());
-        let recorder: DynRecorder = match self.host {
-            None => Arc::new(own.clone()),
-            Some(host) => Arc::new(Fanout(Arc::new(own.clone()) as DynRecorder, host)),
-        };
+        let beside = |other| joined(other, Arc::new(own.clone()));
+        let (recorder, process_recorder) = (beside(self.export), beside(self.host));
         let limits = Limits {
             routes: config.max_series,
             fingerprints: config.max_fingerprints,
@@ -299,7 +344,7 @@ impl MonitorBuilder {
         if background.watches_rules() {
             core.show_reload();
         }
-        Ok((Monitor::start(core, background, &runtime), recorder))
+        Ok((Monitor::start(core, background, &runtime, self.route), process_recorder))
     }
 
     /// Puts a value into the configuration, or keeps the error for [`build`](Self::build).
@@ -312,5 +357,13 @@ impl MonitorBuilder {
             Err(error) => drop(self.refused.insert(setting, error)),
         }
         self
+    }
+}
+
+/// Returns a recorder that writes to both.
+fn joined(one: Option<DynRecorder>, other: DynRecorder) -> DynRecorder {
+    match one {
+        None => other,
+        Some(one) => Arc::new(Fanout(other, one)),
     }
 }

@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -71,6 +71,7 @@ pub(crate) struct Core {
     rules: ArcSwap<RulesState>,
     judgements: Judgements,
     ticking: Mutex<TickState>,
+    api_requests: AtomicU64,
 }
 
 impl fmt::Debug for Core {
@@ -113,7 +114,8 @@ impl Core {
                 set: Arc::new(rules),
             }),
             judgements: Judgements::default(),
-            ticking: Mutex::new(TickState::new(recorder)),
+            ticking: Mutex::new(TickState::new(recorder, started)),
+            api_requests: AtomicU64::new(0),
             instruments,
             recorder: own_recorder,
             config,
@@ -173,6 +175,11 @@ impl Core {
     /// Returns the judgements to come and a place among the listeners; `None` where all places are taken.
     pub(crate) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
         self.judgements.listen()
+    }
+
+    /// Counts a request to the API.
+    pub(crate) fn count_api_request(&self) {
+        self.api_requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Ends every stream of events, and lets no other begin.

@@ -12,8 +12,10 @@ pub enum BuildError {
     NoRuntime,
     /// The process already has a `metrics` recorder.
     #[error(
-        "the process already has a metrics recorder; call install() before other recorders are installed and pass them \
-         to MonitorBuilder::with_recorder, or use build() and put Monitor::recorder() into your own fan-out"
+        "the process already has a metrics recorder: your own, or one that a library or another thread installed first, and there \
+         is room for one. To keep it, build it instead of installing it and pass it on: \
+         Monitor::builder().with_recorder(PrometheusBuilder::new().build_recorder()).install(). A recorder that is installed \
+         after the monitor fails in turn. A second monitor in the process, as in a test suite, needs no recorder: use build()"
     )]
     RecorderInstalled,
     /// The rule files are wrong.

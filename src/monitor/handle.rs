@@ -17,7 +17,7 @@ use tokio::{
 use super::{Core, background::Background, reload::LOOK_EVERY};
 use crate::{
     context,
-    http::{Endpoints, MonitorLayer},
+    http::{Endpoints, MonitorLayer, RouteFrom},
     lock::lock,
     sample::SchedulingLag,
     store::MonitorRecorder,
@@ -47,6 +47,7 @@ pub struct Monitor {
 struct BackgroundTasks {
     core: Arc<Core>,
     stop: watch::Sender<bool>,
+    route: Option<RouteFrom>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -57,7 +58,7 @@ impl fmt::Debug for Monitor {
 }
 
 impl Monitor {
-    pub(super) fn start(core: Core, background: Background, runtime: &Handle) -> Self {
+    pub(super) fn start(core: Core, background: Background, runtime: &Handle, route: Option<RouteFrom>) -> Self {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
         let lag = core.sampling_interval().map(|_| {
@@ -67,13 +68,14 @@ impl Monitor {
         });
         let ticking = runtime.spawn(tick(core.clone(), background, stopped));
         let tasks = Mutex::new([ticking].into_iter().chain(lag).collect());
-        Self { running: Arc::new(BackgroundTasks { core, stop, tasks }) }
+        Self { running: Arc::new(BackgroundTasks { core, stop, route, tasks }) }
     }
 
     /// Returns a tower layer that measures the service it wraps.
     #[must_use]
     pub fn layer(&self) -> MonitorLayer {
-        MonitorLayer::new(Endpoints::new(self.core().instruments().clone()), self.running.clone())
+        let endpoints = Endpoints::new(self.core().instruments().clone(), self.running.route.clone());
+        MonitorLayer::new(endpoints, self.running.clone())
     }
 
     /// Returns the monitor's own recorder, for a host that composes recorders itself.
@@ -105,23 +107,33 @@ impl Monitor {
 
     /// Ends every stream of `/performance/events`, and lets no other begin.
     ///
-    /// A stream lasts until its client disconnects, and axum's graceful shutdown waits for every connection. Call this when
-    /// such a shutdown begins: otherwise one open stream keeps it from ending. [`shutdown`](Self::shutdown) does it too.
+    /// axum's graceful shutdown waits for every connection, and nothing tells a stream that it began: call this then, or use
+    /// [`ending_events`](Self::ending_events). Otherwise an open stream ends by itself when no request has come for 10 s, which
+    /// keeps such a shutdown from ending for up to 15 s. [`shutdown`](Self::shutdown) calls it too.
+    pub fn end_events(&self) {
+        self.core().end_events();
+    }
+
+    /// Returns a future for axum's `with_graceful_shutdown`: it waits for `signal` and then ends the streams of
+    /// `/performance/events`, which the shutdown would wait for.
     ///
     /// ```no_run
     /// # use axum::Router;
     /// # async fn run(app: Router, listener: tokio::net::TcpListener, monitor: pinchpoint::Monitor) -> std::io::Result<()> {
-    /// let streams = monitor.clone();
-    /// let stop = async move {
-    ///     drop(tokio::signal::ctrl_c().await);
-    ///     streams.end_events();
-    /// };
+    /// let stop = monitor.ending_events(async { drop(tokio::signal::ctrl_c().await) });
     /// axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     /// monitor.shutdown().await;
     /// # Ok(()) }
     /// ```
-    pub fn end_events(&self) {
-        self.core().end_events();
+    pub fn ending_events<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let core = self.core().clone();
+        async move {
+            signal.await;
+            core.end_events();
+        }
     }
 
     /// Ends the streams of events, evaluates the rules a last time, writes the history file and ends the background tasks.

@@ -28,6 +28,8 @@ pub(crate) struct Judgement {
     pub(crate) pending: Vec<Arc<Bottleneck>>,
     /// What changed with this evaluation.
     pub(crate) transitions: Vec<Transition>,
+    /// For how long no request has come, neither to the service nor to the API.
+    pub(crate) quiet: Duration,
     /// Whether this process's memory leaks; `None` before the first evaluation.
     pub(crate) leak: Option<LeakVerdict>,
 }

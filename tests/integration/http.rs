@@ -130,7 +130,7 @@ async fn nested_and_merged_routes_keep_their_whole_template() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unmatched_requests_are_one_series_and_neither_an_endpoint_nor_a_finding() {
+async fn unmatched_requests_are_one_series_and_one_row_and_no_finding() {
     let monitor = monitor();
     let opaque = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
     let app = Router::new()
@@ -150,10 +150,18 @@ async fn unmatched_requests_are_one_series_and_neither_an_endpoint_nor_a_finding
     assert_eq!(series, 2, "one for each status: 404 and the file's 200");
     assert_eq!(samples.requests(&["http_route=\"\"", "http_response_status_code=\"404\""]), 10_000.0);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    for (path, empty) in [("endpoints", "\"endpoints\":[]"), ("bottlenecks", "\"bottlenecks\":[]")] {
+    let (_, body) = fetch(&app, "/performance/bottlenecks").await;
+    assert!(body.contains("\"bottlenecks\":[]"), "{body}");
+    for path in ["endpoints", "endpoints/GET%20unmatched"] {
         let (_, body) = fetch(&app, &format!("/performance/{path}")).await;
-        assert!(body.contains(empty), "{body}");
+        let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let all = answer["endpoints"].as_array().expect("a list");
+        assert_eq!(
+            (all.len(), &all[0]["endpoint"], &all[0]["request_count"]),
+            (1, &"GET unmatched".into(), &10_001.into())
+        );
     }
+    assert_eq!(fetch(&app, "/performance/endpoints//").await.0, 404, "the root has no route of its own");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl metrics::Recorder for Host {
 async fn the_hosts_recorders_are_dropped_with_the_last_handle() {
     let (one, other) = (std::sync::Arc::new(()), std::sync::Arc::new(()));
     let witnesses = [std::sync::Arc::downgrade(&one), std::sync::Arc::downgrade(&other)];
-    let builder = Monitor::builder().with_recorder(Host(one)).with_recorder(Host(other));
+    let builder = Monitor::builder().export_to(Host(one)).export_to(Host(other));
     let monitor = builder.build().expect("inside a runtime");
     let app: Router = Router::new().route("/", get(|| async {})).layer(monitor.layer());
     fetch(&app, "/").await;
@@ -205,6 +205,24 @@ async fn an_open_event_stream_does_not_delay_shutdown() {
     let app: Router = Router::new().merge(monitor.router());
     let (status, body) = fetch(&app, "/performance/events").await;
     assert!(status == 503 && body.contains("shutting down"), "{body}");
+}
+
+#[tokio::test]
+async fn an_open_event_stream_does_not_delay_the_graceful_shutdown_of_the_service() {
+    let monitor = monitor();
+    let app = Router::new().route("/", get(|| async { "ok" })).layer(monitor.layer()).merge(monitor.router());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let signal = monitor.ending_events(async { drop(stopped.await) });
+    let service = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(signal).await });
+    let mut listener = TcpStream::connect(address).await.expect("it listens");
+    listener.write_all(b"GET /performance/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
+    let mut head = [0; 12];
+    listener.read_exact(&mut head).await.expect("an answer");
+    stop.send(()).expect("it waits");
+    let ended = tokio::time::timeout(Duration::from_secs(20), service).await.expect("it ends");
+    ended.expect("no panic").expect("no error");
 }
 
 #[tokio::test(start_paused = true)]

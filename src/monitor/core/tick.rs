@@ -29,11 +29,28 @@ use crate::{
 pub(super) struct TickState {
     lifecycle: Lifecycle,
     gauges: BottleneckGauges,
+    /// When a request last came, to the precision of a tick.
+    last_request: Instant,
+    /// Requests to the API until then.
+    api_requests: u64,
 }
 
 impl TickState {
-    pub(super) fn new(recorder: DynRecorder) -> Self {
-        Self { lifecycle: Lifecycle::default(), gauges: BottleneckGauges::new(recorder) }
+    pub(super) fn new(recorder: DynRecorder, now: Instant) -> Self {
+        Self {
+            lifecycle: Lifecycle::default(),
+            gauges: BottleneckGauges::new(recorder),
+            last_request: now,
+            api_requests: 0,
+        }
+    }
+
+    /// Takes the counts of a tick, and returns for how long no request has come.
+    fn quiet(&mut self, requests: u64, api_requests: u64, now: Instant) -> Duration {
+        if requests > 0 || api_requests != self.api_requests {
+            (self.last_request, self.api_requests) = (now, api_requests);
+        }
+        now.saturating_duration_since(self.last_request)
     }
 }
 
@@ -58,6 +75,10 @@ impl Core {
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
         let (findings, leak) = self.evaluate(&rules.set, now);
+        let requests = lock(&self.history).latest_count(names::HTTP_DURATION.name);
+        // A stopped monitor counts none.
+        let requests = if self.instruments.enabled() { requests } else { 1 };
+        let quiet = ticking.quiet(requests, self.api_requests.load(Ordering::Relaxed), now);
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
         ticking.gauges.show(ticking.lifecycle.firing());
@@ -70,6 +91,7 @@ impl Core {
             firing: ticking.lifecycle.firing().to_vec(),
             pending: ticking.lifecycle.pending().to_vec(),
             transitions,
+            quiet,
             leak: Some(leak),
         });
     }

@@ -1,7 +1,8 @@
 //! [`Endpoints`]: every endpoint of one window, with the values that its measures need.
 //!
 //! Owns the gathering of an endpoint from its series, which happens once per window. Requests that matched no route,
-//! and those of routes that were folded into `other`, are mixtures: they count in the totals and are never a subject.
+//! and those of routes that were folded into `other`, are mixtures: they count in the totals and are never a subject of a rule.
+//! Lists show them, as `GET unmatched` and `GET other`.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -20,6 +21,9 @@ use crate::{
 pub(super) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
 pub(super) const NANOS: f64 = 1e-9;
+
+/// How lists show the route of requests that matched none, whether a fallback served them or not.
+const UNMATCHED: &str = "unmatched";
 
 /// A method and route.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub(crate) struct Endpoints<'a> {
     /// Number of all requests, unmatched ones included.
     pub(crate) requests: u64,
     pub(crate) span: Duration,
+    /// Whether mixtures are among them.
+    with_mixtures: bool,
 }
 
 /// Adds the increase of a counter, or the sum of a histogram, to an endpoint.
@@ -69,7 +75,16 @@ type Set<'a> = fn(&mut Endpoint<'a>, HistogramView<'a>);
 impl<'a> Endpoints<'a> {
     /// Gathers the endpoints of a window.
     pub(crate) fn of(window: &'a Window) -> Self {
-        let mut endpoints = Self { span: window.span(), ..Self::default() };
+        Self::gathered(window, false)
+    }
+
+    /// Gathers the endpoints of a window for a list, which shows the mixtures too.
+    pub(crate) fn with_mixtures(window: &'a Window) -> Self {
+        Self::gathered(window, true)
+    }
+
+    fn gathered(window: &'a Window, with_mixtures: bool) -> Self {
+        let mut endpoints = Self { span: window.span(), with_mixtures, ..Self::default() };
         // Before the others, which add to endpoints that had requests and drop what belongs to none.
         endpoints.add_durations(window);
         endpoints.add_histograms(window);
@@ -160,7 +175,7 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the endpoint of a series of requests, which is added if it is new; `None` for a mixture.
     fn entry(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
-        let (method, route) = labels_of(series)?;
+        let (method, route) = self.labels_of(series)?;
         let index = *self.by_labels.entry((method, route)).or_insert_with(|| {
             self.all.push(Endpoint {
                 subject: endpoint_subject(method, route),
@@ -186,8 +201,12 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the endpoint of a series if it had requests.
     fn known(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
-        let index = *self.by_labels.get(&labels_of(series)?)?;
+        let index = *self.by_labels.get(&self.labels_of(series)?)?;
         self.all.get_mut(index)
+    }
+
+    fn labels_of(&self, series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
+        if self.with_mixtures { all_labels_of(series) } else { labels_of(series) }
     }
 
     /// Returns the place of an endpoint in `all`.
@@ -198,13 +217,19 @@ impl<'a> Endpoints<'a> {
 
 /// Returns the method and route of a series; `None` for a mixture.
 pub(super) fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
-    let (method, route) = (series.label(names::METHOD)?, series.label(names::ROUTE)?);
+    let (method, route) = all_labels_of(series)?;
     (!route.is_empty() && route != names::OTHER).then_some((method, route))
 }
 
+fn all_labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
+    Some((series.label(names::METHOD)?, series.label(names::ROUTE)?))
+}
+
 fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
+    // A route begins with a slash, so these words are no route's.
+    let shown = if route.is_empty() { UNMATCHED } else { route };
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
-    Arc::new(Subject { name: format!("{method} {route}").into(), labels })
+    Arc::new(Subject { name: format!("{method} {shown}").into(), labels })
 }
 
 impl Endpoint<'_> {
