@@ -7,9 +7,11 @@ use std::time::Duration;
 
 #[cfg(feature = "schema")]
 mod reference;
+mod shown;
 
 #[cfg(feature = "schema")]
 pub use reference::metrics_reference_markdown;
+pub(crate) use shown::{shown, tail};
 
 /// What kind of instrument a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

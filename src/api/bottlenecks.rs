@@ -5,7 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use super::{CoreState, evidence::EvidenceView, timestamp, units};
+use super::{
+    CoreState,
+    error::ApiError,
+    evidence::{Detail, EvidenceView},
+    parameters::Parameters,
+    selection::{BottlenecksQuery, Selection},
+    timestamp, units,
+};
 use crate::{
     monitor::Core,
     rules::{Bottleneck, Gain, Severity, Unit},
@@ -15,12 +22,15 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottlenecksAnswer {
-    /// Firing bottlenecks, worst first.
+    /// Firing bottlenecks, worst first, as many as `limit` allows.
     pub(super) bottlenecks: Vec<BottleneckView>,
+    /// All firing bottlenecks of the severity and type that are asked for, those past `limit` too.
     #[serde(flatten)]
     pub(super) counts: Counts,
-    /// Bottlenecks that will fire if they last, worst first.
+    /// Bottlenecks that will fire if they last, worst first, as many as `limit` allows.
     pub(super) pending: Vec<BottleneckView>,
+    /// All pending ones, those past `limit` too.
+    pub(super) pending_count: usize,
     /// When the rules were last evaluated; null before the first time.
     pub(super) evaluated_at: Option<String>,
     pub(super) timestamp: String,
@@ -69,12 +79,15 @@ pub(super) struct BottleneckView {
     pub(super) recommendations: Vec<String>,
     pub(super) affected_endpoints: Vec<String>,
     /// Plain numbers; durations in seconds, ratios from 0 to 1, sizes in bytes.
+    #[serde(serialize_with = "units::numbers")]
     pub(super) metrics: BTreeMap<String, f64>,
     /// When the threshold was first passed.
     pub(super) since: String,
     /// The measured value, in `unit`.
+    #[serde(serialize_with = "units::number")]
     pub(super) value: f64,
     /// The threshold that the value passed, in `unit`.
+    #[serde(serialize_with = "units::number")]
     pub(super) threshold: f64,
     #[serde(serialize_with = "units::name")]
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
@@ -83,7 +96,8 @@ pub(super) struct BottleneckView {
     pub(super) window_seconds: f64,
     /// Observations behind the value.
     pub(super) samples: u64,
-    pub(super) evidence: EvidenceView,
+    /// Null where the parameter `evidence` is `none`.
+    pub(super) evidence: Option<EvidenceView>,
     /// The expected gain of a fix; null where the evidence does not suffice to compute one.
     pub(super) expected_gain: Option<GainView>,
 }
@@ -125,7 +139,7 @@ impl GainView {
 }
 
 impl BottleneckView {
-    pub(super) fn of(bottleneck: &Bottleneck, core: &Core) -> Self {
+    pub(super) fn of(bottleneck: &Bottleneck, core: &Core, detail: Detail) -> Self {
         let rule = &bottleneck.rule;
         Self {
             kind: rule.id.to_string(),
@@ -146,7 +160,7 @@ impl BottleneckView {
             unit: rule.unit,
             window_seconds: units::seconds(bottleneck.window),
             samples: bottleneck.samples,
-            evidence: EvidenceView::of(bottleneck, core),
+            evidence: EvidenceView::of(bottleneck, core, detail),
             expected_gain: bottleneck.gain.as_ref().map(GainView::of),
         }
     }
@@ -154,18 +168,29 @@ impl BottleneckView {
 
 /// The firing and the pending bottlenecks, worst first, each with its evidence.
 #[cfg_attr(feature = "openapi", utoipa::path(
-    get, path = "/performance/bottlenecks", tag = "analysis", responses((status = 200, body = BottlenecksAnswer))
+    get, path = "/performance/bottlenecks", tag = "analysis", params(BottlenecksQuery),
+    responses((status = 200, body = BottlenecksAnswer), (status = 400, body = super::error::ErrorBody))
 ))]
-pub(super) async fn bottlenecks(State(core): CoreState) -> Json<BottlenecksAnswer> {
+pub(super) async fn bottlenecks(
+    State(core): CoreState,
+    Parameters(query): Parameters<BottlenecksQuery>,
+) -> Result<Json<BottlenecksAnswer>, ApiError> {
+    let selection = Selection::of(&query, &core.rules_state().set)?;
     let judgement = core.judgement();
-    let views = |bottlenecks: &[Arc<Bottleneck>]| {
-        bottlenecks.iter().map(|bottleneck| BottleneckView::of(bottleneck, &core)).collect()
+    let selected = |bottlenecks: &[Arc<Bottleneck>]| -> Vec<Arc<Bottleneck>> {
+        bottlenecks.iter().filter(|bottleneck| selection.has(bottleneck)).cloned().collect()
     };
-    Json(BottlenecksAnswer {
-        bottlenecks: views(&judgement.firing),
-        counts: Counts::of(&judgement.firing),
-        pending: views(&judgement.pending),
+    let (firing, pending) = (selected(&judgement.firing), selected(&judgement.pending));
+    let views = |bottlenecks: &[Arc<Bottleneck>]| {
+        let shown = bottlenecks.iter().take(selection.limit);
+        shown.map(|bottleneck| BottleneckView::of(bottleneck, &core, selection.detail)).collect()
+    };
+    Ok(Json(BottlenecksAnswer {
+        bottlenecks: views(&firing),
+        counts: Counts::of(&firing),
+        pending: views(&pending),
+        pending_count: pending.len(),
         evaluated_at: judgement.at.map(timestamp::of_instant),
         timestamp: timestamp::now(),
-    })
+    }))
 }

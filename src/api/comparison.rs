@@ -8,6 +8,7 @@ use super::{CoreState, error::ApiError, timestamp, units};
 use crate::{
     analysis::{RouteChange, Shift, Verdict},
     monitor::VersionComparison,
+    names,
     rules::Unit,
 };
 
@@ -125,7 +126,7 @@ pub(super) fn verdict_str(verdict: Verdict) -> &'static str {
 impl RouteChangeView {
     fn of(route: &RouteChange) -> Self {
         Self {
-            endpoint: route.endpoint.clone(),
+            endpoint: names::shown(&route.endpoint).into_owned(),
             verdict: route.verdict,
             message: message(route),
             requests_before: route.requests.0,
@@ -141,6 +142,10 @@ impl RouteChangeView {
             cliffs_delta: route.cliffs_delta.map(units::round_millis),
         }
     }
+}
+
+fn all_shown(endpoints: &[String]) -> Vec<String> {
+    endpoints.iter().map(|endpoint| names::shown(endpoint).into_owned()).collect()
 }
 
 /// The verdict on a route in words.
@@ -179,16 +184,16 @@ impl ComparisonView {
         let comparison = &compared.comparison;
         let count = |verdict| comparison.routes.iter().filter(|route| route.verdict == verdict).count();
         Self {
-            service: compared.service.clone(),
-            before: compared.before.clone(),
+            service: names::shown(&compared.service).into_owned(),
+            before: names::shown(&compared.before).into_owned(),
             before_written_at: compared.before_written_at.clone(),
-            after: compared.after.clone(),
+            after: names::shown(&compared.after).into_owned(),
             more_errors_count: count(Verdict::MoreErrors),
             slower_count: count(Verdict::Slower),
             faster_count: count(Verdict::Faster),
             routes: comparison.routes.iter().map(RouteChangeView::of).collect(),
-            only_before: comparison.only_before.clone(),
-            only_after: comparison.only_after.clone(),
+            only_before: all_shown(&comparison.only_before),
+            only_after: all_shown(&comparison.only_after),
             timestamp: timestamp::now(),
         }
     }

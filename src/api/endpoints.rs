@@ -13,7 +13,7 @@ use super::{
     CoreState,
     bottlenecks::BottleneckView,
     error::ApiError,
-    evidence::{SlowRequestView, SplitView},
+    evidence::{Detail, SlowRequestView, SplitView},
     parameters::Parameters,
     period::Period,
     timestamp, units,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     monitor::Core,
     names,
-    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, QueryUses},
+    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, QueryUses, Subject},
     store::Window,
 };
 
@@ -100,7 +100,7 @@ pub(super) struct EndpointDetail {
     queries: Vec<EndpointQuery>,
     /// Its slowest requests within the longest window of a rule, each with its timeline.
     slowest_requests: Vec<SlowRequestView>,
-    /// Its firing bottlenecks.
+    /// Its firing bottlenecks, with all of their evidence.
     bottlenecks: Vec<BottleneckView>,
 }
 
@@ -134,7 +134,7 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     EndpointView {
         endpoint: endpoint.subject.name.to_string(),
         method: label(names::METHOD),
-        route: label(names::ROUTE),
+        route: names::shown(label(names::ROUTE)).into_owned(),
         request_count: endpoint.durations.count(),
         avg_duration_ms: millis(Measure::AvgDuration),
         min_duration_ms: endpoint.durations.min().map(units::millis),
@@ -175,7 +175,8 @@ pub(super) async fn all(
 /// is the same without slashes at the ends.
 fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     let all = || endpoints.all.iter().enumerate();
-    if let Some((at, _)) = all().find(|(_, endpoint)| *endpoint.subject.name == *name.trim()) {
+    let exact = names::shown(name.trim());
+    if let Some((at, _)) = all().find(|(_, endpoint)| *endpoint.subject.name == *exact) {
         return vec![at];
     }
     let wanted = name.trim_matches('/');
@@ -191,7 +192,10 @@ fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
 /// One endpoint in detail, by `GET /api/users` (URL-encoded) or by `api/users` for all methods.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
-    params(("endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded")),
+    params((
+        "endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded",
+        pattern = "^([A-Z]+ )?/?[A-Za-z0-9_{}/*-]+$", example = "GET /api/users/{id}"
+    )),
     responses(
         (status = 200, body = EndpointAnswer), (status = 400, body = super::error::ErrorBody), (status = 404, body = super::error::ErrorBody)
     )
@@ -212,8 +216,10 @@ pub(super) async fn one(
     }
     found.sort_by_key(|at| endpoints.all[*at].subject.name.clone());
     let judgement = core.judgement();
-    let details =
-        found.into_iter().map(|at| detail(view(&endpoints, at), queries(&uses, at), &judgement.firing, &core));
+    let details = found.into_iter().map(|at| {
+        let metrics = view(&endpoints, at);
+        detail(&endpoints.all[at].subject, metrics, queries(&uses, at), &judgement.firing, &core)
+    });
     Ok(Json(EndpointAnswer { endpoints: details.collect(), timestamp: timestamp::now() }))
 }
 
@@ -229,19 +235,20 @@ fn queries(uses: &QueryUses<'_>, at: usize) -> Vec<EndpointQuery> {
 }
 
 fn detail(
+    subject: &Subject,
     metrics: EndpointView,
     queries: Vec<EndpointQuery>,
     firing: &[Arc<Bottleneck>],
     core: &Core,
 ) -> EndpointDetail {
-    let slowest = core.instruments().slow_requests().of(&metrics.method, &metrics.route);
-    let affects =
-        |bottleneck: &Bottleneck| bottleneck.affected_endpoints.iter().any(|name| **name == *metrics.endpoint);
+    let label = |name| subject.label(name).unwrap_or_default();
+    let slowest = core.instruments().slow_requests().of(label(names::METHOD), label(names::ROUTE));
+    let affects = |bottleneck: &Bottleneck| bottleneck.affected_endpoints.contains(&subject.name);
     let bottlenecks = firing.iter().filter(|bottleneck| affects(bottleneck));
     EndpointDetail {
         queries,
         slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
-        bottlenecks: bottlenecks.map(|bottleneck| BottleneckView::of(bottleneck, core)).collect(),
+        bottlenecks: bottlenecks.map(|bottleneck| BottleneckView::of(bottleneck, core, Detail::Full)).collect(),
         metrics,
     }
 }

@@ -1,5 +1,7 @@
 //! [`ApiError`]: an answer that is not 200.
 
+use std::fmt;
+
 use axum::{
     Json,
     http::StatusCode,
@@ -47,6 +49,12 @@ impl ApiError {
 
     pub(super) fn method_not_allowed() -> Self {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "method not allowed on this path".into() }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     CoreState,
     bottlenecks::{BottleneckView, Counts},
     error::ApiError,
+    evidence::Detail,
     timestamp,
 };
 use crate::{
@@ -40,6 +41,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct BottleneckEvent {
     /// `started`, `changed` or `resolved`.
     change: &'static str,
+    /// With a summary of its evidence.
     bottleneck: BottleneckView,
     timestamp: String,
 }
@@ -140,7 +142,7 @@ fn render(core: &Core, judgement: &Judgement) -> Vec<sse::Event> {
             Change::Changed { .. } => "changed",
             Change::Resolved => "resolved",
         };
-        let bottleneck = BottleneckView::of(&transition.bottleneck, core);
+        let bottleneck = BottleneckView::of(&transition.bottleneck, core, Detail::Summary);
         event("bottleneck", &BottleneckEvent { change, bottleneck, timestamp: timestamp::now() })
     });
     let mut events: Vec<_> = [event("evaluation", &evaluation)].into_iter().chain(changes).collect();

@@ -15,14 +15,38 @@ use crate::{
 
 /// Queries, endpoints and runs in progress of an answer.
 const SHOWN: usize = 5;
+/// Entries of each list in a summary.
+const SUMMARISED: usize = 3;
 
-/// The evidence behind a bottleneck; what does not apply to its subject is empty or null.
+/// How much of the evidence an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    None,
+    /// Numbers and words, the first entries of each list, no slow requests.
+    Summary,
+    Full,
+}
+
+impl Detail {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "none" => Some(Self::None),
+            "summary" => Some(Self::Summary),
+            "full" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+
+/// The evidence behind a bottleneck; what does not apply to its subject is empty or null. A summary has the
+/// first three entries of each list.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct EvidenceView {
     /// Share of the time of all requests, 0 to 1; null for work outside requests.
     pub(super) time_share: Option<f64>,
     /// Named numbers in base units: seconds, bytes, ratios.
+    #[serde(serialize_with = "units::numbers")]
     pub(super) numbers: BTreeMap<String, f64>,
     /// Named words, such as the most expensive query.
     pub(super) words: BTreeMap<String, String>,
@@ -41,8 +65,8 @@ pub(super) struct EvidenceView {
     pub(super) leak_suspects: Vec<SuspectView>,
     /// A task's runs in progress, the oldest first; they may be stuck.
     pub(super) running: Vec<RunView>,
-    /// An endpoint's slowest requests within the longest window of a rule, each with its timeline.
-    pub(super) slowest_requests: Vec<SlowRequestView>,
+    /// An endpoint's slowest requests within the longest window of a rule, each with its timeline. Null in a summary.
+    pub(super) slowest_requests: Option<Vec<SlowRequestView>>,
 }
 
 /// The parts of an endpoint's time, as shares of its duration. Time at once in several parts counts for the first of them:
@@ -68,7 +92,7 @@ pub(super) struct BlockerView {
     /// Mean number of other requests in flight at the end of such a poll.
     pub(super) others_in_flight: Option<f64>,
     /// Largest number of other requests in flight at the end of such a poll.
-    pub(super) max_others_in_flight: Option<f64>,
+    pub(super) max_others_in_flight: Option<u64>,
     /// The endpoints of these requests, the most frequent first.
     pub(super) waited: Vec<WaitedView>,
 }
@@ -199,7 +223,7 @@ impl SlowRequestView {
                 EventKind::Query => "query".into(),
                 EventKind::Task => "task".into(),
             },
-            name: event.name.to_string(),
+            name: names::shown(&*event.name).into_owned(),
             start_ms: millis(event.start),
             duration_ms: millis(event.duration),
         });
@@ -218,27 +242,41 @@ impl SlowRequestView {
 }
 
 impl EvidenceView {
-    pub(super) fn of(bottleneck: &Bottleneck, core: &Core) -> Self {
-        let (subject, evidence) = (&bottleneck.subject, &bottleneck.evidence);
-        let (mut slowest, mut running) = (Vec::new(), Vec::new());
-        match bottleneck.rule.scope {
-            Scope::Endpoint => {
+    /// Returns as much of a bottleneck's evidence as is asked for; `None` for none of it.
+    pub(super) fn of(bottleneck: &Bottleneck, core: &Core, detail: Detail) -> Option<Self> {
+        match detail {
+            Detail::None => None,
+            Detail::Summary => Some(Self { slowest_requests: None, ..Self::with_lists(bottleneck, core, SUMMARISED) }),
+            Detail::Full => {
+                let subject = &bottleneck.subject;
                 let label = |name| subject.label(name).unwrap_or_default();
-                slowest = core.instruments().slow_requests().of(label(names::METHOD), label(names::ROUTE));
+                let slowest = match bottleneck.rule.scope {
+                    Scope::Endpoint => core.instruments().slow_requests().of(label(names::METHOD), label(names::ROUTE)),
+                    _ => Vec::new(),
+                };
+                let slowest_requests = Some(slowest.iter().map(SlowRequestView::of).collect());
+                Some(Self { slowest_requests, ..Self::with_lists(bottleneck, core, usize::MAX) })
             }
-            Scope::Task => running = core.instruments().running(&subject.name),
-            Scope::Query | Scope::Process | Scope::Metric => {}
         }
+    }
+
+    /// Returns the evidence but for the slow requests, with no more than `longest` entries of each list.
+    fn with_lists(bottleneck: &Bottleneck, core: &Core, longest: usize) -> Self {
+        let (subject, evidence) = (&bottleneck.subject, &bottleneck.evidence);
+        let running = match bottleneck.rule.scope {
+            Scope::Task => core.instruments().running(subject.label(names::TASK_NAME).unwrap_or_default()),
+            _ => Vec::new(),
+        };
+        let few = longest.min(SHOWN);
         let mut view = Self {
             time_share: evidence.time_share.map(units::round_micros),
             time_split: evidence.split.and_then(SplitView::of),
-            top_queries: evidence.queries.iter().take(SHOWN).map(QueryView::of).collect(),
-            endpoints: evidence.endpoints.iter().take(SHOWN).map(EndpointShareView::of).collect(),
-            outcomes: evidence.outcomes.iter().map(OutcomeView::of).collect(),
-            blockers: evidence.blockers.iter().map(BlockerView::of).collect(),
-            leak_suspects: evidence.suspects.iter().map(SuspectView::of).collect(),
-            running: running.into_iter().take(SHOWN).map(RunView::of).collect(),
-            slowest_requests: slowest.iter().map(SlowRequestView::of).collect(),
+            top_queries: evidence.queries.iter().take(few).map(QueryView::of).collect(),
+            endpoints: evidence.endpoints.iter().take(few).map(EndpointShareView::of).collect(),
+            outcomes: evidence.outcomes.iter().take(longest).map(OutcomeView::of).collect(),
+            blockers: evidence.blockers.iter().take(longest).map(|one| BlockerView::of(one, longest)).collect(),
+            leak_suspects: evidence.suspects.iter().take(longest).map(SuspectView::of).collect(),
+            running: running.into_iter().take(few).map(RunView::of).collect(),
             ..Self::default()
         };
         for (name, fact) in &evidence.facts {
@@ -303,16 +341,19 @@ impl SplitView {
 }
 
 impl BlockerView {
-    fn of(blocker: &Blocker) -> Self {
-        let waited =
-            blocker.waited.iter().map(|(endpoint, times)| WaitedView { endpoint: endpoint.to_string(), times: *times });
+    fn of(blocker: &Blocker, longest: usize) -> Self {
+        let waited = blocker
+            .waited
+            .iter()
+            .take(longest)
+            .map(|(endpoint, times)| WaitedView { endpoint: endpoint.to_string(), times: *times });
         Self {
             endpoint: blocker.endpoint.to_string(),
             polls: blocker.polls,
             total_seconds: units::round_micros(blocker.seconds),
             longest_ms: blocker.longest.map(units::millis),
             others_in_flight: blocker.others.map(units::round_millis),
-            max_others_in_flight: blocker.most_others,
+            max_others_in_flight: blocker.most_others.map(units::count),
             waited: waited.collect(),
         }
     }

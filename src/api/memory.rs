@@ -30,9 +30,9 @@ pub(super) struct MemoryAnswer {
     growth_mb_per_hour: Option<f64>,
     /// Whether the memory has grown like a leak since the process started; null before the first evaluation.
     leak: Option<LeakView>,
-    open_fds: Option<f64>,
-    max_fds: Option<f64>,
-    threads: Option<f64>,
+    open_fds: Option<u64>,
+    max_fds: Option<u64>,
+    threads: Option<u64>,
     /// Resident memory over time, oldest first.
     samples: Vec<MemoryPoint>,
     timestamp: String,
@@ -144,9 +144,9 @@ pub(super) async fn memory(State(core): CoreState) -> Json<MemoryAnswer> {
         memory_percent: resident.zip(limit).map(|(resident, limit)| units::percent(resident / limit)),
         growth_mb_per_hour: pace,
         leak: verdict.as_ref().map(LeakView::of),
-        open_fds: gauge(names::PROCESS_OPEN_FDS),
-        max_fds: gauge(names::PROCESS_MAX_FDS),
-        threads: gauge(names::PROCESS_THREADS),
+        open_fds: gauge(names::PROCESS_OPEN_FDS).map(units::count),
+        max_fds: gauge(names::PROCESS_MAX_FDS).map(units::count),
+        threads: gauge(names::PROCESS_THREADS).map(units::count),
         samples: shown
             .into_iter()
             .map(|sample| MemoryPoint {

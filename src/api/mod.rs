@@ -15,6 +15,7 @@ mod events;
 mod evidence;
 mod exposition;
 mod health;
+mod icon;
 mod memory;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -23,6 +24,7 @@ mod period;
 mod report;
 mod router;
 mod rules;
+mod selection;
 mod serve;
 mod sqlx;
 mod status;

@@ -1,25 +1,42 @@
-//! `/performance/openapi.json`, generated from the handlers.
+//! `/performance/openapi.json`, generated from the handlers, and completed with what only the running service knows: its rules,
+//! its windows and who may control it.
 
-use axum::Json;
-use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-};
+use std::{fmt::Write as _, time::Duration};
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+use utoipa::OpenApi;
 
 use super::{
-    bottlenecks, control, endpoints, events, exposition, health, memory, report, rules, status, summary, trends,
+    CoreState, bottlenecks, control, endpoints, events, exposition, health, memory, report, rules, status, summary,
+    trends,
 };
+use crate::monitor::{Control, Core};
+
+/// Name of the security scheme of the control endpoints.
+const TOKEN: &str = "token";
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Pinchpoint", description = "The bottlenecks of this service, and why they are there."),
     paths(
-        exposition::metrics, summary::metrics, memory::memory, endpoints::all, endpoints::one,
-        bottlenecks::bottlenecks, trends::trends, report::handler::report, health::health, status::status, rules::rules, events::events,
-        control::start, control::stop, control::clear
+        exposition::metrics,
+        summary::metrics,
+        memory::memory,
+        endpoints::all,
+        endpoints::one,
+        bottlenecks::bottlenecks,
+        trends::trends,
+        report::handler::report,
+        health::health,
+        status::status,
+        rules::rules,
+        events::events,
+        control::start,
+        control::stop,
+        control::clear
     ),
-    components(schemas(events::BottleneckEvent, events::EvaluationEvent)),
-    modifiers(&Token)
+    components(schemas(events::BottleneckEvent, events::EvaluationEvent, super::error::ErrorBody))
 )]
 struct Description;
 
@@ -29,20 +46,161 @@ struct Description;
 #[openapi(paths(super::comparison::comparison))]
 struct ArchiveDescription;
 
-/// Declares the token that the control endpoints take.
-struct Token;
-
-impl Modify for Token {
-    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        api.components.get_or_insert_default().add_security_scheme("token", scheme);
-    }
-}
-
 /// This OpenAPI document.
-pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
+pub(super) async fn document(State(core): CoreState) -> Json<Value> {
     let description = Description::openapi();
     #[cfg(feature = "archive")]
     let description = description.merge_from(ArchiveDescription::openapi());
-    Json(description)
+    let mut document = serde_json::to_value(description).expect("a document is plain data");
+    if matches!(core.control(), Control::Token(_)) {
+        document["components"]["securitySchemes"] = json!({ TOKEN: { "type": "http", "scheme": "bearer" } });
+    }
+    for operation in operations(&mut document) {
+        complete(operation, &core);
+    }
+    link_endpoints(&mut document);
+    Json(document)
+}
+
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten()).map(|(_, operation)| operation)
+}
+
+/// Adds what every operation has: the answers to a wrong parameter and to a wrong method, and a description of each answer.
+fn complete(operation: &mut Value, core: &Core) {
+    let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } });
+    let responses = &mut operation["responses"];
+    for (status, description) in [("400", "A parameter is unknown or wrong"), ("405", "Not the method of this path")] {
+        let response = &mut responses[status];
+        if response.is_null() {
+            *response = json!({ "content": error });
+        }
+        response["description"] = description.into();
+    }
+    responses["405"]["headers"] = json!({ "allow": { "schema": { "type": "string" } } });
+    for (status, response) in responses.as_object_mut().into_iter().flatten() {
+        let description = &mut response["description"];
+        if description.as_str().is_none_or(str::is_empty) {
+            *description = match &**status {
+                "200" => "The answer",
+                "403" => refusal(core.control()),
+                "404" => "Nothing of this name was measured",
+                "406" => "No format that the client accepts",
+                _ => "An error",
+            }
+            .into();
+        }
+    }
+    if operation["security"].is_array() && !matches!(core.control(), Control::Token(_)) {
+        operation.as_object_mut().and_then(|operation| operation.remove("security"));
+    }
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        let pattern = match parameter["name"].as_str() {
+            Some("window") => window_pattern(core.interval(), core.longest_window()),
+            Some("type") => list_pattern(core.rules_state().set.ids()),
+            _ => continue,
+        };
+        parameter["schema"]["pattern"] = pattern.into();
+    }
+}
+
+/// Returns why a control endpoint refuses a request.
+fn refusal(control: &Control) -> &'static str {
+    match control {
+        Control::Refused => "The service keeps this closed",
+        Control::Token(_) => "The token is missing or wrong",
+        Control::Open => "A browser sent it for another site",
+        Control::Loopback => "A browser sent it for another site, or the host is not this machine",
+    }
+}
+
+/// Says that the names of `/performance/endpoints` are the ones that `/performance/endpoints/{endpoint}` takes.
+fn link_endpoints(document: &mut Value) {
+    let one = document["paths"]["/performance/endpoints/{endpoint}"]["get"]["operationId"].clone();
+    let link = json!({ "operationId": one, "parameters": { "endpoint": "$response.body#/endpoints/0/endpoint" } });
+    document["paths"]["/performance/endpoints"]["get"]["responses"]["200"]["links"] = json!({ "endpoint": link });
+}
+
+/// Returns a pattern for the lengths of a window that are allowed, in whole seconds, minutes and hours. Fractions are read
+/// too.
+fn window_pattern(shortest: Duration, longest: Duration) -> String {
+    let unit = |(unit, seconds): (char, u64)| {
+        let (from, to) = (shortest.as_secs_f64() / seconds as f64, longest.as_secs() / seconds);
+        let numbers = whole_numbers(from.ceil() as u64, to);
+        (!numbers.is_empty()).then(|| format!("({numbers}){unit}"))
+    };
+    let units: Vec<_> = [('s', 1), ('m', 60), ('h', 3600)].into_iter().filter_map(unit).collect();
+    format!("^({})$", units.join("|"))
+}
+
+/// Returns a pattern for the whole numbers between two, both included; empty where there is none.
+fn whole_numbers(mut from: u64, to: u64) -> String {
+    let mut pattern = String::new();
+    while from <= to {
+        // All numbers that begin as `from` does, but for one digit and the `free` ones after it, which may be any.
+        let free = (0..).take_while(|free| {
+            let step = 10_u64.pow(free + 1);
+            from.is_multiple_of(step) && from > 0 && from + step - 1 <= to
+        });
+        let free = free.count() as u32;
+        let step = 10_u64.pow(free);
+        let digit = from / step % 10;
+        let last = (digit..=9).take_while(|last| from + (last - digit + 1) * step - 1 <= to).last().unwrap_or(digit);
+        let before = from / step / 10;
+        let separator = if pattern.is_empty() { "" } else { "|" };
+        let before = if before == 0 { String::new() } else { before.to_string() };
+        let _ = write!(pattern, "{separator}{before}[{digit}-{last}]");
+        if free > 0 {
+            let _ = write!(pattern, "[0-9]{{{free}}}");
+        }
+        from += (last - digit + 1) * step;
+    }
+    pattern
+}
+
+/// Returns a pattern for one or several of these names, with commas. The ids of rules have no sign of a pattern.
+fn list_pattern<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names = names.collect::<Vec<_>>().join("|");
+    format!("^({names})(,({names}))*$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        jsonschema::validator_for(&schema).expect("a schema").is_valid(&json!(text))
+    }
+
+    #[test]
+    fn a_pattern_of_numbers_has_exactly_those() {
+        for (from, to) in [(1, 1), (5, 300), (0, 9), (10, 10), (19, 101), (99, 1000), (1, 24), (7, 7219)] {
+            let pattern = format!("^({})$", whole_numbers(from, to));
+            for number in 0..=to + 20 {
+                let expected = (from..=to).contains(&number);
+                assert_eq!(matches(&pattern, &number.to_string()), expected, "{from}..={to}: {number} {pattern}");
+            }
+        }
+        assert_eq!(whole_numbers(5, 4), "");
+    }
+
+    #[test]
+    fn a_pattern_of_windows_has_what_the_parameter_takes() {
+        let pattern = window_pattern(Duration::from_secs(5), Duration::from_secs(300));
+        for good in ["5s", "30s", "300s", "1m", "5m"] {
+            assert!(matches(&pattern, good), "{good}");
+        }
+        for wrong in ["", "4s", "301s", "6m", "0m", "1h", "5", "05s", "5s "] {
+            assert!(!matches(&pattern, wrong), "{wrong}");
+        }
+        assert!(matches(&window_pattern(Duration::from_millis(20), Duration::from_secs(7200)), "2h"));
+    }
+
+    #[test]
+    fn a_list_has_commas_between_its_names() {
+        let pattern = list_pattern(["slow_query", "slow_task"].into_iter());
+        assert!(matches(&pattern, "slow_task,slow_query") && !matches(&pattern, "slow") && !matches(&pattern, ""));
+    }
 }

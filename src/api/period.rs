@@ -12,7 +12,6 @@ use crate::{monitor::Core, rules::Unit, store::Window};
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
-#[serde(deny_unknown_fields)]
 pub(super) struct Period {
     /// How far back to look, such as `30s` or `5m`, at most the longest window of a rule. By default everything since the
     /// start or the last clear.

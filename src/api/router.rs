@@ -6,7 +6,7 @@ use axum::{
     Extension, Router,
     extract::{Request, State},
     http::{
-        HeaderValue,
+        HeaderValue, Method, StatusCode,
         header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::{self, Next},
@@ -15,8 +15,11 @@ use axum::{
 };
 
 use super::{
-    CoreState, bottlenecks, control, endpoints, error::ApiError, events, exposition, health, memory, report, rules,
-    status, summary, trends,
+    CoreState, bottlenecks, control, endpoints,
+    error::ApiError,
+    events, exposition, health, icon, memory,
+    parameters::{self, Parameter},
+    report, rules, status, summary, trends,
 };
 use crate::{Monitor, http::OwnAnswer, monitor::Core};
 
@@ -48,41 +51,55 @@ impl Monitor {
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         // Of two routers with axum's default fallback, `merge` keeps the one that is merged in. Without a layer on it,
         // requests that match no route would bypass the host's layer.
-        let fallback = Router::new().layer(self.layer());
+        let fallback = Router::new().layer(middleware::from_fn(no_icon)).layer(self.layer());
         assembled(routes(), self.core().clone(), self.keep_alive()).merge(fallback)
     }
 }
 
 /// Returns the routes for an address where nothing else is served. They do not keep the monitor alive.
 pub(super) fn standalone(core: Arc<Core>) -> Router {
-    assembled(routes().fallback(not_found), core, Arc::new(()))
+    assembled(routes().route(icon::PATH, get(icon::icon)).fallback(not_found), core, Arc::new(()))
 }
 
+const WINDOW: Parameter = ("window", "such as 30s or 5m");
+const FORMAT: Parameter = ("format", report::FORMAT_NAMES);
+const SEVERITY: Parameter = ("severity", "low, medium, high or critical");
+const TYPE: Parameter = ("type", "the id of a rule");
+const LIMIT: Parameter = ("limit", "1 to 1000, default 100");
+const EVIDENCE: Parameter = ("evidence", "none, summary or full");
+const HOURS: Parameter = ("hours", "1 to 168, default 24");
+const ENDPOINT: Parameter = ("endpoint", "as GET /api/users or api/users");
+const NO_PARAMETERS: &[Parameter] = &[];
+
+/// A path with the parameters that its query string may have, and its handler.
+type Route = (&'static str, &'static [Parameter], MethodRouter<Arc<Core>>);
+
 fn routes() -> Router<Arc<Core>> {
-    let routes: [(&str, MethodRouter<Arc<Core>>); 16] = [
-        ("/metrics", get(exposition::metrics)),
-        ("/performance", get(report::handler::index)),
-        ("/performance/", get(redirect_without_slash)),
-        ("/performance/metrics", get(summary::metrics)),
-        ("/performance/memory", get(memory::memory)),
-        ("/performance/endpoints", get(endpoints::all)),
-        ("/performance/endpoints/{*endpoint}", get(endpoints::one)),
-        ("/performance/bottlenecks", get(bottlenecks::bottlenecks)),
-        ("/performance/trends", get(trends::trends)),
-        ("/performance/report", get(report::handler::report)),
-        ("/performance/health", get(health::health)),
-        ("/performance/status", get(status::status)),
-        ("/performance/rules", get(rules::rules)),
-        ("/performance/events", get(events::events)),
-        ("/performance/start-monitoring", post(control::start)),
-        ("/performance/stop-monitoring", post(control::stop)),
+    let routes: [Route; 16] = [
+        ("/metrics", NO_PARAMETERS, get(exposition::metrics)),
+        ("/performance", &[WINDOW, FORMAT], get(report::handler::index)),
+        ("/performance/", NO_PARAMETERS, get(redirect_without_slash)),
+        ("/performance/metrics", &[WINDOW], get(summary::metrics)),
+        ("/performance/memory", NO_PARAMETERS, get(memory::memory)),
+        ("/performance/endpoints", &[WINDOW], get(endpoints::all)),
+        ("/performance/endpoints/{*endpoint}", NO_PARAMETERS, get(endpoints::one)),
+        ("/performance/bottlenecks", &[SEVERITY, TYPE, LIMIT, EVIDENCE], get(bottlenecks::bottlenecks)),
+        ("/performance/trends", &[HOURS, ENDPOINT], get(trends::trends)),
+        ("/performance/report", &[WINDOW, FORMAT], get(report::handler::report)),
+        ("/performance/health", NO_PARAMETERS, get(health::health)),
+        ("/performance/status", NO_PARAMETERS, get(status::status)),
+        ("/performance/rules", NO_PARAMETERS, get(rules::rules)),
+        ("/performance/events", NO_PARAMETERS, get(events::events)),
+        ("/performance/start-monitoring", NO_PARAMETERS, post(control::start)),
+        ("/performance/stop-monitoring", NO_PARAMETERS, post(control::stop)),
     ];
     let routes = routes
         .into_iter()
-        .chain([("/performance/clear-data", delete(control::clear))])
+        .chain([("/performance/clear-data", NO_PARAMETERS, delete(control::clear))])
         .chain(feature_routes())
-        .fold(Router::new(), |router, (path, method)| {
-            router.route(path, method.fallback(|| async { ApiError::method_not_allowed() }))
+        .fold(Router::new(), |router, (path, known, method)| {
+            let checked = middleware::from_fn(move |request, next| parameters::check(known, request, next));
+            router.route(path, method.route_layer(checked).fallback(|| async { ApiError::method_not_allowed() }))
         });
     routes.route("/performance/{*unknown}", get(not_found).fallback(not_found))
 }
@@ -95,12 +112,12 @@ fn assembled<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any
 }
 
 /// Returns the routes that a feature adds.
-fn feature_routes() -> impl Iterator<Item = (&'static str, MethodRouter<Arc<Core>>)> {
+fn feature_routes() -> impl Iterator<Item = Route> {
     let routes = [
         #[cfg(feature = "openapi")]
-        ("/performance/openapi.json", get(super::openapi::document)),
+        ("/performance/openapi.json", NO_PARAMETERS, get(super::openapi::document)),
         #[cfg(feature = "archive")]
-        ("/performance/comparison", get(super::comparison::comparison)),
+        ("/performance/comparison", NO_PARAMETERS, get(super::comparison::comparison)),
     ];
     routes.into_iter()
 }
@@ -115,15 +132,29 @@ async fn not_found() -> Response {
     ApiError::not_found(format!("no such path{hint}")).into_response()
 }
 
-/// Marks an answer as the monitor's own, so that no layer counts it, and forbids caches to keep it and browsers to take it for
-/// another type than its own.
+/// Answers [`icon::PATH`] where the service has no such route: with nothing, since the icon of the origin is the service's to
+/// choose. A browser that shows an answer of the monitor asks for it, and that is no request of the service.
+async fn no_icon(request: Request, next: Next) -> Response {
+    if request.uri().path() != icon::PATH || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    own(request.method(), async { (StatusCode::NO_CONTENT, [(CACHE_CONTROL, icon::KEPT)]).into_response() }).await
+}
+
+/// Marks an answer as the monitor's own, and forbids caches to keep it and browsers to take it for another type than its own.
 async fn mark_own_answer(State(core): CoreState, request: Request, next: Next) -> Response {
     core.count_api_request();
-    let answer = OwnAnswer::begin(request.method());
-    let mut response = next.run(request).await;
-    answer.made(&mut response);
+    let method = request.method().clone();
+    own(&method, next.run(request)).await
+}
+
+/// Makes an answer of the monitor's own, which no layer counts.
+async fn own(method: &Method, answer: impl Future<Output = Response>) -> Response {
+    let own = OwnAnswer::begin(method);
+    let mut response = answer.await;
+    own.made(&mut response);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -49,7 +49,7 @@ pub(super) struct Summary {
     pub(super) p99_duration_ms: Option<f64>,
     pub(super) requests_per_second: Option<f64>,
     /// Requests in flight now.
-    pub(super) active_requests: f64,
+    pub(super) active_requests: u64,
     /// Requests that matched no route and belong to no endpoint.
     pub(super) unmatched_requests: u64,
     /// Length of the window in seconds.
@@ -88,7 +88,7 @@ impl Summary {
             p95_duration_ms: quantile(95),
             p99_duration_ms: quantile(99),
             requests_per_second: requests.rate(window.span()).map(units::round_millis),
-            active_requests: active.sum::<f64>().max(0.0),
+            active_requests: units::count(active.sum()),
             unmatched_requests: requests.unmatched(),
             window_seconds: units::seconds(window.span()),
         }

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
-use serde::Serialize;
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{
     CoreState,
     error::ApiError,
+    parameters::Parameters,
     timestamp,
     trend::{Coverage, TrendUnit, TrendView, wall_time},
     units,
 };
-use crate::rules::{EndpointTrends, TrendReport};
+use crate::{
+    names,
+    rules::{EndpointTrends, TrendReport},
+};
 
 /// How far back an answer may look: seven days, which is what the trends keep.
 const HOURS: std::ops::RangeInclusive<u32> = 1..=168;
@@ -130,7 +131,7 @@ impl TrendsAnswer {
                 .iter()
                 .map(|run| ServiceStart {
                     started_at: wall_time(run.started),
-                    version: (!run.version.is_empty()).then(|| run.version.to_string()),
+                    version: (!run.version.is_empty()).then(|| names::shown(&*run.version).into_owned()),
                 })
                 .collect(),
             timestamp: timestamp::now(),
@@ -138,41 +139,33 @@ impl TrendsAnswer {
     }
 }
 
-/// The parameters of the query string.
-///
-/// They are read by hand: serde's messages do not name the hours that are allowed.
-struct TrendsQuery {
-    hours: u32,
+/// How far back an answer looks, and at what.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+pub(super) struct TrendsQuery {
+    /// How far back to look, 1 to 168; 24 by default.
+    #[cfg_attr(feature = "openapi", param(value_type = Option<u32>, minimum = 1, maximum = 168))]
+    hours: Option<String>,
+    /// Only this endpoint: method and route template, or the template alone.
+    #[cfg_attr(feature = "openapi", param(example = "GET /api/users/{id}"))]
     endpoint: Option<String>,
 }
 
 impl TrendsQuery {
-    fn of(parameters: Vec<(String, String)>) -> Result<Self, ApiError> {
-        let mut query = Self { hours: DEFAULT_HOURS, endpoint: None };
-        for (name, value) in parameters {
-            match &*name {
-                "hours" => {
-                    let hours = value.parse().ok().filter(|hours| HOURS.contains(hours));
-                    query.hours =
-                        hours.ok_or_else(|| ApiError::bad_request("hours must be a whole number from 1 to 168"))?;
-                }
-                "endpoint" => query.endpoint = Some(value),
-                _ => {
-                    return Err(ApiError::bad_request(
-                        "unknown parameter; allowed are hours (1 to 168, default 24) and endpoint, as GET /api/users or \
-                         api/users",
-                    ));
-                }
-            }
-        }
-        Ok(query)
+    fn hours(&self) -> Result<u32, ApiError> {
+        let Some(text) = &self.hours else { return Ok(DEFAULT_HOURS) };
+        // `parse` takes a sign too.
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let hours = text.parse().ok().filter(|hours| is_number && HOURS.contains(hours));
+        hours.ok_or_else(|| ApiError::bad_request("hours must be a whole number from 1 to 168"))
     }
 
     /// Returns whether an endpoint is asked for: by method and template, or by the template with any method.
     fn matches(&self, name: &str) -> bool {
         let Some(wanted) = &self.endpoint else { return true };
         let route = name.split_once(' ').map_or(name, |(_, route)| route);
-        name == wanted.trim() || route.trim_matches('/') == wanted.trim().trim_matches('/')
+        name == names::shown(wanted.trim()) || route.trim_matches('/') == wanted.trim().trim_matches('/')
     }
 }
 
@@ -182,24 +175,16 @@ impl TrendsQuery {
 /// its size is that of the Theil–Sen line or of the step. One outlier is no trend.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/performance/trends", tag = "analysis",
-    params(
-        ("hours" = Option<u32>, Query, description = "How far back to look, 1 to 168; 24 by default", minimum = 1,
-            maximum = 168),
-        ("endpoint" = Option<String>, Query, description = "Only this endpoint: method and route template, or the \
-            template alone")
-    ),
+    params(TrendsQuery),
     responses(
         (status = 200, body = TrendsAnswer), (status = 400, body = super::error::ErrorBody), (status = 404, body = super::error::ErrorBody)
     )
 ))]
 pub(super) async fn trends(
     State(core): CoreState,
-    parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    Parameters(query): Parameters<TrendsQuery>,
 ) -> Result<Json<TrendsAnswer>, ApiError> {
-    let Query(parameters) =
-        parameters.map_err(|_| ApiError::bad_request("the query string must be a list of name=value"))?;
-    let query = TrendsQuery::of(parameters)?;
-    let hours = query.hours;
+    let hours = query.hours()?;
     let length = Duration::from_secs(u64::from(hours) * 3600);
     let only_one = query.endpoint.is_some();
     let report = core.trends(Instant::now(), length, move |name| query.matches(name)).await;
@@ -216,30 +201,29 @@ pub(super) async fn trends(
 mod tests {
     use super::*;
 
-    fn parsed(query: &[(&str, &str)]) -> Result<TrendsQuery, ApiError> {
-        TrendsQuery::of(query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    fn query(hours: Option<&str>, endpoint: Option<&str>) -> TrendsQuery {
+        TrendsQuery { hours: hours.map(str::to_owned), endpoint: endpoint.map(str::to_owned) }
     }
 
     #[test]
     fn hours_are_whole_and_kept() {
-        assert_eq!(parsed(&[]).map(|query| query.hours).ok(), Some(24));
+        assert_eq!(query(None, None).hours().ok(), Some(24));
         for hours in ["1", "24", "168"] {
-            assert_eq!(parsed(&[("hours", hours)]).map(|query| query.hours.to_string()).ok().as_deref(), Some(hours));
+            assert_eq!(query(Some(hours), None).hours().ok().map(|hours| hours.to_string()).as_deref(), Some(hours));
         }
-        for wrong in ["0", "169", "-1", "1.5", "day", "", "99999999999"] {
-            assert!(parsed(&[("hours", wrong)]).is_err(), "{wrong}");
+        for wrong in ["0", "169", "-1", "+1", "1.5", "day", "", "99999999999"] {
+            assert!(query(Some(wrong), None).hours().is_err(), "{wrong}");
         }
-        assert!(parsed(&[("hour", "1")]).is_err());
     }
 
     #[test]
     fn an_endpoint_is_asked_for_by_method_and_template_or_by_template() {
-        let matches = |wanted: &str, name| parsed(&[("endpoint", wanted)]).map(|query| query.matches(name)).ok();
-        assert_eq!(matches("GET /api/users", "GET /api/users"), Some(true));
-        assert_eq!(matches("api/users", "POST /api/users"), Some(true));
-        assert_eq!(matches("/api/users/", "POST /api/users"), Some(true));
-        assert_eq!(matches("GET /api/users", "POST /api/users"), Some(false));
-        assert_eq!(matches("api", "POST /api/users"), Some(false));
-        assert!(parsed(&[]).map(|query| query.matches("anything")).unwrap_or(false));
+        let matches = |wanted: &str, name| query(None, Some(wanted)).matches(name);
+        assert!(matches("GET /api/users", "GET /api/users"));
+        assert!(matches("api/users", "POST /api/users"));
+        assert!(matches("/api/users/", "POST /api/users"));
+        assert!(!matches("GET /api/users", "POST /api/users"));
+        assert!(!matches("api", "POST /api/users"));
+        assert!(query(None, None).matches("anything"));
     }
 }

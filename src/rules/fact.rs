@@ -113,6 +113,28 @@ pub(crate) const TOP_BLOCKER: WordFact = word("top_blocker");
 pub(crate) const TOP_SUSPECT: WordFact = word("top_suspect");
 pub(crate) const TOP_HOLDER: WordFact = word("top_holder");
 
+/// The numbers that count things and are therefore whole. Others of the same unit are means.
+const COUNTS: &[NumberFact] = &[
+    ACTIVE,
+    REQUESTS,
+    CALLS,
+    RUNS,
+    ENDPOINTS,
+    WASTED_QUERIES,
+    BLOCKING_POLLS,
+    MAX_OTHERS_IN_FLIGHT,
+    TOP_WAITING_POLLS,
+    WORKERS,
+    THREADS,
+    OPEN_FDS,
+    MAX_FDS,
+];
+
+/// Returns whether the number of this name counts things.
+pub(crate) fn is_count(name: &str) -> bool {
+    COUNTS.iter().any(|fact| fact.name == name)
+}
+
 /// The numbers of each scope beside its measures, with their meaning.
 pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, REQUESTS, "requests that ended in the window"),

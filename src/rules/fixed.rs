@@ -46,7 +46,7 @@ impl Readings for FixedReadings {
 
 pub(crate) fn endpoint(method: &str, route: &str) -> Arc<Subject> {
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
-    Arc::new(Subject { name: format!("{method} {route}").into(), labels })
+    Arc::new(Subject::new(format!("{method} {route}"), labels))
 }
 
 /// The highest severity whose threshold is passed.

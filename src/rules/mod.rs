@@ -55,6 +55,7 @@ pub(crate) use gain::Gain;
 pub(crate) use measure::Measure;
 pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
+pub(crate) use subject::Subject;
 pub(crate) use suggest::nearest;
 pub(crate) use threshold::{Threshold, Thresholds};
 pub(crate) use unit::Unit;

@@ -94,7 +94,9 @@ impl RequestSeries {
 
 fn name(meta: &SeriesMeta) -> String {
     match (meta.label(names::METHOD), meta.label(names::ROUTE)) {
-        (Some(method), Some(route)) if !route.is_empty() && route != names::OTHER => format!("{method} {route}"),
+        (Some(method), Some(route)) if !route.is_empty() && route != names::OTHER => {
+            names::shown(format!("{method} {route}")).into_owned()
+        }
         _ => NO_ENDPOINT.to_owned(),
     }
 }

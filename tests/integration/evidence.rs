@@ -41,7 +41,7 @@ async fn json(app: &Router, path: &str) -> Value {
 
 /// Returns the only bottleneck of a kind.
 async fn bottleneck(app: &Router, kind: &str) -> Value {
-    let found = json(app, "/performance/bottlenecks").await;
+    let found = json(app, "/performance/bottlenecks?evidence=full").await;
     let list = found["bottlenecks"].as_array().expect("a list");
     list.iter().find(|one| one["type"] == kind).unwrap_or_else(|| panic!("no {kind} in {found:#}")).clone()
 }
@@ -49,7 +49,7 @@ async fn bottleneck(app: &Router, kind: &str) -> Value {
 /// The same on the real clock, once it is found with what was measured beside it.
 async fn eventually(app: &Router, kind: &str) -> Value {
     for _ in 0..600 {
-        let found = json(app, "/performance/bottlenecks").await;
+        let found = json(app, "/performance/bottlenecks?evidence=full").await;
         let list = found["bottlenecks"].as_array().expect("a list");
         let lag = |one: &Value| one.pointer("/evidence/numbers/max_scheduling_lag").and_then(Value::as_f64);
         let is_whole = |one: &&Value| one["type"] == kind && lag(one).is_some_and(|lag| lag > 0.0);
@@ -187,7 +187,7 @@ async fn a_slow_query_is_slow_always_or_rarely() {
         fetch(&app, &format!("/now_and_then/{number}")).await;
     }
     sleep(Duration::from_secs(40)).await;
-    let found = json(&app, "/performance/bottlenecks").await;
+    let found = json(&app, "/performance/bottlenecks?evidence=full").await;
     let of = |subject: &str| {
         let list = found["bottlenecks"].as_array().expect("a list");
         let one = list.iter().find(|one| one["type"] == "slow_query" && one["subject"] == subject);

@@ -32,7 +32,7 @@ struct Postgres {
 impl Postgres {
     async fn start() -> Option<Self> {
         let debian = program::folders(Path::new("/usr/lib/postgresql"), "bin");
-        let initdb = program::program("initdb", "postgresql", &debian)?;
+        let initdb = program::program("initdb", "Debian package postgresql", &debian)?;
         let programs = initdb.canonicalize().expect("it was found").parent().expect("it has a folder").to_owned();
         let folder = tempfile::tempdir().expect("a folder");
         if is_root() {

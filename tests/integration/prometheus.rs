@@ -21,7 +21,7 @@ const LOG: &str = "log";
 
 /// Finds Prometheus or promtool.
 fn program(name: &str) -> Option<PathBuf> {
-    program::program(name, "prometheus", &[])
+    program::program(name, "Debian package prometheus", &[])
 }
 
 /// A Prometheus server for one test; dropping it stops the server.

@@ -51,7 +51,7 @@ impl Demo {
 
     /// Returns what the monitor reports now.
     pub(crate) async fn bottlenecks(&self) -> Vec<Value> {
-        self.get("/performance/bottlenecks").await["bottlenecks"].as_array().unwrap().clone()
+        self.get("/performance/bottlenecks?evidence=full&limit=1000").await["bottlenecks"].as_array().unwrap().clone()
     }
 
     /// Returns whether `finding` is a duration that exceeds its threshold only because other processes used the processor.

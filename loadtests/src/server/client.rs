@@ -22,6 +22,9 @@ use crate::{
 /// Longest time to the last byte of a response: the service may be busy with the load, but the report must not wait for
 /// it without end.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// All bottlenecks that fire, each with a summary of its evidence: the slow requests with their timelines would be most of
+/// the answer, which is read every few seconds while the service is under load.
+const BOTTLENECKS: &str = "/performance/bottlenecks?evidence=summary&limit=1000";
 /// Redirects followed within the service's origin.
 const MOST_REDIRECTS: usize = 5;
 
@@ -198,7 +201,7 @@ impl ServerClient {
 
     /// Returns the bottlenecks that fire now; `None` where they cannot be read.
     pub(crate) async fn bottlenecks(&self) -> Option<Vec<Bottleneck>> {
-        Some(self.json::<BottlenecksResponse>("/performance/bottlenecks").await?.bottlenecks)
+        Some(self.json::<BottlenecksResponse>(BOTTLENECKS).await?.bottlenecks)
     }
 
     /// Returns the service's own summary; `None` where it cannot be read.

@@ -11,6 +11,7 @@ use crate::{
     api::{
         bottlenecks::{BottleneckView, Counts, GainView},
         endpoints::{EndpointView, views},
+        evidence::Detail,
         health::Health,
         memory::limit,
         sqlx::SqlxView,
@@ -154,7 +155,11 @@ impl Report {
             summary,
             counts,
             recommendations: recommendations(&judgement.firing),
-            bottlenecks: judgement.firing.iter().map(|bottleneck| BottleneckView::of(bottleneck, core)).collect(),
+            bottlenecks: judgement
+                .firing
+                .iter()
+                .map(|bottleneck| BottleneckView::of(bottleneck, core, Detail::Full))
+                .collect(),
             endpoint_count: endpoints.len(),
             endpoints: endpoints.into_iter().take(ENDPOINTS).collect(),
             memory: memory(core, Instant::now()),

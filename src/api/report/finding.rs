@@ -18,7 +18,7 @@ pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
     page.element("<h3>", &bottleneck.description, "</h3>");
     page.element("<p>", &bottleneck.impact, "</p>");
     facts(page, bottleneck);
-    evidence(page, &bottleneck.evidence);
+    bottleneck.evidence.iter().for_each(|one| evidence(page, one));
     if !bottleneck.recommendations.is_empty() {
         page.raw("<details><summary>Recommendations</summary>").list(&bottleneck.recommendations).raw("</details>");
     }
@@ -34,7 +34,8 @@ fn facts(page: &mut Page, bottleneck: &BottleneckView) {
     page.element(" (threshold ", &quantity(bottleneck.threshold), ")</span>");
     page.element("<span>samples <b>", &words::count(bottleneck.samples), "</b>");
     page.element(" in ", &Unit::Seconds.render(bottleneck.window_seconds), "</span>");
-    if let Some(share) = bottleneck.evidence.time_share.filter(|share| *share > 0.0) {
+    let share = bottleneck.evidence.as_ref().and_then(|evidence| evidence.time_share);
+    if let Some(share) = share.filter(|share| *share > 0.0) {
         page.element("<span><b>", &Unit::Ratio.render(share), "</b> of the time of all requests</span>");
     }
     page.element("<span>since ", &words::moment(&bottleneck.since), "</span></div>");
@@ -54,7 +55,8 @@ fn evidence(page: &mut Page, evidence: &EvidenceView) {
         plot::split_with_legend(page, split);
     }
     tables::evidence(evidence).iter().for_each(|table| table.html(page));
-    let slowest = &evidence.slowest_requests[..evidence.slowest_requests.len().min(SLOWEST)];
+    let slowest = evidence.slowest_requests.as_deref().unwrap_or_default();
+    let slowest = &slowest[..slowest.len().min(SLOWEST)];
     if slowest.is_empty() {
         return;
     }

@@ -51,6 +51,11 @@ impl Format {
         }
     }
 
+    /// Returns whether this is the page that browsers prefer.
+    pub(super) fn is_page(self) -> bool {
+        self.media_type() == ("text", "html")
+    }
+
     fn media_type(self) -> (&'static str, &'static str) {
         match self {
             Self::Json => ("application", "json"),

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::State,
     http::{
-        HeaderMap, HeaderValue,
+        HeaderMap, HeaderValue, Uri,
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY},
     },
     response::{IntoResponse as _, Redirect, Response},
@@ -16,32 +16,39 @@ use super::{document::Report, format::Format};
 use super::{html, markdown};
 use crate::api::{CoreState, error::ApiError, parameters::Parameters, period::Period};
 
-/// The page needs nothing but its own style. With this policy a browser runs and fetches nothing else, even if a name
+/// The page needs nothing but its own style and icon. With this policy a browser runs and fetches nothing else, even if a name
 /// ever became markup.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
 /// The window and the format of a report.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
-#[serde(deny_unknown_fields)]
 pub(in crate::api) struct ReportQuery {
     /// How far back to look, such as `30s` or `5m`, at most the longest window of a rule. By default everything since the
     /// start or the last clear.
     window: Option<String>,
     /// `json`, or with the feature `report` also `html` or `markdown`. By default what the `Accept` header prefers, and JSON without a preference.
+    #[cfg_attr(all(feature = "openapi", feature = "report"), param(pattern = "^(json|html|markdown|md)$"))]
+    #[cfg_attr(all(feature = "openapi", not(feature = "report")), param(pattern = "^json$"))]
     format: Option<String>,
 }
 
-/// Redirects `/performance` to the report, a browser to the page. Relative, since the host may have nested the router.
-pub(in crate::api) async fn index(headers: HeaderMap) -> Redirect {
-    match Format::negotiate(&headers) {
-        #[cfg(feature = "report")]
-        Some(Format::Html) => Redirect::temporary("performance/report?format=html"),
-        _ => Redirect::temporary("performance/report"),
-    }
+/// Redirects `/performance` to the report, a browser to the page, with the parameters that were given. Relative, since the
+/// host may have nested the router.
+pub(in crate::api) async fn index(
+    headers: HeaderMap,
+    Parameters(query): Parameters<ReportQuery>,
+    uri: Uri,
+) -> Redirect {
+    let given = uri.query().filter(|given| !given.is_empty()).map(str::to_owned);
+    let is_page = query.format.is_none() && Format::negotiate(&headers).is_some_and(Format::is_page);
+    let format = is_page.then(|| "format=html".to_owned());
+    let parameters: Vec<String> = format.into_iter().chain(given).collect();
+    let mark = if parameters.is_empty() { "" } else { "?" };
+    Redirect::temporary(&format!("performance/report{mark}{}", parameters.join("&")))
 }
 
 /// Recommendations ranked by their expected gain, the bottlenecks with their evidence, and the endpoints that take most

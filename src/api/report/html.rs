@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     analysis::Direction,
-    api::{bottlenecks::GainView, sqlx::SqlxView, trend::direction_str},
+    api::{bottlenecks::GainView, icon, sqlx::SqlxView, trend::direction_str},
     rules::Unit,
 };
 
@@ -22,7 +22,9 @@ pub(super) fn page(report: &Report) -> String {
     let mut page = Page::default();
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
         .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
-        .raw("<title>Performance report</title><style>\n")
+        .raw("<link rel=\"icon\" href=\"")
+        .text(&icon::data_uri())
+        .raw("\"><title>Performance report</title><style>\n")
         .raw(STYLE)
         .raw("</style></head>\n<body><main>\n");
     header(&mut page, report);

@@ -63,7 +63,7 @@ fn bottlenecks(out: &mut String, report: &Report) {
 
 /// What is behind a bottleneck: its numbers, then its tables.
 fn evidence(out: &mut String, bottleneck: &BottleneckView) {
-    let evidence = &bottleneck.evidence;
+    let Some(evidence) = &bottleneck.evidence else { return };
     *out += &format!("\n### {}: {}\n\n", bottleneck.kind, code(&bottleneck.subject));
     let mut facts = vec![format!("since {}", moment(&bottleneck.since))];
     if let Some(share) = evidence.time_share.filter(|share| *share > 0.0) {
@@ -76,7 +76,8 @@ fn evidence(out: &mut String, bottleneck: &BottleneckView) {
     }
     out.push('\n');
     tables::evidence(evidence).iter().for_each(|table| table.markdown(out));
-    tables::slow_requests(&evidence.slowest_requests[..evidence.slowest_requests.len().min(SLOWEST)]).markdown(out);
+    let slowest = evidence.slowest_requests.as_deref().unwrap_or_default();
+    tables::slow_requests(&slowest[..slowest.len().min(SLOWEST)]).markdown(out);
 }
 
 fn endpoints(out: &mut String, report: &Report) {

@@ -30,3 +30,6 @@ mod tests;
 mod versions;
 #[cfg(feature = "report")]
 mod words;
+
+/// What the parameter `format` may be, for messages.
+pub(super) const FORMAT_NAMES: &str = format::Format::NAMES;

@@ -147,7 +147,7 @@ fn blockers(blockers: &[BlockerView]) -> Table {
         Column::number("total", |one| Unit::Seconds.render(one.total_seconds)),
         Column::number("longest", |one| duration(one.longest_ms)),
         Column::number("others in flight", |one| or_dash(one.others_in_flight, Unit::Count)),
-        Column::number("at most", |one| or_dash(one.max_others_in_flight, Unit::Count)),
+        Column::number("at most", |one| or_dash(one.max_others_in_flight.map(|others| others as f64), Unit::Count)),
         Column::code("waited most often", |one| {
             one.waited.first().map_or_else(|| NOTHING.to_owned(), |waited| waited.endpoint.clone())
         }),

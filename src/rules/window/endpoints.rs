@@ -229,7 +229,7 @@ fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
     // A route begins with a slash, so these words are no route's.
     let shown = if route.is_empty() { UNMATCHED } else { route };
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
-    Arc::new(Subject { name: format!("{method} {shown}").into(), labels })
+    Arc::new(Subject::new(format!("{method} {shown}"), labels))
 }
 
 impl Endpoint<'_> {

@@ -141,5 +141,5 @@ fn metric_subject(metric: &MetricSelector, values: &[&str]) -> Arc<Subject> {
     let written: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
     let name =
         if written.is_empty() { metric.name.to_string() } else { format!("{}{{{}}}", metric.name, written.join(",")) };
-    Arc::new(Subject { name: name.into(), labels })
+    Arc::new(Subject::new(name, labels))
 }

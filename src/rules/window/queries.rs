@@ -135,7 +135,7 @@ pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
                 label(names::DB_OPERATION, operation),
                 label(names::DB_SYSTEM, system),
             ];
-            let subject = Arc::new(Subject { name: summary.into(), labels });
+            let subject = Arc::new(Subject::new(summary, labels));
             queries.push(Query { subject, operation, durations: Durations::default() });
             queries.len() - 1
         });

@@ -126,5 +126,5 @@ fn reading(question: &Question<'_>, subject: &Arc<Subject>, answer: Option<(f64,
 }
 
 fn process() -> Arc<Subject> {
-    Arc::new(Subject { name: PROCESS.into(), labels: Vec::new() })
+    Arc::new(Subject::new(PROCESS, Vec::new()))
 }

@@ -32,7 +32,7 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
     let mut place_of = |tasks: &mut Vec<Task<'_>>, name: &'_ str| {
         *places.entry(name.to_owned()).or_insert_with(|| {
             let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];
-            let subject = Arc::new(Subject { name: name.into(), labels });
+            let subject = Arc::new(Subject::new(name, labels));
             let task = Task {
                 subject,
                 durations: Durations::default(),

@@ -6,6 +6,7 @@
 use sqlparser::keywords::Keyword;
 
 use super::{MAX_SUMMARY, chains, lex::Piece};
+use crate::names;
 
 /// Returns the text of the pieces.
 pub(super) fn render(pieces: &[Piece]) -> String {
@@ -20,7 +21,7 @@ pub(super) fn render(pieces: &[Piece]) -> String {
     if shorter.chars().count() <= MAX_SUMMARY {
         return shorter;
     }
-    let tail = format!(" … #{:08x}", fnv1a(&whole));
+    let tail = names::tail(&whole);
     let mut kept = String::new();
     for end in 1..=pieces.len() {
         let longer = text(&pieces[..end]);
@@ -267,9 +268,4 @@ fn is_spaced(before: &Piece, piece: &Piece) -> bool {
         _ => false,
     };
     !(after_open || before_close || called || indexed)
-}
-
-/// Returns the FNV-1a hash, which is the same in every process and version: it is part of a label.
-fn fnv1a(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -9,7 +9,7 @@ pub(crate) fn program(name: &str, package: &str, directories: &[PathBuf]) -> Opt
     let path: Vec<_> = std::env::split_paths(&path).collect();
     let found = path.iter().chain(directories).map(|directory| directory.join(name)).find(|path| path.is_file());
     if found.is_none() {
-        let message = format!("{name} is not installed; .ci/run installs it (Debian package {package})");
+        let message = format!("{name} is not installed; .ci/run installs it ({package})");
         assert!(std::env::var_os("CI").is_none(), "{message}");
         eprintln!("NOT TESTED: {message}");
     }
