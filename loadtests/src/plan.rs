@@ -18,6 +18,7 @@ use crate::{
         Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Syntax, Template, TemplateError, load_scenarios,
         shop,
     },
+    span::show_seconds,
     verdict::Threshold,
 };
 
@@ -25,6 +26,8 @@ use crate::{
 const DEFAULT_IN_FLIGHT: usize = 1000;
 const DEFAULT_USERS: usize = 10;
 const DEFAULT_DURATION: Duration = Duration::from_secs(30);
+/// Of a step of a capacity search.
+const DEFAULT_STEP: Duration = Duration::from_secs(10);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// A day. A tiny `--increase-rate` would otherwise overflow a `Duration`.
@@ -81,6 +84,14 @@ pub(crate) enum PlanError {
     /// A threshold is about a schedule that there is none of.
     #[error("--threshold \"{0}\" needs --rate: only then are iterations due at fixed times, so that one can be late")]
     NoSchedule(String),
+    /// The warm-up is as long as the load.
+    #[error("--warm-up {warm_up} is a part of the load, which lasts {length}; nothing would be measured")]
+    NothingMeasured {
+        /// The warm-up.
+        warm_up: String,
+        /// The ramp-up and the duration.
+        length: String,
+    },
     /// A profile names no endpoint or scenario, or several.
     #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
@@ -145,18 +156,25 @@ pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<Load
     };
     let duration = match (load.duration, load.iterations) {
         (Some(duration), _) => Some(duration),
-        (None, _) if capacity.find_capacity => None,
+        (None, _) if capacity.find_capacity => Some(DEFAULT_STEP),
         (None, Some(_)) => None,
         (None, None) => Some(DEFAULT_DURATION),
     };
-    Ok(LoadPlan {
+    let plan = LoadPlan {
         actors: actors(target, requests, code)?,
         model,
         duration,
         warm_up: load.warm_up,
         grace: load.grace,
         ..base_plan(target, requests)
-    })
+    };
+    match plan.length() {
+        Some(length) if plan.measured_from() >= length => {
+            let [warm_up, length] = [plan.warm_up, length].map(|time| show_seconds(time.as_secs_f64()));
+            Err(PlanError::NothingMeasured { warm_up, length })
+        }
+        Some(_) | None => Ok(plan),
+    }
 }
 
 /// Returns the endpoints that the requests of a plan will be counted under, each once; `None` if code decides them.

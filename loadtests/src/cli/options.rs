@@ -119,7 +119,7 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_name = "N", requires = "rate", conflicts_with = "concurrent_users", value_parser = parse_users)]
     pub(crate) max_in_flight: Option<usize>,
 
-    /// Time at the start whose requests are left out of the result
+    /// Time at the start whose requests are left out of the result, at least the ramp-up; a part of --duration
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_span)]
     pub(crate) warm_up: Duration,
 

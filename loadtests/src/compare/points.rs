@@ -45,7 +45,9 @@ impl SteadyState {
 
     fn of_one(run: &RunResult) -> Option<Self> {
         let series = run.total.series.iter();
-        let points: Vec<&PointResult> = series.filter(|point| point.start >= run.load.ramp_up).collect();
+        // After a warm-up, which ends after the ramp-up, all is steady.
+        let from = if run.load.warm_up > 0.0 { 0.0 } else { run.load.ramp_up };
+        let points: Vec<&PointResult> = series.filter(|point| point.start >= from).collect();
         // The load covers the first point and the last only in part.
         let inner = if points.len() > FEWEST + 1 { &points[1..points.len() - 1] } else { &points[..] };
         let (first, last) = (inner.first()?, inner.last()?);

@@ -64,24 +64,24 @@ pub(super) async fn run(
         .execute();
     let ended: Result<_, GooseError> = tokio::select! {
         ended = attack => ended,
-        () = keep_time(plan, shared, ramp_up) => unreachable!("it waits for ever once the grace is over"),
+        () = keep_time(plan, shared) => unreachable!("it waits for ever once the grace is over"),
         () = stop_goose(shared) => unreachable!("it triggers the switch for ever"),
     };
     ended.map_err(refused)?;
     shared.stop.request(StopReason::Finished);
     shared.gauges.end_load();
-    Ok(RunEnd { reason: shared.conclude(), elapsed: shared.gauges.measured_for() })
+    Ok(RunEnd { reason: shared.conclude(), elapsed: shared.measured_for() })
 }
 
 /// Waits for the first user, then takes the run through its phases. Never ends: Goose's own end is the end of the run.
-async fn keep_time(plan: &LoadPlan, shared: &RunState, ramp_up: Duration) {
+async fn keep_time(plan: &LoadPlan, shared: &RunState) {
     while shared.gauges.begun().is_none() {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(1)) => {}
             () = shared.stop.requested() => break,
         }
     }
-    run_phases(plan, shared, ramp_up, shared.gauges.begin()).await;
+    run_phases(plan, shared, shared.gauges.begin()).await;
     std::future::pending().await
 }
 

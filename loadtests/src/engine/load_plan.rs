@@ -40,7 +40,7 @@ pub(crate) struct LoadPlan {
     pub(crate) model: Model,
     /// How long the load is held once it has been reached; `None` for until every user has done its iterations.
     pub(crate) duration: Option<Duration>,
-    /// For how long at the start requests are left out of the result.
+    /// For how long from the start requests are left out of the result, at least until the ramp-up is over; 0 for not at all.
     pub(crate) warm_up: Duration,
     /// How long requests in flight at the end may take before they are given up.
     pub(crate) grace: Duration,
@@ -63,6 +63,25 @@ impl LoadPlan {
             timeout: self.timeout,
             seed: self.seed.next_run(),
         }
+    }
+
+    /// The time over which the load is reached.
+    pub(crate) fn ramp_up(&self) -> Duration {
+        match self.model {
+            Model::Closed { ramp_up, .. } | Model::Open { ramp_up, .. } => ramp_up,
+        }
+    }
+
+    /// Returns how long the load lasts: until its end it is held for its duration, of which a warm-up is a part. `None`
+    /// without a limit of time.
+    pub(crate) fn length(&self) -> Option<Duration> {
+        self.duration.map(|duration| self.ramp_up() + duration)
+    }
+
+    /// Returns how long after the start measuring begins. A warm-up ends after the ramp-up: users that are still being
+    /// started are not the load that is asked about.
+    pub(crate) fn measured_from(&self) -> Duration {
+        if self.warm_up.is_zero() { Duration::ZERO } else { self.warm_up.max(self.ramp_up()) }
     }
 
     /// Returns a sentence for plans with too few users to divide them by the weights of the scenarios.

@@ -55,6 +55,7 @@ pub(super) async fn run(
         settings: plan.request_settings(),
         shared: shared.clone(),
         most_in_flight,
+        first_counted: pace.before(plan.measured_from()),
         state: Mutex::default(),
         idle: Notify::new(),
     });
@@ -68,13 +69,13 @@ pub(super) async fn run(
         })
         .map_err(EngineError::Thread)?;
     tokio::select! {
-        () = run_phases(plan, shared, pace.ramp_up(), begun) => {}
+        () = run_phases(plan, shared, begun) => {}
         () = pool.all_done() => {}
     }
     // Requests that were given up end at once; their users only have to notice.
     pool.all_done().await;
     _ = keeper.join();
-    Ok(RunEnd { reason: shared.conclude(), elapsed: shared.gauges.measured_for() })
+    Ok(RunEnd { reason: shared.conclude(), elapsed: shared.measured_for() })
 }
 
 /// The users of a run, and the iterations that wait for one.
@@ -89,6 +90,8 @@ struct UserPool {
     /// system has no descriptor left.
     clients: Box<dyn Fn(usize) -> Option<UserClient> + Send + Sync>,
     most_in_flight: usize,
+    /// The number of the first iteration that is due after the warm-up; those before it are not counted.
+    first_counted: u64,
     state: Mutex<PoolState>,
     idle: Notify,
 }
@@ -119,7 +122,9 @@ impl UserPool {
 
     /// Starts the `n`-th iteration, or queues it.
     fn arrive(self: &Arc<Self>, handle: &Handle, due: Instant, n: u64) {
-        self.shared.gauges.schedule();
+        if n >= self.first_counted {
+            self.shared.gauges.schedule();
+        }
         let actor = self.actor_order[(n % self.actor_order.len() as u64) as usize];
         let mut state = self.lock();
         if state.busy >= self.most_in_flight {
@@ -144,7 +149,7 @@ impl UserPool {
             if let Some(user) = self.user(arrival.actor) {
                 return Some((user, arrival));
             }
-            self.shared.gauges.drop_arrival();
+            self.drop_arrival(arrival.number);
             arrival = self.next_waiting()?;
         }
     }
@@ -181,12 +186,14 @@ impl UserPool {
     async fn serve(self: Arc<Self>, mut user: User, mut arrival: Arrival) {
         loop {
             let cause = if arrival.queued { LateCause::Target } else { LateCause::Generator };
-            self.shared.gauges.begin_late(cause, arrival.due.elapsed());
+            if arrival.number >= self.first_counted {
+                self.shared.gauges.begin_late(cause, arrival.due.elapsed());
+            }
             user.set_due(arrival.due, arrival.number);
             self.actors[arrival.actor].iterate(&mut user).await;
             if !user.has_sent() {
                 // The end was requested before its first request, or its steps lack a value.
-                self.shared.gauges.drop_arrival();
+                self.drop_arrival(arrival.number);
             }
             // A user goes back to its own kind: its logins and cookies belong to it.
             self.lock().free[arrival.actor].push(user);
@@ -204,7 +211,7 @@ impl UserPool {
             if !self.shared.stop.is_requested() && arrival.due.elapsed() <= self.plan.timeout {
                 return Some(arrival);
             }
-            self.shared.gauges.drop_arrival();
+            self.drop_arrival(arrival.number);
         }
         state.busy -= 1;
         self.shared.gauges.leave();
@@ -212,6 +219,13 @@ impl UserPool {
             self.idle.notify_waiters();
         }
         None
+    }
+
+    /// Counts an iteration that sends nothing.
+    fn drop_arrival(&self, number: u64) {
+        if number >= self.first_counted {
+            self.shared.gauges.drop_arrival();
+        }
     }
 
     async fn all_done(&self) {
@@ -223,8 +237,8 @@ impl UserPool {
             {
                 let mut state = self.lock();
                 if state.busy == 0 {
-                    for _ in state.waiting.drain(..) {
-                        self.shared.gauges.drop_arrival();
+                    for arrival in state.waiting.drain(..) {
+                        self.drop_arrival(arrival.number);
                     }
                     return;
                 }
@@ -236,13 +250,13 @@ impl UserPool {
 
 /// Starts iterations when they are due until the end of the load, and counts those that it was too slow for.
 fn keep_pace(pool: &Arc<UserPool>, handle: &Handle, pace: Pace, begun: Instant) {
-    let length = pool.plan.duration.map(|duration| pace.ramp_up() + pool.plan.warm_up + duration);
-    let all = length.map_or(u64::MAX, |length| pace.before(length));
+    let all = pool.plan.length().map_or(u64::MAX, |length| pace.before(length));
     for n in 0..all {
         let due = begun + pace.due(n);
         loop {
             if pool.shared.stop.is_requested() {
-                pool.shared.gauges.miss(pace.before(begun.elapsed()).min(all).saturating_sub(n));
+                let due_by_now = pace.before(begun.elapsed()).min(all);
+                pool.shared.gauges.miss(due_by_now.saturating_sub(n.max(pool.first_counted)));
                 return;
             }
             let Some(wait) = due.checked_duration_since(Instant::now()) else { break };
@@ -279,6 +293,7 @@ mod tests {
             shared,
             clients: Box::new(clients),
             most_in_flight: 1,
+            first_counted: 0,
             state: Mutex::new(state),
             idle: Notify::new(),
         })

@@ -14,10 +14,6 @@ impl Pace {
         Self { rate, ramp_up: ramp_up.as_secs_f64() }
     }
 
-    pub(super) fn ramp_up(self) -> Duration {
-        Duration::from_secs_f64(self.ramp_up)
-    }
-
     /// Returns how many iterations are due in a span at the full rate.
     pub(super) fn per(self, span: Duration) -> usize {
         (self.rate * span.as_secs_f64()).ceil() as usize

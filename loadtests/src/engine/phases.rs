@@ -1,6 +1,6 @@
 //! Takes a run through its phases: warm-up, load, and the grace in which requests in flight may end.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{load_plan::LoadPlan, run_state::RunState, stop::StopReason};
 use crate::record::Phase;
@@ -9,19 +9,17 @@ use crate::record::Phase;
 ///
 /// The load began at `begun`. The future ends only when the grace is over; a model whose users have all ended earlier
 /// drops it.
-pub(super) async fn run_phases(plan: &LoadPlan, shared: &RunState, ramp_up: Duration, begun: Instant) {
+pub(super) async fn run_phases(plan: &LoadPlan, shared: &RunState, begun: Instant) {
     if shared.recorder.phase() == Phase::WarmUp {
         tokio::select! {
-            () = tokio::time::sleep_until((begun + plan.warm_up).into()) => {}
+            () = tokio::time::sleep_until((begun + plan.measured_from()).into()) => begin_measuring(shared),
+            // Nothing is measured then: the requests in flight are the warm-up's.
             () = shared.stop.requested() => {}
         }
-        // In this order: a reader that sees the new phase must find the time at which it began.
-        shared.gauges.begin_measuring();
-        shared.recorder.set_measuring(Phase::Measured);
     }
-    match plan.duration {
-        Some(duration) => tokio::select! {
-            () = tokio::time::sleep_until((begun + ramp_up + plan.warm_up + duration).into()) => {
+    match plan.length() {
+        Some(length) => tokio::select! {
+            () = tokio::time::sleep_until((begun + length).into()) => {
                 shared.stop.request(StopReason::Finished);
             }
             () = shared.stop.requested() => {}
@@ -31,4 +29,10 @@ pub(super) async fn run_phases(plan: &LoadPlan, shared: &RunState, ramp_up: Dura
     shared.gauges.end_load();
     tokio::time::sleep(plan.grace).await;
     shared.stop.give_up();
+}
+
+fn begin_measuring(shared: &RunState) {
+    // In this order: a reader that sees the new phase must find the time at which it began.
+    shared.gauges.begin_measuring();
+    shared.recorder.set_measuring(Phase::Measured);
 }

@@ -7,7 +7,7 @@ use super::{
     gauges::{Arrivals, Gauges, MissingUsers},
     stop::{Stop, StopReason},
 };
-use crate::record::{ExhaustionCounts, Recorder};
+use crate::record::{ExhaustionCounts, Phase, Recorder};
 
 /// Five failed connections before any response are more than chance.
 const UNREACHABLE_AFTER: u64 = 5;
@@ -56,6 +56,14 @@ impl RunState {
                 StopReason::Unreachable
             }
             Some(StopReason::Unreachable | StopReason::Finished) | None => StopReason::Finished,
+        }
+    }
+
+    /// Returns how long was measured, up to now or to the end of the load; nothing of a run that ended in its warm-up.
+    pub(crate) fn measured_for(&self) -> Duration {
+        match self.recorder.phase() {
+            Phase::WarmUp => Duration::ZERO,
+            Phase::Measured => self.gauges.measured_for(),
         }
     }
 

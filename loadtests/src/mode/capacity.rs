@@ -20,7 +20,6 @@ use crate::{
     watch::Screen,
 };
 
-const DEFAULT_HOLD: Duration = Duration::from_secs(10);
 /// A queue that fills slowly holds for a step and overflows in a longer one.
 const CONFIRMING_FACTOR: u32 = 3;
 
@@ -184,7 +183,7 @@ fn lowest_load(plan: &LoadPlan) -> usize {
 }
 
 fn hold(plan: &LoadPlan, phase: SearchPhase) -> Duration {
-    let hold = plan.duration.unwrap_or(DEFAULT_HOLD);
+    let hold = plan.duration.expect("a search has no iterations instead, so that its plan has a duration");
     match phase {
         SearchPhase::Doubling | SearchPhase::Bisecting => hold,
         SearchPhase::Confirming => hold * CONFIRMING_FACTOR,

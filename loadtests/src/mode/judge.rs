@@ -5,7 +5,7 @@ use crate::{
     cli::{OnSaturation, VerdictOptions},
     engine::{LoadPlan, StopReason},
     plan::check_thresholds,
-    verdict::{Check, Conclusion, Measurement, Rules, Threshold, implicit, judge_thresholds},
+    verdict::{Check, CheckSource, CheckStatus, Conclusion, Measurement, Rules, Threshold, implicit, judge_thresholds},
     watch::GeneratorHealth,
 };
 
@@ -30,6 +30,9 @@ impl Judge {
 
     /// Checks every condition against a finished run.
     pub(super) fn checks(&self, session: &Session) -> Vec<Check> {
+        if session.ended_in_warm_up() {
+            return not_measured(session).into_iter().collect();
+        }
         let elapsed = session.end.elapsed;
         let measured =
             Measurement { tally: &session.tally, seconds: elapsed.as_secs_f64(), arrivals: session.arrivals() };
@@ -49,4 +52,17 @@ impl Judge {
     pub(super) fn on_saturation(&self) -> OnSaturation {
         self.saturation
     }
+}
+
+/// Returns the breach of a run that ended in its warm-up by itself, which nothing else can be said about; `None` where it was
+/// interrupted or reached nothing, which is its conclusion.
+fn not_measured(session: &Session) -> Option<Check> {
+    let requests = session.shared.recorder.warm_up();
+    (session.end.reason == StopReason::Finished).then(|| Check {
+        source: CheckSource::Always,
+        subject: "all requests".to_owned(),
+        condition: "some request is measured".to_owned(),
+        observed: format!("the run ended in its warm-up, after {requests} requests"),
+        status: CheckStatus::Breached,
+    })
 }

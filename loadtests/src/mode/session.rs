@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     cli::ProfileOptions,
-    engine::{self, Arrivals, EngineError, LoadPlan, Model, RunEnd, RunState, hint_for, late_after},
+    engine::{self, Arrivals, EngineError, LoadPlan, RunEnd, RunState, hint_for, late_after},
     interrupt::Interrupt,
     record::{Interval, Phase, Tally},
     span::show_seconds,
@@ -80,7 +80,7 @@ impl Session {
                     if let Some((interval, span)) = drain(&mut tally, &shared, &mut last) {
                         screen.show(&ProgressView {
                             elapsed: shared.gauges.begun().map_or(Duration::ZERO, |begun| begun.elapsed()),
-                            planned: planned(plan),
+                            planned: plan.length(),
                             active: shared.gauges.active(),
                             arrivals: shared.gauges.arrivals(late_after(tally.fastest_median_seconds())),
                             interval: &interval,
@@ -117,12 +117,17 @@ impl Session {
             }
         })
         .await?;
-        let elapsed = shared.gauges.measured_for();
+        let elapsed = shared.measured_for();
         let mut tally = Tally::default();
         tally.drain(&shared.recorder, elapsed.as_secs_f64(), elapsed.as_secs_f64());
         let generator = watch.finish(&shared.hindrances(late_after(tally.fastest_median_seconds())));
         let end = RunEnd { reason, elapsed };
         Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
+    }
+
+    /// Returns whether the run ended before anything was measured.
+    pub(super) fn ended_in_warm_up(&self) -> bool {
+        self.shared.recorder.phase() == Phase::WarmUp
     }
 
     /// Returns what became of the scheduled iterations; `None` in a closed model.
@@ -138,7 +143,9 @@ impl Session {
             .iter()
             .flat_map(|course| course.tally.failures().by_count().into_iter().next())
             .max_by_key(|(_, failure)| failure.count)
-            .map_or_else(String::new, |(kind, _)| kind.as_str().to_owned());
+            .map(|(kind, _)| kind.clone())
+            .or_else(|| self.shared.recorder.warm_up_failure())
+            .map_or_else(String::new, |kind| kind.as_str().to_owned());
         let hint = hint_for(&problem);
         UnreachableError { base: self.base.clone(), problem, hint }
     }
@@ -150,7 +157,7 @@ fn announce(plan: &LoadPlan, screen: &mut Screen) {
         screen.say(&mix);
     }
     if !plan.warm_up.is_zero() {
-        screen.say(&format!("warming up for {}", show_seconds(plan.warm_up.as_secs_f64())));
+        screen.say(&format!("warming up for {}", show_seconds(plan.measured_from().as_secs_f64())));
     }
 }
 
@@ -166,13 +173,6 @@ fn drain(tally: &mut Tally, shared: &RunState, last: &mut Option<Instant>) -> Op
     *last = Some(now);
     let interval = tally.drain(&shared.recorder, now.duration_since(since).as_secs_f64(), span);
     Some((interval, span))
-}
-
-fn planned(plan: &LoadPlan) -> Option<Duration> {
-    let ramp_up = match plan.model {
-        Model::Closed { ramp_up, .. } | Model::Open { ramp_up, .. } => ramp_up,
-    };
-    plan.duration.map(|duration| ramp_up + plan.warm_up + duration)
 }
 
 fn base_of(plan: &LoadPlan) -> String {

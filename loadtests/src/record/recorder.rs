@@ -14,6 +14,7 @@ use std::{
 use super::{
     endpoint::{EndpointId, EndpointName},
     endpoint_tally::EndpointTally,
+    failure::FailureKind,
     outcome::Outcome,
     sample::{Exhaustion, Sample},
 };
@@ -43,6 +44,8 @@ pub(crate) struct Recorder {
     /// False during the warm-up, whose requests are only counted.
     measuring: AtomicBool,
     warm_up: AtomicU64,
+    /// The first failure of the warm-up, which is all there is to say if it never ends.
+    warm_up_failure: Mutex<Option<FailureKind>>,
     /// Requests that got a response, of whatever status.
     answered: AtomicU64,
     /// Requests that got none because their connection failed.
@@ -71,6 +74,7 @@ impl Recorder {
             registry: RwLock::default(),
             measuring: AtomicBool::new(true),
             warm_up: AtomicU64::new(0),
+            warm_up_failure: Mutex::default(),
             answered: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             no_descriptor: AtomicU64::new(0),
@@ -124,6 +128,9 @@ impl Recorder {
         };
         if !self.measuring.load(Ordering::Relaxed) {
             self.warm_up.fetch_add(1, Ordering::Relaxed);
+            if let Some((kind, _)) = sample.failure {
+                lock(&self.warm_up_failure).get_or_insert(kind);
+            }
             return;
         }
         let mut tallies = lock(&self.shards[shard.0]);
@@ -159,6 +166,11 @@ impl Recorder {
     /// Returns how many requests ended in the warm-up.
     pub(crate) fn warm_up(&self) -> u64 {
         self.warm_up.load(Ordering::Relaxed)
+    }
+
+    /// Returns the first failure of the warm-up.
+    pub(crate) fn warm_up_failure(&self) -> Option<FailureKind> {
+        lock(&self.warm_up_failure).clone()
     }
 
     /// Returns how many requests got a response.

@@ -18,8 +18,10 @@ pub(super) fn page(result: &RunResult) -> Vec<Block> {
     }));
     blocks.extend(sections::profile(result));
     blocks.extend(sections::endpoints(result));
-    let [latency, rate] = plots::over_time(&result.total, "All requests");
-    blocks.push(Block::Plots(None, vec![latency, rate, plots::distribution(&result.total)]));
+    if !result.is_unmeasured() {
+        let [latency, rate] = plots::over_time(&result.total, "All requests");
+        blocks.push(Block::Plots(None, vec![latency, rate, plots::distribution(&result.total)]));
+    }
     blocks.extend(sections::failures(result));
     blocks.extend(result.comparison.iter().flat_map(sections::comparison));
     blocks.extend(sections::server(result));
@@ -37,8 +39,8 @@ pub(super) fn terminal(result: &RunResult) -> Vec<Block> {
     let mut blocks = vec![Block::Text(sections::summary(result))];
     // A profile has one endpoint, whose numbers are those of its own section.
     match &result.profile {
-        Some(_) => blocks.extend(sections::profile(result)),
-        None => blocks.extend(sections::endpoints(result)),
+        Some(_) if !result.is_unmeasured() => blocks.extend(sections::profile(result)),
+        Some(_) | None => blocks.extend(sections::endpoints(result)),
     }
     blocks.extend(sections::failures(result));
     blocks.extend(sections::server(result));

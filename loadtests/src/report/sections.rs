@@ -90,6 +90,9 @@ struct EndpointRow {
 }
 
 pub(super) fn endpoints(result: &RunResult) -> Vec<Block> {
+    if result.is_unmeasured() {
+        return vec![not_measured(result)];
+    }
     let total = (result.endpoints.len() != 1).then_some((&result.total, "all requests".to_owned()));
     let named = result.endpoints.iter().map(|endpoint| (endpoint, endpoint.name()));
     let rows: Vec<EndpointRow> =
@@ -113,6 +116,12 @@ pub(super) fn endpoints(result: &RunResult) -> Vec<Block> {
     blocks.extend(reading_notes(result));
     blocks.extend(arrivals(result));
     blocks
+}
+
+/// What stands in the place of numbers where there are none.
+fn not_measured(result: &RunResult) -> Block {
+    let requests = plural(result.warm_up_requests, "request");
+    Block::Warning(format!("Nothing was measured: the run ended in its warm-up, after {requests}."))
 }
 
 fn endpoint_rows(endpoint: &EndpointResult, name: String) -> Vec<EndpointRow> {
@@ -334,6 +343,9 @@ fn finding(fired: &FiredBottleneck) -> Block {
 
 pub(super) fn profile(result: &RunResult) -> Vec<Block> {
     let Some(profile) = &result.profile else { return Vec::new() };
+    if result.is_unmeasured() {
+        return Vec::new();
+    }
     let table = Table::of(
         &profile_rows(profile, result),
         &[
@@ -373,7 +385,10 @@ fn profile_rows(profile: &Profile, result: &RunResult) -> Vec<(String, String)> 
 pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
     let counts = [
         (result.total.never_sent, "of the requests above never reached the server: no connection was made for them"),
-        (result.warm_up_requests, "more in the warm-up, which are left out of everything above"),
+        (
+            if result.is_unmeasured() { 0 } else { result.warm_up_requests },
+            "more in the warm-up, which are left out of everything above",
+        ),
         (
             result.sent_again,
             "of the requests above were sent a second time, on a new connection: the server had closed theirs while it was \

@@ -48,6 +48,7 @@ pub(crate) fn render_verdict(result: &RunResult) -> String {
         "passed" => "PASSED",
         "breached" => "BREACHED",
         "generator saturated" => "GENERATOR SATURATED",
+        "interrupted" if result.is_unmeasured() => "INTERRUPTED in the warm-up: nothing was measured",
         "interrupted" => "INTERRUPTED: the result covers the time until then",
         _ => "SET-UP ERROR",
     };

@@ -78,19 +78,19 @@ pub(crate) struct LoadResult {
     pub(crate) rate: Option<f64>,
     /// In seconds.
     pub(crate) ramp_up: f64,
+    /// In seconds; where it is not 0, what is measured begins after the ramp-up.
+    #[serde(default)]
+    pub(crate) warm_up: f64,
 }
 
 impl LoadResult {
     /// The load of a plan's model.
     pub(crate) fn new(model: Model) -> Self {
-        match model {
-            Model::Closed { users, ramp_up, .. } => {
-                Self { model: "closed".to_owned(), users: Some(users), rate: None, ramp_up: ramp_up.as_secs_f64() }
-            }
-            Model::Open { rate, ramp_up, .. } => {
-                Self { model: "open".to_owned(), users: None, rate: Some(rate), ramp_up: ramp_up.as_secs_f64() }
-            }
-        }
+        let (name, users, rate, ramp_up) = match model {
+            Model::Closed { users, ramp_up, .. } => ("closed", Some(users), None, ramp_up),
+            Model::Open { rate, ramp_up, .. } => ("open", None, Some(rate), ramp_up),
+        };
+        Self { model: name.to_owned(), users, rate, ramp_up: ramp_up.as_secs_f64(), warm_up: 0.0 }
     }
 
     /// Returns `50 users` or `200/s`.
@@ -229,6 +229,11 @@ impl CheckResult {
 }
 
 impl RunResult {
+    /// Returns whether the run ended in its warm-up, so that it has no numbers.
+    pub(crate) fn is_unmeasured(&self) -> bool {
+        self.total.total_requests == 0 && self.warm_up_requests > 0
+    }
+
     /// The measured part of a run; the modes add the verdict, the server's side and the comparison.
     pub(crate) fn measured(
         mode: &str,

@@ -64,7 +64,52 @@ fn warm_up_is_left_out_and_told() {
     let run = loadtest(&arguments).ended_with(0);
     let (counted, warm_up) = (run.number("/total_requests") as u64, run.number("/warm_up_requests") as u64);
     assert_eq!(counted + warm_up, server.requests("/slow"));
-    assert!(warm_up > 4 && counted > 4 && 2 * counted > warm_up, "{warm_up} and {counted}");
+    // It is a part of the second.
+    assert!(warm_up > 4 && counted > 4 && counted < warm_up, "{warm_up} and {counted}");
+    assert!((0.3..0.6).contains(&run.number("/duration")), "{}", run.number("/duration"));
+}
+
+#[test]
+fn a_warm_up_ends_after_the_ramp_and_does_not_lengthen_the_hold() {
+    let server = Server::start();
+    let url = server.url();
+    let load = ["-H", &url, "-e", "/slow", "-u", "4", "--ramp-up", "1s", "-t", "1s", "--warm-up", "300ms"];
+    let run = loadtest(&[&load[..], &["--no-server"]].concat()).ended_with(0);
+    // What is measured is the hold and nothing but the hold.
+    assert!((0.9..1.4).contains(&run.number("/duration")), "{}", run.number("/duration"));
+    // Four users do 80 a second. While they are started one after another, fewer.
+    assert!(run.number("/total_requests") > run.number("/warm_up_requests"), "{}", run.out);
+    let loads = ["--warm-up", "2s", "-t", "1s", "--ramp-up", "1s"];
+    let refused = loadtest(&[&["-H", &url, "-e", "/slow"], &loads[..]].concat()).ended_with(2);
+    refused.said("--warm-up 2.00 s is a part of the load, which lasts 2.00 s; nothing would be measured");
+}
+
+#[test]
+fn a_run_that_is_interrupted_in_its_warm_up_reports_no_percentiles() {
+    let server = Server::start();
+    for model in [["-u", "4"], ["--rate", "80/s"]] {
+        let before = server.requests("/slow");
+        let load = ["-e", "/slow", "-t", "10m", "--warm-up", "5m", "-o", "page.html"];
+        let running = started(&[&["-H", &server.url()], &model[..], &load[..]].concat());
+        server.wait_for(before + 40, "/slow");
+        running.interrupt();
+        let run = running.finish().ended_with(130).said("INTERRUPTED in the warm-up: nothing was measured");
+        let requests = server.requests("/slow") - before;
+        let run = run.said(&format!("Nothing was measured: the run ended in its warm-up, after {requests} requests."));
+        assert_eq!((run.number("/total_requests"), run.number("/duration")), (0.0, 0.0));
+        let page = std::fs::read_to_string(run.file("page.html")).unwrap();
+        for text in [&run.out, &page] {
+            assert!(!text.contains("p95") && !text.contains("FAIL"), "{text}");
+        }
+        assert!(page.contains("Nothing was measured"));
+    }
+}
+
+#[test]
+fn iterations_that_end_in_the_warm_up_are_no_measurement() {
+    let server = Server::start();
+    let load = ["-H", &server.url(), "-e", "/ok", "-u", "2", "--iterations", "3", "--warm-up", "1m"];
+    loadtest(&load).ended_with(1).said("observed the run ended in its warm-up, after 6 requests");
 }
 
 #[test]
@@ -129,7 +174,7 @@ fn users_are_divided_as_the_weights_say_and_no_kind_is_left_out() {
 #[test]
 fn the_course_begins_after_the_warm_up() {
     let server = Server::start();
-    let arguments = ["-H", &server.url(), "-e", "/slow", "-u", "4", "-t", "1s", "--warm-up", "800ms"];
+    let arguments = ["-H", &server.url(), "-e", "/slow", "-u", "4", "-t", "1800ms", "--warm-up", "800ms"];
     let run = loadtest(&arguments).ended_with(0);
     let points = run.json["series"].as_array().unwrap();
     let at = |point: &serde_json::Value, field: &str| point[field].as_f64().unwrap();

@@ -55,6 +55,8 @@ fn a_target_that_resets_every_connection_is_not_stormed() {
     let run = loadtest(&["-H", &server.url(), "-e", "/reset", "-u", "10", "-t", "10m"]).ended_with(2).said("reset");
     assert!(run.took < SOON, "{:?}", run.took);
     assert!(server.requests("/reset") < 100, "a storm of {} requests", server.requests("/reset"));
+    let arguments = ["-H", &server.url(), "-e", "/reset", "-u", "10", "-t", "10m", "--warm-up", "5m"];
+    loadtest(&arguments).ended_with(2).said("got a response: connection broken");
 }
 
 #[test]

@@ -59,6 +59,19 @@ fn what_no_user_can_take_in_time_is_dropped() {
 }
 
 #[test]
+fn what_is_due_in_the_warm_up_is_not_counted() {
+    let server = Server::start();
+    let load =
+        ["-H", &server.url(), "-e", "/ok", "--rate", "50/s", "-t", "2s", "--ramp-up", "400ms", "--warm-up", "1s"];
+    let run = loadtest(&load).ended_with(0);
+    // Of 2.4 seconds the last 1.4.
+    assert_eq!(run.number("/arrivals/scheduled"), 70.0, "{}", run.out);
+    assert!((1.3..1.6).contains(&run.number("/duration")), "{}", run.number("/duration"));
+    let all = run.number("/total_requests") + run.number("/warm_up_requests");
+    assert_eq!(all as u64, server.requests("/ok"));
+}
+
+#[test]
 fn a_generator_that_cannot_keep_the_rate_says_so() {
     let server = Server::start();
     let arguments = ["-H", &server.url(), "-e", "/ok", "--rate", "300000/s", "-t", "2s", "--saturation", "fail"];
