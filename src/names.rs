@@ -149,11 +149,12 @@ pub(crate) const HTTP_ACTIVE: Metric =
 /// Request body sizes.
 pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     "http_server_request_body_size_bytes",
-    "Size of HTTP server request bodies that announce it (Content-Length); chunked bodies are not counted.",
+    "Size of HTTP server request bodies, as far as they were received; what Content-Length announces is not counted.",
     SIZE_BUCKETS,
     Resolution::Sizes,
 )
-.labels(&[METHOD, ROUTE]);
+.labels(&[METHOD, ROUTE])
+.exists("where the body is axum 0.8's");
 /// Response body sizes.
 pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
     "http_server_response_body_size_bytes",

@@ -23,6 +23,15 @@ where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
     B: http_body::Body<Data: std::fmt::Debug, Error: std::fmt::Debug>,
 {
+    allocations_of(service, request)
+}
+
+/// The same for requests of another kind.
+fn allocations_of<S, B>(service: &S, request: fn() -> Request<Body>) -> u64
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+    B: http_body::Body<Data: std::fmt::Debug, Error: std::fmt::Debug>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let send = |requests| {
         let requests: Vec<_> = (0..requests).map(|_| request()).collect();
@@ -43,7 +52,7 @@ where
 }
 
 fn request() -> Request<Body> {
-    let mut request = Request::post("/users/7").body(Body::from("body")).expect("a request");
+    let mut request = Request::get("/users/7").body(Body::empty()).expect("a request");
     request.extensions_mut().insert(RouteTemplate::new("/users/{id}"));
     request
 }
@@ -173,4 +182,17 @@ fn in_axums_router_measuring_allocates_no_more_than_passing_on() {
     let router = || Router::new().route("/users/{id}", get(|| async { "ok" }).post(|| async { "ok" }));
     let passed_on = allocations(&router().layer(ignoring.layer()));
     assert_eq!(allocations(&router().layer(measuring.layer())), passed_on);
+}
+
+#[test]
+fn a_request_with_a_body_costs_one_allocation_to_count_its_bytes() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
+    let upload = || {
+        let mut request = request();
+        *request.body_mut() = Body::from("body");
+        request
+    };
+    let layered = monitor.layer().layer(service_fn(answer));
+    assert_eq!(allocations_of(&layered, upload), allocations_of(&service_fn(answer), upload) + REQUESTS);
 }

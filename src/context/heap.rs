@@ -73,13 +73,19 @@ mod counting {
             let allocated = labelled::histogram(recorder, &names::HTTP_ALLOCATED, labels);
             let others = [(names::METHOD, names::METHOD_OTHER.into()), (names::ROUTE, names::OTHER.into())];
             let labels = if self.other == Some(heap.tag) { &others } else { labels };
+            let from_zero = |metric| {
+                let counter = labelled::counter(window_recorder, metric, labels);
+                // The first value is an increase, not one that was counted before.
+                counter.absolute(0);
+                counter
+            };
             let mut accounts = lock(&self.accounts);
             if accounts.iter().all(|account| account.heap.tag != heap.tag) {
                 accounts.push(Account {
                     heap,
                     live: labelled::gauge(recorder, &names::HTTP_LIVE_BYTES, labels),
-                    allocated: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_ALLOCATED, labels),
-                    freed: labelled::counter(window_recorder, &names::ENDPOINT_HEAP_FREED, labels),
+                    allocated: from_zero(&names::ENDPOINT_HEAP_ALLOCATED),
+                    freed: from_zero(&names::ENDPOINT_HEAP_FREED),
                 });
             }
             RequestAllocations(Some(allocated))

@@ -123,6 +123,8 @@ pub(crate) struct RequestContext {
     query_nanos: AtomicU64,
     tasks: AtomicU32,
     task_nanos: AtomicU64,
+    /// Bytes of the request's body that were received.
+    received: AtomicU64,
     used: AtomicU32,
     slots: Box<[EventSlot]>,
     uses: Box<[QueryUseSlot]>,
@@ -140,6 +142,7 @@ impl RequestContext {
             query_nanos: AtomicU64::new(0),
             tasks: AtomicU32::new(0),
             task_nanos: AtomicU64::new(0),
+            received: AtomicU64::new(0),
             used: AtomicU32::new(0),
             slots: (0..EVENTS).map(|_| EventSlot::default()).collect(),
             uses: (0..FINGERPRINTS).map(|_| QueryUseSlot::default()).collect(),
@@ -159,6 +162,7 @@ impl RequestContext {
         *self.query_nanos.get_mut() = 0;
         *self.tasks.get_mut() = 0;
         *self.task_nanos.get_mut() = 0;
+        *self.received.get_mut() = 0;
         let used = std::mem::take(self.used.get_mut()) as usize;
         for slot in self.slots.iter_mut().take(used) {
             *slot.tag.get_mut() = 0;
@@ -178,6 +182,16 @@ impl RequestContext {
     /// Notes that the monitor has made its answer. The host may still drop it and answer otherwise.
     pub(crate) fn end_own_answer(&self) {
         self.own.store(false, Relaxed);
+    }
+
+    /// Counts bytes of the request's body. Relaxed: the body is read by the request's own futures, before its end.
+    pub(crate) fn receive(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Returns how many bytes of the request's body were received.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
     }
 
     /// Returns whether the monitor itself is answering the request.

@@ -109,7 +109,7 @@ impl<S> fmt::Debug for MonitorService<S> {
 }
 
 impl<S> MonitorService<S> {
-    fn observe<B: Body>(&self, request: &Request<B>) -> Option<Observation> {
+    fn observe<B: 'static>(&self, request: &mut Request<B>) -> Option<Observation> {
         let endpoints = self.owner.endpoints();
         // Of two layers of one monitor the outer one counts the request.
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
@@ -118,8 +118,8 @@ impl<S> MonitorService<S> {
         let series =
             endpoints.get(method_index(request.method()), template(request.extensions(), endpoints.other_routes()))?;
         let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
-        let mut observation = Observation::begin(series, trace_id, Instant::now());
-        observation.request_size(request.body().size_hint().exact().unwrap_or_default());
+        let observation = Observation::begin(series, trace_id, Instant::now());
+        observation.count_received(request.body_mut());
         Some(observation)
     }
 }
@@ -127,7 +127,7 @@ impl<S> MonitorService<S> {
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for MonitorService<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
-    RequestBody: Body,
+    RequestBody: 'static,
     ResponseBody: Body,
 {
     type Response = Response<MonitorBody<ResponseBody>>;
@@ -138,8 +138,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let Some(mut observation) = self.observe(&request) else {
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let Some(mut observation) = self.observe(&mut request) else {
             return MonitorFuture::unobserved(self.inner.call(request));
         };
         let after = match *request.method() {

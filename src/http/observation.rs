@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::series::{DurationLabels, EndpointSeries, nanos};
+use super::{
+    request_body,
+    series::{DurationLabels, EndpointSeries, nanos},
+};
 use crate::{
     context::{Carrier, Local, RequestContext, SlowRequest, TraceId, enter},
     names,
@@ -52,8 +55,6 @@ pub(super) struct Observation {
     longest_poll: Duration,
     status: Option<u16>,
     trace_id: Option<TraceId>,
-    /// Size of the request's body; 0 without a body or if its size is not known.
-    request_bytes: u64,
     /// Bytes of the response's body that were sent; `None` before the head, and if the rest is detached.
     response_bytes: Option<u64>,
     /// Bytes allocated while it was polled; 0 without the counting allocator.
@@ -79,7 +80,6 @@ impl Observation {
             longest_poll: Duration::ZERO,
             status: None,
             trace_id,
-            request_bytes: 0,
             response_bytes: None,
             allocated: 0,
             polling: false,
@@ -88,9 +88,11 @@ impl Observation {
         }
     }
 
-    /// Notes the size of the request's body.
-    pub(super) fn request_size(&mut self, bytes: u64) {
-        self.request_bytes = bytes;
+    /// Has the bytes of the request's body counted.
+    pub(super) fn count_received<B: 'static>(&self, body: &mut B) {
+        if let Some(context) = &self.context {
+            request_body::count(body, context);
+        }
     }
 
     /// Polls with this request as the thread's current one.
@@ -194,8 +196,9 @@ impl Observation {
         ended.busy.record(self.busy.as_secs_f64());
         ended.longest_poll.record(self.longest_poll.as_secs_f64());
         ended.allocated.record(self.allocated);
-        if self.request_bytes > 0 {
-            series.request_size().record(self.request_bytes as f64);
+        let received = self.context.as_ref().map_or(0, |context| context.received());
+        if received > 0 {
+            series.request_size().record(received as f64);
         }
         if let Some(bytes) = self.response_bytes {
             series.response_size().record(bytes as f64);

@@ -60,22 +60,49 @@ impl AtomicFloat {
 /// queries, ran tasks or was cancelled.
 ///
 /// Relaxed: its value publishes no other memory, and no ordering loses additions to one atomic.
-#[derive(Debug, Default)]
-pub(crate) struct CounterCell(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct CounterCell {
+    value: AtomicU64,
+    /// Where it began: the first value of a total that somebody else counts and that is passed on by `absolute`. What was
+    /// counted before is no increase. [`UNKNOWN`](Self::UNKNOWN) until `absolute` is called.
+    origin: AtomicU64,
+}
+
+impl Default for CounterCell {
+    fn default() -> Self {
+        Self { value: AtomicU64::new(0), origin: AtomicU64::new(Self::UNKNOWN) }
+    }
+}
 
 impl CounterCell {
+    const UNKNOWN: u64 = u64::MAX;
+
     pub(super) fn read(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.value.load(Relaxed)
+    }
+
+    /// Returns where it began: 0, unless it is a total that began elsewhere.
+    pub(super) fn origin(&self) -> u64 {
+        match self.origin.load(Relaxed) {
+            Self::UNKNOWN => 0,
+            origin => origin,
+        }
     }
 }
 
 impl CounterFn for CounterCell {
     fn increment(&self, value: u64) {
-        self.0.fetch_add(value, Relaxed);
+        self.value.fetch_add(value, Relaxed);
     }
 
     fn absolute(&self, value: u64) {
-        self.0.fetch_max(value, Relaxed);
+        if self.origin.load(Relaxed) == Self::UNKNOWN {
+            let origin = if self.read() == 0 { value } else { 0 };
+            // Of two first calls the one that wins says where it began. The tick may read between this and the next line,
+            // and then sees a counter below its origin: no increase yet.
+            let _ = self.origin.compare_exchange(Self::UNKNOWN, origin, Relaxed, Relaxed);
+        }
+        self.value.fetch_max(value, Relaxed);
     }
 }
 

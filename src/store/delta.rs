@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use tokio::time::Instant;
 
 use super::{
-    cells::{HistogramCell, ReadMode},
+    cells::{CounterCell, HistogramCell, ReadMode},
     series::{Cell, Index},
 };
 
@@ -19,6 +19,10 @@ const PLACE_SHIFT: u32 = COUNT_BITS + 1;
 /// Stands for the first packed bucket of an entry without buckets.
 const NONE: u32 = u32::MAX;
 
+/// Stands for the smallest value of a counter that counted before it was first read. Since when it was read matters for
+/// its rate.
+const JOINED: f64 = f64::NEG_INFINITY;
+
 /// A series that changed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -31,6 +35,13 @@ pub(super) struct Entry {
     /// Extremes of a histogram's observations between the snapshots.
     pub(super) min: f64,
     pub(super) max: f64,
+}
+
+impl Entry {
+    /// Returns whether it is the first of a counter that had counted before.
+    pub(super) fn has_joined(&self) -> bool {
+        self.first == NONE && self.min == JOINED
+    }
 }
 
 /// The sparse difference of two snapshots: only the series that changed, and of a histogram only the buckets that
@@ -149,7 +160,7 @@ impl Baseline {
         self.values.resize(index.series.len().max(self.values.len()), Value::Unseen);
         for ((series, place), old) in index.series.iter().zip(0..).zip(&mut self.values) {
             let new = match &series.cell {
-                Cell::Counter(cell) => counter(&mut delta, place, old, cell.read()),
+                Cell::Counter(cell) => counter(&mut delta, place, old, cell),
                 Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
                 Cell::Histogram(cell) => {
                     histogram(&mut delta, place, old, cell, mode);
@@ -172,7 +183,7 @@ impl Baseline {
     pub(super) fn has_read(&self, place: u32, cell: &Cell) -> bool {
         match (cell, self.values.get(place as usize).unwrap_or(&Value::Unseen)) {
             (Cell::Counter(cell), Value::Counter(value)) => cell.read() == *value,
-            (Cell::Counter(cell), _) => cell.read() == 0,
+            (Cell::Counter(cell), _) => cell.read() <= cell.origin(),
             (Cell::Gauge(cell), Value::Gauge(value)) => cell.read() == Some(*value),
             (Cell::Gauge(cell), _) => cell.read().is_none(),
             (Cell::Histogram(cell), _) => cell.touched(ReadMode::Peek) == 0,
@@ -198,12 +209,26 @@ impl Baseline {
     }
 }
 
-fn counter(delta: &mut Delta, series: u32, old: &Value, value: u64) -> Option<Value> {
-    let before = if let Value::Counter(before) = old { *before } else { 0 };
-    if before == value {
+fn counter(delta: &mut Delta, series: u32, old: &Value, cell: &CounterCell) -> Option<Value> {
+    let value = cell.read();
+    let Value::Counter(before) = old else { return first_count(delta, series, cell.origin(), value) };
+    if *before == value {
         return None;
     }
-    delta.entries.push(scalar(series, before as f64, value as f64));
+    delta.entries.push(scalar(series, *before as f64, value as f64));
+    Some(Value::Counter(value))
+}
+
+/// Enters the first value of a counter.
+fn first_count(delta: &mut Delta, series: u32, origin: u64, value: u64) -> Option<Value> {
+    if value <= origin && origin == 0 || value < origin {
+        return None;
+    }
+    let mut entry = scalar(series, origin as f64, value as f64);
+    if origin > 0 {
+        entry.min = JOINED;
+    }
+    delta.entries.push(entry);
     Some(Value::Counter(value))
 }
 

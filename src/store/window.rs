@@ -14,7 +14,12 @@ use crate::names::Kind;
 /// One series in a window.
 #[derive(Clone, Debug)]
 enum SeriesWindow {
-    Counter { before: f64, after: f64 },
+    Counter {
+        before: f64,
+        after: f64,
+        /// When it was first read, of a counter that had counted before.
+        joined: Option<Instant>,
+    },
     Gauge(f64),
     Histogram(Box<HistogramWindow>),
 }
@@ -99,7 +104,11 @@ impl Window {
                 Cell::Gauge(_) if series.meta.kind == Kind::Gauge => *slot = Some(SeriesWindow::Gauge(entry.after)),
                 Cell::Gauge(_) | Cell::Counter(_) => match slot {
                     Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
-                    _ => *slot = Some(SeriesWindow::Counter { before: entry.before, after: entry.after }),
+                    _ => {
+                        let read = if entry.after > entry.before { delta.start } else { delta.end };
+                        let joined = entry.has_joined().then_some(read);
+                        *slot = Some(SeriesWindow::Counter { before: entry.before, after: entry.after, joined });
+                    }
                 },
                 Cell::Histogram(cell) => {
                     if !matches!(slot, Some(SeriesWindow::Histogram(_))) {
@@ -226,9 +235,21 @@ impl<'a> SeriesView<'a> {
     /// Returns how much a counter grew; zero for a gauge or a histogram.
     pub(crate) fn increase(&self) -> f64 {
         match self.value {
-            SeriesWindow::Counter { before, after } => after - before,
+            SeriesWindow::Counter { before, after, .. } => after - before,
             SeriesWindow::Gauge(_) | SeriesWindow::Histogram(_) => 0.0,
         }
+    }
+
+    /// Returns how much a counter grew each second of a window that it is part of. A counter that had counted before it
+    /// was first read, inside the window, grew since then.
+    pub(crate) fn rate(&self, window: &Window) -> Option<f64> {
+        let joined = match self.value {
+            SeriesWindow::Counter { joined, .. } => *joined,
+            SeriesWindow::Gauge(_) | SeriesWindow::Histogram(_) => None,
+        };
+        let from = joined.map_or(window.start, |joined| joined.max(window.start));
+        let seconds = window.end.saturating_duration_since(from).as_secs_f64();
+        (seconds > 0.0).then(|| self.increase() / seconds)
     }
 
     /// Returns the latest value of a gauge.

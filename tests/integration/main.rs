@@ -2,6 +2,7 @@
 
 mod api;
 mod control;
+mod counters;
 mod dependencies;
 mod evidence;
 mod http;

@@ -3,7 +3,7 @@
 //! Each group is gathered on first use and then read by every rule of its scope, so that a window costs one pass over
 //! the series of the scopes that some rule asks about.
 
-use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc};
 
 use super::{
     durations::{divide, quantile},
@@ -99,7 +99,7 @@ impl<'a> WindowIndex<'a> {
             }
         }
         let each = groups.into_iter().filter_map(|(values, series)| {
-            let (value, samples) = series_measure(&series, measure, self.window.span())?;
+            let (value, samples) = series_measure(&series, measure, self.window)?;
             Some(Reading { subject: metric_subject(metric, &values), value, samples, span: None })
         });
         each.collect()
@@ -112,21 +112,25 @@ fn is_counter(series: &SeriesView<'_>) -> bool {
 
 /// Returns a measure over some series of one metric, and the number of observations behind it; `None` where series of
 /// that kind do not have the measure.
-fn series_measure(series: &[SeriesView<'_>], measure: Measure, span: Duration) -> Option<(f64, u64)> {
+fn series_measure(series: &[SeriesView<'_>], measure: Measure, window: &Window) -> Option<(f64, u64)> {
+    let span = window.span();
     let mut histograms = HistogramSum::default();
-    let (mut gauges, mut counters): (Option<f64>, Option<f64>) = (None, None);
+    let (mut gauges, mut counters, mut rates): (Option<f64>, Option<f64>, Option<f64>) = (None, None, None);
     for series in series {
         match (series.histogram(), series.last()) {
             (Some(view), _) => view.add_to(&mut histograms),
             (None, Some(value)) => *gauges.get_or_insert_default() += value,
-            (None, None) => *counters.get_or_insert_default() += series.increase(),
+            (None, None) => {
+                *counters.get_or_insert_default() += series.increase();
+                *rates.get_or_insert_default() += series.rate(window).unwrap_or_default();
+            }
         }
     }
     let observed = histograms.count();
     match measure {
         Measure::Value => Some((gauges.or(counters)?, 1)),
         Measure::Rate if observed > 0 => Some((divide(observed as f64, span.as_secs_f64())?, observed)),
-        Measure::Rate => Some((divide(counters?, span.as_secs_f64())?, counters? as u64)),
+        Measure::Rate => Some((rates?, counters? as u64)),
         Measure::Avg => Some((histograms.mean()?, observed)),
         Measure::Max => Some((histograms.max()?, observed)),
         Measure::Quantile(percent) => Some((histograms.quantile(quantile(percent)?)?, observed)),

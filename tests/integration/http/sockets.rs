@@ -103,6 +103,44 @@ async fn a_body_ends_with_its_trailers() {
     }
 }
 
+/// A client that announces nine exabytes and sends a byte, to a handler that reads the body and to one that does not.
+#[tokio::test]
+async fn a_lying_content_length_spoils_no_sum() {
+    for (line, received) in [("POST /read", 1.0), ("GET /ok", 0.0), ("POST /ok", 0.0)] {
+        let monitor = monitor();
+        let app = Router::new()
+            .route("/read", post(|body: Body| async move { drop(body.collect().await) }))
+            .route("/ok", any(|| async { "ok" }))
+            .layer(monitor.layer());
+        let mut socket = send_head(app, line, "Content-Length: 9000000000000000000\r\n").await;
+        socket.write_all(b"x").await.expect("writes");
+        if received > 0.0 {
+            // Until the byte was read, or the server would see the client leave first.
+            tokio::time::sleep(200 * MS).await;
+        }
+        drop(socket);
+        let samples = ended(&monitor).await;
+        assert_eq!(samples.sum("http_server_request_body_size_bytes_sum", &[]), received, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_counts_with_the_bytes_received_however_it_is_framed() {
+    for (headers, body) in
+        [("Content-Length: 5\r\n", "hello"), ("Transfer-Encoding: chunked\r\n", "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")]
+    {
+        let monitor = monitor();
+        let app = Router::new().route("/", post(|body: Bytes| async move { body })).layer(monitor.layer());
+        let mut socket = send_head(app, "POST /", &format!("Connection: close\r\n{headers}")).await;
+        socket.write_all(body.as_bytes()).await.expect("writes");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.ends_with("hello"), "{answer}");
+        let samples = ended(&monitor).await;
+        assert_eq!(samples.sum("http_server_request_body_size_bytes_sum", &[]), 5.0, "{headers}");
+    }
+}
+
 #[tokio::test]
 async fn a_head_request_on_a_connection_ends_at_its_head() {
     let monitor = monitor();
