@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use reqwest::{
     Method,
-    header::{CONTENT_TYPE, HeaderMap},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
 };
 use thiserror::Error;
 
 use crate::{
-    cli::{EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, TargetOptions, read_payload},
+    cli::{
+        EndpointSpec, Header, LoadTestArgs, PayloadError, RequestOptions, ServiceAddress, TargetOptions, read_payload,
+    },
     engine::{Actor, ClientSettings, LoadPlan, Model, Redirects, Seed},
     record::EndpointName,
     scenario::{
@@ -92,6 +94,9 @@ pub(crate) enum PlanError {
         /// The ramp-up and the duration.
         length: String,
     },
+    /// Credentials are given twice.
+    #[error("--base-url has a user, and --header an authorization; give one of them")]
+    CredentialsTwice,
     /// A profile names no endpoint or scenario, or several.
     #[error("a profile measures one endpoint or one scenario; name it with --endpoints, or --scenario and --scenarios")]
     ProfileNeedsOne,
@@ -166,7 +171,7 @@ pub(crate) fn load_plan(arguments: &LoadTestArgs, code: &[Actor]) -> Result<Load
         duration,
         warm_up: load.warm_up,
         grace: load.grace,
-        ..base_plan(target, requests)
+        ..base_plan(target, requests)?
     };
     match plan.length() {
         Some(length) if plan.measured_from() >= length => {
@@ -229,14 +234,14 @@ pub(crate) fn profile_plan(
     if actors.len() != 1 {
         return Err(PlanError::ProfileNeedsOne);
     }
-    Ok(LoadPlan { actors, ..base_plan(target, requests) })
+    Ok(LoadPlan { actors, ..base_plan(target, requests)? })
 }
 
-fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
+fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> Result<LoadPlan, PlanError> {
     let timeout = requests.timeout.unwrap_or(DEFAULT_TIMEOUT);
-    LoadPlan {
+    Ok(LoadPlan {
         actors: Vec::new(),
-        base: target.base_url.clone(),
+        base: target.base_url.url().clone(),
         model: Model::Closed { users: 1, ramp_up: Duration::ZERO, iterations: None },
         duration: None,
         warm_up: Duration::ZERO,
@@ -247,14 +252,24 @@ fn base_plan(target: &TargetOptions, requests: &RequestOptions) -> LoadPlan {
             redirects: requests.follow_redirects.map_or(Redirects::Keep, Redirects::Follow),
             connect_timeout: timeout,
         },
-        headers: header_map(&requests.headers),
+        headers: authorized(&target.base_url, &requests.headers)?,
         timeout,
         seed: requests.seed.map_or_else(Seed::draw, Seed::new),
+    })
+}
+
+/// Returns the headers of `--header`, with the credentials of the address that they are sent to.
+pub(crate) fn authorized(address: &ServiceAddress, given: &[Header]) -> Result<HeaderMap, PlanError> {
+    let mut headers = header_map(given);
+    if address.has_credentials() && headers.contains_key(AUTHORIZATION) {
+        return Err(PlanError::CredentialsTwice);
     }
+    address.authorize(&mut headers);
+    Ok(headers)
 }
 
 /// Returns the headers of `--header`. A name may occur more than once.
-pub(crate) fn header_map(given: &[Header]) -> HeaderMap {
+fn header_map(given: &[Header]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for header in given {
         headers.append(header.name.clone(), header.value.clone());

@@ -10,6 +10,7 @@ mod options;
 mod output;
 mod payload;
 mod rate;
+mod service_address;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -26,6 +27,8 @@ pub(crate) use options::{
 };
 pub(crate) use output::{OutputFile, OutputFormat};
 pub(crate) use payload::{PayloadError, read_payload};
+pub(crate) use service_address::ServiceAddress;
+use service_address::ServiceAddressParser;
 
 const SHORT_HINT: &str = "--help explains all options and shows examples.";
 const EXAMPLES: &str = "\
@@ -249,10 +252,10 @@ pub(crate) struct MonitorArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct WatchedService {
-    /// Address of the service
+    /// Address of the service; http://USER:PASSWORD@HOST sends them as Basic credentials
     #[arg(short = 'H', long, visible_alias = "host", value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    #[arg(env = "PINCHPOINT_BASE_URL", value_parser = options::parse_base_url)]
-    pub(crate) base_url: reqwest::Url,
+    #[arg(env = "PINCHPOINT_BASE_URL", hide_env_values = true, value_parser = ServiceAddressParser)]
+    pub(crate) base_url: ServiceAddress,
 
     /// How long to watch [default: until Ctrl-C]
     #[arg(short = 't', long, visible_alias = "run-time", value_name = "TIME", value_parser = options::parse_duration)]

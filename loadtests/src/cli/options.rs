@@ -4,13 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
 use pinchpoint::Severity;
-use reqwest::{Method, Url};
+use reqwest::Method;
 
 use super::{
     endpoint::{EndpointSpec, parse_method},
     header::Header,
     output::OutputFile,
     rate::Rate,
+    service_address::{ServiceAddress, ServiceAddressParser},
 };
 use crate::{span::parse_span, verdict::Threshold};
 
@@ -18,10 +19,10 @@ use crate::{span::parse_span, verdict::Threshold};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct TargetOptions {
-    /// Address of the service
+    /// Address of the service; http://USER:PASSWORD@HOST sends them as Basic credentials
     #[arg(short = 'H', long, visible_alias = "host", value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    #[arg(value_parser = parse_base_url, env = "PINCHPOINT_BASE_URL")]
-    pub(crate) base_url: Url,
+    #[arg(value_parser = ServiceAddressParser, env = "PINCHPOINT_BASE_URL", hide_env_values = true)]
+    pub(crate) base_url: ServiceAddress,
 
     /// Requests to send: one or more of [METHOD ]PATH[=WEIGHT]
     ///
@@ -193,8 +194,8 @@ pub(crate) struct ServerOptions {
     /// Address that serves /performance and /metrics [default: --base-url]
     ///
     /// In a load test, --header is sent there only if scheme, host and port are those of --base-url.
-    #[arg(long, value_name = "URL", conflicts_with = "no_server", value_parser = parse_base_url)]
-    pub(crate) monitor_url: Option<Url>,
+    #[arg(long, value_name = "URL", conflicts_with = "no_server", value_parser = ServiceAddressParser)]
+    pub(crate) monitor_url: Option<ServiceAddress>,
 
     /// Do not read /performance and /metrics
     #[arg(long)]
@@ -291,23 +292,6 @@ pub(crate) enum Progress {
     Off,
 }
 
-pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let mut url =
-        Url::parse(&with_scheme).map_err(|error| format!("{error}; expected something like http://127.0.0.1:8000"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("unknown scheme \"{}\"; expected http or https", url.scheme()));
-    }
-    if url.host_str().is_none() {
-        return Err("no host; expected something like http://127.0.0.1:8000".to_owned());
-    }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() {
-        return Err("expected an address without a path; paths belong to --endpoints".to_owned());
-    }
-    url.set_fragment(None);
-    Ok(url)
-}
-
 fn parse_users(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
@@ -322,18 +306,4 @@ fn parse_positive(text: &str) -> Result<f64, String> {
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = parse_span(text).map_err(|error| error.to_string())?;
     if span.is_zero() { Err("expected a duration above 0".to_owned()) } else { Ok(span) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base_url_is_an_address_without_a_path() {
-        assert_eq!(parse_base_url("localhost:8000").unwrap().as_str(), "http://localhost:8000/");
-        assert_eq!(parse_base_url("https://[::1]:1/").unwrap().scheme(), "https");
-        for text in ["", "ftp://x", "http://", "http://x/api", "http://x:99999"] {
-            assert!(parse_base_url(text).is_err(), "{text}");
-        }
-    }
 }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Method, Url, header::HeaderMap};
+use reqwest::{
+    Method, Url,
+    header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION},
+};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -215,7 +218,7 @@ impl User {
             return Err(IterationError);
         }
         let OutgoingRequest { endpoint, mut request, needs_body, timeout } = outgoing;
-        self.add_default_headers(request.headers_mut());
+        self.add_default_headers(&mut request);
         let due = self.due.take();
         let options = ExchangeOptions {
             needs_body,
@@ -241,10 +244,14 @@ impl User {
         }
     }
 
-    /// Adds the headers of `--header`. A step's own header replaces all values of that name.
-    fn add_default_headers(&self, headers: &mut HeaderMap) {
+    /// Adds the headers of `--header`. A step's own header replaces all values of that name. Credentials are meant for the
+    /// target, and a captured link may lead elsewhere.
+    fn add_default_headers(&self, request: &mut reqwest::Request) {
+        let is_target = request.url().origin() == self.settings.base.origin();
+        let headers = request.headers_mut();
         for name in self.settings.headers.keys() {
-            if !headers.contains_key(name) {
+            let may_be_sent = is_target || ![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name);
+            if may_be_sent && !headers.contains_key(name) {
                 for value in self.settings.headers.get_all(name) {
                     headers.append(name.clone(), value.clone());
                 }

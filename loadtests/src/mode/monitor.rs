@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli::{MonitorArgs, OutputFormat, WatchedService},
     interrupt::Interrupt,
-    plan::header_map,
+    plan::authorized,
     report::{check_writable, write_observations},
     server::{ClientOptions, Credentials, DEFAULT_TIMEOUT, Observation, ObserveError, ServerClient, observe},
     verdict::Conclusion,
@@ -65,12 +65,12 @@ pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) 
 async fn connect(target: &WatchedService) -> Result<ServerClient, ToolError> {
     let WatchedService { base_url, headers, timeout, accept_invalid_certs, .. } = target;
     let options = ClientOptions {
-        credentials: Credentials::Headers(header_map(headers)),
+        credentials: Credentials::Headers(authorized(base_url, headers)?),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         accept_invalid_certs: *accept_invalid_certs,
     };
-    preflight(base_url, options.timeout).await?;
-    Ok(ServerClient::new(base_url, options).ok_or(ObserveError::NoClient)?)
+    preflight(base_url.url(), options.timeout).await?;
+    Ok(ServerClient::new(base_url.url(), options).ok_or(ObserveError::NoClient)?)
 }
 
 /// Halves the resolution, so that a watch of days keeps its whole course in bounded memory.

@@ -1,7 +1,9 @@
 //! Asks the service for its own side of a run, from before the load until after it.
 
+use reqwest::header::HeaderMap;
+
 use crate::{
-    cli::ServerOptions,
+    cli::{ServerOptions, ServiceAddress},
     engine::LoadPlan,
     record::Tally,
     result::RunResult,
@@ -24,10 +26,16 @@ impl ServerObserver {
         if options.no_server {
             return Self { client: None, watch: None };
         }
-        let base = options.monitor_url.as_ref().unwrap_or(&plan.base);
+        let address = options.monitor_url.as_ref();
+        let base = address.map_or(&plan.base, ServiceAddress::url);
         // A token for the service must not reach another origin.
-        let same_origin = base.origin() == plan.base.origin();
-        let credentials = if same_origin { Credentials::Headers(plan.headers.clone()) } else { Credentials::Withheld };
+        let is_same_origin = base.origin() == plan.base.origin();
+        let mut headers = if is_same_origin { plan.headers.clone() } else { HeaderMap::new() };
+        if let Some(address) = address {
+            address.authorize(&mut headers);
+        }
+        let is_withheld = !is_same_origin && headers.is_empty();
+        let credentials = if is_withheld { Credentials::Withheld } else { Credentials::Headers(headers) };
         let accept_invalid_certs = plan.client.accept_invalid_certs;
         let client =
             ServerClient::new(base, ClientOptions { credentials, timeout: DEFAULT_TIMEOUT, accept_invalid_certs });

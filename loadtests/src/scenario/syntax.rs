@@ -3,7 +3,12 @@
 //! A quote in a row of the data must not end the JSON string around it, and an `&` must not begin a further parameter of a
 //! query. What a text is written in is known from its place in the scenario, its content type, or its first characters.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::placeholder::replace_placeholders;
+
+/// All but the characters that mean the same with and without encoding (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The language of a text with placeholders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,19 +177,9 @@ pub(super) fn push_json_escaped(value: &str, out: &mut String) {
     out.push_str(&quoted[1..quoted.len() - 1]);
 }
 
-/// Writes a value in which no character has a meaning for an address or a form (RFC 3986, section 2.3).
+/// Writes a value in which no character has a meaning for an address or a form.
 pub(super) fn push_percent_encoded(value: &str, out: &mut String) {
-    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            other => {
-                out.push('%');
-                out.push(DIGITS[usize::from(other >> 4)].into());
-                out.push(DIGITS[usize::from(other & 15)].into());
-            }
-        }
-    }
+    out.extend(utf8_percent_encode(value, RESERVED));
 }
 
 #[cfg(test)]

@@ -83,3 +83,31 @@ fn a_wrong_address_is_told() {
     loadtest(&["-H", "http://x/api", "-e", "/"]).ended_with(2).said("paths belong to --endpoints");
     loadtest(&["-H", "ftp://x", "-e", "/"]).ended_with(2).said("unknown scheme \"ftp\"");
 }
+
+#[test]
+fn credentials_of_the_address_are_sent_and_never_shown() {
+    let server = Server::start();
+    let url = server.url().replace("http://", "http://ann:s3cret%21@");
+    let outputs = ["r.csv", "r.html", "r.md", "r.xml"];
+    let files = outputs.map(|name| ["-o", name]).concat();
+    let run = loadtest(&[&["-H", &url, "-e", "/head", "/missing", "-u", "1", "-t", "1s"][..], &files].concat());
+    // printf 'ann:s3cret!' | base64
+    let heads = server.heads();
+    assert!(!heads.is_empty() && heads.iter().all(|head| head.contains("authorization: Basic YW5uOnMzY3JldCE=")));
+    let mut shown = vec![run.out.clone(), run.err.clone(), run.json.to_string()];
+    shown.extend(outputs.map(|name| std::fs::read_to_string(run.file(name)).unwrap()));
+    assert!(shown.iter().all(|text| !text.contains("s3cret") && !text.contains("YW5u")), "{shown:?}");
+    for wrong in [
+        "http://ann:s3cret@127.0.0.1:9",
+        "http://ann:s3cret@127.0.0.1/api",
+        "ftp://ann:s3cret@127.0.0.1",
+        "ann:s3/cret@x",
+    ] {
+        for option in ["--base-url", "--monitor-url"] {
+            let run = loadtest(&[option, wrong, "-e", "/ok", "-t", "100ms"]).ended_with(2);
+            assert!(!run.err.contains("cret"), "{}", run.err);
+        }
+    }
+    let twice = ["-H", &url, "--header", "Authorization: Bearer abc", "-e", "/ok"];
+    loadtest(&twice).ended_with(2).said("--base-url has a user, and --header an authorization");
+}
