@@ -12,7 +12,7 @@ use reqwest::{
 
 use super::{
     mix::{interleave, starting_point},
-    user::{Iteration, IterationError, OutgoingRequest, User},
+    user::{Iteration, IterationError, OutgoingRequest, UNSENT_WAIT, User},
 };
 use crate::{
     record::{EndpointId, EndpointName, Recorder},
@@ -21,8 +21,6 @@ use crate::{
 
 /// All users would try a failing login again at once without a wait.
 const START_RETRY_WAIT: Duration = Duration::from_secs(1);
-/// Without a wait, a user whose steps all lack a value would take a whole core.
-const SKIPPED_STEP_WAIT: Duration = Duration::from_millis(10);
 
 /// A running iteration of a scenario in Rust.
 pub(crate) type IterationFuture<'u> = Pin<Box<dyn Future<Output = Iteration> + Send + 'u>>;
@@ -263,10 +261,14 @@ impl ReadyStep {
         }
         let request = match self.request(flow, user) {
             Ok(request) => request,
-            Err(problem) => {
+            Err(Unready::MissingValue(name)) => {
                 // Nothing was sent, so nothing is counted. An earlier step has recorded why the value is missing.
-                tracing::debug!(step = self.step.name, problem, scenario = flow.name, "step skipped");
-                user.pause(SKIPPED_STEP_WAIT).await;
+                tracing::debug!(step = self.step.name, name, scenario = flow.name, "step skipped");
+                user.pause(UNSENT_WAIT).await;
+                return Err(IterationError);
+            }
+            Err(Unready::Unsendable(why)) => {
+                user.record_unsent(self.endpoint, &why).await;
                 return Err(IterationError);
             }
         };
@@ -297,20 +299,24 @@ impl ReadyStep {
         Ok(())
     }
 
-    fn request(&self, flow: &Flow, user: &mut User) -> Result<reqwest::Request, String> {
+    fn request(&self, flow: &Flow, user: &mut User) -> Result<reqwest::Request, Unready> {
         let method: Method = self.step.method.clone();
         let url = match &self.url {
             Some(url) => url.clone(),
             None => {
                 let path = fill(&self.step.path, flow, user)?;
-                user.url(&path).ok_or_else(|| format!("\"{path}\" is not a path"))?
+                user.url(&path).ok_or_else(|| Unready::Unsendable(format!("\"{path}\" is not a path")))?
             }
         };
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = self.headers.clone();
         for (name, value) in &self.varying_headers {
             let value = fill(value, flow, user)?;
-            let value = HeaderValue::from_str(&value).map_err(|_| format!("header {name} cannot be sent"))?;
+            let value = HeaderValue::from_str(&value).map_err(|_| {
+                Unready::Unsendable(format!(
+                    "header {name} cannot be sent: its value has a line break or another control character"
+                ))
+            })?;
             request.headers_mut().insert(name.clone(), value);
         }
         *request.body_mut() = match (&self.body, &self.step.payload) {
@@ -322,8 +328,16 @@ impl ReadyStep {
     }
 }
 
-fn fill(template: &Template, flow: &Flow, user: &mut User) -> Result<String, String> {
+/// Why a step has no request.
+enum Unready {
+    /// Nothing has set the value of this name yet.
+    MissingValue(String),
+    /// The values do not make a request that HTTP allows.
+    Unsendable(String),
+}
+
+fn fill(template: &Template, flow: &Flow, user: &mut User) -> Result<String, Unready> {
     let (number, iteration) = (user.number(), user.iteration);
     let mut scope = Scope { values: &user.values, user: number, iteration, random: &mut user.random };
-    template.render(&mut scope).map_err(|missing| format!("nothing has set \"{}\" yet", flow.names.name(missing.0)))
+    template.render(&mut scope).map_err(|missing| Unready::MissingValue(flow.names.name(missing.0).to_owned()))
 }

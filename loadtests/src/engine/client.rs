@@ -99,7 +99,8 @@ impl ClientFactory {
         let mut builder = Client::builder()
             .user_agent(concat!("pinchpoint-loadtest/", env!("CARGO_PKG_VERSION")))
             .cookie_store(cookies)
-            .gzip(self.settings.gzip)
+            // Compressed bodies are decoded where both of their lengths are counted.
+            .gzip(false)
             .connect_timeout(self.settings.connect_timeout)
             .redirect(self.redirect_policy(&connections))
             .connector_layer(ConnectionLayer(Arc::clone(&connections)))

@@ -5,17 +5,17 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Request, StatusCode, header::HeaderMap};
+use reqwest::{
+    Request, StatusCode,
+    header::{CONTENT_ENCODING, HeaderMap},
+};
 use tokio::sync::oneshot;
 
 use super::{
+    body::{FinishedBody, ReceivedBody},
     client::UserClient,
     idle_close::{IdleClose, can_be_closed, is_idempotent, is_idle_close},
 };
-
-/// The part of a body that a scenario may look at, 4 MiB. The rest is read and counted, so that a large download does not
-/// fill the generator's memory.
-const MOST_KEPT: usize = 4 << 20;
 
 /// How an exchange is made.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub(super) struct ExchangeOptions {
     pub(super) timeout: Duration,
     /// Since when the client's connection is idle; `None` before its first response.
     pub(super) idle_since: Option<Instant>,
+    /// Whether a compressed body is decoded.
+    pub(super) decodes_gzip: bool,
 }
 
 /// A finished exchange.
@@ -37,7 +39,7 @@ pub(super) struct Exchange {
     pub(super) sent: Instant,
     /// When the last byte was received, or the exchange given up.
     pub(super) ended: Instant,
-    /// Whether the request stayed here, because no connection was made for it.
+    /// Whether the request stayed here, because no connection was made for it or its address cannot be sent.
     pub(super) never_sent: bool,
     pub(super) idle_close: IdleClose,
 }
@@ -50,11 +52,7 @@ pub(super) struct PartialResponse {
     pub(super) headers: HeaderMap,
     /// Until the response head, since the request was sent.
     pub(super) first_byte: Option<Duration>,
-    /// Body bytes received, kept or not.
-    pub(super) bytes: u64,
-    pub(super) body: Vec<u8>,
-    /// Whether `body` holds only the start of what was received.
-    pub(super) is_cut: bool,
+    pub(super) body: FinishedBody,
 }
 
 /// How an exchange ended.
@@ -62,6 +60,8 @@ pub(super) struct PartialResponse {
 pub(super) enum ExchangeEnd {
     /// With the last byte of a response.
     Complete,
+    /// The HTTP library refuses the address, and says why.
+    Unsendable(String),
     Error(reqwest::Error),
     TimedOut,
     /// At the end of the test, when the grace was over.
@@ -79,10 +79,9 @@ pub(super) async fn exchange(
 ) -> Exchange {
     let mark = client.connections.mark();
     let sent = Instant::now();
-    let mut response = PartialResponse::default();
-    let mut idle_close = IdleClose::None;
-    let receiving = receive_or_send_again(client, request, options, sent, &mut response, &mut idle_close);
-    let in_time = tokio::time::timeout(options.timeout, receiving);
+    let (mut receiving, mut idle_close) = (Receiving::default(), IdleClose::None);
+    let received = receive_or_send_again(client, request, options, sent, &mut receiving, &mut idle_close);
+    let in_time = tokio::time::timeout(options.timeout, received);
     let result = match give_up {
         Some(receiver) => tokio::select! {
             biased;
@@ -92,6 +91,7 @@ pub(super) async fn exchange(
         None => Some(in_time.await),
     };
     let ended = Instant::now();
+    let response = receiving.finish();
     let end = match result {
         None => {
             *give_up = None;
@@ -100,12 +100,14 @@ pub(super) async fn exchange(
         Some(Ok(Ok(()))) => ExchangeEnd::Complete,
         // The only timeout that the client itself has is that for connecting.
         Some(Ok(Err(error))) if error.is_timeout() => ExchangeEnd::TimedOut,
+        Some(Ok(Err(error))) if error.is_builder() => ExchangeEnd::Unsendable(unsendable(&error)),
         Some(Ok(Err(error))) => ExchangeEnd::Error(error),
         Some(Err(_)) => ExchangeEnd::TimedOut,
     };
     // A response, even a part of one, proves that the request was sent.
     let is_unanswered = !matches!(end, ExchangeEnd::Complete) && response.status.is_none();
-    let never_sent = is_unanswered && client.connections.is_cut_off_since(mark);
+    let never_sent =
+        matches!(end, ExchangeEnd::Unsendable(_)) || is_unanswered && client.connections.is_cut_off_since(mark);
     Exchange { end, response, sent, ended, never_sent, idle_close }
 }
 
@@ -115,23 +117,23 @@ async fn receive_or_send_again(
     request: Request,
     options: ExchangeOptions,
     sent: Instant,
-    partial: &mut PartialResponse,
+    receiving: &mut Receiving,
     idle_close: &mut IdleClose,
 ) -> Result<(), reqwest::Error> {
     let idle = options.idle_since.map_or(Duration::ZERO, |since| sent.duration_since(since));
     // A copy costs time that users without pauses need not spend.
     let copy = (can_be_closed(idle) && is_idempotent(request.method())).then(|| request.try_clone()).flatten();
     let mark = client.connections.mark();
-    let result = receive(client, request, options.needs_body, sent, partial).await;
+    let result = receive(client, request, options, sent, receiving).await;
     let Err(error) = result else { return Ok(()) };
     let is_new_connection = client.connections.mark() != mark;
-    if partial.status.is_some() || is_new_connection || !is_idle_close(&error, idle, sent.elapsed()) {
+    if receiving.head.status.is_some() || is_new_connection || !is_idle_close(&error, idle, sent.elapsed()) {
         return Err(error);
     }
     match copy {
         Some(copy) => {
             *idle_close = IdleClose::SentAgain;
-            receive(client, copy, options.needs_body, sent, partial).await
+            receive(client, copy, options, sent, receiving).await
         }
         None => {
             *idle_close = IdleClose::Failed;
@@ -140,27 +142,50 @@ async fn receive_or_send_again(
     }
 }
 
+/// A response of which more may come.
+#[derive(Debug, Default)]
+struct Receiving {
+    head: PartialResponse,
+    body: Option<ReceivedBody>,
+}
+
+impl Receiving {
+    fn finish(self) -> PartialResponse {
+        let body = self.body.map(ReceivedBody::finish).unwrap_or_default();
+        PartialResponse { body, ..self.head }
+    }
+}
+
 async fn receive(
     client: &UserClient,
     request: Request,
-    needs_body: bool,
+    options: ExchangeOptions,
     sent: Instant,
-    partial: &mut PartialResponse,
+    receiving: &mut Receiving,
 ) -> Result<(), reqwest::Error> {
     let mut response = client.client.execute(request).await?;
-    partial.first_byte = Some(sent.elapsed());
-    partial.status = Some(response.status());
-    let keep = needs_body || response.status().as_u16() >= 400;
-    if keep {
-        partial.headers = std::mem::take(response.headers_mut());
+    let head = &mut receiving.head;
+    head.first_byte = Some(sent.elapsed());
+    head.status = Some(response.status());
+    let is_gzip = options.decodes_gzip && is_gzip(response.headers());
+    let keeps = options.needs_body || response.status().as_u16() >= 400;
+    if keeps {
+        head.headers = std::mem::take(response.headers_mut());
     }
-    while let Some(chunk) = response.chunk().await? {
-        partial.bytes += chunk.len() as u64;
-        if keep && !partial.is_cut {
-            let room = MOST_KEPT - partial.body.len();
-            partial.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            partial.is_cut = chunk.len() > room;
-        }
+    let body = receiving.body.insert(ReceivedBody::new(is_gzip, keeps));
+    while let Some(piece) = response.chunk().await? {
+        body.push(piece);
     }
     Ok(())
+}
+
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::trim);
+    encoding.is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip"))
+}
+
+/// Returns why the HTTP library refuses an address.
+fn unsendable(error: &reqwest::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    format!("the address cannot be sent: {cause}")
 }

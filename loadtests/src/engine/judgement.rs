@@ -40,6 +40,7 @@ impl Judgement {
                 Outcome::Broken,
                 "the server closed the idle connection as the request was sent, whose method does not allow to send it again",
             ),
+            ExchangeEnd::Unsendable(why) => fail(Outcome::Unsent, why),
             ExchangeEnd::Error(error) => fail(Outcome::Broken, &explain(error)),
         }
     }
@@ -51,13 +52,18 @@ impl Judgement {
     ) -> Self {
         let response = &exchange.response;
         let Some(status) = response.status else { return Self { outcome: Outcome::Success, failure: None } };
-        let Err(mut why) = expect(&mut Response::new(status.as_u16(), &response.headers, &response.body)) else {
+        let body = &response.body.kept;
+        if let Some(problem) = &response.body.problem {
+            let why = format!("the compressed body cannot be decoded: {problem}");
+            return Self { outcome: Outcome::Rejected, failure: Some((FailureKind::new(&why), None)) };
+        }
+        let Err(mut why) = expect(&mut Response::new(status.as_u16(), &response.headers, &body.bytes)) else {
             return Self { outcome: Outcome::Success, failure: None };
         };
-        if response.is_cut && needs_body {
+        if body.is_cut && needs_body {
             why.push_str(" (body longer than 4 MiB, of which only the start is looked at)");
         }
-        Self { outcome: Outcome::Rejected, failure: Some((FailureKind::new(&why), excerpt(&response.body))) }
+        Self { outcome: Outcome::Rejected, failure: Some((FailureKind::new(&why), excerpt(&body.bytes))) }
     }
 }
 
@@ -75,7 +81,10 @@ mod tests {
     use reqwest::StatusCode;
 
     use super::*;
-    use crate::engine::exchange::PartialResponse;
+    use crate::engine::{
+        body::{FinishedBody, KeptBody},
+        exchange::PartialResponse,
+    };
 
     #[derive(Clone, Copy)]
     enum Sent {
@@ -84,8 +93,9 @@ mod tests {
     }
 
     fn exchange(end: ExchangeEnd, sent: Sent, body: &str) -> Exchange {
-        let response =
-            PartialResponse { status: Some(StatusCode::OK), body: body.into(), is_cut: true, ..Default::default() };
+        let kept = KeptBody { bytes: body.into(), is_cut: true, ..KeptBody::default() };
+        let body = FinishedBody { kept, ..FinishedBody::default() };
+        let response = PartialResponse { status: Some(StatusCode::OK), body, ..PartialResponse::default() };
         let never_sent = matches!(sent, Sent::Never);
         Exchange { end, response, sent: Instant::now(), ended: Instant::now(), never_sent, idle_close: IdleClose::None }
     }

@@ -61,6 +61,7 @@ impl LoadPlan {
             base: Arc::new(self.base.clone()),
             headers: Arc::new(self.headers.clone()),
             timeout: self.timeout,
+            gzip: self.client.gzip,
             seed: self.seed.next_run(),
         }
     }

@@ -6,10 +6,11 @@
 //!
 //! The files follow a request from the plan to the sample: `load_plan` says what to send, `run` picks the model, `closed`,
 //! `open` or `sequential` starts iterations, `actor` turns an iteration into requests, `user` sends one through
-//! `exchange`, has it judged by `judgement` and hands the sample to [`crate::record`]. `user` and `reply` know each other:
+//! `exchange` (whose `body` counts what arrives), has it judged by `judgement` and hands the sample to [`crate::record`]. `user` and `reply` know each other:
 //! a call in Rust code is built on its user, and the user answers with a reply.
 
 mod actor;
+mod body;
 mod client;
 mod closed;
 mod connections;

@@ -153,7 +153,11 @@ impl<'u> Call<'u> {
         let Self { user, method, path, name, headers, body, expectation, timeout } = self;
         let counted = name.unwrap_or_else(|| path.split('?').next().unwrap_or_default().to_owned());
         let endpoint = user.endpoint(EndpointName::new(method.as_str(), counted), &path);
-        let mut request = reqwest::Request::new(method, user.url(&path).ok_or(IterationError)?);
+        let Some(url) = user.url(&path) else {
+            user.record_unsent(endpoint, &format!("\"{path}\" is not a path")).await;
+            return Err(IterationError);
+        };
+        let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
         // The code after it may ask for the body.

@@ -7,7 +7,7 @@ use std::{
 
 use reqwest::{
     Method, Url,
-    header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, RANGE},
 };
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -24,7 +24,7 @@ use super::{
     transport_error::exhaustion,
 };
 use crate::{
-    record::{EndpointId, EndpointName, Outcome, Sample, ShardId},
+    record::{EndpointId, EndpointName, FailureKind, Outcome, Sample, ShardId},
     scenario::{Pause, Random, Response, Values},
 };
 
@@ -32,6 +32,9 @@ use crate::{
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// Users find out within a second that the target is back.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Without a wait, a user whose requests cannot be sent would take a whole core.
+pub(super) const UNSENT_WAIT: Duration = Duration::from_millis(10);
 
 /// A request that did not succeed. It has been recorded as a failure; the iteration is to end.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub(super) struct RequestSettings {
     pub(super) headers: Arc<HeaderMap>,
     /// Longest time to the last byte.
     pub(super) timeout: Duration,
+    /// Whether compressed responses are requested.
+    pub(super) gzip: bool,
     pub(super) seed: RunSeed,
 }
 
@@ -224,6 +229,7 @@ impl User {
             needs_body,
             timeout: timeout.unwrap_or(self.settings.timeout),
             idle_since: self.idle_since,
+            decodes_gzip: self.settings.gzip,
         };
         let exchange = exchange(&self.client, request, options, &mut self.give_up).await;
         self.idle_since = matches!(exchange.end, ExchangeEnd::Complete).then_some(exchange.ended);
@@ -238,7 +244,7 @@ impl User {
         let response = exchange.response;
         match (outcome, response.status) {
             (Outcome::Success, Some(status)) => {
-                Ok(Reply { status, headers: response.headers, body: response.body, latency })
+                Ok(Reply { status, headers: response.headers, body: response.body.kept.bytes, latency })
             }
             _ => Err(IterationError),
         }
@@ -257,6 +263,32 @@ impl User {
                 }
             }
         }
+        if self.settings.gzip && !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+    }
+
+    /// Records a request that cannot be sent, and why.
+    pub(super) async fn record_unsent(&mut self, endpoint: EndpointId, why: &str) {
+        self.due = None;
+        self.shared.recorder.record(
+            self.shard,
+            Sample {
+                endpoint,
+                outcome: Outcome::Unsent,
+                latency: Duration::ZERO,
+                service: None,
+                first_byte: None,
+                status: None,
+                bytes: 0,
+                decoded_bytes: None,
+                after_end: self.is_over(),
+                never_sent: true,
+                exhausted: None,
+                failure: Some((FailureKind::new(why), None)),
+            },
+        );
+        self.pause(UNSENT_WAIT).await;
     }
 
     fn record(&self, endpoint: EndpointId, latency: Duration, exchange: &Exchange, judgement: Judgement) {
@@ -275,12 +307,16 @@ impl User {
                 service: is_scheduled.then(|| exchange.ended.duration_since(exchange.sent)),
                 first_byte: exchange.response.first_byte,
                 status: exchange.response.status.map(|status| status.as_u16()),
-                bytes: exchange.response.bytes,
+                bytes: exchange.response.body.received,
+                decoded_bytes: exchange.response.body.decoded,
                 after_end,
                 never_sent: exchange.never_sent,
                 exhausted: match &exchange.end {
                     ExchangeEnd::Error(error) => exhaustion(error),
-                    ExchangeEnd::Complete | ExchangeEnd::TimedOut | ExchangeEnd::GivenUp => None,
+                    ExchangeEnd::Complete
+                    | ExchangeEnd::Unsendable(_)
+                    | ExchangeEnd::TimedOut
+                    | ExchangeEnd::GivenUp => None,
                 },
                 failure: judgement.failure,
             },
@@ -289,7 +325,7 @@ impl User {
 
     /// Draws the consequences of a failed connection: the user backs off, and the run ends if the target is unreachable.
     async fn note_connection(&mut self, outcome: Outcome) {
-        if !matches!(outcome, Outcome::Success | Outcome::Rejected) {
+        if !matches!(outcome, Outcome::Success | Outcome::Rejected | Outcome::Unsent) {
             self.client.connections.settle(&mut self.settled);
         }
         if outcome != Outcome::Broken {

@@ -18,6 +18,8 @@ pub(crate) struct EndpointTally {
     /// Rejected requests whose status was 4xx.
     refused: u64,
     bytes: u64,
+    /// Bytes of bodies that were not compressed, and of the others after decoding.
+    decoded_bytes: u64,
     after_end: u64,
     never_sent: u64,
     failures: Failures,
@@ -38,6 +40,7 @@ impl EndpointTally {
         let is_refused = sample.outcome == Outcome::Rejected && sample.status.is_some_and(|status| status / 100 == 4);
         self.refused += u64::from(is_refused);
         self.bytes += sample.bytes;
+        self.decoded_bytes += sample.decoded_bytes.unwrap_or(sample.bytes);
         self.after_end += u64::from(sample.after_end);
         self.never_sent += u64::from(sample.never_sent);
         if let Some((kind, example)) = sample.failure {
@@ -63,6 +66,7 @@ impl EndpointTally {
         }
         self.refused += other.refused;
         self.bytes += other.bytes;
+        self.decoded_bytes += other.decoded_bytes;
         self.after_end += other.after_end;
         self.never_sent += other.never_sent;
         self.failures.add(other.failures.clone());
@@ -78,6 +82,7 @@ impl EndpointTally {
         self.statuses.clear();
         self.refused = 0;
         self.bytes = 0;
+        self.decoded_bytes = 0;
         self.after_end = 0;
         self.never_sent = 0;
         self.failures.take();
@@ -157,9 +162,14 @@ impl EndpointTally {
         statuses
     }
 
-    /// Returns the body bytes received.
+    /// Returns the body bytes received, compressed ones as they are.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns the bytes of all bodies after decoding.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        self.decoded_bytes
     }
 
     /// Returns the failures by kind.
@@ -167,11 +177,11 @@ impl EndpointTally {
         &self.failures
     }
 
-    /// Returns the latencies of everything sent, failures ranked behind every success.
+    /// Returns the latencies of everything that could be sent, failures ranked behind every success.
     pub(crate) fn ranked(&self) -> RankedLatencies {
         let success = self.latency(Outcome::Success).cloned().unwrap_or_else(|| Latency::new(Precision::Fine));
         let mut failed = Latency::new(Precision::Coarse);
-        for outcome in Outcome::ALL.into_iter().skip(1) {
+        for outcome in [Outcome::Rejected, Outcome::TimedOut, Outcome::Broken, Outcome::Cancelled] {
             if let Some(latency) = self.latency(outcome) {
                 failed.add(latency);
             }
@@ -183,7 +193,9 @@ impl EndpointTally {
         self.outcomes[outcome as usize].get_or_insert_with(|| {
             Box::new(Latency::new(match outcome {
                 Outcome::Success => Precision::Fine,
-                Outcome::Rejected | Outcome::TimedOut | Outcome::Broken | Outcome::Cancelled => Precision::Coarse,
+                Outcome::Rejected | Outcome::TimedOut | Outcome::Broken | Outcome::Cancelled | Outcome::Unsent => {
+                    Precision::Coarse
+                }
             }))
         })
     }

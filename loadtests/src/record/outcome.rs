@@ -13,11 +13,14 @@ pub(crate) enum Outcome {
     Broken,
     /// Still unanswered when the grace after the end of the test was over, and then given up by the tool.
     Cancelled,
+    /// Its address or a header cannot be sent: a mistake of the scenario, and none of the service.
+    Unsent,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the reports.
-    pub(crate) const ALL: [Self; 5] = [Self::Success, Self::Rejected, Self::TimedOut, Self::Broken, Self::Cancelled];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Success, Self::Rejected, Self::TimedOut, Self::Broken, Self::Cancelled, Self::Unsent];
 
     /// Returns the word that reports use.
     pub(crate) fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Outcome {
             Self::TimedOut => "timeout",
             Self::Broken => "connection",
             Self::Cancelled => "cancelled",
+            Self::Unsent => "not sent",
         }
     }
 }

@@ -19,11 +19,13 @@ pub(crate) struct Sample {
     pub(crate) first_byte: Option<Duration>,
     /// Status of the response, if one came.
     pub(crate) status: Option<u16>,
-    /// Body bytes received.
+    /// Body bytes received, compressed ones as they are.
     pub(crate) bytes: u64,
+    /// Body bytes after decoding, if they were compressed.
+    pub(crate) decoded_bytes: Option<u64>,
     /// Whether it ended after the load had.
     pub(crate) after_end: bool,
-    /// Whether no connection was made for it, so that it never reached the target.
+    /// Whether it never reached the target: no connection was made for it, or it cannot be sent.
     pub(crate) never_sent: bool,
     /// What this machine ran out of, if that is why it failed.
     pub(crate) exhausted: Option<Exhaustion>,

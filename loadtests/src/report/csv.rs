@@ -13,7 +13,7 @@ type Column<T> = (&'static str, fn(&T) -> String);
 /// A line of the result: an endpoint, or all of them, and the run that it is of.
 type Line<'r> = (&'r EndpointResult, &'r RunResult);
 
-fn endpoint_columns<'r>() -> [Column<Line<'r>>; 20] {
+fn endpoint_columns<'r>() -> [Column<Line<'r>>; 21] {
     [
         ("endpoint", |(row, _)| row.endpoint.clone()),
         ("method", |(row, _)| row.method.clone()),
@@ -37,6 +37,7 @@ fn endpoint_columns<'r>() -> [Column<Line<'r>>; 20] {
             let statuses = row.status_codes.iter().map(|(status, count)| format!("{status}:{count}"));
             statuses.collect::<Vec<_>>().join(" ")
         }),
+        ("bytes_decoded", |(row, _)| row.bytes_decoded.map_or_else(String::new, |bytes| bytes.to_string())),
         ("seed", |(_, run)| run.seed.map_or_else(String::new, |seed| seed.to_string())),
     ]
 }
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(lines.len(), 4);
         assert!(lines[2].starts_with("\"/b\"\"c\",GET,0"));
         assert!(lines.iter().all(|line| line.split(',').count() == endpoint_columns().len()));
-        assert!(lines[3].ends_with("200:3 500:1,7"));
+        assert!(lines[3].ends_with("200:3 500:1,,7"));
         assert_eq!(render(&RunResult { endpoints: vec![row("/a")], ..result }).lines().count(), 2);
     }
 }

@@ -29,6 +29,7 @@ fn recorded() -> (Recorder, Tally) {
                 first_byte: Some(Duration::from_millis(5)),
                 status: Some(if failed { 500 } else { 200 }),
                 bytes: 100,
+                decoded_bytes: None,
                 after_end: false,
                 never_sent: false,
                 exhausted: None,

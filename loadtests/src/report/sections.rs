@@ -150,7 +150,13 @@ fn endpoint_rows(endpoint: &EndpointResult, name: String) -> Vec<EndpointRow> {
             name: Cell::part(&format!("{} only", outcome.name())),
             requests: latency.count,
             rate: None,
-            times: Some([latency.mean, latency.p50, latency.p95, latency.p99, latency.max]),
+            times: (outcome != Outcome::Unsent).then_some([
+                latency.mean,
+                latency.p50,
+                latency.p95,
+                latency.p99,
+                latency.max,
+            ]),
             head_p95: None,
             error_rate: None,
         })
@@ -384,7 +390,10 @@ fn profile_rows(profile: &Profile, result: &RunResult) -> Vec<(String, String)> 
 /// What the numbers leave out, and what the tool itself needed.
 pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
     let counts = [
-        (result.total.never_sent, "of the requests above never reached the server: no connection was made for them"),
+        (
+            result.total.never_sent,
+            "of the requests above never reached the server: no connection was made for them, or they cannot be sent",
+        ),
         (
             if result.is_unmeasured() { 0 } else { result.warm_up_requests },
             "more in the warm-up, which are left out of everything above",
@@ -398,6 +407,10 @@ pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
     ];
     let counted = counts.into_iter().filter(|(count, _)| *count > 0);
     let mut blocks: Vec<Block> = counted.map(|(count, what)| Block::Note(format!("{count} {what}."))).collect();
+    if let Some(decoded) = result.total.bytes_decoded {
+        let [received, decoded] = [result.total.bytes_received, decoded].map(show_bytes);
+        blocks.push(Block::Note(format!("Bodies of {received} were received; decoded they are {decoded}.")));
+    }
     if let Some(refused) = &result.server_refused {
         blocks.push(Block::Text(format!("The server's side is missing or incomplete: {refused}.")));
     } else if result.server.is_none() && result.capacity.is_none() && result.server_requests > 0 {
@@ -424,6 +437,14 @@ fn time(seconds: Option<f64>) -> Cell {
 
 fn error_rate(percent: f64) -> Cell {
     if percent > 0.0 { Cell::from(format!("{percent:.2} %")).toned(Tone::Bad) } else { "0".into() }
+}
+
+fn show_bytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        _ => format!("{:.0} MB", bytes as f64 / 1e6),
+    }
 }
 
 fn plural(count: u64, noun: &str) -> String {

@@ -19,7 +19,7 @@ pub(crate) struct EndpointResult {
     pub(crate) successful_requests: u64,
     /// What did not: rejected, timed out, broken or cancelled.
     pub(crate) failed_requests: u64,
-    /// The failed requests for which no connection was made, so that the server has not seen them.
+    /// The failed requests that never reached the server: no connection was made for them, or they cannot be sent.
     #[serde(default)]
     pub(crate) never_sent: u64,
     /// Mean of everything sent, in seconds to the last byte, as all times here.
@@ -38,8 +38,11 @@ pub(crate) struct EndpointResult {
     pub(crate) error_rate: f64,
     /// Responses by status.
     pub(crate) status_codes: BTreeMap<String, u64>,
-    /// Body bytes received.
+    /// Body bytes received, compressed ones as they are.
     pub(crate) bytes_received: u64,
+    /// Body bytes after decoding, if any were compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_decoded: Option<u64>,
     /// The latencies of each outcome that occurred.
     pub(crate) outcomes: BTreeMap<String, LatencyResult>,
     /// Time to the response head.
@@ -125,6 +128,7 @@ impl EndpointResult {
             error_rate: round(tally.error_ratio().unwrap_or(0.0) * 100.0, 1e4),
             status_codes: tally.statuses().into_iter().map(|(status, count)| (status.to_string(), count)).collect(),
             bytes_received: tally.bytes(),
+            bytes_decoded: (tally.decoded_bytes() != tally.bytes()).then(|| tally.decoded_bytes()),
             outcomes: Outcome::ALL.into_iter().filter_map(outcome).collect(),
             first_byte: tally.first_byte().map(LatencyResult::new),
             since_sent: tally.service().map(LatencyResult::new),

@@ -215,6 +215,7 @@ mod tests {
                 first_byte: None,
                 status: Some(200),
                 bytes: 0,
+                decoded_bytes: None,
                 after_end: false,
                 never_sent: false,
                 exhausted: None,

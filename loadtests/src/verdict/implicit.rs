@@ -146,6 +146,7 @@ mod tests {
                         first_byte: None,
                         status: Some(if is_failed { 429 } else { 200 }),
                         bytes: 0,
+                        decoded_bytes: None,
                         after_end: false,
                         exhausted: None,
                         never_sent: false,

@@ -49,7 +49,8 @@ impl Rules {
     /// Returns the rules that were breached. Those that held are not listed, since there are many.
     pub(crate) fn judge(&self, tally: &Tally, span: Duration) -> Vec<Check> {
         let Some(set) = &self.set else { return Vec::new() };
-        let courses: Vec<_> = tally.endpoints().iter().filter(|course| course.tally.count() > 0).collect();
+        let courses: Vec<_> =
+            tally.endpoints().iter().filter(|course| course.tally.count() > course.tally.of(Outcome::Unsent)).collect();
         let ranked: Vec<RankedLatencies> = courses.iter().map(|course| course.tally.ranked()).collect();
         let quantiles: Vec<_> = ranked.iter().map(|ranked| move |q: f64| time(ranked.quantile_seconds(q))).collect();
         let names: Vec<String> = courses.iter().map(|course| course.name.to_string()).collect();
@@ -64,7 +65,8 @@ impl Rules {
                     name,
                     method: &course.name.method,
                     route: &course.route,
-                    requests: course.tally.count(),
+                    // What cannot be sent is no failure of the service.
+                    requests: course.tally.count() - course.tally.of(Outcome::Unsent),
                     // Counted by outcome, so that a 500 whose body breaks off is one failure, and what a scenario expects is none.
                     failed: course.tally.of(Outcome::Rejected) - refused + course.tally.of(Outcome::Broken),
                     refused,

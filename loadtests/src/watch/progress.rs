@@ -273,6 +273,7 @@ mod tests {
                     first_byte: None,
                     status: Some(200),
                     bytes: 0,
+                    decoded_bytes: None,
                     after_end: false,
                     exhausted: None,
                     never_sent: false,

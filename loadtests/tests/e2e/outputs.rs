@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::{server::Server, tool::loadtest};
+use crate::{
+    server::{GZIP_TEXT, Server, compressed},
+    tool::loadtest,
+};
 
 #[test]
 fn every_format_is_written() {
@@ -85,4 +88,19 @@ fn percentiles_are_in_order() {
             ["min", "p50", "p90", "p95", "p99", "p999", "max"].map(|name| at(&format!("{name}_response_time")));
         assert!(values.windows(2).all(|pair| pair[0] <= pair[1]), "{values:?}");
     }
+}
+
+#[test]
+fn bytes_are_those_on_the_wire() {
+    let server = Server::start();
+    let run =
+        loadtest(&["-H", &server.url(), "-e", "/gzip", "-u", "1", "--iterations", "5", "-o", "r.csv"]).ended_with(0);
+    assert_eq!(run.number("/bytes_received") as usize, 5 * compressed(GZIP_TEXT).len());
+    assert_eq!(run.number("/bytes_decoded") as usize, 5 * GZIP_TEXT.len());
+    let csv = std::fs::read_to_string(run.file("r.csv")).unwrap();
+    assert!(csv.contains(&format!(",{},", 5 * GZIP_TEXT.len())), "{csv}");
+    let plain =
+        loadtest(&["-H", &server.url(), "-e", "/gzip", "-u", "1", "--iterations", "5", "--no-gzip"]).ended_with(0);
+    assert_eq!(plain.number("/bytes_received") as usize, 5 * GZIP_TEXT.len());
+    assert!(plain.json["bytes_decoded"].is_null());
 }

@@ -243,3 +243,35 @@ fn each_step_of_a_search_draws_other_values() {
     ids.dedup();
     assert_eq!((ids.len(), sent > 50), (sent, true));
 }
+
+#[test]
+fn what_cannot_be_sent_is_no_failure_of_the_service() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    write(&folder, "links.csv", "link,note,text\nftp://files/x,\"two\nlines\",b\n");
+    let file = write(
+        &folder,
+        "links.yaml",
+        r#"
+data: { file: links.csv }
+scenarios:
+  - name: links
+    steps:
+      - get: "{{ link }}"
+        name: link
+        weight: 1
+      - get: /ok/header
+        headers: { x-note: "{{ note }}" }
+      - get: /ok
+        weight: 2
+"#,
+    );
+    let run =
+        loadtest(&["-H", &server.url(), "-f", &file, "-u", "1", "--iterations", "40", "-o", "r.md"]).ended_with(1);
+    assert_eq!((run.number("/never_sent"), run.number("/outcomes/not sent/count")), (20.0, 20.0));
+    assert_eq!((server.requests("/ok/header"), server.requests("/ok")), (0, 20));
+    assert!(run.number("/min_response_time") > 0.0);
+    let checks = run.json["verdict"]["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|check| check["source"] == "always"), "{checks:?}");
+    let run = run.said("the address cannot be sent: URL scheme is not allowed");
+    run.said("header x-note cannot be sent: its value has a line break or another control character");
+}

@@ -325,6 +325,15 @@ impl Server {
                     response("422 Unprocessable Entity", "", "missing field `name`")
                 }
             }
+            "/gzip" if request.head.contains("accept-encoding: gzip") => {
+                let body = compressed(GZIP_TEXT);
+                let length = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n");
+                let message = [head.as_bytes(), &body].concat();
+                let sent = stream.write_all(&message).await;
+                return if sent.is_err() { Ending::Closed } else { Ending::KeptAlive };
+            }
+            "/gzip" => ok(GZIP_TEXT),
             "/moved" => response("302 Found", "location: /ok\r\n", ""),
             "/ok" | "/head" => ok("ok"),
             path if path.starts_with("/ok/") => ok("ok"),
@@ -332,6 +341,17 @@ impl Server {
         };
         if stream.write_all(text.as_bytes()).await.is_err() { Ending::Closed } else { Ending::KeptAlive }
     }
+}
+
+/// What `/gzip` responds with, before its compression.
+pub(crate) const GZIP_TEXT: &str =
+    "a text that says the same, says the same, says the same, says the same, says the same";
+
+/// Returns a text as it is on the wire.
+pub(crate) fn compressed(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Waits until something is so, and panics where a minute passes before.
