@@ -1,13 +1,16 @@
 //! The state that all users of a run share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     connections::AllConnections,
     gauges::{Arrivals, Gauges, MissingUsers},
     stop::{Stop, StopReason},
 };
-use crate::record::{ExhaustionCounts, Phase, Recorder};
+use crate::record::{ExhaustionCounts, Outage, OutageWatch, Outcome, Phase, Recorder};
 
 /// Five failed connections before any response are more than chance.
 const UNREACHABLE_AFTER: u64 = 5;
@@ -23,13 +26,21 @@ pub(crate) struct RunState {
     pub(crate) stop: Stop,
     /// What is going on.
     pub(crate) gauges: Arc<Gauges>,
+    /// When nothing succeeded.
+    pub(super) outages: Arc<OutageWatch>,
     pub(super) connections: Arc<AllConnections>,
 }
 
 impl RunState {
     /// Returns the state of a run that has not begun. One shard a thread keeps users from waiting for each other.
     pub(crate) fn new(shards: usize, stop: Stop) -> Self {
-        Self { recorder: Arc::new(Recorder::new(shards)), stop, gauges: Arc::default(), connections: Arc::default() }
+        Self {
+            recorder: Arc::new(Recorder::new(shards)),
+            stop,
+            gauges: Arc::default(),
+            outages: Arc::default(),
+            connections: Arc::default(),
+        }
     }
 
     /// Whether there was no response and none can be expected.
@@ -57,6 +68,27 @@ impl RunState {
             }
             Some(StopReason::Unreachable | StopReason::Finished) | None => StopReason::Finished,
         }
+    }
+
+    /// Records when a request ended, and how; nothing before measuring has begun.
+    pub(super) fn note_outcome(&self, outcome: Outcome, ended: Instant) {
+        if self.recorder.phase() == Phase::Measured
+            && let Some(start) = self.gauges.measured_since()
+        {
+            self.outages.note(outcome, ended, start);
+        }
+    }
+
+    /// Returns for how long nothing has succeeded, if that is an outage; `successes` is how many requests had succeeded.
+    pub(crate) fn current_outage(&self, successes: u64) -> Option<Duration> {
+        self.outages.current(successes, self.gauges.measured_since()?, Instant::now())
+    }
+
+    /// Returns the outages of a run that had so many successes, each with its start since measuring began.
+    pub(crate) fn outages(&self, successes: u64) -> Vec<(Duration, Outage)> {
+        let Some(start) = self.gauges.measured_since() else { return Vec::new() };
+        let outages = self.outages.outages(successes, start, start + self.measured_for());
+        outages.into_iter().map(|outage| (outage.from.saturating_duration_since(start), outage)).collect()
     }
 
     /// Returns how long was measured, up to now or to the end of the load; nothing of a run that ended in its warm-up.

@@ -5,6 +5,8 @@ use crate::{
     cli::{OnSaturation, VerdictOptions},
     engine::{LoadPlan, StopReason},
     plan::check_thresholds,
+    result::OutageResult,
+    span::show_seconds,
     verdict::{Check, CheckSource, CheckStatus, Conclusion, Measurement, Rules, Threshold, implicit, judge_thresholds},
     watch::GeneratorHealth,
 };
@@ -39,6 +41,7 @@ impl Judge {
         let mut checks = judge_thresholds(&self.thresholds, measured);
         checks.extend(self.rules.judge(&session.tally, elapsed));
         checks.extend(implicit(measured, &self.thresholds));
+        checks.extend(outage(&session.outages()));
         checks
     }
 
@@ -52,6 +55,25 @@ impl Judge {
     pub(super) fn on_saturation(&self) -> OnSaturation {
         self.saturation
     }
+}
+
+/// Returns a note on the longest time in which nothing succeeded: its few failures may be within every limit.
+fn outage(outages: &[OutageResult]) -> Option<Check> {
+    let longest = outages.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
+    let OutageResult { start, seconds, failed } = *longest;
+    let further = match outages.len() - 1 {
+        0 => String::new(),
+        1 => ", and once more for a shorter time".to_owned(),
+        more => format!(", and {more} more times for a shorter time"),
+    };
+    let (seconds, start) = (show_seconds(seconds), show_seconds(start));
+    Some(Check {
+        source: CheckSource::Always,
+        subject: "all requests".to_owned(),
+        condition: "some request succeeds at any time".to_owned(),
+        observed: format!("no success for {seconds} from {start} on, while {failed} failed{further}"),
+        status: CheckStatus::Noted,
+    })
 }
 
 /// Returns the breach of a run that ended in its warm-up by itself, which nothing else can be said about; `None` where it was

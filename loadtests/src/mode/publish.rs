@@ -34,6 +34,7 @@ impl MeasuredRun {
             &session.shared.recorder,
         );
         result.seed = Some(plan.seed.value());
+        result.outages = session.outages();
         result.load.warm_up = plan.warm_up.as_secs_f64();
         result.arrivals = session.arrivals().map(ArrivalsResult::from);
         result.generator = GeneratorResult::new(&session.generator, session.tally.total().count());

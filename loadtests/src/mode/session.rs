@@ -8,7 +8,8 @@ use crate::{
     cli::ProfileOptions,
     engine::{self, Arrivals, EngineError, LoadPlan, RunEnd, RunState, hint_for, late_after},
     interrupt::Interrupt,
-    record::{Interval, Phase, Tally},
+    record::{Interval, Outcome, Phase, Tally},
+    result::OutageResult,
     span::show_seconds,
     watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen},
 };
@@ -83,6 +84,7 @@ impl Session {
                             planned: plan.length(),
                             active: shared.gauges.active(),
                             arrivals: shared.gauges.arrivals(late_after(tally.fastest_median_seconds())),
+                            outage: shared.current_outage(tally.total().of(Outcome::Success)),
                             interval: &interval,
                             span,
                             tally: &tally,
@@ -128,6 +130,12 @@ impl Session {
     /// Returns whether the run ended before anything was measured.
     pub(super) fn ended_in_warm_up(&self) -> bool {
         self.shared.recorder.phase() == Phase::WarmUp
+    }
+
+    /// Returns the times in which no request succeeded.
+    pub(super) fn outages(&self) -> Vec<OutageResult> {
+        let outages = self.shared.outages(self.tally.total().of(Outcome::Success));
+        outages.into_iter().map(|(start, outage)| OutageResult::new(start, outage)).collect()
     }
 
     /// Returns what became of the scheduled iterations; `None` in a closed model.

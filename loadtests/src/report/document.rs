@@ -19,7 +19,7 @@ pub(super) fn page(result: &RunResult) -> Vec<Block> {
     blocks.extend(sections::profile(result));
     blocks.extend(sections::endpoints(result));
     if !result.is_unmeasured() {
-        let [latency, rate] = plots::over_time(&result.total, "All requests");
+        let [latency, rate] = plots::over_time(&result.total, "All requests", &result.outages);
         blocks.push(Block::Plots(None, vec![latency, rate, plots::distribution(&result.total)]));
     }
     blocks.extend(sections::failures(result));
@@ -27,7 +27,7 @@ pub(super) fn page(result: &RunResult) -> Vec<Block> {
     blocks.extend(sections::server(result));
     if result.endpoints.len() > 1 {
         let endpoints = result.endpoints.iter().take(MOST_PLOTS);
-        let plots = endpoints.flat_map(|endpoint| plots::over_time(endpoint, &endpoint.name()));
+        let plots = endpoints.flat_map(|endpoint| plots::over_time(endpoint, &endpoint.name(), &result.outages));
         blocks.push(Block::Plots(Some("Each endpoint over time".to_owned()), plots.collect()));
     }
     blocks.extend(sections::remarks(result));

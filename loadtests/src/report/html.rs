@@ -28,6 +28,7 @@ svg{width:100%;min-width:34rem;height:auto}
 svg text{font:11px system-ui,sans-serif;fill:var(--muted)}
 svg text.t{font-weight:600}
 svg .g{stroke:var(--grid)}
+svg .o{fill:#dc2626;opacity:.15}
 svg .m{stroke:var(--muted);stroke-dasharray:4 3}
 .ok{color:var(--ok)}
 .bad{color:var(--bad)}

@@ -2,7 +2,7 @@
 
 use super::svg::{Line, Plot, Scale};
 use crate::{
-    result::{Capacity, CapacityStep, EndpointResult, PointResult, StepEnd},
+    result::{Capacity, CapacityStep, EndpointResult, OutageResult, PointResult, StepEnd},
     span::show_seconds,
 };
 
@@ -13,16 +13,25 @@ const RED: &str = "#dc2626";
 /// The percentiles that are drawn, with their colours.
 const PERCENTILES: [(&str, &str); 3] = [("p50", BLUE), ("p95", AMBER), ("p99", RED)];
 
-/// Latency and throughput of an endpoint over time.
-pub(super) fn over_time(endpoint: &EndpointResult, title: &str) -> [Plot; 2] {
+/// Latency and throughput of an endpoint over time, with the times shaded in which nothing succeeded.
+pub(super) fn over_time(endpoint: &EndpointResult, title: &str, outages: &[OutageResult]) -> [Plot; 2] {
     let middle = |point: &PointResult| point.start + point.span / 2.0;
     let measured = || endpoint.series.iter().filter(|point| point.requests > 0);
     let values: [fn(&PointResult) -> f64; 3] = [|point| point.p50, |point| point.p95, |point| point.p99];
     let latency = PERCENTILES.iter().zip(values).map(|((name, colour), value)| {
         line(name, colour, measured().map(|point| (middle(point), value(point))).collect())
     });
-    let latency =
-        Plot { show_y: show_seconds, lines: latency.collect(), ..plot(format!("{title}: latency"), "seconds") };
+    let band = |outage: &OutageResult| {
+        let text = format!("no success for {}", show_seconds(outage.seconds));
+        (outage.start, outage.start + outage.seconds, text)
+    };
+    let bands: Vec<_> = outages.iter().map(band).collect();
+    let latency = Plot {
+        show_y: show_seconds,
+        lines: latency.collect(),
+        bands: bands.clone(),
+        ..plot(format!("{title}: latency"), "seconds")
+    };
     let per_second = |count: fn(&PointResult) -> u64| {
         let points = endpoint.series.iter().filter(|point| point.span > 0.0);
         points.map(|point| (middle(point), count(point) as f64 / point.span)).collect()
@@ -32,6 +41,7 @@ pub(super) fn over_time(endpoint: &EndpointResult, title: &str) -> [Plot; 2] {
             line("all", BLUE, per_second(|point| point.requests)),
             line("failed", RED, per_second(|point| point.failed)),
         ],
+        bands,
         ..plot(format!("{title}: requests a second"), "seconds")
     };
     [latency, rate]
@@ -88,6 +98,7 @@ fn plot(title: String, x_label: &'static str) -> Plot {
         x_scale: Scale::Linear,
         lines: Vec::new(),
         mark: None,
+        bands: Vec::new(),
         dots: false,
     }
 }

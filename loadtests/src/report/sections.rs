@@ -9,13 +9,15 @@ use super::{
 use crate::{
     record::Outcome,
     result::{
-        Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, EndpointResult, FailureResult, Profile,
-        RunResult, StepEnd,
+        Capacity, CapacityStep, Change, CheckResult, Comparison, Direction, EndpointResult, FailureResult,
+        OutageResult, Profile, RunResult, StepEnd,
     },
     server::{FiredBottleneck, LeftOut, LeftOutWhy, ServerEndpoint},
     span::show_seconds,
 };
 
+/// Times without a success that are shown; the JSON file has all.
+const MOST_OUTAGES: usize = 5;
 /// Kinds of failure that are shown of one endpoint; the JSON file has all.
 const MOST_FAILURES: usize = 10;
 
@@ -113,6 +115,7 @@ pub(super) fn endpoints(result: &RunResult) -> Vec<Block> {
         ],
     );
     let mut blocks = vec![Block::Heading("What users saw".to_owned()), Block::Table(table)];
+    blocks.extend(outages(result));
     blocks.extend(reading_notes(result));
     blocks.extend(arrivals(result));
     blocks
@@ -163,6 +166,29 @@ fn endpoint_rows(endpoint: &EndpointResult, name: String) -> Vec<EndpointRow> {
     });
     rows.extend(outcomes);
     rows
+}
+
+/// The times without a success, the longest first.
+fn outages(result: &RunResult) -> Vec<Block> {
+    let mut longest: Vec<&OutageResult> = result.outages.iter().collect();
+    longest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let mut blocks: Vec<Block> = longest
+        .iter()
+        .take(MOST_OUTAGES)
+        .map(|outage| {
+            let [start, end, length] =
+                [outage.start, outage.start + outage.seconds, outage.seconds].map(show_seconds);
+            let failed = outage.failed;
+            Block::Warning(format!(
+                "No success for {length}, from {start} to {end}: {failed} requests failed meanwhile, few because users wait \
+                 longer after each broken connection."
+            ))
+        })
+        .collect();
+    if let more @ 1.. = longest.len().saturating_sub(MOST_OUTAGES) {
+        blocks.push(Block::Warning(format!("There were {more} more times without a success.")));
+    }
+    blocks
 }
 
 fn reading_notes(result: &RunResult) -> Vec<Block> {

@@ -27,6 +27,8 @@ pub(super) struct Plot {
     pub(super) lines: Vec<Line>,
     /// A vertical mark with its text, such as the capacity.
     pub(super) mark: Option<(f64, String)>,
+    /// Spans of x that are shaded, each with its text, such as an outage.
+    pub(super) bands: Vec<(f64, f64, String)>,
     /// Whether points are drawn as dots too.
     pub(super) dots: bool,
 }
@@ -67,6 +69,7 @@ impl Plot {
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>\
              <text class=\"t\" x=\"{LEFT}\" y=\"16\">{title}</text>"
         );
+        self.push_bands(&mut svg, &frame);
         self.push_grid(&mut svg, &frame);
         self.push_x_axis(&mut svg, &frame);
         self.push_mark(&mut svg, &frame);
@@ -83,6 +86,21 @@ impl Plot {
             let label = if step == 0 { "0".to_owned() } else { escape(&(self.show_y)(value)) };
             push(svg, format_args!("<line class=\"g\" x1=\"{LEFT}\" x2=\"{RIGHT:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"));
             push_text(svg, (LEFT - 6.0, y + 4.0), "end", &label);
+        }
+    }
+
+    fn push_bands(&self, svg: &mut String, frame: &Frame) {
+        for (from, to, text) in &self.bands {
+            let [left, right] = [from, to].map(|x| frame.x(*x).clamp(LEFT, RIGHT));
+            let (width, height, text) = (right - left, BOTTOM - TOP, escape(text));
+            push(
+                svg,
+                format_args!(
+                    "<rect class=\"o\" x=\"{left:.1}\" y=\"{TOP}\" width=\"{width:.1}\" \
+                     height=\"{height:.1}\"><title>{text}</title></rect>"
+                ),
+            );
+            push_text(svg, (left + 4.0, TOP + 10.0), "start", &text);
         }
     }
 
@@ -219,6 +237,7 @@ mod tests {
             show_y: |y| y.to_string(),
             x_scale: Scale::Linear,
             lines: vec![line(vec![(0.0, 1.0), (5.0, 2.0)])],
+            bands: vec![(1.0, 2.0, "gone <b>".to_owned())],
             mark: Some((3.0, "here".to_owned())),
             dots: true,
         };

@@ -15,4 +15,6 @@ pub(crate) use comparison::{Change, Comparison, Direction};
 pub(crate) use endpoint::{EndpointResult, FailureResult, PointResult, round_micros};
 pub(crate) use profile::Profile;
 pub(crate) use read::{ReadError, read_result};
-pub(crate) use run::{ArrivalsResult, CheckResult, GeneratorResult, LoadResult, RunResult, VerdictResult};
+pub(crate) use run::{
+    ArrivalsResult, CheckResult, GeneratorResult, LoadResult, OutageResult, RunResult, VerdictResult,
+};

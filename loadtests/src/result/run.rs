@@ -1,5 +1,7 @@
 //! [`RunResult`]: a whole run.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{Arrivals, Model, RunEnd},
-    record::{Recorder, Tally},
+    record::{Outage, Recorder, Tally},
     server::ServerSide,
     verdict::{Check, CheckSource, CheckStatus, Conclusion},
     watch::GeneratorHealth,
@@ -50,6 +52,9 @@ pub(crate) struct RunResult {
     pub(crate) server_requests: u64,
     /// Open model: what became of the scheduled iterations.
     pub(crate) arrivals: Option<ArrivalsResult>,
+    /// Times in which no request succeeded although some were sent.
+    #[serde(default)]
+    pub(crate) outages: Vec<OutageResult>,
     /// The load generator itself.
     pub(crate) generator: GeneratorResult,
     /// Passed or not.
@@ -130,6 +135,25 @@ impl From<Arrivals> for ArrivalsResult {
             dropped: arrivals.dropped,
             late_after: round_micros(Some(arrivals.late_after.as_secs_f64())),
         }
+    }
+}
+
+/// A time in which no request succeeded and some failed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct OutageResult {
+    /// Of the last success before it, in seconds since the start.
+    pub(crate) start: f64,
+    /// Until the next success, or the end of the load.
+    pub(crate) seconds: f64,
+    /// Requests that failed meanwhile. Users wait longer after each failure, so that an outage has few.
+    pub(crate) failed: u64,
+}
+
+impl OutageResult {
+    /// An outage that began so long after the start.
+    pub(crate) fn new(start: Duration, outage: Outage) -> Self {
+        let [start, seconds] = [start, outage.length()].map(|time| round_micros(Some(time.as_secs_f64())));
+        Self { start, seconds, failed: outage.failed }
     }
 }
 

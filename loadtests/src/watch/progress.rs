@@ -33,6 +33,8 @@ pub(crate) struct ProgressView<'a> {
     pub(crate) active: usize,
     /// In an open model, what became of the scheduled iterations.
     pub(crate) arrivals: Option<Arrivals>,
+    /// For how long nothing has succeeded, if that is an outage.
+    pub(crate) outage: Option<Duration>,
     /// The numbers since the last view.
     pub(crate) interval: &'a Interval,
     /// Length of the interval in seconds.
@@ -146,6 +148,9 @@ fn parts(view: &ProgressView<'_>) -> Vec<String> {
         format!("p99 {p99:>8}"),
         format!("errors {} of {}", view.tally.total().failed(), view.tally.total().count()),
     ];
+    if let Some(outage) = view.outage {
+        parts.push(format!("no success for {}", clock(outage)));
+    }
     if let Some(arrivals) = view.arrivals {
         parts.push(format!("late {}  dropped {}", arrivals.late, arrivals.dropped));
     }
@@ -288,6 +293,7 @@ mod tests {
             planned: Some(Duration::from_secs(300)),
             active: 1234,
             arrivals: Some(Arrivals { late: 123_456, dropped: 123_456, ..Arrivals::default() }),
+            outage: Some(Duration::from_secs(12)),
             interval: &interval,
             span: 1.0,
             tally: &tally,
@@ -314,7 +320,8 @@ mod tests {
     #[test]
     fn a_common_terminal_shows_everything() {
         show(13, TerminalSize { columns: 80, rows: 24 }, |text| {
-            for part in ["[########", "2m05s", "1234", "p99   123 ms", "errors 0 of 13", "dropped 123456", "left 2m55s"]
+            for part in
+                ["[########", "2m05s", "1234", "p99   123 ms", "errors 0 of 13", "no success for 12s", "dropped 123456"]
             {
                 assert!(text.contains(part), "no {part} in\n{text}");
             }

@@ -11,6 +11,7 @@ mod idle;
 mod judging;
 mod monitored;
 mod open;
+mod outages;
 mod outputs;
 mod profiling;
 mod scenarios;

@@ -271,6 +271,20 @@ impl Server {
                 return Ending::Closed;
             }
             "/reset" => return Ending::Reset,
+            // Gone from its first to its third second: every connection ends without a word.
+            "/outage" => {
+                if (1.0..3.0).contains(&self.started.elapsed().as_secs_f64()) {
+                    return Ending::Closed;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                ok("there")
+            }
+            "/dying" => {
+                if self.started.elapsed() > Duration::from_secs(1) {
+                    return Ending::Closed;
+                }
+                ok("still there")
+            }
             "/impatient" | "/impatient/get" | "/impatient/put" => ok("patient for 100 ms"),
             // Every second request ends the thread that serves it, after some work.
             "/crashing" => {
