@@ -2,22 +2,19 @@
 //!
 //! The invariant that a change could break: a page of another site cannot make its visitor's browser stop the monitoring.
 
-use std::net::IpAddr;
-
 use axum::{
     Json,
     extract::State,
     http::{
         HeaderName, HeaderValue,
-        header::{AUTHORIZATION, HOST, ORIGIN},
+        header::{AUTHORIZATION, ORIGIN},
         request::Parts,
-        uri::Authority,
     },
 };
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{CoreState, error::ApiError, timestamp};
+use super::{CoreState, error::ApiError, host, timestamp};
 use crate::monitor::{Control, Core};
 
 /// In this header a browser says whether a request comes from a page of the same site.
@@ -41,7 +38,8 @@ pub(super) struct ControlAnswer {
 ///
 /// Without a token, any page that a user visits could make the browser send the request. A browser gives that away in
 /// `Sec-Fetch-Site`, an older one in `Origin`; other clients send neither. With a token that check is not needed, because a
-/// browser does not add one by itself.
+/// browser does not add one by itself. A page under a name of its own that points here (DNS rebinding) is of the same site to the
+/// browser; what gives it away is that name, in `Host`.
 fn authorise(core: &Core, request: &Parts) -> Result<(), ApiError> {
     if !core.control().allows(bearer(request)) {
         return Err(ApiError::forbidden(
@@ -54,11 +52,14 @@ fn authorise(core: &Core, request: &Parts) -> Result<(), ApiError> {
         Control::Loopback => (true, true),
         Control::Token(_) | Control::Refused => (false, false),
     };
-    if is_loopback && host(request).is_some_and(|host| !is_loopback_host(host)) {
+    if is_loopback && host(request).is_some_and(|host| !host::is_loopback(core, host)) {
         return Err(ApiError::forbidden(
             "the control endpoints are open on the loopback interface only; use localhost or 127.0.0.1 as the host, or let \
              the service set a token with Control::token",
         ));
+    }
+    if is_open && !host::is_own(core, host(request)) {
+        return Err(host::refusal());
     }
     if is_open && is_of_another_site(request) {
         return Err(ApiError::forbidden(
@@ -79,9 +80,7 @@ fn bearer(request: &Parts) -> Option<&[u8]> {
 }
 
 fn host(request: &Parts) -> Option<&[u8]> {
-    // HTTP/2 has the host in the request target instead of a header.
-    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
-    header(request, HOST).or(authority)
+    host::of(&request.headers, &request.uri)
 }
 
 /// Returns whether a browser sent the request for a page of another site.
@@ -96,16 +95,6 @@ fn is_of_another_site(request: &Parts) -> bool {
 fn is_origin_of(origin: &[u8], host: Option<&[u8]>) -> bool {
     let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
     authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
-}
-
-/// Returns whether a `Host` can only mean this machine. A name of a site that resolves to 127.0.0.1 does not: with it, the
-/// site's pages would count as the same origin (DNS rebinding).
-fn is_loopback_host(host: &[u8]) -> bool {
-    let Some(authority) = std::str::from_utf8(host).ok().and_then(|host| host.parse::<Authority>().ok()) else {
-        return false;
-    };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn answer(core: &Core, status: &'static str, message: &'static str) -> Json<ControlAnswer> {
@@ -145,19 +134,4 @@ pub(super) async fn clear(State(core): CoreState, request: Parts) -> Result<Json
     authorise(&core, &request)?;
     core.clear(Instant::now());
     Ok(answer(&core, "cleared", "all windows and trends start over; the counters of /metrics go on"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_loopback() {
-        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.9.9.9:8000", "[::1]:8000", "[::1]"] {
-            assert!(is_loopback_host(host.as_bytes()), "{host}");
-        }
-        for host in ["", "shop.example", "localhost.shop.example:8000", "127.0.0.1.shop.example", "10.0.0.1", "[::2]"] {
-            assert!(!is_loopback_host(host.as_bytes()), "{host}");
-        }
-    }
 }

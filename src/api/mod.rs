@@ -15,6 +15,7 @@ mod events;
 mod evidence;
 mod exposition;
 mod health;
+mod host;
 mod icon;
 mod memory;
 #[cfg(feature = "openapi")]

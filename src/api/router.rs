@@ -17,7 +17,9 @@ use axum::{
 use super::{
     CoreState, bottlenecks, control, endpoints,
     error::ApiError,
-    events, exposition, health, icon, memory,
+    events, exposition, health, host,
+    host::Reach,
+    icon, memory,
     parameters::{self, Parameter},
     report, rules, status, summary, trends,
 };
@@ -52,13 +54,14 @@ impl Monitor {
         // Of two routers with axum's default fallback, `merge` keeps the one that is merged in. Without a layer on it,
         // requests that match no route would bypass the host's layer.
         let fallback = Router::new().layer(middleware::from_fn(no_icon)).layer(self.layer());
-        assembled(routes(), self.core().clone(), self.keep_alive()).merge(fallback)
+        let core = self.core().clone();
+        assembled(routes(), Reach::of_merged(&core), core, self.keep_alive()).merge(fallback)
     }
 }
 
 /// Returns the routes for an address where nothing else is served. They do not keep the monitor alive.
-pub(super) fn standalone(core: Arc<Core>) -> Router {
-    assembled(routes().route(icon::PATH, get(icon::icon)).fallback(not_found), core, Arc::new(()))
+pub(super) fn standalone(core: Arc<Core>, reach: Reach) -> Router {
+    assembled(routes().route(icon::PATH, get(icon::icon)).fallback(not_found), reach, core, Arc::new(()))
 }
 
 const WINDOW: Parameter = ("window", "such as 30s or 5m");
@@ -104,7 +107,16 @@ fn routes() -> Router<Arc<Core>> {
     routes.route("/performance/{*unknown}", get(not_found).fallback(not_found))
 }
 
-fn assembled<S>(routes: Router<Arc<Core>>, core: Arc<Core>, monitor: Arc<dyn Any + Send + Sync>) -> Router<S> {
+fn assembled<S>(
+    routes: Router<Arc<Core>>,
+    reach: Reach,
+    core: Arc<Core>,
+    monitor: Arc<dyn Any + Send + Sync>,
+) -> Router<S> {
+    let routes = match reach {
+        Reach::Anyone => routes,
+        Reach::Loopback => routes.layer(middleware::from_fn_with_state(core.clone(), host::refuse_others)),
+    };
     routes
         .layer(middleware::from_fn_with_state(core.clone(), mark_own_answer))
         .layer(Extension(KeepAlive { _monitor: monitor }))

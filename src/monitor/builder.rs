@@ -12,6 +12,7 @@ use super::{
     fanout::Fanout,
     reload::RulesWatch,
     samplers::Samplers,
+    settings::host_name,
 };
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
@@ -207,7 +208,16 @@ impl MonitorBuilder {
         self
     }
 
-    /// Applies every setting that `settings` has. Each replaces the builder's value, but `ignore_paths` are added to it.
+    /// Adds a name, without a port, under which the monitor's routes are reached: besides addresses and `localhost`, which always
+    /// are allowed. It matters for [`Control::Open`] and [`Control::Loopback`], and for reading on an address of the loopback
+    /// interface: a site that lets a name of its own point there (DNS rebinding) would otherwise count as the same origin.
+    pub fn allow_host(mut self, name: impl AsRef<str>) -> Self {
+        self.config.allowed_hosts.push(host_name(name.as_ref()));
+        self
+    }
+
+    /// Applies every setting that `settings` has. Each replaces the builder's value, but `ignore_paths` and `allowed_hosts` are
+    /// added to it.
     pub fn settings(mut self, settings: Settings) -> Self {
         for key in settings.put_into(&mut self.config) {
             self.refused.remove(key);

@@ -30,6 +30,8 @@ pub(super) struct Config {
     pub(super) ignored_paths: Vec<Glob>,
     pub(super) db_system: Arc<str>,
     pub(super) control: Control,
+    /// Names of the monitor's own address, in lower case and without ports.
+    pub(super) allowed_hosts: Vec<Arc<str>>,
 }
 
 impl Default for Config {
@@ -55,6 +57,7 @@ impl Default for Config {
             // OpenTelemetry's name for an SQL database of unknown make.
             db_system: "other_sql".into(),
             control: Control::default(),
+            allowed_hosts: Vec::new(),
         }
     }
 }

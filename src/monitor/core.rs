@@ -208,6 +208,12 @@ impl Core {
         &self.config.control
     }
 
+    /// Returns whether a host name, without its port, is one of the monitor's own.
+    pub(crate) fn allows_host(&self, name: &str) -> bool {
+        let name = name.trim_end_matches('.');
+        self.config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+    }
+
     /// Returns the time between two evaluations.
     pub(crate) fn interval(&self) -> Duration {
         self.config.evaluation_interval.get()

@@ -84,19 +84,15 @@ async fn open_control_is_closed_to_the_pages_of_other_sites() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn control_on_loopback_is_closed_to_dns_rebinding() {
-    let rebound =
-        [("host", "evil.example:8000"), ("origin", "http://evil.example:8000"), ("sec-fetch-site", "same-origin")];
-    let (monitor, anywhere) =
-        (built(Monitor::builder().control(Control::Loopback)), built(Monitor::builder().control(Control::Open)));
+async fn control_on_loopback_is_closed_to_other_addresses() {
+    let monitor = built(Monitor::builder().control(Control::Loopback));
     for (method, path) in CONTROL {
-        let (status, body) = ask(&service(&monitor), method, path, &rebound).await;
+        let (status, body) = ask(&service(&monitor), method, path, &[("host", "10.0.0.1:8000")]).await;
         assert_eq!(status, 403);
         assert!(body["error"].as_str().is_some_and(|error| error.contains("loopback")), "{body}");
         for host in ["localhost:8000", "[::1]:8000", "127.0.0.2"] {
             assert_eq!(ask(&service(&monitor), method, path, &[("host", host)]).await.0, 200, "{host}");
         }
-        assert_eq!(ask(&service(&anywhere), method, path, &rebound).await.0, 200, "open control accepts any host name");
     }
 }
 
@@ -157,4 +153,60 @@ async fn clear_starts_the_windows_over_and_leaves_metrics_monotonic() {
         }
     }
     assert!(before.monotonic().count() > 300);
+}
+
+/// What a page sends whose site points a name of its own at this machine: to the browser it is the same site.
+const REBOUND: [&[(&str, &str)]; 3] = [
+    &[("host", "evil.example:8000"), ("origin", "http://evil.example:8000"), ("sec-fetch-site", "same-origin")],
+    &[("host", "evil.example:8000"), ("origin", "http://evil.example:8000")],
+    &[("host", "127.0.0.1.evil.example")],
+];
+
+#[tokio::test(start_paused = true)]
+async fn open_control_is_closed_to_a_name_that_was_pointed_here() {
+    let open = || Monitor::builder().control(Control::Open);
+    let app = service(&built(open()));
+    for (method, path) in CONTROL {
+        for headers in REBOUND {
+            let (status, body) = ask(&app, method, path, headers).await;
+            assert_eq!(status, 403, "{headers:?}");
+            assert!(body["error"].as_str().is_some_and(|error| error.contains("allowed_hosts")), "{body}");
+        }
+        for own in ["127.0.0.1:8000", "[::1]", "10.1.2.3", "localhost:8000"] {
+            assert_eq!(ask(&app, method, path, &[("host", own)]).await.0, 200, "{own}");
+        }
+    }
+    let app = service(&built(open().allow_host("Shop.internal")));
+    let own: [(&str, &str); 2] = [("host", "shop.internal:8000"), ("origin", "http://shop.internal:8000")];
+    assert_eq!(ask(&app, "POST", "/performance/stop-monitoring", &own).await.0, 200);
+    assert_eq!(ask(&app, "POST", "/performance/stop-monitoring", REBOUND[0]).await.0, 403);
+    assert_eq!(ask(&app, "GET", "/performance/bottlenecks", REBOUND[0]).await.0, 200, "reading is open to all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_on_the_loopback_interface_is_closed_to_a_name_that_was_pointed_here() {
+    let app = service(&built(Monitor::builder().control(Control::Loopback).allow_host("shop.internal")));
+    for path in ["/performance/bottlenecks", "/performance/status", "/performance/nowhere"] {
+        for headers in REBOUND {
+            assert_eq!(ask(&app, "GET", path, headers).await.0, 403, "{path} {headers:?}");
+        }
+    }
+    for own in ["localhost:8000", "127.0.0.1:8000", "shop.internal"] {
+        assert_eq!(ask(&app, "GET", "/performance/status", &[("host", own)]).await.0, 200, "{own}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_on_loopback_is_closed_to_a_name_that_was_pointed_here() {
+    let monitor = monitor();
+    let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let client = reqwest::Client::new();
+    let status = |host: &'static str| {
+        let request = client.get(format!("http://{address}/metrics")).header("host", host);
+        async move { request.send().await.expect("an answer").status().as_u16() }
+    };
+    assert_eq!(
+        (status("evil.example").await, status("localhost:9000").await, status("127.0.0.1").await),
+        (403, 200, 200)
+    );
 }

@@ -189,6 +189,33 @@ async fn a_connection_that_does_not_send_its_head_is_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_opens_hundreds_of_connections_gets_a_few_of_them() {
+    let (_monitor, address) = served().await;
+    let mut half_open = Vec::new();
+    for _ in 0..100 {
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        client.write_all(b"GET /met").await.expect("sent");
+        half_open.push(client);
+    }
+    let mut closed = 0;
+    for client in &mut half_open[32..] {
+        let mut byte = [0];
+        let read = tokio::time::timeout(Duration::from_secs(5), client.read(&mut byte)).await;
+        closed += usize::from(matches!(read, Ok(Ok(0) | Err(_))));
+    }
+    assert_eq!(closed, 68, "those past the limit are closed at once");
+    drop(half_open);
+    // Their places are given back.
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if reqwest::get(format!("http://{address}/metrics")).await.is_ok_and(|answer| answer.status() == 200) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "no place was given back");
+    }
+}
+
+#[tokio::test]
 async fn an_open_event_stream_does_not_delay_shutdown() {
     let monitor = monitor();
     let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");

@@ -3,10 +3,7 @@
 //! The keys of the file, the `PINCHPOINT_…` variables, the errors of both and `reference.md` are made from this table. A
 //! new setting is a field of [`Config`], a row here and a method of [`MonitorBuilder`](crate::MonitorBuilder).
 
-use std::time::Duration;
-
-#[cfg(feature = "archive")]
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     context::Glob,
@@ -220,7 +217,21 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         reader: Reader::Text(|text, config| set(&mut config.control, (!text.is_empty()).then(|| Control::token(text)))),
         copy: |from, to| to.control = from.control.clone(),
     },
+    Setting {
+        key: "allowed_hosts",
+        expected: "a list of host names without ports",
+        example: "[shop.internal]",
+        default: Some("[]"),
+        meaning: "names, besides addresses and localhost, under which the open control endpoints and an API on loopback answer",
+        reader: Reader::List(|names, config| config.allowed_hosts = names.iter().map(|name| host_name(name)).collect()),
+        copy: |from, to| to.allowed_hosts.extend_from_slice(&from.allowed_hosts),
+    },
 ];
+
+/// Returns a host name as requests are compared with it.
+pub(in crate::monitor) fn host_name(name: &str) -> Arc<str> {
+    name.trim().trim_end_matches('.').to_ascii_lowercase().into()
+}
 
 /// Puts a value that could be read into its field.
 fn set<T>(field: &mut T, value: Option<T>) -> Option<()> {

@@ -29,6 +29,7 @@ fn setters() -> BTreeMap<&'static str, Setter> {
         ("ignore_paths", |builder| builder.ignore_path("/health*").ignore_path("/ready")),
         ("db_system", |builder| builder.db_system("postgresql")),
         ("control", |builder| builder.control(Control::Loopback)),
+        ("allowed_hosts", |builder| builder.allow_host("Shop.internal.")),
         ("control_token", |builder| builder.control(Control::token("a long secret"))),
     ])
 }

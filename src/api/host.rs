@@ -1,0 +1,107 @@
+//! Which `Host` a request may have: DNS rebinding.
+//!
+//! A site can let a name of its own point at this machine. Its pages then are of the same origin as the API, whose answers they
+//! may read and whose control endpoints they may call; only the name in `Host` tells. An address or `localhost` cannot be such
+//! a name.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Uri, header::HOST, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{CoreState, error::ApiError};
+use crate::monitor::Core;
+
+/// Returns the host of a request with its port. HTTP/2 has it in the request target instead of a header.
+pub(super) fn of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a [u8]> {
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    headers.get(HOST).map(HeaderValue::as_bytes).or(authority)
+}
+
+/// Returns the name in a `Host`; `None` where it is not one.
+fn name(host: &[u8]) -> Option<String> {
+    let authority = std::str::from_utf8(host).ok()?.parse::<Authority>().ok()?;
+    Some(authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase())
+}
+
+fn is_localhost(name: &str) -> bool {
+    // RFC 6761: no name server is asked for these.
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Returns whether a request with this `Host` can be meant for the monitor. Without one it cannot come from a browser.
+pub(super) fn is_own(core: &Core, host: Option<&[u8]>) -> bool {
+    let Some(host) = host else { return true };
+    let Some(name) = name(host) else { return false };
+    is_localhost(&name) || name.parse::<IpAddr>().is_ok() || core.allows_host(&name)
+}
+
+/// Returns whether a `Host` can only mean this machine, or is one of the monitor's own names.
+pub(super) fn is_loopback(core: &Core, host: &[u8]) -> bool {
+    let Some(name) = name(host) else { return false };
+    is_loopback_name(&name) || core.allows_host(&name)
+}
+
+fn is_loopback_name(name: &str) -> bool {
+    is_localhost(name) || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Refuses requests whose `Host` is of another site. For routes that are served on the loopback interface, which no other
+/// machine reaches but a browser on this one does.
+pub(super) async fn refuse_others(State(core): CoreState, request: Request, next: Next) -> Response {
+    if is_own(&core, of(request.headers(), request.uri())) {
+        return next.run(request).await;
+    }
+    refusal().into_response()
+}
+
+pub(super) fn refusal() -> ApiError {
+    ApiError::forbidden(
+        "the Host of the request is neither an address, nor localhost, nor a name that the service allowed with \
+         MonitorBuilder::allow_host or the setting allowed_hosts",
+    )
+}
+
+/// Whether routes are for the loopback interface alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Anyone,
+    Loopback,
+}
+
+impl Reach {
+    /// Returns the reach of a router that a service merges into its own.
+    pub(super) fn of_merged(core: &Arc<Core>) -> Self {
+        match core.control() {
+            crate::monitor::Control::Loopback => Self::Loopback,
+            _ => Self::Anyone,
+        }
+    }
+
+    /// Returns the reach of routes that are served on an address.
+    pub(super) fn of_address(address: IpAddr) -> Self {
+        if address.is_loopback() { Self::Loopback } else { Self::Anyone }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        let is_loopback = |host: &str| name(host.as_bytes()).is_some_and(|name| is_loopback_name(&name));
+        for host in ["localhost", "LOCALHOST:8000", "a.localhost", "127.0.0.1", "127.9.9.9:8000", "[::1]:8000", "[::1]"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "shop.example", "localhost.shop.example:8000", "127.0.0.1.shop.example", "10.0.0.1", "[::2]"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}
