@@ -12,8 +12,11 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EndpointTally {
     outcomes: [Option<Box<Latency>>; Outcome::ALL.len()],
-    first_byte: Option<Box<Latency>>,
-    service: Option<Box<Latency>>,
+    /// Times to the response head; of a request that got none, until it failed.
+    heads: Option<Box<RankedLatencies>>,
+    /// How many requests got a response head.
+    head_count: u64,
+    service: Option<Box<RankedLatencies>>,
     statuses: Vec<(u16, u64)>,
     /// Rejected requests whose status was 4xx.
     refused: u64,
@@ -28,11 +31,15 @@ pub(crate) struct EndpointTally {
 impl EndpointTally {
     pub(super) fn record(&mut self, sample: Sample) {
         self.slot(sample.outcome).record(sample.latency);
-        if let Some(first_byte) = sample.first_byte {
-            self.first_byte.get_or_insert_with(coarse).record(first_byte);
-        }
-        if let Some(service) = sample.service {
-            self.service.get_or_insert_with(coarse).record(service);
+        if sample.outcome != Outcome::Unsent {
+            let since_sent = sample.service.unwrap_or(sample.latency);
+            // A failure without a head ranks where it ranks by its whole time, or the head would seem to be the slower part.
+            let head = sample.first_byte.unwrap_or(since_sent);
+            self.heads.get_or_insert_default().record(sample.outcome, head);
+            self.head_count += u64::from(sample.first_byte.is_some());
+            if let Some(service) = sample.service {
+                self.service.get_or_insert_default().record(sample.outcome, service);
+            }
         }
         if let Some(status) = sample.status {
             self.count_status(status, 1);
@@ -55,11 +62,12 @@ impl EndpointTally {
                 self.slot(outcome).add(latency);
             }
         }
-        if let Some(first_byte) = &other.first_byte {
-            self.first_byte.get_or_insert_with(coarse).add(first_byte);
+        if let Some(heads) = &other.heads {
+            self.heads.get_or_insert_default().add(heads);
         }
+        self.head_count += other.head_count;
         if let Some(service) = &other.service {
-            self.service.get_or_insert_with(coarse).add(service);
+            self.service.get_or_insert_default().add(service);
         }
         for &(status, count) in &other.statuses {
             self.count_status(status, count);
@@ -76,9 +84,10 @@ impl EndpointTally {
         for latency in self.outcomes.iter_mut().flatten() {
             latency.clear();
         }
-        for latency in [&mut self.first_byte, &mut self.service].into_iter().flatten() {
+        for latency in [&mut self.heads, &mut self.service].into_iter().flatten() {
             latency.clear();
         }
+        self.head_count = 0;
         self.statuses.clear();
         self.refused = 0;
         self.bytes = 0;
@@ -132,19 +141,19 @@ impl EndpointTally {
         self.outcomes[outcome as usize].as_deref().filter(|latency| latency.count() > 0)
     }
 
-    /// Returns the times to the response head; `None` without any.
-    pub(crate) fn first_byte(&self) -> Option<&Latency> {
-        self.first_byte.as_deref().filter(|latency| latency.count() > 0)
+    /// Returns the times to the response head, of a request without one until it failed; `None` where none got a head.
+    pub(crate) fn first_byte(&self) -> Option<&RankedLatencies> {
+        self.heads.as_deref().filter(|_| self.head_count > 0)
     }
 
     /// Returns the latencies from when requests were sent, in an open model.
-    pub(crate) fn service(&self) -> Option<&Latency> {
-        self.service.as_deref().filter(|latency| latency.count() > 0)
+    pub(crate) fn service(&self) -> Option<&RankedLatencies> {
+        self.service.as_deref().filter(|latencies| latencies.count() > 0)
     }
 
     /// Returns the sum of all latencies in seconds, from when a request was sent also in an open model.
     pub(crate) fn since_sent_seconds(&self) -> f64 {
-        self.service().map_or_else(|| self.ranked().sum_seconds(), Latency::sum_seconds)
+        self.service().map_or_else(|| self.ranked().sum_seconds(), RankedLatencies::sum_seconds)
     }
 
     /// Returns the median latency in seconds, from when a request was sent also in an open model; `None` without requests.
@@ -208,10 +217,6 @@ impl EndpointTally {
     }
 }
 
-fn coarse() -> Box<Latency> {
-    Box::new(Latency::new(Precision::Coarse))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -219,6 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::EndpointId;
 
     fn tally(success_ms: &[u64], failed_ms: &[u64]) -> EndpointTally {
         let mut tally = EndpointTally::default();
@@ -245,7 +251,64 @@ mod tests {
         assert_eq!(tally(&[], &[]).ranked().quantile_seconds(0.5), None);
     }
 
+    /// A request: how it ended, the microseconds until it was sent, then to its head, then to its end, and whether it got a
+    /// head.
+    type Request = (usize, u64, u64, u64, bool);
+
+    fn of_requests(requests: &[Request]) -> EndpointTally {
+        let mut tally = EndpointTally::default();
+        for &(outcome, until_sent, until_head, until_end, has_head) in requests {
+            let outcome = Outcome::ALL[outcome];
+            let [sent, head, end] = [until_sent, until_head, until_head + until_end].map(Duration::from_micros);
+            tally.record(Sample {
+                endpoint: EndpointId(0),
+                outcome,
+                latency: sent + end,
+                service: Some(end),
+                first_byte: (has_head || outcome == Outcome::Success).then_some(head),
+                status: None,
+                bytes: 0,
+                decoded_bytes: None,
+                after_end: false,
+                never_sent: false,
+                exhausted: None,
+                failure: None,
+            });
+        }
+        tally
+    }
+
+    #[test]
+    fn a_head_before_many_quick_refusals_is_not_slower_than_the_last_byte() {
+        // One answer, one error whose head came late, and many refusals without a head.
+        let mut requests = vec![(0, 0, 900, 100, true), (1, 0, 9_900_000, 100_000, true)];
+        requests.extend([(3, 0, 0, 500, false); 98]);
+        let tally = of_requests(&requests);
+        assert!(tally.first_byte().unwrap().quantile_seconds(0.95) <= tally.ranked().quantile_seconds(0.95));
+        assert!(of_requests(&requests[2..]).first_byte().is_none(), "no head at all");
+    }
+
     proptest! {
+        #[test]
+        fn no_percentile_of_the_head_exceeds_that_of_the_last_byte(
+            requests in prop::collection::vec(
+                (0usize..Outcome::ALL.len(), 0u64..50_000, 0u64..3_000_000, 0u64..2_000, any::<bool>()), 1..80),
+            split in 0usize..80,
+        ) {
+            // Also where the parts of several threads are added.
+            let (left, right) = requests.split_at(split.min(requests.len()));
+            let mut tally = of_requests(left);
+            tally.add(&of_requests(right));
+            let last_byte = tally.ranked();
+            for q in [0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0] {
+                let since_sent = tally.service().and_then(|service| service.quantile_seconds(q));
+                prop_assert!(since_sent <= last_byte.quantile_seconds(q), "q{q}: {since_sent:?} since it was sent");
+                if let Some(heads) = tally.first_byte() {
+                    prop_assert!(heads.quantile_seconds(q) <= since_sent, "q{q}: {heads:?}");
+                }
+            }
+        }
+
         #[test]
         fn percentiles_are_ordered(success in prop::collection::vec(1u64..5000, 0..60),
                                    failed in prop::collection::vec(1u64..5000, 0..60)) {

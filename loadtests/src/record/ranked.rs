@@ -1,21 +1,53 @@
 //! [`RankedLatencies`]: the latencies of everything sent, failures behind successes.
 
-use super::{grid::rank_of, latency::Latency};
+use std::time::Duration;
+
+use super::{
+    grid::rank_of,
+    latency::{Latency, Precision},
+    outcome::Outcome,
+};
 
 /// Latencies of everything sent, with failures ranked behind every success.
 ///
 /// A connection that is refused after 0.2 ms would otherwise improve every percentile, so a failure never counts as faster
 /// than the slowest success.
+///
+/// The invariant: two of them that hold two times of the same requests, of which one is never longer than the other, have
+/// percentiles in the same order. Both rank by outcome and have the same buckets therefore.
 #[derive(Clone, Debug)]
 pub(crate) struct RankedLatencies {
     success: Latency,
     failed: Latency,
 }
 
+impl Default for RankedLatencies {
+    fn default() -> Self {
+        Self { success: Latency::new(Precision::Fine), failed: Latency::new(Precision::Coarse) }
+    }
+}
+
 impl RankedLatencies {
     /// Ranks `failed` behind `success`.
     pub(super) fn new(success: Latency, failed: Latency) -> Self {
         Self { success, failed }
+    }
+
+    /// Records a time of a request that ended so.
+    pub(super) fn record(&mut self, outcome: Outcome, time: Duration) {
+        if outcome == Outcome::Success { self.success.record(time) } else { self.failed.record(time) }
+    }
+
+    /// Adds the times of other requests.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.success.add(&other.success);
+        self.failed.add(&other.failed);
+    }
+
+    /// Removes all times and keeps the memory for the next ones.
+    pub(super) fn clear(&mut self) {
+        self.success.clear();
+        self.failed.clear();
     }
 
     /// Returns how many requests there were.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Distribution, EndpointTally, Latency, Outcome, Point, Series};
+use crate::record::{Distribution, EndpointTally, Latency, Outcome, Point, RankedLatencies, Series};
 
 /// The brief's fields first, then further ones.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -45,7 +45,8 @@ pub(crate) struct EndpointResult {
     pub(crate) bytes_decoded: Option<u64>,
     /// The latencies of each outcome that occurred.
     pub(crate) outcomes: BTreeMap<String, LatencyResult>,
-    /// Time to the response head.
+    /// Time to the response head; of a request that got none, until it failed. Ranked as the times to the last byte are, so
+    /// that no percentile of it exceeds theirs.
     pub(crate) first_byte: Option<LatencyResult>,
     /// Open model: latency from when a request was sent, instead of when it was due.
     pub(crate) since_sent: Option<LatencyResult>,
@@ -130,8 +131,8 @@ impl EndpointResult {
             bytes_received: tally.bytes(),
             bytes_decoded: (tally.decoded_bytes() != tally.bytes()).then(|| tally.decoded_bytes()),
             outcomes: Outcome::ALL.into_iter().filter_map(outcome).collect(),
-            first_byte: tally.first_byte().map(LatencyResult::new),
-            since_sent: tally.service().map(LatencyResult::new),
+            first_byte: tally.first_byte().map(LatencyResult::ranked),
+            since_sent: tally.service().map(LatencyResult::ranked),
             failures: tally
                 .failures()
                 .by_count()
@@ -177,6 +178,19 @@ impl LatencyResult {
             p95: at(0.95),
             p99: at(0.99),
             max: round_micros(latency.max_seconds()),
+        }
+    }
+
+    fn ranked(latencies: &RankedLatencies) -> Self {
+        let at = |q| round_micros(latencies.quantile_seconds(q));
+        Self {
+            count: latencies.count(),
+            mean: round_micros(latencies.mean_seconds()),
+            min: round_micros(latencies.min_seconds()),
+            p50: at(0.5),
+            p95: at(0.95),
+            p99: at(0.99),
+            max: round_micros(latencies.max_seconds()),
         }
     }
 }
