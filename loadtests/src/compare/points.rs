@@ -55,6 +55,11 @@ impl SteadyState {
         (length > 0.0).then_some(Self { from: first.start, to: last.start + last.span, length })
     }
 
+    /// How long a compared point lasts, in seconds.
+    pub(super) fn length(&self) -> f64 {
+        self.length
+    }
+
     /// Returns an endpoint's points, those without requests left out.
     pub(super) fn moments(&self, endpoint: &EndpointResult) -> Vec<Moment> {
         let whole = ((self.to - self.from) / self.length + CLOSE).floor() as usize;

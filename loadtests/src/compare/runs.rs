@@ -4,7 +4,7 @@ use pinchpoint::analysis::statistics::{RankSum, hodges_lehmann, holm, inflation_
 use thiserror::Error;
 
 use super::points::{FEWEST, Moment, SteadyState};
-use crate::result::{Change, Comparison, Direction, EndpointResult, LoadResult, RunResult};
+use crate::result::{Change, Comparison, Direction, ERROR_RATE, EndpointResult, LoadResult, RunResult, round_micros};
 
 /// Chance of calling noise a change, over all comparisons of two runs.
 const SIGNIFICANT: f64 = 0.05;
@@ -15,8 +15,6 @@ const LEAST_RATIO: f64 = 0.10;
 const LEAST_SECONDS: f64 = 50e-6;
 /// One more error in a hundred requests.
 const LEAST_ERROR_RATE: f64 = 0.01;
-/// Name of the measure that is a share and not a time.
-const ERROR_RATE: &str = "error rate";
 
 /// Why two runs cannot be compared.
 #[derive(Debug, Error, PartialEq)]
@@ -62,7 +60,12 @@ pub(crate) fn compare(old: &RunResult, new: &RunResult) -> Comparison {
         }
     }
     only_in_one.extend(old.endpoints.iter().map(EndpointResult::name).filter(|name| find(new, name).is_none()));
-    Comparison { baseline_started_at: old.started_at.clone(), changes: correct_and_judge(candidates), only_in_one }
+    Comparison {
+        baseline_started_at: old.started_at.clone(),
+        point_seconds: steady.map(|(_, new)| round_micros(Some(new.length()))),
+        changes: correct_and_judge(candidates),
+        only_in_one,
+    }
 }
 
 /// Checks that a comparison has a result.

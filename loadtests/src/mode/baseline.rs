@@ -57,7 +57,7 @@ fn check_of(change: &Change) -> Check {
     Check {
         source: CheckSource::Baseline,
         subject: change.endpoint.clone(),
-        condition: format!("{} not worse than in the baseline", change.measure),
+        condition: format!("{} not worse than in the baseline", change.name()),
         observed: format!("{} against {}{percent}", change.show(change.new), change.show(change.old)),
         status: if change.direction == Direction::Worse { CheckStatus::Breached } else { CheckStatus::Passed },
     }

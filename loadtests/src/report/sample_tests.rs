@@ -82,6 +82,7 @@ fn result() -> RunResult {
     result.server = Some(server_side());
     result.comparison = Some(Comparison {
         baseline_started_at: "2026-01-01T00:00:00+00:00".to_owned(),
+        point_seconds: Some(1.0),
         changes: vec![
             Change {
                 endpoint: "POST /api/cart".to_owned(),

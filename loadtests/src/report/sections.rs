@@ -297,7 +297,7 @@ pub(super) fn comparison(comparison: &Comparison) -> Vec<Block> {
         &comparison.changes,
         &[
             Column::words("endpoint", |change| change.endpoint.as_str().into()),
-            Column::words("measure", |change| change.measure.as_str().into()),
+            Column::words("measure", |change| change.name().into()),
             Column::numbers("old", |change| change.show(change.old).into()),
             Column::numbers("new", |change| change.show(change.new).into()),
             Column::numbers("change", |change| {
@@ -309,6 +309,7 @@ pub(super) fn comparison(comparison: &Comparison) -> Vec<Block> {
     );
     let heading = format!("Compared with the run of {}", comparison.baseline_started_at);
     let mut blocks = vec![Block::Heading(heading), Block::Table(table)];
+    blocks.extend(comparison.reading_note().map(Block::Note));
     blocks.extend(comparison.remark().map(|remark| Block::Note(remark.to_owned())));
     let only_in_one = comparison.only_in_one.iter();
     blocks.extend(only_in_one.map(|name| Block::Note(format!("{name} is in one of the runs only."))));

@@ -4,11 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::span::show_seconds;
 
+/// Name of the measure that is a share and not a time.
+pub(crate) const ERROR_RATE: &str = "error rate";
+
 /// The changes between two runs.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Comparison {
     /// When the earlier run began.
     pub(crate) baseline_started_at: String,
+    /// How long a point of time lasts that is compared, in seconds; absent where nothing could be compared.
+    #[serde(default)]
+    pub(crate) point_seconds: Option<f64>,
     /// Each measure of each endpoint that both runs have.
     pub(crate) changes: Vec<Change>,
     /// Endpoints that only one of the runs has.
@@ -63,6 +69,15 @@ impl Direction {
 }
 
 impl Comparison {
+    /// Returns what the times in it are, which are not those of the whole runs; `None` where there are none.
+    pub(crate) fn reading_note(&self) -> Option<String> {
+        let point = show_seconds(self.point_seconds.filter(|_| !self.changes.is_empty())?);
+        Some(format!(
+            "A median p95 is the middle one of the p95 of every {point}, which is what the runs are compared by: one bad moment \
+             changes the p95 of a whole run, and this one hardly. The error rates are those of the whole runs."
+        ))
+    }
+
     /// Returns an explanation of changes with too little data, if there are any.
     pub(crate) fn remark(&self) -> Option<&'static str> {
         let is_open = |change: &Change| change.direction == Direction::TooLittleData;
@@ -79,8 +94,13 @@ impl Comparison {
 }
 
 impl Change {
+    /// Returns the measure as reports name it: a time is the median over the points, and not that of the whole run.
+    pub(crate) fn name(&self) -> String {
+        if self.measure == ERROR_RATE { self.measure.clone() } else { format!("median {}", self.measure) }
+    }
+
     /// Writes a value of its measure.
     pub(crate) fn show(&self, value: f64) -> String {
-        if self.measure == "error rate" { format!("{:.2} %", value * 100.0) } else { show_seconds(value) }
+        if self.measure == ERROR_RATE { format!("{:.2} %", value * 100.0) } else { show_seconds(value) }
     }
 }

@@ -11,7 +11,7 @@ mod read;
 mod run;
 
 pub(crate) use capacity::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
-pub(crate) use comparison::{Change, Comparison, Direction};
+pub(crate) use comparison::{Change, Comparison, Direction, ERROR_RATE};
 pub(crate) use endpoint::{EndpointResult, FailureResult, PointResult, round_micros};
 pub(crate) use profile::Profile;
 pub(crate) use read::{ReadError, read_result};
