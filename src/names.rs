@@ -55,7 +55,6 @@ pub(crate) struct Metric {
     /// Buckets of the windows.
     pub(crate) resolution: Resolution,
     /// Names of the labels of its series.
-    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "read by the reference only"))]
     pub(crate) labels: &'static [&'static str],
     /// When it exists; empty where it always does.
     #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "read by the reference only"))]

@@ -1,12 +1,16 @@
 //! `/performance/rules`: the rules in force.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{CoreState, timestamp, units};
-use crate::rules::{Rule, Thresholds, Unit};
+use crate::{
+    monitor::{Core, Judgement, RuleCoverage},
+    rules::{Bottleneck, Rule, Thresholds, Unit},
+};
 
 /// A rule in force.
 #[derive(Debug, Serialize)]
@@ -32,6 +36,13 @@ pub(super) struct RuleView {
     firing: usize,
     /// Number of its pending bottlenecks.
     pending: usize,
+    /// Number of subjects (endpoints, queries, tasks, …) in its window that `match` and `exclude` choose.
+    subjects: usize,
+    /// Those of them that have enough samples to be judged.
+    judged: usize,
+    /// Why the rule cannot find anything now, or misses what it is for; null where it can.
+    #[cfg_attr(feature = "openapi", schema(example = "nothing has recorded the metric queue_depth so far"))]
+    silent_because: Option<String>,
 }
 
 /// The rules in force.
@@ -40,6 +51,8 @@ pub(super) struct RuleView {
 pub(super) struct RulesAnswer {
     rules: Vec<RuleView>,
     total_count: usize,
+    /// How many of them cannot find anything now, or miss what they are for.
+    silent_count: usize,
     timestamp: String,
 }
 
@@ -50,19 +63,35 @@ fn thresholds(rule: &Rule, thresholds: &Thresholds) -> BTreeMap<String, String> 
     thresholds.0.iter().map(|(severity, threshold)| (severity.to_string(), text(threshold))).collect()
 }
 
-/// The rules in force, with their thresholds.
-#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/rules", tag = "analysis", responses((status = 200, body = RulesAnswer))))]
-pub(super) async fn rules(State(core): CoreState) -> Json<RulesAnswer> {
-    let judgement = core.judgement();
-    let count = |bottlenecks: &[std::sync::Arc<crate::rules::Bottleneck>], rule: &Rule| {
-        bottlenecks.iter().filter(|bottleneck| bottleneck.rule.id == rule.id).count()
-    };
-    let rules: Vec<_> = core
-        .rules_state()
-        .set
-        .rules()
-        .iter()
-        .map(|rule| RuleView {
+/// A rule that cannot find anything now.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct SilentRule {
+    /// The `type` of its bottlenecks.
+    pub(super) id: String,
+    /// Why, as in `/performance/rules`.
+    pub(super) reason: String,
+}
+
+impl SilentRule {
+    /// Returns every rule in force that is silent, and how many rules are in force.
+    pub(super) fn all(core: &Core) -> (Vec<Self>, usize) {
+        let covered = core.coverage(Instant::now());
+        let count = covered.len();
+        let silent = covered
+            .into_iter()
+            .filter_map(|covered| Some(Self { id: covered.rule.id.to_string(), reason: covered.silence? }));
+        (silent.collect(), count)
+    }
+}
+
+impl RuleView {
+    fn of(covered: RuleCoverage, judgement: &Judgement) -> Self {
+        let RuleCoverage { rule, coverage, silence } = covered;
+        let count = |bottlenecks: &[Arc<Bottleneck>]| {
+            bottlenecks.iter().filter(|bottleneck| bottleneck.rule.id == rule.id).count()
+        };
+        Self {
             id: rule.id.to_string(),
             scope: rule.scope.as_str(),
             measure: rule.measure_name,
@@ -71,11 +100,27 @@ pub(super) async fn rules(State(core): CoreState) -> Json<RulesAnswer> {
             min_samples: rule.min_samples,
             for_seconds: units::seconds(rule.hold),
             keep_firing_for_seconds: units::seconds(rule.keep_firing_for),
-            thresholds: thresholds(rule, &rule.thresholds),
+            thresholds: thresholds(&rule, &rule.thresholds),
             overrides: rule.overrides.len(),
-            firing: count(&judgement.firing, rule),
-            pending: count(&judgement.pending, rule),
-        })
-        .collect();
-    Json(RulesAnswer { total_count: rules.len(), rules, timestamp: timestamp::now() })
+            firing: count(&judgement.firing),
+            pending: count(&judgement.pending),
+            subjects: coverage.chosen,
+            judged: coverage.judged,
+            silent_because: silence,
+        }
+    }
+}
+
+/// The rules in force, with their thresholds, how many subjects each judges now, and why a silent one is silent.
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/rules", tag = "analysis", responses((status = 200, body = RulesAnswer))))]
+pub(super) async fn rules(State(core): CoreState) -> Json<RulesAnswer> {
+    let judgement = core.judgement();
+    let rules: Vec<_> =
+        core.coverage(Instant::now()).into_iter().map(|covered| RuleView::of(covered, &judgement)).collect();
+    Json(RulesAnswer {
+        total_count: rules.len(),
+        silent_count: rules.iter().filter(|rule| rule.silent_because.is_some()).count(),
+        rules,
+        timestamp: timestamp::now(),
+    })
 }

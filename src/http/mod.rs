@@ -23,6 +23,6 @@ pub use future::MonitorFuture;
 pub use layer::{MonitorLayer, MonitorService};
 use observation::Observation;
 pub(crate) use own::OwnAnswer;
-pub(crate) use route::RouteFrom;
 pub use route::RouteTemplate;
+pub(crate) use route::{RouteFrom, method_names};
 pub(crate) use series::Endpoints;

@@ -74,6 +74,11 @@ pub(super) fn method_name(index: usize) -> &'static str {
     METHODS.get(index).copied().unwrap_or(names::METHOD_OTHER)
 }
 
+/// Returns every value of the method label.
+pub(crate) fn method_names() -> impl Iterator<Item = &'static str> {
+    (0..METHOD_COUNT).map(method_name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! The locks are taken in the order ticking, history, memory, tiers, each of the others alone, and none on the request path. The invariant that a
 //! change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop may hold it.
 
+mod coverage;
 mod tick;
 
 use std::{
@@ -22,6 +23,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use self::coverage::RuleCoverage;
 use self::tick::TickState;
 #[cfg(feature = "archive")]
 use super::versions::{VersionComparison, Versions};

@@ -30,7 +30,7 @@ pub use handle::Monitor;
 pub use settings::{Settings, SettingsError};
 
 pub(crate) use background::Work;
-pub(crate) use core::Core;
+pub(crate) use core::{Core, RuleCoverage};
 pub(crate) use judgement::Judgement;
 #[cfg(feature = "archive")]
 pub(crate) use {

@@ -103,6 +103,14 @@ impl Condition {
         }
     }
 
+    /// Returns every comparison in it.
+    pub(crate) fn comparisons(&self) -> Vec<(&'static str, Operator, f64)> {
+        match self {
+            Self::Compare { name, operator, limit } => vec![(name, *operator, *limit)],
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().flat_map(Self::comparisons).collect(),
+        }
+    }
+
     /// Returns whether it holds for the values that `value` returns.
     pub(crate) fn holds(&self, value: &mut dyn FnMut(&'static str) -> Option<f64>) -> bool {
         match self {

@@ -62,7 +62,8 @@ fn evaluate_rule<R: Readings>(
     }
 }
 
-fn question(rule: &Rule, measure: Measure) -> Question<'_> {
+/// Returns the question that a rule asks about a measure, of every subject of its scope.
+pub(super) fn question(rule: &Rule, measure: Measure) -> Question<'_> {
     let Rule { scope, window, min_samples, metric, .. } = rule;
     Question {
         scope: *scope,

@@ -126,6 +126,10 @@ const fn share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static
     Entry { bound: Bound::Whole, ..counted(scope, fact, measure, about) }
 }
 
+const fn state_share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
+    Entry { samples: Samples::State, ..share(scope, fact, measure, about) }
+}
+
 const fn state(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
     Entry { samples: Samples::State, ..counted(scope, fact, measure, about) }
 }
@@ -242,7 +246,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     state(Task, fact::ACTIVE, M::Active, "runs in progress now"),
     state(Task, fact::OLDEST_ACTIVE, M::OldestActive, "how long the oldest run in progress has been running"),
     state(Process, fact::RESIDENT_MEMORY, M::ResidentMemory, "resident memory now"),
-    state(
+    state_share(
         Process,
         number("memory_limit_ratio", Ratio),
         M::MemoryLimitRatio,
@@ -250,9 +254,9 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     ),
     counted(Process, fact::MEMORY_GROWTH, M::MemoryGrowth, "robust growth of the resident memory"),
     state(Process, fact::CPU_RATIO, M::CpuRatio, "CPU time over time passed; 100% is one core"),
-    state(Process, number("open_fds_ratio", Ratio), M::OpenFdsRatio, "open file descriptors over their limit"),
+    state_share(Process, number("open_fds_ratio", Ratio), M::OpenFdsRatio, "open file descriptors over their limit"),
     counted(Process, fact::SCHEDULING_LAG, M::SchedulingLag, "99th percentile of how late the runtime polls a task"),
-    state(Process, fact::WORKER_BUSY_RATIO, M::WorkerBusyRatio, "how busy the runtime's workers are"),
+    state_share(Process, fact::WORKER_BUSY_RATIO, M::WorkerBusyRatio, "how busy the runtime's workers are"),
     state(Metric, number("value", Count), M::Value, "latest value of a gauge, increase of a counter"),
     counted(Metric, number("rate", PerSecond), M::Rate, "increase of a counter, observations of a histogram, a second"),
     counted(Metric, number("avg", Count), M::Avg, "mean of a histogram"),

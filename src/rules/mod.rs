@@ -12,7 +12,7 @@
 //! their values     unit template threshold
 //! the catalogues   fact measure vocabulary condition
 //! what is judged   rule evidence readings finding
-//! how              gain bottleneck evaluate observed
+//! how              gain bottleneck evaluate coverage observed
 //! ```
 //!
 //! Within a line they import from left to right. `suggest` ("did you mean") stands at the very left, since units, templates
@@ -20,6 +20,7 @@
 
 mod bottleneck;
 mod condition;
+mod coverage;
 mod evaluate;
 mod evidence;
 pub(crate) mod fact;
@@ -47,6 +48,7 @@ pub use observed::{Breach, ObservedEndpoint};
 pub use severity::Severity;
 
 pub(crate) use bottleneck::Bottleneck;
+pub(crate) use coverage::Coverage;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect};
 pub(crate) use file::{RuleTexts, located};
@@ -62,8 +64,8 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    EndpointTrends, Endpoints, OutcomeClass, ProcessMemory, QueryUses, SeriesTrend, Totals, TrendReport, TrendSource,
-    WindowReadings, is_failure,
+    EndpointTrends, Endpoints, OutcomeClass, ProcessMemory, QueryUses, SeriesTrend, Sources, Totals, TrendReport,
+    TrendSource, WindowReadings, is_failure,
 };
 
 #[cfg(test)]

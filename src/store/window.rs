@@ -232,6 +232,11 @@ impl<'a> SeriesView<'a> {
         self.meta.label(name)
     }
 
+    /// Returns the names of its labels.
+    pub(crate) fn label_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.meta.key.labels().map(metrics::Label::key)
+    }
+
     /// Returns how much a counter grew; zero for a gauge or a histogram.
     pub(crate) fn increase(&self) -> f64 {
         match self.value {

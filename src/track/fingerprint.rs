@@ -95,6 +95,11 @@ pub(super) fn shape(sql: &str) -> SqlShape {
     SqlShape { summary: summary.into(), operation: operation.into() }
 }
 
+/// Returns every operation that a statement can have.
+pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+    statement::verbs().chain([OTHER_OPERATION])
+}
+
 /// Returns as many whole characters from the text's beginning as fit in `bytes`, like `str::floor_char_boundary`, which
 /// needs Rust 1.91.
 fn beginning(text: &str, bytes: usize) -> &str {

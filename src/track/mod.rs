@@ -16,6 +16,7 @@ pub(crate) mod query;
 mod sqlx;
 mod task;
 
+pub(crate) use fingerprint::operations;
 pub use query::{TrackDbQuery, track_db_query};
 #[cfg(feature = "sqlx")]
 pub use sqlx::SqlxLayer;

@@ -16,6 +16,7 @@ mod prometheus;
 mod reference;
 mod reload;
 mod report;
+mod silence;
 mod support;
 mod testing;
 mod tidy;

@@ -14,6 +14,7 @@ use crate::{
         evidence::Detail,
         health::Health,
         memory::limit,
+        rules::SilentRule,
         sqlx::SqlxView,
         summary::Summary,
         timestamp,
@@ -63,6 +64,10 @@ pub(in crate::api) struct Report {
     /// a history file or an earlier version.
     #[cfg(feature = "archive")]
     pub(super) comparison: Option<ComparisonView>,
+    /// How many rules are in force.
+    pub(super) rule_count: usize,
+    /// Those of them that cannot find anything now, or miss what they are for.
+    pub(super) silent_rules: Vec<SilentRule>,
     /// Whether the queries of sqlx are seen; null without the feature `sqlx`.
     pub(super) sqlx: Option<SqlxView>,
     /// Version of the monitor.
@@ -149,7 +154,10 @@ impl Report {
         let summary = Summary::of(window, core.mean_memory_of(window));
         let (status, message) = Health::of(core, &judgement, Instant::now()).verdict();
         let endpoints = views(window);
+        let (silent_rules, rule_count) = SilentRule::all(core);
         Self {
+            rule_count,
+            silent_rules,
             status,
             message,
             summary,

@@ -5,7 +5,7 @@ use super::{
     finding,
     page::Page,
     plot, tables,
-    words::{capitalised, headline, latest, moment, share_of, shortened},
+    words::{self, capitalised, headline, latest, moment, share_of, shortened},
 };
 use crate::{
     analysis::Direction,
@@ -35,6 +35,7 @@ pub(super) fn page(report: &Report) -> String {
     #[cfg(feature = "archive")]
     super::versions::section(&mut page, report.comparison.as_ref());
     memory(&mut page, report);
+    rules(&mut page, report);
     sqlx(&mut page, report.sqlx.as_ref());
     page.raw("<footer>Written by pinchpoint ").text(report.version).raw(" at ").text(&report.timestamp);
     page.raw(". Durations are to the last byte of the response; percentiles are within 5 %.</footer>\n");
@@ -155,6 +156,17 @@ fn trends(page: &mut Page, trends: Option<&ReportTrends>) {
         page.element("<p class=\"small muted wide\">", &trend.message, "</p>");
     }
     page.raw("</div></div>\n");
+}
+
+/// What the rules look at: without a word, a rule that looks at nothing would pass for good news.
+fn rules(page: &mut Page, report: &Report) {
+    page.element("<h2>Rules</h2>\n<div class=\"card\"><p>", &words::rules_in_force(report), "</p>");
+    if !report.silent_rules.is_empty() {
+        page.raw("<details><summary>Which, and why</summary>");
+        tables::silent_rules(&report.silent_rules).html(page);
+        page.raw("</details>");
+    }
+    page.raw("</div>\n");
 }
 
 fn colour(direction: Direction) -> &'static str {

@@ -29,6 +29,8 @@ pub(super) fn text(report: &Report) -> String {
     memory(&mut out, report);
     #[cfg(feature = "archive")]
     super::versions::markdown(&mut out, report.comparison.as_ref());
+    out += &format!("\n## Rules\n\n{}\n", words::rules_in_force(report));
+    tables::silent_rules(&report.silent_rules).markdown(&mut out);
     if let Some(sqlx) = &report.sqlx {
         let problem = sqlx.problem.as_ref().map(|problem| format!(" {}.", escaped(problem))).unwrap_or_default();
         out += &format!("\n{}.{problem}\n", sqlx.words());

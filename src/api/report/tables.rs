@@ -12,6 +12,7 @@ use crate::{
         evidence::{
             BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SuspectView,
         },
+        rules::SilentRule,
         summary::Summary,
         trend::{TrendView, direction_str},
     },
@@ -103,6 +104,13 @@ pub(super) fn slow_requests(requests: &[SlowRequestView]) -> Table {
         Column::words("trace", |one| one.trace_id.clone().unwrap_or_else(|| NOTHING.to_owned())),
     ];
     Table::of(requests, &columns)
+}
+
+/// The rules that cannot find anything now.
+pub(super) fn silent_rules(rules: &[SilentRule]) -> Table {
+    let columns: [Column<SilentRule>; 2] =
+        [Column::code("rule", |one| one.id.clone()), Column::words("why", |one| one.reason.clone())];
+    Table::of(rules, &columns)
 }
 
 /// The evidence of a bottleneck but for what is drawn.

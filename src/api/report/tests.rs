@@ -15,6 +15,7 @@ use crate::{
             BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
             TimelineView, WaitedView,
         },
+        rules::SilentRule,
         sqlx::SqlxView,
         summary::Summary,
         trend::{TrendUnit, TrendView, direction_str},
@@ -72,6 +73,11 @@ fn report(name: &str) -> Report {
         trends: Some(trends()),
         #[cfg(feature = "archive")]
         comparison: None,
+        rule_count: 26,
+        silent_rules: vec![SilentRule {
+            id: "queue".into(),
+            reason: "nothing has recorded <b>queue_depth</b> so far".into(),
+        }],
         sqlx: Some(SqlxView { layer_installed: true, query_events: 4_321, problem: None }),
         version: "0.0.0",
         timestamp: AT.into(),
@@ -375,6 +381,8 @@ fn an_empty_report_is_still_written() {
         trends: None,
         #[cfg(feature = "archive")]
         comparison: None,
+        rule_count: 26,
+        silent_rules: Vec::new(),
         sqlx: Some(SqlxView { layer_installed: true, query_events: 4_321, problem: None }),
         version: "0.0.0",
         timestamp: AT.into(),

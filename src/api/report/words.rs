@@ -95,6 +95,16 @@ pub(super) fn headline(report: &Report) -> String {
     text
 }
 
+/// Writes how many rules are in force, and how many of them are silent.
+pub(super) fn rules_in_force(report: &Report) -> String {
+    let (all, silent) = (report.rule_count, report.silent_rules.len());
+    let rules = if all == 1 { "1 rule is in force".to_owned() } else { format!("{all} rules are in force") };
+    match silent {
+        0 => format!("{rules}, and each of them judges something now."),
+        silent => format!("{rules}; {silent} of them cannot find anything now, or miss what they are for."),
+    }
+}
+
 /// Cuts a name that begins a line, such as a long statement; the evidence has all of it.
 pub(super) fn shortened(name: &str) -> String {
     if name.chars().count() <= LONGEST_NAME {

@@ -3,21 +3,22 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    builder::{Context, RuleBuilder, globs},
+    builder::{Context, LabelsOf, RuleBuilder, globs},
     entry::{RecommendationEntry, RuleEntry, Scalar},
     located::Node,
     problem::ProblemKind,
 };
 use crate::{
-    names::{self, Kind},
+    names::{self, Kind, Metric},
     rules::{
         condition::Condition,
         measure::{self, Entry, Measure, Samples},
         rule::{LabelGlobs, MetricSelector, Recommendation, Rule},
         scope::Scope,
+        severity::Severity,
         suggest::nearest,
         template::Template,
-        threshold::Thresholds,
+        threshold::{Threshold, Thresholds},
         unit::Unit,
         vocabulary,
     },
@@ -28,6 +29,10 @@ const DEFAULT_MIN_SAMPLES: u64 = 5;
 const LONGEST_GROWTH: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
+/// A rule that waits longer than this before it fires waits longer than most processes live.
+const LONGEST_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
+/// More than any service has of requests, queries or runs.
+const MOST_SAMPLES_PER_SECOND: u64 = 1_000_000;
 const DEFAULT_IMPACT: &str = "{value} over the last {window} (threshold: {threshold})";
 
 /// Makes a rule of an entry; `None` when anything is wrong with it. Every mistake is reported.
@@ -45,16 +50,24 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
         None => measure.unit,
     });
     let by = metric.as_ref().map_or(&[][..], |metric| &metric.by);
-    let matches = builder.rule_labels(scope, entry.matches.as_ref());
-    let exclude = builder.exclude(scope, by, entry.exclude.as_deref().unwrap_or_default());
+    let series = scope.map(|scope| LabelsOf { scope, metric: metric.as_ref().and_then(catalogued), by: None });
+    let subjects = series.map(|series| LabelsOf { by: Some(by), ..series });
+    let matches = builder.rule_labels(series, entry.matches.as_ref());
+    let exclude = builder.exclude(subjects, entry.exclude.as_deref().unwrap_or_default());
     let window = builder.window(entry.window.as_ref(), measure);
-    let min_samples = builder.min_samples(entry.min_samples.as_ref(), measure);
-    let hold = builder.span("for", entry.hold.as_ref(), DEFAULT_HOLD);
-    let keep_firing_for = builder.span("keep_firing_for", entry.keep_firing_for.as_ref(), DEFAULT_KEEP_FIRING_FOR);
+    let min_samples = builder.min_samples(entry.min_samples.as_ref(), measure, window);
+    let hold = builder.hold("for", entry.hold.as_ref(), DEFAULT_HOLD, "the rule would never fire");
+    let keep_firing_for = builder.hold(
+        "keep_firing_for",
+        entry.keep_firing_for.as_ref(),
+        DEFAULT_KEEP_FIRING_FOR,
+        "the rule would fire for ever",
+    );
     let only_if = builder.only_if(scope, metric.as_ref(), entry.only_if.as_ref());
     let thresholds = builder.thresholds(entry.thresholds.as_ref(), measure, unit);
     let overrides =
-        builder.overrides(scope, by, entry.overrides.as_deref().unwrap_or_default(), &thresholds, measure, unit);
+        builder.overrides(subjects, entry.overrides.as_deref().unwrap_or_default(), &thresholds, measure, unit);
+    builder.check_rate(&thresholds, measure, min_samples, window);
     let names = scope.map(vocabulary::placeholders);
     let description = builder.sentence("description", entry.description.as_ref(), names.as_deref());
     let default_impact = Scalar(DEFAULT_IMPACT.to_owned());
@@ -144,7 +157,9 @@ impl RuleBuilder<'_, '_> {
             self.context.report(self.node.at, ProblemKind::MissingKey { key: "metric", within });
             return None;
         };
+        let by: Vec<Arc<str>> = entry.by.iter().flatten().map(|Scalar(label)| Arc::from(label.as_str())).collect();
         let known = names::CATALOGUE.iter().find(|metric| metric.name == name);
+        self.by(known, &by);
         if let Some((metric, measure)) = known.zip(measure)
             && !fits(metric.kind, measure.measure)
         {
@@ -155,29 +170,64 @@ impl RuleBuilder<'_, '_> {
             };
             self.report("measure", ProblemKind::MetricKind { measure: measure.name, metric: name.clone(), kind });
         }
-        let by = entry.by.iter().flatten().map(|Scalar(label)| Arc::from(label.as_str())).collect();
         let matches = entry.matches.as_ref().map(globs).unwrap_or_default();
         Some(MetricSelector { name: Arc::from(name.as_str()), matches, by })
     }
 
-    fn rule_labels(&mut self, scope: Option<Scope>, labels: Option<&BTreeMap<String, Scalar>>) -> LabelGlobs {
-        let (Some(scope), Some(labels)) = (scope, labels) else { return LabelGlobs::default() };
-        self.labels(scope, None, labels, self.node.get("match"), "match")
+    /// Checks the labels that subjects are told apart by.
+    fn by(&mut self, metric: Option<&'static Metric>, by: &[Arc<str>]) {
+        let list = self.node.get("by");
+        let whose = LabelsOf { scope: Scope::Metric, metric, by: None };
+        for (index, label) in by.iter().enumerate() {
+            if let Some(kind) = whose.unknown(label) {
+                let at = list.and_then(|list| list.item(index)).map_or(self.node.at, |node| node.at);
+                self.context.report(at, kind);
+            }
+        }
     }
 
-    fn exclude(
-        &mut self,
-        scope: Option<Scope>,
-        by: &[Arc<str>],
-        exclude: &[BTreeMap<String, Scalar>],
-    ) -> Vec<LabelGlobs> {
-        let Some(scope) = scope else { return Vec::new() };
+    fn rule_labels(&mut self, whose: Option<LabelsOf<'_>>, labels: Option<&BTreeMap<String, Scalar>>) -> LabelGlobs {
+        let (Some(whose), Some(labels)) = (whose, labels) else { return LabelGlobs::default() };
+        self.labels(&whose, labels, self.node.get("match"), "match")
+    }
+
+    fn exclude(&mut self, whose: Option<LabelsOf<'_>>, exclude: &[BTreeMap<String, Scalar>]) -> Vec<LabelGlobs> {
+        let Some(whose) = whose else { return Vec::new() };
         let node = self.node.get("exclude");
         let each = exclude.iter().enumerate();
-        each.map(|(index, labels)| {
-            self.labels(scope, Some(by), labels, node.and_then(|node| node.item(index)), "exclude")
-        })
-        .collect()
+        each.map(|(index, labels)| self.labels(&whose, labels, node.and_then(|node| node.item(index)), "exclude"))
+            .collect()
+    }
+
+    /// Reads how long something must last. Longer than [`LONGEST_HOLD`] is never.
+    fn hold(&mut self, key: &'static str, text: Option<&Scalar>, default: Duration, why: &'static str) -> Duration {
+        let hold = self.span(key, text, default);
+        if hold > LONGEST_HOLD {
+            let [found, longest] = [hold, LONGEST_HOLD].map(|span| Unit::Seconds.render(span.as_secs_f64()));
+            self.report(key, ProblemKind::TooLong { key, found, longest, why });
+        }
+        hold
+    }
+
+    /// Refuses a rate below which a subject has too few samples for any finding.
+    fn check_rate(
+        &mut self,
+        thresholds: &[(Severity, Threshold)],
+        measure: Option<&Entry>,
+        min_samples: u64,
+        window: Duration,
+    ) {
+        let Some(measure) = measure.filter(|measure| measure.measure == Measure::Rate) else { return };
+        let least = min_samples as f64 / window.as_secs_f64();
+        let wrong = thresholds.iter().find(|(_, Threshold { operator, limit })| {
+            !operator.is_upward() && !operator.holds(least, *limit) && *limit > 0.0
+        });
+        let Some((severity, Threshold { operator, limit })) = wrong else { return };
+        let rate = |rate| measure.unit.render(rate);
+        let found = format!("{} {}", operator.as_str(), rate(*limit));
+        let at = self.node.get("thresholds").and_then(|node| node.get(severity.as_str())).unwrap_or(self.node).at;
+        let window = Unit::Seconds.render(window.as_secs_f64());
+        self.context.report(at, ProblemKind::TooFew { found, min_samples, window, rate: rate(least) });
     }
 
     fn window(&mut self, text: Option<&Scalar>, measure: Option<&Entry>) -> Duration {
@@ -199,14 +249,21 @@ impl RuleBuilder<'_, '_> {
         window
     }
 
-    fn min_samples(&mut self, text: Option<&Scalar>, measure: Option<&Entry>) -> u64 {
+    fn min_samples(&mut self, text: Option<&Scalar>, measure: Option<&Entry>, window: Duration) -> u64 {
         let counted = measure.is_none_or(|measure| measure.samples == Samples::Counted);
         let Some(Scalar(text)) = text else { return if counted { DEFAULT_MIN_SAMPLES } else { 1 } };
         if let Some(measure) = measure.filter(|_| !counted) {
             self.report("min_samples", ProblemKind::UselessMinSamples { measure: measure.name });
         }
         match text.parse() {
-            Ok(number) if number > 0 => number,
+            Ok(number) if number > 0 => {
+                let most = window.as_secs().saturating_mul(MOST_SAMPLES_PER_SECOND).max(MOST_SAMPLES_PER_SECOND);
+                if number > most {
+                    let window = Unit::Seconds.render(window.as_secs_f64());
+                    self.report("min_samples", ProblemKind::TooManySamples { found: number, window, most });
+                }
+                number
+            }
             Ok(_) | Err(_) => {
                 self.report("min_samples", ProblemKind::BadMinSamples { found: text.clone() });
                 DEFAULT_MIN_SAMPLES
@@ -223,7 +280,7 @@ impl RuleBuilder<'_, '_> {
         let unit =
             |entry: &Entry| metric.map_or(entry.unit, |metric| measure::metric_unit(&metric.name, entry.measure));
         let names: Vec<_> = measure::of_scope(scope?).map(|entry| (entry.name, Some(unit(entry)))).collect();
-        self.condition(&text?.0, self.node.get("only_if"), &names)
+        self.condition(scope?, &text?.0, self.node.get("only_if"), &names)
     }
 
     fn sentence(&mut self, key: &str, text: Option<&Scalar>, names: Option<&[&'static str]>) -> Option<Template> {
@@ -246,7 +303,7 @@ impl RuleBuilder<'_, '_> {
                 RecommendationEntry::Always(Scalar(say)) => (None, self.template(say, node, names)),
                 RecommendationEntry::When(entry) => {
                     let (Some(Scalar(text)), Some(Scalar(say))) = (&entry.condition, &entry.say) else { continue };
-                    let condition = self.condition(text, node.and_then(|node| node.get("if")), &comparable);
+                    let condition = self.condition(scope, text, node.and_then(|node| node.get("if")), &comparable);
                     let say = self.template(say, node.and_then(|node| node.get("say")), names);
                     let Some(condition) = condition else { continue };
                     (Some(condition), say)
@@ -256,6 +313,11 @@ impl RuleBuilder<'_, '_> {
         }
         recommendations
     }
+}
+
+/// Returns the metric of the catalogue that a rule reads; `None` for one of the service's own.
+fn catalogued(metric: &MetricSelector) -> Option<&'static Metric> {
+    names::CATALOGUE.iter().find(|known| known.name == &*metric.name)
 }
 
 /// Returns whether a measure makes sense for a kind of metric.

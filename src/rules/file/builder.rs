@@ -10,15 +10,19 @@ use super::{
     located::Node,
     position::Position,
     problem::{LoadProblem, ProblemKind},
+    values::{Mistake, Values},
 };
 use crate::{
     context::Glob,
+    names::Metric,
     rules::{
         condition::{Condition, Names},
+        measure::{self, Bound, Entry},
         rule::LabelGlobs,
         scope::Scope,
         suggest::nearest,
         template::Template,
+        threshold::Operator,
         unit::{Unit, UnitError},
     },
 };
@@ -51,6 +55,39 @@ impl Context<'_> {
     }
 }
 
+/// What the labels of a pattern belong to.
+#[derive(Clone, Copy)]
+pub(super) struct LabelsOf<'a> {
+    pub(super) scope: Scope,
+    /// The metric of a rule of scope metric, where it is one of the catalogue's.
+    pub(super) metric: Option<&'static Metric>,
+    /// The labels that a subject of the scope metric has; `None` for the labels of its series.
+    pub(super) by: Option<&'a [Arc<str>]>,
+}
+
+impl LabelsOf<'_> {
+    /// Returns what to say about a label that is not there; `None` about every other, and where any may be there.
+    pub(super) fn unknown(&self, label: &str) -> Option<ProblemKind> {
+        let expected: Vec<String> = match (self.scope.labels(), self.by, self.metric) {
+            (Some(labels), ..) => labels.iter().map(|label| (*label).to_owned()).collect(),
+            (None, Some(by), _) => by.iter().map(|label| label.to_string()).collect(),
+            (None, None, Some(metric)) => metric.labels.iter().map(|label| (*label).to_owned()).collect(),
+            (None, None, None) => return None,
+        };
+        if expected.iter().any(|known| known == label) {
+            return None;
+        }
+        let suggestion = nearest(label, expected.iter().map(String::as_str)).map(str::to_owned);
+        let found = label.to_owned();
+        Some(match self.metric.filter(|_| self.by.is_none()) {
+            Some(metric) => {
+                ProblemKind::UnknownMetricLabel { found, metric: metric.name.to_owned(), suggestion, expected }
+            }
+            None => ProblemKind::UnknownLabel { found, scope: self.scope.as_str(), suggestion, expected },
+        })
+    }
+}
+
 /// A rule on its way from its entry.
 pub(super) struct RuleBuilder<'a, 'b> {
     pub(super) node: &'a Node,
@@ -66,11 +103,10 @@ impl RuleBuilder<'_, '_> {
         self.context.report(self.place(key), kind);
     }
 
-    /// Checks the labels of a pattern; of the scope `metric`, subjects have those of `by` only.
+    /// Checks the labels of a pattern, and their values where those are known.
     pub(super) fn labels(
         &mut self,
-        scope: Scope,
-        by: Option<&[Arc<str>]>,
+        whose: &LabelsOf<'_>,
         labels: &BTreeMap<String, Scalar>,
         node: Option<&Node>,
         key: &str,
@@ -79,18 +115,14 @@ impl RuleBuilder<'_, '_> {
         if labels.is_empty() {
             self.context.report(node.at, ProblemKind::NoLabels { key: key.to_owned() });
         }
-        let expected: Option<Vec<String>> = match (scope.labels(), by) {
-            (Some(labels), _) => Some(labels.iter().map(|label| (*label).to_owned()).collect()),
-            (None, Some(by)) => Some(by.iter().map(|label| label.to_string()).collect()),
-            (None, None) => None,
-        };
-        if let Some(expected) = expected {
-            for found in labels.keys().filter(|label| !expected.contains(label)) {
-                let at = node.entry(found).map_or(node.at, |(name, _)| name.at);
-                let suggestion = nearest(found, expected.iter().map(String::as_str)).map(str::to_owned);
-                let (found, expected) = (found.clone(), expected.clone());
-                self.context
-                    .report(at, ProblemKind::UnknownLabel { found, scope: scope.as_str(), suggestion, expected });
+        for (label, Scalar(pattern)) in labels {
+            let (at, value_at) = node.entry(label).map_or((node.at, node.at), |(name, value)| (name.at, value.at));
+            if let Some(kind) = whose.unknown(label) {
+                self.context.report(at, kind);
+            } else if let Some(mistake) = Values::of(whose.metric, label).and_then(|values| values.mistake(pattern)) {
+                let Mistake { suggestion, expected } = mistake;
+                let (label, found) = (label.clone(), pattern.clone());
+                self.context.report(value_at, ProblemKind::UnknownValue { label, found, suggestion, expected });
             }
         }
         globs(labels)
@@ -109,10 +141,26 @@ impl RuleBuilder<'_, '_> {
         default
     }
 
-    pub(super) fn condition(&mut self, text: &str, node: Option<&Node>, names: &Names) -> Option<Condition> {
+    /// Parses a condition; one with a comparison that never holds is a mistake.
+    pub(super) fn condition(
+        &mut self,
+        scope: Scope,
+        text: &str,
+        node: Option<&Node>,
+        names: &Names,
+    ) -> Option<Condition> {
         let node = node.unwrap_or(self.node);
         match Condition::parse(text, names) {
-            Ok(condition) => Some(condition),
+            Ok(condition) => {
+                let wrong = condition.comparisons().into_iter().find_map(|(name, operator, limit)| {
+                    let measure = measure::find(scope, name)?;
+                    let found = format!("{name} {} {}", operator.as_str(), measure.unit.render(limit));
+                    Some((name, unreachable(measure, operator, limit, found)?))
+                });
+                let Some((name, kind)) = wrong else { return Some(condition) };
+                self.context.report(self.context.place_of(node, name), kind);
+                None
+            }
             Err(reason) => {
                 let at = reason.found().map_or(node.at, |found| self.context.place_of(node, found));
                 self.context.report(at, ProblemKind::Condition(reason));
@@ -137,4 +185,19 @@ impl RuleBuilder<'_, '_> {
 pub(super) fn globs(labels: &BTreeMap<String, Scalar>) -> LabelGlobs {
     let each = labels.iter().map(|(label, Scalar(pattern))| (Arc::from(label.as_str()), Glob::new(pattern)));
     LabelGlobs(each.collect())
+}
+
+/// Returns what to say about a comparison that no value of a measure passes; `None` about every other.
+pub(super) fn unreachable(measure: &Entry, operator: Operator, limit: f64, found: String) -> Option<ProblemKind> {
+    let measure_name = measure.name;
+    if operator.is_upward() {
+        let most = match measure.bound {
+            Bound::Whole => 1.0,
+            Bound::None => return None,
+        };
+        return (!operator.holds(most, limit)).then_some(ProblemKind::Unreachable { found, measure: measure_name });
+    }
+    // A gauge of the service's own may be negative; nothing else is.
+    let may_be_negative = measure.scope == Scope::Metric;
+    (!may_be_negative && !operator.holds(0.0, limit)).then_some(ProblemKind::BelowZero { found, measure: measure_name })
 }

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 #[cfg(feature = "schema")]
-use super::schema::{DurationSchema, ScopeName, ThresholdSchema, measures_by_scope};
+use super::schema::{DurationSchema, ScopeName, ThresholdSchema, free_names, measures_by_scope};
 
 /// A rule file.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(title = "Pinchpoint rules"))]
+#[cfg_attr(feature = "schema", schemars(title = "Pinchpoint rules", transform = free_names))]
 pub(crate) struct RuleFile {
     /// The rules of this file, in any order.
     pub(crate) rules: Vec<RuleEntry>,

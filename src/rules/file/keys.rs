@@ -59,6 +59,9 @@ const fn optional(name: &'static str, kind: ValueKind) -> Key {
 const LIMIT: ValueKind = ValueKind::Text("a threshold such as \"> 1s\"");
 const SPAN: ValueKind = ValueKind::Text("a duration such as 30s");
 
+/// Names with this beginning are free at the top of a file: their values are for anchors, such as defaults of several rules.
+const FREE: &str = "x-";
+
 pub(crate) static FILE: Keys = Keys { within: "file", keys: &[required("rules", ValueKind::List(&RULE))] };
 
 pub(crate) static RULE: Keys = Keys {
@@ -114,10 +117,14 @@ pub(crate) fn check(node: &Node, keys: &Keys, report: &mut Report<'_>) -> Option
         return None;
     };
     let mut right: Vec<(Node, Node)> = Vec::with_capacity(entries.len());
+    let is_file = std::ptr::eq(keys, &raw const FILE);
     // A mistyped key was reported under its wrong name: it is not also missing.
     let mut reported = Vec::new();
     for (name_node, value) in entries {
         let Some(name) = plain_key(name_node, keys.within, report) else { continue };
+        if is_file && name.starts_with(FREE) {
+            continue;
+        }
         let Some(key) = keys.keys.iter().find(|key| key.name == name) else {
             let suggestion = nearest(name, names(keys));
             reported.extend(suggestion);
@@ -127,7 +134,7 @@ pub(crate) fn check(node: &Node, keys: &Keys, report: &mut Report<'_>) -> Option
                     found: name.to_owned(),
                     within: keys.within.to_owned(),
                     suggestion,
-                    expected: names(keys).collect(),
+                    expected: names(keys).chain(is_file.then_some("x-… for anchors")).collect(),
                 },
             );
             continue;

@@ -1,17 +1,14 @@
 //! Thresholds of an entry: read, checked and put in order.
 
-use std::sync::Arc;
-
 use super::{
-    builder::RuleBuilder,
+    builder::{LabelsOf, RuleBuilder, unreachable},
     entry::{OverrideEntry, Scalar, ThresholdsEntry},
     located::Node,
     problem::ProblemKind,
 };
 use crate::rules::{
-    measure::{Bound, Entry},
+    measure::Entry,
     rule::Override,
-    scope::Scope,
     severity::Severity,
     threshold::{Operator, Threshold, Thresholds},
     unit::Unit,
@@ -38,20 +35,18 @@ impl RuleBuilder<'_, '_> {
 
     pub(super) fn overrides(
         &mut self,
-        scope: Option<Scope>,
-        by: &[Arc<str>],
+        whose: Option<LabelsOf<'_>>,
         entries: &[OverrideEntry],
         base: &[(Severity, Threshold)],
         measure: Option<&'static Entry>,
         unit: Option<Unit>,
     ) -> Vec<Override> {
-        let Some(scope) = scope else { return Vec::new() };
+        let Some(whose) = whose else { return Vec::new() };
         let list = self.node.get("overrides");
         let mut overrides = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             let node = list.and_then(|list| list.item(index)).unwrap_or(self.node);
-            let matches =
-                entry.matches.as_ref().map(|labels| self.labels(scope, Some(by), labels, node.get("match"), "match"));
+            let matches = entry.matches.as_ref().map(|labels| self.labels(&whose, labels, node.get("match"), "match"));
             let (Some(written), Some(measure), Some(unit)) = (&entry.thresholds, measure, unit) else { continue };
             let at = node.get("thresholds").unwrap_or(node);
             let read = self.limits(written, at, measure, unit);
@@ -102,9 +97,8 @@ impl RuleBuilder<'_, '_> {
                 return ParsedThreshold::Wrong;
             }
         };
-        let passable = measure.bound == Bound::None || !operator.is_upward() || operator.holds(1.0, limit);
-        if !passable {
-            self.context.report(node.at, ProblemKind::Unreachable { found, measure: measure.name });
+        if let Some(kind) = unreachable(measure, operator, limit, found) {
+            self.context.report(node.at, kind);
             return ParsedThreshold::Wrong;
         }
         ParsedThreshold::Threshold(Threshold { operator, limit })

@@ -124,6 +124,8 @@ impl File<'_> {
         for node in rule_nodes(root) {
             let (Some(id), Some(at)) = (id_of(node), node.get("id").map(|id| id.at)) else { continue };
             if let Some((path, first)) = self.ids.get(&id) {
+                // A merged id stands where the merged mapping does.
+                let at = if *first == at && *path == self.path { node.at } else { at };
                 let kind = ProblemKind::DuplicateId { id, path: path.clone(), first: *first };
                 self.report(at, kind);
             } else {

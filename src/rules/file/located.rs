@@ -1,8 +1,10 @@
 //! YAML with the position of every node.
 //!
 //! serde_yaml says where a file stops being YAML, but not where a value stood that turned out to be wrong. This tree
-//! does, and it keeps duplicate keys, so that each can be reported. Positions are those of the text as it was written; an
+//! does, and it keeps duplicate keys, so that each can be reported. Merge keys are resolved ([`merge`]). Positions are those of the text as it was written; an
 //! alias stands where its anchor stands.
+
+mod merge;
 
 use std::collections::HashMap;
 
@@ -179,7 +181,7 @@ impl TreeBuilder {
                 let Some((open, at, anchor)) = self.open.pop() else { return Ok(()) };
                 let value = match open {
                     Open::List(items) => Value::List(items),
-                    Open::Map(entries, _) => Value::Map(entries),
+                    Open::Map(entries, _) => Value::Map(merge::merged(entries)?),
                 };
                 self.close(Node { at, value }, anchor);
             }

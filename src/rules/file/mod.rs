@@ -20,6 +20,7 @@ mod reference;
 mod schema;
 mod set;
 mod source;
+mod values;
 mod yaml;
 
 pub use problem::{LoadError, LoadProblem};

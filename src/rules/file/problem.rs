@@ -31,6 +31,8 @@ impl LoadError {
     /// Makes the error of one or more problems, in the order of the files.
     pub(crate) fn new(mut problems: Vec<LoadProblem>) -> Self {
         problems.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
+        // What several rules take from one place by aliases is one mistake.
+        problems.dedup_by(|a, b| a.at.is_some() && a.at == b.at && a.path == b.path && a.message() == b.message());
         Self { problems }
     }
 
@@ -124,12 +126,20 @@ pub(crate) enum ProblemKind {
     WrongScope { found: String, scope: &'static str, scopes: String },
     #[error("unknown label {found:?} of scope {scope}; {}", labels_meant(.suggestion, .expected))]
     UnknownLabel { found: String, scope: &'static str, suggestion: Option<String>, expected: Vec<String> },
+    #[error("no {label} is {found:?}; {}", .suggestion.as_ref().map_or_else(|| format!("expected {expected}"), |meant| format!("did you mean {meant:?}?")))]
+    UnknownValue { label: String, found: String, suggestion: Option<String>, expected: String },
+    #[error("unknown label {found:?} of metric {metric}; {}", labels_meant(.suggestion, .expected))]
+    UnknownMetricLabel { found: String, metric: String, suggestion: Option<String>, expected: Vec<String> },
     #[error("{0}")]
     Quantity(UnitError),
     #[error("no comparison in {found:?}; expected one of >, >=, <, <= and {expected}")]
     NoComparison { found: String, expected: &'static str },
     #[error("{found:?} can never be exceeded: {measure} is at most 100%")]
     Unreachable { found: String, measure: &'static str },
+    #[error("{found:?} can never hold: {measure} is never below 0")]
+    BelowZero { found: String, measure: &'static str },
+    #[error("{found:?} can never hold: min_samples ({min_samples}) in {window} are {rate}")]
+    TooFew { found: String, min_samples: u64, window: String, rate: String },
     #[error("{lower} ({lower_limit}) must be {side} {higher} ({higher_limit})")]
     Order { lower: Severity, lower_limit: String, side: &'static str, higher: Severity, higher_limit: String },
     #[error("{lower} and {higher} look in opposite directions ({lower_sign} and {higher_sign})")]
@@ -144,6 +154,10 @@ pub(crate) enum ProblemKind {
     UselessWindow { measure: &'static str },
     #[error("min_samples is {found:?}; expected a whole number above 0")]
     BadMinSamples { found: String },
+    #[error("min_samples of {found} in {window} is more than any service has; expected at most {most}")]
+    TooManySamples { found: u64, window: String, most: u64 },
+    #[error("{key} of {found} is longer than {longest}; {why}")]
+    TooLong { key: &'static str, found: String, longest: String, why: &'static str },
     #[error("min_samples has no meaning for {measure}, which is a state and not counted")]
     UselessMinSamples { measure: &'static str },
     #[error("{key} belongs to rules of scope metric only, not {scope}")]

@@ -36,6 +36,23 @@ rules:
       - if: \"db_time_ratio > 0.5\"
         say: \"{db_time_ratio} of the time is spent in the database, most of it in: {top_query}\"
 ```
+
+What several rules share stands once, under a name that begins with `x-`, and is taken with a merge key; what a rule says
+itself wins:
+
+```yaml
+x-defaults: &defaults { scope: endpoint, window: 1m, for: 1m }
+rules:
+  - <<: *defaults
+    id: slow
+    measure: avg_duration
+    thresholds: { high: \"> 1s\" }
+    description: \"{subject} is slow\"
+```
+
+A rule that could never find anything is a mistake: an HTTP method that is `get`, more than 100% of a share, a `for` of
+months. What only the running service can know, such as a metric that nothing records, `/performance/rules` says: how many
+subjects each rule judges now, and why it is silent.
 ";
 
 /// A default rule as it is written, and its file.

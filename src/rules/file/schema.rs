@@ -57,6 +57,12 @@ impl JsonSchema for ScopeName {
     }
 }
 
+/// Allows names that begin with `x-` beside the rules, for anchors.
+pub(super) fn free_names(schema: &mut Schema) {
+    let about = "Free for anchors, such as the defaults of several rules: <<: *defaults.";
+    schema.insert("patternProperties".to_owned(), serde_json::json!({ "^x-": { "description": about } }));
+}
+
 /// Offers in each scope the measures and labels that it has.
 pub(super) fn measures_by_scope(schema: &mut Schema) {
     let mut cases: Vec<serde_json::Value> = Scope::ALL.into_iter().map(scope_case).collect();

@@ -4,7 +4,7 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `outcome < durations < {endpoints, facts, totals} < {queries, tasks, versions} < index
-//! < memory_holders < investigation < readings`. `memory` and `trends` import none of these, since they read no window:
+//! < memory_holders < investigation < readings`. `memory`, `silence` and `trends` import none of these, since they read no window:
 //! their input are the samples of the process and the slots of the trend tiers.
 
 mod durations;
@@ -17,6 +17,7 @@ mod memory_holders;
 mod outcome;
 mod queries;
 mod readings;
+mod silence;
 mod tasks;
 mod totals;
 mod trends;
@@ -33,6 +34,7 @@ pub(crate) use memory::ProcessMemory;
 pub(crate) use outcome::{OutcomeClass, is_failure};
 pub(crate) use queries::QueryUses;
 pub(crate) use readings::WindowReadings;
+pub(crate) use silence::Sources;
 pub(crate) use totals::Totals;
 pub(crate) use trends::{EndpointTrends, SeriesTrend, TrendReport, TrendSource};
 #[cfg(feature = "archive")]

@@ -21,6 +21,11 @@ const VERBS: &str = "ABORT ALTER ANALYSE ANALYZE ATTACH BEGIN CALL CHECKPOINT CH
 const SHOWN_BESIDE_A_NAME: &str = "ABSOLUTE ALL AND BACKWARD CHAIN FIRST FORWARD FROM IN INTO LAST NEXT NO ONLY PREPARE PREPARED PRIOR \
      RELATIVE RELEASE SAVEPOINT TO TRAN TRANSACTION WORK";
 
+/// Returns every verb of [`VERBS`].
+pub(super) fn verbs() -> impl Iterator<Item = &'static str> {
+    VERBS.split(' ').filter(|verb| !verb.is_empty())
+}
+
 /// Returns the verb of [`VERBS`] that the word is.
 pub(super) fn verb(word: &str) -> Option<&'static str> {
     VERBS.split(' ').find(|known| known.eq_ignore_ascii_case(word))

@@ -1,0 +1,59 @@
+//! How much each rule in force looks at, and why a silent one is silent.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Core, windows};
+#[cfg(feature = "sqlx")]
+use crate::context::sqlx_events;
+use crate::{
+    lock::lock,
+    names,
+    rules::{Coverage, Rule, Sources, WindowReadings},
+};
+
+/// A rule in force and what it looks at.
+#[derive(Debug)]
+pub(crate) struct RuleCoverage {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) coverage: Coverage,
+    /// Why it cannot find anything; `None` where it can.
+    pub(crate) silence: Option<String>,
+}
+
+impl Core {
+    /// Returns what each rule looks at, in the windows of the last tick.
+    pub(crate) fn coverage(&self, now: Instant) -> Vec<RuleCoverage> {
+        let rules = self.rules.load_full();
+        let index = self.recorder.index();
+        let metrics: Vec<&str> = index.names();
+        let metrics: Vec<&str> =
+            metrics.into_iter().filter(|name| names::WINDOW_ONLY.iter().all(|metric| metric.name != *name)).collect();
+        let leak = self.judgement().leak.clone();
+        #[cfg(feature = "sqlx")]
+        let (sqlx_queries, sqlx_problem) = (sqlx_events::seen(), sqlx_events::problem(self.requests_without_queries()));
+        #[cfg(not(feature = "sqlx"))]
+        let (sqlx_queries, sqlx_problem) = (0, None);
+        let total = self.total(now);
+        let sources = Sources {
+            measuring: self.instruments.enabled(),
+            sampling: self.sampling_interval().is_some(),
+            total: &total,
+            metrics: &metrics,
+            sqlx_queries,
+            sqlx_problem,
+            leak: leak.as_ref(),
+        };
+        // In the order of a tick, which takes these locks too.
+        let history = lock(&self.history);
+        let growth = lock(&self.memory).growth(history.total().start().saturating_duration_since(self.started));
+        let kept = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
+        let readings = WindowReadings::new(kept).with_memory_growth(growth);
+        let each = rules.set.rules().iter().map(|rule| {
+            let coverage = Coverage::of(rule, &readings);
+            RuleCoverage { rule: rule.clone(), coverage, silence: sources.silence(rule, coverage) }
+        });
+        each.collect()
+    }
+}
