@@ -10,7 +10,7 @@
 //! `mode` runs all of this, one file for each subcommand, and `load_test` is the public face.
 //!
 //! Imports go one way, from right to left, and rooms in braces do not import each other:
-//! `{span, limits, record} < scenario < engine < {interrupt, server, verdict} < cli < watch < {plan, result} <
+//! `{span, limits, printable} < record < scenario < engine < {interrupt, server, verdict} < cli < watch < {plan, result} <
 //! {compare, report} < mode < load_test`. A test keeps this order, and another one that files of a room do not import
 //! each other in a circle.
 
@@ -25,6 +25,7 @@ mod load_test;
 mod lock;
 mod mode;
 mod plan;
+mod printable;
 mod record;
 mod report;
 mod result;

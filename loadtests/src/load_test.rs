@@ -8,6 +8,7 @@ use crate::{
     interrupt::Interrupt,
     limits::raise_open_files,
     mode::{ToolError, check_files, compare_files, run_load_test, run_monitor, run_profile},
+    printable::printable_lines,
     verdict::Conclusion,
 };
 
@@ -97,7 +98,7 @@ fn refuse(error: &dyn std::error::Error) -> ExitCode {
         text.push_str(&format!(": {source}"));
         cause = source;
     }
-    _ = writeln!(std::io::stderr(), "{text}");
+    _ = writeln!(std::io::stderr(), "{}", printable_lines(&text));
     ExitCode::from(Conclusion::SetUpError.exit_code())
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 /// Rooms from left to right; each imports only from its left. Those of one rank do not import each other.
 const RANKS: [&[&str]; 11] = [
-    &["span", "limits", "lock"],
+    &["span", "limits", "lock", "printable"],
     &["record"],
     &["scenario"],
     &["engine"],

@@ -6,6 +6,7 @@ use super::{
     transport_error::explain,
 };
 use crate::{
+    printable::printable_line,
     record::{FailureKind, Outcome},
     scenario::Response,
 };
@@ -70,8 +71,13 @@ impl Judgement {
 /// Returns the start of a body on one line; `None` for an empty one.
 fn excerpt(body: &[u8]) -> Option<String> {
     let start = &body[..body.len().min(EXCERPT_BYTES)];
-    let line: Vec<_> = String::from_utf8_lossy(start).split_whitespace().map(str::to_owned).collect();
-    (!line.is_empty()).then(|| line.join(" "))
+    let mut line = printable_line(&String::from_utf8_lossy(start));
+    if body.len() > EXCERPT_BYTES {
+        // The cut may be within a character.
+        line.truncate(line.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+        line.push('…');
+    }
+    (!line.is_empty()).then_some(line)
 }
 
 #[cfg(test)]

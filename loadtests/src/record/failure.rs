@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::printable::printable_line;
+
 /// Characters of a kind.
 const LONGEST: usize = 160;
 /// More kinds of one endpoint are usually one kind whose message has an id or a time in it.
@@ -17,9 +19,9 @@ const REST: &str = "further failures, each of a kind of its own";
 pub(crate) struct FailureKind(String);
 
 impl FailureKind {
-    /// Makes a kind of a message, on one line and cut at 160 characters.
+    /// Makes a kind of a message, on one line and cut at 160 characters. Parts of a response may be in it.
     pub(crate) fn new(message: &str) -> Self {
-        let line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = printable_line(message);
         let mut short: String = line.chars().take(LONGEST).collect();
         if short.len() < line.len() {
             short.push('…');

@@ -4,6 +4,7 @@ use super::{
     svg::Plot,
     table::{Table, Tone},
 };
+use crate::printable::printable_line;
 
 /// A part of a report.
 #[derive(Clone, Debug)]
@@ -23,6 +24,39 @@ pub(super) enum Block {
     Finding(Finding),
     /// Plots under a heading of their own, if they have one. Only the page has them.
     Plots(Option<String>, Vec<Plot>),
+}
+
+impl Block {
+    /// Returns the block with texts that each are one line and control nothing: parts of responses, and what the service
+    /// says of itself, are in them.
+    pub(super) fn printable(self) -> Self {
+        let line = |text: String| printable_line(&text);
+        match self {
+            Self::Title(text, tone) => Self::Title(line(text), tone),
+            Self::Heading(text) => Self::Heading(line(text)),
+            Self::Text(text) => Self::Text(line(text)),
+            Self::Warning(text) => Self::Warning(line(text)),
+            Self::Note(text) => Self::Note(line(text)),
+            Self::Table(mut table) => {
+                for cell in table.rows.iter_mut().flatten() {
+                    cell.text = line(std::mem::take(&mut cell.text));
+                }
+                Self::Table(table)
+            }
+            Self::Finding(Finding { name, detail, text, advice }) => Self::Finding(Finding {
+                name: line(name),
+                detail: line(detail),
+                text: line(text),
+                advice: advice.into_iter().map(line).collect(),
+            }),
+            Self::Plots(heading, mut plots) => {
+                for plot in &mut plots {
+                    plot.title = line(std::mem::take(&mut plot.title));
+                }
+                Self::Plots(heading.map(line), plots)
+            }
+        }
+    }
 }
 
 /// A bottleneck with its advice.

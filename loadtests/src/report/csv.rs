@@ -3,6 +3,7 @@
 use csv::{Terminator, WriterBuilder};
 
 use crate::{
+    printable::printable_line,
     result::{EndpointResult, RunResult},
     server::Observation,
 };
@@ -15,8 +16,8 @@ type Line<'r> = (&'r EndpointResult, &'r RunResult);
 
 fn endpoint_columns<'r>() -> [Column<Line<'r>>; 21] {
     [
-        ("endpoint", |(row, _)| row.endpoint.clone()),
-        ("method", |(row, _)| row.method.clone()),
+        ("endpoint", |(row, _)| words(&row.endpoint)),
+        ("method", |(row, _)| words(&row.method)),
         ("total_requests", |(row, _)| row.total_requests.to_string()),
         ("successful_requests", |(row, _)| row.successful_requests.to_string()),
         ("failed_requests", |(row, _)| row.failed_requests.to_string()),
@@ -53,7 +54,7 @@ const OBSERVATION_COLUMNS: [Column<Observation>; 8] = [
     ("bottlenecks", |row| {
         let bottlenecks =
             row.bottlenecks.iter().map(|bottleneck| format!("{}: {}", bottleneck.kind, bottleneck.subject));
-        bottlenecks.collect::<Vec<_>>().join("; ")
+        words(&bottlenecks.collect::<Vec<_>>().join("; "))
     }),
 ];
 
@@ -79,6 +80,12 @@ fn write<'r, T: 'r>(columns: &[Column<T>], rows: impl IntoIterator<Item = &'r T>
     }
     let bytes = writer.into_inner().expect("flushing to memory cannot fail");
     String::from_utf8(bytes).expect("fields are UTF-8, and so is what the writer adds")
+}
+
+/// Returns text on one line that no spreadsheet takes for a formula.
+fn words(text: &str) -> String {
+    let line = printable_line(text);
+    if line.starts_with(['=', '+', '-', '@']) { format!("'{line}") } else { line }
 }
 
 fn or_empty(value: Option<f64>) -> String {

@@ -31,7 +31,7 @@ pub(super) fn page(result: &RunResult) -> Vec<Block> {
         blocks.push(Block::Plots(Some("Each endpoint over time".to_owned()), plots.collect()));
     }
     blocks.extend(sections::remarks(result));
-    blocks
+    blocks.into_iter().map(Block::printable).collect()
 }
 
 /// The blocks of the terminal: the answer last, where the reader's eyes are. The verdict follows by itself.
@@ -51,5 +51,5 @@ pub(super) fn terminal(result: &RunResult) -> Vec<Block> {
         capacity_blocks
     }));
     blocks.extend(sections::remarks(result));
-    blocks
+    blocks.into_iter().map(Block::printable).collect()
 }

@@ -1,7 +1,10 @@
 //! `.xml`: the verdict as JUnit test results, so that a CI system shows each condition.
 
 use super::escape::escape;
-use crate::result::{CheckResult, RunResult};
+use crate::{
+    printable::printable_line,
+    result::{CheckResult, RunResult},
+};
 
 /// The counts of a suite, and its test cases.
 #[derive(Default)]
@@ -45,7 +48,8 @@ pub(super) fn render(result: &RunResult) -> String {
     });
     let Suite { failures, errors, skipped, cases } = suite;
     let write = |(class, name, rest): &(String, String, String)| {
-        format!("    <testcase classname=\"loadtest.{}\" name=\"{}\" {rest}\n", escape(class), escape(name))
+        let name = escape(&printable_line(name));
+        format!("    <testcase classname=\"loadtest.{}\" name=\"{name}\" {rest}\n", escape(class))
     };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"loadtest {}\" tests=\"{}\" \
@@ -93,6 +97,7 @@ impl Suite {
         if self.cases.iter().any(|(known_class, known, _)| known_class == class && *known == name) {
             return;
         }
+        let escape = |text: &str| escape(&printable_line(text));
         let body = match end {
             CaseEnd::Passed => String::new(),
             CaseEnd::Noted(said) => format!("<system-out>{}</system-out>", escape(said)),

@@ -3,7 +3,7 @@
 use super::{
     block::Block,
     document,
-    escape::escape_cell,
+    escape::escape_markdown,
     table::{Align, Cell, Table, Tone},
 };
 use crate::result::RunResult;
@@ -17,15 +17,16 @@ pub(super) fn render(result: &RunResult) -> String {
 
 /// Returns a block with the end of its last line; nothing for plots.
 fn write(block: &Block) -> String {
+    let text = |text: &str| escape_markdown(text);
     match block {
-        Block::Title(title, _) => format!("# Load test: {title}\n"),
-        Block::Heading(heading) => format!("## {heading}\n"),
-        Block::Text(line) | Block::Note(line) => format!("{line}\n"),
-        Block::Warning(line) => format!("**{line}**\n"),
+        Block::Title(title, _) => format!("# Load test: {}\n", text(title)),
+        Block::Heading(heading) => format!("## {}\n", text(heading)),
+        Block::Text(line) | Block::Note(line) => format!("{}\n", text(line)),
+        Block::Warning(line) => format!("**{}**\n", text(line)),
         Block::Table(table) => write_table(table),
         Block::Finding(finding) => {
-            let advice: String = finding.advice.iter().map(|advice| format!("- {advice}\n")).collect();
-            format!("**{}** ({}) {}\n{advice}", finding.name, finding.detail, finding.text)
+            let advice: String = finding.advice.iter().map(|advice| format!("- {}\n", text(advice))).collect();
+            format!("**{}** ({}) {}\n{advice}", text(&finding.name), text(&finding.detail), text(&finding.text))
         }
         Block::Plots(..) => String::new(),
     }
@@ -44,7 +45,7 @@ fn write_table(table: &Table) -> String {
 }
 
 fn cell(cell: &Cell) -> String {
-    let text = escape_cell(&cell.text);
+    let text = escape_markdown(&cell.text);
     match cell.tone {
         Tone::Bad if !text.is_empty() => format!("**{text}**"),
         // Markdown drops leading blanks.

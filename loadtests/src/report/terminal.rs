@@ -5,7 +5,10 @@ use super::{
     document, sections,
     table::{Align, Cell, Table},
 };
-use crate::result::{Comparison, RunResult};
+use crate::{
+    printable::printable_line,
+    result::{Comparison, RunResult},
+};
 
 /// Recommendations that are shown of one bottleneck; the page has all.
 const MOST_ADVICE: usize = 2;
@@ -17,7 +20,7 @@ pub(crate) fn render_result(result: &RunResult) -> String {
 
 /// Returns a comparison as text.
 pub(crate) fn render_comparison(comparison: &Comparison) -> String {
-    write(&sections::comparison(comparison))
+    write(&sections::comparison(comparison).into_iter().map(Block::printable).collect::<Vec<_>>())
 }
 
 /// Returns the last lines of a run: each condition, and whether the run passed.
@@ -31,7 +34,8 @@ pub(crate) fn render_verdict(result: &RunResult) -> String {
             _ => "FAIL",
         };
         let condition = sections::condition(check);
-        text.push_str(&format!("{mark}  {}: {condition}; observed {}\n", check.subject, check.observed));
+        let line = printable_line(&format!("{}: {condition}; observed {}", check.subject, check.observed));
+        text.push_str(&format!("{mark}  {line}\n"));
     }
     if let Some(reason) = &result.generator.reason {
         let advice = if result.generator.machine_busy {

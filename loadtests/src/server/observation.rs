@@ -9,7 +9,7 @@ use super::{
     bottleneck::Bottleneck,
     client::{ServerClient, ServerSnapshot, ServiceError},
 };
-use crate::span::show_seconds;
+use crate::{printable::printable_line, span::show_seconds};
 
 /// Endpoints shown in the terminal; the JSON file has all.
 const MOST_ENDPOINTS: usize = 5;
@@ -138,7 +138,7 @@ impl Observation {
                 "          {:>8.1} req/s  mean {:>8}  {}\n",
                 endpoint.requests_per_second,
                 show_seconds(endpoint.avg_duration),
-                endpoint.endpoint
+                printable_line(&endpoint.endpoint)
             ));
         }
         if let Some(why) = &self.incomplete
@@ -156,20 +156,17 @@ impl Observation {
         let mut text = String::new();
         let is_new = |bottleneck: &&Bottleneck| before.is_none_or(|before| !fires_in(before, bottleneck));
         for bottleneck in self.bottlenecks.iter().filter(is_new) {
-            text.push_str(&format!(
-                "  FIRING  {} ({}): {}. {}.\n",
-                bottleneck.kind, bottleneck.severity, bottleneck.description, bottleneck.impact
-            ));
+            let Bottleneck { kind, severity, description, impact, .. } = bottleneck;
+            let fired = printable_line(&format!("{kind} ({severity}): {description}. {impact}."));
+            text.push_str(&format!("  FIRING  {fired}\n"));
             if let Some(advice) = bottleneck.recommendations.first() {
-                text.push_str(&format!("          {advice}\n"));
+                text.push_str(&format!("          {}\n", printable_line(advice)));
             }
         }
         let resolved = before.iter().flat_map(|before| &before.bottlenecks).filter(|old| !fires_in(self, old));
         for bottleneck in resolved {
-            text.push_str(&format!(
-                "  CLEAR   {} ({}): {}\n",
-                bottleneck.kind, bottleneck.severity, bottleneck.subject
-            ));
+            let Bottleneck { kind, severity, subject, .. } = bottleneck;
+            text.push_str(&format!("  CLEAR   {}\n", printable_line(&format!("{kind} ({severity}): {subject}"))));
         }
         text
     }

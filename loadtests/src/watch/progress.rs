@@ -11,6 +11,7 @@ use std::{
 use crate::{
     cli::Progress,
     engine::Arrivals,
+    printable::{printable_line, printable_lines},
     record::{EndpointTally, Interval, Tally},
     span::show_seconds,
 };
@@ -99,7 +100,7 @@ impl Screen {
         if self.style != Style::Nothing {
             let erase = self.erasure();
             self.drawn_lines = 0;
-            self.write(&format!("{erase}{text}\n"));
+            self.write(&format!("{erase}{}\n", printable_lines(text)));
         }
     }
 
@@ -158,7 +159,7 @@ fn parts(view: &ProgressView<'_>) -> Vec<String> {
         parts.push(format!("left {}", clock(planned.saturating_sub(view.elapsed))));
     }
     if let Some(server) = &view.server {
-        parts.push(format!("| {server}"));
+        parts.push(format!("| {}", printable_line(server)));
     }
     parts
 }
@@ -228,7 +229,7 @@ fn table(view: &ProgressView<'_>, columns: usize, most_lines: usize) -> Vec<Stri
     };
     let mut lines = vec![row("endpoint, now", ["req/s", "p50", "p95", "p99", "errors"].map(str::to_owned))];
     lines.extend(parts.into_iter().filter_map(|(id, tally)| {
-        let name = view.tally.endpoints().get(id.index())?.name.to_string();
+        let name = printable_line(&view.tally.endpoints().get(id.index())?.name.to_string());
         let [p50, p95, p99] = quantiles(tally);
         let rate = format!("{:.1}", tally.count() as f64 / view.span.max(1e-3));
         Some(row(&name, [rate, p50, p95, p99, tally.failed().to_string()]))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    server::{GZIP_TEXT, Server, compressed},
+    server::{GZIP_TEXT, HOSTILE_TEXT, Server, compressed},
     tool::loadtest,
 };
 
@@ -103,4 +103,28 @@ fn bytes_are_those_on_the_wire() {
         loadtest(&["-H", &server.url(), "-e", "/gzip", "-u", "1", "--iterations", "5", "--no-gzip"]).ended_with(0);
     assert_eq!(plain.number("/bytes_received") as usize, 5 * GZIP_TEXT.len());
     assert!(plain.json["bytes_decoded"].is_null());
+}
+
+#[test]
+fn what_a_service_says_stays_text_in_every_output() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("hostile.yaml");
+    let text = "scenarios: [{ name: a, steps: [{ get: /hostile }] }]\n";
+    std::fs::write(&file, text).unwrap();
+    let outputs = ["r.csv", "r.html", "r.md", "r.xml"];
+    let arguments = ["-H", &server.url(), "-f", file.to_str().unwrap(), "-u", "1", "--iterations", "3"];
+    let run = loadtest(&[&arguments[..], &outputs.map(|name| ["-o", name]).concat()].concat()).ended_with(1);
+    let example = run.json["failures"][0]["example"].as_str().unwrap().to_owned();
+    assert_eq!(example, "gpj.exe PASSED <img src=x>|`[click](http://evil) **big** @all");
+    assert!(HOSTILE_TEXT.len() > example.len());
+    let files = outputs.map(|name| std::fs::read_to_string(run.file(name)).unwrap());
+    let [_, html, markdown, _] = &files;
+    for text in files.iter().chain([&run.out, &run.err]) {
+        let is_wild = |c: char| c.is_control() && !"\r\n\t".contains(c) || c == '\u{202e}';
+        assert!(!text.contains(is_wild), "{text}");
+        assert!(!text.lines().any(|line| line == "PASSED"), "{text}");
+    }
+    assert!(html.contains("&lt;img src=x&gt;") && !html.contains("<img"));
+    let said = "gpj.exe PASSED &lt;img src=x>\\|\\`\\[click\\](http://evil) \\*\\*big\\*\\* @all";
+    assert!(markdown.contains(&format!("({said})")) && markdown.contains(&format!("| {said} |")), "{markdown}");
 }

@@ -339,6 +339,7 @@ impl Server {
                     response("422 Unprocessable Entity", "", "missing field `name`")
                 }
             }
+            "/hostile" => response("500 Internal Server Error", "", HOSTILE_TEXT),
             "/gzip" if request.head.contains("accept-encoding: gzip") => {
                 let body = compressed(GZIP_TEXT);
                 let length = body.len();
@@ -356,6 +357,10 @@ impl Server {
         if stream.write_all(text.as_bytes()).await.is_err() { Ending::Closed } else { Ending::KeptAlive }
     }
 }
+
+/// What `/hostile` responds with: control sequences, a turned order, HTML and Markdown.
+pub(crate) const HOSTILE_TEXT: &str =
+    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}gpj.exe\nPASSED\n<img src=x>|`[click](http://evil) **big** @all";
 
 /// What `/gzip` responds with, before its compression.
 pub(crate) const GZIP_TEXT: &str =
