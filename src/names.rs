@@ -247,6 +247,44 @@ pub(crate) const TASK_OLDEST_ACTIVE: Metric = gauge(
 .labels(&[TASK_NAME])
 .exists("once a task was tracked");
 
+/// Requests by outcome, counted from their durations.
+pub(crate) const REQUESTS: Metric = counter(
+    "pinchpoint_requests_total",
+    "HTTP server requests by outcome; each outcome is there from the first request of a route, at 0.",
+)
+.labels(&[METHOD, ROUTE, OUTCOME])
+.exists("once a route had a request");
+/// Queries by outcome, counted from their durations.
+pub(crate) const QUERIES: Metric = counter(
+    "pinchpoint_queries_total",
+    "Database queries by outcome; each outcome is there from the first call of a query, at 0.",
+)
+.labels(&[DB_SYSTEM, DB_OPERATION, DB_SUMMARY, OUTCOME])
+.exists("once a query was tracked");
+/// Runs of tasks by outcome, counted from their durations.
+pub(crate) const TASK_RUNS: Metric = counter(
+    "pinchpoint_task_runs_total",
+    "Runs of tracked tasks by outcome; each outcome is there from the first run of a task, at 0.",
+)
+.labels(&[TASK_NAME, OUTCOME])
+.exists("once a task was tracked");
+
+/// A counter for each outcome, made from the durations when they are exposed, so that it costs a request nothing. An alert
+/// needs the 0 before the first failure: to Prometheus, a series that begins at 60 has not grown.
+pub(crate) struct Tally {
+    pub(crate) metric: &'static Metric,
+    /// The durations that it counts.
+    pub(crate) of: &'static Metric,
+    /// Every value of [`OUTCOME`].
+    pub(crate) outcomes: &'static [&'static str],
+}
+
+pub(crate) const TALLIES: &[Tally] = &[
+    Tally { metric: &REQUESTS, of: &HTTP_DURATION, outcomes: &[OK, CLIENT_ERROR, ERROR, CANCELLED] },
+    Tally { metric: &QUERIES, of: &DB_DURATION, outcomes: &[OK, ERROR, CANCELLED] },
+    Tally { metric: &TASK_RUNS, of: &TASK_DURATION, outcomes: &[OK, ERROR, CANCELLED] },
+];
+
 /// Resident memory.
 pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
 /// Virtual memory.
@@ -399,6 +437,7 @@ pub(crate) const BLOCKING: Duration = Duration::from_millis(10);
 /// Every exposed metric, in the order of the exposition.
 pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_DURATION,
+    REQUESTS,
     HTTP_ACTIVE,
     HTTP_REQUEST_SIZE,
     HTTP_RESPONSE_SIZE,
@@ -410,7 +449,9 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_ALLOCATED,
     HTTP_LIVE_BYTES,
     DB_DURATION,
+    QUERIES,
     TASK_DURATION,
+    TASK_RUNS,
     TASK_ACTIVE,
     TASK_OLDEST_ACTIVE,
     PROCESS_RESIDENT,
@@ -531,7 +572,11 @@ const LABELS: &[(&str, &str)] = &[
     (DB_OPERATION, "first keyword of the statement"),
     (DB_SUMMARY, "fingerprint of the statement: its text without literals"),
     (TASK_NAME, "name that the task was tracked under"),
-    (OUTCOME, "how a run or a reload ended: `ok`, `error`, and of a run also `panic` or `cancelled`"),
+    (
+        OUTCOME,
+        "how a request, a query, a run or a reload ended: `ok`, `error`, `cancelled`, of a request also `client_error` (4xx), of \
+         a run's duration also `panic`",
+    ),
     (WORK, "what is read: `rules` for the rule files, `sampling` for the machine and the host's samplers"),
     (RULE, "id of the rule"),
     (SEVERITY, "severity of the bottleneck"),
@@ -543,6 +588,8 @@ const LABELS: &[(&str, &str)] = &[
 pub(crate) const OTHER: &str = "other";
 /// OpenTelemetry's value for an unknown method.
 pub(crate) const METHOD_OTHER: &str = "_OTHER";
+/// A request that the service refused, with a status of 4xx.
+pub(crate) const CLIENT_ERROR: &str = "client_error";
 /// A request whose client went away, or a future dropped before its end.
 pub(crate) const CANCELLED: &str = "cancelled";
 /// A handler, query or task that panicked.

@@ -18,7 +18,7 @@ use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
     http::RouteFrom,
     names,
-    rules::RuleSet,
+    rules::{RuleSet, tallied_outcome},
     sample::{ProcessSampler, RuntimeSampler, Sampler},
     store::MonitorRecorder,
 };
@@ -328,7 +328,7 @@ impl MonitorBuilder {
                 (Some(watch), rules)
             }
         };
-        let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds());
+        let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds()).with_tallies(tallied_outcome);
         let beside = |other| joined(other, Arc::new(own.clone()));
         let (recorder, process_recorder) = (beside(self.export), beside(self.host));
         let limits = Limits {

@@ -65,7 +65,7 @@ pub(crate) use unit::Unit;
 pub(crate) use window::latencies;
 pub(crate) use window::{
     EndpointTrends, Endpoints, OutcomeClass, ProcessMemory, QueryUses, SeriesTrend, Sources, Totals, TrendReport,
-    TrendSource, WindowReadings, is_failure,
+    TrendSource, WindowReadings, is_failure, tallied_outcome,
 };
 
 #[cfg(test)]

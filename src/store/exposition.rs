@@ -15,9 +15,9 @@ use metrics_exporter_prometheus::formatting::{
 
 use super::{
     cells::ReadMode,
-    series::{Cell, Index, Series},
+    series::{Cell, Index, Series, SeriesMeta},
 };
-use crate::names::{self, Kind};
+use crate::names::{self, Kind, Tally};
 
 /// Bytes after which a part of the text is returned: large enough that parts cost nothing, small beside the text.
 const PART: usize = 64 * 1024;
@@ -28,6 +28,9 @@ const BUCKET: &str = "le";
 /// Name of a host's `le` on a histogram, as Prometheus renames a label that collides with its own.
 const EXPORTED_BUCKET: &str = "exported_le";
 
+/// Returns the outcome that the observations of a series of durations count for.
+pub(crate) type OutcomeOf = fn(&SeriesMeta) -> &'static str;
+
 /// The lines of one metric.
 struct Block {
     name: String,
@@ -35,6 +38,8 @@ struct Block {
     help: Option<String>,
     /// Places in the index of the series that are still to be written.
     series: std::vec::IntoIter<u32>,
+    /// Lines of a tally.
+    lines: String,
     /// Label sets that were written, each sorted.
     written: HashSet<String>,
 }
@@ -49,10 +54,14 @@ pub(crate) struct Exposition {
 }
 
 impl Exposition {
-    pub(super) fn new(index: Index, descriptions: &HashMap<String, String>) -> Self {
+    pub(super) fn new(index: Index, descriptions: &HashMap<String, String>, outcome: Option<OutcomeOf>) -> Self {
         let catalogue = |name: &str| names::CATALOGUE.iter().any(|metric| metric.name == name);
         let own = names::CATALOGUE.iter().map(|metric| {
             let (name, help) = (metric.name.to_owned(), Some(metric.help.to_owned()));
+            let tally = names::TALLIES.iter().find(|tally| tally.metric.name == metric.name);
+            if let Some((tally, outcome)) = tally.zip(outcome) {
+                return Block::tallied(tally, outcome, &index);
+            }
             Block::new(name, help, Some(metric.kind), exposed(&index, &[metric.name]), &index)
         });
         // A host's `queue.depth` and `queue_depth` are the same name to Prometheus, so they share a block.
@@ -92,6 +101,7 @@ impl Iterator for Exposition {
             match block.series.next() {
                 Some(place) => block.write(&mut text, &self.index.series[place as usize]),
                 None => {
+                    text.push_str(&block.lines);
                     text.push('\n');
                     self.current = None;
                 }
@@ -119,7 +129,39 @@ impl Block {
         let of = |place: &u32| &index.series[*place as usize];
         let kind = kind.or_else(|| series.first().map(|place| of(place).meta.kind))?;
         series.retain(|place| of(place).meta.kind == kind && has_value(&of(place).cell));
-        (!series.is_empty()).then(|| Self { name, kind, help, series: series.into_iter(), written: HashSet::new() })
+        let series = Some(series).filter(|series| !series.is_empty())?.into_iter();
+        Some(Self { name, kind, help, series, lines: String::new(), written: HashSet::new() })
+    }
+
+    /// Counts durations by outcome; returns `None` where there are none.
+    fn tallied(tally: &Tally, outcome: OutcomeOf, index: &Index) -> Option<Self> {
+        let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for place in index.named(tally.of.name) {
+            let series = &index.series[*place as usize];
+            let Cell::Histogram(cell) = &series.cell else { continue };
+            let of =
+                |name: &&'static str| Some(format!("{name}=\"{}\"", sanitize_label_value(series.meta.label(name)?)));
+            let own = tally.metric.labels.iter().filter(|name| **name != names::OUTCOME);
+            let labels: Vec<String> = own.filter_map(of).collect();
+            let counts = counts.entry(labels.join(",")).or_insert_with(|| vec![0; tally.outcomes.len()]);
+            let outcome = outcome(&series.meta);
+            if let Some(place) = tally.outcomes.iter().position(|known| *known == outcome) {
+                counts[place] += cell.buckets().iter().sum::<u64>();
+            }
+        }
+        let name = tally.metric.name;
+        let mut lines = String::new();
+        for (labels, counts) in &counts {
+            for (outcome, count) in tally.outcomes.iter().zip(counts) {
+                let comma = if labels.is_empty() { "" } else { "," };
+                let label = names::OUTCOME;
+                writeln!(lines, "{name}{{{labels}{comma}{label}=\"{outcome}\"}} {count}")
+                    .expect("writing to a String never fails");
+            }
+        }
+        let help = Some(tally.metric.help.to_owned());
+        let (name, kind, series) = (name.to_owned(), Kind::Counter, Vec::new().into_iter());
+        (!lines.is_empty()).then_some(Self { name, kind, help, series, lines, written: HashSet::new() })
     }
 
     fn write_head(&self, text: &mut String) {

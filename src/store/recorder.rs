@@ -17,7 +17,7 @@ use metrics_util::registry::{Registry, Storage};
 
 use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
-    exposition::Exposition,
+    exposition::{Exposition, OutcomeOf},
     history::History,
     layout::Layouts,
     series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address},
@@ -72,6 +72,8 @@ struct Inner {
     max_series: usize,
     dropped: OnceLock<Arc<CounterCell>>,
     descriptions: Mutex<HashMap<String, String>>,
+    /// Set if the exposition has the tallies.
+    outcome: OnceLock<OutcomeOf>,
 }
 
 /// The monitor's `metrics` recorder. Cheap to clone: all clones write the same series.
@@ -107,8 +109,16 @@ impl MonitorRecorder {
                 max_series,
                 dropped: OnceLock::new(),
                 descriptions: Mutex::default(),
+                outcome: OnceLock::new(),
             }),
         }
+    }
+
+    /// Adds the [tallies](names::TALLIES) to the exposition; `outcome` decides what a series counts for.
+    pub(crate) fn with_tallies(self, outcome: OutcomeOf) -> Self {
+        // Set once, by the builder.
+        let _ = self.inner.outcome.set(outcome);
+        self
     }
 
     /// Returns the series that exist now.
@@ -184,7 +194,7 @@ impl MonitorRecorder {
     /// Returns the text of [`render`](Self::render) in parts.
     pub(crate) fn exposition(&self) -> Exposition {
         let descriptions = lock(&self.inner.descriptions).clone();
-        Exposition::new(self.index(), &descriptions)
+        Exposition::new(self.index(), &descriptions, self.inner.outcome.get().copied())
     }
 
     fn describe(&self, name: &KeyName, description: &SharedString) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::routing::get;
 use metrics::{Key, Level, Metadata, Recorder as _};
 use pinchpoint::{Monitor, MonitorRecorder, Sampler};
 use serde_json::Value;
@@ -97,4 +98,50 @@ async fn an_increment_and_then_absolute_counts_from_zero() {
     counter.increment(5);
     counter.absolute(9);
     assert_eq!(Samples::of(&monitor).sum("mixed_total", &[]), 9.0);
+}
+
+/// The value of a tally, which is there, at 0 too.
+#[track_caller]
+fn tally(samples: &Samples, name: &str, labels: &[&str]) -> f64 {
+    assert_eq!(samples.series(name, labels).count(), 1, "{name} {labels:?}");
+    samples.sum(name, labels)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_outcome_is_there_at_0_from_the_first_use() {
+    let monitor = monitor();
+    let app = axum::Router::new()
+        .route(
+            "/orders",
+            get(|| async {
+                let query = async { Ok::<_, std::io::Error>(()) };
+                pinchpoint::track_db_query("SELECT * FROM orders", query).await.expect("it never fails");
+                let task = async { Ok::<_, std::io::Error>(()) };
+                pinchpoint::track_async_task("mail", task).await.expect("it never fails");
+            }),
+        )
+        .route("/failing", get(|| async { http::StatusCode::INTERNAL_SERVER_ERROR }))
+        .layer(monitor.layer());
+    fetch(&app, "/orders").await;
+    let samples = Samples::of(&monitor);
+    let requests = "pinchpoint_requests_total";
+    let of = |name: &str, labels: &[&str], outcome: &str| {
+        tally(&samples, name, &[labels, &[&*format!("outcome=\"{outcome}\"")]].concat())
+    };
+    for (outcome, count) in [("ok", 1.0), ("client_error", 0.0), ("error", 0.0), ("cancelled", 0.0)] {
+        assert_eq!(of(requests, &["http_route=\"/orders\"", "GET"], outcome), count, "{outcome}");
+    }
+    for (outcome, count) in [("ok", 1.0), ("error", 0.0), ("cancelled", 0.0)] {
+        assert_eq!(of("pinchpoint_queries_total", &["SELECT * FROM orders"], outcome), count, "{outcome}");
+        assert_eq!(of("pinchpoint_task_runs_total", &["mail"], outcome), count, "{outcome}");
+    }
+    for _ in 0..60 {
+        fetch(&app, "/failing").await;
+        fetch(&app, "/nowhere").await;
+    }
+    let samples = Samples::of(&monitor);
+    let failing = tally(&samples, requests, &["http_route=\"/failing\"", "outcome=\"error\""]);
+    let refused = tally(&samples, requests, &["http_route=\"\"", "outcome=\"client_error\""]);
+    assert_eq!((failing, refused), (60.0, 60.0));
+    assert_eq!(samples.sum(requests, &[]), samples.requests(&[]), "each request counts once");
 }

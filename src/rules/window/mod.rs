@@ -31,7 +31,7 @@ mod readings_tests;
 
 pub(crate) use endpoints::Endpoints;
 pub(crate) use memory::ProcessMemory;
-pub(crate) use outcome::{OutcomeClass, is_failure};
+pub(crate) use outcome::{OutcomeClass, is_failure, tallied_outcome};
 pub(crate) use queries::QueryUses;
 pub(crate) use readings::WindowReadings;
 pub(crate) use silence::Sources;

@@ -74,6 +74,22 @@ impl<'a> Outcome<'a> {
     }
 }
 
+/// Returns the outcome that the observations of a series of durations count for, one of those of its
+/// [`Tally`](names::Tally).
+pub(crate) fn tallied_outcome(series: &SeriesMeta) -> &'static str {
+    let outcome = match series.name() {
+        name if name == names::DB_DURATION.name => Outcome::of_query(series),
+        name if name == names::TASK_DURATION.name => Outcome::of_task(series),
+        _ => Outcome::of_request(series),
+    };
+    match outcome.class {
+        OutcomeClass::Success => names::OK,
+        OutcomeClass::Failure => names::ERROR,
+        OutcomeClass::Refusal => names::CLIENT_ERROR,
+        OutcomeClass::Cancellation => names::CANCELLED,
+    }
+}
+
 /// Returns whether a series counts requests that failed by the service's own fault.
 pub(crate) fn is_failure(series: &SeriesMeta) -> bool {
     Outcome::of_request(series).class == OutcomeClass::Failure
