@@ -9,7 +9,10 @@ use crate::{
     interrupt::Interrupt,
     record::{ExhaustionCounts, Outcome},
     result::{CapacityStep, SATURATED, StepEnd, round_micros},
-    server::{Bottleneck, ClientMeans, ServerClient, ServerSnapshot, Utilization, findings_of_run},
+    server::{
+        Bottleneck, ClientMeans, ProcessFacts, ProcessNumbers, ServerClient, ServerSnapshot, Utilization,
+        findings_of_run,
+    },
     span::show_seconds,
     verdict::{Check, CheckStatus},
     watch::{GeneratorHealth, Screen},
@@ -21,6 +24,8 @@ const LONGEST_ABSENCE: Duration = Duration::from_secs(10);
 const LONGEST_SETTLING: Duration = Duration::from_secs(15);
 /// The wait where the service does not report its active requests.
 const BLIND_SETTLING: Duration = Duration::from_secs(3);
+/// The service reads the numbers of its process every five seconds.
+const LONGEST_SAMPLING: Duration = Duration::from_secs(6);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 /// A run at one load.
@@ -72,6 +77,9 @@ pub(super) struct AttemptRunner<'a> {
     pub(super) is_reached: bool,
     /// The bottlenecks that fired before the search.
     pub(super) earlier: Vec<Bottleneck>,
+    /// Whether a step ends only once the service has read the numbers of its process: until the first load has failed, with
+    /// which these are explained.
+    pub(super) awaits_numbers: bool,
 }
 
 impl AttemptRunner<'_> {
@@ -127,16 +135,33 @@ impl AttemptRunner<'_> {
         Ok(preflight(&plan.base, plan.timeout).await.err().map(|error| error.to_string()))
     }
 
-    async fn service_load(&self, load: usize, before: Option<ServerSnapshot>, session: &Session) -> ServiceLoad {
+    async fn service_load(&mut self, load: usize, before: Option<ServerSnapshot>, session: &Session) -> ServiceLoad {
         let Some(server) = self.server else { return ServiceLoad::default() };
         let bottlenecks = server.bottlenecks().await.unwrap_or_default();
+        let numbers = if self.awaits_numbers { self.process_numbers(server).await } else { ProcessNumbers::Stale };
         let (Some(before), Some(after)) = (before, self.snapshot().await) else { return ServiceLoad::default() };
         let means = ClientMeans::of(session.tally.total());
         let load = format!("{load} {}", self.unit());
+        let worked_for = session.shared.gauges.worked_for();
         ServiceLoad {
             bottlenecks: findings_of_run(bottlenecks, &self.earlier, &session.tally, &after),
-            utilization: Utilization::between(&before, &after, session.shared.gauges.worked_for(), means, load),
+            utilization: Utilization::between(&before, &after, worked_for, numbers, means, load),
         }
+    }
+
+    /// Waits until the service has read the numbers of its process after the end of a step. Where it does not, it is not
+    /// waited for again.
+    async fn process_numbers(&mut self, server: &ServerClient) -> ProcessNumbers {
+        let read = |facts: ProcessFacts| (facts.cpu_seconds, facts.worker_busy_seconds);
+        let (since, first) = (Instant::now(), server.process().await.filter(|facts| facts.workers > 0.0).map(read));
+        while first.is_some() && since.elapsed() < LONGEST_SAMPLING && !self.interrupt.is_received() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            if server.process().await.map(read) != first {
+                return ProcessNumbers::Fresh;
+            }
+        }
+        self.awaits_numbers = self.interrupt.is_received();
+        ProcessNumbers::Stale
     }
 
     /// Waits for a service that went away and returns whether the search can go on: it came back, or the wait was

@@ -58,7 +58,8 @@ impl CapacitySearch<'_> {
             Some(server) => server.bottlenecks().await.unwrap_or_default(),
             None => Vec::new(),
         };
-        let mut runner = AttemptRunner { plan, judge, interrupt, server, is_reached: false, earlier };
+        let mut runner =
+            AttemptRunner { plan, judge, interrupt, server, is_reached: false, earlier, awaits_numbers: true };
         let mut capacity = Capacity { unit: runner.unit().to_owned(), ..Capacity::default() };
         let mut border = Border::new(lowest_load(plan), self.most);
         let mut latest = LatestAttempts::default();
@@ -76,6 +77,7 @@ impl CapacitySearch<'_> {
             capacity.steps.push(attempt.step.clone());
             if (lesson, attempt.end) == (Lesson::Bound, StepEnd::Failed) && latest.failed.is_none() {
                 latest.first_failure = FirstFailure::of(&attempt, latest.passed.as_ref());
+                runner.awaits_numbers = false;
             }
             if (lesson, phase) == (Lesson::Holds, SearchPhase::Confirming) {
                 capacity.capacity = Some(attempt.load as f64);

@@ -199,6 +199,11 @@ impl ServerClient {
         text.contains("pinchpoint_").then(|| ServerSnapshot { endpoints, process: read_process(&text) })
     }
 
+    /// Returns the cumulative numbers of the process alone; `None` where they cannot be read.
+    pub(crate) async fn process(&self) -> Option<ProcessFacts> {
+        Some(read_process(&self.text("/metrics").await?))
+    }
+
     /// Returns the bottlenecks that fire now; `None` where they cannot be read.
     pub(crate) async fn bottlenecks(&self) -> Option<Vec<Bottleneck>> {
         Some(self.json::<BottlenecksResponse>(BOTTLENECKS).await?.bottlenecks)

@@ -13,8 +13,10 @@ mod utilization;
 mod watch;
 
 pub(crate) use bottleneck::{Bottleneck, FiredBottleneck, LeftOut, LeftOutWhy};
-pub(crate) use client::{ClientOptions, Credentials, DEFAULT_TIMEOUT, ServerClient, ServerSnapshot, ServiceError};
+pub(crate) use client::{
+    ClientOptions, Credentials, DEFAULT_TIMEOUT, ProcessFacts, ServerClient, ServerSnapshot, ServiceError,
+};
 pub(crate) use join::{ServerEndpoint, ServerSide, findings_of_run, join};
 pub(crate) use observation::{Observation, ObserveError, observe};
-pub(crate) use utilization::{ClientMeans, Utilization};
+pub(crate) use utilization::{ClientMeans, ProcessNumbers, Utilization};
 pub(crate) use watch::ServerWatch;

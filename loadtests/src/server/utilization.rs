@@ -30,12 +30,13 @@ const HALF: f64 = 0.5;
 pub(crate) struct Utilization {
     /// The load in words, such as `16 users`.
     load: String,
-    /// Cores that the process kept busy.
-    cores: f64,
     /// Worker threads of its runtime; 0 where the service does not report them.
     workers: f64,
-    /// Share of these workers' time that they were busy.
-    workers_busy: f64,
+    /// Cores that the process kept busy, and share of the workers' time that they were busy; absent where the service has
+    /// not read them since.
+    process: Option<ProcessLoad>,
+    /// Share of the workers' time that they spent on requests.
+    requests_busy: f64,
     /// Mean time that a task which was ready waited for a worker; absent where the service does not report it.
     lag: Option<f64>,
     /// Mean times of a request, as users saw it.
@@ -44,6 +45,21 @@ pub(crate) struct Utilization {
     total: EndpointFacts,
     /// The work for the requests of each endpoint.
     endpoints: Vec<(String, EndpointFacts)>,
+}
+
+/// How busy a process was.
+#[derive(Clone, Copy, Debug)]
+struct ProcessLoad {
+    cores: f64,
+    workers_busy: f64,
+}
+
+/// Whether the numbers of the process at the end of a step are from after it. A service reads them every few seconds, and a
+/// worker that was always busy reports it only once it has nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessNumbers {
+    Fresh,
+    Stale,
 }
 
 /// Mean times of a request as users saw it, in seconds.
@@ -104,6 +120,7 @@ impl Utilization {
         before: &ServerSnapshot,
         after: &ServerSnapshot,
         took: Duration,
+        numbers: ProcessNumbers,
         users: ClientMeans,
         load: String,
     ) -> Option<Self> {
@@ -121,10 +138,13 @@ impl Utilization {
         if utilization.total.requests == 0.0 || seconds <= 0.0 {
             return None;
         }
-        utilization.cores = (after.process.cpu_seconds - before.process.cpu_seconds).max(0.0) / seconds;
         if utilization.workers > 0.0 {
+            let of_workers = |busy: f64| (busy / seconds / utilization.workers).clamp(0.0, 1.0);
+            utilization.requests_busy = of_workers(utilization.total.busy_seconds);
             let busy = after.process.worker_busy_seconds - before.process.worker_busy_seconds;
-            utilization.workers_busy = (busy / seconds / utilization.workers).clamp(0.0, 1.0);
+            let cpu = after.process.cpu_seconds - before.process.cpu_seconds;
+            let load = ProcessLoad { cores: cpu.max(0.0) / seconds, workers_busy: of_workers(busy) };
+            utilization.process = (numbers == ProcessNumbers::Fresh).then_some(load);
         }
         let lags = after.process.lags - before.process.lags;
         utilization.lag =
@@ -139,23 +159,16 @@ impl Utilization {
     pub(crate) fn explain(&self, held: Option<&Self>, findings: &[Bottleneck]) -> Vec<String> {
         let most = self.most(held);
         let mut lines = Vec::new();
-        if self.workers > 0.0 && self.cores >= MOST_OF * self.workers {
+        if self.process.is_some_and(|process| process.cores >= MOST_OF * self.workers) {
             lines.push("Saturated first: the processor.".to_owned());
         } else if let Some(blocked) = self.blocked_workers(findings) {
             lines.push(format!("Saturated first: the runtime's workers{}.", blocked_by(blocked)));
-        } else if self.workers_busy >= MOST_OF || self.waits_for_workers(held) {
+        } else if self.workers_busy() >= MOST_OF || self.waits_for_workers(held) {
             lines.push("Saturated first: the runtime's workers.".to_owned());
         } else if let (Some((part, _)), Some(_)) = (most, held) {
             lines.push(format!("Saturated first: {}.", part.name()));
         }
-        if self.workers > 0.0 {
-            lines.push(format!(
-                "The service kept {:.1} cores busy; the {} of its runtime were at work {:.0} % of the time.",
-                self.cores,
-                if self.workers == 1.0 { "one worker".to_owned() } else { format!("{:.0} workers", self.workers) },
-                self.workers_busy * 100.0
-            ));
-        }
+        lines.extend(self.busyness());
         if let Some(lag) = self.lag.filter(|lag| *lag >= REAL_GROWTH * self.users.whole) {
             lines.push(format!("What was ready to run waited {} for a worker on average.", show_seconds(lag)));
         }
@@ -165,10 +178,31 @@ impl Utilization {
         lines
     }
 
+    /// Returns the share of the workers' time that they were busy, as far as it is known.
+    fn workers_busy(&self) -> f64 {
+        self.process.map_or(0.0, |process| process.workers_busy).max(self.requests_busy)
+    }
+
+    /// "The service kept 1.8 cores busy; the 2 workers of its runtime were at work 60 % of the time."
+    fn busyness(&self) -> Option<String> {
+        let workers = match self.workers {
+            0.0 => return None,
+            1.0 => "one worker".to_owned(),
+            workers => format!("{workers:.0} workers"),
+        };
+        let percent = self.workers_busy() * 100.0;
+        Some(match self.process {
+            Some(ProcessLoad { cores, .. }) => format!(
+                "The service kept {cores:.1} cores busy; the {workers} of its runtime were at work {percent:.0} % of the time."
+            ),
+            None => format!("Requests kept the {workers} of the service's runtime at work {percent:.0} % of the time."),
+        })
+    }
+
     /// Returns the finding of the service that its workers are blocked, if they were busy enough for it to matter.
     fn blocked_workers<'f>(&self, findings: &'f [Bottleneck]) -> Option<&'f Bottleneck> {
         let is_about_workers = |finding: &&Bottleneck| BLOCKED_WORKERS.contains(&finding.kind.as_str());
-        findings.iter().find(is_about_workers).filter(|_| self.workers_busy >= OFTEN_BUSY)
+        findings.iter().find(is_about_workers).filter(|_| self.workers_busy() >= OFTEN_BUSY)
     }
 
     /// Whether requests waited for a worker: what was ready waited for a good part of a request's time, and the workers were
@@ -176,7 +210,7 @@ impl Utilization {
     fn waits_for_workers(&self, held: Option<&Self>) -> bool {
         let before = held.and_then(|held| held.lag).unwrap_or(0.0);
         let grown = self.lag.map_or(0.0, |lag| lag - before);
-        self.workers_busy >= OFTEN_BUSY && grown >= REAL_GROWTH * self.users.whole
+        self.workers_busy() >= OFTEN_BUSY && grown >= REAL_GROWTH * self.users.whole
     }
 
     /// Returns the part that grew most (without a load that held: took most) and by how much, or `None` if that explains
@@ -289,7 +323,15 @@ mod tests {
     fn open_strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64, until_sent: f64) -> Utilization {
         let (before, after) = (snapshot(&[], [0.0, 0.0, 2.0]), snapshot(endpoints, [cpu, busy, 2.0]));
         let users = ClientMeans { whole: users, until_sent };
-        Utilization::between(&before, &after, Duration::from_secs(10), users, "16 users".to_owned()).unwrap()
+        Utilization::between(
+            &before,
+            &after,
+            Duration::from_secs(10),
+            ProcessNumbers::Fresh,
+            users,
+            "16 users".to_owned(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -333,13 +375,37 @@ mod tests {
     }
 
     #[test]
+    fn numbers_from_before_the_end_of_a_step_are_not_shown_as_its_own() {
+        let before = snapshot(&[], [0.0, 0.0, 2.0]);
+        let after = snapshot(&[("/a", [100.0, 19.0, 0.0, 18.0])], [0.0, 0.0, 2.0]);
+        let users = ClientMeans { whole: 0.2, until_sent: 0.0 };
+        let (span, load) = (Duration::from_secs(10), "16 users".to_owned());
+        let stale = Utilization::between(&before, &after, span, ProcessNumbers::Stale, users, load).unwrap();
+        assert_eq!(
+            stale.explain(None, &[])[..2],
+            [
+                "Saturated first: the runtime's workers.",
+                "Requests kept the 2 workers of the service's runtime at work 90 % of the time.",
+            ]
+        );
+    }
+
+    #[test]
     fn what_waits_for_a_worker_waits_for_no_lock() {
         let with_lag = |seconds: f64, busy: f64, mean: f64, lag: f64| {
             let mut after = snapshot(&[("/a", [100.0, seconds, 0.0, 2.0])], [1.0, busy, 2.0]);
             (after.process.lags, after.process.lag_seconds) = (100.0, lag * 100.0);
             let users = ClientMeans { whole: mean, until_sent: 0.0 };
             let before = snapshot(&[], [0.0, 0.0, 2.0]);
-            Utilization::between(&before, &after, Duration::from_secs(10), users, "16 users".to_owned()).unwrap()
+            Utilization::between(
+                &before,
+                &after,
+                Duration::from_secs(10),
+                ProcessNumbers::Fresh,
+                users,
+                "16 users".to_owned(),
+            )
+            .unwrap()
         };
         let held = with_lag(4.0, 5.0, 0.05, 0.001);
         let lines = with_lag(14.0, 15.0, 0.15, 0.04).explain(Some(&held), &[]);
@@ -399,11 +465,26 @@ mod tests {
         let some = snapshot(&[("/a", [100.0, 1.0, 0.0, 0.0])], [1.0, 1.0, 2.0]);
         let fewer = snapshot(&[("/a", [10.0, 1.0, 0.0, 0.0])], [1.0, 1.0, 2.0]);
         assert!(
-            Utilization::between(&some, &fewer, Duration::from_secs(1), ClientMeans::default(), String::new())
-                .is_none()
+            Utilization::between(
+                &some,
+                &fewer,
+                Duration::from_secs(1),
+                ProcessNumbers::Fresh,
+                ClientMeans::default(),
+                String::new()
+            )
+            .is_none()
         );
         assert!(
-            Utilization::between(&some, &some, Duration::from_secs(1), ClientMeans::default(), String::new()).is_none()
+            Utilization::between(
+                &some,
+                &some,
+                Duration::from_secs(1),
+                ProcessNumbers::Fresh,
+                ClientMeans::default(),
+                String::new()
+            )
+            .is_none()
         );
     }
 }
