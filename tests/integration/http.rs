@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::support::{Samples, built, get as fetch, monitor, send};
 
 mod dropped;
+mod http2;
 mod layers;
 mod own;
 mod sockets;
