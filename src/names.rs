@@ -389,6 +389,16 @@ pub(crate) const ARCHIVE_ERRORS: Metric = counter(
 )
 .labels(&[ERROR_TYPE])
 .exists("feature `archive`, with a history file");
+/// What damage took from the history file.
+pub(crate) const ARCHIVE_LOST: Metric = counter(
+    "pinchpoint_archive_lost_entries_total",
+    "Entries of the history file that could not be read and were dropped.",
+)
+.exists("feature `archive`, with a history file");
+/// History files that were too damaged to be read at all.
+pub(crate) const ARCHIVE_SET_ASIDE: Metric =
+    counter("pinchpoint_archive_set_aside_total", "Times a broken history file was renamed and a new one begun.")
+        .exists("feature `archive`, with a history file");
 /// Build information.
 pub(crate) const BUILD_INFO: Metric =
     gauge("pinchpoint_build_info", "1, with the monitor's version.").labels(&[VERSION]);
@@ -477,6 +487,8 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     WORK_PENDING,
     SERIES_DROPPED,
     ARCHIVE_ERRORS,
+    ARCHIVE_LOST,
+    ARCHIVE_SET_ASIDE,
     BUILD_INFO,
 ];
 
@@ -490,6 +502,8 @@ pub(crate) const MONITOR: &[Metric] = &[
     WORK_PENDING,
     SERIES_DROPPED,
     ARCHIVE_ERRORS,
+    ARCHIVE_LOST,
+    ARCHIVE_SET_ASIDE,
     BUILD_INFO,
 ];
 

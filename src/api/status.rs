@@ -69,6 +69,11 @@ pub(super) struct HistoryFileStatus {
     written_at: Option<String>,
     /// New name of a broken file that was set aside since the start.
     set_aside: Option<String>,
+    /// Entries that could not be read since the start, and were dropped.
+    lost_entries: u64,
+    /// What was lost to damage, in words; null where nothing was.
+    #[cfg_attr(feature = "openapi", schema(example = "3 entries of the history file could not be read"))]
+    lost: Option<String>,
 }
 
 #[cfg(feature = "archive")]
@@ -85,8 +90,25 @@ impl HistoryFileStatus {
             state,
             error,
             written_at: archive.written.map(timestamp::of_system_time),
+            lost: Self::lost(archive, archive.set_aside.as_deref().and_then(name)),
             set_aside: archive.set_aside.as_deref().and_then(name),
+            lost_entries: archive.lost_entries,
         }
+    }
+
+    /// Returns what was lost to damage, in words.
+    fn lost(archive: &ArchiveStatus, set_aside: Option<String>) -> Option<String> {
+        let entries = match archive.lost_entries {
+            0 => None,
+            1 => Some("1 entry of the history file could not be read".to_owned()),
+            entries => Some(format!("{entries} entries of the history file could not be read")),
+        };
+        let file = set_aside.map(|name| match archive.lost_history {
+            true => format!("all trends and versions before this start, with the broken file {name}"),
+            false => format!("the versions before this one, with the broken file {name}; the trends were in memory"),
+        });
+        let all: Vec<String> = file.into_iter().chain(entries).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

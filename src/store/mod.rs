@@ -88,5 +88,5 @@ pub(crate) use window::{SeriesView, Window};
 pub(crate) use {
     endpoint_names::EndpointNames,
     slot::{FORMAT, Slot},
-    tiers::{ArchiveContents, Changes, SlotKey},
+    tiers::{ArchiveContents, Changes, Reference, SlotKey},
 };

@@ -11,7 +11,7 @@ mod archive;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 #[cfg(feature = "archive")]
-pub(crate) use archive::ArchiveContents;
+pub(crate) use archive::{ArchiveContents, Reference};
 
 use super::{
     History, endpoint_names::EndpointNames, requests::RequestSeries, series::SeriesMeta, slot::Slot,
@@ -29,6 +29,10 @@ const MINUTES_KEPT_AT_LEAST: u32 = 2 * 60;
 const MIN_SHARE: usize = 4;
 /// Minutes by which the limits move at most when a minute ends; see [`Tiers::keep_limits`].
 const MAX_STEP: u32 = 60;
+/// Minutes by which a clock may be ahead of the limits and is followed at once; beyond, it may be wrong by days.
+const BELIEVED: u32 = 6 * 60;
+/// Minutes for which a clock must be further ahead, or behind slots that are there, before it is believed: a day.
+const SECOND_OPINION: u32 = 24 * 60;
 /// Bytes that a slot takes beside its own: the entry in the map and the allocator's rounding, about.
 const OVERHEAD: usize = 64;
 
@@ -115,6 +119,22 @@ pub(crate) struct Tiers {
     reported_at: Duration,
     /// The minute at which the limits were last applied.
     limits_at: Option<u32>,
+    /// Minutes for which the clock has been further ahead of the limits than [`BELIEVED`].
+    ahead_for: u32,
+    /// What the archive has of times that have not come.
+    #[cfg(feature = "archive")]
+    doubtful: Doubtful,
+}
+
+/// Slots and runs of times that have not come: this clock is wrong, or the one they were written by was. They are not shown,
+/// and deleted once this clock has stood for [`SECOND_OPINION`].
+#[cfg(feature = "archive")]
+#[derive(Debug, Default)]
+struct Doubtful {
+    slots: Vec<SlotKey>,
+    runs: Vec<Duration>,
+    /// Minutes that have ended since they were found.
+    minutes: u32,
 }
 
 impl Tiers {
@@ -135,6 +155,9 @@ impl Tiers {
             #[cfg(feature = "archive")]
             reported_at: Duration::ZERO,
             limits_at: None,
+            ahead_for: 0,
+            #[cfg(feature = "archive")]
+            doubtful: Doubtful::default(),
         }
     }
 
@@ -172,6 +195,8 @@ impl Tiers {
         let slot = self.sums.take();
         self.put(SlotKey::Minute(minute), slot);
         self.keep_limits(minute + 1);
+        #[cfg(feature = "archive")]
+        self.judge_doubtful(minute);
         true
     }
 
@@ -255,13 +280,25 @@ impl Tiers {
         }
     }
 
-    /// Folds and drops slots that are too old, or too many for the budget, at the beginning of the minute `now`.
+    /// Returns from when ages are counted at the minute `now`, and moves it on.
     ///
-    /// A clock that jumps ahead may be wrong, and dropped slots do not come back, so the limits follow the clock by at
-    /// most an hour each minute.
+    /// A clock that jumps ahead may be wrong, and dropped slots do not come back. So the limits follow it by at most an hour
+    /// each minute, and a jump past [`BELIEVED`] at the pace of a clock, until it has lasted for [`SECOND_OPINION`].
+    fn move_limits(&mut self, now: u32) -> u32 {
+        let Some(last) = self.limits_at else { return *self.limits_at.insert(now) };
+        let is_far_ahead = now.saturating_sub(last) > BELIEVED;
+        self.ahead_for = if is_far_ahead { self.ahead_for + 1 } else { 0 };
+        let at = match is_far_ahead {
+            true if self.ahead_for >= SECOND_OPINION => now,
+            true => last + 1,
+            false => now.min(last.saturating_add(MAX_STEP)),
+        };
+        *self.limits_at.insert(at)
+    }
+
+    /// Folds and drops slots that are too old, or too many for the budget, at the beginning of the minute `now`.
     fn keep_limits(&mut self, now: u32) {
-        let now = self.limits_at.map_or(now, |last| now.min(last.saturating_add(MAX_STEP)));
-        self.limits_at = Some(now);
+        let now = self.move_limits(now);
         let retention = u32::try_from(self.limits.retention.as_secs() / MINUTE).unwrap_or(u32::MAX);
         while let Some((&minute, _)) = self.minutes.first_key_value() {
             let half_hour = minute / HALF_HOUR;

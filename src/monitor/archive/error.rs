@@ -1,6 +1,9 @@
 //! [`ArchiveError`].
 
-use std::{any::Any, io};
+use std::{
+    any::Any,
+    io::{self, ErrorKind},
+};
 
 use redb::StorageError;
 
@@ -51,6 +54,10 @@ impl<E: Into<redb::Error>> From<E> for ArchiveError {
         match error.into() {
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked,
             redb::Error::Corrupted(what) => Self::Broken(what),
+            // The file ends before what its head promises: it was cut, and no disk will ever have the rest.
+            redb::Error::Io(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) => {
+                Self::Broken(error.to_string())
+            }
             // The archive never wrote an older format.
             redb::Error::UpgradeRequired(format) => Self::StoreFormat(format),
             other => Self::Io(other),

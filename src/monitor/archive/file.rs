@@ -35,12 +35,12 @@ pub(super) struct ArchiveFile {
 }
 
 impl ArchiveFile {
-    /// Opens or makes the file, and enters `run` in it. Runs that began before `oldest` are dropped, and with
+    /// Opens or makes the file, and enters `run` in it. Runs older than `retention` are dropped, and with
     /// [`Forget::UnusedNames`] the names of endpoints that no slot mentions.
     pub(super) fn open(
         path: &Path,
         run: &Run,
-        oldest: Duration,
+        retention: Duration,
         forget: Forget,
     ) -> Result<(Self, Contents), ArchiveError> {
         let is_empty = head::check(path)?;
@@ -57,7 +57,7 @@ impl ArchiveFile {
                 return Err(ArchiveError::Locked);
             }
             let writing = file.database.begin_write()?;
-            let contents = tables::read(&writing, is_empty, run, oldest, forget)?;
+            let contents = tables::read(&writing, is_empty, run, retention, forget)?;
             writing.commit()?;
             Ok((file, contents))
         };

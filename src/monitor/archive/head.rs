@@ -46,6 +46,7 @@ pub(super) fn check(path: &Path) -> Result<bool, ArchiveError> {
             }
             _ => Ok(false),
         },
+        head if MAGIC.starts_with(head) => Err(ArchiveError::Broken("all but its beginning is lost".to_owned())),
         // A file system that lost the blocks of a file leaves zeros.
         head if head.iter().take(MAGIC.len()).all(|byte| *byte == 0) => {
             Err(ArchiveError::Broken("its beginning is lost".to_owned()))

@@ -112,19 +112,20 @@ impl Keeper {
         let ArchiveParts { path, run, retention, now, .. } = &self.parts;
         let forget = if self.pending.is_none() { Forget::UnusedNames } else { Forget::Nothing };
         let before = Identity::at(path);
-        let open = || ArchiveFile::open(path, run, run.started.saturating_sub(*retention), forget);
+        let open = || ArchiveFile::open(path, run, *retention, forget);
         let (file, contents) = match open() {
             Err(error @ ArchiveError::Broken(_)) => {
                 self.shared.status.failed(&error);
                 let aside = set_aside(path, before)?;
                 warn!(path = %path.display(), aside = %aside.display(), "a broken history file was set aside");
-                self.shared.status.set_aside(&aside);
+                self.shared.status.set_aside(&aside, self.pending.is_none());
                 open()?
             }
             other => other?,
         };
         if contents.unreadable > 0 {
             warn!(path = %path.display(), entries = contents.unreadable, "entries of the history file cannot be read");
+            self.shared.status.lost(contents.unreadable as u64);
         }
         if self.pending.is_none() {
             info!(path = %path.display(), slots = contents.stored.slots.len(), "the history file is open");

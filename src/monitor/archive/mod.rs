@@ -6,6 +6,8 @@
 //! the archive's is left alone. The invariant that a change could break: the thread never holds the tiers' lock while it
 //! reads or writes.
 
+#[cfg(test)]
+mod damage_tests;
 mod error;
 mod file;
 mod head;

@@ -46,8 +46,7 @@ fn slot_of(slots: &[Slot], at: u32) -> &Slot {
 fn child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD_FILE) else { return };
     let run = Run { started: NOON, version: "".into() };
-    let (file, found) =
-        ArchiveFile::open(Path::new(&path), &run, Duration::ZERO, Forget::Nothing).expect("never broken");
+    let (file, found) = ArchiveFile::open(Path::new(&path), &run, WEEK, Forget::Nothing).expect("never broken");
     let slots = slots();
     let first = found.stored.slots.len() as u32;
     print(&format!("found {first} unreadable {}", found.unreadable));
@@ -87,7 +86,7 @@ fn kill_9_loses_nothing_that_was_written() {
     }
     assert!(written > 100, "{written}");
     let run = Run { started: NOON, version: "".into() };
-    let (_, found) = ArchiveFile::open(&path, &run, Duration::ZERO, Forget::Nothing).expect("never broken");
+    let (_, found) = ArchiveFile::open(&path, &run, WEEK, Forget::Nothing).expect("never broken");
     let slots = slots();
     for (key, slot) in &found.stored.slots {
         let SlotKey::Minute(at) = key else { panic!("{key:?}") };

@@ -24,6 +24,10 @@ pub(crate) struct ArchiveStatus {
     pub(crate) written: Option<SystemTime>,
     /// Where this process moved a broken file.
     pub(crate) set_aside: Option<PathBuf>,
+    /// Whether all that was kept before this start was lost with it.
+    pub(crate) lost_history: bool,
+    /// Entries that could not be read and were dropped, since the start.
+    pub(crate) lost_entries: u64,
 }
 
 /// Whether the archive can be used.
@@ -49,11 +53,20 @@ impl std::fmt::Debug for StatusBoard {
 
 impl StatusBoard {
     pub(super) fn new(path: &Path, recorder: &DynRecorder) -> Self {
-        let status =
-            ArchiveStatus { path: path.to_owned(), state: ArchiveState::Opening, written: None, set_aside: None };
+        let status = ArchiveStatus {
+            path: path.to_owned(),
+            state: ArchiveState::Opening,
+            written: None,
+            set_aside: None,
+            lost_history: false,
+            lost_entries: 0,
+        };
         // Registered at zero: an alert on their increase then sees the first failure.
         for kind in ["broken", "io", "locked", "refused"] {
             labelled::counter(recorder, &names::ARCHIVE_ERRORS, &[(names::ERROR_TYPE, kind.into())]).increment(0);
+        }
+        for metric in [&names::ARCHIVE_LOST, &names::ARCHIVE_SET_ASIDE] {
+            labelled::counter(recorder, metric, &[]).increment(0);
         }
         Self { status: ArcSwap::from_pointee(status), recorder: recorder.clone() }
     }
@@ -70,8 +83,19 @@ impl StatusBoard {
         self.change(|status| (status.state, status.written) = (ArchiveState::Open, Some(SystemTime::now())));
     }
 
-    pub(super) fn set_aside(&self, path: &Path) {
-        self.change(|status| status.set_aside = Some(path.to_owned()));
+    /// Reports that a broken file was moved to `path`; `lost_history` is whether nothing of it was in memory.
+    pub(super) fn set_aside(&self, path: &Path, lost_history: bool) {
+        labelled::counter(&self.recorder, &names::ARCHIVE_SET_ASIDE, &[]).increment(1);
+        self.change(|status| {
+            status.set_aside = Some(path.to_owned());
+            status.lost_history |= lost_history;
+        });
+    }
+
+    /// Reports entries that could not be read.
+    pub(super) fn lost(&self, entries: u64) {
+        labelled::counter(&self.recorder, &names::ARCHIVE_LOST, &[]).increment(entries);
+        self.change(|status| status.lost_entries += entries);
     }
 
     pub(super) fn failed(&self, error: &ArchiveError) {

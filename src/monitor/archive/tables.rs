@@ -8,7 +8,7 @@ use redb::{ReadableTable as _, TableDefinition, TableHandle as _, WriteTransacti
 use super::error::ArchiveError;
 use crate::{
     analysis::VersionSnapshot,
-    store::{ArchiveContents, EndpointNames, FORMAT, Run, Slot, SlotKey},
+    store::{ArchiveContents, EndpointNames, FORMAT, Reference, Run, Slot, SlotKey},
 };
 
 /// Versions whose latencies are kept: a service that releases daily can look back ten days.
@@ -49,17 +49,17 @@ pub(super) enum Forget {
     Nothing,
 }
 
-/// Reads every table, enters `run`, and drops what is too old or cannot be read.
+/// Reads every table, enters `run`, and drops what is older than `retention` or cannot be read.
 pub(super) fn read(
     writing: &WriteTransaction,
     is_empty: bool,
     run: &Run,
-    oldest: Duration,
+    retention: Duration,
     forget: Forget,
 ) -> Result<Contents, ArchiveError> {
     let is_new = is_empty || !has_schema(writing)?;
     writing.open_table(META)?.insert(SCHEMA, FORMAT)?;
-    let mut stored = ArchiveContents { runs: read_runs(writing, run, oldest)?, ..ArchiveContents::default() };
+    let mut stored = ArchiveContents::default();
     let mut names = read_endpoints(writing)?;
     let known: BTreeSet<u32> = names.iter().map(|(number, _)| *number).collect();
     let mut unreadable = 0;
@@ -73,6 +73,8 @@ pub(super) fn read(
         names.retain(|(number, _)| used.contains(number));
     }
     stored.endpoints = EndpointNames::from_numbered(names);
+    let newest = stored.reference(run.started).map(Reference::time);
+    stored.runs = read_runs(writing, run, newest, retention)?;
     let (versions, unreadable_versions) = read_versions(writing)?;
     Ok(Contents { stored, versions, is_new, unreadable: unreadable + unreadable_versions })
 }
@@ -89,10 +91,18 @@ fn has_schema(writing: &WriteTransaction) -> Result<bool, ArchiveError> {
     if found == FORMAT { Ok(true) } else { Err(ArchiveError::Schema { found }) }
 }
 
-/// Returns the runs since `oldest`, drops the earlier ones, and enters `run`.
-fn read_runs(writing: &WriteTransaction, run: &Run, oldest: Duration) -> Result<Vec<Run>, ArchiveError> {
+/// Returns the runs, drops those that began longer than `retention` before the newest slot, and enters `run`. The age counts
+/// from what the file has, since the clock may be wrong.
+fn read_runs(
+    writing: &WriteTransaction,
+    run: &Run,
+    newest: Option<Duration>,
+    retention: Duration,
+) -> Result<Vec<Run>, ArchiveError> {
     let mut table = writing.open_table(RUNS)?;
-    let oldest = millis(oldest);
+    let newest_run = table.last()?.map(|(started, _)| Duration::from_millis(started.value()));
+    let newest = newest.or(newest_run).unwrap_or(run.started).min(run.started);
+    let oldest = millis(newest.saturating_sub(retention));
     table.retain(|started, _| started >= oldest)?;
     let mut runs = Vec::new();
     for entry in table.iter()? {

@@ -10,12 +10,7 @@ use metrics::{Histogram, Recorder};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{
-    file::ArchiveFile,
-    identity::{Identity, set_aside},
-    tables::Forget,
-    *,
-};
+use super::{file::ArchiveFile, tables::Forget, *};
 use crate::{
     analysis::{LatencyHistogram, RouteLatency},
     context::labelled,
@@ -23,7 +18,7 @@ use crate::{
     store::{Changes, FORMAT, History, Moment, MonitorRecorder, Slot, SlotKey, TierLimits},
 };
 
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const LIMITS: TierLimits = TierLimits { retention: WEEK, bytes: 64_000_000 };
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const NOON: Duration = Duration::from_secs(1_700_000_000 / 1800 * 1800);
@@ -103,6 +98,12 @@ impl Life {
         value.parse().expect("a number")
     }
 
+    pub(super) fn counter(&self, name: &str) -> f64 {
+        let text = self.recorder.render();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).expect("there from the start");
+        value.trim().parse().expect("a number")
+    }
+
     #[track_caller]
     fn fails_with(&self, kind: &str, words: &str) {
         let ArchiveState::Failing(error) = self.archive.status().state.clone() else { panic!("it works") };
@@ -153,17 +154,52 @@ async fn cleared_minutes_stay_cleared() {
     assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 1);
 }
 
+/// Returns the slots and the runs in a file.
+fn contents(path: &Path, now: Duration) -> (usize, usize) {
+    let run = Run { started: now, version: "".into() };
+    let (_, found) = ArchiveFile::open(path, &run, WEEK, Forget::Nothing).expect("open");
+    (found.stored.slots.len(), found.stored.runs.len())
+}
+
 #[tokio::test]
-async fn minutes_older_than_the_retention_are_dropped() {
+async fn a_start_with_a_clock_that_is_far_ahead_deletes_nothing() {
     let (_directory, path) = place();
     written(&path, 5).await;
-    let mut later = Life::begin(&path, NOON + WEEK + 10 * MINUTE, "2");
-    assert_eq!((later.requests(), lock(&later.tiers).runs().len()), (0, 1));
-    later.end().await;
-    let found = ArchiveFile::open(&path, &Run { started: NOON, version: "".into() }, Duration::ZERO, Forget::Nothing)
-        .expect("open")
-        .1;
-    assert_eq!((found.stored.slots.len(), found.stored.runs.len()), (0, 1));
+    let far = NOON + 200 * 24 * 60 * MINUTE;
+    for start in [far, far + 30 * MINUTE] {
+        let mut ahead = Life::begin(&path, start, "2");
+        ahead.minutes(10);
+        ahead.end().await;
+    }
+    let mut back = Life::begin(&path, NOON + 5 * MINUTE, "1");
+    assert_eq!(back.requests(), 5, "what was measured before is still there, and what was measured ahead is not shown");
+    back.end().await;
+    let (slots, runs) = contents(&path, NOON + 6 * MINUTE);
+    assert!(slots >= 5 && runs >= 2, "{slots} {runs}");
+}
+
+#[tokio::test]
+async fn minutes_older_than_the_retention_are_dropped_after_a_day() {
+    let (_directory, path) = place();
+    written(&path, 5).await;
+    let later = NOON + WEEK + 10 * MINUTE;
+    let mut second = Life::begin(&path, later, "2");
+    assert_eq!(lock(&second.tiers).slots(later - WEEK, Duration::MAX).len(), 0, "too old to be shown");
+    second.minutes(25 * 60);
+    second.end().await;
+    let run = Run { started: later + 26 * 60 * MINUTE, version: "".into() };
+    let (_, found) = ArchiveFile::open(&path, &run, WEEK, Forget::Nothing).expect("open");
+    let oldest = found
+        .stored
+        .slots
+        .iter()
+        .map(|(key, _)| match key {
+            SlotKey::Minute(at) => u64::from(*at) * 60,
+            SlotKey::HalfHour(at) => u64::from(*at) * 1800,
+        })
+        .min();
+    assert!(oldest >= Some((later - 30 * MINUTE).as_secs()), "{oldest:?}");
+    assert_eq!(found.stored.runs.len(), 1, "the run of that time is gone with it");
 }
 
 #[tokio::test]
@@ -304,61 +340,6 @@ async fn a_copy_in_the_place_of_the_file_gets_everything_too() {
     assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "1").requests(), 8, "none lost, and none of the copy's twice");
 }
 
-#[test]
-fn only_the_file_that_was_broken_is_set_aside_and_never_over_another() {
-    let (directory, path) = place();
-    std::fs::write(&path, "broken").expect("writable");
-    let broken = Identity::at(&path);
-    // Another process has it in hand, and then has begun a new one.
-    let other = std::fs::File::open(&path).expect("there");
-    assert!(other.lock().is_ok());
-    assert!(matches!(set_aside(&path, broken), Err(ArchiveError::Locked)));
-    std::fs::rename(&path, directory.path().join("history.redb.broken")).expect("moved");
-    drop(other);
-    std::fs::write(&path, "new").expect("writable");
-    assert!(matches!(set_aside(&path, broken), Err(ArchiveError::Locked)));
-    assert_eq!(std::fs::read_to_string(&path).expect("there"), "new");
-    let aside = set_aside(&path, Identity::at(&path)).expect("its own");
-    assert_eq!(aside, directory.path().join("history.redb.broken-2"));
-    assert_eq!(std::fs::read_to_string(directory.path().join("history.redb.broken")).expect("there"), "broken");
-}
-
-#[tokio::test]
-async fn a_broken_file_is_set_aside_and_a_new_one_begun() {
-    let wounds: [fn(&mut Vec<u8>); 4] = [
-        |bytes| bytes[4096..].fill(0xAB),
-        |bytes| bytes.truncate(bytes.len() / 2),
-        |bytes| bytes[..4096].fill(0),
-        |bytes| bytes[9..320].fill(0xFF),
-    ];
-    for (number, wound) in wounds.into_iter().enumerate() {
-        let (directory, path) = place();
-        written(&path, 200).await;
-        let mut bytes = std::fs::read(&path).expect("readable");
-        wound(&mut bytes);
-        std::fs::write(&path, &bytes).expect("writable");
-        let mut life = Life::begin(&path, NOON, "1");
-        let status = life.archive.status();
-        assert_eq!(status.state, ArchiveState::Open, "wound {number}");
-        assert_eq!(status.set_aside.as_deref(), Some(&*directory.path().join("history.redb.broken")));
-        assert_eq!(life.errors("broken"), 1.0);
-        let kept = std::fs::read(directory.path().join("history.redb.broken")).expect("it is there");
-        assert_eq!(kept.len(), bytes.len(), "nothing of it is lost");
-        life.minutes(3);
-        life.end().await;
-        assert_eq!(Life::begin(&path, NOON + 3 * MINUTE, "1").requests(), 3);
-    }
-}
-
-#[test]
-fn a_second_broken_file_gets_a_name_of_its_own() {
-    let (directory, path) = place();
-    for expected in ["history.redb.broken", "history.redb.broken-2", "history.redb.broken-3"] {
-        std::fs::write(&path, "broken").expect("writable");
-        assert_eq!(set_aside(&path, Identity::at(&path)).expect("a free name"), directory.path().join(expected));
-    }
-}
-
 #[tokio::test]
 async fn a_directory_that_is_made_late_gets_everything() {
     let (directory, _) = place();
@@ -434,7 +415,7 @@ async fn versions_are_kept_ten_at_most() {
         life.end().await;
     }
     let run = Run { started: NOON, version: "".into() };
-    let mut kept: Vec<u32> = ArchiveFile::open(&path, &run, Duration::ZERO, Forget::Nothing)
+    let mut kept: Vec<u32> = ArchiveFile::open(&path, &run, WEEK, Forget::Nothing)
         .expect("good")
         .1
         .versions

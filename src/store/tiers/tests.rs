@@ -194,26 +194,56 @@ fn the_tiers_fit_into_the_bytes_that_the_windows_leave() {
     assert!(service.tiers.slot_bytes > 0 && service.tiers.minutes.len() < 60, "{}", service.tiers.minutes.len());
 }
 
-#[test]
-fn a_clock_that_is_wrong_for_minutes_costs_the_oldest_hours_only() {
+/// Six days by the minute, and what is kept of them.
+fn six_days() -> (Tiers, u32) {
     let mut tiers = tiers(LIMITS);
     let now = minute_of(NOON);
     for minute in now - 6 * 24 * 60..now {
         tiers.put(SlotKey::Minute(minute), SlotSums::default().take());
         tiers.keep_limits(minute + 1);
     }
-    let kept = |tiers: &Tiers| (tiers.minutes.len(), tiers.half_hours.len());
-    let before = kept(&tiers);
-    for wrong in 0..5 {
-        tiers.put(SlotKey::Minute(now + 10_000_000 + wrong), SlotSums::default().take());
-        tiers.keep_limits(now + 10_000_001 + wrong);
+    (tiers, now)
+}
+
+/// The first minute of which there is a slot.
+fn oldest(tiers: &Tiers) -> Option<u32> {
+    tiers.half_hours.first_key_value().map(|(at, _)| at * HALF_HOUR)
+}
+
+#[test]
+fn a_clock_that_is_far_ahead_for_hours_drops_nothing() {
+    let (mut tiers, now) = six_days();
+    let before = oldest(&tiers);
+    let ahead = now + 200 * 24 * 60;
+    for wrong in 0..20 * 60 {
+        tiers.put(SlotKey::Minute(ahead + wrong), SlotSums::default().take());
+        tiers.keep_limits(ahead + wrong + 1);
     }
-    let after = kept(&tiers);
-    assert!(after.1 >= before.1 && after.0 + 6 * 60 >= before.0, "{before:?} {after:?}");
+    assert_eq!(oldest(&tiers), before);
     // At the right time the limits apply again.
     tiers.put(SlotKey::Minute(now), SlotSums::default().take());
     tiers.keep_limits(now + 1);
-    assert_eq!(tiers.limits_at, Some(now + 1));
+    assert_eq!((tiers.limits_at, tiers.ahead_for), (Some(now + 1), 0));
+}
+
+#[test]
+fn a_clock_that_stays_ahead_for_a_day_is_believed() {
+    let (mut tiers, now) = six_days();
+    let later = now + 200 * 24 * 60;
+    for minute in 0..=24 * 60 {
+        tiers.put(SlotKey::Minute(later + minute), SlotSums::default().take());
+        tiers.keep_limits(later + minute + 1);
+    }
+    assert!(oldest(&tiers).is_none_or(|oldest| oldest >= later), "{:?}", oldest(&tiers));
+}
+
+#[test]
+fn a_clock_that_is_ahead_by_hours_is_followed_within_minutes() {
+    let (mut tiers, now) = six_days();
+    for minute in 0..6 {
+        tiers.keep_limits(now + 5 * 60 + minute);
+    }
+    assert_eq!(tiers.limits_at, Some(now + 5 * 60 + 5));
 }
 
 #[test]
@@ -288,26 +318,69 @@ mod archived {
     }
 
     #[test]
-    fn slots_and_runs_in_the_future_are_deleted() {
+    fn slots_and_runs_in_the_future_are_deleted_after_a_day() {
         let now = minute_of(NOON);
         let empty = || SlotSums::default().take();
         let keys = [
             SlotKey::Minute(now - 1),
             SlotKey::HalfHour(now / HALF_HOUR - 50),
-            SlotKey::Minute(now + 120),
-            SlotKey::HalfHour(now / HALF_HOUR + 4),
+            SlotKey::Minute(now + 5000),
+            SlotKey::HalfHour(now / HALF_HOUR + 400),
         ];
         let mut slots: BTreeMap<_, _> = keys.into_iter().map(|key| (key, empty())).collect();
-        let wrong = Run { started: NOON + Duration::from_secs(7200), version: "1".into() };
+        let wrong = Run { started: NOON + Duration::from_secs(5000 * 60), version: "1".into() };
         let mut stored = stored(slots.clone(), BTreeMap::new());
         stored.runs.push(wrong.clone());
         let mut tiers = tiers(LIMITS);
         tiers.restore(stored, NOON);
-        let changes = tiers.take_changes().expect("listens");
-        assert_eq!(changes.lost_runs, [wrong.started]);
-        assert!(!tiers.runs.contains(&wrong));
-        apply(&mut slots, &mut BTreeMap::new(), changes);
+        assert!(tiers.take_changes().is_some_and(|changes| changes.is_empty()), "it may be this clock that is wrong");
+        assert!(!tiers.runs.contains(&wrong) && tiers.slots(NOON, Duration::MAX).is_empty(), "not shown");
+        let mut lost = Changes::default();
+        for minute in 0..24 * 60 {
+            assert_eq!((lost.slots.len(), lost.lost_runs.len()), (0, 0));
+            tiers.judge_doubtful(now + minute);
+            lost = tiers.take_changes().expect("listens");
+        }
+        assert_eq!(lost.lost_runs, [wrong.started]);
+        apply(&mut slots, &mut BTreeMap::new(), lost);
         assert_eq!(slots.keys().collect::<Vec<_>>(), [&keys[0], &keys[1]], "and what was is still there");
+    }
+
+    /// From when ages are counted in an archive with slots of these minutes, and for how long the newest were ahead.
+    fn reference(minutes: impl IntoIterator<Item = u32>) -> Option<(u32, u32)> {
+        let slots = minutes.into_iter().map(|minute| (SlotKey::Minute(minute), SlotSums::default().take())).collect();
+        let reference = stored(slots, BTreeMap::new()).reference(NOON)?;
+        Some((reference.newest, reference.ahead_for))
+    }
+
+    #[test]
+    fn ages_count_from_the_newest_slot_that_is_believed() {
+        let now = minute_of(NOON);
+        let day = 24 * 60;
+        assert_eq!(reference([]), None);
+        assert_eq!(reference([now + 1]), None, "in the future");
+        assert_eq!(reference(now - 100..now - 50), Some((now - 51, 0)));
+        // A few hours that are 200 days ahead of the rest, in however many runs.
+        let old = now - 200 * day;
+        let hours = (old - 90..=old).chain(now - 200..now - 150).chain(now - 20..=now - 10);
+        assert_eq!(reference(hours), Some((old + 190, 190)));
+        assert_eq!(reference((old - 90..=old).chain(now - day - 10..=now - 10)), Some((now - 10, 0)), "a whole day");
+    }
+
+    #[test]
+    fn a_start_with_a_clock_that_is_far_ahead_deletes_nothing() {
+        let old = minute_of(NOON) - 200 * 24 * 60;
+        let slots = (old - 5 * 24 * 60..old)
+            .step_by(30)
+            .map(|minute| (SlotKey::HalfHour(minute / HALF_HOUR), SlotSums::default().take()));
+        let mut tiers = tiers(LIMITS);
+        tiers.restore(stored(slots.collect(), BTreeMap::new()), NOON);
+        for minute in 0..600 {
+            fill(&mut tiers, minute_of(NOON) + minute, 0, 0);
+        }
+        let changes = tiers.take_changes().expect("listens");
+        assert!(changes.slots.values().all(Option::is_some), "nothing is deleted");
+        assert_eq!(tiers.half_hours.len(), 5 * 48);
     }
 
     #[test]
