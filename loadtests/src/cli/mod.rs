@@ -32,22 +32,24 @@ use service_address::ServiceAddressParser;
 
 const SHORT_HINT: &str = "--help explains all options and shows examples.";
 const EXAMPLES: &str = "\
-Examples:
+Examples, each of which works on what `cargo run` starts:
   loadtest --users 50 --run-time 60s
       The demo shop's customers, 50 of them for a minute.
-  loadtest --base-url http://localhost:8000 --endpoints /api/health /api/users \\
+  loadtest --base-url http://localhost:8000 --endpoints /api/products /api/categories \\
            --concurrent-users 50 --duration 60 --output results.json
       Two endpoints, one after the other.
-  loadtest -e \"GET /api/users=9\" \"POST /api/users\" --payload '{\"name\": \"ann\"}' --rate 200/s
-      Nine reads for each write, 200 requests a second however slow the responses are.
+  loadtest -e \"GET /api/products=9\" \"POST /api/cart\" --rate 50/s \\
+           --payload '{\"cart\": \"{{ uuid }}\", \"product_id\": {{ random(1, 100) }}, \"quantity\": 1}'
+      Nine reads for each write, 50 requests a second however slow the responses are.
   loadtest -f loadtests/scenarios/flow.yaml -u 20 \\
-           --threshold 'p95<300ms' --threshold 'error-rate<1%'
+           --threshold 'p95<2s' --threshold 'error-rate<1%'
       A scenario with logins, captured values and think time; fails if a condition does not hold.
-  loadtest --find-capacity -e /api/search --threshold 'p95<200ms' -o capacity.html
+  loadtest --find-capacity -e '/api/search?q=am' --threshold 'p95<200ms' -o capacity.html
       The highest number of users at which 95 % of the searches take less than 200 ms.
-  loadtest --baseline main.json -o branch.json
-      Whether this build is slower than that one, by more than noise.
-  loadtest profile -e /api/users --iterations 200
+  loadtest -e /api/products -o main.json
+  loadtest -e /api/products --baseline main.json -o branch.json
+      Whether the second build is slower than the first one, by more than noise.
+  loadtest profile -e /api/products --iterations 200
       The distribution of 200 requests, sent one after another.
   loadtest monitor
       What the service reports about itself, every two seconds.

@@ -26,8 +26,8 @@ pub(crate) struct TargetOptions {
 
     /// Requests to send: one or more of [METHOD ]PATH[=WEIGHT]
     ///
-    /// `--endpoints /api/health "POST /api/users=3"` sends three POSTs for each GET. After a query, put a space before
-    /// the weight: "/search?q=tea =2". Paths and payloads may contain placeholders: {{ user }}, {{ iteration }},
+    /// `--endpoints "GET /api/products" "POST /api/cart=3"` sends three POSTs for each GET. After a query, put a space before
+    /// the weight: "/api/search?q=am =2". Paths and payloads may contain placeholders: {{ user }}, {{ iteration }},
     /// {{ uuid }}, {{ random(1, 100) }}, {{ env.NAME }}.
     #[arg(short, long, value_name = "ENDPOINT", num_args = 1.., action = ArgAction::Append)]
     pub(crate) endpoints: Vec<EndpointSpec>,
@@ -133,7 +133,7 @@ pub(crate) struct LoadOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Verdict")]
 pub(crate) struct VerdictOptions {
-    /// Condition, such as p95<200ms, error-rate<1% or "p99<2s for GET /checkout"; repeatable
+    /// Condition, such as p95<200ms, error-rate<1% or "p99<2s for GET /api/search"; repeatable
     ///
     /// Metrics: p50 … p99.9, first-byte-p95, avg, max, error-rate, rps; with --rate also dropped and late, the shares of the
     /// scheduled iterations that sent nothing or began late. Without a condition on error-rate, a test fails if more than
@@ -206,7 +206,7 @@ pub(crate) struct ServerOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputOptions {
-    /// Write the result: .json, .csv, .html, .md or .xml (JUnit); repeatable
+    /// Write the result: .json, .csv, .html, .md or .xml (JUnit), or - for JSON on standard output; repeatable
     #[arg(short, long = "output", visible_alias = "report-file", value_name = "FILE", action = ArgAction::Append)]
     pub(crate) outputs: Vec<OutputFile>,
 
@@ -217,6 +217,13 @@ pub(crate) struct OutputOptions {
     /// Print only the verdict, without progress and tables
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+impl OutputOptions {
+    /// Whether standard output is one of the outputs.
+    pub(crate) fn takes_standard_output(&self) -> bool {
+        self.outputs.iter().any(OutputFile::is_standard_output)
+    }
 }
 
 /// Profiling one endpoint.

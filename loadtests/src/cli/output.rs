@@ -1,10 +1,13 @@
-//! `--output`: a file whose suffix names the format.
+//! `--output`: a file whose suffix names the format, or `-` for JSON on standard output.
 //!
 //! A new format is a variant here, a module in `report`, and a line in `report/write.rs`.
 
 use std::{path::PathBuf, str::FromStr};
 
 use thiserror::Error;
+
+/// The name of standard output.
+const STANDARD_OUTPUT: &str = "-";
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +33,18 @@ pub(crate) struct OutputFile {
     pub(crate) format: OutputFormat,
 }
 
+impl OutputFile {
+    /// Whether it is standard output, on which then nothing else is written.
+    pub(crate) fn is_standard_output(&self) -> bool {
+        self.path.as_os_str() == STANDARD_OUTPUT
+    }
+}
+
 /// A file name without a known suffix.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("unknown format of \"{0}\"; its name must end in .json, .csv, .html, .md or .xml (JUnit)")]
+#[error(
+    "unknown format of \"{0}\"; its name must end in .json, .csv, .html, .md or .xml (JUnit), or be - for JSON on standard output"
+)]
 pub(crate) struct OutputError(String);
 
 impl FromStr for OutputFile {
@@ -41,6 +53,9 @@ impl FromStr for OutputFile {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let path = PathBuf::from(text);
         let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_ascii_lowercase());
+        if text == STANDARD_OUTPUT {
+            return Ok(Self { path, format: OutputFormat::Json });
+        }
         let format = match suffix.as_deref() {
             Some("json") => OutputFormat::Json,
             Some("csv") => OutputFormat::Csv,
@@ -65,6 +80,7 @@ mod tests {
             ("a.html", OutputFormat::Html),
             ("a.md", OutputFormat::Markdown),
             ("a.b.xml", OutputFormat::Junit),
+            ("-", OutputFormat::Json),
         ] {
             assert_eq!(text.parse::<OutputFile>().map(|file| file.format), Ok(format));
         }

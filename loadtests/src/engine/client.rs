@@ -22,6 +22,9 @@ use crate::record::Recorder;
 /// Enough for the target and the origins that redirects lead to.
 const SESSIONS: usize = 8;
 
+/// Of a response. The HTTP library takes 100 by default, and some services send more.
+const MOST_HEADERS: usize = 1024;
+
 /// What a client does with a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Redirects {
@@ -108,6 +111,7 @@ impl ClientFactory {
             .no_proxy()
             .retry(reqwest::retry::never())
             .pool_idle_timeout(None)
+            .http1_max_headers(MOST_HEADERS)
             .tcp_nodelay(true);
         builder = if !self.encrypted && self.settings.redirects == Redirects::Keep {
             // Nothing will be encrypted; reading the certificates would take 10 ms a client.

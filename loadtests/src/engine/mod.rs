@@ -33,6 +33,7 @@ mod run_state;
 mod seed;
 mod sequential;
 mod stop;
+mod tls_error;
 mod transport_error;
 mod user;
 

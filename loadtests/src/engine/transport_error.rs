@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use super::tls_error::explain_tls;
 use crate::record::Exhaustion;
 
 /// ENFILE and EMFILE, which have one number on all Unix systems, and WSAEMFILE. `std::io::ErrorKind` has no name for
@@ -10,9 +11,9 @@ const NO_DESCRIPTOR: [i32; 3] = [23, 24, 10_024];
 
 /// Returns what may help against a problem that [`explain`] described; empty where nothing is known.
 pub(crate) fn hint_for(problem: &str) -> &'static str {
-    if problem.contains("certificate") {
+    if problem.contains("the server's certificate") {
         "; --accept-invalid-certs accepts certificates that fail verification"
-    } else if problem.contains("corrupt message") || problem.contains("InvalidContentType") {
+    } else if problem.contains("answers without TLS") {
         "; is it http:// and not https://?"
     } else {
         ""
@@ -27,8 +28,7 @@ pub(crate) fn explain(error: &reqwest::Error) -> String {
         cause = source;
         text = cause.to_string();
     }
-    // In "Connection refused (os error 111)" the number adds nothing.
-    let text = text.split(" (os error").next().unwrap_or_default();
+    let text = explain_tls(error).unwrap_or_else(|| in_plain_words(&text).to_owned());
     let stage = if error.is_connect() {
         "cannot connect"
     } else if error.is_body() || error.is_decode() {
@@ -39,6 +39,20 @@ pub(crate) fn explain(error: &reqwest::Error) -> String {
         "connection broken"
     };
     if text.is_empty() && error.source().is_none() { error.to_string() } else { format!("{stage}: {text}") }
+}
+
+/// Returns what a message of a library means to someone who tests a service.
+fn in_plain_words(message: &str) -> &str {
+    match message {
+        // A TLS alert, and the first frame of HTTP/2, are no such lines.
+        "invalid HTTP version parsed"
+        | "invalid HTTP status-code parsed"
+        | "received unexpected message from connection" => "what the server sends is not HTTP/1.1",
+        "message head is too large" => "the head of the response is too large, or has more than 1,024 headers",
+        "tls handshake eof" => "the server closed the connection within the TLS handshake",
+        // In "Connection refused (os error 111)" the number adds nothing.
+        other => other.split(" (os error").next().unwrap_or_default(),
+    }
 }
 
 /// Returns what this machine ran out of, if that is why no connection was made.

@@ -11,6 +11,7 @@ mod border;
 mod capacity;
 mod check;
 mod compare;
+mod diagnosis;
 mod error;
 mod judge;
 mod monitor;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     error::{OutputFormatError, ToolError},
     preflight::preflight,
-    print::print,
+    print::print_beside,
 };
 use crate::{
     cli::{MonitorArgs, OutputFormat, WatchedService},
@@ -36,14 +36,16 @@ pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) 
         match observe(&client, previous.as_ref(), started.elapsed()).await {
             Ok((observation, state)) => {
                 if !arguments.output.quiet {
-                    print(&observation.render(observations.last()));
+                    print_beside(&arguments.output, &observation.render(observations.last()));
                 }
                 observations.push(observation);
                 previous = Some(state);
             }
             // The first failure is a mistake in the set-up. A later one is a restart, which is worth watching.
             Err(error) if observations.is_empty() => return Err(error.into()),
-            Err(error) => print(&format!("{:>6.1} s  {error}\n", started.elapsed().as_secs_f64())),
+            Err(error) => {
+                print_beside(&arguments.output, &format!("{:>6.1} s  {error}\n", started.elapsed().as_secs_f64()));
+            }
         }
         if observations.len() > MOST_OBSERVATIONS {
             drop_every_second(&mut observations);

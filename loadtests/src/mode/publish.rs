@@ -2,7 +2,7 @@
 //!
 //! A new output format is a module of `report` and a line in `report/write.rs`; nothing changes here.
 
-use super::{error::ToolError, judge::Judge, print::print, server_observer::ServerObserver, session::Session};
+use super::{error::ToolError, judge::Judge, print::print_beside, server_observer::ServerObserver, session::Session};
 use crate::{
     cli::OutputOptions,
     engine::{LoadPlan, StopReason},
@@ -57,9 +57,9 @@ impl MeasuredRun {
         let conclusion = judge.conclude(self.reason, &self.session.generator, &self.checks);
         self.result.verdict = VerdictResult::new(conclusion, &self.checks);
         if !output.quiet {
-            print(&tables(&self.result));
+            print_beside(output, &tables(&self.result));
         }
-        print(&render_verdict(&self.result));
+        print_beside(output, &render_verdict(&self.result));
         write_outputs(&output.outputs, &self.result)?;
         match self.session.end.reason {
             StopReason::Unreachable => Err(self.session.unreachable().into()),

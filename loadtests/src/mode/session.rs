@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::diagnosis::other_protocol;
+
 use crate::{
     cli::ProfileOptions,
     engine::{self, Arrivals, EngineError, LoadPlan, RunEnd, RunState, hint_for, late_after},
@@ -154,7 +156,7 @@ impl Session {
             .map(|(kind, _)| kind.clone())
             .or_else(|| self.shared.recorder.warm_up_failure())
             .map_or_else(String::new, |kind| kind.as_str().to_owned());
-        let hint = hint_for(&problem);
+        let hint = if problem.contains("cannot connect") { hint_for(&problem) } else { other_protocol(&self.base) };
         UnreachableError { base: self.base.clone(), problem, hint }
     }
 }

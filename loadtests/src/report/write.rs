@@ -1,6 +1,6 @@
 //! Writing the result into files.
 
-use std::{fs::OpenOptions, path::PathBuf};
+use std::{fs::OpenOptions, io::Write as _, path::PathBuf};
 
 use thiserror::Error;
 
@@ -27,7 +27,8 @@ pub(crate) struct WriteError {
 ///
 /// [`WriteError`] for the first file that cannot be opened.
 pub(crate) fn check_writable(outputs: &[OutputFile]) -> Result<(), WriteError> {
-    for OutputFile { path, .. } in outputs {
+    for output in outputs.iter().filter(|output| !output.is_standard_output()) {
+        let path = &output.path;
         let existed = path.exists();
         OpenOptions::new()
             .append(true)
@@ -71,9 +72,19 @@ pub(crate) fn write_observations(outputs: &[OutputFile], observations: &[Observa
 
 fn write_all(outputs: &[OutputFile], text: impl Fn(OutputFormat) -> String) -> Result<(), WriteError> {
     let mut first = Ok(());
-    for OutputFile { path, format } in outputs {
-        let written = std::fs::write(path, text(*format)).map_err(|source| WriteError { path: path.clone(), source });
-        first = first.and(written);
+    for output in outputs {
+        let (path, text) = (&output.path, text(output.format));
+        let written = if output.is_standard_output() {
+            let mut out = std::io::stdout().lock();
+            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                // The reader, such as `head`, has seen enough.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                written => written,
+            }
+        } else {
+            std::fs::write(path, text)
+        };
+        first = first.and(written.map_err(|source| WriteError { path: path.clone(), source }));
     }
     first
 }

@@ -156,12 +156,21 @@ fn similarity(path: &str, route: &str) -> Option<usize> {
     loop {
         match (path.next(), route.next()) {
             (None, None) => return Some(same),
-            (_, Some(wild)) if wild.starts_with("{*") => return Some(same),
-            (Some(_), Some(open)) if open.starts_with('{') => {}
+            (_, Some(wild)) if wild.starts_with("{*") || wild.starts_with('*') => return Some(same),
+            (Some(text), Some(open)) if is_parameter(open, text) => {}
             (Some(a), Some(b)) if a == b => same += 1,
             _ => return None,
         }
     }
+}
+
+/// Whether a segment of a route takes any text, and this one too: `{id}` as of axum 0.8, `:id` as before, or `{name}.csv`.
+fn is_parameter(segment: &str, text: &str) -> bool {
+    if segment.starts_with(':') {
+        return true;
+    }
+    let parts = segment.split_once('{').and_then(|(start, rest)| Some((start, rest.rsplit_once('}')?.1)));
+    parts.is_some_and(|(start, end)| text.starts_with(start) && text.ends_with(end))
 }
 
 fn round(value: f64, steps: f64) -> f64 {
@@ -193,6 +202,28 @@ mod tests {
             assert_eq!(best_route("GET", path, &snapshot).map(|(_, route)| route.as_str()), expected, "{path}");
         }
         assert_eq!(best_route("POST", "/", &snapshot), None);
+    }
+
+    #[test]
+    fn routes_of_older_routers_are_found_too() {
+        let routes = ["/users/:id", "/users/:id/orders/:order", "/users/me", "/files/*path", "/reports/{name}.csv"];
+        let snapshot = ServerSnapshot {
+            endpoints: routes.iter().map(|r| (("GET".to_owned(), (*r).to_owned()), EndpointFacts::default())).collect(),
+            ..Default::default()
+        };
+        for (path, expected) in [
+            ("/users/7", Some("/users/:id")),
+            ("/users/{id}", Some("/users/:id")),
+            ("/users/:id", Some("/users/:id")),
+            ("/users/me", Some("/users/me")),
+            ("/users/{user}/orders/{random}", Some("/users/:id/orders/:order")),
+            ("/files/a/b", Some("/files/*path")),
+            ("/reports/sales.csv", Some("/reports/{name}.csv")),
+            ("/reports/sales.html", None),
+            ("/users", None),
+        ] {
+            assert_eq!(best_route("GET", path, &snapshot).map(|(_, route)| route.as_str()), expected, "{path}");
+        }
     }
 
     fn snapshot(requests: f64, seconds: f64) -> ServerSnapshot {

@@ -11,15 +11,17 @@ use serde_json::Value;
 use crate::tool::loadtest;
 
 /// The demo while it runs. It ends with this process too, however that ends: its standard input closes then.
-struct Demo {
+pub(crate) struct Demo {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Demo {
-    fn start() -> Self {
+    /// Starts the demo with these options, on any port.
+    pub(crate) fn start(options: &[&str]) -> Self {
         let mut child = Command::new(binary())
-            .args(["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0", "--fixed"])
+            .args(["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0"])
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -57,7 +59,7 @@ fn binary() -> PathBuf {
 
 #[test]
 fn a_bare_loadtest_finds_every_page_of_the_demo_shop() {
-    let demo = Demo::start();
+    let demo = Demo::start(&["--fixed"]);
     let run = loadtest(&["-H", &demo.url, "-u", "10", "-t", "5s", "--no-rules"]).ended_with(0);
     let endpoints = run.json["endpoints"].as_array().unwrap();
     let sides = run.json["server"]["endpoints"].as_array().unwrap();

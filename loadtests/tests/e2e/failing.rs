@@ -1,6 +1,10 @@
 //! Targets that fail: each with a clear message, the right exit code, and no storm.
 
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    time::Duration,
+};
 
 use crate::{
     server::Server,
@@ -146,4 +150,69 @@ fn the_tools_own_limit_of_open_files_is_not_the_targets_fault() {
     // What may be raised is raised.
     let run = loadtest_after("ulimit -Sn 60", &arguments);
     assert_eq!(run.number("/failed_requests"), 0.0, "{}", run.out);
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_said() {
+    let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/certificate/authority.pem");
+    let trusting = format!("export SSL_CERT_FILE={authority}");
+    for (certificate, message) in [
+        ("expired", "the server's certificate has expired on 2021-02-03; --accept-invalid-certs"),
+        ("other-name", "the server's certificate is for shop.example and not for 127.0.0.1; --accept-invalid-certs"),
+    ] {
+        let server = Server::start_tls_as(certificate, &[]);
+        let arguments = ["-H", &server.tls_url(), "-e", "/ok", "-u", "2", "-t", "10m"];
+        loadtest_after(&trusting, &arguments).ended_with(2).said(message);
+    }
+    let server = Server::start_tls_as("good", &[]);
+    let arguments = ["-H", &server.tls_url(), "-e", "/ok", "-u", "2", "--iterations", "2"];
+    loadtest_after(&trusting, &arguments).ended_with(0);
+    let unknown = "no authority that this machine knows has signed the server's certificate; --accept-invalid-certs";
+    loadtest(&["-H", &server.tls_url(), "-e", "/ok", "-u", "2", "-t", "10m"]).ended_with(2).said(unknown);
+}
+
+#[test]
+fn a_target_that_speaks_something_else_is_named() {
+    let server = Server::start_tls_as("good", &[b"h2"]);
+    loadtest(&["-H", &server.tls_url(), "--insecure", "-e", "/ok", "-u", "2", "-t", "10m"])
+        .ended_with(2)
+        .said("the server offers no HTTP/1.1 over TLS; it may speak HTTP/2 only, which this tool does not");
+    let encrypted = Server::start_tls();
+    loadtest(&["-H", &encrypted.url(), "-e", "/ok", "-u", "2", "-t", "10m"])
+        .ended_with(2)
+        .said("what the server sends is not HTTP/1.1; it answers with TLS: is it https:// and not http://?");
+    for begins_at_once in [true, false] {
+        let address = http2_only(begins_at_once);
+        loadtest(&["-H", &address, "-e", "/ok", "-u", "2", "-t", "10m"])
+            .ended_with(2)
+            .said("it speaks HTTP/2 only, which this tool does not");
+    }
+}
+
+/// Starts a server that speaks HTTP/2 with those who know it beforehand, and closes on others. Returns its address.
+fn http2_only(begins_at_once: bool) -> String {
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                if begins_at_once {
+                    _ = stream.write_all(SETTINGS);
+                }
+                let mut preface = [0; 14];
+                if stream.read_exact(&mut preface).is_ok() && preface == *b"PRI * HTTP/2.0" && !begins_at_once {
+                    _ = stream.write_all(SETTINGS);
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_response_may_have_many_headers() {
+    let server = Server::start();
+    loadtest(&["-H", &server.url(), "-e", "/headers", "-u", "1", "--iterations", "3"]).ended_with(0);
 }

@@ -4,6 +4,8 @@
 mod capacity;
 mod closed;
 mod demo;
+#[cfg(unix)]
+mod examples;
 mod failing;
 mod findings;
 mod help;

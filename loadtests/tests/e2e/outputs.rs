@@ -128,3 +128,15 @@ fn what_a_service_says_stays_text_in_every_output() {
     let said = "gpj.exe PASSED &lt;img src=x>\\|\\`\\[click\\](http://evil) \\*\\*big\\*\\* @all";
     assert!(markdown.contains(&format!("({said})")) && markdown.contains(&format!("| {said} |")), "{markdown}");
 }
+
+#[test]
+fn a_result_on_standard_output_is_alone_there() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/ok", "-u", "1", "--iterations", "3", "-o", "-"]).ended_with(0);
+    let result: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(result, run.json);
+    assert!(run.err.contains("What users saw") && run.err.contains("PASSED"), "{}", run.err);
+    let quiet =
+        loadtest(&["-H", &server.url(), "-e", "/ok", "-u", "1", "--iterations", "3", "-q", "-o", "-"]).ended_with(0);
+    assert!(serde_json::from_str::<serde_json::Value>(&quiet.out).is_ok() && !quiet.err.contains("What users saw"));
+}

@@ -56,9 +56,17 @@ impl Server {
 
     /// A server whose certificate no authority has signed.
     pub(crate) fn start_tls() -> Self {
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("certificate/certificate.pem")).unwrap();
+        Self::start_tls_as("certificate", &[])
+    }
+
+    /// A server with one of the certificates of `certificate/`, and the protocols that it offers.
+    pub(crate) fn start_tls_as(certificate: &str, protocols: &[&[u8]]) -> Self {
+        let file = format!("{}/tests/e2e/certificate/{certificate}.pem", env!("CARGO_MANIFEST_DIR"));
+        let certificate = CertificateDer::from_pem_file(file).unwrap();
         let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificate/key.pem")).unwrap();
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let mut config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Self::listen(Some(TlsAcceptor::from(Arc::new(config))))
     }
 
@@ -339,6 +347,7 @@ impl Server {
                     response("422 Unprocessable Entity", "", "missing field `name`")
                 }
             }
+            "/headers" => response("200 OK", &(0..900).map(|n| format!("x-{n}: {n}\r\n")).collect::<String>(), "ok"),
             "/hostile" => response("500 Internal Server Error", "", HOSTILE_TEXT),
             "/gzip" if request.head.contains("accept-encoding: gzip") => {
                 let body = compressed(GZIP_TEXT);
