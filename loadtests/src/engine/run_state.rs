@@ -10,7 +10,7 @@ use super::{
     gauges::{Arrivals, Gauges, MissingUsers},
     stop::{Stop, StopReason},
 };
-use crate::record::{ExhaustionCounts, Outage, OutageWatch, Outcome, Phase, Recorder};
+use crate::record::{EndpointTally, ExhaustionCounts, Outage, OutageWatch, Outcome, Phase, Recorder, Usual};
 
 /// Five failed connections before any response are more than chance.
 const UNREACHABLE_AFTER: u64 = 5;
@@ -70,24 +70,24 @@ impl RunState {
         }
     }
 
-    /// Records when a request ended, and how; nothing before measuring has begun.
-    pub(super) fn note_outcome(&self, outcome: Outcome, ended: Instant) {
+    /// Records how a request ended, and when it was sent and ended; nothing before measuring has begun.
+    pub(super) fn note_outcome(&self, outcome: Outcome, under_way: (Instant, Instant)) {
         if self.recorder.phase() == Phase::Measured
             && let Some(start) = self.gauges.measured_since()
         {
-            self.outages.note(outcome, ended, start);
+            self.outages.note(outcome, under_way, start);
         }
     }
 
-    /// Returns for how long nothing has succeeded, if that is an outage; `successes` is how many requests had succeeded.
-    pub(crate) fn current_outage(&self, successes: u64) -> Option<Duration> {
-        self.outages.current(successes, self.gauges.measured_since()?, Instant::now())
+    /// Returns for how long nothing has succeeded, if that is an outage.
+    pub(crate) fn current_outage(&self, total: &EndpointTally) -> Option<Duration> {
+        self.outages.current(usual(total, self.gauges.measured_since()?, Instant::now()))
     }
 
-    /// Returns the outages of a run that had so many successes, each with its start since measuring began.
-    pub(crate) fn outages(&self, successes: u64) -> Vec<(Duration, Outage)> {
+    /// Returns the outages of a run, each with its start since measuring began.
+    pub(crate) fn outages(&self, total: &EndpointTally) -> Vec<(Duration, Outage)> {
         let Some(start) = self.gauges.measured_since() else { return Vec::new() };
-        let outages = self.outages.outages(successes, start, start + self.measured_for());
+        let outages = self.outages.outages(usual(total, start, start + self.measured_for()));
         outages.into_iter().map(|outage| (outage.from.saturating_duration_since(start), outage)).collect()
     }
 
@@ -108,6 +108,11 @@ impl RunState {
             exhausted: self.recorder.exhausted(),
         }
     }
+}
+
+fn usual(total: &EndpointTally, start: Instant, end: Instant) -> Usual {
+    let median = total.latency(Outcome::Success).and_then(|latency| latency.quantile_seconds(0.5)).unwrap_or(0.0);
+    Usual { start, end, successes: total.of(Outcome::Success), median }
 }
 
 /// Problems of the load generator that the engine noticed.

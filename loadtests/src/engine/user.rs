@@ -296,7 +296,7 @@ impl User {
         if after_end {
             self.shared.gauges.end_late();
         }
-        self.shared.note_outcome(judgement.outcome, exchange.ended);
+        self.shared.note_outcome(judgement.outcome, (exchange.sent, exchange.ended));
         // Only in an open model can a request be sent later than it was due.
         let is_scheduled = matches!(self.back_off, BackOff::Never);
         self.shared.recorder.record(

@@ -66,12 +66,13 @@ fn outage(outages: &[OutageResult]) -> Option<Check> {
         1 => ", and once more for a shorter time".to_owned(),
         more => format!(", and {more} more times for a shorter time"),
     };
+    let what = if failed == 0 { "requests hung".to_owned() } else { format!("{failed} failed") };
     let (seconds, start) = (show_seconds(seconds), show_seconds(start));
     Some(Check {
         source: CheckSource::Always,
         subject: "all requests".to_owned(),
         condition: "some request succeeds at any time".to_owned(),
-        observed: format!("no success for {seconds} from {start} on, while {failed} failed{further}"),
+        observed: format!("no success for {seconds} from {start} on, while {what}{further}"),
         status: CheckStatus::Noted,
     })
 }

@@ -10,7 +10,7 @@ use crate::{
     cli::ProfileOptions,
     engine::{self, Arrivals, EngineError, LoadPlan, RunEnd, RunState, hint_for, late_after},
     interrupt::Interrupt,
-    record::{Interval, Outcome, Phase, Tally},
+    record::{Interval, Phase, Tally},
     result::OutageResult,
     span::show_seconds,
     watch::{GeneratorHealth, GeneratorWatch, ProgressView, Screen},
@@ -86,7 +86,7 @@ impl Session {
                             planned: plan.length(),
                             active: shared.gauges.active(),
                             arrivals: shared.gauges.arrivals(late_after(tally.fastest_median_seconds())),
-                            outage: shared.current_outage(tally.total().of(Outcome::Success)),
+                            outage: shared.current_outage(tally.total()),
                             interval: &interval,
                             span,
                             tally: &tally,
@@ -136,7 +136,7 @@ impl Session {
 
     /// Returns the times in which no request succeeded.
     pub(super) fn outages(&self) -> Vec<OutageResult> {
-        let outages = self.shared.outages(self.tally.total().of(Outcome::Success));
+        let outages = self.shared.outages(self.tally.total());
         outages.into_iter().map(|(start, outage)| OutageResult::new(start, outage)).collect()
     }
 

@@ -25,7 +25,7 @@ pub(crate) use failure::FailureKind;
 #[cfg(test)]
 pub(crate) use grid::rank_of;
 pub(crate) use latency::{Latency, Precision};
-pub(crate) use outage::{Outage, OutageWatch};
+pub(crate) use outage::{Outage, OutageWatch, Usual};
 pub(crate) use outcome::Outcome;
 pub(crate) use ranked::RankedLatencies;
 pub(crate) use recorder::{ExhaustionCounts, Phase, Recorder, ShardId};

@@ -2,6 +2,9 @@
 //!
 //! Users of the closed model wait longer after each failure. An outage has few failures therefore, however long it lasts, and
 //! their share of all requests hides it. What shows it is the time between two successes.
+//!
+//! A time without a success is no outage where nothing was asked of the service: users that all pause at once, or that all
+//! wait for slow answers, leave such times too. So requests must have been under way, and successes to be expected.
 
 use std::{
     sync::{
@@ -16,14 +19,20 @@ use crate::lock::lock;
 
 /// A shorter time is what a restart of a process behind a load balancer takes, or a hiccup.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Successes that were to be expected in the time of an outage: where they are rare anyway, their absence means little.
-const MISSING: f64 = 10.0;
-/// A single failure between two successes is one failure.
+/// Usual times between two successes that an outage lasts at least.
+const INTERVALS: f64 = 10.0;
+/// Usual times of a request that it lasts at least.
+const REQUESTS: f64 = 3.0;
+/// A single failure between two successes is one failure. With fewer than two, requests hung, which must have taken twice as
+/// long to be no slow moment.
 const FEWEST_FAILURES: u64 = 2;
+const HANGING: f64 = 2.0;
+/// Users wait up to a second after a failure. If nothing was under way for longer, nothing was asked of the service.
+const LONGEST_IDLE: Duration = Duration::from_millis(1_200);
 /// Outages that are kept. Two of them are at least a second apart.
 const MOST: usize = 1_000;
 
-/// A time in which no request succeeded and some failed.
+/// A time in which no request succeeded although some were under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outage {
     /// The last success before it, or the start.
@@ -32,13 +41,21 @@ pub(crate) struct Outage {
     pub(crate) to: Instant,
     /// Requests that failed meanwhile.
     pub(crate) failed: u64,
+    /// The longest time in it without a request under way.
+    idle: Duration,
 }
 
-impl Outage {
-    /// Returns how long nothing succeeded.
-    pub(crate) fn length(&self) -> Duration {
-        self.to.saturating_duration_since(self.from)
-    }
+/// What is usual in a run, beside which an outage stands out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usual {
+    /// When measuring began.
+    pub(crate) start: Instant,
+    /// Now, or the end of the load.
+    pub(crate) end: Instant,
+    /// Requests that succeeded.
+    pub(crate) successes: u64,
+    /// How long half of these took at most, in seconds.
+    pub(crate) median: f64,
 }
 
 /// Watches for times without a success.
@@ -59,12 +76,16 @@ struct State {
     closed: Vec<Outage>,
 }
 
-/// Failures without a success between them.
+/// Requests without a success between them.
 #[derive(Clone, Copy, Debug)]
 struct Silence {
-    /// The last success before the first of them; absent before the first success.
-    from: Option<Instant>,
+    /// The last success before the first of them, or the start.
+    from: Instant,
     failed: u64,
+    /// Until when a request was under way.
+    busy_until: Instant,
+    /// The longest time before that without one.
+    idle: Duration,
 }
 
 impl Default for OutageWatch {
@@ -79,19 +100,23 @@ impl Default for OutageWatch {
 }
 
 impl OutageWatch {
-    /// Records how a request ended, and when. `start` is when measuring began.
-    pub(crate) fn note(&self, outcome: Outcome, ended: Instant, start: Instant) {
+    /// Records how a request ended, and when it was under way. `start` is when measuring began.
+    pub(crate) fn note(&self, outcome: Outcome, (sent, ended): (Instant, Instant), start: Instant) {
         match outcome {
             Outcome::Success => {
-                if self.is_open.load(Ordering::Acquire) {
-                    self.close(ended, start);
-                }
                 let micros = ended.saturating_duration_since(self.origin).as_micros() as u64;
-                self.last_success.fetch_max(micros, Ordering::Relaxed);
+                let before = self.last_success.fetch_max(micros.max(1), Ordering::Relaxed);
+                let is_late = Duration::from_micros(micros.saturating_sub(before)) >= SHORTEST;
+                if is_late || self.is_open.load(Ordering::Acquire) {
+                    self.close(self.time_of(before).unwrap_or(start), (sent, ended));
+                }
             }
             Outcome::Rejected | Outcome::TimedOut | Outcome::Broken => {
+                let from = self.time_of(self.last_success.load(Ordering::Relaxed)).unwrap_or(start);
                 let mut state = lock(&self.state);
-                state.open.get_or_insert(Silence { from: self.last_success(), failed: 0 }).failed += 1;
+                let silence = state.open.get_or_insert_with(|| Silence::since(from));
+                silence.failed += 1;
+                silence.be_busy(sent, ended);
                 self.is_open.store(true, Ordering::Release);
             }
             // The tool gave it up at the end of the test, or could not send it at all: neither is about the service.
@@ -99,84 +124,112 @@ impl OutageWatch {
         }
     }
 
-    /// Returns for how long nothing has succeeded, up to `now`, if something failed meanwhile and successes were to be
-    /// expected: there were `successes` since `start`.
-    pub(crate) fn current(&self, successes: u64, start: Instant, now: Instant) -> Option<Duration> {
-        let silence = lock(&self.state).open?;
-        let outage = silence.until(now, start);
-        outage.is_one(shortest(successes, now.saturating_duration_since(start))).then(|| outage.length())
+    /// Returns for how long nothing has succeeded by now, if requests failed meanwhile and that is an outage.
+    pub(crate) fn current(&self, usual: Usual) -> Option<Duration> {
+        let outage = lock(&self.state).open?.until(usual.end);
+        (outage.failed >= FEWEST_FAILURES && outage.stands_out(usual)).then(|| outage.length())
     }
 
-    /// Returns the outages of a run that began at `start`, lasted until `end` and had so many successes.
-    pub(crate) fn outages(&self, successes: u64, start: Instant, end: Instant) -> Vec<Outage> {
+    /// Returns the outages of a run.
+    pub(crate) fn outages(&self, usual: Usual) -> Vec<Outage> {
         let state = lock(&self.state);
-        let shortest = shortest(successes, end.saturating_duration_since(start));
-        let open = state.open.iter().map(|silence| silence.until(end, start));
+        let open = state.open.iter().map(|silence| silence.until(usual.end));
         let all = state.closed.iter().copied().chain(open);
-        let within = all.map(|outage| Outage { from: outage.from.max(start), to: outage.to.min(end), ..outage });
-        within.filter(|outage| outage.is_one(shortest)).collect()
+        let within =
+            all.map(|outage| Outage { from: outage.from.max(usual.start), to: outage.to.min(usual.end), ..outage });
+        within.filter(|outage| outage.stands_out(usual)).collect()
     }
 
-    fn last_success(&self) -> Option<Instant> {
-        let micros = self.last_success.load(Ordering::Relaxed);
+    /// Returns the time that is so many microseconds after the origin; `None` for 0.
+    fn time_of(&self, micros: u64) -> Option<Instant> {
         (micros > 0).then(|| self.origin + Duration::from_micros(micros))
     }
 
-    fn close(&self, at: Instant, start: Instant) {
+    /// Ends a time without a success by one.
+    fn close(&self, from: Instant, (sent, ended): (Instant, Instant)) {
         let mut state = lock(&self.state);
         self.is_open.store(false, Ordering::Release);
-        let Some(silence) = state.open.take() else { return };
-        let outage = silence.until(at, start);
-        if outage.is_one(SHORTEST) && state.closed.len() < MOST {
+        let mut silence = state.open.take().unwrap_or_else(|| Silence::since(from));
+        silence.be_busy(sent, ended);
+        let outage = silence.until(ended);
+        if outage.length() >= SHORTEST && state.closed.len() < MOST {
             state.closed.push(outage);
         }
     }
 }
 
 impl Silence {
-    fn until(self, to: Instant, start: Instant) -> Outage {
-        Outage { from: self.from.unwrap_or(start), to, failed: self.failed }
+    fn since(from: Instant) -> Self {
+        Self { from, failed: 0, busy_until: from, idle: Duration::ZERO }
+    }
+
+    fn be_busy(&mut self, sent: Instant, ended: Instant) {
+        self.idle = self.idle.max(sent.saturating_duration_since(self.busy_until));
+        self.busy_until = self.busy_until.max(ended);
+    }
+
+    fn until(self, to: Instant) -> Outage {
+        let idle = self.idle.max(to.saturating_duration_since(self.busy_until));
+        Outage { from: self.from, to, failed: self.failed, idle }
     }
 }
 
 impl Outage {
-    fn is_one(&self, shortest: Duration) -> bool {
-        self.failed >= FEWEST_FAILURES && self.length() >= shortest
+    /// Returns how long nothing succeeded.
+    pub(crate) fn length(&self) -> Duration {
+        self.to.saturating_duration_since(self.from)
     }
-}
 
-/// Returns how long an outage lasts at least, where so many requests succeeded in `span`.
-fn shortest(successes: u64, span: Duration) -> Duration {
-    let between = span.as_secs_f64() / successes.max(1) as f64;
-    SHORTEST.max(Duration::from_secs_f64(between * MISSING))
+    fn stands_out(&self, usual: Usual) -> bool {
+        let span = usual.end.saturating_duration_since(usual.start).as_secs_f64();
+        let interval = span / usual.successes.max(1) as f64;
+        let times = if self.failed >= FEWEST_FAILURES { 1.0 } else { HANGING };
+        let shortest = SHORTEST.as_secs_f64().max(interval * INTERVALS).max(usual.median * REQUESTS);
+        let longest_idle = LONGEST_IDLE.as_secs_f64().max(interval * 2.0);
+        self.length().as_secs_f64() >= shortest * times && self.idle.as_secs_f64() <= longest_idle
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Notes what happened at times in seconds, and returns the outages as start, length and failures.
+    /// Notes requests of 100 ms that ended so at times in seconds, and returns the outages as start, length and failures.
     fn outages(events: &[(f64, Outcome)], successes: u64, end: f64) -> Vec<(f64, f64, u64)> {
+        let with_sent: Vec<_> = events.iter().map(|(ended, outcome)| (ended - 0.1, *ended, *outcome)).collect();
+        of_requests(&with_sent, successes, end)
+    }
+
+    /// The same of requests with the time at which they were sent.
+    fn of_requests(requests: &[(f64, f64, Outcome)], successes: u64, end: f64) -> Vec<(f64, f64, u64)> {
         let watch = OutageWatch::default();
         let start = watch.origin + Duration::from_secs(1);
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
-        events.iter().for_each(|(seconds, outcome)| watch.note(*outcome, at(*seconds), start));
+        for (sent, ended, outcome) in requests {
+            watch.note(*outcome, (at(*sent), at(*ended)), start);
+        }
         let round = |time: Duration| (time.as_secs_f64() * 10.0).round() / 10.0;
-        let all = watch.outages(successes, start, at(end));
+        let all = watch.outages(Usual { start, end: at(end), successes, median: 0.1 });
         all.iter().map(|outage| (round(outage.from - start), round(outage.length()), outage.failed)).collect()
     }
 
     #[test]
     fn an_outage_lasts_from_one_success_to_the_next() {
         use Outcome::{Broken, Cancelled, Rejected, Success};
-        let events = [(1.0, Success), (1.1, Broken), (2.0, Rejected), (4.0, Broken), (6.0, Success), (7.0, Success)];
-        assert_eq!(outages(&events, 1000, 10.0), [(1.0, 5.0, 3)]);
-        // The first success after it ends it, and one that was sent before it changes nothing.
-        assert_eq!(outages(&events[..4], 1000, 10.0), [(1.0, 9.0, 3)]);
-        assert_eq!(outages(&events[1..5], 1000, 10.0), [(0.0, 6.0, 3)]);
-        // Silence without a failure is a slow answer; what the tool gave up is none of both.
-        assert_eq!(outages(&[(1.0, Success), (2.0, Cancelled), (3.0, Cancelled), (9.0, Success)], 1000, 10.0), []);
-        assert_eq!(outages(&[(1.0, Success), (2.0, Broken), (9.0, Success)], 1000, 10.0), []);
+        let events = [
+            (1.0, Success),
+            (1.1, Broken),
+            (2.0, Rejected),
+            (3.0, Broken),
+            (4.0, Broken),
+            (5.0, Success),
+            (5.5, Success),
+        ];
+        assert_eq!(outages(&events, 1000, 6.0), [(1.0, 4.0, 4)]);
+        assert_eq!(outages(&events[..5], 1000, 5.0), [(1.0, 4.0, 4)]);
+        assert_eq!(outages(&events[1..6], 1000, 6.0), [(0.0, 5.0, 4)]);
+        // What the tool gave up is neither a success nor a failure.
+        assert_eq!(outages(&[(1.0, Success), (1.5, Cancelled), (1.9, Cancelled), (2.0, Success)], 1000, 3.0), []);
     }
 
     #[test]
@@ -190,16 +243,39 @@ mod tests {
     }
 
     #[test]
+    fn users_that_all_pause_at_once_make_no_outage() {
+        use Outcome::{Rejected, Success};
+        // Failures at the end of one burst, and at the start of the next, five seconds later.
+        let events = [(1.0, Success), (1.1, Rejected), (1.2, Rejected), (6.1, Rejected), (6.2, Success)];
+        assert_eq!(outages(&events, 1000, 10.0), []);
+        assert_eq!(outages(&[(1.0, Success), (6.0, Success)], 1000, 10.0), []);
+    }
+
+    #[test]
+    fn requests_that_hang_are_an_outage_too() {
+        use Outcome::{Success, TimedOut};
+        let hanging = [(0.9, 1.0, Success), (1.0, 9.0, Success), (1.0, 9.1, Success)];
+        assert_eq!(of_requests(&hanging, 1000, 10.0), [(1.0, 8.0, 0)]);
+        let timed_out = [(0.9, 1.0, Success), (1.0, 6.0, TimedOut), (1.0, 6.0, TimedOut), (6.1, 6.2, Success)];
+        assert_eq!(of_requests(&timed_out, 1000, 10.0), [(1.0, 5.2, 2)]);
+        // A slow answer among few is none.
+        assert_eq!(of_requests(&hanging, 15, 10.0), []);
+    }
+
+    #[test]
     fn an_outage_that_lasts_is_seen_meanwhile() {
         let watch = OutageWatch::default();
         let start = watch.origin;
-        let at = |seconds| start + Duration::from_secs(seconds);
-        watch.note(Outcome::Success, at(2), start);
-        assert_eq!(watch.current(1000, start, at(5)), None);
-        watch.note(Outcome::Broken, at(3), start);
-        watch.note(Outcome::Broken, at(4), start);
-        assert_eq!(watch.current(1000, start, at(5)), Some(Duration::from_secs(3)));
-        watch.note(Outcome::Success, at(6), start);
-        assert_eq!(watch.current(1000, start, at(9)), None);
+        let at = |seconds| start + Duration::from_secs_f64(seconds);
+        let note = |outcome, seconds: f64| watch.note(outcome, (at(seconds - 0.1), at(seconds)), start);
+        let current = |seconds| watch.current(Usual { start, end: at(seconds), successes: 1000, median: 0.1 });
+        note(Outcome::Success, 2.0);
+        assert_eq!(current(5.0), None);
+        for seconds in [3.0, 4.0, 4.9] {
+            note(Outcome::Broken, seconds);
+        }
+        assert_eq!(current(5.0), Some(Duration::from_secs(3)));
+        note(Outcome::Success, 6.0);
+        assert_eq!(current(6.5), None);
     }
 }

@@ -176,12 +176,16 @@ fn outages(result: &RunResult) -> Vec<Block> {
         .iter()
         .take(MOST_OUTAGES)
         .map(|outage| {
-            let [start, end, length] =
-                [outage.start, outage.start + outage.seconds, outage.seconds].map(show_seconds);
-            let failed = outage.failed;
+            let [start, end, length] = [outage.start, outage.start + outage.seconds, outage.seconds].map(show_seconds);
+            if outage.failed == 0 {
+                return Block::Warning(format!(
+                    "No success for {length}, from {start} to {end}: requests hung meanwhile."
+                ));
+            }
+            let why_few = if result.load.rate.is_none() { ", few because users wait longer after each" } else { "" };
+            let failed = plural(outage.failed, "request");
             Block::Warning(format!(
-                "No success for {length}, from {start} to {end}: {failed} requests failed meanwhile, few because users wait \
-                 longer after each broken connection."
+                "No success for {length}, from {start} to {end}: {failed} failed meanwhile{why_few}."
             ))
         })
         .collect();

@@ -32,9 +32,27 @@ fn an_outage_is_seen_while_it_lasts() {
 }
 
 #[test]
+fn a_service_that_hangs_for_a_while_has_an_outage_too() {
+    let server = Server::start();
+    let run = loadtest(&["-H", &server.url(), "-e", "/freezing", "-u", "4", "-t", "7s", "--no-rules", "--no-server"]);
+    let outages = run.json["outages"].as_array().unwrap();
+    assert_eq!((outages.len(), outages[0]["failed"].as_u64()), (1, Some(0)), "{}", run.out);
+    assert!(outages[0]["seconds"].as_f64().unwrap() > 3.5, "{}", run.out);
+    run.said("requests hung meanwhile").ended_with(0);
+}
+
+#[test]
 fn a_service_that_fails_now_and_then_has_no_outage() {
     let server = Server::start();
     let run = loadtest(&["-H", &server.url(), "-e", "/sometimes", "-u", "2", "-t", "3s", "--no-rules", "--no-server"]);
+    assert!(run.number("/failed_requests") > 10.0, "{}", run.out);
+    assert_eq!(run.json["outages"].as_array().unwrap().len(), 0, "{}", run.out);
+    // Users that all pause at once leave times without any request.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pauses.yaml");
+    std::fs::write(&file, "scenarios: [{ name: a, think_time: 1500ms, steps: [{ get: /sometimes }] }]\n").unwrap();
+    let load = ["-f", file.to_str().unwrap(), "-u", "40", "-t", "6s", "--no-rules", "--no-server"];
+    let run = loadtest(&[&["-H", &server.url()], &load[..]].concat());
     assert!(run.number("/failed_requests") > 10.0, "{}", run.out);
     assert_eq!(run.json["outages"].as_array().unwrap().len(), 0, "{}", run.out);
 }

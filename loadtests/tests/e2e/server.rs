@@ -287,6 +287,14 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 ok("there")
             }
+            // Answers nothing from its first second to its fifth.
+            "/freezing" => {
+                let seconds = self.started.elapsed().as_secs_f64();
+                if (1.0..5.0).contains(&seconds) {
+                    tokio::time::sleep(Duration::from_secs_f64(5.0 - seconds)).await;
+                }
+                ok("thawed")
+            }
             "/dying" => {
                 if self.started.elapsed() > Duration::from_secs(1) {
                     return Ending::Closed;
