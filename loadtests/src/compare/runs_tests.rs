@@ -79,6 +79,28 @@ fn a_build_slower_by_a_quarter_is_found() {
 }
 
 #[test]
+fn a_build_three_times_as_slow_is_found_however_slowly_its_seconds_vary() {
+    // Each second resembles the one before nearly exactly, as with a sleep in the handler and a timer that drifts.
+    let steady = |level: f64| {
+        let point = |second: i32| {
+            let time = level + f64::from(second) * 1e-4;
+            PointResult {
+                start: f64::from(second),
+                span: 1.0,
+                requests: 9,
+                p50: time,
+                p95: time,
+                ..PointResult::default()
+            }
+        };
+        of_series((0..20).map(point).collect())
+    };
+    assert!(compare(&steady(0.15), &steady(0.45)).has_regression());
+    // A drift that covers the distance is still no proof.
+    assert!(!compare(&steady(0.015), &steady(0.0165)).has_regression());
+}
+
+#[test]
 fn a_faster_build_is_no_regression() {
     let (worse, changed) = found(0.7, Noise::Independent);
     assert_eq!((worse, changed), (0, PAIRS));
