@@ -77,7 +77,7 @@ mod store;
 pub mod testing;
 mod track;
 
-pub use context::{InCurrentRequest, in_current_request};
+pub use context::{InCurrentRequest, in_current_request, upgraded};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
 #[cfg(feature = "schema")]

@@ -145,6 +145,13 @@ pub(crate) const HTTP_DURATION: Metric = histogram(
 /// Requests being served.
 pub(crate) const HTTP_ACTIVE: Metric =
     gauge("http_server_active_requests", "Number of HTTP server requests in flight.").labels(&[METHOD]);
+/// Open streams.
+pub(crate) const HTTP_OPEN_STREAMS: Metric = gauge(
+    "pinchpoint_open_streams",
+    "Event streams, and upgraded connections whose handler is wrapped in `upgraded`, that are open.",
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a route had one");
 /// Request body sizes.
 pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     "http_server_request_body_size_bytes",
@@ -449,6 +456,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_DURATION,
     REQUESTS,
     HTTP_ACTIVE,
+    HTTP_OPEN_STREAMS,
     HTTP_REQUEST_SIZE,
     HTTP_RESPONSE_SIZE,
     HTTP_BUSY,

@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Instruments, RequestContext,
+    Instruments, OpenStream, RequestContext,
     carrier::{Carrier, CarrierGuard},
 };
 
@@ -80,6 +80,7 @@ pin_project! {
         inner: Option<F>,
         context: Option<Arc<RequestContext>>,
         carrier: Carrier,
+        _open: Option<OpenStream>,
     }
 
     impl<F> PinnedDrop for InCurrentRequest<F> {
@@ -98,7 +99,8 @@ pin_project! {
 /// that spawned it.
 ///
 /// Without it a spawned task belongs to no request: its queries count in the service's numbers, but not in the
-/// request's. The same holds for queries and tasks that end after the request. Outside a request this changes nothing.
+/// request's. The same holds for queries and tasks that end after the request, unless that has become an event stream or an
+/// upgraded connection: its queries count for the route then; see [`upgraded`]. Outside a request this changes nothing.
 ///
 /// ```
 /// # async fn audit() {}
@@ -107,9 +109,35 @@ pin_project! {
 /// # }
 /// ```
 pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
+    within(current(), future)
+}
+
+/// Carries the current request into the handler of an upgraded connection, such as a WebSocket.
+///
+/// The request of such a connection ends at its head, and the handler runs in a task of its own, for days perhaps. Wrapped,
+/// it is counted as open in `pinchpoint_open_streams` until it ends, and its queries count for the route. To be called in the
+/// handler of the request; outside a request it changes nothing but the type.
+///
+/// ```
+/// use axum::{extract::ws::{WebSocket, WebSocketUpgrade}, response::Response};
+///
+/// async fn chat(upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.on_upgrade(pinchpoint::upgraded(talk))
+/// }
+///
+/// async fn talk(socket: WebSocket) {
+/// #   drop(socket);
+/// }
+/// ```
+pub fn upgraded<S, F: Future>(handle: impl FnOnce(S) -> F) -> impl FnOnce(S) -> InCurrentRequest<F> {
     let context = current();
+    move |socket| within(context, handle(socket))
+}
+
+fn within<F>(context: Option<Arc<RequestContext>>, future: F) -> InCurrentRequest<F> {
     let carrier = context.as_ref().map(Carrier::of).unwrap_or_default();
-    InCurrentRequest { inner: Some(future), context, carrier }
+    let open = context.as_ref().and_then(|context| context.open_stream());
+    InCurrentRequest { inner: Some(future), context, carrier, _open: open }
 }
 
 impl<F: Future> Future for InCurrentRequest<F> {

@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {glob, trace_id, stripe, labelled, query_uses, sqlx_events} < {spread, running, statements, heap, in_flight} < named < table
+//! {glob, trace_id, stripe, labelled, query_uses, sqlx_events, after_end} < {spread, running, statements, heap, in_flight} < named < table
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -24,6 +24,7 @@
 //!
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
+mod after_end;
 mod carrier;
 mod current;
 mod glob;
@@ -45,17 +46,18 @@ pub(crate) mod stripe;
 mod table;
 mod trace_id;
 
+pub(crate) use after_end::{AfterEnd, LateQuery, OpenStream};
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
 pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, take_payload};
-pub use current::{InCurrentRequest, in_current_request};
+pub use current::{InCurrentRequest, in_current_request, upgraded};
 pub(crate) use current::{current, enter, is_within};
 pub(crate) use glob::Glob;
 pub(crate) use heap::{Heap, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
 pub(crate) use query_uses::{QueryUseSeries, QueryUses};
-pub(crate) use request::{EventKind, LateQuery, LateQueryRecorder, RequestContext};
+pub(crate) use request::{EventKind, RequestContext};
 pub(crate) use running::RunPlace;
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};
 pub(crate) use spread::{Local, Spread};

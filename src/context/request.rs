@@ -4,7 +4,6 @@
 //! change could break: nothing is added to a request that has ended, since its context may serve the next one by then.
 
 use std::{
-    fmt,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{
@@ -17,7 +16,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Instruments;
+use super::{AfterEnd, Instruments, LateQuery, OpenStream};
 use crate::lock::lock;
 
 /// Events on a request's timeline; further ones count in the totals only. 64 of them show an N+1 beyond doubt, in 1
@@ -82,30 +81,22 @@ struct QueryUseSlot {
     nanos: AtomicU64,
 }
 
-/// A query that ended after its request was cancelled.
+/// How a request ended that goes on in some way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LateQuery {
-    pub(crate) id: u32,
-    /// Whether it is the request's first call of this query.
-    pub(crate) is_first: bool,
-    /// Part of its duration before the request's end.
-    pub(crate) before_end: Duration,
-    pub(crate) duration: Duration,
+enum Continuation {
+    /// Its client disconnected; queries may still run.
+    Cancelled,
+    /// It became an event stream or an upgraded connection.
+    Detached,
 }
 
-/// Records queries that end after their request was cancelled. Implemented by the endpoint's series in
-/// `http`, which this module must not import.
-pub(crate) trait LateQueryRecorder: fmt::Debug + Send + Sync {
-    fn record_late(&self, query: LateQuery);
-}
-
-/// The cancellation of a request whose client disconnected.
+/// What follows the end of a request.
 #[derive(Debug)]
-struct Cancellation {
+struct Afterwards {
+    continuation: Continuation,
     at: Instant,
-    /// Records the queries that still run.
-    endpoint: Arc<dyn LateQueryRecorder>,
-    /// Queries that were recorded late. Not among the request's own, which may be read at the same time.
+    endpoint: Arc<dyn AfterEnd>,
+    /// Queries that were recorded since, each once. Not among the request's own, which may be read at the same time.
     reported: Mutex<Vec<u32>>,
 }
 
@@ -117,8 +108,8 @@ pub(crate) struct RequestContext {
     ended: AtomicBool,
     /// Whether the monitor itself is answering it.
     own: AtomicBool,
-    /// Set before `ended` if the request is cancelled.
-    cancelled: OnceLock<Cancellation>,
+    /// Set before `ended` if something follows.
+    afterwards: OnceLock<Afterwards>,
     queries: AtomicU32,
     query_nanos: AtomicU64,
     tasks: AtomicU32,
@@ -137,7 +128,7 @@ impl RequestContext {
             started,
             ended: AtomicBool::new(false),
             own: AtomicBool::new(false),
-            cancelled: OnceLock::new(),
+            afterwards: OnceLock::new(),
             queries: AtomicU32::new(0),
             query_nanos: AtomicU64::new(0),
             tasks: AtomicU32::new(0),
@@ -154,7 +145,7 @@ impl RequestContext {
         self.started = started;
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
-        self.cancelled.take();
+        self.afterwards.take();
         if *self.queries.get_mut() > 0 {
             self.uses.fill_with(QueryUseSlot::default);
         }
@@ -232,14 +223,21 @@ impl RequestContext {
     }
 
     fn record_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
-        if let Some(Cancellation { at, endpoint, reported }) = self.cancelled.get()
-            && kind == EventKind::Query
-            && began < *at
-        {
-            let mut reported = lock(reported);
-            let is_first = !reported.contains(&id) && self.query_uses().all(|query_use| query_use.id != id);
+        let Some(Afterwards { continuation, at, endpoint, reported }) = self.afterwards.get() else { return };
+        if kind != EventKind::Query || *continuation == Continuation::Cancelled && began >= *at {
+            return;
+        }
+        let mut reported = lock(reported);
+        let is_new = !reported.contains(&id);
+        if is_new {
             reported.push(id);
-            endpoint.record_late(LateQuery { id, is_first, before_end: (*at - began).min(duration), duration });
+        }
+        let is_first = is_new && self.query_uses().all(|query_use| query_use.id != id);
+        let before_end = at.saturating_duration_since(began).min(duration);
+        let query = LateQuery { id, is_first, before_end, duration };
+        match continuation {
+            Continuation::Cancelled => endpoint.record_late(query),
+            Continuation::Detached => endpoint.record_detached(query),
         }
     }
 
@@ -273,10 +271,25 @@ impl RequestContext {
     }
 
     /// Ends a request whose client disconnected. `endpoint` records the queries that had begun before and end later.
-    pub(crate) fn cancel(&self, at: Instant, endpoint: Arc<dyn LateQueryRecorder>) {
+    pub(crate) fn cancel(&self, at: Instant, endpoint: Arc<dyn AfterEnd>) {
+        self.go_on(Continuation::Cancelled, at, endpoint);
+    }
+
+    /// Ends a request that becomes an event stream or an upgraded connection. `endpoint` records the queries of it.
+    pub(crate) fn detach(&self, at: Instant, endpoint: Arc<dyn AfterEnd>) {
+        self.go_on(Continuation::Detached, at, endpoint);
+    }
+
+    fn go_on(&self, continuation: Continuation, at: Instant, endpoint: Arc<dyn AfterEnd>) {
         // Never set already: a request ends once.
-        let _ = self.cancelled.set(Cancellation { at, endpoint, reported: Mutex::default() });
+        let _ = self.afterwards.set(Afterwards { continuation, at, endpoint, reported: Mutex::default() });
         self.end();
+    }
+
+    /// Counts an open stream, if the request became one.
+    pub(crate) fn open_stream(&self) -> Option<OpenStream> {
+        let afterwards = self.afterwards.get().filter(|after| after.continuation == Continuation::Detached)?;
+        Some(OpenStream::new(afterwards.endpoint.open_streams().clone()))
     }
 
     /// Returns how many queries were recorded and how long they took in all.
@@ -410,7 +423,15 @@ mod tests {
     #[derive(Debug, Default)]
     struct LateQueryLog(Mutex<Vec<LateQuery>>);
 
-    impl LateQueryRecorder for LateQueryLog {
+    impl AfterEnd for LateQueryLog {
+        fn record_detached(&self, query: LateQuery) {
+            self.record_late(query);
+        }
+
+        fn open_streams(&self) -> &metrics::Gauge {
+            panic!("the request is no stream");
+        }
+
         fn record_late(&self, query: LateQuery) {
             lock(&self.0).push(query);
         }

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -10,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{Observation, observation::End};
+use crate::context::{Carrier, OpenStream, RequestContext, enter};
 
 /// Largest body of known size whose polls are not timed. It is assumed to be in memory, so that a poll only passes it
 /// on; the two clock reads would be a sixth of the layer's cost for a small request.
@@ -23,6 +25,8 @@ pin_project! {
         #[pin]
         inner: Option<B>,
         observation: Option<Observation>,
+        // The request that ended when this stream began, and the stream's own parts.
+        stream: Option<EventStream>,
         // Size of the body if it is known: a body that was sent in full is complete, although hyper does not poll for
         // its end then.
         size: Option<u64>,
@@ -33,6 +37,10 @@ pin_project! {
     impl<B> PinnedDrop for MonitorBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if let Some(EventStream { context, carrier, .. }) = this.stream {
+                let _entered = enter(context, carrier);
+                this.inner.set(None);
+            }
             if let Some(observation) = this.observation {
                 // Inner body first and with its request current, as in `MonitorFuture`.
                 observation.within(|| this.inner.set(None));
@@ -42,15 +50,32 @@ pin_project! {
     }
 }
 
+/// An event stream: open until it is dropped, with queries that count for the route.
+#[derive(Debug)]
+struct EventStream {
+    context: Option<Arc<RequestContext>>,
+    carrier: Carrier,
+    _open: Option<OpenStream>,
+}
+
 impl<B: Body> MonitorBody<B> {
     pub(super) fn unobserved(inner: B) -> Self {
-        Self { inner: Some(inner), observation: None, size: None, at_hand: false }
+        Self { inner: Some(inner), observation: None, stream: None, size: None, at_hand: false }
+    }
+
+    pub(super) fn stream(inner: B, context: Option<Arc<RequestContext>>) -> Self {
+        let stream = context.map(|context| EventStream {
+            carrier: Carrier::of(&context),
+            _open: context.open_stream(),
+            context: Some(context),
+        });
+        Self { inner: Some(inner), observation: None, stream, size: None, at_hand: false }
     }
 
     pub(super) fn observed(inner: B, size: Option<u64>, observation: Observation) -> Self {
         // Not `size`, which a header may give: a body that does not know its size itself is still being produced.
         let at_hand = inner.size_hint().exact().is_some_and(|size| size <= AT_HAND);
-        Self { inner: Some(inner), observation: Some(observation), size, at_hand }
+        Self { inner: Some(inner), observation: Some(observation), stream: None, size, at_hand }
     }
 }
 
@@ -61,6 +86,10 @@ impl<B: Body> Body for MonitorBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let mut inner = this.inner.as_pin_mut().expect("`inner` is taken only in `drop`");
+        if let Some(EventStream { context, carrier, .. }) = this.stream {
+            let _entered = enter(context, carrier);
+            return inner.poll_frame(cx);
+        }
         let Some(observation) = this.observation.as_mut() else { return inner.poll_frame(cx) };
         let poll = || inner.as_mut().poll_frame(cx);
         let frame =

@@ -100,6 +100,10 @@ fn follow<B: Body>(
     let after = after.unwrap_or_else(|| follows(&response, exact, size));
     observation.head(response.status().as_u16(), after);
     match after {
+        AfterHead::Detached if response.status() == StatusCode::OK => {
+            let context = observation.end_as_stream();
+            response.map(|body| MonitorBody::stream(body, context))
+        }
         AfterHead::Nothing | AfterHead::Detached => {
             observation.end(End::Complete);
             response.map(MonitorBody::unobserved)

@@ -59,6 +59,8 @@ pub(super) struct Observation {
     response_bytes: Option<u64>,
     /// Bytes allocated while it was polled; 0 without the counting allocator.
     allocated: u64,
+    /// Whether it becomes an event stream or an upgraded connection.
+    detached: bool,
     /// Whether the service or the body is being polled. If it is dropped then, the poll has panicked.
     polling: bool,
     /// Whether all of a body of known size was sent. If it is dropped then, it is complete: hyper does not poll for the
@@ -82,6 +84,7 @@ impl Observation {
             trace_id,
             response_bytes: None,
             allocated: 0,
+            detached: false,
             polling: false,
             sent_in_full: false,
             done: false,
@@ -144,6 +147,7 @@ impl Observation {
     /// Notes the response's head.
     pub(super) fn head(&mut self, status: u16, after: AfterHead) {
         self.status = Some(status);
+        self.detached = after == AfterHead::Detached;
         self.response_bytes = (after != AfterHead::Detached).then_some(0);
         if after == AfterHead::StreamedBody {
             self.series.head().record(self.started.elapsed().as_secs_f64());
@@ -158,6 +162,13 @@ impl Observation {
     /// Notes that the body is being dropped. `size` is its size if it is known.
     pub(super) fn body_dropped(&mut self, size: Option<u64>) {
         self.sent_in_full = size.is_some_and(|size| self.response_bytes >= Some(size));
+    }
+
+    /// Ends a request at its head that becomes an event stream, and returns the request for the stream's polls.
+    pub(super) fn end_as_stream(self) -> Option<Arc<RequestContext>> {
+        let context = self.context.clone();
+        self.end(End::Complete);
+        context
     }
 
     /// Ends the request.
@@ -206,6 +217,8 @@ impl Observation {
         if let Some(context) = &self.context {
             if error == Some(names::CANCELLED) {
                 context.cancel(now, self.series.shared().clone());
+            } else if self.detached {
+                context.detach(now, self.series.shared().clone());
             } else {
                 context.end();
             }

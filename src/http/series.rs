@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     context::{
-        DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, LateQueryRecorder, Local, QueryUseSeries,
-        QueryUses, RequestAllocations, Spread, labelled,
+        AfterEnd, DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, QueryUseSeries, QueryUses,
+        RequestAllocations, Spread, labelled,
     },
     lock::lock,
     names::{self, Metric},
@@ -100,6 +100,7 @@ pub(super) struct EndpointSeries {
     task_nanos: OnceLock<Counter>,
     overlap_nanos: OnceLock<Counter>,
     wasted: OnceLock<WastedWork>,
+    open_streams: OnceLock<Gauge>,
     blocking: OnceLock<BlockingPolls>,
     durations: Durations,
     query_uses: Arc<QueryUses>,
@@ -121,6 +122,7 @@ impl EndpointSeries {
             task_nanos: OnceLock::new(),
             overlap_nanos: OnceLock::new(),
             wasted: OnceLock::new(),
+            open_streams: OnceLock::new(),
             blocking: OnceLock::new(),
             durations: Durations::default(),
             query_uses: instruments.query_uses(),
@@ -229,12 +231,20 @@ impl EndpointSeries {
     }
 }
 
-impl LateQueryRecorder for EndpointSeries {
-    fn record_late(&self, query: LateQuery) {
+impl AfterEnd for EndpointSeries {
+    fn record_detached(&self, query: LateQuery) {
         let query_use = self.query_use(query.id);
         query_use.calls.increment(1);
         query_use.nanos.increment(nanos(query.duration));
         query_use.requests.increment(query.is_first.into());
+    }
+
+    fn open_streams(&self) -> &Gauge {
+        self.open_streams.get_or_init(|| labelled::gauge(self.recorder(), &names::HTTP_OPEN_STREAMS, &self.labels))
+    }
+
+    fn record_late(&self, query: LateQuery) {
+        self.record_detached(query);
         let wasted = self.wasted();
         wasted.queries.increment(1);
         wasted.db_nanos.increment(nanos(query.duration));

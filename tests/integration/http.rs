@@ -214,8 +214,11 @@ async fn event_streams_end_at_their_head() {
     let request = Request::get("/events").body(Body::empty()).expect("a request");
     let response = app.oneshot(request).await.expect("a router never fails");
     assert_eq!(Samples::of(&monitor).requests(&["/events", "200"]), 1.0, "before the client reads an event");
+    let open = || Samples::of(&monitor).sum("pinchpoint_open_streams", &["/events"]);
     tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(open(), 1.0);
     drop(response);
+    assert_eq!(open(), 0.0);
     let samples = Samples::of(&monitor);
     assert!(samples.sum("http_server_request_duration_seconds_sum", &[]) < 1.0);
     assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));

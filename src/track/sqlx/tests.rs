@@ -14,7 +14,7 @@ use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
 
 use super::*;
 use crate::{
-    context::{EventKind, Instruments, LateQuery, LateQueryRecorder, Limits, RequestContext},
+    context::{AfterEnd, EventKind, Instruments, LateQuery, Limits, RequestContext},
     lock::lock,
     names, track_db_query,
 };
@@ -238,9 +238,17 @@ async fn queries_on_sqlite_count_for_their_route() {
 #[derive(Debug, Default)]
 struct LateQueryLog(Mutex<Vec<LateQuery>>);
 
-impl LateQueryRecorder for LateQueryLog {
+impl AfterEnd for LateQueryLog {
     fn record_late(&self, query: LateQuery) {
         lock(&self.0).push(query);
+    }
+
+    fn record_detached(&self, query: LateQuery) {
+        panic!("{query:?}: the request is no stream");
+    }
+
+    fn open_streams(&self) -> &metrics::Gauge {
+        panic!("the request is no stream");
     }
 }
 

@@ -188,6 +188,47 @@ async fn upgrades_end_at_their_head() {
 }
 
 #[tokio::test]
+async fn an_upgraded_connection_is_open_until_its_handler_ends_and_its_queries_count_for_the_route() {
+    let monitor = monitor();
+    let query = async || {
+        let row = async { Ok::<_, std::io::Error>(()) };
+        track_db_query("SELECT * FROM messages", row).await.expect("it never fails");
+    };
+    let handler = move |upgrade: WebSocketUpgrade| async move {
+        query().await;
+        upgrade.on_upgrade(pinchpoint::upgraded(move |mut socket: axum::extract::ws::WebSocket| async move {
+            while let Some(Ok(_)) = socket.recv().await {
+                query().await;
+            }
+        }))
+    };
+    let app = Router::new().route("/ws", get(handler)).layer(monitor.layer());
+    let app = app.merge(monitor.router());
+    let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let open = |monitor: &Monitor| Samples::of(monitor).sum("pinchpoint_open_streams", &["/ws"]);
+    let mut sockets = Vec::new();
+    for _ in 0..3 {
+        let mut socket = send_head(app.clone(), "GET /ws", headers).await;
+        socket.read_exact(&mut [0; 12]).await.expect("an answer");
+        sockets.push(socket);
+    }
+    eventually("three are open", || open(&monitor) == 3.0).await;
+    // A masked text frame with one letter.
+    sockets[0].write_all(&[0x81, 0x81, 0, 0, 0, 0, b'a']).await.expect("sent");
+    let queries = |monitor: &Monitor| Samples::of(monitor).sum("pinchpoint_queries_total", &["messages", "ok"]);
+    eventually("its query is counted", || queries(&monitor) == 4.0).await;
+    let (_, detail) = fetch(&app, "/performance/endpoints/GET%20%2Fws").await;
+    let detail: serde_json::Value = serde_json::from_str(&detail).expect("JSON");
+    assert_eq!(detail["endpoints"][0]["queries"][0]["calls"], 4, "{detail}");
+    drop(sockets.remove(1));
+    eventually("two are open", || open(&monitor) == 2.0).await;
+    drop(sockets);
+    eventually("none is open", || open(&monitor) == 0.0).await;
+    assert_eq!(Samples::of(&monitor).active(), 0.0);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_before_the_head_cancels_without_a_status() {
     let monitor = monitor();
     let app = Router::new().route("/slow", get(std::future::pending::<()>)).layer(monitor.layer());
