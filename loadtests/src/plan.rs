@@ -18,7 +18,7 @@ use crate::{
     record::EndpointName,
     scenario::{
         Flow, Names, Pause, Payload, ScenarioFileError, Step, Steps, Syntax, Template, TemplateError, load_scenarios,
-        shop,
+        shop, unsendable,
     },
     span::show_seconds,
     verdict::Threshold,
@@ -94,6 +94,9 @@ pub(crate) enum PlanError {
         /// The ramp-up and the duration.
         length: String,
     },
+    /// A path that cannot be sent, or would be sent as another one.
+    #[error("{0}")]
+    Unsendable(String),
     /// Credentials are given twice.
     #[error("--base-url has a user, and --header an authorization; give one of them")]
     CredentialsTwice,
@@ -298,6 +301,9 @@ fn endpoints_flow(endpoints: &[EndpointSpec], requests: &RequestOptions) -> Resu
         let method = endpoint.method.clone().unwrap_or_else(|| default.clone());
         let path = Template::parse(&endpoint.path, &names, Syntax::Path)
             .map_err(|source| PlanError::Template { what: endpoint.path.clone(), source })?;
+        if let Some(problem) = unsendable(&endpoint.path, path.literals()) {
+            return Err(PlanError::Unsendable(problem));
+        }
         let mut step = Step::new(method.clone(), &endpoint.path, path);
         if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
             step.payload.clone_from(&payload);

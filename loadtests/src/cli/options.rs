@@ -11,7 +11,7 @@ use super::{
     header::Header,
     output::OutputFile,
     rate::Rate,
-    service_address::{ServiceAddress, ServiceAddressParser},
+    service_address::{EndpointParser, ServiceAddress, ServiceAddressParser},
 };
 use crate::{span::parse_span, verdict::Threshold};
 
@@ -30,6 +30,7 @@ pub(crate) struct TargetOptions {
     /// the weight: "/api/search?q=am =2". Paths and payloads may contain placeholders: {{ user }}, {{ iteration }},
     /// {{ uuid }}, {{ random(1, 100) }}, {{ env.NAME }}.
     #[arg(short, long, value_name = "ENDPOINT", num_args = 1.., action = ArgAction::Append)]
+    #[arg(value_parser = EndpointParser)]
     pub(crate) endpoints: Vec<EndpointSpec>,
 
     /// Scenario files, instead of --endpoints [default without both: the demo shop's customers]

@@ -13,6 +13,8 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 
+use super::endpoint::{EndpointError, EndpointSpec};
+
 /// The address of a service, and the credentials that were written into it.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceAddress {
@@ -93,12 +95,30 @@ impl TypedValueParser for ServiceAddressParser {
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Self::Value, clap::Error> {
         let text = value.to_string_lossy();
-        ServiceAddress::parse(&text).map_err(|problem| {
-            let option = arg.map(ToString::to_string).unwrap_or_default();
-            let message = format!("invalid value '{}' for '{option}': {problem}", masked(&text));
-            command.clone().error(ErrorKind::ValueValidation, message)
+        ServiceAddress::parse(&text).map_err(|problem| refusal(command, arg, &masked(&text), &problem))
+    }
+}
+
+/// Reads an endpoint for Clap. A whole address is none, and may have a password in it too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndpointParser;
+
+impl TypedValueParser for EndpointParser {
+    type Value = EndpointSpec;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Self::Value, clap::Error> {
+        let text = value.to_string_lossy();
+        text.parse().map_err(|problem: EndpointError| {
+            let shown = |text: &str| if text.contains("://") { masked(text) } else { text.to_owned() };
+            refusal(command, arg, &shown(&text), &shown(&problem.to_string()))
         })
     }
+}
+
+fn refusal(command: &Command, arg: Option<&Arg>, text: &str, problem: &str) -> clap::Error {
+    let option = arg.map(ToString::to_string).unwrap_or_default();
+    let message = format!("invalid value '{text}' for '{option}': {problem}");
+    command.clone().error(ErrorKind::ValueValidation, message)
 }
 
 #[cfg(test)]

@@ -51,5 +51,5 @@ pub(crate) use run_state::{Hindrances, RunState};
 pub(crate) use seed::Seed;
 pub(crate) use sequential::run_sequentially;
 pub(crate) use stop::{RunEnd, Stop, StopReason};
-pub(crate) use transport_error::{explain, hint_for};
+pub(crate) use transport_error::{NOT_HTTP_1, explain, hint_for};
 pub use user::{Iteration, IterationError, User};

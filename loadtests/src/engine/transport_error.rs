@@ -9,6 +9,9 @@ use crate::record::Exhaustion;
 /// them.
 const NO_DESCRIPTOR: [i32; 3] = [23, 24, 10_024];
 
+/// How [`explain`] describes an answer in another protocol.
+pub(crate) const NOT_HTTP_1: &str = "what the server sends is not HTTP/1.1";
+
 /// Returns what may help against a problem that [`explain`] described; empty where nothing is known.
 pub(crate) fn hint_for(problem: &str) -> &'static str {
     if problem.contains("the server's certificate") {
@@ -47,7 +50,7 @@ fn in_plain_words(message: &str) -> &str {
         // A TLS alert, and the first frame of HTTP/2, are no such lines.
         "invalid HTTP version parsed"
         | "invalid HTTP status-code parsed"
-        | "received unexpected message from connection" => "what the server sends is not HTTP/1.1",
+        | "received unexpected message from connection" => NOT_HTTP_1,
         "message head is too large" => "the head of the response is too large, or has more than 1,024 headers",
         "tls handshake eof" => "the server closed the connection within the TLS handshake",
         // In "Connection refused (os error 111)" the number adds nothing.

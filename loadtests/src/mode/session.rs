@@ -156,7 +156,8 @@ impl Session {
             .map(|(kind, _)| kind.clone())
             .or_else(|| self.shared.recorder.warm_up_failure())
             .map_or_else(String::new, |kind| kind.as_str().to_owned());
-        let hint = if problem.contains("cannot connect") { hint_for(&problem) } else { other_protocol(&self.base) };
+        let is_connected = !problem.contains("cannot connect");
+        let hint = if is_connected { other_protocol(&self.base, &problem) } else { hint_for(&problem) };
         UnreachableError { base: self.base.clone(), problem, hint }
     }
 }

@@ -132,7 +132,7 @@ impl Template {
     }
 
     /// Returns its texts, without the placeholders between them.
-    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn literals(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Text(text) => Some(text.as_str()),
             Part::Value { .. } => None,

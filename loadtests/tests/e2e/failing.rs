@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     time::Duration,
 };
 
@@ -181,6 +181,10 @@ fn a_target_that_speaks_something_else_is_named() {
     loadtest(&["-H", &encrypted.url(), "-e", "/ok", "-u", "2", "-t", "10m"])
         .ended_with(2)
         .said("what the server sends is not HTTP/1.1; it answers with TLS: is it https:// and not http://?");
+    let silent = format!("http://{}", tls_only());
+    loadtest(&["-H", &silent, "-e", "/ok", "-u", "2", "-t", "10m"])
+        .ended_with(2)
+        .said("it answers with TLS: is it https:// and not http://?");
     for begins_at_once in [true, false] {
         let address = http2_only(begins_at_once);
         loadtest(&["-H", &address, "-e", "/ok", "-u", "2", "-t", "10m"])
@@ -209,6 +213,21 @@ fn http2_only(begins_at_once: bool) -> String {
         }
     });
     format!("http://{address}")
+}
+
+/// Starts a server that answers nothing but the beginning of TLS, as many do. Returns its address.
+fn tls_only() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut first) = (stream.unwrap(), [0; 512]);
+            if stream.read(&mut first).is_ok_and(|read| read > 0) && first[..2] == [0x16, 3] {
+                _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]);
+            }
+        }
+    });
+    address
 }
 
 #[test]

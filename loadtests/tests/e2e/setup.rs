@@ -18,6 +18,8 @@ fn nothing_is_sent_when_something_is_wrong() {
     refused(&server, &["-e", "GET /x", "--payload", "{}"], "sends no body");
     refused(&server, &["-e", "FETCH /x"], "unknown method \"FETCH\"");
     refused(&server, &["-e", "/x/{{ id }}"], "unknown name \"id\"");
+    refused(&server, &["-e", "//other/x"], "is the address of another host");
+    refused(&server, &["-e", "/x#y"], "what is behind it is never sent; write %23");
     refused(&server, &["-e", "/x", "-o", "result"], "must end in .json, .csv, .html, .md or .xml");
     refused(&server, &["-e", "/x", "-o", "/no/such/folder/result.json"], "cannot write /no/such/folder/result.json");
     refused(&server, &["-e", "/x", "--threshold", "p95"], "compares nothing");
@@ -108,6 +110,9 @@ fn credentials_of_the_address_are_sent_and_never_shown() {
             assert!(!run.err.contains("cret"), "{}", run.err);
         }
     }
+    let run =
+        loadtest(&["-e", "http://ann:s3cret@127.0.0.1/ok"]).ended_with(2).said("give scheme and host with --base-url");
+    assert!(!run.err.contains("cret"), "{}", run.err);
     let twice = ["-H", &url, "--header", "Authorization: Bearer abc", "-e", "/ok"];
     loadtest(&twice).ended_with(2).said("--base-url has a user, and --header an authorization");
 }
