@@ -22,6 +22,7 @@ use super::{
     capture::{Capture, CaptureSource},
     data::{RowLifetime, RowOrder, Table},
     flow::{Flow, Steps},
+    json_form::JsonForm,
     names::{BUILT_IN, Names},
     node::{Document, Fields, Node, Problem, Problems},
     pause::Pause,
@@ -257,7 +258,7 @@ impl FileReader<'_> {
             self.problems.add(*second, "a step has one body: json, body or body_file");
         }
         if let Some(node) = json {
-            let payload = Payload::json(&node.to_json(), names);
+            let payload = Payload::json(&self.json(node)?, names);
             return payload.map_err(|error| self.problems.add(node, error.to_string())).ok();
         }
         let (node, text) = if let Some(node) = body {
@@ -288,7 +289,9 @@ impl FileReader<'_> {
         }
         for (path, value) in fields.take("json").map_or_else(Vec::new, |node| self.mapping(node, "json")) {
             match path.text().unwrap_or_default().parse() {
-                Ok(parsed) => expectation.json.push((parsed, value.to_json())),
+                Ok(parsed) => {
+                    expectation.json.extend(self.json(value).map(|document| (parsed, document.to_value())));
+                }
                 Err(error) => self.problems.add(path, format!("{error}")),
             }
         }
@@ -382,6 +385,12 @@ impl FileReader<'_> {
             self.problems.add(node, "expected a weight from 1 to 10000");
         }
         weight
+    }
+
+    fn json(&self, node: Node<'_>) -> Option<JsonForm> {
+        let problem =
+            "this has no form in JSON; a placeholder needs quotes, and \"{{ name | number }}\" is sent without them";
+        node.to_json().map_err(|node| self.problems.add(node, problem)).ok()
     }
 
     fn boolean(&self, node: Node<'_>) -> Option<bool> {

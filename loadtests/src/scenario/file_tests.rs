@@ -213,3 +213,21 @@ scenarios:
     });
     assert_eq!(dealt, ["a", "b", "c", "a"]);
 }
+
+#[test]
+fn a_placeholder_without_quotes_is_no_empty_object() {
+    refused(
+        "scenarios: [{ name: a, steps: [{ post: /x, json: { id: {{ user }} } }] }]\n",
+        &[
+            "1:56: this has no form in JSON; a placeholder needs quotes, and \"{{ name | number }}\" is sent without them",
+        ],
+    );
+}
+
+#[test]
+fn json_is_sent_as_it_is_written() {
+    let text = "scenarios: [{ name: a, steps: [{ post: /x, json: { z: 12345678901234567890123, a: 1.10, n: 0x1F, t: '1' } }] }]";
+    let flows = parse_scenarios(text, &read).unwrap();
+    let body = flows[0].steps.all()[0].payload.as_ref().unwrap().text.as_literal();
+    assert_eq!(body, Some(r#"{"z":12345678901234567890123,"a":1.10,"n":31,"t":"1"}"#));
+}

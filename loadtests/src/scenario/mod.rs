@@ -10,6 +10,7 @@ mod capture;
 mod data;
 mod file;
 mod flow;
+mod json_form;
 mod json_path;
 mod names;
 mod node;

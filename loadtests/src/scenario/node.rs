@@ -8,7 +8,7 @@ use std::{borrow::Cow, cell::RefCell, fmt};
 use saphyr::{MarkedYaml, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::Parser;
 
-use super::suggestion::closest;
+use super::{json_form::JsonForm, suggestion::closest};
 
 /// A mistake and its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,20 +151,40 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Returns the node as JSON. What JSON has no form for becomes `null`.
-    pub(crate) fn to_json(self) -> serde_json::Value {
+    /// Returns the node as JSON.
+    ///
+    /// # Errors
+    /// Returns the first node that has no form in JSON. It is most often a placeholder without quotes, which is a mapping of
+    /// mappings to YAML.
+    pub(crate) fn to_json(self) -> Result<JsonForm, Self> {
         match &self.0.data {
-            YamlData::Sequence(items) => items.iter().map(|item| Node(item).to_json()).collect(),
-            YamlData::Mapping(map) => serde_json::Value::Object(
-                map.iter().filter_map(|(key, value)| Some((Node(key).text()?, Node(value).to_json()))).collect(),
-            ),
-            _ => match self.scalar() {
-                Some(Scalar::Boolean(yes)) => yes.into(),
-                Some(Scalar::Integer(number)) => number.into(),
-                Some(Scalar::FloatingPoint(number)) => number.into_inner().into(),
-                Some(Scalar::String(text)) => text.into_owned().into(),
-                Some(Scalar::Null) | None => serde_json::Value::Null,
-            },
+            YamlData::Sequence(items) => {
+                items.iter().map(|item| Node(item).to_json()).collect::<Result<_, _>>().map(JsonForm::List)
+            }
+            YamlData::Mapping(map) => {
+                let member = |(key, value): (&'a MarkedYaml<'a>, &'a MarkedYaml<'a>)| {
+                    let name = Node(key).text().ok_or(self)?;
+                    Ok((name, Node(value).to_json()?))
+                };
+                map.iter().map(member).collect::<Result<_, _>>().map(JsonForm::Object)
+            }
+            _ => self.scalar_to_json().ok_or(self),
+        }
+    }
+
+    fn scalar_to_json(self) -> Option<JsonForm> {
+        let as_written = match &self.0.data {
+            YamlData::Representation(text, ..) => JsonForm::number(text),
+            _ => None,
+        };
+        match self.scalar() {
+            Some(Scalar::String(text)) => Some(JsonForm::Text(text.into_owned())),
+            Some(Scalar::Boolean(yes)) => Some(JsonForm::Literal(yes.to_string())),
+            Some(Scalar::Integer(number)) => as_written.or_else(|| Some(JsonForm::Literal(number.to_string()))),
+            Some(Scalar::FloatingPoint(number)) => {
+                as_written.or_else(|| JsonForm::number(&serde_json::Value::from(number.into_inner()).to_string()))
+            }
+            Some(Scalar::Null) | None => Some(JsonForm::Literal("null".to_owned())),
         }
     }
 }
@@ -256,6 +276,16 @@ mod tests {
     #[test]
     fn becomes_json() {
         let document = Document::parse("{a: [1, 2.5, x, true, null]}").unwrap();
-        assert_eq!(document.root().to_json(), serde_json::json!({"a": [1, 2.5, "x", true, null]}));
+        let json = document.root().to_json().unwrap();
+        assert_eq!(json.to_value(), serde_json::json!({"a": [1, 2.5, "x", true, null]}));
+    }
+
+    #[test]
+    fn what_json_has_no_form_for_is_found() {
+        for (text, column) in [("{a: 1, b: {{ id }}}", 11), ("[x, {{ id }}]", 5), ("[1, .nan]", 5), ("{? [a] : 1}", 1)]
+        {
+            let document = Document::parse(text).unwrap();
+            assert_eq!(document.root().to_json().unwrap_err().column(), column, "{text}");
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use reqwest::{Method, header::HeaderName};
-use serde_json::Value;
 
 use super::{
     assertion::Expectation,
     capture::Capture,
+    json_form::JsonForm,
     names::Names,
     pause::Pause,
     syntax::Syntax,
@@ -31,8 +31,8 @@ impl Payload {
     }
 
     /// Returns a JSON body.
-    pub(crate) fn json(value: &Value, names: &Names) -> Result<Self, TemplateError> {
-        Ok(Self { text: Template::json(value, names)?, content_type: Some("application/json") })
+    pub(crate) fn json(document: &JsonForm, names: &Names) -> Result<Self, TemplateError> {
+        Ok(Self { text: Template::json(document, names)?, content_type: Some("application/json") })
     }
 }
 

@@ -4,10 +4,10 @@
 //! a known one costs an index lookup while the test runs. How a value is written follows from its place, so that it is one
 //! value there whatever characters it has.
 
-use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    json_form::JsonForm,
     names::{BUILT_IN, Names, Values},
     placeholder::{Segment, replace_placeholders, segments},
     random::Random,
@@ -117,9 +117,9 @@ impl Template {
 
     /// Returns a JSON document whose strings may have placeholders. A string that is `{{ name | number }}` becomes a bare
     /// value: YAML has no way to write a number that is a placeholder.
-    pub(crate) fn json(value: &Value, names: &Names) -> Result<Self, TemplateError> {
+    pub(crate) fn json(document: &JsonForm, names: &Names) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
-        push_json(&mut parts, value, names)?;
+        push_json(&mut parts, document, names)?;
         Ok(Self { parts })
     }
 
@@ -203,37 +203,41 @@ fn write_value(value: &str, filter: Filter, placement: Placement, out: &mut Stri
     placement.write(if filtered.is_empty() { value } else { &filtered }, out);
 }
 
-fn push_json(parts: &mut Vec<Part>, value: &Value, names: &Names) -> Result<(), TemplateError> {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => push_text(parts, &value.to_string()),
-        Value::String(text) => push_json_string(parts, text, names)?,
-        Value::Array(items) => {
+fn push_json(parts: &mut Vec<Part>, document: &JsonForm, names: &Names) -> Result<(), TemplateError> {
+    match document {
+        JsonForm::Literal(text) => push_text(parts, text),
+        JsonForm::Text(text) => {
+            let segments = segments(text).ok_or(TemplateError::Unclosed)?;
+            if let [Segment::Placeholder(inner)] = segments.as_slice()
+                && filter_of(inner)?.1 == Filter::Number
+            {
+                return push_placeholder(parts, inner, Placement::JsonValue, names);
+            }
+            push_json_string(parts, segments, names)?;
+        }
+        JsonForm::List(items) => {
+            push_text(parts, "[");
             for (index, item) in items.iter().enumerate() {
-                push_text(parts, if index == 0 { "[" } else { "," });
+                push_text(parts, if index == 0 { "" } else { "," });
                 push_json(parts, item, names)?;
             }
-            push_text(parts, if items.is_empty() { "[]" } else { "]" });
+            push_text(parts, "]");
         }
-        Value::Object(members) => {
+        JsonForm::Object(members) => {
+            push_text(parts, "{");
             for (index, (key, member)) in members.iter().enumerate() {
-                push_text(parts, if index == 0 { "{" } else { "," });
-                push_json_string(parts, key, names)?;
+                push_text(parts, if index == 0 { "" } else { "," });
+                push_json_string(parts, segments(key).ok_or(TemplateError::Unclosed)?, names)?;
                 push_text(parts, ":");
                 push_json(parts, member, names)?;
             }
-            push_text(parts, if members.is_empty() { "{}" } else { "}" });
+            push_text(parts, "}");
         }
     }
     Ok(())
 }
 
-fn push_json_string(parts: &mut Vec<Part>, text: &str, names: &Names) -> Result<(), TemplateError> {
-    let segments = segments(text).ok_or(TemplateError::Unclosed)?;
-    if let [Segment::Placeholder(inner)] = segments.as_slice()
-        && filter_of(inner)?.1 == Filter::Number
-    {
-        return push_placeholder(parts, inner, Placement::JsonValue, names);
-    }
+fn push_json_string(parts: &mut Vec<Part>, segments: Vec<Segment<'_>>, names: &Names) -> Result<(), TemplateError> {
     push_text(parts, "\"");
     for segment in segments {
         match segment {
@@ -337,7 +341,7 @@ fn uuid(random: &mut Random) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -363,8 +367,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_json(value: &Value, expected: &str) {
-        assert_eq!(rendered(&Template::json(value, &names(&COLUMNS)).unwrap()), expected);
+    fn check_json(value: Value, expected: &str) {
+        assert_eq!(rendered(&Template::json(&value.into(), &names(&COLUMNS)).unwrap()), expected);
     }
 
     fn rendered(template: &Template) -> String {
@@ -399,21 +403,19 @@ mod tests {
         check_in(Syntax::Json, r#"[-{{ price }}, {{ user }}.5]"#, "[-7.50, 3.5]");
         check_in(Syntax::Json, "{{ object }}", r#"{"a": [1]}"#);
         check_in(Syntax::Json, r#"{"{{ note }}": 1}"#, &format!(r#"{{"{note}": 1}}"#));
-        check_json(
-            &json!({"n": "{{ note }}", "m": ["x {{ note }}"]}),
-            &format!(r#"{{"m":["x {note}"],"n":"{note}"}}"#),
-        );
-        check_json(&json!({"{{ note }}": {}}), &format!(r#"{{"{note}":{{}}}}"#));
+        check_json(json!({"n": "{{ note }}", "m": ["x {{ note }}"]}), &format!(r#"{{"m":["x {note}"],"n":"{note}"}}"#));
+        check_json(json!({"{{ price | number }}": 1}), r#"{"7.50":1}"#);
+        check_json(json!({"{{ note }}": {}}), &format!(r#"{{"{note}":{{}}}}"#));
     }
 
     #[test]
     fn number_filter_takes_the_quotes_away() {
         check_json(
-            &json!(["{{ price | number }}", "{{ price }}", "n {{ price | number }}"]),
+            json!(["{{ price | number }}", "{{ price }}", "n {{ price | number }}"]),
             r#"[7.50,"7.50","n 7.50"]"#,
         );
-        check_json(&json!("{{ term | number }}"), r#""a b&\"""#);
-        check_json(&json!("\"{{ price | number }}\" {{ user | number }}"), r#""\"7.50\" 3""#);
+        check_json(json!("{{ term | number }}"), r#""a b&\"""#);
+        check_json(json!("\"{{ price | number }}\" {{ user | number }}"), r#""\"7.50\" 3""#);
     }
 
     #[test]
