@@ -28,8 +28,8 @@ Examples:
   pinchpoint demo --traffic --fixed            The same visitors; the monitor finds nothing
   pinchpoint demo --fix n-plus-one,leak        Without these two sicknesses
   pinchpoint demo --listen 8001                On another port; 0 takes any that is free
-  pinchpoint demo --rules my-rules             With your rules; edit them while it runs
-  pinchpoint demo --config pinchpoint.yaml     With other settings of the monitor
+  pinchpoint demo --rules rules                With the rules of this directory; edit them while it runs
+  pinchpoint demo --config examples/pinchpoint.yaml
   PINCHPOINT_EVALUATION_INTERVAL=1s pinchpoint demo
 
 Then open http://127.0.0.1:8000/ and http://127.0.0.1:8000/performance/bottlenecks.

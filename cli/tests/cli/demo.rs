@@ -237,6 +237,16 @@ async fn settings_of_a_file_and_of_the_environment_are_taken() {
     assert!(stderr.starts_with(expected), "{stderr}");
 }
 
+#[tokio::test]
+async fn the_files_of_the_examples_in_the_help_are_there() {
+    let file = |name: &str| format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));
+    let (rules, config) = (file("rules"), file("examples/pinchpoint.yaml"));
+    let demo = Demo::start(&["--rules", &rules, "--config", &config]);
+    let (status, _) = demo.ask(Method::POST, "/performance/stop-monitoring").await;
+    assert_eq!(status, StatusCode::OK);
+    demo.end("INT");
+}
+
 #[test]
 fn a_mistake_in_the_settings_is_reported_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
