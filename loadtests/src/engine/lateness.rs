@@ -16,9 +16,9 @@ pub(super) const LEAST_LATE: Duration = Duration::from_millis(10);
 /// Share of a response's time that a late start may add to it.
 const NOTHING_BESIDE: f64 = 0.1;
 
-/// Returns how much after it was due an iteration is late, where the fastest kind of request takes `fastest` seconds.
-pub(crate) fn late_after(fastest: Option<f64>) -> Duration {
-    LEAST_LATE.max(Duration::from_secs_f64(fastest.unwrap_or(0.0) * NOTHING_BESIDE))
+/// Returns how much after it was due an iteration is late, where quick requests take `quick` seconds.
+pub(crate) fn late_after(quick: Option<f64>) -> Duration {
+    LEAST_LATE.max(Duration::from_secs_f64(quick.unwrap_or(0.0) * NOTHING_BESIDE))
 }
 
 /// The cause of a late start.
@@ -73,8 +73,7 @@ mod tests {
 
     #[test]
     fn a_tenth_of_a_response_is_nothing() {
-        let limits =
-            [None, Some(0.001), Some(0.1), Some(0.3), Some(2.0)].map(|fastest| late_after(fastest).as_millis());
+        let limits = [None, Some(0.001), Some(0.1), Some(0.3), Some(2.0)].map(|quick| late_after(quick).as_millis());
         assert_eq!(limits, [10, 10, 10, 30, 200]);
     }
 

@@ -85,7 +85,7 @@ impl Session {
                             elapsed: shared.gauges.begun().map_or(Duration::ZERO, |begun| begun.elapsed()),
                             planned: plan.length(),
                             active: shared.gauges.active(),
-                            arrivals: shared.gauges.arrivals(late_after(tally.fastest_median_seconds())),
+                            arrivals: shared.gauges.arrivals(late_after(tally.quick_request_seconds())),
                             outage: shared.current_outage(tally.total()),
                             interval: &interval,
                             span,
@@ -99,7 +99,7 @@ impl Session {
         drop(run);
         drain(&mut tally, &shared, &mut last);
         screen.clear();
-        let generator = watch.finish(&shared.hindrances(late_after(tally.fastest_median_seconds())));
+        let generator = watch.finish(&shared.hindrances(late_after(tally.quick_request_seconds())));
         Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
     }
 
@@ -124,7 +124,7 @@ impl Session {
         let elapsed = shared.measured_for();
         let mut tally = Tally::default();
         tally.drain(&shared.recorder, elapsed.as_secs_f64(), elapsed.as_secs_f64());
-        let generator = watch.finish(&shared.hindrances(late_after(tally.fastest_median_seconds())));
+        let generator = watch.finish(&shared.hindrances(late_after(tally.quick_request_seconds())));
         let end = RunEnd { reason, elapsed };
         Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
     }
@@ -142,7 +142,7 @@ impl Session {
 
     /// Returns what became of the scheduled iterations; `None` in a closed model.
     pub(super) fn arrivals(&self) -> Option<Arrivals> {
-        self.shared.gauges.arrivals(late_after(self.tally.fastest_median_seconds()))
+        self.shared.gauges.arrivals(late_after(self.tally.quick_request_seconds()))
     }
 
     /// Returns the error of a run in which no request got a response.

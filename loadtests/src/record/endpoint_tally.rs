@@ -8,6 +8,9 @@ use super::{
     sample::Sample,
 };
 
+/// The quantile of the quick requests.
+const QUICK: f64 = 0.05;
+
 /// The requests of one endpoint.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EndpointTally {
@@ -156,11 +159,11 @@ impl EndpointTally {
         self.service().map_or_else(|| self.ranked().sum_seconds(), RankedLatencies::sum_seconds)
     }
 
-    /// Returns the median latency in seconds, from when a request was sent also in an open model; `None` without requests.
-    pub(super) fn median_since_sent_seconds(&self) -> Option<f64> {
+    /// Returns what one request in twenty takes at most, in seconds from when it was sent; `None` without requests.
+    pub(super) fn quick_request_seconds(&self) -> Option<f64> {
         match self.service() {
-            Some(service) => service.quantile_seconds(0.5),
-            None => self.ranked().quantile_seconds(0.5),
+            Some(service) => service.quantile_seconds(QUICK),
+            None => self.ranked().quantile_seconds(QUICK),
         }
     }
 

@@ -120,7 +120,7 @@ pub(crate) struct ArrivalsResult {
     pub(crate) late_by_generator: u64,
     /// Never sent.
     pub(crate) dropped: u64,
-    /// In seconds: 10 ms, or a tenth of what the fastest endpoint's requests typically took, if that is more.
+    /// In seconds: 10 ms, or a tenth of what quick requests to the fastest endpoint took, if that is more.
     #[serde(default)]
     pub(crate) late_after: f64,
 }
