@@ -18,7 +18,7 @@ pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
     page.element("<h3>", &bottleneck.description, "</h3>");
     page.element("<p>", &bottleneck.impact, "</p>");
     facts(page, bottleneck);
-    bottleneck.evidence.iter().for_each(|one| evidence(page, one));
+    bottleneck.evidence.iter().for_each(|one| evidence(page, one, &bottleneck.description));
     if !bottleneck.recommendations.is_empty() {
         page.raw("<details><summary>Recommendations</summary>").list(&bottleneck.recommendations).raw("</details>");
     }
@@ -41,7 +41,7 @@ fn facts(page: &mut Page, bottleneck: &BottleneckView) {
     page.element("<span>since ", &words::moment(&bottleneck.since), "</span></div>");
 }
 
-fn evidence(page: &mut Page, evidence: &EvidenceView) {
+fn evidence(page: &mut Page, evidence: &EvidenceView, of: &str) {
     let numbers = tables::key_numbers(evidence);
     if !numbers.is_empty() {
         page.raw("<div class=\"facts\">");
@@ -54,7 +54,7 @@ fn evidence(page: &mut Page, evidence: &EvidenceView) {
         page.raw("<h4>Where the time goes</h4>");
         plot::split_with_legend(page, split);
     }
-    tables::evidence(evidence).iter().for_each(|table| table.html(page));
+    tables::evidence(evidence).iter().for_each(|table| table.html(page, of));
     let slowest = evidence.slowest_requests.as_deref().unwrap_or_default();
     let slowest = &slowest[..slowest.len().min(SLOWEST)];
     if slowest.is_empty() {

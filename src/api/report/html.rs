@@ -114,12 +114,14 @@ fn endpoints(page: &mut Page, report: &Report) {
         return;
     }
     let plotted = &report.endpoints[..report.endpoints.len().min(PLOTTED)];
-    page.raw("<h2>Endpoints, by their share of all time</h2>\n<div class=\"card\"><h4>Response times</h4>");
+    page.raw(
+        "<h2>Endpoints, by their share of all time</h2>\n<div class=\"card\"><h3 class=\"part\">Response times</h3>",
+    );
     plot::response_times(page, plotted);
-    page.raw("</div>\n<div class=\"card\"><h4>Where the time goes</h4>");
+    page.raw("</div>\n<div class=\"card\"><h3 class=\"part\">Where the time goes</h3>");
     plot::splits(page, plotted);
     page.raw("</div>\n<div class=\"card\">");
-    tables::endpoints(&report.endpoints).html(page);
+    tables::endpoints(&report.endpoints).html(page, "Endpoints in numbers");
     if report.endpoint_count > report.endpoints.len() {
         let more = report.endpoint_count - report.endpoints.len();
         page.raw("<p class=\"small muted\">and ").text(&more.to_string()).raw(" more</p>");
@@ -163,7 +165,7 @@ fn rules(page: &mut Page, report: &Report) {
     page.element("<h2>Rules</h2>\n<div class=\"card\"><p>", &words::rules_in_force(report), "</p>");
     if !report.silent_rules.is_empty() {
         page.raw("<details><summary>Which, and why</summary>");
-        tables::silent_rules(&report.silent_rules).html(page);
+        tables::silent_rules(&report.silent_rules).html(page, "Silent rules");
         page.raw("</details>");
     }
     page.raw("</div>\n");

@@ -5,6 +5,8 @@
 //! routes, queries and tasks are data wherever they are written, never markup; [`page`] and [`escape`] are the only ways
 //! in.
 
+#[cfg(all(test, feature = "report"))]
+mod accessibility_tests;
 mod document;
 #[cfg(feature = "report")]
 mod escape;

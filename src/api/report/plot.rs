@@ -75,7 +75,11 @@ pub(super) fn response_times(page: &mut Page, endpoints: &[EndpointView]) {
     page.raw("<span>─ to the longest; the axis is logarithmic</span></div><div class=\"rows\">");
     for endpoint in endpoints {
         page.element("<code class=\"name\">", &endpoint.endpoint, "</code>");
-        page.raw("<svg height=\"16\" role=\"img\" aria-label=\"response times\">");
+        let [p50, p95, p99, max] =
+            [endpoint.p50_duration_ms, endpoint.p95_duration_ms, endpoint.p99_duration_ms, endpoint.max_duration_ms];
+        let [median, tail, rare, longest] = [p50, p95, p99, max].map(duration);
+        let words = format!("median {median}, 95th percentile {tail}, 99th {rare}, longest {longest}");
+        page.element("<svg height=\"16\" role=\"img\" aria-label=\"", &words, "\">");
         for decade in axis.decades() {
             let place = axis.place(decade);
             page.raw("<line class=\"s-grid\" y1=\"0\" y2=\"16\" x1=\"")
@@ -84,8 +88,6 @@ pub(super) fn response_times(page: &mut Page, endpoints: &[EndpointView]) {
                 .number(place)
                 .raw("%\"/>");
         }
-        let [p50, p95, p99, max] =
-            [endpoint.p50_duration_ms, endpoint.p95_duration_ms, endpoint.p99_duration_ms, endpoint.max_duration_ms];
         line(page, "<line class=\"s-tail\" y1=\"8\" y2=\"8\" x1=\"", p99.zip(max), &axis);
         line(page, "<line class=\"s-range\" y1=\"8\" y2=\"8\" x1=\"", p50.zip(p99), &axis);
         dot(page, "<circle class=\"f-accent\" cy=\"8\" r=\"5\" cx=\"", p50, &axis);
@@ -114,7 +116,8 @@ fn dot(page: &mut Page, open: &'static str, value: Option<f64>, axis: &Axis) {
 
 /// A stacked bar of parts in per cent.
 fn stacked(page: &mut Page, parts: [f64; 4]) {
-    page.raw("<svg height=\"14\" role=\"img\" aria-label=\"database, tasks, busy, waiting\">");
+    let words = PARTS.iter().zip(parts).map(|(name, part)| format!("{name} {}", percent(Some(part))));
+    page.element("<svg height=\"14\" role=\"img\" aria-label=\"", &words.collect::<Vec<_>>().join(", "), "\">");
     page.raw("<rect class=\"f-track\" width=\"100%\" height=\"14\"/>");
     let mut from = 0.0;
     for ((_, open), part) in MARKS.into_iter().zip(parts) {
@@ -167,7 +170,9 @@ pub(super) fn memory(page: &mut Page, points: &[MemoryAt], limit_mb: Option<f64>
     let height = |memory_mb: f64| 100.0 * (1.0 - memory_mb / top);
     let places: Vec<(f64, f64)> =
         points.iter().map(|point| ((1.0 - point.seconds_ago / oldest) * 100.0, height(point.memory_mb))).collect();
-    page.raw("<svg height=\"150\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"resident memory\">");
+    page.raw("<svg height=\"150\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"")
+        .text(&format!("resident memory, now {}", bytes(points.last().map(|point| point.memory_mb))))
+        .raw("\">");
     for quarter in [0.0, 25.0, 50.0, 75.0, 100.0] {
         level(page, "<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"", quarter);
     }

@@ -72,17 +72,23 @@ impl Table {
         Self { title, ..self }
     }
 
-    /// Writes it on the page; nothing where it has no rows.
-    pub(super) fn html(&self, page: &mut Page) {
+    /// Writes it on the page; nothing where it has no rows. `about` is what a screen reader calls it beside its title: where it
+    /// is wider than the page it scrolls, also by the keyboard.
+    pub(super) fn html(&self, page: &mut Page, about: &str) {
         if self.rows.is_empty() {
             return;
         }
         if !self.title.is_empty() {
             page.element("<h4>", self.title, "</h4>");
         }
-        page.raw("<div class=\"scroll\"><table><tr>");
+        page.raw("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"").text(self.title);
+        page.raw(if self.title.is_empty() { "" } else { ": " }).text(about).raw("\"><table><tr>");
         for head in &self.heads {
-            page.raw(if head.kind == Kind::Number { "<th>" } else { "<th class=\"left\">" }).text(head.name);
+            page.raw(match head.kind {
+                Kind::Number => "<th scope=\"col\">",
+                Kind::Code | Kind::Words => "<th scope=\"col\" class=\"left\">",
+            });
+            page.text(head.name);
         }
         page.raw("</tr>");
         for row in &self.rows {
@@ -152,12 +158,12 @@ mod tests {
     #[test]
     fn cells_are_set_as_their_column_says() {
         let (mut page, mut text) = (Page::default(), String::new());
-        table(&[("a|<b>", 7)]).html(&mut page);
+        table(&[("a|<b>", 7)]).html(&mut page, "of \"x\"");
         table(&[("a|<b>", 7)]).markdown(&mut text);
         assert_eq!(
             page.finish(),
-            "<h4>Names</h4><div class=\"scroll\"><table><tr><th class=\"left\">name<th class=\"left\">kind<th>count</tr>\
-             <tr><td class=\"left\"><code>a|&lt;b&gt;</code><td class=\"left\">*a|&lt;b&gt;*<td>7</tr></table></div>"
+            "<h4>Names</h4><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Names: of &quot;x&quot;\"><table>\
+             <tr><th scope=\"col\" class=\"left\">name<th scope=\"col\" class=\"left\">kind<th scope=\"col\">count</tr><tr><td class=\"left\"><code>a|&lt;b&gt;</code><td class=\"left\">*a|&lt;b&gt;*<td>7</tr></table></div>"
         );
         assert_eq!(text, "\nNames:\n\n| name | kind | count |\n|---|---|--:|\n| `a\\|<b>` | \\*a\\|\\<b\\>\\* | 7 |\n");
     }
@@ -165,7 +171,7 @@ mod tests {
     #[test]
     fn a_table_without_rows_is_not_written() {
         let (mut page, mut text) = (Page::default(), String::new());
-        table(&[]).html(&mut page);
+        table(&[]).html(&mut page, "");
         table(&[]).markdown(&mut text);
         assert_eq!((page.finish(), text), (String::new(), String::new()));
     }

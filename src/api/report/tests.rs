@@ -26,7 +26,7 @@ use crate::{
 const AT: &str = "2025-09-22T12:56:42.584696+02:00";
 
 /// A report of one sick endpoint, one sick query and one stuck task; `name` is part of every name in it.
-fn report(name: &str) -> Report {
+pub(super) fn report(name: &str) -> Report {
     let endpoint = format!("GET /orders{name}");
     let query = format!("SELECT * FROM items{name} WHERE order_id = ?");
     let gain = GainView {

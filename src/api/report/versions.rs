@@ -13,7 +13,7 @@ pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
     let Some(comparison) = comparison else { return };
     page.element("<h2>", &title(comparison), "</h2>\n<div class=\"card\">");
     page.element("<p class=\"muted\">", &sentence(comparison), "</p>");
-    routes(comparison).html(page);
+    routes(comparison).html(page, "Routes of both versions");
     page.raw("</div>\n");
 }
 
