@@ -160,6 +160,9 @@ impl RuleBuilder<'_, '_> {
         let by: Vec<Arc<str>> = entry.by.iter().flatten().map(|Scalar(label)| Arc::from(label.as_str())).collect();
         let known = names::CATALOGUE.iter().find(|metric| metric.name == name);
         self.by(known, &by);
+        if let Some(tally) = names::TALLIES.iter().find(|tally| tally.metric.name == name) {
+            self.report("metric", ProblemKind::TalliedMetric { metric: tally.metric.name, of: tally.of.name });
+        }
         if let Some((metric, measure)) = known.zip(measure)
             && !fits(metric.kind, measure.measure)
         {

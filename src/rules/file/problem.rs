@@ -164,6 +164,8 @@ pub(crate) enum ProblemKind {
     MetricKey { key: &'static str, scope: &'static str },
     #[error("{measure} is not a measure of {metric}, which is a {kind}")]
     MetricKind { measure: &'static str, metric: String, kind: &'static str },
+    #[error("{metric} is made for /metrics and no rule sees it; expected {of}, which it is counted from")]
+    TalliedMetric { metric: &'static str, of: &'static str },
     #[error("{key} would match everything; expected at least one label")]
     NoLabels { key: String },
     #[error("{0}")]

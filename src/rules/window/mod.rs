@@ -28,6 +28,8 @@ mod versions;
 mod evidence_tests;
 #[cfg(test)]
 mod readings_tests;
+#[cfg(test)]
+mod silence_tests;
 
 pub(crate) use endpoints::Endpoints;
 pub(crate) use memory::ProcessMemory;
