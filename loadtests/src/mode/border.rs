@@ -22,6 +22,7 @@ const BOUND_AFTER: usize = 2;
 /// What a search has learned so far.
 #[derive(Debug)]
 pub(super) struct Border {
+    least: usize,
     most: usize,
     phase: SearchPhase,
     load: usize,
@@ -99,9 +100,10 @@ impl SearchPhase {
 }
 
 impl Border {
-    /// Starts a search; `most` is the highest load that may be tried.
-    pub(super) fn new(start: usize, most: usize) -> Self {
+    /// Begins a search at `start`; `least` and `most` are the lowest and the highest load that may be tried.
+    pub(super) fn new(least: usize, start: usize, most: usize) -> Self {
         Self {
+            least: least.min(most),
             most,
             phase: SearchPhase::Doubling,
             load: start.min(most),
@@ -216,12 +218,12 @@ impl Border {
         }
         let is_over = confirmation.loads >= MOST_CONFIRMATIONS;
         match (confirmation.held, confirmation.refused) {
-            (0, _) if is_over || self.load == 1 => {
+            (0, _) if is_over || self.load <= self.least => {
                 let is_generators = confirmation.bound == Bound::Generator;
                 self.end = Some(if is_generators { SearchEnd::Saturated } else { SearchEnd::NotConfirmed });
             }
             (0, _) => {
-                self.load = self.load.saturating_sub(confirmation.step).max(1);
+                self.load = self.load.saturating_sub(confirmation.step).max(self.least);
                 confirmation.step *= 2;
             }
             (held, Some(refused)) if !is_over && !are_close(held, refused) => self.load = between(held, refused),
@@ -257,7 +259,7 @@ mod tests {
         most: usize,
         mut step: impl FnMut(usize, SearchPhase) -> StepEnd,
     ) -> (Vec<usize>, SearchEnd, bool) {
-        let mut border = Border::new(start, most);
+        let mut border = Border::new(1, start, most);
         let mut loads = Vec::new();
         while let Some((load, phase)) = border.next() {
             loads.push(load);
@@ -342,6 +344,17 @@ mod tests {
     }
 
     #[test]
+    fn a_search_does_not_go_below_the_least_load() {
+        let mut border = Border::new(5, 8, 100);
+        let mut loads = Vec::new();
+        while let Some((load, phase)) = border.next() {
+            loads.push(load);
+            border.learn(if phase != SearchPhase::Confirming && load <= 8 { Passed } else { Failed });
+        }
+        assert_eq!((loads.iter().min(), border.end()), (Some(&5), Some(SearchEnd::NotConfirmed)));
+    }
+
+    #[test]
     fn a_saturated_generator_is_no_limit_of_the_service() {
         assert_eq!(search(100, |_, _| Saturated), (vec![1, 1], SearchEnd::Saturated, false));
         let above = |load: usize, _| if load <= 8 { Passed } else { Saturated };
@@ -373,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_service_that_dies_is_not_killed_again() {
-        let mut border = Border::new(1, 100);
+        let mut border = Border::new(1, 1, 100);
         assert_eq!(border.learn(Passed), Lesson::Holds);
         assert_eq!(border.learn_outage(), Lesson::Bound);
         assert_eq!(border.next(), Some((1, SearchPhase::Confirming)));
@@ -381,7 +394,7 @@ mod tests {
 
     #[test]
     fn without_a_service_the_search_ends() {
-        let mut border = Border::new(1, 100);
+        let mut border = Border::new(1, 1, 100);
         border.learn(Passed);
         border.learn(Failed);
         border.lose_service();

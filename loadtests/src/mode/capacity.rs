@@ -61,7 +61,7 @@ impl CapacitySearch<'_> {
         let mut runner =
             AttemptRunner { plan, judge, interrupt, server, is_reached: false, earlier, awaits_numbers: true };
         let mut capacity = Capacity { unit: runner.unit().to_owned(), ..Capacity::default() };
-        let mut border = Border::new(lowest_load(plan), self.most);
+        let mut border = Border::new(least_load(plan), first_load(plan), self.most);
         let mut latest = LatestAttempts::default();
         let idle = runner.active_requests().await;
         while let Some((load, phase)) = border.next() {
@@ -176,12 +176,21 @@ fn describe_bottleneck(bottleneck: &Bottleneck) -> String {
     format!("{} ({}): {}. {}.{advice}", bottleneck.kind, bottleneck.severity, bottleneck.description, bottleneck.impact)
 }
 
-fn lowest_load(plan: &LoadPlan) -> usize {
+/// Returns the lowest load that may be tried. With fewer users than kinds of users, a step would send other requests than the
+/// others.
+fn least_load(plan: &LoadPlan) -> usize {
     match plan.model {
-        // With fewer users than kinds of users, the lowest steps would send other requests than the higher ones.
-        Model::Closed { users, .. } => users.max(plan.actors.len()),
-        Model::Open { rate, .. } => (rate.round() as usize).max(1),
+        Model::Closed { .. } => plan.actors.len().max(1),
+        Model::Open { .. } => 1,
     }
+}
+
+fn first_load(plan: &LoadPlan) -> usize {
+    let first = match plan.model {
+        Model::Closed { users, .. } => users,
+        Model::Open { rate, .. } => rate.round() as usize,
+    };
+    first.max(least_load(plan))
 }
 
 fn hold(plan: &LoadPlan, phase: SearchPhase) -> Duration {
