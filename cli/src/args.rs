@@ -28,7 +28,7 @@ Examples:
   pinchpoint demo --traffic --fixed            The same visitors; the monitor finds nothing
   pinchpoint demo --fix n-plus-one,leak        Without these two sicknesses
   pinchpoint demo --listen 8001                On another port; 0 takes any that is free
-  pinchpoint demo --rules rules                With the rules of this directory; edit them while it runs
+  pinchpoint demo --rules rules                With these rules; edit them while it runs
   pinchpoint demo --config examples/pinchpoint.yaml
   PINCHPOINT_EVALUATION_INTERVAL=1s pinchpoint demo
 

@@ -253,7 +253,7 @@ impl User {
     /// Adds the headers of `--header`. A step's own header replaces all values of that name. Credentials are meant for the
     /// target, and a captured link may lead elsewhere.
     fn add_default_headers(&self, request: &mut reqwest::Request) {
-        let is_target = request.url().origin() == self.settings.base.origin();
+        let is_target = is_same_origin(request.url(), &self.settings.base);
         let headers = request.headers_mut();
         for name in self.settings.headers.keys() {
             let may_be_sent = is_target || ![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name);
@@ -344,6 +344,13 @@ impl User {
             self.pause(wait).await;
         }
     }
+}
+
+/// Whether two addresses have scheme, host and port in common. `Url::origin` would allocate for each request.
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 #[cfg(test)]

@@ -275,3 +275,21 @@ scenarios:
     let run = run.said("the address cannot be sent: URL scheme is not allowed");
     run.said("header x-note cannot be sent: its value has a line break or another control character");
 }
+
+#[test]
+fn credentials_do_not_follow_a_link_to_another_origin() {
+    let (server, other, folder) = (Server::start(), Server::start(), tempfile::tempdir().unwrap());
+    write(&folder, "links.csv", &format!("link\n{}/head\n{}/head\n", server.url(), other.url()));
+    let text = "data: { file: links.csv }\nscenarios: [{ name: a, steps: [{ get: '{{ link }}' }] }]\n";
+    let file = write(&folder, "links.yaml", text);
+    let url = server.url().replace("http://", "http://ann:s3cret@");
+    let header = ["--header", "x-note: for all"];
+    loadtest(&[&["-H", &url, "-f", &file, "-u", "1", "--iterations", "2", "--no-server"][..], &header].concat())
+        .ended_with(0);
+    let heads = |server: &Server| {
+        let heads = server.heads();
+        assert!(heads.len() == 1 && heads[0].contains("x-note: for all"), "{heads:?}");
+        heads[0].contains("authorization: Basic ")
+    };
+    assert_eq!([heads(&server), heads(&other)], [true, false]);
+}
