@@ -7,3 +7,12 @@ struct Migrating;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/platforms.md")]
 struct Platforms;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/integration.md")]
+struct Integration;
+
+/// The program in its first lines; its other code shows parts of one.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

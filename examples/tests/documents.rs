@@ -1,4 +1,4 @@
-//! What docs/migrating.md and docs/platforms.md say.
+//! What docs/migrating.md, docs/platforms.md and docs/integration.md say.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -8,9 +8,10 @@ use tower::ServiceExt as _;
 
 /// Every metric's name stands in it as a literal, and nowhere else.
 const CATALOGUE: &str = include_str!("../../src/names.rs");
-const DOCUMENTS: [(&str, &str); 2] = [
+const DOCUMENTS: [(&str, &str); 3] = [
     ("docs/migrating.md", include_str!("../../docs/migrating.md")),
     ("docs/platforms.md", include_str!("../../docs/platforms.md")),
+    ("docs/integration.md", include_str!("../../docs/integration.md")),
 ];
 /// How the names of Pinchpoint's metrics and labels begin.
 const FAMILIES: [&str; 7] =
@@ -28,7 +29,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 fn the_documents_name_metrics_that_exist() {
     for (document, text) in DOCUMENTS {
         let names = names(text);
-        assert!(names.len() > 5, "{document}: {names:?}");
+        assert!(!names.is_empty(), "{document}: {names:?}");
         let unknown: Vec<_> = names.iter().filter(|name| !CATALOGUE.contains(&format!("\"{name}\""))).collect();
         assert!(unknown.is_empty(), "{document} names {unknown:?}");
     }
@@ -82,4 +83,40 @@ async fn durations_that_a_service_records_itself_reach_the_endpoints() {
         "{answer}"
     );
     assert_eq!(endpoint["error_rate_percent"].as_f64(), Some(100.0), "{answer}");
+}
+
+/// What docs/integration.md advises for the monitor's routes in a router of axum 0.7.
+#[tokio::test]
+async fn the_monitors_routes_are_a_service_for_axum_0_7() {
+    let monitor = Monitor::builder().build().expect("the defaults are good");
+    let app: axum07::Router = axum07::Router::new()
+        .route_service("/metrics", monitor.router::<()>())
+        .route_service("/performance", monitor.router::<()>())
+        .route_service("/performance/*path", monitor.router::<()>());
+    // The index redirects to the report.
+    for (path, expected) in [("/metrics", 200), ("/performance", 307), ("/performance/status", 200)] {
+        let request = http::Request::get(path).body(axum07::body::Body::empty()).expect("a request");
+        let status = app.clone().oneshot(request).await.expect("infallible").status();
+        assert_eq!(status, expected, "{path}");
+    }
+}
+
+/// What docs/integration.md advises for files that a fallback serves.
+#[tokio::test]
+async fn a_fallback_has_the_route_that_a_layer_outside_gives_it() {
+    async fn name_files(mut request: axum::extract::Request) -> axum::extract::Request {
+        if request.uri().path().starts_with("/assets/") {
+            request.extensions_mut().insert(pinchpoint::RouteTemplate::new("/assets/{*file}"));
+        }
+        request
+    }
+    let monitor = Monitor::builder().build().expect("the defaults are good");
+    let app = axum::Router::new()
+        .fallback(|| async { "a file" })
+        .layer(monitor.layer())
+        .layer(axum::middleware::map_request(name_files));
+    let request = http::Request::get("/assets/app.css").body(Body::empty()).expect("a request");
+    let answer = app.oneshot(request).await.expect("infallible");
+    to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+    assert!(monitor.recorder().render().contains("http_route=\"/assets/{*file}\""));
 }
