@@ -44,8 +44,11 @@ pub(crate) struct Table {
     rows: Arc<Vec<Vec<String>>>,
     order: RowOrder,
     lifetime: RowLifetime,
-    next: Arc<AtomicUsize>,
+    next: Cursor,
 }
+
+/// The place of the next row of a file, which all scenarios that read the file share.
+pub(crate) type Cursor = Arc<AtomicUsize>;
 
 /// A table whose columns are names in a scenario.
 #[derive(Clone, Debug)]
@@ -88,8 +91,13 @@ pub(crate) enum DataError {
 }
 
 impl Table {
-    /// Reads a CSV text (RFC 4180, whose first line names the columns).
-    pub(crate) fn parse(text: &str, order: RowOrder, lifetime: RowLifetime) -> Result<Self, DataError> {
+    /// Reads a CSV text (RFC 4180, whose first line names the columns). Tables with one `cursor` take turns.
+    pub(crate) fn parse(
+        text: &str,
+        order: RowOrder,
+        lifetime: RowLifetime,
+        cursor: &Cursor,
+    ) -> Result<Self, DataError> {
         let mut records = records(text)?.into_iter();
         let (_, header) = records.next().ok_or(DataError::NoHeader)?;
         let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
@@ -111,7 +119,7 @@ impl Table {
         if rows.is_empty() {
             return Err(DataError::NoRows);
         }
-        Ok(Self { columns, rows: Arc::new(rows), order, lifetime, next: Arc::default() })
+        Ok(Self { columns, rows: Arc::new(rows), order, lifetime, next: cursor.clone() })
     }
 
     /// Defines its columns in a scenario. Scenarios that share a table take turns: no row is dealt again before every row
@@ -182,7 +190,9 @@ mod tests {
     fn deals_rows_in_turn() {
         let mut names = Names::default();
         let text = "name,term\r\nann,\"a, \"\"b\"\"\"\r\n\nbob,c\n";
-        let data = Table::parse(text, RowOrder::Sequential, RowLifetime::Iteration).unwrap().define(&mut names);
+        let data = Table::parse(text, RowOrder::Sequential, RowLifetime::Iteration, &Cursor::default())
+            .unwrap()
+            .define(&mut names);
         let (mut values, mut random) = (Values::default(), Random::new(1));
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -195,7 +205,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let error = Table::parse(text, RowOrder::Random, RowLifetime::Iteration).unwrap_err();
+        let error = Table::parse(text, RowOrder::Random, RowLifetime::Iteration, &Cursor::default()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 
@@ -215,7 +225,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "[a,\"\r\n ]{0,40}") {
-            let _ = Table::parse(&text, RowOrder::Random, RowLifetime::Iteration);
+            let _ = Table::parse(&text, RowOrder::Random, RowLifetime::Iteration, &Cursor::default());
         }
     }
 }

@@ -5,6 +5,8 @@
 //! `loadtests/scenarios/` has examples.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -20,7 +22,7 @@ use super::{
     address::unsendable,
     assertion::Expectation,
     capture::{Capture, CaptureSource},
-    data::{RowLifetime, RowOrder, Table},
+    data::{Cursor, RowLifetime, RowOrder, Table},
     flow::{Flow, Steps},
     json_form::JsonForm,
     names::{BUILT_IN, Names},
@@ -94,7 +96,7 @@ pub(super) type ReadFile<'r> = &'r dyn Fn(&str) -> std::io::Result<String>;
 /// Reads the scenarios of a text. `read` reads the files that it names.
 pub(super) fn parse_scenarios(text: &str, read: ReadFile<'_>) -> Result<Vec<Flow>, Vec<Problem>> {
     let document = Document::parse(text).map_err(|problem| vec![problem])?;
-    let reader = FileReader { problems: Problems::default(), read };
+    let reader = FileReader { problems: Problems::default(), read, cursors: RefCell::default() };
     let flows = reader.file(document.root());
     let problems = reader.problems.into_sorted();
     if problems.is_empty() { Ok(flows) } else { Err(problems) }
@@ -105,13 +107,14 @@ struct Defaults<'a> {
     headers: Vec<(Node<'a>, Node<'a>)>,
     pause: Pause,
     cookies: bool,
-    /// One table for all scenarios, so that none of its rows is dealt twice.
     data: Option<Table>,
 }
 
 struct FileReader<'r> {
     problems: Problems,
     read: ReadFile<'r>,
+    /// The place of the next row of each data file: scenarios that name one file must not deal its rows twice.
+    cursors: RefCell<HashMap<String, Cursor>>,
 }
 
 impl FileReader<'_> {
@@ -350,7 +353,10 @@ impl FileReader<'_> {
         let text =
             (self.read)(&name).map_err(|error| self.problems.add(file, format!("cannot read {name}: {error}"))).ok()?;
         let (order, lifetime) = (order.unwrap_or(RowOrder::Sequential), lifetime.unwrap_or(RowLifetime::Iteration));
-        Table::parse(&text, order, lifetime).map_err(|error| self.problems.add(file, format!("{name}: {error}"))).ok()
+        let cursor = self.cursors.borrow_mut().entry(name.clone()).or_default().clone();
+        Table::parse(&text, order, lifetime, &cursor)
+            .map_err(|error| self.problems.add(file, format!("{name}: {error}")))
+            .ok()
     }
 
     fn one_of<T: Copy>(&self, node: Node<'_>, field: &str, known: [(&str, T); 2]) -> Option<T> {

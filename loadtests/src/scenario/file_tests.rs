@@ -195,12 +195,12 @@ fn what_cannot_be_sent_is_refused() {
 }
 
 #[test]
-fn scenarios_that_share_the_files_data_share_its_rows() {
+fn scenarios_that_name_one_file_share_its_rows() {
     let flows = parse_scenarios(
         "data: { file: letters.csv }
 scenarios:
   - { name: a, steps: [get: '/{{ letter }}'] }
-  - { name: b, steps: [get: '/{{ letter }}'] }
+  - { name: b, data: { file: letters.csv, per: user }, steps: [get: '/{{ letter }}'] }
 ",
         &|_| Ok("letter\na\nb\nc\n".to_owned()),
     )
