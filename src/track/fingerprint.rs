@@ -48,6 +48,7 @@ mod chains;
 #[cfg(test)]
 mod folding_tests;
 mod lex;
+mod piece;
 mod render;
 #[cfg(test)]
 mod secrecy_tests;
@@ -57,7 +58,7 @@ mod statement;
 mod tests;
 mod words;
 
-use lex::Piece;
+use piece::Piece;
 use sqlparser::keywords::Keyword;
 
 use crate::context::SqlShape;

@@ -6,7 +6,7 @@
 
 use sqlparser::keywords::Keyword;
 
-use super::lex::Piece;
+use super::piece::Piece;
 
 /// How strongly a piece separates what stands before it from what comes after it; a chain's operand ends at a separator of at least
 /// its own strength.

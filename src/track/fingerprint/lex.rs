@@ -11,47 +11,11 @@ use sqlparser::{
 
 use super::{
     bare,
+    piece::Piece,
     source::{Source, SourceToken, ends_elsewhere, may_open},
     statement::{StatementKind, verb},
-    words::{
-        begins_an_operand, is_keyword, is_operator, operator, precedes_a_name, precedes_an_operand, signed_operator,
-    },
+    words::{follows_an_operand, is_keyword, is_operator, operator, precedes_a_name, signed_operator},
 };
-
-/// One element of a fingerprint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// A word of SQL itself, in capitals.
-    Keyword(String, Keyword),
-    /// An identifier, with its quotes if it had any.
-    Word(String),
-    /// A literal or a parameter.
-    Value,
-    /// A sign before an operand, not an operator between two.
-    Sign(&'static str),
-    /// `(`
-    Open,
-    /// `)`
-    Close,
-    /// `[`
-    OpenBracket,
-    /// `]`
-    CloseBracket,
-    /// `,`
-    Comma,
-    /// `.`
-    Period,
-    /// `;`
-    Semicolon,
-    /// `::`
-    Cast,
-    /// Any other operator.
-    Operator(String),
-    /// A folded list of values, with its text.
-    List(&'static str),
-    /// The rest of the statement is not shown.
-    Cut,
-}
 
 /// The pieces of a statement.
 #[derive(Debug)]
@@ -163,6 +127,10 @@ impl<'a> Reader<'a> {
             }
         }
         if let Some((operator, length)) = signed_operator(&self.tokens[at..]) {
+            // Its end begins a comment in MySQL.
+            if operator.contains('#') && !self.path_follows(at + length - 1) {
+                return None;
+            }
             self.push(Piece::Operator(operator.into()));
             return Some(at + length);
         }
@@ -193,7 +161,8 @@ impl<'a> Reader<'a> {
             }
             Token::Minus | Token::Plus => {
                 let sign = if *token == Token::Minus { "-" } else { "+" };
-                self.push(if self.follows_an_operand() { Piece::Operator(sign.into()) } else { Piece::Sign(sign) });
+                let is_binary = follows_an_operand(&self.pieces, *glued, self.next(at).is_some_and(|next| next.glued));
+                self.push(if is_binary { Piece::Operator(sign.into()) } else { Piece::Sign(sign) });
             }
             // An operator on a path in PostgreSQL, a comment in MySQL.
             Token::HashArrow | Token::HashLongArrow if !self.path_follows(at) => return None,
@@ -220,19 +189,6 @@ impl<'a> Reader<'a> {
         }
         self.quoted_at = Some(last);
         word_is_glued || word_between
-    }
-
-    /// Whether the last piece is an operand, so that a sign after it is an operator.
-    fn follows_an_operand(&self) -> bool {
-        match self.pieces.as_slice() {
-            [.., Piece::Value | Piece::Word(_) | Piece::Close | Piece::CloseBracket | Piece::List(_)] => true,
-            [.., before, Piece::Keyword(_, keyword)] => {
-                !precedes_an_operand(*keyword)
-                    // `= offset + 1`: a name that is a keyword elsewhere.
-                    || matches!(before, Piece::Operator(_) | Piece::Sign(_)) && !begins_an_operand(*keyword)
-            }
-            _ => false,
-        }
     }
 
     fn symbol(&mut self, token: &Token) -> bool {

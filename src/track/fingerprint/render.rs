@@ -5,7 +5,7 @@
 
 use sqlparser::keywords::Keyword;
 
-use super::{MAX_SUMMARY, chains, lex::Piece};
+use super::{MAX_SUMMARY, chains, piece::Piece};
 use crate::names;
 
 /// Returns the text of the pieces.

@@ -270,14 +270,38 @@ fn a_sign_after_an_operand_is_an_operator() {
     );
     check("SELECT -5, +5, a - -5 FROM t LIMIT -1 OFFSET -1", "SELECT ?, ?, a - ? FROM t LIMIT ? OFFSET ?");
     check("SELECT NULL - 5, x BETWEEN -1 AND -2", "SELECT NULL - ?, x BETWEEN ? AND ?");
+    // Columns with the names of keywords that begin an operand elsewhere.
+    for name in ["interval", "any", "some", "distinct", "limit", "offset", "all", "default"] {
+        let shown = name.to_uppercase();
+        for sign in ["+", "-"] {
+            check(
+                &format!("UPDATE job SET {name} = {name} {sign} 2"),
+                &format!("UPDATE job SET {shown} = {shown} {sign} ?"),
+            );
+            check(&format!("SELECT a, {name} {sign} 1 FROM t"), &format!("SELECT a, {shown} {sign} ? FROM t"));
+            let filter = |name: &str, number: &str| {
+                format!("SELECT a FROM t WHERE {name} {sign} {number} > {number} AND (b OR {name} {sign} {number} > c)")
+            };
+            check(&filter(name, "3"), &filter(&shown, "?"));
+        }
+    }
+    check("UPDATE job SET interval = interval-2", "UPDATE job SET INTERVAL = INTERVAL - ?");
+    check("SELECT DISTINCT -5, (SELECT -1), a + INTERVAL -2 DAY, NOT -3, count(DISTINCT -b) FROM t", {
+        "SELECT DISTINCT ?, (SELECT ?), a + INTERVAL ? DAY, NOT ?, count(DISTINCT -b) FROM t"
+    });
+    check("SELECT a FROM t WHERE b NOT IN (-1) AND c NOT BETWEEN -1 AND -2 AND d IS NOT DISTINCT FROM -3", {
+        "SELECT a FROM t WHERE b NOT IN (...) AND c NOT BETWEEN ? AND ? AND d IS NOT DISTINCT FROM ?"
+    });
 }
 
 #[test]
 fn operators_with_a_sign_inside_stay_one() {
-    for operator in ["<<<->", "<->>>", "<<->", "<->>", "<->", "<+>", "<~>", "<%>", "-|-"] {
+    for operator in ["<#>", "<<<->", "<->>>", "<<->", "<->>", "<->", "<+>", "<~>", "<%>", "-|-"] {
         let sql = format!("SELECT id FROM item ORDER BY embedding {operator} ? LIMIT ?");
         check(&sql.replace('?', "$1"), &sql);
     }
+    check("SELECT a <#> '[1,2]', b FROM t", "SELECT a <#> ?, b FROM t");
+    check("SELECT a <#> it's\n, 'secret' FROM t", "SELECT a …");
     check("SELECT a<-5, a <- 5, b->'k', a <=> $1", "SELECT a < ?, a < ?, b -> ?, a <=> ?");
 }
 

@@ -5,7 +5,7 @@ use sqlparser::{
     tokenizer::{Token, Word},
 };
 
-use super::source::SourceToken;
+use super::{piece::Piece, source::SourceToken};
 
 /// Returns the text of an operator. Returns `None` for `#`, which begins a comment in MySQL, and for braces, a lone
 /// backslash and other characters that are not SQL.
@@ -21,47 +21,81 @@ pub(super) fn is_operator(word: &str) -> bool {
     ["DIV", "GLOB", "MATCH", "MOD", "OVERLAPS", "RLIKE", "XOR"].iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
+/// Whether `pieces` end with an operand, so that a sign after them is an operator. `glued_before` and `glued_after` are whether
+/// the sign has no space on its sides.
+///
+/// A keyword that stands where an operand does is a column's name, as in `SET offset = offset + 1`. Where SQL has its own use
+/// for the keyword there too, the spaces decide: `interval - 1` and `interval-1` are differences, `INTERVAL -1 DAY` is a value.
+pub(super) fn follows_an_operand(pieces: &[Piece], glued_before: bool, glued_after: bool) -> bool {
+    match pieces {
+        [.., Piece::Value | Piece::Word(_) | Piece::Close | Piece::CloseBracket | Piece::List(_)] => true,
+        [before @ .., Piece::Keyword(_, keyword)] => {
+            !precedes_an_operand(*keyword)
+                || stands_before_an_operand(before.last())
+                    && match keyword {
+                        // Before an expression, and no name in any database.
+                        Keyword::CASE | Keyword::EXISTS | Keyword::NOT | Keyword::SELECT => false,
+                        Keyword::ALL | Keyword::DISTINCT => !glued_after,
+                        Keyword::ANY | Keyword::INTERVAL | Keyword::SOME => !glued_after || glued_before,
+                        _ => true,
+                    }
+        }
+        _ => false,
+    }
+}
+
+/// Whether an operand follows the piece, whatever the next one is.
+fn stands_before_an_operand(piece: Option<&Piece>) -> bool {
+    match piece {
+        Some(Piece::Operator(_) | Piece::Sign(_) | Piece::Comma | Piece::Open | Piece::OpenBracket) => true,
+        Some(Piece::Keyword(_, keyword)) => matches!(
+            keyword,
+            Keyword::AND
+                | Keyword::BY
+                | Keyword::HAVING
+                | Keyword::ON
+                | Keyword::OR
+                | Keyword::RETURNING
+                | Keyword::SELECT
+                | Keyword::SET
+                | Keyword::THEN
+                | Keyword::WHEN
+                | Keyword::WHERE
+        ),
+        _ => false,
+    }
+}
+
 /// Whether an operand follows the keyword, so that a sign after it is the operand's.
-pub(super) fn precedes_an_operand(keyword: Keyword) -> bool {
+fn precedes_an_operand(keyword: Keyword) -> bool {
     precedes_a_name(keyword)
-        || begins_an_operand(keyword)
         || matches!(
             keyword,
             Keyword::ALL
+                | Keyword::ANY
                 | Keyword::BETWEEN
+                | Keyword::CASE
                 | Keyword::DEFAULT
                 | Keyword::ELSE
                 | Keyword::ESCAPE
+                | Keyword::EXISTS
                 | Keyword::FETCH
                 | Keyword::FOR
                 | Keyword::FROM
                 | Keyword::ILIKE
                 | Keyword::IN
+                | Keyword::INTERVAL
                 | Keyword::IS
                 | Keyword::LIKE
                 | Keyword::LIMIT
                 | Keyword::OFFSET
                 | Keyword::REGEXP
                 | Keyword::SIMILAR
+                | Keyword::SOME
                 | Keyword::THEN
                 | Keyword::VALUES
                 | Keyword::WHEN
         )
-}
-
-/// Whether the keyword begins an operand and is not one itself.
-pub(super) fn begins_an_operand(keyword: Keyword) -> bool {
-    matches!(
-        keyword,
-        Keyword::ANY
-            | Keyword::CASE
-            | Keyword::DISTINCT
-            | Keyword::EXISTS
-            | Keyword::INTERVAL
-            | Keyword::NOT
-            | Keyword::SELECT
-            | Keyword::SOME
-    )
 }
 
 /// Whether a name, a value or a group of either follows the keyword: a quoted word there is what the group allows.
@@ -99,9 +133,9 @@ pub(super) fn is_keyword(word: &Word) -> bool {
 }
 
 /// Returns the operator at the beginning of `tokens` that the tokenizer reads as several, one of which would pass for a sign:
-/// the distances of pgvector and pg_trgm, and the adjacency of ranges.
+/// the distances of pgvector and pg_trgm (`<#>` has a comment of MySQL inside), and the adjacency of ranges.
 pub(super) fn signed_operator(tokens: &[SourceToken]) -> Option<(&'static str, usize)> {
-    const OPERATORS: [&str; 9] = ["<<<->", "<->>>", "<<->", "<->>", "<->", "<+>", "<~>", "<%>", "-|-"];
+    const OPERATORS: [&str; 10] = ["<#>", "<<<->", "<->>>", "<<->", "<->>", "<->", "<+>", "<~>", "<%>", "-|-"];
     if !matches!(tokens.first()?.token, Token::Lt | Token::ShiftLeft | Token::Minus) {
         return None;
     }
