@@ -60,7 +60,7 @@ pub(crate) enum PlanError {
     #[error(transparent)]
     Payload(#[from] PayloadError),
     /// A placeholder is wrong.
-    #[error("{what}: {source}")]
+    #[error("{what} cannot be filled in")]
     Template {
         /// The option or path that holds it.
         what: String,

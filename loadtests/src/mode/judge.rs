@@ -24,7 +24,7 @@ impl Judge {
     pub(super) fn new(options: &VerdictOptions, plan: &LoadPlan) -> Result<Self, ToolError> {
         check_thresholds(&options.thresholds, plan)?;
         Ok(Self {
-            thresholds: options.thresholds.clone(),
+            thresholds: each_once(&options.thresholds),
             rules: Rules::load(options.rules.as_deref(), options.no_rules, options.fail_on.severity())?,
             saturation: options.saturation,
         })
@@ -36,8 +36,12 @@ impl Judge {
             return not_measured(session).into_iter().collect();
         }
         let elapsed = session.end.elapsed;
-        let measured =
-            Measurement { tally: &session.tally, seconds: elapsed.as_secs_f64(), arrivals: session.arrivals() };
+        let measured = Measurement {
+            tally: &session.tally,
+            seconds: elapsed.as_secs_f64(),
+            arrivals: session.arrivals(),
+            hint: session.hint(),
+        };
         let mut checks = judge_thresholds(&self.thresholds, measured);
         checks.extend(self.rules.judge(&session.tally, elapsed));
         checks.extend(implicit(measured, &self.thresholds));
@@ -55,6 +59,17 @@ impl Judge {
     pub(super) fn on_saturation(&self) -> OnSaturation {
         self.saturation
     }
+}
+
+/// Returns thresholds without those that say what an earlier one says: a condition is judged and shown once.
+fn each_once(given: &[Threshold]) -> Vec<Threshold> {
+    let mut thresholds: Vec<Threshold> = Vec::new();
+    for threshold in given {
+        if !thresholds.iter().any(|earlier| earlier.is_same(threshold)) {
+            thresholds.push(threshold.clone());
+        }
+    }
+    thresholds
 }
 
 /// Returns a note on the longest time in which nothing succeeded: its few failures may be within every limit.
@@ -85,7 +100,7 @@ fn not_measured(session: &Session) -> Option<Check> {
         source: CheckSource::Always,
         subject: "all requests".to_owned(),
         condition: "some request is measured".to_owned(),
-        observed: format!("the run ended in its warm-up, after {requests} requests"),
+        observed: format!("the run ended in its warm-up, after {requests} requests{}", session.hint()),
         status: CheckStatus::Breached,
     })
 }

@@ -8,7 +8,7 @@ use super::diagnosis::other_protocol;
 
 use crate::{
     cli::ProfileOptions,
-    engine::{self, Arrivals, EngineError, LoadPlan, RunEnd, RunState, hint_for, late_after},
+    engine::{self, Arrivals, EngineError, LoadPlan, RunEnd, RunState, StopReason, hint_for, late_after},
     interrupt::Interrupt,
     record::{Interval, Phase, Tally},
     result::OutageResult,
@@ -52,6 +52,17 @@ pub(crate) struct Session {
     pub(crate) generator: GeneratorHealth,
     /// Where its requests went.
     base: String,
+    /// Why there was no response; `None` if there was one.
+    silence: Option<Silence>,
+}
+
+/// Why a run got no response.
+#[derive(Clone, Debug)]
+struct Silence {
+    /// The most frequent failure.
+    problem: String,
+    /// What may help against it; empty where nothing is known.
+    hint: &'static str,
 }
 
 impl Session {
@@ -100,7 +111,7 @@ impl Session {
         drain(&mut tally, &shared, &mut last);
         screen.clear();
         let generator = watch.finish(&shared.hindrances(late_after(tally.quick_request_seconds())));
-        Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
+        Ok(Self::ended(plan, end, started_at, tally, shared, generator).await)
     }
 
     /// Sends a profile's iterations, one after another.
@@ -126,7 +137,22 @@ impl Session {
         tally.drain(&shared.recorder, elapsed.as_secs_f64(), elapsed.as_secs_f64());
         let generator = watch.finish(&shared.hindrances(late_after(tally.quick_request_seconds())));
         let end = RunEnd { reason, elapsed };
-        Ok(Self { end, started_at, tally, shared, generator, base: base_of(plan) })
+        Ok(Self::ended(plan, end, started_at, tally, shared, generator).await)
+    }
+
+    /// Returns a run that has ended. One without a response, however short, asks the target what it speaks.
+    async fn ended(
+        plan: &LoadPlan,
+        end: RunEnd,
+        started_at: String,
+        tally: Tally,
+        shared: RunState,
+        generator: GeneratorHealth,
+    ) -> Self {
+        let base = plan.base.as_str().trim_end_matches('/').to_owned();
+        let silence =
+            if shared.recorder.answered() == 0 { Some(silence(&base, end, &tally, &shared).await) } else { None };
+        Self { end, started_at, tally, shared, generator, base, silence }
     }
 
     /// Returns whether the run ended before anything was measured.
@@ -145,21 +171,40 @@ impl Session {
         self.shared.gauges.arrivals(late_after(self.tally.quick_request_seconds()))
     }
 
+    /// Returns what may help in a run in which no request got a response; empty in every other.
+    pub(super) fn hint(&self) -> &'static str {
+        self.silence.as_ref().map_or("", |silence| silence.hint)
+    }
+
     /// Returns the error of a run in which no request got a response.
     pub(super) fn unreachable(&self) -> UnreachableError {
-        let problem = self
-            .tally
-            .endpoints()
-            .iter()
-            .flat_map(|course| course.tally.failures().by_count().into_iter().next())
-            .max_by_key(|(_, failure)| failure.count)
-            .map(|(kind, _)| kind.clone())
-            .or_else(|| self.shared.recorder.warm_up_failure())
-            .map_or_else(String::new, |kind| kind.as_str().to_owned());
-        let is_connected = !problem.contains("cannot connect");
-        let hint = if is_connected { other_protocol(&self.base, &problem) } else { hint_for(&problem) };
+        let (problem, hint) = match &self.silence {
+            Some(silence) => (silence.problem.clone(), silence.hint),
+            None => (String::new(), ""),
+        };
         UnreachableError { base: self.base.clone(), problem, hint }
     }
+}
+
+/// Returns why no request of a run got a response.
+async fn silence(base: &str, end: RunEnd, tally: &Tally, shared: &RunState) -> Silence {
+    let most_frequent =
+        tally.endpoints().iter().filter_map(|course| course.tally.failures().by_count().into_iter().next());
+    let problem = most_frequent
+        .max_by_key(|(_, failure)| failure.count)
+        .map(|(kind, _)| kind.clone())
+        .or_else(|| shared.recorder.warm_up_failure())
+        .map_or_else(String::new, |kind| kind.as_str().to_owned());
+    let hint = if problem.contains("cannot connect") {
+        hint_for(&problem)
+    } else if problem.is_empty() && end.reason == StopReason::Interrupted {
+        // Nothing failed before the user lost patience with a slow target, who should not wait for another answer.
+        ""
+    } else {
+        let (base, problem) = (base.to_owned(), problem.clone());
+        tokio::task::spawn_blocking(move || other_protocol(&base, &problem)).await.unwrap_or_default()
+    };
+    Silence { problem, hint }
 }
 
 /// Says before the first request what its user may not expect: an odd mix of few users, and a warm-up.
@@ -184,10 +229,6 @@ fn drain(tally: &mut Tally, shared: &RunState, last: &mut Option<Instant>) -> Op
     *last = Some(now);
     let interval = tally.drain(&shared.recorder, now.duration_since(since).as_secs_f64(), span);
     Some((interval, span))
-}
-
-fn base_of(plan: &LoadPlan) -> String {
-    plan.base.as_str().trim_end_matches('/').to_owned()
 }
 
 /// Returns the current time as RFC 3339 with the local offset.

@@ -194,7 +194,7 @@ impl FileReader<'_> {
     fn step(&self, node: Node<'_>, defaults: &Defaults<'_>, names: &mut Names) -> Option<(Step, Option<usize>)> {
         let mut fields = Fields::of(node, "a step", &self.problems)?;
         let request = METHODS.iter().find_map(|(key, method)| Some((method.clone(), fields.take(key)?)));
-        let name = fields.take("name").and_then(|node| self.text(node));
+        let name = fields.take("name").and_then(|node| Some((self.text(node)?, node.line())));
         let headers = fields.take("headers").map_or_else(Vec::new, |node| self.mapping(node, "headers"));
         let headers = self.headers(&defaults.headers, headers, names);
         let payload = self.payload(&mut fields, &headers, names);
@@ -217,8 +217,8 @@ impl FileReader<'_> {
             self.problems.add(path_node, problem);
         }
         let mut step = Step::new(method, &text, path);
-        if let Some(name) = name {
-            step.name = name;
+        if let Some((name, line)) = name {
+            (step.name, step.named_at) = (name, Some(line));
         }
         step.headers = headers;
         step.payload = payload;

@@ -45,6 +45,8 @@ pub(crate) struct Step {
     pub(crate) path: Template,
     /// The path part of the name that it is counted under.
     pub(crate) name: String,
+    /// The line of the file that gives it this name; `None` where its path is its name.
+    pub(crate) named_at: Option<usize>,
     /// The path with placeholders in braces and without its query. The server's route is found by it.
     pub(crate) route: String,
     /// Headers.
@@ -69,6 +71,7 @@ impl Step {
             method,
             path,
             name: route.clone(),
+            named_at: None,
             route,
             headers: Vec::new(),
             payload: None,

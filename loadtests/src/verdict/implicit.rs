@@ -28,7 +28,7 @@ const ALL: &str = "all requests";
 /// A scenario that expects an endpoint to refuse states the expected status, and refusing is success then. A threshold for
 /// the error rate replaces [`MOST_ERRORS`], and one for dropped iterations replaces [`MOST_DROPPED`].
 pub(crate) fn implicit(measured: Measurement<'_>, thresholds: &[Threshold]) -> Vec<Check> {
-    let mut checks = mostly_answered(measured.tally, thresholds);
+    let mut checks = mostly_answered(measured, thresholds);
     if thresholds.iter().all(|threshold| threshold.metric != Metric::Dropped) {
         checks.extend(measured.arrivals.and_then(too_many_dropped));
     }
@@ -44,8 +44,9 @@ fn too_many_dropped(arrivals: Arrivals) -> Option<Check> {
     })
 }
 
-fn mostly_answered(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
-    let mut checks = answered(tally);
+fn mostly_answered(measured: Measurement<'_>, thresholds: &[Threshold]) -> Vec<Check> {
+    let tally = measured.tally;
+    let mut checks = answered(tally, measured.hint);
     let silent: Vec<String> = checks.iter().map(|check| check.subject.clone()).collect();
     if silent.iter().any(|subject| subject == ALL) {
         return checks;
@@ -60,14 +61,14 @@ fn mostly_answered(tally: &Tally, thresholds: &[Threshold]) -> Vec<Check> {
     checks
 }
 
-fn answered(tally: &Tally) -> Vec<Check> {
+fn answered(tally: &Tally, hint: &str) -> Vec<Check> {
     let check = |subject: String, observed: String| breach(subject, "some request succeeds".to_owned(), observed);
     let total = tally.total();
     if total.count() == 0 {
         return vec![check(ALL.to_owned(), "no request was sent".to_owned())];
     }
     if total.count() == total.of(Outcome::Cancelled) {
-        return vec![check(ALL.to_owned(), "none got a response before the end of the test".to_owned())];
+        return vec![check(ALL.to_owned(), format!("none got a response before the end of the test{hint}"))];
     }
     tally
         .endpoints()
@@ -77,7 +78,7 @@ fn answered(tally: &Tally) -> Vec<Check> {
         .map(|course| {
             let failures = course.tally.failures().by_count();
             let main = failures.first().map_or("", |(kind, _)| kind.as_str());
-            let mut observed = format!("all {} failed: {main}", course.tally.count());
+            let mut observed = format!("all {} failed: {main}{hint}", course.tally.count());
             if main == "status 404" {
                 observed.push_str("; check the path");
             } else if main == "status 405" {
@@ -158,7 +159,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.drain(&recorder, 1.0, 1.0);
         let thresholds: Vec<Threshold> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
-        let checks = implicit(Measurement { tally: &tally, seconds: 1.0, arrivals: None }, &thresholds);
+        let checks = implicit(Measurement { tally: &tally, seconds: 1.0, arrivals: None, hint: "" }, &thresholds);
         let found: Vec<&str> = checks.iter().map(|check| check.subject.as_str()).collect();
         assert_eq!(found, expected, "{checks:?}");
     }
@@ -179,7 +180,7 @@ mod tests {
         let drops = |dropped, scheduled, thresholds: &[&str]| {
             let arrivals = Some(Arrivals { scheduled, dropped, ..Arrivals::default() });
             let thresholds: Vec<Threshold> = thresholds.iter().map(|text| text.parse().unwrap()).collect();
-            let checks = implicit(Measurement { tally: &tally, seconds: 1.0, arrivals }, &thresholds);
+            let checks = implicit(Measurement { tally: &tally, seconds: 1.0, arrivals, hint: "" }, &thresholds);
             checks.into_iter().any(|check| check.subject == ALL_ITERATIONS)
         };
         assert!(!drops(10, 1000, &[]) && drops(11, 1000, &[]) && drops(1000, 1000, &[]));

@@ -21,6 +21,8 @@ pub(crate) struct Measurement<'a> {
     pub(crate) seconds: f64,
     /// In an open model, what became of the scheduled iterations.
     pub(crate) arrivals: Option<Arrivals>,
+    /// If no request got a response, what may help; otherwise empty.
+    pub(crate) hint: &'static str,
 }
 
 /// Judges a run by conditions from the command line.
@@ -29,7 +31,7 @@ pub(crate) fn judge_thresholds(thresholds: &[Threshold], measured: Measurement<'
 }
 
 fn judge_threshold(threshold: &Threshold, measured: Measurement<'_>) -> Vec<Check> {
-    let Measurement { tally, seconds, arrivals } = measured;
+    let Measurement { tally, seconds, arrivals, .. } = measured;
     let nothing = if threshold.metric.needs_rate() { "nothing was scheduled" } else { "no requests" };
     let check = |subject: String, observed: Option<f64>| Check {
         source: CheckSource::Threshold,
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn condition_about_nothing_is_a_breach() {
         let threshold: Threshold = "p95<1s for GET /typo".parse().unwrap();
-        let measured = Measurement { tally: &Tally::default(), seconds: 1.0, arrivals: None };
+        let measured = Measurement { tally: &Tally::default(), seconds: 1.0, arrivals: None, hint: "" };
         let checks = judge_thresholds(&[threshold], measured);
         assert_eq!((checks[0].status, checks[0].observed.as_str()), (CheckStatus::Breached, "no requests"));
     }
@@ -97,7 +99,7 @@ mod tests {
     fn iterations_are_judged_by_their_shares() {
         let arrivals = Arrivals { scheduled: 200, late: 30, dropped: 4, ..Arrivals::default() };
         let judged = |text: &str, arrivals| {
-            let measured = Measurement { tally: &Tally::default(), seconds: 1.0, arrivals };
+            let measured = Measurement { tally: &Tally::default(), seconds: 1.0, arrivals, hint: "" };
             let check = judge_thresholds(&[text.parse().unwrap()], measured).remove(0);
             (check.status, check.subject, check.observed)
         };

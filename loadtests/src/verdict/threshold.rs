@@ -129,6 +129,12 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
+    /// Returns whether another one asks for the same, however both are written: `p95<200ms` and `p95 < 0.2s`.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.metric, self.operator, &self.endpoint) == (other.metric, other.operator, &other.endpoint)
+            && (self.limit - other.limit).abs() <= 1e-12 * self.limit.max(other.limit)
+    }
+
     /// Returns whether it names this endpoint, by its name or its path.
     pub(crate) fn is_about(&self, name: &EndpointName) -> bool {
         self.endpoint.as_ref().is_some_and(|wanted| *wanted == name.path || *wanted == name.to_string())
@@ -240,6 +246,17 @@ mod tests {
         check("late<5%", Metric::Late, Operator::Less, 0.05, None);
         check("first-byte-p50<10ms", Metric::FirstByte(0.5), Operator::Less, 0.01, None);
         check("p99<2s for GET /checkout", Metric::Percentile(0.99), Operator::Less, 2.0, Some("GET /checkout"));
+    }
+
+    #[test]
+    fn one_condition_in_two_spellings_is_the_same() {
+        let same =
+            |one: &str, other: &str| one.parse::<Threshold>().unwrap().is_same(&other.parse::<Threshold>().unwrap());
+        assert!(
+            same("p95<200ms", "p95<200ms") && same("p95<300ms", " p95 < 0.3s") && same("errors<=0", "error_rate<=0%")
+        );
+        assert!(!same("p95<200ms", "p95<201ms") && !same("p95<200ms", "p95<=200ms") && !same("p95<200ms", "p99<200ms"));
+        assert!(!same("p95<200ms", "p95<200ms for /a") && !same("p95<1s for /a", "p95<1s for /b"));
     }
 
     #[test]

@@ -193,6 +193,27 @@ fn a_target_that_speaks_something_else_is_named() {
     }
 }
 
+#[test]
+fn a_short_run_names_what_its_target_speaks_too() {
+    for begins_at_once in [true, false] {
+        let address = http2_only(begins_at_once);
+        for length in [["--iterations", "3"], ["--iterations", "1"]] {
+            loadtest(&[&["-H", &address, "-e", "/ok", "-u", "1"][..], &length].concat())
+                .ended_with(1)
+                .said("failed: ")
+                .said("it speaks HTTP/2 only, which this tool does not");
+        }
+    }
+    let encrypted = Server::start_tls();
+    loadtest(&["-H", &encrypted.url(), "-e", "/ok", "-u", "1", "--iterations", "2"])
+        .ended_with(1)
+        .said("all 2 failed: ")
+        .said("it answers with TLS: is it https:// and not http://?");
+    loadtest(&["-H", &encrypted.tls_url(), "-e", "/ok", "-u", "1", "--iterations", "2"])
+        .ended_with(1)
+        .said("--accept-invalid-certs accepts certificates that fail verification");
+}
+
 /// Starts a server that speaks HTTP/2 with those who know it beforehand, and closes on others. Returns its address.
 fn http2_only(begins_at_once: bool) -> String {
     const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";

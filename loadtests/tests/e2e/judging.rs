@@ -14,6 +14,8 @@ fn thresholds_decide() {
     with(&["--threshold", "p95<2s", "--threshold", "error-rate<1%", "--threshold", "rps>1"]).ended_with(0);
     with(&["--threshold", "p50<10ms"]).ended_with(1).said("FAIL  all requests: p50<10ms; observed ");
     with(&["--threshold", "p95<2s for GET /slow"]).ended_with(0);
+    let twice = with(&["--threshold", "p95<2s", "--threshold", "p95<2s", "--threshold", "p95 < 2000ms"]).ended_with(0);
+    assert_eq!((twice.out.matches("p95<2s").count(), twice.out.matches("2000ms").count()), (1, 0), "{}", twice.out);
     let typo = with(&["--threshold", "p95<2s for GET /slwo"]).ended_with(2);
     typo.said("no tested endpoint is called \"GET /slwo\"; there are GET /slow");
 }

@@ -18,6 +18,8 @@ fn nothing_is_sent_when_something_is_wrong() {
     refused(&server, &["-e", "GET /x", "--payload", "{}"], "sends no body");
     refused(&server, &["-e", "FETCH /x"], "unknown method \"FETCH\"");
     refused(&server, &["-e", "/x/{{ id }}"], "unknown name \"id\"");
+    let unset = "error: --payload cannot be filled in: environment variable NO_SUCH is not set\n";
+    refused(&server, &["-e", "/x", "--payload", "{\"name\": \"{{ env.NO_SUCH }}\"}"], unset);
     refused(&server, &["-e", "//other/x"], "is the address of another host");
     refused(&server, &["-e", "/x#y"], "what is behind it is never sent; write %23");
     refused(&server, &["-e", "/x", "-o", "result"], "must end in .json, .csv, .html, .md or .xml");
