@@ -518,7 +518,7 @@ pub(crate) const MONITOR: &[Metric] = &[
 /// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
 pub(crate) const MONITOR_SERIES: usize = 1_000;
 
-/// Metrics whose series are removed when no window contains them any more and their places are needed: those of queries
+/// Metrics whose series are removed when their name gave its place back and no window contains them any more: those of queries
 /// and tasks, whose names may be made up at run time, and of the queries of each endpoint.
 pub(crate) const GIVEN_BACK: &[Metric] = &[
     DB_DURATION,

@@ -4,16 +4,19 @@
 //! may read and whose control endpoints they may call; only the name in `Host` tells. An address or `localhost` cannot be such
 //! a name.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, Uri, header::HOST, uri::Authority},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
-use super::{CoreState, error::ApiError};
+use super::error::ApiError;
 use crate::monitor::Core;
 
 /// Returns the host of a request with its port. HTTP/2 has it in the request target instead of a header.
@@ -51,13 +54,29 @@ fn is_loopback_name(name: &str) -> bool {
     is_localhost(name) || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Refuses requests whose `Host` is of another site. For routes that are served on the loopback interface, which no other
-/// machine reaches but a browser on this one does.
-pub(super) async fn refuse_others(State(core): CoreState, request: Request, next: Next) -> Response {
-    if is_own(&core, of(request.headers(), request.uri())) {
+/// Headers with which a proxy passes on whose request it is.
+const FORWARDED: [&str; 2] = ["forwarded", "x-forwarded-for"];
+
+/// Refuses requests whose `Host` is of another site where only this machine reaches the routes: a browser on it does. Of merged
+/// routes the address is not known; but a client on this machine is, if the service adds the client's address, as axum's
+/// `into_make_service_with_connect_info` does, and no proxy passed the request on.
+pub(super) async fn refuse_others(
+    State((core, reach)): State<(Arc<Core>, Reach)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_checked = reach == Reach::Loopback || is_from_here(&request);
+    if !is_checked || is_own(&core, of(request.headers(), request.uri())) {
         return next.run(request).await;
     }
     refusal().into_response()
+}
+
+/// Returns whether a request certainly comes from a client on this machine.
+fn is_from_here(request: &Request) -> bool {
+    let client = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    client.is_some_and(|ConnectInfo(client)| client.ip().is_loopback())
+        && FORWARDED.iter().all(|header| !request.headers().contains_key(*header))
 }
 
 pub(super) fn refusal() -> ApiError {

@@ -113,10 +113,7 @@ fn assembled<S>(
     core: Arc<Core>,
     monitor: Arc<dyn Any + Send + Sync>,
 ) -> Router<S> {
-    let routes = match reach {
-        Reach::Anyone => routes,
-        Reach::Loopback => routes.layer(middleware::from_fn_with_state(core.clone(), host::refuse_others)),
-    };
+    let routes = routes.layer(middleware::from_fn_with_state((core.clone(), reach), host::refuse_others));
     routes
         .layer(middleware::from_fn_with_state(core.clone(), mark_own_answer))
         .layer(Extension(KeepAlive { _monitor: monitor }))

@@ -6,7 +6,7 @@
 //! - past `limit` names, further ones share the entry `other`;
 //! - the last quarter of the places is for names that come a second time: names that are used once, and were they
 //!   thousands, leave it free;
-//! - when all places are taken, names that no window contains any more give theirs back ([`NamedTable::give_back`]).
+//! - when all places are taken, names that were not used for some minutes give theirs back ([`NamedTable::give_back`]).
 //!
 //! A lookup reads an immutable map behind an atomic pointer. A new entry copies the map under a lock, which is
 //! expensive and rare. The invariant that a change could break: a number is never used for a second name, because

@@ -123,8 +123,8 @@ impl MonitorBuilder {
     /// `other`, and `pinchpoint_series_dropped_total` counts them.
     ///
     /// Names that the service makes up at run time do not blind the monitor: the last quarter of the places is for names
-    /// that come a second time, and when all are taken, names that no window contains any more give theirs back.
-    /// Their series then disappear from `/metrics`, and begin at 0 should the name come again.
+    /// that come a second time, and when all are taken, names that were not used for 5 min give theirs back. Once no window of a
+    /// rule contains their series any more, these disappear from `/metrics`, and begin at 0 should the name come again.
     pub fn max_fingerprints(mut self, fingerprints: usize) -> Self {
         self.config.max_fingerprints = fingerprints;
         self
@@ -227,7 +227,8 @@ impl MonitorBuilder {
 
     /// Keeps a recorder of your own beside the monitor's: with [`install`](Self::install), what the process records through
     /// the `metrics` macros goes to both. What the monitor measures goes to its own alone, unless
-    /// [`export_to`](Self::export_to) names yours too. Each call adds a recorder.
+    /// [`export_to`](Self::export_to) names yours too. Each call adds a recorder. [`build`](Self::build) leaves the macros alone,
+    /// and with them this recorder.
     ///
     /// ```standalone_crate
     /// # use metrics_exporter_prometheus::PrometheusBuilder;

@@ -210,3 +210,22 @@ async fn an_address_on_loopback_is_closed_to_a_name_that_was_pointed_here() {
         (403, 200, 200)
     );
 }
+
+#[tokio::test]
+async fn a_merged_router_refuses_a_rebound_name_from_this_machine_where_it_knows_the_client() {
+    let monitor = monitor();
+    let app = service(&monitor).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let client = reqwest::Client::new();
+    let status = |host: &'static str, proxied: bool| {
+        let mut request = client.get(format!("http://{address}/performance/status")).header("host", host);
+        if proxied {
+            request = request.header("x-forwarded-for", "203.0.113.7");
+        }
+        async move { request.send().await.expect("an answer").status().as_u16() }
+    };
+    assert_eq!((status("evil.example", false).await, status("localhost:3000", false).await), (403, 200));
+    assert_eq!(status("shop.example", true).await, 200, "through a proxy on this machine");
+}

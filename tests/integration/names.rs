@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, routing::get};
-use pinchpoint::{Monitor, track_async_task, track_db_query};
+use pinchpoint::{Monitor, MonitorBuilder, track_async_task, track_db_query};
 use tokio::time::sleep;
 
 use crate::support::{Samples, built, get as fetch};
@@ -25,8 +25,8 @@ fn throw_away(number: usize) -> String {
 }
 
 /// Returns a monitor and a service whose route makes `n` throw-away statements, or a slow one.
-fn service() -> (Monitor, Router) {
-    let monitor = built(Monitor::builder().max_fingerprints(LIMIT));
+fn service(builder: MonitorBuilder) -> (Monitor, Router) {
+    let monitor = built(builder.max_fingerprints(LIMIT));
     let routes = Router::new()
         .route(
             "/throw-away/{from}",
@@ -50,7 +50,7 @@ async fn finds_the_slow_query(app: &Router) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_statements_that_come_once_hide_no_slow_one() {
-    let (_monitor, app) = service();
+    let (_monitor, app) = service(Monitor::builder());
     for from in 0..10 {
         fetch(&app, &format!("/throw-away/{}", from * 100)).await;
     }
@@ -63,7 +63,7 @@ async fn a_thousand_statements_that_come_once_hide_no_slow_one() {
 
 #[tokio::test(start_paused = true)]
 async fn names_that_fill_the_table_give_their_places_back() {
-    let (monitor, app) = service();
+    let (monitor, app) = service(Monitor::builder());
     // Each comes again and again, so that no place is left.
     for _ in 0..3 {
         for from in 0..10 {
@@ -93,7 +93,7 @@ async fn names_that_fill_the_table_give_their_places_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_used_all_the_time_keeps_its_counters() {
-    let (monitor, app) = service();
+    let (monitor, app) = service(Monitor::builder());
     for round in 0..60_usize {
         fetch(&app, "/slow").await;
         fetch(&app, &format!("/throw-away/{}", round * 100)).await;
@@ -141,4 +141,28 @@ async fn the_queries_of_an_endpoint_give_their_places_back() {
     assert!(!repeated().await, "folded into `other`");
     sleep(Duration::from_secs(400)).await;
     assert!(repeated().await);
+}
+
+/// A rule over an hour does not keep the places of an hour's names, and a name that comes again goes on counting.
+#[tokio::test(start_paused = true)]
+async fn a_long_window_keeps_no_places() {
+    let rules = tempfile::tempdir().expect("a directory");
+    let rule = "{ id: slow, scope: query, measure: avg_duration, window: 1h, thresholds: { high: \"> 100ms\" }, description: x }";
+    std::fs::write(rules.path().join("hour.yaml"), format!("rules:\n  - {rule}\n")).expect("written");
+    let (monitor, app) = service(Monitor::builder().rules_dir(rules.path()));
+    for _ in 0..3 {
+        for from in 0..10 {
+            fetch(&app, &format!("/throw-away/{}", from * 100)).await;
+        }
+    }
+    sleep(Duration::from_secs(400)).await;
+    for _ in 0..40 {
+        fetch(&app, "/slow").await;
+    }
+    fetch(&app, "/throw-away/0").await;
+    sleep(Duration::from_secs(30)).await;
+    assert!(finds_the_slow_query(&app).await);
+    let queries = "db_client_operation_duration_seconds_count";
+    let count = Samples::of(&monitor).sum(queries, &["SELECT x FROM report_a\""]);
+    assert_eq!(count, 4.0, "three times before and once after");
 }

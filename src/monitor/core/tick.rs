@@ -113,10 +113,11 @@ impl Core {
         (Evaluator::new(rules.rules()).evaluate(&readings), memory.verdict().clone())
     }
 
-    /// Has names that no window contains give their places back where these are needed.
+    /// Has names that are not in use give their places back where these are needed.
     fn give_back_places(&self, history: &mut History, now: Instant) {
-        // A window may begin up to two ticks before its length.
-        let unused = self.longest_window() + self.interval() * 2;
+        // Not the longest window: a rule over a day would keep the places of a day's throw-away names. A name that comes again
+        // finds its series, which stay as long as a window contains them.
+        let unused = names::DEFAULT_WINDOW + self.interval() * 2;
         let short = self.recorder.is_short_of_window_series();
         self.instruments.give_back_places(now, unused, short);
         self.recorder.give_back_places(history);
