@@ -91,7 +91,7 @@ impl Moment {
         let failed: u64 = points.iter().map(|point| point.failed).sum();
         let (p50, p95) = match points {
             [] => return None,
-            [only] => (only.p50, only.p95),
+            [only] => (only.p50?, only.p95?),
             _ => {
                 let mut all = Distribution::default();
                 points.iter().for_each(|point| all.add(&point.distribution));

@@ -109,7 +109,8 @@ fn compare_endpoint(
         let least_p_value = rank_sum::least_p_value(first.len(), second.len());
         // With few errors the median point has none in either run; the rate of all requests is what people mean.
         let (before, after) = if measure == ERROR_RATE {
-            (old.error_rate / 100.0, new.error_rate / 100.0)
+            let ratio = |run: &EndpointResult| run.error_rate.unwrap_or(0.0) / 100.0;
+            (ratio(old), ratio(new))
         } else {
             (median(&mut first).unwrap_or(0.0), median(&mut second).unwrap_or(0.0))
         };

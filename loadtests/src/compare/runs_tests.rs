@@ -35,7 +35,14 @@ fn run(level: f64, noise: Noise, random: &mut Random) -> RunResult {
             };
             let p50 = level * run_level * wobble.exp();
             let p95 = p50 * 2.0 * (normal(random) * 0.08).exp();
-            PointResult { start: f64::from(second), span: 1.0, requests: 500, p50, p95, ..PointResult::default() }
+            PointResult {
+                start: f64::from(second),
+                span: 1.0,
+                requests: 500,
+                p50: Some(p50),
+                p95: Some(p95),
+                ..PointResult::default()
+            }
         })
         .collect();
     of_series(series)
@@ -88,8 +95,8 @@ fn a_build_three_times_as_slow_is_found_however_slowly_its_seconds_vary() {
                 start: f64::from(second),
                 span: 1.0,
                 requests: 9,
-                p50: time,
-                p95: time,
+                p50: Some(time),
+                p95: Some(time),
                 ..PointResult::default()
             }
         };
@@ -177,8 +184,8 @@ fn recorded(seconds: f64, tick: f64, mean: f64, random: &mut Random) -> RunResul
             start: index as f64 * tick,
             span: tick,
             requests: latencies.len() as u64,
-            p50: at(0.5),
-            p95: at(0.95),
+            p50: Some(at(0.5)),
+            p95: Some(at(0.95)),
             distribution: cells.collect::<String>().parse().unwrap(),
             ..PointResult::default()
         }

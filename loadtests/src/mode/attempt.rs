@@ -8,7 +8,7 @@ use crate::{
     engine::{LoadPlan, Model, StopReason},
     interrupt::Interrupt,
     record::{ExhaustionCounts, Outcome},
-    result::{CapacityStep, SATURATED, StepEnd, round_micros},
+    result::{CapacityStep, SATURATED, StepEnd, round_micros, some_micros},
     server::{
         Bottleneck, ClientMeans, ProcessFacts, ProcessNumbers, ServerClient, ServerSnapshot, Utilization,
         findings_of_run,
@@ -103,13 +103,12 @@ impl AttemptRunner<'_> {
             StepEnd::Saturated | StepEnd::Interrupted => ServiceLoad::default(),
         };
         let step = capacity_step(trial, end, &session, &breaches);
-        screen.say(&format!(
-            "  {}: {:.1} req/s, p95 {}, {:.2} % errors",
-            end.describe(),
-            step.requests_per_second,
-            show_seconds(step.p95),
-            step.error_rate
-        ));
+        let (p95, errors) = (
+            step.p95.map_or_else(|| "-".to_owned(), show_seconds),
+            step.error_rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2} %")),
+        );
+        let (end_name, rate) = (end.describe(), step.requests_per_second);
+        screen.say(&format!("  {end_name}: {rate:.1} req/s, p95 {p95}, {errors} errors"));
         Ok(Attempt { load, end, outage, breaches, session, plan, service, step })
     }
 
@@ -267,7 +266,7 @@ fn end_of(
 fn capacity_step(trial: Trial, end: StepEnd, session: &Session, breaches: &[String]) -> CapacityStep {
     let total = session.tally.total();
     let ranked = total.ranked();
-    let at = |q| round_micros(ranked.quantile_seconds(q));
+    let at = |q| some_micros(ranked.quantile_seconds(q));
     let elapsed = session.end.elapsed.as_secs_f64();
     let saturated = session.generator.saturation.iter().map(|reason| format!("{SATURATED}{reason}"));
     let interrupted = (end == StepEnd::Interrupted).then(|| "interrupted".to_owned());
@@ -278,7 +277,7 @@ fn capacity_step(trial: Trial, end: StepEnd, session: &Session, breaches: &[Stri
         p50: at(0.5),
         p95: at(0.95),
         p99: at(0.99),
-        error_rate: (total.error_ratio().unwrap_or(0.0) * 1e4).round() / 1e2,
+        error_rate: total.error_ratio().map(|ratio| (ratio * 1e4).round() / 1e2),
         phase: trial.phase.name().to_owned(),
         again: trial.is_again,
         passed: end == StepEnd::Passed,

@@ -39,7 +39,7 @@ pub(super) fn render(result: &RunResult) -> String {
     for endpoint in &result.endpoints {
         let is_checked = result.verdict.checks.iter().any(|check| check.subject == endpoint.name());
         if !is_checked {
-            suite.push_case("endpoint", endpoint.name(), endpoint.avg_response_time, &CaseEnd::Passed);
+            suite.push_case("endpoint", endpoint.name(), endpoint.avg_response_time.unwrap_or(0.0), &CaseEnd::Passed);
         }
     }
     suite.push_run(result);

@@ -17,9 +17,9 @@ const PERCENTILES: [(&str, &str); 3] = [("p50", BLUE), ("p95", AMBER), ("p99", R
 pub(super) fn over_time(endpoint: &EndpointResult, title: &str, outages: &[OutageResult]) -> [Plot; 2] {
     let middle = |point: &PointResult| point.start + point.span / 2.0;
     let measured = || endpoint.series.iter().filter(|point| point.requests > 0);
-    let values: [fn(&PointResult) -> f64; 3] = [|point| point.p50, |point| point.p95, |point| point.p99];
+    let values: [fn(&PointResult) -> Option<f64>; 3] = [|point| point.p50, |point| point.p95, |point| point.p99];
     let latency = PERCENTILES.iter().zip(values).map(|((name, colour), value)| {
-        line(name, colour, measured().map(|point| (middle(point), value(point))).collect())
+        line(name, colour, measured().filter_map(|point| Some((middle(point), value(point)?))).collect())
     });
     let band = |outage: &OutageResult| {
         let text = format!("no success for {}", show_seconds(outage.seconds));
@@ -65,10 +65,11 @@ pub(super) fn capacity(capacity: &Capacity) -> [Plot; 2] {
     let mut steps: Vec<&CapacityStep> =
         capacity.steps.iter().filter(|step| step.ended != StepEnd::Interrupted).collect();
     steps.sort_by(|a, b| a.load.total_cmp(&b.load));
-    let against_load =
-        |value: fn(&CapacityStep) -> f64| steps.iter().map(|step| (step.load, value(step))).collect::<Vec<_>>();
+    let against_load = |value: fn(&CapacityStep) -> Option<f64>| {
+        steps.iter().filter_map(|step| Some((step.load, value(step)?))).collect::<Vec<_>>()
+    };
     let mark = capacity.capacity.map(|load| (load, format!("capacity: {load}")));
-    let values: [fn(&CapacityStep) -> f64; 3] = [|step| step.p50, |step| step.p95, |step| step.p99];
+    let values: [fn(&CapacityStep) -> Option<f64>; 3] = [|step| step.p50, |step| step.p95, |step| step.p99];
     let percentiles = PERCENTILES.iter().zip(values);
     let latency = Plot {
         show_y: show_seconds,
@@ -78,7 +79,7 @@ pub(super) fn capacity(capacity: &Capacity) -> [Plot; 2] {
         ..plot(format!("Latency against load ({})", capacity.unit), "load")
     };
     let throughput = Plot {
-        lines: vec![line("requests a second", BLUE, against_load(|step| step.requests_per_second))],
+        lines: vec![line("requests a second", BLUE, against_load(|step| Some(step.requests_per_second)))],
         mark,
         dots: true,
         ..plot("Requests a second against load: the knee is where it bends".to_owned(), "load")

@@ -58,7 +58,7 @@ fn result() -> RunResult {
     result.generator = GeneratorResult {
         cores: 2,
         cpu_percent: 12.3,
-        cpu_microseconds_per_request: 45.6,
+        cpu_microseconds_per_request: Some(45.6),
         peak_memory_bytes: 30_000_000,
         ..GeneratorResult::default()
     };
@@ -117,10 +117,10 @@ fn result() -> RunResult {
                 load,
                 held: 10.0,
                 requests_per_second: load * 10.0,
-                p50: p95 / 2.0,
-                p95,
-                p99: p95 * 2.0,
-                error_rate: 0.0,
+                p50: Some(p95 / 2.0),
+                p95: Some(p95),
+                p99: Some(p95 * 2.0),
+                error_rate: Some(0.0),
                 phase: "doubling".to_owned(),
                 again: false,
                 passed,

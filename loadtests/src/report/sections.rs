@@ -85,8 +85,8 @@ struct EndpointRow {
     name: Cell,
     requests: u64,
     rate: Option<f64>,
-    /// Mean, p50, p95, p99 and longest; absent without requests.
-    times: Option<[f64; 5]>,
+    /// Mean, p50, p95, p99 and longest; each absent without requests.
+    times: [Option<f64>; 5],
     head_p95: Option<f64>,
     error_rate: Option<f64>,
 }
@@ -105,11 +105,11 @@ pub(super) fn endpoints(result: &RunResult) -> Vec<Block> {
             Column::words("endpoint", |row| row.name.clone()),
             Column::numbers("requests", |row| row.requests.to_string().into()),
             Column::numbers("req/s", |row| row.rate.map_or_else(String::new, |rate| format!("{rate:.1}")).into()),
-            Column::numbers("mean", |row| time(row.times.map(|times| times[0]))),
-            Column::numbers("p50", |row| time(row.times.map(|times| times[1]))),
-            Column::numbers("p95", |row| time(row.times.map(|times| times[2]))),
-            Column::numbers("p99", |row| time(row.times.map(|times| times[3]))),
-            Column::numbers("max", |row| time(row.times.map(|times| times[4]))),
+            Column::numbers("mean", |row| time(row.times[0])),
+            Column::numbers("p50", |row| time(row.times[1])),
+            Column::numbers("p95", |row| time(row.times[2])),
+            Column::numbers("p99", |row| time(row.times[3])),
+            Column::numbers("max", |row| time(row.times[4])),
             Column::numbers("head p95", |row| row.head_p95.map_or_else(String::new, show_seconds).into()),
             Column::numbers("errors", |row| row.error_rate.map_or_else(|| "".into(), error_rate)),
         ],
@@ -139,9 +139,9 @@ fn endpoint_rows(endpoint: &EndpointResult, name: String) -> Vec<EndpointRow> {
         name: name.into(),
         requests: endpoint.total_requests,
         rate: Some(endpoint.requests_per_second),
-        times: (endpoint.total_requests > 0).then_some(times),
+        times,
         head_p95: endpoint.first_byte.as_ref().map(|latency| latency.p95),
-        error_rate: Some(if endpoint.failed_requests == 0 { 0.0 } else { endpoint.error_rate }),
+        error_rate: endpoint.error_rate,
     }];
     if endpoint.failed_requests == 0 {
         return rows;
@@ -153,13 +153,8 @@ fn endpoint_rows(endpoint: &EndpointResult, name: String) -> Vec<EndpointRow> {
             name: Cell::part(&format!("{} only", outcome.name())),
             requests: latency.count,
             rate: None,
-            times: (outcome != Outcome::Unsent).then_some([
-                latency.mean,
-                latency.p50,
-                latency.p95,
-                latency.p99,
-                latency.max,
-            ]),
+            times: [latency.mean, latency.p50, latency.p95, latency.p99, latency.max]
+                .map(|value| (outcome != Outcome::Unsent).then_some(value)),
             head_p95: None,
             error_rate: None,
         })
@@ -278,10 +273,10 @@ pub(super) fn capacity_steps(capacity: &Capacity) -> Vec<Block> {
             }),
             Column::numbers("held", |step| show_seconds(step.held).into()),
             Column::numbers("req/s", |step| format!("{:.1}", step.requests_per_second).into()),
-            Column::numbers("p50", |step| show_seconds(step.p50).into()),
-            Column::numbers("p95", |step| show_seconds(step.p95).into()),
-            Column::numbers("p99", |step| show_seconds(step.p99).into()),
-            Column::numbers("errors", |step| error_rate(step.error_rate)),
+            Column::numbers("p50", |step| time(step.p50)),
+            Column::numbers("p95", |step| time(step.p95)),
+            Column::numbers("p99", |step| time(step.p99)),
+            Column::numbers("errors", |step| step.error_rate.map_or_else(|| Cell::or_nothing(None), error_rate)),
             Column::words("result", outcome),
         ],
     );
@@ -406,7 +401,7 @@ fn profile_rows(profile: &Profile, result: &RunResult) -> Vec<(String, String)> 
         ("p99", profile.p99),
     ];
     let mut rows: Vec<(String, String)> =
-        times.into_iter().map(|(name, value)| (name.to_owned(), show_seconds(value))).collect();
+        times.into_iter().filter_map(|(name, value)| Some((name.to_owned(), show_seconds(value?)))).collect();
     if let Some((low, high)) = profile.confidence_interval_95 {
         let interval = format!("{} to {}", show_seconds(low), show_seconds(high));
         rows.push(("95 % confidence interval of the mean".to_owned(), interval));
@@ -451,12 +446,13 @@ pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
         ));
     }
     let generator = &result.generator;
+    let per_request = generator.cpu_microseconds_per_request;
     blocks.push(Block::Note(format!(
-        "Generator: loadtest {}, {:.0} % of {}, {:.0} µs of CPU a request, {} MB.",
+        "Generator: loadtest {}, {:.0} % of {}, {}{} MB.",
         result.version,
         generator.cpu_percent,
         plural(generator.cores as u64, "core"),
-        generator.cpu_microseconds_per_request,
+        per_request.map_or_else(String::new, |micros| format!("{micros:.0} µs of CPU a request, ")),
         generator.peak_memory_bytes / 1_000_000,
     )));
     blocks

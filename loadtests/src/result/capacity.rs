@@ -48,11 +48,12 @@ pub(crate) struct CapacityStep {
     /// Seconds.
     pub(crate) held: f64,
     pub(crate) requests_per_second: f64,
-    pub(crate) p50: f64,
-    pub(crate) p95: f64,
-    pub(crate) p99: f64,
-    /// In percent.
-    pub(crate) error_rate: f64,
+    /// Of everything sent, in seconds; `None`, which is `null`, without requests.
+    pub(crate) p50: Option<f64>,
+    pub(crate) p95: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    /// In percent; `None` without requests.
+    pub(crate) error_rate: Option<f64>,
     /// `doubling`, `bisecting` or `confirming`.
     pub(crate) phase: String,
     /// Whether this load had failed or saturated the generator before: a single step may be unlucky.

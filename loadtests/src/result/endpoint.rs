@@ -22,20 +22,21 @@ pub(crate) struct EndpointResult {
     /// The failed requests that never reached the server: no connection was made for them, or they cannot be sent.
     #[serde(default)]
     pub(crate) never_sent: u64,
-    /// Mean of everything sent, in seconds to the last byte, as all times here.
-    pub(crate) avg_response_time: f64,
-    /// Percentiles of everything sent, failures ranked behind every success.
-    pub(crate) p50_response_time: f64,
-    pub(crate) p90_response_time: f64,
-    pub(crate) p95_response_time: f64,
-    pub(crate) p99_response_time: f64,
-    pub(crate) p999_response_time: f64,
-    pub(crate) min_response_time: f64,
-    pub(crate) max_response_time: f64,
-    pub(crate) standard_deviation: f64,
+    /// Mean of everything sent, in seconds to the last byte, as all times here; `None`, which is `null`, without requests.
+    pub(crate) avg_response_time: Option<f64>,
+    /// Percentiles of everything sent, failures ranked behind every success; `None` without requests, as the extremes.
+    pub(crate) p50_response_time: Option<f64>,
+    pub(crate) p90_response_time: Option<f64>,
+    pub(crate) p95_response_time: Option<f64>,
+    pub(crate) p99_response_time: Option<f64>,
+    pub(crate) p999_response_time: Option<f64>,
+    pub(crate) min_response_time: Option<f64>,
+    pub(crate) max_response_time: Option<f64>,
+    /// `None` below two requests.
+    pub(crate) standard_deviation: Option<f64>,
     pub(crate) requests_per_second: f64,
-    /// In percent.
-    pub(crate) error_rate: f64,
+    /// In percent; `None` without requests.
+    pub(crate) error_rate: Option<f64>,
     /// Responses by status.
     pub(crate) status_codes: BTreeMap<String, u64>,
     /// Body bytes received, compressed ones as they are.
@@ -90,10 +91,11 @@ pub(crate) struct PointResult {
     pub(crate) failed: u64,
     /// Sum of latencies.
     pub(crate) sum: f64,
-    pub(crate) p50: f64,
-    pub(crate) p95: f64,
-    pub(crate) p99: f64,
-    pub(crate) max: f64,
+    /// `None`, which is `null`, without requests, as the following.
+    pub(crate) p50: Option<f64>,
+    pub(crate) p95: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    pub(crate) max: Option<f64>,
     /// All latencies, as `cell:count` on a grid of 1 %, failures behind a slash. Endpoints have it, since comparisons read
     /// it; all requests together do not.
     #[serde(default, with = "as_text", skip_serializing_if = "is_empty")]
@@ -104,7 +106,7 @@ impl EndpointResult {
     /// The numbers of a tally over `elapsed` seconds.
     pub(crate) fn new(method: &str, path: &str, tally: &EndpointTally, series: &Series, elapsed: f64) -> Self {
         let ranked = tally.ranked();
-        let at = |q| round_micros(ranked.quantile_seconds(q));
+        let at = |q| some_micros(ranked.quantile_seconds(q));
         let outcome = |outcome: Outcome| {
             let latency = tally.latency(outcome)?;
             Some((outcome.name().to_owned(), LatencyResult::new(latency)))
@@ -116,17 +118,17 @@ impl EndpointResult {
             successful_requests: tally.of(Outcome::Success),
             failed_requests: tally.failed(),
             never_sent: tally.never_sent(),
-            avg_response_time: round_micros(ranked.mean_seconds()),
+            avg_response_time: some_micros(ranked.mean_seconds()),
             p50_response_time: at(0.5),
             p90_response_time: at(0.9),
             p95_response_time: at(0.95),
             p99_response_time: at(0.99),
             p999_response_time: at(0.999),
-            min_response_time: round_micros(ranked.min_seconds()),
-            max_response_time: round_micros(ranked.max_seconds()),
-            standard_deviation: round_micros(ranked.standard_deviation_seconds()),
+            min_response_time: some_micros(ranked.min_seconds()),
+            max_response_time: some_micros(ranked.max_seconds()),
+            standard_deviation: some_micros(ranked.standard_deviation_seconds()),
             requests_per_second: round(tally.rate(elapsed).unwrap_or(0.0), 1e2),
-            error_rate: round(tally.error_ratio().unwrap_or(0.0) * 100.0, 1e4),
+            error_rate: tally.error_ratio().map(|ratio| round(ratio * 100.0, 1e4)),
             status_codes: tally.statuses().into_iter().map(|(status, count)| (status.to_string(), count)).collect(),
             bytes_received: tally.bytes(),
             bytes_decoded: (tally.decoded_bytes() != tally.bytes()).then(|| tally.decoded_bytes()),
@@ -198,16 +200,17 @@ impl LatencyResult {
 impl PointResult {
     fn new(point: &Point) -> Self {
         let round = |value: f64| round(value, 1e6);
+        let measured = |value: f64| (point.count > 0).then(|| round(value));
         Self {
             start: round(point.start),
             span: round(point.span),
             requests: point.count,
             failed: point.failed,
             sum: round(point.sum),
-            p50: round(point.p50),
-            p95: round(point.p95),
-            p99: round(point.p99),
-            max: round(point.max),
+            p50: measured(point.p50),
+            p95: measured(point.p95),
+            p99: measured(point.p99),
+            max: measured(point.max),
             distribution: point.distribution.clone(),
         }
     }
@@ -232,6 +235,11 @@ mod as_text {
     }
 }
 
+/// Rounds seconds to the microsecond, if there are any.
+pub(crate) fn some_micros(value: Option<f64>) -> Option<f64> {
+    value.map(|value| round(value, 1e6))
+}
+
 /// Rounds seconds to the microsecond; 0 where nothing was measured, when the count beside it is 0.
 pub(crate) fn round_micros(value: Option<f64>) -> f64 {
     round(value.unwrap_or(0.0), 1e6)
@@ -239,4 +247,38 @@ pub(crate) fn round_micros(value: Option<f64>) -> f64 {
 
 fn round(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_null() {
+        let nothing = EndpointResult::new("GET", "/a", &EndpointTally::default(), &Series::default(), 0.0);
+        let json = serde_json::to_value(&nothing).unwrap();
+        let is_measured =
+            |name: &str| name.ends_with("_response_time") || matches!(name, "standard_deviation" | "error_rate");
+        let measured: Vec<_> = json.as_object().unwrap().iter().filter(|(name, _)| is_measured(name)).collect();
+        assert!(measured.len() == 10 && measured.iter().all(|(_, value)| value.is_null()), "{measured:?}");
+        assert_eq!((&json["total_requests"], &json["requests_per_second"]), (&0.into(), &0.0.into()));
+        let read: EndpointResult = serde_json::from_value(json).unwrap();
+        assert_eq!(read.p95_response_time, None);
+        let [empty, one] = [0, 1].map(|count| {
+            let point = Point {
+                start: 0.0,
+                span: 1.0,
+                count,
+                failed: 0,
+                sum: 0.0,
+                p50: 0.0,
+                p95: 0.0,
+                p99: 0.0,
+                max: 0.0,
+                distribution: Distribution::default(),
+            };
+            PointResult::new(&point)
+        });
+        assert_eq!([empty.p50, empty.max, one.p50, one.max], [None, None, Some(0.0), Some(0.0)]);
+    }
 }

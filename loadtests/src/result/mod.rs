@@ -12,7 +12,7 @@ mod run;
 
 pub(crate) use capacity::{Capacity, CapacityStep, SATURATED, SearchEnd, StepEnd};
 pub(crate) use comparison::{Change, Comparison, Direction, ERROR_RATE};
-pub(crate) use endpoint::{EndpointResult, FailureResult, PointResult, round_micros};
+pub(crate) use endpoint::{EndpointResult, FailureResult, PointResult, round_micros, some_micros};
 pub(crate) use profile::Profile;
 pub(crate) use read::{ReadError, read_result};
 pub(crate) use run::{

@@ -169,7 +169,8 @@ pub(crate) struct GeneratorResult {
     /// Share of its cores that it used.
     pub(crate) cpu_percent: f64,
     pub(crate) cpu_seconds: f64,
-    pub(crate) cpu_microseconds_per_request: f64,
+    /// `None`, which is `null`, without measured requests.
+    pub(crate) cpu_microseconds_per_request: Option<f64>,
     pub(crate) worst_timer_lag: f64,
     pub(crate) peak_memory_bytes: u64,
 }
@@ -184,7 +185,8 @@ impl GeneratorResult {
             cores: health.cores,
             cpu_percent: (health.cpu_ratio * 1000.0).round() / 10.0,
             cpu_seconds: health.cpu_seconds,
-            cpu_microseconds_per_request: (health.cpu_seconds * 1e7 / requests.max(1) as f64).round() / 10.0,
+            cpu_microseconds_per_request: (requests > 0)
+                .then(|| (health.cpu_seconds * 1e7 / requests as f64).round() / 10.0),
             worst_timer_lag: health.worst_lag.as_secs_f64(),
             peak_memory_bytes: health.peak_memory_bytes,
         }

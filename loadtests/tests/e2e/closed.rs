@@ -96,6 +96,11 @@ fn a_run_that_is_interrupted_in_its_warm_up_reports_no_percentiles() {
         let run = running.finish().ended_with(130).said("INTERRUPTED in the warm-up: nothing was measured");
         let requests = server.requests("/slow") - before;
         let run = run.said(&format!("Nothing was measured: the run ended in its warm-up, after {requests} requests."));
+        for name in ["avg", "min", "p50", "p90", "p95", "p99", "p999", "max"] {
+            assert!(run.json[format!("{name}_response_time")].is_null(), "{name}: {}", run.json);
+        }
+        assert!(run.json["generator"]["cpu_microseconds_per_request"].is_null(), "{}", run.json);
+        assert!(run.json["standard_deviation"].is_null() && run.json["error_rate"].is_null(), "{}", run.json);
         assert_eq!((run.number("/total_requests"), run.number("/duration")), (0.0, 0.0));
         let page = std::fs::read_to_string(run.file("page.html")).unwrap();
         for text in [&run.out, &page] {
