@@ -380,8 +380,8 @@ pub(crate) const RULES_RELOAD_TIMESTAMP: Metric = gauge(
 /// Work of the monitor that has not come back.
 pub(crate) const WORK_PENDING: Metric = gauge(
     "pinchpoint_work_pending_seconds",
-    "For how long a read of the rule files or of the machine has been under way; more than a moment means that a file system \
-     does not answer.",
+    "For how long a read of the rule files (`rules`), a read of the machine (`sampling`) or a write of the history file \
+     (`history`) has been under way; more than a moment means that a file system does not answer.",
 )
 .labels(&[WORK]);
 /// Series that were folded into `other`.

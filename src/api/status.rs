@@ -67,6 +67,9 @@ pub(super) struct HistoryFileStatus {
     error: Option<String>,
     /// When the file was last written; null before the first time.
     written_at: Option<String>,
+    /// For how long a write of the file has not come back, where that is 2 s or more: its file system does not answer, and the
+    /// trends stay in memory. Null otherwise.
+    writing_overdue_seconds: Option<f64>,
     /// New name of a broken file that was set aside since the start.
     set_aside: Option<String>,
     /// Entries that could not be read since the start, and were dropped.
@@ -78,7 +81,7 @@ pub(super) struct HistoryFileStatus {
 
 #[cfg(feature = "archive")]
 impl HistoryFileStatus {
-    fn of(archive: &ArchiveStatus) -> Self {
+    fn of(archive: &ArchiveStatus, writing_overdue_seconds: Option<f64>) -> Self {
         let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let (state, error) = match &archive.state {
             ArchiveState::Opening => ("opening", None),
@@ -90,6 +93,7 @@ impl HistoryFileStatus {
             state,
             error,
             written_at: archive.written.map(timestamp::of_system_time),
+            writing_overdue_seconds,
             lost: Self::lost(archive, archive.set_aside.as_deref().and_then(name)),
             set_aside: archive.set_aside.as_deref().and_then(name),
             lost_entries: archive.lost_entries,
@@ -107,7 +111,11 @@ impl HistoryFileStatus {
             true => format!("all trends and versions before this start, with the broken file {name}"),
             false => format!("the versions before this one, with the broken file {name}; the trends were in memory"),
         });
-        let all: Vec<String> = file.into_iter().chain(entries).collect();
+        let empty = archive.was_empty.then(|| match archive.lost_history {
+            true => "all trends and versions that the history file had before this start: it was empty".to_owned(),
+            false => "the versions before this one: the history file was empty; the trends were in memory".to_owned(),
+        });
+        let all: Vec<String> = file.into_iter().chain(empty).chain(entries).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }
@@ -154,7 +162,7 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
         windows_bytes,
         trends_bytes,
         #[cfg(feature = "archive")]
-        history_file: core.versions().archive().map(|archive| HistoryFileStatus::of(&archive)),
+        history_file: core.versions().archive().map(|archive| HistoryFileStatus::of(&archive, overdue(Work::History))),
         evaluation_interval_seconds: units::seconds(core.interval()),
         evaluated_at: judgement.at.map(timestamp::of_instant),
         evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),

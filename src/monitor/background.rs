@@ -18,6 +18,9 @@ pub(crate) enum Work {
     Rules,
     /// Reading the machine.
     Sampling,
+    /// Writing the history file.
+    #[cfg(feature = "archive")]
+    History,
 }
 
 impl Work {
@@ -26,6 +29,8 @@ impl Work {
         match self {
             Self::Rules => "rules",
             Self::Sampling => "sampling",
+            #[cfg(feature = "archive")]
+            Self::History => "history",
         }
     }
 }

@@ -228,7 +228,12 @@ impl Core {
 
     /// Returns for how long work on another thread has been under way, where it takes longer than it should.
     pub(crate) fn overdue(&self, work: Work, now: Instant) -> Option<Duration> {
-        let since = lock(&self.under_way).get(&work).copied().flatten()?;
+        let since = match work {
+            // Asked of itself: what the last tick saw may have ended since.
+            #[cfg(feature = "archive")]
+            Work::History => self.versions.writing_since()?,
+            Work::Rules | Work::Sampling => lock(&self.under_way).get(&work).copied().flatten()?,
+        };
         Some(now.saturating_duration_since(since)).filter(|age| *age >= OVERDUE)
     }
 

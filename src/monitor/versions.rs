@@ -119,6 +119,11 @@ impl Versions {
         self.archive.as_ref().map(Archive::status)
     }
 
+    /// Returns since when the history file has not been written though there is something to write.
+    pub(super) fn writing_since(&self) -> Option<Instant> {
+        self.archive.as_ref()?.writing_since()
+    }
+
     fn write_snapshot(&self, total: &Window, wall: Duration) {
         if let Some((archive, snapshot)) = self.archive.as_ref().zip(self.snapshot(total, wall)) {
             archive.write_version(snapshot);

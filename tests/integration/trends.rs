@@ -311,6 +311,7 @@ async fn trends_survive_a_restart() {
     minutes(&app, 20, &[wait(10)]).await;
     let status = json_of(&app, "/performance/status").await["history_file"].clone();
     assert_eq!((&status["state"], &status["name"]), (&json!("open"), &json!("history.redb")), "{status}");
+    assert_eq!(status["lost"], Value::Null, "{status}");
     first.shutdown().await;
     let second = built(Monitor::builder().history_file(&path).service("shop", "1.1"));
     let app = service(&second);
@@ -403,6 +404,16 @@ async fn a_version_that_fails_fast_has_more_errors_and_is_not_faster() {
     assert!((number(&route["avg_after_ms"]) - number(&route["avg_before_ms"])).abs() < 1.0, "{route}");
     let mended = run("3", 0).await;
     assert_eq!(mended["routes"][0]["verdict"], "fewer_errors", "{mended}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emptied_history_file_is_reported() {
+    let (_directory, path) = place();
+    std::fs::write(&path, "").expect("writable");
+    let monitor = built(Monitor::builder().history_file(&path));
+    let status = json_of(&service(&monitor), "/performance/status").await["history_file"].clone();
+    assert!(status["lost"].as_str().is_some_and(|lost| lost.ends_with("it was empty")), "{status}");
+    monitor.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]

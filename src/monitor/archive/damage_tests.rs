@@ -117,3 +117,41 @@ async fn entries_that_cannot_be_read_are_counted() {
     let again = Life::begin(&path, NOON + 6 * MINUTE, "1");
     assert_eq!((again.archive.status().lost_entries, again.archive.status().lost_history), (0, false));
 }
+
+#[tokio::test]
+async fn a_write_that_does_not_come_back_is_seen_from_its_beginning() {
+    let (_directory, path) = place();
+    let mut life = Life::begin(&path, NOON, "1");
+    life.minutes(1);
+    life.becomes(|status| status.written.is_some()).await;
+    let tiers = life.tiers.clone();
+    // The thread waits for what is held here as it would for a file system.
+    let blocked = lock(&tiers);
+    let before = Instant::now();
+    life.archive.wake();
+    let since = life.archive.writing_since().expect("under way");
+    assert!(since >= before, "it begins now");
+    std::thread::sleep(Duration::from_millis(20));
+    life.archive.wake();
+    assert_eq!(life.archive.writing_since(), Some(since), "it is the same write, though more has come since");
+    drop(blocked);
+    life.becomes(|_| life.archive.writing_since().is_none()).await;
+    life.end().await;
+    assert_eq!(life.archive.writing_since(), None);
+}
+
+#[tokio::test]
+async fn a_file_that_was_emptied_is_reported_and_a_missing_one_is_not() {
+    let (_directory, path) = place();
+    let mut life = Life::begin(&path, NOON, "1");
+    assert!(!life.archive.status().was_empty);
+    life.minutes(3);
+    life.end().await;
+    std::fs::write(&path, "").expect("writable");
+    let mut life = Life::begin(&path, NOON + 5 * MINUTE, "1");
+    let status = life.archive.status();
+    assert_eq!((status.state.clone(), status.was_empty, status.lost_history), (ArchiveState::Open, true, true));
+    assert_eq!(life.requests(), 0);
+    life.end().await;
+    assert!(!Life::begin(&path, NOON + 6 * MINUTE, "1").archive.status().was_empty);
+}

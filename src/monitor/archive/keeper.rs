@@ -50,6 +50,7 @@ impl Keeper {
     /// Opens the file, calls `opened`, and writes changes as they arrive. When [`Work::stop`] is set, it writes a
     /// last time and returns.
     pub(super) fn run(mut self, opened: impl FnOnce()) {
+        lock(&self.shared.work).take();
         self.write();
         opened();
         while !self.wait() {
@@ -63,6 +64,7 @@ impl Keeper {
         let is_idle = |work: &mut Work| !work.has_changes && work.snapshot.is_none() && !work.stop;
         let mut work = wait_while(&self.shared.arrived, lock(&self.shared.work), RETRY, is_idle);
         work.has_changes = false;
+        work.take();
         self.snapshot = work.snapshot.take().or(self.snapshot.take());
         work.stop
     }
@@ -75,6 +77,7 @@ impl Keeper {
             self.file = None;
             self.shared.status.failed(&error);
         }
+        self.shared.end();
     }
 
     fn try_write(&mut self) -> Result<(), ArchiveError> {
@@ -112,6 +115,7 @@ impl Keeper {
         let ArchiveParts { path, run, retention, now, .. } = &self.parts;
         let forget = if self.pending.is_none() { Forget::UnusedNames } else { Forget::Nothing };
         let before = Identity::at(path);
+        let was_empty = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
         let open = || ArchiveFile::open(path, run, *retention, forget);
         let (file, contents) = match open() {
             Err(error @ ArchiveError::Broken(_)) => {
@@ -123,6 +127,10 @@ impl Keeper {
             }
             other => other?,
         };
+        if was_empty {
+            warn!(path = %path.display(), "the history file was empty; it is begun anew");
+            self.shared.status.was_empty(self.pending.is_none());
+        }
         if contents.unreadable > 0 {
             warn!(path = %path.display(), entries = contents.unreadable, "entries of the history file cannot be read");
             self.shared.status.lost(contents.unreadable as u64);

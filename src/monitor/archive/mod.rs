@@ -31,6 +31,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use self::{error::ArchiveError, keeper::Keeper, state::KeeperState, status::StatusBoard};
@@ -76,6 +77,7 @@ impl Archive {
         let (opened, is_opened) = mpsc::sync_channel(1);
         let (end, ended) = mpsc::sync_channel(1);
         let keeper = Keeper::new(parts, shared.clone());
+        shared.add(|work| work.has_changes = true);
         let work = move || {
             // Where these fail, the other side has stopped waiting.
             keeper.run(move || {
@@ -89,7 +91,10 @@ impl Archive {
                     warn!("the history file takes long to open; trends begin without it");
                 }
             }
-            Err(error) => shared.status.failed(&ArchiveError::from(redb::Error::Io(error))),
+            Err(error) => {
+                shared.status.failed(&ArchiveError::from(redb::Error::Io(error)));
+                shared.end();
+            }
         }
         Self { shared, ended: Mutex::new(Some(ended)) }
     }
@@ -107,6 +112,12 @@ impl Archive {
     /// Returns the snapshot of the version before this one.
     pub(super) fn previous(&self) -> Option<Arc<VersionSnapshot>> {
         self.shared.previous.load_full()
+    }
+
+    /// Returns since when the file has not been written though there is something to write; `None` where there is nothing.
+    /// The file system does not answer where that is long ago.
+    pub(super) fn writing_since(&self) -> Option<Instant> {
+        self.shared.since()
     }
 
     pub(crate) fn status(&self) -> Arc<ArchiveStatus> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use arc_swap::ArcSwapOption;
+use tokio::time::Instant;
 
 use super::status::StatusBoard;
 use crate::{analysis::VersionSnapshot, lock::lock};
@@ -26,6 +27,17 @@ pub(super) struct Work {
     pub(super) snapshot: Option<VersionSnapshot>,
     /// Write what there is for a last time, and end.
     pub(super) stop: bool,
+    /// When the oldest of this work was added.
+    since: Option<Instant>,
+    /// The same of the work that the thread has taken and not ended.
+    taken: Option<Instant>,
+}
+
+impl Work {
+    /// Notes that the thread takes what there is.
+    pub(super) fn take(&mut self) {
+        self.taken = self.since.take();
+    }
 }
 
 impl KeeperState {
@@ -35,8 +47,24 @@ impl KeeperState {
     }
 
     /// Adds work for the thread. Returns at once.
-    pub(super) fn add(&self, work: impl FnOnce(&mut Work)) {
-        work(&mut lock(&self.work));
+    pub(super) fn add(&self, add: impl FnOnce(&mut Work)) {
+        {
+            let mut work = lock(&self.work);
+            add(&mut work);
+            // Read here and not by the thread, which is outside of the runtime whose clock the monitor goes by.
+            work.since.get_or_insert_with(Instant::now);
+        }
         self.arrived.notify_one();
+    }
+
+    /// Notes that the thread has ended the work that it took, with or without success.
+    pub(super) fn end(&self) {
+        lock(&self.work).taken = None;
+    }
+
+    /// Returns since when the oldest work that has not ended waits for the thread; `None` where there is none.
+    pub(super) fn since(&self) -> Option<Instant> {
+        let work = lock(&self.work);
+        work.taken.or(work.since)
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct ArchiveStatus {
     pub(crate) set_aside: Option<PathBuf>,
     /// Whether all that was kept before this start was lost with it.
     pub(crate) lost_history: bool,
+    /// The file was there and empty, and was begun anew.
+    pub(crate) was_empty: bool,
     /// Entries that could not be read and were dropped, since the start.
     pub(crate) lost_entries: u64,
 }
@@ -59,6 +61,7 @@ impl StatusBoard {
             written: None,
             set_aside: None,
             lost_history: false,
+            was_empty: false,
             lost_entries: 0,
         };
         // Registered at zero: an alert on their increase then sees the first failure.
@@ -88,6 +91,14 @@ impl StatusBoard {
         labelled::counter(&self.recorder, &names::ARCHIVE_SET_ASIDE, &[]).increment(1);
         self.change(|status| {
             status.set_aside = Some(path.to_owned());
+            status.lost_history |= lost_history;
+        });
+    }
+
+    /// Reports that the file was there and empty; `lost_history` is whether nothing of it was in memory.
+    pub(super) fn was_empty(&self, lost_history: bool) {
+        self.change(|status| {
+            status.was_empty = true;
             status.lost_history |= lost_history;
         });
     }

@@ -63,15 +63,32 @@ impl Core {
     /// Takes since when a kind of work has been under way, and shows for how long.
     pub(in crate::monitor) fn under_way(&self, work: Work, since: Option<Instant>, now: Instant) {
         lock(&self.under_way).insert(work, since);
+        self.show_pending(work, since, now);
+    }
+
+    fn show_pending(&self, work: Work, since: Option<Instant>, now: Instant) {
         let age = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let labels = [(names::WORK, work.name().into())];
         labelled::gauge(self.instruments.recorder(), &names::WORK_PENDING, &labels).set(age.as_secs_f64());
     }
 
+    /// Shows for how long the history file has not been written. Before the tick has anything written, so that a write that
+    /// begins now is none that hangs.
+    #[cfg(feature = "archive")]
+    fn show_writing(&self, now: Instant) {
+        if self.config.history_file.is_some() {
+            self.show_pending(Work::History, self.versions.writing_since(), now);
+        }
+    }
+
+    #[cfg(not(feature = "archive"))]
+    fn show_writing(&self, _: Instant) {}
+
     /// Takes what was measured since the last tick into the history, evaluates the rules and publishes the result.
     pub(in crate::monitor) fn tick(&self, now: Instant) {
         // Not tokio's clock: what a tick costs is real where a test's time stands still.
         let began = std::time::Instant::now();
+        self.show_writing(now);
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
         let (findings, leak) = self.evaluate(&rules.set, now);
@@ -230,5 +247,36 @@ fn log(transition: &Transition) {
             warn!(rule, subject, severity, from = from.as_str(), description, "bottleneck changed")
         }
         Change::Resolved => info!(rule, subject, severity, "bottleneck resolved"),
+    }
+}
+
+#[cfg(all(test, feature = "archive"))]
+mod tests {
+    use super::*;
+    use crate::Monitor;
+
+    #[tokio::test]
+    async fn a_history_file_that_is_not_written_is_shown_and_overdue() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let monitor = Monitor::builder().history_file(directory.path().join("history.redb")).build().expect("good");
+        let core = monitor.core();
+        let shown = |seconds: u64| {
+            let line = format!("{}{{work=\"history\"}} {seconds}", names::WORK_PENDING.name);
+            core.recorder().render().lines().any(|text| text == line)
+        };
+        core.show_writing(Instant::now());
+        assert!(shown(0));
+        let tiers = core.tiers.clone();
+        // The archive's thread waits for what is held here as it would for a file system.
+        let blocked = lock(&tiers);
+        core.versions.minute_goes_on();
+        let since = core.versions.writing_since().expect("under way");
+        assert_eq!(core.overdue(Work::History, since + Duration::from_secs(1)), None);
+        assert_eq!(core.overdue(Work::History, since + Duration::from_secs(9)), Some(Duration::from_secs(9)));
+        core.show_writing(since + Duration::from_secs(9));
+        assert!(shown(9));
+        drop(blocked);
+        monitor.shutdown().await;
+        assert_eq!(core.overdue(Work::History, since + Duration::from_secs(9)), None);
     }
 }
