@@ -194,7 +194,7 @@ fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     get, path = "/performance/endpoints/{endpoint}", tag = "metrics",
     params((
         "endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded",
-        pattern = "^([A-Z]+ )?/?[A-Za-z0-9_{}/*-]+$", example = "GET /api/users/{id}"
+        pattern = "^([A-Z]+ )?/?[A-Za-z0-9_{}/*.:~+@%,;=!$&'()-]+$", example = "GET /api/users/{id}"
     )),
     responses(
         (status = 200, body = EndpointAnswer), (status = 400, body = super::error::ErrorBody), (status = 404, body = super::error::ErrorBody)

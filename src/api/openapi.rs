@@ -20,6 +20,7 @@ const TOKEN: &str = "token";
 #[openapi(
     info(title = "Pinchpoint", description = "The bottlenecks of this service, and why they are there."),
     paths(
+        document,
         exposition::metrics,
         summary::metrics,
         memory::memory,
@@ -27,6 +28,7 @@ const TOKEN: &str = "token";
         endpoints::one,
         bottlenecks::bottlenecks,
         trends::trends,
+        report::handler::index,
         report::handler::report,
         health::health,
         status::status,
@@ -47,6 +49,10 @@ struct Description;
 struct ArchiveDescription;
 
 /// This OpenAPI document.
+#[utoipa::path(
+    get, path = "/performance/openapi.json", tag = "control",
+    responses((status = 200, content_type = "application/json", body = Object))
+)]
 pub(super) async fn document(State(core): CoreState) -> Json<Value> {
     let description = Description::openapi();
     #[cfg(feature = "archive")]
@@ -71,7 +77,10 @@ fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
 fn complete(operation: &mut Value, core: &Core) {
     let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } });
     let responses = &mut operation["responses"];
-    for (status, description) in [("400", "A parameter is unknown or wrong"), ("405", "Not the method of this path")] {
+    // Which hosts are refused depends on the address that the routes are served on, which may be any.
+    let every = [("400", "A parameter is unknown or wrong"), ("405", "Not the method of this path")];
+    let refused = responses["403"].is_null().then_some(("403", "The host of the request is another site's"));
+    for (status, description) in every.into_iter().chain(refused) {
         let response = &mut responses[status];
         if response.is_null() {
             *response = json!({ "content": error });
@@ -85,6 +94,7 @@ fn complete(operation: &mut Value, core: &Core) {
             *description = match &**status {
                 "200" => "The answer",
                 "403" => refusal(core.control()),
+                "307" => "The place of the answer",
                 "404" => "Nothing of this name was measured",
                 "406" => "No format that the client accepts",
                 _ => "An error",

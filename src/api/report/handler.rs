@@ -38,6 +38,10 @@ pub(in crate::api) struct ReportQuery {
 
 /// Redirects `/performance` to the report, a browser to the page, with the parameters that were given. Relative, since the
 /// host may have nested the router.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/performance", tag = "analysis", params(ReportQuery),
+    responses((status = 307, headers(("location" = String, description = "`performance/report` with the parameters that were given"))))
+))]
 pub(in crate::api) async fn index(
     headers: HeaderMap,
     Parameters(query): Parameters<ReportQuery>,
