@@ -33,6 +33,8 @@
 //! | `CREATE USER a IDENTIFIED BY s3cret` | `CREATE USER a IDENTIFIED ?` | Oracle's passwords have no quotes |
 //! | `SELECT a FROM t WHERE b = 'o'eve'` | `SELECT a FROM t WHERE b = ? …` | a word at a string's end: a quote was not escaped |
 //! | `SELECT a FROM t WHERE b = eve@host.example` | `SELECT a FROM t WHERE b = ?` | a mail address without quotes |
+//! | `DELETE FROM t WHERE b = 'it' s eve` | `DELETE FROM t WHERE b = ? …` | words that cannot follow a string are part of it |
+//! | `SELECT a FROM t WHERE b = cus_Nf1k2l3m4n5o6p` | `SELECT a FROM t WHERE b = ?` | an id without quotes |
 //! | `SAVEPOINT s1402330_x0` | `SAVEPOINT ?` | a name made up at run time |
 //! | `SELECT a FROM import_1402330` | `SELECT a FROM ?` | one that no program was written with |
 //! | `DELETE FROM t WHERE (a = 1 AND b = 2) OR (a = 3 AND b = 4)` | `DELETE FROM t WHERE (a = ? AND b = ?)` | chains of all lengths are one query |

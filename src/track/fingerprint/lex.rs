@@ -4,6 +4,8 @@
 //! every place that a real database would read differently ends the statement with [`Piece::Cut`]: the text before it
 //! reads the same in all of them.
 
+mod broken;
+
 use sqlparser::{
     keywords::Keyword,
     tokenizer::{Token, Word},
@@ -14,7 +16,7 @@ use super::{
     piece::Piece,
     source::{Source, SourceToken, ends_elsewhere, may_open},
     statement::{StatementKind, verb},
-    words::{follows_an_operand, is_keyword, is_operator, operator, precedes_a_name, signed_operator},
+    words::{follows_an_operand, is_comparison, is_keyword, operator, precedes_a_name, signed_operator},
 };
 
 /// The pieces of a statement.
@@ -52,6 +54,10 @@ struct Group {
     values: bool,
     /// It is a query, so a table follows its `FROM`, unlike that of `EXTRACT(YEAR FROM x)`.
     query: bool,
+    /// It has got to the columns of a `SELECT` or a `RETURNING`, where a value may have a name after it.
+    columns: bool,
+    /// It is the list of an `IN`.
+    list: bool,
     /// Words may be data here; see [`StatementKind`].
     hidden: bool,
     /// The next `AND` belongs to a `BETWEEN`, so a value follows it.
@@ -115,9 +121,19 @@ impl<'a> Reader<'a> {
         {
             return Some(at + 1);
         }
-        // Oracle's `table@link` is a name.
+        if self.breaks_off(at) {
+            return None;
+        }
+        let place = match self.pieces.last() {
+            // Oracle's `table@link` is a name.
+            _ if self.follows_a_table_word(at) => bare::Place::Table,
+            Some(Piece::Operator(operator)) if is_comparison(operator) => bare::Place::Value,
+            Some(Piece::Keyword(_, Keyword::LIKE | Keyword::ILIKE)) => bare::Place::Value,
+            Some(Piece::Open | Piece::Comma) if self.group().list => bare::Place::Value,
+            _ => bare::Place::Other,
+        };
         if at >= self.judged
-            && let Some(run) = bare::run(&self.tokens[at..], self.follows_a_table_word(at))
+            && let Some(run) = bare::run(&self.tokens[at..], place)
         {
             self.judged = at + run.length;
             if run.is_data {
@@ -166,6 +182,10 @@ impl<'a> Reader<'a> {
             }
             // An operator on a path in PostgreSQL, a comment in MySQL.
             Token::HashArrow | Token::HashLongArrow if !self.path_follows(at) => return None,
+            // A path without quotes: no operand begins so.
+            Token::Div | Token::Period if matches!(self.pieces.last(), Some(Piece::Operator(it)) if it != "*") => {
+                return None;
+            }
             // Snowflake's comment; no database has two divisions in a row.
             Token::Div if matches!(self.next(at), Some(SourceToken { token: Token::Div, glued: true })) => return None,
             token => return self.symbol(token).then_some(at + 1),
@@ -173,30 +193,13 @@ impl<'a> Reader<'a> {
         Some(at + 1)
     }
 
-    /// Whether the quoted text at `at`, which is the last piece, shows that a quote before it was not escaped: a word is glued
-    /// to its end, or bare words stand between it and the quoted text before it. What follows is then part of a literal, and
-    /// in the second case the bare words too, which are taken back.
-    fn is_broken(&mut self, at: usize) -> bool {
-        let word_is_glued =
-            matches!(self.next(at), Some(SourceToken { token: Token::Word(_) | Token::Number(..), glued: true }));
-        let mut last = self.pieces.len() - 1;
-        let between = self.quoted_at.and_then(|before| self.pieces.get(before + 1..last)).unwrap_or_default();
-        let word_between =
-            !between.is_empty() && between.iter().all(|piece| matches!(piece, Piece::Word(word) if !is_operator(word)));
-        if word_between {
-            last -= between.len() + 1;
-            self.pieces.truncate(last + 1);
-        }
-        self.quoted_at = Some(last);
-        word_is_glued || word_between
-    }
-
     fn symbol(&mut self, token: &Token) -> bool {
         let piece = match token {
             Token::LParen => {
                 let group = self.group();
                 let values = self.after_between || self.opens_values();
-                self.groups.push(Group { values, query: false, hidden: group.hidden, between: false });
+                let list = group.list || matches!(self.pieces.last(), Some(Piece::Keyword(_, Keyword::IN)));
+                self.groups.push(Group { values, list, hidden: group.hidden, ..Group::default() });
                 Piece::Open
             }
             Token::RParen => {
@@ -266,7 +269,7 @@ impl<'a> Reader<'a> {
         if let Some(quote) = word.quote_style {
             return self.quoted(at, word, quote);
         }
-        if self.statement == StatementKind::Unread && verb(&word.value).is_none() {
+        if self.statement == StatementKind::Unread && (verb(&word.value).is_none() || self.is_title(at)) {
             return false;
         }
         if let Some(SourceToken { token: Token::SingleQuotedString(_), glued: true }) = self.next(at) {
@@ -347,7 +350,12 @@ impl<'a> Reader<'a> {
         let closes_between = word.keyword == Keyword::AND && self.group().between;
         match word.keyword {
             Keyword::SELECT | Keyword::DELETE if self.statement != StatementKind::Grant => {
-                *self.group_mut() = Group { query: true, ..Group::default() };
+                let columns = word.keyword == Keyword::SELECT;
+                *self.group_mut() = Group { query: true, columns, ..Group::default() };
+            }
+            Keyword::RETURNING => self.group_mut().columns = true,
+            Keyword::FROM | Keyword::INTO | Keyword::WHERE | Keyword::ORDER | Keyword::LIMIT | Keyword::UNION => {
+                self.group_mut().columns = false;
             }
             Keyword::BETWEEN => self.group_mut().between = true,
             Keyword::AND => self.group_mut().between = false,

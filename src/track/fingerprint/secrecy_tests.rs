@@ -117,6 +117,20 @@ proptest! {
     }
 
     #[test]
+    fn no_word_after_a_string_survives(
+        rest in "[ ]?[zqjv]{1,9}( [zqjv]{1,9}){0,2}|[.(-][zqjv]{1,9}[)]?| = [zqjv]{1,9}",
+        template in prop::sample::select(vec![
+            "DELETE FROM t WHERE a = {1}",
+            "UPDATE t SET a = {1}, b = 'x' WHERE c = 1",
+            "SELECT a FROM t WHERE a LIKE 'b' OR a = {1} AND b IN ('x')",
+        ]),
+    ) {
+        let sql = template.replace("{1}", &format!("'x'{rest}"));
+        let summary = shape(&sql).summary;
+        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+    }
+
+    #[test]
     fn no_word_that_may_be_data_survives(
         template in prop::sample::select(SET_UP),
         one in "[zqjv][zqjv0-9_$]{0,9}",

@@ -17,7 +17,7 @@ fn the_documented_examples_hold() {
         check(cells[0], cells[2]);
         count += 1;
     }
-    assert_eq!(count, 28, "rows of the table");
+    assert_eq!(count, 30, "rows of the table");
 }
 
 #[test]
@@ -338,6 +338,69 @@ fn a_quote_that_was_not_escaped_ends_the_fingerprint() {
     check("SELECT 'a' b, 'c' FROM t WHERE 'd' GLOB 'e' AND f LIKE 'g' COLLATE nocase", {
         "SELECT ? b, ? FROM t WHERE ? GLOB ? AND f LIKE ? COLLATE nocase"
     });
+}
+
+/// The words after a string are part of it where a quote in it was not escaped.
+#[test]
+fn what_cannot_follow_a_string_ends_the_fingerprint() {
+    for rest in [" secret", ".secret", "-hunter2", "(secret)", " = secret", " `secret`", " secret AND b = 1"] {
+        for string in ["'it'", "'it´s'", "x'00'"] {
+            check(&format!("DELETE FROM t WHERE a = {string}{rest}"), "DELETE FROM t WHERE a = ? …");
+            check(&format!("UPDATE t SET a = {string}{rest}, b = 'x'"), "UPDATE t SET a = ? …");
+        }
+    }
+    check(r#"DELETE FROM t WHERE a = "x" secret"#, "DELETE FROM t WHERE a = ? …");
+    check("SELECT 1\nAUTH hunter2", "SELECT ? …");
+    check("SELECT 'it' s secret FROM t", "SELECT ? …");
+    // What can.
+    check("SELECT 'x' a, 1 b FROM t WHERE a = 'x' COLLATE nocase AND 'y' = ANY(c) AND d > now() - INTERVAL '1' day", {
+        "SELECT ? a, ? b FROM t WHERE a = ? COLLATE nocase AND ? = ANY (c) AND d > now() - INTERVAL ? day"
+    });
+    check("SELECT TOP 5 a b FROM `import_1402330` x WHERE a = 'x' ORDER BY 'y' DESC", {
+        "SELECT TOP ? a b FROM ? x WHERE a = ? ORDER BY ? DESC"
+    });
+}
+
+#[test]
+fn prose_that_begins_with_a_verb_is_not_shown() {
+    for text in ["Update: user secret logged in", "update:user secret", "Select : secret", "begin::secret"] {
+        check(text, UNPARSABLE);
+    }
+    check("SELECT :name, a", "SELECT ?, a");
+}
+
+#[test]
+fn ids_without_quotes_are_not_shown() {
+    for id in [
+        "deadbeef-dead-beef-dead-beefdeadbeef",
+        "cus_Nf1k2l3m4n5o6p",
+        "user_01HZX5ABCDEFGHJKMNPQRSTVWX",
+        "V1StGXR8_Z5jdHi6B-myT",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+        "fe80::1",
+        "2001:db8::ff",
+        "aa:bb:cc:dd:ee:ff",
+    ] {
+        check(&format!("SELECT a FROM t WHERE b = {id} AND c <> {id}"), "SELECT a FROM t WHERE b = ? AND c <> ?");
+        check(&format!("SELECT a FROM t WHERE b IN ({id}, {id})"), "SELECT a FROM t WHERE b IN (...)");
+        check(&format!("SELECT a FROM t WHERE b LIKE {id}"), "SELECT a FROM t WHERE b LIKE ?");
+    }
+    check("SELECT a FROM t WHERE b = /home/secret", "SELECT a FROM t WHERE b = …");
+    check("SELECT a FROM t WHERE b = ../secret", "SELECT a FROM t WHERE b = …");
+    // Names and casts.
+    for name in [
+        "t1.some_long_column_2",
+        "some_long_column_2",
+        "revenue_of_the_year_2024",
+        "s1.t2.Md5Of3Parts4You5x",
+        "customer_address",
+        "hash_of_sha3_256_v2x(c)",
+        "c::date",
+        "f::uuid",
+    ] {
+        let sql = format!("SELECT a FROM t WHERE b = {name}");
+        check(&sql, &sql);
+    }
 }
 
 #[test]

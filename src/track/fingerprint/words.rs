@@ -21,6 +21,19 @@ pub(super) fn is_operator(word: &str) -> bool {
     ["DIV", "GLOB", "MATCH", "MOD", "OVERLAPS", "RLIKE", "XOR"].iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
+/// Whether the word is no keyword of [`KEYWORDS`] and comes after a value in SQL, where it is no name of it.
+pub(super) fn follows_a_value(word: &str) -> bool {
+    const WORDS: &str = "ALLOW AT COLLATE COLUMNS CONNECT DAY EMPTY ERROR EXCLUDE FOLLOWING FORMAT HOUR ISNULL MEMBER MICROSECOND MINUS \
+         MINUTE MONTH NOTNULL ONLY OPTION PASSING PERCENT PLACING PRECEDING PREWHERE QUALIFY QUARTER ROW ROWS SECOND SEPARATOR \
+         SETTINGS SOUNDS STRAIGHT_JOIN TO UESCAPE WEEK WINDOW YEAR";
+    WORDS.split(' ').any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// Whether the operator compares two values.
+pub(super) fn is_comparison(operator: &str) -> bool {
+    ["=", "==", "<>", "!=", "<", ">", "<=", ">=", "<=>"].contains(&operator)
+}
+
 /// Whether `pieces` end with an operand, so that a sign after them is an operator. `glued_before` and `glued_after` are whether
 /// the sign has no space on its sides.
 ///
