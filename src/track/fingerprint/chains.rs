@@ -4,6 +4,8 @@
 //! many pairs up, `SELECT ?, ? UNION ALL SELECT ?, ?` inserts many rows. Of operands in a row that are equal without their data,
 //! one is kept.
 
+use std::ops::Range;
+
 use sqlparser::keywords::Keyword;
 
 use super::piece::Piece;
@@ -42,7 +44,7 @@ impl Level {
     }
 
     /// Returns the last two operands of a chain of this strength as ranges: that before its last separator, and that after it.
-    fn operands(&self, strength: Strength) -> Option<(std::ops::Range<usize>, usize)> {
+    fn operands(&self, strength: Strength) -> Option<(Range<usize>, usize)> {
         let mut at_least = self.separators.iter().rev().filter(|it| it.strength >= strength);
         let last = at_least.next().filter(|it| it.strength == strength)?;
         let before = at_least.next()?;
@@ -52,12 +54,14 @@ impl Level {
 
 /// Returns the pieces with one operand of each chain of equal ones.
 pub(super) fn fold(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut chains = Chains { out: Vec::with_capacity(pieces.len()), levels: vec![Level::new(false, 0)] };
+    let mut chains =
+        Chains { out: Vec::with_capacity(pieces.len()), levels: vec![Level::new(false, 0)], before: None, start: 0 };
     let mut pieces = pieces.into_iter().peekable();
     while let Some(piece) = pieces.next() {
         match &piece {
             Piece::Cut => {
                 chains.cut();
+                chains.fold_statement(true);
                 chains.out.push(piece);
             }
             Piece::Open | Piece::OpenBracket => {
@@ -65,8 +69,9 @@ pub(super) fn fold(pieces: Vec<Piece>) -> Vec<Piece> {
                 chains.open(false);
             }
             Piece::Close | Piece::CloseBracket => {
-                chains.close(false);
-                chains.out.push(piece);
+                if !chains.close_brackets(&piece) {
+                    chains.out.push(piece);
+                }
             }
             Piece::Keyword(_, Keyword::CASE) => {
                 chains.out.push(piece);
@@ -111,13 +116,19 @@ pub(super) fn fold(pieces: Vec<Piece>) -> Vec<Piece> {
                     chains.levels.pop();
                 }
                 chains.fold_up_to(Strength::Whole);
+                chains.fold_statement(false);
+                chains.before = Some(chains.start..chains.out.len());
                 chains.out.push(piece);
+                chains.start = chains.out.len();
                 chains.levels = vec![Level::new(false, chains.out.len())];
             }
             _ => chains.out.push(piece),
         }
     }
     chains.fold_up_to(Strength::Whole);
+    if chains.out.last() != Some(&Piece::Cut) {
+        chains.fold_statement(false);
+    }
     chains.out
 }
 
@@ -150,13 +161,98 @@ fn strength(keyword: Keyword, is_in_case: bool) -> Option<Strength> {
     }
 }
 
+/// Whether the first bracket of the pieces closes at their end.
+fn is_in_brackets(pieces: &[Piece]) -> bool {
+    if pieces.first() != Some(&Piece::Open) {
+        return false;
+    }
+    let mut depth = 0_usize;
+    let end = pieces.iter().position(|piece| {
+        match piece {
+            Piece::Open => depth += 1,
+            Piece::Close => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    end == Some(pieces.len() - 1)
+}
+
+fn without_brackets(pieces: &[Piece]) -> &[Piece] {
+    let mut inside = pieces;
+    while is_in_brackets(inside) {
+        inside = &inside[1..inside.len() - 1];
+    }
+    inside
+}
+
 struct Chains {
     out: Vec<Piece>,
     /// Never empty.
     levels: Vec<Level>,
+    /// The statement before the one that is read, without its semicolon.
+    before: Option<Range<usize>>,
+    /// Where the statement that is read begins.
+    start: usize,
 }
 
 impl Chains {
+    /// Drops the statement that is read if it equals that before it, or, where it was `cut`, begins as that does.
+    fn fold_statement(&mut self, cut: bool) {
+        let Some(before) = self.before.clone() else { return };
+        let (one, other) = (&self.out[before.clone()], &self.out[self.start..]);
+        if !other.is_empty() && (one == other || cut && one.starts_with(other)) {
+            self.out.truncate(before.end);
+            self.start = before.start;
+            self.levels = vec![Level::new(false, self.out.len())];
+        }
+    }
+
+    /// Closes a group. Returns `true` if its brackets stood around other ones alone, and are gone: nested chains have as many as
+    /// the data.
+    fn close_brackets(&mut self, piece: &Piece) -> bool {
+        let start = self.level().separators[0].end;
+        let is_group = self.levels.len() > 1 && !self.level().is_case;
+        self.close(false);
+        let is_operand = matches!(
+            self.out.get(start.wrapping_sub(2)),
+            None | Some(
+                Piece::Open
+                    | Piece::Keyword(
+                        _,
+                        Keyword::WHERE | Keyword::AND | Keyword::OR | Keyword::ON | Keyword::HAVING | Keyword::NOT
+                    )
+            )
+        );
+        let is_double = *piece == Piece::Close
+            && is_group
+            && is_operand
+            && self.out[start - 1] == Piece::Open
+            && is_in_brackets(&self.out[start..]);
+        if is_double {
+            self.out.remove(start - 1);
+        }
+        is_double
+    }
+
+    /// Drops the last expression of an `ORDER BY` that equals that before it without its data, or, where it was `cut`, begins as that
+    /// does.
+    fn fold_order(&mut self, cut: bool) {
+        let Some((before, after)) = self.level().operands(Strength::Clause) else { return };
+        let out = &self.out;
+        let is_comma = |it: &Separator| out.get(it.start) == Some(&Piece::Comma);
+        let separators = &self.levels[self.levels.len() - 1].separators;
+        let clause = separators.iter().rev().filter(|it| it.strength >= Strength::Clause).find(|it| !is_comma(it));
+        let is_order = clause.is_some_and(|it| matches!(out.get(it.start), Some(Piece::Keyword(_, Keyword::BY))));
+        if is_order
+            && out[before.end] == Piece::Comma
+            && out[before.clone()].contains(&Piece::Value)
+            && (out[before.clone()] == out[after..] || cut && out[before.clone()].starts_with(&out[after..]))
+        {
+            self.drop_from(before.end);
+        }
+    }
+
     fn level(&mut self) -> &mut Level {
         self.levels.last_mut().expect("the outermost level is never popped")
     }
@@ -200,15 +296,20 @@ impl Chains {
                 break;
             }
             let Some((before, after)) = self.level().operands(strength) else { continue };
+            let (one, other) = (without_brackets(&self.out[before.clone()]), without_brackets(&self.out[after..]));
             // The bounds of a `BETWEEN` are values alone.
-            if before.len() > 1 && self.out[before.clone()] == self.out[after..] {
+            if one.len() > 1 && one == other {
                 self.drop_from(before.end);
             }
+        }
+        if strongest >= Strength::Clause {
+            self.fold_order(false);
         }
     }
 
     /// Drops the operand that the cut of the statement made incomplete, where it begins as that before it does.
     fn cut(&mut self) {
+        self.fold_order(true);
         for level in 0..self.levels.len() {
             for strength in [Strength::Branch, Strength::Or, Strength::And] {
                 let Some((before, after)) = self.levels[level].operands(strength) else { continue };

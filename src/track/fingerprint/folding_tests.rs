@@ -86,6 +86,30 @@ fn chains_of_any_length_have_one_fingerprint() {
         "INSERT INTO t(a, b) SELECT ?, ?",
     );
     check_all(|count| repeated("(SELECT a FROM t WHERE b = ?)", " UNION ", count), "(SELECT a FROM t WHERE b = ?)");
+    let nested = |leaf: &str, left: bool, count: usize| {
+        (1..count)
+            .fold(leaf.to_owned(), |it, _| if left { format!("({it} OR {leaf})") } else { format!("({leaf} OR {it})") })
+    };
+    for count in [1, 2, 3, 4, 40] {
+        for left in [false, true] {
+            check(
+                &format!("DELETE FROM t WHERE c AND {}", nested("(a = $1)", left, count)),
+                "DELETE FROM t WHERE c AND (a = ?)",
+            );
+            check(&format!("DELETE FROM t WHERE {}", nested("(a = 1 AND b = 2)", left, count)), {
+                "DELETE FROM t WHERE (a = ? AND b = ?)"
+            });
+        }
+    }
+    check_all(|count| repeated("UPDATE t SET a = ? WHERE b = ?", "; ", count), "UPDATE t SET a = ? WHERE b = ?");
+    check_all(
+        |count| format!("SELECT a FROM t ORDER BY {} LIMIT 1", repeated("id = $1 DESC", ", ", count)),
+        "SELECT a FROM t ORDER BY id = ? DESC LIMIT ?",
+    );
+    check(
+        "SELECT CASE WHEN a = 1 THEN NULL WHEN a = 2 THEN 'x' END FROM t",
+        "SELECT CASE WHEN a = ? THEN ? END FROM t",
+    );
     check_all(
         |count| format!("SELECT a FROM t ORDER BY FIELD(id, {})", repeated("?", ", ", count + 3)),
         "SELECT a FROM t ORDER BY FIELD(id, ...)",
@@ -101,6 +125,10 @@ fn operands_that_differ_are_no_chain() {
         "SELECT CASE WHEN a = ? THEN ? WHEN b = ? THEN ? ELSE ? END FROM t",
         "SELECT a FROM t UNION ALL SELECT a FROM u",
         "SELECT a, a FROM t WHERE substr(b, ?, ?) = ?",
+        "DELETE FROM t WHERE (a = ? OR (b = ? AND a = ?)) AND (a = ?)",
+        "SELECT a + ?, a + ? FROM t ORDER BY a, b",
+        "UPDATE t SET a = ?; DELETE FROM t; UPDATE t SET a = ?",
+        "SELECT count((a)), coalesce((a = ?), (a = ?)) FROM t",
         "SELECT a FROM t WHERE b = ? GROUP BY c HAVING b = ?",
     ] {
         check(sql, sql);

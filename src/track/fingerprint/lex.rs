@@ -208,6 +208,16 @@ impl<'a> Reader<'a> {
                 }
                 Piece::Close
             }
+            // Quotes of SQL Server around a name that is not shown.
+            Token::LBracket if self.group().hidden => {
+                self.brackets += 1;
+                self.value();
+                return true;
+            }
+            Token::RBracket if self.group().hidden => {
+                self.brackets = self.brackets.saturating_sub(1);
+                return true;
+            }
             Token::LBracket => {
                 self.brackets += 1;
                 Piece::OpenBracket
@@ -304,7 +314,7 @@ impl<'a> Reader<'a> {
             self.group_mut().hidden = false;
         }
         let is_hidden = self.group().hidden && !opens_query && !self.statement.shows(&word.value);
-        if is_hidden || self.is_made_up(at, &word.value, was) {
+        if is_hidden || !is_keyword && self.is_named_at_run_time(at) || self.is_made_up(at, &word.value, was) {
             self.value();
         } else if is_keyword {
             self.keyword(word);
@@ -325,6 +335,21 @@ impl<'a> Reader<'a> {
         is_temporary || bare::is_generated(word)
     }
 
+    /// Whether the name at `at` is that of a cursor in `CURRENT OF`, of a temporary table in `INTO TEMP` or of a transaction in `BEGIN`.
+    fn is_named_at_run_time(&self, at: usize) -> bool {
+        let is = |back: usize, words: &[&str]| match at.checked_sub(back).map(|at| &self.tokens[at].token) {
+            Some(Token::Word(Word { value, quote_style: None, .. })) => {
+                words.iter().any(|known| known.eq_ignore_ascii_case(value))
+            }
+            _ => false,
+        };
+        let table = 1 + usize::from(is(1, &["TABLE"]));
+        let is_table = is(table, &["TEMP", "TEMPORARY"]) && is(table + 1, &["INTO"]);
+        let is_mode = is(0, &["DEFERRABLE", "ISOLATION", "READ"]) || verb(&self.tokens[at].token.to_string()).is_some();
+        let is_transaction = is(1, &["TRAN", "TRANSACTION"]) && is(2, &["BEGIN", "DISTRIBUTED", "END"]) && !is_mode;
+        is_table && self.statement != StatementKind::Insert || is_transaction || is(1, &["OF"]) && is(2, &["CURRENT"])
+    }
+
     fn quoted(&mut self, at: usize, word: &Word, quote: char) -> bool {
         let sure = !(ends_elsewhere(&word.value, quote) || self.brackets > 0 && word.value.contains([']', '\'']));
         let was = self.statement;
@@ -334,6 +359,7 @@ impl<'a> Reader<'a> {
         let is_made_up = self.is_made_up(at, &word.value, was);
         let shown = sure
             && !is_made_up
+            && !self.is_named_at_run_time(at)
             && was != StatementKind::Unread
             && !self.group().hidden
             && !word.value.contains(|ch: char| ch == quote || ch.is_control())

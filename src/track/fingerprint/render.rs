@@ -60,6 +60,12 @@ fn fold(pieces: &[Piece]) -> Vec<Piece> {
         if let Some((end, list)) = end {
             out.push(Piece::List(list));
             at = end;
+        } else if let ([.., Piece::Keyword(_, Keyword::THEN)], Piece::Keyword(_, Keyword::NULL)) =
+            (&out[..], &pieces[at])
+        {
+            // What a `CASE` sets a row to.
+            out.push(Piece::Value);
+            at += 1;
         } else {
             out.push(pieces[at].clone());
             at += 1;

@@ -21,6 +21,10 @@ const VERBS: &str = "ABORT ALTER ANALYSE ANALYZE ATTACH BEGIN CALL CHECKPOINT CH
 const SHOWN_BESIDE_A_NAME: &str = "ABSOLUTE ALL AND BACKWARD CHAIN FIRST FORWARD FROM IN INTO LAST NEXT NO ONLY PREPARE PREPARED PRIOR \
      RELATIVE RELEASE SAVEPOINT TO TRAN TRANSACTION WORK";
 
+/// Words of an `XA` statement that are not the transaction's name.
+const SHOWN_BESIDE_XA: &str =
+    "BEGIN COMMIT CONVERT END FOR JOIN MIGRATE ONE PHASE PREPARE RECOVER RESUME ROLLBACK START SUSPEND XID";
+
 /// Returns every verb of [`VERBS`].
 pub(super) fn verbs() -> impl Iterator<Item = &'static str> {
     VERBS.split(' ').filter(|verb| !verb.is_empty())
@@ -52,6 +56,10 @@ pub(super) enum StatementKind {
     Naming,
     /// Names a savepoint, a cursor, a channel or a prepared statement.
     Labelling,
+    /// Names a distributed transaction.
+    Distributed,
+    /// Explains a statement, which may be an `EXECUTE`.
+    Explaining,
     /// Prepares a statement, which follows the made-up name and `AS` or `FROM`.
     Preparing,
     /// Declares a cursor, whose made-up name comes before `CURSOR` and its options.
@@ -82,6 +90,10 @@ impl StatementKind {
             {
                 Self::Labelling
             }
+            Self::Unread if is("XA") => Self::Distributed,
+            Self::Unread if is("EXPLAIN") => Self::Explaining,
+            Self::Explaining if is("DECLARE DELETE EXECUTE INSERT SELECT UPDATE") => Self::Unread.with(word),
+            Self::Defining if is("PREPARE") => Self::Labelling,
             Self::Unread if is("PREPARE") => Self::Preparing,
             Self::Preparing if is("AS FROM") => Self::Unread,
             Self::Unread if is("DECLARE") => Self::Declaring,
@@ -106,6 +118,7 @@ impl StatementKind {
     pub(super) fn shows(self, word: &str) -> bool {
         match self {
             Self::Labelling => is_one_of(word, SHOWN_BESIDE_A_NAME),
+            Self::Distributed => is_one_of(word, SHOWN_BESIDE_XA),
             Self::Preparing => is_one_of(word, "TRANSACTION"),
             _ => false,
         }
@@ -121,7 +134,7 @@ impl StatementKind {
             return true;
         }
         match self {
-            Self::Naming | Self::Labelling | Self::Preparing | Self::Declaring => true,
+            Self::Naming | Self::Labelling | Self::Distributed | Self::Preparing | Self::Declaring => true,
             // Of `SET name value` neither is SQL.
             Self::Set => {
                 is("TO ROLE AUTHORIZATION SCHEMA CATALOG PASSWORD")

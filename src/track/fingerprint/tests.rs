@@ -236,6 +236,23 @@ fn names_made_up_at_run_time_are_not_shown() {
         });
         check(&format!("DROP TEMPORARY TABLE {name}"), "DROP TEMPORARY TABLE ?");
     }
+    for name in ["c_09f1", r#""c_09f1""#, "`c_09f1`"] {
+        check(&format!("UPDATE t SET a = 1 WHERE CURRENT OF {name}"), "UPDATE t SET a = ? WHERE CURRENT OF ?");
+        check(&format!("DELETE FROM t WHERE CURRENT OF {name}"), "DELETE FROM t WHERE CURRENT OF ?");
+        check(&format!("EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name}(1)"), "EXPLAIN (ANALYZE, BUFFERS) EXECUTE ?(...)");
+        check(&format!("DROP PREPARE {name}"), "DROP PREPARE ?");
+        check(&format!("SELECT * INTO TEMP {name} FROM u"), "SELECT * INTO TEMP ? FROM u");
+        check(&format!("SELECT * INTO TEMP TABLE {name} FROM u"), "SELECT * INTO TEMP TABLE ? FROM u");
+        check(&format!("BEGIN TRANSACTION {name}"), "BEGIN TRANSACTION ?");
+        check(&format!("XA END {name} SUSPEND FOR MIGRATE"), "XA END ? SUSPEND FOR MIGRATE");
+    }
+    for verb in ["START", "END", "PREPARE", "COMMIT", "ROLLBACK"] {
+        check(&format!("XA {verb} x1"), &format!("XA {verb} ?"));
+    }
+    check("SAVEPOINT [s1]; ROLLBACK TO [s1]", "SAVEPOINT ?; ROLLBACK TO ?");
+    check("BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE", "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+    check("EXPLAIN ANALYZE SELECT current FROM t", "EXPLAIN ANALYZE SELECT current FROM t");
+    check("SELECT a INTO temp FROM u", "SELECT a INTO temp FROM u");
     check("DEALLOCATE ALL", "DEALLOCATE ALL");
     check("COMMIT AND NO CHAIN", "COMMIT AND NO CHAIN");
     check("EXECUTE dbo.refresh 1, eve", "EXECUTE dbo.refresh ?, ?");
