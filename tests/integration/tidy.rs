@@ -253,7 +253,7 @@ const CORE_OF_RULES: [&str; 20] = [
 ];
 
 /// The files of `rules/file`; each imports from its left only.
-const FILES_OF_RULES: [&str; 16] = [
+const FILES_OF_RULES: [&str; 18] = [
     "yaml",
     "position",
     "located",
@@ -263,8 +263,10 @@ const FILES_OF_RULES: [&str; 16] = [
     "schema",
     "entry",
     "values",
+    "naming",
     "builder",
     "limits",
+    "reach",
     "build",
     "load",
     "embedded",

@@ -6,6 +6,7 @@ use super::{
     builder::{Context, LabelsOf, RuleBuilder, globs},
     entry::{RecommendationEntry, RuleEntry, Scalar},
     located::Node,
+    naming,
     problem::ProblemKind,
 };
 use crate::{
@@ -67,6 +68,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
     let thresholds = builder.thresholds(entry.thresholds.as_ref(), measure, unit);
     let overrides =
         builder.overrides(subjects, entry.overrides.as_deref().unwrap_or_default(), &thresholds, measure, unit);
+    builder.reach(entry);
     builder.check_rate(&thresholds, measure, min_samples, window);
     let names = scope.map(vocabulary::placeholders);
     let description = builder.sentence("description", entry.description.as_ref(), names.as_deref());
@@ -160,6 +162,9 @@ impl RuleBuilder<'_, '_> {
         let by: Vec<Arc<str>> = entry.by.iter().flatten().map(|Scalar(label)| Arc::from(label.as_str())).collect();
         let known = names::CATALOGUE.iter().find(|metric| metric.name == name);
         self.by(known, &by);
+        if let Some(kind) = naming::metric_mistake(name) {
+            self.report("metric", kind);
+        }
         if let Some(tally) = names::TALLIES.iter().find(|tally| tally.metric.name == name) {
             self.report("metric", ProblemKind::TalliedMetric { metric: tally.metric.name, of: tally.of.name });
         }

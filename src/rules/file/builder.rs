@@ -8,13 +8,14 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use super::{
     entry::Scalar,
     located::Node,
+    naming,
     position::Position,
     problem::{LoadProblem, ProblemKind},
-    values::{Mistake, Values},
+    values::{self, Mistake, Values},
 };
 use crate::{
     context::Glob,
-    names::Metric,
+    names::{self, Metric},
     rules::{
         condition::{Condition, Names},
         measure::{self, Bound, Entry},
@@ -26,6 +27,9 @@ use crate::{
         unit::{Unit, UnitError},
     },
 };
+
+/// No process lives longer than this, and no request, query or task of it either.
+const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Where a rule stands and where its problems go.
 pub(crate) struct Context<'a> {
@@ -72,7 +76,7 @@ impl LabelsOf<'_> {
             (Some(labels), ..) => labels.iter().map(|label| (*label).to_owned()).collect(),
             (None, Some(by), _) => by.iter().map(|label| label.to_string()).collect(),
             (None, None, Some(metric)) => metric.labels.iter().map(|label| (*label).to_owned()).collect(),
-            (None, None, None) => return None,
+            (None, None, None) => return naming::label_mistake(label),
         };
         if expected.iter().any(|known| known == label) {
             return None;
@@ -119,6 +123,10 @@ impl RuleBuilder<'_, '_> {
             let (at, value_at) = node.entry(label).map_or((node.at, node.at), |(name, value)| (name.at, value.at));
             if let Some(kind) = whose.unknown(label) {
                 self.context.report(at, kind);
+            } else if let Some(mistake) = (label == names::ROUTE).then(|| values::route_mistake(pattern)).flatten() {
+                let Mistake { suggestion, expected } = mistake;
+                let (label, found) = (label.clone(), pattern.clone());
+                self.context.report(value_at, ProblemKind::UnknownValue { label, found, suggestion, expected });
             } else if let Some(mistake) = Values::of(whose.metric, label).and_then(|values| values.mistake(pattern)) {
                 let Mistake { suggestion, expected } = mistake;
                 let (label, found) = (label.clone(), pattern.clone());
@@ -193,11 +201,20 @@ pub(super) fn unreachable(measure: &Entry, operator: Operator, limit: f64, found
     if operator.is_upward() {
         let most = match measure.bound {
             Bound::Whole => 1.0,
-            Bound::None => return None,
+            Bound::None => return beyond_any(measure, operator, limit, found),
         };
         return (!operator.holds(most, limit)).then_some(ProblemKind::Unreachable { found, measure: measure_name });
     }
     // A gauge of the service's own may be negative; nothing else is.
     let may_be_negative = measure.scope == Scope::Metric;
     (!may_be_negative && !operator.holds(0.0, limit)).then_some(ProblemKind::BelowZero { found, measure: measure_name })
+}
+
+/// Returns what to say about a duration that nothing of the monitor's lasts. Of the service's own metrics some are moments.
+fn beyond_any(measure: &Entry, operator: Operator, limit: f64, found: String) -> Option<ProblemKind> {
+    let is_duration = measure.scope != Scope::Metric && measure.unit == Unit::Seconds;
+    (is_duration && !operator.holds(LONGEST_DURATION.as_secs_f64(), limit)).then(|| {
+        let longest = Unit::Seconds.render(LONGEST_DURATION.as_secs_f64());
+        ProblemKind::BeyondAny { found, measure: measure.name, longest }
+    })
 }

@@ -12,8 +12,10 @@ mod keys;
 mod limits;
 mod load;
 pub(crate) mod located;
+mod naming;
 mod position;
 mod problem;
+mod reach;
 #[cfg(feature = "schema")]
 mod reference;
 #[cfg(feature = "schema")]

@@ -166,6 +166,18 @@ pub(crate) enum ProblemKind {
     MetricKind { measure: &'static str, metric: String, kind: &'static str },
     #[error("{metric} is made for /metrics and no rule sees it; expected {of}, which it is counted from")]
     TalliedMetric { metric: &'static str, of: &'static str },
+    #[error(
+        "{found} is a part of a histogram on /metrics and no rule sees it; expected {of}, and a measure such as p95 or rate"
+    )]
+    HistogramPart { found: String, of: &'static str },
+    #[error("{found:?} is no name of a {what}; {}", .suggestion.map_or_else(|| format!("expected a name such as {expected}"), |meant| format!("did you mean {meant:?}?")))]
+    BadName { what: &'static str, found: String, suggestion: Option<&'static str>, expected: &'static str },
+    #[error("{found:?} can never hold: {measure} is never longer than {longest}")]
+    BeyondAny { found: String, measure: &'static str, longest: String },
+    #[error("no subject has these thresholds: the override at line {line} matches all of them and comes first")]
+    Shadowed { line: usize },
+    #[error("no subject has these thresholds: {label} is {found:?} here and {expected:?} in the match of the rule")]
+    Contradiction { label: String, found: String, expected: String },
     #[error("{key} would match everything; expected at least one label")]
     NoLabels { key: String },
     #[error("{0}")]

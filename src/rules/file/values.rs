@@ -71,6 +71,21 @@ impl Values {
     }
 }
 
+/// Returns what to say about a pattern of routes that no route matches: one with more of a request than its path.
+pub(super) fn route_mistake(pattern: &str) -> Option<Mistake> {
+    let after_method = pattern.split_once(' ').filter(|(method, _)| http::method_names().any(|known| known == *method));
+    let route = after_method.map_or(pattern, |(_, route)| route.trim_start());
+    let route = match route.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |path| &rest[path..]),
+        None => route,
+    };
+    let route = route.split('?').next().unwrap_or_default();
+    (route != pattern).then(|| Mistake {
+        suggestion: Some(route.to_owned()).filter(|route| !route.is_empty()),
+        expected: "the template of a route alone, such as /users/{id}".to_owned(),
+    })
+}
+
 /// What is wrong with a pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
@@ -102,6 +117,22 @@ mod tests {
         check(None, names::SEVERITY, "hihg", Some((Some("high"), "one of low, medium")));
         check(None, names::ROUTE, "anything", None);
         check(None, names::DB_SYSTEM, "anything", None);
+    }
+
+    #[test]
+    fn a_route_is_a_path_alone() {
+        for good in ["", "*", "/", "/a b", "/users/{id}", "/users/*", "reports/*", "other"] {
+            assert_eq!(route_mistake(good), None, "{good}");
+        }
+        for (wrong, meant) in [
+            ("GET /users", "/users"),
+            ("POST /users?sort=name", "/users"),
+            ("/users?*", "/users"),
+            ("https://shop.example/users/*", "/users/*"),
+            ("http://shop.example", "/"),
+        ] {
+            assert_eq!(route_mistake(wrong).and_then(|mistake| mistake.suggestion).as_deref(), Some(meant), "{wrong}");
+        }
     }
 
     #[test]
