@@ -43,16 +43,24 @@ pub(in crate::api) struct ReportQuery {
     responses((status = 307, headers(("location" = String, description = "`performance/report` with the parameters that were given"))))
 ))]
 pub(in crate::api) async fn index(
+    State(core): CoreState,
     headers: HeaderMap,
     Parameters(query): Parameters<ReportQuery>,
     uri: Uri,
-) -> Redirect {
+) -> Result<Redirect, ApiError> {
+    // Refused here already, and not after the redirect.
+    query.format.as_deref().map(named_format).transpose()?;
+    Period { window: query.window }.length(&core)?;
     let given = uri.query().filter(|given| !given.is_empty()).map(str::to_owned);
     let is_page = query.format.is_none() && Format::negotiate(&headers).is_some_and(Format::is_page);
     let format = is_page.then(|| "format=html".to_owned());
     let parameters: Vec<String> = format.into_iter().chain(given).collect();
     let mark = if parameters.is_empty() { "" } else { "?" };
-    Redirect::temporary(&format!("performance/report{mark}{}", parameters.join("&")))
+    Ok(Redirect::temporary(&format!("performance/report{mark}{}", parameters.join("&"))))
+}
+
+fn named_format(name: &str) -> Result<Format, ApiError> {
+    Format::parse(name).ok_or_else(|| ApiError::bad_request(format!("format must be {}", Format::NAMES)))
 }
 
 /// Recommendations ranked by their expected gain, the bottlenecks with their evidence, and the endpoints that take most
@@ -71,9 +79,7 @@ pub(in crate::api) async fn report(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let format = match &query.format {
-        Some(name) => {
-            Format::parse(name).ok_or_else(|| ApiError::bad_request(format!("format must be {}", Format::NAMES)))?
-        }
+        Some(name) => named_format(name)?,
         None => Format::negotiate(&headers).ok_or_else(|| {
             ApiError::not_acceptable(format!(
                 "the report is available as {}; the parameter format takes precedence over the Accept header",
