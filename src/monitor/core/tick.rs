@@ -35,6 +35,14 @@ pub(super) struct TickState {
     api_requests: u64,
 }
 
+/// What the rules find at a tick.
+struct Evaluation {
+    findings: Vec<Finding>,
+    leak: LeakVerdict,
+    /// Requests that ended since the last tick.
+    requests: u64,
+}
+
 impl TickState {
     pub(super) fn new(recorder: DynRecorder, now: Instant) -> Self {
         Self {
@@ -91,8 +99,7 @@ impl Core {
         self.show_writing(now);
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
-        let (findings, leak) = self.evaluate(&rules.set, now);
-        let requests = lock(&self.history).latest_count(names::HTTP_DURATION.name);
+        let Evaluation { findings, leak, requests } = self.evaluate(&rules.set, now);
         // A stopped monitor counts none.
         let requests = if self.instruments.enabled() { requests } else { 1 };
         let quiet = ticking.quiet(requests, self.api_requests.load(Ordering::Relaxed), now);
@@ -114,20 +121,22 @@ impl Core {
     }
 
     /// Brings the history, the memory's curve and the trends up to `now`, and returns what the rules find in them.
-    fn evaluate(&self, rules: &RuleSet, now: Instant) -> (Vec<Finding>, LeakVerdict) {
+    fn evaluate(&self, rules: &RuleSet, now: Instant) -> Evaluation {
         // Before the history: it then sees the gauges of this moment.
         self.instruments.sample(now);
         let mut history = lock(&self.history);
         history.tick(&self.recorder.index(), now);
         self.give_back_places(&mut history, now);
-        let memory = self.record_memory(&history, now);
+        let requests = history.latest_count(names::HTTP_DURATION.name);
+        let memory = self.record_memory(&history, requests, now);
         let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
         if self.record_trends(&history, now) {
             self.minute_ended(&history, now);
         }
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
         let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
-        (Evaluator::new(rules.rules()).evaluate(&readings), memory.verdict().clone())
+        let findings = Evaluator::new(rules.rules()).evaluate(&readings);
+        Evaluation { findings, leak: memory.verdict().clone(), requests }
     }
 
     /// Has names that are not in use give their places back where these are needed.
@@ -175,12 +184,11 @@ impl Core {
         labelled::gauge(recorder, &names::RULES_RELOAD_TIMESTAMP, &[]).set(loaded);
     }
 
-    /// Records the newest sample of the process's memory.
-    fn record_memory(&self, history: &History, now: Instant) -> MutexGuard<'_, ProcessMemory> {
+    /// Records the newest sample of the process's memory. `requests` is how many ended since the last one.
+    fn record_memory(&self, history: &History, requests: u64, now: Instant) -> MutexGuard<'_, ProcessMemory> {
         let mut memory = lock(&self.memory);
         if let Some(resident_bytes) = history.gauge(names::PROCESS_RESIDENT.name) {
             let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
-            let requests = history.latest_count(names::HTTP_DURATION.name);
             memory.record(now.saturating_duration_since(self.started), resident_bytes, requests, limit);
         }
         memory
