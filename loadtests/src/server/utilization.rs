@@ -321,17 +321,14 @@ mod tests {
     }
 
     fn open_strain(endpoints: &[(&str, [f64; 4])], cpu: f64, busy: f64, users: f64, until_sent: f64) -> Utilization {
-        let (before, after) = (snapshot(&[], [0.0, 0.0, 2.0]), snapshot(endpoints, [cpu, busy, 2.0]));
         let users = ClientMeans { whole: users, until_sent };
-        Utilization::between(
-            &before,
-            &after,
-            Duration::from_secs(10),
-            ProcessNumbers::Fresh,
-            users,
-            "16 users".to_owned(),
-        )
-        .unwrap()
+        after_ten_seconds(&snapshot(endpoints, [cpu, busy, 2.0]), ProcessNumbers::Fresh, users)
+    }
+
+    /// Returns the utilization of a service that had done nothing ten seconds before.
+    fn after_ten_seconds(after: &ServerSnapshot, numbers: ProcessNumbers, users: ClientMeans) -> Utilization {
+        let (before, span) = (snapshot(&[], [0.0, 0.0, 2.0]), Duration::from_secs(10));
+        Utilization::between(&before, after, span, numbers, users, "16 users".to_owned()).unwrap()
     }
 
     #[test]
@@ -376,11 +373,9 @@ mod tests {
 
     #[test]
     fn numbers_from_before_the_end_of_a_step_are_not_shown_as_its_own() {
-        let before = snapshot(&[], [0.0, 0.0, 2.0]);
         let after = snapshot(&[("/a", [100.0, 19.0, 0.0, 18.0])], [0.0, 0.0, 2.0]);
         let users = ClientMeans { whole: 0.2, until_sent: 0.0 };
-        let (span, load) = (Duration::from_secs(10), "16 users".to_owned());
-        let stale = Utilization::between(&before, &after, span, ProcessNumbers::Stale, users, load).unwrap();
+        let stale = after_ten_seconds(&after, ProcessNumbers::Stale, users);
         assert_eq!(
             stale.explain(None, &[])[..2],
             [
@@ -396,16 +391,7 @@ mod tests {
             let mut after = snapshot(&[("/a", [100.0, seconds, 0.0, 2.0])], [1.0, busy, 2.0]);
             (after.process.lags, after.process.lag_seconds) = (100.0, lag * 100.0);
             let users = ClientMeans { whole: mean, until_sent: 0.0 };
-            let before = snapshot(&[], [0.0, 0.0, 2.0]);
-            Utilization::between(
-                &before,
-                &after,
-                Duration::from_secs(10),
-                ProcessNumbers::Fresh,
-                users,
-                "16 users".to_owned(),
-            )
-            .unwrap()
+            after_ten_seconds(&after, ProcessNumbers::Fresh, users)
         };
         let held = with_lag(4.0, 5.0, 0.05, 0.001);
         let lines = with_lag(14.0, 15.0, 0.15, 0.04).explain(Some(&held), &[]);
