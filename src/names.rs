@@ -442,6 +442,17 @@ pub(crate) const ENDPOINT_ACTIVE: Metric = gauge("pinchpoint_endpoint_active_req
 pub(crate) const ENDPOINT_HEAP_ALLOCATED: Metric = counter("pinchpoint_endpoint_heap_allocated_bytes", "");
 /// Window-only: bytes of these that were freed since, whichever thread or request freed them.
 pub(crate) const ENDPOINT_HEAP_FREED: Metric = counter("pinchpoint_endpoint_heap_freed_bytes", "");
+/// Window-only: nanoseconds of an endpoint's polls that were measured, by [`KIND`]: one of [`POLLS`], or [`IN_PLACE`].
+pub(crate) const ENDPOINT_POLL_NANOS: Metric = counter("pinchpoint_endpoint_poll_nanoseconds", "");
+/// Window-only: what the threads of an endpoint's blocking polls were seen in, by [`KIND`].
+pub(crate) const ENDPOINT_POLL_SIGHTS: Metric = counter("pinchpoint_endpoint_poll_sights", "");
+/// Window-only: nanoseconds of a task's polls that were measured, as [`ENDPOINT_POLL_NANOS`].
+pub(crate) const TASK_POLL_NANOS: Metric = counter("pinchpoint_task_poll_nanoseconds", "");
+/// Window-only: what the threads of a task's blocking polls were seen in, by [`KIND`].
+pub(crate) const TASK_POLL_SIGHTS: Metric = counter("pinchpoint_task_poll_sights", "");
+/// Window-only: polls of a task's runs that kept a worker for [`BLOCKING`] or longer.
+pub(crate) const TASK_BLOCKING_POLLS: Metric =
+    histogram("pinchpoint_task_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
 /// Window-only: nanoseconds that the runs of a task spent inside poll.
 pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanoseconds", "");
 /// Window-only: nanoseconds that the runs of a task took inside requests, which lasted as long.
@@ -527,6 +538,9 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     TASK_OLDEST_ACTIVE,
     TASK_BUSY_NANOS,
     TASK_REQUEST_NANOS,
+    TASK_POLL_NANOS,
+    TASK_POLL_SIGHTS,
+    TASK_BLOCKING_POLLS,
     ENDPOINT_QUERY_CALLS,
     ENDPOINT_QUERY_NANOS,
     ENDPOINT_QUERY_REQUESTS,
@@ -548,8 +562,13 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_ACTIVE,
     ENDPOINT_HEAP_ALLOCATED,
     ENDPOINT_HEAP_FREED,
+    ENDPOINT_POLL_NANOS,
+    ENDPOINT_POLL_SIGHTS,
     TASK_BUSY_NANOS,
     TASK_REQUEST_NANOS,
+    TASK_POLL_NANOS,
+    TASK_POLL_SIGHTS,
+    TASK_BLOCKING_POLLS,
 ];
 
 /// Request method; `_OTHER` where it is none of the standard ones.
@@ -574,6 +593,8 @@ pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
 pub(crate) const WAITING: &str = "waiting";
+/// Which part of something a window-only counter counts.
+pub(crate) const KIND: &str = "kind";
 /// Rule id.
 pub(crate) const RULE: &str = "rule";
 /// Severity.
@@ -605,6 +626,18 @@ const LABELS: &[(&str, &str)] = &[
     (SUBJECT, "what the bottleneck is about: an endpoint, a query, a task, a series or the process"),
     (VERSION, "version of the monitor"),
 ];
+
+/// Values of [`KIND`]: the whole time of the measured polls, and of it the time on a CPU and that of waiting for one; of polls
+/// shorter than [`BLOCKING`], of those that blocked a worker, and of those that `block_in_place` moved off theirs.
+pub(crate) const POLLS: [[&str; 3]; 3] = [
+    ["short", "short_computing", "short_cpu_wait"],
+    ["blocking", "blocking_computing", "blocking_cpu_wait"],
+    ["moved", "moved_computing", "moved_cpu_wait"],
+];
+/// Value of [`KIND`]: polls inside `tokio::task::block_in_place`, which kept no worker from other work; measured or not.
+pub(crate) const IN_PLACE: &str = "in_place";
+/// Value of [`KIND`]: a thread that was seen running, or ready to run.
+pub(crate) const RUNNING: &str = "running";
 
 /// Value of a label past its limit.
 pub(crate) const OTHER: &str = "other";

@@ -18,9 +18,11 @@ use super::{
     heap::Heaps,
     in_flight::InFlightByEndpoint,
     labelled,
+    polls::Polls,
     pool::ContextPool,
     query_uses::QueryUses,
     table::{QueryTable, TaskTable},
+    watch::{self, PollWatch},
 };
 use crate::{lock::lock, names};
 
@@ -52,6 +54,8 @@ pub(crate) struct Instruments {
     in_flight: InFlightTotal,
     in_flight_by_endpoint: InFlightByEndpoint,
     heaps: Heaps,
+    /// The watched polls that run now.
+    polls: Arc<Polls>,
     /// The queries of each endpoint.
     query_uses: Mutex<Vec<Arc<QueryUses>>>,
     /// Counts series that were folded into `other`.
@@ -77,9 +81,16 @@ impl Instruments {
         let dropped = labelled::counter(&recorder, &names::SERIES_DROPPED, &[]);
         // An alert needs the 0 before the first one.
         dropped.increment(0);
+        let polls = Arc::<Polls>::default();
         Arc::new(Self {
             queries: QueryTable::new(recorder.clone(), dropped.clone(), limits.db_system.clone(), limits.fingerprints),
-            tasks: TaskTable::new(recorder.clone(), window_recorder.clone(), dropped.clone(), limits.fingerprints),
+            tasks: TaskTable::new(
+                recorder.clone(),
+                window_recorder.clone(),
+                polls.clone(),
+                dropped.clone(),
+                limits.fingerprints,
+            ),
             slow_requests: SlowRequests::new(limits.slow_requests),
             enabled: AtomicBool::new(true),
             pool: ContextPool::new(),
@@ -89,6 +100,7 @@ impl Instruments {
             in_flight,
             in_flight_by_endpoint: InFlightByEndpoint::default(),
             heaps: Heaps::new(),
+            polls,
             query_uses: Mutex::default(),
             dropped,
         })
@@ -108,6 +120,16 @@ impl Instruments {
 
     pub(crate) fn slow_requests(&self) -> &SlowRequests {
         &self.slow_requests
+    }
+
+    /// Returns the watched polls that run now.
+    pub(crate) fn polls(&self) -> &Arc<Polls> {
+        &self.polls
+    }
+
+    /// Returns a watch over the polls of a new endpoint.
+    pub(crate) fn endpoint_watch(&self, labels: &[(&'static str, Arc<str>)]) -> PollWatch {
+        PollWatch::new(self.polls.clone(), self.window_recorder.clone(), watch::OF_ENDPOINT, labels)
     }
 
     /// Returns how many requests are in flight now.

@@ -10,7 +10,8 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {glob, trace_id, stripe, labelled, query_uses, sqlx_events, after_end} < {spread, running, statements, heap, in_flight} < named < table
+//! {glob, trace_id, stripe, labelled, query_uses, sqlx_events, after_end, thread_time} < polls < watch
+//!     < {spread, running, statements, heap, in_flight} < named < table
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -33,6 +34,7 @@ mod in_flight;
 mod instruments;
 pub(crate) mod labelled;
 mod named;
+pub(crate) mod polls;
 mod pool;
 mod query_uses;
 mod request;
@@ -44,7 +46,9 @@ pub(crate) mod sqlx_events;
 mod statements;
 pub(crate) mod stripe;
 mod table;
+mod thread_time;
 mod trace_id;
+pub(crate) mod watch;
 
 pub(crate) use after_end::{AfterEnd, LateQuery, OpenStream};
 pub(crate) use carrier::Carrier;

@@ -9,7 +9,14 @@ use std::{
 use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
-use super::{DynRecorder, labelled, named::NamedTable, running::Runs, statements::Statements};
+use super::{
+    DynRecorder, labelled,
+    named::NamedTable,
+    polls::Polls,
+    running::Runs,
+    statements::Statements,
+    watch::{self, PollWatch},
+};
 use crate::names;
 
 /// Statements remembered for each fingerprint that is allowed. A fingerprint has several statements, such as one for
@@ -79,6 +86,15 @@ pub(crate) struct TaskSeries {
     pub(crate) runs: Runs,
     oldest: Gauge,
     pub(crate) durations: OutcomeDurations,
+    pub(crate) watch: PollWatch,
+    blocking_polls: OnceLock<Histogram>,
+}
+
+impl TaskSeries {
+    /// Returns the histogram of the polls that blocked a worker.
+    pub(crate) fn blocking_polls(&self) -> &Histogram {
+        self.blocking_polls.get_or_init(|| self.watch.histogram(&names::TASK_BLOCKING_POLLS))
+    }
 }
 
 /// Every query that was recorded, by fingerprint.
@@ -160,12 +176,19 @@ impl QueryTable {
 pub(super) struct TaskTable {
     recorder: DynRecorder,
     window_recorder: DynRecorder,
+    polls: Arc<Polls>,
     table: NamedTable<TaskSeries>,
 }
 
 impl TaskTable {
-    pub(super) fn new(recorder: DynRecorder, window_recorder: DynRecorder, dropped: Counter, limit: usize) -> Self {
-        Self { recorder, window_recorder, table: NamedTable::new(limit, dropped) }
+    pub(super) fn new(
+        recorder: DynRecorder,
+        window_recorder: DynRecorder,
+        polls: Arc<Polls>,
+        dropped: Counter,
+        limit: usize,
+    ) -> Self {
+        Self { recorder, window_recorder, polls, table: NamedTable::new(limit, dropped) }
     }
 
     /// Returns the series of a task; makes it if the name is new.
@@ -201,6 +224,8 @@ impl TaskTable {
             runs: Runs::new(Instant::now()),
             oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &labels),
             durations,
+            watch: PollWatch::new(self.polls.clone(), self.window_recorder.clone(), watch::OF_TASK, &labels),
+            blocking_polls: OnceLock::new(),
             name,
         }
     }
@@ -262,7 +287,7 @@ mod tests {
     fn a_task_past_the_limit_takes_no_lock() {
         let (counter, count) = dropped(&DebuggingRecorder::new());
         let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
-        let tasks = TaskTable::new(recorder.clone(), recorder, counter, 2);
+        let tasks = TaskTable::new(recorder.clone(), recorder, Arc::default(), counter, 2);
         for name in ["a", "b", "c"] {
             tasks.resolve(name);
         }

@@ -15,7 +15,10 @@ use super::{
     series::{DurationLabels, EndpointSeries, nanos},
 };
 use crate::{
-    context::{Carrier, Local, RequestContext, SlowRequest, TraceId, enter},
+    context::{
+        Carrier, Local, RequestContext, SlowRequest, TraceId, enter,
+        watch::{Hold, LONG, WatchedPoll},
+    },
     names,
 };
 
@@ -117,21 +120,35 @@ impl Observation {
         done
     }
 
-    /// Polls and adds the time to `busy`. A poll that blocked the runtime is recorded as such, unless `is_own` finds
-    /// that its result is an answer of the monitor.
+    /// Polls and adds the time to `busy`. A poll that blocked the runtime is recorded as such, and a watched one divided, unless
+    /// `is_own` finds that its result is an answer of the monitor.
     ///
     /// Reads quanta's clock, the CPU's time-stamp counter, which costs less than half of the system's clock: no other
     /// clock is read as often.
     pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T, is_own: impl FnOnce(&T) -> bool) -> T {
+        let watched = self.series.watch.begin();
         let began = quanta::Instant::now();
         let polled = self.poll(poll);
         let took = began.elapsed();
         self.busy += took;
-        self.longest_poll = self.longest_poll.max(took);
-        if took >= names::BLOCKING && !self.is_own() && !is_own(&polled) {
-            self.blocked(took);
+        if watched.is_none() && took < LONG {
+            self.longest_poll = self.longest_poll.max(took);
+        } else if !self.is_own() && !is_own(&polled) {
+            self.watched(watched, took);
         }
         polled
+    }
+
+    /// Ends a poll that was watched or long. One inside `block_in_place` kept no worker from other work.
+    #[cold]
+    fn watched(&mut self, watched: Option<WatchedPoll>, took: Duration) {
+        if self.series.watch.end(watched, took) == Hold::InPlace {
+            return;
+        }
+        self.longest_poll = self.longest_poll.max(took);
+        if took >= names::BLOCKING {
+            self.blocked(took);
+        }
     }
 
     /// Records a poll that blocked a worker, and the endpoints that may have waited for it. Reading the requests in

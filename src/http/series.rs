@@ -19,7 +19,7 @@ use super::{
 use crate::{
     context::{
         AfterEnd, DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, QueryUseSeries, QueryUses,
-        RequestAllocations, Spread, labelled,
+        RequestAllocations, Spread, labelled, watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
@@ -102,6 +102,7 @@ pub(super) struct EndpointSeries {
     wasted: OnceLock<WastedWork>,
     open_streams: OnceLock<Gauge>,
     blocking: OnceLock<BlockingPolls>,
+    pub(super) watch: PollWatch,
     durations: Durations,
     query_uses: Arc<QueryUses>,
     pub(super) labels: [(&'static str, Arc<str>); 2],
@@ -124,6 +125,7 @@ impl EndpointSeries {
             wasted: OnceLock::new(),
             open_streams: OnceLock::new(),
             blocking: OnceLock::new(),
+            watch: instruments.endpoint_watch(&labels),
             durations: Durations::default(),
             query_uses: instruments.query_uses(),
             instruments: instruments.clone(),

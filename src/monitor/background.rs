@@ -1,6 +1,6 @@
 //! [`Background`]: what the loop has done on other threads, since it may never come back: reading the rule files and the machine.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::{runtime::Handle, time::Instant};
 
@@ -9,7 +9,9 @@ use super::{
     errand::Errand,
     reload::{Reload, RulesWatch},
     samplers::Samplers,
+    watchdog::Watchdog,
 };
+use crate::context::polls::Polls;
 
 /// A kind of work on a thread of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +42,7 @@ pub(super) struct Background {
     rules: Option<Errand<Reload>>,
     /// Its results are how many samplers panicked.
     sampling: Errand<usize>,
+    _watchdog: Watchdog,
 }
 
 impl Background {
@@ -48,11 +51,17 @@ impl Background {
     /// # Errors
     ///
     /// Returns the error of the system where it refuses a thread.
-    pub(super) fn start(watch: Option<RulesWatch>, mut samplers: Samplers, runtime: &Handle) -> io::Result<Self> {
+    pub(super) fn start(
+        watch: Option<RulesWatch>,
+        mut samplers: Samplers,
+        polls: Arc<Polls>,
+        runtime: &Handle,
+    ) -> io::Result<Self> {
         let look = |mut watch: RulesWatch| Errand::new("pinchpoint-rules", runtime, move || watch.look());
         Ok(Self {
             rules: watch.map(look).transpose()?,
             sampling: Errand::new("pinchpoint-sampling", runtime, move || samplers.sample())?,
+            _watchdog: Watchdog::start(polls)?,
         })
     }
 

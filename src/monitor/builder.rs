@@ -350,7 +350,8 @@ impl MonitorBuilder {
             samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
         samplers.append(self.samplers);
-        let background = Background::start(watch, samplers, &runtime).map_err(BuildError::Thread)?;
+        let background =
+            Background::start(watch, samplers, instruments.polls().clone(), &runtime).map_err(BuildError::Thread)?;
         let core = Core::new(Parts { instruments, recorder: own, config, rules });
         if background.watches_rules() {
             core.show_reload();

@@ -22,6 +22,7 @@ mod samplers;
 mod settings;
 #[cfg(feature = "archive")]
 mod versions;
+mod watchdog;
 
 pub use builder::MonitorBuilder;
 pub use control::Control;

@@ -81,6 +81,15 @@ pub(crate) const WASTED_DB_TIME: NumberFact = number("wasted_db_time", Seconds);
 pub(crate) const WASTED_QUERIES: NumberFact = number("wasted_queries", Count);
 pub(crate) const BLOCKING_POLLS: NumberFact = number("blocking_polls", Count);
 pub(crate) const BLOCKED_TIME: NumberFact = number("blocked_time", Seconds);
+pub(crate) const COMPUTING_RATIO: NumberFact = number("computing_ratio", Ratio);
+pub(crate) const BLOCKED_RATIO: NumberFact = number("blocked_ratio", Ratio);
+pub(crate) const CPU_WAIT_RATIO: NumberFact = number("cpu_wait_ratio", Ratio);
+pub(crate) const BLOCKING_COMPUTING_RATIO: NumberFact = number("blocking_computing_ratio", Ratio);
+pub(crate) const BLOCKING_BLOCKED_RATIO: NumberFact = number("blocking_blocked_ratio", Ratio);
+pub(crate) const BLOCKING_CPU_WAIT_RATIO: NumberFact = number("blocking_cpu_wait_ratio", Ratio);
+pub(crate) const BLOCKED_IN_RATIO: NumberFact = number("blocked_in_ratio", Ratio);
+pub(crate) const IN_PLACE_RATIO: NumberFact = number("in_place_ratio", Ratio);
+pub(crate) const TOP_BLOCKING_TASK_POLL: NumberFact = number("top_blocking_task_poll", Seconds);
 pub(crate) const OTHERS_IN_FLIGHT: NumberFact = number("others_in_flight", Count);
 pub(crate) const MAX_OTHERS_IN_FLIGHT: NumberFact = number("max_others_in_flight", Count);
 pub(crate) const TOP_WAITING_POLLS: NumberFact = number("top_waiting_polls", Count);
@@ -109,6 +118,8 @@ pub(crate) const TOP_CLIENT_ERROR: WordFact = word("top_client_error");
 pub(crate) const TOP_FAILURE: WordFact = word("top_failure");
 pub(crate) const SLOWNESS: WordFact = word("slowness");
 pub(crate) const TOP_WAITING: WordFact = word("top_waiting");
+pub(crate) const BLOCKED_IN: WordFact = word("blocked_in");
+pub(crate) const TOP_BLOCKING_TASK: WordFact = word("top_blocking_task");
 pub(crate) const TOP_BLOCKER: WordFact = word("top_blocker");
 pub(crate) const TOP_SUSPECT: WordFact = word("top_suspect");
 pub(crate) const TOP_HOLDER: WordFact = word("top_holder");
@@ -159,6 +170,14 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, SCHEDULING_LAG, "99th percentile of how late the runtime polled a task that was due, where it blocks"),
     (Endpoint, MAX_SCHEDULING_LAG, "longest such delay"),
     (Endpoint, WORKERS, "worker threads of the runtime"),
+    (Endpoint, COMPUTING_RATIO, "share of the time that its polls spent on a CPU"),
+    (Endpoint, BLOCKED_RATIO, "share of the time that its polls kept a thread that neither ran nor waited for a CPU"),
+    (Endpoint, CPU_WAIT_RATIO, "share of the time that its polls waited for a CPU"),
+    (Endpoint, BLOCKING_COMPUTING_RATIO, "share of the time of its blocking polls on a CPU"),
+    (Endpoint, BLOCKING_BLOCKED_RATIO, "share of that time in which the thread neither ran nor waited for a CPU"),
+    (Endpoint, BLOCKING_CPU_WAIT_RATIO, "share of that time in which the thread waited for a CPU"),
+    (Endpoint, BLOCKED_IN_RATIO, "share of the looks at its blocking polls that saw `blocked_in`"),
+    (Endpoint, IN_PLACE_RATIO, "share of the time in `block_in_place`, which keeps no worker from other work"),
     (Query, OVER_THRESHOLD_RATIO, "share of the calls that took longer than the threshold"),
     (Query, CALLS, "calls that ended in the window"),
     (Query, ENDPOINTS, "endpoints that issue the query"),
@@ -169,12 +188,23 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Task, PANIC_RATIO, "share of the failures that are panics"),
     (Task, FAILED_AVG_DURATION, "mean duration of the runs that failed"),
     (Task, OK_AVG_DURATION, "mean duration of the runs that succeeded"),
+    (Task, BLOCKING_POLLS, "polls of 10 ms or longer: each kept a worker from other work"),
+    (Task, BLOCKED_TIME, "time of those polls in all"),
+    (Task, COMPUTING_RATIO, "share of the time that its polls spent on a CPU"),
+    (Task, BLOCKED_RATIO, "share of the time that its polls kept a thread that neither ran nor waited for a CPU"),
+    (Task, CPU_WAIT_RATIO, "share of the time that its polls waited for a CPU"),
+    (Task, BLOCKING_COMPUTING_RATIO, "share of the time of its blocking polls on a CPU"),
+    (Task, BLOCKING_BLOCKED_RATIO, "share of that time in which the thread neither ran nor waited for a CPU"),
+    (Task, BLOCKING_CPU_WAIT_RATIO, "share of that time in which the thread waited for a CPU"),
+    (Task, BLOCKED_IN_RATIO, "share of the looks at its blocking polls that saw `blocked_in`"),
+    (Task, IN_PLACE_RATIO, "share of the time in `block_in_place`, which keeps no worker from other work"),
     (Process, MEMORY_LIMIT, "memory limit of the control group"),
     (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
     (Process, OPEN_FDS, "open file descriptors"),
     (Process, MAX_FDS, "limit of open file descriptors"),
     (Process, THREADS, "threads of the operating system"),
     (Process, TOP_BLOCKER_POLL, "95th percentile of the longest polls of `top_blocker`"),
+    (Process, TOP_BLOCKING_TASK_POLL, "95th percentile of the blocking polls of `top_blocking_task`"),
     (Process, TOP_SUSPECT_GROWTH, "memory that the requests of `top_suspect` keep, by the hour"),
     (Process, TOP_SUSPECT_RATIO, "share of the memory gained that the requests of `top_suspect` keep"),
     (Process, UNATTRIBUTED_RATIO, "share of the memory gained that no suspect keeps"),
@@ -192,12 +222,23 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     (Endpoint, FAILING_QUERY, "query of the endpoint that fails most often"),
     (Endpoint, TOP_WAITING, "endpoint that most often had requests in flight while this one blocked a worker"),
     (Endpoint, SLOWNESS, "how often a request takes longer than the threshold: once, rarely, often or always"),
+    (
+        Endpoint,
+        BLOCKED_IN,
+        "what the thread of a blocking poll was seen in most often, such as `sleep` or `a lock (futex)`",
+    ),
     (Query, SLOWNESS, "how often a call takes longer than the threshold: once, rarely, often or always"),
     (Query, OPERATION, "first keyword of the statement, such as SELECT"),
     (Query, TOP_ENDPOINT, "endpoint that spends the most time in the query"),
     (Query, WORST_ENDPOINT, "endpoint that issues the query most often in one request"),
     (Task, SLOWNESS, "how often a run takes longer than the threshold: once, rarely, often or always"),
     (Task, TOP_FAILURE, "outcome of most of its failures"),
+    (
+        Task,
+        BLOCKED_IN,
+        "what the thread of a blocking poll was seen in most often, such as `sleep` or `a lock (futex)`",
+    ),
+    (Process, TOP_BLOCKING_TASK, "tracked task with the most time in polls of 10 ms or longer"),
     (Process, TOP_BLOCKER, "endpoint with the longest polls, by their 95th percentile"),
     (Process, TOP_SUSPECT, "endpoint whose requests keep the most of the memory gained"),
     (Process, TOP_HOLDER, "endpoint whose requests hold the most memory"),

@@ -1,20 +1,22 @@
 //! The machine becomes gauges.
 //!
 //! Owns the reading of the process, its control group and its runtime. Refuses to spawn and to keep anything over time:
-//! the monitor's loop calls [`Sampler::sample`], and spawns [`SchedulingLag::run`]. The invariant that a change could
+//! the monitor's loop calls [`Sampler::sample`], and spawns [`SchedulingLag::run`] and the thread that calls [`look_at`]. The invariant that a change could
 //! break: a value that the platform does not report is absent, never zero.
 //!
-//! Files of this room import only files to their left: `cgroup < process`; `lag` and `runtime` import none. In a file
+//! Files of this room import only files to their left: `cgroup < process`; `lag`, `runtime` and `sight` import none. In a file
 //! `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod cgroup;
 mod lag;
 mod process;
 mod runtime;
+mod sight;
 
 pub(crate) use lag::SchedulingLag;
 pub(crate) use process::ProcessSampler;
 pub(crate) use runtime::RuntimeSampler;
+pub(crate) use sight::look_at;
 
 /// Reads a part of the machine's or the service's state and writes it to metrics that it has registered before.
 ///

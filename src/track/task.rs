@@ -11,7 +11,13 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::destination::Destination;
-use crate::context::{EventKind, Outcome, RunPlace, TaskSeries};
+use crate::{
+    context::{
+        EventKind, Outcome, RunPlace, TaskSeries,
+        watch::{Hold, LONG, WatchedPoll},
+    },
+    names,
+};
 
 /// A task in progress. Dropped before its end, it is recorded as cancelled, or as panicked if its poll unwound.
 struct RunningTask {
@@ -22,6 +28,7 @@ struct RunningTask {
     busy: Duration,
     /// Begin of the current poll.
     polling: Option<Instant>,
+    watched: Option<WatchedPoll>,
 }
 
 impl RunningTask {
@@ -32,16 +39,29 @@ impl RunningTask {
             series.active.increment(1.0);
             series.runs.begin(began)
         });
-        Self { destination, place, began, busy: Duration::ZERO, polling: None }
+        Self { destination, place, began, busy: Duration::ZERO, polling: None, watched: None }
     }
 
     /// Notes the begin of a poll. Without a destination the clock is not read.
     fn poll_begins(&mut self) {
-        self.polling = self.destination.is_some().then(Instant::now);
+        let Some(Destination { series, .. }) = &self.destination else { return };
+        self.watched = series.watch.begin();
+        self.polling = Some(Instant::now());
     }
 
     fn poll_ends(&mut self) {
-        self.busy += self.polling.take().map(|began| began.elapsed()).unwrap_or_default();
+        let Some(began) = self.polling.take() else { return };
+        let took = began.elapsed();
+        self.busy += took;
+        let watched = self.watched.take();
+        let Some(Destination { series, .. }) = self.destination.as_ref().filter(|_| watched.is_some() || took >= LONG)
+        else {
+            return;
+        };
+        let held = series.watch.end(watched, took);
+        if held == Hold::Blocking && took >= names::BLOCKING {
+            series.blocking_polls().record(took.as_secs_f64());
+        }
     }
 
     fn end(&mut self, outcome: Outcome) {

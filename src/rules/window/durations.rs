@@ -11,6 +11,9 @@ use crate::{
     store::{HistogramSum, HistogramView, Quantile, SeriesView},
 };
 
+/// Seconds in a nanosecond: counters are integers and count these.
+pub(super) const NANOS: f64 = 1e-9;
+
 /// The series of one duration and subject, with sums that every rule reads.
 #[derive(Debug, Default)]
 pub(crate) struct Durations<'a> {

@@ -7,8 +7,9 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
-    durations::{Durations, divide, quantile},
+    durations::{Durations, NANOS, divide, quantile},
     outcome::Outcome,
+    polls::MeasuredPolls,
 };
 use crate::{
     names,
@@ -20,8 +21,6 @@ use crate::{
 /// provoke collisions.
 pub(super) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
-pub(super) const NANOS: f64 = 1e-9;
-
 /// How lists show the route of requests that matched none, whether a fallback served them or not.
 const UNMATCHED: &str = "unmatched";
 
@@ -30,7 +29,8 @@ const UNMATCHED: &str = "unmatched";
 pub(crate) struct Endpoint<'a> {
     pub(crate) subject: Arc<Subject>,
     pub(crate) durations: Durations<'a>,
-    busy_seconds: Option<f64>,
+    pub(super) busy_seconds: Option<f64>,
+    pub(super) polls: MeasuredPolls<'a>,
     longest_polls: Option<HistogramView<'a>>,
     db_queries: f64,
     /// Time in which at least one query ran.
@@ -90,6 +90,7 @@ impl<'a> Endpoints<'a> {
         endpoints.add_histograms(window);
         endpoints.add_counters(window);
         endpoints.add_waiting(window);
+        endpoints.add_polls(window);
         for series in window.series(names::ENDPOINT_ACTIVE.name) {
             if let Some((endpoint, active)) = endpoints.known(&series).zip(series.last()) {
                 endpoint.active = active;
@@ -159,6 +160,19 @@ impl<'a> Endpoints<'a> {
         }
     }
 
+    fn add_polls(&mut self, window: &'a Window) {
+        for series in window.series(names::ENDPOINT_POLL_NANOS.name) {
+            if let Some(endpoint) = self.known(&series) {
+                endpoint.polls.add_nanos(&series);
+            }
+        }
+        for series in window.series(names::ENDPOINT_POLL_SIGHTS.name) {
+            if let Some(endpoint) = self.known(&series) {
+                endpoint.polls.add_sights(&series);
+            }
+        }
+    }
+
     fn for_each_histogram(
         &mut self,
         window: &'a Window,
@@ -181,6 +195,7 @@ impl<'a> Endpoints<'a> {
                 subject: endpoint_subject(method, route),
                 durations: Durations::default(),
                 busy_seconds: None,
+                polls: MeasuredPolls::default(),
                 longest_polls: None,
                 db_queries: 0.0,
                 db_seconds: 0.0,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    durations::{Durations, divide},
+    durations::{Durations, divide, quantile},
     endpoints::{Endpoint, Endpoints},
     facts::Facts,
     index::WindowIndex,
@@ -64,6 +64,8 @@ impl Investigation<'_, '_> {
             facts.number(fact::WASTED_DB_TIME, Some(endpoint.wasted_db_seconds));
             facts.number(fact::WASTED_QUERIES, Some(endpoint.wasted_queries));
         }
+        let blocked = blocker.as_ref().map_or(0.0, |blocker| blocker.seconds);
+        endpoint.polls.add_to(&mut facts, endpoint.durations.seconds(), endpoint.busy_seconds, blocked);
         if let Some(blocker) = &blocker {
             self.add_blocking(&mut facts, blocker);
         }
@@ -137,6 +139,11 @@ impl Investigation<'_, '_> {
         facts.slowness(&task.durations, self.slow);
         facts.top(&task.durations, OutcomeClass::Failure, fact::TOP_FAILURE, fact::TOP_FAILURE_RATIO);
         facts.failures(&task.durations);
+        let blocking = task.blocking_polls;
+        facts.number(fact::BLOCKING_POLLS, blocking.map(|polls| polls.count() as f64));
+        facts.number(fact::BLOCKED_TIME, blocking.map(|polls| polls.sum()));
+        let blocked = blocking.map_or(0.0, |polls| polls.sum());
+        task.polls.add_to(&mut facts, task.durations.seconds(), task.busy_seconds, blocked);
         Some(Evidence {
             time_share: task.measure(Measure::TimeShare, endpoints).map(|(share, _)| share),
             all_seconds: Some(endpoints.seconds),
@@ -170,6 +177,10 @@ impl Investigation<'_, '_> {
         if let Some((endpoint, poll)) = self.longest_poll() {
             facts.word(fact::TOP_BLOCKER, Some(endpoint));
             facts.number(fact::TOP_BLOCKER_POLL, Some(poll));
+        }
+        if let Some((task, poll)) = self.top_blocking_task() {
+            facts.word(fact::TOP_BLOCKING_TASK, Some(task));
+            facts.number(fact::TOP_BLOCKING_TASK_POLL, poll);
         }
         let since_start = self.total.map(WindowIndex::of);
         let holders = MemoryHolders::of(since_start.as_ref().unwrap_or(index));
@@ -251,6 +262,13 @@ impl Investigation<'_, '_> {
             Some((&*endpoint.subject.name, endpoint.measure(Measure::LongestPollQuantile(95), endpoints)?))
         });
         each.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))
+    }
+
+    /// Returns the tracked task with the most time in polls that blocked a worker, and the 95th percentile of these polls.
+    fn top_blocking_task(&self) -> Option<(&str, Option<f64>)> {
+        let each = self.index.tasks().iter().filter_map(|task| Some((&*task.subject.name, task.blocking_polls?)));
+        let (task, polls) = each.max_by(|a, b| a.1.sum().total_cmp(&b.1.sum()).then_with(|| b.0.cmp(a.0)))?;
+        Some((task, polls.quantile(quantile(95)?)))
     }
 
     /// Returns the endpoints that blocked the runtime, those with the most time in blocking polls first.

@@ -3,7 +3,7 @@
 //! Each series is gathered once per window and then read by every rule of its scope. Within `rules`, only this room
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
-//! Imports go to the left only: `outcome < durations < {endpoints, facts, totals} < {queries, tasks, versions} < index
+//! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < index
 //! < memory_holders < investigation < readings`. `memory`, `silence` and `trends` import none of these, since they read no window:
 //! their input are the samples of the process and the slots of the trend tiers.
 
@@ -15,6 +15,7 @@ mod investigation;
 mod memory;
 mod memory_holders;
 mod outcome;
+mod polls;
 mod queries;
 mod readings;
 mod silence;

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    durations::{Durations, divide},
-    endpoints::{Endpoints, HashMap, NANOS, labels_of},
+    durations::{Durations, NANOS, divide},
+    endpoints::{Endpoints, HashMap, labels_of},
     outcome::Outcome,
 };
 use crate::{

@@ -287,7 +287,20 @@ pub(super) fn sick_shop() -> Traffic {
     traffic.count(&names::ENDPOINT_WASTED_DB_NANOS, &abandoned, 9_000_000_000);
     let stuck = [(names::TASK_NAME, "slow")];
     traffic.set(&names::TASK_OLDEST_ACTIVE, &stuck, 600.0).count(&names::TASK_BUSY_NANOS, &stuck, 3_000_000_000);
+    measured_polls(&traffic, &names::ENDPOINT_POLL_NANOS, &names::ENDPOINT_POLL_SIGHTS, &leaking);
+    measured_polls(&traffic, &names::TASK_POLL_NANOS, &names::TASK_POLL_SIGHTS, &stuck);
+    traffic.observe(&names::TASK_BLOCKING_POLLS, &stuck, 0.1, 20);
     traffic
+}
+
+/// Adds polls of which half computes, and a poll in `block_in_place`.
+fn measured_polls(traffic: &Traffic, nanos: &Metric, sights: &Metric, labels: Labels<'_>) {
+    let of = |kind| [labels, &[(names::KIND, kind)]].concat();
+    for [wall, computing, _] in names::POLLS {
+        traffic.count(nanos, &of(wall), 2_000_000_000).count(nanos, &of(computing), 1_000_000_000);
+    }
+    traffic.count(nanos, &of(names::IN_PLACE), 500_000_000);
+    traffic.count(sights, &of("sleep"), 3).count(sights, &of(names::RUNNING), 3);
 }
 
 pub(super) const GROWTH: Option<MemoryGrowth> =

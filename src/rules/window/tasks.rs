@@ -3,14 +3,15 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    durations::{Durations, divide},
-    endpoints::{Endpoints, HashMap, NANOS},
+    durations::{Durations, NANOS, divide},
+    endpoints::{Endpoints, HashMap},
     outcome::Outcome,
+    polls::MeasuredPolls,
 };
 use crate::{
     names,
     rules::{measure::Measure, subject::Subject},
-    store::{SeriesView, Window},
+    store::{HistogramView, SeriesView, Window},
 };
 
 /// All runs of the tasks with one name.
@@ -20,9 +21,11 @@ pub(crate) struct Task<'a> {
     pub(crate) durations: Durations<'a>,
     active: Option<f64>,
     oldest_active: Option<f64>,
-    busy_seconds: Option<f64>,
+    pub(super) busy_seconds: Option<f64>,
     /// Sum of the durations of the runs that ended inside a request.
     request_seconds: f64,
+    pub(super) polls: MeasuredPolls<'a>,
+    pub(super) blocking_polls: Option<HistogramView<'a>>,
 }
 
 /// Returns the tasks that ended in a window or run at its end.
@@ -40,6 +43,8 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
                 oldest_active: None,
                 busy_seconds: None,
                 request_seconds: 0.0,
+                polls: MeasuredPolls::default(),
+                blocking_polls: None,
             };
             tasks.push(task);
             tasks.len() - 1
@@ -72,6 +77,23 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         let Some(name) = task_name(&series) else { continue };
         let place = place_of(&mut tasks, name);
         tasks[place].request_seconds += series.increase() * NANOS;
+    }
+    for series in window.series(names::TASK_POLL_NANOS.name) {
+        let Some(name) = task_name(&series) else { continue };
+        let place = place_of(&mut tasks, name);
+        tasks[place].polls.add_nanos(&series);
+    }
+    for series in window.series(names::TASK_POLL_SIGHTS.name) {
+        let Some(name) = task_name(&series) else { continue };
+        let place = place_of(&mut tasks, name);
+        tasks[place].polls.add_sights(&series);
+    }
+    for series in window.series(names::TASK_BLOCKING_POLLS.name) {
+        let Some((name, view)) = task_name(&series).zip(series.histogram()).filter(|(_, view)| view.count() > 0) else {
+            continue;
+        };
+        let place = place_of(&mut tasks, name);
+        tasks[place].blocking_polls = Some(view);
     }
     tasks
 }
