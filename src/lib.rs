@@ -39,6 +39,8 @@
 //!   [`MonitorLayer`].
 //! - Every query and task, attributed to the request that issued it: [`track_db_query`], [`track_async_task`],
 //!   [`in_current_request`]; and with [`SqlxLayer`] sqlx's queries without a change to the code.
+//! - What else a request waits for: calls to other services ([`track_http_call`]), locks, permits, channels and connections
+//!   ([`track_wait`], [`track_hold`]), blocking threads ([`spawn_blocking`]), its client, and a worker of the runtime.
 //! - The process, its memory limit and the tokio runtime; and with a [`Sampler`] whatever else you read.
 //!
 //! # What is never stored
@@ -89,4 +91,7 @@ pub use sample::Sampler;
 pub use store::MonitorRecorder;
 #[cfg(feature = "sqlx")]
 pub use track::SqlxLayer;
-pub use track::{TrackAsyncTask, TrackDbQuery, track_async_task, track_db_query};
+pub use track::{
+    Held, SpawnBlocking, TrackAsyncTask, TrackDbQuery, TrackHold, TrackHttpCall, TrackWait, spawn_blocking,
+    track_async_task, track_db_query, track_hold, track_http_call, track_wait,
+};

@@ -254,6 +254,61 @@ pub(crate) const TASK_OLDEST_ACTIVE: Metric = gauge(
 .labels(&[TASK_NAME])
 .exists("once a task was tracked");
 
+/// Duration of calls to other services.
+pub(crate) const CALL_DURATION: Metric = histogram(
+    "http_client_request_duration_seconds",
+    "Duration of calls to other services over HTTP.",
+    DURATION_BUCKETS,
+    Resolution::Fine,
+)
+.labels(&[METHOD, SERVER_ADDRESS, SERVER_PORT, STATUS, ERROR_TYPE])
+.exists("once a call was tracked");
+/// Duration of waits.
+pub(crate) const WAIT_DURATION: Metric = histogram(
+    "pinchpoint_wait_duration_seconds",
+    "Duration of tracked waits, such as for a lock, by kind and name.",
+    DURATION_BUCKETS,
+    Resolution::Fine,
+)
+.labels(&[WAIT_KIND, WAIT_NAME, ERROR_TYPE])
+.exists("once a wait was tracked");
+/// Waits in progress.
+pub(crate) const WAITING_NOW: Metric = gauge("pinchpoint_waiting", "Number of tracked waits in progress.")
+    .labels(&[WAIT_KIND, WAIT_NAME])
+    .exists("once a wait was tracked");
+/// How long what was waited for was held.
+pub(crate) const HOLD_DURATION: Metric = histogram(
+    "pinchpoint_hold_duration_seconds",
+    "For how long what was waited for was held, such as a lock.",
+    DURATION_BUCKETS,
+    Resolution::Medium,
+)
+.labels(&[WAIT_KIND, WAIT_NAME])
+.exists("once a hold was tracked");
+/// Waits for a connection.
+pub(crate) const POOL_WAIT: Metric = histogram(
+    "db_client_connection_wait_time_seconds",
+    "Time it took to get a connection from the pool.",
+    DURATION_BUCKETS,
+    Resolution::Fine,
+)
+.labels(&[POOL_NAME, ERROR_TYPE])
+.exists("once a wait for a connection was tracked");
+/// Waits for a connection in progress.
+pub(crate) const POOL_PENDING: Metric =
+    gauge("db_client_connection_pending_requests", "Number of tracked waits for a connection of the pool.")
+        .labels(&[POOL_NAME])
+        .exists("once a wait for a connection was tracked");
+/// How long connections were held.
+pub(crate) const POOL_USE: Metric = histogram(
+    "db_client_connection_use_time_seconds",
+    "Time between getting a connection and giving it back to the pool.",
+    DURATION_BUCKETS,
+    Resolution::Medium,
+)
+.labels(&[POOL_NAME])
+.exists("once a hold of a connection was tracked");
+
 /// Requests by outcome, counted from their durations.
 pub(crate) const REQUESTS: Metric = counter(
     "pinchpoint_requests_total",
@@ -410,15 +465,26 @@ pub(crate) const ARCHIVE_SET_ASIDE: Metric =
 pub(crate) const BUILD_INFO: Metric =
     gauge("pinchpoint_build_info", "1, with the monitor's version.").labels(&[VERSION]);
 
-/// Window-only series: which endpoint issues which query. Read by the rules and the evidence, never exposed, since
-/// routes times queries is a cardinality that no Prometheus should pay for.
-pub(crate) const ENDPOINT_QUERY_CALLS: Metric = counter("pinchpoint_endpoint_query_calls", "");
-/// Window-only: nanoseconds spent by an endpoint in a query.
-pub(crate) const ENDPOINT_QUERY_NANOS: Metric = counter("pinchpoint_endpoint_query_nanoseconds", "");
-/// Window-only: requests of an endpoint that issued a query at least once.
-pub(crate) const ENDPOINT_QUERY_REQUESTS: Metric = counter("pinchpoint_endpoint_query_requests", "");
-/// Window-only: nanoseconds of an endpoint's requests in which a tracked task ran and no query.
-pub(crate) const ENDPOINT_TASK_NANOS: Metric = counter("pinchpoint_endpoint_task_nanoseconds", "");
+/// Window-only series: which endpoint uses which query, task, wait or service. Read by the rules and the evidence, never
+/// exposed, since routes times names is a cardinality that no Prometheus should pay for.
+pub(crate) const ENDPOINT_USE_CALLS: Metric = counter("pinchpoint_endpoint_use_calls", "");
+/// Window-only: nanoseconds spent by an endpoint in a use; those of uses at the same time count for each.
+pub(crate) const ENDPOINT_USE_NANOS: Metric = counter("pinchpoint_endpoint_use_nanoseconds", "");
+/// Window-only: nanoseconds of these in which nothing else of the request ran.
+pub(crate) const ENDPOINT_USE_ALONE_NANOS: Metric = counter("pinchpoint_endpoint_use_alone_nanoseconds", "");
+/// Window-only: requests of an endpoint that had a use at least once.
+pub(crate) const ENDPOINT_USE_REQUESTS: Metric = counter("pinchpoint_endpoint_use_requests", "");
+/// Window-only: calls that failed.
+pub(crate) const ENDPOINT_USE_FAILED: Metric = counter("pinchpoint_endpoint_use_failed", "");
+/// Window-only: nanoseconds that an endpoint's requests held what they had waited for.
+pub(crate) const ENDPOINT_USE_HELD_NANOS: Metric = counter("pinchpoint_endpoint_use_held_nanoseconds", "");
+/// Window-only: how many calls of a use ran at once in one request, of requests with more than one at once.
+pub(crate) const ENDPOINT_USE_AT_ONCE: Metric =
+    histogram("pinchpoint_endpoint_use_at_once", "", COUNT_BUCKETS, Resolution::Counts);
+/// Window-only: number of the place in the host's code that a use was last seen at.
+pub(crate) const ENDPOINT_USE_PLACE: Metric = gauge("pinchpoint_endpoint_use_place", "");
+/// Window-only: nanoseconds of an endpoint's requests by part: disjoint, and together not more than their duration.
+pub(crate) const ENDPOINT_PART_NANOS: Metric = counter("pinchpoint_endpoint_part_nanoseconds", "");
 
 /// Window-only: nanoseconds an endpoint's requests spent inside poll while a query or a task of theirs ran.
 pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_overlap_nanoseconds", "");
@@ -428,6 +494,12 @@ pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter("pinchpoint_endpoint_
 pub(crate) const ENDPOINT_WASTED_DB_NANOS: Metric = counter("pinchpoint_endpoint_wasted_db_nanoseconds", "");
 /// Window-only: nanoseconds of an endpoint's requests in which a query ran that went on after their end.
 pub(crate) const ENDPOINT_LATE_DB_NANOS: Metric = counter("pinchpoint_endpoint_late_db_nanoseconds", "");
+/// Window-only: durations of an endpoint's requests without the time that they waited for their clients. Recorded from the
+/// first request on that waited for [`CLIENT_WAIT`].
+pub(crate) const ENDPOINT_OWN_DURATION: Metric =
+    histogram("pinchpoint_endpoint_own_duration_seconds", "", DURATION_BUCKETS, Resolution::Fine);
+/// Window-only: nanoseconds that the bodies of an endpoint's responses were waited for.
+pub(crate) const ENDPOINT_PRODUCING_NANOS: Metric = counter("pinchpoint_endpoint_producing_nanoseconds", "");
 /// Window-only: polls of an endpoint's requests that kept a worker for [`BLOCKING`] or longer.
 pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric =
     histogram("pinchpoint_endpoint_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
@@ -462,6 +534,9 @@ pub(crate) const TASK_REQUEST_NANOS: Metric = counter("pinchpoint_task_request_n
 /// long is not due to a slow machine.
 pub(crate) const BLOCKING: Duration = Duration::from_millis(10);
 
+/// A request that waited this long for its client has a duration of its own, without that.
+pub(crate) const CLIENT_WAIT: Duration = Duration::from_millis(10);
+
 /// Every exposed metric, in the order of the exposition.
 pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_DURATION,
@@ -483,6 +558,13 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     TASK_RUNS,
     TASK_ACTIVE,
     TASK_OLDEST_ACTIVE,
+    CALL_DURATION,
+    WAIT_DURATION,
+    WAITING_NOW,
+    HOLD_DURATION,
+    POOL_WAIT,
+    POOL_PENDING,
+    POOL_USE,
     PROCESS_RESIDENT,
     PROCESS_VIRTUAL,
     PROCESS_MEMORY_LIMIT,
@@ -541,17 +623,36 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     TASK_POLL_NANOS,
     TASK_POLL_SIGHTS,
     TASK_BLOCKING_POLLS,
-    ENDPOINT_QUERY_CALLS,
-    ENDPOINT_QUERY_NANOS,
-    ENDPOINT_QUERY_REQUESTS,
+    ENDPOINT_USE_CALLS,
+    ENDPOINT_USE_NANOS,
+    ENDPOINT_USE_ALONE_NANOS,
+    ENDPOINT_USE_REQUESTS,
+    ENDPOINT_USE_FAILED,
+    ENDPOINT_USE_HELD_NANOS,
+    ENDPOINT_USE_AT_ONCE,
+    ENDPOINT_USE_PLACE,
+    WAIT_DURATION,
+    WAITING_NOW,
+    HOLD_DURATION,
+    POOL_WAIT,
+    POOL_PENDING,
+    POOL_USE,
+    CALL_DURATION,
 ];
 
 /// Metrics that live in the windows only.
 pub(crate) const WINDOW_ONLY: &[Metric] = &[
-    ENDPOINT_QUERY_CALLS,
-    ENDPOINT_QUERY_NANOS,
-    ENDPOINT_QUERY_REQUESTS,
-    ENDPOINT_TASK_NANOS,
+    ENDPOINT_USE_CALLS,
+    ENDPOINT_USE_NANOS,
+    ENDPOINT_USE_ALONE_NANOS,
+    ENDPOINT_USE_REQUESTS,
+    ENDPOINT_USE_FAILED,
+    ENDPOINT_USE_HELD_NANOS,
+    ENDPOINT_USE_AT_ONCE,
+    ENDPOINT_USE_PLACE,
+    ENDPOINT_PART_NANOS,
+    ENDPOINT_OWN_DURATION,
+    ENDPOINT_PRODUCING_NANOS,
     ENDPOINT_OVERLAP_NANOS,
     ENDPOINT_WASTED_QUERIES,
     ENDPOINT_WASTED_DB_NANOS,
@@ -587,6 +688,16 @@ pub(crate) const DB_OPERATION: &str = "db_operation_name";
 pub(crate) const DB_SUMMARY: &str = "db_query_summary";
 /// Task name.
 pub(crate) const TASK_NAME: &str = "task_name";
+/// Kind of a wait.
+pub(crate) const WAIT_KIND: &str = "wait_kind";
+/// Name of what is waited for.
+pub(crate) const WAIT_NAME: &str = "wait_name";
+/// Pool of connections.
+pub(crate) const POOL_NAME: &str = "db_client_connection_pool_name";
+/// Host that is called.
+pub(crate) const SERVER_ADDRESS: &str = "server_address";
+/// Port that is called.
+pub(crate) const SERVER_PORT: &str = "server_port";
 /// How a task, a reload or a notification ended.
 pub(crate) const OUTCOME: &str = "outcome";
 /// What the monitor does on a thread of its own: `rules`, `sampling`.
@@ -614,6 +725,11 @@ const LABELS: &[(&str, &str)] = &[
     (DB_SYSTEM, "database product"),
     (DB_OPERATION, "first keyword of the statement"),
     (DB_SUMMARY, "fingerprint of the statement: its text without literals"),
+    (WAIT_KIND, "kind of what is waited for: `lock`, `semaphore`, `channel`, or as the program names it"),
+    (WAIT_NAME, "name of what is waited for"),
+    (POOL_NAME, "name of the pool of connections"),
+    (SERVER_ADDRESS, "host that is called; never with a path"),
+    (SERVER_PORT, "port that is called"),
     (TASK_NAME, "name that the task was tracked under"),
     (
         OUTCOME,

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     monitor::Core,
     names,
-    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, QueryUses, Subject},
+    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, Subject, Uses},
     store::Window,
 };
 
@@ -57,9 +57,17 @@ pub(super) struct EndpointView {
     pub(super) time_share_percent: Option<f64>,
     /// Share of its time while a query ran. This and the next three parts add up to 100.
     pub(super) db_time_percent: Option<f64>,
-    /// Share of its time while a tracked task ran and no query.
+    /// Share of its time in which it could go on and no worker of the runtime polled it.
+    pub(super) late_time_percent: Option<f64>,
+    /// Share of its time that it waited for its clients.
+    pub(super) client_time_percent: Option<f64>,
+    /// Share of its time in tracked calls to other services.
+    pub(super) call_time_percent: Option<f64>,
+    /// Share of its time that it waited for tracked connections, locks, permits, channels and blocking threads.
+    pub(super) tracked_wait_percent: Option<f64>,
+    /// Share of its time while a tracked task ran and nothing else that is tracked.
     pub(super) task_time_percent: Option<f64>,
-    /// Share of its time inside poll, outside queries and tasks.
+    /// Share of its time inside poll, outside all that is tracked.
     pub(super) busy_time_percent: Option<f64>,
     /// The rest: it waited for something that is not tracked.
     pub(super) waiting_time_percent: Option<f64>,
@@ -150,6 +158,10 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
         status_codes: by_outcome.iter().map(|known| (known.outcome.name.to_owned(), known.count)).collect(),
         time_share_percent: percent(Measure::TimeShare),
         db_time_percent: split.map(|split| units::percent(split.database)),
+        late_time_percent: split.map(|split| units::percent(split.late)),
+        client_time_percent: split.map(|split| units::percent(split.client)),
+        call_time_percent: split.map(|split| units::percent(split.calls)),
+        tracked_wait_percent: split.map(|split| units::percent(split.waits)),
         task_time_percent: split.map(|split| units::percent(split.tasks)),
         busy_time_percent: split.map(|split| units::percent(split.busy)),
         waiting_time_percent: split.map(|split| units::percent(split.waiting)),
@@ -207,7 +219,7 @@ pub(super) async fn one(
     let Path(name) = name.map_err(|_| ApiError::bad_request("the endpoint must be UTF-8 text, URL-encoded"))?;
     let window = core.total(Instant::now());
     let endpoints = Endpoints::with_mixtures(&window);
-    let uses = QueryUses::of(&window, &endpoints);
+    let uses = Uses::of(&window, &endpoints);
     let mut found = find_named(&endpoints, &name);
     if found.is_empty() {
         return Err(ApiError::not_found(
@@ -224,9 +236,9 @@ pub(super) async fn one(
 }
 
 /// Returns the queries of the endpoint at an index, the most expensive first.
-fn queries(uses: &QueryUses<'_>, at: usize) -> Vec<EndpointQuery> {
+fn queries(uses: &Uses<'_>, at: usize) -> Vec<EndpointQuery> {
     let queries = uses.of_endpoint(at).iter().map(|query| EndpointQuery {
-        query: query.query.to_owned(),
+        query: query.name.to_owned(),
         calls: query.calls as u64,
         calls_per_request: (query.requests > 0.0).then(|| units::round_millis(query.calls / query.requests)),
         total_ms: units::millis(query.seconds),

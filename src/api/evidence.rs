@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::{timestamp, units};
 use crate::{
-    context::{EventKind, SlowRequest},
+    context::{Part, SlowRequest},
     monitor::Core,
     names,
-    rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split, Suspect},
+    rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split, Suspect, UseShare},
 };
 
 /// Queries, endpoints and runs in progress of an answer.
@@ -58,6 +58,8 @@ pub(super) struct EvidenceView {
     pub(super) time_split: Option<SplitView>,
     /// How requests or runs ended: failures first, then by frequency.
     pub(super) outcomes: Vec<OutcomeView>,
+    /// What an endpoint uses beside queries: services that it calls, tasks, and what it waits for; the most time first.
+    pub(super) uses: Vec<UseView>,
     /// Endpoints that blocked a worker of the runtime, by their total time, longest first.
     pub(super) blockers: Vec<BlockerView>,
     /// Endpoints that keep a real share of the memory that a growing process gained, the largest first. Needs the counting
@@ -69,15 +71,48 @@ pub(super) struct EvidenceView {
     pub(super) slowest_requests: Option<Vec<SlowRequestView>>,
 }
 
-/// The parts of an endpoint's time, as shares of its duration. Time at once in several parts counts for the first of them:
-/// the database while a query runs, tasks while one runs, busy inside poll; the rest is waiting.
+/// The parts of an endpoint's time, as shares of its duration, which add up to 1. Time at once in several parts counts for the
+/// first of them: late, client, calls, database, tracked waits, tasks, and busy inside poll outside all of these; the rest is
+/// waiting for something that is not tracked.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SplitView {
+    /// It could go on, and no worker of the runtime polled it.
+    pub(super) late: f64,
+    /// It waited for its client: for the rest of the body, or until the client took what was sent.
+    pub(super) client: f64,
+    /// It called other services.
+    pub(super) calls: f64,
+    /// It waited for a connection, a lock, a permit, a channel or a blocking thread that is tracked.
+    pub(super) waits: f64,
     pub(super) database: f64,
     pub(super) tasks: f64,
     pub(super) busy: f64,
     pub(super) waiting: f64,
+}
+
+/// A service that an endpoint calls, a task, or something that it waits for.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct UseView {
+    /// `http`, `task`, `pool`, `lock`, `semaphore`, `channel`, `wait`, `thread_pool` or `blocking`.
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) calls: u64,
+    pub(super) failed: u64,
+    /// Mean over the requests that used it at all.
+    pub(super) calls_per_request: Option<f64>,
+    pub(super) total_seconds: f64,
+    /// Share of the endpoint's duration; those of uses at the same time count for each.
+    pub(super) time_ratio: Option<f64>,
+    /// Seconds in which nothing else of the request ran.
+    pub(super) alone_seconds: f64,
+    /// Seconds that what was waited for was held afterwards.
+    pub(super) held_seconds: f64,
+    /// How many ran at once in one request, at most.
+    pub(super) most_at_once: u64,
+    /// Where in the service's code it was tracked.
+    pub(super) place: Option<String>,
 }
 
 /// An endpoint whose polls block the runtime.
@@ -153,6 +188,8 @@ pub(super) struct QueryView {
     pub(super) total_seconds: f64,
     /// Share of the endpoint's time.
     pub(super) time_ratio: Option<f64>,
+    /// Where in the service's code it was tracked; null where the driver's own events were seen.
+    pub(super) place: Option<String>,
 }
 
 /// An endpoint behind a finding.
@@ -197,19 +234,21 @@ pub(super) struct SlowRequestView {
     pub(super) error_type: Option<String>,
     /// Trace id of the request's W3C `traceparent`.
     pub(super) trace_id: Option<String>,
-    /// Its queries and tasks in the order of their start.
+    /// What it did and waited for, in the order of their start.
     pub(super) timeline: Vec<TimelineView>,
-    /// Queries and tasks past the limit of the timeline.
+    /// What is past the limit of the timeline.
     pub(super) timeline_beyond: u32,
 }
 
-/// A query or task of a slow request.
+/// What a slow request did or waited for.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct TimelineView {
-    /// `query` or `task`.
+    /// `query`, `call`, `task`, `pool`, `lock`, `semaphore`, `channel`, `wait`, `thread_pool`, `blocking`, `client` or `late`.
     pub(super) kind: String,
     pub(super) name: String,
+    /// Where in the service's code it was tracked.
+    pub(super) place: Option<String>,
     /// From the start of the request.
     pub(super) start_ms: f64,
     pub(super) duration_ms: f64,
@@ -219,10 +258,12 @@ impl SlowRequestView {
     pub(super) fn of(request: &SlowRequest) -> Self {
         let millis = |duration: std::time::Duration| units::millis(duration.as_secs_f64());
         let timeline = request.timeline.iter().map(|event| TimelineView {
-            kind: match event.kind {
-                EventKind::Query => "query".into(),
-                EventKind::Task => "task".into(),
+            kind: match event.part {
+                Part::Db => "query".into(),
+                Part::Http => "call".into(),
+                other => other.label().into(),
             },
+            place: event.place.text().map(str::to_owned),
             name: names::shown(&*event.name).into_owned(),
             start_ms: millis(event.start),
             duration_ms: millis(event.duration),
@@ -274,6 +315,7 @@ impl EvidenceView {
             top_queries: evidence.queries.iter().take(few).map(QueryView::of).collect(),
             endpoints: evidence.endpoints.iter().take(few).map(EndpointShareView::of).collect(),
             outcomes: evidence.outcomes.iter().take(longest).map(OutcomeView::of).collect(),
+            uses: evidence.uses.iter().take(few).map(UseView::of).collect(),
             blockers: evidence.blockers.iter().take(longest).map(|one| BlockerView::of(one, longest)).collect(),
             leak_suspects: evidence.suspects.iter().take(longest).map(SuspectView::of).collect(),
             running: running.into_iter().take(few).map(RunView::of).collect(),
@@ -297,6 +339,25 @@ impl QueryView {
             calls_per_request: share.calls_per_request.map(units::round_millis),
             total_seconds: units::round_micros(share.seconds),
             time_ratio: share.time_ratio.map(units::round_micros),
+            place: share.place.map(str::to_owned),
+        }
+    }
+}
+
+impl UseView {
+    fn of(share: &UseShare) -> Self {
+        Self {
+            kind: share.part.label().to_owned(),
+            name: names::shown(&*share.name).into_owned(),
+            calls: share.calls,
+            failed: share.failed,
+            calls_per_request: share.calls_per_request.map(units::round_millis),
+            total_seconds: units::round_micros(share.seconds),
+            time_ratio: share.time_ratio.map(units::round_micros),
+            alone_seconds: units::round_micros(share.alone_seconds),
+            held_seconds: units::round_micros(share.held_seconds),
+            most_at_once: share.most_at_once,
+            place: share.place.map(str::to_owned),
         }
     }
 }
@@ -330,13 +391,30 @@ impl OutcomeView {
 impl SplitView {
     /// Returns the shares; `None` without any time.
     pub(super) fn of(split: Split) -> Option<Self> {
-        let Split { database, tasks, busy, waiting } = split;
-        let all = database + tasks + busy + waiting;
-        let share = |part: f64| units::round_micros(part / all);
-        let (database, tasks, busy) = (share(database), share(tasks), share(busy));
+        let all = split.all();
+        let share = |parts: &[Part]| units::round_micros(parts.iter().map(|part| split.of(*part)).sum::<f64>() / all);
+        let mut view = Self {
+            late: share(&[Part::Late]),
+            client: share(&[Part::Client]),
+            calls: share(&[Part::Http]),
+            waits: share(&[
+                Part::Pool,
+                Part::Lock,
+                Part::Semaphore,
+                Part::Channel,
+                Part::Wait,
+                Part::ThreadPool,
+                Part::Blocking,
+            ]),
+            database: share(&[Part::Db]),
+            tasks: share(&[Part::Task]),
+            busy: units::round_micros(split.busy / all),
+            waiting: 0.0,
+        };
+        let others = view.late + view.client + view.calls + view.waits + view.database + view.tasks + view.busy;
         // The last part takes the rounding errors of the others, so that the parts add up to 1.
-        let waiting = units::round_micros((1.0 - database - tasks - busy).max(0.0));
-        (all > 0.0).then_some(Self { database, tasks, busy, waiting })
+        view.waiting = units::round_micros((1.0 - others).max(0.0));
+        (all > 0.0).then_some(view)
     }
 }
 

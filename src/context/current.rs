@@ -1,11 +1,11 @@
-//! The request that this thread polls, and [`in_current_request`] that carries it into a spawned task.
+//! The request that this thread polls, what wakes it, and [`in_current_request`] that carries it into a spawned task.
 
 use std::{
     cell::Cell,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use pin_project_lite::pin_project;
@@ -55,6 +55,34 @@ pub(crate) fn is_within(instruments: &Arc<Instruments>) -> bool {
             within
         })
         .unwrap_or(false)
+}
+
+/// Returns whether this thread polls a request.
+fn is_polling() -> bool {
+    let peek = |current: &Cell<Option<Arc<RequestContext>>>| {
+        let context = current.take();
+        let is_polling = context.is_some();
+        current.set(context);
+        is_polling
+    };
+    CURRENT.try_with(peek).unwrap_or(false)
+}
+
+impl Wake for RequestContext {
+    fn wake(self: Arc<Self>) {
+        self.wakes().note(self.started(), is_polling());
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wakes().note(self.started(), is_polling());
+    }
+}
+
+impl RequestContext {
+    /// Returns a waker that notes the wakes of this request.
+    pub(crate) fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(self.clone())
+    }
 }
 
 /// Returns the request that this thread polls.

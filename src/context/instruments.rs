@@ -14,14 +14,16 @@ use metrics::{Counter, Gauge};
 use tokio::time::Instant;
 
 use super::{
-    DynRecorder, Glob, Heap, QuerySeries, RequestAllocations, RequestContext, SlowRequests, SqlShape, TaskSeries,
+    CallSeries, Callee, DynRecorder, Glob, Heap, Part, QuerySeries, RequestAllocations, RequestContext, SlowRequests,
+    SqlShape, TaskSeries, Uses, WaitSeries,
+    calls::CallTable,
     heap::Heaps,
     in_flight::InFlightByEndpoint,
     labelled,
     polls::Polls,
     pool::ContextPool,
-    query_uses::QueryUses,
     table::{QueryTable, TaskTable},
+    waits::WaitTable,
     watch::{self, PollWatch},
 };
 use crate::{lock::lock, names};
@@ -50,14 +52,16 @@ pub(crate) struct Instruments {
     pool: ContextPool,
     queries: QueryTable,
     tasks: TaskTable,
+    waits: WaitTable,
+    calls: CallTable,
     slow_requests: SlowRequests,
     in_flight: InFlightTotal,
     in_flight_by_endpoint: InFlightByEndpoint,
     heaps: Heaps,
     /// The watched polls that run now.
     polls: Arc<Polls>,
-    /// The queries of each endpoint.
-    query_uses: Mutex<Vec<Arc<QueryUses>>>,
+    /// What each endpoint uses.
+    uses: Mutex<Vec<Arc<Uses>>>,
     /// Counts series that were folded into `other`.
     dropped: Counter,
 }
@@ -91,6 +95,8 @@ impl Instruments {
                 dropped.clone(),
                 limits.fingerprints,
             ),
+            waits: WaitTable::new(recorder.clone(), dropped.clone(), limits.fingerprints),
+            calls: CallTable::new(recorder.clone(), dropped.clone(), limits.fingerprints),
             slow_requests: SlowRequests::new(limits.slow_requests),
             enabled: AtomicBool::new(true),
             pool: ContextPool::new(),
@@ -101,7 +107,7 @@ impl Instruments {
             in_flight_by_endpoint: InFlightByEndpoint::default(),
             heaps: Heaps::new(),
             polls,
-            query_uses: Mutex::default(),
+            uses: Mutex::default(),
             dropped,
         })
     }
@@ -180,6 +186,15 @@ impl Instruments {
         self.tasks.resolve(name)
     }
 
+    /// Returns the series of a wait of a kind; a new one belongs to `part`.
+    pub(crate) fn wait(&self, kind: &str, name: &str, part: Part) -> Arc<WaitSeries> {
+        self.waits.resolve(kind, name, part)
+    }
+
+    pub(crate) fn call(&self, callee: Callee<'_>) -> Arc<CallSeries> {
+        self.calls.resolve(callee)
+    }
+
     /// Returns when each run of a task began that is in progress, oldest first.
     pub(crate) fn running(&self, task: &str) -> Vec<Instant> {
         self.tasks.known(task).map(|series| series.runs.began()).unwrap_or_default()
@@ -203,29 +218,41 @@ impl Instruments {
         self.heaps.show();
     }
 
-    /// Returns the place for the queries of a new endpoint.
-    pub(crate) fn query_uses(&self) -> Arc<QueryUses> {
-        let uses = Arc::<QueryUses>::default();
-        lock(&self.query_uses).push(uses.clone());
+    /// Returns the place for what a new endpoint uses.
+    pub(crate) fn uses(&self) -> Arc<Uses> {
+        let uses = Arc::<Uses>::default();
+        lock(&self.uses).push(uses.clone());
         uses
     }
 
-    /// Takes the time of a tick: where all places of queries or tasks are taken, those that were not used for `unused`
-    /// give theirs back. Endpoints forget the handles of their queries if a query went, or if these series are `short`
+    /// Takes the time of a tick: where all places of names are taken, those that were not used for `unused`
+    /// give theirs back. Endpoints forget the handles of what they use if a query went, or if these series are `short`
     /// of places themselves.
     pub(crate) fn give_back_places(&self, now: Instant, unused: Duration, short: bool) {
         self.tasks.give_back(now, unused);
+        self.waits.give_back(now, unused);
+        self.calls.give_back(now, unused);
         if self.queries.give_back(now, unused) || short {
-            lock(&self.query_uses).iter().for_each(|uses| uses.forget());
+            lock(&self.uses).iter().for_each(|uses| uses.forget());
         }
     }
 
-    pub(crate) fn query_name(&self, id: u32) -> Arc<str> {
-        self.queries.shape(id).map_or_else(|| names::OTHER.into(), |shape| shape.summary)
-    }
-
-    pub(crate) fn task_name(&self, id: u32) -> Arc<str> {
-        self.tasks.name(id).unwrap_or_else(|| names::OTHER.into())
+    /// Returns the name of something that a request did.
+    pub(crate) fn name_of(&self, part: Part, id: u32) -> Arc<str> {
+        let name = match part {
+            Part::Late | Part::Client => Some(part.label().into()),
+            Part::Http => self.calls.name(id),
+            Part::Db => self.queries.shape(id).map(|shape| shape.summary),
+            Part::Task => self.tasks.name(id),
+            Part::Pool
+            | Part::Lock
+            | Part::Semaphore
+            | Part::Channel
+            | Part::Wait
+            | Part::ThreadPool
+            | Part::Blocking => self.waits.name(id),
+        };
+        name.unwrap_or_else(|| names::OTHER.into())
     }
 }
 

@@ -10,8 +10,8 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {glob, trace_id, stripe, labelled, query_uses, sqlx_events, after_end, thread_time} < polls < watch
-//!     < {spread, running, statements, heap, in_flight} < named < table
+//! {part, place, turns, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < polls < watch
+//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, in_flight} < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -26,17 +26,21 @@
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod after_end;
+mod calls;
 mod carrier;
 mod current;
+mod division;
+mod event;
 mod glob;
 mod heap;
 mod in_flight;
 mod instruments;
 pub(crate) mod labelled;
 mod named;
+mod part;
+mod place;
 pub(crate) mod polls;
 mod pool;
-mod query_uses;
 mod request;
 mod running;
 mod slow;
@@ -48,22 +52,33 @@ pub(crate) mod stripe;
 mod table;
 mod thread_time;
 mod trace_id;
+pub(crate) mod turns;
+mod used;
+mod uses;
+mod waits;
+mod wakes;
 pub(crate) mod watch;
 
 pub(crate) use after_end::{AfterEnd, LateQuery, OpenStream};
+pub(crate) use calls::{CallEnding, CallSeries, Callee};
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
 pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, take_payload};
 pub use current::{InCurrentRequest, in_current_request, upgraded};
 pub(crate) use current::{current, enter, is_within};
+pub(crate) use event::{Did, Event};
 pub(crate) use glob::Glob;
 pub(crate) use heap::{Heap, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
-pub(crate) use query_uses::{QueryUseSeries, QueryUses};
-pub(crate) use request::{EventKind, RequestContext};
+pub(crate) use part::Part;
+pub(crate) use place::Place;
+pub(crate) use request::RequestContext;
 pub(crate) use running::RunPlace;
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};
 pub(crate) use spread::{Local, Spread};
-pub(crate) use table::{Outcome, QuerySeries, SqlShape, TaskSeries};
+pub(crate) use table::{Outcome, OutcomeDurations, QuerySeries, SqlShape, TaskSeries};
 pub(crate) use trace_id::TraceId;
+pub(crate) use used::Use;
+pub(crate) use uses::{UseSeries, Uses};
+pub(crate) use waits::WaitSeries;

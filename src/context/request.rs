@@ -1,4 +1,4 @@
-//! [`RequestContext`]: the queries and tasks of one request.
+//! [`RequestContext`]: what one request did and waited for.
 //!
 //! Futures on any thread record on it, with atomics alone; the request reads it when it ends. The invariant that a
 //! change could break: nothing is added to a request that has ended, since its context may serve the next one by then.
@@ -11,74 +11,42 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
+    task::Waker,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{AfterEnd, Instruments, LateQuery, OpenStream};
+use super::{
+    AfterEnd, Did, Event, Instruments, LateQuery, OpenStream, Part, Place, Use,
+    division::{Division, EVENTS, Span, USES},
+    event::{EventSlot, micros},
+    used::{UseSlot, scaled, use_tag},
+    wakes::Wakes,
+};
 use crate::lock::lock;
 
-/// Events on a request's timeline; further ones count in the totals only. 64 of them show an N+1 beyond doubt, in 1
-/// KiB.
-const EVENTS: usize = 64;
+/// Waits of the runtime, and waits of the client, that the timeline shows. They come in any number, and must not take the
+/// places of what the request did.
+const WAITS: u32 = 16;
 
-/// The kind of an [`Event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventKind {
-    /// A database query; the id is its fingerprint's.
-    Query,
-    /// A tracked task; the id is its name's.
-    Task,
-}
-
-/// One query or task of a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
-    pub(crate) kind: EventKind,
-    /// Its query or task name in the instruments' tables.
-    pub(crate) id: u32,
-    /// From the start of the request to its own.
-    pub(crate) start: Duration,
-    pub(crate) duration: Duration,
-}
-
-/// The time of a request that its queries and tasks cover. Overlapping ones count once, so the parts never exceed the
-/// request's duration.
+/// The time of a request, divided: disjoint parts, which never exceed its duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Coverage {
+pub(crate) struct RequestTime {
+    parts: [Duration; Part::COUNT],
     /// Time in which at least one query ran.
     pub(crate) queries: Duration,
-    /// Time in which a task ran and no query.
-    pub(crate) tasks: Duration,
 }
 
-#[derive(Debug, Default)]
-struct EventSlot {
-    /// One more than the kind in the lowest bit and the id above it; zero until the event is written.
-    tag: AtomicU64,
-    start_micros: AtomicU32,
-    duration_micros: AtomicU32,
-}
+impl RequestTime {
+    pub(crate) fn of(&self, part: Part) -> Duration {
+        self.parts[part as usize]
+    }
 
-/// Fingerprints whose calls are counted separately per request; calls of further ones are in the totals only. 32
-/// cover nearly every handler, in 768 bytes.
-const FINGERPRINTS: usize = 32;
-
-/// All calls of one query by a request, with those past the end of the timeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueryUse {
-    pub(crate) id: u32,
-    pub(crate) calls: u64,
-    pub(crate) nanos: u64,
-}
-
-#[derive(Debug, Default)]
-struct QueryUseSlot {
-    /// One more than the fingerprint's id; zero while the slot is free.
-    tag: AtomicU64,
-    calls: AtomicU64,
-    nanos: AtomicU64,
+    /// Returns the time that any part covers.
+    pub(crate) fn covered(&self) -> Duration {
+        self.parts.iter().sum()
+    }
 }
 
 /// How a request ended that goes on in some way.
@@ -110,15 +78,14 @@ pub(crate) struct RequestContext {
     own: AtomicBool,
     /// Set before `ended` if something follows.
     afterwards: OnceLock<Afterwards>,
-    queries: AtomicU32,
-    query_nanos: AtomicU64,
-    tasks: AtomicU32,
-    task_nanos: AtomicU64,
+    counts: [AtomicU32; Part::COUNT],
+    nanos: [AtomicU64; Part::COUNT],
+    wakes: Wakes,
     /// Bytes of the request's body that were received.
     received: AtomicU64,
     used: AtomicU32,
     slots: Box<[EventSlot]>,
-    uses: Box<[QueryUseSlot]>,
+    uses: Box<[UseSlot]>,
 }
 
 impl RequestContext {
@@ -129,14 +96,13 @@ impl RequestContext {
             ended: AtomicBool::new(false),
             own: AtomicBool::new(false),
             afterwards: OnceLock::new(),
-            queries: AtomicU32::new(0),
-            query_nanos: AtomicU64::new(0),
-            tasks: AtomicU32::new(0),
-            task_nanos: AtomicU64::new(0),
+            counts: Default::default(),
+            nanos: Default::default(),
+            wakes: Wakes::default(),
             received: AtomicU64::new(0),
             used: AtomicU32::new(0),
             slots: (0..EVENTS).map(|_| EventSlot::default()).collect(),
-            uses: (0..FINGERPRINTS).map(|_| QueryUseSlot::default()).collect(),
+            uses: (0..USES).map(|_| UseSlot::default()).collect(),
         }
     }
 
@@ -146,18 +112,41 @@ impl RequestContext {
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
         self.afterwards.take();
-        if *self.queries.get_mut() > 0 {
-            self.uses.fill_with(QueryUseSlot::default);
+        let did_anything = self.counts.iter_mut().any(|count| *count.get_mut() > 0);
+        if did_anything {
+            self.uses.fill_with(UseSlot::default);
+            self.counts = Default::default();
+            self.nanos = Default::default();
         }
-        *self.queries.get_mut() = 0;
-        *self.query_nanos.get_mut() = 0;
-        *self.tasks.get_mut() = 0;
-        *self.task_nanos.get_mut() = 0;
+        self.wakes.end();
         *self.received.get_mut() = 0;
         let used = std::mem::take(self.used.get_mut()) as usize;
         for slot in self.slots.iter_mut().take(used) {
             *slot.tag.get_mut() = 0;
         }
+    }
+
+    pub(super) fn wakes(&self) -> &Wakes {
+        &self.wakes
+    }
+
+    /// Takes the task's own waker before a poll. Returns since when the request has been waiting for this poll, if it is late.
+    pub(crate) fn poll_begins(&self, task: &Waker) -> Option<(Instant, Duration)> {
+        self.wakes.poll_begins(task, self.started)
+    }
+
+    /// Notes the end of a long poll.
+    pub(crate) fn long_poll_ends(&self) {
+        self.wakes.long_poll_ends(self.started);
+    }
+
+    /// Notes the end of a poll after which the request waits.
+    pub(crate) fn poll_ends(&self) {
+        self.wakes.poll_ends(self.started);
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     /// Returns the instruments that this request is recorded through.
@@ -190,41 +179,54 @@ impl RequestContext {
         self.own.load(Relaxed)
     }
 
-    /// Records one query or task, and returns whether it counts for the request. After the request's end it does not;
-    /// queries that a cancelled request left running count as late ones.
+    /// Records something that the request did or waited for, and returns whether it counts for the request. After the
+    /// request's end it does not; queries that a cancelled request left running count as late ones.
     ///
     /// Relaxed, except for `ended` and the tags: each atomic is read for its own value. What the request's own futures
     /// recorded happened before its end, in its polls; of a spawned task the end may miss what it records at that
     /// moment.
-    pub(crate) fn record(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) -> bool {
+    pub(crate) fn record(&self, part: Part, did: &Did) -> bool {
+        let Did { id, began, duration, failed, place } = *did;
         if self.ended.load(Acquire) {
-            self.record_late(kind, id, began, duration);
+            self.record_late(part, id, began, duration);
             return false;
         }
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let (count, total) = match kind {
-            EventKind::Query => (&self.queries, &self.query_nanos),
-            EventKind::Task => (&self.tasks, &self.task_nanos),
-        };
-        count.fetch_add(1, Relaxed);
-        total.fetch_add(nanos, Relaxed);
-        if kind == EventKind::Query {
-            self.record_use(id, nanos);
+        let before = self.counts[part as usize].fetch_add(1, Relaxed);
+        self.nanos[part as usize].fetch_add(nanos, Relaxed);
+        if part.is_named() {
+            if let Some(slot) = self.use_slot(part, id) {
+                slot.calls.fetch_add(1, Relaxed);
+                slot.nanos.fetch_add(nanos, Relaxed);
+                if failed {
+                    slot.failed.fetch_add(1, Relaxed);
+                }
+                if place != Place::NONE {
+                    slot.place.store(place.number().into(), Relaxed);
+                }
+            }
+        } else if before >= WAITS {
+            return true;
         }
         let slot = self.used.fetch_add(1, Relaxed) as usize;
         if let Some(slot) = self.slots.get(slot) {
-            slot.start_micros.store(micros(began.saturating_duration_since(self.started)), Relaxed);
-            slot.duration_micros.store(micros(duration), Relaxed);
-            let kind = u64::from(kind == EventKind::Task);
-            // Release: a reader that sees the tag (Acquire in `events`) sees the times that were stored before it.
-            slot.tag.store((u64::from(id) << 1 | kind) + 1, Release);
+            slot.write(part, id, place, began.saturating_duration_since(self.started), duration);
         }
         true
     }
 
-    fn record_late(&self, kind: EventKind, id: u32, began: Instant, duration: Duration) {
+    /// Records for how long the request held what it had waited for.
+    pub(crate) fn record_hold(&self, part: Part, id: u32, held: Duration) {
+        if !self.ended.load(Acquire)
+            && let Some(slot) = self.use_slot(part, id)
+        {
+            slot.held_nanos.fetch_add(u64::try_from(held.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        }
+    }
+
+    fn record_late(&self, part: Part, id: u32, began: Instant, duration: Duration) {
         let Some(Afterwards { continuation, at, endpoint, reported }) = self.afterwards.get() else { return };
-        if kind != EventKind::Query || *continuation == Continuation::Cancelled && began >= *at {
+        if part != Part::Db || *continuation == Continuation::Cancelled && began >= *at {
             return;
         }
         let mut reported = lock(reported);
@@ -232,7 +234,7 @@ impl RequestContext {
         if is_new {
             reported.push(id);
         }
-        let is_first = is_new && self.query_uses().all(|query_use| query_use.id != id);
+        let is_first = is_new && self.uses.iter().all(|slot| slot.tag.load(Relaxed) != use_tag(Part::Db, id));
         let before_end = at.saturating_duration_since(began).min(duration);
         let query = LateQuery { id, is_first, before_end, duration };
         match continuation {
@@ -241,26 +243,14 @@ impl RequestContext {
         }
     }
 
-    fn record_use(&self, id: u32, nanos: u64) {
-        let tag = u64::from(id) + 1;
-        let start = id as usize % FINGERPRINTS;
+    /// Returns the slot of a name, which is taken if it is new; `None` if all are taken.
+    fn use_slot(&self, part: Part, id: u32) -> Option<&UseSlot> {
+        let tag = use_tag(part, id);
+        let start = id as usize % USES;
         let mut slots = self.uses[start..].iter().chain(&self.uses[..start]);
-        let slot = slots.find(|slot| match slot.tag.compare_exchange(0, tag, Relaxed, Relaxed) {
+        slots.find(|slot| match slot.tag.compare_exchange(0, tag, Relaxed, Relaxed) {
             Ok(_) => true,
             Err(taken) => taken == tag,
-        });
-        if let Some(slot) = slot {
-            slot.calls.fetch_add(1, Relaxed);
-            slot.nanos.fetch_add(nanos, Relaxed);
-        }
-    }
-
-    /// Returns the queries that were recorded, each once with all its calls.
-    pub(crate) fn query_uses(&self) -> impl Iterator<Item = QueryUse> + '_ {
-        self.uses.iter().filter_map(|slot| {
-            let id = slot.tag.load(Relaxed).checked_sub(1)?;
-            let id = u32::try_from(id).expect("a tag is a 32-bit id plus one");
-            Some(QueryUse { id, calls: slot.calls.load(Relaxed), nanos: slot.nanos.load(Relaxed) })
         })
     }
 
@@ -268,6 +258,7 @@ impl RequestContext {
     /// sees the end also sees the cancellation that was set before it.
     pub(crate) fn end(&self) {
         self.ended.store(true, Release);
+        self.wakes.end();
     }
 
     /// Ends a request whose client disconnected. `endpoint` records the queries that had begun before and end later.
@@ -292,47 +283,49 @@ impl RequestContext {
         Some(OpenStream::new(afterwards.endpoint.open_streams().clone()))
     }
 
-    /// Returns how many queries were recorded and how long they took in all.
-    pub(crate) fn queries(&self) -> (u32, Duration) {
-        (self.queries.load(Relaxed), Duration::from_nanos(self.query_nanos.load(Relaxed)))
+    /// Returns how often something of this part was recorded.
+    pub(crate) fn count(&self, part: Part) -> u32 {
+        self.counts[part as usize].load(Relaxed)
     }
 
-    /// Returns how many tasks were recorded and how long they took in all.
-    pub(crate) fn tasks(&self) -> (u32, Duration) {
-        (self.tasks.load(Relaxed), Duration::from_nanos(self.task_nanos.load(Relaxed)))
+    /// Returns whether anything was recorded.
+    pub(crate) fn did_anything(&self) -> bool {
+        Part::ALL.into_iter().any(|part| self.count(part) > 0)
     }
 
     /// Returns the events on the timeline, in the order in which they ended.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
         let used = (self.used.load(Relaxed) as usize).min(EVENTS);
-        self.slots[..used].iter().filter_map(|slot| {
-            let tag = slot.tag.load(Acquire).checked_sub(1)?;
-            Some(Event {
-                kind: if tag & 1 == 1 { EventKind::Task } else { EventKind::Query },
-                id: u32::try_from(tag >> 1).expect("a tag holds a 32-bit id above its lowest bit"),
-                start: Duration::from_micros(slot.start_micros.load(Relaxed).into()),
-                duration: Duration::from_micros(slot.duration_micros.load(Relaxed).into()),
-            })
-        })
+        self.slots[..used].iter().filter_map(EventSlot::read)
     }
 
-    /// Returns how much of the request's `duration` its queries and tasks cover.
+    /// Divides the request's `duration`, and calls `visit` with each of its uses.
     ///
     /// Exact if nothing overlaps or all events are on the timeline. Events past the end of the timeline are assumed to
     /// overlap as much as those on it.
-    pub(crate) fn covered(&self, duration: Duration) -> Coverage {
-        let (mut queries, mut all) = (Spans::new(), Spans::new());
-        for event in self.events() {
-            let span = (micros(event.start), micros((event.start + event.duration).min(duration)));
-            all.push(span);
-            if event.kind == EventKind::Query {
-                queries.push(span);
-            }
+    pub(crate) fn divide(&self, duration: Duration, mut visit: impl FnMut(Use)) -> RequestTime {
+        let span = |event: Event| {
+            let tag = use_tag(event.part, event.id);
+            let is_its_use = |slot: &UseSlot| slot.tag.load(Relaxed) == tag;
+            let used_as = event.part.is_named().then(|| self.uses.iter().position(is_its_use)).flatten();
+            let end = micros(event.start + event.duration);
+            Span { part: event.part, used_as: used_as.map(|at| at as u8), from: micros(event.start), to: end }
+        };
+        let division = Division::of(self.events().map(span), micros_up(duration));
+        for (slot, own) in self.uses.iter().zip(division.uses) {
+            slot.read(own).into_iter().for_each(&mut visit);
         }
-        let (query_time, all_time) = (self.queries().1, self.queries().1 + self.tasks().1);
-        let in_queries = queries.covered(query_time).min(duration);
-        let in_all = all.covered(all_time).clamp(in_queries, duration);
-        Coverage { queries: in_queries, tasks: in_all - in_queries }
+        let mut left = duration;
+        let mut take = |time: u64, part: Part| {
+            let total = self.nanos[part as usize].load(Relaxed);
+            let time = Duration::from_nanos(scaled(time, division.sums[part as usize], total)).min(left);
+            left -= time;
+            time
+        };
+        let parts = Part::ALL.map(|part| take(division.parts[part as usize], part));
+        let db = Part::Db as usize;
+        let queries = scaled(division.queries, division.sums[db], self.nanos[db].load(Relaxed));
+        RequestTime { parts, queries: Duration::from_nanos(queries).min(duration) }
     }
 
     /// Returns how many events are past the end of the timeline.
@@ -341,43 +334,9 @@ impl RequestContext {
     }
 }
 
-/// Spans of time of a request, in microseconds from its start. An array, so that the end of a request allocates
-/// nothing.
-struct Spans {
-    spans: [(u32, u32); EVENTS],
-    used: usize,
-}
-
-impl Spans {
-    fn new() -> Self {
-        Self { spans: [(0, 0); EVENTS], used: 0 }
-    }
-
-    fn push(&mut self, span: (u32, u32)) {
-        if span.0 < span.1 {
-            self.spans[self.used] = span;
-            self.used += 1;
-        }
-    }
-
-    /// Returns how much time the spans and those past the end of the timeline cover; `total` is the sum of all of them.
-    fn covered(&mut self, total: Duration) -> Duration {
-        let spans = &mut self.spans[..self.used];
-        spans.sort_unstable();
-        let (mut sum, mut union, mut end) = (0_u64, 0_u64, 0_u32);
-        for (from, to) in spans.iter().copied() {
-            sum += u64::from(to - from);
-            union += u64::from(to.saturating_sub(from.max(end)));
-            end = end.max(to);
-        }
-        // Without overlap the total is exact to the nanosecond, and the spans to the microsecond.
-        if union == sum { total } else { total.mul_f64(union as f64 / sum as f64) }
-    }
-}
-
-/// Returns microseconds in 32 bits, which last 71 minutes; longer durations stay at the limit.
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+/// Returns microseconds rounded up, so that what ends with the request is not cut.
+fn micros_up(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -398,25 +357,60 @@ mod tests {
         RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)), began)
     }
 
-    /// Records events (kind, start and end in milliseconds) and returns how much of 100 ms they cover.
-    fn covered(events: &[(EventKind, u32, u32)]) -> (u128, u128) {
+    fn did(id: u32, began: Instant, duration: Duration) -> Did {
+        Did { id, began, duration, failed: false, place: Place::NONE }
+    }
+
+    /// Records events (part, start and end in milliseconds) and returns how much of 100 ms queries and tasks cover.
+    fn covered(events: &[(Part, u32, u32)]) -> (u128, u128) {
         let began = Instant::now();
         let context = context(began);
-        for (kind, from, to) in events {
-            context.record(*kind, 0, began + *from * MS, (*to - *from) * MS);
+        for (part, from, to) in events {
+            context.record(*part, &did(0, began + *from * MS, (*to - *from) * MS));
         }
-        let Coverage { queries, tasks } = context.covered(100 * MS);
-        (queries.as_millis(), tasks.as_millis())
+        let time = context.divide(100 * MS, |_| ());
+        (time.of(Part::Db).as_millis(), time.of(Part::Task).as_millis())
     }
 
     #[test]
     fn overlapping_events_cover_the_duration_once() {
-        use EventKind::{Query, Task};
+        use Part::{Db, Task};
         assert_eq!(covered(&[]), (0, 0));
-        assert_eq!(covered(&[(Query, 10, 30), (Query, 30, 40)]), (30, 0), "one after the other");
-        assert_eq!(covered(&[(Query, 10, 30), (Query, 20, 40), (Query, 12, 15)]), (30, 0), "at the same time");
-        assert_eq!(covered(&[(Query, 10, 30), (Task, 0, 50)]), (20, 30), "a query inside a task is a query");
-        assert_eq!(covered(&[(Query, 0, 90), (Query, 0, 90), (Task, 80, 400)]), (90, 10), "never more than all");
+        assert_eq!(covered(&[(Db, 10, 30), (Db, 30, 40)]), (30, 0), "one after the other");
+        assert_eq!(covered(&[(Db, 10, 30), (Db, 20, 40), (Db, 12, 15)]), (30, 0), "at the same time");
+        assert_eq!(covered(&[(Db, 10, 30), (Task, 0, 50)]), (20, 30), "a query inside a task is a query");
+        assert_eq!(covered(&[(Db, 0, 90), (Db, 0, 90), (Task, 80, 400)]), (90, 10), "never more than all");
+    }
+
+    #[test]
+    fn a_use_knows_what_it_has_to_itself() {
+        let began = Instant::now();
+        let context = context(began);
+        context.record(Part::Db, &did(3, began, 40 * MS));
+        context.record(Part::Db, &Did { failed: true, ..did(3, began + 10 * MS, 40 * MS) });
+        context.record(Part::Http, &did(3, began + 30 * MS, 40 * MS));
+        context.record_hold(Part::Lock, 1, 5 * MS);
+        let mut uses = Vec::new();
+        let time = context.divide(100 * MS, |used| uses.push(used));
+        uses.sort_by_key(|used| used.part);
+        let found: Vec<_> = uses
+            .iter()
+            .map(|used| (used.part, used.calls, used.failed, used.nanos / 1_000_000, used.alone_nanos / 1_000_000))
+            .collect();
+        assert_eq!(found, [(Part::Http, 1, 0, 40, 20), (Part::Db, 2, 1, 80, 30), (Part::Lock, 0, 0, 0, 0)]);
+        assert_eq!((uses[1].most_at_once, uses[2].held_nanos), (2, 5_000_000));
+        assert_eq!((time.of(Part::Http), time.of(Part::Db), time.queries), (40 * MS, 30 * MS, 50 * MS));
+    }
+
+    #[test]
+    fn waits_of_the_client_leave_room_on_the_timeline() {
+        let began = Instant::now();
+        let context = context(began);
+        for at in 0..50 {
+            context.record(Part::Client, &Did::waited(began + at * MS, MS));
+        }
+        assert_eq!((context.events().count(), context.events_beyond()), (WAITS as usize, 0));
+        assert_eq!(context.divide(100 * MS, |_| ()).of(Part::Client), 50 * MS);
     }
 
     /// Keeps the late queries.
@@ -437,41 +431,43 @@ mod tests {
         }
     }
 
+    fn calls(context: &RequestContext) -> Vec<u64> {
+        let mut calls = Vec::new();
+        context.divide(MS, |used| calls.push(used.calls));
+        calls
+    }
+
     #[test]
     fn a_query_that_a_cancelled_request_left_running_counts_as_late() {
         let began = Instant::now();
         let (mut context, reported) = (context(began), Arc::new(LateQueryLog::default()));
-        context.record(EventKind::Query, 7, began, 10 * MS);
+        context.record(Part::Db, &did(7, began, 10 * MS));
         context.cancel(began + 50 * MS, reported.clone());
-        context.record(EventKind::Query, 7, began + 20 * MS, 100 * MS);
-        context.record(EventKind::Query, 8, began + 40 * MS, 5 * MS);
-        context.record(EventKind::Query, 9, began + 60 * MS, 5 * MS);
-        context.record(EventKind::Task, 1, began + 20 * MS, 100 * MS);
-        context.record(EventKind::Query, 8, began + 40 * MS, 6 * MS);
+        context.record(Part::Db, &did(7, began + 20 * MS, 100 * MS));
+        context.record(Part::Db, &did(8, began + 40 * MS, 5 * MS));
+        context.record(Part::Db, &did(9, began + 60 * MS, 5 * MS));
+        context.record(Part::Task, &did(1, began + 20 * MS, 100 * MS));
+        context.record(Part::Db, &did(8, began + 40 * MS, 6 * MS));
         let expected = [
             LateQuery { id: 7, is_first: false, before_end: 30 * MS, duration: 100 * MS },
             LateQuery { id: 8, is_first: true, before_end: 5 * MS, duration: 5 * MS },
             LateQuery { id: 8, is_first: false, before_end: 6 * MS, duration: 6 * MS },
         ];
         assert_eq!(*lock(&reported.0), expected, "no query that began later, and no task");
-        assert_eq!(context.queries().0, 1, "the request itself is over");
-        assert_eq!(
-            context.query_uses().map(|query_use| query_use.calls).sum::<u64>(),
-            1,
-            "late ones are not the request's"
-        );
+        assert_eq!(context.count(Part::Db), 1, "the request itself is over");
+        assert_eq!(calls(&context).iter().sum::<u64>(), 1, "late ones are not the request's");
 
         context.reset(began);
-        context.record(EventKind::Query, 8, began, MS);
+        context.record(Part::Db, &did(8, began, MS));
         context.end();
-        context.record(EventKind::Query, 8, began, MS);
+        context.record(Part::Db, &did(8, began, MS));
         assert_eq!(lock(&reported.0).len(), 3, "the next request was not cancelled");
-        assert_eq!(context.query_uses().map(|query_use| query_use.calls).collect::<Vec<_>>(), [1]);
+        assert_eq!(calls(&context), [1]);
     }
 
     #[test]
     fn events_past_the_end_of_the_timeline_count() {
-        let many: Vec<_> = (0..EVENTS as u32 + 16).map(|at| (EventKind::Query, at, at + 1)).collect();
+        let many: Vec<_> = (0..EVENTS as u32 + 16).map(|at| (Part::Db, at, at + 1)).collect();
         assert_eq!(covered(&many), (80, 0));
         let at_once: Vec<_> = many.iter().flat_map(|event| [*event; 2]).collect();
         let (queries, _) = covered(&at_once);

@@ -16,18 +16,19 @@ use std::{
 use crossbeam_queue::ArrayQueue;
 use tokio::time::Instant;
 
-use super::{EventKind, RequestContext, TraceId};
+use super::{Part, Place, RequestContext, TraceId, Use};
 use crate::{lock::lock, names::DEFAULT_WINDOW};
 
 /// Records that the queue holds. The lock is held for some microseconds, in which hardly more slow requests end.
 const WAITING: usize = 16;
 
-/// One query or task on the timeline of a slow request.
+/// One entry on the timeline of a slow request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TimelineEvent {
-    pub(crate) kind: EventKind,
-    /// Fingerprint of the query or name of the task.
+    pub(crate) part: Part,
+    /// Fingerprint of the query, or name of the task, the wait or the service.
     pub(crate) name: Arc<str>,
+    pub(crate) place: Place,
     pub(crate) start: Duration,
     pub(crate) duration: Duration,
 }
@@ -44,12 +45,12 @@ pub(crate) struct SlowRequest {
     pub(crate) error: Option<&'static str>,
     pub(crate) trace_id: Option<TraceId>,
     pub(crate) timeline: Vec<TimelineEvent>,
-    /// Queries and tasks past the end of the timeline.
+    /// Events past the end of the timeline.
     pub(crate) beyond: u32,
     /// Number of queries, with those past the end of the timeline.
     pub(crate) queries: u32,
-    /// Calls of each query, with those past the end of the timeline.
-    pub(crate) calls: Vec<(Arc<str>, u64)>,
+    /// Calls of each name, with those past the end of the timeline.
+    pub(crate) calls: Vec<(Part, Arc<str>, u64)>,
 }
 
 /// The slowest requests of one endpoint.
@@ -171,27 +172,23 @@ impl SlowRequests {
 }
 
 impl RequestContext {
-    /// Returns how often the request made each query.
-    pub(crate) fn calls(&self) -> Vec<(Arc<str>, u64)> {
-        let named = |id| self.instruments().query_name(id);
-        self.query_uses().map(|query_use| (named(query_use.id), query_use.calls)).collect()
+    /// Returns how often the request did each thing that has a name.
+    pub(crate) fn calls(&self) -> Vec<(Part, Arc<str>, u64)> {
+        let mut calls = Vec::new();
+        self.divide(Duration::ZERO, |Use { part, id, calls: count, .. }| calls.push((part, id, count)));
+        calls.into_iter().map(|(part, id, count)| (part, self.instruments().name_of(part, id), count)).collect()
     }
 
     /// Returns the timeline of this request, with names instead of ids.
     pub(crate) fn timeline(&self) -> Vec<TimelineEvent> {
-        let instruments = self.instruments();
-        let mut timeline: Vec<_> = self
-            .events()
-            .map(|event| TimelineEvent {
-                kind: event.kind,
-                name: match event.kind {
-                    EventKind::Query => instruments.query_name(event.id),
-                    EventKind::Task => instruments.task_name(event.id),
-                },
-                start: event.start,
-                duration: event.duration,
-            })
-            .collect();
+        let event = |event: super::Event| TimelineEvent {
+            part: event.part,
+            name: self.instruments().name_of(event.part, event.id),
+            place: event.place,
+            start: event.start,
+            duration: event.duration,
+        };
+        let mut timeline: Vec<_> = self.events().map(event).collect();
         timeline.sort_by_key(|event| event.start);
         timeline
     }

@@ -64,7 +64,7 @@ impl std::fmt::Debug for OutcomeDurations {
 }
 
 impl OutcomeDurations {
-    fn new(make: impl Fn(Outcome) -> Histogram + Send + Sync + 'static) -> Self {
+    pub(super) fn new(make: impl Fn(Outcome) -> Histogram + Send + Sync + 'static) -> Self {
         Self { handles: Default::default(), make: Box::new(make) }
     }
 

@@ -4,11 +4,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Buf as _;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use super::{Observation, observation::End};
 use crate::context::{Carrier, OpenStream, RequestContext, enter};
@@ -32,6 +34,8 @@ pin_project! {
         size: Option<u64>,
         // Whether it is assumed to be in memory, see `AT_HAND`.
         at_hand: bool,
+        // What it waits for.
+        wait: BodyWait,
     }
 
     impl<B> PinnedDrop for MonitorBody<B> {
@@ -44,8 +48,34 @@ pin_project! {
             if let Some(observation) = this.observation {
                 // Inner body first and with its request current, as in `MonitorFuture`.
                 observation.within(|| this.inner.set(None));
+                this.wait.end(observation);
                 observation.body_dropped(*this.size);
             }
+        }
+    }
+}
+
+/// What a body that is not in memory waits for, and since when.
+#[derive(Clone, Copy, Debug)]
+enum BodyWait {
+    None,
+    /// It has no frame yet.
+    Producer(Instant),
+    /// It gave a frame, and is not asked for the next one until the client has taken enough of it.
+    Client(Instant),
+}
+
+/// Shorter pauses between two frames are the server's own.
+const PAUSE: Duration = Duration::from_micros(100);
+
+impl BodyWait {
+    /// Ends the wait.
+    fn end(self, observation: &mut Observation) {
+        match self {
+            Self::None => {}
+            Self::Producer(since) => observation.add_producing(since.elapsed()),
+            Self::Client(since) if since.elapsed() >= PAUSE => observation.waited_for_client(since),
+            Self::Client(_) => {}
         }
     }
 }
@@ -60,7 +90,7 @@ struct EventStream {
 
 impl<B: Body> MonitorBody<B> {
     pub(super) fn unobserved(inner: B) -> Self {
-        Self { inner: Some(inner), observation: None, stream: None, size: None, at_hand: false }
+        Self { inner: Some(inner), observation: None, stream: None, size: None, at_hand: false, wait: BodyWait::None }
     }
 
     pub(super) fn stream(inner: B, context: Option<Arc<RequestContext>>) -> Self {
@@ -69,13 +99,13 @@ impl<B: Body> MonitorBody<B> {
             _open: context.open_stream(),
             context: Some(context),
         });
-        Self { inner: Some(inner), observation: None, stream, size: None, at_hand: false }
+        Self { inner: Some(inner), observation: None, stream, size: None, at_hand: false, wait: BodyWait::None }
     }
 
     pub(super) fn observed(inner: B, size: Option<u64>, observation: Observation) -> Self {
         // Not `size`, which a header may give: a body that does not know its size itself is still being produced.
         let at_hand = inner.size_hint().exact().is_some_and(|size| size <= AT_HAND);
-        Self { inner: Some(inner), observation: Some(observation), stream: None, size, at_hand }
+        Self { inner: Some(inner), observation: Some(observation), stream: None, size, at_hand, wait: BodyWait::None }
     }
 }
 
@@ -91,26 +121,23 @@ impl<B: Body> Body for MonitorBody<B> {
             return inner.poll_frame(cx);
         }
         let Some(observation) = this.observation.as_mut() else { return inner.poll_frame(cx) };
-        let poll = || inner.as_mut().poll_frame(cx);
-        let frame =
-            ready!(if *this.at_hand { observation.poll(poll) } else { observation.poll_timed(poll, |_| false) });
-        let end = match &frame {
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    observation.sent(data.remaining());
-                }
-                // Trailers are the last frame, and hyper does not poll after them.
-                (frame.is_trailers() || inner.is_end_stream()).then_some(End::Complete)
-            }
-            Some(Err(_)) => Some(End::BodyError),
-            None => Some(End::Complete),
-        };
-        if let Some(end) = end
-            && let Some(observation) = this.observation.take()
-        {
-            observation.end(end);
+        if *this.at_hand {
+            let frame = ready!(observation.poll(|| inner.as_mut().poll_frame(cx)));
+            return Poll::Ready(passed_on(frame, &*inner, this.observation));
         }
-        Poll::Ready(frame)
+        if let BodyWait::Client(_) = this.wait {
+            std::mem::replace(this.wait, BodyWait::None).end(observation);
+        }
+        let polled = observation
+            .poll_followed(cx, |observation, cx| observation.poll_timed(|| inner.as_mut().poll_frame(cx), |_| false));
+        let Poll::Ready(frame) = polled else {
+            if let BodyWait::None = this.wait {
+                *this.wait = BodyWait::Producer(Instant::now());
+            }
+            return Poll::Pending;
+        };
+        std::mem::replace(this.wait, BodyWait::Client(Instant::now())).end(observation);
+        Poll::Ready(passed_on(frame, &*inner, this.observation))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -120,4 +147,29 @@ impl<B: Body> Body for MonitorBody<B> {
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map(B::size_hint).unwrap_or_default()
     }
+}
+
+/// Notes a frame that is passed on, and ends the request with the last one.
+fn passed_on<B: Body>(
+    frame: Option<Result<Frame<B::Data>, B::Error>>,
+    body: &B,
+    observation: &mut Option<Observation>,
+) -> Option<Result<Frame<B::Data>, B::Error>> {
+    let end = match &frame {
+        Some(Ok(frame)) => {
+            if let Some((data, observation)) = frame.data_ref().zip(observation.as_mut()) {
+                observation.sent(data.remaining());
+            }
+            // Trailers are the last frame, and hyper does not poll after them.
+            (frame.is_trailers() || body.is_end_stream()).then_some(End::Complete)
+        }
+        Some(Err(_)) => Some(End::BodyError),
+        None => Some(End::Complete),
+    };
+    if let Some(end) = end
+        && let Some(observation) = observation.take()
+    {
+        observation.end(end);
+    }
+    frame
 }

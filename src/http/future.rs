@@ -68,7 +68,9 @@ where
             return inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
         let is_own = |polled: &Poll<F::Output>| matches!(polled, Poll::Ready(Ok(response)) if is_own(response));
-        let result = ready!(observation.poll_timed(|| inner.poll(cx), is_own));
+        let result = ready!(
+            observation.poll_followed(cx, |observation, cx| { observation.poll_timed(|| inner.poll(cx), is_own) })
+        );
         let observation = this
             .observation
             .take()

@@ -5,6 +5,7 @@
 
 use std::{
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     context::{
-        Carrier, Local, RequestContext, SlowRequest, TraceId, enter,
+        Carrier, Did, Local, Part, RequestContext, SlowRequest, TraceId, enter, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -52,6 +53,10 @@ pub(super) struct Observation {
     series: Local<EndpointSeries>,
     /// `None` while it is the thread's current one, and after the end.
     context: Option<Arc<RequestContext>>,
+    /// The waker that the request's futures see, from the first poll of a request that may wait.
+    waker: Option<Waker>,
+    /// Whether it was polled.
+    polled: bool,
     carrier: Carrier,
     started: Instant,
     busy: Duration,
@@ -60,6 +65,8 @@ pub(super) struct Observation {
     trace_id: Option<TraceId>,
     /// Bytes of the response's body that were sent; `None` before the head, and if the rest is detached.
     response_bytes: Option<u64>,
+    /// Time that the response's body was waited for.
+    producing: Duration,
     /// Bytes allocated while it was polled; 0 without the counting allocator.
     allocated: u64,
     /// Whether it becomes an event stream or an upgraded connection.
@@ -79,6 +86,8 @@ impl Observation {
         Self {
             carrier: Carrier::of(&context),
             context: Some(context),
+            waker: None,
+            polled: false,
             series,
             started,
             busy: Duration::ZERO,
@@ -86,12 +95,58 @@ impl Observation {
             status: None,
             trace_id,
             response_bytes: None,
+            producing: Duration::ZERO,
             allocated: 0,
             detached: false,
             polling: false,
             sent_in_full: false,
             done: false,
         }
+    }
+
+    /// Polls through `poll` with a waker that notes when the request is woken, and records how late this poll is.
+    ///
+    /// A request that is ready in its first poll is woken by nobody, so the first one of an endpoint is polled as it is, and
+    /// all are while none of them had to wait: following the wakes costs four changes of a reference count.
+    pub(super) fn poll_followed<T>(
+        &mut self,
+        task: &mut Context<'_>,
+        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if !self.polled {
+            self.polled = true;
+            if self.series.waits() {
+                self.waker = self.context.as_ref().map(RequestContext::waker);
+            }
+        }
+        let Some((context, waker)) = self.context.as_ref().zip(self.waker.take()) else {
+            let polled = poll(self, task);
+            if polled.is_pending() {
+                self.series.note_wait();
+            }
+            return polled;
+        };
+        if let Some((since, late)) = context.poll_begins(task.waker()) {
+            context.record(Part::Late, &Did::waited(since, late));
+        }
+        let polled = poll(self, &mut Context::from_waker(&waker));
+        if let Some(context) = self.context.as_ref().filter(|_| polled.is_pending()) {
+            context.poll_ends();
+        }
+        self.waker = Some(waker);
+        polled
+    }
+
+    /// Records that the request waited for its client since then.
+    pub(super) fn waited_for_client(&self, since: Instant) {
+        if let Some(context) = &self.context {
+            context.record(Part::Client, &Did::waited(since, since.elapsed()));
+        }
+    }
+
+    /// Adds time that the response's body was waited for.
+    pub(super) fn add_producing(&mut self, time: Duration) {
+        self.producing += time;
     }
 
     /// Has the bytes of the request's body counted.
@@ -146,6 +201,10 @@ impl Observation {
             return;
         }
         self.longest_poll = self.longest_poll.max(took);
+        if took >= LONG {
+            turns::note_long_poll(took);
+            self.context.iter().for_each(|context| context.long_poll_ends());
+        }
         if took >= names::BLOCKING {
             self.blocked(took);
         }
@@ -239,7 +298,13 @@ impl Observation {
             } else {
                 context.end();
             }
-            record_events(series, context, &FinishedRequest { duration, busy: self.busy, error });
+            let client = record_events(series, context, &FinishedRequest { duration, busy: self.busy, error });
+            if let Some(own) = series.own_duration(client) {
+                own.record(duration.saturating_sub(client).as_secs_f64());
+            }
+            if !self.producing.is_zero() {
+                series.producing_nanos().increment(nanos(self.producing));
+            }
             ended.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
                 ended: now,
@@ -251,7 +316,7 @@ impl Observation {
                 trace_id: self.trace_id,
                 timeline: context.timeline(),
                 beyond: context.events_beyond(),
-                queries: context.queries().0,
+                queries: context.count(Part::Db),
                 calls: context.calls(),
             });
         }
@@ -259,8 +324,9 @@ impl Observation {
     }
 
     fn release(&mut self) {
-        // First: the carrier's span owns the context too, and the pool only keeps contexts without another owner.
+        // First: the carrier's span and the waker own the context too, and the pool only keeps contexts without another owner.
         self.carrier = Carrier::default();
+        self.waker = None;
         if let Some(context) = self.context.take() {
             self.series.instruments.give_back(context);
         }
@@ -295,40 +361,31 @@ struct FinishedRequest {
     error: Option<&'static str>,
 }
 
-/// Records the request's queries and tasks in the series of its endpoint. Returns at once for a request without any.
-fn record_events(series: &EndpointSeries, context: &RequestContext, request: &FinishedRequest) {
-    let ((queries, _), (tasks, _)) = (context.queries(), context.tasks());
-    if queries == 0 && tasks == 0 {
-        return;
+/// Records what the request did in the series of its endpoint, and returns how long it waited for its client. Returns at once
+/// for a request that did nothing.
+fn record_events(series: &EndpointSeries, context: &RequestContext, request: &FinishedRequest) -> Duration {
+    if !context.did_anything() {
+        return Duration::ZERO;
     }
-    let covered = context.covered(request.duration);
+    let time = context.divide(request.duration, |used| series.use_of(used.part, used.id).record(&used));
+    let queries = context.count(Part::Db);
     if queries > 0 {
         series.db_queries().record(f64::from(queries));
-        series.db_seconds().record(covered.queries.as_secs_f64());
-        record_query_uses(series, context);
+        series.db_seconds().record(time.queries.as_secs_f64());
         if request.error == Some(names::CANCELLED) {
             series.wasted().queries.increment(queries.into());
-            series.wasted().db_nanos.increment(nanos(covered.queries));
+            series.wasted().db_nanos.increment(nanos(time.queries));
         }
     }
-    if tasks > 0 {
-        series.task_nanos().increment(nanos(covered.tasks));
+    for part in Part::ALL.into_iter().filter(|part| context.count(*part) > 0) {
+        series.part_nanos(part).increment(nanos(time.of(part)));
     }
-    let rest = request.duration.saturating_sub(covered.queries + covered.tasks);
+    let rest = request.duration.saturating_sub(time.covered());
     let overlap = request.busy.saturating_sub(rest);
     // Registered here and not at the first overlap, which would allocate in a request of a route that is known by then.
     let overlaps = series.overlap_nanos();
     if !overlap.is_zero() {
         overlaps.increment(nanos(overlap));
     }
-}
-
-/// Records each query once, with all its calls.
-fn record_query_uses(series: &EndpointSeries, context: &RequestContext) {
-    for query_use in context.query_uses() {
-        let query = series.query_use(query_use.id);
-        query.calls.increment(query_use.calls);
-        query.nanos.increment(query_use.nanos);
-        query.requests.increment(1);
-    }
+    time.of(Part::Client)
 }

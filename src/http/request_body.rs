@@ -1,4 +1,4 @@
-//! [`CountedBody`]: counts the bytes of a request's body as they are received.
+//! [`CountedBody`]: counts the bytes of a request's body as they are received, and the time that the client takes to send them.
 //!
 //! The header is what a client says, and may be a lie: `Content-Length: 9000000000000000000` with one byte. Only axum's
 //! body can be wrapped without changing its type; of other types no size is recorded. A wrapped body costs one allocation,
@@ -8,21 +8,37 @@ use std::{
     any::Any,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use axum::body::{Body, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
-use crate::context::RequestContext;
+use crate::context::{Did, Part, RequestContext};
 
 pin_project! {
-    /// A body whose bytes count for a request.
+    /// A body whose bytes and waits count for a request.
     struct CountedBody {
         #[pin]
         inner: Body,
         context: Arc<RequestContext>,
+        // Since when the client is waited for.
+        waiting: Option<Instant>,
+    }
+
+    impl PinnedDrop for CountedBody {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            record_wait(this.context, this.waiting.take());
+        }
+    }
+}
+
+fn record_wait(context: &RequestContext, waiting: Option<Instant>) {
+    if let Some(since) = waiting {
+        context.record(Part::Client, &Did::waited(since, since.elapsed()));
     }
 }
 
@@ -31,7 +47,7 @@ pub(super) fn count<B: 'static>(body: &mut B, context: &Arc<RequestContext>) {
     let Some(body) = (body as &mut dyn Any).downcast_mut::<Body>() else { return };
     if !body.is_end_stream() {
         let inner = std::mem::take(body);
-        *body = Body::new(CountedBody { inner, context: context.clone() });
+        *body = Body::new(CountedBody { inner, context: context.clone(), waiting: None });
     }
 }
 
@@ -41,7 +57,11 @@ impl http_body::Body for CountedBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.project();
-        let frame = ready!(this.inner.poll_frame(cx));
+        let Poll::Ready(frame) = this.inner.poll_frame(cx) else {
+            this.waiting.get_or_insert_with(Instant::now);
+            return Poll::Pending;
+        };
+        record_wait(this.context, this.waiting.take());
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {

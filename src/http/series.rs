@@ -6,7 +6,10 @@
 
 use std::{
     hash::BuildHasher as _,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -18,8 +21,8 @@ use super::{
 };
 use crate::{
     context::{
-        AfterEnd, DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, QueryUseSeries, QueryUses,
-        RequestAllocations, Spread, labelled, watch::PollWatch,
+        AfterEnd, DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part, RequestAllocations,
+        Spread, UseSeries, Uses, labelled, watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
@@ -97,14 +100,18 @@ pub(super) struct EndpointSeries {
     head: OnceLock<Histogram>,
     db_queries: OnceLock<Histogram>,
     db_seconds: OnceLock<Histogram>,
-    task_nanos: OnceLock<Counter>,
+    parts: [OnceLock<Counter>; Part::COUNT],
+    own_duration: OnceLock<Histogram>,
+    producing_nanos: OnceLock<Counter>,
+    /// Whether a request was not ready in its first poll: only then is it worth following its wakes.
+    waits: AtomicBool,
     overlap_nanos: OnceLock<Counter>,
     wasted: OnceLock<WastedWork>,
     open_streams: OnceLock<Gauge>,
     blocking: OnceLock<BlockingPolls>,
     pub(super) watch: PollWatch,
     durations: Durations,
-    query_uses: Arc<QueryUses>,
+    uses: Arc<Uses>,
     pub(super) labels: [(&'static str, Arc<str>); 2],
 }
 
@@ -120,14 +127,17 @@ impl EndpointSeries {
             head: OnceLock::new(),
             db_queries: OnceLock::new(),
             db_seconds: OnceLock::new(),
-            task_nanos: OnceLock::new(),
+            parts: Default::default(),
+            own_duration: OnceLock::new(),
+            producing_nanos: OnceLock::new(),
+            waits: AtomicBool::new(false),
             overlap_nanos: OnceLock::new(),
             wasted: OnceLock::new(),
             open_streams: OnceLock::new(),
             blocking: OnceLock::new(),
             watch: instruments.endpoint_watch(&labels),
             durations: Durations::default(),
-            query_uses: instruments.query_uses(),
+            uses: instruments.uses(),
             instruments: instruments.clone(),
             labels,
         }
@@ -189,8 +199,39 @@ impl EndpointSeries {
         self.lazily(&self.db_seconds, &names::HTTP_DB_SECONDS)
     }
 
-    pub(super) fn task_nanos(&self) -> &Counter {
-        self.task_nanos.get_or_init(|| self.window_counter(&names::ENDPOINT_TASK_NANOS))
+    /// Returns the nanoseconds of a part of the requests' time.
+    pub(super) fn part_nanos(&self, part: Part) -> &Counter {
+        self.parts[part as usize].get_or_init(|| {
+            let [method, route] = self.labels.clone();
+            let labels = [method, route, (names::WAIT_KIND, part.label().into())];
+            labelled::counter(self.instruments.window_recorder(), &names::ENDPOINT_PART_NANOS, &labels)
+        })
+    }
+
+    /// Returns the durations without the waits for clients, once a request waited for one: `client` is its wait.
+    pub(super) fn own_duration(&self, client: Duration) -> Option<&Histogram> {
+        if client < names::CLIENT_WAIT {
+            return self.own_duration.get();
+        }
+        let own =
+            || labelled::histogram(self.instruments.window_recorder(), &names::ENDPOINT_OWN_DURATION, &self.labels);
+        Some(self.own_duration.get_or_init(own))
+    }
+
+    pub(super) fn producing_nanos(&self) -> &Counter {
+        self.producing_nanos.get_or_init(|| self.window_counter(&names::ENDPOINT_PRODUCING_NANOS))
+    }
+
+    /// Returns whether requests of this endpoint wait for anything.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Relaxed)
+    }
+
+    /// Notes that a request was not ready at once.
+    pub(super) fn note_wait(&self) {
+        if !self.waits() {
+            self.waits.store(true, Relaxed);
+        }
     }
 
     pub(super) fn overlap_nanos(&self) -> &Counter {
@@ -218,24 +259,20 @@ impl EndpointSeries {
         labelled::counter(self.instruments.window_recorder(), metric, &self.labels)
     }
 
-    /// Returns this endpoint's use of the query `id`.
-    pub(super) fn query_use(&self, id: u32) -> Arc<QueryUseSeries> {
-        self.query_uses.get(id, || {
+    /// Returns this endpoint's use of a name.
+    pub(super) fn use_of(&self, part: Part, id: u32) -> Arc<UseSeries> {
+        self.uses.get(part, id, || {
             let [method, route] = self.labels.clone();
-            let labels = [method, route, (names::DB_SUMMARY, self.instruments.query_name(id))];
-            let counter = |metric| labelled::counter(self.instruments.window_recorder(), metric, &labels);
-            QueryUseSeries {
-                calls: counter(&names::ENDPOINT_QUERY_CALLS),
-                nanos: counter(&names::ENDPOINT_QUERY_NANOS),
-                requests: counter(&names::ENDPOINT_QUERY_REQUESTS),
-            }
+            let kind = (names::WAIT_KIND, part.label().into());
+            let name = (names::WAIT_NAME, self.instruments.name_of(part, id));
+            UseSeries::new(self.instruments.window_recorder().clone(), [method, route, kind, name])
         })
     }
 }
 
 impl AfterEnd for EndpointSeries {
     fn record_detached(&self, query: LateQuery) {
-        let query_use = self.query_use(query.id);
+        let query_use = self.use_of(Part::Db, query.id);
         query_use.calls.increment(1);
         query_use.nanos.increment(nanos(query.duration));
         query_use.requests.increment(query.is_first.into());

@@ -28,7 +28,11 @@ use self::tick::TickState;
 #[cfg(feature = "archive")]
 use super::versions::{VersionComparison, Versions};
 use super::{
-    Control, Judgement, background::Work, clock::WallClock, config::Config, config::RulesSource, judgement::Judgements,
+    Control, Judgement,
+    background::Work,
+    clock::WallClock,
+    config::{Config, RulesSource},
+    judgement::Judgements,
     reload::RulesState,
 };
 use crate::{

@@ -9,17 +9,29 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::unit::Unit;
+use crate::context::Part;
 
 /// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
 ///
-/// Time in which several of them overlap counts once, for the first of: database, tasks, busy, waiting. So `busy` is what is
-/// computed outside queries and tasks.
+/// Time in which several of them overlap counts once, for the first in the order of [`Part`], and for `busy` only where none
+/// of them covers it. So `busy` is what is computed outside queries, calls, waits and tasks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Split {
-    pub(crate) database: f64,
-    pub(crate) tasks: f64,
+    pub(crate) parts: [f64; Part::COUNT],
     pub(crate) busy: f64,
-    pub(crate) waiting: f64,
+    /// The rest: it waited for something that is not tracked.
+    pub(crate) unknown: f64,
+}
+
+impl Split {
+    pub(crate) fn of(&self, part: Part) -> f64 {
+        self.parts[part as usize]
+    }
+
+    /// Returns the whole duration.
+    pub(crate) fn all(&self) -> f64 {
+        self.parts.iter().sum::<f64>() + self.busy + self.unknown
+    }
 }
 
 /// Everything known about one subject in one window, gathered by
@@ -39,6 +51,8 @@ pub(crate) struct Evidence {
     pub(crate) split: Option<Split>,
     /// Endpoint: all of its queries, the most expensive first.
     pub(crate) queries: Vec<QueryShare>,
+    /// Endpoint: what else it uses (services, tasks, waits), by part, the most time first.
+    pub(crate) uses: Vec<UseShare>,
     /// Query: all the endpoints behind it, the most expensive first.
     pub(crate) endpoints: Vec<EndpointShare>,
     /// Endpoint: how its requests ended. Task: how its runs ended. Failures first, and of each kind the most frequent.
@@ -93,6 +107,30 @@ impl Evidence {
     }
 }
 
+/// Something with a name that an endpoint uses: a service that it calls, a task, or what it waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct UseShare {
+    pub(crate) part: Part,
+    pub(crate) name: Arc<str>,
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+    /// Requests that used it at all.
+    pub(crate) requests: u64,
+    /// Over these requests.
+    pub(crate) calls_per_request: Option<f64>,
+    pub(crate) seconds: f64,
+    /// Seconds in which nothing else of the request ran: what a request would no longer take without it.
+    pub(crate) alone_seconds: f64,
+    /// Seconds that what was waited for was held afterwards.
+    pub(crate) held_seconds: f64,
+    /// Of the endpoint's whole duration; those of uses at the same time add up to more than their common time.
+    pub(crate) time_ratio: Option<f64>,
+    /// How many ran at once in one request, at most; 1 where they followed one another.
+    pub(crate) most_at_once: u64,
+    /// Where in the service's code it was tracked last.
+    pub(crate) place: Option<&'static str>,
+}
+
 /// A query that an endpoint issues.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct QueryShare {
@@ -103,6 +141,13 @@ pub(crate) struct QueryShare {
     pub(crate) seconds: f64,
     /// Of the endpoint's whole duration; those of queries at the same time add up to the time of both.
     pub(crate) time_ratio: Option<f64>,
+    /// Seconds in which nothing else of the request ran: what a request would no longer take without it.
+    pub(crate) alone_seconds: f64,
+    pub(crate) failed: u64,
+    /// How many ran at once in one request, at most; 1 where they followed one another.
+    pub(crate) most_at_once: u64,
+    /// Where in the service's code it was tracked last.
+    pub(crate) place: Option<&'static str>,
 }
 
 /// An endpoint behind a query.

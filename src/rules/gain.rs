@@ -374,6 +374,10 @@ mod tests {
             calls_per_request: Some(1.0),
             seconds: 50.0 * 2.0 * ratio,
             time_ratio: Some(ratio),
+            alone_seconds: 50.0 * 2.0 * ratio,
+            failed: 0,
+            most_at_once: 1,
+            place: None,
         };
         let facts = [("requests", 50.0), ("avg_duration", 2.0), ("task_time_ratio", 0.5)];
         let mut evidence =

@@ -8,6 +8,7 @@ use super::{
     scope::Scope,
     unit::Unit,
 };
+use crate::context::Part;
 
 /// A quantity that readings can be asked for.
 ///
@@ -36,8 +37,14 @@ pub(crate) enum Measure {
     BusyRatio,
     /// Time in queries over the duration.
     DbTimeRatio,
-    /// Time in tracked tasks over the duration.
-    TaskTimeRatio,
+    /// Time of a part over the duration.
+    PartRatio(Part),
+    /// Time that response bodies were waited for over the duration.
+    ProducingRatio,
+    /// Mean duration without the waits for clients.
+    OwnAvgDuration,
+    /// Quantile of the duration without the waits for clients, in percent.
+    OwnDurationQuantile(u8),
     /// The rest of the duration: waiting for something that is not tracked.
     WaitingRatio,
     /// Queries over requests.
@@ -126,6 +133,10 @@ const fn share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static
     Entry { bound: Bound::Whole, ..counted(scope, fact, measure, about) }
 }
 
+const fn part(fact: NumberFact, part: Part, about: &'static str) -> Entry {
+    share(Endpoint, fact, Measure::PartRatio(part), about)
+}
+
 const fn state_share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
     Entry { samples: Samples::State, ..share(scope, fact, measure, about) }
 }
@@ -164,14 +175,56 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     share(
         Endpoint,
         fact::TASK_TIME_RATIO,
-        M::TaskTimeRatio,
-        "share of the duration while a tracked task ran and no query",
+        M::PartRatio(Part::Task),
+        "share of the duration while a tracked task ran and nothing else that is tracked",
     ),
     share(
         Endpoint,
         fact::WAITING_RATIO,
         M::WaitingRatio,
-        "share of the duration spent neither busy, in queries nor in tasks",
+        "share of the duration spent waiting for something that is not tracked",
+    ),
+    part(
+        fact::LATE_TIME_RATIO,
+        Part::Late,
+        "share of the duration in which the request could go on and no worker polled it",
+    ),
+    part(
+        fact::CLIENT_TIME_RATIO,
+        Part::Client,
+        "share of the duration spent waiting for the client: for the rest of its body, or until it took what was sent",
+    ),
+    part(fact::HTTP_TIME_RATIO, Part::Http, "share of the duration spent in tracked calls to other services"),
+    part(fact::POOL_TIME_RATIO, Part::Pool, "share of the duration spent waiting for a connection of a pool"),
+    part(fact::LOCK_TIME_RATIO, Part::Lock, "share of the duration spent waiting for tracked locks"),
+    part(fact::SEMAPHORE_TIME_RATIO, Part::Semaphore, "share of the duration spent waiting for tracked permits"),
+    part(fact::CHANNEL_TIME_RATIO, Part::Channel, "share of the duration spent waiting for tracked channels"),
+    part(fact::WAIT_TIME_RATIO, Part::Wait, "share of the duration spent in tracked waits of other kinds"),
+    part(fact::THREAD_POOL_TIME_RATIO, Part::ThreadPool, "share of the duration spent waiting for a blocking thread"),
+    part(fact::BLOCKING_TIME_RATIO, Part::Blocking, "share of the duration spent in work on blocking threads"),
+    share(
+        Endpoint,
+        fact::PRODUCING_RATIO,
+        M::ProducingRatio,
+        "share of the duration in which the next piece of a streamed response was not there yet",
+    ),
+    counted(
+        Endpoint,
+        fact::OWN_AVG_DURATION,
+        M::OwnAvgDuration,
+        "mean duration without the time spent waiting for the client",
+    ),
+    counted(
+        Endpoint,
+        fact::OWN_P95_DURATION,
+        M::OwnDurationQuantile(95),
+        "95th percentile of the duration without the time spent waiting for the client",
+    ),
+    counted(
+        Endpoint,
+        fact::OWN_P99_DURATION,
+        M::OwnDurationQuantile(99),
+        "99th percentile of the duration without the time spent waiting for the client",
     ),
     share(
         Endpoint,

@@ -50,7 +50,7 @@ pub use severity::Severity;
 pub(crate) use bottleneck::Bottleneck;
 pub(crate) use coverage::Coverage;
 pub(crate) use evaluate::Evaluator;
-pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect};
+pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect, UseShare};
 pub(crate) use file::{RuleTexts, located};
 pub(crate) use finding::Finding;
 pub(crate) use gain::Gain;
@@ -64,8 +64,8 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    EndpointTrends, Endpoints, OutcomeClass, ProcessMemory, QueryUses, SeriesTrend, Sources, Totals, TrendReport,
-    TrendSource, WindowReadings, is_failure, tallied_outcome,
+    EndpointTrends, Endpoints, OutcomeClass, ProcessMemory, SeriesTrend, Sources, Totals, TrendReport, TrendSource,
+    Uses, WindowReadings, is_failure, tallied_outcome,
 };
 
 #[cfg(test)]

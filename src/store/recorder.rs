@@ -354,7 +354,7 @@ mod tests {
     fn window_only_series_do_not_use_the_budget_of_exposed_ones() {
         let recorder = MonitorRecorder::new(5, Vec::new());
         for query in 0..100 {
-            let key = Key::from_parts(names::ENDPOINT_QUERY_CALLS.name, vec![Label::new("query", query.to_string())]);
+            let key = Key::from_parts(names::ENDPOINT_USE_CALLS.name, vec![Label::new("query", query.to_string())]);
             recorder.register_counter(&key, &METADATA).increment(1);
         }
         count(&recorder, "hits_total", "a".into());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    context::{Instruments, SlowRequest},
+    context::{Instruments, Part, SlowRequest},
     names,
     rules::{Endpoints, Measure, Unit},
     store::Window,
@@ -214,7 +214,8 @@ impl RouteProbe {
 
 /// Returns the queries of a request and how often it issued each, the most frequent first.
 fn statements(request: &SlowRequest) -> Vec<(&str, u64)> {
-    let mut calls: Vec<_> = request.calls.iter().map(|(query, calls)| (&**query, *calls)).collect();
+    let queries = request.calls.iter().filter(|(part, ..)| *part == Part::Db);
+    let mut calls: Vec<_> = queries.map(|(_, query, calls)| (&**query, *calls)).collect();
     calls.sort_by_key(|(query, calls)| (Reverse(*calls), *query));
     calls
 }

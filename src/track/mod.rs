@@ -1,13 +1,15 @@
-//! A query or a task becomes observations.
+//! A query, a task, a wait or a call becomes observations.
 //!
 //! Owns the futures that wrap a host's queries and tasks, the fingerprints of SQL, and the layer that reads sqlx's own
 //! events. Refuses to keep any literal of a statement. The invariant that a change could break: every query and task
 //! that starts ends in exactly one observation, also when its future is dropped or panics.
 //!
-//! Files of this room import only files to their left: `{fingerprint, destination} < {query, task} < sqlx`, and in
+//! Files of this room import only files to their left: `{fingerprint, destination} < {query, task, wait, call, blocking} < sqlx`, and in
 //! `fingerprint` `{source, statement} < lex < render`. In a file `std` comes first, then other crates, then `super` and
 //! `crate`, with an empty line between.
 
+mod blocking;
+mod call;
 mod destination;
 mod fingerprint;
 pub(crate) mod query;
@@ -15,9 +17,13 @@ pub(crate) mod query;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
+mod wait;
 
+pub use blocking::{SpawnBlocking, spawn_blocking};
+pub use call::{TrackHttpCall, track_http_call};
 pub(crate) use fingerprint::operations;
 pub use query::{TrackDbQuery, track_db_query};
 #[cfg(feature = "sqlx")]
 pub use sqlx::SqlxLayer;
 pub use task::{TrackAsyncTask, track_async_task};
+pub use wait::{Held, TrackHold, TrackWait, track_hold, track_wait};

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -11,17 +12,18 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::{destination::Destination, fingerprint};
-use crate::context::{Carrier, EventKind, Outcome, QuerySeries};
+use crate::context::{Carrier, Did, Outcome, Part, Place, QuerySeries};
 
 impl Destination<QuerySeries> {
     fn of_query(sql: &str) -> Option<Self> {
         Self::find(|instruments| instruments.query(sql, fingerprint::shape))
     }
 
-    fn record(&self, began: Instant, duration: Duration, outcome: Outcome) {
+    fn record(&self, began: Instant, duration: Duration, outcome: Outcome, place: Place) {
         self.series.durations.record(outcome, duration);
         if let Some(request) = &self.request {
-            request.record(EventKind::Query, self.series.id, began, duration);
+            let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
+            request.record(Part::Db, &Did { id: self.series.id, began, duration, failed, place });
         }
     }
 }
@@ -32,7 +34,7 @@ pub(crate) fn record_query(sql: &str, elapsed: Duration) {
     // Read before the fingerprint of a new statement is made, which takes time.
     let now = Instant::now();
     if let Some(destination) = Destination::of_query(sql) {
-        destination.record(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok);
+        destination.record(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok, Place::NONE);
     }
 }
 
@@ -43,19 +45,21 @@ struct RunningQuery {
     /// Keeps the driver's own events of this query from counting it again.
     counted: Carrier,
     began: Instant,
+    place: Place,
     polling: bool,
 }
 
 impl RunningQuery {
-    fn begin(sql: &str) -> Self {
+    fn begin(sql: &str, location: &'static Location<'static>) -> Self {
         let destination = Destination::of_query(sql);
         let counted = destination.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
-        Self { destination, counted, began: Instant::now(), polling: false }
+        let place = if destination.is_some() { Place::of(location) } else { Place::NONE };
+        Self { destination, counted, began: Instant::now(), place, polling: false }
     }
 
     fn end(&mut self, outcome: Outcome) {
         if let Some(destination) = self.destination.take() {
-            destination.record(self.began, self.began.elapsed(), outcome);
+            destination.record(self.began, self.began.elapsed(), outcome, self.place);
         }
     }
 }
@@ -71,6 +75,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackDbQuery<S, F> {
         sql: S,
+        location: &'static Location<'static>,
         running: Option<RunningQuery>,
         // `None` only while this is being dropped.
         #[pin]
@@ -110,12 +115,13 @@ impl<S, F> std::fmt::Debug for TrackDbQuery<S, F> {
 /// let user = track_db_query("SELECT * FROM users WHERE id = ?", fetch(7)).await?;
 /// # assert_eq!(user, "7"); Ok(()) }
 /// ```
+#[track_caller]
 pub fn track_db_query<S, F, T, E>(sql: S, query: F) -> TrackDbQuery<S, F>
 where
     S: AsRef<str>,
     F: Future<Output = Result<T, E>>,
 {
-    TrackDbQuery { sql, running: None, query: Some(query) }
+    TrackDbQuery { sql, location: Location::caller(), running: None, query: Some(query) }
 }
 
 impl<S, F, T, E> Future for TrackDbQuery<S, F>
@@ -127,7 +133,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let running = this.running.get_or_insert_with(|| RunningQuery::begin(this.sql.as_ref()));
+        let running = this.running.get_or_insert_with(|| RunningQuery::begin(this.sql.as_ref(), this.location));
         let query = this.query.as_pin_mut().expect("`query` is taken only in `drop`");
         running.polling = true;
         let polled = {

@@ -1,6 +1,7 @@
 //! [`SqlxLayer`]: sqlx's own events become observations.
 //!
-//! sqlx emits an event of the target `sqlx::query` when a query is over. The layer enables that event and no other, so
+//! sqlx emits an event of the target `sqlx::query` when a query is over, and one of `sqlx::pool::acquire` when a connection was
+//! acquired. The layer enables these and no other, so
 //! it neither slows other events down nor shows them to other layers. Refuses to keep the statement: it is read in the
 //! event, and only its fingerprint remains. The invariant that a change could break: an event that is not sqlx's stays
 //! as disabled as it was without this layer.
@@ -23,11 +24,15 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::query::record_query;
-use crate::context::{CARRIER, Carrier, Payload, SubscriberOf, enter, sqlx_events, take_payload};
+use super::{query::record_query, wait::record_wait};
+use crate::context::{CARRIER, Carrier, Part, Payload, SubscriberOf, enter, sqlx_events, take_payload};
 
 /// Target of the events. The fields are the same in sqlx 0.8 and 0.9.
 const TARGET: &str = "sqlx::query";
+/// Target of the events about connections that were acquired from a pool.
+const ACQUIRE: &str = "sqlx::pool::acquire";
+/// Field of the seconds that it took, in sqlx 0.9 and in 0.8.
+const ACQUIRED_AFTER: [&str; 2] = ["acquired_after_secs", "aquired_after_secs"];
 /// Path of the subscriber that keeps no filters of layers.
 const SUBSCRIBER_WITHOUT_FILTERS: &str = "tracing_subscriber::fmt::Subscriber";
 /// Field of the first words of the statement, or of all of a short one.
@@ -50,11 +55,15 @@ const ELAPSED: &str = "elapsed_secs";
 /// - The time runs from giving the query to a connection until its last row was taken or its stream was dropped. It
 ///   does not contain the wait for a connection of the pool; it does contain the caller's time between two rows of a
 ///   stream.
+/// - The wait for a connection has an event of its own, which counts as a wait for the pool `sqlx`, and contains the time to
+///   connect. sqlx emits it for waits of more than 2 s only, unless the pool is told to:
+///   `PoolOptions::new().acquire_time_level(log::LevelFilter::Debug)`. All pools count together; where a service has several,
+///   wrap `acquire()` in [`track_wait`](crate::track_wait) with a name for each.
 /// - On SQLite the event of a failed query follows just after its error was returned. If the request ends with that
 ///   error at once, the query counts for the service only.
 /// - On SQLite a query continues when its client disconnects. It still counts for its request, as wasted work.
 /// - `COMMIT` and `ROLLBACK` are queries on PostgreSQL and MySQL, `BEGIN` on MySQL only; SQLite has no event for them.
-/// - `COPY` has no event, and neither does the wait for a connection.
+/// - `COPY` has no event.
 /// - A statement whose logging is turned off (`ConnectOptions::log_statements(LevelFilter::Off)`) has no event.
 ///
 /// # Filters
@@ -141,6 +150,9 @@ where
         if !SqlxFilter::passes(event.metadata()) {
             return;
         }
+        if event.metadata().target() == ACQUIRE {
+            return event.record(&mut AcquireRecorder);
+        }
         let mut query = QueryFields { elapsed: None, field: SUMMARY };
         event.record(&mut query);
         let QueryFields { elapsed: Some(elapsed), field } = query else { return };
@@ -166,7 +178,7 @@ struct SqlxFilter;
 
 impl SqlxFilter {
     fn passes(metadata: &Metadata<'_>) -> bool {
-        if metadata.is_span() { metadata.target() == CARRIER } else { metadata.target() == TARGET }
+        if metadata.is_span() { metadata.target() == CARRIER } else { [TARGET, ACQUIRE].contains(&metadata.target()) }
     }
 }
 
@@ -182,6 +194,21 @@ impl<S> Filter<S> for SqlxFilter {
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::TRACE)
     }
+}
+
+/// Records how long a connection was waited for. On the thread that waited, unlike some queries.
+struct AcquireRecorder;
+
+impl Visit for AcquireRecorder {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if ACQUIRED_AFTER.contains(&field.name())
+            && let Ok(waited) = Duration::try_from_secs_f64(value)
+        {
+            record_wait(Part::Pool.label(), "sqlx", waited);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
 /// Reads how long a query took and which field has its whole statement.

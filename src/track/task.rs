@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use crate::{
     context::{
-        EventKind, Outcome, RunPlace, TaskSeries,
+        Did, Outcome, Part, Place, RunPlace, TaskSeries,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -25,6 +26,7 @@ struct RunningTask {
     destination: Option<Destination<TaskSeries>>,
     place: Option<RunPlace>,
     began: Instant,
+    called_at: Place,
     busy: Duration,
     /// Begin of the current poll.
     polling: Option<Instant>,
@@ -32,14 +34,15 @@ struct RunningTask {
 }
 
 impl RunningTask {
-    fn begin(name: &str) -> Self {
+    fn begin(name: &str, location: &'static Location<'static>) -> Self {
         let began = Instant::now();
         let destination = Destination::<TaskSeries>::find(|instruments| instruments.task(name));
         let place = destination.as_ref().and_then(|Destination { series, .. }| {
             series.active.increment(1.0);
             series.runs.begin(began)
         });
-        Self { destination, place, began, busy: Duration::ZERO, polling: None, watched: None }
+        let called_at = if destination.is_some() { Place::of(location) } else { Place::NONE };
+        Self { destination, place, began, called_at, busy: Duration::ZERO, polling: None, watched: None }
     }
 
     /// Notes the begin of a poll. Without a destination the clock is not read.
@@ -73,7 +76,9 @@ impl RunningTask {
         // "not measured".
         series.busy.increment(nanos(self.busy).max(1));
         series.durations.record(outcome, duration);
-        if request.is_some_and(|request| request.record(EventKind::Task, series.id, self.began, duration)) {
+        let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
+        let did = Did { id: series.id, began: self.began, duration, failed, place: self.called_at };
+        if request.is_some_and(|request| request.record(Part::Task, &did)) {
             series.in_requests.increment(nanos(duration));
         }
     }
@@ -96,6 +101,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackAsyncTask<S, F> {
         name: S,
+        location: &'static Location<'static>,
         running: Option<RunningTask>,
         #[pin]
         task: F,
@@ -124,12 +130,13 @@ impl<S, F> std::fmt::Debug for TrackAsyncTask<S, F> {
 /// tokio::spawn(in_current_request(track_async_task("send_welcome_mail", send())));
 /// # Ok(()) }
 /// ```
+#[track_caller]
 pub fn track_async_task<S, F, T, E>(name: S, task: F) -> TrackAsyncTask<S, F>
 where
     S: AsRef<str>,
     F: Future<Output = Result<T, E>>,
 {
-    TrackAsyncTask { name, running: None, task }
+    TrackAsyncTask { name, location: Location::caller(), running: None, task }
 }
 
 impl<S, F, T, E> Future for TrackAsyncTask<S, F>
@@ -141,7 +148,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let running = this.running.get_or_insert_with(|| RunningTask::begin(this.name.as_ref()));
+        let running = this.running.get_or_insert_with(|| RunningTask::begin(this.name.as_ref(), this.location));
         running.poll_begins();
         let polled = this.task.poll(cx);
         running.poll_ends();

@@ -12,6 +12,7 @@ mod names;
 mod openapi;
 mod packaging;
 mod parameters;
+mod parts;
 mod postgres;
 mod prometheus;
 mod reference;

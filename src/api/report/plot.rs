@@ -21,9 +21,13 @@ const LANES: usize = 12;
 /// A memory limit within so many times the highest value is drawn; one further up would press the curve flat.
 const LIMIT_IN_SIGHT: f64 = 3.0;
 /// Marks of [`PARTS`] in a legend and in a bar.
-const MARKS: [(&str, &str); 4] = [
+const MARKS: [(&str, &str); 8] = [
     ("<i class=\"bg-database\"></i>", "<rect class=\"f-database\" height=\"14\" x=\""),
     ("<i class=\"bg-tasks\"></i>", "<rect class=\"f-tasks\" height=\"14\" x=\""),
+    ("<i class=\"bg-calls\"></i>", "<rect class=\"f-calls\" height=\"14\" x=\""),
+    ("<i class=\"bg-waits\"></i>", "<rect class=\"f-waits\" height=\"14\" x=\""),
+    ("<i class=\"bg-client\"></i>", "<rect class=\"f-client\" height=\"14\" x=\""),
+    ("<i class=\"bg-late\"></i>", "<rect class=\"f-late\" height=\"14\" x=\""),
     ("<i class=\"bg-busy\"></i>", "<rect class=\"f-busy\" height=\"14\" x=\""),
     ("<i class=\"bg-waiting\"></i>", "<rect class=\"f-waiting\" height=\"14\" x=\""),
 ];
@@ -115,8 +119,9 @@ fn dot(page: &mut Page, open: &'static str, value: Option<f64>, axis: &Axis) {
 }
 
 /// A stacked bar of parts in per cent.
-fn stacked(page: &mut Page, parts: [f64; 4]) {
-    let words = PARTS.iter().zip(parts).map(|(name, part)| format!("{name} {}", percent(Some(part))));
+fn stacked(page: &mut Page, parts: [f64; 8]) {
+    let known = PARTS.iter().zip(parts).filter(|(_, part)| *part > 0.0);
+    let words = known.map(|(name, part)| format!("{name} {}", percent(Some(part))));
     page.element("<svg height=\"14\" role=\"img\" aria-label=\"", &words.collect::<Vec<_>>().join(", "), "\">");
     page.raw("<rect class=\"f-track\" width=\"100%\" height=\"14\"/>");
     let mut from = 0.0;
@@ -140,6 +145,10 @@ pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
         let parts = [
             endpoint.db_time_percent,
             endpoint.task_time_percent,
+            endpoint.call_time_percent,
+            endpoint.tracked_wait_percent,
+            endpoint.client_time_percent,
+            endpoint.late_time_percent,
             endpoint.busy_time_percent,
             endpoint.waiting_time_percent,
         ];
@@ -155,7 +164,8 @@ pub(super) fn split_with_legend(page: &mut Page, split: &SplitView) {
     let parts = parts(split).map(|part| part * 100.0);
     stacked(page, parts);
     page.raw("<div class=\"legend\" style=\"margin-top:6px\">");
-    for ((name, (mark, _)), part) in PARTS.into_iter().zip(MARKS).zip(parts) {
+    let known = PARTS.into_iter().zip(MARKS).zip(parts).filter(|(_, part)| *part > 0.0);
+    for ((name, (mark, _)), part) in known {
         page.raw("<span>").raw(mark).text(name).raw(" ").text(&percent(Some(part))).raw("</span>");
     }
     page.raw("</div>");

@@ -71,10 +71,14 @@ pub(super) fn endpoints(endpoints: &[EndpointView]) -> Table {
 
 /// The parts of each endpoint's time, where they cannot be drawn.
 pub(super) fn splits(endpoints: &[EndpointView]) -> Table {
-    let columns: [Column<EndpointView>; 5] = [
+    let columns: [Column<EndpointView>; 9] = [
         Column::code("endpoint", |one| one.endpoint.clone()),
         Column::number("database", |one| percent(one.db_time_percent)),
         Column::number("tasks", |one| percent(one.task_time_percent)),
+        Column::number("calls", |one| percent(one.call_time_percent)),
+        Column::number("tracked waits", |one| percent(one.tracked_wait_percent)),
+        Column::number("client", |one| percent(one.client_time_percent)),
+        Column::number("late", |one| percent(one.late_time_percent)),
         Column::number("busy on the CPU", |one| percent(one.busy_time_percent)),
         Column::number("waiting", |one| percent(one.waiting_time_percent)),
     ];

@@ -13,7 +13,8 @@ use crate::{
 /// Stands where nothing was measured: 0 would be a measurement.
 pub(super) const NOTHING: &str = "–";
 /// Parts of an endpoint's time, in the order of [`parts`].
-pub(super) const PARTS: [&str; 4] = ["database", "tasks", "busy on the CPU", "waiting"];
+pub(super) const PARTS: [&str; 8] =
+    ["database", "tasks", "calls", "tracked waits", "client", "late", "busy on the CPU", "waiting"];
 /// Letters of a name that begins a line.
 const LONGEST_NAME: usize = 72;
 /// Letters of a timestamp up to the seconds.
@@ -64,13 +65,15 @@ pub(super) fn share_of(gain: &GainView) -> String {
 }
 
 /// Returns the parts of an endpoint's time in the order of [`PARTS`].
-pub(super) fn parts(split: &SplitView) -> [f64; 4] {
-    [split.database, split.tasks, split.busy, split.waiting]
+pub(super) fn parts(split: &SplitView) -> [f64; 8] {
+    let SplitView { late, client, calls, waits, database, tasks, busy, waiting } = *split;
+    [database, tasks, calls, waits, client, late, busy, waiting]
 }
 
 /// Writes the parts of an endpoint's time.
 pub(super) fn split(split: &SplitView) -> String {
-    let parts = PARTS.iter().zip(parts(split)).map(|(name, part)| format!("{name} {}", Unit::Ratio.render(part)));
+    let known = PARTS.iter().zip(parts(split)).filter(|(_, part)| *part > 0.0);
+    let parts = known.map(|(name, part)| format!("{name} {}", Unit::Ratio.render(part)));
     parts.collect::<Vec<_>>().join(", ")
 }
 

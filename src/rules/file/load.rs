@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    /// Each bad file has its exact messages beside it, in a `.txt`.
+    /// Each bad file has its exact messages beside it, in a `.txt`; `UPDATE_REFERENCE=1` writes them.
     #[test]
     fn bad_files_say_exactly_what_is_wrong() {
         let mut wrong = Vec::new();
@@ -184,6 +184,9 @@ mod tests {
             let name = PathBuf::from(path.file_name().expect("a name"));
             let text = RuleText { path: name, ..RuleTexts::of(std::slice::from_ref(&path)).0.remove(0) };
             let message = load(&[text], DAY).expect_err("a bad file").to_string() + "\n";
+            if std::env::var_os("UPDATE_REFERENCE").is_some() {
+                std::fs::write(path.with_extension("txt"), &message).expect("written");
+            }
             let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
             if message != expected {
                 wrong.push(format!("{} says\n{message}", path.with_extension("txt").display()));

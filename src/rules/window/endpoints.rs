@@ -12,6 +12,7 @@ use super::{
     polls::MeasuredPolls,
 };
 use crate::{
+    context::Part,
     names,
     rules::{evidence::Split, measure::Measure, subject::Subject},
     store::{HistogramView, SeriesView, Window},
@@ -35,10 +36,16 @@ pub(crate) struct Endpoint<'a> {
     db_queries: f64,
     /// Time in which at least one query ran.
     pub(super) db_seconds: f64,
-    /// Time in which a task ran and no query.
-    task_seconds: f64,
-    /// Time inside poll during either.
+    /// Disjoint parts of its time.
+    part_seconds: [f64; Part::COUNT],
+    /// Time in which a query ran that went on after its request.
+    late_db_seconds: f64,
+    /// Time inside poll during any of them.
     overlap_seconds: f64,
+    /// Durations without the waits for clients.
+    own_durations: Option<HistogramView<'a>>,
+    /// Time that the bodies of responses were waited for.
+    producing_seconds: f64,
     /// Queries and their time, of requests whose client had disconnected.
     pub(crate) wasted_queries: f64,
     pub(crate) wasted_db_seconds: f64,
@@ -89,6 +96,7 @@ impl<'a> Endpoints<'a> {
         endpoints.add_durations(window);
         endpoints.add_histograms(window);
         endpoints.add_counters(window);
+        endpoints.add_parts(window);
         endpoints.add_waiting(window);
         endpoints.add_polls(window);
         for series in window.series(names::ENDPOINT_ACTIVE.name) {
@@ -119,7 +127,8 @@ impl<'a> Endpoints<'a> {
         for (metric, add) in sums {
             self.for_each_histogram(window, metric.name, |endpoint, view| add(endpoint, view.sum()));
         }
-        let views: [(_, Set<'a>); 3] = [
+        let views: [(_, Set<'a>); 4] = [
+            (names::ENDPOINT_OWN_DURATION, |endpoint, view| endpoint.own_durations = Some(view)),
             (names::HTTP_LONGEST_POLL, |endpoint, view| endpoint.longest_polls = Some(view)),
             (names::ENDPOINT_BLOCKING_POLLS, |endpoint, view| endpoint.blocking_polls = Some(view)),
             (names::ENDPOINT_BLOCKED_OTHERS, |endpoint, view| endpoint.blocked_others = Some(view)),
@@ -131,11 +140,11 @@ impl<'a> Endpoints<'a> {
 
     fn add_counters(&mut self, window: &'a Window) {
         let counters: [(_, Add<'a>); 7] = [
-            (names::ENDPOINT_TASK_NANOS, |endpoint, nanos| endpoint.task_seconds += nanos * NANOS),
+            (names::ENDPOINT_PRODUCING_NANOS, |endpoint, nanos| endpoint.producing_seconds += nanos * NANOS),
             (names::ENDPOINT_OVERLAP_NANOS, |endpoint, nanos| endpoint.overlap_seconds += nanos * NANOS),
             (names::ENDPOINT_WASTED_QUERIES, |endpoint, queries| endpoint.wasted_queries += queries),
             (names::ENDPOINT_WASTED_DB_NANOS, |endpoint, nanos| endpoint.wasted_db_seconds += nanos * NANOS),
-            (names::ENDPOINT_LATE_DB_NANOS, |endpoint, nanos| endpoint.db_seconds += nanos * NANOS),
+            (names::ENDPOINT_LATE_DB_NANOS, |endpoint, nanos| endpoint.late_db_seconds += nanos * NANOS),
             (names::ENDPOINT_HEAP_ALLOCATED, |endpoint, bytes| *endpoint.kept_bytes.get_or_insert_default() += bytes),
             (names::ENDPOINT_HEAP_FREED, |endpoint, bytes| *endpoint.kept_bytes.get_or_insert_default() -= bytes),
         ];
@@ -144,6 +153,15 @@ impl<'a> Endpoints<'a> {
                 if let Some(endpoint) = self.known(&series) {
                     add(endpoint, series.increase());
                 }
+            }
+        }
+    }
+
+    fn add_parts(&mut self, window: &'a Window) {
+        for series in window.series(names::ENDPOINT_PART_NANOS.name) {
+            let part = series.label(names::WAIT_KIND).and_then(Part::of_label);
+            if let Some((endpoint, part)) = self.known(&series).zip(part) {
+                endpoint.part_seconds[part as usize] += series.increase() * NANOS;
             }
         }
     }
@@ -199,8 +217,11 @@ impl<'a> Endpoints<'a> {
                 longest_polls: None,
                 db_queries: 0.0,
                 db_seconds: 0.0,
-                task_seconds: 0.0,
+                part_seconds: [0.0; Part::COUNT],
+                late_db_seconds: 0.0,
                 overlap_seconds: 0.0,
+                own_durations: None,
+                producing_seconds: 0.0,
                 wasted_queries: 0.0,
                 wasted_db_seconds: 0.0,
                 kept_bytes: None,
@@ -250,13 +271,34 @@ fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
 impl Endpoint<'_> {
     /// Divides the time of all its requests into disjoint parts; `None` where the time inside poll was not measured.
     pub(crate) fn split(&self) -> Option<Split> {
-        let all = self.durations.seconds();
+        let mut left = self.durations.seconds();
         // The counters are read one after the other while requests end, so that a part can exceed what is left by a
         // little.
-        let database = self.db_seconds.min(all);
-        let tasks = self.task_seconds.min(all - database);
-        let busy = (self.busy_seconds? - self.overlap_seconds).clamp(0.0, all - database - tasks);
-        Some(Split { database, tasks, busy, waiting: all - database - tasks - busy })
+        let mut take = |seconds: f64| {
+            let seconds = seconds.clamp(0.0, left);
+            left -= seconds;
+            seconds
+        };
+        let late_db = |part| if part == Part::Db { self.late_db_seconds } else { 0.0 };
+        let parts = Part::ALL.map(|part| take(self.part_seconds[part as usize] + late_db(part)));
+        let busy = take(self.busy_seconds? - self.overlap_seconds);
+        Some(Split { parts, busy, unknown: left })
+    }
+
+    /// Returns the time in which a part of its requests' time passed, in seconds.
+    pub(crate) fn part_seconds(&self, part: Part) -> f64 {
+        self.part_seconds[part as usize]
+    }
+
+    /// Returns the durations without the waits for clients, where any request waited for one; the others are those of before.
+    fn own_durations(&self) -> Option<HistogramView<'_>> {
+        self.own_durations.filter(|own| own.count() * 2 > self.durations.count())
+    }
+
+    /// Returns the mean duration without the waits for clients.
+    fn own_mean(&self) -> Option<f64> {
+        let own = self.durations.seconds() - self.part_seconds(Part::Client);
+        divide(own.max(0.0), self.durations.count() as f64)
     }
 
     /// Returns the value of a measure in its base unit; `None` without data.
@@ -265,13 +307,19 @@ impl Endpoint<'_> {
         let requests = self.durations.count() as f64;
         match measure {
             Measure::BusyRatio => divide(self.busy_seconds?, seconds).map(|ratio| ratio.min(1.0)),
-            Measure::DbTimeRatio => divide(self.db_seconds, seconds).map(|ratio| ratio.min(1.0)),
-            Measure::TaskTimeRatio => divide(self.task_seconds, seconds).map(|ratio| ratio.min(1.0)),
-            Measure::WaitingRatio => divide(self.split()?.waiting, seconds),
+            Measure::DbTimeRatio => divide(self.db_seconds + self.late_db_seconds, seconds).map(|ratio| ratio.min(1.0)),
+            Measure::PartRatio(part) => divide(self.part_seconds(part), seconds).map(|ratio| ratio.min(1.0)),
+            Measure::ProducingRatio => divide(self.producing_seconds, seconds).map(|ratio| ratio.min(1.0)),
+            Measure::WaitingRatio => divide(self.split()?.unknown, seconds),
+            Measure::OwnAvgDuration => self.own_mean(),
+            Measure::OwnDurationQuantile(percent) => match self.own_durations() {
+                Some(own) => own.quantile(quantile(percent)?),
+                None => self.durations.measure(Measure::DurationQuantile(percent), endpoints.span),
+            },
             Measure::TimeShare => divide(seconds, endpoints.seconds).map(|share| share.min(1.0)),
             Measure::WastedTimeRatio => divide(self.durations.cancelled_seconds(), seconds),
             Measure::DbQueriesPerRequest => divide(self.db_queries, requests),
-            Measure::DbTimePerRequest => divide(self.db_seconds, requests),
+            Measure::DbTimePerRequest => divide(self.db_seconds + self.late_db_seconds, requests),
             Measure::Active => Some(self.active),
             Measure::LongestPoll => self.longest_polls?.max(),
             Measure::LongestPollQuantile(percent) => self.longest_polls?.quantile(quantile(percent)?),

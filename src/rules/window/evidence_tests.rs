@@ -9,6 +9,7 @@ use super::{
     readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop},
 };
 use crate::{
+    context::Part,
     names,
     rules::{evidence::Fact, readings::Readings, unit::Unit, vocabulary, *},
     store::History,
@@ -81,19 +82,18 @@ fn split_of_an_endpoint_adds_up_to_its_duration() {
     // Two queries at once: 160 ms of queries in 100 ms of a request that took 200 ms.
     traffic.requests("/a", "200", 0.2, 10).query("/a", "SELECT 1", 10, 1, 0.09).query("/a", "SELECT 2", 10, 1, 0.07);
     traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.05, 10);
-    let endpoint = |seconds: f64| traffic.count(&names::ENDPOINT_TASK_NANOS, &LABELS, (seconds * 1e9) as u64);
-    const LABELS: [(&str, &str); 2] = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
-    endpoint(0.3);
+    traffic.part("/a", Part::Task, 0.2).part("/a", Part::Lock, 0.1);
     let window = traffic.window();
     let readings = WindowReadings::new([(LENGTH, &window)]);
     let subject = fixed::endpoint("GET", "/a");
     let evidence = readings.evidence(Scope::Endpoint, &subject, LENGTH, None);
-    let Split { database, tasks, busy, waiting } = evidence.split.expect("busy time was measured");
-    assert!((database + tasks + busy + waiting - 2.0).abs() < 1e-9);
-    assert!(
-        (database - 1.6).abs() < 1e-9 && (tasks - 0.3).abs() < 1e-9 && (busy - 0.1).abs() < 1e-9,
-        "{database} {tasks}"
-    );
+    let split = evidence.split.expect("busy time was measured");
+    let near = |seconds: f64, expected: f64| assert!((seconds - expected).abs() < 1e-9, "{seconds} is not {expected}");
+    near(split.all(), 2.0);
+    near(split.of(Part::Db), 1.6);
+    near(split.of(Part::Task), 0.2);
+    near(split.of(Part::Lock), 0.1);
+    near(split.busy, 0.1);
     let shares: f64 = evidence.queries.iter().filter_map(|query| query.time_ratio).sum();
     assert!((shares - 0.8).abs() < 1e-9, "the queries share the time in the database: {shares}");
 }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc};
 use super::{
     durations::{divide, quantile},
     endpoints::Endpoints,
-    queries::{self, QueryUses},
+    queries::{self, Uses},
     tasks,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct WindowIndex<'a> {
     pub(super) window: &'a Window,
     endpoints: OnceCell<Endpoints<'a>>,
-    uses: OnceCell<QueryUses<'a>>,
+    uses: OnceCell<Uses<'a>>,
     queries: OnceCell<Vec<queries::Query<'a>>>,
     tasks: OnceCell<Vec<tasks::Task<'a>>>,
 }
@@ -37,8 +37,8 @@ impl<'a> WindowIndex<'a> {
         self.endpoints.get_or_init(|| Endpoints::of(self.window))
     }
 
-    pub(super) fn uses(&self) -> &QueryUses<'a> {
-        self.uses.get_or_init(|| QueryUses::of(self.window, self.endpoints()))
+    pub(super) fn uses(&self) -> &Uses<'a> {
+        self.uses.get_or_init(|| Uses::of(self.window, self.endpoints()))
     }
 
     pub(super) fn queries(&self) -> &[queries::Query<'a>] {

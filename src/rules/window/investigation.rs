@@ -13,12 +13,12 @@ use super::{
     memory::MemoryGrowth,
     memory_holders::MemoryHolders,
     outcome::OutcomeClass,
-    queries::{QueryUse, QueryUses},
+    queries::{Use, Uses},
 };
 use crate::{
     names,
     rules::{
-        evidence::{Blocker, EndpointShare, Evidence, OutcomeShare, QueryShare, Within},
+        evidence::{Blocker, EndpointShare, Evidence, OutcomeShare, QueryShare, UseShare, Within},
         fact,
         measure::Measure,
         scope::Scope,
@@ -70,13 +70,18 @@ impl Investigation<'_, '_> {
             self.add_blocking(&mut facts, blocker);
         }
         let queries = by_time.iter().map(|query_use| QueryShare {
-            query: query_use.query.into(),
+            query: query_use.name.into(),
             calls: query_use.calls as u64,
             calls_per_request: divide(query_use.calls, query_use.requests),
             seconds: query_use.seconds,
             time_ratio: uses.time_ratio(query_use, endpoints),
+            alone_seconds: query_use.alone_seconds,
+            failed: query_use.failed as u64,
+            most_at_once: query_use.most_at_once as u64,
+            place: query_use.place,
         });
         Some(Evidence {
+            uses: uses.others(place).iter().map(|used| use_share(used, endpoint)).collect(),
             time_share: endpoint.measure(Measure::TimeShare, endpoints),
             all_seconds: Some(endpoints.seconds),
             all_requests: Some(endpoints.requests),
@@ -213,8 +218,8 @@ impl Investigation<'_, '_> {
 
     /// Returns the query of an endpoint with the most failures, and the share of its calls that fail. The failures
     /// include those of other endpoints: a query's durations are not recorded per endpoint.
-    fn failing_query(&self, uses: &[QueryUse<'_>]) -> Option<(&str, f64)> {
-        let issued = |name: &str| uses.iter().any(|query_use| query_use.query == name);
+    fn failing_query(&self, uses: &[Use<'_>]) -> Option<(&str, f64)> {
+        let issued = |name: &str| uses.iter().any(|query_use| query_use.name == name);
         let failing = self.index.queries().iter().filter(|query| query.durations.failed() > 0);
         let worst = failing.filter(|query| issued(&query.subject.name)).max_by_key(|query| query.durations.failed())?;
         Some((&worst.subject.name, divide(worst.durations.failed() as f64, worst.durations.count() as f64)?))
@@ -281,16 +286,34 @@ impl Investigation<'_, '_> {
 }
 
 /// Adds the most expensive query of an endpoint.
-fn add_top_query(facts: &mut Facts, by_time: &[QueryUse<'_>], uses: &QueryUses<'_>, endpoints: &Endpoints<'_>) {
+fn add_top_query(facts: &mut Facts, by_time: &[Use<'_>], uses: &Uses<'_>, endpoints: &Endpoints<'_>) {
     let Some(top) = by_time.first() else { return };
-    facts.word(fact::TOP_QUERY, Some(top.query));
+    facts.word(fact::TOP_QUERY, Some(top.name));
     facts.number(fact::TOP_QUERY_TIME_RATIO, uses.time_ratio(top, endpoints));
     facts.number(fact::TOP_QUERY_CALLS_PER_REQUEST, divide(top.calls, top.requests));
     facts.number(fact::TOP_QUERY_AVG_DURATION, divide(top.seconds, top.calls));
 }
 
+/// Returns what an endpoint uses beside queries, for the evidence.
+fn use_share(used: &Use<'_>, endpoint: &Endpoint<'_>) -> UseShare {
+    UseShare {
+        part: used.part,
+        name: used.name.into(),
+        calls: used.calls as u64,
+        failed: used.failed as u64,
+        requests: used.requests as u64,
+        calls_per_request: divide(used.calls, used.requests),
+        seconds: used.seconds,
+        alone_seconds: used.alone_seconds,
+        held_seconds: used.held_seconds,
+        time_ratio: divide(used.seconds, endpoint.durations.seconds()),
+        most_at_once: used.most_at_once as u64,
+        place: used.place,
+    }
+}
+
 /// Returns what a query takes of the requests of one of its endpoints.
-fn within(query_use: &QueryUse<'_>, uses: &QueryUses<'_>, endpoints: &Endpoints<'_>) -> Option<Within> {
+fn within(query_use: &Use<'_>, uses: &Uses<'_>, endpoints: &Endpoints<'_>) -> Option<Within> {
     let durations = &endpoints.all.get(query_use.endpoint)?.durations;
     Some(Within {
         requests: durations.count(),

@@ -35,7 +35,7 @@ mod silence_tests;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use memory::ProcessMemory;
 pub(crate) use outcome::{OutcomeClass, is_failure, tallied_outcome};
-pub(crate) use queries::QueryUses;
+pub(crate) use queries::Uses;
 pub(crate) use readings::WindowReadings;
 pub(crate) use silence::Sources;
 pub(crate) use totals::Totals;

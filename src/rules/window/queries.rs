@@ -1,4 +1,4 @@
-//! [`Query`] and [`QueryUses`]: every query of one window, and which endpoint issued it.
+//! [`Query`] and [`Uses`]: every query of one window, and which endpoint issued it.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -8,79 +8,104 @@ use super::{
     outcome::Outcome,
 };
 use crate::{
-    names,
+    context::{Part, Place},
+    names::{self, Metric},
     rules::{measure::Measure, subject::Subject},
-    store::Window,
+    store::{SeriesView, Window},
 };
 
-/// The calls of one query by one endpoint.
+/// An endpoint's use of a query, a service, a task or something that it waits for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct QueryUse<'a> {
+pub(crate) struct Use<'a> {
     /// Place in [`Endpoints::all`].
     pub(crate) endpoint: usize,
-    pub(crate) query: &'a str,
+    pub(crate) part: Part,
+    /// Of a query its fingerprint.
+    pub(crate) name: &'a str,
     pub(crate) calls: f64,
+    pub(crate) failed: f64,
     pub(crate) seconds: f64,
-    /// Number of requests that issued it at least once.
+    /// Time in which nothing else of the request ran.
+    pub(crate) alone_seconds: f64,
+    /// Time that what was waited for was held.
+    pub(crate) held_seconds: f64,
+    /// Number of requests that used it at least once.
     pub(crate) requests: f64,
+    /// How many ran at once in one request, at most.
+    pub(crate) most_at_once: f64,
+    /// Where in the host's code it was tracked last.
+    pub(crate) place: Option<&'static str>,
 }
 
-/// The queries of each endpoint, and the endpoints of each query.
+/// What each endpoint uses, and the endpoints of each query.
 #[derive(Debug, Default)]
-pub(crate) struct QueryUses<'a> {
-    by_endpoint: HashMap<usize, Vec<QueryUse<'a>>>,
+pub(crate) struct Uses<'a> {
+    queries: HashMap<usize, Vec<Use<'a>>>,
+    others: HashMap<usize, Vec<Use<'a>>>,
     /// Sum of the durations of each endpoint's queries: more than the time in the database where they ran in parallel.
     seconds: HashMap<usize, f64>,
-    by_query: HashMap<&'a str, Vec<QueryUse<'a>>>,
+    by_query: HashMap<&'a str, Vec<Use<'a>>>,
 }
 
-impl<'a> QueryUses<'a> {
-    /// Gathers the pairs of a window; queries and routes that were folded into `other` are left out.
+impl<'a> Uses<'a> {
+    /// Gathers the pairs of a window; names and routes that were folded into `other` are left out.
     pub(crate) fn of(window: &'a Window, endpoints: &Endpoints<'a>) -> Self {
-        let mut uses: HashMap<(usize, &'a str), QueryUse<'a>> = HashMap::default();
-        let mut add = |metric: &str, add: fn(&mut QueryUse<'a>, f64)| {
-            for series in window.series(metric) {
-                let increase = series.increase();
-                let Some((method, route)) = labels_of(&series).filter(|_| increase > 0.0) else { continue };
-                let Some(query) = series.label(names::DB_SUMMARY).filter(|query| *query != names::OTHER) else {
-                    continue;
-                };
-                let Some(endpoint) = endpoints.index_of(method, route) else { continue };
-                let none = QueryUse { endpoint, query, calls: 0.0, seconds: 0.0, requests: 0.0 };
-                add(uses.entry((endpoint, query)).or_insert(none), increase);
+        let mut uses = Gathered { endpoints, uses: HashMap::default() };
+        uses.add(window, &names::ENDPOINT_USE_CALLS, |used, calls| used.calls += calls);
+        uses.add(window, &names::ENDPOINT_USE_FAILED, |used, failed| used.failed += failed);
+        uses.add(window, &names::ENDPOINT_USE_NANOS, |used, nanos| used.seconds += nanos * NANOS);
+        uses.add(window, &names::ENDPOINT_USE_ALONE_NANOS, |used, nanos| used.alone_seconds += nanos * NANOS);
+        uses.add(window, &names::ENDPOINT_USE_HELD_NANOS, |used, nanos| used.held_seconds += nanos * NANOS);
+        uses.add(window, &names::ENDPOINT_USE_REQUESTS, |used, requests| used.requests += requests);
+        for series in window.series(names::ENDPOINT_USE_AT_ONCE.name) {
+            let most = series.histogram().and_then(|view| view.max());
+            if let Some((used, most)) = uses.known(&series).zip(most) {
+                used.most_at_once = most;
             }
-        };
-        add(names::ENDPOINT_QUERY_CALLS.name, |query_use, calls| query_use.calls += calls);
-        add(names::ENDPOINT_QUERY_NANOS.name, |query_use, nanos| query_use.seconds += nanos * NANOS);
-        add(names::ENDPOINT_QUERY_REQUESTS.name, |query_use, requests| query_use.requests += requests);
-        let mut all = Self::default();
-        for query_use in uses.into_values() {
-            *all.seconds.entry(query_use.endpoint).or_default() += query_use.seconds;
-            all.by_endpoint.entry(query_use.endpoint).or_default().push(query_use);
-            all.by_query.entry(query_use.query).or_default().push(query_use);
         }
-        for uses in all.by_endpoint.values_mut().chain(all.by_query.values_mut()) {
+        for series in window.series(names::ENDPOINT_USE_PLACE.name) {
+            if let Some((used, number)) = uses.known(&series).zip(series.last()) {
+                used.place = Place::from_number(number as u16).text();
+            }
+        }
+        let mut all = Self::default();
+        for used in uses.uses.into_values() {
+            if used.part == Part::Db {
+                *all.seconds.entry(used.endpoint).or_default() += used.seconds;
+                all.queries.entry(used.endpoint).or_default().push(used);
+                all.by_query.entry(used.name).or_default().push(used);
+            } else {
+                all.others.entry(used.endpoint).or_default().push(used);
+            }
+        }
+        for uses in all.queries.values_mut().chain(all.by_query.values_mut()).chain(all.others.values_mut()) {
             uses.sort_by(|a, b| {
-                b.seconds.total_cmp(&a.seconds).then_with(|| (a.query, a.endpoint).cmp(&(b.query, b.endpoint)))
+                let order = b.seconds.total_cmp(&a.seconds);
+                order.then_with(|| (a.part, a.name, a.endpoint).cmp(&(b.part, b.name, b.endpoint)))
             });
         }
         all
     }
 
+    /// Returns what the endpoint at a place uses beside queries, the most time first.
+    pub(crate) fn others(&self, endpoint: usize) -> &[Use<'a>] {
+        self.others.get(&endpoint).map_or(&[], Vec::as_slice)
+    }
+
     /// Returns the queries of the endpoint at a place, the most expensive first.
-    pub(crate) fn of_endpoint(&self, endpoint: usize) -> &[QueryUse<'a>] {
-        self.by_endpoint.get(&endpoint).map_or(&[], Vec::as_slice)
+    pub(crate) fn of_endpoint(&self, endpoint: usize) -> &[Use<'a>] {
+        self.queries.get(&endpoint).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the endpoints of a query, the most expensive first.
-    pub(crate) fn of_query(&self, query: &str) -> &[QueryUse<'a>] {
+    pub(crate) fn of_query(&self, query: &str) -> &[Use<'a>] {
         self.by_query.get(query).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the share of an endpoint's duration that it spends in a query, 0 to 1. Parallel queries divide their
     /// common time in proportion to their own, so that the shares of all add up to the share of the time in the
     /// database.
-    pub(crate) fn time_ratio(&self, query_use: &QueryUse<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
+    pub(crate) fn time_ratio(&self, query_use: &Use<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
         let endpoint = endpoints.all.get(query_use.endpoint)?;
         let share = divide(query_use.seconds, *self.seconds.get(&query_use.endpoint)?)?;
         let ratio = divide((share * endpoint.db_seconds).min(query_use.seconds), endpoint.durations.seconds())?;
@@ -90,7 +115,7 @@ impl<'a> QueryUses<'a> {
     /// Returns the share of the time of all requests that they spend in a query, 0 to 1. Calls outside requests are
     /// left out: no request waits for them, and they may take longer than all requests together.
     pub(crate) fn time_share(&self, query: &str, endpoints: &Endpoints<'_>) -> Option<f64> {
-        let within = |query_use: &QueryUse<'_>| {
+        let within = |query_use: &Use<'_>| {
             let endpoint = endpoints.all.get(query_use.endpoint)?;
             Some(self.time_ratio(query_use, endpoints)? * endpoint.durations.seconds())
         };
@@ -100,10 +125,52 @@ impl<'a> QueryUses<'a> {
 
     /// Returns the endpoint that issues a query most often per request, of those with at least `min_requests`. All
     /// measures per request are about this one, so that several conditions of a rule hold for the same endpoint.
-    pub(crate) fn worst(&self, query: &str, min_requests: u64) -> Option<&QueryUse<'a>> {
-        let enough = |query_use: &&QueryUse<'_>| query_use.requests >= min_requests.max(1) as f64;
-        let per_request = |query_use: &QueryUse<'_>| query_use.calls / query_use.requests;
+    pub(crate) fn worst(&self, query: &str, min_requests: u64) -> Option<&Use<'a>> {
+        let enough = |query_use: &&Use<'_>| query_use.requests >= min_requests.max(1) as f64;
+        let per_request = |query_use: &Use<'_>| query_use.calls / query_use.requests;
         self.of_query(query).iter().filter(enough).max_by(|a, b| per_request(a).total_cmp(&per_request(b)))
+    }
+}
+
+/// The uses of a window while they are gathered.
+struct Gathered<'a, 'e> {
+    endpoints: &'e Endpoints<'a>,
+    uses: HashMap<(usize, Part, &'a str), Use<'a>>,
+}
+
+impl<'a> Gathered<'a, '_> {
+    fn add(&mut self, window: &'a Window, metric: &Metric, add: fn(&mut Use<'a>, f64)) {
+        for series in window.series(metric.name) {
+            let increase = series.increase();
+            if let Some(key) = self.key(&series).filter(|_| increase > 0.0) {
+                let (endpoint, part, name) = key;
+                let none = Use {
+                    endpoint,
+                    part,
+                    name,
+                    calls: 0.0,
+                    failed: 0.0,
+                    seconds: 0.0,
+                    alone_seconds: 0.0,
+                    held_seconds: 0.0,
+                    requests: 0.0,
+                    most_at_once: 1.0,
+                    place: None,
+                };
+                add(self.uses.entry(key).or_insert(none), increase);
+            }
+        }
+    }
+
+    fn known(&mut self, series: &SeriesView<'a>) -> Option<&mut Use<'a>> {
+        self.uses.get_mut(&self.key(series)?)
+    }
+
+    fn key(&self, series: &SeriesView<'a>) -> Option<(usize, Part, &'a str)> {
+        let (method, route) = labels_of(series)?;
+        let part = Part::of_label(series.label(names::WAIT_KIND)?)?;
+        let name = series.label(names::WAIT_NAME).filter(|name| *name != names::OTHER)?;
+        Some((self.endpoints.index_of(method, route)?, part, name))
     }
 }
 
@@ -150,10 +217,10 @@ impl Query<'_> {
         &self,
         measure: Measure,
         endpoints: &Endpoints<'_>,
-        uses: &QueryUses<'_>,
+        uses: &Uses<'_>,
         min_samples: u64,
     ) -> Option<(f64, u64)> {
-        let per_request = |value: &dyn Fn(&QueryUse<'_>) -> Option<f64>| {
+        let per_request = |value: &dyn Fn(&Use<'_>) -> Option<f64>| {
             let worst = uses.worst(&self.subject.name, min_samples)?;
             Some((value(worst)?, worst.requests as u64))
         };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::memory::MemoryGrowth;
 use crate::{
-    context::{Glob, labelled},
+    context::{Glob, Part, labelled},
     names::{self, Metric},
     rules::{
         readings::{Question, Readings},
@@ -64,15 +64,26 @@ impl Traffic {
         self.observe(metric, &[(names::METHOD, "GET"), (names::ROUTE, route)], value, times)
     }
 
+    /// Records time of an endpoint's requests, all together.
+    pub(super) fn part(&self, route: &str, part: Part, seconds: f64) -> &Self {
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (names::WAIT_KIND, part.label())];
+        self.count(&names::ENDPOINT_PART_NANOS, &labels, (seconds * 1e9).round() as u64);
+        self
+    }
+
     /// Records a query that requests of an endpoint issue.
     pub(super) fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
         let calls = requests * calls_per_request;
         let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
         self.observe(&names::DB_DURATION, &labels, seconds, calls as usize);
-        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (names::DB_SUMMARY, query)];
-        self.count(&names::ENDPOINT_QUERY_CALLS, &labels, calls);
-        self.count(&names::ENDPOINT_QUERY_NANOS, &labels, (calls as f64 * seconds * 1e9) as u64);
-        self.count(&names::ENDPOINT_QUERY_REQUESTS, &labels, requests);
+        let kind = (names::WAIT_KIND, Part::Db.label());
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), kind, (names::WAIT_NAME, query)];
+        let nanos = (calls as f64 * seconds * 1e9) as u64;
+        self.count(&names::ENDPOINT_USE_CALLS, &labels, calls);
+        self.count(&names::ENDPOINT_USE_NANOS, &labels, nanos);
+        self.count(&names::ENDPOINT_USE_ALONE_NANOS, &labels, nanos);
+        self.count(&names::ENDPOINT_USE_REQUESTS, &labels, requests);
+        self.part(route, Part::Db, calls as f64 * seconds);
         self.of_endpoint(&names::HTTP_DB_QUERIES, route, calls_per_request as f64, requests as usize);
         self.of_endpoint(&names::HTTP_DB_SECONDS, route, calls_per_request as f64 * seconds, requests as usize)
     }
@@ -175,14 +186,17 @@ fn time_of_an_endpoint_is_divided_into_parts() {
     traffic.requests("/a", "200", 1.0, 10).query("/a", "SELECT 1", 10, 5, 0.1);
     traffic.of_endpoint(&names::HTTP_BUSY, "/a", 0.2, 10).of_endpoint(&names::HTTP_LONGEST_POLL, "/a", 0.15, 10);
     let labels = [(names::METHOD, "GET"), (names::ROUTE, "/a")];
-    traffic.count(&names::ENDPOINT_TASK_NANOS, &labels, 1_000_000_000);
+    traffic.part("/a", Part::Task, 1.0).part("/a", Part::Lock, 0.5).part("/a", Part::Client, 1.5);
     traffic.count(&names::ENDPOINT_OVERLAP_NANOS, &labels, 500_000_000);
     let window = traffic.window();
     let endpoint = |measure, expected| check(&window, Scope::Endpoint, measure, "GET /a", Some((expected, 10)));
     endpoint(Measure::DbTimeRatio, 0.5);
     endpoint(Measure::BusyRatio, 0.2);
-    endpoint(Measure::TaskTimeRatio, 0.1);
-    endpoint(Measure::WaitingRatio, 0.25);
+    endpoint(Measure::PartRatio(Part::Task), 0.1);
+    endpoint(Measure::PartRatio(Part::Lock), 0.05);
+    endpoint(Measure::PartRatio(Part::Client), 0.15);
+    endpoint(Measure::OwnAvgDuration, 0.85);
+    endpoint(Measure::WaitingRatio, 0.05);
     endpoint(Measure::DbQueriesPerRequest, 5.0);
     endpoint(Measure::DbTimePerRequest, 0.5);
     endpoint(Measure::LongestPoll, 0.15);

@@ -1,0 +1,107 @@
+//! [`Turn`]: since when a thread has kept the runtime from looking at timers and sockets.
+//!
+//! A worker that is busy in a poll does not turn the runtime's driver, so that what a timer or a socket would wake is woken only
+//! afterwards: late by as much as the poll took, although the wake itself was followed by a poll at once. A thread's long
+//! polls are remembered, and a wake that comes with the first turn after them counts from their beginning.
+//!
+//! An estimate: it is not known when in the poll the timer ran out or the answer arrived. It is too long by half of the poll on
+//! average, and by the whole of it at most.
+
+use std::{cell::Cell, time::Duration};
+
+use tokio::time::Instant;
+
+/// Polls that are shorter are not remembered.
+pub(crate) const LONG: Duration = Duration::from_millis(1);
+/// Wakes that follow one another within this time come from one turn of the driver.
+const TOGETHER: Duration = Duration::from_micros(200);
+
+/// What a thread was busy with before its last turn of the driver.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// Its long polls with nothing between them: beginning and end.
+    busy: (Instant, Instant),
+    /// Its last wake, and since when that wake was due.
+    woke: Option<(Instant, Instant)>,
+}
+
+thread_local! {
+    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+}
+
+/// Notes a long poll that ends on this thread now.
+#[cold]
+pub(crate) fn note_long_poll(took: Duration) {
+    let now = Instant::now();
+    let began = now.checked_sub(took).unwrap_or(now);
+    let before = TURN.get();
+    // Polls that follow one another leave the driver no turn.
+    let joined = before.filter(|turn| began.saturating_duration_since(turn.busy.1) < LONG);
+    let busy = (joined.map_or(began, |turn| turn.busy.0), now);
+    TURN.set(Some(Turn { busy, woke: before.and_then(|turn| turn.woke) }));
+}
+
+/// Returns since when a wake of `now` has been due, as far as this thread knows.
+pub(super) fn due_since(now: Instant) -> Instant {
+    let Some(mut turn) = TURN.get() else { return now };
+    let together = turn.woke.filter(|(last, _)| now.saturating_duration_since(*last) < TOGETHER);
+    let since = match together {
+        Some((_, since)) => since,
+        None if now.saturating_duration_since(turn.busy.1) < grace(turn.busy) => {
+            turn.woke.map_or(turn.busy.0, |(last, _)| last.max(turn.busy.0))
+        }
+        None => now,
+    };
+    turn.woke = Some((now, since));
+    TURN.set(Some(turn));
+    since
+}
+
+/// How long after a busy stretch the first wake still comes from the turn that the stretch delayed: the longer it was, the more is
+/// waiting to be looked at, and the less a mistake matters.
+fn grace((began, ended): (Instant, Instant)) -> Duration {
+    (ended.saturating_duration_since(began) / 20).clamp(LONG, 10 * LONG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// In a thread of its own, since the memory is the thread's.
+    fn alone(test: impl FnOnce(Instant) + Send) {
+        std::thread::scope(|scope| scope.spawn(|| test(Instant::now())).join()).expect("no panic");
+    }
+
+    #[test]
+    fn wakes_after_a_long_poll_were_due_during_it() {
+        alone(|_| {
+            note_long_poll(50 * MS);
+            let ended = Instant::now();
+            let first = due_since(ended);
+            assert!(ended - first >= 49 * MS, "{:?}", ended - first);
+            let together = ended + Duration::from_micros(100);
+            assert_eq!(due_since(together), first, "the same turn");
+            let next = ended + Duration::from_micros(900);
+            assert_eq!(due_since(next), together, "the driver had a turn since");
+            let later = ended + 20 * MS;
+            assert_eq!(due_since(later), later);
+        });
+    }
+
+    #[test]
+    fn a_thread_that_was_not_busy_wakes_in_time() {
+        alone(|now| assert_eq!(due_since(now), now));
+    }
+
+    #[test]
+    fn polls_without_a_pause_are_one() {
+        alone(|_| {
+            note_long_poll(50 * MS);
+            note_long_poll(Duration::ZERO);
+            let ended = Instant::now();
+            assert!(ended - due_since(ended) >= 49 * MS);
+        });
+    }
+}

@@ -1,0 +1,62 @@
+//! [`Use`]: all that one request did under one name, and the atomics that it is counted in.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::{Part, Place, division::OwnTime};
+
+/// All calls of one query, task, wait or service by a request, with those past the end of the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Use {
+    pub(crate) part: Part,
+    pub(crate) id: u32,
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+    pub(crate) nanos: u64,
+    /// Time that what it waited for was held afterwards.
+    pub(crate) held_nanos: u64,
+    /// Time in which nothing else of the request ran.
+    pub(crate) alone_nanos: u64,
+    /// How many of the calls ran at once, at most.
+    pub(crate) most_at_once: u8,
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct UseSlot {
+    /// One more than the part in the lowest four bits and the id above; zero while the slot is free.
+    pub(super) tag: AtomicU64,
+    pub(super) calls: AtomicU32,
+    pub(super) failed: AtomicU32,
+    pub(super) nanos: AtomicU64,
+    pub(super) held_nanos: AtomicU64,
+    pub(super) place: AtomicU32,
+}
+
+pub(super) fn use_tag(part: Part, id: u32) -> u64 {
+    (u64::from(id) << 4 | part as u64) + 1
+}
+
+impl UseSlot {
+    pub(super) fn read(&self, own: OwnTime) -> Option<Use> {
+        let tag = self.tag.load(Relaxed).checked_sub(1)?;
+        let nanos = self.nanos.load(Relaxed);
+        Some(Use {
+            part: Part::ALL[(tag & 0xF) as usize],
+            id: u32::try_from(tag >> 4).expect("a tag is a 32-bit id above four bits"),
+            calls: self.calls.load(Relaxed).into(),
+            failed: self.failed.load(Relaxed).into(),
+            nanos,
+            held_nanos: self.held_nanos.load(Relaxed),
+            alone_nanos: scaled(own.alone, own.sum, nanos),
+            most_at_once: own.most_at_once,
+            place: Place::from_number(self.place.load(Relaxed) as u16),
+        })
+    }
+}
+
+/// Returns what `part` of `sum`, in microseconds, is of `total` nanoseconds: what is past the end of the timeline is assumed
+/// to overlap as much as what is on it.
+pub(super) fn scaled(part: u64, sum: u64, total: u64) -> u64 {
+    // Without overlap the total is exact to the nanosecond, and the spans to the microsecond.
+    if part == sum { total } else { (total as f64 * (part as f64 / sum as f64)) as u64 }
+}
