@@ -358,6 +358,51 @@ pub(crate) const PROCESS_MEMORY_LIMIT: Metric =
 /// CPU time.
 pub(crate) const PROCESS_CPU: Metric =
     counter_seconds("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+/// Time that the threads waited for a CPU.
+pub(crate) const PROCESS_CPU_WAITING: Metric = counter_seconds(
+    "process_cpu_waiting_seconds_total",
+    "Time that the process's threads were ready to run and had no CPU, summed over the threads.",
+)
+.exists("Linux");
+/// CPUs that the process may use.
+pub(crate) const CPUS: Metric = gauge(
+    "pinchpoint_cpus",
+    "CPUs that the process may use at a time: those it may run on, or its quota if that is less.",
+);
+/// Quota of the control group.
+pub(crate) const CPU_LIMIT: Metric =
+    gauge("pinchpoint_cpu_limit", "CPU quota of the process's control group, in CPUs; absent where there is none.")
+        .exists("Linux, where the control group has a quota; `+Inf` after it was taken away");
+/// Periods of the quota.
+pub(crate) const CPU_PERIODS: Metric =
+    counter("pinchpoint_cpu_periods_total", "Periods of the CPU quota in which the control group ran.")
+        .exists("Linux, where the control group has a quota");
+/// Periods in which the group was throttled.
+pub(crate) const CPU_THROTTLED_PERIODS: Metric = counter(
+    "pinchpoint_cpu_throttled_periods_total",
+    "Periods of the CPU quota in which the control group used it up and was throttled.",
+)
+.exists("Linux, where the control group has a quota");
+/// Time that the group was throttled.
+pub(crate) const CPU_THROTTLED: Metric = counter_seconds(
+    "pinchpoint_cpu_throttled_seconds_total",
+    "Time that the control group was throttled, summed over the CPUs.",
+)
+.exists("Linux, where the control group has a quota");
+/// Pressure on the CPU.
+pub(crate) const CPU_PRESSURE: Metric = counter_seconds(
+    "pinchpoint_cpu_pressure_seconds_total",
+    "Time in which at least one task waited for a CPU, of the whole machine or of the process's control group.",
+)
+.labels(&[KIND])
+.exists("Linux with pressure stall information; `group` with cgroup version 2");
+/// What the machine's CPUs did.
+pub(crate) const SYSTEM_CPU_TIME: Metric = counter_seconds(
+    "system_cpu_time_seconds_total",
+    "Time that the machine's CPUs spent in each mode, summed over the CPUs.",
+)
+.labels(&[CPU_MODE])
+.exists("Linux");
 /// Open file descriptors.
 pub(crate) const PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
 /// File descriptor limit.
@@ -522,6 +567,8 @@ pub(crate) const ENDPOINT_POLL_SIGHTS: Metric = counter("pinchpoint_endpoint_pol
 pub(crate) const TASK_POLL_NANOS: Metric = counter("pinchpoint_task_poll_nanoseconds", "");
 /// Window-only: what the threads of a task's blocking polls were seen in, by [`KIND`].
 pub(crate) const TASK_POLL_SIGHTS: Metric = counter("pinchpoint_task_poll_sights", "");
+/// Window-only: nanoseconds that a timer task of the monitor was polled late, by [`KIND`]: [`TRACKED`] or [`UNTRACKED`].
+pub(crate) const LAG_NANOS: Metric = counter("pinchpoint_scheduling_lag_nanoseconds", "");
 /// Window-only: polls of a task's runs that kept a worker for [`BLOCKING`] or longer.
 pub(crate) const TASK_BLOCKING_POLLS: Metric =
     histogram("pinchpoint_task_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
@@ -569,6 +616,14 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     PROCESS_VIRTUAL,
     PROCESS_MEMORY_LIMIT,
     PROCESS_CPU,
+    PROCESS_CPU_WAITING,
+    CPUS,
+    CPU_LIMIT,
+    CPU_PERIODS,
+    CPU_THROTTLED_PERIODS,
+    CPU_THROTTLED,
+    CPU_PRESSURE,
+    SYSTEM_CPU_TIME,
     PROCESS_OPEN_FDS,
     PROCESS_MAX_FDS,
     PROCESS_THREADS,
@@ -665,6 +720,7 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_HEAP_FREED,
     ENDPOINT_POLL_NANOS,
     ENDPOINT_POLL_SIGHTS,
+    LAG_NANOS,
     TASK_BUSY_NANOS,
     TASK_REQUEST_NANOS,
     TASK_POLL_NANOS,
@@ -704,8 +760,10 @@ pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
 pub(crate) const WAITING: &str = "waiting";
-/// Which part of something a window-only counter counts.
+/// Which part of something is counted: of the CPU's pressure whose it is; window-only counters have parts of their own.
 pub(crate) const KIND: &str = "kind";
+/// What a CPU does.
+pub(crate) const CPU_MODE: &str = "cpu_mode";
 /// Rule id.
 pub(crate) const RULE: &str = "rule";
 /// Severity.
@@ -737,6 +795,8 @@ const LABELS: &[(&str, &str)] = &[
          a run's duration also `panic`",
     ),
     (WORK, "what is read: `rules` for the rule files, `sampling` for the machine and the host's samplers"),
+    (KIND, "whose pressure: `machine` or `group`, the control group of the process"),
+    (CPU_MODE, "what the CPUs did: `user`, `nice`, `system`, `idle`, `iowait`, `interrupt` or `steal`"),
     (RULE, "id of the rule"),
     (SEVERITY, "severity of the bottleneck"),
     (SUBJECT, "what the bottleneck is about: an endpoint, a query, a task, a series or the process"),
@@ -754,6 +814,17 @@ pub(crate) const POLLS: [[&str; 3]; 3] = [
 pub(crate) const IN_PLACE: &str = "in_place";
 /// Value of [`KIND`]: a thread that was seen running, or ready to run.
 pub(crate) const RUNNING: &str = "running";
+
+/// Value of [`KIND`]: lag at whose time a request or a tracked task blocked a worker.
+pub(crate) const TRACKED: &str = "tracked";
+/// Value of [`KIND`]: lag at whose time none did.
+pub(crate) const UNTRACKED: &str = "untracked";
+/// Value of [`KIND`]: the whole machine.
+pub(crate) const MACHINE: &str = "machine";
+/// Value of [`KIND`]: the control group of this process.
+pub(crate) const GROUP: &str = "group";
+/// Value of [`CPU_MODE`]: time that the hypervisor gave to others.
+pub(crate) const STEAL: &str = "steal";
 
 /// Value of a label past its limit.
 pub(crate) const OTHER: &str = "other";

@@ -134,7 +134,7 @@ impl LastingPoll<'_> {
 
     /// Notes what its thread was seen in, unless the poll has ended meanwhile.
     pub(crate) fn note(&self, sight: Sight) {
-        if self.place.thread.load(Ordering::Acquire) != self.thread {
+        if self.looks() >= MOST || self.place.thread.load(Ordering::Acquire) != self.thread {
             return;
         }
         let noted = self.notes + (1 << (BITS * sight as u32));
@@ -150,6 +150,8 @@ pub(crate) struct Polls {
     /// Whether the watchdog waits for a poll to be published.
     is_asleep: AtomicBool,
     watchdog: OnceLock<Thread>,
+    /// When a poll that blocked a worker last ended, in nanoseconds from the begin. Relaxed: it is read for its own value.
+    blocked_until: AtomicU64,
 }
 
 impl Default for Polls {
@@ -159,6 +161,7 @@ impl Default for Polls {
             base: Instant::now(),
             is_asleep: AtomicBool::new(false),
             watchdog: OnceLock::new(),
+            blocked_until: AtomicU64::new(0),
         }
     }
 }
@@ -195,6 +198,20 @@ impl Polls {
         self.base.elapsed().as_nanos() as u64
     }
 
+    /// Notes that a poll of a request or a tracked task ends now that blocked a worker.
+    pub(crate) fn blocked(&self) {
+        self.blocked_until.fetch_max(self.nanos(), Ordering::Relaxed);
+    }
+
+    /// Returns whether such a poll ended during the last `time`, or runs now.
+    pub(crate) fn blocked_within(&self, time: Duration) -> bool {
+        let ended = Duration::from_nanos(self.blocked_until.load(Ordering::Relaxed));
+        let has_ended = !ended.is_zero() && ended + time >= self.base.elapsed();
+        let mut runs = false;
+        self.each_lasting(names::BLOCKING, |_| runs = true);
+        has_ended || runs
+    }
+
     /// Wakes the watchdog.
     #[cold]
     pub(crate) fn wake(&self) {
@@ -217,9 +234,8 @@ impl Polls {
             let age = Duration::from_nanos(now.saturating_sub(place.began.load(Ordering::Relaxed)));
             // The same poll was there when all of it was read.
             let is_one = place.notes.load(Ordering::Acquire) == notes && place.thread.load(Ordering::Acquire) == thread;
-            let poll = LastingPoll { place, notes, thread, age };
-            if is_one && age >= least && poll.looks() < MOST {
-                visit(&poll);
+            if is_one && age >= least {
+                visit(&LastingPoll { place, notes, thread, age });
             }
         }
         any
@@ -304,6 +320,25 @@ mod tests {
             polls.each_lasting(Duration::ZERO, |poll| poll.note(Sight::Running));
         }
         assert_eq!(seen(poll.end()), [(Sight::Running, MOST)]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whether_a_poll_blocked_a_worker_is_known_of_the_last_moments() {
+        let polls = Arc::<Polls>::default();
+        assert!(!polls.blocked_within(Duration::from_secs(3600)));
+        let poll = polls.publish().expect("a place");
+        polls.places[poll.place].began.store(0, Ordering::Relaxed);
+        let lasts = || polls.each_lasting(names::BLOCKING, |_| ());
+        while polls.base.elapsed() < names::BLOCKING && lasts() {}
+        assert!(polls.blocked_within(Duration::ZERO), "it runs");
+        drop(poll);
+        assert!(!polls.blocked_within(Duration::from_secs(3600)), "it ended without a word");
+        polls.blocked();
+        assert!(polls.blocked_within(Duration::from_secs(3600)));
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(1) {}
+        assert!(!polls.blocked_within(Duration::from_micros(1)));
     }
 
     #[cfg(target_os = "linux")]

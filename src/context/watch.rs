@@ -149,7 +149,16 @@ impl PollWatch {
         // First of all, for the same reason.
         let later = watched.as_ref().and_then(|watched| watched.time).and_then(|_| ThreadTime::now());
         self.arm(wall);
-        let Some(WatchedPoll { time, worker, published }) = watched else { return Hold::Blocking };
+        let is_blocking = wall >= names::BLOCKING;
+        let hold = watched.map_or(Hold::Blocking, |watched| self.record(watched, later, wall));
+        if is_blocking && hold == Hold::Blocking {
+            self.polls.blocked();
+        }
+        hold
+    }
+
+    fn record(&self, watched: WatchedPoll, later: Option<ThreadTime>, wall: Duration) -> Hold {
+        let WatchedPoll { time, worker, published } = watched;
         let is_blocking = wall >= names::BLOCKING;
         let is_in_place = worker.is_some_and(|worker| worker.has_gone()) && is_blocking;
         if let Some((time, later)) = time.zip(later) {
@@ -163,12 +172,12 @@ impl PollWatch {
             let counter = || self.counter(self.metrics.sights, sight.words());
             self.sights[sight as usize].get_or_init(counter).increment(count);
         }
-        if is_in_place {
-            let counter = || self.counter(self.metrics.nanos, names::IN_PLACE);
-            self.in_place.get_or_init(counter).increment(nanos(wall));
-            return Hold::InPlace;
+        if !is_in_place {
+            return Hold::Blocking;
         }
-        Hold::Blocking
+        let counter = || self.counter(self.metrics.nanos, names::IN_PLACE);
+        self.in_place.get_or_init(counter).increment(nanos(wall));
+        Hold::InPlace
     }
 
     /// Has the next polls watched if this one was long.

@@ -19,7 +19,7 @@ use crate::{
     http::RouteFrom,
     names,
     rules::{RuleSet, tallied_outcome},
-    sample::{ProcessSampler, RuntimeSampler, Sampler},
+    sample::{CpuSampler, ProcessSampler, RuntimeSampler, Sampler},
     store::MonitorRecorder,
 };
 
@@ -347,6 +347,7 @@ impl MonitorBuilder {
         let mut samplers = Samplers::default();
         if config.sampling != Sampling::Off {
             samplers.push(ProcessSampler::new(recorder.clone()));
+            samplers.push(CpuSampler::new(recorder.clone()));
             samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
         samplers.append(self.samplers);

@@ -62,7 +62,9 @@ impl Monitor {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
         let lag = core.sampling_interval().map(|_| {
-            let lag = SchedulingLag::new(core.instruments().recorder());
+            let instruments = core.instruments();
+            let (recorder, window_recorder) = (instruments.recorder(), instruments.window_recorder());
+            let lag = SchedulingLag::new(recorder, window_recorder, instruments.polls().clone());
             let mut stopped = stopped.clone();
             runtime.spawn(lag.run(async move { drop(stopped.wait_for(|stopped| *stopped).await) }))
         });

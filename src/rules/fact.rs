@@ -109,6 +109,13 @@ pub(crate) const MAX_OTHERS_IN_FLIGHT: NumberFact = number("max_others_in_flight
 pub(crate) const TOP_WAITING_POLLS: NumberFact = number("top_waiting_polls", Count);
 pub(crate) const TOP_BLOCKER_POLL: NumberFact = number("top_blocker_poll", Seconds);
 pub(crate) const MAX_SCHEDULING_LAG: NumberFact = number("max_scheduling_lag", Seconds);
+pub(crate) const UNTRACKED_LAG_RATIO: NumberFact = number("untracked_lag_ratio", Ratio);
+pub(crate) const RUN_QUEUE_RATIO: NumberFact = number("run_queue_ratio", Ratio);
+pub(crate) const THROTTLED_RATIO: NumberFact = number("throttled_ratio", Ratio);
+pub(crate) const CPU_PRESSURE: NumberFact = number("cpu_pressure", Ratio);
+pub(crate) const STEAL_RATIO: NumberFact = number("steal_ratio", Ratio);
+pub(crate) const CPUS: NumberFact = number("cpus", Count);
+pub(crate) const CPU_LIMIT: NumberFact = number("cpu_limit", Count);
 pub(crate) const WORKERS: NumberFact = number("workers", Count);
 pub(crate) const THREADS: NumberFact = number("threads", Count);
 pub(crate) const OPEN_FDS: NumberFact = number("open_fds", Count);
@@ -192,6 +199,18 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, BLOCKING_CPU_WAIT_RATIO, "share of that time in which the thread waited for a CPU"),
     (Endpoint, BLOCKED_IN_RATIO, "share of the looks at its blocking polls that saw `blocked_in`"),
     (Endpoint, IN_PLACE_RATIO, "share of the time in `block_in_place`, which keeps no worker from other work"),
+    (Endpoint, RUN_QUEUE_RATIO, "share of the time that the process's threads wanted a CPU in which they had none"),
+    (
+        Endpoint,
+        THROTTLED_RATIO,
+        "share of the periods of the CPU quota in which the control group used it up and had to wait",
+    ),
+    (
+        Endpoint,
+        CPU_PRESSURE,
+        "share of the time in which something in the control group waited for a CPU; else on the machine",
+    ),
+    (Endpoint, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
     (Query, OVER_THRESHOLD_RATIO, "share of the calls that took longer than the threshold"),
     (Query, CALLS, "calls that ended in the window"),
     (Query, ENDPOINTS, "endpoints that issue the query"),
@@ -212,6 +231,18 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Task, BLOCKING_CPU_WAIT_RATIO, "share of that time in which the thread waited for a CPU"),
     (Task, BLOCKED_IN_RATIO, "share of the looks at its blocking polls that saw `blocked_in`"),
     (Task, IN_PLACE_RATIO, "share of the time in `block_in_place`, which keeps no worker from other work"),
+    (Task, RUN_QUEUE_RATIO, "share of the time that the process's threads wanted a CPU in which they had none"),
+    (
+        Task,
+        THROTTLED_RATIO,
+        "share of the periods of the CPU quota in which the control group used it up and had to wait",
+    ),
+    (
+        Task,
+        CPU_PRESSURE,
+        "share of the time in which something in the control group waited for a CPU; else on the machine",
+    ),
+    (Task, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
     (Process, MEMORY_LIMIT, "memory limit of the control group"),
     (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
     (Process, OPEN_FDS, "open file descriptors"),
@@ -225,6 +256,21 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Process, TOP_HOLDER_MEMORY, "memory that the requests of `top_holder` allocated and that is not freed yet"),
     (Process, TOP_HOLDER_RATIO, "share of the resident memory that this is"),
     (Process, MAX_SCHEDULING_LAG, "longest delay of a task that was due"),
+    (Process, UNTRACKED_LAG_RATIO, "share of the lag at whose time no request and no tracked task blocked a worker"),
+    (Process, RUN_QUEUE_RATIO, "share of the time that its threads wanted a CPU in which they had none"),
+    (
+        Process,
+        THROTTLED_RATIO,
+        "share of the periods of the CPU quota in which the control group used it up and had to wait",
+    ),
+    (
+        Process,
+        CPU_PRESSURE,
+        "share of the time in which something in the control group waited for a CPU; else on the machine",
+    ),
+    (Process, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
+    (Process, CPUS, "CPUs that the process may use at a time"),
+    (Process, CPU_LIMIT, "CPU quota of the control group, in CPUs"),
     (Process, WORKERS, "worker threads of the runtime"),
 ];
 

@@ -1,4 +1,4 @@
-//! [`MemoryLimit`]: the memory limit of this process's control group, which is that of its container.
+//! [`groups`]: the control groups of this process, and [`MemoryLimit`], the memory limit of the group of its container.
 //!
 //! A limit may be set on the group itself and on every group above it, in the hierarchies of both versions; the
 //! smallest one applies. Sources: cgroups(7) for `/proc/<pid>/cgroup`, proc_pid_mountinfo(5), and the kernel's
@@ -19,8 +19,7 @@ pub(super) struct MemoryLimit {
 impl MemoryLimit {
     /// Finds the files; there are none on other platforms than Linux.
     pub(super) fn find() -> Self {
-        let cgroup = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let (cgroup, mounts) = membership();
         Self { files: files(&cgroup, &mounts) }
     }
 
@@ -40,49 +39,79 @@ fn smallest(contents: impl Iterator<Item = String>) -> Option<u64> {
     contents.filter_map(|content| content.trim().parse().ok()).filter(|bytes| *bytes < NO_LIMIT).min()
 }
 
-/// Returns the limit files of the process's group and of all groups above it, in both hierarchies.
-fn files(cgroup: &str, mounts: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+/// Which of the two kinds of hierarchy a group is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// One hierarchy for each controller.
+    One,
+    /// One for all.
+    Two,
+}
+
+/// A control group of this process.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) version: Version,
+    pub(super) directory: PathBuf,
+}
+
+/// Returns the texts that say in which groups this process is, and where they are mounted; empty where there are none.
+pub(super) fn membership() -> (String, String) {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    (read("/proc/self/cgroup"), read("/proc/self/mountinfo"))
+}
+
+/// Returns the process's group and all groups above it, the own one first, in both hierarchies.
+pub(super) fn groups(controller: &str, cgroup: &str, mounts: &str) -> Vec<Group> {
+    let mut groups = Vec::new();
     for line in cgroup.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-        let file = match controllers {
-            "" => "memory.max",
-            _ if controllers.split(',').any(|controller| controller == "memory") => "memory.limit_in_bytes",
+        let version = match controllers {
+            "" => Version::Two,
+            _ if controllers.split(',').any(|known| known == controller) => Version::One,
             _ => continue,
         };
-        for mount in mounts.lines().filter_map(Mount::parse).filter(|mount| mount.unified == controllers.is_empty()) {
+        let mounts = mounts.lines().filter_map(|line| Mount::parse(line, controller));
+        for mount in mounts.filter(|mount| mount.version == version) {
             let group = mount.group(path);
-            files.extend(
-                group.ancestors().take_while(|group| group.starts_with(mount.at)).map(|group| group.join(file)),
-            );
+            let above = group.ancestors().take_while(|group| group.starts_with(mount.at));
+            groups.extend(above.map(|directory| Group { version, directory: directory.to_owned() }));
         }
     }
-    files
+    groups
 }
 
-/// A mounted hierarchy that limits memory.
+/// Returns the limit files of the process's group and of all groups above it, in both hierarchies.
+fn files(cgroup: &str, mounts: &str) -> Vec<PathBuf> {
+    let file = |group: Group| match group.version {
+        Version::One => group.directory.join("memory.limit_in_bytes"),
+        Version::Two => group.directory.join("memory.max"),
+    };
+    groups("memory", cgroup, mounts).into_iter().map(file).collect()
+}
+
+/// A mounted hierarchy of one controller, or of all.
 #[derive(Debug)]
 struct Mount<'a> {
     /// The group that is mounted: not the root inside a container.
     root: &'a str,
     at: &'a Path,
-    /// Whether it is the one hierarchy of version 2.
-    unified: bool,
+    version: Version,
 }
 
 impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+    fn parse(line: &'a str, controller: &str) -> Option<Self> {
         let (mount, file_system) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(3);
         let (root, at) = (mount.next()?, Path::new(mount.next()?));
         let mut file_system = file_system.split(' ');
-        let unified = match file_system.next()? {
-            "cgroup2" => true,
-            "cgroup" if file_system.nth(1)?.split(',').any(|option| option == "memory") => false,
+        let version = match file_system.next()? {
+            "cgroup2" => Version::Two,
+            "cgroup" if file_system.nth(1)?.split(',').any(|option| option == controller) => Version::One,
             _ => return None,
         };
-        Some(Self { root, at, unified })
+        Some(Self { root, at, version })
     }
 
     /// Returns the directory of a group. For a group outside the mount, as of another namespace, that is the mount
@@ -161,6 +190,18 @@ mod tests {
         );
         check_files("4:memory:/\n0::/\n", "", &[]);
         check_files("nonsense\n\n::\n", V2, &["/sys/fs/cgroup/memory.max"]);
+    }
+
+    #[test]
+    fn groups_are_those_of_the_controller() {
+        let cpu = groups("cpu", "1:cpu,cpuacct:/a\n4:memory:/b\n0::/c\n", &format!("{V1}{V2}"));
+        let expected = [
+            (Version::One, "/sys/fs/cgroup/cpu/a"),
+            (Version::One, "/sys/fs/cgroup/cpu"),
+            (Version::Two, "/sys/fs/cgroup/c"),
+            (Version::Two, "/sys/fs/cgroup"),
+        ];
+        assert_eq!(cpu, expected.map(|(version, at)| Group { version, directory: at.into() }));
     }
 
     #[test]

@@ -197,3 +197,29 @@ fn a_tracked_task_that_blocks_is_named() {
     assert_eq!(process["evidence"]["words"]["top_blocking_task"], "index", "{process:#}");
     assert!(fact(&process, "top_blocking_task_poll") >= 0.045, "{process:#}");
 }
+
+/// Keeps the workers of this runtime busy for 60 ms at a time, half of the time, in tasks that nothing tracks.
+fn block_untracked() {
+    for _ in 0..2 {
+        tokio::spawn(async {
+            for _ in 0..100 {
+                std::thread::sleep(60 * MS);
+                tokio::time::sleep(60 * MS).await;
+            }
+        });
+    }
+}
+
+#[test]
+fn lag_that_no_request_causes_is_said_to_be_untracked() {
+    let started = Arc::<AtomicBool>::default();
+    let untracked = found("lag", move || {
+        if !started.swap(true, Ordering::Relaxed) {
+            block_untracked();
+        }
+        async { tokio::time::sleep(200 * MS).await }
+    });
+    assert!(fact(&untracked, "untracked_lag_ratio") > 0.5, "{untracked:#}");
+    assert!(fact(&untracked, "max_scheduling_lag") > 0.01, "{untracked:#}");
+    assert_eq!(untracked.pointer("/evidence/words/top_blocking_task"), None);
+}

@@ -11,7 +11,12 @@ use super::{
 use crate::{
     context::Part,
     names,
-    rules::{evidence::Fact, readings::Readings, unit::Unit, vocabulary, *},
+    rules::{
+        evidence::{Evidence, Fact},
+        readings::Readings,
+        unit::Unit,
+        vocabulary, *,
+    },
     store::History,
 };
 
@@ -73,6 +78,28 @@ fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
         }
         let known = vocabulary::facts(scope).into_iter().map(|(name, unit)| (name, unit.map(Unit::as_str))).collect();
         assert_eq!(found, known, "{scope:?}");
+    }
+}
+
+#[test]
+fn a_machine_without_enough_cpu_is_a_fact_of_all_that_it_slows() {
+    let window = sick_shop().window();
+    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(GROWTH);
+    let process = Subject::new("process", Vec::new());
+    let evidence = readings.evidence(Scope::Process, &process, LENGTH, None);
+    let near = |evidence: &Evidence, name: &str, expected: f64| {
+        let found = evidence.number(name);
+        assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{name}: {found:?} is not {expected}");
+    };
+    near(&evidence, "cpus", 1.5);
+    near(&evidence, "cpu_limit", 1.5);
+    near(&evidence, "untracked_lag_ratio", 0.25);
+    let endpoint = readings.evidence(Scope::Endpoint, &fixed::endpoint("GET", "/hash"), LENGTH, None);
+    for evidence in [&evidence, &endpoint] {
+        near(evidence, "run_queue_ratio", 0.75);
+        near(evidence, "throttled_ratio", 0.4);
+        near(evidence, "cpu_pressure", 0.6);
+        near(evidence, "steal_ratio", 0.2);
     }
 }
 

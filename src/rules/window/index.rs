@@ -54,11 +54,15 @@ impl<'a> WindowIndex<'a> {
         self.window.series(name).find_map(|series| series.last())
     }
 
+    /// Returns the increase of the series of a counter that `is` accepts; `None` where there is none.
+    pub(super) fn increase(&self, name: &str, is: impl Fn(&SeriesView<'a>) -> bool) -> Option<f64> {
+        let counters = self.window.series(name).filter(|series| is_counter(series) && is(series));
+        counters.map(|series| series.increase()).reduce(|sum, increase| sum + increase)
+    }
+
     /// Returns the increase of a counter per second; `None` where there is no such counter.
     fn rate(&self, name: &str) -> Option<f64> {
-        let counters: Vec<f64> =
-            self.window.series(name).filter(|series| is_counter(series)).map(|series| series.increase()).collect();
-        if counters.is_empty() { None } else { divide(counters.iter().sum(), self.window.span().as_secs_f64()) }
+        divide(self.increase(name, |_| true)?, self.window.span().as_secs_f64())
     }
 
     /// Returns the histogram of the scheduling lag.

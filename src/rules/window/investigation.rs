@@ -10,6 +10,7 @@ use super::{
     endpoints::{Endpoint, Endpoints},
     facts::Facts,
     index::WindowIndex,
+    machine,
     memory::MemoryGrowth,
     memory_holders::MemoryHolders,
     outcome::OutcomeClass,
@@ -66,6 +67,7 @@ impl Investigation<'_, '_> {
         }
         let blocked = blocker.as_ref().map_or(0.0, |blocker| blocker.seconds);
         endpoint.polls.add_to(&mut facts, endpoint.durations.seconds(), endpoint.busy_seconds, blocked);
+        machine::add_starvation(&mut facts, self.index);
         if let Some(blocker) = &blocker {
             self.add_blocking(&mut facts, blocker);
         }
@@ -149,6 +151,7 @@ impl Investigation<'_, '_> {
         facts.number(fact::BLOCKED_TIME, blocking.map(|polls| polls.sum()));
         let blocked = blocking.map_or(0.0, |polls| polls.sum());
         task.polls.add_to(&mut facts, task.durations.seconds(), task.busy_seconds, blocked);
+        machine::add_starvation(&mut facts, self.index);
         Some(Evidence {
             time_share: task.measure(Measure::TimeShare, endpoints).map(|(share, _)| share),
             all_seconds: Some(endpoints.seconds),
@@ -179,6 +182,9 @@ impl Investigation<'_, '_> {
         }
         facts.number(fact::TIME_TO_LIMIT, growth.and_then(|growth| self.seconds_to_limit(growth)));
         facts.number(fact::MAX_SCHEDULING_LAG, self.max_lag());
+        machine::add_lag_origin(&mut facts, index);
+        machine::add_starvation(&mut facts, index);
+        machine::add_cpus(&mut facts, index);
         if let Some((endpoint, poll)) = self.longest_poll() {
             facts.word(fact::TOP_BLOCKER, Some(endpoint));
             facts.number(fact::TOP_BLOCKER_POLL, Some(poll));

@@ -4,7 +4,7 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < index
-//! < memory_holders < investigation < readings`. `memory`, `silence` and `trends` import none of these, since they read no window:
+//! < {memory_holders, machine} < investigation < readings`. `memory`, `silence` and `trends` import none of these, since they read no window:
 //! their input are the samples of the process and the slots of the trend tiers.
 
 mod durations;
@@ -12,6 +12,7 @@ mod endpoints;
 mod facts;
 mod index;
 mod investigation;
+mod machine;
 mod memory;
 mod memory_holders;
 mod outcome;

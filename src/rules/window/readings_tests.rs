@@ -304,7 +304,24 @@ pub(super) fn sick_shop() -> Traffic {
     measured_polls(&traffic, &names::ENDPOINT_POLL_NANOS, &names::ENDPOINT_POLL_SIGHTS, &leaking);
     measured_polls(&traffic, &names::TASK_POLL_NANOS, &names::TASK_POLL_SIGHTS, &stuck);
     traffic.observe(&names::TASK_BLOCKING_POLLS, &stuck, 0.1, 20);
+    starved(&traffic);
     traffic
+}
+
+/// Adds a machine that has less CPU than is wanted: of 200 s that the process wanted, it had 50.
+fn starved(traffic: &Traffic) {
+    traffic.count(&names::PROCESS_CPU_WAITING, &[], 150).set(&names::CPUS, &[], 1.5);
+    traffic.set(&names::CPU_LIMIT, &[], 1.5).count(&names::CPU_PERIODS, &[], 1000);
+    traffic.count(&names::CPU_THROTTLED_PERIODS, &[], 400);
+    for (of, seconds) in [(names::MACHINE, 90), (names::GROUP, 60)] {
+        traffic.count(&names::CPU_PRESSURE, &[(names::KIND, of)], seconds);
+    }
+    for (mode, seconds) in [("user", 120), ("idle", 40), (names::STEAL, 40)] {
+        traffic.count(&names::SYSTEM_CPU_TIME, &[(names::CPU_MODE, mode)], seconds);
+    }
+    for (of, nanos) in [(names::TRACKED, 3_000_000_000), (names::UNTRACKED, 1_000_000_000)] {
+        traffic.count(&names::LAG_NANOS, &[(names::KIND, of)], nanos);
+    }
 }
 
 /// Adds polls of which half computes, and a poll in `block_in_place`.

@@ -1,0 +1,49 @@
+//! Facts about the machine: whether the process got the CPU that it wanted, and who kept the runtime's workers from others.
+
+use super::{durations::divide, facts::Facts, index::WindowIndex};
+use crate::{names, rules::fact};
+
+/// Adds the shares that tell a process which lacks CPU from one that computes or blocks. They are the process's, and are facts
+/// of whatever is slow in it.
+pub(super) fn add_starvation(facts: &mut Facts, index: &WindowIndex<'_>) {
+    let increase = |metric: names::Metric| index.increase(metric.name, |_| true);
+    let waited = increase(names::PROCESS_CPU_WAITING);
+    let wanted = waited.zip(increase(names::PROCESS_CPU)).map(|(waited, cpu)| waited + cpu);
+    facts.number(fact::RUN_QUEUE_RATIO, waited.zip(wanted).and_then(|(waited, wanted)| share(waited, wanted)));
+    let throttled = increase(names::CPU_THROTTLED_PERIODS).zip(increase(names::CPU_PERIODS));
+    facts.number(fact::THROTTLED_RATIO, throttled.and_then(|(throttled, all)| share(throttled, all)));
+    facts.number(fact::CPU_PRESSURE, pressure(index));
+    let of_machine = |is: fn(&str) -> bool| {
+        index.increase(names::SYSTEM_CPU_TIME.name, |series| series.label(names::CPU_MODE).is_some_and(is))
+    };
+    let all = of_machine(|_| true);
+    let stolen = of_machine(|mode| mode == names::STEAL);
+    facts.number(fact::STEAL_RATIO, stolen.zip(all).and_then(|(stolen, all)| share(stolen, all)));
+}
+
+/// Returns the share of the time in which some task of the process's control group waited for a CPU; of the whole machine where
+/// the group's own is not reported.
+fn pressure(index: &WindowIndex<'_>) -> Option<f64> {
+    let waited = |of| index.increase(names::CPU_PRESSURE.name, |series| series.label(names::KIND) == Some(of));
+    share(waited(names::GROUP).or_else(|| waited(names::MACHINE))?, index.window.span().as_secs_f64())
+}
+
+/// Adds how much CPU there is.
+pub(super) fn add_cpus(facts: &mut Facts, index: &WindowIndex<'_>) {
+    facts.number(fact::CPUS, index.gauge(names::CPUS.name));
+    // Infinite once a quota was taken away, and then no number.
+    facts.number(fact::CPU_LIMIT, index.gauge(names::CPU_LIMIT.name));
+}
+
+/// Adds how much of the scheduling lag passed without a blocking poll of any request or tracked task.
+pub(super) fn add_lag_origin(facts: &mut Facts, index: &WindowIndex<'_>) {
+    let lag = |of| index.increase(names::LAG_NANOS.name, |series| series.label(names::KIND) == Some(of));
+    let untracked = lag(names::UNTRACKED);
+    let all = untracked.unwrap_or_default() + lag(names::TRACKED).unwrap_or_default();
+    facts.number(fact::UNTRACKED_LAG_RATIO, share(untracked.unwrap_or_default(), all));
+}
+
+/// Returns a share; the two numbers are sampled one after the other, so that the part may exceed the whole by a little.
+fn share(part: f64, whole: f64) -> Option<f64> {
+    divide(part, whole).map(|share| share.clamp(0.0, 1.0))
+}
