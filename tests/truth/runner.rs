@@ -131,13 +131,18 @@ impl Machine {
         if last.is_null() {
             return Judgement::broken(truth, "the monitor did not answer".to_owned());
         }
-        let endpoints = service.get("/performance/endpoints").await.unwrap_or_default();
+        let slowness = service.slowness();
         save(
             truth.name,
-            &json!({ "about": truth.about, "bottlenecks": seen.findings().collect::<Vec<_>>(),
-            "pending": last["pending"], "endpoints": endpoints }),
+            &json!({
+                "about": truth.about,
+                "slowness": slowness,
+                "bottlenecks": seen.findings().collect::<Vec<_>>(),
+                "pending": last["pending"],
+                "endpoints": service.get("/performance/endpoints").await,
+            }),
         );
-        let judged = Judgement::of(truth, &seen, service.slowness() > STARVED);
+        let judged = Judgement::of(truth, &seen, slowness > STARVED);
         table::print_one(&judged);
         judged
     }

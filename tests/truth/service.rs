@@ -82,7 +82,7 @@ pub(crate) fn serve(truth: Truth) -> ExitCode {
             .evaluation_interval(Duration::from_millis(500))
             .sampling_interval(Duration::from_millis(500))
             .install()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{error}"));
         let app = (truth.app)(Host { monitor: monitor.clone(), folder }).await.merge(monitor.router());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

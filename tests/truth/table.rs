@@ -8,8 +8,8 @@ use crate::judge::{Judgement, Named, Outcome};
 pub(crate) fn print_one(judged: &Judgement) {
     let verdict = match (judged.is_right(), judged.truth.gap) {
         (true, _) => "right",
-        (false, Some(_)) => "known gap",
-        (false, None) => "WRONG",
+        (false, Some(_)) if judged.broken.is_none() => "known gap",
+        (false, _) => "WRONG",
     };
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{verdict:9} {:32} {}", judged.truth.name, judged.truth.about);
@@ -83,7 +83,8 @@ impl Totals {
 pub(crate) fn print(all: &[Judgement]) -> bool {
     let mut out = std::io::stdout().lock();
     let totals = Totals::of(all);
-    let wrong: Vec<_> = all.iter().filter(|judged| !judged.is_right() && judged.truth.gap.is_none()).collect();
+    let is_wrong = |it: &&Judgement| !it.is_right() && (it.truth.gap.is_none() || it.broken.is_some());
+    let wrong: Vec<_> = all.iter().filter(is_wrong).collect();
     let closed: Vec<_> = all.iter().filter(|judged| judged.is_right() && judged.truth.gap.is_some()).collect();
     let _ = writeln!(
         out,

@@ -5,6 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     Router,
     body::{Body, Bytes},
+    extract::Path,
     http::StatusCode,
     routing::{get as on_get, post as on_post},
 };
@@ -21,7 +22,7 @@ const SLOW: &[&str] = &["slow_endpoint", "slow_tail"];
 const LEFT: &[&str] = &["abandoned_requests"];
 /// Advice for a service that is slow itself.
 const SERVER: &[&str] =
-    &["pool", " lock", "not tracked", "it computes", "in the database", "add an index", "profile the endpoint"];
+    &["pools", "locks and", "not tracked", "it computes", "in the database", "add an index", "profile the endpoint"];
 
 pub(crate) fn truths() -> Vec<Truth> {
     vec![
@@ -128,21 +129,25 @@ fn own_timeout() -> Truth {
 }
 
 fn impatient_clients() -> Truth {
-    Truth::new("impatient_clients", "an answer takes 1.8 s, and its clients wait 0.4 to 1.3 s, each its own time")
-        .app(async |host: Host| {
-            let slow = async || {
-                pause(1_800).await;
-                "answer"
-            };
-            host.watch(Router::new().route("/slow", on_get(slow)))
-        })
-        .traffic(async |client| {
-            let [a, b, c, d] = [430, 710, 960, 1_290].map(|patience| get("/slow").users(2).patience(patience));
-            client.visits([a, b, c, d, get("/slow")]).await;
-        })
-        .finds(LEFT, "GET /slow", &["impatient_clients"])
-        .also("*", "GET /slow")
-        .never(&["change their mind", "timeout of the service"])
+    Truth::new(
+        "impatient_clients",
+        "an answer takes 1.2 to 3.6 s, and its clients wait 1.4 to 2.8 s, each its own time",
+    )
+    .app(async |host: Host| {
+        let slow = async |Path(n): Path<u64>| {
+            pause(1_200 + n * 937 % 2_400).await;
+            "answer"
+        };
+        host.watch(Router::new().route("/slow/{n}", on_get(slow)))
+    })
+    .traffic(async |client| {
+        let [a, b, c, d] = [1_400, 1_750, 2_200, 2_800].map(|patience| get("/slow/{n}").users(3).patience(patience));
+        client.visits([a, b, c, d]).await;
+    })
+    .finds(LEFT, "GET /slow/{n}", &["impatient_clients"])
+    .also("*", "GET /slow/{n}")
+    .never(&["change their mind", "timeout of the service", "nothing is slow", "debounce"])
+    .lasts(14)
 }
 
 fn changed_mind() -> Truth {

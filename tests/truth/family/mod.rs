@@ -14,6 +14,7 @@ mod queues;
 mod runtime;
 mod starved;
 mod tasks;
+mod tracked;
 
 use crate::truth::Truth;
 
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Truth> {
         queues::truths(),
         calls::truths(),
         tasks::truths(),
+        tracked::truths(),
         clients::truths(),
         endpoints::truths(),
         process::truths(),

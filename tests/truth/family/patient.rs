@@ -22,7 +22,8 @@ use crate::{
 
 const SLOW: &[&str] = &["slow_endpoint", "slow_tail"];
 /// What is said of a service that is slow itself.
-const SERVER: &[&str] = &["pool", " lock", "it computes", "in the database", "add an index", "profile the endpoint"];
+const SERVER: &[&str] =
+    &["pools", "locks and", "it computes", "in the database", "add an index", "profile the endpoint"];
 
 pub(crate) fn truths() -> Vec<Truth> {
     vec![long_poll(), server_sent_events(), big_download(), live_stream(), web_socket(), mapped_file()]

@@ -123,7 +123,7 @@ fn file_leak() -> Truth {
             };
             host.watch(Router::new().route("/note", on_post(note)))
         })
-        .traffic(async |client| client.visits([post("/note").pause(30)]).await)
+        .traffic(async |client| client.visits([post("/note").pause(20)]).await)
         .descriptors(300)
         .finds(&["file_descriptors"], "process", &["descriptor_leak"])
         .naming(&["file"])
@@ -146,7 +146,7 @@ fn socket_leak() -> Truth {
             };
             host.watch(Router::new().route("/ask", on_get(ask)))
         })
-        .traffic(async |client| client.visits([get("/ask").pause(30)]).await)
+        .traffic(async |client| client.visits([get("/ask").pause(20)]).await)
         .descriptors(300)
         .finds(&["file_descriptors"], "process", &["descriptor_leak"])
         .naming(&["socket", "connection"])

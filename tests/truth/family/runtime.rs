@@ -249,6 +249,7 @@ fn tracked_background() -> Truth {
         .never(&["get /orders keeps a worker", "get /orders blocks", "thread::sleep"])
         .also("*", "rebuild_index")
         .alone()
+        .lasts(22)
 }
 
 fn overload() -> Truth {
@@ -271,4 +272,5 @@ fn overload() -> Truth {
     .may_find(&["slow_endpoint"], "GET /page", &["overload", "runtime_late", "cpu_starved"])
     .never(&["thread::sleep", "std mutex", "not tracked"])
     .alone()
+    .lasts(22)
 }
