@@ -521,6 +521,8 @@ pub(crate) const ENDPOINT_USE_ALONE_NANOS: Metric = counter("pinchpoint_endpoint
 pub(crate) const ENDPOINT_USE_REQUESTS: Metric = counter("pinchpoint_endpoint_use_requests", "");
 /// Window-only: calls that failed.
 pub(crate) const ENDPOINT_USE_FAILED: Metric = counter("pinchpoint_endpoint_use_failed", "");
+/// Window-only: calls of a query in one request that were the very same as the one before.
+pub(crate) const ENDPOINT_USE_REPEATS: Metric = counter("pinchpoint_endpoint_use_repeats", "");
 /// Window-only: nanoseconds that an endpoint's requests held what they had waited for.
 pub(crate) const ENDPOINT_USE_HELD_NANOS: Metric = counter("pinchpoint_endpoint_use_held_nanoseconds", "");
 /// Window-only: how many calls of a use ran at once in one request, of requests with more than one at once.
@@ -555,6 +557,10 @@ pub(crate) const ENDPOINT_BLOCKED_OTHERS: Metric =
 pub(crate) const ENDPOINT_WAITED: Metric = counter("pinchpoint_endpoint_waited", "");
 /// Window-only: requests of an endpoint that were in flight at the last tick.
 pub(crate) const ENDPOINT_ACTIVE: Metric = gauge("pinchpoint_endpoint_active_requests", "");
+/// Window-only: age of the oldest of these.
+pub(crate) const ENDPOINT_OLDEST_ACTIVE: Metric = gauge("pinchpoint_endpoint_oldest_active_seconds", "");
+/// Window-only: calls of a query that ran at once, of those that took 1 ms or longer.
+pub(crate) const QUERY_AT_ONCE: Metric = histogram("pinchpoint_query_at_once", "", COUNT_BUCKETS, Resolution::Counts);
 /// Window-only: bytes that an endpoint's requests allocated while they were polled.
 pub(crate) const ENDPOINT_HEAP_ALLOCATED: Metric = counter("pinchpoint_endpoint_heap_allocated_bytes", "");
 /// Window-only: bytes of these that were freed since, whichever thread or request freed them.
@@ -683,9 +689,11 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     ENDPOINT_USE_ALONE_NANOS,
     ENDPOINT_USE_REQUESTS,
     ENDPOINT_USE_FAILED,
+    ENDPOINT_USE_REPEATS,
     ENDPOINT_USE_HELD_NANOS,
     ENDPOINT_USE_AT_ONCE,
     ENDPOINT_USE_PLACE,
+    QUERY_AT_ONCE,
     WAIT_DURATION,
     WAITING_NOW,
     HOLD_DURATION,
@@ -702,6 +710,7 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_USE_ALONE_NANOS,
     ENDPOINT_USE_REQUESTS,
     ENDPOINT_USE_FAILED,
+    ENDPOINT_USE_REPEATS,
     ENDPOINT_USE_HELD_NANOS,
     ENDPOINT_USE_AT_ONCE,
     ENDPOINT_USE_PLACE,
@@ -716,6 +725,8 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_BLOCKED_OTHERS,
     ENDPOINT_WAITED,
     ENDPOINT_ACTIVE,
+    ENDPOINT_OLDEST_ACTIVE,
+    QUERY_AT_ONCE,
     ENDPOINT_HEAP_ALLOCATED,
     ENDPOINT_HEAP_FREED,
     ENDPOINT_POLL_NANOS,

@@ -71,6 +71,10 @@ pub(super) struct EndpointView {
     pub(super) busy_time_percent: Option<f64>,
     /// The rest: it waited for something that is not tracked.
     pub(super) waiting_time_percent: Option<f64>,
+    /// Requests in flight, as of the last evaluation.
+    pub(super) active_requests: u64,
+    /// How long the oldest of them has been running.
+    pub(super) oldest_active_seconds: f64,
     pub(super) db_queries_per_request: Option<f64>,
     /// Longest single poll.
     pub(super) longest_poll_ms: Option<f64>,
@@ -165,6 +169,8 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
         task_time_percent: split.map(|split| units::percent(split.tasks)),
         busy_time_percent: split.map(|split| units::percent(split.busy)),
         waiting_time_percent: split.map(|split| units::percent(split.waiting)),
+        active_requests: measure(Measure::Active).map_or(0, units::count),
+        oldest_active_seconds: measure(Measure::OldestActive).map_or(0.0, units::round_millis),
         db_queries_per_request: measure(Measure::DbQueriesPerRequest).map(units::round_millis),
         longest_poll_ms: millis(Measure::LongestPoll),
     }

@@ -19,13 +19,17 @@ const STALE: u32 = 3;
 /// second.
 const SURELY_FRESH: Duration = Duration::from_secs(5);
 
+/// So many requests that run for more than 10 s are no few downloads: what they wait for is not known yet.
+const MANY: u64 = 10;
+
 /// The health of the service, in one word with its reason.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct HealthAnswer {
     /// `excellent`: nothing fires. `good`: nothing of high severity. `degraded`: something high, nothing critical.
     /// `critical`: something critical. `unknown`: the rules were not evaluated lately, or nothing fires while monitoring is
-    /// stopped or no request matched a route in the last 5 min.
+    /// stopped or no request matched a route in the last 5 min, or ten requests or more have been
+    /// in flight for more than 10 s.
     #[cfg_attr(feature = "openapi", schema(example = "excellent"))]
     status: &'static str,
     /// Why.
@@ -48,6 +52,8 @@ pub(super) struct Health {
     counts: Counts,
     /// Requests of the last [`DEFAULT_WINDOW`] that matched a route: scanners are no users.
     requests: u64,
+    /// Requests in flight for longer than nearly all are.
+    long_running: u64,
     /// Whether requests are measured now.
     monitoring: bool,
     /// How long ago the rules were evaluated.
@@ -61,6 +67,7 @@ impl Health {
         Self {
             counts: Counts::of(&judgement.firing),
             requests: recent.count() - recent.unmatched(),
+            long_running: core.instruments().long_running(),
             monitoring: core.instruments().enabled(),
             evaluated: judgement.at.map(|at| now.saturating_duration_since(at)),
             interval: core.interval(),
@@ -77,6 +84,11 @@ impl Health {
             ("unknown", "monitoring is stopped".to_owned())
         } else if counts.total_count == 0 && *requests == 0 {
             ("unknown", format!("no request matched a route in the last {}", span(DEFAULT_WINDOW)))
+        } else if counts.total_count == 0 && self.long_running >= MANY {
+            (
+                "unknown",
+                format!("{} requests have been in flight for more than 10s, and may never end", self.long_running),
+            )
         } else if counts.critical_count > 0 {
             ("critical", bottlenecks(counts.critical_count, "critical ", ""))
         } else if counts.high_count > 0 {
@@ -118,7 +130,7 @@ mod tests {
 
     fn quiet(requests: u64) -> Health {
         let (counts, evaluated) = (Counts::of(&[]), Some(INTERVAL));
-        Health { counts, requests, monitoring: true, evaluated, interval: INTERVAL }
+        Health { counts, requests, long_running: 0, monitoring: true, evaluated, interval: INTERVAL }
     }
 
     #[track_caller]
@@ -131,6 +143,8 @@ mod tests {
         check(&quiet(1), "excellent", "no bottleneck in 1 request of the last 5m");
         check(&quiet(0), "unknown", "no request matched a route in the last 5m");
         check(&Health { monitoring: false, ..quiet(7) }, "unknown", "monitoring is stopped");
+        let message = "85 requests have been in flight for more than 10s, and may never end";
+        check(&Health { long_running: 85, ..quiet(7) }, "unknown", message);
     }
 
     #[test]

@@ -21,12 +21,14 @@ pub(crate) struct Did {
     pub(crate) duration: Duration,
     pub(crate) failed: bool,
     pub(crate) place: Place,
+    /// A number that only calls of the very same statement have; 0 where the statement's text is not all of it.
+    pub(crate) exact: u64,
 }
 
 impl Did {
     /// Returns a wait without a name.
     pub(crate) fn waited(began: Instant, duration: Duration) -> Self {
-        Self { id: 0, began, duration, failed: false, place: Place::NONE }
+        Self { id: 0, began, duration, failed: false, place: Place::NONE, exact: 0 }
     }
 }
 

@@ -3,14 +3,21 @@
 //! Counted beside the exposed gauge, whose only label is the method. A request that never ends is in no duration; here
 //! it shows. Read only at each tick and after a poll that blocked the runtime, so that counting is one addition.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock,
-    atomic::{AtomicI64, Ordering::Relaxed},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use metrics::{Gauge, GaugeFn};
 
-use super::{DynRecorder, labelled, stripe};
+use super::{
+    DynRecorder, labelled,
+    live::{EndpointNumber, Waiting},
+    stripe,
+};
 use crate::{lock::lock, names};
 
 /// Method and route, as labels.
@@ -29,6 +36,7 @@ struct Endpoint {
     /// Relaxed: it publishes no other memory, and a read during a change may be off by the requests that change it.
     stripes: [Stripe; stripe::COUNT],
     gauge_shown: OnceLock<Gauge>,
+    oldest_shown: OnceLock<Gauge>,
 }
 
 impl Endpoint {
@@ -68,21 +76,25 @@ impl GaugeFn for EndpointGauge {
 pub(crate) struct InFlightByEndpoint(Mutex<Vec<Arc<Endpoint>>>);
 
 impl InFlightByEndpoint {
-    /// Returns a gauge that adds to `gauge` and counts for an endpoint too. Requests that matched no route count for no
+    /// Returns a gauge that adds to `gauge` and counts for an endpoint too, and the endpoint's number. Requests that matched no route count for no
     /// endpoint.
-    pub(super) fn endpoint_gauge(&self, gauge: Gauge, labels: &Labels) -> Gauge {
+    pub(super) fn endpoint_gauge(&self, gauge: Gauge, labels: &Labels) -> (Gauge, EndpointNumber) {
         let [(_, method), (_, route)] = labels;
         if route.is_empty() || **route == *names::OTHER {
-            return gauge;
+            return (gauge, EndpointNumber::NONE);
         }
         let endpoint = Arc::new(Endpoint {
             name: format!("{method} {route}").into(),
             labels: labels.clone(),
             stripes: Default::default(),
             gauge_shown: OnceLock::new(),
+            oldest_shown: OnceLock::new(),
         });
-        self.lock().push(endpoint.clone());
-        Gauge::from_arc(Arc::new(EndpointGauge { gauge, endpoint }))
+        let mut endpoints = self.lock();
+        let number = u32::try_from(endpoints.len()).map_or(EndpointNumber::NONE, EndpointNumber);
+        endpoints.push(endpoint.clone());
+        drop(endpoints);
+        (Gauge::from_arc(Arc::new(EndpointGauge { gauge, endpoint })), number)
     }
 
     /// Calls `visit` with every endpoint that has requests in flight, and how many.
@@ -95,13 +107,17 @@ impl InFlightByEndpoint {
         }
     }
 
-    /// Writes the gauges of the windows, one for each endpoint that had requests in flight at any tick.
-    pub(super) fn show(&self, window_recorder: &DynRecorder) {
-        for endpoint in &*self.lock() {
+    /// Writes the gauges of the windows: of each endpoint that had requests in flight at any tick, their number and the age of
+    /// the oldest.
+    pub(super) fn show(&self, window_recorder: &DynRecorder, waiting: &HashMap<EndpointNumber, Waiting>) {
+        for (number, endpoint) in self.lock().iter().enumerate() {
             let now = endpoint.now().max(0);
             if now > 0 || endpoint.gauge_shown.get().is_some() {
-                let gauge = || labelled::gauge(window_recorder, &names::ENDPOINT_ACTIVE, &endpoint.labels);
-                endpoint.gauge_shown.get_or_init(gauge).set(now as f64);
+                let gauge = |metric| labelled::gauge(window_recorder, metric, &endpoint.labels);
+                let oldest = u32::try_from(number).ok().and_then(|number| waiting.get(&EndpointNumber(number)));
+                let oldest = oldest.map_or(0.0, |waiting| waiting.oldest.as_secs_f64());
+                endpoint.gauge_shown.get_or_init(|| gauge(&names::ENDPOINT_ACTIVE)).set(now as f64);
+                endpoint.oldest_shown.get_or_init(|| gauge(&names::ENDPOINT_OLDEST_ACTIVE)).set(oldest);
             }
         }
     }
@@ -128,7 +144,8 @@ mod tests {
     #[test]
     fn a_request_that_ends_on_another_thread_is_no_longer_in_flight() {
         let all = InFlightByEndpoint::default();
-        let gauge = all.endpoint_gauge(Gauge::noop(), &labels("/a"));
+        let (gauge, number) = all.endpoint_gauge(Gauge::noop(), &labels("/a"));
+        assert_eq!(number, EndpointNumber(0));
         gauge.increment(1.0);
         gauge.increment(1.0);
         assert_eq!(seen(&all), [("GET /a".to_owned(), 2)]);
@@ -140,7 +157,9 @@ mod tests {
     fn requests_without_a_route_count_for_no_endpoint() {
         let all = InFlightByEndpoint::default();
         for route in ["", names::OTHER] {
-            all.endpoint_gauge(Gauge::noop(), &labels(route)).increment(1.0);
+            let (gauge, number) = all.endpoint_gauge(Gauge::noop(), &labels(route));
+            gauge.increment(1.0);
+            assert_eq!(number, EndpointNumber::NONE);
         }
         assert_eq!(seen(&all), []);
     }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -14,12 +14,13 @@ use metrics::{Counter, Gauge};
 use tokio::time::Instant;
 
 use super::{
-    CallSeries, Callee, DynRecorder, Glob, Heap, Part, QuerySeries, RequestAllocations, RequestContext, SlowRequests,
-    SqlShape, TaskSeries, Uses, WaitSeries,
+    CallSeries, Callee, DynRecorder, EndpointNumber, Glob, Heap, Part, QuerySeries, RequestAllocations, RequestContext,
+    SlowRequests, SqlShape, TaskSeries, Uses, WaitSeries,
     calls::CallTable,
     heap::Heaps,
     in_flight::InFlightByEndpoint,
     labelled,
+    live::{LivePlace, LiveRequests},
     polls::Polls,
     pool::ContextPool,
     table::{QueryTable, TaskTable},
@@ -57,6 +58,9 @@ pub(crate) struct Instruments {
     slow_requests: SlowRequests,
     in_flight: InFlightTotal,
     in_flight_by_endpoint: InFlightByEndpoint,
+    live: LiveRequests,
+    /// Requests in flight for longer than [`LONG_RUNNING`](super::live::LONG_RUNNING) at the last tick.
+    long_running: AtomicU64,
     heaps: Heaps,
     /// The watched polls that run now.
     polls: Arc<Polls>,
@@ -87,7 +91,13 @@ impl Instruments {
         dropped.increment(0);
         let polls = Arc::<Polls>::default();
         Arc::new(Self {
-            queries: QueryTable::new(recorder.clone(), dropped.clone(), limits.db_system.clone(), limits.fingerprints),
+            queries: QueryTable::new(
+                recorder.clone(),
+                window_recorder.clone(),
+                dropped.clone(),
+                limits.db_system.clone(),
+                limits.fingerprints,
+            ),
             tasks: TaskTable::new(
                 recorder.clone(),
                 window_recorder.clone(),
@@ -105,6 +115,8 @@ impl Instruments {
             limits,
             in_flight,
             in_flight_by_endpoint: InFlightByEndpoint::default(),
+            live: LiveRequests::new(Instant::now()),
+            long_running: AtomicU64::new(0),
             heaps: Heaps::new(),
             polls,
             uses: Mutex::default(),
@@ -143,9 +155,28 @@ impl Instruments {
         (self.in_flight)()
     }
 
-    /// Returns a gauge that adds to `gauge` and counts for an endpoint too.
-    pub(crate) fn endpoint_in_flight(&self, gauge: Gauge, labels: &[(&'static str, Arc<str>); 2]) -> Gauge {
+    /// Returns a gauge that adds to `gauge` and counts for an endpoint too, and the endpoint's number.
+    pub(crate) fn endpoint_in_flight(
+        &self,
+        gauge: Gauge,
+        labels: &[(&'static str, Arc<str>); 2],
+    ) -> (Gauge, EndpointNumber) {
         self.in_flight_by_endpoint.endpoint_gauge(gauge, labels)
+    }
+
+    /// Returns how many requests have been in flight for long, as of the last tick.
+    pub(crate) fn long_running(&self) -> u64 {
+        self.long_running.load(Relaxed)
+    }
+
+    /// Returns the place where a new context shows its request.
+    pub(super) fn live_place(&self) -> Arc<LivePlace> {
+        self.live.place()
+    }
+
+    /// Returns the beginning of time for what is in flight.
+    pub(super) fn epoch(&self) -> Instant {
+        self.live.epoch
     }
 
     /// Calls `visit` with every endpoint that has requests in flight, and how many.
@@ -163,8 +194,8 @@ impl Instruments {
         self.enabled.store(enabled, Relaxed);
     }
 
-    pub(crate) fn begin_request(self: &Arc<Self>, started: Instant) -> Arc<RequestContext> {
-        self.pool.take(self, started)
+    pub(crate) fn begin_request(self: &Arc<Self>, endpoint: EndpointNumber, started: Instant) -> Arc<RequestContext> {
+        self.pool.take(self, endpoint, started)
     }
 
     pub(crate) fn give_back(&self, context: Arc<RequestContext>) {
@@ -178,7 +209,8 @@ impl Instruments {
         self.pool.close();
     }
 
-    pub(crate) fn query(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
+    /// Returns the series of a statement, and a number of the statement's own: a hash whose key nobody knows.
+    pub(crate) fn query(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> (Arc<QuerySeries>, u64) {
         self.queries.resolve(statement, shape)
     }
 
@@ -214,7 +246,9 @@ impl Instruments {
     /// not freed, and each endpoint's requests in flight.
     pub(crate) fn sample(&self, now: Instant) {
         self.tasks.show_running(now);
-        self.in_flight_by_endpoint.show(&self.window_recorder);
+        let waiting = self.live.waiting(now);
+        self.in_flight_by_endpoint.show(&self.window_recorder, &waiting);
+        self.long_running.store(waiting.values().map(|of| of.long_running).sum(), Relaxed);
         self.heaps.show();
     }
 

@@ -10,8 +10,8 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, turns, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < polls < watch
-//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, in_flight} < named < {table, calls} < waits
+//! {part, place, overlap, turns, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < polls < watch
+//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, live} < in_flight < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -36,7 +36,9 @@ mod heap;
 mod in_flight;
 mod instruments;
 pub(crate) mod labelled;
+mod live;
 mod named;
+mod overlap;
 mod part;
 mod place;
 pub(crate) mod polls;
@@ -71,6 +73,7 @@ pub(crate) use glob::Glob;
 pub(crate) use heap::{Heap, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
+pub(crate) use live::EndpointNumber;
 pub(crate) use part::Part;
 pub(crate) use place::Place;
 pub(crate) use request::RequestContext;

@@ -13,7 +13,7 @@ use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::atomic::AtomicCell;
 use tokio::time::Instant;
 
-use super::{Instruments, RequestContext, stripe};
+use super::{EndpointNumber, Instruments, RequestContext, stripe};
 
 /// Contexts kept per stripe, about 2 KiB each: at most 1 MiB in all, after 512 requests were in flight at once.
 const KEPT: usize = 128;
@@ -38,15 +38,20 @@ impl ContextPool {
         Self { stripes: std::array::from_fn(stripe), closed: AtomicBool::new(false) }
     }
 
-    pub(super) fn take(&self, instruments: &Arc<Instruments>, started: Instant) -> Arc<RequestContext> {
+    pub(super) fn take(
+        &self,
+        instruments: &Arc<Instruments>,
+        endpoint: EndpointNumber,
+        started: Instant,
+    ) -> Arc<RequestContext> {
         let stripe = &self.stripes[stripe::index()];
         if let Some(mut context) = stripe.at_hand.take().or_else(|| stripe.more.pop())
             && let Some(unique) = Arc::get_mut(&mut context)
         {
-            unique.reset(started);
+            unique.reset(endpoint, started);
             return context;
         }
-        Arc::new(RequestContext::new(instruments.clone(), started))
+        Arc::new(RequestContext::new(instruments.clone(), endpoint, started))
     }
 
     /// Keeps a context for the next request, unless a spawned task still holds it or the pool is full.

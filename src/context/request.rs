@@ -18,9 +18,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    AfterEnd, Did, Event, Instruments, LateQuery, OpenStream, Part, Place, Use,
+    AfterEnd, Did, EndpointNumber, Event, Instruments, LateQuery, OpenStream, Part, Place, Use,
     division::{Division, EVENTS, Span, USES},
     event::{EventSlot, micros},
+    live::LivePlace,
     used::{UseSlot, scaled, use_tag},
     wakes::Wakes,
 };
@@ -81,6 +82,8 @@ pub(crate) struct RequestContext {
     counts: [AtomicU32; Part::COUNT],
     nanos: [AtomicU64; Part::COUNT],
     wakes: Wakes,
+    /// Where it shows since when the request has been in flight.
+    live: Arc<LivePlace>,
     /// Bytes of the request's body that were received.
     received: AtomicU64,
     used: AtomicU32,
@@ -89,8 +92,11 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(super) fn new(instruments: Arc<Instruments>, started: Instant) -> Self {
+    pub(super) fn new(instruments: Arc<Instruments>, endpoint: EndpointNumber, started: Instant) -> Self {
+        let live = instruments.live_place();
+        live.begin(endpoint, instruments.epoch(), started);
         Self {
+            live,
             instruments,
             started,
             ended: AtomicBool::new(false),
@@ -107,8 +113,9 @@ impl RequestContext {
     }
 
     /// Prepares a context for the next request. `&mut`: no other owner is left that could record on it.
-    pub(super) fn reset(&mut self, started: Instant) {
+    pub(super) fn reset(&mut self, endpoint: EndpointNumber, started: Instant) {
         self.started = started;
+        self.live.begin(endpoint, self.instruments.epoch(), started);
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
         self.afterwards.take();
@@ -186,7 +193,7 @@ impl RequestContext {
     /// recorded happened before its end, in its polls; of a spawned task the end may miss what it records at that
     /// moment.
     pub(crate) fn record(&self, part: Part, did: &Did) -> bool {
-        let Did { id, began, duration, failed, place } = *did;
+        let Did { id, began, duration, failed, place, exact } = *did;
         if self.ended.load(Acquire) {
             self.record_late(part, id, began, duration);
             return false;
@@ -200,6 +207,9 @@ impl RequestContext {
                 slot.nanos.fetch_add(nanos, Relaxed);
                 if failed {
                     slot.failed.fetch_add(1, Relaxed);
+                }
+                if exact != 0 && slot.last.swap(exact, Relaxed) == exact {
+                    slot.repeats.fetch_add(1, Relaxed);
                 }
                 if place != Place::NONE {
                     slot.place.store(place.number().into(), Relaxed);
@@ -258,7 +268,13 @@ impl RequestContext {
     /// sees the end also sees the cancellation that was set before it.
     pub(crate) fn end(&self) {
         self.ended.store(true, Release);
+        self.no_longer_in_flight();
+    }
+
+    /// Ends what is followed of a request in flight: its wakes and its age.
+    pub(crate) fn no_longer_in_flight(&self) {
         self.wakes.end();
+        self.live.end();
     }
 
     /// Ends a request whose client disconnected. `endpoint` records the queries that had begun before and end later.
@@ -354,11 +370,15 @@ mod tests {
             ignored: Vec::new(),
             db_system: "sqlite".into(),
         };
-        RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)), began)
+        RequestContext::new(
+            Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)),
+            EndpointNumber::NONE,
+            began,
+        )
     }
 
     fn did(id: u32, began: Instant, duration: Duration) -> Did {
-        Did { id, began, duration, failed: false, place: Place::NONE }
+        Did { id, began, duration, failed: false, place: Place::NONE, exact: 0 }
     }
 
     /// Records events (part, start and end in milliseconds) and returns how much of 100 ms queries and tasks cover.
@@ -457,7 +477,7 @@ mod tests {
         assert_eq!(context.count(Part::Db), 1, "the request itself is over");
         assert_eq!(calls(&context).iter().sum::<u64>(), 1, "late ones are not the request's");
 
-        context.reset(began);
+        context.reset(EndpointNumber::NONE, began);
         context.record(Part::Db, &did(8, began, MS));
         context.end();
         context.record(Part::Db, &did(8, began, MS));

@@ -1,6 +1,7 @@
 //! [`QueryTable`] and [`TaskTable`]: the queries and tasks that were recorded, each with its metric handles.
 
 use std::{
+    fmt,
     hash::BuildHasher,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::{
     DynRecorder, labelled,
     named::NamedTable,
+    overlap::Overlap,
     polls::Polls,
     running::Runs,
     statements::Statements,
@@ -33,11 +35,30 @@ pub(crate) struct SqlShape {
 }
 
 /// A query fingerprint and its series.
-#[derive(Debug)]
 pub(crate) struct QuerySeries {
     pub(crate) id: u32,
     pub(crate) shape: SqlShape,
     pub(crate) durations: OutcomeDurations,
+    overlap: Overlap,
+    at_once: OnceLock<Histogram>,
+    window_recorder: DynRecorder,
+}
+
+impl fmt::Debug for QuerySeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuerySeries").field("id", &self.id).field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+impl QuerySeries {
+    /// Records how many calls ran at once when this one did.
+    pub(crate) fn record_overlap(&self, began: Instant, duration: Duration) {
+        if let Some(calls) = self.overlap.add(began, duration) {
+            let labels = || [(names::DB_SUMMARY, self.shape.summary.clone())];
+            let at_once = || labelled::histogram(&self.window_recorder, &names::QUERY_AT_ONCE, &labels());
+            self.at_once.get_or_init(at_once).record(calls as f64);
+        }
+    }
 }
 
 /// How a query or a task ended.
@@ -57,8 +78,8 @@ pub(crate) struct OutcomeDurations {
     make: Box<dyn Fn(Outcome) -> Histogram + Send + Sync>,
 }
 
-impl std::fmt::Debug for OutcomeDurations {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for OutcomeDurations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutcomeDurations").field("handles", &self.handles).finish_non_exhaustive()
     }
 }
@@ -100,6 +121,7 @@ impl TaskSeries {
 /// Every query that was recorded, by fingerprint.
 pub(super) struct QueryTable {
     recorder: DynRecorder,
+    window_recorder: DynRecorder,
     system: Arc<str>,
     hasher: foldhash::fast::RandomState,
     statements: Statements,
@@ -107,9 +129,16 @@ pub(super) struct QueryTable {
 }
 
 impl QueryTable {
-    pub(super) fn new(recorder: DynRecorder, dropped: Counter, system: Arc<str>, limit: usize) -> Self {
+    pub(super) fn new(
+        recorder: DynRecorder,
+        window_recorder: DynRecorder,
+        dropped: Counter,
+        system: Arc<str>,
+        limit: usize,
+    ) -> Self {
         Self {
             recorder,
+            window_recorder,
             system,
             hasher: foldhash::fast::RandomState::default(),
             statements: Statements::new(limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)),
@@ -117,25 +146,33 @@ impl QueryTable {
         }
     }
 
-    /// Returns the series of a statement; calls `shape` for its fingerprint if the statement is not remembered.
-    pub(super) fn resolve(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> Arc<QuerySeries> {
+    /// Returns the series of a statement, and the statement's own number; calls `shape` for its fingerprint if the statement is
+    /// not remembered.
+    pub(super) fn resolve(&self, statement: &str, shape: impl FnOnce(&str) -> SqlShape) -> (Arc<QuerySeries>, u64) {
         let hash = self.hasher.hash_one(statement);
         if let Some(id) = self.statements.get(hash)
             && let Some(known) = self.table.use_by_id(id)
         {
-            return known;
+            return (known, hash);
         }
         let shape = shape(statement);
         let found = self.table.resolve(&shape.summary, |id, summary| {
             let is_folded = summary != shape.summary;
             let operation = if is_folded { summary.clone() } else { shape.operation.clone() };
             let shape = SqlShape { summary, operation };
-            QuerySeries { id, durations: self.durations(shape.clone()), shape }
+            QuerySeries {
+                id,
+                durations: self.durations(shape.clone()),
+                shape,
+                overlap: Overlap::new(Instant::now()),
+                at_once: OnceLock::new(),
+                window_recorder: self.window_recorder.clone(),
+            }
         });
         if found.is_settled {
             self.statements.remember(hash, found.series.id);
         }
-        found.series
+        (found.series, hash)
     }
 
     /// Takes the time of a tick; see [`NamedTable::give_back`].
@@ -302,7 +339,8 @@ mod tests {
     #[test]
     fn a_known_fingerprint_takes_no_lock_whatever_its_literals() {
         let (counter, count) = dropped(&DebuggingRecorder::new());
-        let queries = QueryTable::new(Arc::new(DebuggingRecorder::new()), counter, "sqlite".into(), 2);
+        let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
+        let queries = QueryTable::new(recorder.clone(), recorder, counter, "sqlite".into(), 2);
         let shape = |summary: &str| SqlShape { summary: summary.into(), operation: "SELECT".into() };
         for summary in ["a", "b", "c"] {
             queries.resolve(summary, shape);
@@ -310,9 +348,9 @@ mod tests {
         assert_eq!(count(), 1);
         without(queries.table.writing(), || {
             for statement in 0..100 {
-                assert_eq!(queries.resolve(&format!("a = {statement}"), |_| shape("a")).id, 0);
+                assert_eq!(queries.resolve(&format!("a = {statement}"), |_| shape("a")).0.id, 0);
             }
-            assert_eq!(&*queries.resolve("d", shape).shape.summary, names::OTHER);
+            assert_eq!(&*queries.resolve("d", shape).0.shape.summary, names::OTHER);
         });
         assert_eq!(count(), 1);
     }

@@ -11,6 +11,8 @@ pub(crate) struct Use {
     pub(crate) id: u32,
     pub(crate) calls: u64,
     pub(crate) failed: u64,
+    /// Calls that were the very same as the one before.
+    pub(crate) repeats: u64,
     pub(crate) nanos: u64,
     /// Time that what it waited for was held afterwards.
     pub(crate) held_nanos: u64,
@@ -27,6 +29,9 @@ pub(super) struct UseSlot {
     pub(super) tag: AtomicU64,
     pub(super) calls: AtomicU32,
     pub(super) failed: AtomicU32,
+    /// See [`Did::exact`](super::Did): of the last call, and how many had that of the one before.
+    pub(super) last: AtomicU64,
+    pub(super) repeats: AtomicU32,
     pub(super) nanos: AtomicU64,
     pub(super) held_nanos: AtomicU64,
     pub(super) place: AtomicU32,
@@ -45,6 +50,7 @@ impl UseSlot {
             id: u32::try_from(tag >> 4).expect("a tag is a 32-bit id above four bits"),
             calls: self.calls.load(Relaxed).into(),
             failed: self.failed.load(Relaxed).into(),
+            repeats: self.repeats.load(Relaxed).into(),
             nanos,
             held_nanos: self.held_nanos.load(Relaxed),
             alone_nanos: scaled(own.alone, own.sum, nanos),

@@ -31,6 +31,7 @@ pub(crate) struct UseSeries {
     alone_nanos: Counter,
     pub(crate) requests: Counter,
     failed: OnceLock<Counter>,
+    repeats: OnceLock<Counter>,
     held_nanos: OnceLock<Counter>,
     most_at_once: OnceLock<Histogram>,
     /// Number of the place in the host's code that was shown last, and where it is shown.
@@ -52,6 +53,7 @@ impl UseSeries {
             alone_nanos: counter(&names::ENDPOINT_USE_ALONE_NANOS),
             requests: counter(&names::ENDPOINT_USE_REQUESTS),
             failed: OnceLock::new(),
+            repeats: OnceLock::new(),
             held_nanos: OnceLock::new(),
             most_at_once: OnceLock::new(),
             place: Default::default(),
@@ -68,6 +70,9 @@ impl UseSeries {
         self.requests.increment(1);
         if used.failed > 0 {
             self.counter(&self.failed, &names::ENDPOINT_USE_FAILED).increment(used.failed);
+        }
+        if used.repeats > 0 {
+            self.counter(&self.repeats, &names::ENDPOINT_USE_REPEATS).increment(used.repeats);
         }
         if used.held_nanos > 0 {
             self.counter(&self.held_nanos, &names::ENDPOINT_USE_HELD_NANOS).increment(used.held_nanos);

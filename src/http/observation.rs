@@ -82,7 +82,7 @@ pub(super) struct Observation {
 impl Observation {
     pub(super) fn begin(series: Local<EndpointSeries>, trace_id: Option<TraceId>, started: Instant) -> Self {
         series.active.increment(1.0);
-        let context = series.instruments.begin_request(started);
+        let context = series.instruments.begin_request(series.number, started);
         Self {
             carrier: Carrier::of(&context),
             context: Some(context),
@@ -328,6 +328,7 @@ impl Observation {
         self.carrier = Carrier::default();
         self.waker = None;
         if let Some(context) = self.context.take() {
+            context.no_longer_in_flight();
             self.series.instruments.give_back(context);
         }
     }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     context::{
-        AfterEnd, DynRecorder, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part, RequestAllocations,
-        Spread, UseSeries, Uses, labelled, watch::PollWatch,
+        AfterEnd, DynRecorder, EndpointNumber, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part,
+        RequestAllocations, Spread, UseSeries, Uses, labelled, watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
@@ -93,6 +93,8 @@ pub(super) struct EndSeries {
 pub(super) struct EndpointSeries {
     pub(super) instruments: Arc<Instruments>,
     pub(super) active: Gauge,
+    /// Among the endpoints whose requests in flight are counted.
+    pub(super) number: EndpointNumber,
     pub(super) heap: Heap,
     ended: OnceLock<EndSeries>,
     request_size: OnceLock<Histogram>,
@@ -118,8 +120,10 @@ pub(super) struct EndpointSeries {
 impl EndpointSeries {
     fn new(instruments: &Arc<Instruments>, active: Gauge, method: &'static str, route: &str) -> Self {
         let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
+        let (active, number) = instruments.endpoint_in_flight(active, &labels);
         Self {
-            active: instruments.endpoint_in_flight(active, &labels),
+            active,
+            number,
             heap: instruments.heap(&labels),
             ended: OnceLock::new(),
             request_size: OnceLock::new(),

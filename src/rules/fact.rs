@@ -83,6 +83,8 @@ pub(crate) const TOP_QUERY_TIME_RATIO: NumberFact = number("top_query_time_ratio
 pub(crate) const TOP_QUERY_CALLS_PER_REQUEST: NumberFact = number("top_query_calls_per_request", Count);
 pub(crate) const TOP_QUERY_AVG_DURATION: NumberFact = number("top_query_avg_duration", Seconds);
 pub(crate) const FAILING_QUERY_RATIO: NumberFact = number("failing_query_ratio", Ratio);
+pub(crate) const REPEAT_RATIO: NumberFact = number("repeat_ratio", Ratio);
+pub(crate) const MAX_AT_ONCE: NumberFact = number("max_at_once", Count);
 pub(crate) const TOP_ENDPOINT_RATIO: NumberFact = number("top_endpoint_ratio", Ratio);
 pub(crate) const TOP_ERROR_RATIO: NumberFact = number("top_error_ratio", Ratio);
 pub(crate) const TOP_CLIENT_ERROR_RATIO: NumberFact = number("top_client_error_ratio", Ratio);
@@ -150,6 +152,7 @@ const COUNTS: &[NumberFact] = &[
     ACTIVE,
     REQUESTS,
     CALLS,
+    MAX_AT_ONCE,
     RUNS,
     ENDPOINTS,
     WASTED_QUERIES,
@@ -213,6 +216,13 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
     (Query, OVER_THRESHOLD_RATIO, "share of the calls that took longer than the threshold"),
     (Query, CALLS, "calls that ended in the window"),
+    (
+        Query,
+        REPEAT_RATIO,
+        "share of the calls of `worst_endpoint` that were the very same as the one before in their request; only statements whose \
+         text has no parameters are compared",
+    ),
+    (Query, MAX_AT_ONCE, "calls that ran at once, at most, of those that took 1 ms or longer"),
     (Query, ENDPOINTS, "endpoints that issue the query"),
     (Query, TOP_ENDPOINT_RATIO, "share of the query's time that `top_endpoint` spends in it"),
     (Task, OVER_THRESHOLD_RATIO, "share of the runs that took longer than the threshold"),

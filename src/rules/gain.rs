@@ -376,6 +376,7 @@ mod tests {
             time_ratio: Some(ratio),
             alone_seconds: 50.0 * 2.0 * ratio,
             failed: 0,
+            repeats: 0,
             most_at_once: 1,
             place: None,
         };

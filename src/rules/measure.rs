@@ -164,6 +164,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     counted(Endpoint, fact::REQUEST_RATE, M::Rate, "requests a second"),
     counted(Endpoint, fact::IN_FLIGHT, M::InFlight, "mean number of requests in flight, of those that have ended"),
     state(Endpoint, fact::ACTIVE, M::Active, "requests in flight now, those that never end included"),
+    state(Endpoint, fact::OLDEST_ACTIVE, M::OldestActive, "how long the oldest request in flight has been running"),
     share(Endpoint, fact::TIME_SHARE, M::TimeShare, "share of the time that all requests of the service took"),
     share(Endpoint, fact::BUSY_RATIO, M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
     share(

@@ -86,7 +86,7 @@ fn record(to: &Destination<WaitSeries>, outcome: Outcome, began: Instant, durati
     series.durations.record(outcome, duration);
     if let Some(request) = request {
         let failed = outcome != Outcome::Ok;
-        request.record(series.part, &Did { id: series.id, began, duration, failed, place });
+        request.record(series.part, &Did { id: series.id, began, duration, failed, place, exact: 0 });
     }
 }
 

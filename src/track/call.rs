@@ -55,7 +55,10 @@ impl RunningCall {
         series.record(ending, duration);
         if let Some(request) = request {
             let failed = ending.failed();
-            request.record(Part::Http, &Did { id: series.id, began: self.began, duration, failed, place: self.place });
+            request.record(
+                Part::Http,
+                &Did { id: series.id, began: self.began, duration, failed, place: self.place, exact: 0 },
+            );
         }
     }
 }

@@ -15,17 +15,31 @@ use super::{destination::Destination, fingerprint};
 use crate::context::{Carrier, Did, Outcome, Part, Place, QuerySeries};
 
 impl Destination<QuerySeries> {
-    fn of_query(sql: &str) -> Option<Self> {
-        Self::find(|instruments| instruments.query(sql, fingerprint::shape))
+    /// Returns the destination of a statement, and its [`Did::exact`].
+    fn of_query(sql: &str) -> Option<(Self, u64)> {
+        let mut exact = 0;
+        let destination = Self::find(|instruments| {
+            let (series, number) = instruments.query(sql, fingerprint::shape);
+            exact = if is_whole(sql) { number.max(1) } else { 0 };
+            series
+        });
+        Some((destination?, exact))
     }
 
-    fn record(&self, began: Instant, duration: Duration, outcome: Outcome, place: Place) {
+    fn record(&self, began: Instant, duration: Duration, outcome: Outcome, (place, exact): (Place, u64)) {
         self.series.durations.record(outcome, duration);
+        self.series.record_overlap(began, duration);
         if let Some(request) = &self.request {
             let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
-            request.record(Part::Db, &Did { id: self.series.id, began, duration, failed, place });
+            request.record(Part::Db, &Did { id: self.series.id, began, duration, failed, place, exact });
         }
     }
+}
+
+/// Returns whether the text of a statement is all of it: parameters would be somewhere else. May take a text for less than it
+/// is, as one with a cast or a time of day.
+fn is_whole(sql: &str) -> bool {
+    !sql.bytes().any(|byte| matches!(byte, b'?' | b'$' | b':' | b'@' | b'%'))
 }
 
 /// Records a query that has ended, as done: sqlx's events do not contain the outcome.
@@ -33,8 +47,8 @@ impl Destination<QuerySeries> {
 pub(crate) fn record_query(sql: &str, elapsed: Duration) {
     // Read before the fingerprint of a new statement is made, which takes time.
     let now = Instant::now();
-    if let Some(destination) = Destination::of_query(sql) {
-        destination.record(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok, Place::NONE);
+    if let Some((destination, exact)) = Destination::of_query(sql) {
+        destination.record(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok, (Place::NONE, exact));
     }
 }
 
@@ -45,16 +59,17 @@ struct RunningQuery {
     /// Keeps the driver's own events of this query from counting it again.
     counted: Carrier,
     began: Instant,
-    place: Place,
+    /// Where it was called, and its [`Did::exact`].
+    place: (Place, u64),
     polling: bool,
 }
 
 impl RunningQuery {
     fn begin(sql: &str, location: &'static Location<'static>) -> Self {
-        let destination = Destination::of_query(sql);
+        let (destination, exact) = Destination::of_query(sql).map_or((None, 0), |(found, exact)| (Some(found), exact));
         let counted = destination.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
         let place = if destination.is_some() { Place::of(location) } else { Place::NONE };
-        Self { destination, counted, began: Instant::now(), place, polling: false }
+        Self { destination, counted, began: Instant::now(), place: (place, exact), polling: false }
     }
 
     fn end(&mut self, outcome: Outcome) {

@@ -77,7 +77,7 @@ impl RunningTask {
         series.busy.increment(nanos(self.busy).max(1));
         series.durations.record(outcome, duration);
         let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
-        let did = Did { id: series.id, began: self.began, duration, failed, place: self.called_at };
+        let did = Did { id: series.id, began: self.began, duration, failed, place: self.called_at, exact: 0 };
         if request.is_some_and(|request| request.record(Part::Task, &did)) {
             series.in_requests.increment(nanos(duration));
         }

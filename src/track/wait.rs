@@ -41,7 +41,10 @@ impl RunningWait {
         series.durations.record(outcome, duration);
         if let Some(request) = request {
             let failed = outcome == Outcome::Cancelled;
-            request.record(series.part, &Did { id: series.id, began: self.began, duration, failed, place: self.place });
+            request.record(
+                series.part,
+                &Did { id: series.id, began: self.began, duration, failed, place: self.place, exact: 0 },
+            );
         }
         Some(destination)
     }
@@ -249,6 +252,7 @@ pub(super) fn record_wait(kind: &str, name: &str, duration: Duration) {
     series.durations.record(Outcome::Ok, duration);
     if let Some(request) = request {
         let began = now.checked_sub(duration).unwrap_or(now);
-        request.record(series.part, &Did { id: series.id, began, duration, failed: false, place: Place::NONE });
+        request
+            .record(series.part, &Did { id: series.id, began, duration, failed: false, place: Place::NONE, exact: 0 });
     }
 }

@@ -163,6 +163,8 @@ fn view(endpoint: &str, route: &str, millis: f64) -> EndpointView {
         task_time_percent: Some(0.0),
         busy_time_percent: Some(5.0),
         waiting_time_percent: Some(10.0),
+        active_requests: 3,
+        oldest_active_seconds: 1.5,
         db_queries_per_request: Some(41.0),
         longest_poll_ms: Some(12.0),
     }

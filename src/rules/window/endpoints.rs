@@ -58,6 +58,8 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) waited: Vec<(&'a str, f64)>,
     /// Requests in flight at the end of the window.
     active: f64,
+    /// Age of the oldest of them.
+    oldest_active: f64,
 }
 
 /// Every endpoint that had requests in the window.
@@ -100,8 +102,16 @@ impl<'a> Endpoints<'a> {
         endpoints.add_waiting(window);
         endpoints.add_polls(window);
         for series in window.series(names::ENDPOINT_ACTIVE.name) {
-            if let Some((endpoint, active)) = endpoints.known(&series).zip(series.last()) {
+            // Requests that never end are in no duration, so the endpoint may be new.
+            if let Some(active) = series.last().filter(|active| *active > 0.0)
+                && let Some(endpoint) = endpoints.entry(&series)
+            {
                 endpoint.active = active;
+            }
+        }
+        for series in window.series(names::ENDPOINT_OLDEST_ACTIVE.name) {
+            if let Some((endpoint, oldest)) = endpoints.known(&series).zip(series.last()) {
+                endpoint.oldest_active = oldest;
             }
         }
         endpoints
@@ -229,6 +239,7 @@ impl<'a> Endpoints<'a> {
                 blocked_others: None,
                 waited: Vec::new(),
                 active: 0.0,
+                oldest_active: 0.0,
             });
             self.all.len() - 1
         });
@@ -321,6 +332,7 @@ impl Endpoint<'_> {
             Measure::DbQueriesPerRequest => divide(self.db_queries, requests),
             Measure::DbTimePerRequest => divide(self.db_seconds + self.late_db_seconds, requests),
             Measure::Active => Some(self.active),
+            Measure::OldestActive => Some(self.oldest_active),
             Measure::LongestPoll => self.longest_polls?.max(),
             Measure::LongestPollQuantile(percent) => self.longest_polls?.quantile(quantile(percent)?),
             other => self.durations.measure(other, endpoints.span),

@@ -79,6 +79,7 @@ impl Investigation<'_, '_> {
             time_ratio: uses.time_ratio(query_use, endpoints),
             alone_seconds: query_use.alone_seconds,
             failed: query_use.failed as u64,
+            repeats: query_use.repeats as u64,
             most_at_once: query_use.most_at_once as u64,
             place: query_use.place,
         });
@@ -106,6 +107,7 @@ impl Investigation<'_, '_> {
         let mut facts = Facts::default();
         facts.measures(Scope::Query, |measure| Some(query.measure(measure, endpoints, uses, 1)?.0));
         facts.number(fact::CALLS, Some(query.durations.count() as f64));
+        facts.number(fact::MAX_AT_ONCE, query.at_once.and_then(|at_once| at_once.max()));
         facts.slowness(&query.durations, self.slow);
         facts.word(fact::OPERATION, Some(query.operation).filter(|operation| !operation.is_empty()));
         facts.number(fact::ENDPOINTS, Some(by_endpoint.len() as f64));
@@ -113,7 +115,9 @@ impl Investigation<'_, '_> {
             facts.word(fact::TOP_ENDPOINT, name_of(top.endpoint).as_deref());
             facts.number(fact::TOP_ENDPOINT_RATIO, divide(top.seconds, seconds));
         }
-        let worst = uses.worst(&subject.name, 1).and_then(|worst| name_of(worst.endpoint));
+        let worst = uses.worst(&subject.name, 1);
+        facts.number(fact::REPEAT_RATIO, worst.and_then(|worst| divide(worst.repeats, worst.calls)));
+        let worst = worst.and_then(|worst| name_of(worst.endpoint));
         facts.word(fact::WORST_ENDPOINT, worst.as_deref());
         let shares = by_endpoint.iter().filter_map(|query_use| {
             Some(EndpointShare {

@@ -11,7 +11,7 @@ use crate::{
     context::{Part, Place},
     names::{self, Metric},
     rules::{measure::Measure, subject::Subject},
-    store::{SeriesView, Window},
+    store::{HistogramView, SeriesView, Window},
 };
 
 /// An endpoint's use of a query, a service, a task or something that it waits for.
@@ -24,6 +24,8 @@ pub(crate) struct Use<'a> {
     pub(crate) name: &'a str,
     pub(crate) calls: f64,
     pub(crate) failed: f64,
+    /// Calls that were the very same as the one before in their request.
+    pub(crate) repeats: f64,
     pub(crate) seconds: f64,
     /// Time in which nothing else of the request ran.
     pub(crate) alone_seconds: f64,
@@ -53,6 +55,7 @@ impl<'a> Uses<'a> {
         let mut uses = Gathered { endpoints, uses: HashMap::default() };
         uses.add(window, &names::ENDPOINT_USE_CALLS, |used, calls| used.calls += calls);
         uses.add(window, &names::ENDPOINT_USE_FAILED, |used, failed| used.failed += failed);
+        uses.add(window, &names::ENDPOINT_USE_REPEATS, |used, repeats| used.repeats += repeats);
         uses.add(window, &names::ENDPOINT_USE_NANOS, |used, nanos| used.seconds += nanos * NANOS);
         uses.add(window, &names::ENDPOINT_USE_ALONE_NANOS, |used, nanos| used.alone_seconds += nanos * NANOS);
         uses.add(window, &names::ENDPOINT_USE_HELD_NANOS, |used, nanos| used.held_seconds += nanos * NANOS);
@@ -150,6 +153,7 @@ impl<'a> Gathered<'a, '_> {
                     name,
                     calls: 0.0,
                     failed: 0.0,
+                    repeats: 0.0,
                     seconds: 0.0,
                     alone_seconds: 0.0,
                     held_seconds: 0.0,
@@ -180,6 +184,8 @@ pub(crate) struct Query<'a> {
     pub(crate) subject: Arc<Subject>,
     pub(crate) operation: &'a str,
     pub(crate) durations: Durations<'a>,
+    /// How many of its calls ran at once, of those that took 1 ms or longer.
+    pub(crate) at_once: Option<HistogramView<'a>>,
 }
 
 /// Returns the query fingerprints that were called in a window.
@@ -203,10 +209,15 @@ pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
                 label(names::DB_SYSTEM, system),
             ];
             let subject = Arc::new(Subject::new(summary, labels));
-            queries.push(Query { subject, operation, durations: Durations::default() });
+            queries.push(Query { subject, operation, durations: Durations::default(), at_once: None });
             queries.len() - 1
         });
         queries[place].durations.add(Outcome::of_query(series.meta), &series);
+    }
+    for series in window.series(names::QUERY_AT_ONCE.name) {
+        if let Some(place) = series.label(names::DB_SUMMARY).and_then(|summary| places.get(summary)) {
+            queries[*place].at_once = series.histogram().filter(|view| view.count() > 0);
+        }
     }
     queries
 }

@@ -76,6 +76,7 @@ impl Traffic {
         let calls = requests * calls_per_request;
         let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
         self.observe(&names::DB_DURATION, &labels, seconds, calls as usize);
+        self.observe(&names::QUERY_AT_ONCE, &[(names::DB_SUMMARY, query)], 2.0, 1);
         let kind = (names::WAIT_KIND, Part::Db.label());
         let labels = [(names::METHOD, "GET"), (names::ROUTE, route), kind, (names::WAIT_NAME, query)];
         let nanos = (calls as f64 * seconds * 1e9) as u64;

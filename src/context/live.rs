@@ -1,0 +1,122 @@
+//! [`LiveRequests`]: since when each request in flight has been running.
+//!
+//! A request that never ends is in no duration. Each context has a place that says which endpoint its request belongs to and when
+//! it began; a context is reused, so that a request writes two atomics and nothing else. Read once a tick. The invariant that a
+//! change could break: the place of a context without a request is free, or its last one would grow old for ever.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::lock::lock;
+
+/// Number of a request's endpoint among those whose requests in flight are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct EndpointNumber(pub(super) u32);
+
+impl EndpointNumber {
+    /// Of a request that matched no route.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+/// The place of one context. Relaxed: each value is read for itself, and a request that begins while it is read may count for its
+/// predecessor's endpoint once.
+#[derive(Debug, Default)]
+pub(super) struct LivePlace {
+    endpoint: AtomicU32,
+    /// One more than the nanoseconds from the epoch to its beginning; zero while there is no request.
+    since: AtomicU64,
+}
+
+impl LivePlace {
+    pub(super) fn begin(&self, endpoint: EndpointNumber, epoch: Instant, started: Instant) {
+        let since = started.saturating_duration_since(epoch).as_nanos();
+        self.endpoint.store(endpoint.0, Relaxed);
+        self.since.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.since.store(0, Relaxed);
+    }
+}
+
+/// The places of all contexts.
+#[derive(Debug)]
+pub(super) struct LiveRequests {
+    pub(super) epoch: Instant,
+    places: Mutex<Vec<Arc<LivePlace>>>,
+}
+
+/// The requests of one endpoint that are in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Age of the oldest.
+    pub(super) oldest: Duration,
+    /// How many are older than [`LONG_RUNNING`].
+    pub(super) long_running: u64,
+}
+
+/// Most requests are over long before.
+pub(super) const LONG_RUNNING: Duration = Duration::from_secs(10);
+
+impl LiveRequests {
+    pub(super) fn new(epoch: Instant) -> Self {
+        Self { epoch, places: Mutex::default() }
+    }
+
+    /// Returns a place for a new context.
+    pub(super) fn place(&self) -> Arc<LivePlace> {
+        let place = Arc::<LivePlace>::default();
+        lock(&self.places).push(place.clone());
+        place
+    }
+
+    /// Returns what is in flight, by endpoint, and forgets the places of contexts that are gone.
+    pub(super) fn waiting(&self, now: Instant) -> HashMap<EndpointNumber, Waiting> {
+        let mut waiting: HashMap<EndpointNumber, Waiting> = HashMap::new();
+        lock(&self.places).retain(|place| {
+            if let Some(since) = place.since.load(Relaxed).checked_sub(1) {
+                let age = now.saturating_duration_since(self.epoch + Duration::from_nanos(since));
+                let of = waiting.entry(EndpointNumber(place.endpoint.load(Relaxed))).or_default();
+                of.oldest = of.oldest.max(age);
+                of.long_running += u64::from(age > LONG_RUNNING);
+            }
+            Arc::strong_count(place) > 1
+        });
+        waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_request_of_each_endpoint_is_known_until_it_ends() {
+        let epoch = Instant::now();
+        let live = LiveRequests::new(epoch);
+        let (one, other, gone) = (live.place(), live.place(), live.place());
+        let second = Duration::from_secs(1);
+        let of = |seconds: u32| {
+            let waiting = live.waiting(epoch + seconds * second);
+            waiting.get(&EndpointNumber(7)).map(|of| (of.oldest.as_secs(), of.long_running))
+        };
+        assert_eq!(of(1), None);
+        one.begin(EndpointNumber(7), epoch, epoch + second);
+        other.begin(EndpointNumber(7), epoch, epoch + 9 * second);
+        assert_eq!(of(15), Some((14, 1)));
+        one.end();
+        assert_eq!(of(15), Some((6, 0)));
+        drop(gone);
+        other.end();
+        assert_eq!(of(15), None);
+        assert_eq!(lock(&live.places).len(), 2);
+    }
+}
