@@ -349,6 +349,18 @@ pub(crate) const TALLIES: &[Tally] = &[
 
 /// Resident memory.
 pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
+/// Memory that the process owns.
+pub(crate) const PROCESS_OWNED: Metric = gauge(
+    "pinchpoint_owned_memory_bytes",
+    "Resident memory that is the process's own: allocated or shared, without the pages of files that it has mapped.",
+)
+.exists("Linux");
+/// Memory that the kernel cannot take back.
+pub(crate) const MEMORY_WORKING_SET: Metric = gauge(
+    "pinchpoint_memory_working_set_bytes",
+    "Memory of the control group with the limit, without pages of files, which the kernel takes back before it kills.",
+)
+.exists("Linux, where the control group has a limit");
 /// Virtual memory.
 pub(crate) const PROCESS_VIRTUAL: Metric = gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
 /// Memory limit of the control group, where there is one.
@@ -405,6 +417,13 @@ pub(crate) const SYSTEM_CPU_TIME: Metric = counter_seconds(
 .exists("Linux");
 /// Open file descriptors.
 pub(crate) const PROCESS_OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
+/// Open file descriptors by kind.
+pub(crate) const OPEN_FDS: Metric = gauge(
+    "pinchpoint_open_fds",
+    "Open file descriptors by what they lead to, looked at twice a minute; of more than a thousand, estimated from some.",
+)
+.labels(&[KIND])
+.exists("Linux");
 /// File descriptor limit.
 pub(crate) const PROCESS_MAX_FDS: Metric =
     gauge("process_max_fds", "Maximum number of open file descriptors.").exists("Linux, macOS");
@@ -619,7 +638,9 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     POOL_PENDING,
     POOL_USE,
     PROCESS_RESIDENT,
+    PROCESS_OWNED,
     PROCESS_VIRTUAL,
+    MEMORY_WORKING_SET,
     PROCESS_MEMORY_LIMIT,
     PROCESS_CPU,
     PROCESS_CPU_WAITING,
@@ -631,6 +652,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     CPU_PRESSURE,
     SYSTEM_CPU_TIME,
     PROCESS_OPEN_FDS,
+    OPEN_FDS,
     PROCESS_MAX_FDS,
     PROCESS_THREADS,
     PROCESS_START,
@@ -771,7 +793,7 @@ pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
 pub(crate) const WAITING: &str = "waiting";
-/// Which part of something is counted: of the CPU's pressure whose it is; window-only counters have parts of their own.
+/// Which part of something is counted: of the CPU's pressure whose it is, of descriptors what they are; window-only counters have parts of their own.
 pub(crate) const KIND: &str = "kind";
 /// What a CPU does.
 pub(crate) const CPU_MODE: &str = "cpu_mode";
@@ -806,7 +828,11 @@ const LABELS: &[(&str, &str)] = &[
          a run's duration also `panic`",
     ),
     (WORK, "what is read: `rules` for the rule files, `sampling` for the machine and the host's samplers"),
-    (KIND, "whose pressure: `machine` or `group`, the control group of the process"),
+    (
+        KIND,
+        "whose pressure: `machine` or `group`, the control group of the process; what a descriptor leads to: `socket`, `file`, \
+         `pipe` or `other`",
+    ),
     (CPU_MODE, "what the CPUs did: `user`, `nice`, `system`, `idle`, `iowait`, `interrupt` or `steal`"),
     (RULE, "id of the rule"),
     (SEVERITY, "severity of the bottleneck"),
@@ -834,6 +860,8 @@ pub(crate) const UNTRACKED: &str = "untracked";
 pub(crate) const MACHINE: &str = "machine";
 /// Value of [`KIND`]: the control group of this process.
 pub(crate) const GROUP: &str = "group";
+/// Values of [`KIND`]: what a file descriptor leads to.
+pub(crate) const DESCRIPTORS: [&str; 4] = ["socket", "file", "pipe", "other"];
 /// Value of [`CPU_MODE`]: time that the hypervisor gave to others.
 pub(crate) const STEAL: &str = "steal";
 

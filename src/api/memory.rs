@@ -17,14 +17,17 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct MemoryAnswer {
-    /// Resident memory, in megabytes of 1,000,000 bytes.
+    /// Memory that the process owns, in megabytes of 1,000,000 bytes: resident, without pages of files that it has mapped where the
+    /// platform tells them apart.
     current_memory_mb: Option<f64>,
     avg_memory_mb: Option<f64>,
     peak_memory_mb: Option<f64>,
+    /// With pages of mapped files.
+    resident_memory_mb: Option<f64>,
     virtual_memory_mb: Option<f64>,
     /// Limit of the control group; null without one.
     memory_limit_mb: Option<f64>,
-    /// Share of that limit.
+    /// Share of that limit that the group holds, without pages of files.
     memory_percent: Option<f64>,
     /// Robust growth; null unless growth is established.
     growth_mb_per_hour: Option<f64>,
@@ -33,7 +36,7 @@ pub(super) struct MemoryAnswer {
     open_fds: Option<u64>,
     max_fds: Option<u64>,
     threads: Option<u64>,
-    /// Resident memory over time, oldest first.
+    /// Memory that it owned over time, oldest first.
     samples: Vec<MemoryPoint>,
     timestamp: String,
 }
@@ -128,6 +131,8 @@ pub(super) async fn memory(State(core): CoreState) -> Json<MemoryAnswer> {
     let window = core.total(Instant::now());
     let gauge = |metric| gauge(&window, metric);
     let (resident, limit) = (gauge(names::PROCESS_RESIDENT), limit(&window));
+    let owned = gauge(names::PROCESS_OWNED).or(resident);
+    let towards_limit = gauge(names::MEMORY_WORKING_SET).or(owned);
     let samples = core.memory_samples();
     let verdict = core.judgement().leak.clone();
     let pace = verdict.as_ref().and_then(LeakVerdict::leak).map(|leak| units::megabytes(leak.bytes_per_hour));
@@ -136,12 +141,13 @@ pub(super) async fn memory(State(core): CoreState) -> Json<MemoryAnswer> {
     let mut shown: Vec<_> = samples.iter().rev().step_by(step).collect();
     shown.reverse();
     Json(MemoryAnswer {
-        current_memory_mb: resident.map(units::megabytes),
+        current_memory_mb: owned.map(units::megabytes),
         avg_memory_mb: core.mean_memory().map(units::megabytes),
         peak_memory_mb: core.peak_memory().map(units::megabytes),
+        resident_memory_mb: resident.map(units::megabytes),
         virtual_memory_mb: gauge(names::PROCESS_VIRTUAL).map(units::megabytes),
         memory_limit_mb: limit.map(units::megabytes),
-        memory_percent: resident.zip(limit).map(|(resident, limit)| units::percent(resident / limit)),
+        memory_percent: towards_limit.zip(limit).map(|(used, limit)| units::percent(used / limit)),
         growth_mb_per_hour: pace,
         leak: verdict.as_ref().map(LeakView::of),
         open_fds: gauge(names::PROCESS_OPEN_FDS).map(units::count),

@@ -19,7 +19,7 @@ use crate::{
     http::RouteFrom,
     names,
     rules::{RuleSet, tallied_outcome},
-    sample::{CpuSampler, ProcessSampler, RuntimeSampler, Sampler},
+    sample::{CpuSampler, DescriptorSampler, ProcessSampler, RuntimeSampler, Sampler},
     store::MonitorRecorder,
 };
 
@@ -348,6 +348,7 @@ impl MonitorBuilder {
         if config.sampling != Sampling::Off {
             samplers.push(ProcessSampler::new(recorder.clone()));
             samplers.push(CpuSampler::new(recorder.clone()));
+            samplers.push(DescriptorSampler::new(recorder.clone()));
             samplers.push(RuntimeSampler::new(&recorder, &runtime));
         }
         samplers.append(self.samplers);

@@ -1,6 +1,6 @@
 //! [`Core`]: the parts of a monitor, and what the API reads of them.
 //!
-//! The locks are taken in the order ticking, history, memory, tiers, each of the others alone, and none on the request path. The invariant that a
+//! The locks are taken in the order ticking, history, memory, counts, tiers, each of the others alone, and none on the request path. The invariant that a
 //! change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop may hold it.
 
 mod coverage;
@@ -40,7 +40,7 @@ use crate::{
     context::{Instruments, labelled},
     lock::lock,
     names,
-    rules::{ProcessMemory, RuleSet, Totals, TrendReport, TrendSource},
+    rules::{ProcessCounts, ProcessMemory, RuleSet, Totals, TrendReport, TrendSource},
     store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 
@@ -67,6 +67,7 @@ pub(crate) struct Core {
     evaluation: Histogram,
     history: Mutex<History>,
     memory: Mutex<ProcessMemory>,
+    counts: Mutex<ProcessCounts>,
     tiers: Arc<Mutex<Tiers>>,
     #[cfg(feature = "archive")]
     versions: Versions,
@@ -103,6 +104,7 @@ impl Core {
             evaluation: labelled::histogram(&recorder, &names::RULE_EVALUATION, &[]),
             history: Mutex::new(History::new(started, windows(&rules))),
             memory: Mutex::default(),
+            counts: Mutex::default(),
             tiers,
             #[cfg(feature = "archive")]
             versions,

@@ -122,6 +122,14 @@ pub(crate) const WORKERS: NumberFact = number("workers", Count);
 pub(crate) const THREADS: NumberFact = number("threads", Count);
 pub(crate) const OPEN_FDS: NumberFact = number("open_fds", Count);
 pub(crate) const MAX_FDS: NumberFact = number("max_fds", Count);
+pub(crate) const ALIVE_TASKS: NumberFact = number("alive_tasks", Count);
+pub(crate) const ALIVE_TASKS_GROWTH_PER_HOUR: NumberFact = number("alive_tasks_growth_per_hour", Count);
+pub(crate) const SOCKET_FDS: NumberFact = number("socket_fds", Count);
+pub(crate) const FILE_FDS: NumberFact = number("file_fds", Count);
+pub(crate) const PIPE_FDS: NumberFact = number("pipe_fds", Count);
+pub(crate) const OTHER_FDS: NumberFact = number("other_fds", Count);
+pub(crate) const FDS_GROWTH_PER_HOUR: NumberFact = number("fds_growth_per_hour", Count);
+pub(crate) const TIME_TO_FD_LIMIT: NumberFact = number("time_to_fd_limit", Seconds);
 pub(crate) const MEMORY_LIMIT: NumberFact = number("memory_limit", Bytes);
 pub(crate) const TIME_TO_LIMIT: NumberFact = number("time_to_limit", Seconds);
 pub(crate) const TOP_SUSPECT_GROWTH: NumberFact = number("top_suspect_growth", BytesPerHour);
@@ -163,6 +171,11 @@ const COUNTS: &[NumberFact] = &[
     THREADS,
     OPEN_FDS,
     MAX_FDS,
+    ALIVE_TASKS,
+    SOCKET_FDS,
+    FILE_FDS,
+    PIPE_FDS,
+    OTHER_FDS,
 ];
 
 /// Returns whether the number of this name counts things.
@@ -257,6 +270,14 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
     (Process, OPEN_FDS, "open file descriptors"),
     (Process, MAX_FDS, "limit of open file descriptors"),
+    (Process, SOCKET_FDS, "open descriptors that lead to a socket"),
+    (Process, FILE_FDS, "open descriptors that lead to a file"),
+    (Process, PIPE_FDS, "open descriptors that lead to a pipe"),
+    (Process, OTHER_FDS, "open descriptors that lead to something else"),
+    (Process, FDS_GROWTH_PER_HOUR, "steady growth of the open descriptors over the last hour, by the hour"),
+    (Process, TIME_TO_FD_LIMIT, "time until they reach their limit, if they grow on as they do"),
+    (Process, ALIVE_TASKS, "tasks alive in the runtime"),
+    (Process, ALIVE_TASKS_GROWTH_PER_HOUR, "their steady growth over the last hour, by the hour"),
     (Process, THREADS, "threads of the operating system"),
     (Process, TOP_BLOCKER_POLL, "95th percentile of the longest polls of `top_blocker`"),
     (Process, TOP_BLOCKING_TASK_POLL, "95th percentile of the blocking polls of `top_blocking_task`"),

@@ -10,33 +10,60 @@ use std::path::{Path, PathBuf};
 /// below 2^63.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// The files that may hold a limit.
+/// The groups that may limit the memory.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
-    files: Vec<PathBuf>,
+    groups: Vec<Group>,
+}
+
+/// A limit, and how near the group is to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) bytes: u64,
+    /// What the group holds and the kernel cannot take back: without pages of files, which it drops when memory runs short.
+    pub(super) working_set: Option<u64>,
 }
 
 impl MemoryLimit {
-    /// Finds the files; there are none on other platforms than Linux.
+    /// Finds the groups; there are none on other platforms than Linux.
     pub(super) fn find() -> Self {
         let (cgroup, mounts) = membership();
-        Self { files: files(&cgroup, &mounts) }
+        Self::of(groups("memory", &cgroup, &mounts))
     }
 
-    #[cfg(test)]
-    pub(super) fn in_files(files: Vec<PathBuf>) -> Self {
-        Self { files }
+    pub(super) fn of(groups: Vec<Group>) -> Self {
+        Self { groups }
     }
 
-    /// Returns the limit in bytes. Read each time: it may be set, changed and removed while the process runs.
-    pub(super) fn read(&self) -> Option<u64> {
-        smallest(self.files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()))
+    /// Returns the smallest limit. Read each time: it may be set, changed and removed while the process runs.
+    pub(super) fn read(&self) -> Option<Limit> {
+        let limits = self.groups.iter().filter_map(|group| Some((limit(&group.read(LIMIT)?)?, group)));
+        let (bytes, group) = limits.min_by_key(|(bytes, _)| *bytes)?;
+        let usage = group.read(USAGE).and_then(|usage| usage.trim().parse().ok());
+        let files = group.read(["memory.stat"; 2]).map(|stat| pages_of_files(&stat, group.version));
+        let working_set = usage.zip(files).map(|(usage, files): (u64, u64)| usage.saturating_sub(files));
+        Some(Limit { bytes, working_set })
     }
 }
 
-/// Returns the smallest limit among the contents of limit files.
-fn smallest(contents: impl Iterator<Item = String>) -> Option<u64> {
-    contents.filter_map(|content| content.trim().parse().ok()).filter(|bytes| *bytes < NO_LIMIT).min()
+/// The files of version 1 and of version 2.
+const LIMIT: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
+const USAGE: [&str; 2] = ["memory.usage_in_bytes", "memory.current"];
+
+/// Returns the limit of a limit file.
+fn limit(content: &str) -> Option<u64> {
+    content.trim().parse().ok().filter(|bytes| *bytes < NO_LIMIT)
+}
+
+/// Returns the bytes of pages of files, active or not, in a `memory.stat` file. Version 1 has a number of the group alone and a
+/// total with the groups below it.
+fn pages_of_files(stat: &str, version: Version) -> u64 {
+    let names = match version {
+        Version::One => ["total_inactive_file ", "total_active_file "],
+        Version::Two => ["inactive_file ", "active_file "],
+    };
+    let value = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    names.into_iter().filter_map(value).sum()
 }
 
 /// Which of the two kinds of hierarchy a group is in.
@@ -53,6 +80,14 @@ pub(super) enum Version {
 pub(super) struct Group {
     pub(super) version: Version,
     pub(super) directory: PathBuf,
+}
+
+impl Group {
+    /// Reads one of the group's files, whose name depends on the version.
+    fn read(&self, [one, two]: [&str; 2]) -> Option<String> {
+        let file = if self.version == Version::One { one } else { two };
+        std::fs::read_to_string(self.directory.join(file)).ok()
+    }
 }
 
 /// Returns the texts that say in which groups this process is, and where they are mounted; empty where there are none.
@@ -80,15 +115,6 @@ pub(super) fn groups(controller: &str, cgroup: &str, mounts: &str) -> Vec<Group>
         }
     }
     groups
-}
-
-/// Returns the limit files of the process's group and of all groups above it, in both hierarchies.
-fn files(cgroup: &str, mounts: &str) -> Vec<PathBuf> {
-    let file = |group: Group| match group.version {
-        Version::One => group.directory.join("memory.limit_in_bytes"),
-        Version::Two => group.directory.join("memory.max"),
-    };
-    groups("memory", cgroup, mounts).into_iter().map(file).collect()
 }
 
 /// A mounted hierarchy of one controller, or of all.
@@ -137,7 +163,9 @@ mod tests {
     #[track_caller]
     fn check_files(cgroup: &str, mounts: &str, expected: &[&str]) {
         let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
-        assert_eq!(files(cgroup, mounts), expected, "of {cgroup:?} on {mounts:?}");
+        let file = |group: Group| group.directory.join(LIMIT[usize::from(group.version == Version::Two)]);
+        let files: Vec<_> = groups("memory", cgroup, mounts).into_iter().map(file).collect();
+        assert_eq!(files, expected, "of {cgroup:?} on {mounts:?}");
     }
 
     #[test]
@@ -204,11 +232,24 @@ mod tests {
         assert_eq!(cpu, expected.map(|(version, at)| Group { version, directory: at.into() }));
     }
 
+    /// Makes groups of version 2 with these limits.
+    fn limited(limits: &[&str]) -> (MemoryLimit, tempfile::TempDir) {
+        let root = tempfile::tempdir().expect("a directory");
+        let group = |(at, limit): (usize, &&str)| {
+            let directory = root.path().join(at.to_string());
+            std::fs::create_dir(&directory).expect("made");
+            std::fs::write(directory.join("memory.max"), limit).expect("written");
+            Group { version: Version::Two, directory }
+        };
+        (MemoryLimit::of(limits.iter().enumerate().map(group).collect()), root)
+    }
+
     #[test]
     fn the_smallest_limit_applies() {
         #[track_caller]
         fn check(contents: &[&str], expected: Option<u64>) {
-            assert_eq!(smallest(contents.iter().map(|content| (*content).to_owned())), expected, "of {contents:?}");
+            let (limit, _root) = limited(contents);
+            assert_eq!(limit.read().map(|limit| limit.bytes), expected, "of {contents:?}");
         }
         check(&["536870912\n"], Some(536_870_912));
         check(&["max\n", "1073741824\n", "max\n"], Some(1_073_741_824));
@@ -218,5 +259,25 @@ mod tests {
         check(&["9223372036854710272\n"], None);
         check(&["", "garbage", "-1"], None);
         check(&[], None);
+    }
+
+    #[test]
+    fn the_working_set_is_that_of_the_group_with_the_limit_without_pages_of_files() {
+        let (limit, root) = limited(&["max\n", "1000000\n"]);
+        assert_eq!(limit.read(), Some(Limit { bytes: 1_000_000, working_set: None }));
+        let write = |file: &str, text: &str| std::fs::write(root.path().join("1").join(file), text).expect("written");
+        write("memory.current", "900000\n");
+        write(
+            "memory.stat",
+            "anon 90000\nfile 800000\ninactive_anon 90000\nactive_anon 0\ninactive_file 500000\nactive_file 300000\n",
+        );
+        assert_eq!(limit.read(), Some(Limit { bytes: 1_000_000, working_set: Some(100_000) }));
+    }
+
+    #[test]
+    fn version_1_has_totals_with_the_groups_below() {
+        let stat = "cache 11583488\nrss 8720384\nactive_file 2441216\ninactive_file 57344\ntotal_cache 14363402240\n\
+                    total_inactive_file 9487118336\ntotal_active_file 4785377280\ntotal_unevictable 16273408\n";
+        assert_eq!(pages_of_files(stat, Version::One), 9_487_118_336 + 4_785_377_280);
     }
 }

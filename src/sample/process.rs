@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The metrics, in the order in which [`ProcessSampler::read`] returns their values.
-const METRICS: [&Metric; 8] = [
+const METRICS: [&Metric; 10] = [
     &names::PROCESS_RESIDENT,
     &names::PROCESS_VIRTUAL,
     &names::PROCESS_CPU,
@@ -21,6 +21,8 @@ const METRICS: [&Metric; 8] = [
     &names::PROCESS_OPEN_FDS,
     &names::PROCESS_MAX_FDS,
     &names::PROCESS_THREADS,
+    &names::PROCESS_OWNED,
+    &names::MEMORY_WORKING_SET,
     &names::PROCESS_MEMORY_LIMIT,
 ];
 
@@ -63,6 +65,7 @@ impl ProcessSampler {
         });
         // sysinfo returns 0 for unknown values; no process has 0 bytes of memory or began with the epoch.
         let known = |value: u64| (value > 0).then_some(value as f64);
+        let limit = self.memory_limit.read();
         [
             process.and_then(|process| known(process.memory())),
             process.and_then(|process| known(process.virtual_memory())),
@@ -71,9 +74,11 @@ impl ProcessSampler {
             open_fds().or_else(|| process.and_then(sysinfo::Process::open_files).map(|count| count as f64)),
             process.and_then(max_fds).map(|count| count as f64),
             std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(threads),
+            std::fs::read_to_string("/proc/self/status").ok().as_deref().and_then(owned),
+            limit.and_then(|limit| limit.working_set).map(|bytes| bytes as f64),
             // A limit that was removed becomes infinite, since a gauge cannot become absent again.
-            match self.memory_limit.read() {
-                Some(bytes) => Some(bytes as f64),
+            match limit {
+                Some(limit) => Some(limit.bytes as f64),
                 None => self.gauges[LIMIT].is_some().then_some(f64::INFINITY),
             },
         ]
@@ -106,6 +111,18 @@ fn max_fds(process: &sysinfo::Process) -> Option<usize> {
     if cfg!(windows) { None } else { process.open_files_limit() }
 }
 
+/// Returns the memory that a process owns, in bytes, from `/proc/<pid>/status`: what it allocated and what it shares with others,
+/// without the pages of files that it has mapped. A process that reads a large file through a mapping does not grow.
+///
+/// Source: proc_pid_status(5), `RssAnon` and `RssShmem`, both since Linux 4.5.
+fn owned(status: &str) -> Option<f64> {
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<f64>().ok()
+    };
+    Some((kib("RssAnon:")? + kib("RssShmem:")?) * 1024.0)
+}
+
 /// Returns the number of threads from `/proc/<pid>/stat`.
 ///
 /// Source: proc_pid_stat(5), field 20. The second field is the program's name in parentheses and may hold both spaces
@@ -121,7 +138,10 @@ mod tests {
 
     use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-    use super::*;
+    use super::{
+        super::cgroup::{Group, Version},
+        *,
+    };
 
     fn recorder() -> (DynRecorder, Snapshotter) {
         let recorder = DebuggingRecorder::new();
@@ -151,6 +171,14 @@ mod tests {
         check("", None);
     }
 
+    #[test]
+    fn memory_that_is_owned_is_without_pages_of_files() {
+        let status =
+            "Name:\tshop\nVmRSS:\t 3100000 kB\nRssAnon:\t   40000 kB\nRssFile:\t 3000000 kB\nRssShmem:\t   60000 kB\n";
+        assert_eq!(owned(status), Some(100_000.0 * 1024.0));
+        assert_eq!(owned("VmRSS:\t 3100000 kB\n"), None, "before Linux 4.5");
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_sample_agrees_with_proc() {
@@ -173,6 +201,7 @@ mod tests {
         };
         // Other tests of this process allocate and open files meanwhile.
         close("process_resident_memory_bytes", kib("VmRSS:"), f64::from(64 << 20));
+        close("pinchpoint_owned_memory_bytes", kib("RssAnon:") + kib("RssShmem:"), f64::from(64 << 20));
         close("process_virtual_memory_bytes", kib("VmSize:"), f64::from(256 << 20));
         close("process_threads", kib("Threads:") / 1024.0, 16.0);
         assert!(after["process_resident_memory_bytes"] > ballast.len() as f64);
@@ -193,19 +222,19 @@ mod tests {
     }
 
     /// Returns a sampler that reads only a limit, from a file.
-    fn limited_by(limit: &str) -> (ProcessSampler, Snapshotter, tempfile::NamedTempFile) {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(&file, limit).expect("written");
+    fn limited_by(limit: &str) -> (ProcessSampler, Snapshotter, tempfile::TempDir) {
+        let group = tempfile::tempdir().expect("a directory");
+        std::fs::write(group.path().join("memory.max"), limit).expect("written");
         let (recorder, taken) = recorder();
-        let memory_limit = MemoryLimit::in_files(vec![file.path().to_owned()]);
-        (ProcessSampler { system: None, memory_limit, recorder, gauges: Default::default() }, taken, file)
+        let memory_limit = MemoryLimit::of(vec![Group { version: Version::Two, directory: group.path().to_owned() }]);
+        (ProcessSampler { system: None, memory_limit, recorder, gauges: Default::default() }, taken, group)
     }
 
     #[test]
     fn a_limit_may_be_set_changed_and_removed_while_the_process_runs() {
-        let (mut sampler, taken, file) = limited_by("max\n");
+        let (mut sampler, taken, group) = limited_by("max\n");
         let mut limit = |text: &str| {
-            std::fs::write(&file, text).expect("written");
+            std::fs::write(group.path().join("memory.max"), text).expect("written");
             sampler.sample();
             gauges(&taken).get("pinchpoint_memory_limit_bytes").copied()
         };

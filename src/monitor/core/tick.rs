@@ -21,7 +21,7 @@ use crate::{
         reload::{Reload, RulesState},
     },
     names,
-    rules::{Evaluator, Finding, ProcessMemory, RuleSet, WindowReadings, is_failure},
+    rules::{Evaluator, Finding, ProcessCounts, ProcessMemory, RuleSet, WindowReadings, is_failure},
     store::{History, Moment},
 };
 
@@ -129,12 +129,14 @@ impl Core {
         self.give_back_places(&mut history, now);
         let requests = history.latest_count(names::HTTP_DURATION.name);
         let memory = self.record_memory(&history, requests, now);
+        let counts = self.record_counts(&history, now);
         let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
         if self.record_trends(&history, now) {
             self.minute_ended(&history, now);
         }
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
-        let readings = WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth);
+        let readings =
+            WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth).with_counts(&counts);
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         Evaluation { findings, leak: memory.verdict().clone(), requests }
     }
@@ -187,11 +189,24 @@ impl Core {
     /// Records the newest sample of the process's memory. `requests` is how many ended since the last one.
     fn record_memory(&self, history: &History, requests: u64, now: Instant) -> MutexGuard<'_, ProcessMemory> {
         let mut memory = lock(&self.memory);
-        if let Some(resident_bytes) = history.gauge(names::PROCESS_RESIDENT.name) {
+        if let Some(resident_bytes) = owned_memory(history) {
             let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
             memory.record(now.saturating_duration_since(self.started), resident_bytes, requests, limit);
         }
         memory
+    }
+
+    /// Records how many descriptors are open and how many tasks are alive.
+    fn record_counts(&self, history: &History, now: Instant) -> MutexGuard<'_, ProcessCounts> {
+        let mut counts = lock(&self.counts);
+        let age = now.saturating_duration_since(self.started);
+        if let Some(open) = history.gauge(names::PROCESS_OPEN_FDS.name) {
+            counts.open_fds.record(age, open);
+        }
+        if let Some(alive) = history.gauge(names::TOKIO_ALIVE_TASKS.name) {
+            counts.alive_tasks.record(age, alive);
+        }
+        counts
     }
 
     /// Records the latest difference of the history in the trends. Returns whether a minute ended.
@@ -199,7 +214,7 @@ impl Core {
         let moment = Moment {
             wall: self.clock.at(now),
             measuring: self.instruments.enabled(),
-            resident_bytes: history.gauge(names::PROCESS_RESIDENT.name),
+            resident_bytes: owned_memory(history),
         };
         let mut tiers = lock(&self.tiers);
         let ended = tiers.record(history, moment, is_failure);
@@ -234,6 +249,7 @@ impl Core {
             history.clear(&self.recorder.index(), now);
         }
         lock(&self.memory).clear();
+        *lock(&self.counts) = ProcessCounts::default();
         lock(&self.tiers).clear();
         self.instruments.slow_requests().clear();
         let transitions = ticking.lifecycle.resolve_all();
@@ -243,6 +259,11 @@ impl Core {
         let leak = last.leak.clone();
         self.judgements.publish(Judgement { at: last.at, took: last.took, leak, transitions, ..Judgement::default() });
     }
+}
+
+/// Returns the memory that the process owns; its whole resident memory where the platform does not tell them apart.
+fn owned_memory(history: &History) -> Option<f64> {
+    history.gauge(names::PROCESS_OWNED.name).or_else(|| history.gauge(names::PROCESS_RESIDENT.name))
 }
 
 fn log(transition: &Transition) {

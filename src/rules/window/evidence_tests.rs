@@ -57,10 +57,42 @@ fn evidence_names_the_causes_of_every_sickness() {
     assert!(leak.number("time_to_limit").is_some_and(|seconds| (seconds - 7200.0).abs() < 1e-6));
 }
 
+/// Returns counts that grew for ten minutes: six descriptors and sixty tasks a minute.
+fn growing() -> ProcessCounts {
+    let mut counts = ProcessCounts::default();
+    for minute in 0..10_u32 {
+        let age = Duration::from_secs(60) * minute;
+        for quarter in 0..4_u32 {
+            let (age, at) = (age + Duration::from_secs(15) * quarter, f64::from(4 * minute + quarter));
+            counts.open_fds.record(age, 100.0 + 1.5 * at);
+            counts.alive_tasks.record(age, 10.0 + 15.0 * at);
+        }
+    }
+    counts
+}
+
+#[test]
+fn descriptors_that_leak_say_of_what_kind_and_until_when() {
+    let (window, counts) = (sick_shop().window(), growing());
+    let readings = WindowReadings::new([(LENGTH, &window)]).with_counts(&counts);
+    let evidence = readings.evidence(Scope::Process, &Subject::new("process", Vec::new()), LENGTH, None);
+    let near = |name: &str, expected: f64| {
+        let found = evidence.number(name);
+        assert!(found.is_some_and(|found| (found - expected).abs() < 1e-6 * expected), "{name}: {found:?}");
+    };
+    near("socket_fds", 700.0);
+    near("other_fds", 40.0);
+    near("fds_growth_per_hour", 360.0);
+    near("time_to_fd_limit", (1024.0 - 900.0) / 360.0 * 3600.0);
+    near("alive_tasks", 40.0);
+    near("alive_tasks_growth_per_hour", 3600.0);
+}
+
 #[test]
 fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
     let window = sick_shop().window();
-    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(GROWTH);
+    let counts = growing();
+    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(GROWTH).with_counts(&counts);
     for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
         let subjects = readings.read(&question(
             scope,

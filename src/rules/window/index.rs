@@ -54,6 +54,16 @@ impl<'a> WindowIndex<'a> {
         self.window.series(name).find_map(|series| series.last())
     }
 
+    /// Returns the memory that the process owns; its whole resident memory where the platform does not tell them apart.
+    pub(super) fn memory(&self) -> Option<f64> {
+        self.gauge(names::PROCESS_OWNED.name).or_else(|| self.gauge(names::PROCESS_RESIDENT.name))
+    }
+
+    /// Returns the memory that counts towards the limit: that of the whole control group, which may hold other processes.
+    pub(super) fn memory_towards_limit(&self) -> Option<f64> {
+        self.gauge(names::MEMORY_WORKING_SET.name).or_else(|| self.memory())
+    }
+
     /// Returns the increase of the series of a counter that `is` accepts; `None` where there is none.
     pub(super) fn increase(&self, name: &str, is: impl Fn(&SeriesView<'a>) -> bool) -> Option<f64> {
         let counters = self.window.series(name).filter(|series| is_counter(series) && is(series));
@@ -77,9 +87,9 @@ impl<'a> WindowIndex<'a> {
                 let lag = self.scheduling_lag()?;
                 return Some((lag.quantile(quantile(99)?)?, lag.count()));
             }
-            Measure::ResidentMemory => self.gauge(names::PROCESS_RESIDENT.name),
+            Measure::ResidentMemory => self.memory(),
             Measure::MemoryLimitRatio => {
-                divide(self.gauge(names::PROCESS_RESIDENT.name)?, self.gauge(names::PROCESS_MEMORY_LIMIT.name)?)
+                divide(self.memory_towards_limit()?, self.gauge(names::PROCESS_MEMORY_LIMIT.name)?)
             }
             Measure::CpuRatio => self.rate(names::PROCESS_CPU.name),
             Measure::OpenFdsRatio => {

@@ -9,6 +9,7 @@ use super::{
     durations::{Durations, divide, quantile},
     endpoints::{Endpoint, Endpoints},
     facts::Facts,
+    growth::ProcessCounts,
     index::WindowIndex,
     machine,
     memory::MemoryGrowth,
@@ -36,6 +37,8 @@ pub(super) struct Investigation<'a, 'w> {
     pub(super) index: &'a WindowIndex<'w>,
     /// The window since the start or the last clear.
     pub(super) total: Option<&'w Window>,
+    /// How counts of the process grew.
+    pub(super) counts: Option<&'w ProcessCounts>,
     /// A single observation above this is slow, in seconds.
     pub(super) slow: Option<f64>,
 }
@@ -180,6 +183,7 @@ impl Investigation<'_, '_> {
             (fact::MAX_FDS, names::PROCESS_MAX_FDS),
             (fact::THREADS, names::PROCESS_THREADS),
             (fact::WORKERS, names::TOKIO_WORKERS),
+            (fact::ALIVE_TASKS, names::TOKIO_ALIVE_TASKS),
         ];
         for (fact, metric) in gauges {
             facts.number(fact, index.gauge(metric.name));
@@ -189,6 +193,7 @@ impl Investigation<'_, '_> {
         machine::add_lag_origin(&mut facts, index);
         machine::add_starvation(&mut facts, index);
         machine::add_cpus(&mut facts, index);
+        machine::add_descriptors(&mut facts, index, self.counts);
         if let Some((endpoint, poll)) = self.longest_poll() {
             facts.word(fact::TOP_BLOCKER, Some(endpoint));
             facts.number(fact::TOP_BLOCKER_POLL, Some(poll));
@@ -259,8 +264,8 @@ impl Investigation<'_, '_> {
     /// Returns in how many seconds the memory reaches its limit at this pace.
     fn seconds_to_limit(&self, growth: &MemoryGrowth) -> Option<f64> {
         let limit = self.index.gauge(names::PROCESS_MEMORY_LIMIT.name)?;
-        let resident = self.index.gauge(names::PROCESS_RESIDENT.name)?;
-        let hours = divide((limit - resident).max(0.0), growth.bytes_per_hour)?;
+        let used = self.index.memory_towards_limit()?;
+        let hours = divide((limit - used).max(0.0), growth.bytes_per_hour)?;
         Some(hours * 3600.0)
     }
 

@@ -1,6 +1,7 @@
-//! Facts about the machine: whether the process got the CPU that it wanted, and who kept the runtime's workers from others.
+//! Facts about the machine: whether the process got the CPU that it wanted, who kept the runtime's workers from others, and what
+//! descriptors are open.
 
-use super::{durations::divide, facts::Facts, index::WindowIndex};
+use super::{durations::divide, facts::Facts, growth::ProcessCounts, index::WindowIndex};
 use crate::{names, rules::fact};
 
 /// Adds the shares that tell a process which lacks CPU from one that computes or blocks. They are the process's, and are facts
@@ -41,6 +42,23 @@ pub(super) fn add_lag_origin(facts: &mut Facts, index: &WindowIndex<'_>) {
     let untracked = lag(names::UNTRACKED);
     let all = untracked.unwrap_or_default() + lag(names::TRACKED).unwrap_or_default();
     facts.number(fact::UNTRACKED_LAG_RATIO, share(untracked.unwrap_or_default(), all));
+}
+
+/// Adds what kinds of descriptors are open, how they and the runtime's tasks grow, and when the limit of descriptors is reached.
+pub(super) fn add_descriptors(facts: &mut Facts, index: &WindowIndex<'_>, counts: Option<&ProcessCounts>) {
+    let kinds = [fact::SOCKET_FDS, fact::FILE_FDS, fact::PIPE_FDS, fact::OTHER_FDS];
+    for (fact, kind) in kinds.into_iter().zip(names::DESCRIPTORS) {
+        let mut series = index.window.series(names::OPEN_FDS.name);
+        let of_kind = series.find(|series| series.label(names::KIND) == Some(kind));
+        facts.number(fact, of_kind.and_then(|series| series.last()));
+    }
+    let Some(counts) = counts else { return };
+    facts.number(fact::ALIVE_TASKS_GROWTH_PER_HOUR, counts.alive_tasks.per_hour());
+    let Some(growth) = counts.open_fds.per_hour() else { return };
+    facts.number(fact::FDS_GROWTH_PER_HOUR, Some(growth));
+    let left = index.gauge(names::PROCESS_MAX_FDS.name).zip(index.gauge(names::PROCESS_OPEN_FDS.name));
+    let hours = left.and_then(|(most, open)| divide((most - open).max(0.0), growth));
+    facts.number(fact::TIME_TO_FD_LIMIT, hours.map(|hours| hours * 3600.0));
 }
 
 /// Returns a share; the two numbers are sampled one after the other, so that the part may exceed the whole by a little.

@@ -4,10 +4,7 @@
 //! no endpoint keeps is attributed to none: it is reported as the unattributed share.
 
 use super::{durations::divide, endpoints::Endpoint, facts::Facts, index::WindowIndex, memory::MemoryGrowth};
-use crate::{
-    names,
-    rules::{evidence::Suspect, fact},
-};
+use crate::rules::{evidence::Suspect, fact};
 
 /// Suspects that an evidence names.
 const SHOWN: usize = 5;
@@ -38,7 +35,7 @@ impl<'i, 'w> MemoryHolders<'i, 'w> {
     /// Adds the endpoint that keeps the most, whether or not the memory grows.
     pub(super) fn add_top(&self, facts: &mut Facts) {
         let Some((holder, bytes)) = self.holders.first().filter(|(_, bytes)| *bytes >= SUSPECT_BYTES) else { return };
-        let resident = self.index.gauge(names::PROCESS_RESIDENT.name).unwrap_or_default();
+        let resident = self.index.memory().unwrap_or_default();
         facts.word(fact::TOP_HOLDER, Some(&holder.subject.name));
         facts.number(fact::TOP_HOLDER_MEMORY, Some(*bytes));
         facts.number(fact::TOP_HOLDER_RATIO, divide(*bytes, resident).map(|ratio| ratio.min(1.0)));

@@ -4,12 +4,13 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < index
-//! < {memory_holders, machine} < investigation < readings`. `memory`, `silence` and `trends` import none of these, since they read no window:
+//! < {memory_holders, machine} < investigation < readings`. `growth`, `memory`, `silence` and `trends` import none of these, since they read no window:
 //! their input are the samples of the process and the slots of the trend tiers.
 
 mod durations;
 mod endpoints;
 mod facts;
+mod growth;
 mod index;
 mod investigation;
 mod machine;
@@ -34,6 +35,7 @@ mod readings_tests;
 mod silence_tests;
 
 pub(crate) use endpoints::Endpoints;
+pub(crate) use growth::ProcessCounts;
 pub(crate) use memory::ProcessMemory;
 pub(crate) use outcome::{OutcomeClass, is_failure, tallied_outcome};
 pub(crate) use queries::Uses;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    endpoints::Endpoint, index::WindowIndex, investigation::Investigation, memory::MemoryGrowth, queries::Query,
-    tasks::Task,
+    endpoints::Endpoint, growth::ProcessCounts, index::WindowIndex, investigation::Investigation, memory::MemoryGrowth,
+    queries::Query, tasks::Task,
 };
 use crate::{
     rules::{
@@ -27,6 +27,7 @@ pub(crate) struct WindowReadings<'a> {
     /// The window since the start or the last clear: it holds when each series was seen first and last.
     total: Option<&'a Window>,
     growth: Option<MemoryGrowth>,
+    counts: Option<&'a ProcessCounts>,
 }
 
 impl<'a> WindowReadings<'a> {
@@ -34,7 +35,7 @@ impl<'a> WindowReadings<'a> {
     /// shorter.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
         let windows = windows.into_iter().map(|(length, window)| (length, WindowIndex::of(window))).collect();
-        Self { windows, total: None, growth: None }
+        Self { windows, total: None, growth: None, counts: None }
     }
 
     /// Adds the window since the start or the last clear. Without it, outcomes have no first and last time.
@@ -46,6 +47,12 @@ impl<'a> WindowReadings<'a> {
     /// Adds the growth that the leak detector found. Without it, rules about growing memory have no data.
     pub(crate) fn with_memory_growth(mut self, growth: Option<MemoryGrowth>) -> Self {
         self.growth = growth;
+        self
+    }
+
+    /// Adds how counts of the process grew. Without it, they have no growth.
+    pub(crate) fn with_counts(mut self, counts: &'a ProcessCounts) -> Self {
+        self.counts = Some(counts);
         self
     }
 
@@ -79,7 +86,7 @@ impl Readings for WindowReadings<'_> {
 
     fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence {
         let Some(index) = self.index(window) else { return Evidence::default() };
-        let investigation = Investigation { index, total: self.total, slow };
+        let investigation = Investigation { index, total: self.total, counts: self.counts, slow };
         match scope {
             Scope::Endpoint => investigation.endpoint(subject),
             Scope::Query => investigation.query(subject),

@@ -306,6 +306,10 @@ pub(super) fn sick_shop() -> Traffic {
     measured_polls(&traffic, &names::TASK_POLL_NANOS, &names::TASK_POLL_SIGHTS, &stuck);
     traffic.observe(&names::TASK_BLOCKING_POLLS, &stuck, 0.1, 20);
     starved(&traffic);
+    traffic.set(&names::TOKIO_ALIVE_TASKS, &[], 40.0);
+    for (kind, open) in names::DESCRIPTORS.into_iter().zip([700.0, 100.0, 60.0, 40.0]) {
+        traffic.set(&names::OPEN_FDS, &[(names::KIND, kind)], open);
+    }
     traffic
 }
 
@@ -371,6 +375,20 @@ fn the_shipped_rules_find_every_sickness_and_nothing_healthy() {
         ("file_descriptors", "process"),
     ];
     assert_eq!(found, expected.map(|(rule, subject)| (rule.to_owned(), subject.to_owned())).into());
+}
+
+/// The process's memory without pages of mapped files is what its rules judge, and the group's is what its limit is compared with.
+#[test]
+fn pages_of_mapped_files_are_no_memory_of_the_process() {
+    let traffic = Traffic::new();
+    traffic.set(&names::PROCESS_RESIDENT, &[], 3.1e9).set(&names::PROCESS_OWNED, &[], 20e6);
+    traffic.set(&names::PROCESS_MEMORY_LIMIT, &[], 3.2e9).set(&names::MEMORY_WORKING_SET, &[], 80e6);
+    let window = traffic.window();
+    check(&window, Scope::Process, Measure::ResidentMemory, "process", Some((20e6, 1)));
+    check(&window, Scope::Process, Measure::MemoryLimitRatio, "process", Some((0.025, 1)));
+    let rules = RuleSet::embedded();
+    let findings = Evaluator::new(rules.rules()).evaluate(&WindowReadings::new([(LENGTH, &window)]));
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 #[test]
