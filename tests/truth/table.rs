@@ -39,28 +39,22 @@ fn details(judged: &Judgement) -> Vec<String> {
 /// How often the monitor is right.
 #[derive(Default)]
 struct Totals {
-    sick: usize,
-    healthy: usize,
+    services: usize,
+    broken: usize,
     expected: usize,
     found: usize,
     named: usize,
-    wrongly_named: usize,
-    misleading: usize,
+    misled: usize,
     accused: usize,
-    accused_healthy: usize,
-    broken: usize,
 }
 
 impl Totals {
-    fn of(all: &[Judgement]) -> Self {
+    fn of<'a>(all: impl Iterator<Item = &'a Judgement>) -> Self {
         let mut totals = Self::default();
         for judged in all {
-            let sick = judged.truth.is_sick();
-            totals.sick += usize::from(sick);
-            totals.healthy += usize::from(!sick);
-            totals.misleading += usize::from(!judged.misleading.is_empty());
-            totals.accused += judged.accused.len();
-            totals.accused_healthy += usize::from(!sick && !judged.accused.is_empty());
+            totals.services += 1;
+            totals.misled += usize::from(!judged.misleading.is_empty());
+            totals.accused += usize::from(!judged.accused.is_empty());
             totals.broken += usize::from(judged.broken.is_some());
             judged.outcomes.iter().for_each(|outcome| totals.count(outcome));
         }
@@ -68,46 +62,36 @@ impl Totals {
     }
 
     fn count(&mut self, outcome: &Outcome) {
-        let required = usize::from(outcome.expected.required);
-        self.expected += required;
-        self.found += if outcome.found.is_some() { required } else { 0 };
-        match &outcome.found {
-            Some((_, Named::Rightly(_))) => self.named += required,
-            Some((_, Named::Wrongly(_))) => self.wrongly_named += 1,
-            _ => {}
+        if outcome.expected.required {
+            self.expected += 1;
+            self.found += usize::from(outcome.found.is_some());
+            self.named += usize::from(matches!(outcome.found, Some((_, Named::Rightly(_)))));
         }
+    }
+
+    fn row(&self, family: &str) -> String {
+        let of = |number, all| if all == 0 { "–".to_owned() } else { format!("{number} of {all}") };
+        let (found, named) = (of(self.found, self.expected), of(self.named, self.expected));
+        format!("| {family} | {} | {found} | {named} | {} | {} |", self.services, self.misled, self.accused)
     }
 }
 
-/// Prints the table and the totals. Returns whether the monitor is wrong about a service without a known gap.
+/// Prints the table as Markdown, and what is wrong. Returns whether the monitor is wrong about a service without a known gap, or a
+/// service did not run.
 pub(crate) fn print(all: &[Judgement]) -> bool {
-    let mut out = std::io::stdout().lock();
-    let totals = Totals::of(all);
+    let mut families: Vec<_> = all.iter().map(|judged| judged.truth.family).collect();
+    families.sort_unstable();
+    families.dedup();
+    let head = "\n| services | | faults found | cause named | misleading advice | innocent accused |\n|---|--:|--:|--:|--:|--:|";
+    let rows = families.iter().map(|family| Totals::of(all.iter().filter(|it| it.truth.family == *family)).row(family));
+    let total = Totals::of(all.iter());
     let is_wrong = |it: &&Judgement| !it.is_right() && (it.truth.gap.is_none() || it.broken.is_some());
     let wrong: Vec<_> = all.iter().filter(is_wrong).collect();
-    let closed: Vec<_> = all.iter().filter(|judged| judged.is_right() && judged.truth.gap.is_some()).collect();
-    let _ = writeln!(
-        out,
-        "\n| services | sick: what is wrong is found | its cause is named | misleading advice | healthy services accused | \
-         findings that accuse |\n|---|--:|--:|--:|--:|--:|\n| {} sick, {} healthy | {} of {} | {} of {} | {} services | {} of {} | {} |",
-        totals.sick,
-        totals.healthy,
-        totals.found,
-        totals.expected,
-        totals.named,
-        totals.expected,
-        totals.misleading,
-        totals.accused_healthy,
-        totals.healthy,
-        totals.accused,
-    );
-    let _ =
-        writeln!(out, "causes named wrongly: {}; services that did not run: {}", totals.wrongly_named, totals.broken);
-    for judged in closed {
-        let _ = writeln!(out, "right at last, remove its gap: {}", judged.truth.name);
-    }
-    for judged in &wrong {
-        let _ = writeln!(out, "WRONG {}\n  {}", judged.truth.name, details(judged).join("\n  "));
-    }
+    let closed = all.iter().filter(|judged| judged.is_right() && judged.truth.gap.is_some());
+    let mut lines: Vec<_> = [head.to_owned()].into_iter().chain(rows).chain([total.row("**all**")]).collect();
+    lines.push(format!("\nservices that did not run: {}", total.broken));
+    lines.extend(closed.map(|judged| format!("right at last, remove its gap: {}", judged.truth.name)));
+    lines.extend(wrong.iter().map(|judged| format!("WRONG {}\n  {}", judged.truth.name, details(judged).join("\n  "))));
+    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
     !wrong.is_empty()
 }

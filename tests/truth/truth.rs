@@ -1,6 +1,6 @@
 //! [`Truth`]: a service, its traffic, and what is true about it.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::Router;
 
@@ -39,12 +39,15 @@ pub(crate) struct Needs {
     pub(crate) descriptors: Option<u32>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Truth {
+    /// What it is counted under.
+    pub(crate) family: &'static str,
     pub(crate) name: &'static str,
     /// What is wrong, or what only looks wrong.
     pub(crate) about: &'static str,
-    pub(crate) app: Box<dyn Fn(Host) -> Making + Send + Sync>,
-    pub(crate) traffic: Box<dyn Fn(Client) -> Driving + Send + Sync>,
+    pub(crate) app: Arc<dyn Fn(Host) -> Making + Send + Sync>,
+    pub(crate) traffic: Arc<dyn Fn(Client) -> Driving + Send + Sync>,
     pub(crate) expected: Vec<Expected>,
     /// Findings, by rule and part of the subject, that are true as well.
     pub(crate) tolerated: Vec<(&'static str, &'static str)>,
@@ -64,10 +67,11 @@ pub(crate) struct Truth {
 impl Truth {
     pub(crate) fn new(name: &'static str, about: &'static str) -> Self {
         Self {
+            family: "",
             name,
             about,
-            app: Box::new(|host| Box::pin(async move { host.watch(Router::new()) })),
-            traffic: Box::new(|_| Box::pin(std::future::pending())),
+            app: Arc::new(|host| Box::pin(async move { host.watch(Router::new()) })),
+            traffic: Arc::new(|_| Box::pin(std::future::pending())),
             expected: Vec::new(),
             tolerated: Vec::new(),
             never: Vec::new(),
@@ -85,7 +89,7 @@ impl Truth {
     where
         F: Future<Output = Router> + Send + 'static,
     {
-        self.app = Box::new(move |host| Box::pin(app(host)));
+        self.app = Arc::new(move |host| Box::pin(app(host)));
         self
     }
 
@@ -94,7 +98,7 @@ impl Truth {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.traffic = Box::new(move |client| Box::pin(traffic(client)));
+        self.traffic = Arc::new(move |client| Box::pin(traffic(client)));
         self
     }
 
@@ -187,11 +191,6 @@ impl Truth {
     pub(crate) fn gap(mut self, why: &'static str) -> Self {
         self.gap = Some(why);
         self
-    }
-
-    /// Returns whether something is wrong with the service.
-    pub(crate) fn is_sick(&self) -> bool {
-        self.expected.iter().any(|expected| expected.required)
     }
 
     /// Returns whether it takes minutes. Such services run beside all others.

@@ -122,7 +122,7 @@ fn own_timeout() -> Truth {
         })
         .traffic(async |client| client.visits([get("/report").users(6)]).await)
         .finds(LEFT, "GET /report", &["own_timeout"])
-        .never(&["clients of endpoint get /report give up before", "clients give up"])
+        .never(&["clients of endpoint get /report give up"])
         .also("wasted_work", "GET /report")
         .short()
         .gap("its clients are blamed")

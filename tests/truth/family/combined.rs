@@ -24,6 +24,8 @@ pub(crate) fn truths() -> Vec<Truth> {
         queue_beside_computing(),
         lock_query_beside_plan(),
         errors_beside_slow(),
+        late_because_of_others(),
+        slow_query_holds_the_pool(),
     ]
 }
 
@@ -178,4 +180,61 @@ fn errors_beside_slow() -> Truth {
         .finds(&["high_error_rate"], "GET /fail", &["same_error"])
         .finds(&["slow_endpoint"], "GET /wait", &["untracked_wait"])
         .never(&["in the database", "it computes"])
+}
+
+fn late_because_of_others() -> Truth {
+    Truth::new("late_because_of_others", "a light request takes seconds, only because others compute on all workers")
+        .app(async |host: Host| {
+            let render = async || {
+                compute(600);
+                "rendered"
+            };
+            let quick = async || {
+                for _ in 0..3 {
+                    pause(2).await;
+                }
+                "quick"
+            };
+            host.watch(Router::new().route("/render", on_post(render)).route("/quick", on_get(quick)))
+        })
+        .traffic(async |client| client.visits([post("/render").users(6).pause(5), get("/quick").users(4)]).await)
+        .finds(&["blocked_runtime"], "POST /render", &["computing"])
+        .may_find(&["slow_endpoint"], "GET /quick", &["runtime_late"])
+        .also("scheduling_lag", "process")
+        .also("slow_endpoint", "GET /quick")
+        .never(&["thread::sleep", "get /quick blocks", "not tracked", "in the database"])
+        .alone()
+        .lasts(22)
+}
+
+fn slow_query_holds_the_pool() -> Truth {
+    Truth::new("slow_query_holds_pool", "a slow query holds all connections of a pool, and quick queries wait for one")
+        .app(async |host: Host| {
+            let options = sqlx::postgres::PgPoolOptions::new().max_connections(2);
+            let options = options.acquire_time_level(tracing::log::LevelFilter::Info);
+            let pool = options.connect_with(host.postgres()).await.unwrap();
+            let slow = pool.clone();
+            let report = move || {
+                let pool = slow.clone();
+                async move {
+                    sqlx::query("SELECT pg_sleep(1.4) AS report").execute(&pool).await.unwrap();
+                    "report"
+                }
+            };
+            let user = move || {
+                let pool = pool.clone();
+                async move {
+                    sqlx::query("SELECT 'a user'").execute(&pool).await.unwrap();
+                    "user"
+                }
+            };
+            host.watch(Router::new().route("/report", on_get(report)).route("/user", on_get(user)))
+        })
+        .traffic(async |client| client.visits([get("/report").users(3), get("/user").users(3)]).await)
+        .finds(&["slow_query"], "AS report", &["slow_plan"])
+        .finds(&["slow_endpoint"], "GET /user", &["pool_exhausted", "pool_held"])
+        .also("*", "GET /report")
+        .never(&["not tracked", "it computes"])
+        .postgres()
+        .lasts(14)
 }

@@ -31,6 +31,7 @@ pub(crate) fn truths() -> Vec<Truth> {
         parallel_repeats(),
         failing_query(),
         slow_insert_of_many(),
+        two_at_once(),
     ]
 }
 
@@ -83,6 +84,7 @@ fn many_transactions() -> Truth {
         .traffic(async |client| client.visits([post("/settle").users(2)]).await)
         .finds(REPEATED, "COMMIT", &["many_transactions"])
         .may_find(REPEATED, "invoices", &["many_writes", "many_transactions"])
+        .also("*", "invoices")
         .never(READ)
 }
 
@@ -222,4 +224,21 @@ fn slow_insert_of_many() -> Truth {
         .traffic(async |client| client.visits([post("/close")]).await)
         .finds(&["slow_query"], "bookings", &["slow_plan"])
         .never(&["cache results", "only now and then"])
+}
+
+fn two_at_once() -> Truth {
+    Truth::new("two_at_once", "two slow queries side by side: without one of them the other still takes as long")
+        .app(async |host: Host| {
+            let page = async || {
+                let sales = query("SELECT * FROM two_a WHERE year = $1", 1_500);
+                tokio::join!(sales, query("SELECT * FROM two_b WHERE year = $1", 1_500));
+                "page"
+            };
+            host.watch(Router::new().route("/two", on_get(page)))
+        })
+        .traffic(async |client| client.visits([get("/two").users(3)]).await)
+        .finds(&["slow_query"], "two_a", &["slow_plan"])
+        .finds(&["slow_query"], "two_b", &["slow_plan"])
+        .also("slow_endpoint", "GET /two")
+        .never_in("slow_query", &["from 1.5s to about 100ms", "from 1.5s to about 0", "from 1.51s to about 1"])
 }
