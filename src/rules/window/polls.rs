@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{names, rules::fact, store::SeriesView};
 
+/// The least share of the looks at which what was seen says something: a thread that computes takes a lock now and then.
+const SEEN: f64 = 0.05;
+
 /// The measured polls of one endpoint or task in one window.
 #[derive(Debug, Default)]
 pub(super) struct MeasuredPolls<'a> {
@@ -116,12 +119,13 @@ impl<'a> MeasuredPolls<'a> {
         }
     }
 
-    /// Returns what threads were seen in most often except running, and the share of all looks that this is.
+    /// Returns what threads were seen in most often except running, and the share of all looks that this is; `None` where that is
+    /// a rare moment of threads that compute.
     fn blocked_in(&self) -> Option<(&'a str, f64)> {
         let all: f64 = self.sights.iter().map(|(_, count)| count).sum();
         let waiting = self.sights.iter().filter(|(kind, _)| *kind != names::RUNNING);
         let (kind, count) = waiting.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))?;
-        Some((kind, divide(*count, all)?))
+        divide(*count, all).filter(|ratio| *ratio >= SEEN).map(|ratio| (*kind, ratio))
     }
 }
 
@@ -167,6 +171,7 @@ mod tests {
         };
         assert_eq!(seen(&[]), None);
         assert_eq!(seen(&[(names::RUNNING, 9.0)]), None);
+        assert_eq!(seen(&[(names::RUNNING, 299.0), ("a lock", 1.0)]), None, "it computes");
         assert_eq!(seen(&[(names::RUNNING, 6.0), ("sleep", 1.0), ("a lock", 3.0)]), Some(("a lock", 0.3)));
     }
 }
