@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, turns, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < polls < watch
+//! {part, place, overlap, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, live} < in_flight < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```

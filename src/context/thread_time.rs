@@ -31,6 +31,11 @@ impl ThreadTime {
         read::now()
     }
 
+    /// Returns how long the thread waited for a CPU from `self` to `later`.
+    pub(super) fn queued_until(self, later: Self) -> Duration {
+        later.queued.saturating_sub(self.queued)
+    }
+
     /// Divides `wall`, which passed on this thread from `self` to `later`.
     ///
     /// The clocks differ, and reading them takes time of its own, so that a part can exceed what is left by a little: the time on

@@ -11,6 +11,8 @@ use std::{cell::Cell, time::Duration};
 
 use tokio::time::Instant;
 
+use super::thread_time::ThreadTime;
+
 /// Polls that are shorter are not remembered.
 pub(crate) const LONG: Duration = Duration::from_millis(1);
 /// Wakes that follow one another within this time come from one turn of the driver.
@@ -21,9 +23,33 @@ const TOGETHER: Duration = Duration::from_micros(200);
 struct Turn {
     /// Its long polls with nothing between them: beginning and end.
     busy: (Instant, Instant),
+    /// The thread's times at that end.
+    times: Option<ThreadTime>,
     /// Its last wake, and since when that wake was due.
     woke: Option<(Instant, Instant)>,
 }
+
+impl Turn {
+    /// Returns how long the thread has not been busy until `at`. Time that it waited for a CPU is no pause: a busy machine kept it
+    /// from the next poll, or from the driver.
+    fn pause(&self, at: Instant, times: Option<ThreadTime>) -> Duration {
+        let queued = self.times.zip(times).map(|(then, now)| then.queued_until(now)).unwrap_or_default();
+        at.saturating_duration_since(self.busy.1).saturating_sub(queued)
+    }
+
+    /// Returns whether a wake of `now` comes from the turn that the busy time delayed. The longer that was, the more is waiting to
+    /// be looked at, and the less a mistake matters.
+    fn follows(&self, now: Instant) -> bool {
+        let (began, ended) = self.busy;
+        let grace = (ended.saturating_duration_since(began) / 20).clamp(LONG, 10 * LONG);
+        let pause = now.saturating_duration_since(ended);
+        // The times of the thread are read only where they may matter.
+        pause < grace || pause < LONGEST_PREEMPTION && self.pause(now, ThreadTime::now()) < grace
+    }
+}
+
+/// A thread that does not get the processor for longer is on a machine of which nothing can be said.
+const LONGEST_PREEMPTION: Duration = Duration::from_millis(100);
 
 thread_local! {
     static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
@@ -34,11 +60,11 @@ thread_local! {
 pub(crate) fn note_long_poll(took: Duration) {
     let now = Instant::now();
     let began = now.checked_sub(took).unwrap_or(now);
-    let before = TURN.get();
+    let (before, times) = (TURN.get(), ThreadTime::now());
     // Polls that follow one another leave the driver no turn.
-    let joined = before.filter(|turn| began.saturating_duration_since(turn.busy.1) < LONG);
+    let joined = before.filter(|turn| turn.pause(began, times) < LONG);
     let busy = (joined.map_or(began, |turn| turn.busy.0), now);
-    TURN.set(Some(Turn { busy, woke: before.and_then(|turn| turn.woke) }));
+    TURN.set(Some(Turn { busy, times, woke: before.and_then(|turn| turn.woke) }));
 }
 
 /// Returns since when a wake of `now` has been due, as far as this thread knows.
@@ -47,20 +73,12 @@ pub(super) fn due_since(now: Instant) -> Instant {
     let together = turn.woke.filter(|(last, _)| now.saturating_duration_since(*last) < TOGETHER);
     let since = match together {
         Some((_, since)) => since,
-        None if now.saturating_duration_since(turn.busy.1) < grace(turn.busy) => {
-            turn.woke.map_or(turn.busy.0, |(last, _)| last.max(turn.busy.0))
-        }
+        None if turn.follows(now) => turn.woke.map_or(turn.busy.0, |(last, _)| last.max(turn.busy.0)),
         None => now,
     };
     turn.woke = Some((now, since));
     TURN.set(Some(turn));
     since
-}
-
-/// How long after a busy stretch the first wake still comes from the turn that the stretch delayed: the longer it was, the more is
-/// waiting to be looked at, and the less a mistake matters.
-fn grace((began, ended): (Instant, Instant)) -> Duration {
-    (ended.saturating_duration_since(began) / 20).clamp(LONG, 10 * LONG)
 }
 
 #[cfg(test)]
