@@ -602,6 +602,11 @@ pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanosec
 /// Window-only: nanoseconds that the runs of a task took inside requests, which lasted as long.
 pub(crate) const TASK_REQUEST_NANOS: Metric = counter("pinchpoint_task_request_nanoseconds", "");
 
+/// Window-only: nanoseconds of a task's runs by part: disjoint, and together not more than their duration.
+pub(crate) const TASK_PART_NANOS: Metric = counter("pinchpoint_task_part_nanoseconds", "");
+/// Window-only: nanoseconds that the runs of a task spent inside poll during any of these parts.
+pub(crate) const TASK_OVERLAP_NANOS: Metric = counter("pinchpoint_task_overlap_nanoseconds", "");
+
 /// A poll that takes this long blocks the runtime. tokio's advice is some 100 µs between two awaits; a poll a hundred times as
 /// long is not due to a slow machine.
 pub(crate) const BLOCKING: Duration = Duration::from_millis(10);
@@ -703,6 +708,8 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     TASK_OLDEST_ACTIVE,
     TASK_BUSY_NANOS,
     TASK_REQUEST_NANOS,
+    TASK_PART_NANOS,
+    TASK_OVERLAP_NANOS,
     TASK_POLL_NANOS,
     TASK_POLL_SIGHTS,
     TASK_BLOCKING_POLLS,
@@ -756,6 +763,8 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     LAG_NANOS,
     TASK_BUSY_NANOS,
     TASK_REQUEST_NANOS,
+    TASK_PART_NANOS,
+    TASK_OVERLAP_NANOS,
     TASK_POLL_NANOS,
     TASK_POLL_SIGHTS,
     TASK_BLOCKING_POLLS,

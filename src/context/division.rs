@@ -3,6 +3,8 @@
 //! A sweep over the beginnings and ends of what the request did. Time in which several things ran at once counts once, for
 //! the first [`Part`] of them. On the stack, so that the end of a request allocates nothing.
 
+use std::time::Duration;
+
 use super::Part;
 
 /// Events on a request's timeline; further ones count in the totals only. 64 of them show an N+1 beyond doubt, in 1 KiB.
@@ -11,6 +13,29 @@ pub(super) const EVENTS: usize = 64;
 /// Names whose calls are counted separately per request; calls of further ones are in the totals only. 32 cover nearly every
 /// handler, in 1.5 KiB.
 pub(super) const USES: usize = 32;
+
+/// The time of a request or a task, divided: disjoint parts, which never exceed its duration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RequestTime {
+    parts: [Duration; Part::COUNT],
+    /// Time in which at least one query ran.
+    pub(crate) queries: Duration,
+}
+
+impl RequestTime {
+    pub(super) fn new(parts: [Duration; Part::COUNT], queries: Duration) -> Self {
+        Self { parts, queries }
+    }
+
+    pub(crate) fn of(&self, part: Part) -> Duration {
+        self.parts[part as usize]
+    }
+
+    /// Returns the time that any part covers.
+    pub(crate) fn covered(&self) -> Duration {
+        self.parts.iter().sum()
+    }
+}
 
 /// Something that a request did or waited for.
 #[derive(Clone, Copy, Debug)]

@@ -23,6 +23,7 @@ use super::{
     live::{LivePlace, LiveRequests},
     polls::Polls,
     pool::ContextPool,
+    request::Purpose,
     table::{QueryTable, TaskTable},
     waits::WaitTable,
     watch::{self, PollWatch},
@@ -195,7 +196,16 @@ impl Instruments {
     }
 
     pub(crate) fn begin_request(self: &Arc<Self>, endpoint: EndpointNumber, started: Instant) -> Arc<RequestContext> {
-        self.pool.take(self, endpoint, started)
+        self.pool.take(self, Purpose::Request(endpoint), started)
+    }
+
+    /// Returns the context of a tracked task, as part of the request or the task that `parent` is.
+    pub(crate) fn begin_task(
+        self: &Arc<Self>,
+        parent: Option<Arc<RequestContext>>,
+        started: Instant,
+    ) -> Arc<RequestContext> {
+        self.pool.take(self, Purpose::Task(parent), started)
     }
 
     pub(crate) fn give_back(&self, context: Arc<RequestContext>) {

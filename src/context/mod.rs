@@ -68,6 +68,7 @@ pub(crate) use carrier::Carrier;
 pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, take_payload};
 pub use current::{InCurrentRequest, in_current_request, upgraded};
 pub(crate) use current::{current, enter, is_within};
+pub(crate) use division::RequestTime;
 pub(crate) use event::{Did, Event};
 pub(crate) use glob::Glob;
 pub(crate) use heap::{Heap, RequestAllocations};

@@ -13,7 +13,7 @@ use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::atomic::AtomicCell;
 use tokio::time::Instant;
 
-use super::{EndpointNumber, Instruments, RequestContext, stripe};
+use super::{Instruments, RequestContext, request::Purpose, stripe};
 
 /// Contexts kept per stripe, about 2 KiB each: at most 1 MiB in all, after 512 requests were in flight at once.
 const KEPT: usize = 128;
@@ -41,21 +41,28 @@ impl ContextPool {
     pub(super) fn take(
         &self,
         instruments: &Arc<Instruments>,
-        endpoint: EndpointNumber,
+        purpose: Purpose,
         started: Instant,
     ) -> Arc<RequestContext> {
         let stripe = &self.stripes[stripe::index()];
         if let Some(mut context) = stripe.at_hand.take().or_else(|| stripe.more.pop())
             && let Some(unique) = Arc::get_mut(&mut context)
         {
-            unique.reset(endpoint, started);
+            unique.reset(purpose, started);
             return context;
         }
-        Arc::new(RequestContext::new(instruments.clone(), endpoint, started))
+        let mut context = RequestContext::new(instruments.clone());
+        context.reset(purpose, started);
+        Arc::new(context)
     }
 
-    /// Keeps a context for the next request, unless a spawned task still holds it or the pool is full.
-    pub(super) fn give(&self, context: Arc<RequestContext>) {
+    /// Keeps a context for the next request or task, unless something still holds it or the pool is full.
+    pub(super) fn give(&self, mut context: Arc<RequestContext>) {
+        if context.has_parent() {
+            // Kept with it, it would keep the parent from being reused.
+            let Some(unique) = Arc::get_mut(&mut context) else { return };
+            unique.forget_parent();
+        }
         if Arc::strong_count(&context) == 1 {
             let stripe = &self.stripes[stripe::index()];
             if let Some(other) = stripe.at_hand.swap(Some(context)) {

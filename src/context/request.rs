@@ -18,7 +18,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    AfterEnd, Did, EndpointNumber, Event, Instruments, LateQuery, OpenStream, Part, Place, Use,
+    AfterEnd, Did, EndpointNumber, Event, Instruments, LateQuery, OpenStream, Part, Place, RequestTime, Use,
     division::{Division, EVENTS, Span, USES},
     event::{EventSlot, micros},
     live::LivePlace,
@@ -30,25 +30,6 @@ use crate::lock::lock;
 /// Waits of the runtime, and waits of the client, that the timeline shows. They come in any number, and must not take the
 /// places of what the request did.
 const WAITS: u32 = 16;
-
-/// The time of a request, divided: disjoint parts, which never exceed its duration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RequestTime {
-    parts: [Duration; Part::COUNT],
-    /// Time in which at least one query ran.
-    pub(crate) queries: Duration,
-}
-
-impl RequestTime {
-    pub(crate) fn of(&self, part: Part) -> Duration {
-        self.parts[part as usize]
-    }
-
-    /// Returns the time that any part covers.
-    pub(crate) fn covered(&self) -> Duration {
-        self.parts.iter().sum()
-    }
-}
 
 /// How a request ended that goes on in some way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +50,23 @@ struct Afterwards {
     reported: Mutex<Vec<u32>>,
 }
 
-/// What one request did. Reused from a pool, so that only its allocation outlives the request.
+/// What a context is taken for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// A request of an endpoint.
+    Request(EndpointNumber),
+    /// A tracked task, as part of a request or of another task.
+    Task(Option<Arc<RequestContext>>),
+}
+
+/// What one request did, or one tracked task. Reused from a pool, so that only its allocation outlives the request.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     instruments: Arc<Instruments>,
+    /// Of a tracked task: the request or the task that it is part of. What it does counts for both.
+    parent: Option<Arc<RequestContext>>,
+    /// Whether it is a request, and not a task.
+    is_request: bool,
     started: Instant,
     ended: AtomicBool,
     /// Whether the monitor itself is answering it.
@@ -92,13 +86,13 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(super) fn new(instruments: Arc<Instruments>, endpoint: EndpointNumber, started: Instant) -> Self {
-        let live = instruments.live_place();
-        live.begin(endpoint, instruments.epoch(), started);
+    pub(super) fn new(instruments: Arc<Instruments>) -> Self {
         Self {
-            live,
+            live: instruments.live_place(),
+            parent: None,
+            is_request: false,
+            started: instruments.epoch(),
             instruments,
-            started,
             ended: AtomicBool::new(false),
             own: AtomicBool::new(false),
             afterwards: OnceLock::new(),
@@ -113,9 +107,15 @@ impl RequestContext {
     }
 
     /// Prepares a context for the next request. `&mut`: no other owner is left that could record on it.
-    pub(super) fn reset(&mut self, endpoint: EndpointNumber, started: Instant) {
+    pub(super) fn reset(&mut self, purpose: Purpose, started: Instant) {
         self.started = started;
-        self.live.begin(endpoint, self.instruments.epoch(), started);
+        (self.is_request, self.parent) = match purpose {
+            Purpose::Request(endpoint) => {
+                self.live.begin(endpoint, self.instruments.epoch(), started);
+                (true, None)
+            }
+            Purpose::Task(parent) => (false, parent),
+        };
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
         self.afterwards.take();
@@ -194,9 +194,13 @@ impl RequestContext {
     /// moment.
     pub(crate) fn record(&self, part: Part, did: &Did) -> bool {
         let Did { id, began, duration, failed, place, exact } = *did;
+        let counts = match &self.parent {
+            Some(parent) if part.is_named() => parent.record(part, did),
+            _ => self.is_request,
+        };
         if self.ended.load(Acquire) {
             self.record_late(part, id, began, duration);
-            return false;
+            return counts && !self.is_request;
         }
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let before = self.counts[part as usize].fetch_add(1, Relaxed);
@@ -216,17 +220,30 @@ impl RequestContext {
                 }
             }
         } else if before >= WAITS {
-            return true;
+            return counts;
         }
         let slot = self.used.fetch_add(1, Relaxed) as usize;
         if let Some(slot) = self.slots.get(slot) {
             slot.write(part, id, place, began.saturating_duration_since(self.started), duration);
         }
-        true
+        counts
+    }
+
+    /// Returns whether it is part of something that must not be kept: the pool keeps no context with a parent.
+    pub(super) fn has_parent(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Forgets what it was part of.
+    pub(super) fn forget_parent(&mut self) {
+        self.parent = None;
     }
 
     /// Records for how long the request held what it had waited for.
     pub(crate) fn record_hold(&self, part: Part, id: u32, held: Duration) {
+        if let Some(parent) = &self.parent {
+            parent.record_hold(part, id, held);
+        }
         if !self.ended.load(Acquire)
             && let Some(slot) = self.use_slot(part, id)
         {
@@ -341,7 +358,7 @@ impl RequestContext {
         let parts = Part::ALL.map(|part| take(division.parts[part as usize], part));
         let db = Part::Db as usize;
         let queries = scaled(division.queries, division.sums[db], self.nanos[db].load(Relaxed));
-        RequestTime { parts, queries: Duration::from_nanos(queries).min(duration) }
+        RequestTime::new(parts, Duration::from_nanos(queries).min(duration))
     }
 
     /// Returns how many events are past the end of the timeline.
@@ -370,11 +387,9 @@ mod tests {
             ignored: Vec::new(),
             db_system: "sqlite".into(),
         };
-        RequestContext::new(
-            Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)),
-            EndpointNumber::NONE,
-            began,
-        )
+        let mut context = RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)));
+        context.reset(Purpose::Request(EndpointNumber::NONE), began);
+        context
     }
 
     fn did(id: u32, began: Instant, duration: Duration) -> Did {
@@ -477,7 +492,7 @@ mod tests {
         assert_eq!(context.count(Part::Db), 1, "the request itself is over");
         assert_eq!(calls(&context).iter().sum::<u64>(), 1, "late ones are not the request's");
 
-        context.reset(EndpointNumber::NONE, began);
+        context.reset(Purpose::Request(EndpointNumber::NONE), began);
         context.record(Part::Db, &did(8, began, MS));
         context.end();
         context.record(Part::Db, &did(8, began, MS));

@@ -11,7 +11,7 @@ use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
 use super::{
-    DynRecorder, labelled,
+    DynRecorder, Part, RequestTime, labelled,
     named::NamedTable,
     overlap::Overlap,
     polls::Polls,
@@ -94,6 +94,40 @@ impl OutcomeDurations {
     }
 }
 
+/// The time of a task's runs by part. Only windows read these series.
+pub(crate) struct TaskParts {
+    recorder: DynRecorder,
+    name: Arc<str>,
+    nanos: [OnceLock<Counter>; Part::COUNT],
+    overlap: OnceLock<Counter>,
+}
+
+impl fmt::Debug for TaskParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskParts").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl TaskParts {
+    /// Records the time of a run that took `duration`, `busy` of it inside poll.
+    pub(crate) fn record(&self, time: &RequestTime, duration: Duration, busy: Duration) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        for part in Part::ALL.into_iter().filter(|part| !time.of(*part).is_zero()) {
+            let counter = || {
+                let labels = [(names::TASK_NAME, self.name.clone()), (names::WAIT_KIND, part.label().into())];
+                labelled::counter(&self.recorder, &names::TASK_PART_NANOS, &labels)
+            };
+            self.nanos[part as usize].get_or_init(counter).increment(nanos(time.of(part)));
+        }
+        let overlap = busy.saturating_sub(duration.saturating_sub(time.covered()));
+        if !overlap.is_zero() {
+            let labels = || [(names::TASK_NAME, self.name.clone())];
+            let counter = || labelled::counter(&self.recorder, &names::TASK_OVERLAP_NANOS, &labels());
+            self.overlap.get_or_init(counter).increment(nanos(overlap));
+        }
+    }
+}
+
 /// A task name and its series.
 #[derive(Debug)]
 pub(crate) struct TaskSeries {
@@ -105,6 +139,7 @@ pub(crate) struct TaskSeries {
     /// Nanoseconds of the runs that ended inside a request.
     pub(crate) in_requests: Counter,
     pub(crate) runs: Runs,
+    pub(crate) parts: TaskParts,
     oldest: Gauge,
     pub(crate) durations: OutcomeDurations,
     pub(crate) watch: PollWatch,
@@ -259,6 +294,12 @@ impl TaskTable {
             busy: labelled::counter(&self.window_recorder, &names::TASK_BUSY_NANOS, &labels),
             in_requests: labelled::counter(&self.window_recorder, &names::TASK_REQUEST_NANOS, &labels),
             runs: Runs::new(Instant::now()),
+            parts: TaskParts {
+                recorder: self.window_recorder.clone(),
+                name: name.clone(),
+                nanos: Default::default(),
+                overlap: OnceLock::new(),
+            },
             oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &labels),
             durations,
             watch: PollWatch::new(self.polls.clone(), self.window_recorder.clone(), watch::OF_TASK, &labels),

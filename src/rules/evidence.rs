@@ -24,6 +24,18 @@ pub(crate) struct Split {
 }
 
 impl Split {
+    /// Divides `all` seconds among the parts and the time inside poll outside of them. The counters are read one after the other
+    /// while requests end, so that a part can exceed what is left by a little.
+    pub(crate) fn new(all: f64, parts: [f64; Part::COUNT], busy: f64) -> Self {
+        let mut left = all;
+        let mut take = |seconds: f64| {
+            let seconds = seconds.clamp(0.0, left);
+            left -= seconds;
+            seconds
+        };
+        Self { parts: parts.map(&mut take), busy: take(busy), unknown: left }
+    }
+
     pub(crate) fn of(&self, part: Part) -> f64 {
         self.parts[part as usize]
     }
@@ -47,7 +59,7 @@ pub(crate) struct Evidence {
     pub(crate) all_seconds: Option<f64>,
     /// How many requests it had, those that matched no route included.
     pub(crate) all_requests: Option<u64>,
-    /// Endpoint: where its time went.
+    /// Endpoint and task: where its time went.
     pub(crate) split: Option<Split>,
     /// Endpoint: all of its queries, the most expensive first.
     pub(crate) queries: Vec<QueryShare>,

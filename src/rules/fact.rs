@@ -49,6 +49,7 @@ pub(crate) const TIME_SHARE: NumberFact = number("time_share", Ratio);
 pub(crate) const BUSY_RATIO: NumberFact = number("busy_ratio", Ratio);
 pub(crate) const TASK_TIME_RATIO: NumberFact = number("task_time_ratio", Ratio);
 pub(crate) const WAITING_RATIO: NumberFact = number("waiting_ratio", Ratio);
+pub(crate) const DB_TIME_RATIO: NumberFact = number("db_time_ratio", Ratio);
 pub(crate) const LATE_TIME_RATIO: NumberFact = number("late_time_ratio", Ratio);
 pub(crate) const CLIENT_TIME_RATIO: NumberFact = number("client_time_ratio", Ratio);
 pub(crate) const HTTP_TIME_RATIO: NumberFact = number("http_time_ratio", Ratio);

@@ -133,8 +133,8 @@ const fn share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static
     Entry { bound: Bound::Whole, ..counted(scope, fact, measure, about) }
 }
 
-const fn part(fact: NumberFact, part: Part, about: &'static str) -> Entry {
-    share(Endpoint, fact, Measure::PartRatio(part), about)
+const fn part(scope: Scope, fact: NumberFact, part: Part, about: &'static str) -> Entry {
+    share(scope, fact, Measure::PartRatio(part), about)
 }
 
 const fn state_share(scope: Scope, fact: NumberFact, measure: Measure, about: &'static str) -> Entry {
@@ -167,12 +167,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     state(Endpoint, fact::OLDEST_ACTIVE, M::OldestActive, "how long the oldest request in flight has been running"),
     share(Endpoint, fact::TIME_SHARE, M::TimeShare, "share of the time that all requests of the service took"),
     share(Endpoint, fact::BUSY_RATIO, M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
-    share(
-        Endpoint,
-        number("db_time_ratio", Ratio),
-        M::DbTimeRatio,
-        "share of the duration while at least one query ran",
-    ),
+    share(Endpoint, fact::DB_TIME_RATIO, M::DbTimeRatio, "share of the duration while at least one query ran"),
     share(
         Endpoint,
         fact::TASK_TIME_RATIO,
@@ -186,23 +181,40 @@ pub(crate) const CATALOGUE: &[Entry] = &[
         "share of the duration spent waiting for something that is not tracked",
     ),
     part(
+        Endpoint,
         fact::LATE_TIME_RATIO,
         Part::Late,
         "share of the duration in which the request could go on and no worker polled it",
     ),
     part(
+        Endpoint,
         fact::CLIENT_TIME_RATIO,
         Part::Client,
         "share of the duration spent waiting for the client: for the rest of its body, or until it took what was sent",
     ),
-    part(fact::HTTP_TIME_RATIO, Part::Http, "share of the duration spent in tracked calls to other services"),
-    part(fact::POOL_TIME_RATIO, Part::Pool, "share of the duration spent waiting for a connection of a pool"),
-    part(fact::LOCK_TIME_RATIO, Part::Lock, "share of the duration spent waiting for tracked locks"),
-    part(fact::SEMAPHORE_TIME_RATIO, Part::Semaphore, "share of the duration spent waiting for tracked permits"),
-    part(fact::CHANNEL_TIME_RATIO, Part::Channel, "share of the duration spent waiting for tracked channels"),
-    part(fact::WAIT_TIME_RATIO, Part::Wait, "share of the duration spent in tracked waits of other kinds"),
-    part(fact::THREAD_POOL_TIME_RATIO, Part::ThreadPool, "share of the duration spent waiting for a blocking thread"),
-    part(fact::BLOCKING_TIME_RATIO, Part::Blocking, "share of the duration spent in work on blocking threads"),
+    part(Endpoint, fact::HTTP_TIME_RATIO, Part::Http, "share of the duration spent in tracked calls to other services"),
+    part(Endpoint, fact::POOL_TIME_RATIO, Part::Pool, "share of the duration spent waiting for a connection of a pool"),
+    part(Endpoint, fact::LOCK_TIME_RATIO, Part::Lock, "share of the duration spent waiting for tracked locks"),
+    part(
+        Endpoint,
+        fact::SEMAPHORE_TIME_RATIO,
+        Part::Semaphore,
+        "share of the duration spent waiting for tracked permits",
+    ),
+    part(Endpoint, fact::CHANNEL_TIME_RATIO, Part::Channel, "share of the duration spent waiting for tracked channels"),
+    part(Endpoint, fact::WAIT_TIME_RATIO, Part::Wait, "share of the duration spent in tracked waits of other kinds"),
+    part(
+        Endpoint,
+        fact::THREAD_POOL_TIME_RATIO,
+        Part::ThreadPool,
+        "share of the duration spent waiting for a blocking thread",
+    ),
+    part(
+        Endpoint,
+        fact::BLOCKING_TIME_RATIO,
+        Part::Blocking,
+        "share of the duration spent in work on blocking threads",
+    ),
     share(
         Endpoint,
         fact::PRODUCING_RATIO,
@@ -296,7 +308,32 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     counted(Task, number("task_rate", PerSecond), M::Rate, "runs a second"),
     share(Task, fact::TIME_SHARE, M::TimeShare, "share of the time of all requests in which they ran the task"),
     share(Task, fact::BUSY_RATIO, M::BusyRatio, "share of the duration spent inside poll, keeping a worker busy"),
-    share(Task, fact::WAITING_RATIO, M::WaitingRatio, "share of the duration spent waiting"),
+    share(
+        Task,
+        fact::WAITING_RATIO,
+        M::WaitingRatio,
+        "share of the duration spent waiting for something that is not tracked",
+    ),
+    part(
+        Task,
+        fact::LATE_TIME_RATIO,
+        Part::Late,
+        "share of the duration in which the run could go on and no worker polled it",
+    ),
+    part(Task, fact::HTTP_TIME_RATIO, Part::Http, "share of the duration spent in tracked calls to other services"),
+    part(Task, fact::DB_TIME_RATIO, Part::Db, "share of the duration spent in queries"),
+    part(Task, fact::POOL_TIME_RATIO, Part::Pool, "share of the duration spent waiting for a connection of a pool"),
+    part(Task, fact::LOCK_TIME_RATIO, Part::Lock, "share of the duration spent waiting for tracked locks"),
+    part(Task, fact::SEMAPHORE_TIME_RATIO, Part::Semaphore, "share of the duration spent waiting for tracked permits"),
+    part(Task, fact::CHANNEL_TIME_RATIO, Part::Channel, "share of the duration spent waiting for tracked channels"),
+    part(Task, fact::WAIT_TIME_RATIO, Part::Wait, "share of the duration spent in tracked waits of other kinds"),
+    part(
+        Task,
+        fact::THREAD_POOL_TIME_RATIO,
+        Part::ThreadPool,
+        "share of the duration spent waiting for a blocking thread",
+    ),
+    part(Task, fact::BLOCKING_TIME_RATIO, Part::Blocking, "share of the duration spent in work on blocking threads"),
     state(Task, fact::ACTIVE, M::Active, "runs in progress now"),
     state(Task, fact::OLDEST_ACTIVE, M::OldestActive, "how long the oldest run in progress has been running"),
     state(

@@ -16,13 +16,20 @@ impl<S> Destination<S> {
     /// current request, or outside any request in the installed ones. Returns `None` without a monitor, and while it is
     /// stopped.
     pub(super) fn find(series: impl FnOnce(&Instruments) -> Arc<S>) -> Option<Self> {
+        Some(Self::find_in(series)?.0)
+    }
+
+    /// Returns the instruments as well.
+    pub(super) fn find_in(series: impl FnOnce(&Instruments) -> Arc<S>) -> Option<(Self, Arc<Instruments>)> {
         let request = current();
-        let installed = if request.is_none() { installed() } else { None };
-        let instruments = request.as_ref().map(|request| request.instruments()).or(installed.as_ref())?;
+        let instruments = match &request {
+            Some(request) => request.instruments().clone(),
+            None => installed()?,
+        };
         if !instruments.enabled() {
             return None;
         }
-        let series = series(instruments);
-        Some(Self { request, series })
+        let series = series(&instruments);
+        Some((Self { request, series }, instruments))
     }
 }

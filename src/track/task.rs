@@ -4,7 +4,8 @@ use std::{
     future::Future,
     panic::Location,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use crate::{
     context::{
-        Did, Outcome, Part, Place, RunPlace, TaskSeries,
+        Carrier, Did, Outcome, Part, Place, RequestContext, RunPlace, TaskSeries, enter, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -27,6 +28,10 @@ struct RunningTask {
     place: Option<RunPlace>,
     began: Instant,
     called_at: Place,
+    /// What the run does; `None` while it is the thread's current one, and without a monitor.
+    context: Option<Arc<RequestContext>>,
+    waker: Option<Waker>,
+    carrier: Carrier,
     busy: Duration,
     /// Begin of the current poll.
     polling: Option<Instant>,
@@ -36,13 +41,43 @@ struct RunningTask {
 impl RunningTask {
     fn begin(name: &str, location: &'static Location<'static>) -> Self {
         let began = Instant::now();
-        let destination = Destination::<TaskSeries>::find(|instruments| instruments.task(name));
+        let found = Destination::<TaskSeries>::find_in(|instruments| instruments.task(name));
+        let (destination, instruments) = found.unzip();
         let place = destination.as_ref().and_then(|Destination { series, .. }| {
             series.active.increment(1.0);
             series.runs.begin(began)
         });
+        let parent = destination.as_ref().and_then(|Destination { request, .. }| request.clone());
+        let context = instruments.map(|instruments| instruments.begin_task(parent, began));
         let called_at = if destination.is_some() { Place::of(location) } else { Place::NONE };
-        Self { destination, place, began, called_at, busy: Duration::ZERO, polling: None, watched: None }
+        Self {
+            destination,
+            place,
+            began,
+            called_at,
+            waker: context.as_ref().map(RequestContext::waker),
+            carrier: context.as_ref().map(Carrier::of).unwrap_or_default(),
+            context,
+            busy: Duration::ZERO,
+            polling: None,
+            watched: None,
+        }
+    }
+
+    /// Polls with this run as the thread's current one, and records how late the poll is.
+    fn poll<T>(&mut self, task: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let Some((context, waker)) = self.context.as_ref().zip(self.waker.take()) else { return poll(task) };
+        if let Some((since, late)) = context.poll_begins(task.waker()) {
+            context.record(Part::Late, &Did::waited(since, late));
+        }
+        self.poll_begins();
+        let entered = enter(&mut self.context, &self.carrier);
+        let polled = poll(&mut Context::from_waker(&waker));
+        drop(entered);
+        self.poll_ends();
+        self.waker = Some(waker);
+        self.context.iter().filter(|_| polled.is_pending()).for_each(|context| context.poll_ends());
+        polled
     }
 
     /// Notes the begin of a poll. Without a destination the clock is not read.
@@ -61,6 +96,10 @@ impl RunningTask {
         else {
             return;
         };
+        if took >= LONG {
+            turns::note_long_poll(took);
+            self.context.iter().for_each(|context| context.long_poll_ends());
+        }
         let held = series.watch.end(watched, took);
         if held == Hold::Blocking && took >= names::BLOCKING {
             series.blocking_polls().record(took.as_secs_f64());
@@ -76,6 +115,13 @@ impl RunningTask {
         // "not measured".
         series.busy.increment(nanos(self.busy).max(1));
         series.durations.record(outcome, duration);
+        // First: the waker and the carrier own the context too, and the pool only keeps contexts without another owner.
+        (self.waker, self.carrier) = Default::default();
+        if let Some(context) = self.context.take() {
+            context.end();
+            series.parts.record(&context.divide(duration, |_| ()), duration, self.busy);
+            context.instruments().clone().give_back(context);
+        }
         let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
         let did = Did { id: series.id, began: self.began, duration, failed, place: self.called_at, exact: 0 };
         if request.is_some_and(|request| request.record(Part::Task, &did)) {
@@ -149,9 +195,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let running = this.running.get_or_insert_with(|| RunningTask::begin(this.name.as_ref(), this.location));
-        running.poll_begins();
-        let polled = this.task.poll(cx);
-        running.poll_ends();
+        let polled = running.poll(cx, |cx| this.task.poll(cx));
         if let Poll::Ready(result) = &polled {
             running.end(if result.is_ok() { Outcome::Ok } else { Outcome::Error });
         }

@@ -11,7 +11,8 @@ use http::Request;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use pinchpoint::{
-    Monitor, in_current_request, spawn_blocking, track_db_query, track_hold, track_http_call, track_wait,
+    Monitor, in_current_request, spawn_blocking, track_async_task, track_db_query, track_hold, track_http_call,
+    track_wait,
 };
 use serde_json::Value;
 use tokio::{
@@ -267,5 +268,41 @@ async fn the_very_same_statement_again_is_a_repeat_where_its_text_is_all_of_it()
         let numbers = numbers(&app, "n_plus_one").await;
         assert_eq!(numbers["repeat_ratio"], ratio, "{statement}: {numbers:#}");
         assert_eq!(numbers["max_at_once"], 1, "{statement}");
+    }
+}
+
+/// A run in the background has parts of its own; inside a request what it does counts for both.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_task_is_divided_as_that_of_a_request_is() {
+    async fn rebuild() -> Result<(), std::io::Error> {
+        let read = async {
+            sleep(300 * MS).await;
+            Ok::<_, std::io::Error>(())
+        };
+        track_db_query("SELECT * FROM orders", read).await?;
+        track_wait("lock", "index", sleep(200 * MS)).await;
+        sleep(500 * MS).await;
+        Ok(())
+    }
+    let monitor = monitor();
+    let handler = || async {
+        track_async_task("rebuild", rebuild()).await.expect("it never fails");
+        // Alone in a task of its own, and still for the request.
+        tokio::spawn(in_current_request(track_async_task("rebuild", rebuild())))
+            .await
+            .expect("no panic")
+            .expect("it never fails");
+    };
+    let app = app(&monitor, Router::new().route("/index", get(handler)));
+    for _ in 0..5 {
+        fetch(&app, "/index").await;
+    }
+    let found = endpoint(&app, "GET /index").await;
+    percents(&found, &[("db_time_percent", 30.0), ("tracked_wait_percent", 20.0), ("task_time_percent", 50.0)]);
+    sleep(40_000 * MS).await;
+    let numbers = numbers(&app, "slow_task").await;
+    for (part, expected) in [("db_time_ratio", 0.3), ("lock_time_ratio", 0.2), ("waiting_ratio", 0.5)] {
+        let ratio = numbers[part].as_f64().unwrap_or_else(|| panic!("no {part} in {numbers:#}"));
+        assert!((ratio - expected).abs() < 0.01, "{part} is {ratio}, not {expected}");
     }
 }

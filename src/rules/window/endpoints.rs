@@ -282,18 +282,9 @@ fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
 impl Endpoint<'_> {
     /// Divides the time of all its requests into disjoint parts; `None` where the time inside poll was not measured.
     pub(crate) fn split(&self) -> Option<Split> {
-        let mut left = self.durations.seconds();
-        // The counters are read one after the other while requests end, so that a part can exceed what is left by a
-        // little.
-        let mut take = |seconds: f64| {
-            let seconds = seconds.clamp(0.0, left);
-            left -= seconds;
-            seconds
-        };
         let late_db = |part| if part == Part::Db { self.late_db_seconds } else { 0.0 };
-        let parts = Part::ALL.map(|part| take(self.part_seconds[part as usize] + late_db(part)));
-        let busy = take(self.busy_seconds? - self.overlap_seconds);
-        Some(Split { parts, busy, unknown: left })
+        let parts = Part::ALL.map(|part| self.part_seconds[part as usize] + late_db(part));
+        Some(Split::new(self.durations.seconds(), parts, self.busy_seconds? - self.overlap_seconds))
     }
 
     /// Returns the time in which a part of its requests' time passed, in seconds.

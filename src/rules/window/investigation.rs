@@ -160,6 +160,7 @@ impl Investigation<'_, '_> {
         task.polls.add_to(&mut facts, task.durations.seconds(), task.busy_seconds, blocked);
         machine::add_starvation(&mut facts, self.index);
         Some(Evidence {
+            split: task.split(),
             time_share: task.measure(Measure::TimeShare, endpoints).map(|(share, _)| share),
             all_seconds: Some(endpoints.seconds),
             all_requests: Some(endpoints.requests),

@@ -9,8 +9,9 @@ use super::{
     polls::MeasuredPolls,
 };
 use crate::{
+    context::Part,
     names,
-    rules::{measure::Measure, subject::Subject},
+    rules::{evidence::Split, measure::Measure, subject::Subject},
     store::{HistogramView, SeriesView, Window},
 };
 
@@ -22,6 +23,9 @@ pub(crate) struct Task<'a> {
     active: Option<f64>,
     oldest_active: Option<f64>,
     pub(super) busy_seconds: Option<f64>,
+    /// Disjoint parts of its time, and time inside poll during any of them.
+    part_seconds: [f64; Part::COUNT],
+    overlap_seconds: f64,
     /// Sum of the durations of the runs that ended inside a request.
     request_seconds: f64,
     pub(super) polls: MeasuredPolls<'a>,
@@ -42,6 +46,8 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
                 active: None,
                 oldest_active: None,
                 busy_seconds: None,
+                part_seconds: [0.0; Part::COUNT],
+                overlap_seconds: 0.0,
                 request_seconds: 0.0,
                 polls: MeasuredPolls::default(),
                 blocking_polls: None,
@@ -72,6 +78,17 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         let Some(name) = task_name(&series) else { continue };
         let place = place_of(&mut tasks, name);
         *tasks[place].busy_seconds.get_or_insert_default() += series.increase() * NANOS;
+    }
+    for series in window.series(names::TASK_PART_NANOS.name) {
+        let part = series.label(names::WAIT_KIND).and_then(Part::of_label);
+        let Some((name, part)) = task_name(&series).zip(part) else { continue };
+        let place = place_of(&mut tasks, name);
+        tasks[place].part_seconds[part as usize] += series.increase() * NANOS;
+    }
+    for series in window.series(names::TASK_OVERLAP_NANOS.name) {
+        let Some(name) = task_name(&series) else { continue };
+        let place = place_of(&mut tasks, name);
+        tasks[place].overlap_seconds += series.increase() * NANOS;
     }
     for series in window.series(names::TASK_REQUEST_NANOS.name) {
         let Some(name) = task_name(&series) else { continue };
@@ -110,7 +127,13 @@ impl Task<'_> {
             Measure::Active => Some((self.active?, 1)),
             Measure::OldestActive => Some((self.oldest_active?, 1)),
             Measure::BusyRatio => Some((self.busy_ratio()?, self.durations.count())),
-            Measure::WaitingRatio => Some((1.0 - self.busy_ratio()?, self.durations.count())),
+            Measure::WaitingRatio => {
+                Some((divide(self.split()?.unknown, self.durations.seconds())?, self.durations.count()))
+            }
+            Measure::PartRatio(part) => {
+                let ratio = divide(self.part_seconds[part as usize], self.durations.seconds())?;
+                Some((ratio.min(1.0), self.durations.count()))
+            }
             // No request waits for runs in the background, and parallel runs of one request take no more than its
             // duration.
             Measure::TimeShare => {
@@ -121,6 +144,11 @@ impl Task<'_> {
                 Some((value, self.durations.count()))
             }
         }
+    }
+
+    /// Divides the time of its runs into disjoint parts; `None` where the time inside poll was not measured.
+    pub(crate) fn split(&self) -> Option<Split> {
+        Some(Split::new(self.durations.seconds(), self.part_seconds, self.busy_seconds? - self.overlap_seconds))
     }
 
     /// Returns the share of their time that runs spent inside poll. Of runs that have ended: both numbers are recorded
