@@ -86,6 +86,8 @@ pub use monitor::{BuildError, Control, Monitor, MonitorBuilder, Settings, Settin
 pub use names::metrics_reference_markdown;
 #[cfg(feature = "alloc")]
 pub use pinchpoint_alloc::CountingAllocator;
+#[cfg(feature = "schema")]
+pub use rules::causes_reference_markdown;
 pub use rules::{Breach, LoadError, LoadProblem, ObservedEndpoint, RuleSet, Severity};
 pub use sample::Sampler;
 pub use store::MonitorRecorder;

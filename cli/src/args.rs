@@ -18,6 +18,7 @@ Examples:
   pinchpoint rules schema > rules.schema.json  Let an editor check them
   pinchpoint rules reference                   Read what may stand in them
   pinchpoint metrics reference                 Read what /metrics exposes
+  pinchpoint causes reference                  Read how each cause is told from others
 
 Exit codes: 0 all is well, 1 it failed or a rule file is wrong, 2 the command line is invalid.";
 
@@ -53,6 +54,10 @@ With this first line in a rule file most editors complete and check it:
 const REFERENCE_EXAMPLES: &str = "\
 Examples:
   pinchpoint rules reference > docs/rules.md";
+
+const CAUSES_EXAMPLES: &str = "\
+Examples:
+  pinchpoint causes reference > docs/causes.md";
 
 const METRICS_EXAMPLES: &str = "\
 Examples:
@@ -93,6 +98,20 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: MetricsCommand,
     },
+    /// Print the catalogue of causes
+    Causes {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: CausesCommand,
+    },
+}
+
+/// What to do with the catalogue of causes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CausesCommand {
+    /// Print every cause that a finding can have, and how it is told from others, as Markdown
+    #[command(after_help = CAUSES_EXAMPLES)]
+    Reference,
 }
 
 /// How the demo runs.
@@ -243,6 +262,8 @@ mod tests {
             ("help_rules_check", "pinchpoint rules check --help"),
             ("help_rules_schema", "pinchpoint rules schema --help"),
             ("help_rules_reference", "pinchpoint rules reference --help"),
+            ("help_causes", "pinchpoint causes --help"),
+            ("help_causes_reference", "pinchpoint causes reference --help"),
             ("help_metrics", "pinchpoint metrics --help"),
             ("help_metrics_reference", "pinchpoint metrics reference --help"),
         ] {

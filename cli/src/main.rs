@@ -15,7 +15,7 @@ use std::{error::Error, io::Write as _, process::ExitCode};
 
 use clap::Parser;
 
-use args::{Cli, Command, MetricsCommand};
+use args::{CausesCommand, Cli, Command, MetricsCommand};
 use rules::RulesError;
 
 /// Counts each route's memory, so that the demo's leak is found with the route that keeps it.
@@ -34,6 +34,10 @@ fn main() -> ExitCode {
         }),
         Some(Command::Metrics { command: MetricsCommand::Reference }) => {
             let reference = pinchpoint::metrics_reference_markdown();
+            answer::write(&reference, &mut std::io::stdout()).map_err(|error| complaint(&error))
+        }
+        Some(Command::Causes { command: CausesCommand::Reference }) => {
+            let reference = pinchpoint::causes_reference_markdown();
             answer::write(&reference, &mut std::io::stdout()).map_err(|error| complaint(&error))
         }
     };

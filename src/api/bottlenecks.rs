@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     monitor::Core,
-    rules::{Bottleneck, Gain, Severity, Unit},
+    rules::{Bottleneck, CausedBy, Diagnosis, Gain, Severity, Unit},
 };
 
 /// The firing and the pending bottlenecks.
@@ -73,9 +73,13 @@ pub(super) struct BottleneckView {
     pub(super) severity: String,
     /// The endpoint, query, task or process that the bottleneck is about.
     pub(super) subject: String,
+    /// Why; null where the measurements name no cause. docs/causes.md has every kind.
+    pub(super) cause: Option<CauseView>,
+    /// The finding that this one follows from: fixing that one is expected to end both.
+    pub(super) caused_by: Option<CausedByView>,
     pub(super) description: String,
     pub(super) impact: String,
-    /// First what follows from the evidence, then general advice.
+    /// First what follows from the cause, then what follows from the evidence, then general advice.
     pub(super) recommendations: Vec<String>,
     pub(super) affected_endpoints: Vec<String>,
     /// Plain numbers; durations in seconds, ratios from 0 to 1, sizes in bytes.
@@ -100,6 +104,52 @@ pub(super) struct BottleneckView {
     pub(super) evidence: Option<EvidenceView>,
     /// The expected gain of a fix; null where the evidence does not suffice to compute one.
     pub(super) expected_gain: Option<GainView>,
+}
+
+/// The cause of a bottleneck.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct CauseView {
+    /// Its word in docs/causes.md and in conditions.
+    #[cfg_attr(feature = "openapi", schema(example = "slow_plan"))]
+    pub(super) kind: &'static str,
+    /// What it means, as part of a sentence.
+    pub(super) title: &'static str,
+    /// What was measured that speaks for it.
+    pub(super) because: String,
+    /// `certain`, `likely` or `possible`.
+    #[cfg_attr(feature = "openapi", schema(example = "likely"))]
+    pub(super) confidence: &'static str,
+    /// Kinds that the measurements do not exclude.
+    pub(super) or: Vec<&'static str>,
+}
+
+impl CauseView {
+    pub(super) fn of(cause: &Diagnosis) -> Self {
+        Self {
+            kind: cause.kind.as_str(),
+            title: cause.title(),
+            because: cause.because.clone(),
+            confidence: cause.confidence.as_str(),
+            or: cause.or.iter().map(|kind| kind.as_str()).collect(),
+        }
+    }
+}
+
+/// A finding that another follows from.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct CausedByView {
+    /// Id of its rule.
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) subject: String,
+}
+
+impl CausedByView {
+    fn of(cause: &CausedBy) -> Self {
+        Self { kind: cause.rule.to_string(), subject: cause.subject.to_string() }
+    }
 }
 
 /// The expected gain of fixing a bottleneck.
@@ -145,6 +195,8 @@ impl BottleneckView {
             kind: rule.id.to_string(),
             severity: bottleneck.severity.to_string(),
             subject: bottleneck.subject.name.to_string(),
+            cause: bottleneck.cause.as_ref().map(CauseView::of),
+            caused_by: bottleneck.caused_by.as_ref().map(CausedByView::of),
             description: bottleneck.description.clone(),
             impact: bottleneck.impact.clone(),
             recommendations: bottleneck.recommendations.clone(),

@@ -7,9 +7,11 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    cause::Diagnosis,
+    condition::{Condition, Value},
     evidence::{Evidence, Fact},
     fact::{self, NumberFact},
-    finding::Finding,
+    finding::{CausedBy, Finding},
     gain::{self, Gain},
     measure::Measure,
     rule::Rule,
@@ -30,7 +32,11 @@ pub(crate) struct Bottleneck {
     pub(crate) subject: Arc<Subject>,
     pub(crate) description: String,
     pub(crate) impact: String,
-    /// What follows from the evidence first, general advice after.
+    /// Why; `None` where the catalogue of causes has none for the rule's measure.
+    pub(crate) cause: Option<Diagnosis>,
+    /// The finding that it follows from.
+    pub(crate) caused_by: Option<CausedBy>,
+    /// What follows from the cause first, then what follows from the evidence, then general advice.
     pub(crate) recommendations: Vec<String>,
     pub(crate) affected_endpoints: Vec<Arc<str>>,
     /// When its lowest threshold was passed and has been ever since.
@@ -54,20 +60,15 @@ impl Bottleneck {
         let Finding { rule, subject, value, samples, evidence, .. } = finding;
         let texts = Texts { finding, severity, threshold };
         let fill = |name: &'static str| texts.value(name);
-        let specific = rule.recommendations.iter().filter(|recommendation| recommendation.condition.is_some());
-        let general = rule.recommendations.iter().filter(|recommendation| recommendation.condition.is_none());
-        let holds = |condition: &super::condition::Condition| condition.holds(&mut |name| evidence.number(name));
         Self {
             rule: rule.clone(),
             severity,
             subject: subject.clone(),
             description: rule.description.render_all(&fill),
             impact: rule.impact.render_all(&fill),
-            recommendations: specific
-                .filter(|recommendation| recommendation.condition.as_ref().is_some_and(holds))
-                .chain(general)
-                .filter_map(|recommendation| recommendation.say.render(&fill))
-                .collect(),
+            cause: finding.cause.clone(),
+            caused_by: finding.caused_by.clone(),
+            recommendations: recommendations(finding, &fill),
             affected_endpoints: affected_endpoints(rule, subject, evidence),
             since,
             value: *value,
@@ -88,6 +89,65 @@ impl Bottleneck {
     }
 }
 
+/// Returns the advice: what follows from the cause, what follows from the evidence, then what is said always.
+fn recommendations(finding: &Finding, fill: &dyn Fn(&'static str) -> Option<String>) -> Vec<String> {
+    let Finding { rule, evidence, cause, .. } = finding;
+    let known = |name: &str| match evidence.fact(name) {
+        _ if name == fact::CAUSE.name => decided_cause(finding).map(|word| Value::Word(word.into())),
+        Some(Fact::Number(value, _)) => Some(Value::Number(*value)),
+        Some(Fact::Word(word)) => Some(Value::Word(word.clone())),
+        None => None,
+    };
+    let holds = |condition: &Condition| condition.holds(&mut |name| known(name));
+    let of_rule = |general: bool| {
+        let chosen = rule.recommendations.iter().filter(move |one| one.condition.is_none() == general);
+        chosen.filter(|one| one.condition.as_ref().is_none_or(holds)).filter_map(|one| one.say.render(fill))
+    };
+    let of_cause = cause.iter().flat_map(Diagnosis::advice);
+    let mut advice: Vec<String> = Vec::new();
+    for one in of_cause.chain(of_rule(false)).chain(of_rule(true)).chain(by_design(finding)) {
+        if !advice.contains(&one) {
+            advice.push(one);
+        }
+    }
+    advice
+}
+
+fn decided_cause(finding: &Finding) -> Option<&'static str> {
+    Some(finding.cause.as_ref()?.decided()?.as_str())
+}
+
+/// Returns how to silence the rule where what it finds is meant to be so, as YAML to paste.
+fn by_design(finding: &Finding) -> Option<String> {
+    let Finding { rule, subject, value, cause, .. } = finding;
+    let design = cause.as_ref()?.by_design()?;
+    // Blocking the runtime is nobody's design: only its duration may be.
+    if matches!(rule.measure, Measure::LongestPoll | Measure::LongestPollQuantile(_) | Measure::SchedulingLag) {
+        return None;
+    }
+    let labels: Vec<_> = subject.labels.iter().map(|(name, value)| format!("{name}: {:?}", pattern(value))).collect();
+    let yaml = if labels.is_empty() {
+        let (severity, threshold) = finding.passed.first()?;
+        let raised = format!("{} {}", threshold.operator.as_str(), rule.unit.render(value * ABOVE_DESIGN));
+        format!("thresholds: {{ {severity}: {raised:?} }}")
+    } else {
+        format!("exclude: [{{ {} }}]", labels.join(", "))
+    };
+    Some(format!("If it is by design ({design}), add to the rule {}: {yaml}", rule.id))
+}
+
+/// Returns a pattern that matches a label; a long one is cut, with a star for the rest.
+fn pattern(label: &str) -> String {
+    const LONGEST: usize = 120;
+    match label.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}*", &label[..end]),
+        None => label.to_owned(),
+    }
+}
+
+/// How far above its present value a threshold is put where that is by design.
+const ABOVE_DESIGN: f64 = 1.5;
+
 /// The values that texts are filled with.
 struct Texts<'a> {
     finding: &'a Finding,
@@ -106,6 +166,7 @@ impl Texts<'_> {
             vocabulary::SAMPLES => samples.to_string(),
             vocabulary::SEVERITY => self.severity.to_string(),
             vocabulary::RULE => rule.id.to_string(),
+            _ if name == fact::CAUSE.name => decided_cause(self.finding)?.to_owned(),
             _ => evidence.fact(name)?.render(),
         })
     }

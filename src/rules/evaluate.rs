@@ -3,17 +3,23 @@
 //! It reads everything through [`Readings`], keeps no state and reads no clock. How long a finding must last before it fires
 //! is decided in [`alert::lifecycle`](crate::alert). Invariant: with fewer than `min_samples` observations there is no finding.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
+    cause::{self, Case, Diagnosis},
+    condition::Value,
     evidence::Evidence,
     finding::Finding,
+    join,
     measure::{self, Measure},
     readings::{Question, Reading, Readings},
     rule::Rule,
     scope::Scope,
+    severity::Severity,
     subject::Subject,
+    threshold::Threshold,
 };
+use crate::names;
 
 /// Runs rules.
 #[derive(Debug)]
@@ -33,6 +39,7 @@ impl<'a> Evaluator<'a> {
         for rule in self.rules {
             evaluate_rule(rule, readings, &mut evidence, &mut findings);
         }
+        join::join(&mut findings);
         findings
     }
 }
@@ -57,9 +64,67 @@ fn evaluate_rule<R: Readings>(
         }
         let slow = passed.first().map(|(_, threshold)| threshold.limit).filter(|_| is_duration(rule.measure));
         let window = span.unwrap_or(rule.window);
-        let evidence = evidence.of(rule, &subject, window, slow);
-        findings.push(Finding { rule: rule.clone(), subject, value, window, samples, passed, evidence });
+        let known = evidence.of(rule.scope, &subject, window, slow);
+        let cause = diagnose(rule, &subject, window, &known, evidence);
+        let passed = bounded(passed, cause.as_ref());
+        let finding = Finding {
+            rule: rule.clone(),
+            subject,
+            value,
+            window,
+            samples,
+            passed,
+            evidence: known,
+            cause,
+            caused_by: None,
+        };
+        findings.push(finding);
     }
+}
+
+/// Returns the cause, from the evidence about the subject and about what it depends on.
+fn diagnose<R: Readings>(
+    rule: &Rule,
+    subject: &Subject,
+    window: Duration,
+    evidence: &Evidence,
+    known: &mut EvidenceCache<'_, R>,
+) -> Option<Diagnosis> {
+    let process = (rule.scope != Scope::Process)
+        .then(|| known.of(Scope::Process, &Subject::new(Scope::Process.as_str(), Vec::new()), window, None));
+    let origin = match rule.scope {
+        Scope::Endpoint => {
+            evidence.queries.first().map(|share| (Scope::Query, Subject::new(&*share.query, Vec::new())))
+        }
+        Scope::Process => {
+            evidence.blockers.first().and_then(|blocker| Some((Scope::Endpoint, endpoint(&blocker.endpoint)?)))
+        }
+        Scope::Query | Scope::Task | Scope::Metric => None,
+    };
+    let origin = origin.map(|(scope, subject)| known.of(scope, &subject, window, None));
+    cause::diagnose(&Case {
+        scope: rule.scope,
+        measure: rule.measure,
+        subject: &subject.name,
+        evidence,
+        origin: origin.as_deref(),
+        process: Some(process.as_deref().unwrap_or(evidence)),
+    })
+}
+
+/// Returns the subject of an endpoint by its name, a method and a route.
+fn endpoint(name: &str) -> Option<Subject> {
+    let (method, route) = name.split_once(' ')?;
+    let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
+    Some(Subject::new(name, labels))
+}
+
+/// Leaves out severities that the cause does not deserve: a long poll is never critical, however long it waits.
+fn bounded(passed: Vec<(Severity, Threshold)>, cause: Option<&Diagnosis>) -> Vec<(Severity, Threshold)> {
+    let Some(most) = cause.and_then(Diagnosis::at_most) else { return passed };
+    let lowest = passed.first().map(|(severity, threshold)| ((*severity).min(most), *threshold));
+    let kept: Vec<_> = passed.into_iter().filter(|(severity, _)| *severity <= most).collect();
+    if kept.is_empty() { lowest.into_iter().collect() } else { kept }
 }
 
 /// Returns the question that a rule asks about a measure, of every subject of its scope.
@@ -91,7 +156,7 @@ impl<R: Readings> ConditionValues<'_, R> {
                 let readings = measure.map(|measure| self.readings.read(&question(self.rule, measure)));
                 readings.into_iter().flatten().map(|reading| (reading.subject.name.clone(), reading.value)).collect()
             });
-            values.get(&subject.name).copied()
+            values.get(&subject.name).copied().map(Value::Number)
         })
     }
 }
@@ -111,9 +176,9 @@ struct EvidenceCache<'a, R> {
 }
 
 impl<R: Readings> EvidenceCache<'_, R> {
-    fn of(&mut self, rule: &Rule, subject: &Subject, window: Duration, slow: Option<f64>) -> Arc<Evidence> {
-        let key = (rule.scope, subject.name.clone(), window, slow.map(f64::to_bits));
-        let made = || Arc::new(self.readings.evidence(rule.scope, subject, window, slow));
+    fn of(&mut self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Arc<Evidence> {
+        let key = (scope, subject.name.clone(), window, slow.map(f64::to_bits));
+        let made = || Arc::new(self.readings.evidence(scope, subject, window, slow));
         self.known.entry(key).or_insert_with(made).clone()
     }
 }

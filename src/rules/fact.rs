@@ -66,6 +66,12 @@ pub(crate) const OWN_P95_DURATION: NumberFact = number("own_p95_duration", Secon
 pub(crate) const OWN_P99_DURATION: NumberFact = number("own_p99_duration", Seconds);
 pub(crate) const DB_QUERIES_PER_REQUEST: NumberFact = number("db_queries_per_request", Count);
 pub(crate) const CALLS_PER_REQUEST: NumberFact = number("calls_per_request", Count);
+pub(crate) const CLIENT_ERROR_RATIO: NumberFact = number("client_error_ratio", Ratio);
+pub(crate) const TASK_FAILURE_RATIO: NumberFact = number("failure_ratio", Ratio);
+pub(crate) const MEMORY_LIMIT_RATIO: NumberFact = number("memory_limit_ratio", Ratio);
+pub(crate) const OPEN_FDS_RATIO: NumberFact = number("open_fds_ratio", Ratio);
+pub(crate) const P50_LONGEST_POLL: NumberFact = number("p50_longest_poll", Seconds);
+pub(crate) const P95_LONGEST_POLL: NumberFact = number("p95_longest_poll", Seconds);
 pub(crate) const LONGEST_POLL: NumberFact = number("longest_poll", Seconds);
 pub(crate) const RESIDENT_MEMORY: NumberFact = number("resident_memory", Bytes);
 pub(crate) const MEMORY_GROWTH: NumberFact = number("memory_growth", BytesPerHour);
@@ -139,7 +145,22 @@ pub(crate) const UNATTRIBUTED_RATIO: NumberFact = number("unattributed_ratio", R
 pub(crate) const TOP_HOLDER_MEMORY: NumberFact = number("top_holder_memory", Bytes);
 pub(crate) const TOP_HOLDER_RATIO: NumberFact = number("top_holder_ratio", Ratio);
 
+// What tells durations of one subject apart.
+pub(crate) const MIN_DURATION: NumberFact = number("min_duration", Seconds);
+pub(crate) const BETWEEN_RATIO: NumberFact = number("between_ratio", Ratio);
+pub(crate) const SLOW_RATIO: NumberFact = number("slow_ratio", Ratio);
+pub(crate) const OK_P50_DURATION: NumberFact = number("ok_p50_duration", Seconds);
+pub(crate) const FAILED_MIN_DURATION: NumberFact = number("failed_min_duration", Seconds);
+pub(crate) const FAILED_MAX_DURATION: NumberFact = number("failed_max_duration", Seconds);
+pub(crate) const CANCELLED_AVG_DURATION: NumberFact = number("cancelled_avg_duration", Seconds);
+pub(crate) const CANCELLED_MIN_DURATION: NumberFact = number("cancelled_min_duration", Seconds);
+pub(crate) const CANCELLED_MAX_DURATION: NumberFact = number("cancelled_max_duration", Seconds);
+pub(crate) const HEAD_DURATION: NumberFact = number("head_duration", Seconds);
+pub(crate) const DB_OVERLAP: NumberFact = number("db_overlap", Count);
+
 // Words.
+/// Not of the evidence but of the diagnosis; there only where it is decided.
+pub(crate) const CAUSE: WordFact = word("cause");
 pub(crate) const TOP_QUERY: WordFact = word("top_query");
 pub(crate) const FAILING_QUERY: WordFact = word("failing_query");
 pub(crate) const OPERATION: WordFact = word("operation");
@@ -155,6 +176,9 @@ pub(crate) const TOP_BLOCKING_TASK: WordFact = word("top_blocking_task");
 pub(crate) const TOP_BLOCKER: WordFact = word("top_blocker");
 pub(crate) const TOP_SUSPECT: WordFact = word("top_suspect");
 pub(crate) const TOP_HOLDER: WordFact = word("top_holder");
+
+/// The values of [`SLOWNESS`], from always down.
+pub(crate) const SLOWNESS_WORDS: &[&str] = &["always", "often", "rarely", "once"];
 
 /// The numbers that count things and are therefore whole. Others of the same unit are means.
 const COUNTS: &[NumberFact] = &[
@@ -196,6 +220,17 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, FAILED_AVG_DURATION, "mean duration of the requests that failed"),
     (Endpoint, OK_AVG_DURATION, "mean duration of the requests that succeeded"),
     (Endpoint, FAILING_QUERY_RATIO, "share of the calls that fail, of the query that fails most often"),
+    (Endpoint, FAILED_MIN_DURATION, "shortest duration of a request that failed"),
+    (Endpoint, FAILED_MAX_DURATION, "longest duration of a request that failed"),
+    (Endpoint, OK_P50_DURATION, "median duration of the requests that succeeded"),
+    (Endpoint, CANCELLED_AVG_DURATION, "mean duration of the requests that were cut short"),
+    (Endpoint, CANCELLED_MIN_DURATION, "shortest of them"),
+    (Endpoint, CANCELLED_MAX_DURATION, "longest of them"),
+    (Endpoint, MIN_DURATION, "shortest duration"),
+    (Endpoint, SLOW_RATIO, "share of the requests that took a third of the longest or more"),
+    (Endpoint, BETWEEN_RATIO, "share of the requests that were neither slow nor within three times the usual"),
+    (Endpoint, HEAD_DURATION, "mean time to the head of a streamed response"),
+    (Endpoint, DB_OVERLAP, "queries that ran at once, on average, while any did"),
     (Endpoint, OVER_THRESHOLD_RATIO, "share of the requests that took longer than the threshold"),
     (Endpoint, WASTED_TIME, "time spent on requests whose client disconnected"),
     (Endpoint, WASTED_DB_TIME, "time that those requests spent in queries"),
@@ -229,6 +264,13 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     ),
     (Endpoint, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
     (Query, OVER_THRESHOLD_RATIO, "share of the calls that took longer than the threshold"),
+    (Query, MIN_DURATION, "shortest duration"),
+    (Query, SLOW_RATIO, "share of the calls that took a third of the longest or more"),
+    (Query, BETWEEN_RATIO, "share of the calls that were neither slow nor within three times the usual"),
+    (Query, FAILED_AVG_DURATION, "mean duration of the calls that failed"),
+    (Query, FAILED_MIN_DURATION, "shortest of them"),
+    (Query, FAILED_MAX_DURATION, "longest of them"),
+    (Query, OK_AVG_DURATION, "mean duration of the calls that succeeded"),
     (Query, CALLS, "calls that ended in the window"),
     (
         Query,
@@ -240,6 +282,15 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Query, ENDPOINTS, "endpoints that issue the query"),
     (Query, TOP_ENDPOINT_RATIO, "share of the query's time that `top_endpoint` spends in it"),
     (Task, OVER_THRESHOLD_RATIO, "share of the runs that took longer than the threshold"),
+    (Task, MIN_DURATION, "shortest duration"),
+    (Task, SLOW_RATIO, "share of the runs that took a third of the longest or more"),
+    (Task, BETWEEN_RATIO, "share of the runs that were neither slow nor within three times the usual"),
+    (Task, FAILED_MIN_DURATION, "shortest duration of a run that failed"),
+    (Task, FAILED_MAX_DURATION, "longest duration of a run that failed"),
+    (Task, OK_P50_DURATION, "median duration of the runs that succeeded"),
+    (Task, CANCELLED_AVG_DURATION, "mean duration of the runs that were dropped"),
+    (Task, CANCELLED_MIN_DURATION, "shortest of them"),
+    (Task, CANCELLED_MAX_DURATION, "longest of them"),
     (Task, RUNS, "runs that ended in the window"),
     (Task, TOP_FAILURE_RATIO, "share of the failures that are the most frequent one"),
     (Task, PANIC_RATIO, "share of the failures that are panics"),
@@ -308,6 +359,10 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
 
 /// The words of each scope, with their meaning.
 pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
+    (Endpoint, CAUSE, "kind of the cause, where it is decided"),
+    (Query, CAUSE, "kind of the cause, where it is decided"),
+    (Task, CAUSE, "kind of the cause, where it is decided"),
+    (Process, CAUSE, "kind of the cause, where it is decided"),
     (Endpoint, TOP_QUERY, "query in which the endpoint spends the most time"),
     (Endpoint, TOP_ERROR, "status or kind of error of most of its errors"),
     (Endpoint, TOP_CLIENT_ERROR, "status of most of its 4xx responses"),

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{evidence::Evidence, rule::Rule, severity::Severity, subject::Subject, threshold::Threshold};
+use super::{
+    cause::Diagnosis, evidence::Evidence, rule::Rule, severity::Severity, subject::Subject, threshold::Threshold,
+};
 
 /// A subject that is over at least one threshold of a rule.
 #[derive(Clone, Debug)]
@@ -17,4 +19,15 @@ pub(crate) struct Finding {
     /// The thresholds it is over, from the lowest; never empty.
     pub(crate) passed: Vec<(Severity, Threshold)>,
     pub(crate) evidence: Arc<Evidence>,
+    pub(crate) cause: Option<Diagnosis>,
+    /// The finding that it follows from, where both have one cause.
+    pub(crate) caused_by: Option<CausedBy>,
+}
+
+/// Names the finding that another follows from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CausedBy {
+    /// Id of the rule.
+    pub(crate) rule: Arc<str>,
+    pub(crate) subject: Arc<str>,
 }

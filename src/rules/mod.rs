@@ -8,17 +8,19 @@
 //! Inside the core a file imports from the lines above its own only:
 //!
 //! ```text
-//! the words        suggest scope severity subject
+//! the words        suggest scope severity subject cause_kind
 //! their values     unit template threshold
 //! the catalogues   fact measure vocabulary condition
-//! what is judged   rule evidence readings finding
-//! how              gain bottleneck evaluate coverage observed
+//! what is judged   rule evidence readings cause finding
+//! how              join gain bottleneck evaluate coverage observed
 //! ```
 //!
 //! Within a line they import from left to right. `suggest` ("did you mean") stands at the very left, since units, templates
 //! and conditions are parsed in the core: what a text may hold is part of what a rule is.
 
 mod bottleneck;
+mod cause;
+mod cause_kind;
 mod condition;
 mod coverage;
 mod evaluate;
@@ -29,6 +31,7 @@ mod finding;
 #[cfg(test)]
 pub(crate) mod fixed;
 mod gain;
+mod join;
 mod measure;
 mod observed;
 mod readings;
@@ -48,11 +51,14 @@ pub use observed::{Breach, ObservedEndpoint};
 pub use severity::Severity;
 
 pub(crate) use bottleneck::Bottleneck;
+pub(crate) use cause::Diagnosis;
+#[cfg(feature = "schema")]
+pub use cause::causes_reference_markdown;
 pub(crate) use coverage::Coverage;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect, UseShare};
 pub(crate) use file::{RuleTexts, located};
-pub(crate) use finding::Finding;
+pub(crate) use finding::{CausedBy, Finding};
 pub(crate) use gain::Gain;
 pub(crate) use measure::Measure;
 pub(crate) use rule::Rule;

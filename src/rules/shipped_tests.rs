@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    evidence::{Evidence, Fact},
+    evidence::{Evidence, Fact, QueryShare},
     fixed::{self, FixedReadings},
     subject::Subject,
     unit::Unit,
@@ -180,7 +180,9 @@ fn texts_of_a_firing_rule_are_complete() {
         let (severity, threshold) = *findings[0].passed.last().expect("a threshold");
         let bottleneck = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
         assert!(!bottleneck.recommendations.is_empty(), "{id}");
-        for text in bottleneck.recommendations.iter().chain([&bottleneck.description, &bottleneck.impact]) {
+        // The YAML to paste has brackets of its own.
+        let advice = bottleneck.recommendations.iter().filter(|text| !text.starts_with("If it is by design"));
+        for text in advice.chain([&bottleneck.description, &bottleneck.impact]) {
             assert!(!text.contains(['{', '}']) && !text.contains("unknown"), "{id}: {text}");
         }
     }
@@ -195,12 +197,27 @@ fn advice_that_follows_from_the_evidence_comes_before_the_general() {
         facts: vec![
             number("db_time_ratio", 0.83, Unit::Ratio),
             number("top_query_calls_per_request", 41.0, Unit::Count),
-            number("busy_ratio", 0.9, Unit::Ratio),
+            number("busy_ratio", 0.05, Unit::Ratio),
+            number("waiting_ratio", 0.12, Unit::Ratio),
             number("avg_duration", 1.2, Unit::Seconds),
             number("max_duration", 3.4, Unit::Seconds),
             number("requests", 45.0, Unit::Count),
             ("top_query", Fact::Word("SELECT * FROM items WHERE order_id = ?".into())),
+            ("operation", Fact::Word("SELECT".into())),
+            number("error_ratio", 0.0, Unit::Ratio),
         ],
+        queries: vec![QueryShare {
+            query: "SELECT * FROM items WHERE order_id = ?".into(),
+            calls: 1845,
+            calls_per_request: Some(41.0),
+            seconds: 44.8,
+            time_ratio: Some(0.83),
+            alone_seconds: 44.8,
+            failed: 0,
+            repeats: 0,
+            most_at_once: 1,
+            place: None,
+        }],
         ..Evidence::default()
     };
     let findings = Evaluator::new(rules.rules()).evaluate(&readings);
@@ -211,11 +228,9 @@ fn advice_that_follows_from_the_evidence_comes_before_the_general() {
     assert_eq!(
         bottleneck.recommendations,
         [
-            "83% of the time is spent in the database, and one request issues this query 41 times: fetch it once with a \
-             join or an IN list: SELECT * FROM items WHERE order_id = ?",
-            "Profile the endpoint code for performance issues",
-            "Check for inefficient database queries",
-            "Consider caching frequently accessed data",
+            "the subject issues it 41 times in one request: fetch all rows at once, with a join or with \"WHERE id IN (...)\": \
+             SELECT * FROM items WHERE order_id = ?",
+            "Compare the timelines of its slowest requests, which the report shows",
         ]
     );
     let metrics: Vec<_> = bottleneck.metrics.into_iter().collect();

@@ -2,7 +2,7 @@
 //!
 //! A rule file that uses any other name is refused when it is loaded, so every text of a loaded rule can be filled.
 
-use super::{fact, measure, scope::Scope, unit::Unit};
+use super::{cause_kind::CauseKind, fact, measure, scope::Scope, unit::Unit};
 
 // Placeholders of a finding itself.
 pub(crate) const SUBJECT: &str = "subject";
@@ -35,6 +35,15 @@ pub(crate) fn numbers(scope: Scope) -> Vec<(&'static str, Unit)> {
 /// Returns the facts of a scope that are words.
 pub(crate) fn words(scope: Scope) -> impl Iterator<Item = &'static str> {
     fact::WORDS.iter().filter(move |(of, ..)| *of == scope).map(|(_, fact, _)| fact.name)
+}
+
+/// Returns every value that a word can have; `None` where it can be anything.
+pub(crate) fn values_of(word: &str) -> Option<&'static [&'static str]> {
+    match word {
+        _ if word == fact::CAUSE.name => Some(CauseKind::WORDS),
+        _ if word == fact::SLOWNESS.name => Some(fact::SLOWNESS_WORDS),
+        _ => None,
+    }
 }
 
 /// Returns the facts of a scope as conditions know them: numbers with their unit, words without.

@@ -79,9 +79,10 @@ async fn recommendations_are_ranked_by_their_gain_and_say_how_it_is_computed() {
     let first = &list[0];
     assert_eq!(
         first["types"],
-        serde_json::json!(["slow_endpoint", "n_plus_one"]),
+        serde_json::json!(["n_plus_one", "slow_endpoint"]),
         "one cause has one recommendation: {first:#}"
     );
+    assert_eq!((&first["cause"]["kind"], &first["followed_by"]), (&"duplicate_queries".into(), &1.into()), "{first:#}");
     let gain = &first["expected_gain"];
     assert_eq!(gain["summary"], "takes GET /orders from 1.2s to about 225ms");
     assert_eq!(

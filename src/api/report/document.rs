@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::api::comparison::ComparisonView;
 use crate::{
     api::{
-        bottlenecks::{BottleneckView, Counts, GainView},
+        bottlenecks::{BottleneckView, CauseView, Counts, GainView},
         endpoints::{EndpointView, views},
         evidence::Detail,
         health::Health,
@@ -23,7 +23,7 @@ use crate::{
         units,
     },
     monitor::Core,
-    rules::Bottleneck,
+    rules::{Bottleneck, CausedBy, Severity},
     store::Window,
 };
 
@@ -125,10 +125,15 @@ impl ReportTrends {
 pub(in crate::api) struct Recommendation {
     /// From 1.
     pub(super) rank: usize,
+    /// Why; null where the measurements name no cause.
+    pub(super) cause: Option<CauseView>,
+    /// Number of other bottlenecks that follow from this one: they are expected to end with it.
+    pub(super) followed_by: usize,
     /// The advice that follows most directly from the evidence.
     pub(super) recommendation: String,
     /// Further advice, general advice last.
     pub(super) more: Vec<String>,
+    /// The highest of the bottlenecks that it resolves.
     pub(super) severity: String,
     /// The subject of the bottleneck.
     pub(super) subject: String,
@@ -182,11 +187,18 @@ impl Report {
     }
 }
 
-/// Returns one recommendation for each cause, ranked by expected gain. `firing` is ranked by severity.
+/// Returns one recommendation for each cause, ranked by expected gain; what follows from another bottleneck is only counted.
+/// `firing` is ranked by severity.
 fn recommendations(firing: &[Arc<Bottleneck>]) -> Vec<Recommendation> {
     let mut causes: HashMap<_, usize> = HashMap::new();
+    let is = |bottleneck: &Bottleneck, cause: &CausedBy| {
+        bottleneck.rule.id == cause.rule && bottleneck.subject.name == cause.subject
+    };
+    let follows = |bottleneck: &Bottleneck| {
+        bottleneck.caused_by.as_ref().is_some_and(|cause| firing.iter().any(|other| is(other, cause)))
+    };
     let mut all: Vec<(f64, Recommendation)> = Vec::new();
-    for bottleneck in firing {
+    for bottleneck in firing.iter().filter(|bottleneck| !follows(bottleneck)) {
         let mut advice = bottleneck.recommendations.iter().cloned();
         let Some(first) = advice.next() else { continue };
         let kind = bottleneck.rule.id.to_string();
@@ -204,13 +216,23 @@ fn recommendations(firing: &[Arc<Bottleneck>]) -> Vec<Recommendation> {
             }
             causes.insert(gain.cause.clone(), all.len());
         }
+        let followers: Vec<_> =
+            firing.iter().filter(|other| other.caused_by.as_ref().is_some_and(|cause| is(bottleneck, cause))).collect();
+        let mut types = vec![kind];
+        for follower in &followers {
+            if !types.iter().any(|known| **known == *follower.rule.id) {
+                types.push(follower.rule.id.to_string());
+            }
+        }
         let recommendation = Recommendation {
             rank: 0,
+            cause: bottleneck.cause.as_ref().map(CauseView::of),
+            followed_by: followers.len(),
             recommendation: first,
             more: advice.collect(),
-            severity: bottleneck.severity.to_string(),
+            severity: followers.iter().map(|one| one.severity).fold(bottleneck.severity, Severity::max).to_string(),
             subject: bottleneck.subject.name.to_string(),
-            types: vec![kind],
+            types,
             expected_gain: bottleneck.gain.as_ref().map(GainView::of),
         };
         all.push((bottleneck.gain.as_ref().map_or(0.0, |gain| gain.share), recommendation));

@@ -17,6 +17,16 @@ pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
     page.raw("<article class=\"card finding is-").text(&bottleneck.severity).raw("\">");
     page.element("<h3>", &bottleneck.description, "</h3>");
     page.element("<p>", &bottleneck.impact, "</p>");
+    if let Some(cause) = &bottleneck.cause {
+        page.element("<p>", &words::cause(cause), "</p>");
+    }
+    if let Some(cause) = &bottleneck.caused_by {
+        page.element("<p>It follows from ", &cause.kind, "").element(
+            ": <code>",
+            &words::shortened(&cause.subject),
+            "</code></p>",
+        );
+    }
     facts(page, bottleneck);
     bottleneck.evidence.iter().for_each(|one| evidence(page, one, &bottleneck.description));
     if !bottleneck.recommendations.is_empty() {

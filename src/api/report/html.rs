@@ -59,6 +59,12 @@ fn recommendations(page: &mut Page, recommendations: &[Recommendation]) {
     for recommendation in recommendations {
         page.raw("<li class=\"card\"><span class=\"rank\">").text(&recommendation.rank.to_string()).raw("</span><div>");
         advice(page, recommendation);
+        if let Some(cause) = &recommendation.cause {
+            page.element("<p>", &words::cause(cause), "</p>");
+        }
+        if recommendation.followed_by > 0 {
+            page.element("<p class=\"small muted\">", &words::followers(recommendation.followed_by), ".</p>");
+        }
         if let Some(gain) = &recommendation.expected_gain {
             expected_gain(page, gain);
         }

@@ -46,6 +46,12 @@ fn recommendations(out: &mut String, recommendations: &[Recommendation]) {
     for one in recommendations {
         let (subject, advice) = (code(&shortened(&one.subject)), escaped(&one.recommendation));
         *out += &format!("{}. {subject}: **{advice}** ({}, {})", one.rank, one.severity, one.types.join(", "));
+        if let Some(cause) = &one.cause {
+            *out += &format!("  \n   {}", escaped(&words::cause(cause)));
+        }
+        if one.followed_by > 0 {
+            *out += &format!("  \n   {}.", words::followers(one.followed_by));
+        }
         if let Some(gain) = &one.expected_gain {
             let (summary, how) = (escaped(&capitalised(&gain.summary)), escaped(&gain.how));
             *out += &format!("  \n   {summary}: {}. _{how}_", share_of(gain));
@@ -67,6 +73,15 @@ fn bottlenecks(out: &mut String, report: &Report) {
 fn evidence(out: &mut String, bottleneck: &BottleneckView) {
     let Some(evidence) = &bottleneck.evidence else { return };
     *out += &format!("\n### {}: {}\n\n", bottleneck.kind, code(&bottleneck.subject));
+    if let Some(cause) = &bottleneck.cause {
+        *out += &format!("{}\n", escaped(&words::cause(cause)));
+    }
+    if let Some(cause) = &bottleneck.caused_by {
+        *out += &format!("It follows from {}: {}.\n", escaped(&cause.kind), code(&shortened(&cause.subject)));
+    }
+    if bottleneck.cause.is_some() || bottleneck.caused_by.is_some() {
+        out.push('\n');
+    }
     let mut facts = vec![format!("since {}", moment(&bottleneck.since))];
     if let Some(share) = evidence.time_share.filter(|share| *share > 0.0) {
         facts.push(format!("{} of the time of all requests", Unit::Ratio.render(share)));

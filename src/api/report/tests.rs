@@ -9,7 +9,7 @@ use super::{
 use crate::{
     analysis::Direction,
     api::{
-        bottlenecks::{BottleneckView, Counts, GainView},
+        bottlenecks::{BottleneckView, CauseView, CausedByView, Counts, GainView},
         endpoints::EndpointView,
         evidence::{
             BlockerView, EndpointShareView, EvidenceView, OutcomeView, QueryView, RunView, SlowRequestView, SplitView,
@@ -40,6 +40,8 @@ pub(super) fn report(name: &str) -> Report {
     };
     let recommendation = Recommendation {
         rank: 1,
+        cause: Some(cause()),
+        followed_by: 2,
         recommendation: format!("Fetch it once with a join: {query}"),
         more: vec!["Consider caching frequently accessed data".into()],
         severity: "high".into(),
@@ -50,6 +52,8 @@ pub(super) fn report(name: &str) -> Report {
     let task = format!("import{name}");
     let without = Recommendation {
         rank: 2,
+        cause: None,
+        followed_by: 0,
         recommendation: "Give every call inside it a timeout".into(),
         more: Vec::new(),
         severity: "medium".into(),
@@ -249,6 +253,8 @@ fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView 
         kind: "slow_endpoint".into(),
         severity: "high".into(),
         subject: endpoint.into(),
+        cause: Some(cause()),
+        caused_by: Some(CausedByView { kind: "n_plus_one".into(), subject: "SELECT <1>".into() }),
         description: format!("Endpoint {endpoint} has slow average response time"),
         impact: "Average response time: 1.2s".into(),
         recommendations: vec![format!("Fetch it once with a join: {query}")],
@@ -265,6 +271,16 @@ fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView 
     }
 }
 
+fn cause() -> CauseView {
+    CauseView {
+        kind: "n_plus_one",
+        title: "one statement is issued for each row",
+        because: "one request issues <it> 41 times".into(),
+        confidence: "certain",
+        or: vec!["slow_plan"],
+    }
+}
+
 fn numbers(known: &[(&str, f64)]) -> BTreeMap<String, f64> {
     known.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
 }
@@ -274,6 +290,8 @@ fn stuck_task(task: &str) -> BottleneckView {
         kind: "stuck_task".into(),
         severity: "medium".into(),
         subject: task.into(),
+        cause: None,
+        caused_by: None,
         description: format!("Task {task} may be stuck"),
         impact: "Its oldest run has been in progress for 6m".into(),
         recommendations: Vec::new(),

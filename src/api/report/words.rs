@@ -3,7 +3,7 @@
 use super::document::Report;
 use crate::{
     api::{
-        bottlenecks::GainView,
+        bottlenecks::{CauseView, GainView},
         evidence::{SlowRequestView, SplitView},
         trend::TrendView,
     },
@@ -62,6 +62,20 @@ pub(super) fn count(value: u64) -> String {
 pub(super) fn share_of(gain: &GainView) -> String {
     let whole = if gain.unit == Unit::Ratio { "of all requests" } else { "of the time of all requests" };
     format!("{} {whole}", Unit::Ratio.render(gain.share))
+}
+
+/// Writes a cause as a sentence, with what speaks for it and how sure it is.
+pub(super) fn cause(cause: &CauseView) -> String {
+    let others = match cause.or.len() {
+        0 => String::new(),
+        _ => format!("; or {}", cause.or.join(", ")),
+    };
+    format!("Cause ({}): {}{others}. {}.", cause.confidence, cause.title, capitalised(&cause.because))
+}
+
+/// Writes how many bottlenecks follow from one.
+pub(super) fn followers(number: usize) -> String {
+    if number == 1 { "1 more follows from it".to_owned() } else { format!("{number} more follow from it") }
 }
 
 /// Returns the parts of an endpoint's time in the order of [`PARTS`].

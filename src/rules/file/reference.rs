@@ -161,10 +161,10 @@ fn units(out: &mut String) {
 
 fn names(out: &mut String) {
     *out += "\n## Names in texts and conditions\n\nThe texts of a rule name values in braces; `{{` and `}}` stand for the \
-             braces themselves. Conditions (`if`, `only_if`) compare numbers with `>`, `>=`, `<`, `<=` and join comparisons with \
-             `and`, `or`, `not` and brackets. A comparison with a value that was not measured is false. `only_if` compares \
-             measures only; `if` compares every number of its scope, and texts may use words as well. Texts of every scope may \
-             use:\n\n| name | meaning |\n|---|---|\n";
+             braces themselves. Conditions (`if`, `only_if`) compare numbers with `>`, `>=`, `<`, `<=`, words with `==` \
+             and `!=` (in quotes where a word has a space), and join comparisons with `and`, `or`, `not` and brackets. A \
+             comparison with a value that was not measured is false. `only_if` compares measures only; `if` compares every number \
+             and word of its scope, and `cause` with the kinds of [causes.md](causes.md). Texts of every scope may use:\n\n| name | meaning |\n|---|---|\n";
     for (name, meaning) in vocabulary::ALWAYS {
         *out += &row(&[&code(name), meaning]);
     }

@@ -88,6 +88,32 @@ impl<'a> Durations<'a> {
         self.parts.iter().filter_map(|part| part.view.min()).reduce(f64::min)
     }
 
+    /// Returns the shortest duration of a class of outcomes, in seconds.
+    pub(super) fn min_of(&self, class: OutcomeClass) -> Option<f64> {
+        self.of_class(class).filter_map(|view| view.min()).reduce(f64::min)
+    }
+
+    /// Returns the longest duration of a class of outcomes, in seconds.
+    pub(super) fn max_of(&self, class: OutcomeClass) -> Option<f64> {
+        self.of_class(class).filter_map(|view| view.max()).reduce(f64::max)
+    }
+
+    /// Returns the median of a class of outcomes, in seconds.
+    pub(super) fn median_of(&self, class: OutcomeClass) -> Option<f64> {
+        let mut sum = HistogramSum::default();
+        self.of_class(class).for_each(|view| view.add_to(&mut sum));
+        sum.quantile(quantile(50)?)
+    }
+
+    fn of_class(&self, class: OutcomeClass) -> impl Iterator<Item = HistogramView<'a>> {
+        self.parts.iter().filter(move |part| part.outcome.class == class).map(|part| part.view)
+    }
+
+    /// Returns the median, in seconds.
+    pub(super) fn median(&self) -> Option<f64> {
+        self.quantile(50)
+    }
+
     fn quantile(&self, percent: u8) -> Option<f64> {
         let merged = self.merged.get_or_init(|| {
             let mut sum = HistogramSum::default();
@@ -112,6 +138,11 @@ impl<'a> Durations<'a> {
     /// Returns the mean duration of the successes, in seconds.
     pub(crate) fn succeeded_mean(&self) -> Option<f64> {
         divide(self.succeeded_seconds, (self.count - self.failed - self.refused - self.cancelled) as f64)
+    }
+
+    /// Returns the mean duration of those that were cut short, in seconds.
+    pub(crate) fn cancelled_mean(&self) -> Option<f64> {
+        divide(self.cancelled_seconds, self.cancelled as f64)
     }
 
     /// Returns the number of observations of each outcome, the most frequent first.

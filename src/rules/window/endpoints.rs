@@ -46,6 +46,8 @@ pub(crate) struct Endpoint<'a> {
     own_durations: Option<HistogramView<'a>>,
     /// Time that the bodies of responses were waited for.
     producing_seconds: f64,
+    /// Mean time to the head of its streamed responses.
+    pub(super) head_seconds: Option<f64>,
     /// Queries and their time, of requests whose client had disconnected.
     pub(crate) wasted_queries: f64,
     pub(crate) wasted_db_seconds: f64,
@@ -137,8 +139,9 @@ impl<'a> Endpoints<'a> {
         for (metric, add) in sums {
             self.for_each_histogram(window, metric.name, |endpoint, view| add(endpoint, view.sum()));
         }
-        let views: [(_, Set<'a>); 4] = [
+        let views: [(_, Set<'a>); 5] = [
             (names::ENDPOINT_OWN_DURATION, |endpoint, view| endpoint.own_durations = Some(view)),
+            (names::HTTP_HEAD, |endpoint, view| endpoint.head_seconds = divide(view.sum(), view.count() as f64)),
             (names::HTTP_LONGEST_POLL, |endpoint, view| endpoint.longest_polls = Some(view)),
             (names::ENDPOINT_BLOCKING_POLLS, |endpoint, view| endpoint.blocking_polls = Some(view)),
             (names::ENDPOINT_BLOCKED_OTHERS, |endpoint, view| endpoint.blocked_others = Some(view)),
@@ -232,6 +235,7 @@ impl<'a> Endpoints<'a> {
                 overlap_seconds: 0.0,
                 own_durations: None,
                 producing_seconds: 0.0,
+                head_seconds: None,
                 wasted_queries: 0.0,
                 wasted_db_seconds: 0.0,
                 kept_bytes: None,

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Durations within this factor of each other are of one kind.
+const NEAR: f64 = 3.0;
+
 /// Facts with their values. A fact without a value is left out, so that a condition on it does not hold.
 #[derive(Default)]
 pub(super) struct Facts(Vec<(&'static str, Fact)>);
@@ -50,12 +53,41 @@ impl Facts {
         self.word(fact::SLOWNESS, slowness(above, all));
     }
 
+    /// Adds how the durations spread: the shortest, and how many are slow, fast or between.
+    pub(super) fn spread(&mut self, durations: &Durations<'_>) {
+        let (shortest, longest, median) = (durations.min(), durations.max(), durations.median());
+        self.number(fact::MIN_DURATION, shortest);
+        let (Some(shortest), Some(longest), Some(median)) = (shortest, longest, median) else { return };
+        // Slow is what comes near the longest, fast what comes near the kind that most are of.
+        let slow = longest / NEAR;
+        let fast = if median < slow { median } else { shortest } * NEAR;
+        let (above_slow, above_fast) = (durations.count_above(slow), durations.count_above(fast.min(slow)));
+        self.number(fact::SLOW_RATIO, divide(above_slow as f64, durations.count() as f64));
+        self.number(fact::BETWEEN_RATIO, divide((above_fast - above_slow) as f64, durations.count() as f64));
+    }
+
+    /// Adds how long those took that were cut short, and the median of the others.
+    pub(super) fn cut_short(&mut self, durations: &Durations<'_>) {
+        let cut = OutcomeClass::Cancellation;
+        self.number(fact::OK_P50_DURATION, durations.median_of(OutcomeClass::Success));
+        self.number(fact::CANCELLED_MIN_DURATION, durations.min_of(cut));
+        self.number(fact::CANCELLED_MAX_DURATION, durations.max_of(cut));
+        self.number(fact::CANCELLED_AVG_DURATION, durations.cancelled_mean());
+    }
+
     /// Adds what distinguishes failures: the share of panics, and whether they take longer than successes.
     pub(super) fn failures(&mut self, durations: &Durations<'_>) {
         let counts = durations.by_outcome();
         let panics = counts.iter().find(|known| known.outcome.name == names::PANIC).map_or(0, |known| known.count);
         self.number(fact::PANIC_RATIO, divide(panics as f64, durations.failed() as f64));
+        self.failed(durations);
+    }
+
+    /// Adds how long failures take, and successes.
+    pub(super) fn failed(&mut self, durations: &Durations<'_>) {
         self.number(fact::FAILED_AVG_DURATION, durations.failed_mean());
+        self.number(fact::FAILED_MIN_DURATION, durations.min_of(OutcomeClass::Failure));
+        self.number(fact::FAILED_MAX_DURATION, durations.max_of(OutcomeClass::Failure));
         self.number(fact::OK_AVG_DURATION, durations.succeeded_mean());
     }
 

@@ -55,6 +55,11 @@ impl Investigation<'_, '_> {
         facts.measures(Scope::Endpoint, |measure| endpoint.measure(measure, endpoints));
         facts.number(fact::REQUESTS, Some(endpoint.durations.count() as f64));
         facts.slowness(&endpoint.durations, self.slow);
+        facts.spread(&endpoint.durations);
+        facts.cut_short(&endpoint.durations);
+        facts.number(fact::HEAD_DURATION, endpoint.head_seconds);
+        let in_queries: f64 = by_time.iter().map(|query_use| query_use.seconds).sum();
+        facts.number(fact::DB_OVERLAP, divide(in_queries, endpoint.db_seconds));
         add_top_query(&mut facts, by_time, uses, endpoints);
         facts.top(&endpoint.durations, OutcomeClass::Failure, fact::TOP_ERROR, fact::TOP_ERROR_RATIO);
         facts.top(&endpoint.durations, OutcomeClass::Refusal, fact::TOP_CLIENT_ERROR, fact::TOP_CLIENT_ERROR_RATIO);
@@ -112,6 +117,8 @@ impl Investigation<'_, '_> {
         facts.number(fact::CALLS, Some(query.durations.count() as f64));
         facts.number(fact::MAX_AT_ONCE, query.at_once.and_then(|at_once| at_once.max()));
         facts.slowness(&query.durations, self.slow);
+        facts.spread(&query.durations);
+        facts.failed(&query.durations);
         facts.word(fact::OPERATION, Some(query.operation).filter(|operation| !operation.is_empty()));
         facts.number(fact::ENDPOINTS, Some(by_endpoint.len() as f64));
         if let Some(top) = by_endpoint.first() {
@@ -151,6 +158,8 @@ impl Investigation<'_, '_> {
         facts.measures(Scope::Task, |measure| Some(task.measure(measure, endpoints)?.0));
         facts.number(fact::RUNS, Some(task.durations.count() as f64));
         facts.slowness(&task.durations, self.slow);
+        facts.spread(&task.durations);
+        facts.cut_short(&task.durations);
         facts.top(&task.durations, OutcomeClass::Failure, fact::TOP_FAILURE, fact::TOP_FAILURE_RATIO);
         facts.failures(&task.durations);
         let blocking = task.blocking_polls;

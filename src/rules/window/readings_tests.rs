@@ -274,6 +274,7 @@ pub(super) fn sick_shop() -> Traffic {
     let traffic = Traffic::new();
     traffic.requests("/healthy", "200", 0.02, 500).query("/healthy", "SELECT good", 500, 1, 0.001);
     traffic.of_endpoint(&names::HTTP_BUSY, "/healthy", 0.019, 500);
+    traffic.of_endpoint(&names::HTTP_HEAD, "/healthy", 0.01, 500);
     traffic.of_endpoint(&names::HTTP_LONGEST_POLL, "/healthy", 0.01, 500).task("good", "ok", 0.01, 100);
     traffic.requests("/slow", "200", 2.0, 20).query("/slow", "SELECT slow", 20, 1, 1.5);
     traffic.requests("/failing", "200", 0.01, 80).requests("/failing", "503", 0.01, 20);

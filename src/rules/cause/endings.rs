@@ -1,0 +1,127 @@
+//! Why requests fail, are refused or do not end.
+
+use CauseKind::{FailingQuery, MixedErrors, NeverEnds, Panics, Refusals, SameError};
+
+use super::{
+    case::{Case, count, percent, seconds, shown},
+    clients,
+    diagnosis::{Diagnosis, Origin},
+};
+use crate::rules::{
+    cause_kind::{
+        CauseKind,
+        Confidence::{Certain, Likely},
+    },
+    fact,
+};
+
+/// From this share of the failures on, one kind of them is the fault.
+const MOST: f64 = 0.5;
+/// From this share on, all failures are one.
+const SAME: f64 = 0.9;
+/// A statement must fail this many times as often as the requests to explain them: one that fails in 1 % of its calls does not
+/// explain 30 % of failing requests.
+const EXPLAINS: f64 = 0.3;
+
+/// Returns why requests of an endpoint fail.
+pub(super) fn errors(case: &Case<'_>) -> Option<Diagnosis> {
+    let ratio = case.number(fact::ERROR_RATIO)?;
+    let fails = format!("{} of the requests fail", percent(ratio));
+    if let Some(panics) = case.number(fact::PANIC_RATIO).filter(|panics| *panics >= MOST) {
+        let because = format!("{fails}, {} of them by a panic", percent(panics));
+        return Some(Diagnosis::new(Panics, Certain, because));
+    }
+    if let Some((query, of_calls)) = case.word(fact::FAILING_QUERY).zip(case.number(fact::FAILING_QUERY_RATIO))
+        && of_calls >= EXPLAINS * ratio
+    {
+        let because = format!("{fails}, and so do {} of the calls of a statement that they issue", percent(of_calls));
+        let cause = Diagnosis::new(FailingQuery, Likely, because).word("query", Some(shown(query)));
+        return Some(cause.of(Some(Origin::Query(query.to_owned()))));
+    }
+    if let Some(timeout) = clients::own_timeout(case, fact::FAILED_MIN_DURATION, fact::FAILED_MAX_DURATION) {
+        return Some(timeout.preceded_by(&format!("{fails}; ")));
+    }
+    same_or_mixed(case, &fails)
+}
+
+fn same_or_mixed(case: &Case<'_>, fails: &str) -> Option<Diagnosis> {
+    let (top, share) = (case.word(fact::TOP_ERROR)?, case.number(fact::TOP_ERROR_RATIO)?);
+    let after = case
+        .number(fact::FAILED_AVG_DURATION)
+        .map_or_else(String::new, |after| format!(", after {} on average", seconds(after)));
+    let because = format!("{fails}, {} of them with {top}{after}", percent(share));
+    let kind = if share >= SAME { SameError } else { MixedErrors };
+    Some(Diagnosis::new(kind, Certain, because).word("error", Some(top)))
+}
+
+/// Returns why requests of an endpoint are refused.
+pub(super) fn refusals(case: &Case<'_>) -> Option<Diagnosis> {
+    let ratio = case.number(fact::CLIENT_ERROR_RATIO)?;
+    let top = case.word(fact::TOP_CLIENT_ERROR).zip(case.number(fact::TOP_CLIENT_ERROR_RATIO));
+    let most = top.map_or_else(String::new, |(status, share)| format!(", {} of them with {status}", percent(share)));
+    Some(Diagnosis::new(Refusals, Certain, format!("{} of the requests are refused{most}", percent(ratio))))
+}
+
+/// Returns why requests or runs are in progress for long.
+pub(super) fn unended(case: &Case<'_>) -> Option<Diagnosis> {
+    let (active, oldest) = (case.number(fact::ACTIVE), case.number(fact::OLDEST_ACTIVE));
+    let in_progress =
+        active.map_or_else(|| "it is in progress".to_owned(), |active| format!("{} are in progress", count(active)));
+    let for_long = oldest.map_or_else(String::new, |oldest| format!(", the oldest for {}", seconds(oldest)));
+    let others = case.number(fact::P50_DURATION).map_or_else(
+        || ", and none has ended".to_owned(),
+        |median| format!("; those that end take {}", seconds(median)),
+    );
+    active.or(oldest)?;
+    Some(Diagnosis::new(NeverEnds, Certain, format!("{in_progress}{for_long}{others}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use CauseKind::OwnTimeout;
+
+    use super::*;
+    use crate::rules::cause::tables::{Table, endpoint};
+
+    #[track_caller]
+    fn check(table: &Table, kind: CauseKind, because: &str) {
+        let cause = table.read(errors).expect("a cause");
+        assert_eq!((cause.kind, cause.because.as_str()), (kind, because));
+    }
+
+    fn failing() -> Table {
+        endpoint().number(fact::ERROR_RATIO, 0.3)
+    }
+
+    #[test]
+    fn the_kind_of_the_failures_decides() {
+        let top = |share: f64| {
+            failing()
+                .number(fact::TOP_ERROR_RATIO, share)
+                .word(fact::TOP_ERROR, "502")
+                .number(fact::FAILED_AVG_DURATION, 0.01)
+        };
+        check(&top(0.97), SameError, "30% of the requests fail, 97% of them with 502, after 10ms on average");
+        check(&top(0.6), MixedErrors, "30% of the requests fail, 60% of them with 502, after 10ms on average");
+        check(&top(0.97).number(fact::PANIC_RATIO, 0.8), Panics, "30% of the requests fail, 80% of them by a panic");
+        let timeout = top(1.0).number(fact::FAILED_MIN_DURATION, 2.0).number(fact::FAILED_MAX_DURATION, 2.01);
+        check(&timeout, OwnTimeout, "30% of the requests fail; all failures come after 2s to 2.01s");
+    }
+
+    #[test]
+    fn a_statement_that_fails_rarely_does_not_explain_requests_that_fail_often() {
+        let of = |ratio: f64| {
+            failing()
+                .number(fact::TOP_ERROR_RATIO, 1.0)
+                .word(fact::TOP_ERROR, "500")
+                .word(fact::FAILING_QUERY, "UPDATE a")
+                .number(fact::FAILING_QUERY_RATIO, ratio)
+        };
+        check(
+            &of(0.3),
+            FailingQuery,
+            "30% of the requests fail, and so do 30% of the calls of a statement that they issue",
+        );
+        check(&of(0.01), SameError, "30% of the requests fail, 100% of them with 500");
+    }
+}

@@ -1,0 +1,407 @@
+//! Why the requests of an endpoint take long: by the part that is most of their time.
+
+use CauseKind::{
+    BlockedByUntracked, Computing, CpuStarved, LockQueue, LongPoll, Queue, RuntimeLate, SequentialCalls, SlowPlan,
+    SlowProducer, SlowReader, SlowTask, SlowUpload, Tail, UntrackedWait,
+};
+
+use super::{
+    case::{Case, count, percent, seconds},
+    diagnosis::{Diagnosis, Origin, of_candidates},
+    parts::{Part, shares},
+    polls, process,
+    query::{self, OVERLAPPING, Repeated},
+    uses,
+};
+use crate::{
+    names,
+    rules::{
+        cause_kind::{
+            CauseKind,
+            Confidence::{Certain, Likely, Possible},
+        },
+        fact,
+    },
+};
+
+/// From this share on a part is most of the time: its fix alone halves the duration.
+const MOST: f64 = 0.5;
+/// Where none is, parts from this share on are each worth a fix.
+const MUCH: f64 = 0.25;
+/// From this share of the duration on, the scheduling lag explains it. A request waits for the runtime more than once.
+const LATE: f64 = 0.3;
+/// Limits of long polls are whole multiples of this, and none is shorter: it would be a poll.
+const LIMITS: f64 = 5.0;
+/// A wait that ends at a limit is at most so much longer, in seconds: its timer and the way back.
+const AFTER_LIMIT: f64 = 0.25;
+/// The head of a streamed response came before this share of the whole: the rest is the stream.
+const EARLY_HEAD: f64 = 0.3;
+/// In a queue the average takes so many times the shortest; in a slow call it does not.
+const QUEUED: f64 = 2.0;
+/// How close to a whole number the places of a queue must come. The rate and the shortest duration are within 5 % each.
+const WHOLE: f64 = 0.1;
+/// More places than this are no queue of a pool but a machine at its limit.
+const MOST_PLACES: f64 = 64.0;
+
+/// Returns the cause of long requests; `None` where their time was not divided.
+pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
+    let shares = shares(case);
+    let (_, largest) = *shares.first()?;
+    if let Some(late) = late(case, &shares) {
+        return Some(late);
+    }
+    let least = if largest >= MOST { MOST } else { MUCH };
+    let causes: Vec<_> = shares
+        .iter()
+        .filter(|(_, share)| *share >= least)
+        .take(2)
+        .filter_map(|(part, share)| of_part(case, *part, *share))
+        .collect();
+    of_candidates(causes).or_else(|| tail(case))
+}
+
+/// The runtime polls late what is ready.
+fn late(case: &Case<'_>, shares: &[(Part, f64)]) -> Option<Diagnosis> {
+    let duration = case.number(fact::AVG_DURATION)?;
+    let of = |wanted: Part| shares.iter().find(|(part, _)| *part == wanted).map_or(0.0, |(_, share)| *share);
+    let measured = case.number(fact::LATE_TIME_RATIO);
+    let ratio = match measured {
+        Some(ratio) if ratio >= MUCH => ratio,
+        Some(_) => return None,
+        // Without the measure the lag must explain it, and the time must pass where a late poll would show.
+        None => (case.lag()? / duration).min(of(Part::Untracked) + of(Part::Database)),
+    };
+    if ratio < LATE.min(MOST) || (measured.is_none() && of(Part::Busy) >= MUCH) {
+        return None;
+    }
+    let is_own = |blocker: &process::TopBlocker<'_>| !blocker.is_task && blocker.name == case.subject;
+    let blocker = process::top_blocker(case);
+    // An endpoint that blocks makes its own requests wait first.
+    if blocker.as_ref().is_some_and(is_own) {
+        return polls::diagnose(case);
+    }
+    let because = match measured {
+        Some(ratio) => format!("it is ready and not polled for {} of its time", percent(ratio)),
+        None => format!(
+            "the runtime polls what is ready up to {} late, of {} a request",
+            seconds(case.lag()?),
+            seconds(duration)
+        ),
+    };
+    if let Some(starved) = polls::starved(case) {
+        return Some(Diagnosis::new(CpuStarved, Likely, format!("{because}; {starved}")).of(Some(Origin::Process)));
+    }
+    let confidence = if measured.is_some() { Certain } else { Likely };
+    Some(match blocker {
+        Some(blocker) => {
+            let because = format!("{because}, while {} keeps a worker{}", blocker.name, blocker.at_a_stretch());
+            Diagnosis::new(RuntimeLate, confidence, because)
+                .word("blocker", Some(blocker.name))
+                .of(Some(blocker.origin()))
+        }
+        None => Diagnosis::new(
+            BlockedByUntracked,
+            Possible,
+            format!("{because}, and no request had a poll that explains it"),
+        )
+        .of(Some(Origin::Process)),
+    })
+}
+
+/// The cause within a part of the time.
+fn of_part(case: &Case<'_>, part: Part, share: f64) -> Option<Diagnosis> {
+    let passes = format!("{} of its time passes {}", percent(share), part.doing());
+    Some(match part {
+        Part::Busy => busy(case, &passes)?,
+        Part::Database => database(case, &passes),
+        Part::Used(part) => uses::diagnose(case, part, &passes)?,
+        Part::Client => client(case, passes),
+        Part::Late => return None,
+        Part::Untracked => untracked(case, passes),
+    })
+}
+
+fn busy(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
+    if let Some(in_place) = case.number(fact::IN_PLACE_RATIO).filter(|ratio| *ratio >= MUCH) {
+        let because = format!(
+            "{passes}; {} of its time is in block_in_place, which keeps no worker from other work",
+            percent(in_place)
+        );
+        return Some(Diagnosis::new(SlowTask, Likely, because));
+    }
+    let longest = case.number(fact::LONGEST_POLL);
+    if let Some(longest) = longest.filter(|longest| *longest < names::BLOCKING.as_secs_f64()) {
+        let because = format!("{passes}, in polls of {} at most", seconds(longest));
+        return Some(Diagnosis::new(Computing, Likely, because));
+    }
+    Some(polls::diagnose(case)?.preceded_by(&format!("{passes}; ")))
+}
+
+fn database(case: &Case<'_>, passes: &str) -> Diagnosis {
+    let queries = &case.evidence.queries;
+    let all: f64 = queries.iter().filter_map(|query| query.time_ratio).sum();
+    let Some(top) = queries.first().filter(|top| top.time_ratio.is_some_and(|ratio| ratio >= MOST * all)) else {
+        let because = format!("{passes}, in {} statements of which none is most of it", queries.len());
+        return if case.number(fact::DB_OVERLAP).is_some_and(|overlap| overlap >= OVERLAPPING) || queries.len() < 2 {
+            Diagnosis::new(SlowPlan, Possible, because)
+        } else {
+            Diagnosis::new(SequentialCalls, Possible, because).or(&[SlowPlan])
+        };
+    };
+    let origin = Some(Origin::Query(top.query.to_string()));
+    let of_query = case.top_query();
+    let calls = top.calls_per_request.unwrap_or(1.0);
+    let repeated = Repeated {
+        query: &top.query,
+        endpoint: Some(case.subject),
+        calls,
+        operation: of_query.as_ref().and_then(|query| query.word(fact::OPERATION)),
+        error_ratio: of_query.as_ref().and_then(|query| query.number(fact::ERROR_RATIO)),
+        repeat_ratio: (top.calls > 0).then(|| top.repeats as f64 / top.calls as f64),
+        side_by_side: false,
+    };
+    let many = repeated.diagnose().filter(|_| !is_side_by_side(case, calls));
+    let cause = many
+        .or_else(|| query::slow(&of_query?))
+        .unwrap_or_else(|| Diagnosis::new(SlowPlan, Possible, "how its calls spread was not measured"));
+    let origin = cause.of.clone().or(origin);
+    let before = format!("{passes}, {} in one statement: ", percent(top.time_ratio.unwrap_or(all)));
+    cause.preceded_by(&before).of(origin)
+}
+
+/// Returns whether the calls of one request overlap: one of them takes most of what all take together.
+fn is_side_by_side(case: &Case<'_>, calls: f64) -> bool {
+    let Some(one) = case.number(fact::TOP_QUERY_AVG_DURATION).zip(case.number(fact::AVG_DURATION)) else {
+        return false;
+    };
+    let (call, request) = one;
+    calls * call > OVERLAPPING * request
+}
+
+fn client(case: &Case<'_>, passes: String) -> Diagnosis {
+    let early = case
+        .number(fact::HEAD_DURATION)
+        .zip(case.number(fact::AVG_DURATION))
+        .map(|(head, all)| head <= EARLY_HEAD * all);
+    match early {
+        Some(true) => Diagnosis::new(SlowReader, Certain, format!("{passes}, after the head of the response")),
+        Some(false) => Diagnosis::new(SlowUpload, Certain, format!("{passes}, before the head of the response")),
+        None => Diagnosis::new(SlowUpload, Possible, passes).or(&[SlowReader]),
+    }
+}
+
+fn untracked(case: &Case<'_>, passes: String) -> Diagnosis {
+    if let Some(stream) = stream(case, &passes) {
+        return stream;
+    }
+    if let Some(queue) = queue(case, &passes) {
+        return queue;
+    }
+    if let Some(poll) = long_poll(case, &passes) {
+        return poll;
+    }
+    Diagnosis::new(UntrackedWait, Certain, passes)
+}
+
+/// The head was sent early, and the rest took long.
+fn stream(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
+    let (head, all) = (case.number(fact::HEAD_DURATION)?, case.number(fact::AVG_DURATION)?);
+    if head > EARLY_HEAD * all {
+        return None;
+    }
+    let because =
+        format!("{passes}, after the head of the response: that was sent after {} of {}", seconds(head), seconds(all));
+    // The client's part is measured: what is left is the service's.
+    Some(match case.number(fact::CLIENT_TIME_RATIO).or_else(|| case.number(fact::PRODUCING_RATIO)) {
+        Some(_) => Diagnosis::new(SlowProducer, Likely, because),
+        None => Diagnosis::new(SlowProducer, Possible, because).or(&[SlowReader]),
+    })
+}
+
+/// So many run at a time, and the others wait: the rate times the shortest duration is a whole number.
+fn queue(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
+    let (in_flight, shortest) = (case.number(fact::IN_FLIGHT)?, case.number(fact::MIN_DURATION)?);
+    let average = case.number(fact::AVG_DURATION)?;
+    if average < QUEUED * shortest {
+        return None;
+    }
+    let places = in_flight * shortest / average;
+    let whole = places.round();
+    if !(1.0..=MOST_PLACES).contains(&whole) || (places - whole).abs() > WHOLE * whole || in_flight < QUEUED * whole {
+        return None;
+    }
+    let because = format!(
+        "{passes}; {} are in flight on average and take {}, the shortest {}: as in a queue of {} at a time",
+        count(in_flight),
+        seconds(average),
+        seconds(shortest),
+        if whole == 1.0 { "one".to_owned() } else { count(whole) },
+    );
+    let kind = if whole == 1.0 { LockQueue } else { Queue };
+    Some(Diagnosis::new(kind, Likely, because).word("places", Some(whole)))
+}
+
+/// Waits that end with an event or at a limit, and never fail.
+fn long_poll(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
+    let (longest, p95) = (case.number(fact::MAX_DURATION)?, case.number(fact::P95_DURATION)?);
+    // A quantile is within 5 % of the true value.
+    let at_limit = longest >= LIMITS && longest % LIMITS <= AFTER_LIMIT && p95 >= 0.9 * longest;
+    let fails = case.number(fact::ERROR_RATIO)? > 0.0;
+    let waits = case.number(fact::WAITING_RATIO)? >= 0.9;
+    (at_limit && !fails && waits).then(|| {
+        let because = format!("{passes}, none fails, and the longest waits end at {}", seconds(longest));
+        Diagnosis::new(LongPoll, Possible, because).or(&[UntrackedWait])
+    })
+}
+
+/// No part is much of the time; of a percentile it is said that it is a tail.
+fn tail(case: &Case<'_>) -> Option<Diagnosis> {
+    let (median, p95) = (case.number(fact::P50_DURATION)?, case.number(fact::P95_DURATION)?);
+    let p99 = case.number(fact::P99_DURATION).unwrap_or(p95);
+    (p99 >= 3.0 * median).then(|| {
+        let because = format!("the median takes {}, one in a hundred {} or longer", seconds(median), seconds(p99));
+        Diagnosis::new(Tail, Possible, because)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use CauseKind::{BlockingCall, NPlusOne, SemaphoreQueue, SlowCall};
+
+    use super::*;
+    use crate::rules::cause::tables::{self, Table, endpoint};
+
+    #[track_caller]
+    fn check(table: &Table, kind: CauseKind, or: &[CauseKind]) -> Diagnosis {
+        let cause = table.read(diagnose).expect("a cause");
+        assert_eq!((cause.kind, &*cause.or), (kind, or), "{}", cause.because);
+        cause
+    }
+
+    /// An endpoint of 1.2 s with shares of the database and of untracked waiting, and of time inside poll.
+    fn split(database: f64, waiting: f64, busy: f64) -> Table {
+        endpoint()
+            .number(fact::AVG_DURATION, 1.2)
+            .number(fact::DB_TIME_RATIO, database)
+            .number(fact::WAITING_RATIO, waiting)
+            .number(fact::BUSY_RATIO, busy)
+    }
+
+    fn statement() -> Table {
+        tables::query()
+            .number(fact::P50_DURATION, 0.9)
+            .number(fact::MIN_DURATION, 0.8)
+            .number(fact::P95_DURATION, 1.1)
+            .number(fact::MAX_DURATION, 1.2)
+            .number(fact::ERROR_RATIO, 0.0)
+            .word(fact::OPERATION, "SELECT")
+    }
+
+    #[test]
+    fn the_largest_part_of_the_time_decides() {
+        check(&split(0.02, 0.96, 0.02), UntrackedWait, &[]);
+        let slow = split(0.9, 0.08, 0.02).issues("SELECT 1", 1.0, 0.9).origin(statement());
+        let cause = check(&slow, SlowPlan, &[]);
+        assert_eq!(cause.of, Some(Origin::Query("SELECT 1".to_owned())));
+        assert_eq!(
+            cause.because,
+            "90% of its time passes in the database, 90% in one statement: every call is slow: the fastest takes 800ms, the \
+             median 900ms, the 95th percentile 1.1s"
+        );
+        check(&split(0.9, 0.08, 0.02).issues("SELECT 1", 40.0, 0.9).origin(statement()), NPlusOne, &[]);
+        check(&split(0.0, 0.05, 0.95), Computing, &[BlockingCall]);
+        check(&split(0.0, 0.05, 0.95).number(fact::LONGEST_POLL, 0.005), Computing, &[]);
+        check(&split(0.0, 0.05, 0.95).number(fact::IN_PLACE_RATIO, 0.9), SlowTask, &[]);
+    }
+
+    #[test]
+    fn calls_side_by_side_are_no_n_plus_one() {
+        let parallel = split(0.95, 0.03, 0.02)
+            .issues("SELECT 1", 12.0, 0.95)
+            .number(fact::TOP_QUERY_AVG_DURATION, 1.1)
+            .origin(statement());
+        check(&parallel, SlowPlan, &[]);
+    }
+
+    #[test]
+    fn parts_of_which_none_is_most_are_both_said() {
+        let both = split(0.4, 0.45, 0.05).issues("SELECT 1", 1.0, 0.4).origin(statement());
+        check(&both, UntrackedWait, &[SlowPlan]);
+        let many =
+            split(0.9, 0.1, 0.0).issues("SELECT 1", 1.0, 0.3).issues("SELECT 2", 1.0, 0.3).issues("SELECT 3", 1.0, 0.3);
+        check(&many, SequentialCalls, &[SlowPlan]);
+    }
+
+    #[test]
+    fn a_queue_has_a_whole_number_of_places_and_a_slow_call_has_not() {
+        let queue = |in_flight: f64, shortest: f64| {
+            split(0.0, 0.98, 0.01).number(fact::IN_FLIGHT, in_flight).number(fact::MIN_DURATION, shortest)
+        };
+        check(&queue(12.0, 0.1), LockQueue, &[]);
+        let cause = check(&queue(48.0, 0.1), Queue, &[]);
+        assert!(cause.advice()[0].starts_with("About 4 run at a time"), "{:?}", cause.advice());
+        check(&queue(30.0, 0.1), UntrackedWait, &[]);
+        check(&queue(12.0, 1.1), UntrackedWait, &[]);
+    }
+
+    #[test]
+    fn a_long_poll_ends_at_its_limit_without_failures() {
+        let waits = |longest: f64, errors: f64| {
+            endpoint()
+                .number(fact::AVG_DURATION, 18.0)
+                .number(fact::WAITING_RATIO, 0.999)
+                .number(fact::BUSY_RATIO, 0.001)
+                .number(fact::P95_DURATION, longest)
+                .number(fact::MAX_DURATION, longest)
+                .number(fact::ERROR_RATIO, errors)
+        };
+        let cause = check(&waits(30.01, 0.0), LongPoll, &[UntrackedWait]);
+        assert_eq!(cause.by_design(), Some("a long poll"));
+        check(&waits(30.01, 0.2), UntrackedWait, &[]);
+        check(&waits(23.4, 0.0), UntrackedWait, &[]);
+        check(&endpoint().number(fact::CHANNEL_TIME_RATIO, 0.99).number(fact::AVG_DURATION, 20.0), LongPoll, &[]);
+    }
+
+    #[test]
+    fn a_blocked_runtime_is_named_and_not_its_victim() {
+        let victim = split(0.0, 0.97, 0.01).process(fact::SCHEDULING_LAG, 0.9);
+        let cause = check(&victim.clone().blocker("GET /hash", 20.0), RuntimeLate, &[]);
+        assert_eq!(cause.of, Some(Origin::Endpoint("GET /hash".to_owned())));
+        check(&victim.clone(), BlockedByUntracked, &[]);
+        check(&victim.clone().process(fact::RUN_QUEUE_RATIO, 0.9), CpuStarved, &[]);
+        check(&victim.blocker("GET /a", 20.0), Computing, &[BlockingCall]);
+        check(
+            &split(0.0, 0.97, 0.01).process(fact::SCHEDULING_LAG, 0.01).blocker("GET /hash", 20.0),
+            UntrackedWait,
+            &[],
+        );
+    }
+
+    #[test]
+    fn the_stream_and_the_client_are_told_apart_by_what_was_measured() {
+        let stream = split(0.0, 0.97, 0.01).number(fact::HEAD_DURATION, 0.01);
+        check(&stream, SlowProducer, &[SlowReader]);
+        check(&stream.clone().number(fact::CLIENT_TIME_RATIO, 0.02), SlowProducer, &[]);
+        let client = endpoint().number(fact::AVG_DURATION, 3.0).number(fact::CLIENT_TIME_RATIO, 0.95);
+        check(&client, SlowUpload, &[SlowReader]);
+        check(&client.clone().number(fact::HEAD_DURATION, 0.02), SlowReader, &[]);
+        check(&client.number(fact::HEAD_DURATION, 2.9), SlowUpload, &[]);
+    }
+
+    #[test]
+    fn tracked_parts_name_their_kind() {
+        for (part, kind) in [
+            (fact::HTTP_TIME_RATIO, SlowCall),
+            (fact::LOCK_TIME_RATIO, LockQueue),
+            (fact::SEMAPHORE_TIME_RATIO, SemaphoreQueue),
+            (fact::TASK_TIME_RATIO, SlowTask),
+        ] {
+            check(&endpoint().number(part, 0.9), kind, &[]);
+        }
+    }
+
+    #[test]
+    fn without_a_division_of_the_time_there_is_no_cause() {
+        assert_eq!(endpoint().number(fact::AVG_DURATION, 3.0).read(diagnose), None);
+    }
+}
