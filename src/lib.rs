@@ -39,8 +39,9 @@
 //!   [`MonitorLayer`].
 //! - Every query and task, attributed to the request that issued it: [`track_db_query`], [`track_async_task`],
 //!   [`in_current_request`]; and with [`SqlxLayer`] sqlx's queries without a change to the code.
-//! - What else a request waits for: calls to other services ([`track_http_call`]), locks, permits, channels and connections
+//! - What else a request waits for: calls to other services ([`HttpClientLayer`], [`track_http_call`]), locks, permits, channels and connections
 //!   ([`track_wait`], [`track_hold`]), blocking threads ([`spawn_blocking`]), its client, and a worker of the runtime.
+//! - Pools of connections: how many are used, idle and waited for ([`Monitor::watch_pool`]).
 //! - The process, its memory limit and the tokio runtime; and with a [`Sampler`] whatever else you read.
 //!
 //! # What is never stored
@@ -56,11 +57,18 @@
 //! | `schema` | [`RuleSet::json_schema`]: a JSON schema of rule files, for editors; the references of rules and metrics | yes |
 //! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
+//! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
 // A link to an item of a feature that is switched off leads nowhere.
 #![cfg_attr(
-    not(all(feature = "alloc", feature = "archive", feature = "schema", feature = "sqlx")),
+    not(all(
+        feature = "alloc",
+        feature = "archive",
+        feature = "reqwest-middleware",
+        feature = "schema",
+        feature = "sqlx"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -89,11 +97,14 @@ pub use pinchpoint_alloc::CountingAllocator;
 #[cfg(feature = "schema")]
 pub use rules::causes_reference_markdown;
 pub use rules::{Breach, LoadError, LoadProblem, ObservedEndpoint, RuleSet, Severity};
-pub use sample::Sampler;
+pub use sample::{PoolState, Sampler};
 pub use store::MonitorRecorder;
+#[cfg(feature = "reqwest-middleware")]
+pub use track::ReqwestMiddleware;
 #[cfg(feature = "sqlx")]
 pub use track::SqlxLayer;
 pub use track::{
-    Held, SpawnBlocking, TrackAsyncTask, TrackDbQuery, TrackHold, TrackHttpCall, TrackWait, spawn_blocking,
-    track_async_task, track_db_query, track_hold, track_http_call, track_wait,
+    CallBody, Held, HttpClientFuture, HttpClientLayer, HttpClientService, SpawnBlocking, TrackAsyncTask, TrackDbQuery,
+    TrackHold, TrackHttpCall, TrackWait, spawn_blocking, track_async_task, track_db_query, track_hold, track_http_call,
+    track_wait,
 };

@@ -257,7 +257,7 @@ pub(crate) const TASK_OLDEST_ACTIVE: Metric = gauge(
 /// Duration of calls to other services.
 pub(crate) const CALL_DURATION: Metric = histogram(
     "http_client_request_duration_seconds",
-    "Duration of calls to other services over HTTP.",
+    "Duration of calls to other services over HTTP, to the last byte of the answer where its body is followed.",
     DURATION_BUCKETS,
     Resolution::Fine,
 )
@@ -285,6 +285,16 @@ pub(crate) const HOLD_DURATION: Metric = histogram(
 )
 .labels(&[WAIT_KIND, WAIT_NAME])
 .exists("once a hold was tracked");
+/// Connections of a pool.
+pub(crate) const POOL_COUNT: Metric =
+    gauge("db_client_connection_count", "Number of connections of the pool, by state, as of the last sampling.")
+        .labels(&[POOL_NAME, POOL_STATE])
+        .exists("once a pool is watched");
+/// Limit of a pool.
+pub(crate) const POOL_MAX: Metric =
+    gauge("db_client_connection_max", "Number of connections that the pool may have open.")
+        .labels(&[POOL_NAME])
+        .exists("once a pool is watched that says it");
 /// Waits for a connection.
 pub(crate) const POOL_WAIT: Metric = histogram(
     "db_client_connection_wait_time_seconds",
@@ -295,10 +305,12 @@ pub(crate) const POOL_WAIT: Metric = histogram(
 .labels(&[POOL_NAME, ERROR_TYPE])
 .exists("once a wait for a connection was tracked");
 /// Waits for a connection in progress.
-pub(crate) const POOL_PENDING: Metric =
-    gauge("db_client_connection_pending_requests", "Number of tracked waits for a connection of the pool.")
-        .labels(&[POOL_NAME])
-        .exists("once a wait for a connection was tracked");
+pub(crate) const POOL_PENDING: Metric = gauge(
+    "db_client_connection_pending_requests",
+    "Number of waits for a connection of the pool: tracked ones, or else what the watched pool says.",
+)
+.labels(&[POOL_NAME])
+.exists("once a wait for a connection was tracked, or a pool is watched that says it");
 /// How long connections were held.
 pub(crate) const POOL_USE: Metric = histogram(
     "db_client_connection_use_time_seconds",
@@ -639,6 +651,8 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     WAIT_DURATION,
     WAITING_NOW,
     HOLD_DURATION,
+    POOL_COUNT,
+    POOL_MAX,
     POOL_WAIT,
     POOL_PENDING,
     POOL_USE,
@@ -726,6 +740,8 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     WAIT_DURATION,
     WAITING_NOW,
     HOLD_DURATION,
+    POOL_COUNT,
+    POOL_MAX,
     POOL_WAIT,
     POOL_PENDING,
     POOL_USE,
@@ -792,6 +808,8 @@ pub(crate) const WAIT_KIND: &str = "wait_kind";
 pub(crate) const WAIT_NAME: &str = "wait_name";
 /// Pool of connections.
 pub(crate) const POOL_NAME: &str = "db_client_connection_pool_name";
+/// State of a pool's connections: [`IDLE`] or [`USED`].
+pub(crate) const POOL_STATE: &str = "db_client_connection_state";
 /// Host that is called.
 pub(crate) const SERVER_ADDRESS: &str = "server_address";
 /// Port that is called.
@@ -828,6 +846,7 @@ const LABELS: &[(&str, &str)] = &[
     (WAIT_KIND, "kind of what is waited for: `lock`, `semaphore`, `channel`, or as the program names it"),
     (WAIT_NAME, "name of what is waited for"),
     (POOL_NAME, "name of the pool of connections"),
+    (POOL_STATE, "state of a pool's connections: `idle` or `used`"),
     (SERVER_ADDRESS, "host that is called; never with a path"),
     (SERVER_PORT, "port that is called"),
     (TASK_NAME, "name that the task was tracked under"),
@@ -873,9 +892,15 @@ pub(crate) const GROUP: &str = "group";
 pub(crate) const DESCRIPTORS: [&str; 4] = ["socket", "file", "pipe", "other"];
 /// Value of [`CPU_MODE`]: time that the hypervisor gave to others.
 pub(crate) const STEAL: &str = "steal";
+/// Value of [`POOL_STATE`]: connections that nobody has.
+pub(crate) const IDLE: &str = "idle";
+/// Value of [`POOL_STATE`]: connections that somebody has.
+pub(crate) const USED: &str = "used";
 
 /// Value of a label past its limit.
 pub(crate) const OTHER: &str = "other";
+/// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.
+pub(crate) const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
 /// OpenTelemetry's value for an unknown method.
 pub(crate) const METHOD_OTHER: &str = "_OTHER";
 /// A request that the service refused, with a status of 4xx.

@@ -233,6 +233,11 @@ impl Instruments {
         self.waits.resolve(kind, name, part)
     }
 
+    /// Returns whether waits for a connection of this pool are tracked.
+    pub(crate) fn tracks_pool(&self, name: &str) -> bool {
+        self.waits.knows(Part::Pool.label(), name)
+    }
+
     pub(crate) fn call(&self, callee: Callee<'_>) -> Arc<CallSeries> {
         self.calls.resolve(callee)
     }

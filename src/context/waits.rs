@@ -91,6 +91,11 @@ impl WaitTable {
         table.resolve(name, |_, name| self.series(part, kind.into(), name)).series
     }
 
+    /// Returns whether there was a wait of this kind and name.
+    pub(super) fn knows(&self, kind: &str, name: &str) -> bool {
+        self.kinds.get(kind).is_some_and(|table| table.get(name).is_some())
+    }
+
     /// Takes the time of a tick; see [`NamedTable::give_back`].
     pub(super) fn give_back(&self, now: Instant, unused: Duration) {
         self.kinds.give_back(now, unused);

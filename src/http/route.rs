@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::extract::MatchedPath;
 use http::{Extensions, Method};
 
-use crate::names;
+use crate::names::{self, METHODS};
 
 /// Route template of a request for services that are not axum's, as a request extension.
 ///
@@ -57,9 +57,6 @@ pub(super) fn template<'a>(extensions: &'a Extensions, other: Option<&RouteFrom>
     let own = extensions.get().map(|RouteTemplate(template)| &**template);
     own.or_else(|| other.and_then(|RouteFrom(find)| find(extensions))).unwrap_or_default()
 }
-
-/// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.
-const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
 
 /// How many values the method label has.
 pub(super) const METHOD_COUNT: usize = METHODS.len() + 1;

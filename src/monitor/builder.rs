@@ -19,7 +19,7 @@ use crate::{
     http::RouteFrom,
     names,
     rules::{RuleSet, tallied_outcome},
-    sample::{CpuSampler, DescriptorSampler, ProcessSampler, RuntimeSampler, Sampler},
+    sample::{CpuSampler, DescriptorSampler, PoolSampler, ProcessSampler, RuntimeSampler, Sampler, WatchedPools},
     store::MonitorRecorder,
 };
 
@@ -344,7 +344,9 @@ impl MonitorBuilder {
             Box::new(move || own.gauge_sum(names::HTTP_ACTIVE.name))
         };
         let instruments = Instruments::new(recorder.clone(), Arc::new(own.clone()), limits, in_flight);
+        let pools = WatchedPools::new(instruments.clone());
         let mut samplers = Samplers::default();
+        samplers.push(PoolSampler(pools.clone()));
         if config.sampling != Sampling::Off {
             samplers.push(ProcessSampler::new(recorder.clone()));
             samplers.push(CpuSampler::new(recorder.clone()));
@@ -354,7 +356,7 @@ impl MonitorBuilder {
         samplers.append(self.samplers);
         let background =
             Background::start(watch, samplers, instruments.polls().clone(), &runtime).map_err(BuildError::Thread)?;
-        let core = Core::new(Parts { instruments, recorder: own, config, rules });
+        let core = Core::new(Parts { instruments, recorder: own, config, rules, pools });
         if background.watches_rules() {
             core.show_reload();
         }

@@ -41,6 +41,7 @@ use crate::{
     lock::lock,
     names,
     rules::{ProcessCounts, ProcessMemory, RuleSet, Totals, TrendReport, TrendSource},
+    sample::WatchedPools,
     store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
 
@@ -55,11 +56,13 @@ pub(super) struct Parts {
     pub(super) recorder: MonitorRecorder,
     pub(super) config: Config,
     pub(super) rules: RuleSet,
+    pub(super) pools: Arc<WatchedPools>,
 }
 
 /// The parts of a running monitor.
 pub(crate) struct Core {
     instruments: Arc<Instruments>,
+    pools: Arc<WatchedPools>,
     recorder: MonitorRecorder,
     config: Config,
     started: Instant,
@@ -89,7 +92,7 @@ impl fmt::Debug for Core {
 
 impl Core {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { instruments, recorder: own_recorder, config, rules } = parts;
+        let Parts { instruments, recorder: own_recorder, config, rules, pools } = parts;
         let started = Instant::now();
         let clock = WallClock::starting(started);
         // The one that everything is recorded through: it writes to a host's recorder too.
@@ -125,6 +128,7 @@ impl Core {
             ticking: Mutex::new(TickState::new(recorder, started)),
             api_requests: AtomicU64::new(0),
             instruments,
+            pools,
             recorder: own_recorder,
             config,
             started,
@@ -206,6 +210,10 @@ impl Core {
 
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
+    }
+
+    pub(super) fn pools(&self) -> &WatchedPools {
+        &self.pools
     }
 
     pub(crate) fn recorder(&self) -> &MonitorRecorder {

@@ -19,7 +19,7 @@ use crate::{
     context,
     http::{Endpoints, MonitorLayer, RouteFrom},
     lock::lock,
-    sample::SchedulingLag,
+    sample::{PoolState, SchedulingLag},
     store::MonitorRecorder,
 };
 
@@ -84,6 +84,35 @@ impl Monitor {
     #[must_use]
     pub fn recorder(&self) -> MonitorRecorder {
         self.core().recorder().clone()
+    }
+
+    /// Watches a pool of connections: how many are used and idle, how many there may be, and how many requests wait.
+    ///
+    /// `read` is called now and at every sampling, on a thread that may wait, and returns `None` once the pool is gone: it is not
+    /// called again then, and the gauges are at 0 until no window contains them. Whatever it captures is kept until then, or until
+    /// another pool is watched under the same `name`; so capture a weak handle of a pool that may be dropped, or ask it whether it
+    /// is closed. `name` becomes a label, and must come from the program. Waits for the pool are tracked apart from this, by
+    /// [`SqlxLayer`](crate::SqlxLayer) or [`track_wait`](crate::track_wait)`("pool", name, …)`.
+    ///
+    /// ```
+    /// # #[derive(Clone)] struct Pool;
+    /// # impl Pool {
+    /// #     fn is_closed(&self) -> bool { false } fn size(&self) -> u32 { 2 } fn num_idle(&self) -> usize { 1 }
+    /// # }
+    /// use pinchpoint::{Monitor, PoolState};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pinchpoint::BuildError> {
+    /// # let pool = Pool;
+    /// let monitor = Monitor::builder().build()?;
+    /// // With sqlx, whose pools are cheap to clone and can be closed:
+    /// monitor.watch_pool("orders", {
+    ///     let pool = pool.clone();
+    ///     move || (!pool.is_closed()).then(|| PoolState::new(pool.size() as usize, pool.num_idle()).max(10))
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn watch_pool(&self, name: impl Into<Arc<str>>, read: impl FnMut() -> Option<PoolState> + Send + 'static) {
+        self.core().pools().watch(name.into(), Box::new(read));
     }
 
     /// Returns a handle that keeps the background tasks running.

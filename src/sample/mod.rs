@@ -4,7 +4,8 @@
 //! the monitor's loop calls [`Sampler::sample`], and spawns [`SchedulingLag::run`] and the thread that calls [`look_at`]. The invariant that a change could
 //! break: a value that the platform does not report is absent, never zero.
 //!
-//! Files of this room import only files to their left: `cgroup < cpu_group`, `{cgroup, cpu_group, run_queue} < {cpu, process}`; `descriptors`, `lag`, `runtime` and `sight` import none. In a file
+//! Files of this room import only files to their left: `cgroup < cpu_group`, `{cgroup, cpu_group, run_queue} < {cpu, process}`;
+//! `descriptors`, `lag`, `pools`, `runtime` and `sight` import none. In a file
 //! `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod cgroup;
@@ -12,6 +13,7 @@ mod cpu;
 mod cpu_group;
 mod descriptors;
 mod lag;
+mod pools;
 mod process;
 mod run_queue;
 mod runtime;
@@ -20,6 +22,8 @@ mod sight;
 pub(crate) use cpu::CpuSampler;
 pub(crate) use descriptors::DescriptorSampler;
 pub(crate) use lag::SchedulingLag;
+pub use pools::PoolState;
+pub(crate) use pools::{PoolSampler, WatchedPools};
 pub(crate) use process::ProcessSampler;
 pub(crate) use runtime::RuntimeSampler;
 pub(crate) use sight::look_at;

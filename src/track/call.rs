@@ -50,8 +50,17 @@ impl RunningCall {
     }
 
     pub(super) fn end(&mut self, ending: CallEnding) {
+        self.end_at(ending, Instant::now());
+    }
+
+    /// Returns whether there is a monitor to record it.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.destination.is_some()
+    }
+
+    pub(super) fn end_at(&mut self, ending: CallEnding, at: Instant) {
         let Some(Destination { request, series }) = self.destination.take() else { return };
-        let duration = self.began.elapsed();
+        let duration = at.saturating_duration_since(self.began);
         series.record(ending, duration);
         if let Some(request) = request {
             let failed = ending.failed();

@@ -4,16 +4,19 @@
 //! events. Refuses to keep any literal of a statement. The invariant that a change could break: every query and task
 //! that starts ends in exactly one observation, also when its future is dropped or panics.
 //!
-//! Files of this room import only files to their left: `{fingerprint, destination} < {query, task, wait, call, blocking} < sqlx`, and in
-//! `fingerprint` `{source, statement} < lex < render`. In a file `std` comes first, then other crates, then `super` and
-//! `crate`, with an empty line between.
+//! Files of this room import only files to their left: `{fingerprint, destination} < {query, task, wait, call, blocking} < sqlx`,
+//! `call < call_body < http_client < reqwest`, and in `fingerprint` `{source, statement} < lex < render`. In a file `std` comes
+//! first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod blocking;
 mod call;
+mod call_body;
 mod destination;
 mod fingerprint;
+mod http_client;
 pub(crate) mod query;
-
+#[cfg(feature = "reqwest-middleware")]
+mod reqwest;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
@@ -21,8 +24,12 @@ mod wait;
 
 pub use blocking::{SpawnBlocking, spawn_blocking};
 pub use call::{TrackHttpCall, track_http_call};
+pub use call_body::CallBody;
 pub(crate) use fingerprint::operations;
+pub use http_client::{HttpClientFuture, HttpClientLayer, HttpClientService};
 pub use query::{TrackDbQuery, track_db_query};
+#[cfg(feature = "reqwest-middleware")]
+pub use reqwest::ReqwestMiddleware;
 #[cfg(feature = "sqlx")]
 pub use sqlx::SqlxLayer;
 pub use task::{TrackAsyncTask, track_async_task};

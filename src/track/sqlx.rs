@@ -57,8 +57,9 @@ const ELAPSED: &str = "elapsed_secs";
 ///   stream.
 /// - The wait for a connection has an event of its own, which counts as a wait for the pool `sqlx`, and contains the time to
 ///   connect. sqlx emits it for waits of more than 2 s only, unless the pool is told to:
-///   `PoolOptions::new().acquire_time_level(log::LevelFilter::Debug)`. All pools count together; where a service has several,
-///   wrap `acquire()` in [`track_wait`](crate::track_wait) with a name for each.
+///   `PoolOptions::new().acquire_time_level(log::LevelFilter::Debug)`. All pools count together, and a wait that is given up or
+///   that times out has no event; where that matters, wrap `acquire()` in [`track_wait`](crate::track_wait) with a name for each
+///   pool.
 /// - On SQLite the event of a failed query follows just after its error was returned. If the request ends with that
 ///   error at once, the query counts for the service only.
 /// - On SQLite a query continues when its client disconnects. It still counts for its request, as wasted work.

@@ -7,7 +7,6 @@ use std::{
     panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -244,7 +243,7 @@ impl<T> DerefMut for Held<T> {
 
 /// Records a wait that has ended.
 #[cfg(feature = "sqlx")]
-pub(super) fn record_wait(kind: &str, name: &str, duration: Duration) {
+pub(super) fn record_wait(kind: &str, name: &str, duration: std::time::Duration) {
     let now = Instant::now();
     let found: Option<Destination<WaitSeries>> =
         Destination::find(|instruments| instruments.wait(kind, name, Part::of_wait(kind)));

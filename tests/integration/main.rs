@@ -2,6 +2,7 @@
 
 mod api;
 mod blocking;
+mod calls;
 mod control;
 mod counters;
 mod dependencies;
@@ -13,6 +14,7 @@ mod openapi;
 mod packaging;
 mod parameters;
 mod parts;
+mod pools;
 mod postgres;
 mod prometheus;
 mod reference;
