@@ -332,6 +332,21 @@ impl RequestContext {
         self.slots[..used].iter().filter_map(EventSlot::read)
     }
 
+    /// Returns how much of what began then and took so long was the runtime's: the request could go on, and was not polled. As far
+    /// as the timeline has it.
+    pub(crate) fn late_within(&self, began: Instant, duration: Duration) -> Duration {
+        if self.count(Part::Late) == 0 {
+            return Duration::ZERO;
+        }
+        let from = began.saturating_duration_since(self.started);
+        let within = |event: Event| {
+            let end = (event.start + event.duration).min(from + duration);
+            end.saturating_sub(event.start.max(from))
+        };
+        let late = self.events().filter(|event| event.part == Part::Late).map(within).sum::<Duration>();
+        late.min(duration)
+    }
+
     /// Divides the request's `duration`, and calls `visit` with each of its uses.
     ///
     /// Exact if nothing overlaps or all events are on the timeline. Events past the end of the timeline are assumed to
@@ -435,6 +450,17 @@ mod tests {
         assert_eq!(found, [(Part::Http, 1, 0, 40, 20), (Part::Db, 2, 1, 80, 30), (Part::Lock, 0, 0, 0, 0)]);
         assert_eq!((uses[1].most_at_once, uses[2].held_nanos), (2, 5_000_000));
         assert_eq!((time.of(Part::Http), time.of(Part::Db), time.queries), (40 * MS, 30 * MS, 50 * MS));
+    }
+
+    #[test]
+    fn what_the_runtime_kept_waiting_is_known_of_each_query() {
+        let began = Instant::now();
+        let context = context(began);
+        let late = |from, to| context.late_within(began + from * MS, (to - from) * MS).as_millis();
+        assert_eq!(late(0, 100), 0);
+        context.record(Part::Late, &Did::waited(began + 20 * MS, 30 * MS));
+        context.record(Part::Late, &Did::waited(began + 70 * MS, 10 * MS));
+        assert_eq!([late(0, 100), late(30, 75), late(50, 70), late(0, 25)], [40, 25, 0, 5]);
     }
 
     #[test]

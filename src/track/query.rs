@@ -27,7 +27,9 @@ impl Destination<QuerySeries> {
     }
 
     fn record(&self, began: Instant, duration: Duration, outcome: Outcome, (place, exact): (Place, u64)) {
-        self.series.durations.record(outcome, duration);
+        // What passed between its wake-up and its poll is the runtime's, not the database's.
+        let late = self.request.as_ref().map_or(Duration::ZERO, |request| request.late_within(began, duration));
+        self.series.durations.record(outcome, duration - late);
         self.series.record_overlap(began, duration);
         if let Some(request) = &self.request {
             let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
