@@ -186,6 +186,8 @@ pub(crate) struct Within {
     pub(crate) avg_duration: f64,
     /// Share of it that the query takes.
     pub(crate) time_ratio: f64,
+    /// Share of it in which nothing but the query ran: what a request would no longer take without it.
+    pub(crate) alone_ratio: f64,
 }
 
 /// An endpoint whose polls block the runtime.

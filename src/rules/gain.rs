@@ -89,6 +89,10 @@ struct Use<'a> {
     duration: f64,
     /// Share of it that the query takes.
     time_ratio: f64,
+    /// Share of it in which nothing else ran: no fix of this query saves more.
+    alone_ratio: f64,
+    /// Mean duration of a call.
+    call: f64,
     calls: f64,
     calls_per_request: f64,
 }
@@ -106,9 +110,11 @@ impl Use<'_> {
     /// A request once the query is fixed; `None` where that changes little.
     fn fixed(&self) -> Option<Change> {
         let now = self.duration * self.time_ratio;
+        let alone = (self.duration * self.alone_ratio).min(now);
         let calls = self.calls / self.requests;
         let (after, how) = if self.calls_per_request > TOO_MANY_CALLS {
-            let after = now / self.calls_per_request;
+            // Of calls side by side one takes as long as all of them.
+            let after = self.call.min(now);
             (
                 after,
                 format!(
@@ -132,7 +138,7 @@ impl Use<'_> {
                 ),
             )
         };
-        let saved = now - after;
+        let saved = (alone - after).max(0.0);
         let change = Change { from: self.duration, to: self.duration - saved, saved: saved * self.requests, how };
         (saved >= SMALLEST * self.duration).then_some(change)
     }
@@ -146,6 +152,8 @@ fn query(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
             requests: within.requests as f64,
             duration: within.avg_duration,
             time_ratio: within.time_ratio,
+            alone_ratio: within.alone_ratio,
+            call: share.seconds / share.calls as f64,
             calls: share.calls as f64,
             calls_per_request: share.calls_per_request?,
         })
@@ -170,6 +178,8 @@ fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
             requests,
             duration,
             time_ratio: share.time_ratio?,
+            alone_ratio: share.alone_seconds / (requests * duration),
+            call: share.seconds / share.calls as f64,
             calls: share.calls as f64,
             calls_per_request: share.calls_per_request?,
         };
@@ -313,7 +323,7 @@ mod tests {
             calls_per_request: Some(calls_per_request),
             seconds: requests as f64 * duration * time_ratio,
             time_ratio: Some(1.0),
-            within: Some(Within { requests, avg_duration: duration, time_ratio }),
+            within: Some(Within { requests, avg_duration: duration, time_ratio, alone_ratio: time_ratio }),
         }
     }
 
@@ -357,6 +367,20 @@ mod tests {
         let gain = of_query(endpoints).expect("a gain");
         assert_eq!(gain.summary, "takes GET /b from 1s to about 500ms, and 1 more endpoint");
         near(gain.share, 110.0 * 0.5 / 1000.0);
+    }
+
+    #[test]
+    fn what_runs_side_by_side_saves_what_nothing_else_covers() {
+        // Twelve calls at once of 1.2 s each, in requests of 1.2 s.
+        let twelve = EndpointShare { seconds: 100.0 * 12.0 * 1.2, ..share("GET /a", 100, 1.2, 0.99, 12.0) };
+        assert_eq!(of_query(vec![twelve]), None);
+        let covered = |alone_ratio| {
+            let mut one = share("GET /a", 100, 1.5, 0.5, 1.0);
+            one.within = one.within.map(|within| Within { alone_ratio, ..within });
+            of_query(vec![one])
+        };
+        assert_eq!(covered(0.0), None, "another query takes as long");
+        near(covered(0.4).expect("a gain").to, 1.5 - 0.6 + 0.005);
     }
 
     #[test]

@@ -344,6 +344,7 @@ fn within(query_use: &Use<'_>, uses: &Uses<'_>, endpoints: &Endpoints<'_>) -> Op
         requests: durations.count(),
         avg_duration: divide(durations.seconds(), durations.count() as f64)?,
         time_ratio: uses.time_ratio(query_use, endpoints)?,
+        alone_ratio: divide(query_use.alone_seconds, durations.seconds())?,
     })
 }
 
