@@ -11,7 +11,7 @@ use std::{
 
 use metrics::Gauge;
 
-use super::Sampler;
+use super::{Sampler, process::open_fds};
 use crate::{
     context::{DynRecorder, labelled},
     names,
@@ -19,6 +19,8 @@ use crate::{
 
 /// Time between two looks. Kinds matter where descriptors leak, which takes minutes.
 const PERIOD: Duration = Duration::from_secs(30);
+/// Growth of their number after which they are looked at at once: of a fast leak the kinds at its start say nothing.
+const GROWN: f64 = 1.1;
 /// Descriptors that are looked at: each takes some microseconds.
 const LOOKS: usize = 1024;
 /// Descriptors that are listed: a list of this length takes some ten milliseconds. Those beyond are of no kind.
@@ -28,6 +30,8 @@ const LISTED: usize = 65_536;
 pub(crate) struct DescriptorSampler {
     recorder: DynRecorder,
     last: Option<Instant>,
+    /// How many were open then.
+    open: Option<f64>,
     gauges: Option<[Gauge; names::DESCRIPTORS.len()]>,
 }
 
@@ -40,7 +44,7 @@ impl std::fmt::Debug for DescriptorSampler {
 impl DescriptorSampler {
     /// Reads once; registers the gauges only where the platform has what they count.
     pub(crate) fn new(recorder: DynRecorder) -> Self {
-        let mut sampler = Self { recorder, last: None, gauges: None };
+        let mut sampler = Self { recorder, last: None, open: None, gauges: None };
         sampler.sample();
         sampler
     }
@@ -48,10 +52,12 @@ impl DescriptorSampler {
 
 impl Sampler for DescriptorSampler {
     fn sample(&mut self) {
-        if self.last.is_some_and(|last| last.elapsed() < PERIOD) {
+        let open = open_fds();
+        let grew = open.zip(self.open).is_some_and(|(open, before)| open > before * GROWN);
+        if !grew && self.last.is_some_and(|last| last.elapsed() < PERIOD) {
             return;
         }
-        self.last = Some(Instant::now());
+        (self.last, self.open) = (Some(Instant::now()), open);
         let Some(counts) = count(Path::new("/proc/self/fd")) else { return };
         let recorder = &self.recorder;
         let register = |kind: &'static str| labelled::gauge(recorder, &names::OPEN_FDS, &[(names::KIND, kind.into())]);
@@ -123,6 +129,28 @@ mod tests {
         assert!((sockets - 2048.0).abs() < 200.0 && (files - 1024.0).abs() < 200.0, "{sockets} {files}");
         assert_eq!((pipes, others), (0.0, 0.0));
         assert_eq!(count(&directory.path().join("none")), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_leak_is_looked_at_at_once() {
+        let recorder = metrics_util::debugging::DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let mut sampler = DescriptorSampler::new(std::sync::Arc::new(recorder));
+        let before = sampler.last;
+        sampler.sample();
+        assert_eq!(sampler.last, before, "nothing changed");
+        let open = sampler.open.expect("linux") as usize;
+        let leaked: Vec<_> = (0..open + 20).map(|_| tempfile::tempfile().expect("a file")).collect();
+        sampler.sample();
+        let files = snapshotter.snapshot().into_vec().into_iter().find_map(|(key, _, _, value)| {
+            let is_file = key.key().labels().any(|label| label.value() == "file");
+            match value {
+                metrics_util::debugging::DebugValue::Gauge(count) if is_file => Some(count.0),
+                _ => None,
+            }
+        });
+        assert!(files.is_some_and(|files| files >= leaked.len() as f64), "{files:?} of {}", leaked.len());
     }
 
     #[cfg(target_os = "linux")]

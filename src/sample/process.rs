@@ -100,7 +100,7 @@ impl Sampler for ProcessSampler {
 /// Returns the number of open file descriptors if the kernel counts them: since Linux 6.2 it is the size of
 /// `/proc/self/fd`. To list them one by one, as sysinfo does, takes milliseconds for ten thousand sockets.
 #[expect(clippy::cast_precision_loss, reason = "no process has 2^53 files open")]
-fn open_fds() -> Option<f64> {
+pub(super) fn open_fds() -> Option<f64> {
     let counted = std::fs::metadata("/proc/self/fd").ok()?.len();
     (counted > 0).then_some(counted as f64)
 }
