@@ -3,11 +3,9 @@
 //! `tonic_beside_axum 127.0.0.1:3000` serves both on one port, and with a second address gRPC there. axum serves either:
 //! a tonic service is a tower service, and axum's feature `http2` speaks the protocol that gRPC needs.
 //!
-//! Each gRPC method is a route of its own, and so an endpoint of its own: tonic's `Routes` would have one for each
-//! service, with the template `/grpc.health.v1.Health/{*rest}`.
-//!
-//! What is not measured: gRPC sends its own status in a trailer, below an HTTP status that is always 200. A call that
-//! fails with `INTERNAL` counts as a response with status 200.
+//! Each gRPC method is an endpoint of its own, whether it has a route of its own or shares one, such as the
+//! `/grpc.health.v1.Health/{*rest}` of tonic's `Routes`. A call that fails with `INTERNAL` counts as an error, although its
+//! HTTP status is 200.
 //!
 //! ```toml
 //! [dependencies]
@@ -23,11 +21,9 @@ use pinchpoint::Monitor;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
-/// The service's methods, each with a route of its own.
+/// The service, behind one route.
 fn grpc<T: Health>(service: &HealthServer<T>) -> Router {
-    ["Check", "Watch"].into_iter().fold(Router::new(), |router, method| {
-        router.route_service(&format!("/{}/{method}", HealthServer::<T>::NAME), service.clone())
-    })
+    Router::new().route_service(&format!("/{}/{{*method}}", HealthServer::<T>::NAME), service.clone())
 }
 
 #[tokio::main]

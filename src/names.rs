@@ -11,7 +11,7 @@ mod shown;
 
 #[cfg(feature = "schema")]
 pub use reference::metrics_reference_markdown;
-pub(crate) use shown::{shown, tail};
+pub(crate) use shown::{LONGEST, shown, tail};
 
 /// What kind of instrument a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,9 @@ impl Metric {
 pub(crate) const DURATION_BUCKETS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0];
 
+/// Exposed edges of the durations of streams, in seconds: from one second to a day.
+pub(crate) const STREAM_BUCKETS: &[f64] = &[1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
+
 /// Exposed edges of body sizes, in bytes.
 pub(crate) const SIZE_BUCKETS: &[f64] =
     &[0.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0];
@@ -141,7 +144,17 @@ pub(crate) const HTTP_DURATION: Metric = histogram(
     DURATION_BUCKETS,
     Resolution::Fine,
 )
-.labels(&[METHOD, ROUTE, STATUS, ERROR_TYPE]);
+.labels(&[METHOD, ROUTE, STATUS, RPC_STATUS, ERROR_TYPE]);
+/// Duration of gRPC calls. The name is that of OpenTelemetry's stable conventions, which replaced `rpc.server.duration` and its
+/// milliseconds.
+pub(crate) const RPC_DURATION: Metric = histogram(
+    "rpc_server_call_duration_seconds",
+    "Duration of gRPC calls, to their status; the same calls are HTTP requests too.",
+    DURATION_BUCKETS,
+    Resolution::Medium,
+)
+.labels(&[RPC_SYSTEM, RPC_METHOD, RPC_STATUS, ERROR_TYPE])
+.exists("once there was a gRPC call");
 /// Requests being served.
 pub(crate) const HTTP_ACTIVE: Metric =
     gauge("http_server_active_requests", "Number of HTTP server requests in flight.").labels(&[METHOD]);
@@ -152,6 +165,22 @@ pub(crate) const HTTP_OPEN_STREAMS: Metric = gauge(
 )
 .labels(&[METHOD, ROUTE])
 .exists("once a route had one");
+/// How long streams were open.
+pub(crate) const STREAM_DURATION: Metric = histogram(
+    "pinchpoint_stream_duration_seconds",
+    "How long event streams, and upgraded connections whose handler is wrapped in `upgraded`, were open that are over.",
+    STREAM_BUCKETS,
+    Resolution::General,
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a route had one");
+/// Messages of event streams.
+pub(crate) const STREAM_MESSAGES: Metric = counter(
+    "pinchpoint_stream_messages_total",
+    "Frames that event streams have sent, without comments that keep the connection alive; axum sends each event as one.",
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a route sent one");
 /// Request body sizes.
 pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     "http_server_request_body_size_bytes",
@@ -629,9 +658,12 @@ pub(crate) const CLIENT_WAIT: Duration = Duration::from_millis(10);
 /// Every exposed metric, in the order of the exposition.
 pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_DURATION,
+    RPC_DURATION,
     REQUESTS,
     HTTP_ACTIVE,
     HTTP_OPEN_STREAMS,
+    STREAM_DURATION,
+    STREAM_MESSAGES,
     HTTP_REQUEST_SIZE,
     HTTP_RESPONSE_SIZE,
     HTTP_BUSY,
@@ -792,6 +824,12 @@ pub(crate) const METHOD: &str = "http_request_method";
 pub(crate) const ROUTE: &str = "http_route";
 /// Response status; absent where no response was made.
 pub(crate) const STATUS: &str = "http_response_status_code";
+/// System of a remote procedure call.
+pub(crate) const RPC_SYSTEM: &str = "rpc_system_name";
+/// Service and method of a call; `_OTHER` where the service knows no such method.
+pub(crate) const RPC_METHOD: &str = "rpc_method";
+/// Status of a call; absent where there was none.
+pub(crate) const RPC_STATUS: &str = "rpc_response_status_code";
 /// Kind of failure; absent where there was none.
 pub(crate) const ERROR_TYPE: &str = "error_type";
 /// Database product.
@@ -839,6 +877,12 @@ const LABELS: &[(&str, &str)] = &[
     (METHOD, "request method; `_OTHER` where it is not a standard one"),
     (ROUTE, "route template, such as `/users/{id}`; empty where no route matched"),
     (STATUS, "status of the response; absent where there was none"),
+    (RPC_SYSTEM, "system of the call: `grpc`"),
+    (
+        RPC_METHOD,
+        "service and method of the call, such as `shop.Shop/Buy`; `_OTHER` where the service answered none of that name",
+    ),
+    (RPC_STATUS, "status of a gRPC call, such as `NOT_FOUND`; absent where there was none, and of other requests"),
     (ERROR_TYPE, "kind of failure; absent where there was none"),
     (DB_SYSTEM, "database product"),
     (DB_OPERATION, "first keyword of the statement"),
@@ -901,6 +945,33 @@ pub(crate) const USED: &str = "used";
 pub(crate) const OTHER: &str = "other";
 /// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.
 pub(crate) const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+/// Value of [`RPC_SYSTEM`].
+pub(crate) const GRPC: &str = "grpc";
+/// Values of [`RPC_STATUS`], by their numbers.
+pub(crate) const GRPC_STATUSES: [&str; 17] = [
+    "OK",
+    GRPC_CANCELLED,
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+/// Value of [`RPC_STATUS`]: the caller gave up.
+pub(crate) const GRPC_CANCELLED: &str = "CANCELLED";
+/// Values of [`RPC_STATUS`] that are the service's own fault: OpenTelemetry's list without `UNIMPLEMENTED`, which is a client's that
+/// asks for what does not exist, as 404 is.
+pub(crate) const GRPC_FAULTS: [&str; 5] = ["UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
 /// OpenTelemetry's value for an unknown method.
 pub(crate) const METHOD_OTHER: &str = "_OTHER";
 /// A request that the service refused, with a status of 4xx.

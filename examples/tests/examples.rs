@@ -204,12 +204,15 @@ async fn check_grpc(grpc: SocketAddr, monitor: SocketAddr) {
     let error = client.check(ask("unknown")).await.expect_err("it is not known");
     assert_eq!(error.code(), Code::NotFound);
     // Both are a response with status 200 to HTTP.
-    let labels = [
-        ("http_request_method", "POST"),
-        ("http_route", "/grpc.health.v1.Health/Check"),
-        ("http_response_status_code", "200"),
-    ];
-    wait_for(monitor, DURATIONS, &labels, 2.0).await;
+    for status in ["OK", "NOT_FOUND"] {
+        let labels = [
+            ("http_request_method", "POST"),
+            ("http_route", "/grpc.health.v1.Health/Check"),
+            ("http_response_status_code", "200"),
+            ("rpc_response_status_code", status),
+        ];
+        wait_for(monitor, DURATIONS, &labels, 1.0).await;
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! [`AfterEnd`]: what may still happen to an endpoint after one of its requests has ended.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use metrics::Gauge;
+use metrics::{Counter, Gauge, Histogram};
+use tokio::time::Instant;
 
 /// A query that ended after its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +25,44 @@ pub(crate) trait AfterEnd: fmt::Debug + Send + Sync {
     /// Records a query of an event stream or an upgraded connection.
     fn record_detached(&self, query: LateQuery);
 
-    /// Returns the gauge of open event streams and upgraded connections.
-    fn open_streams(&self) -> &Gauge;
+    /// Returns the series of event streams and upgraded connections.
+    fn streams(&self) -> &StreamSeries;
+
+    /// Returns the counter of messages that event streams have sent.
+    fn stream_messages(&self) -> &Counter;
 }
 
-/// Counts an event stream or an upgraded connection as open until dropped.
+/// The series of an endpoint's event streams and upgraded connections.
 #[derive(Debug)]
-pub(crate) struct OpenStream(Gauge);
+pub(crate) struct StreamSeries {
+    pub(crate) open: Gauge,
+    /// How long those were open that are over.
+    pub(crate) durations: Histogram,
+}
+
+/// Counts an event stream or an upgraded connection as open until dropped, and records then how long it was.
+#[derive(Debug)]
+pub(crate) struct OpenStream {
+    endpoint: Arc<dyn AfterEnd>,
+    since: Instant,
+}
 
 impl OpenStream {
-    pub(super) fn new(gauge: Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge)
+    pub(super) fn new(endpoint: Arc<dyn AfterEnd>) -> Self {
+        endpoint.streams().open.increment(1.0);
+        Self { endpoint, since: Instant::now() }
+    }
+
+    /// Counts a message that an event stream sends.
+    pub(crate) fn sends_message(&self) {
+        self.endpoint.stream_messages().increment(1);
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        let StreamSeries { open, durations } = self.endpoint.streams();
+        open.decrement(1.0);
+        durations.record(self.since.elapsed().as_secs_f64());
     }
 }

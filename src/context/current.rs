@@ -137,13 +137,14 @@ pin_project! {
 /// # }
 /// ```
 pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
-    within(current(), future)
+    within(current(), None, future)
 }
 
 /// Carries the current request into the handler of an upgraded connection, such as a WebSocket.
 ///
 /// The request of such a connection ends at its head, and the handler runs in a task of its own, for days perhaps. Wrapped,
-/// it is counted as open in `pinchpoint_open_streams` until it ends, and its queries count for the route. To be called in the
+/// it is counted as open in `pinchpoint_open_streams` until it ends, how long it was open is recorded in
+/// `pinchpoint_stream_duration_seconds`, and its queries count for the route. To be called in the
 /// handler of the request; outside a request it changes nothing but the type.
 ///
 /// ```
@@ -159,12 +160,14 @@ pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
 /// ```
 pub fn upgraded<S, F: Future>(handle: impl FnOnce(S) -> F) -> impl FnOnce(S) -> InCurrentRequest<F> {
     let context = current();
-    move |socket| within(context, handle(socket))
+    move |socket| {
+        let open = context.as_ref().and_then(|context| context.open_stream());
+        within(context, open, handle(socket))
+    }
 }
 
-fn within<F>(context: Option<Arc<RequestContext>>, future: F) -> InCurrentRequest<F> {
+fn within<F>(context: Option<Arc<RequestContext>>, open: Option<OpenStream>, future: F) -> InCurrentRequest<F> {
     let carrier = context.as_ref().map(Carrier::of).unwrap_or_default();
-    let open = context.as_ref().and_then(|context| context.open_stream());
     InCurrentRequest { inner: Some(future), context, carrier, _open: open }
 }
 

@@ -313,7 +313,7 @@ impl RequestContext {
     /// Counts an open stream, if the request became one.
     pub(crate) fn open_stream(&self) -> Option<OpenStream> {
         let afterwards = self.afterwards.get().filter(|after| after.continuation == Continuation::Detached)?;
-        Some(OpenStream::new(afterwards.endpoint.open_streams().clone()))
+        Some(OpenStream::new(afterwards.endpoint.clone()))
     }
 
     /// Returns how often something of this part was recorded.
@@ -483,7 +483,11 @@ mod tests {
             self.record_late(query);
         }
 
-        fn open_streams(&self) -> &metrics::Gauge {
+        fn streams(&self) -> &crate::context::StreamSeries {
+            panic!("the request is no stream");
+        }
+
+        fn stream_messages(&self) -> &metrics::Counter {
             panic!("the request is no stream");
         }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Buf as _;
+use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -85,7 +85,7 @@ impl BodyWait {
 struct EventStream {
     context: Option<Arc<RequestContext>>,
     carrier: Carrier,
-    _open: Option<OpenStream>,
+    open: Option<OpenStream>,
 }
 
 impl<B: Body> MonitorBody<B> {
@@ -96,7 +96,7 @@ impl<B: Body> MonitorBody<B> {
     pub(super) fn stream(inner: B, context: Option<Arc<RequestContext>>) -> Self {
         let stream = context.map(|context| EventStream {
             carrier: Carrier::of(&context),
-            _open: context.open_stream(),
+            open: context.open_stream(),
             context: Some(context),
         });
         Self { inner: Some(inner), observation: None, stream, size: None, at_hand: false, wait: BodyWait::None }
@@ -116,9 +116,15 @@ impl<B: Body> Body for MonitorBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let mut inner = this.inner.as_pin_mut().expect("`inner` is taken only in `drop`");
-        if let Some(EventStream { context, carrier, .. }) = this.stream {
+        if let Some(EventStream { context, carrier, open }) = this.stream {
             let _entered = enter(context, carrier);
-            return inner.poll_frame(cx);
+            let frame = ready!(inner.poll_frame(cx));
+            if let (Some(Ok(frame)), Some(open)) = (&frame, open)
+                && is_message(frame)
+            {
+                open.sends_message();
+            }
+            return Poll::Ready(frame);
         }
         let Some(observation) = this.observation.as_mut() else { return inner.poll_frame(cx) };
         if *this.at_hand {
@@ -149,6 +155,12 @@ impl<B: Body> Body for MonitorBody<B> {
     }
 }
 
+/// Returns whether a frame of an event stream is a message. A frame that begins with a colon is a comment, which keeps the
+/// connection alive.
+fn is_message<D: Buf>(frame: &Frame<D>) -> bool {
+    frame.data_ref().and_then(|data| data.chunk().first()).is_some_and(|first| *first != b':')
+}
+
 /// Notes a frame that is passed on, and ends the request with the last one.
 fn passed_on<B: Body>(
     frame: Option<Result<Frame<B::Data>, B::Error>>,
@@ -159,6 +171,9 @@ fn passed_on<B: Body>(
         Some(Ok(frame)) => {
             if let Some((data, observation)) = frame.data_ref().zip(observation.as_mut()) {
                 observation.sent(data.remaining());
+            }
+            if let Some((trailers, observation)) = frame.trailers_ref().zip(observation.as_mut()) {
+                observation.read_grpc_status(trailers);
             }
             // Trailers are the last frame, and hyper does not poll after them.
             (frame.is_trailers() || body.is_end_stream()).then_some(End::Complete)

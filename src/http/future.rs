@@ -101,6 +101,7 @@ fn follow<B: Body>(
     let size = exact.or_else(|| content_length(response.headers()));
     let after = after.unwrap_or_else(|| follows(&response, exact, size));
     observation.head(response.status().as_u16(), after);
+    observation.read_grpc_status(response.headers());
     match after {
         AfterHead::Detached if response.status() == StatusCode::OK => {
             let context = observation.end_as_stream();

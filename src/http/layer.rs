@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderName, Method, Request, Response};
+use http::{HeaderName, Method, Request, Response, Uri};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -15,8 +15,10 @@ use tower_service::Service;
 
 use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
+    grpc::GrpcCall,
     observation::AfterHead,
-    route::{method_index, template},
+    route::{method_index, method_path, template},
+    series::EndpointSeries,
 };
 use crate::context::{Local, Spread, TraceId, is_within};
 
@@ -115,12 +117,39 @@ impl<S> MonitorService<S> {
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;
         }
-        let series =
-            endpoints.get(method_index(request.method()), template(request.extensions(), endpoints.other_routes()))?;
+        let method = method_index(request.method());
+        let template = template(request.extensions(), endpoints.other_routes());
+        let (series, grpc) = match GrpcCall::of(request) {
+            None => (endpoints.get(method, template)?, None),
+            Some(call) => {
+                let (series, call) = self.grpc_endpoint(call, request.uri(), method, template)?;
+                (series, Some(Box::new(call)))
+            }
+        };
         let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
-        let observation = Observation::begin(series, trace_id, Instant::now());
+        let observation = Observation::begin(series, grpc, trace_id, Instant::now());
         observation.count_received(request.body_mut());
         Some(observation)
+    }
+
+    /// Returns the endpoint of a gRPC call: that of its method, or that of its route until the path is known to be a method's.
+    fn grpc_endpoint(
+        &self,
+        call: GrpcCall,
+        uri: &Uri,
+        method: usize,
+        template: &str,
+    ) -> Option<(Local<EndpointSeries>, GrpcCall)> {
+        let endpoints = self.owner.endpoints();
+        let Some(path) = method_path(uri.path()).filter(|path| *path != template) else {
+            return Some((endpoints.get(method, template)?, call));
+        };
+        if let Some(known) = endpoints.known(method, path) {
+            return Some((known?, call));
+        }
+        let (owner, uri) = (self.owner.clone(), uri.clone());
+        let add = Box::new(move || owner.endpoints().add_grpc_method(method, uri.path()));
+        Some((endpoints.get(method, template)?, call.with_new_method(add)))
     }
 }
 

@@ -9,9 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
+    grpc::{GrpcCall, GrpcStatus},
     request_body,
     series::{DurationLabels, EndpointSeries, nanos},
 };
@@ -63,6 +65,8 @@ pub(super) struct Observation {
     longest_poll: Duration,
     status: Option<u16>,
     trace_id: Option<TraceId>,
+    /// What it is beyond HTTP, if it is a gRPC call.
+    grpc: Option<Box<GrpcCall>>,
     /// Bytes of the response's body that were sent; `None` before the head, and if the rest is detached.
     response_bytes: Option<u64>,
     /// Time that the response's body was waited for.
@@ -80,7 +84,12 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    pub(super) fn begin(series: Local<EndpointSeries>, trace_id: Option<TraceId>, started: Instant) -> Self {
+    pub(super) fn begin(
+        series: Local<EndpointSeries>,
+        grpc: Option<Box<GrpcCall>>,
+        trace_id: Option<TraceId>,
+        started: Instant,
+    ) -> Self {
         series.active.increment(1.0);
         let context = series.instruments.begin_request(series.number, started);
         Self {
@@ -94,6 +103,7 @@ impl Observation {
             longest_poll: Duration::ZERO,
             status: None,
             trace_id,
+            grpc,
             response_bytes: None,
             producing: Duration::ZERO,
             allocated: 0,
@@ -230,6 +240,13 @@ impl Observation {
         }
     }
 
+    /// Reads the status of a gRPC call in the response's head or its trailers.
+    pub(super) fn read_grpc_status(&mut self, headers: &HeaderMap) {
+        if let Some(call) = &mut self.grpc {
+            call.read_status(headers);
+        }
+    }
+
     /// Notes a part of the response's body.
     pub(super) fn sent(&mut self, bytes: usize) {
         *self.response_bytes.get_or_insert(0) += bytes as u64;
@@ -276,9 +293,10 @@ impl Observation {
         // `busy` and `duration` come from two clocks, which never agree to the nanosecond, and tokio's may be paused.
         self.busy = self.busy.min(duration);
         self.longest_poll = self.longest_poll.min(duration);
+        self.series.active.decrement(1.0);
+        let ending = self.ending(error, duration);
         let series = &*self.series;
-        series.active.decrement(1.0);
-        series.duration(DurationLabels { status: self.status, error }).record(duration.as_secs_f64());
+        series.duration(ending).record(duration.as_secs_f64());
         let ended = series.ended();
         ended.busy.record(self.busy.as_secs_f64());
         ended.longest_poll.record(self.longest_poll.as_secs_f64());
@@ -312,7 +330,7 @@ impl Observation {
                 busy: self.busy,
                 longest_poll: self.longest_poll,
                 status: self.status,
-                error,
+                error: ending.error,
                 trace_id: self.trace_id,
                 timeline: context.timeline(),
                 beyond: context.events_beyond(),
@@ -321,6 +339,22 @@ impl Observation {
             });
         }
         self.release();
+    }
+
+    /// Returns how the request ended. Records a gRPC call as such, from now on under the endpoint of its method.
+    fn ending(&mut self, error: Option<&'static str>, duration: Duration) -> DurationLabels {
+        let Some(call) = &mut self.grpc else {
+            return DurationLabels { status: self.status, grpc_status: None, error };
+        };
+        if let Some(endpoint) = call.new_endpoint() {
+            self.series = endpoint;
+        }
+        let ending = call.ending(self.status, error, duration);
+        let status = ending.status.map(GrpcStatus::name);
+        let error_type = ending.error.or(ending.status.and_then(GrpcStatus::error_type));
+        self.series.call_duration(status, error_type).record(duration.as_secs_f64());
+        let grpc_status = status.filter(|_| ending.is_own);
+        DurationLabels { status: self.status, grpc_status, error: ending.error }
     }
 
     fn release(&mut self) {

@@ -58,6 +58,15 @@ pub(super) fn template<'a>(extensions: &'a Extensions, other: Option<&RouteFrom>
     own.or_else(|| other.and_then(|RouteFrom(find)| find(extensions))).unwrap_or_default()
 }
 
+/// Returns the path if it may be that of a gRPC method, `/package.Service/Method`.
+pub(super) fn method_path(path: &str) -> Option<&str> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+    };
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    (path.len() <= names::LONGEST && is_name(service) && is_name(method)).then_some(path)
+}
+
 /// How many values the method label has.
 pub(super) const METHOD_COUNT: usize = METHODS.len() + 1;
 
@@ -79,6 +88,17 @@ pub(crate) fn method_names() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_path_of_two_names_may_be_a_grpc_method() {
+        for good in ["/grpc.health.v1.Health/Check", "/Shop/buy_2"] {
+            assert_eq!(method_path(good), Some(good));
+        }
+        let long = format!("/a.B/{}", "c".repeat(names::LONGEST));
+        for bad in ["", "/", "/a.B", "/a.B/", "//C", "/a.B/C/D", "/a.B/%43", "/{a}/B", "/a.B/C D", &long] {
+            assert_eq!(method_path(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn unknown_methods_share_one_label() {

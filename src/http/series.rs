@@ -8,7 +8,7 @@ use std::{
     hash::BuildHasher as _,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -16,22 +16,23 @@ use std::{
 use metrics::{Counter, Gauge, Histogram};
 
 use super::{
-    route::{METHOD_COUNT, RouteFrom, method_name},
+    route::{METHOD_COUNT, RouteFrom, method_name, method_path},
     waiting::WaitingEndpoints,
 };
 use crate::{
     context::{
         AfterEnd, DynRecorder, EndpointNumber, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part,
-        RequestAllocations, Spread, UseSeries, Uses, labelled, watch::PollWatch,
+        RequestAllocations, Spread, StreamSeries, UseSeries, Uses, labelled, watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
 };
 
-/// The labels of a duration series that depend on how the request ended: status and kind of failure.
+/// The labels of a duration series that depend on how the request ended: status, that of gRPC, and kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DurationLabels {
     pub(super) status: Option<u16>,
+    pub(super) grpc_status: Option<&'static str>,
     pub(super) error: Option<&'static str>,
 }
 
@@ -109,10 +110,13 @@ pub(super) struct EndpointSeries {
     waits: AtomicBool,
     overlap_nanos: OnceLock<Counter>,
     wasted: OnceLock<WastedWork>,
-    open_streams: OnceLock<Gauge>,
+    streams: OnceLock<StreamSeries>,
+    stream_messages: OnceLock<Counter>,
     blocking: OnceLock<BlockingPolls>,
     pub(super) watch: PollWatch,
     durations: Durations,
+    /// Of gRPC calls, without the HTTP status.
+    call_durations: Durations,
     uses: Arc<Uses>,
     pub(super) labels: [(&'static str, Arc<str>); 2],
 }
@@ -137,10 +141,12 @@ impl EndpointSeries {
             waits: AtomicBool::new(false),
             overlap_nanos: OnceLock::new(),
             wasted: OnceLock::new(),
-            open_streams: OnceLock::new(),
+            streams: OnceLock::new(),
+            stream_messages: OnceLock::new(),
             blocking: OnceLock::new(),
             watch: instruments.endpoint_watch(&labels),
             durations: Durations::default(),
+            call_durations: Durations::default(),
             uses: instruments.uses(),
             instruments: instruments.clone(),
             labels,
@@ -161,12 +167,25 @@ impl EndpointSeries {
             if let Some(status) = ending.status {
                 labels.push((names::STATUS, status.to_string().into()));
             }
+            labels.extend(ending.grpc_status.map(|status| (names::RPC_STATUS, status.into())));
             // OpenTelemetry: the error type of a response is its status, unless a better one is known.
             let type_of_status = ending.status.filter(|status| *status >= 500).map(|status| status.to_string());
             if let Some(error) = ending.error.map(Arc::from).or(type_of_status.map(Arc::from)) {
                 labels.push((names::ERROR_TYPE, error));
             }
             labelled::histogram(self.recorder(), &names::HTTP_DURATION, &labels)
+        })
+    }
+
+    /// Returns the durations of gRPC calls that ended so.
+    pub(super) fn call_duration(&self, status: Option<&'static str>, error: Option<&'static str>) -> &Histogram {
+        self.call_durations.get(DurationLabels { status: None, grpc_status: status, error }, || {
+            let [_, (_, route)] = &self.labels;
+            let method = method_path(route).and_then(|path| path.strip_prefix('/')).unwrap_or(names::METHOD_OTHER);
+            let mut labels = vec![(names::RPC_SYSTEM, names::GRPC.into()), (names::RPC_METHOD, method.into())];
+            labels.extend(status.map(|status| (names::RPC_STATUS, status.into())));
+            labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
+            labelled::histogram(self.recorder(), &names::RPC_DURATION, &labels)
         })
     }
 
@@ -282,8 +301,16 @@ impl AfterEnd for EndpointSeries {
         query_use.requests.increment(query.is_first.into());
     }
 
-    fn open_streams(&self) -> &Gauge {
-        self.open_streams.get_or_init(|| labelled::gauge(self.recorder(), &names::HTTP_OPEN_STREAMS, &self.labels))
+    fn streams(&self) -> &StreamSeries {
+        self.streams.get_or_init(|| StreamSeries {
+            open: labelled::gauge(self.recorder(), &names::HTTP_OPEN_STREAMS, &self.labels),
+            durations: labelled::histogram(self.recorder(), &names::STREAM_DURATION, &self.labels),
+        })
+    }
+
+    fn stream_messages(&self) -> &Counter {
+        let messages = || labelled::counter(self.recorder(), &names::STREAM_MESSAGES, &self.labels);
+        self.stream_messages.get_or_init(messages)
     }
 
     fn record_late(&self, query: LateQuery) {
@@ -299,6 +326,9 @@ impl AfterEnd for EndpointSeries {
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// gRPC methods that become endpoints by their path. A large service has some hundreds; a proxy of gRPC may pass on any number.
+const GRPC_METHODS: usize = 1_000;
 
 /// Number of chains, 8 KiB of pointers: a service with a thousand routes has about one endpoint in each.
 const CHAINS: usize = 1024;
@@ -351,6 +381,8 @@ pub(crate) struct Endpoints {
     active: [OnceLock<Gauge>; METHOD_COUNT],
     hasher: foldhash::fast::RandomState,
     chains: Box<[Chain]>,
+    /// Number of gRPC methods that are endpoints by their path.
+    grpc_methods: AtomicUsize,
     /// Number of endpoints of each method. The lock is held while one is added.
     counts: Mutex<[usize; METHOD_COUNT]>,
 }
@@ -363,6 +395,7 @@ impl Endpoints {
             active: Default::default(),
             hasher: foldhash::fast::RandomState::default(),
             chains: (0..CHAINS).map(|_| Chain::default()).collect(),
+            grpc_methods: AtomicUsize::new(0),
             counts: Mutex::default(),
         }
     }
@@ -382,6 +415,20 @@ impl Endpoints {
             Some(known) => known.series.as_ref().map(Spread::local),
             None => self.add(method, route),
         }
+    }
+
+    /// Returns the series of an endpoint that had a request; `Some(None)` if its requests are ignored.
+    pub(super) fn known(&self, method: usize, route: &str) -> Option<Option<Local<EndpointSeries>>> {
+        self.chain(route).find(method, route).map(|known| known.series.as_ref().map(Spread::local))
+    }
+
+    /// Returns the series of a gRPC method whose path was shown to be one; `None` past the limit.
+    pub(super) fn add_grpc_method(&self, method: usize, path: &str) -> Option<Local<EndpointSeries>> {
+        if let Some(known) = self.known(method, path) {
+            return known;
+        }
+        let has_room = self.grpc_methods.fetch_add(1, Relaxed) < GRPC_METHODS;
+        if has_room { self.add(method, path) } else { None }
     }
 
     fn chain(&self, route: &str) -> &Chain {

@@ -220,9 +220,32 @@ async fn event_streams_end_at_their_head() {
     drop(response);
     assert_eq!(open(), 0.0);
     let samples = Samples::of(&monitor);
+    assert_eq!(samples.sum("pinchpoint_stream_duration_seconds_sum", &["/events"]), 3600.0);
+    assert_eq!(samples.sum("pinchpoint_stream_duration_seconds_count", &["/events"]), 1.0);
+    assert_eq!(samples.series("pinchpoint_stream_messages_total", &[]).count(), 0, "it sent none");
     assert!(samples.sum("http_server_request_duration_seconds_sum", &[]) < 1.0);
     assert_eq!((samples.requests(&[]), samples.active()), (1.0, 0.0));
     assert_eq!(samples.response_sizes(&[]), 0.0, "the bytes of an event stream are not counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_event_streams_are_counted_and_comments_are_not() {
+    let monitor = monitor();
+    let handler = || async {
+        let events = futures_util::stream::unfold(0, |sent| async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let event = Event::default().event("tick").data(sent.to_string());
+            (sent < 3).then(|| (Ok::<_, Infallible>(event), sent + 1))
+        });
+        let keep_alive = axum::response::sse::KeepAlive::new().interval(Duration::from_secs(4));
+        Sse::new(Box::pin(events)).keep_alive(keep_alive)
+    };
+    let app = Router::new().route("/events", get(handler)).layer(monitor.layer());
+    let (_, body) = fetch(&app, "/events").await;
+    assert!(body.contains(":\n\n") && body.contains("data: 2"), "{body}");
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.sum("pinchpoint_stream_messages_total", &["/events"]), 3.0);
+    assert_eq!(samples.sum("pinchpoint_stream_duration_seconds_sum", &["/events"]), 40.0);
 }
 
 struct EventStream;

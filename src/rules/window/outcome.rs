@@ -18,7 +18,7 @@ pub(crate) enum OutcomeClass {
     Success,
     /// The service's own fault.
     Failure,
-    /// The service refused the request, with a status of 4xx.
+    /// The service refused the request, with a status of 4xx or a gRPC status that says as much.
     Refusal,
     /// The client disconnected, or the caller dropped the future.
     Cancellation,
@@ -38,15 +38,29 @@ impl OutcomeClass {
     pub(crate) const WORST_FIRST: [Self; 4] = [Self::Failure, Self::Cancellation, Self::Refusal, Self::Success];
 }
 
+impl OutcomeClass {
+    /// Returns whose fault a gRPC status other than `OK` is.
+    fn of_grpc(status: &str) -> Self {
+        match status {
+            names::GRPC_CANCELLED => Self::Cancellation,
+            fault if names::GRPC_FAULTS.contains(&fault) => Self::Failure,
+            _ => Self::Refusal,
+        }
+    }
+}
+
 impl<'a> Outcome<'a> {
     /// Returns the outcome of the requests of a series. A kind of error is more precise than the status beside it.
     pub(super) fn of_request(series: &'a SeriesMeta) -> Self {
         let status = series.label(names::STATUS).unwrap_or_default();
-        match series.label(names::ERROR_TYPE) {
-            Some(name @ names::CANCELLED) => Self { class: OutcomeClass::Cancellation, name },
-            Some(name @ (names::PANIC | names::SERVICE_ERROR | names::BODY_ERROR)) => {
+        let grpc_status = series.label(names::RPC_STATUS).filter(|grpc_status| *grpc_status != names::GRPC_STATUSES[0]);
+        match (series.label(names::ERROR_TYPE), grpc_status) {
+            (Some(name @ names::CANCELLED), _) => Self { class: OutcomeClass::Cancellation, name },
+            (Some(name @ (names::PANIC | names::SERVICE_ERROR | names::BODY_ERROR)), _) => {
                 Self { class: OutcomeClass::Failure, name }
             }
+            // HTTP says 200 to all of them.
+            (_, Some(name)) => Self { class: OutcomeClass::of_grpc(name), name },
             _ if status.starts_with('5') => Self { class: OutcomeClass::Failure, name: status },
             _ if status.starts_with('4') => Self { class: OutcomeClass::Refusal, name: status },
             _ => Self { class: OutcomeClass::Success, name: status },

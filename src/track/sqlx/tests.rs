@@ -254,7 +254,11 @@ impl AfterEnd for LateQueryLog {
         panic!("{query:?}: the request is no stream");
     }
 
-    fn open_streams(&self) -> &metrics::Gauge {
+    fn streams(&self) -> &crate::context::StreamSeries {
+        panic!("the request is no stream");
+    }
+
+    fn stream_messages(&self) -> &metrics::Counter {
         panic!("the request is no stream");
     }
 }

@@ -225,7 +225,9 @@ async fn an_upgraded_connection_is_open_until_its_handler_ends_and_its_queries_c
     eventually("two are open", || open(&monitor) == 2.0).await;
     drop(sockets);
     eventually("none is open", || open(&monitor) == 0.0).await;
-    assert_eq!(Samples::of(&monitor).active(), 0.0);
+    let samples = Samples::of(&monitor);
+    assert_eq!(samples.sum("pinchpoint_stream_duration_seconds_count", &["/ws"]), 3.0);
+    assert_eq!(samples.active(), 0.0);
 }
 
 #[tokio::test]
