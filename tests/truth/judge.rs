@@ -101,11 +101,11 @@ impl Judgement {
         Self { truth, outcomes: Vec::new(), misleading: Vec::new(), accused: Vec::new(), broken: Some(why) }
     }
 
-    /// Returns whether the monitor is right about the service. A finding without any cause is not wrong.
+    /// Returns whether the monitor is right about the service.
     pub(crate) fn is_right(&self) -> bool {
         let right = |outcome: &Outcome| match &outcome.found {
             None => !outcome.expected.required,
-            Some((_, named)) => !matches!(named, Named::Wrongly(_)),
+            Some((_, named)) => matches!(named, Named::Rightly(_)),
         };
         self.broken.is_none()
             && self.outcomes.iter().all(right)

@@ -48,7 +48,6 @@ fn slow_upload() -> Truth {
         .may_find(SLOW, "POST /upload", &["slow_upload"])
         .never(SERVER)
         .short()
-        .gap("the time of a slow client is the endpoint's")
 }
 
 /// Returns an answer of `number` pieces of 64 KiB, with `millis` before each.

@@ -66,7 +66,6 @@ fn many_writes() -> Truth {
         .finds(REPEATED, "audit_log", &["many_writes"])
         .never(READ)
         .short()
-        .gap("advice for reads")
 }
 
 fn many_transactions() -> Truth {

@@ -155,7 +155,6 @@ fn row_lock() -> Truth {
     .never(&["cache results"])
     .postgres()
     .short()
-    .gap("a wait for a lock is taken for a slow plan")
 }
 
 fn writers_of_sqlite() -> Truth {

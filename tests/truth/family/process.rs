@@ -126,7 +126,7 @@ fn file_leak() -> Truth {
         .traffic(async |client| client.visits([post("/note").pause(20)]).await)
         .descriptors(300)
         .finds(&["file_descriptors"], "process", &["descriptor_leak"])
-        .naming(&["file"])
+        .naming(&["files"])
         .never(&["sockets"])
         .lasts(10)
 }

@@ -57,7 +57,6 @@ fn password_hash() -> Truth {
         .also("scheduling_lag", "process")
         .alone()
         .short()
-        .gap("a busy handler is said to make blocking calls")
 }
 
 fn json_export() -> Truth {
@@ -114,7 +113,6 @@ fn thread_sleep() -> Truth {
         .also("scheduling_lag", "process")
         .alone()
         .short()
-        .gap("time inside poll counts as computing")
 }
 
 fn runs_a_program() -> Truth {
@@ -178,7 +176,6 @@ fn std_mutex() -> Truth {
         .also("blocked_runtime", "GET /health")
         .alone()
         .short()
-        .gap("time inside poll counts as computing")
 }
 
 fn std_mutex_and_computing() -> Truth {
