@@ -163,7 +163,14 @@ impl<R: Readings> ConditionValues<'_, R> {
 
 /// Returns whether a single observation can be compared with the limit of a measure.
 fn is_duration(measure: Measure) -> bool {
-    matches!(measure, Measure::AvgDuration | Measure::DurationQuantile(_) | Measure::MaxDuration)
+    matches!(
+        measure,
+        Measure::AvgDuration
+            | Measure::DurationQuantile(_)
+            | Measure::MaxDuration
+            | Measure::OwnAvgDuration
+            | Measure::OwnDurationQuantile(_)
+    )
 }
 
 /// Scope, subject, window and limit.

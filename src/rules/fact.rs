@@ -76,6 +76,7 @@ pub(crate) const LONGEST_POLL: NumberFact = number("longest_poll", Seconds);
 pub(crate) const RESIDENT_MEMORY: NumberFact = number("resident_memory", Bytes);
 pub(crate) const MEMORY_GROWTH: NumberFact = number("memory_growth", BytesPerHour);
 pub(crate) const CPU_RATIO: NumberFact = number("cpu_ratio", Ratio);
+pub(crate) const UNMATCHED_ERROR_RATIO: NumberFact = number("unmatched_error_ratio", Ratio);
 pub(crate) const WORKER_BUSY_RATIO: NumberFact = number("worker_busy_ratio", Ratio);
 /// A measure of the process, and beside it a fact of the endpoints that block.
 pub(crate) const SCHEDULING_LAG: NumberFact = number("scheduling_lag", Seconds);
@@ -170,6 +171,7 @@ pub(crate) const TOP_ERROR: WordFact = word("top_error");
 pub(crate) const TOP_CLIENT_ERROR: WordFact = word("top_client_error");
 pub(crate) const TOP_FAILURE: WordFact = word("top_failure");
 pub(crate) const SLOWNESS: WordFact = word("slowness");
+pub(crate) const TOP_UNMATCHED_ERROR: WordFact = word("top_unmatched_error");
 pub(crate) const TOP_WAITING: WordFact = word("top_waiting");
 pub(crate) const BLOCKED_IN: WordFact = word("blocked_in");
 pub(crate) const TOP_BLOCKING_TASK: WordFact = word("top_blocking_task");
@@ -387,6 +389,7 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     ),
     (Process, TOP_BLOCKING_TASK, "tracked task with the most time in polls of 10 ms or longer"),
     (Process, TOP_BLOCKER, "endpoint with the longest polls, by their 95th percentile"),
+    (Process, TOP_UNMATCHED_ERROR, "status or kind of error of most failures of requests that matched no route"),
     (Process, TOP_SUSPECT, "endpoint whose requests keep the most of the memory gained"),
     (Process, TOP_HOLDER, "endpoint whose requests hold the most memory"),
 ];

@@ -75,6 +75,8 @@ pub(crate) enum Measure {
     MemoryGrowth,
     /// CPU time over time passed; 1 is one core.
     CpuRatio,
+    /// Failures over all requests that matched no route and were not refused.
+    UnmatchedErrorRatio,
     /// Open file descriptors over their limit.
     OpenFdsRatio,
     /// 99th percentile of the scheduling lag.
@@ -341,6 +343,12 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     counted(Process, fact::MEMORY_GROWTH, M::MemoryGrowth, "robust growth of that memory"),
     state(Process, fact::CPU_RATIO, M::CpuRatio, "CPU time over time passed; 100% is one core"),
     state_share(Process, fact::OPEN_FDS_RATIO, M::OpenFdsRatio, "open file descriptors over their limit"),
+    share(
+        Process,
+        fact::UNMATCHED_ERROR_RATIO,
+        M::UnmatchedErrorRatio,
+        "5xx, panics and broken bodies over all requests that matched no route and were not refused with 4xx",
+    ),
     counted(Process, fact::SCHEDULING_LAG, M::SchedulingLag, "99th percentile of how late the runtime polls a task"),
     state_share(Process, fact::WORKER_BUSY_RATIO, M::WorkerBusyRatio, "how busy the runtime's workers are"),
     state(Metric, number("value", Count), M::Value, "latest value of a gauge, increase of a counter"),

@@ -87,7 +87,8 @@ pub(crate) fn judge(rules: &[Arc<Rule>], endpoints: &[ObservedEndpoint<'_>], spa
             endpoint: finding.subject.name.to_string(),
             condition: format!(
                 "{} {} {}",
-                finding.rule.measure_name,
+                // To a client it is all the service's own.
+                finding.rule.measure_name.trim_start_matches("own_"),
                 threshold.operator.as_str(),
                 unit.render(threshold.limit)
             ),
@@ -120,7 +121,7 @@ impl Readings for ObservedReadings<'_> {
             return evidence;
         };
         for NumberFact { name, unit } in
-            [fact::AVG_DURATION, fact::P50_DURATION, fact::P95_DURATION, fact::MAX_DURATION]
+            [fact::AVG_DURATION, fact::P50_DURATION, fact::P95_DURATION, fact::P99_DURATION, fact::MAX_DURATION]
         {
             let measured = measure::find(scope, name).and_then(|entry| self.value(endpoint, entry.measure));
             evidence.facts.extend(measured.map(|value| (name, Fact::Number(value, unit))));
@@ -133,9 +134,12 @@ impl ObservedReadings<'_> {
     fn value(&self, endpoint: &ObservedEndpoint<'_>, measure: Measure) -> Option<f64> {
         let share = |count: u64| Some(count as f64 / endpoint.requests as f64);
         match measure {
-            Measure::AvgDuration => Some(endpoint.mean.as_secs_f64()),
+            // A load test's own clients send and read without delay.
+            Measure::AvgDuration | Measure::OwnAvgDuration => Some(endpoint.mean.as_secs_f64()),
             Measure::MaxDuration => Some(endpoint.longest.as_secs_f64()),
-            Measure::DurationQuantile(percent) => Some((endpoint.quantile)(f64::from(percent) / 100.0).as_secs_f64()),
+            Measure::DurationQuantile(percent) | Measure::OwnDurationQuantile(percent) => {
+                Some((endpoint.quantile)(f64::from(percent) / 100.0).as_secs_f64())
+            }
             Measure::Rate => Some(endpoint.requests as f64 / self.span.as_secs_f64()).filter(|rate| rate.is_finite()),
             Measure::ErrorRatio => share(endpoint.failed),
             Measure::ClientErrorRatio => share(endpoint.refused),

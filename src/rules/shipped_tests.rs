@@ -20,8 +20,13 @@ type Case = (&'static str, Severity, f64, &'static [(&'static str, f64)]);
 const CASES: &[Case] = &[
     ("slow_endpoint", Severity::High, 1.0, &[]),
     ("slow_endpoint", Severity::Critical, 5.0, &[]),
-    ("slow_tail", Severity::Medium, 2.0, &[("avg_duration", 0.5)]),
-    ("slow_tail", Severity::High, 5.0, &[("avg_duration", 0.5)]),
+    ("slow_clients", Severity::Low, 1.0, &[("client_time_ratio", 0.9), ("own_avg_duration", 0.1)]),
+    ("slow_tail", Severity::Medium, 2.0, &[("own_avg_duration", 0.5)]),
+    ("slow_tail", Severity::High, 5.0, &[("own_avg_duration", 0.5)]),
+    ("slow_for_few", Severity::Low, 2.0, &[("own_avg_duration", 0.1), ("own_p95_duration", 0.2)]),
+    ("slow_for_few", Severity::Medium, 5.0, &[("own_avg_duration", 0.1), ("own_p95_duration", 0.2)]),
+    ("stuck_requests", Severity::Medium, 120.0, &[("active", 5.0)]),
+    ("stuck_requests", Severity::High, 600.0, &[("active", 5.0)]),
     ("high_error_rate", Severity::High, 0.10, &[]),
     ("high_error_rate", Severity::Critical, 0.25, &[]),
     ("high_client_error_rate", Severity::Low, 0.30, &[]),
@@ -60,6 +65,8 @@ const CASES: &[Case] = &[
     ("scheduling_lag", Severity::Medium, 0.1, &[]),
     ("scheduling_lag", Severity::High, 0.5, &[]),
     ("scheduling_lag", Severity::Critical, 2.0, &[]),
+    ("fallback_errors", Severity::High, 0.10, &[]),
+    ("fallback_errors", Severity::Critical, 0.25, &[]),
     ("file_descriptors", Severity::Medium, 0.70, &[]),
     ("file_descriptors", Severity::High, 0.85, &[]),
     ("file_descriptors", Severity::Critical, 0.95, &[]),
@@ -130,7 +137,7 @@ fn rules_say_nothing_where_a_fix_is_not_worth_it() {
     assert_eq!(severity("n_plus_one", 50.0, 1000, &unnoticed), None);
     assert_eq!(severity("n_plus_one", 50.0, 1000, &[]), None, "a missing value proves nothing");
     assert_eq!(severity("wasted_work", 0.9, 1000, &[("time_share", 0.01)]), None);
-    assert_eq!(severity("slow_tail", 9.0, 1000, &[("avg_duration", 2.0)]), None, "slow_endpoint says it");
+    assert_eq!(severity("slow_tail", 9.0, 1000, &[("own_avg_duration", 2.0)]), None, "slow_endpoint says it");
 }
 
 #[test]
@@ -234,5 +241,8 @@ fn advice_that_follows_from_the_evidence_comes_before_the_general() {
         ]
     );
     let metrics: Vec<_> = bottleneck.metrics.into_iter().collect();
-    assert_eq!(metrics, [("avg_duration", 1.2), ("max_duration", 3.4), ("request_count", 45.0)]);
+    assert_eq!(
+        metrics,
+        [("avg_duration", 1.2), ("max_duration", 3.4), ("own_avg_duration", 1.2), ("request_count", 45.0)]
+    );
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-/// Longest run of a task in the rules of the services; it stands for the five minutes of the shipped rule.
+/// Longest run of a task, and longest request in flight, in the rules of the services; it stands for the minutes of the shipped
+/// rules.
 const STUCK: &str = "> 8s";
 
 /// Writes the shipped rules into `directory`, each with the shortest `for` and `keep_firing_for`.
@@ -20,6 +21,11 @@ pub(crate) fn write_impatient(directory: &Path) {
 fn impatient(line: &str) -> String {
     match line.trim_start().split(':').next() {
         Some(key @ ("for" | "keep_firing_for")) => format!("    {key}: 1s\n"),
-        _ => format!("{}\n", line.replace("> 5m\"", &format!("{STUCK}\""))),
+        _ => {
+            let line = ["> 5m\"", "> 2m\""]
+                .iter()
+                .fold(line.to_owned(), |line, long| line.replace(long, &format!("{STUCK}\"")));
+            format!("{line}\n")
+        }
     }
 }

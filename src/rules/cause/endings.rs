@@ -1,6 +1,6 @@
 //! Why requests fail, are refused or do not end.
 
-use CauseKind::{FailingQuery, MixedErrors, NeverEnds, Panics, Refusals, SameError};
+use CauseKind::{FailingQuery, FallbackFails, MixedErrors, NeverEnds, Panics, Refusals, SameError};
 
 use super::{
     case::{Case, count, percent, seconds, shown},
@@ -62,6 +62,15 @@ pub(super) fn refusals(case: &Case<'_>) -> Option<Diagnosis> {
     Some(Diagnosis::new(Refusals, Certain, format!("{} of the requests are refused{most}", percent(ratio))))
 }
 
+/// Returns why requests that matched no route fail: the fallback fails.
+pub(super) fn fallback(case: &Case<'_>) -> Option<Diagnosis> {
+    let ratio = case.number(fact::UNMATCHED_ERROR_RATIO)?;
+    let most =
+        case.word(fact::TOP_UNMATCHED_ERROR).map_or_else(String::new, |error| format!(", most of them with {error}"));
+    let because = format!("{} of the requests that matched no route and were not refused fail{most}", percent(ratio));
+    Some(Diagnosis::new(FallbackFails, Certain, because))
+}
+
 /// Returns why requests or runs are in progress for long.
 pub(super) fn unended(case: &Case<'_>) -> Option<Diagnosis> {
     let (active, oldest) = (case.number(fact::ACTIVE), case.number(fact::OLDEST_ACTIVE));
@@ -81,7 +90,7 @@ mod tests {
     use CauseKind::OwnTimeout;
 
     use super::*;
-    use crate::rules::cause::tables::{Table, endpoint};
+    use crate::rules::cause::tables::{self, Table, endpoint};
 
     #[track_caller]
     fn check(table: &Table, kind: CauseKind, because: &str) {
@@ -106,6 +115,14 @@ mod tests {
         check(&top(0.97).number(fact::PANIC_RATIO, 0.8), Panics, "30% of the requests fail, 80% of them by a panic");
         let timeout = top(1.0).number(fact::FAILED_MIN_DURATION, 2.0).number(fact::FAILED_MAX_DURATION, 2.01);
         check(&timeout, OwnTimeout, "30% of the requests fail; all failures come after 2s to 2.01s");
+    }
+
+    #[test]
+    fn what_matches_no_route_is_the_fallbacks() {
+        let table = tables::process().number(fact::UNMATCHED_ERROR_RATIO, 0.9).word(fact::TOP_UNMATCHED_ERROR, "502");
+        let cause = table.read(fallback).expect("a cause");
+        let because = "90% of the requests that matched no route and were not refused fail, most of them with 502";
+        assert_eq!((cause.kind, cause.because.as_str()), (FallbackFails, because));
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
         Scope::Endpoint => endpoint(case),
         Scope::Query => query::diagnose(case),
         Scope::Task => task::diagnose(case),
+        Scope::Process if case.measure == Measure::UnmatchedErrorRatio => endings::fallback(case),
         Scope::Process => process::diagnose(case),
         Scope::Metric => None,
     }

@@ -217,7 +217,11 @@ mod tests {
 
     #[test]
     fn the_readme_shows_what_a_typing_error_says() {
-        let text = include_str!("../../../rules/endpoints.yaml").replacen("avg_duration", "avg_durration", 1);
+        let text = include_str!("../../../rules/endpoints.yaml").replacen(
+            "measure: own_avg_duration",
+            "measure: own_avg_durration",
+            1,
+        );
         let error =
             load(&[RuleText { path: "rules/endpoints.yaml".into(), text: Ok(text) }], DAY).expect_err("a mistake");
         assert!(include_str!("../../../README.md").contains(&format!("\n{error}\n")), "{error}");

@@ -79,7 +79,7 @@ impl<'a> Durations<'a> {
 
     /// Returns whether a quantile is certainly below a limit, because the maximum is: without reading any bucket.
     pub(crate) fn is_surely_below(&self, measure: Measure, limit: Option<f64>) -> bool {
-        let is_quantile = matches!(measure, Measure::DurationQuantile(_));
+        let is_quantile = matches!(measure, Measure::DurationQuantile(_) | Measure::OwnDurationQuantile(_));
         is_quantile && limit.zip(self.max()).is_some_and(|(limit, max)| max < limit)
     }
 

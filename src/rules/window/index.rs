@@ -10,6 +10,7 @@ use super::{
     endpoints::Endpoints,
     queries::{self, Uses},
     tasks,
+    totals::Unmatched,
 };
 use crate::{
     names,
@@ -86,6 +87,11 @@ impl<'a> WindowIndex<'a> {
             Measure::SchedulingLag => {
                 let lag = self.scheduling_lag()?;
                 return Some((lag.quantile(quantile(99)?)?, lag.count()));
+            }
+            Measure::UnmatchedErrorRatio => {
+                let unmatched = Unmatched::of(self.window);
+                let ratio = divide(unmatched.failed as f64, unmatched.requests as f64)?;
+                return Some((ratio, unmatched.requests));
             }
             Measure::ResidentMemory => self.memory(),
             Measure::MemoryLimitRatio => {

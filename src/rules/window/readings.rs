@@ -100,12 +100,16 @@ impl Readings for WindowReadings<'_> {
 
 fn endpoint_readings(index: &WindowIndex<'_>, question: &Question<'_>) -> Vec<Reading> {
     let (measure, endpoints) = (question.measure, index.endpoints());
+    // What is in flight is known of requests that have not ended.
+    let is_state = matches!(measure, Measure::Active | Measure::OldestActive);
     let relevant = |endpoint: &&Endpoint<'_>| {
-        endpoint.durations.count() >= question.min_samples && !endpoint.is_surely_below(measure, question.at_least)
+        (is_state || endpoint.durations.count() >= question.min_samples)
+            && !endpoint.is_surely_below(measure, question.at_least)
     };
     let read = |endpoint: &Endpoint<'_>| {
         let value = endpoint.measure(measure, endpoints)?;
-        reading(question, &endpoint.subject, Some((value, endpoint.durations.count())))
+        let samples = if is_state { 1 } else { endpoint.durations.count() };
+        reading(question, &endpoint.subject, Some((value, samples)))
     };
     endpoints.all.iter().filter(relevant).filter_map(read).collect()
 }

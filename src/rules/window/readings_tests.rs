@@ -284,6 +284,7 @@ pub(super) fn sick_shop() -> Traffic {
     traffic.requests("/hash", "200", 0.3, 30).of_endpoint(&names::HTTP_LONGEST_POLL, "/hash", 0.29, 30);
     traffic.of_endpoint(&names::HTTP_BUSY, "/hash", 0.295, 30);
     traffic.query("/failing", "UPDATE stock", 80, 1, 0.001).failed_query("UPDATE stock", 0.001, 20);
+    traffic.requests("", "404", 0.001, 50).requests("", "502", 0.001, 1).requests("", "200", 0.001, 99);
     traffic.task("slow", "ok", 0.9, 10).task("failing", "ok", 0.1, 20).task("failing", "error", 0.05, 10);
     traffic.task("dropped", "cancelled", 0.1, 20).set(&names::TASK_ACTIVE, &[(names::TASK_NAME, "slow")], 1.0);
     traffic.set(&names::PROCESS_RESIDENT, &[], 1.2e9).set(&names::PROCESS_MEMORY_LIMIT, &[], 1.3e9);

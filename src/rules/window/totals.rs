@@ -1,15 +1,42 @@
 //! [`Totals`]: all observations of one duration, over all subjects.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     durations::{divide, quantile},
-    outcome::is_failure,
+    outcome::{Outcome, OutcomeClass, is_failure},
 };
 use crate::{
     names,
     store::{HistogramSum, Window},
 };
+
+/// The requests that matched no route and were not refused: scanners are refused.
+#[derive(Debug, Default)]
+pub(super) struct Unmatched<'a> {
+    pub(super) requests: u64,
+    pub(super) failed: u64,
+    /// Status or kind of error of most failures.
+    pub(super) top_error: Option<&'a str>,
+}
+
+impl<'a> Unmatched<'a> {
+    pub(super) fn of(window: &'a Window) -> Self {
+        let mut unmatched = Self::default();
+        let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
+        for series in window.series(names::HTTP_DURATION.name).filter(|series| series.label(names::ROUTE) == Some("")) {
+            let count = series.histogram().map_or(0, |view| view.count());
+            let outcome = Outcome::of_request(series.meta);
+            unmatched.requests += if outcome.class == OutcomeClass::Refusal { 0 } else { count };
+            if outcome.class == OutcomeClass::Failure {
+                unmatched.failed += count;
+                *errors.entry(outcome.name).or_default() += count;
+            }
+        }
+        unmatched.top_error = errors.into_iter().max_by_key(|(_, count)| *count).map(|(error, _)| error);
+        unmatched
+    }
+}
 
 /// All requests, queries or tasks of a window, requests that matched no route included.
 #[derive(Debug, Default)]

@@ -1,0 +1,151 @@
+//! What a request's context counts, and how it divides its time.
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn context(began: Instant) -> RequestContext {
+    let recorder: super::super::DynRecorder = Arc::new(metrics::NoopRecorder);
+    let limits = super::super::Limits {
+        routes: 1,
+        fingerprints: 1,
+        slow_requests: 0,
+        ignored: Vec::new(),
+        db_system: "sqlite".into(),
+    };
+    let mut context = RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)));
+    context.reset(Purpose::Request(EndpointNumber::NONE), began);
+    context
+}
+
+fn did(id: u32, began: Instant, duration: Duration) -> Did {
+    Did { id, began, duration, failed: false, place: Place::NONE, exact: 0 }
+}
+
+/// Records events (part, start and end in milliseconds) and returns how much of 100 ms queries and tasks cover.
+fn covered(events: &[(Part, u32, u32)]) -> (u128, u128) {
+    let began = Instant::now();
+    let context = context(began);
+    for (part, from, to) in events {
+        context.record(*part, &did(0, began + *from * MS, (*to - *from) * MS));
+    }
+    let time = context.divide(100 * MS, |_| ());
+    (time.of(Part::Db).as_millis(), time.of(Part::Task).as_millis())
+}
+
+#[test]
+fn overlapping_events_cover_the_duration_once() {
+    use Part::{Db, Task};
+    assert_eq!(covered(&[]), (0, 0));
+    assert_eq!(covered(&[(Db, 10, 30), (Db, 30, 40)]), (30, 0), "one after the other");
+    assert_eq!(covered(&[(Db, 10, 30), (Db, 20, 40), (Db, 12, 15)]), (30, 0), "at the same time");
+    assert_eq!(covered(&[(Db, 10, 30), (Task, 0, 50)]), (20, 30), "a query inside a task is a query");
+    assert_eq!(covered(&[(Db, 0, 90), (Db, 0, 90), (Task, 80, 400)]), (90, 10), "never more than all");
+}
+
+#[test]
+fn a_use_knows_what_it_has_to_itself() {
+    let began = Instant::now();
+    let context = context(began);
+    context.record(Part::Db, &did(3, began, 40 * MS));
+    context.record(Part::Db, &Did { failed: true, ..did(3, began + 10 * MS, 40 * MS) });
+    context.record(Part::Http, &did(3, began + 30 * MS, 40 * MS));
+    context.record_hold(Part::Lock, 1, 5 * MS);
+    let mut uses = Vec::new();
+    let time = context.divide(100 * MS, |used| uses.push(used));
+    uses.sort_by_key(|used| used.part);
+    let found: Vec<_> = uses
+        .iter()
+        .map(|used| (used.part, used.calls, used.failed, used.nanos / 1_000_000, used.alone_nanos / 1_000_000))
+        .collect();
+    assert_eq!(found, [(Part::Http, 1, 0, 40, 20), (Part::Db, 2, 1, 80, 30), (Part::Lock, 0, 0, 0, 0)]);
+    assert_eq!((uses[1].most_at_once, uses[2].held_nanos), (2, 5_000_000));
+    assert_eq!((time.of(Part::Http), time.of(Part::Db), time.queries), (40 * MS, 30 * MS, 50 * MS));
+}
+
+#[test]
+fn what_the_runtime_kept_waiting_is_known_of_each_query() {
+    let began = Instant::now();
+    let context = context(began);
+    let late = |from, to| context.late_within(began + from * MS, (to - from) * MS).as_millis();
+    assert_eq!(late(0, 100), 0);
+    context.record(Part::Late, &Did::waited(began + 20 * MS, 30 * MS));
+    context.record(Part::Late, &Did::waited(began + 70 * MS, 10 * MS));
+    assert_eq!([late(0, 100), late(30, 75), late(50, 70), late(0, 25)], [40, 25, 0, 5]);
+}
+
+#[test]
+fn waits_of_the_client_leave_room_on_the_timeline() {
+    let began = Instant::now();
+    let context = context(began);
+    for at in 0..50 {
+        context.record(Part::Client, &Did::waited(began + at * MS, MS));
+    }
+    assert_eq!((context.events().count(), context.events_beyond()), (WAITS as usize, 0));
+    assert_eq!(context.divide(100 * MS, |_| ()).of(Part::Client), 50 * MS);
+}
+
+/// Keeps the late queries.
+#[derive(Debug, Default)]
+struct LateQueryLog(Mutex<Vec<LateQuery>>);
+
+impl AfterEnd for LateQueryLog {
+    fn record_detached(&self, query: LateQuery) {
+        self.record_late(query);
+    }
+
+    fn streams(&self) -> &crate::context::StreamSeries {
+        panic!("the request is no stream");
+    }
+
+    fn stream_messages(&self) -> &metrics::Counter {
+        panic!("the request is no stream");
+    }
+
+    fn record_late(&self, query: LateQuery) {
+        lock(&self.0).push(query);
+    }
+}
+
+fn calls(context: &RequestContext) -> Vec<u64> {
+    let mut calls = Vec::new();
+    context.divide(MS, |used| calls.push(used.calls));
+    calls
+}
+
+#[test]
+fn a_query_that_a_cancelled_request_left_running_counts_as_late() {
+    let began = Instant::now();
+    let (mut context, reported) = (context(began), Arc::new(LateQueryLog::default()));
+    context.record(Part::Db, &did(7, began, 10 * MS));
+    context.cancel(began + 50 * MS, reported.clone());
+    context.record(Part::Db, &did(7, began + 20 * MS, 100 * MS));
+    context.record(Part::Db, &did(8, began + 40 * MS, 5 * MS));
+    context.record(Part::Db, &did(9, began + 60 * MS, 5 * MS));
+    context.record(Part::Task, &did(1, began + 20 * MS, 100 * MS));
+    context.record(Part::Db, &did(8, began + 40 * MS, 6 * MS));
+    let expected = [
+        LateQuery { id: 7, is_first: false, before_end: 30 * MS, duration: 100 * MS },
+        LateQuery { id: 8, is_first: true, before_end: 5 * MS, duration: 5 * MS },
+        LateQuery { id: 8, is_first: false, before_end: 6 * MS, duration: 6 * MS },
+    ];
+    assert_eq!(*lock(&reported.0), expected, "no query that began later, and no task");
+    assert_eq!(context.count(Part::Db), 1, "the request itself is over");
+    assert_eq!(calls(&context).iter().sum::<u64>(), 1, "late ones are not the request's");
+
+    context.reset(Purpose::Request(EndpointNumber::NONE), began);
+    context.record(Part::Db, &did(8, began, MS));
+    context.end();
+    context.record(Part::Db, &did(8, began, MS));
+    assert_eq!(lock(&reported.0).len(), 3, "the next request was not cancelled");
+    assert_eq!(calls(&context), [1]);
+}
+
+#[test]
+fn events_past_the_end_of_the_timeline_count() {
+    let many: Vec<_> = (0..EVENTS as u32 + 16).map(|at| (Part::Db, at, at + 1)).collect();
+    assert_eq!(covered(&many), (80, 0));
+    let at_once: Vec<_> = many.iter().flat_map(|event| [*event; 2]).collect();
+    let (queries, _) = covered(&at_once);
+    assert!((79..=80).contains(&queries), "{queries}");
+}
