@@ -45,6 +45,10 @@ pub(crate) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
 
 fn endpoint(case: &Case<'_>) -> Option<Diagnosis> {
     match case.measure {
+        // Of a few slow requests the means say nothing; that they are a few is what is known.
+        Measure::DurationQuantile(99) | Measure::OwnDurationQuantile(99) => {
+            time::tail(case).or_else(|| time::diagnose(case))
+        }
         Measure::AvgDuration
         | Measure::DurationQuantile(_)
         | Measure::MaxDuration

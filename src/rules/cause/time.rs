@@ -255,7 +255,7 @@ fn long_poll(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
 }
 
 /// No part is much of the time; of a percentile it is said that it is a tail.
-fn tail(case: &Case<'_>) -> Option<Diagnosis> {
+pub(super) fn tail(case: &Case<'_>) -> Option<Diagnosis> {
     let (median, p95) = (case.number(fact::P50_DURATION)?, case.number(fact::P95_DURATION)?);
     let p99 = case.number(fact::P99_DURATION).unwrap_or(p95);
     (p99 >= 3.0 * median).then(|| {
