@@ -105,6 +105,6 @@ pub use track::ReqwestMiddleware;
 pub use track::SqlxLayer;
 pub use track::{
     CallBody, Held, HttpClientFuture, HttpClientLayer, HttpClientService, SpawnBlocking, TrackAsyncTask, TrackDbQuery,
-    TrackHold, TrackHttpCall, TrackWait, spawn_blocking, track_async_task, track_db_query, track_hold, track_http_call,
-    track_wait,
+    TrackHold, TrackHttpCall, TrackWait, record_db_query, spawn_blocking, track_async_task, track_db_query, track_hold,
+    track_http_call, track_wait,
 };

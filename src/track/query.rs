@@ -54,6 +54,30 @@ pub(crate) fn record_query(sql: &str, elapsed: Duration) {
     }
 }
 
+/// Records a query that has ended, for drivers that block and those that call back: diesel, rusqlite.
+///
+/// To be called when the query is over, on the thread that made it: it counts for the request that this thread polls, or whose work
+/// it runs inside [`spawn_blocking`](crate::spawn_blocking), and in the service's numbers, as with
+/// [`track_db_query`](crate::track_db_query).
+///
+/// ```
+/// use std::time::Instant;
+///
+/// let began = Instant::now();
+/// let found: Result<u64, std::io::Error> = Ok(7);
+/// pinchpoint::record_db_query("SELECT count(*) FROM users", began.elapsed(), &found);
+/// ```
+#[track_caller]
+pub fn record_db_query<T, E>(sql: &str, duration: Duration, result: &Result<T, E>) {
+    // Read before the fingerprint of a new statement is made, which takes time.
+    let now = Instant::now();
+    if let Some((destination, exact)) = Destination::of_query(sql) {
+        let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };
+        let began = now.checked_sub(duration).unwrap_or(now);
+        destination.record(began, duration, outcome, (Place::of(Location::caller()), exact));
+    }
+}
+
 /// A query in progress. Dropped before its end, it is recorded as cancelled, or as panicked if its poll unwound.
 struct RunningQuery {
     /// `None` after its end, and if there is no monitor.
