@@ -128,6 +128,7 @@ pub(crate) const CPUS: NumberFact = number("cpus", Count);
 pub(crate) const CPU_LIMIT: NumberFact = number("cpu_limit", Count);
 pub(crate) const WORKERS: NumberFact = number("workers", Count);
 pub(crate) const THREADS: NumberFact = number("threads", Count);
+pub(crate) const RUNNING_QUERIES: NumberFact = number("running_queries", Count);
 pub(crate) const OPEN_FDS: NumberFact = number("open_fds", Count);
 pub(crate) const MAX_FDS: NumberFact = number("max_fds", Count);
 pub(crate) const ALIVE_TASKS: NumberFact = number("alive_tasks", Count);
@@ -322,6 +323,7 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Task, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
     (Process, MEMORY_LIMIT, "memory limit of the control group"),
     (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
+    (Process, RUNNING_QUERIES, "queries that ran at once, on average"),
     (Process, OPEN_FDS, "open file descriptors"),
     (Process, MAX_FDS, "limit of open file descriptors"),
     (Process, SOCKET_FDS, "open descriptors that lead to a socket"),

@@ -76,6 +76,8 @@ fn explains(finding: &Finding, effect: CauseKind) -> bool {
         BlockedByUntracked => &[BlockedByUntracked, BlockingTask, Overload, CpuStarved],
         WorkForNobody => &[OwnTimeout, ImpatientClients, ChangedMind],
         FailingQuery => &[FailingQuery, FailingRetries, OwnTimeout],
+        FailingTask => &[FailingTask, Panics, OwnTimeout],
+        SlowTask => &[SlowTask, SequentialCalls, SlowCall, SlowPlan, Computing, BlockingCall, Queue, UntrackedWait],
         other => return cause.kind == other,
     };
     explaining.contains(&cause.kind)

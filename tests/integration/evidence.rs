@@ -325,7 +325,11 @@ async fn work_for_clients_that_went_away_is_counted() {
     near(&found, "/evidence/numbers/wasted_time", 7.5);
     near(&found, "/evidence/numbers/wasted_db_time", 7.5);
     assert_eq!(number(&found, "/evidence/numbers/wasted_queries"), 30.0);
-    assert!(found["recommendations"].to_string().contains("30 queries took 7.5s for clients that had disconnected"));
+    assert!(
+        found["recommendations"]
+            .to_string()
+            .contains("30 queries took 7.5s for requests that ended before their answer")
+    );
 }
 
 #[tokio::test(start_paused = true)]

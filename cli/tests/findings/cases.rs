@@ -169,7 +169,9 @@ pub(crate) const LATE: Case = Case {
             &[
                 Names("/words/top_query", "FROM (SELECT id, name FROM products WHERE name LIKE ?"),
                 Above("/numbers/wasted_db_time", 1.0),
-                Advice("for clients that had disconnected: give them a statement timeout below the clients' own"),
+                Advice(
+                    "for requests that ended before their answer: give them a statement timeout below the clients' own",
+                ),
             ],
         ),
         expected(

@@ -21,6 +21,8 @@ const ONE_DURATION: f64 = 0.08;
 const SHORTEST: f64 = 0.05;
 /// Those that end before this share of the median of the answered ones did not wait for the answer.
 const EARLY: f64 = 0.7;
+/// Who leaves an endpoint that usually takes longer than this, in seconds, has waited for it: people lose their train of thought.
+const PATIENCE: f64 = 1.0;
 
 /// Returns why requests of an endpoint, or runs of a task, are cancelled.
 pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
@@ -41,6 +43,10 @@ pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
     let because =
         format!("{cut}, after {} on average, {} to {}", seconds(average), seconds(shortest), seconds(longest));
     Some(match case.number(fact::OK_P50_DURATION) {
+        Some(median) if median > PATIENCE => {
+            let because = format!("{because}, while the median of the answered takes {}", seconds(median));
+            Diagnosis::new(ImpatientClients, Likely, because)
+        }
         Some(median) if average < EARLY * median => {
             let because = format!("{because}, while the median of the answered takes {}", seconds(median));
             Diagnosis::new(ChangedMind, Likely, because)
@@ -56,14 +62,16 @@ pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
 /// Returns what work for clients that left costs.
 pub(super) fn wasted(case: &Case<'_>) -> Option<Diagnosis> {
     let wasted = case.number(fact::WASTED_TIME)?;
-    let because = format!("{} of work was done for clients that had disconnected", seconds(wasted));
+    let because = format!("{} of work was done for requests that ended before their answer", seconds(wasted));
     Some(Diagnosis::new(WorkForNobody, Certain, because))
 }
 
 /// Returns the time-out that ends what fails at one duration; `None` where the durations differ or were not measured.
 pub(super) fn own_timeout(case: &Case<'_>, shortest: NumberFact, longest: NumberFact) -> Option<Diagnosis> {
     let (shortest, longest) = (case.number(shortest)?, case.number(longest)?);
-    is_one(shortest, longest).then(|| {
+    // Under a time-out what succeeds is shorter.
+    let as_long = case.number(fact::OK_P50_DURATION).is_some_and(|usual| usual >= (1.0 - ONE_DURATION) * shortest);
+    (is_one(shortest, longest) && !as_long).then(|| {
         let because = format!("all failures come after {} to {}", seconds(shortest), seconds(longest));
         Diagnosis::new(OwnTimeout, Likely, because).word("duration", Some(seconds(longest)))
     })
@@ -105,6 +113,7 @@ mod tests {
     #[test]
     fn clients_that_wait_longer_than_usual_are_impatient_and_others_changed_their_mind() {
         check(&cut(0.5, 3.0, 9.0).number(fact::OK_P50_DURATION, 2.0), ImpatientClients, &[]);
+        check(&cut(0.4, 0.8, 1.3).number(fact::OK_P50_DURATION, 1.8), ImpatientClients, &[]);
         check(&cut(0.01, 0.1, 0.5).number(fact::OK_P50_DURATION, 0.6), ChangedMind, &[]);
         check(&cut(0.01, 0.5, 0.7).number(fact::OK_P50_DURATION, 0.6), ImpatientClients, &[ChangedMind]);
         check(&cut(0.01, 0.5, 0.7), ImpatientClients, &[ChangedMind]);

@@ -22,6 +22,7 @@ pub(crate) struct Diagnosis {
     /// The subject that it follows from, such as the query that makes an endpoint slow.
     pub(crate) of: Option<Origin>,
     at_most: Option<Severity>,
+    by_design: Option<&'static str>,
     words: Vec<Word>,
 }
 
@@ -36,13 +37,27 @@ pub(crate) enum Origin {
 
 impl Diagnosis {
     pub(super) fn new(kind: CauseKind, confidence: Confidence, because: impl Into<String>) -> Self {
-        let at_most = catalogue::entry(kind).at_most;
-        Self { kind, because: because.into(), confidence, or: Vec::new(), of: None, at_most, words: Vec::new() }
+        let Entry { at_most, by_design, .. } = *catalogue::entry(kind);
+        Self {
+            kind,
+            because: because.into(),
+            confidence,
+            or: Vec::new(),
+            of: None,
+            at_most,
+            by_design,
+            words: Vec::new(),
+        }
     }
 
     /// Leaves the severity to the rule's thresholds, whatever the catalogue says.
     pub(super) fn at_any_severity(self) -> Self {
         Self { at_most: None, ..self }
+    }
+
+    /// Says that it may be by design, so that no finding with it is more severe than this.
+    pub(super) fn maybe_by_design(self, what: &'static str, at_most: Severity) -> Self {
+        Self { by_design: Some(what), at_most: Some(at_most), ..self }
     }
 
     /// Adds a word that the catalogue's advice may use.
@@ -88,8 +103,7 @@ impl Diagnosis {
 
     /// Returns what the finding may be by design, such as "a long poll".
     pub(crate) fn by_design(&self) -> Option<&'static str> {
-        let each = std::iter::once(self.kind).chain(self.or.iter().copied());
-        each.into_iter().find_map(|kind| catalogue::entry(kind).by_design)
+        self.by_design.or_else(|| self.or.iter().find_map(|kind| catalogue::entry(*kind).by_design))
     }
 
     /// Returns the advice that follows. Of a cause that is not decided it is what to measure, and what to do in each case.

@@ -1,17 +1,15 @@
 //! Why requests fail, are refused or do not end.
 
-use CauseKind::{FailingQuery, FallbackFails, MixedErrors, NeverEnds, Panics, Refusals, SameError};
+use CauseKind::{FallbackFails, MixedErrors, NeverEnds, Panics, Refusals, SameError};
 
 use super::{
-    case::{Case, count, percent, seconds, shown},
+    case::{Case, count, percent, seconds},
     clients,
-    diagnosis::{Diagnosis, Origin},
+    diagnosis::{Diagnosis, of_candidates},
+    failing,
 };
 use crate::rules::{
-    cause_kind::{
-        CauseKind,
-        Confidence::{Certain, Likely},
-    },
+    cause_kind::{CauseKind, Confidence::Certain},
     fact,
 };
 
@@ -19,10 +17,6 @@ use crate::rules::{
 const MOST: f64 = 0.5;
 /// From this share on, all failures are one.
 const SAME: f64 = 0.9;
-/// A statement must fail this many times as often as the requests to explain them: one that fails in 1 % of its calls does not
-/// explain 30 % of failing requests.
-const EXPLAINS: f64 = 0.3;
-
 /// Returns why requests of an endpoint fail.
 pub(super) fn errors(case: &Case<'_>) -> Option<Diagnosis> {
     let ratio = case.number(fact::ERROR_RATIO)?;
@@ -31,18 +25,26 @@ pub(super) fn errors(case: &Case<'_>) -> Option<Diagnosis> {
         let because = format!("{fails}, {} of them by a panic", percent(panics));
         return Some(Diagnosis::new(Panics, Certain, because));
     }
-    if let Some((query, of_calls)) = case.word(fact::FAILING_QUERY).zip(case.number(fact::FAILING_QUERY_RATIO))
-        && of_calls >= EXPLAINS * ratio
-    {
-        let because = format!("{fails}, and so do {} of the calls of a statement that they issue", percent(of_calls));
-        let cause = Diagnosis::new(FailingQuery, Likely, because).word("query", Some(shown(query)));
-        return Some(cause.of(Some(Origin::Query(query.to_owned()))));
+    if let Some(cause) = failing::diagnose(case, ratio) {
+        return Some(cause);
     }
-    if let Some(timeout) = clients::own_timeout(case, fact::FAILED_MIN_DURATION, fact::FAILED_MAX_DURATION) {
-        return Some(timeout.preceded_by(&format!("{fails}; ")));
+    let same = same_or_mixed(case, &fails);
+    let Some(timeout) = clients::own_timeout(case, fact::FAILED_MIN_DURATION, fact::FAILED_MAX_DURATION) else {
+        return same;
+    };
+    let answered = case.word(fact::TOP_ERROR);
+    if answered.is_some_and(|answered| TIME_OUTS.contains(&answered)) {
+        return Some(timeout.preceded_by(&format!("{fails}, most with {}; ", answered.unwrap_or_default())));
     }
-    same_or_mixed(case, &fails)
+    // Calls that fail and are tried again, with pauses between, take as even a time as a time-out.
+    match same {
+        Some(same) => of_candidates(vec![same, timeout]),
+        None => Some(timeout.preceded_by(&format!("{fails}; ")).or(&[SameError])),
+    }
 }
+
+/// Statuses with which a service answers where its own time-out strikes.
+const TIME_OUTS: [&str; 3] = ["408", "503", "504"];
 
 fn same_or_mixed(case: &Case<'_>, fails: &str) -> Option<Diagnosis> {
     let (top, share) = (case.word(fact::TOP_ERROR)?, case.number(fact::TOP_ERROR_RATIO)?);
@@ -87,7 +89,7 @@ pub(super) fn unended(case: &Case<'_>) -> Option<Diagnosis> {
 
 #[cfg(test)]
 mod tests {
-    use CauseKind::OwnTimeout;
+    use CauseKind::{FailingQuery, OwnTimeout};
 
     use super::*;
     use crate::rules::cause::tables::{self, Table, endpoint};
@@ -114,7 +116,21 @@ mod tests {
         check(&top(0.6), MixedErrors, "30% of the requests fail, 60% of them with 502, after 10ms on average");
         check(&top(0.97).number(fact::PANIC_RATIO, 0.8), Panics, "30% of the requests fail, 80% of them by a panic");
         let timeout = top(1.0).number(fact::FAILED_MIN_DURATION, 2.0).number(fact::FAILED_MAX_DURATION, 2.01);
-        check(&timeout, OwnTimeout, "30% of the requests fail; all failures come after 2s to 2.01s");
+        check(
+            &timeout.clone(),
+            SameError,
+            "30% of the requests fail, 100% of them with 502, after 10ms on average; all failures come after 2s to 2.01s",
+        );
+        assert_eq!(timeout.read(errors).expect("a cause").or, [OwnTimeout]);
+        let answered = failing().word(fact::TOP_ERROR, "504").number(fact::TOP_ERROR_RATIO, 1.0);
+        let answered = answered.number(fact::FAILED_MIN_DURATION, 2.0).number(fact::FAILED_MAX_DURATION, 2.01);
+        check(&answered, OwnTimeout, "30% of the requests fail, most with 504; all failures come after 2s to 2.01s");
+        // What succeeds takes as long: no time-out strikes there.
+        check(
+            &answered.number(fact::OK_P50_DURATION, 2.0),
+            SameError,
+            "30% of the requests fail, 100% of them with 504",
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! catalogue    every cause: signature, neighbours, advice
 //! diagnosis    the result, and how candidates become one
 //! case         what a diagnosis reads
-//! polls time uses query endings clients task process    the decisions, one file for each question
+//! polls time queue uses query endings failing clients task process    the decisions, one file for each question
 //! ```
 
 mod case;
@@ -16,10 +16,12 @@ mod catalogue;
 mod clients;
 mod diagnosis;
 mod endings;
+mod failing;
 mod parts;
 mod polls;
 mod process;
 mod query;
+mod queue;
 #[cfg(test)]
 mod tables;
 mod task;

@@ -37,7 +37,7 @@ const LITTLE: f64 = 0.1;
 const ALIKE: f64 = 1.3;
 /// Many at once: so many calls, and so many times more than run on average.
 const AT_ONCE: f64 = 8.0;
-const TIMES_THE_AVERAGE: f64 = 6.0;
+const TIMES_THE_AVERAGE: f64 = 4.0;
 /// From this share of a call's duration on, the scheduling lag explains it: a call needs two polls and more.
 const LATE: f64 = 0.3;
 
@@ -182,8 +182,11 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
     Some(if exact || late >= duration { cause } else { cause.or(&[SlowPlan]) })
 }
 
-/// Many at once, with pauses between.
+/// Many at once, with pauses between. Statements that lock come together where they wait for each other.
 fn burst(case: &Case<'_>) -> Option<Diagnosis> {
+    if locks(case) {
+        return None;
+    }
     let most = case.number(fact::MAX_AT_ONCE).filter(|most| *most >= AT_ONCE)?;
     let average = case.number(fact::IN_FLIGHT).filter(|average| most >= TIMES_THE_AVERAGE * average.max(1.0))?;
     let because =
@@ -338,6 +341,11 @@ mod tests {
         let steady =
             durations([0.2, 0.25, 0.3, 0.5, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 40.0).number(fact::IN_FLIGHT, 30.0);
         check(&steady, SlowPlan, &[]);
+        let refilled =
+            durations([0.25, 0.26, 0.26, 0.26, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 25.0).number(fact::IN_FLIGHT, 5.2);
+        check(&refilled, Stampede, &[]);
+        let waiting = durations([0.001, 0.002, 0.9, 2.9, 0.04, 0.3]).number(fact::MAX_AT_ONCE, 40.0);
+        check(&waiting.number(fact::IN_FLIGHT, 0.8).word(fact::OPERATION, "UPDATE"), DbLock, &[]);
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Why the requests of an endpoint take long: by the part that is most of their time.
 
 use CauseKind::{
-    BlockedByUntracked, Computing, CpuStarved, LockQueue, LongPoll, Queue, RuntimeLate, SequentialCalls, SlowPlan,
-    SlowProducer, SlowReader, SlowTask, SlowUpload, Tail, UntrackedWait,
+    BlockedByUntracked, Computing, CpuStarved, LongPoll, Queue, RuntimeLate, SequentialCalls, SlowPlan, SlowProducer,
+    SlowReader, SlowTask, SlowUpload, Tail, UntrackedWait,
 };
 
 use super::{
-    case::{Case, count, percent, seconds},
+    case::{Case, percent, seconds},
     diagnosis::{Diagnosis, Origin, of_candidates},
     parts::{Part, shares},
     polls, process,
     query::{self, OVERLAPPING, Repeated},
-    uses,
+    queue, uses,
 };
 use crate::{
     names,
@@ -21,6 +21,7 @@ use crate::{
             Confidence::{Certain, Likely, Possible},
         },
         fact,
+        severity::Severity,
     },
 };
 
@@ -36,12 +37,10 @@ const LIMITS: f64 = 5.0;
 const AFTER_LIMIT: f64 = 0.25;
 /// The head of a streamed response came before this share of the whole: the rest is the stream.
 const EARLY_HEAD: f64 = 0.3;
-/// In a queue the average takes so many times the shortest; in a slow call it does not.
-const QUEUED: f64 = 2.0;
-/// How close to a whole number the places of a queue must come. The rate and the shortest duration are within 5 % each.
-const WHOLE: f64 = 0.1;
-/// More places than this are no queue of a pool but a machine at its limit.
-const MOST_PLACES: f64 = 64.0;
+/// From this share on all the rest came at once.
+const LATE_HEAD: f64 = 0.7;
+/// A wait whose 95th percentile is at most so many times the shortest is always the same.
+const WITHOUT_SPREAD: f64 = 1.1;
 
 /// Returns the cause of long requests; `None` where their time was not divided.
 pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
@@ -179,14 +178,14 @@ fn is_side_by_side(case: &Case<'_>, calls: f64) -> bool {
 }
 
 fn client(case: &Case<'_>, passes: String) -> Diagnosis {
-    let early = case
-        .number(fact::HEAD_DURATION)
-        .zip(case.number(fact::AVG_DURATION))
-        .map(|(head, all)| head <= EARLY_HEAD * all);
-    match early {
-        Some(true) => Diagnosis::new(SlowReader, Certain, format!("{passes}, after the head of the response")),
-        Some(false) => Diagnosis::new(SlowUpload, Certain, format!("{passes}, before the head of the response")),
-        None => Diagnosis::new(SlowUpload, Possible, passes).or(&[SlowReader]),
+    // Only responses that are streamed have a head before their end: without one nothing was waited for after it.
+    let head = case.number(fact::HEAD_DURATION).zip(case.number(fact::AVG_DURATION)).map(|(head, all)| head / all);
+    match head {
+        Some(share) if share <= EARLY_HEAD => {
+            Diagnosis::new(SlowReader, Certain, format!("{passes}, after the head of the response"))
+        }
+        Some(share) if share < LATE_HEAD => Diagnosis::new(SlowUpload, Possible, passes).or(&[SlowReader]),
+        _ => Diagnosis::new(SlowUpload, Certain, format!("{passes}, before the head of the response")),
     }
 }
 
@@ -200,7 +199,19 @@ fn untracked(case: &Case<'_>, passes: String) -> Diagnosis {
     if let Some(poll) = long_poll(case, &passes) {
         return poll;
     }
-    Diagnosis::new(UntrackedWait, Certain, passes)
+    let cause = Diagnosis::new(UntrackedWait, Likely, passes);
+    if is_even(case) {
+        cause.maybe_by_design("a long poll or another wait on purpose", Severity::Medium)
+    } else {
+        cause
+    }
+}
+
+/// Returns whether it always waits as long and never fails: clients may wait on purpose.
+fn is_even(case: &Case<'_>) -> bool {
+    let spread = case.number(fact::MIN_DURATION).zip(case.number(fact::P95_DURATION));
+    spread.is_some_and(|(shortest, p95)| p95 <= WITHOUT_SPREAD * shortest)
+        && case.number(fact::ERROR_RATIO).is_some_and(|ratio| ratio == 0.0)
 }
 
 /// The head was sent early, and the rest took long.
@@ -218,27 +229,14 @@ fn stream(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
     })
 }
 
-/// So many run at a time, and the others wait: the rate times the shortest duration is a whole number.
+/// So many run at a time, and the others wait.
 fn queue(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
-    let (in_flight, shortest) = (case.number(fact::IN_FLIGHT)?, case.number(fact::MIN_DURATION)?);
-    let average = case.number(fact::AVG_DURATION)?;
-    if average < QUEUED * shortest {
-        return None;
-    }
-    let places = in_flight * shortest / average;
-    let whole = places.round();
-    if !(1.0..=MOST_PLACES).contains(&whole) || (places - whole).abs() > WHOLE * whole || in_flight < QUEUED * whole {
-        return None;
-    }
-    let because = format!(
-        "{passes}; {} are in flight on average and take {}, the shortest {}: as in a queue of {} at a time",
-        count(in_flight),
-        seconds(average),
-        seconds(shortest),
-        if whole == 1.0 { "one".to_owned() } else { count(whole) },
-    );
-    let kind = if whole == 1.0 { LockQueue } else { Queue };
-    Some(Diagnosis::new(kind, Likely, because).word("places", Some(whole)))
+    let queue = queue::read(case)?;
+    let because = format!("{passes}; {}", queue.because);
+    let cause = Diagnosis::new(Queue, Likely, because)
+        .word("places", Some(queue::of(queue.places)))
+        .word("suspects", Some(queue::suspects(queue.places)));
+    Some(if queue.is_certain { cause } else { cause.or(&[UntrackedWait]) })
 }
 
 /// Waits that end with an event or at a limit, and never fail.
@@ -266,7 +264,7 @@ pub(super) fn tail(case: &Case<'_>) -> Option<Diagnosis> {
 
 #[cfg(test)]
 mod tests {
-    use CauseKind::{BlockingCall, NPlusOne, SemaphoreQueue, SlowCall};
+    use CauseKind::{BlockingCall, LockQueue, NPlusOne, SemaphoreQueue, SlowCall};
 
     use super::*;
     use crate::rules::cause::tables::{self, Table, endpoint};
@@ -333,15 +331,42 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_has_a_whole_number_of_places_and_a_slow_call_has_not() {
+    fn a_queue_is_told_from_a_slow_call_by_its_durations() {
         let queue = |in_flight: f64, shortest: f64| {
-            split(0.0, 0.98, 0.01).number(fact::IN_FLIGHT, in_flight).number(fact::MIN_DURATION, shortest)
+            split(0.0, 0.98, 0.01)
+                .number(fact::IN_FLIGHT, in_flight)
+                .number(fact::MIN_DURATION, shortest)
+                .number(fact::P50_DURATION, 1.25)
+                .number(fact::P95_DURATION, 1.3)
+                .number(fact::SLOW_RATIO, 0.95)
         };
-        check(&queue(12.0, 0.1), LockQueue, &[]);
+        let one = check(&queue(12.0, 0.1), Queue, &[]);
+        assert!(one.advice()[0].contains("a lock that is held across an await"), "{:?}", one.advice());
         let cause = check(&queue(48.0, 0.1), Queue, &[]);
         assert!(cause.advice()[0].starts_with("About 4 run at a time"), "{:?}", cause.advice());
-        check(&queue(30.0, 0.1), UntrackedWait, &[]);
         check(&queue(12.0, 1.1), UntrackedWait, &[]);
+        let spread = split(0.0, 0.98, 0.01)
+            .number(fact::IN_FLIGHT, 12.0)
+            .number(fact::MIN_DURATION, 0.1)
+            .number(fact::P50_DURATION, 0.7)
+            .number(fact::P95_DURATION, 4.0);
+        check(&spread, Queue, &[UntrackedWait]);
+    }
+
+    #[test]
+    fn a_wait_that_is_always_as_long_may_be_meant_so() {
+        let waits = |p95: f64, errors: f64| {
+            split(0.0, 0.99, 0.0)
+                .number(fact::MIN_DURATION, 3.0)
+                .number(fact::P95_DURATION, p95)
+                .number(fact::ERROR_RATIO, errors)
+        };
+        let even = check(&waits(3.01, 0.0), UntrackedWait, &[]);
+        assert_eq!((even.at_most(), even.by_design().is_some()), (Some(Severity::Medium), true));
+        for other in [waits(5.0, 0.0), waits(3.01, 0.2)] {
+            let cause = check(&other, UntrackedWait, &[]);
+            assert_eq!((cause.at_most(), cause.by_design()), (None, None), "{}", cause.because);
+        }
     }
 
     #[test]
@@ -383,7 +408,8 @@ mod tests {
         check(&stream, SlowProducer, &[SlowReader]);
         check(&stream.clone().number(fact::CLIENT_TIME_RATIO, 0.02), SlowProducer, &[]);
         let client = endpoint().number(fact::AVG_DURATION, 3.0).number(fact::CLIENT_TIME_RATIO, 0.95);
-        check(&client, SlowUpload, &[SlowReader]);
+        check(&client, SlowUpload, &[]);
+        check(&client.clone().number(fact::HEAD_DURATION, 1.5), SlowUpload, &[SlowReader]);
         check(&client.clone().number(fact::HEAD_DURATION, 0.02), SlowReader, &[]);
         check(&client.number(fact::HEAD_DURATION, 2.9), SlowUpload, &[]);
     }

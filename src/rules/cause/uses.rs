@@ -1,13 +1,14 @@
 //! Why the time that a request spends in what it uses is long: calls to services, tasks, and what it waits for.
 
 use CauseKind::{
-    LockQueue, LongPoll, PoolExhausted, PoolHeld, Retries, SemaphoreQueue, SequentialCalls, SequentialTasks, SlowCall,
-    SlowTask, ThreadPoolQueue,
+    LockQueue, LongPoll, PoolExhausted, PoolHeld, Queue, Retries, SemaphoreQueue, SequentialCalls, SequentialTasks,
+    SlowCall, SlowTask, ThreadPoolQueue,
 };
 
 use super::{
     case::{Case, count, percent, seconds, shown},
     diagnosis::{Diagnosis, Origin},
+    failing, queue,
 };
 use crate::{
     context::Part,
@@ -23,12 +24,14 @@ use crate::{
 
 /// From so many uses in a request on, they are several.
 const SEVERAL: f64 = 1.5;
-/// From this share of failing calls on, further tries are retries.
-const FAILING: f64 = 0.3;
 /// From this share of the time of all calls on, one of them is the slow one.
 const MOST: f64 = 0.6;
 /// Calls that run alone for this share of their time follow one another.
 const ALONE: f64 = 0.8;
+/// Queries that keep less than this of a connection busy are not what keeps a pool.
+const HALF_A_CONNECTION: f64 = 0.5;
+/// So many are named in a sentence.
+const NAMED: usize = 4;
 /// A connection that runs queries for this share of the time that it is out is busy.
 const BUSY: f64 = 0.6;
 /// One that runs queries for less than this is held for something else.
@@ -42,15 +45,12 @@ pub(super) fn diagnose(case: &Case<'_>, part: Part, passes: &str) -> Option<Diag
     let name = top.map(|top| shown(&top.name));
     Some(match part {
         Part::Http => call(case, passes, named, top),
-        Part::Task => task(named, top),
+        Part::Task => task(case, passes, named, top),
         Part::Pool => pool(case, named),
         Part::Lock => cause(LockQueue, Certain, named).word("wait", name),
         Part::Semaphore => cause(SemaphoreQueue, Certain, named).word("wait", name),
-        // A channel that fails is closed: that is no event to wait for.
-        Part::Channel if case.number(fact::ERROR_RATIO).unwrap_or(0.0) == 0.0 => {
-            cause(LongPoll, Likely, named).word("wait", name)
-        }
-        Part::Channel | Part::Wait => cause(SlowCall, Likely, named).word("call", name),
+        Part::Channel => channel(case, named).word("wait", name.clone()).word("call", name),
+        Part::Wait => cause(SlowCall, Likely, named).word("call", name),
         Part::ThreadPool => cause(ThreadPoolQueue, Certain, named),
         Part::Blocking => cause(SlowTask, Certain, named).word("task", name),
         Part::Late | Part::Client | Part::Db => return None,
@@ -72,15 +72,11 @@ fn call(case: &Case<'_>, passes: &str, named: String, top: Option<&UseShare>) ->
     let all: f64 = calls.iter().map(|used| used.seconds).sum();
     let Some(top) = top else { return Diagnosis::new(SlowCall, Certain, named) };
     let per_request = top.calls_per_request.unwrap_or(1.0);
-    let failing = top.failed as f64 / top.calls.max(1) as f64;
     let with_words =
         |cause: Diagnosis| cause.word("call", Some(shown(&top.name))).word("calls", Some(count(per_request)));
-    if failing >= FAILING && per_request >= SEVERAL {
-        return with_words(Diagnosis::new(
-            Retries,
-            Certain,
-            format!("{named}, and {} of these calls fail", percent(failing)),
-        ));
+    if failing::are_retries(top) {
+        let failing = percent(top.failed as f64 / top.calls.max(1) as f64);
+        return with_words(Diagnosis::new(Retries, Certain, format!("{named}, and {failing} of these calls fail")));
     }
     if top.seconds < MOST * all && follow_one_another(&calls) {
         let because = format!("{passes}, in {} different calls one after another", calls.len());
@@ -98,8 +94,31 @@ fn follow_one_another(uses: &[&UseShare]) -> bool {
     alone >= ALONE * all
 }
 
-fn task(named: String, top: Option<&UseShare>) -> Diagnosis {
+/// A wait for a channel is one for an answer that others are given first, or for an event.
+fn channel(case: &Case<'_>, named: String) -> Diagnosis {
+    // A channel that fails is closed: that is no event to wait for.
+    let fails = case.number(fact::ERROR_RATIO).unwrap_or(0.0) > 0.0;
+    let slow = |named| Diagnosis::new(if fails { SlowCall } else { LongPoll }, Likely, named);
+    match queue::read(case) {
+        Some(queue) if queue.is_certain => {
+            let because = format!("{named}; {}", queue.because);
+            Diagnosis::new(Queue, Likely, because).word("places", Some(queue::of(queue.places)))
+        }
+        Some(_) => slow(named).or(&[Queue]),
+        None => slow(named),
+    }
+}
+
+fn task(case: &Case<'_>, passes: &str, named: String, top: Option<&UseShare>) -> Diagnosis {
     let Some(top) = top else { return Diagnosis::new(SlowTask, Certain, named) };
+    let tasks: Vec<_> = case.evidence.uses.iter().filter(|used| used.part == Part::Task).collect();
+    let all: f64 = tasks.iter().map(|used| used.seconds).sum();
+    if top.seconds < MOST * all && follow_one_another(&tasks) {
+        let names: Vec<_> = tasks.iter().take(NAMED).map(|used| shown(&used.name)).collect();
+        let names = names.join(", ");
+        let because = format!("{passes}, in {} different tasks one after another ({names})", tasks.len());
+        return Diagnosis::new(SequentialTasks, Likely, because).word("task", Some(names));
+    }
     let several = top.calls_per_request.is_some_and(|calls| calls >= 2.0) && top.most_at_once <= 1;
     let cause = if several {
         Diagnosis::new(SequentialTasks, Likely, format!("{named}, one after another"))
@@ -114,6 +133,11 @@ fn pool(case: &Case<'_>, named: String) -> Diagnosis {
     let held: f64 =
         case.evidence.uses.iter().filter(|used| used.part == Part::Pool).map(|used| used.held_seconds).sum();
     let queries: f64 = case.evidence.queries.iter().map(|query| query.seconds).sum();
+    if held <= 0.0
+        && let Some(cause) = held_across_other_work(case, &named)
+    {
+        return cause;
+    }
     if held <= 0.0 {
         return Diagnosis::new(PoolExhausted, Possible, named).or(&[PoolHeld]);
     }
@@ -128,6 +152,21 @@ fn pool(case: &Case<'_>, named: String) -> Diagnosis {
         idle if idle <= IDLE => Diagnosis::new(PoolHeld, Likely, because),
         _ => Diagnosis::new(PoolExhausted, Possible, because).or(&[PoolHeld]),
     }
+}
+
+/// Where how long connections are out was not measured: a pool has one at least, so queries that keep less than half of one busy
+/// are not what keeps it from those that wait.
+fn held_across_other_work(case: &Case<'_>, named: &str) -> Option<Diagnosis> {
+    let waiting = case.number(fact::IN_FLIGHT)? * case.number(fact::POOL_TIME_RATIO)?;
+    let running = case.of_process(fact::RUNNING_QUERIES)?;
+    (waiting >= 1.0 && running < HALF_A_CONNECTION).then(|| {
+        let because = format!(
+            "{named}; {} requests wait for a connection on average, while all queries of the service keep {} of one busy",
+            count(waiting),
+            percent(running)
+        );
+        Diagnosis::new(PoolHeld, Likely, because)
+    })
 }
 
 #[cfg(test)]
@@ -184,6 +223,13 @@ mod tests {
         let task = |runs: f64| endpoint().number(fact::TASK_TIME_RATIO, 0.9).uses(used(Part::Task, "render", runs));
         assert_eq!(check(&task(1.0), SlowTask, &[]).of, Some(Origin::Task("render".to_owned())));
         check(&task(4.0), SequentialTasks, &[]);
+        let three = ["notify", "update", "warm"]
+            .into_iter()
+            .fold(task(1.0), |table, name| table.uses(used(Part::Task, name, 1.0)));
+        let cause = check(&three, SequentialTasks, &[]);
+        assert!(cause.because.ends_with("(render, notify, update, warm)"), "{}", cause.because);
+        let together = UseShare { alone_seconds: 5.0, ..used(Part::Task, "notify", 1.0) };
+        check(&task(1.0).uses(together.clone()).uses(together), SlowTask, &[]);
         let lock = endpoint().number(fact::LOCK_TIME_RATIO, 0.9).uses(used(Part::Lock, "inventory", 1.0));
         let cause = check(&lock, LockQueue, &[]);
         assert!(cause.advice()[0].starts_with("Hold inventory for shorter"), "{:?}", cause.advice());
@@ -199,5 +245,39 @@ mod tests {
         check(&pool(22.0), PoolExhausted, &[]);
         check(&pool(200.0), PoolHeld, &[]);
         check(&pool(40.0), PoolExhausted, &[PoolHeld]);
+        let running = |queries: f64, in_flight: f64| {
+            pool(0.0).number(fact::IN_FLIGHT, in_flight).process(fact::RUNNING_QUERIES, queries)
+        };
+        check(&running(0.05, 20.0), PoolHeld, &[]);
+        check(&running(1.9, 20.0), PoolExhausted, &[PoolHeld]);
+        check(&running(0.05, 0.5), PoolExhausted, &[PoolHeld]);
+    }
+
+    #[test]
+    fn a_channel_is_a_queue_where_answers_come_one_after_another() {
+        let channel = |shortest: f64, median: f64, errors: f64| {
+            endpoint()
+                .number(fact::CHANNEL_TIME_RATIO, 0.99)
+                .number(fact::ERROR_RATIO, errors)
+                .number(fact::IN_FLIGHT, 13.0)
+                .number(fact::MIN_DURATION, shortest)
+                .number(fact::AVG_DURATION, median)
+                .number(fact::P50_DURATION, median)
+                .number(fact::P95_DURATION, 1.05 * median)
+                .number(fact::SLOW_RATIO, 0.95)
+                .uses(used(Part::Channel, "quotes", 1.0))
+        };
+        let queue = check(&channel(0.1, 1.35, 0.0), Queue, &[]);
+        assert!(queue.advice()[0].starts_with("quotes serves about one at a time"), "{:?}", queue.advice());
+        check(&channel(19.9, 20.0, 0.0), LongPoll, &[]);
+        check(&channel(1.3, 1.35, 0.5), SlowCall, &[]);
+        let spread = endpoint()
+            .number(fact::CHANNEL_TIME_RATIO, 0.99)
+            .number(fact::IN_FLIGHT, 10.0)
+            .number(fact::MIN_DURATION, 0.2)
+            .number(fact::AVG_DURATION, 2.0)
+            .number(fact::P50_DURATION, 1.2)
+            .number(fact::P95_DURATION, 6.0);
+        check(&spread, LongPoll, &[Queue]);
     }
 }

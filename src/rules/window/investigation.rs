@@ -201,6 +201,8 @@ impl Investigation<'_, '_> {
         }
         facts.number(fact::TIME_TO_LIMIT, growth.and_then(|growth| self.seconds_to_limit(growth)));
         facts.number(fact::MAX_SCHEDULING_LAG, self.max_lag());
+        let running = index.queries().iter().map(|query| query.durations.seconds()).sum::<f64>();
+        facts.number(fact::RUNNING_QUERIES, divide(running, endpoints.span.as_secs_f64()));
         machine::add_lag_origin(&mut facts, index);
         machine::add_starvation(&mut facts, index);
         machine::add_cpus(&mut facts, index);

@@ -55,7 +55,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: OwnTimeout,
         title: "a time-out of the service's own ends the requests",
-        signature: "those that fail or are cut short all end at one duration",
+        signature: "those that fail or are cut short all end at one duration, and those that succeed take less",
         neighbours: &[
             (ImpatientClients, "the spread of the durations: clients have time-outs of different lengths"),
             (ChangedMind, "when they end: before the endpoint's median, at any time"),
@@ -65,13 +65,13 @@ pub(super) const ENTRIES: &[Entry] = &[
             "Make what is waited for faster than {duration}, or the time-out longer; the time-out alone is no cause",
             "Make what is waited for faster than the time-out, or the time-out longer; the time-out alone is no cause",
         ]],
-        certainty: "likely where they are answered with an error; otherwise possible, beside clients with one time-out",
+        certainty: "likely where they are answered with 408, 503 or 504; otherwise possible",
         ..NONE
     },
     Entry {
         kind: ImpatientClients,
         title: "clients give up before the answer",
-        signature: "requests are cut short after waiting longer than the usual answer takes",
+        signature: "requests are cut short after waiting longer than the usual answer takes, or that takes more than a second",
         neighbours: &[
             (OwnTimeout, "the spread of the durations"),
             (ChangedMind, "when they end: before or after the endpoint's median"),
@@ -84,7 +84,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: ChangedMind,
         title: "clients change their mind",
-        signature: "requests are cut short before the endpoint's usual answer, at any time",
+        signature: "requests are cut short before the endpoint's usual answer, which takes less than a second",
         neighbours: &[(ImpatientClients, "when they end: before or after the endpoint's median")],
         undecided: "compare the durations of the cut requests with those that were answered",
         advice: &[&[
@@ -96,8 +96,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: WorkForNobody,
-        title: "work goes on for clients that have left",
-        signature: "a large share of the endpoint's time was spent on requests whose client disconnected",
+        title: "work is done for requests that end before their answer",
+        signature: "a large share of the endpoint's time was spent on requests that ended before their answer",
         neighbours: &[(ImpatientClients, "that is why they leave; this is what it costs")],
         undecided: "see why the clients leave: the finding on abandoned requests says it",
         advice: &[

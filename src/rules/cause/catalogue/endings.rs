@@ -62,7 +62,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: FailingCall,
         title: "a call to another service fails",
         signature: "a tracked call of the endpoint fails about as often as its requests",
-        neighbours: &[(FailingQuery, "which of them fails")],
+        neighbours: &[
+            (FailingQuery, "which of them fails"),
+            (Retries, "the calls in one request, and how many of them succeed"),
+        ],
         undecided: "log the error that the handler returns",
         advice: &[&[
             "Begin with {call}: see how it fails, and what the endpoint can answer without it",
@@ -73,11 +76,18 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: FailingTask,
-        title: "a task fails by itself",
-        signature: "runs of the task end with an error, without a panic",
-        neighbours: &[(Panics, "the outcome"), (OwnTimeout, "the durations of the runs that fail")],
+        title: "a task fails",
+        signature: "runs of the task end with an error, without a panic; of an endpoint, about as often as its requests",
+        neighbours: &[
+            (Panics, "the outcome"),
+            (FailingCall, "which of them fails"),
+            (OwnTimeout, "the durations of the runs that fail"),
+        ],
         undecided: "log the error that the task returns",
-        advice: &[&["Log the error that the task returns; it is what decides the fix"]],
+        advice: &[&[
+            "Log the error that {task} returns; it is what decides the fix",
+            "Log the error that the task returns; it is what decides the fix",
+        ]],
         certainty: "certain that it fails; why is in the error alone",
         ..NONE
     },
@@ -98,6 +108,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         neighbours: &[
             (MixedErrors, "the share of the most frequent"),
             (FailingQuery, "whether a statement fails as often"),
+            (OwnTimeout, "the status: a time-out is answered with 408, 503 or 504, and what succeeds takes less"),
         ],
         undecided: "log the error that the handler returns",
         advice: &[&[

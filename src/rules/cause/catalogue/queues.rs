@@ -6,9 +6,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: LockQueue,
         title: "requests wait for a lock, one after another",
-        signature: "time passes in waiting for a tracked lock, or the rate times the shortest duration is one: only one runs at a time",
+        signature: "time passes in waiting for a tracked lock",
         neighbours: &[
-            (Queue, "the number of places: a lock has one"),
+            (Queue, "whether the lock is tracked: one place alone may be a permit, a connection or a task as well"),
             (SlowCall, "whether the duration grows with the requests in flight"),
         ],
         undecided: "wrap the lock in track_wait(\"lock\", \"name\", mutex.lock()), then it is named",
@@ -20,7 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ],
             &["{holder} holds it longest: begin there"],
         ],
-        certainty: "certain where the lock is tracked; likely where it follows from the rate and the shortest duration",
+        certainty: "certain: the wait was measured",
         ..NONE
     },
     Entry {
@@ -55,19 +55,21 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Queue,
         title: "requests wait in a queue",
-        signature: "the rate times the shortest duration stays at a whole number: so many run at a time, and the others wait",
+        signature: "requests take many times the shortest and about as long as each other, and those in flight times the shortest over the average is about a whole number: so many run at a time, and the others wait",
         neighbours: &[
             (SlowCall, "whether the duration grows with the requests in flight: that of a slow call does not"),
-            (LockQueue, "the number of places: a lock has one"),
+            (LockQueue, "whether the lock is tracked"),
+            (LongPoll, "the shortest duration: in a queue it is a small part of the usual one"),
             (PoolExhausted, "whether the pool is tracked"),
         ],
         undecided: "wrap the suspects in track_wait(kind, name, future): a lock, a semaphore, a pool",
         advice: &[&[
-            "About {places} run at a time and the others wait: look for a semaphore, a pool or a limit of {places}, and wrap it in \
-             track_wait to see who holds it",
+            "{wait} serves about {places} at a time and the others wait: make what it does for each faster, or let more of it run at \
+             once",
+            "About {places} run at a time and the others wait: look for {suspects}, and wrap it in track_wait to see who holds it",
             "Look for a semaphore, a pool or a limit of so many places, and wrap it in track_wait to see who holds it",
         ]],
-        certainty: "likely; the number of places follows from the rate and the shortest duration",
+        certainty: "likely where the durations are alike; possible where only the number of places fits",
         ..NONE
     },
     Entry {
@@ -137,11 +139,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: SequentialTasks,
         title: "tasks run one after another that could run together",
-        signature: "several runs of a task in one request that do not overlap",
+        signature: "several runs of a task, or several tasks of which none is most of the time, in one request that do not overlap",
         neighbours: &[(SlowTask, "the runs in one request")],
         undecided: "look at the timeline of a slow request",
         advice: &[&[
-            "Start the runs of {task} together (JoinSet, tokio::join!): a request then takes as long as the longest of them",
+            "Start what does not need the results of the others together, of {task} (JoinSet, tokio::join!): a request then takes as long as the longest of them",
             "Start the runs together (JoinSet, tokio::join!): a request then takes as long as the longest of them",
         ]],
         certainty: "likely: whether one needs the other's result is not measured",
@@ -152,6 +154,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "requests wait for an event, up to a limit",
         signature: "nearly all the time is waiting, nothing fails, and the waits end with an event or at one fixed duration of seconds",
         neighbours: &[
+            (Queue, "the shortest duration: in a queue it is a small part of the usual one"),
             (UntrackedWait, "what is waited for: a channel or notification that is tracked, or anything else"),
             (OwnTimeout, "how the requests end: those that run into a timeout fail"),
         ],
