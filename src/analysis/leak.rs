@@ -2,7 +2,8 @@
 //!
 //! Owns the judgement on one process's resident memory. Nothing seen from outside proves a leak, so the verdict is
 //! "consistent with a leak", and only where nothing more harmless explains the curve: warming up, a cache loaded once,
-//! an allocator's or collector's sawtooth, or traffic. It does not extrapolate from less than five minutes.
+//! an allocator's or collector's sawtooth, or traffic. It does not extrapolate from less than five minutes. Growth
+//! follows the traffic only if it falls with it: [`lull`] looks at what memory does while the traffic is low.
 //!
 //! A window's curve is cut into twelve segments, each represented by its lowest value, which comes closest to what a
 //! collection could not free. Memory is a random walk, and every test for a trend finds one in a random walk. But the
@@ -12,6 +13,7 @@
 
 mod curve;
 mod growth;
+mod lull;
 mod sample;
 mod warm_up;
 
@@ -68,7 +70,9 @@ pub enum LeakVerdict {
     },
     /// No growth that lasts.
     Steady,
-    /// Growth, but no more than the traffic explains.
+    /// Growth that is too small, too young or too irregular to be judged, or that may yet fall with the traffic.
+    Rising,
+    /// Growth, but no more than the traffic explains, and none that stays when the traffic falls.
     FollowsTraffic,
     /// Growth that nothing more harmless explains.
     Consistent(Leak),
@@ -137,14 +141,19 @@ impl LeakDetector {
             .collect();
         let longest = judged.iter().rev().find_map(|(_, verdict)| match verdict {
             growth::WindowVerdict::Growing(growth) => Some(*growth),
-            growth::WindowVerdict::Steady | growth::WindowVerdict::FollowsTraffic => None,
+            growth::WindowVerdict::Steady | growth::WindowVerdict::Rising | growth::WindowVerdict::FollowsTraffic => {
+                None
+            }
         });
+        // A longer window has seen more of the traffic, so the longest one with an opinion decides.
+        let opinion = judged.iter().rev().map(|(_, verdict)| verdict);
         match longest {
             Some(growth) => LeakVerdict::Consistent(self.leak(&growth, windows, samples.last_bytes(), warm_up)),
-            None if judged.iter().any(|(_, verdict)| *verdict == growth::WindowVerdict::FollowsTraffic) => {
-                LeakVerdict::FollowsTraffic
-            }
-            None => LeakVerdict::Steady,
+            None => match opinion.into_iter().find(|verdict| **verdict != growth::WindowVerdict::Steady) {
+                None => LeakVerdict::Steady,
+                Some(growth::WindowVerdict::FollowsTraffic) => LeakVerdict::FollowsTraffic,
+                Some(_) => LeakVerdict::Rising,
+            },
         }
     }
 
@@ -169,7 +178,7 @@ impl LeakVerdict {
     pub fn leak(&self) -> Option<&Leak> {
         match self {
             Self::Consistent(leak) => Some(leak),
-            Self::NotEnoughData { .. } | Self::Steady | Self::FollowsTraffic => None,
+            Self::NotEnoughData { .. } | Self::Steady | Self::Rising | Self::FollowsTraffic => None,
         }
     }
 }
@@ -181,7 +190,8 @@ impl fmt::Display for LeakVerdict {
                 write!(f, "not enough data: {} since the warm-up, {} needed", Span(*observed), Span(*needed))
             }
             Self::Steady => f.write_str("memory is steady"),
-            Self::FollowsTraffic => f.write_str("memory grows with the traffic"),
+            Self::Rising => f.write_str("memory grows; too early to say whether it leaks"),
+            Self::FollowsTraffic => f.write_str("memory grows with the traffic; it is no leak if it falls with it"),
             Self::Consistent(leak) => leak.fmt(f),
         }
     }
@@ -189,7 +199,7 @@ impl fmt::Display for LeakVerdict {
 
 impl fmt::Display for Leak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MB: f64 = 1e6;
+        pub(super) const MB: f64 = 1e6;
         let span = self.windows.last().copied().unwrap_or_default();
         let (pace, growth) = (self.bytes_per_hour / MB, self.growth_bytes / MB);
         write!(f, "consistent with a leak: {pace:.0} MB an hour, {growth:.0} MB over the last {}", Span(span))?;
@@ -214,20 +224,23 @@ impl fmt::Display for Span {
 }
 
 #[cfg(test)]
+mod traffic_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    const MB: f64 = 1e6;
-    const HOUR: f64 = 3600.0;
+    pub(super) const MB: f64 = 1e6;
+    pub(super) const HOUR: f64 = 3600.0;
 
     /// Noise that is the same on every run, between −1 and 1, by a hash of the age.
-    fn noise(age: f64) -> f64 {
+    pub(super) fn noise(age: f64) -> f64 {
         let z = (age as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         ((z ^ (z >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 
     /// Samples every 15 seconds, with a megabyte of noise.
-    fn samples(hours: f64, mut bytes: impl FnMut(f64) -> f64) -> Vec<MemorySample> {
+    pub(super) fn samples(hours: f64, mut bytes: impl FnMut(f64) -> f64) -> Vec<MemorySample> {
         (1..=(hours * HOUR / 15.0) as u32)
             .map(|i| f64::from(i) * 15.0)
             .map(|age_seconds| MemorySample {
@@ -245,7 +258,7 @@ mod tests {
     }
 
     /// Judges every two minutes, as a monitor does, and returns the age in hours at the first finding.
-    fn first_finding(samples: &[MemorySample]) -> Option<f64> {
+    pub(super) fn first_finding(samples: &[MemorySample]) -> Option<f64> {
         (8..=samples.len()).step_by(8).find_map(|seen| {
             let verdict = LeakDetector::new().judge(&samples[..seen]);
             matches!(verdict, LeakVerdict::Consistent(_)).then(|| samples[seen - 1].age_seconds / HOUR)
@@ -253,18 +266,18 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_silent(samples: &[MemorySample]) {
+    pub(super) fn check_silent(samples: &[MemorySample]) {
         assert_eq!(first_finding(samples), None);
     }
 
     #[track_caller]
-    fn check_found(samples: &[MemorySample], within_hours: f64) {
+    pub(super) fn check_found(samples: &[MemorySample], within_hours: f64) {
         let found = first_finding(samples);
         assert!(found.is_some_and(|age| age <= within_hours), "{found:?}");
     }
 
     /// A daily wave about 1, from 0.2 at midnight to 1.8 at noon.
-    fn daily(age: f64) -> f64 {
+    pub(super) fn daily(age: f64) -> f64 {
         1.0 - 0.8 * (std::f64::consts::TAU * age / (24.0 * HOUR)).cos()
     }
 

@@ -45,7 +45,7 @@ pub(super) struct MemoryAnswer {
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct LeakView {
-    /// `not_enough_data`, `steady`, `follows_traffic` or `consistent_with_a_leak`.
+    /// `not_enough_data`, `steady`, `growing` (too early to say), `follows_traffic` or `consistent_with_a_leak`.
     #[cfg_attr(feature = "openapi", schema(example = "consistent_with_a_leak"))]
     status: &'static str,
     /// The same in words.
@@ -86,6 +86,7 @@ impl LeakView {
                 ..Self::default()
             },
             LeakVerdict::Steady => Self { status: "steady", message, ..Self::default() },
+            LeakVerdict::Rising => Self { status: "growing", message, ..Self::default() },
             LeakVerdict::FollowsTraffic => Self { status: "follows_traffic", message, ..Self::default() },
             LeakVerdict::Consistent(leak) => Self {
                 status: "consistent_with_a_leak",

@@ -2,6 +2,7 @@
 
 use super::{
     super::statistics::{MannKendall, TheilSen, median, tail},
+    lull::{Lull, LullVerdict},
     sample::MemorySample,
 };
 
@@ -22,6 +23,21 @@ const LEVEL: f64 = 0.01;
 const LINE_BY_INCREMENTS: f64 = 1.2;
 /// Share of the mean pace that the last quarter of the window must reach, so that a plateau is not growth.
 const STILL_GROWING: f64 = 0.6;
+/// Share of the first half's growth that the second half must reach in a window that is not long: a warm-up that fades
+/// exponentially is below it after one time constant.
+const SECOND_HALF: f64 = 0.6;
+/// Length in seconds from which on a window is long: its growth need not be large compared with the process.
+const LONG: f64 = 3.0 * 3600.0;
+/// Multiple of the memory's share in the traffic up to which more traffic explains more memory. A cache with an entry
+/// for each user so far grows with the sum of the traffic, hence faster than the traffic; it is known for one once the
+/// traffic no longer rises, which [`Lull`] sees.
+const MOST_BY_TRAFFIC: f64 = 3.0;
+
+/// Smallest rise, in bytes and by the memory at its start, that is more than noise: from then on memory is not steady.
+const SMALLEST_RISE: f64 = 6e6;
+const SMALLEST_RISE_RATIO: f64 = 0.02;
+/// Share of a rise that the second half of the window must add, so that a plateau is steady.
+const STILL_RISING: f64 = 0.2;
 
 /// Usable samples of one life of a process, in the order of age.
 pub(super) struct Samples(Vec<MemorySample>);
@@ -31,6 +47,8 @@ pub(super) struct Samples(Vec<MemorySample>);
 pub(super) enum WindowVerdict {
     /// No lasting growth.
     Steady,
+    /// Growth of which it cannot be said yet whether it lasts, or whether it falls with the traffic.
+    Rising,
     /// Growth that the traffic explains.
     FollowsTraffic,
     /// Growth that the traffic does not explain.
@@ -60,7 +78,7 @@ fn smallest_growth(span: f64, held: f64) -> f64 {
     const HOUR: f64 = 3600.0;
     match span {
         ..600.0 => held.max(128e6),
-        ..10_800.0 => (held / 2.0).max(128e6),
+        ..LONG => (held / 2.0).max(128e6),
         _ => (5e6 * span / HOUR).max(24e6),
     }
 }
@@ -110,15 +128,35 @@ impl Samples {
     pub(super) fn judge(&self, warm: f64, from: f64) -> WindowVerdict {
         let end = self.end_seconds();
         let Some(bins) = Bins::cut(self.between(from, end), from, end) else { return WindowVerdict::Steady };
-        let Some(growth) = bins.growth(&bins.troughs, CLEAR) else { return WindowVerdict::Steady };
-        if !self.exceeds_the_past(warm, from, growth.bytes) {
-            return WindowVerdict::Steady;
-        }
+        let growth = bins.growth(&bins.troughs, CLEAR);
+        let Some(growth) = growth.filter(|growth| self.exceeds_the_past(warm, from, growth.bytes)) else {
+            return if self.rises(&bins, warm, from) { WindowVerdict::Rising } else { WindowVerdict::Steady };
+        };
         let explained = bins.traffic().iter().any(|traffic| {
             let left = bins.without(traffic);
             bins.growth(&left, CLEAR_BESIDE_TRAFFIC).is_none()
         });
-        if explained { WindowVerdict::FollowsTraffic } else { WindowVerdict::Growing(growth) }
+        if !explained {
+            return WindowVerdict::Growing(growth);
+        }
+        match Lull::of(&self.0, from).judge(growth.bytes) {
+            LullVerdict::Stays => WindowVerdict::Growing(growth),
+            LullVerdict::Unclear => WindowVerdict::Rising,
+            LullVerdict::Falls => WindowVerdict::FollowsTraffic,
+        }
+    }
+
+    /// Returns whether memory has risen since the age `from` and goes on rising, too little or for too short a time to
+    /// be judged: [`judge`](Self::judge) asks for much more.
+    fn rises(&self, bins: &Bins, warm: f64, from: f64) -> bool {
+        let segments = bins.segments(&bins.troughs);
+        let (first, last) = (segments[0], segments[segments.len() - 1]);
+        let half = segments[segments.len() / 2];
+        let gained = last - first;
+        gained >= SMALLEST_RISE.max(first * SMALLEST_RISE_RATIO)
+            && last - half >= gained * STILL_RISING
+            && MannKendall::of(&segments).p_value(1.0) <= LEVEL
+            && self.exceeds_the_past(warm, from, gained)
     }
 
     /// Returns whether memory at the end is above that between the warm-up and the window by at least half of the
@@ -194,6 +232,11 @@ impl Bins {
         let reach = self.reach(&steps);
         let quarter = &steps[steps.len() - steps.len() / 4..];
         let recent = quarter.iter().sum::<f64>() / quarter.len() as f64;
+        let (first, second) = (&steps[..steps.len() / 2], &steps[steps.len().div_ceil(2)..]);
+        let slows_down = second.iter().sum::<f64>() < SECOND_HALF * first.iter().sum::<f64>();
+        if slows_down && self.span < LONG {
+            return None;
+        }
         let largest = steps.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?.0;
         steps.swap_remove(largest);
         let count = steps.len() as f64;
@@ -250,12 +293,12 @@ impl Bins {
 
     /// Returns the troughs without the part that `traffic` explains.
     ///
-    /// The memory per request per second is fitted by Theil–Sen, and lies between zero and the value at which all of
-    /// the memory is proportional to the traffic: 2 % more traffic does not explain 20 % more memory.
+    /// The memory per request per second is fitted by Theil–Sen, and lies between zero and a few times the value at which
+    /// all of the memory is proportional to the traffic: 2 % more traffic does not explain 20 % more memory.
     fn without(&self, traffic: &[f64]) -> Vec<f64> {
         let typical = |values: &[f64]| median(&mut values.to_vec()).unwrap_or(0.0);
         let (rate, memory) = (typical(traffic), typical(&self.troughs));
-        let most = if rate > 0.0 { memory / rate } else { f64::INFINITY };
+        let most = if rate > 0.0 { MOST_BY_TRAFFIC * memory / rate } else { f64::INFINITY };
         let each = TheilSen::slope(traffic, &self.troughs).unwrap_or(0.0).clamp(0.0, most);
         self.troughs.iter().zip(traffic).map(|(trough, now)| trough - each * (now - rate)).collect()
     }
