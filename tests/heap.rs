@@ -128,6 +128,34 @@ async fn a_leak_names_the_route_that_keeps_the_memory_and_no_other() {
     assert!(!advice.contains("no endpoint in particular"), "{advice}");
 }
 
+static HEAP: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+async fn heap() {
+    HEAP.lock().expect("nobody panics").push(vec![1; 80_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_leaks_is_found_in_minutes_by_its_own_live_bytes() {
+    let monitor = Monitor::builder().without_sampling().build().expect("good settings");
+    let routes = Router::new().route("/heap", get(heap)).route("/calm", get(|| async { busy().await.to_string() }));
+    let app = routes.layer(monitor.layer()).merge(monitor.router());
+    let recorder = monitor.recorder();
+    let resident = metrics::with_local_recorder(&recorder, || metrics::gauge!("process_resident_memory_bytes"));
+    // 58 MB an hour for 14 minutes: too little for the memory of a process of a gigabyte.
+    for _ in 0..4 * 14 {
+        for path in ["/heap", "/heap", "/heap", "/calm"] {
+            fetch(&app, path).await;
+        }
+        resident.set((1_000_000_000 + HEAP.lock().expect("nobody panics").len() * 80_000) as f64);
+        tokio::time::sleep(Duration::from_secs(15)).await;
+    }
+    let found: Value = serde_json::from_str(&fetch(&app, "/performance/bottlenecks").await).expect("JSON");
+    let list = found["bottlenecks"].as_array().expect("a list");
+    let leak = list.iter().find(|one| one["type"] == "memory_leak").unwrap_or_else(|| panic!("no leak in {found:#}"));
+    assert_eq!(leak["affected_endpoints"], json!(["GET /heap"]), "{leak:#}");
+    assert_eq!(leak["evidence"]["words"]["top_suspect"], "GET /heap", "{leak:#}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_later_monitor_does_not_take_what_is_there_for_a_leak_of_its_time() {
     const ALWAYS: &str = "
@@ -167,7 +195,9 @@ async fn a_later_monitor_does_not_take_what_is_there_for_a_leak_of_its_time() {
 #[tokio::test(start_paused = true)]
 async fn past_the_last_tag_memory_is_booked_on_other_and_counted() {
     // Those of the other tests keep theirs.
-    for name in ["GET /leak", "GET /busy", "GET /hoard", "GET /cache", "GET /list", "GET /later"] {
+    for name in
+        ["GET /leak", "GET /busy", "GET /hoard", "GET /cache", "GET /list", "GET /later", "GET /heap", "GET /calm"]
+    {
         pinchpoint_alloc::Tag::named(name).expect("a tag");
     }
     let monitor = Monitor::builder().build().expect("good settings");

@@ -193,6 +193,7 @@ impl Core {
             let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
             memory.record(now.saturating_duration_since(self.started), resident_bytes, requests, limit);
         }
+        memory.record_routes(now.saturating_duration_since(self.started), history.total());
         memory
     }
 

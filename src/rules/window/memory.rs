@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use crate::analysis::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample};
+use super::route_memory::RouteMemory;
+use crate::{
+    analysis::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample},
+    store::Window,
+};
 
-/// The growth of the resident memory that the leak detector found.
+/// Share of what the process gained from which on a route that leaks explains a finding.
+const EXPLAINED: f64 = 0.1;
+
+/// Growth like a leak's: of the memory of the process, found by the leak detector, or of what one route keeps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MemoryGrowth {
     pub(crate) bytes_per_hour: f64,
-    /// The longest of the detector's windows that shows it.
+    /// The longest of the windows that shows it.
     pub(crate) span: Duration,
     /// Number of samples of the memory curve in that window.
     pub(crate) samples: u64,
@@ -22,6 +29,7 @@ pub(crate) struct MemoryGrowth {
 pub(crate) struct ProcessMemory {
     curve: MemoryCurve,
     verdict: LeakVerdict,
+    routes: RouteMemory,
     requests: u64,
     count: u64,
     sum: f64,
@@ -31,7 +39,7 @@ pub(crate) struct ProcessMemory {
 impl Default for ProcessMemory {
     fn default() -> Self {
         let (curve, verdict) = (MemoryCurve::default(), LeakDetector::new().judge(&[]));
-        Self { curve, verdict, requests: 0, count: 0, sum: 0.0, peak: None }
+        Self { curve, verdict, routes: RouteMemory::default(), requests: 0, count: 0, sum: 0.0, peak: None }
     }
 }
 
@@ -50,8 +58,14 @@ impl ProcessMemory {
         }
     }
 
-    /// Restarts the mean and the peak. The curve stays, since the leak detector needs hours of it.
+    /// Records what each route keeps, given everything since the start or the last clear.
+    pub(crate) fn record_routes(&mut self, age: Duration, total: &Window) {
+        self.routes.record_window(age, total);
+    }
+
+    /// Restarts the mean, the peak and what the routes keep. The curve stays, since the leak detector needs hours of it.
     pub(crate) fn clear(&mut self) {
+        self.routes.clear();
         (self.count, self.sum, self.peak) = (0, 0.0, None);
     }
 
@@ -64,19 +78,29 @@ impl ProcessMemory {
     ///
     /// `since` is the age of the process at the start or the last clear. What each endpoint keeps is counted from then
     /// on, so the increase with which it is compared begins there as well.
+    ///
+    /// A route that leaks by its own live bytes is growth before the process's memory shows it, if it explains a
+    /// substantial part of the increase.
     pub(crate) fn growth(&self, since: Duration) -> Option<MemoryGrowth> {
-        let leak = self.verdict.leak()?;
-        let span = *leak.windows.last()?;
         let samples = self.curve.samples();
         let last = samples.last()?;
         let before = |age_seconds: f64| samples.partition_point(|sample| sample.age_seconds < age_seconds);
-        let within = samples.len() - before(last.age_seconds - span.as_secs_f64());
         let first = samples.get(before(since.as_secs_f64()));
         let gained = first.map(|first| last.resident_bytes - first.resident_bytes);
+        let (bytes_per_hour, span, gained) = if let Some(leak) = self.verdict.leak() {
+            (leak.bytes_per_hour, *leak.windows.last()?, gained)
+        } else {
+            let route = self.routes.growth()?;
+            let gained = gained.map_or(route.bytes, |gained| gained.max(route.bytes));
+            if route.bytes < EXPLAINED * gained {
+                return None;
+            }
+            (route.bytes_per_hour, route.span, Some(gained))
+        };
         Some(MemoryGrowth {
-            bytes_per_hour: leak.bytes_per_hour,
+            bytes_per_hour,
             span,
-            samples: within as u64,
+            samples: (samples.len() - before(last.age_seconds - span.as_secs_f64())) as u64,
             gained_bytes: gained.filter(|gained| *gained > 0.0),
         })
     }

@@ -4,8 +4,9 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < index
-//! < {memory_holders, machine} < investigation < readings`. `growth`, `memory`, `silence` and `trends` import none of these, since they read no window:
-//! their input are the samples of the process and the slots of the trend tiers.
+//! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory`. `growth`, `memory`, `silence` and
+//! `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
+//! holds, and the slots of the trend tiers.
 
 mod durations;
 mod endpoints;
@@ -20,6 +21,7 @@ mod outcome;
 mod polls;
 mod queries;
 mod readings;
+mod route_memory;
 mod silence;
 mod tasks;
 mod totals;
