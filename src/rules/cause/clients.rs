@@ -24,6 +24,10 @@ const EARLY: f64 = 0.7;
 /// Who leaves an endpoint that usually takes longer than this, in seconds, has waited for it: people lose their train of thought.
 const PATIENCE: f64 = 1.0;
 
+/// An answer within this time, in seconds, comes at once: who leaves before it did not leave because of it. Nielsen's limit for what
+/// feels instantaneous is 0.1 s; a keystroke and the network are about as much again.
+const AT_ONCE: f64 = 0.25;
+
 /// Returns why requests of an endpoint, or runs of a task, are cancelled.
 pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
     let ratio = case.number(fact::CANCELLED_RATIO)?;
@@ -47,7 +51,7 @@ pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
             let because = format!("{because}, while the median of the answered takes {}", seconds(median));
             Diagnosis::new(ImpatientClients, Likely, because)
         }
-        Some(median) if average < EARLY * median => {
+        Some(median) if average < EARLY * median && median <= AT_ONCE => {
             let because = format!("{because}, while the median of the answered takes {}", seconds(median));
             Diagnosis::new(ChangedMind, Likely, because)
         }
@@ -114,7 +118,8 @@ mod tests {
     fn clients_that_wait_longer_than_usual_are_impatient_and_others_changed_their_mind() {
         check(&cut(0.5, 3.0, 9.0).number(fact::OK_P50_DURATION, 2.0), ImpatientClients, &[]);
         check(&cut(0.4, 0.8, 1.3).number(fact::OK_P50_DURATION, 1.8), ImpatientClients, &[]);
-        check(&cut(0.01, 0.1, 0.5).number(fact::OK_P50_DURATION, 0.6), ChangedMind, &[]);
+        check(&cut(0.01, 0.05, 0.1).number(fact::OK_P50_DURATION, 0.12), ChangedMind, &[]);
+        check(&cut(0.01, 0.1, 0.5).number(fact::OK_P50_DURATION, 0.6), ImpatientClients, &[ChangedMind]);
         check(&cut(0.01, 0.5, 0.7).number(fact::OK_P50_DURATION, 0.6), ImpatientClients, &[ChangedMind]);
         check(&cut(0.01, 0.5, 0.7), ImpatientClients, &[ChangedMind]);
     }

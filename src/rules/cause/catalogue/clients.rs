@@ -90,7 +90,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         advice: &[&[
             "Nothing is slow: let clients wait a moment before they ask (debounce), and stop the work when they leave",
         ]],
-        certainty: "likely where they end well before the median of the answered ones",
+        certainty: "likely where they end well before the median of the answered ones, and that is at most 250ms",
         by_design: Some("a search while typing"),
         at_most: Some(Severity::Low),
     },
