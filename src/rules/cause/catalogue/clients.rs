@@ -84,7 +84,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: ChangedMind,
         title: "clients change their mind",
-        signature: "requests are cut short before the endpoint's usual answer, which takes less than a second",
+        signature: "requests are cut short before the endpoint's usual answer, which comes within 250ms",
         neighbours: &[(ImpatientClients, "when they end: before or after the endpoint's median")],
         undecided: "compare the durations of the cut requests with those that were answered",
         advice: &[&[
