@@ -122,6 +122,9 @@ pub(super) struct CauseView {
     pub(super) confidence: &'static str,
     /// Kinds that the measurements do not exclude.
     pub(super) or: Vec<&'static str>,
+    /// What those mean, for texts.
+    #[serde(skip)]
+    pub(super) or_titles: Vec<&'static str>,
 }
 
 impl CauseView {
@@ -132,6 +135,7 @@ impl CauseView {
             because: cause.because.clone(),
             confidence: cause.confidence.as_str(),
             or: cause.or.iter().map(|kind| kind.as_str()).collect(),
+            or_titles: cause.or_titles().collect(),
         }
     }
 }

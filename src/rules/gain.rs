@@ -13,6 +13,7 @@ use super::{
     scope::Scope,
     unit::Unit,
 };
+use crate::context::Part;
 
 /// What a call of a query takes once it is fixed, in seconds. A lookup by index of rows in memory takes well under a
 /// millisecond and the round trip to the database about one; 5 ms is more than both, so that no gain is
@@ -187,6 +188,18 @@ fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
     });
     let tasks = evidence.number(fact::TASK_TIME_RATIO.name).filter(|ratio| *ratio >= SMALLEST).map(|ratio| {
         let in_tasks = duration * ratio;
+        if let Some(longest) = longest_of_sequence(evidence) {
+            let after = in_tasks * longest;
+            let how = format!(
+                "{} of {} a request are spent in tasks one after another; together they take as long as the longest, {}",
+                seconds(in_tasks),
+                seconds(duration),
+                seconds(after),
+            );
+            let saved = in_tasks - after;
+            let change = Change { from: duration, to: duration - saved, saved: saved * requests, how };
+            return (Cause::Tasks(subject.clone()), change);
+        }
         let how = format!(
             "{} of {} a request are spent waiting for tracked tasks; in the background they take none of it",
             seconds(in_tasks),
@@ -198,6 +211,20 @@ fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
     let (cause, best) = queries.chain(tasks).max_by(|(_, a), (_, b)| a.saved.total_cmp(&b.saved))?;
     let saved = best.saved;
     faster(cause, subject.clone(), best, saved, evidence)
+}
+
+/// Returns the share of the longest of several tasks that run one after another in a request; `None` where one is most of
+/// their time, or they overlap.
+fn longest_of_sequence(evidence: &Evidence) -> Option<f64> {
+    /// From this share of the time of all on, one of them is the slow one.
+    const MOST: f64 = 0.6;
+    /// Tasks that run alone for this share of their time follow one another.
+    const ALONE: f64 = 0.8;
+    let tasks = || evidence.uses.iter().filter(|used| used.part == Part::Task);
+    let all: f64 = tasks().map(|used| used.seconds).sum();
+    let alone: f64 = tasks().map(|used| used.alone_seconds).sum();
+    let longest = tasks().map(|used| used.seconds).fold(0.0, f64::max);
+    (all > 0.0 && longest < MOST * all && alone >= ALONE * all).then(|| longest / all)
 }
 
 /// A gain in time: `saved` are the seconds over all endpoints that gain.

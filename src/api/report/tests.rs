@@ -278,6 +278,7 @@ fn cause() -> CauseView {
         because: "one request issues <it> 41 times".into(),
         confidence: "certain",
         or: vec!["slow_plan"],
+        or_titles: vec!["the statement's plan is slow"],
     }
 }
 

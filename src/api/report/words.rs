@@ -68,7 +68,7 @@ pub(super) fn share_of(gain: &GainView) -> String {
 pub(super) fn cause(cause: &CauseView) -> String {
     let others = match cause.or.len() {
         0 => String::new(),
-        _ => format!("; or {}", cause.or.join(", ")),
+        _ => format!("; or {}", cause.or_titles.join(", or ")),
     };
     format!("Cause ({}): {}{others}. {}.", cause.confidence, cause.title, capitalised(&cause.because))
 }

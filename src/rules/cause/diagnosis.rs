@@ -96,6 +96,11 @@ impl Diagnosis {
         self.entry().title
     }
 
+    /// Returns what the causes mean that could not be told from it.
+    pub(crate) fn or_titles(&self) -> impl Iterator<Item = &'static str> {
+        self.or.iter().map(|kind| catalogue::entry(*kind).title)
+    }
+
     /// Returns the highest severity that a finding with this cause deserves; `None` where the rule decides.
     pub(crate) fn at_most(&self) -> Option<Severity> {
         self.at_most

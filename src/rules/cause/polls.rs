@@ -18,6 +18,8 @@ use crate::rules::{
 const MOST: f64 = 0.6;
 /// From this share on a kind is one of those that remain.
 const SOME: f64 = 0.3;
+/// A poll that computes for this long, in seconds, would be a finding on an idle machine too, as the rule `blocked_runtime` has it.
+const COMPUTES_LONG: f64 = 0.1;
 /// From this share of the time that its threads want to run on, the process is starved of CPU. Two threads on one CPU wait
 /// for half of it each, as on a machine that is merely full.
 const STARVED: f64 = 0.5;
@@ -48,6 +50,10 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
         percent(blocked),
         percent(waiting)
     );
+    let long = stretch_of_most(case).map(|poll| computing * poll >= COMPUTES_LONG);
+    if let Some(cause) = computing_or_starved(&split, computing, waiting, blocked, long) {
+        return Some(cause.word("stretch", stretch));
+    }
     let mut each = [
         (computing, Diagnosis::new(Computing, Certain, split.clone())),
         (blocked, in_call(case, split.clone())),
@@ -60,6 +66,33 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
     // The sentence names all three shares: once is enough.
     let kinds: Vec<_> = candidates.split_off(1).into_iter().map(|cause| cause.kind).collect();
     of_candidates(candidates).map(|cause| cause.or(&kinds).word("stretch", stretch))
+}
+
+/// Decides between the two that add up where a machine is busy: whether what it computes is long in itself. `None` where that was
+/// not measured, or one of them is not much.
+fn computing_or_starved(
+    split: &str,
+    computing: f64,
+    waiting: f64,
+    blocked: f64,
+    long: Option<bool>,
+) -> Option<Diagnosis> {
+    if waiting < SOME || blocked >= SOME {
+        return None;
+    }
+    Some(match long? {
+        true if waiting >= MOST => Diagnosis::new(Computing, Likely, split).or(&[CpuStarved]),
+        true => Diagnosis::new(Computing, Certain, split),
+        false if computing >= MOST => Diagnosis::new(Computing, Likely, split).or(&[CpuStarved]),
+        false => Diagnosis::new(CpuStarved, Certain, split),
+    })
+}
+
+/// Returns how long a usual one of its long polls is, in seconds.
+fn stretch_of_most(case: &Case<'_>) -> Option<f64> {
+    let mean = case.number(fact::BLOCKED_TIME).zip(case.number(fact::BLOCKING_POLLS)).map(|(time, polls)| time / polls);
+    let mean = mean.filter(|mean| mean.is_finite());
+    case.number(fact::P50_LONGEST_POLL).or(mean).or_else(|| case.number(fact::LONGEST_POLL))
 }
 
 /// Returns the shares of the long polls: computing, blocked, waiting for a CPU.
@@ -163,8 +196,22 @@ mod tests {
     fn half_and_half_is_both() {
         let both = of(&polls(0.5, 0.45, 0.05).word(fact::BLOCKED_IN, "reading a file"));
         assert_eq!((both.kind, &*both.or, both.decided()), (Computing, &[BlockingCall][..], None));
-        let starved = of(&polls(0.55, 0.0, 0.45));
-        assert_eq!((starved.kind, &*starved.or), (Computing, &[CpuStarved][..]));
+        let starved = of(&polls(0.0, 0.5, 0.5));
+        assert_eq!((starved.kind, &*starved.or), (BlockingCall, &[BlockingLock, CpuStarved][..]));
+    }
+
+    #[test]
+    fn what_computes_long_is_not_excused_by_a_busy_machine() {
+        let of = |computing: f64, poll: f64| {
+            let cause = of(&polls(computing, 0.0, 1.0 - computing).number(fact::P50_LONGEST_POLL, poll));
+            (cause.kind, cause.or)
+        };
+        // 150 ms of CPU time in a poll of 385 ms.
+        assert_eq!(of(0.39, 0.385), (Computing, vec![CpuStarved]));
+        assert_eq!(of(0.51, 0.312), (Computing, vec![]));
+        assert_eq!(of(0.11, 0.4), (CpuStarved, vec![]));
+        assert_eq!(of(0.55, 0.12), (CpuStarved, vec![]));
+        assert_eq!(of(0.65, 0.12), (Computing, vec![CpuStarved]));
     }
 
     #[test]

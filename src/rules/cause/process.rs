@@ -184,7 +184,9 @@ fn descriptors(case: &Case<'_>) -> Diagnosis {
     let top = kinds
         .into_iter()
         .filter_map(|(kind, fact)| Some((kind, case.number(fact)?)))
-        .max_by(|a, b| a.1.total_cmp(&b.1));
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        // Kinds that were read when fewer were open say nothing about the rest.
+        .filter(|(_, number)| case.number(fact::OPEN_FDS).is_some_and(|open| *number > ITS_OWN * open));
     let open = case.number(fact::OPEN_FDS).map_or_else(|| "many".to_owned(), count);
     let most = top.map_or_else(String::new, |(kind, number)| format!(", {} of them {kind}", count(number)));
     let left = case
@@ -255,8 +257,12 @@ mod tests {
     fn descriptors_are_named_by_their_most_frequent_kind() {
         let open = tables::process().measure(Measure::OpenFdsRatio).number(fact::OPEN_FDS, 900.0);
         check(&open, DescriptorLeak, &[]);
-        let cause = check(&open.number(fact::SOCKET_FDS, 850.0).number(fact::FILE_FDS, 20.0), DescriptorLeak, &[]);
+        let cause =
+            check(&open.clone().number(fact::SOCKET_FDS, 850.0).number(fact::FILE_FDS, 20.0), DescriptorLeak, &[]);
         assert_eq!(cause.because, "900 descriptors are open, 850 of them sockets");
         assert!(cause.advice()[0].starts_with("Most of them are sockets"), "{:?}", cause.advice());
+        // The kinds were read when thirteen were open.
+        let early = open.number(fact::SOCKET_FDS, 3.0).number(fact::OTHER_FDS, 10.0);
+        assert_eq!(check(&early, DescriptorLeak, &[]).because, "900 descriptors are open");
     }
 }

@@ -163,9 +163,13 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
     let duration = case.number(fact::AVG_DURATION)?;
     let (late, exact) = match case.number(fact::LATE_TIME_RATIO) {
         Some(ratio) => (ratio * duration, true),
+        // Of a query in a request what the runtime was late is left out already.
+        None if !case.evidence.endpoints.is_empty() => return None,
         None => (case.lag()?, false),
     };
-    if late < LATE * duration {
+    let longest_lag = case.of_process(fact::MAX_SCHEDULING_LAG);
+    let is_longer = case.number(fact::P95_DURATION).zip(longest_lag).is_some_and(|(slow, lag)| lag < slow);
+    if late < LATE * duration || !exact && is_longer {
         return None;
     }
     let blocker = process::top_blocker(case);
@@ -354,6 +358,17 @@ mod tests {
         check(&slow.clone().process(fact::SCHEDULING_LAG, 0.4).blocker("GET /hash", 9.0), RuntimeLate, &[]);
         check(&slow.clone().process(fact::SCHEDULING_LAG, 0.15).blocker("GET /hash", 9.0), RuntimeLate, &[SlowPlan]);
         check(&slow.clone().process(fact::SCHEDULING_LAG, 0.02), SlowPlan, &[]);
+        // The longest delay is shorter than the slow calls.
+        let longest = |lag: f64| {
+            slow.clone()
+                .process(fact::SCHEDULING_LAG, 0.25)
+                .process(fact::MAX_SCHEDULING_LAG, lag)
+                .blocker("GET /hash", 9.0)
+        };
+        check(&longest(0.26), SlowPlan, &[]);
+        check(&longest(0.5), RuntimeLate, &[]);
+        let skewed = durations([0.001, 0.002, 0.5, 0.55, 0.01, 0.2]).word(fact::OPERATION, "SELECT");
+        check(&skewed.process(fact::SCHEDULING_LAG, 0.17).process(fact::MAX_SCHEDULING_LAG, 0.174), SkewedPlan, &[]);
         check(&slow.number(fact::LATE_TIME_RATIO, 0.01).process(fact::SCHEDULING_LAG, 0.4), SlowPlan, &[]);
     }
 

@@ -1,15 +1,20 @@
 //! Why runs of a task take long, fail, are dropped or do not end.
 
-use CauseKind::{BlockingCall, Computing, FailingTask, Panics, RuntimeLate, SlowTask, UntrackedWait};
+use CauseKind::{
+    BlockingCall, Computing, FailingTask, NPlusOne, Panics, Queue, RuntimeLate, SequentialCalls, SlowCall, SlowPlan,
+    SlowTask, UntrackedWait,
+};
 
 use super::{
     case::{Case, percent, seconds},
     clients,
-    diagnosis::Diagnosis,
-    endings, polls, process,
+    diagnosis::{Diagnosis, of_candidates},
+    endings,
+    parts::{Part, shares},
+    polls, process, queue, uses,
 };
 use crate::{
-    names,
+    context, names,
     rules::{
         cause_kind::{
             CauseKind,
@@ -46,16 +51,44 @@ fn slow(case: &Case<'_>) -> Option<Diagnosis> {
         });
     }
     let waits = format!("{} of a run of {} is waiting", percent(1.0 - busy), seconds(duration));
-    let blocker = process::top_blocker(case).filter(|blocker| !blocker.is_task || blocker.name != case.subject);
-    if let Some((lag, blocker)) = case.lag().filter(|lag| *lag >= LATE * duration).zip(blocker) {
-        let because =
-            format!("{waits}, and the runtime polls up to {} late, mostly because of {}", seconds(lag), blocker.name);
-        let cause = Diagnosis::new(RuntimeLate, Likely, because).word("blocker", Some(blocker.name));
-        return Some(cause.of(Some(blocker.origin())));
+    if let Some(late) = late(case, duration, &waits) {
+        return Some(late);
     }
-    // A thread of its own looks like any other wait from inside the runtime.
-    let because = format!("{waits}; for a call, a lock or blocking work on another thread was not measured");
-    Some(Diagnosis::new(UntrackedWait, Certain, because).word("task", Some(case.subject)).or(&[SlowTask]))
+    let waited = shares(case).into_iter().find(|(part, _)| !matches!(part, Part::Busy | Part::Late));
+    let Some((part, share)) = waited else {
+        let because = format!("{waits}; for a call, a lock or blocking work on another thread was not measured");
+        return Some(Diagnosis::new(UntrackedWait, Possible, because).word("task", Some(case.subject)).or(&[SlowTask]));
+    };
+    let passes = format!("{} of a run of {} passes {}", percent(share), seconds(duration), part.doing());
+    let cause = match part {
+        // How many statements or calls a run makes is not counted.
+        Part::Database => Diagnosis::new(SlowPlan, Possible, passes).or(&[NPlusOne]),
+        Part::Used(context::Part::Http) => Diagnosis::new(SlowCall, Possible, passes).or(&[SequentialCalls]),
+        Part::Used(part) => uses::diagnose(case, part, &passes)?,
+        Part::Client | Part::Busy | Part::Late => return None,
+        Part::Untracked => match queue::read(case).filter(|queue| queue.is_certain) {
+            Some(queue) => Diagnosis::new(Queue, Likely, format!("{passes}; {}", queue.because))
+                .word("places", Some(queue::of(queue.places)))
+                .word("suspects", Some(queue::suspects(queue.places))),
+            None => Diagnosis::new(UntrackedWait, Likely, passes),
+        },
+    };
+    Some(cause.word("task", Some(case.subject)))
+}
+
+/// The runtime polls its runs late.
+fn late(case: &Case<'_>, duration: f64, waits: &str) -> Option<Diagnosis> {
+    let late = match case.number(fact::LATE_TIME_RATIO) {
+        Some(ratio) => ratio * duration,
+        None => case.lag()?,
+    };
+    let blocker = process::top_blocker(case).filter(|blocker| !blocker.is_task || blocker.name != case.subject)?;
+    (late >= LATE * duration).then(|| {
+        let because =
+            format!("{waits}, and the runtime polls up to {} late, mostly because of {}", seconds(late), blocker.name);
+        let cause = Diagnosis::new(RuntimeLate, Likely, because).word("blocker", Some(blocker.name));
+        cause.of(Some(blocker.origin()))
+    })
 }
 
 fn failing(case: &Case<'_>) -> Option<Diagnosis> {
@@ -64,9 +97,7 @@ fn failing(case: &Case<'_>) -> Option<Diagnosis> {
     if let Some(panics) = case.number(fact::PANIC_RATIO).filter(|panics| *panics >= MOST) {
         return Some(Diagnosis::new(Panics, Certain, format!("{fails}, {} of them by a panic", percent(panics))));
     }
-    if let Some(timeout) = clients::own_timeout(case, fact::FAILED_MIN_DURATION, fact::FAILED_MAX_DURATION) {
-        return Some(timeout.preceded_by(&format!("{fails}; ")));
-    }
+    let timeout = clients::own_timeout(case, fact::FAILED_MIN_DURATION, fact::FAILED_MAX_DURATION);
     let after = case
         .number(fact::FAILED_AVG_DURATION)
         .map_or_else(String::new, |after| format!(", {} after their start on average", seconds(after)));
@@ -74,7 +105,9 @@ fn failing(case: &Case<'_>) -> Option<Diagnosis> {
         .word(fact::TOP_FAILURE)
         .filter(|top| *top != names::ERROR)
         .map_or_else(String::new, |top| format!(" with {top}"));
-    Some(Diagnosis::new(FailingTask, Certain, format!("{fails}{top}{after}")))
+    let itself = Diagnosis::new(FailingTask, Certain, format!("{fails}{top}{after}")).word("task", Some(case.subject));
+    // What fails after steps of even lengths takes as even a time as a time-out.
+    of_candidates(std::iter::once(itself).chain(timeout).collect())
 }
 
 #[cfg(test)]
@@ -104,13 +137,32 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_run_has_the_cause_of_its_largest_part() {
+        let run = |part: fact::NumberFact| {
+            task().number(fact::AVG_DURATION, 1.0).number(fact::BUSY_RATIO, 0.01).number(part, 0.95)
+        };
+        check(&run(fact::DB_TIME_RATIO), SlowPlan, &[NPlusOne]);
+        check(&run(fact::HTTP_TIME_RATIO), SlowCall, &[SequentialCalls]);
+        check(&run(fact::LOCK_TIME_RATIO), CauseKind::LockQueue, &[]);
+        check(&run(fact::WAITING_RATIO), UntrackedWait, &[]);
+        let queue = run(fact::WAITING_RATIO)
+            .number(fact::IN_FLIGHT, 12.0)
+            .number(fact::MIN_DURATION, 0.1)
+            .number(fact::P50_DURATION, 1.1)
+            .number(fact::P95_DURATION, 1.2)
+            .number(fact::SLOW_RATIO, 0.95);
+        check(&queue, Queue, &[]);
+    }
+
+    #[test]
     fn failures_are_told_by_their_kind_and_their_durations() {
         let fails = || task().measure(Measure::ErrorRatio).number(fact::TASK_FAILURE_RATIO, 0.4);
         check(&fails(), FailingTask, &[]);
         check(&fails().number(fact::PANIC_RATIO, 1.0), Panics, &[]);
         let at_once =
             |from: f64, to: f64| fails().number(fact::FAILED_MIN_DURATION, from).number(fact::FAILED_MAX_DURATION, to);
-        check(&at_once(3.0, 3.01), OwnTimeout, &[]);
+        check(&at_once(3.0, 3.01), FailingTask, &[OwnTimeout]);
+        check(&at_once(3.0, 3.01).number(fact::OK_P50_DURATION, 3.0), FailingTask, &[]);
         check(&at_once(0.001, 0.001), FailingTask, &[]);
         check(&at_once(0.2, 3.0), FailingTask, &[]);
     }

@@ -12,14 +12,11 @@ pub(super) const ENTRIES: &[Entry] = &[
             (SlowCall, "whether the duration grows with the requests in flight"),
         ],
         undecided: "wrap the lock in track_wait(\"lock\", \"name\", mutex.lock()), then it is named",
-        advice: &[
-            &[
-                "Hold {wait} for shorter: do not await a call, a query or a sleep while it is locked",
-                "Hold the lock for shorter: copy out what is needed, and do not await a call, a query or a sleep while it is locked; \
+        advice: &[&[
+            "Hold {wait} for shorter: do not await a call, a query or a sleep while it is locked",
+            "Hold the lock for shorter: copy out what is needed, and do not await a call, a query or a sleep while it is locked; \
              or divide it, one for each key",
-            ],
-            &["{holder} holds it longest: begin there"],
-        ],
+        ]],
         certainty: "certain: the wait was measured",
         ..NONE
     },
@@ -29,13 +26,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "time passes in waiting for a tracked semaphore",
         neighbours: &[(SlowCall, "where the time passes: in waiting for the permit or after it")],
         undecided: "wrap the wait in track_wait(\"semaphore\", \"name\", semaphore.acquire())",
-        advice: &[
-            &[
-                "Make what is done under {wait} faster, or give it more permits",
-                "Make what is done with the permit faster, give out more permits, or refuse at once (try_acquire) what would wait too long",
-            ],
-            &["{holder} holds it longest: begin there"],
-        ],
+        advice: &[&[
+            "Make what is done under {wait} faster, or give it more permits",
+            "Make what is done with the permit faster, give out more permits, or refuse at once (try_acquire) what would wait too long",
+        ]],
         certainty: "certain: the wait was measured",
         ..NONE
     },
