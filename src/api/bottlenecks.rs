@@ -122,8 +122,7 @@ pub(super) struct CauseView {
     pub(super) confidence: &'static str,
     /// Kinds that the measurements do not exclude.
     pub(super) or: Vec<&'static str>,
-    /// What those mean, for texts.
-    #[serde(skip)]
+    /// What those mean.
     pub(super) or_titles: Vec<&'static str>,
 }
 
