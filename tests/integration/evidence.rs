@@ -220,11 +220,7 @@ async fn a_task_is_split_into_running_and_waiting_and_a_stuck_one_is_listed() {
     send(&app, "POST", "/stuck").await;
     let slow = bottleneck(&app, "slow_task").await;
     near(&slow, "/evidence/numbers/waiting_ratio", 1.0);
-    assert_eq!(
-        (&slow["cause"]["kind"], &slow["cause"]["or"][0]),
-        (&"untracked_wait".into(), &"slow_task".into()),
-        "{slow:#}"
-    );
+    assert_eq!(slow["cause"]["kind"], "untracked_wait", "{slow:#}");
     sleep(Duration::from_secs(300)).await;
     let stuck = bottleneck(&app, "stuck_task").await;
     assert_eq!((&stuck["subject"], &stuck["severity"]), (&Value::from("import"), &Value::from("medium")));
@@ -357,7 +353,8 @@ async fn requests_that_never_end_count_as_active() {
     assert_eq!(number(&found, "/evidence/numbers/active"), 7.0);
     assert!(number(&found, "/evidence/numbers/in_flight") < 1.0, "an average over requests that ended");
     hanging.iter().for_each(tokio::task::JoinHandle::abort);
-    sleep(Duration::from_secs(6)).await;
+    // For longer than the rule's `for`: the aborted requests make it another severity.
+    sleep(Duration::from_secs(40)).await;
     let found = bottleneck(&app, "slow_endpoint").await;
-    assert_eq!(number(&found, "/evidence/numbers/active"), 0.0);
+    assert_eq!(number(&found, "/evidence/numbers/active"), 0.0, "{found:#}");
 }
