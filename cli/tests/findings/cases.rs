@@ -96,7 +96,10 @@ pub(crate) const SLOW: Case = Case {
         expected(
             "slow_task",
             "render_thumbnail",
-            &[Above("/numbers/waiting_ratio", 0.9), Advice("If a request waits for a slow task")],
+            &[
+                Above("/numbers/waiting_ratio", 0.9),
+                Advice("What it waits for was not measured: wrap the awaits in it in track_wait"),
+            ],
         ),
     ],
     consequences: &["GET /api/products/{id}/reviews"],
