@@ -17,10 +17,15 @@ const DOCUMENTS: [(&str, &str); 3] = [
 const FAMILIES: [&str; 7] =
     ["http_server_", "http_request_", "db_client_", "task_", "pinchpoint_", "process_", "tokio_"];
 
+/// Crates whose names begin like those.
+const CRATES: [&str; 1] = ["tokio_postgres"];
+
 /// The names of metrics and labels in a text, without what Prometheus adds to a histogram's.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-    let ours = words.filter(|word| FAMILIES.iter().any(|family| word.starts_with(family) && word != family));
+    let ours = words
+        .filter(|word| FAMILIES.iter().any(|family| word.starts_with(family) && word != family))
+        .filter(|word| !CRATES.contains(word));
     let base = |word: &'static str| move |name| str::strip_suffix(name, word).unwrap_or(name);
     ours.map(base("_bucket")).map(base("_count")).map(base("_sum")).collect()
 }
