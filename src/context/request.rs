@@ -140,9 +140,11 @@ impl RequestContext {
         &self.wakes
     }
 
-    /// Takes the task's own waker before a poll. Returns since when the request has been waiting for this poll, if it is late.
-    pub(crate) fn poll_begins(&self, task: &Waker) -> Option<(Instant, Duration)> {
-        self.wakes.poll_begins(task, self.started)
+    /// Takes the task's own waker before a poll, and records for how long the poll was waited for if it is late.
+    pub(crate) fn poll_begins(&self, task: &Waker) {
+        if let Some((since, late)) = self.wakes.poll_begins(task, self.started) {
+            self.record(Part::Late, &Did::waited(since, late));
+        }
     }
 
     /// Notes the end of a long poll.

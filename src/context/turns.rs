@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::thread_time::ThreadTime;
 
-/// Polls that are shorter are not remembered.
+/// A poll of this length is longer than it should be, and may be shorter than what blocks. Shorter ones are not remembered.
 pub(crate) const LONG: Duration = Duration::from_millis(1);
 /// Wakes that follow one another within this time come from one turn of the driver.
 const TOGETHER: Duration = Duration::from_micros(200);

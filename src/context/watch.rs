@@ -22,6 +22,7 @@ use tokio::{
     task::{Id, try_id},
 };
 
+pub(crate) use super::turns::LONG;
 use super::{
     DynRecorder, labelled,
     polls::{Polls, PublishedPoll, Sight},
@@ -36,8 +37,6 @@ const FIRST: u32 = 32;
 const AFTER_BLOCKING: u32 = 256;
 /// Polls that are watched after one of [`LONG`] or longer.
 const AFTER_LONG: u32 = 8;
-/// A poll of this length is longer than it should be, and shorter than what blocks.
-pub(crate) const LONG: Duration = Duration::from_millis(1);
 /// Index in [`names::POLLS`]; the two before it are short polls and blocking ones.
 const IN_PLACE: usize = 2;
 

@@ -136,9 +136,7 @@ impl Observation {
             }
             return polled;
         };
-        if let Some((since, late)) = context.poll_begins(task.waker()) {
-            context.record(Part::Late, &Did::waited(since, late));
-        }
+        context.poll_begins(task.waker());
         let polled = poll(self, &mut Context::from_waker(&waker));
         if let Some(context) = self.context.as_ref().filter(|_| polled.is_pending()) {
             context.poll_ends();

@@ -30,7 +30,7 @@ impl Work {
         let place = Place::of(location);
         let name = place.text().unwrap_or("spawn_blocking");
         let find =
-            |part: Part| Destination::<WaitSeries>::find(|instruments| instruments.wait(part.label(), name, part));
+            |part: Part| Destination::<WaitSeries>::find(|instruments, _| instruments.wait(part.label(), name, part));
         let (wait, run) = (find(Part::ThreadPool), find(Part::Blocking));
         wait.iter().for_each(|Destination { series, .. }| series.waiting.increment(1.0));
         Self { wait, run, spawned: Instant::now(), place }

@@ -44,7 +44,7 @@ pub(super) struct RunningCall {
 
 impl RunningCall {
     pub(super) fn begin(callee: Callee<'_>, location: Option<&'static Location<'static>>) -> Self {
-        let destination = Destination::find(|instruments| instruments.call(callee));
+        let destination = Destination::find(|instruments, _| instruments.call(callee));
         let place = location.filter(|_| destination.is_some()).map(Place::of).unwrap_or_default();
         Self { destination, began: Instant::now(), place, polling: false }
     }

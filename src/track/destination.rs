@@ -13,23 +13,17 @@ pub(super) struct Destination<S> {
 
 impl<S> Destination<S> {
     /// Returns the destination of what begins on this thread now. `series` finds the series in the instruments of the
-    /// current request, or outside any request in the installed ones. Returns `None` without a monitor, and while it is
-    /// stopped.
-    pub(super) fn find(series: impl FnOnce(&Instruments) -> Arc<S>) -> Option<Self> {
-        Some(Self::find_in(series)?.0)
-    }
-
-    /// Returns the instruments as well.
-    pub(super) fn find_in(series: impl FnOnce(&Instruments) -> Arc<S>) -> Option<(Self, Arc<Instruments>)> {
+    /// current request, or outside any request in the installed ones; it is given that request, too. Returns `None` without a
+    /// monitor, and while it is stopped.
+    pub(super) fn find(series: impl FnOnce(&Arc<Instruments>, Option<&Arc<RequestContext>>) -> Arc<S>) -> Option<Self> {
         let request = current();
-        let instruments = match &request {
-            Some(request) => request.instruments().clone(),
-            None => installed()?,
-        };
+        // Not cloned where there is a request: every core would write to the one count of the instruments' owners.
+        let installed = if request.is_none() { installed() } else { None };
+        let instruments = request.as_ref().map(|request| request.instruments()).or(installed.as_ref())?;
         if !instruments.enabled() {
             return None;
         }
-        let series = series(&instruments);
-        Some((Self { request, series }, instruments))
+        let series = series(instruments, request.as_ref());
+        Some(Self { request, series })
     }
 }

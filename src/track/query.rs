@@ -18,7 +18,7 @@ impl Destination<QuerySeries> {
     /// Returns the destination of a statement, and its [`Did::exact`].
     fn of_query(sql: &str) -> Option<(Self, u64)> {
         let mut exact = 0;
-        let destination = Self::find(|instruments| {
+        let destination = Self::find(|instruments, _| {
             let (series, number) = instruments.query(sql, fingerprint::shape);
             exact = if is_whole(sql) { number.max(1) } else { 0 };
             series

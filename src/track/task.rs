@@ -41,14 +41,15 @@ struct RunningTask {
 impl RunningTask {
     fn begin(name: &str, location: &'static Location<'static>) -> Self {
         let began = Instant::now();
-        let found = Destination::<TaskSeries>::find_in(|instruments| instruments.task(name));
-        let (destination, instruments) = found.unzip();
+        let mut context = None;
+        let destination = Destination::<TaskSeries>::find(|instruments, parent| {
+            context = Some(instruments.begin_task(parent.cloned(), began));
+            instruments.task(name)
+        });
         let place = destination.as_ref().and_then(|Destination { series, .. }| {
             series.active.increment(1.0);
             series.runs.begin(began)
         });
-        let parent = destination.as_ref().and_then(|Destination { request, .. }| request.clone());
-        let context = instruments.map(|instruments| instruments.begin_task(parent, began));
         let called_at = if destination.is_some() { Place::of(location) } else { Place::NONE };
         Self {
             destination,
@@ -67,9 +68,7 @@ impl RunningTask {
     /// Polls with this run as the thread's current one, and records how late the poll is.
     fn poll<T>(&mut self, task: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let Some((context, waker)) = self.context.as_ref().zip(self.waker.take()) else { return poll(task) };
-        if let Some((since, late)) = context.poll_begins(task.waker()) {
-            context.record(Part::Late, &Did::waited(since, late));
-        }
+        context.poll_begins(task.waker());
         self.poll_begins();
         let entered = enter(&mut self.context, &self.carrier);
         let polled = poll(&mut Context::from_waker(&waker));

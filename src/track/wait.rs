@@ -26,7 +26,7 @@ struct RunningWait {
 
 impl RunningWait {
     fn begin(kind: &str, name: &str, location: &'static Location<'static>) -> Self {
-        let destination = Destination::find(|instruments| instruments.wait(kind, name, Part::of_wait(kind)));
+        let destination = Destination::find(|instruments, _| instruments.wait(kind, name, Part::of_wait(kind)));
         let place = if destination.is_some() { Place::of(location) } else { Place::NONE };
         destination.iter().for_each(|Destination { series, .. }| series.waiting.increment(1.0));
         Self { destination, began: Instant::now(), place, polling: false }
@@ -246,7 +246,7 @@ impl<T> DerefMut for Held<T> {
 pub(super) fn record_wait(kind: &str, name: &str, duration: std::time::Duration) {
     let now = Instant::now();
     let found: Option<Destination<WaitSeries>> =
-        Destination::find(|instruments| instruments.wait(kind, name, Part::of_wait(kind)));
+        Destination::find(|instruments, _| instruments.wait(kind, name, Part::of_wait(kind)));
     let Some(Destination { request, series }) = found else { return };
     series.durations.record(Outcome::Ok, duration);
     if let Some(request) = request {

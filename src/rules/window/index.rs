@@ -26,12 +26,19 @@ pub(super) struct WindowIndex<'a> {
     uses: OnceCell<Uses<'a>>,
     queries: OnceCell<Vec<queries::Query<'a>>>,
     tasks: OnceCell<Vec<tasks::Task<'a>>>,
+    unmatched: OnceCell<Unmatched<'a>>,
 }
 
 impl<'a> WindowIndex<'a> {
     pub(super) fn of(window: &'a Window) -> Self {
-        let (endpoints, uses) = (OnceCell::new(), OnceCell::new());
-        Self { window, endpoints, uses, queries: OnceCell::new(), tasks: OnceCell::new() }
+        Self {
+            window,
+            endpoints: OnceCell::new(),
+            uses: OnceCell::new(),
+            queries: OnceCell::new(),
+            tasks: OnceCell::new(),
+            unmatched: OnceCell::new(),
+        }
     }
 
     pub(super) fn endpoints(&self) -> &Endpoints<'a> {
@@ -48,6 +55,10 @@ impl<'a> WindowIndex<'a> {
 
     pub(super) fn tasks(&self) -> &[tasks::Task<'a>] {
         self.tasks.get_or_init(|| tasks::tasks(self.window))
+    }
+
+    pub(super) fn unmatched(&self) -> &Unmatched<'a> {
+        self.unmatched.get_or_init(|| Unmatched::of(self.window))
     }
 
     /// Returns the last value of a gauge.
@@ -89,7 +100,7 @@ impl<'a> WindowIndex<'a> {
                 return Some((lag.quantile(quantile(99)?)?, lag.count()));
             }
             Measure::UnmatchedErrorRatio => {
-                let unmatched = Unmatched::of(self.window);
+                let unmatched = self.unmatched();
                 let ratio = divide(unmatched.failed as f64, unmatched.requests as f64)?;
                 return Some((ratio, unmatched.requests));
             }

@@ -16,7 +16,6 @@ use super::{
     memory_holders::MemoryHolders,
     outcome::OutcomeClass,
     queries::{Use, Uses},
-    totals::Unmatched,
 };
 use crate::{
     names,
@@ -215,7 +214,7 @@ impl Investigation<'_, '_> {
             facts.word(fact::TOP_BLOCKING_TASK, Some(task));
             facts.number(fact::TOP_BLOCKING_TASK_POLL, poll);
         }
-        facts.word(fact::TOP_UNMATCHED_ERROR, Unmatched::of(index.window).top_error);
+        facts.word(fact::TOP_UNMATCHED_ERROR, index.unmatched().top_error);
         let since_start = self.total.map(WindowIndex::of);
         let holders = MemoryHolders::of(since_start.as_ref().unwrap_or(index));
         holders.add_top(&mut facts);
