@@ -80,7 +80,10 @@ async fn a_pool_that_panics_when_it_is_read_hides_no_other() {
     let mut reads = 0;
     monitor.watch_pool("broken", move || {
         reads += 1;
-        assert!(reads == 1, "the second time it fails");
+        if reads > 1 {
+            // Without the hook, whose backtrace takes a busy core longer than the end of a monitor waits.
+            std::panic::resume_unwind(Box::new("the second time it fails"));
+        }
         Some(PoolState::new(1, 1))
     });
     let pool = watch(&monitor, "orders", PoolState::new(1, 1));
@@ -159,6 +162,10 @@ async fn waits_for_a_pool_of_sqlx_are_seen_in_its_own_events() {
     let sqlx = ["db_client_connection_pool_name=\"sqlx\""];
     assert_eq!(samples.sum("db_client_connection_wait_time_seconds_count", &sqlx), 8.0, "{samples:?}");
     let held = pool.acquire().await.expect("SQLite opens");
+    // sqlx gives a dropped connection back in a task of its own.
+    while pool.num_idle() < 1 {
+        sleep(MS).await;
+    }
     monitor.shutdown().await;
     assert_eq!(shown(&monitor, "sqlite")[2], 2.0);
     assert_eq!(shown(&monitor, "sqlite")[0], 1.0);
