@@ -2,8 +2,9 @@
 //!
 //! As in Prometheus, a threshold must be passed for the rule's `for` before it fires, and keeps firing for
 //! `keep_firing_for` after it is no longer passed. Each severity of a rule and subject is an alert of its own, exactly as
-//! in the Prometheus rules made from the same file; the bottleneck that is reported has the highest that fires. Nothing
-//! here reads a clock. Invariant: a bottleneck that started is resolved exactly once, whether its value recovers, its
+//! in the Prometheus rules made from the same file; the bottleneck that is reported has the highest that fires. A severity
+//! that the cause does not deserve does not fire, but the time over its threshold counts: should the cause turn out to be
+//! another, it fires at once if it has lasted for `for`. Nothing here reads a clock. Invariant: a bottleneck that started is resolved exactly once, whether its value recovers, its
 //! subject disappears or its rule is removed.
 
 use std::{
@@ -71,8 +72,10 @@ struct Level {
 enum Stage {
     Pending,
     Firing,
-    /// Firing because of `keep_firing_for`: since then it is no longer over its threshold.
+    /// Firing because of `keep_firing_for`: since then it is no longer over its threshold, or its cause no longer deserves it.
     Keeping(Instant),
+    /// Over its threshold, with a cause that does not deserve the severity.
+    Withheld,
 }
 
 impl Lifecycle {
@@ -128,28 +131,51 @@ fn ranked(bottlenecks: impl Iterator<Item = Arc<Bottleneck>>) -> Vec<Arc<Bottlen
 
 impl Alert {
     fn step(&mut self, rule: &Rule, finding: Option<&Arc<Finding>>, now: Instant) {
-        let passed = finding.map_or(&[][..], |finding| &finding.passed);
+        let (passed, withheld) =
+            finding.map_or((&[][..], &[][..]), |finding| (&finding.passed[..], &finding.withheld[..]));
+        let has = |list: &[(Severity, Threshold)], severity: &Severity| list.iter().any(|(known, _)| known == severity);
         self.levels.retain(|severity, level| {
-            let is_passed = passed.iter().any(|(passed, _)| passed == severity);
-            is_passed || level.is_kept(rule, now)
+            if has(passed, severity) || level.is_kept(rule, now) {
+                return true;
+            }
+            level.stage = Stage::Withheld;
+            has(withheld, severity)
         });
+        let Some(finding) = finding else { return };
+        for (severity, threshold) in withheld {
+            self.level(*severity, *threshold, finding, Stage::Withheld, now);
+        }
         for (severity, threshold) in passed {
-            let Some(finding) = finding else { continue };
-            let fresh =
-                || Level { active_at: now, stage: Stage::Pending, finding: finding.clone(), threshold: *threshold };
-            let level = self.levels.entry(*severity).or_insert_with(fresh);
+            let level = self.level(*severity, *threshold, finding, Stage::Pending, now);
             level.finding = finding.clone();
             level.threshold = *threshold;
             level.stage = match level.stage {
-                Stage::Pending if now.saturating_duration_since(level.active_at) < rule.hold => Stage::Pending,
-                Stage::Pending | Stage::Firing | Stage::Keeping(_) => Stage::Firing,
+                Stage::Pending | Stage::Withheld if now.saturating_duration_since(level.active_at) < rule.hold => {
+                    Stage::Pending
+                }
+                Stage::Pending | Stage::Firing | Stage::Keeping(_) | Stage::Withheld => Stage::Firing,
             };
         }
     }
 
+    /// Returns the level of a severity. A new one has been active for as long as another with the same threshold: only the cause
+    /// is a new one.
+    fn level(
+        &mut self,
+        severity: Severity,
+        threshold: Threshold,
+        finding: &Arc<Finding>,
+        stage: Stage,
+        now: Instant,
+    ) -> &mut Level {
+        let same = self.levels.values().filter(|level| level.threshold == threshold);
+        let active_at = same.map(|level| level.active_at).min().unwrap_or(now);
+        self.levels.entry(severity).or_insert_with(|| Level { active_at, stage, finding: finding.clone(), threshold })
+    }
+
     /// Brings the reported bottleneck up to date. Returns a transition where it started, changed its severity or ended.
     fn report(&mut self) -> Option<Transition> {
-        let firing = || self.levels.iter().filter(|(_, level)| level.stage != Stage::Pending);
+        let firing = || self.levels.iter().filter(|(_, level)| level.fires());
         let Some((severity, highest)) = firing().next_back() else {
             let bottleneck = self.reported.take()?;
             return Some(Transition { change: Change::Resolved, bottleneck });
@@ -173,17 +199,21 @@ impl Alert {
         if self.reported.is_some() {
             return None;
         }
-        let (severity, highest) = self.levels.iter().next_back()?;
+        let (severity, highest) = self.levels.iter().rfind(|(_, level)| level.stage == Stage::Pending)?;
         let since = self.levels.values().map(|level| level.active_at).min()?;
         Some(Arc::new(highest.as_bottleneck(*severity, since)))
     }
 }
 
 impl Level {
-    /// Returns whether a level that is not over its threshold still fires.
+    fn fires(&self) -> bool {
+        matches!(self.stage, Stage::Firing | Stage::Keeping(_))
+    }
+
+    /// Returns whether a level that is not over its threshold, or whose cause does not deserve it, still fires.
     fn is_kept(&mut self, rule: &Rule, now: Instant) -> bool {
         let since = match self.stage {
-            Stage::Pending => return false,
+            Stage::Pending | Stage::Withheld => return false,
             Stage::Firing => now,
             Stage::Keeping(since) => since,
         };
@@ -203,10 +233,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rules::fixed::{self, endpoint};
+    use crate::rules::{
+        fact::{self, NumberFact},
+        fixed::{self, endpoint},
+    };
 
     const HOLD: u64 = 30;
     const KEEP: u64 = 60;
+    /// Slow because of its clients, which is low at most.
+    const CLIENT: NumberFact = fact::CLIENT_TIME_RATIO;
+    /// Slow because of a lock, however severe.
+    const LOCK: NumberFact = fact::LOCK_TIME_RATIO;
 
     /// `high: > 1`, `critical: > 5`, for 30 s, kept for 60 s.
     fn rules() -> RuleSet {
@@ -227,8 +264,18 @@ mod tests {
 
         /// Returns the changes, and what fires afterwards with its age in seconds.
         fn at(&mut self, second: u64, value: Option<f64>) -> (Vec<Change>, Option<(Severity, u64)>) {
-            let now = self.start + Duration::from_secs(second);
             let findings = fixed::findings(&self.rules, value.map(|value| (endpoint("GET", "/slow"), value)));
+            self.take(second, findings)
+        }
+
+        /// The same of a subject that spends most of its time in one part.
+        fn because(&mut self, second: u64, value: f64, part: NumberFact) -> (Vec<Change>, Option<(Severity, u64)>) {
+            let findings = fixed::findings_because(&self.rules, part, [(endpoint("GET", "/slow"), value)]);
+            self.take(second, findings)
+        }
+
+        fn take(&mut self, second: u64, findings: Vec<Finding>) -> (Vec<Change>, Option<(Severity, u64)>) {
+            let now = self.start + Duration::from_secs(second);
             let changes = self.lifecycle.advance(&self.rules, findings, now).iter().map(|t| t.change).collect();
             let firing = self.lifecycle.firing().first();
             (changes, firing.map(|bottleneck| (bottleneck.severity, (now - bottleneck.since).as_secs())))
@@ -292,6 +339,59 @@ mod tests {
         assert_eq!(drive.at(80, Some(2.0)), (vec![], Some((Severity::Critical, 80))));
         let changed = vec![Change::Changed { from: Severity::Critical }];
         assert_eq!(drive.at(140, Some(2.0)), (changed, Some((Severity::High, 140))));
+    }
+
+    #[test]
+    fn the_time_under_a_cause_that_deserves_less_counts_when_the_cause_is_another() {
+        let mut drive = Drive::new();
+        assert_eq!(drive.because(0, 9.0, CLIENT), (vec![], None));
+        assert_eq!(drive.lifecycle.pending().iter().map(|b| b.severity).collect::<Vec<_>>(), [Severity::Low]);
+        assert_eq!(drive.because(30, 9.0, CLIENT), (vec![Change::Started], Some((Severity::Low, 30))));
+        let changed = vec![Change::Changed { from: Severity::Low }];
+        assert_eq!(drive.because(35, 8.0, LOCK), (changed, Some((Severity::Critical, 35))));
+        let firing = &drive.lifecycle.firing()[0];
+        let cause = firing.cause.as_ref().expect("a cause");
+        assert_eq!((cause.kind.as_str(), firing.value, firing.threshold.limit), ("lock_queue", 8.0, 5.0));
+    }
+
+    #[test]
+    fn only_the_time_over_a_threshold_counts_for_it() {
+        let mut drive = Drive::new();
+        drive.because(0, 2.0, CLIENT);
+        drive.because(30, 2.0, CLIENT);
+        assert_eq!(drive.because(40, 9.0, CLIENT), (vec![], Some((Severity::Low, 40))));
+        let changed = |from| vec![Change::Changed { from }];
+        assert_eq!(drive.because(50, 9.0, LOCK), (changed(Severity::Low), Some((Severity::High, 50))));
+        assert_eq!(drive.because(69, 9.0, LOCK), (vec![], Some((Severity::High, 69))));
+        assert_eq!(drive.because(70, 9.0, LOCK), (changed(Severity::High), Some((Severity::Critical, 70))));
+    }
+
+    #[test]
+    fn for_begins_again_after_a_pause_whatever_the_cause() {
+        let mut drive = Drive::new();
+        drive.because(0, 2.0, CLIENT);
+        drive.because(20, 0.5, CLIENT);
+        assert_eq!(drive.because(25, 2.0, CLIENT), (vec![], None));
+        assert_eq!(drive.because(50, 2.0, LOCK), (vec![], None));
+        assert_eq!(drive.because(55, 2.0, LOCK), (vec![Change::Started], Some((Severity::High, 30))));
+    }
+
+    #[test]
+    fn a_cause_that_deserves_less_lowers_the_severity_without_a_pause() {
+        let mut drive = Drive::new();
+        drive.because(0, 2.0, LOCK);
+        assert_eq!(drive.because(10, 2.0, CLIENT), (vec![], None));
+        assert_eq!(drive.because(30, 2.0, CLIENT), (vec![Change::Started], Some((Severity::Low, 30))));
+        let mut drive = Drive::new();
+        drive.because(0, 9.0, LOCK);
+        drive.because(30, 9.0, LOCK);
+        assert_eq!(drive.because(40, 9.0, CLIENT), (vec![], Some((Severity::Critical, 40))));
+        let changed = |from| vec![Change::Changed { from }];
+        assert_eq!(drive.because(100, 9.0, CLIENT), (changed(Severity::Critical), Some((Severity::Low, 100))));
+        assert_eq!(drive.because(105, 9.0, LOCK), (changed(Severity::Low), Some((Severity::Critical, 105))));
+        assert_eq!(drive.at(165, None), (vec![], Some((Severity::Critical, 165))));
+        assert_eq!(drive.at(225, None), (vec![Change::Resolved], None));
+        assert!(drive.lifecycle.alerts.is_empty() && drive.lifecycle.pending().is_empty());
     }
 
     #[test]

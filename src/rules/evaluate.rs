@@ -66,7 +66,7 @@ fn evaluate_rule<R: Readings>(
         let window = span.unwrap_or(rule.window);
         let known = evidence.of(rule.scope, &subject, window, slow);
         let cause = diagnose(rule, &subject, window, &known, evidence);
-        let passed = bounded(passed, cause.as_ref());
+        let (passed, withheld) = bounded(passed, cause.as_ref());
         let finding = Finding {
             rule: rule.clone(),
             subject,
@@ -74,6 +74,7 @@ fn evaluate_rule<R: Readings>(
             window,
             samples,
             passed,
+            withheld,
             evidence: known,
             cause,
             caused_by: None,
@@ -119,12 +120,18 @@ fn endpoint(name: &str) -> Option<Subject> {
     Some(Subject::new(name, labels))
 }
 
-/// Leaves out severities that the cause does not deserve: a long poll is never critical, however long it waits.
-fn bounded(passed: Vec<(Severity, Threshold)>, cause: Option<&Diagnosis>) -> Vec<(Severity, Threshold)> {
-    let Some(most) = cause.and_then(Diagnosis::at_most) else { return passed };
-    let lowest = passed.first().map(|(severity, threshold)| ((*severity).min(most), *threshold));
-    let kept: Vec<_> = passed.into_iter().filter(|(severity, _)| *severity <= most).collect();
-    if kept.is_empty() { lowest.into_iter().collect() } else { kept }
+/// Severities with the thresholds that are passed.
+type Passed = Vec<(Severity, Threshold)>;
+
+/// Separates severities that the cause does not deserve: a long poll is never critical, however long it waits. Where it deserves
+/// none of them, the lowest threshold counts for the highest that it does deserve.
+fn bounded(passed: Passed, cause: Option<&Diagnosis>) -> (Passed, Passed) {
+    let Some(most) = cause.and_then(Diagnosis::at_most) else { return (passed, Vec::new()) };
+    let (mut kept, withheld): (Passed, Passed) = passed.into_iter().partition(|(severity, _)| *severity <= most);
+    if kept.is_empty() {
+        kept.extend(withheld.first().map(|(_, threshold)| (most, *threshold)));
+    }
+    (kept, withheld)
 }
 
 /// Returns the question that a rule asks about a measure, of every subject of its scope.

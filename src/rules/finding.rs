@@ -18,6 +18,8 @@ pub(crate) struct Finding {
     pub(crate) samples: u64,
     /// The thresholds it is over, from the lowest; never empty.
     pub(crate) passed: Vec<(Severity, Threshold)>,
+    /// Those that it is over too, with severities that its cause does not deserve.
+    pub(crate) withheld: Vec<(Severity, Threshold)>,
     pub(crate) evidence: Arc<Evidence>,
     pub(crate) cause: Option<Diagnosis>,
     /// The finding that it follows from, where both have one cause.

@@ -4,7 +4,8 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Evaluator, Finding, Measure, RuleSet, Scope, Severity,
-    evidence::Evidence,
+    evidence::{Evidence, Fact},
+    fact::NumberFact,
     file,
     file::RuleText,
     readings::{Question, Reading, Readings},
@@ -69,7 +70,26 @@ pub(crate) fn rules(thresholds: &str, more: &str) -> RuleSet {
 
 /// What [`rules`] find on some endpoints with these average durations, of 100 requests each.
 pub(crate) fn findings(rules: &RuleSet, values: impl IntoIterator<Item = (Arc<Subject>, f64)>) -> Vec<Finding> {
-    let readings = values.into_iter().fold(FixedReadings::default(), |readings, (subject, value)| {
+    evaluate(rules, values, Evidence::default())
+}
+
+/// The same, where they spend nine tenths of their time in a part.
+pub(crate) fn findings_because(
+    rules: &RuleSet,
+    part: NumberFact,
+    values: impl IntoIterator<Item = (Arc<Subject>, f64)>,
+) -> Vec<Finding> {
+    let facts = vec![(part.name, Fact::Number(0.9, part.unit))];
+    evaluate(rules, values, Evidence { facts, ..Evidence::default() })
+}
+
+fn evaluate(
+    rules: &RuleSet,
+    values: impl IntoIterator<Item = (Arc<Subject>, f64)>,
+    evidence: Evidence,
+) -> Vec<Finding> {
+    let readings = FixedReadings { evidence, ..FixedReadings::default() };
+    let readings = values.into_iter().fold(readings, |readings, (subject, value)| {
         readings.with(Scope::Endpoint, Measure::AvgDuration, &subject, value, 100)
     });
     Evaluator::new(rules.rules()).evaluate(&readings)
