@@ -154,6 +154,20 @@ async fn a_route_that_leaks_is_found_in_minutes_by_its_own_live_bytes() {
     let leak = list.iter().find(|one| one["type"] == "memory_leak").unwrap_or_else(|| panic!("no leak in {found:#}"));
     assert_eq!(leak["affected_endpoints"], json!(["GET /heap"]), "{leak:#}");
     assert_eq!(leak["evidence"]["words"]["top_suspect"], "GET /heap", "{leak:#}");
+    let memory: Value = serde_json::from_str(&fetch(&app, "/performance/memory").await).expect("JSON");
+    let view = &memory["leak"];
+    assert_eq!(
+        (&view["status"], &view["endpoint"]),
+        (&json!("consistent_with_a_leak"), &json!("GET /heap")),
+        "{memory:#}"
+    );
+    let message = view["message"].as_str().expect("a text");
+    assert!(message.starts_with("consistent with a leak: requests of GET /heap keep "), "{message}");
+    // The same pace as the finding's, in its own unit.
+    let pace = memory["growth_mb_per_hour"].as_f64().unwrap_or_else(|| panic!("no pace in {memory:#}"));
+    assert!((pace * 1e6 / leak["value"].as_f64().expect("a number") - 1.0).abs() < 1e-3, "{pace} in {leak:#}");
+    assert_eq!(view["slope_mb_per_hour"].as_f64(), Some(pace), "{memory:#}");
+    assert!((pace / 57.6 - 1.0).abs() < 0.1, "{pace}");
 }
 
 #[tokio::test(start_paused = true)]

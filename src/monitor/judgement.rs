@@ -8,7 +8,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{alert::Transition, analysis::LeakVerdict, rules::Bottleneck};
+use crate::{
+    alert::Transition,
+    rules::{Bottleneck, MemoryVerdict},
+};
 
 /// Listeners at a time: each costs a socket and a buffer.
 const LISTENERS: usize = 64;
@@ -31,7 +34,7 @@ pub(crate) struct Judgement {
     /// For how long no request has come, neither to the service nor to the API.
     pub(crate) quiet: Duration,
     /// Whether this process's memory leaks; `None` before the first evaluation.
-    pub(crate) leak: Option<LeakVerdict>,
+    pub(crate) memory: Option<MemoryVerdict>,
 }
 
 /// The latest judgement, and the listeners to those to come.

@@ -70,8 +70,8 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    EndpointTrends, Endpoints, OutcomeClass, ProcessCounts, ProcessMemory, SeriesTrend, Sources, Totals, TrendReport,
-    TrendSource, Uses, WindowReadings, is_failure, tallied_outcome,
+    EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, OutcomeClass, ProcessCounts, ProcessMemory, SeriesTrend,
+    Sources, Totals, TrendReport, TrendSource, Uses, WindowReadings, is_failure, tallied_outcome,
 };
 
 #[cfg(test)]

@@ -469,7 +469,12 @@ async fn a_leak_is_reported_with_its_slope_and_the_time_to_the_limit() {
     assert!((number(&leak["limit_percent"]) - 40.0).abs() < 1.0, "{leak}");
     assert!((number(&leak["seconds_to_limit"]) / 3600.0 - 12.0).abs() < 0.5, "{leak}");
     assert!(leak["windows_seconds"].as_array().expect("a list").len() >= 2, "{leak}");
+    assert_eq!(leak["endpoint"], Value::Null, "the memory of the process shows it: {leak}");
     let found = json_of(&app, "/performance/bottlenecks").await;
-    assert!(found.to_string().contains("memory_leak"), "{found}");
+    let finding = found["bottlenecks"].as_array().expect("a list").iter().find(|one| one["type"] == "memory_leak");
+    let finding = finding.unwrap_or_else(|| panic!("no leak in {found}"));
+    assert!((number(&finding["value"]) / 1e6 - number(&answer["growth_mb_per_hour"])).abs() < 1e-3, "{finding}");
+    let left = number(&finding["evidence"]["numbers"]["time_to_limit"]);
+    assert!((left - number(&leak["seconds_to_limit"])).abs() < 60.0, "{left} in {finding}, and {leak}");
     assert_eq!(trends(&app, "?hours=6").await["memory"]["direction"], "degrading");
 }

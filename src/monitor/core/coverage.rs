@@ -30,12 +30,11 @@ impl Core {
         let metrics: Vec<&str> = index.names();
         let metrics: Vec<&str> =
             metrics.into_iter().filter(|name| names::WINDOW_ONLY.iter().all(|metric| metric.name != *name)).collect();
-        let leak = self.judgement().leak.clone();
         #[cfg(feature = "sqlx")]
         let (sqlx_queries, sqlx_problem) = (sqlx_events::seen(), sqlx_events::problem(self.requests_without_queries()));
         #[cfg(not(feature = "sqlx"))]
         let (sqlx_queries, sqlx_problem) = (0, None);
-        let total = self.total(now);
+        let (total, judgement) = (self.total(now), self.judgement());
         let sources = Sources {
             measuring: self.instruments.enabled(),
             sampling: self.sampling_interval().is_some(),
@@ -43,13 +42,12 @@ impl Core {
             metrics: &metrics,
             sqlx_queries,
             sqlx_problem,
-            leak: leak.as_ref(),
+            memory: judgement.memory.as_ref(),
         };
-        // In the order of a tick, which takes these locks too.
         let history = lock(&self.history);
-        let growth = lock(&self.memory).growth(history.total().start().saturating_duration_since(self.started));
         let kept = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
-        let readings = WindowReadings::new(kept).with_memory_growth(growth);
+        let readings = WindowReadings::new(kept)
+            .with_memory_growth(judgement.memory.as_ref().and_then(|memory| memory.growth.clone()));
         let each = rules.set.rules().iter().map(|rule| {
             let coverage = Coverage::of(rule, &readings);
             RuleCoverage { rule: rule.clone(), coverage, silence: sources.silence(rule, coverage) }

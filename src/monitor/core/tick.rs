@@ -11,7 +11,6 @@ use tracing::{info, warn};
 use super::{Core, windows};
 use crate::{
     alert::{Change, Lifecycle, Transition},
-    analysis::LeakVerdict,
     context::{DynRecorder, labelled},
     lock::lock,
     monitor::{
@@ -21,7 +20,7 @@ use crate::{
         reload::{Reload, RulesState},
     },
     names,
-    rules::{Evaluator, Finding, ProcessCounts, ProcessMemory, RuleSet, WindowReadings, is_failure},
+    rules::{Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, WindowReadings, is_failure},
     store::{History, Moment},
 };
 
@@ -38,7 +37,7 @@ pub(super) struct TickState {
 /// What the rules find at a tick.
 struct Evaluation {
     findings: Vec<Finding>,
-    leak: LeakVerdict,
+    memory: MemoryVerdict,
     /// Requests that ended since the last tick.
     requests: u64,
 }
@@ -99,7 +98,7 @@ impl Core {
         self.show_writing(now);
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
-        let Evaluation { findings, leak, requests } = self.evaluate(&rules.set, now);
+        let Evaluation { findings, memory, requests } = self.evaluate(&rules.set, now);
         // A stopped monitor counts none.
         let requests = if self.instruments.enabled() { requests } else { 1 };
         let quiet = ticking.quiet(requests, self.api_requests.load(Ordering::Relaxed), now);
@@ -116,7 +115,7 @@ impl Core {
             pending: ticking.lifecycle.pending().to_vec(),
             transitions,
             quiet,
-            leak: Some(leak),
+            memory: Some(memory),
         });
     }
 
@@ -130,15 +129,17 @@ impl Core {
         let requests = history.latest_count(names::HTTP_DURATION.name);
         let memory = self.record_memory(&history, requests, now);
         let counts = self.record_counts(&history, now);
-        let growth = memory.growth(history.total().start().saturating_duration_since(self.started));
+        let verdict = memory.verdict(history.total().start().saturating_duration_since(self.started));
         if self.record_trends(&history, now) {
             self.minute_ended(&history, now);
         }
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
-        let readings =
-            WindowReadings::new(windows).since_start(history.total()).with_memory_growth(growth).with_counts(&counts);
+        let readings = WindowReadings::new(windows)
+            .since_start(history.total())
+            .with_memory_growth(verdict.growth.clone())
+            .with_counts(&counts);
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
-        Evaluation { findings, leak: memory.verdict().clone(), requests }
+        Evaluation { findings, memory: verdict, requests }
     }
 
     /// Has names that are not in use give their places back where these are needed.
@@ -190,8 +191,7 @@ impl Core {
     fn record_memory(&self, history: &History, requests: u64, now: Instant) -> MutexGuard<'_, ProcessMemory> {
         let mut memory = lock(&self.memory);
         if let Some(resident_bytes) = owned_memory(history) {
-            let limit = history.gauge(names::PROCESS_MEMORY_LIMIT.name);
-            memory.record(now.saturating_duration_since(self.started), resident_bytes, requests, limit);
+            memory.record(now.saturating_duration_since(self.started), resident_bytes, requests);
         }
         memory.record_routes(now.saturating_duration_since(self.started), history.total());
         memory
@@ -249,7 +249,11 @@ impl Core {
             let mut history = lock(&self.history);
             history.clear(&self.recorder.index(), now);
         }
-        lock(&self.memory).clear();
+        let memory = {
+            let mut memory = lock(&self.memory);
+            memory.clear();
+            memory.verdict(now.saturating_duration_since(self.started))
+        };
         *lock(&self.counts) = ProcessCounts::default();
         lock(&self.tiers).clear();
         self.instruments.slow_requests().clear();
@@ -257,8 +261,15 @@ impl Core {
         transitions.iter().for_each(log);
         ticking.gauges.show(&[]);
         let last = self.judgements.latest();
-        let leak = last.leak.clone();
-        self.judgements.publish(Judgement { at: last.at, took: last.took, leak, transitions, ..Judgement::default() });
+        // Before the first evaluation nothing was judged.
+        let memory = last.memory.is_some().then_some(memory);
+        self.judgements.publish(Judgement {
+            at: last.at,
+            took: last.took,
+            memory,
+            transitions,
+            ..Judgement::default()
+        });
     }
 }
 

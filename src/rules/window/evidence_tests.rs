@@ -232,6 +232,30 @@ fn endpoint_that_keeps_almost_none_of_the_growth_is_no_suspect() {
 }
 
 #[test]
+fn route_that_shows_the_growth_comes_before_a_cache_that_holds_more() {
+    let traffic = Traffic::new();
+    traffic.set(&names::PROCESS_RESIDENT, &[], 300e6);
+    for (route, bytes) in [("/cache", 90_000_000), ("/leak", 30_000_000)] {
+        traffic.requests(route, "200", 0.1, 100);
+        traffic.count(&names::ENDPOINT_HEAP_ALLOCATED, &[(names::METHOD, "GET"), (names::ROUTE, route)], bytes);
+    }
+    let window = traffic.window();
+    let suspects = |route: Option<&str>| {
+        let gained_bytes = Some(150e6);
+        let growth = MemoryGrowth { gained_bytes, route: route.map(Arc::from), ..GROWTH.expect("there is one") };
+        let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(Some(growth));
+        let evidence = readings.evidence(Scope::Process, &Subject::new("process", Vec::new()), LENGTH, None);
+        let names: Vec<_> = evidence.suspects.iter().map(|suspect| suspect.endpoint.to_string()).collect();
+        (names, evidence.fact("top_suspect").cloned())
+    };
+    let word = |name: &str| Some(Fact::Word(name.into()));
+    let by_process = ["GET /cache", "GET /leak"].map(str::to_owned).to_vec();
+    assert_eq!(suspects(None), (by_process, word("GET /cache")));
+    let by_route = ["GET /leak", "GET /cache"].map(str::to_owned).to_vec();
+    assert_eq!(suspects(Some("GET /leak")), (by_route, word("GET /leak")));
+}
+
+#[test]
 fn frequent_statuses_do_not_push_out_rare_errors() {
     let traffic = Traffic::new();
     for (status, times) in [("200", 300), ("201", 200), ("204", 150), ("304", 120), ("404", 100)] {

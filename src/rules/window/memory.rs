@@ -1,8 +1,8 @@
 //! [`ProcessMemory`]: the resident memory since the process started, and whether it leaks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::route_memory::RouteMemory;
+use super::route_memory::{RouteGrowth, RouteMemory};
 use crate::{
     analysis::{LeakDetector, LeakVerdict, MemoryCurve, MemorySample},
     store::Window,
@@ -12,15 +12,28 @@ use crate::{
 const EXPLAINED: f64 = 0.1;
 
 /// Growth like a leak's: of the memory of the process, found by the leak detector, or of what one route keeps.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MemoryGrowth {
     pub(crate) bytes_per_hour: f64,
+    /// Increase within the span.
+    pub(crate) bytes: f64,
     /// The longest of the windows that shows it.
     pub(crate) span: Duration,
     /// Number of samples of the memory curve in that window.
     pub(crate) samples: u64,
     /// Increase since the start or the last clear, the warm-up included; `None` where there is none.
     pub(crate) gained_bytes: Option<f64>,
+    /// The route that shows it by its own live bytes, while the memory of the process does not; `None` where that does.
+    pub(crate) route: Option<Arc<str>>,
+}
+
+/// Whether the memory leaks: what the API shows and what the rules judge, of the same moment.
+#[derive(Clone, Debug)]
+pub(crate) struct MemoryVerdict {
+    /// By the memory of the process alone.
+    pub(crate) process: LeakVerdict,
+    /// The growth that is consistent with a leak, by the process or by a route: the measure `memory_growth` of the rules.
+    pub(crate) growth: Option<MemoryGrowth>,
 }
 
 /// The resident memory since the process started. Earlier lives of the service do not count: a leak ends with its
@@ -44,17 +57,16 @@ impl Default for ProcessMemory {
 }
 
 impl ProcessMemory {
-    /// Records the resident memory at an age of the process, the requests since the last call, and the limit, if any.
-    pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64, limit_bytes: Option<f64>) {
+    /// Records the resident memory at an age of the process, and the requests since the last call.
+    pub(crate) fn record(&mut self, age: Duration, resident_bytes: f64, requests: u64) {
         self.count += 1;
         self.sum += resident_bytes;
         self.peak = Some(self.peak.map_or(resident_bytes, |peak| peak.max(resident_bytes)));
         self.requests += requests;
         // The verdict depends only on the samples that are kept, four a minute: between them it cannot change.
         if self.curve.record(age, resident_bytes, self.requests) {
-            let detector = LeakDetector::new();
-            let detector = limit_bytes.map_or(detector, |limit| detector.limit_bytes(limit));
-            self.verdict = detector.judge(self.curve.samples());
+            // Without the limit: that is one of the whole control group, which may hold more than this process.
+            self.verdict = LeakDetector::new().judge(self.curve.samples());
         }
     }
 
@@ -69,39 +81,44 @@ impl ProcessMemory {
         (self.count, self.sum, self.peak) = (0, 0.0, None);
     }
 
-    /// Returns the verdict of the leak detector.
-    pub(crate) fn verdict(&self) -> &LeakVerdict {
-        &self.verdict
-    }
-
-    /// Returns the growth that is consistent with a leak: the measure `memory_growth` of the rules.
+    /// Returns whether the memory leaks.
     ///
     /// `since` is the age of the process at the start or the last clear. What each endpoint keeps is counted from then
     /// on, so the increase with which it is compared begins there as well.
     ///
     /// A route that leaks by its own live bytes is growth before the process's memory shows it, if it explains a
     /// substantial part of the increase.
-    pub(crate) fn growth(&self, since: Duration) -> Option<MemoryGrowth> {
+    pub(crate) fn verdict(&self, since: Duration) -> MemoryVerdict {
+        MemoryVerdict { process: self.verdict.clone(), growth: self.growth(since) }
+    }
+
+    fn growth(&self, since: Duration) -> Option<MemoryGrowth> {
         let samples = self.curve.samples();
         let last = samples.last()?;
         let before = |age_seconds: f64| samples.partition_point(|sample| sample.age_seconds < age_seconds);
         let first = samples.get(before(since.as_secs_f64()));
         let gained = first.map(|first| last.resident_bytes - first.resident_bytes);
-        let (bytes_per_hour, span, gained) = if let Some(leak) = self.verdict.leak() {
-            (leak.bytes_per_hour, *leak.windows.last()?, gained)
-        } else {
-            let route = self.routes.growth()?;
-            let gained = gained.map_or(route.bytes, |gained| gained.max(route.bytes));
-            if route.bytes < EXPLAINED * gained {
-                return None;
-            }
-            (route.bytes_per_hour, route.span, Some(gained))
-        };
-        Some(MemoryGrowth {
+        let within = |span: Duration| (samples.len() - before(last.age_seconds - span.as_secs_f64())) as u64;
+        if let Some(leak) = self.verdict.leak() {
+            let span = *leak.windows.last()?;
+            return Some(MemoryGrowth {
+                bytes_per_hour: leak.bytes_per_hour,
+                bytes: leak.growth_bytes,
+                span,
+                samples: within(span),
+                gained_bytes: gained.filter(|gained| *gained > 0.0),
+                route: None,
+            });
+        }
+        let RouteGrowth { endpoint, bytes_per_hour, bytes, span } = self.routes.growth()?;
+        let gained = gained.map_or(bytes, |gained| gained.max(bytes));
+        (bytes >= EXPLAINED * gained).then(|| MemoryGrowth {
             bytes_per_hour,
+            bytes,
             span,
-            samples: (samples.len() - before(last.age_seconds - span.as_secs_f64())) as u64,
-            gained_bytes: gained.filter(|gained| *gained > 0.0),
+            samples: within(span),
+            gained_bytes: Some(gained).filter(|gained| *gained > 0.0),
+            route: Some(endpoint.into()),
         })
     }
 
@@ -131,7 +148,7 @@ mod tests {
         let mut memory = ProcessMemory::default();
         for tick in 1..=hours * 720 {
             let age = TICK * tick;
-            memory.record(age, bytes(age.as_secs_f64() / 3600.0), 50, Some(1e9));
+            memory.record(age, bytes(age.as_secs_f64() / 3600.0), 50);
         }
         memory
     }
@@ -140,7 +157,7 @@ mod tests {
     fn without_samples_there_is_no_mean_and_no_growth() {
         let memory = ProcessMemory::default();
         assert_eq!((memory.mean(), memory.peak(), memory.growth(Duration::ZERO)), (None, None, None));
-        assert!(matches!(memory.verdict(), LeakVerdict::NotEnoughData { .. }));
+        assert!(matches!(memory.verdict(Duration::ZERO).process, LeakVerdict::NotEnoughData { .. }));
     }
 
     #[test]
@@ -164,7 +181,7 @@ mod tests {
         memory.clear();
         assert_eq!((memory.mean(), memory.peak()), (None, None));
         assert!(memory.growth(Duration::ZERO).is_some());
-        memory.record(Duration::from_secs(7 * 3600), 1.0, 0, None);
+        memory.record(Duration::from_secs(7 * 3600), 1.0, 0);
         assert_eq!((memory.mean(), memory.peak()), (Some(1.0), Some(1.0)));
     }
 }

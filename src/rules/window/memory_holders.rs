@@ -42,9 +42,12 @@ impl<'i, 'w> MemoryHolders<'i, 'w> {
     }
 
     /// Returns the endpoints that keep a substantial part of what the process gained, the most first, and adds the top
-    /// one and the unattributed share to the facts. Without growth there are none.
+    /// one and the unattributed share to the facts. A route that shows the growth by its own live bytes is the top one, whatever
+    /// others keep, which may be caches. Without growth there are none.
     pub(super) fn suspects(&self, growth: Option<&MemoryGrowth>, facts: &mut Facts) -> Vec<Suspect> {
-        let Some(gained) = growth.and_then(|growth| growth.gained_bytes) else { return Vec::new() };
+        let Some((growth, gained)) = growth.and_then(|growth| Some((growth, growth.gained_bytes?))) else {
+            return Vec::new();
+        };
         let hours = self.index.window.span().as_secs_f64() / 3600.0;
         let each = self.holders.iter().map_while(|(endpoint, bytes)| {
             let ratio = (bytes / gained).min(1.0);
@@ -56,7 +59,10 @@ impl<'i, 'w> MemoryHolders<'i, 'w> {
                 ratio,
             })
         });
-        let suspects: Vec<_> = each.take(SHOWN).collect();
+        let mut suspects: Vec<_> = each.collect();
+        // Stable: the others stay in their order.
+        suspects.sort_by_key(|suspect| growth.route.as_ref() != Some(&suspect.endpoint));
+        suspects.truncate(SHOWN);
         if let Some(top) = suspects.first() {
             facts.word(fact::TOP_SUSPECT, Some(&top.endpoint));
             facts.number(fact::TOP_SUSPECT_GROWTH, Some(top.bytes_per_hour));

@@ -4,7 +4,7 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < index
-//! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory`. `growth`, `memory`, `silence` and
+//! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `growth`, `memory`, `silence` and
 //! `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
 //! holds, and the slots of the trend tiers.
 
@@ -38,7 +38,7 @@ mod silence_tests;
 
 pub(crate) use endpoints::Endpoints;
 pub(crate) use growth::ProcessCounts;
-pub(crate) use memory::ProcessMemory;
+pub(crate) use memory::{MemoryGrowth, MemoryVerdict, ProcessMemory};
 pub(crate) use outcome::{OutcomeClass, is_failure, tallied_outcome};
 pub(crate) use queries::Uses;
 pub(crate) use readings::WindowReadings;

@@ -64,8 +64,8 @@ impl<'a> WindowReadings<'a> {
 
     /// Returns the growth of the memory, which comes from the detector's own curve and not from a window.
     fn growth(&self) -> Option<Reading> {
-        let MemoryGrowth { bytes_per_hour, span, samples, .. } = self.growth?;
-        Some(Reading { subject: process(), value: bytes_per_hour, samples, span: Some(span) })
+        let MemoryGrowth { bytes_per_hour, span, samples, .. } = self.growth.as_ref()?;
+        Some(Reading { subject: process(), value: *bytes_per_hour, samples: *samples, span: Some(*span) })
     }
 }
 

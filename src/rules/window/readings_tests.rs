@@ -341,8 +341,14 @@ fn measured_polls(traffic: &Traffic, nanos: &Metric, sights: &Metric, labels: La
     traffic.count(sights, &of("sleep"), 3).count(sights, &of(names::RUNNING), 3);
 }
 
-pub(super) const GROWTH: Option<MemoryGrowth> =
-    Some(MemoryGrowth { bytes_per_hour: 50e6, span: HOUR, samples: 100, gained_bytes: Some(25e6) });
+pub(super) const GROWTH: Option<MemoryGrowth> = Some(MemoryGrowth {
+    bytes_per_hour: 50e6,
+    bytes: 50e6,
+    span: HOUR,
+    samples: 100,
+    gained_bytes: Some(25e6),
+    route: None,
+});
 
 /// Returns readings with `window` for every length that the shipped rules ask for.
 pub(super) fn readings<'a>(rules: &RuleSet, window: &'a Window) -> WindowReadings<'a> {

@@ -30,7 +30,8 @@ const MOST_BY_TRAFFIC: f64 = 3.0;
 
 /// The growth of one route's live bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct RouteGrowth {
+pub(super) struct RouteGrowth<'a> {
+    pub(super) endpoint: &'a str,
     pub(super) bytes_per_hour: f64,
     pub(super) bytes: f64,
     pub(super) span: Duration,
@@ -97,11 +98,12 @@ impl RouteMemory {
     }
 
     /// Returns the leak of the route that grows fastest, if any leaks.
-    pub(super) fn growth(&self) -> Option<RouteGrowth> {
-        let each = self.curves.values().filter_map(|curve| {
+    pub(super) fn growth(&self) -> Option<RouteGrowth<'_>> {
+        let each = self.curves.iter().filter_map(|(endpoint, curve)| {
             let (steps, bytes) = curve.growth()?;
             let span = STEP * steps as u32;
-            Some(RouteGrowth { bytes_per_hour: bytes / span.as_secs_f64() * 3600.0, bytes, span })
+            let bytes_per_hour = bytes / span.as_secs_f64() * 3600.0;
+            Some(RouteGrowth { endpoint, bytes_per_hour, bytes, span })
         });
         each.max_by(|a, b| a.bytes_per_hour.total_cmp(&b.bytes_per_hour))
     }
@@ -181,7 +183,7 @@ mod tests {
             memory.record(Duration::from_secs(5) * tick, HashMap::from(states));
         }
         let growth = memory.growth().expect("a leak");
-        assert_eq!(growth.span, STEP * 10);
+        assert_eq!((growth.endpoint, growth.span), ("GET /b", STEP * 10));
         assert!((growth.bytes_per_hour / 288e6 - 1.0).abs() < 0.05, "{growth:?}");
         memory.clear();
         assert_eq!(memory.growth(), None);

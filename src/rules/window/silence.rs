@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::memory::MemoryVerdict;
 use crate::{
-    analysis::LeakVerdict,
     names,
     rules::{
         coverage::Coverage,
@@ -31,7 +31,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) sqlx_queries: u64,
     /// What keeps sqlx's events away.
     pub(crate) sqlx_problem: Option<String>,
-    pub(crate) leak: Option<&'a LeakVerdict>,
+    pub(crate) memory: Option<&'a MemoryVerdict>,
 }
 
 impl Sources<'_> {
@@ -145,9 +145,9 @@ impl Sources<'_> {
 
     fn no_process(&self, measure: Measure) -> String {
         let has = |metric: &str| self.total.series(metric).next().is_some();
-        match (measure, self.leak) {
+        match (measure, self.memory) {
             _ if !self.sampling => "sampling of the machine is off".to_owned(),
-            (Measure::MemoryGrowth, Some(verdict)) => verdict.to_string(),
+            (Measure::MemoryGrowth, Some(verdict)) => verdict.process.to_string(),
             (Measure::MemoryLimitRatio, _) if has(names::PROCESS_RESIDENT.name) => "no memory limit is set".to_owned(),
             (Measure::SchedulingLag | Measure::WorkerBusyRatio, _) => {
                 "the runtime has not been sampled so far".to_owned()

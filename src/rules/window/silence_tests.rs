@@ -18,7 +18,7 @@ fn said(window: &Window, sqlx_queries: u64) -> Option<String> {
         metrics: &[],
         sqlx_queries,
         sqlx_problem: None,
-        leak: None,
+        memory: None,
     };
     let coverage = Coverage { measured: 1, chosen: 1, judged: 1, most_samples: 100 };
     sources.silence(&rules.rules()[0], coverage)
