@@ -41,6 +41,7 @@
 //!   [`in_current_request`]; and with [`SqlxLayer`] sqlx's queries without a change to the code.
 //! - What else a request waits for: calls to other services ([`HttpClientLayer`], [`track_http_call`]), locks, permits, channels and connections
 //!   ([`track_wait`], [`track_hold`]), blocking threads ([`spawn_blocking`]), its client, and a worker of the runtime.
+//! - Event streams and WebSockets: how many are open, for how long, and their messages ([`upgraded`], [`track_messages`]).
 //! - Pools of connections: how many are used, idle and waited for ([`Monitor::watch_pool`]).
 //! - The process, its memory limit and the tokio runtime; and with a [`Sampler`] whatever else you read.
 //!
@@ -105,6 +106,6 @@ pub use track::ReqwestMiddleware;
 pub use track::SqlxLayer;
 pub use track::{
     CallBody, Held, HttpClientFuture, HttpClientLayer, HttpClientService, SpawnBlocking, TrackAsyncTask, TrackDbQuery,
-    TrackHold, TrackHttpCall, TrackWait, record_db_query, spawn_blocking, track_async_task, track_db_query, track_hold,
-    track_http_call, track_wait,
+    TrackHold, TrackHttpCall, TrackMessages, TrackWait, record_db_query, spawn_blocking, track_async_task,
+    track_db_query, track_hold, track_http_call, track_messages, track_wait,
 };

@@ -174,13 +174,14 @@ pub(crate) const STREAM_DURATION: Metric = histogram(
 )
 .labels(&[METHOD, ROUTE])
 .exists("once a route had one");
-/// Messages of event streams.
+/// Messages of event streams and upgraded connections.
 pub(crate) const STREAM_MESSAGES: Metric = counter(
     "pinchpoint_stream_messages_total",
-    "Frames that event streams have sent, without comments that keep the connection alive; axum sends each event as one.",
+    "Messages of sockets wrapped in `track_messages`, by direction, and frames that event streams have sent, without comments that \
+     keep the connection alive; axum sends each event as one.",
 )
-.labels(&[METHOD, ROUTE])
-.exists("once a route sent one");
+.labels(&[METHOD, ROUTE, DIRECTION])
+.exists("once a route had a tracked socket, or sent an event");
 /// Request body sizes.
 pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     "http_server_request_body_size_bytes",
@@ -824,6 +825,8 @@ pub(crate) const METHOD: &str = "http_request_method";
 pub(crate) const ROUTE: &str = "http_route";
 /// Response status; absent where no response was made.
 pub(crate) const STATUS: &str = "http_response_status_code";
+/// Direction of a message: [`TRANSMIT`] or [`RECEIVE`].
+pub(crate) const DIRECTION: &str = "network_io_direction";
 /// System of a remote procedure call.
 pub(crate) const RPC_SYSTEM: &str = "rpc_system_name";
 /// Service and method of a call; `_OTHER` where the service knows no such method.
@@ -877,6 +880,7 @@ const LABELS: &[(&str, &str)] = &[
     (METHOD, "request method; `_OTHER` where it is not a standard one"),
     (ROUTE, "route template, such as `/users/{id}`; empty where no route matched"),
     (STATUS, "status of the response; absent where there was none"),
+    (DIRECTION, "direction of a message, as the service sees it: `transmit` or `receive`"),
     (RPC_SYSTEM, "system of the call: `grpc`"),
     (
         RPC_METHOD,
@@ -940,6 +944,11 @@ pub(crate) const STEAL: &str = "steal";
 pub(crate) const IDLE: &str = "idle";
 /// Value of [`POOL_STATE`]: connections that somebody has.
 pub(crate) const USED: &str = "used";
+
+/// Value of [`DIRECTION`]: what the service sends.
+pub(crate) const TRANSMIT: &str = "transmit";
+/// Value of [`DIRECTION`]: what it receives.
+pub(crate) const RECEIVE: &str = "receive";
 
 /// Value of a label past its limit.
 pub(crate) const OTHER: &str = "other";

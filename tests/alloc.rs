@@ -2,16 +2,22 @@
 //!
 //! A binary of its own: the counting allocator is the whole process's.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
     body::{Body, Bytes},
     routing::get,
 };
-use http::{Request, Response};
+use futures_util::{FutureExt as _, Sink, Stream};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use pinchpoint::{Monitor, RouteTemplate, track_async_task, track_db_query};
+use pinchpoint::{Monitor, RouteTemplate, track_async_task, track_db_query, track_messages, upgraded};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -95,6 +101,75 @@ fn known_queries_and_tasks_allocate_nothing() {
     let layered = monitor.layer().layer(service_fn(queries));
     assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
     assert!(monitor.recorder().render().contains("db_query_summary"), "the queries were measured");
+}
+
+/// A socket that always has a message, and takes any.
+struct Endless;
+
+impl Stream for Endless {
+    type Item = Result<u64, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(Some(Ok(7)))
+    }
+}
+
+impl Sink<u64> for Endless {
+    type Error = Infallible;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, _: u64) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Passes a hundred messages back to where they came from, and returns the allocations meanwhile.
+async fn pass_back(socket: Endless) -> u64 {
+    let mut socket = track_messages(socket, |_: &u64| true);
+    let pass = || {
+        for _ in 0..100 {
+            let Some(Some(Ok(message))) = socket.recv().now_or_never() else { panic!("there always is one") };
+            let Some(Ok(())) = socket.send(message).now_or_never() else { panic!("it takes any") };
+        }
+    };
+    allocation_counter::measure(pass).count_total
+}
+
+type Handler = Box<dyn FnOnce(Endless) -> Pin<Box<dyn Future<Output = u64> + Send>> + Send>;
+
+#[test]
+fn messages_of_a_tracked_socket_allocate_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().build() }).expect("good settings");
+    let upgrade = Arc::new(Mutex::new(None::<Handler>));
+    let kept = upgrade.clone();
+    let switching = service_fn(move |_: Request<Body>| {
+        let handle = upgraded(pass_back);
+        *kept.lock().expect("nobody panics") = Some(Box::new(|socket| Box::pin(handle(socket))));
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        async { Ok::<_, Infallible>(response) }
+    });
+    let Ok(response) = runtime.block_on(monitor.layer().layer(switching).oneshot(request()));
+    assert_eq!(response.status(), 101);
+    let handle = upgrade.lock().expect("nobody panics").take().expect("it was called");
+    assert_eq!(runtime.block_on(handle(Endless)), 0);
+    let text = monitor.recorder().render();
+    for direction in ["receive", "transmit"] {
+        let series = format!("http_route=\"/users/{{id}}\",network_io_direction=\"{direction}\"}} 100");
+        assert!(text.contains(&series), "{series} is not in {text}");
+    }
 }
 
 /// Statements with their literals inside are as many as the data; they take nothing from one that comes again.

@@ -28,8 +28,18 @@ pub(crate) trait AfterEnd: fmt::Debug + Send + Sync {
     /// Returns the series of event streams and upgraded connections.
     fn streams(&self) -> &StreamSeries;
 
-    /// Returns the counter of messages that event streams have sent.
-    fn stream_messages(&self) -> &Counter;
+    /// Returns the counters of the messages of event streams and upgraded connections.
+    fn stream_messages(&self) -> StreamMessages;
+
+    /// Returns the counter of the messages that were sent; that of the received ones is not made.
+    fn sent_messages(&self) -> &Counter;
+}
+
+/// The messages of an endpoint's event streams and upgraded connections.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamMessages {
+    pub(crate) sent: Counter,
+    pub(crate) received: Counter,
 }
 
 /// The series of an endpoint's event streams and upgraded connections.
@@ -55,7 +65,7 @@ impl OpenStream {
 
     /// Counts a message that an event stream sends.
     pub(crate) fn sends_message(&self) {
-        self.endpoint.stream_messages().increment(1);
+        self.endpoint.sent_messages().increment(1);
     }
 }
 

@@ -137,15 +137,16 @@ pin_project! {
 /// # }
 /// ```
 pub fn in_current_request<F: Future>(future: F) -> InCurrentRequest<F> {
-    within(current(), None, future)
+    within(current(), None, || future)
 }
 
 /// Carries the current request into the handler of an upgraded connection, such as a WebSocket.
 ///
 /// The request of such a connection ends at its head, and the handler runs in a task of its own, for days perhaps. Wrapped,
 /// it is counted as open in `pinchpoint_open_streams` until it ends, how long it was open is recorded in
-/// `pinchpoint_stream_duration_seconds`, and its queries count for the route. To be called in the
-/// handler of the request; outside a request it changes nothing but the type.
+/// `pinchpoint_stream_duration_seconds`, and its queries count for the route. Its messages are counted with
+/// [`track_messages`](crate::track_messages). To be called in the handler of the request; outside a request it changes nothing but
+/// the type.
 ///
 /// ```
 /// use axum::{extract::ws::{WebSocket, WebSocketUpgrade}, response::Response};
@@ -162,12 +163,23 @@ pub fn upgraded<S, F: Future>(handle: impl FnOnce(S) -> F) -> impl FnOnce(S) -> 
     let context = current();
     move |socket| {
         let open = context.as_ref().and_then(|context| context.open_stream());
-        within(context, open, handle(socket))
+        within(context, open, || handle(socket))
     }
 }
 
-fn within<F>(context: Option<Arc<RequestContext>>, open: Option<OpenStream>, future: F) -> InCurrentRequest<F> {
+/// Carries a request into the future that `begin` returns, and into `begin` itself.
+fn within<F>(
+    mut context: Option<Arc<RequestContext>>,
+    open: Option<OpenStream>,
+    begin: impl FnOnce() -> F,
+) -> InCurrentRequest<F> {
     let carrier = context.as_ref().map(Carrier::of).unwrap_or_default();
+    let future = if context.is_some() {
+        let _entered = enter(&mut context, &carrier);
+        begin()
+    } else {
+        begin()
+    };
     InCurrentRequest { inner: Some(future), context, carrier, _open: open }
 }
 

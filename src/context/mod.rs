@@ -61,7 +61,7 @@ mod waits;
 mod wakes;
 pub(crate) mod watch;
 
-pub(crate) use after_end::{AfterEnd, LateQuery, OpenStream, StreamSeries};
+pub(crate) use after_end::{AfterEnd, LateQuery, OpenStream, StreamMessages, StreamSeries};
 pub(crate) use calls::{CallEnding, CallSeries, Callee};
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]

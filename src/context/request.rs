@@ -21,7 +21,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    AfterEnd, Did, EndpointNumber, Event, Instruments, LateQuery, OpenStream, Part, Place, RequestTime, Use,
+    AfterEnd, Did, EndpointNumber, Event, Instruments, LateQuery, OpenStream, Part, Place, RequestTime, StreamMessages,
+    Use,
     division::{Division, EVENTS, Span, USES},
     event::{EventSlot, micros},
     live::LivePlace,
@@ -332,6 +333,12 @@ impl RequestContext {
     }
 
     /// Returns the events on the timeline, in the order in which they ended.
+    /// Returns the counters of the messages of what the request became; `None` if it became nothing that lasts.
+    pub(crate) fn stream_messages(&self) -> Option<StreamMessages> {
+        let afterwards = self.afterwards.get().filter(|after| after.continuation == Continuation::Detached)?;
+        Some(afterwards.endpoint.stream_messages())
+    }
+
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
         let used = (self.used.load(Relaxed) as usize).min(EVENTS);
         self.slots[..used].iter().filter_map(EventSlot::read)

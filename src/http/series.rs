@@ -22,7 +22,7 @@ use super::{
 use crate::{
     context::{
         AfterEnd, DynRecorder, EndpointNumber, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part,
-        RequestAllocations, Spread, StreamSeries, UseSeries, Uses, labelled, watch::PollWatch,
+        RequestAllocations, Spread, StreamMessages, StreamSeries, UseSeries, Uses, labelled, watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
@@ -111,7 +111,8 @@ pub(super) struct EndpointSeries {
     overlap_nanos: OnceLock<Counter>,
     wasted: OnceLock<WastedWork>,
     streams: OnceLock<StreamSeries>,
-    stream_messages: OnceLock<Counter>,
+    sent_messages: OnceLock<Counter>,
+    received_messages: OnceLock<Counter>,
     blocking: OnceLock<BlockingPolls>,
     pub(super) watch: PollWatch,
     durations: Durations,
@@ -142,7 +143,8 @@ impl EndpointSeries {
             overlap_nanos: OnceLock::new(),
             wasted: OnceLock::new(),
             streams: OnceLock::new(),
-            stream_messages: OnceLock::new(),
+            sent_messages: OnceLock::new(),
+            received_messages: OnceLock::new(),
             blocking: OnceLock::new(),
             watch: instruments.endpoint_watch(&labels),
             durations: Durations::default(),
@@ -282,6 +284,13 @@ impl EndpointSeries {
         labelled::counter(self.instruments.window_recorder(), metric, &self.labels)
     }
 
+    /// Returns the counter of the messages of its streams in one direction.
+    fn messages(&self, direction: &'static str) -> Counter {
+        let [method, route] = self.labels.clone();
+        let labels = [method, route, (names::DIRECTION, direction.into())];
+        labelled::counter(self.recorder(), &names::STREAM_MESSAGES, &labels)
+    }
+
     /// Returns this endpoint's use of a name.
     pub(super) fn use_of(&self, part: Part, id: u32) -> Arc<UseSeries> {
         self.uses.get(part, id, || {
@@ -308,9 +317,13 @@ impl AfterEnd for EndpointSeries {
         })
     }
 
-    fn stream_messages(&self) -> &Counter {
-        let messages = || labelled::counter(self.recorder(), &names::STREAM_MESSAGES, &self.labels);
-        self.stream_messages.get_or_init(messages)
+    fn stream_messages(&self) -> StreamMessages {
+        let received = self.received_messages.get_or_init(|| self.messages(names::RECEIVE));
+        StreamMessages { sent: self.sent_messages().clone(), received: received.clone() }
+    }
+
+    fn sent_messages(&self) -> &Counter {
+        self.sent_messages.get_or_init(|| self.messages(names::TRANSMIT))
     }
 
     fn record_late(&self, query: LateQuery) {

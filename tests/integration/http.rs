@@ -24,6 +24,7 @@ mod http2;
 mod layers;
 mod own;
 mod sockets;
+mod websockets;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -244,7 +245,7 @@ async fn messages_of_event_streams_are_counted_and_comments_are_not() {
     let (_, body) = fetch(&app, "/events").await;
     assert!(body.contains(":\n\n") && body.contains("data: 2"), "{body}");
     let samples = Samples::of(&monitor);
-    assert_eq!(samples.sum("pinchpoint_stream_messages_total", &["/events"]), 3.0);
+    assert_eq!(samples.sum("pinchpoint_stream_messages_total", &["/events", "network_io_direction=\"transmit\""]), 3.0);
     assert_eq!(samples.sum("pinchpoint_stream_duration_seconds_sum", &["/events"]), 40.0);
 }
 

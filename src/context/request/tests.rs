@@ -98,7 +98,11 @@ impl AfterEnd for LateQueryLog {
         panic!("the request is no stream");
     }
 
-    fn stream_messages(&self) -> &metrics::Counter {
+    fn stream_messages(&self) -> crate::context::StreamMessages {
+        panic!("the request is no stream");
+    }
+
+    fn sent_messages(&self) -> &metrics::Counter {
         panic!("the request is no stream");
     }
 

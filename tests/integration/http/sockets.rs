@@ -10,7 +10,7 @@ use super::*;
 static CHECKSUM: HeaderName = HeaderName::from_static("checksum");
 
 /// Serves `app` on a port of its own.
-async fn serve(app: Router) -> std::net::SocketAddr {
+pub(super) async fn serve(app: Router) -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, app).await });
