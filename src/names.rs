@@ -586,6 +586,8 @@ pub(crate) const ENDPOINT_USE_FAILED: Metric = counter("pinchpoint_endpoint_use_
 pub(crate) const ENDPOINT_USE_REPEATS: Metric = counter("pinchpoint_endpoint_use_repeats", "");
 /// Window-only: nanoseconds that an endpoint's requests held what they had waited for.
 pub(crate) const ENDPOINT_USE_HELD_NANOS: Metric = counter("pinchpoint_endpoint_use_held_nanoseconds", "");
+/// Window-only: how often they held it.
+pub(crate) const ENDPOINT_USE_HOLDS: Metric = counter("pinchpoint_endpoint_use_holds", "");
 /// Window-only: how many calls of a use ran at once in one request, of requests with more than one at once.
 pub(crate) const ENDPOINT_USE_AT_ONCE: Metric =
     histogram("pinchpoint_endpoint_use_at_once", "", COUNT_BUCKETS, Resolution::Counts);
@@ -648,6 +650,13 @@ pub(crate) const TASK_REQUEST_NANOS: Metric = counter("pinchpoint_task_request_n
 pub(crate) const TASK_PART_NANOS: Metric = counter("pinchpoint_task_part_nanoseconds", "");
 /// Window-only: nanoseconds that the runs of a task spent inside poll during any of these parts.
 pub(crate) const TASK_OVERLAP_NANOS: Metric = counter("pinchpoint_task_overlap_nanoseconds", "");
+
+/// Window-only: nanoseconds that the runs of a task held what they had waited for, of what counts for no request.
+pub(crate) const TASK_HELD_NANOS: Metric = counter("pinchpoint_task_held_nanoseconds", "");
+/// Window-only: how often they held it.
+pub(crate) const TASK_HOLDS: Metric = counter("pinchpoint_task_holds", "");
+/// Window-only: number of the place in the host's code that they were last seen to take it at.
+pub(crate) const TASK_HOLD_PLACE: Metric = gauge("pinchpoint_task_hold_place", "");
 
 /// A poll that takes this long blocks the runtime. tokio's advice is some 100 µs between two awaits; a poll a hundred times as
 /// long is not due to a slow machine.
@@ -757,6 +766,9 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     TASK_REQUEST_NANOS,
     TASK_PART_NANOS,
     TASK_OVERLAP_NANOS,
+    TASK_HELD_NANOS,
+    TASK_HOLDS,
+    TASK_HOLD_PLACE,
     TASK_POLL_NANOS,
     TASK_POLL_SIGHTS,
     TASK_BLOCKING_POLLS,
@@ -767,6 +779,7 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     ENDPOINT_USE_FAILED,
     ENDPOINT_USE_REPEATS,
     ENDPOINT_USE_HELD_NANOS,
+    ENDPOINT_USE_HOLDS,
     ENDPOINT_USE_AT_ONCE,
     ENDPOINT_USE_PLACE,
     QUERY_AT_ONCE,
@@ -790,6 +803,7 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     ENDPOINT_USE_FAILED,
     ENDPOINT_USE_REPEATS,
     ENDPOINT_USE_HELD_NANOS,
+    ENDPOINT_USE_HOLDS,
     ENDPOINT_USE_AT_ONCE,
     ENDPOINT_USE_PLACE,
     ENDPOINT_PART_NANOS,
@@ -814,6 +828,9 @@ pub(crate) const WINDOW_ONLY: &[Metric] = &[
     TASK_REQUEST_NANOS,
     TASK_PART_NANOS,
     TASK_OVERLAP_NANOS,
+    TASK_HELD_NANOS,
+    TASK_HOLDS,
+    TASK_HOLD_PLACE,
     TASK_POLL_NANOS,
     TASK_POLL_SIGHTS,
     TASK_BLOCKING_POLLS,

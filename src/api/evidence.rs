@@ -10,7 +10,10 @@ use crate::{
     context::{Part, SlowRequest},
     monitor::Core,
     names,
-    rules::{Blocker, Bottleneck, EndpointShare, Fact, OutcomeShare, QueryShare, Scope, Split, Suspect, UseShare},
+    rules::{
+        Blocker, Bottleneck, EndpointShare, Fact, HeldBy, Holder, OutcomeShare, QueryShare, Scope, Split, Suspect,
+        UseShare,
+    },
 };
 
 /// Queries, endpoints and runs in progress of an answer.
@@ -109,10 +112,45 @@ pub(super) struct UseView {
     pub(super) alone_seconds: f64,
     /// Seconds that what was waited for was held afterwards.
     pub(super) held_seconds: f64,
+    /// Who holds it for the most time in all; null where no hold was measured.
+    pub(super) longest_holder: Option<HolderView>,
     /// How many ran at once in one request, at most.
     pub(super) most_at_once: u64,
     /// Where in the service's code it was tracked.
     pub(super) place: Option<String>,
+}
+
+/// Who holds a lock, a permit or a connection for the most time in all.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct HolderView {
+    /// `endpoint`, `task`, or `others`: work that counts for no request and no tracked task.
+    pub(super) kind: String,
+    /// Null for others.
+    pub(super) name: Option<String>,
+    /// Mean duration of a hold.
+    pub(super) avg_ms: f64,
+    /// Share of all the time that it is held, 0 to 1.
+    pub(super) ratio: f64,
+    /// Where in the service's code it is taken.
+    pub(super) place: Option<String>,
+}
+
+impl HolderView {
+    fn of(holder: &Holder) -> Self {
+        let (kind, name) = match &holder.who {
+            HeldBy::Endpoint(name) => ("endpoint", Some(name)),
+            HeldBy::Task(name) => ("task", Some(name)),
+            HeldBy::Others => ("others", None),
+        };
+        Self {
+            kind: kind.to_owned(),
+            name: name.map(|name| names::shown(&**name).into_owned()),
+            avg_ms: units::millis(holder.avg_seconds),
+            ratio: units::round_micros(holder.ratio),
+            place: holder.place.map(str::to_owned),
+        }
+    }
 }
 
 /// An endpoint whose polls block the runtime.
@@ -356,6 +394,7 @@ impl UseView {
             time_ratio: share.time_ratio.map(units::round_micros),
             alone_seconds: units::round_micros(share.alone_seconds),
             held_seconds: units::round_micros(share.held_seconds),
+            longest_holder: share.holder.as_ref().map(HolderView::of),
             most_at_once: share.most_at_once,
             place: share.place.map(str::to_owned),
         }

@@ -18,6 +18,7 @@ use super::{
     SlowRequests, SqlShape, TaskSeries, Uses, WaitSeries,
     calls::CallTable,
     heap::Heaps,
+    holds::TaskHolds,
     in_flight::InFlightByEndpoint,
     labelled,
     live::{LivePlace, LiveRequests},
@@ -199,13 +200,14 @@ impl Instruments {
         self.pool.take(self, Purpose::Request(endpoint), started)
     }
 
-    /// Returns the context of a tracked task, as part of the request or the task that `parent` is.
+    /// Returns the context of a run of a tracked task, as part of the request or the task that `parent` is.
     pub(crate) fn begin_task(
         self: &Arc<Self>,
         parent: Option<Arc<RequestContext>>,
+        holds: Arc<TaskHolds>,
         started: Instant,
     ) -> Arc<RequestContext> {
-        self.pool.take(self, Purpose::Task(parent), started)
+        self.pool.take(self, Purpose::Task { parent, holds }, started)
     }
 
     pub(crate) fn give_back(&self, context: Arc<RequestContext>) {

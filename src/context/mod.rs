@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! {part, place, overlap, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
-//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, live} < in_flight < named < {table, calls} < waits
+//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
 //!
@@ -33,6 +33,7 @@ mod division;
 mod event;
 mod glob;
 mod heap;
+mod holds;
 mod in_flight;
 mod instruments;
 pub(crate) mod labelled;

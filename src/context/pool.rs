@@ -58,10 +58,10 @@ impl ContextPool {
 
     /// Keeps a context for the next request or task, unless something still holds it or the pool is full.
     pub(super) fn give(&self, mut context: Arc<RequestContext>) {
-        if context.has_parent() {
-            // Kept with it, it would keep the parent from being reused.
+        if context.is_task() {
+            // Kept with what it was part of, it would keep that from being reused.
             let Some(unique) = Arc::get_mut(&mut context) else { return };
-            unique.forget_parent();
+            unique.forget_task();
         }
         if Arc::strong_count(&context) == 1 {
             let stripe = &self.stripes[stripe::index()];

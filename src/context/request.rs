@@ -25,6 +25,7 @@ use super::{
     Use,
     division::{Division, EVENTS, Span, USES},
     event::{EventSlot, micros},
+    holds::TaskHolds,
     live::LivePlace,
     used::{UseSlot, scaled, use_tag},
     wakes::Wakes,
@@ -60,7 +61,7 @@ pub(super) enum Purpose {
     /// A request of an endpoint.
     Request(EndpointNumber),
     /// A tracked task, as part of a request or of another task.
-    Task(Option<Arc<RequestContext>>),
+    Task { parent: Option<Arc<RequestContext>>, holds: Arc<TaskHolds> },
 }
 
 /// What one request did, or one tracked task. Reused from a pool, so that only its allocation outlives the request.
@@ -69,6 +70,8 @@ pub(crate) struct RequestContext {
     instruments: Arc<Instruments>,
     /// Of a tracked task: the request or the task that it is part of. What it does counts for both.
     parent: Option<Arc<RequestContext>>,
+    /// Of a tracked task: what its runs hold.
+    holds: Option<Arc<TaskHolds>>,
     /// Whether it is a request, and not a task.
     is_request: bool,
     started: Instant,
@@ -94,6 +97,7 @@ impl RequestContext {
         Self {
             live: instruments.live_place(),
             parent: None,
+            holds: None,
             is_request: false,
             started: instruments.epoch(),
             instruments,
@@ -113,12 +117,12 @@ impl RequestContext {
     /// Prepares a context for the next request. `&mut`: no other owner is left that could record on it.
     pub(super) fn reset(&mut self, purpose: Purpose, started: Instant) {
         self.started = started;
-        (self.is_request, self.parent) = match purpose {
+        (self.is_request, self.parent, self.holds) = match purpose {
             Purpose::Request(endpoint) => {
                 self.live.begin(endpoint, self.instruments.epoch(), started);
-                (true, None)
+                (true, None, None)
             }
-            Purpose::Task(parent) => (false, parent),
+            Purpose::Task { parent, holds } => (false, parent, Some(holds)),
         };
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
@@ -235,26 +239,33 @@ impl RequestContext {
         counts
     }
 
-    /// Returns whether it is part of something that must not be kept: the pool keeps no context with a parent.
-    pub(super) fn has_parent(&self) -> bool {
-        self.parent.is_some()
+    /// Returns whether it knows of a task or its parent: the pool keeps no context that does.
+    pub(super) fn is_task(&self) -> bool {
+        self.holds.is_some()
     }
 
-    /// Forgets what it was part of.
-    pub(super) fn forget_parent(&mut self) {
-        self.parent = None;
+    /// Forgets the task, and what it was part of.
+    pub(super) fn forget_task(&mut self) {
+        (self.parent, self.holds) = (None, None);
     }
 
-    /// Records for how long the request held what it had waited for.
-    pub(crate) fn record_hold(&self, part: Part, id: u32, held: Duration) {
-        if let Some(parent) = &self.parent {
-            parent.record_hold(part, id, held);
+    /// Records for how long what it had waited for was held: for the request or, outside of one, for the outermost task, so that
+    /// each hold has one owner. Returns whether it has one; after their end it has none.
+    pub(crate) fn record_hold(&self, part: Part, id: u32, place: Place, held: Duration) -> bool {
+        if self.parent.as_ref().is_some_and(|parent| parent.record_hold(part, id, place, held)) {
+            return true;
         }
-        if !self.ended.load(Acquire)
-            && let Some(slot) = self.use_slot(part, id)
-        {
-            slot.held_nanos.fetch_add(u64::try_from(held.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        if self.ended.load(Acquire) {
+            return false;
         }
+        if let Some(holds) = &self.holds {
+            holds.record(part, id, place, held, || self.instruments.name_of(part, id));
+            return true;
+        }
+        let Some(slot) = self.use_slot(part, id) else { return false };
+        slot.held_nanos.fetch_add(u64::try_from(held.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        slot.holds.fetch_add(1, Relaxed);
+        true
     }
 
     fn record_late(&self, part: Part, id: u32, began: Instant, duration: Duration) {
@@ -322,6 +333,12 @@ impl RequestContext {
         Some(OpenStream::new(afterwards.endpoint.clone()))
     }
 
+    /// Returns the counters of the messages of what the request became; `None` if it became nothing that lasts.
+    pub(crate) fn stream_messages(&self) -> Option<StreamMessages> {
+        let afterwards = self.afterwards.get().filter(|after| after.continuation == Continuation::Detached)?;
+        Some(afterwards.endpoint.stream_messages())
+    }
+
     /// Returns how often something of this part was recorded.
     pub(crate) fn count(&self, part: Part) -> u32 {
         self.counts[part as usize].load(Relaxed)
@@ -333,12 +350,6 @@ impl RequestContext {
     }
 
     /// Returns the events on the timeline, in the order in which they ended.
-    /// Returns the counters of the messages of what the request became; `None` if it became nothing that lasts.
-    pub(crate) fn stream_messages(&self) -> Option<StreamMessages> {
-        let afterwards = self.afterwards.get().filter(|after| after.continuation == Continuation::Detached)?;
-        Some(afterwards.endpoint.stream_messages())
-    }
-
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
         let used = (self.used.load(Relaxed) as usize).min(EVENTS);
         self.slots[..used].iter().filter_map(EventSlot::read)

@@ -11,7 +11,9 @@ use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
 use super::{
-    DynRecorder, Part, RequestTime, labelled,
+    DynRecorder, Part, RequestTime,
+    holds::TaskHolds,
+    labelled,
     named::NamedTable,
     overlap::Overlap,
     polls::Polls,
@@ -140,6 +142,7 @@ pub(crate) struct TaskSeries {
     pub(crate) in_requests: Counter,
     pub(crate) runs: Runs,
     pub(crate) parts: TaskParts,
+    pub(crate) holds: Arc<TaskHolds>,
     oldest: Gauge,
     pub(crate) durations: OutcomeDurations,
     pub(crate) watch: PollWatch,
@@ -300,6 +303,7 @@ impl TaskTable {
                 nanos: Default::default(),
                 overlap: OnceLock::new(),
             },
+            holds: Arc::new(TaskHolds::new(self.window_recorder.clone(), name.clone())),
             oldest: labelled::gauge(&self.recorder, &names::TASK_OLDEST_ACTIVE, &labels),
             durations,
             watch: PollWatch::new(self.polls.clone(), self.window_recorder.clone(), watch::OF_TASK, &labels),

@@ -14,8 +14,9 @@ pub(crate) struct Use {
     /// Calls that were the very same as the one before.
     pub(crate) repeats: u64,
     pub(crate) nanos: u64,
-    /// Time that what it waited for was held afterwards.
+    /// Time that what it waited for was held afterwards, and how often it was.
     pub(crate) held_nanos: u64,
+    pub(crate) holds: u64,
     /// Time in which nothing else of the request ran.
     pub(crate) alone_nanos: u64,
     /// How many of the calls ran at once, at most.
@@ -32,6 +33,7 @@ pub(super) struct UseSlot {
     /// See [`Did::exact`](super::Did): of the last call, and how many had that of the one before.
     pub(super) last: AtomicU64,
     pub(super) repeats: AtomicU32,
+    pub(super) holds: AtomicU32,
     pub(super) nanos: AtomicU64,
     pub(super) held_nanos: AtomicU64,
     pub(super) place: AtomicU32,
@@ -53,6 +55,7 @@ impl UseSlot {
             repeats: self.repeats.load(Relaxed).into(),
             nanos,
             held_nanos: self.held_nanos.load(Relaxed),
+            holds: self.holds.load(Relaxed).into(),
             alone_nanos: scaled(own.alone, own.sum, nanos),
             most_at_once: own.most_at_once,
             place: Place::from_number(self.place.load(Relaxed) as u16),

@@ -33,6 +33,7 @@ pub(crate) struct UseSeries {
     failed: OnceLock<Counter>,
     repeats: OnceLock<Counter>,
     held_nanos: OnceLock<Counter>,
+    holds: OnceLock<Counter>,
     most_at_once: OnceLock<Histogram>,
     /// Number of the place in the host's code that was shown last, and where it is shown.
     place: (AtomicU32, OnceLock<Gauge>),
@@ -55,6 +56,7 @@ impl UseSeries {
             failed: OnceLock::new(),
             repeats: OnceLock::new(),
             held_nanos: OnceLock::new(),
+            holds: OnceLock::new(),
             most_at_once: OnceLock::new(),
             place: Default::default(),
             recorder,
@@ -76,6 +78,7 @@ impl UseSeries {
         }
         if used.held_nanos > 0 {
             self.counter(&self.held_nanos, &names::ENDPOINT_USE_HELD_NANOS).increment(used.held_nanos);
+            self.counter(&self.holds, &names::ENDPOINT_USE_HOLDS).increment(used.holds);
         }
         if used.most_at_once > 1 {
             let most = || labelled::histogram(&self.recorder, &names::ENDPOINT_USE_AT_ONCE, &self.labels);

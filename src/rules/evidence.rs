@@ -135,12 +135,35 @@ pub(crate) struct UseShare {
     pub(crate) alone_seconds: f64,
     /// Seconds that what was waited for was held afterwards.
     pub(crate) held_seconds: f64,
+    /// Who holds it longest, the endpoint itself or another; `None` where no hold was measured.
+    pub(crate) holder: Option<Holder>,
     /// Of the endpoint's whole duration; those of uses at the same time add up to more than their common time.
     pub(crate) time_ratio: Option<f64>,
     /// How many ran at once in one request, at most; 1 where they followed one another.
     pub(crate) most_at_once: u64,
     /// Where in the service's code it was tracked last.
     pub(crate) place: Option<&'static str>,
+}
+
+/// Who holds what is waited for, for the most time in all: that is what a queue waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Holder {
+    pub(crate) who: HeldBy,
+    /// Mean duration of a hold, in seconds.
+    pub(crate) avg_seconds: f64,
+    /// Share of all the time that it is held, 0 to 1.
+    pub(crate) ratio: f64,
+    /// Where in the service's code it is taken.
+    pub(crate) place: Option<&'static str>,
+}
+
+/// An owner of holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeldBy {
+    Endpoint(Arc<str>),
+    Task(Arc<str>),
+    /// Work that counts for no request and no tracked task.
+    Others,
 }
 
 /// A query that an endpoint issues.

@@ -126,6 +126,8 @@ pub(crate) const CPU_PRESSURE: NumberFact = number("cpu_pressure", Ratio);
 pub(crate) const STEAL_RATIO: NumberFact = number("steal_ratio", Ratio);
 pub(crate) const CPUS: NumberFact = number("cpus", Count);
 pub(crate) const CPU_LIMIT: NumberFact = number("cpu_limit", Count);
+pub(crate) const LONGEST_HOLDER_AVG_HOLD: NumberFact = number("longest_holder_avg_hold", Seconds);
+pub(crate) const LONGEST_HOLDER_RATIO: NumberFact = number("longest_holder_ratio", Ratio);
 pub(crate) const WORKERS: NumberFact = number("workers", Count);
 pub(crate) const THREADS: NumberFact = number("threads", Count);
 pub(crate) const RUNNING_QUERIES: NumberFact = number("running_queries", Count);
@@ -174,6 +176,7 @@ pub(crate) const TOP_FAILURE: WordFact = word("top_failure");
 pub(crate) const SLOWNESS: WordFact = word("slowness");
 pub(crate) const TOP_UNMATCHED_ERROR: WordFact = word("top_unmatched_error");
 pub(crate) const TOP_WAITING: WordFact = word("top_waiting");
+pub(crate) const LONGEST_HOLDER: WordFact = word("longest_holder");
 pub(crate) const BLOCKED_IN: WordFact = word("blocked_in");
 pub(crate) const TOP_BLOCKING_TASK: WordFact = word("top_blocking_task");
 pub(crate) const TOP_BLOCKER: WordFact = word("top_blocker");
@@ -254,6 +257,8 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, BLOCKING_CPU_WAIT_RATIO, "share of that time in which the thread waited for a CPU"),
     (Endpoint, BLOCKED_IN_RATIO, "share of the looks at its blocking polls that saw `blocked_in`"),
     (Endpoint, IN_PLACE_RATIO, "share of the time in `block_in_place`, which keeps no worker from other work"),
+    (Endpoint, LONGEST_HOLDER_AVG_HOLD, "mean time for which `longest_holder` holds it"),
+    (Endpoint, LONGEST_HOLDER_RATIO, "share of all the time that it is held in which `longest_holder` holds it"),
     (Endpoint, RUN_QUEUE_RATIO, "share of the time that the process's threads wanted a CPU in which they had none"),
     (
         Endpoint,
@@ -372,6 +377,12 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     (Endpoint, TOP_CLIENT_ERROR, "status of most of its 4xx responses"),
     (Endpoint, FAILING_QUERY, "query of the endpoint that fails most often"),
     (Endpoint, TOP_WAITING, "endpoint that most often had requests in flight while this one blocked a worker"),
+    (
+        Endpoint,
+        LONGEST_HOLDER,
+        "endpoint or task that holds the lock, permit or connection which the endpoint waits for most, for the most time in all; \
+         `track_hold` measures it",
+    ),
     (Endpoint, SLOWNESS, "how often a request takes longer than the threshold: once, rarely, often or always"),
     (
         Endpoint,

@@ -56,7 +56,9 @@ pub(crate) use cause::Diagnosis;
 pub use cause::causes_reference_markdown;
 pub(crate) use coverage::Coverage;
 pub(crate) use evaluate::Evaluator;
-pub(crate) use evidence::{Blocker, EndpointShare, Fact, OutcomeShare, QueryShare, Split, Suspect, UseShare};
+pub(crate) use evidence::{
+    Blocker, EndpointShare, Fact, HeldBy, Holder, OutcomeShare, QueryShare, Split, Suspect, UseShare,
+};
 pub(crate) use file::{RuleTexts, located};
 pub(crate) use finding::{CausedBy, Finding};
 pub(crate) use gain::Gain;

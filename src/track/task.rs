@@ -43,8 +43,9 @@ impl RunningTask {
         let began = Instant::now();
         let mut context = None;
         let destination = Destination::<TaskSeries>::find(|instruments, parent| {
-            context = Some(instruments.begin_task(parent.cloned(), began));
-            instruments.task(name)
+            let series = instruments.task(name);
+            context = Some(instruments.begin_task(parent.cloned(), series.holds.clone(), began));
+            series
         });
         let place = destination.as_ref().and_then(|Destination { series, .. }| {
             series.active.increment(1.0);

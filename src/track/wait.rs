@@ -15,6 +15,12 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use crate::context::{Did, Outcome, Part, Place, WaitSeries};
 
+/// Where a wait that has ended was recorded, and where in the host's code it was.
+struct Ended {
+    destination: Option<Destination<WaitSeries>>,
+    place: Place,
+}
+
 /// A wait in progress. Dropped before its end, it is recorded as cancelled, or as panicked if its poll unwound.
 struct RunningWait {
     /// `None` after its end, and if there is no monitor.
@@ -76,7 +82,7 @@ impl<K, N, F> fmt::Debug for TrackWait<K, N, F> {
 
 impl<K: AsRef<str>, N: AsRef<str>, F: Future> TrackWait<K, N, F> {
     /// Polls the wait. Returns its output, and where it was recorded.
-    fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(F::Output, Option<Destination<WaitSeries>>)> {
+    fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(F::Output, Ended)> {
         let this = self.project();
         let begin = || RunningWait::begin(this.kind.as_ref(), this.name.as_ref(), this.location);
         let running = this.running.get_or_insert_with(begin);
@@ -84,7 +90,7 @@ impl<K: AsRef<str>, N: AsRef<str>, F: Future> TrackWait<K, N, F> {
         let polled = this.wait.poll(cx);
         running.polling = false;
         let output = ready!(polled);
-        Poll::Ready((output, running.end(Outcome::Ok)))
+        Poll::Ready((output, Ended { destination: running.end(Outcome::Ok), place: running.place }))
     }
 }
 
@@ -142,7 +148,8 @@ impl<K, N, F> fmt::Debug for TrackHold<K, N, F> {
 
 /// Tracks a wait as [`track_wait`] does, and for how long what it gives is held: a guard, a permit, a connection.
 ///
-/// The holder with the most time is what a queue waits for. The time counts for the request that waited, until its end.
+/// The holder with the most time is what a queue waits for: a finding about a queue names the endpoint or task that holds it
+/// longest. The time counts for the request that waited, until its end, and outside requests for the tracked task.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -167,8 +174,8 @@ impl<K: AsRef<str>, N: AsRef<str>, F: Future> Future for TrackHold<K, N, F> {
     type Output = Held<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Held<F::Output>> {
-        let (output, destination) = ready!(self.project().wait.poll_wait(cx));
-        Poll::Ready(Held { hold: Hold { destination, since: Instant::now() }, held: output })
+        let (output, wait) = ready!(self.project().wait.poll_wait(cx));
+        Poll::Ready(Held { hold: Hold { wait, since: Instant::now() }, held: output })
     }
 }
 
@@ -183,17 +190,17 @@ pub struct Held<T> {
 
 /// Records the hold when it is dropped.
 struct Hold {
-    destination: Option<Destination<WaitSeries>>,
+    wait: Ended,
     since: Instant,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let Some(Destination { request, series }) = self.destination.take() else { return };
+        let Some(Destination { request, series }) = self.wait.destination.take() else { return };
         let held = self.since.elapsed();
         series.held(held);
         if let Some(request) = request {
-            request.record_hold(series.part, series.id, held);
+            request.record_hold(series.part, series.id, self.wait.place, held);
         }
     }
 }

@@ -50,7 +50,7 @@ fn a_use_knows_what_it_has_to_itself() {
     context.record(Part::Db, &did(3, began, 40 * MS));
     context.record(Part::Db, &Did { failed: true, ..did(3, began + 10 * MS, 40 * MS) });
     context.record(Part::Http, &did(3, began + 30 * MS, 40 * MS));
-    context.record_hold(Part::Lock, 1, 5 * MS);
+    assert!(context.record_hold(Part::Lock, 1, Place::NONE, 5 * MS));
     let mut uses = Vec::new();
     let time = context.divide(100 * MS, |used| uses.push(used));
     uses.sort_by_key(|used| used.part);
@@ -59,7 +59,7 @@ fn a_use_knows_what_it_has_to_itself() {
         .map(|used| (used.part, used.calls, used.failed, used.nanos / 1_000_000, used.alone_nanos / 1_000_000))
         .collect();
     assert_eq!(found, [(Part::Http, 1, 0, 40, 20), (Part::Db, 2, 1, 80, 30), (Part::Lock, 0, 0, 0, 0)]);
-    assert_eq!((uses[1].most_at_once, uses[2].held_nanos), (2, 5_000_000));
+    assert_eq!((uses[1].most_at_once, uses[2].held_nanos, uses[2].holds), (2, 5_000_000, 1));
     assert_eq!((time.of(Part::Http), time.of(Part::Db), time.queries), (40 * MS, 30 * MS, 50 * MS));
 }
 

@@ -72,6 +72,11 @@ impl Diagnosis {
         Self { because: format!("{before}{}", self.because), ..self }
     }
 
+    /// Puts a text after the reason.
+    pub(super) fn followed_by(self, after: &str) -> Self {
+        Self { because: format!("{}{after}", self.because), ..self }
+    }
+
     /// Says that the cause lies in another subject.
     pub(super) fn of(mut self, origin: Option<Origin>) -> Self {
         self.of = origin;

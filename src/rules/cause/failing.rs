@@ -139,6 +139,7 @@ mod tests {
             seconds: 10.0,
             alone_seconds: 10.0,
             held_seconds: 0.0,
+            holder: None,
             time_ratio: Some(0.9),
             most_at_once: 1,
             place: None,

@@ -17,7 +17,7 @@ use crate::{
             CauseKind,
             Confidence::{Certain, Likely, Possible},
         },
-        evidence::UseShare,
+        evidence::{HeldBy, Holder, UseShare},
         fact,
     },
 };
@@ -43,7 +43,7 @@ pub(super) fn diagnose(case: &Case<'_>, part: Part, passes: &str) -> Option<Diag
     let top = case.evidence.uses.iter().find(|used| used.part == part);
     let named = top.map_or_else(|| passes.to_owned(), |top| format!("{passes}, most of it {}", about(top)));
     let name = top.map(|top| shown(&top.name));
-    Some(match part {
+    let cause = match part {
         Part::Http => call(case, passes, named, top),
         Part::Task => task(case, passes, named, top),
         Part::Pool => pool(case, named),
@@ -54,7 +54,29 @@ pub(super) fn diagnose(case: &Case<'_>, part: Part, passes: &str) -> Option<Diag
         Part::ThreadPool => cause(ThreadPoolQueue, Certain, named),
         Part::Blocking => cause(SlowTask, Certain, named).word("task", name),
         Part::Late | Part::Client | Part::Db => return None,
+    };
+    Some(match top.and_then(|top| top.holder.as_ref()) {
+        Some(holder) => held(cause, holder),
+        None => cause,
     })
+}
+
+/// Adds who holds longest what is waited for. Longest is the most time in all, and not the longest single hold: that is what the
+/// wait would be shorter by.
+fn held(cause: Diagnosis, holder: &Holder) -> Diagnosis {
+    let who = match &holder.who {
+        HeldBy::Endpoint(name) => Some(shown(name)),
+        HeldBy::Task(name) => Some(format!("the task {}", shown(name))),
+        HeldBy::Others => None,
+    };
+    let place = holder.place.map_or_else(String::new, |place| format!(" at {place}"));
+    let by = who.as_ref().map_or_else(
+        || "by work that counts for no request and no tracked task".to_owned(),
+        |who| format!("by {who}{place}"),
+    );
+    let each = seconds(holder.avg_seconds);
+    let because = format!("held longest {by}: {each} each time, {} of the time that it is held", percent(holder.ratio));
+    cause.followed_by(&format!("; {because}")).word("holder", who.map(|who| format!("{who}{place}")))
 }
 
 /// Says what is used how often, and where in the code.
@@ -195,6 +217,7 @@ mod tests {
             seconds: 90.0,
             alone_seconds: 90.0,
             held_seconds: 0.0,
+            holder: None,
             time_ratio: Some(0.9),
             most_at_once: 1,
             place: Some("src/orders.rs:41"),
@@ -233,6 +256,37 @@ mod tests {
         let lock = endpoint().number(fact::LOCK_TIME_RATIO, 0.9).uses(used(Part::Lock, "inventory", 1.0));
         let cause = check(&lock, LockQueue, &[]);
         assert!(cause.advice()[0].starts_with("Hold inventory for shorter"), "{:?}", cause.advice());
+    }
+
+    #[test]
+    fn who_holds_longest_is_said_where_it_was_measured() {
+        let lock = |who| {
+            let holder = Some(Holder { who, avg_seconds: 0.08, ratio: 0.92, place: Some("src/a.rs:7") });
+            let used = UseShare { holder, ..used(Part::Lock, "lock inventory", 1.0) };
+            check(&endpoint().number(fact::LOCK_TIME_RATIO, 0.9).uses(used), LockQueue, &[])
+        };
+        let cause = lock(HeldBy::Endpoint("GET /b".into()));
+        let because = "90% of its time passes waiting for a lock, most of it in \"lock inventory\" at src/orders.rs:41; held \
+                       longest by GET /b at src/a.rs:7: 80ms each time, 92% of the time that it is held";
+        assert_eq!(cause.because, because);
+        let advice = &cause.advice()[0];
+        assert!(advice.starts_with("Hold lock inventory for shorter in GET /b at src/a.rs:7: "), "{advice}");
+        let cause = lock(HeldBy::Task("restock".into()));
+        assert!(cause.because.contains("longest by the task restock at src/a.rs:7: 80ms"), "{}", cause.because);
+        let cause = lock(HeldBy::Others);
+        assert!(
+            cause.because.contains("longest by work that counts for no request and no tracked task: 80ms"),
+            "{}",
+            cause.because
+        );
+        assert!(cause.advice()[0].starts_with("Hold lock inventory for shorter: "), "{:?}", cause.advice());
+        let unknown = endpoint().number(fact::LOCK_TIME_RATIO, 0.9).uses(used(Part::Lock, "lock inventory", 1.0));
+        assert!(!check(&unknown, LockQueue, &[]).because.contains("held"));
+        let permits = Some(Holder { who: HeldBy::Task("export".into()), avg_seconds: 2.0, ratio: 0.6, place: None });
+        let permits = UseShare { holder: permits, ..used(Part::Semaphore, "semaphore pages", 1.0) };
+        let cause = check(&endpoint().number(fact::SEMAPHORE_TIME_RATIO, 0.9).uses(permits), SemaphoreQueue, &[]);
+        let advice = cause.advice();
+        assert!(advice[0].starts_with("Make what the task export does under semaphore pages faster"), "{advice:?}");
     }
 
     #[test]

@@ -231,6 +231,58 @@ fn endpoint_that_keeps_almost_none_of_the_growth_is_no_suspect() {
     assert_eq!(bottleneck.cause.map(|cause| cause.kind.as_str()), Some("leak_elsewhere"));
 }
 
+/// Who holds the lock `stock` longest, as the endpoint that waits for it sees it: its kind and name, mean in ms, share in percent.
+fn longest_holder(traffic: &Traffic) -> Option<(HeldBy, u32, u32)> {
+    let window = traffic.window();
+    let evidence = WindowReadings::new([(LENGTH, &window)]).evidence(
+        Scope::Endpoint,
+        &fixed::endpoint("GET", "/buy"),
+        LENGTH,
+        None,
+    );
+    let holder = evidence.uses.first().expect("it uses the lock").holder.as_ref()?;
+    Some((holder.who.clone(), (holder.avg_seconds * 1e3).round() as u32, (holder.ratio * 100.0).round() as u32))
+}
+
+#[test]
+fn holder_with_the_most_time_in_all_is_the_longest() {
+    let shop = || {
+        let traffic = Traffic::new();
+        traffic.requests("/buy", "200", 0.1, 10).requests("/list", "200", 0.1, 100).requests("/count", "200", 2.0, 1);
+        traffic.holds("/buy", "stock", 10, 0.02).holds("/list", "stock", 100, 0.03).holds("/count", "stock", 1, 1.8);
+        traffic.holds("/count", "other lock", 1, 100.0);
+        traffic
+    };
+    // 0.2, 3.0 and 1.8 seconds: one long hold is not the most.
+    assert_eq!(longest_holder(&shop()), Some((HeldBy::Endpoint("GET /list".into()), 30, 60)));
+    let traffic = shop();
+    let labels =
+        [(names::TASK_NAME, "audit"), (names::WAIT_KIND, Part::Lock.label()), (names::WAIT_NAME, "lock stock")];
+    traffic.count(&names::TASK_HELD_NANOS, &labels, 15_000_000_000).count(&names::TASK_HOLDS, &labels, 3);
+    traffic.observe(&names::HOLD_DURATION, &STOCK, 5.0, 3);
+    assert_eq!(longest_holder(&traffic), Some((HeldBy::Task("audit".into()), 5000, 75)));
+}
+
+const STOCK: [(&str, &str); 2] = [(names::WAIT_KIND, "lock"), (names::WAIT_NAME, "stock")];
+
+#[test]
+fn holds_of_work_that_is_not_tracked_are_nobodys() {
+    let traffic = Traffic::new();
+    traffic.requests("/buy", "200", 0.1, 10).holds("/buy", "stock", 10, 0.1);
+    traffic.observe(&names::HOLD_DURATION, &STOCK, 1.5, 2);
+    assert_eq!(longest_holder(&traffic), Some((HeldBy::Others, 1500, 75)));
+    let traffic = Traffic::new();
+    traffic.requests("/buy", "200", 0.1, 10).holds("/buy", "stock", 10, 0.1);
+    assert_eq!(longest_holder(&traffic), Some((HeldBy::Endpoint("GET /buy".into()), 100, 100)));
+}
+
+#[test]
+fn where_no_hold_was_measured_nobody_holds() {
+    let traffic = Traffic::new();
+    traffic.requests("/buy", "200", 0.1, 10).holds("/buy", "stock", 10, 0.0);
+    assert_eq!(longest_holder(&traffic), None);
+}
+
 #[test]
 fn route_that_shows_the_growth_comes_before_a_cache_that_holds_more() {
     let traffic = Traffic::new();

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     names,
     rules::{
-        evidence::Fact,
+        evidence::{Fact, HeldBy, UseShare},
         fact::{self, NumberFact, WordFact},
         measure::{self, Measure},
         scope::Scope,
@@ -43,6 +43,16 @@ impl Facts {
     /// Adds a word, unless it is missing.
     pub(super) fn word(&mut self, fact: WordFact, word: Option<&str>) {
         self.0.extend(word.map(|word| (fact.name, Fact::Word(word.into()))));
+    }
+
+    /// Adds who holds what an endpoint waits for most, of what is known to be held; `uses` has the most time first.
+    pub(super) fn holder(&mut self, uses: &[UseShare]) {
+        let Some(holder) = uses.iter().find_map(|used| used.holder.as_ref()) else { return };
+        if let HeldBy::Endpoint(name) | HeldBy::Task(name) = &holder.who {
+            self.word(fact::LONGEST_HOLDER, Some(name));
+            self.number(fact::LONGEST_HOLDER_AVG_HOLD, Some(holder.avg_seconds));
+            self.number(fact::LONGEST_HOLDER_RATIO, Some(holder.ratio));
+        }
     }
 
     /// Adds how often a limit, in seconds, was passed: always, often, rarely or once.

@@ -8,6 +8,7 @@ use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc};
 use super::{
     durations::{divide, quantile},
     endpoints::Endpoints,
+    holders::Holders,
     queries::{self, Uses},
     tasks,
     totals::Unmatched,
@@ -24,6 +25,7 @@ pub(super) struct WindowIndex<'a> {
     pub(super) window: &'a Window,
     endpoints: OnceCell<Endpoints<'a>>,
     uses: OnceCell<Uses<'a>>,
+    holders: OnceCell<Holders>,
     queries: OnceCell<Vec<queries::Query<'a>>>,
     tasks: OnceCell<Vec<tasks::Task<'a>>>,
     unmatched: OnceCell<Unmatched<'a>>,
@@ -35,6 +37,7 @@ impl<'a> WindowIndex<'a> {
             window,
             endpoints: OnceCell::new(),
             uses: OnceCell::new(),
+            holders: OnceCell::new(),
             queries: OnceCell::new(),
             tasks: OnceCell::new(),
             unmatched: OnceCell::new(),
@@ -47,6 +50,10 @@ impl<'a> WindowIndex<'a> {
 
     pub(super) fn uses(&self) -> &Uses<'a> {
         self.uses.get_or_init(|| Uses::of(self.window, self.endpoints()))
+    }
+
+    pub(super) fn holders(&self) -> &Holders {
+        self.holders.get_or_init(|| Holders::of(self.window, self.uses(), self.endpoints()))
     }
 
     pub(super) fn queries(&self) -> &[queries::Query<'a>] {

@@ -73,6 +73,8 @@ impl Investigation<'_, '_> {
             facts.number(fact::WASTED_DB_TIME, Some(endpoint.wasted_db_seconds));
             facts.number(fact::WASTED_QUERIES, Some(endpoint.wasted_queries));
         }
+        let others: Vec<_> = uses.others(place).iter().map(|used| self.use_share(used, endpoint)).collect();
+        facts.holder(&others);
         let blocked = blocker.as_ref().map_or(0.0, |blocker| blocker.seconds);
         endpoint.polls.add_to(&mut facts, endpoint.durations.seconds(), endpoint.busy_seconds, blocked);
         machine::add_starvation(&mut facts, self.index);
@@ -92,7 +94,7 @@ impl Investigation<'_, '_> {
             place: query_use.place,
         });
         Some(Evidence {
-            uses: uses.others(place).iter().map(|used| use_share(used, endpoint)).collect(),
+            uses: others,
             time_share: endpoint.measure(Measure::TimeShare, endpoints),
             all_seconds: Some(endpoints.seconds),
             all_requests: Some(endpoints.requests),
@@ -253,6 +255,25 @@ impl Investigation<'_, '_> {
         Some((&worst.subject.name, divide(worst.durations.failed() as f64, worst.durations.count() as f64)?))
     }
 
+    /// Returns what an endpoint uses beside queries.
+    fn use_share(&self, used: &Use<'_>, endpoint: &Endpoint<'_>) -> UseShare {
+        UseShare {
+            part: used.part,
+            name: used.name.into(),
+            calls: used.calls as u64,
+            failed: used.failed as u64,
+            requests: used.requests as u64,
+            calls_per_request: divide(used.calls, used.requests),
+            seconds: used.seconds,
+            alone_seconds: used.alone_seconds,
+            held_seconds: used.held_seconds,
+            holder: self.index.holders().longest(used.name),
+            time_ratio: divide(used.seconds, endpoint.durations.seconds()),
+            most_at_once: used.most_at_once as u64,
+            place: used.place,
+        }
+    }
+
     /// Returns the outcomes of each class, the most frequent first, with the first and last time of each.
     fn outcomes(&self, durations: &Durations<'_>) -> Vec<OutcomeShare> {
         let all = durations.count() as f64;
@@ -320,24 +341,6 @@ fn add_top_query(facts: &mut Facts, by_time: &[Use<'_>], uses: &Uses<'_>, endpoi
     facts.number(fact::TOP_QUERY_TIME_RATIO, uses.time_ratio(top, endpoints));
     facts.number(fact::TOP_QUERY_CALLS_PER_REQUEST, divide(top.calls, top.requests));
     facts.number(fact::TOP_QUERY_AVG_DURATION, divide(top.seconds, top.calls));
-}
-
-/// Returns what an endpoint uses beside queries, for the evidence.
-fn use_share(used: &Use<'_>, endpoint: &Endpoint<'_>) -> UseShare {
-    UseShare {
-        part: used.part,
-        name: used.name.into(),
-        calls: used.calls as u64,
-        failed: used.failed as u64,
-        requests: used.requests as u64,
-        calls_per_request: divide(used.calls, used.requests),
-        seconds: used.seconds,
-        alone_seconds: used.alone_seconds,
-        held_seconds: used.held_seconds,
-        time_ratio: divide(used.seconds, endpoint.durations.seconds()),
-        most_at_once: used.most_at_once as u64,
-        place: used.place,
-    }
 }
 
 /// Returns what a query takes of the requests of one of its endpoints.

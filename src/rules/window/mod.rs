@@ -3,7 +3,7 @@
 //! Each series is gathered once per window and then read by every rule of its scope. Within `rules`, only this room
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
-//! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < index
+//! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < holders < index
 //! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `growth`, `memory`, `silence` and
 //! `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
 //! holds, and the slots of the trend tiers.
@@ -12,6 +12,7 @@ mod durations;
 mod endpoints;
 mod facts;
 mod growth;
+mod holders;
 mod index;
 mod investigation;
 mod machine;

@@ -29,8 +29,9 @@ pub(crate) struct Use<'a> {
     pub(crate) seconds: f64,
     /// Time in which nothing else of the request ran.
     pub(crate) alone_seconds: f64,
-    /// Time that what was waited for was held.
+    /// Time that what was waited for was held, and how often.
     pub(crate) held_seconds: f64,
+    pub(crate) holds: f64,
     /// Number of requests that used it at least once.
     pub(crate) requests: f64,
     /// How many ran at once in one request, at most.
@@ -59,6 +60,7 @@ impl<'a> Uses<'a> {
         uses.add(window, &names::ENDPOINT_USE_NANOS, |used, nanos| used.seconds += nanos * NANOS);
         uses.add(window, &names::ENDPOINT_USE_ALONE_NANOS, |used, nanos| used.alone_seconds += nanos * NANOS);
         uses.add(window, &names::ENDPOINT_USE_HELD_NANOS, |used, nanos| used.held_seconds += nanos * NANOS);
+        uses.add(window, &names::ENDPOINT_USE_HOLDS, |used, holds| used.holds += holds);
         uses.add(window, &names::ENDPOINT_USE_REQUESTS, |used, requests| used.requests += requests);
         for series in window.series(names::ENDPOINT_USE_AT_ONCE.name) {
             let most = series.histogram().and_then(|view| view.max());
@@ -93,6 +95,11 @@ impl<'a> Uses<'a> {
     /// Returns what the endpoint at a place uses beside queries, the most time first.
     pub(crate) fn others(&self, endpoint: usize) -> &[Use<'a>] {
         self.others.get(&endpoint).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what is held by the endpoints that wait for it.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Use<'a>> {
+        self.others.values().flatten().filter(|used| used.held_seconds > 0.0)
     }
 
     /// Returns the queries of the endpoint at a place, the most expensive first.
@@ -157,6 +164,7 @@ impl<'a> Gathered<'a, '_> {
                     seconds: 0.0,
                     alone_seconds: 0.0,
                     held_seconds: 0.0,
+                    holds: 0.0,
                     requests: 0.0,
                     most_at_once: 1.0,
                     place: None,

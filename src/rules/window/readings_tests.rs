@@ -89,6 +89,23 @@ impl Traffic {
         self.of_endpoint(&names::HTTP_DB_SECONDS, route, calls_per_request as f64 * seconds, requests as usize)
     }
 
+    /// The requests of a route wait a millisecond each for a lock, and hold it.
+    pub(super) fn holds(&self, route: &str, lock: &str, times: u64, seconds: f64) -> &Self {
+        let (kind, title) = (Part::Lock.label(), format!("lock {lock}"));
+        let labels = [
+            (names::METHOD, "GET"),
+            (names::ROUTE, route),
+            (names::WAIT_KIND, kind),
+            (names::WAIT_NAME, title.as_str()),
+        ];
+        self.count(&names::ENDPOINT_USE_CALLS, &labels, times).count(&names::ENDPOINT_USE_HOLDS, &labels, times);
+        self.count(&names::ENDPOINT_USE_NANOS, &labels, times * 1_000_000);
+        self.count(&names::ENDPOINT_USE_HELD_NANOS, &labels, (times as f64 * seconds * 1e9) as u64);
+        self.count(&names::ENDPOINT_USE_REQUESTS, &labels, times);
+        let labels = [(names::WAIT_KIND, kind), (names::WAIT_NAME, lock)];
+        self.observe(&names::HOLD_DURATION, &labels, seconds, times as usize)
+    }
+
     pub(super) fn failed_query(&self, query: &str, seconds: f64, times: usize) -> &Self {
         let labels = [(names::DB_SUMMARY, query), (names::ERROR_TYPE, names::ERROR)];
         self.observe(&names::DB_DURATION, &labels, seconds, times)
@@ -277,6 +294,7 @@ pub(super) fn sick_shop() -> Traffic {
     traffic.of_endpoint(&names::HTTP_HEAD, "/healthy", 0.01, 500);
     traffic.of_endpoint(&names::HTTP_LONGEST_POLL, "/healthy", 0.01, 500).task("good", "ok", 0.01, 100);
     traffic.requests("/slow", "200", 2.0, 20).query("/slow", "SELECT slow", 20, 1, 1.5);
+    traffic.holds("/slow", "stock", 20, 0.1);
     traffic.requests("/failing", "200", 0.01, 80).requests("/failing", "503", 0.01, 20);
     traffic.requests("/refusing", "200", 0.01, 40).requests("/refusing", "401", 0.01, 60);
     traffic.requests("/abandoned", "200", 0.5, 40).requests("/abandoned", "cancelled", 0.5, 40);

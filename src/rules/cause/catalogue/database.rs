@@ -172,6 +172,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         neighbours: &[(PoolExhausted, "what the connections do")],
         undecided: "compare the time that connections are out of the pool with the time of their queries",
         advice: &[&[
+            "Give the connection or the transaction back in {holder} before calling other services, sleeping or computing: acquire \
+             late, release early",
             "Give the connection or the transaction back before calling other services, sleeping or computing: acquire late, \
              release early",
         ]],

@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 /// The words that advice may use, each filled by the diagnosis where it knows it.
 pub(crate) const WORDS: &[&str] = &[
     "subject", "query", "calls", "endpoint", "task", "call", "wait", "blocker", "places", "stretch", "seen_in",
-    "duration", "error", "suspects",
+    "duration", "error", "suspects", "holder",
 ];
 
 /// A cause without neighbours or limits; each entry sets what it has.

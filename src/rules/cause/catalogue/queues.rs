@@ -6,13 +6,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: LockQueue,
         title: "requests wait for a lock, one after another",
-        signature: "time passes in waiting for a tracked lock",
+        signature: "time passes in waiting for a tracked lock; where track_hold measures the holds, the endpoint or task with the most time in all is named",
         neighbours: &[
             (Queue, "whether the lock is tracked: one place alone may be a permit, a connection or a task as well"),
             (SlowCall, "whether the duration grows with the requests in flight"),
         ],
         undecided: "wrap the lock in track_wait(\"lock\", \"name\", mutex.lock()), then it is named",
         advice: &[&[
+            "Hold {wait} for shorter in {holder}: do not await a call, a query or a sleep while it is locked",
             "Hold {wait} for shorter: do not await a call, a query or a sleep while it is locked",
             "Hold the lock for shorter: copy out what is needed, and do not await a call, a query or a sleep while it is locked; \
              or divide it, one for each key",
@@ -23,10 +24,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: SemaphoreQueue,
         title: "requests wait for a permit",
-        signature: "time passes in waiting for a tracked semaphore",
+        signature: "time passes in waiting for a tracked semaphore; where track_hold measures the holds, the endpoint or task with the most time in all is named",
         neighbours: &[(SlowCall, "where the time passes: in waiting for the permit or after it")],
         undecided: "wrap the wait in track_wait(\"semaphore\", \"name\", semaphore.acquire())",
         advice: &[&[
+            "Make what {holder} does under {wait} faster, or give it more permits",
             "Make what is done under {wait} faster, or give it more permits",
             "Make what is done with the permit faster, give out more permits, or refuse at once (try_acquire) what would wait too long",
         ]],
