@@ -120,6 +120,7 @@ pub(crate) const TOP_WAITING_POLLS: NumberFact = number("top_waiting_polls", Cou
 pub(crate) const TOP_BLOCKER_POLL: NumberFact = number("top_blocker_poll", Seconds);
 pub(crate) const MAX_SCHEDULING_LAG: NumberFact = number("max_scheduling_lag", Seconds);
 pub(crate) const UNTRACKED_LAG_RATIO: NumberFact = number("untracked_lag_ratio", Ratio);
+pub(crate) const TRACKED_BUSY_RATIO: NumberFact = number("tracked_busy_ratio", Ratio);
 pub(crate) const RUN_QUEUE_RATIO: NumberFact = number("run_queue_ratio", Ratio);
 pub(crate) const THROTTLED_RATIO: NumberFact = number("throttled_ratio", Ratio);
 pub(crate) const CPU_PRESSURE: NumberFact = number("cpu_pressure", Ratio);
@@ -349,6 +350,11 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Process, TOP_HOLDER_RATIO, "share of the resident memory that this is"),
     (Process, MAX_SCHEDULING_LAG, "longest delay of a task that was due"),
     (Process, UNTRACKED_LAG_RATIO, "share of the lag at whose time no request and no tracked task blocked a worker"),
+    (
+        Process,
+        TRACKED_BUSY_RATIO,
+        "share of the time of busy workers that is known to pass in polls of requests or tracked tasks",
+    ),
     (Process, RUN_QUEUE_RATIO, "share of the time that its threads wanted a CPU in which they had none"),
     (
         Process,

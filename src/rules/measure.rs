@@ -280,7 +280,7 @@ pub(crate) const CATALOGUE: &[Entry] = &[
         Query,
         number("time_per_request", Seconds),
         M::TimePerRequest,
-        "time in one request, on that same endpoint",
+        "time of one request that passes in it, on that same endpoint; calls at once count once",
     ),
     counted(
         Query,

@@ -42,6 +42,8 @@ static ALLOCATOR: pinchpoint::CountingAllocator = pinchpoint::CountingAllocator:
 
 fn main() -> ExitCode {
     let truths = family::all();
+    let unknown = rules::unknown(truths.iter().flat_map(Truth::rules));
+    assert!(unknown.is_empty(), "no shipped rule has the id {unknown:?}");
     match Arguments::read(std::env::args().skip(1)) {
         Arguments { mode: Mode::List, .. } => ExitCode::SUCCESS,
         Arguments { mode: Mode::Spin, .. } => spin::until_stdin_closes(),

@@ -6,15 +6,11 @@ use crate::judge::{Judgement, Named, Outcome};
 
 /// Prints what was found in one service, as soon as it is known.
 pub(crate) fn print_one(judged: &Judgement) {
-    let verdict = match (judged.is_right(), judged.truth.gap) {
-        (true, _) => "right",
-        (false, Some(_)) if judged.broken.is_none() => "known gap",
-        (false, _) => "WRONG",
-    };
+    let verdict = if judged.is_right() { "right" } else { "WRONG" };
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{verdict:9} {:32} {}", judged.truth.name, judged.truth.about);
+    let _ = writeln!(out, "{verdict:5} {:32} {}", judged.truth.name, judged.truth.about);
     for line in details(judged) {
-        let _ = writeln!(out, "          {line}");
+        let _ = writeln!(out, "      {line}");
     }
 }
 
@@ -76,8 +72,7 @@ impl Totals {
     }
 }
 
-/// Prints the table as Markdown, and what is wrong. Returns whether the monitor is wrong about a service without a known gap, or a
-/// service did not run.
+/// Prints the table as Markdown, and what is wrong. Returns whether the monitor is wrong about a service, or one did not run.
 pub(crate) fn print(all: &[Judgement]) -> bool {
     let mut families: Vec<_> = all.iter().map(|judged| judged.truth.family).collect();
     families.sort_unstable();
@@ -85,12 +80,9 @@ pub(crate) fn print(all: &[Judgement]) -> bool {
     let head = "\n| services | | faults found | cause named | misleading advice | innocent accused |\n|---|--:|--:|--:|--:|--:|";
     let rows = families.iter().map(|family| Totals::of(all.iter().filter(|it| it.truth.family == *family)).row(family));
     let total = Totals::of(all.iter());
-    let is_wrong = |it: &&Judgement| !it.is_right() && (it.truth.gap.is_none() || it.broken.is_some());
-    let wrong: Vec<_> = all.iter().filter(is_wrong).collect();
-    let closed = all.iter().filter(|judged| judged.is_right() && judged.truth.gap.is_some());
+    let wrong: Vec<_> = all.iter().filter(|judged| !judged.is_right()).collect();
     let mut lines: Vec<_> = [head.to_owned()].into_iter().chain(rows).chain([total.row("**all**")]).collect();
     lines.push(format!("\nservices that did not run: {}", total.broken));
-    lines.extend(closed.map(|judged| format!("right at last, remove its gap: {}", judged.truth.name)));
     lines.extend(wrong.iter().map(|judged| format!("WRONG {}\n  {}", judged.truth.name, details(judged).join("\n  "))));
     let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
     !wrong.is_empty()

@@ -60,8 +60,6 @@ pub(crate) struct Truth {
     pub(crate) lasts: Duration,
     /// Part of the short form.
     pub(crate) short: bool,
-    /// Why the monitor is not right about it yet. Such a service is counted, and fails no test.
-    pub(crate) gap: Option<&'static str>,
 }
 
 impl Truth {
@@ -80,7 +78,6 @@ impl Truth {
             blocking_threads: 512,
             lasts: Duration::from_secs(9),
             short: false,
-            gap: None,
         }
     }
 
@@ -188,9 +185,11 @@ impl Truth {
         self
     }
 
-    pub(crate) fn gap(mut self, why: &'static str) -> Self {
-        self.gap = Some(why);
-        self
+    /// Returns the ids of the rules that it speaks of.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &'static str> {
+        let expected = self.expected.iter().flat_map(|expected| expected.rules.iter().copied());
+        let others = self.tolerated.iter().chain(&self.never).map(|(rule, _)| *rule);
+        expected.chain(others).filter(|rule| *rule != ANY)
     }
 
     /// Returns whether it takes minutes. Such services run beside all others.

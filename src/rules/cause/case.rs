@@ -1,11 +1,14 @@
 //! [`Case`]: what a diagnosis reads.
 
-use crate::rules::{
-    evidence::{Evidence, Fact},
-    fact::{self, NumberFact, WordFact},
-    measure::Measure,
-    scope::Scope,
-    unit::Unit,
+use crate::{
+    context::Part,
+    rules::{
+        evidence::{Evidence, Fact},
+        fact::{self, NumberFact, WordFact},
+        measure::Measure,
+        scope::Scope,
+        unit::Unit,
+    },
 };
 
 /// A subject over a threshold, with the evidence about it and about what it depends on.
@@ -50,6 +53,12 @@ impl<'a> Case<'a> {
             origin: None,
             ..*self
         })
+    }
+
+    /// Names what an untracked wait could be for: a connection, where there are queries and no wait for one is seen.
+    pub(super) fn unseen_pool(&self) -> Option<&'static str> {
+        let is_seen = self.evidence.uses.iter().any(|used| used.part == Part::Pool);
+        (!self.evidence.queries.is_empty() && !is_seen).then_some("a connection of the database's pool")
     }
 
     /// Returns how late the runtime polls what is ready: the 99th percentile, in seconds.

@@ -24,6 +24,8 @@ const SEVERAL: f64 = 1.5;
 const FAILING: f64 = 0.3;
 /// Who stops at the first success has one in a request; a little more, since the counters are read one after the other.
 const ONE_SUCCESS: f64 = 1.1;
+/// Where further tries are this share of the calls, they load the other side more than the requests themselves.
+const STORM: f64 = 0.5;
 /// A call must fail in this share of the requests that fail to explain them.
 const EXPLAINS: f64 = 0.5;
 /// Where it fails this many times as often as the requests, most of them bear that: then it may not be why the others fail.
@@ -52,13 +54,8 @@ fn call(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Diagnosis> {
     let with_words =
         |cause: Diagnosis| cause.word("call", Some(shown(&used.name))).word("calls", Some(count(per_request)));
     if are_retries(used) {
-        let because = format!(
-            "{fails}; one request calls {} {} times, and {} of these calls fail",
-            shown(&used.name),
-            count(per_request),
-            percent(failed_ratio(used))
-        );
-        return Some(with_words(Diagnosis::new(Retries, Certain, because)));
+        let named = format!("{fails}; one request calls {} {} times", shown(&used.name), count(per_request));
+        return Some(with_words(retries(used, &named)));
     }
     let because = format!("{fails}, and so do {} of their calls {}", percent(failed_ratio(used)), shown(&used.name));
     let cause = with_words(Diagnosis::new(FailingCall, Likely, because));
@@ -83,6 +80,18 @@ pub(super) fn are_retries(used: &UseShare) -> bool {
         && failing >= FAILING
         && per_request * (1.0 - failing) <= ONE_SUCCESS
         && used.most_at_once <= 1
+}
+
+/// Says how many of the calls fail, and whether the further tries are a storm: at least as many as the first ones.
+pub(super) fn retries(used: &UseShare, named: &str) -> Diagnosis {
+    let further = 1.0 - 1.0 / used.calls_per_request.unwrap_or(1.0).max(1.0);
+    let failing = percent(failed_ratio(used));
+    if further >= STORM {
+        let because =
+            format!("{named}, and {failing} of these calls fail; {} of them are further tries", percent(further));
+        return Diagnosis::new(Retries, Certain, because).word("storm", Some(percent(further)));
+    }
+    Diagnosis::new(Retries, Certain, format!("{named}, and {failing} of these calls fail"))
 }
 
 fn failed_ratio(used: &UseShare) -> f64 {
@@ -165,6 +174,13 @@ mod tests {
             of(4.0, 800).number(fact::FAILED_MIN_DURATION, 0.69).number(fact::FAILED_MAX_DURATION, 0.72);
         let cause = check(&at_one_duration, Retries, &[]);
         assert!(cause.because.contains("4 times, and 100% of these calls fail"), "{}", cause.because);
+        assert!(
+            cause.advice()[0].starts_with("A retry storm: 75% of the calls of GET stock.example"),
+            "{:?}",
+            cause.advice()
+        );
+        let few = check(&of(1.6, 130), Retries, &[]);
+        assert!(few.advice()[0].starts_with("GET stock.example fails and is tried again"), "{:?}", few.advice());
         check(&of(4.0, 300), FailingCall, &[]);
         let together = UseShare { most_at_once: 4, ..used(Part::Http, "GET stock.example", 4.0, 800) };
         check(&failing(1.0).uses(together), FailingCall, &[]);

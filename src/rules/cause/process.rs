@@ -95,7 +95,9 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
     if let Some(starved) = polls::starved(case) {
         return Some(Diagnosis::new(CpuStarved, Certain, format!("{late}; {starved}")));
     }
-    if let Some(ratio) = case.number(fact::UNTRACKED_LAG_RATIO).filter(|ratio| *ratio >= ITS_OWN) {
+    let full = full(case, &late);
+    let untracked = case.number(fact::UNTRACKED_LAG_RATIO).filter(|ratio| *ratio >= ITS_OWN);
+    if let Some(ratio) = untracked.filter(|_| full.as_ref().is_none_or(|full| full.confidence == Possible)) {
         let because =
             format!("{late}, and for {} of that neither a request nor a tracked task blocked a worker", percent(ratio));
         return Some(Diagnosis::new(BlockedByUntracked, Likely, because));
@@ -109,13 +111,25 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
         };
         return Some(cause.word("blocker", Some(blocker.name)).of(Some(blocker.origin())));
     }
-    if let Some(busy) = case.number(fact::WORKER_BUSY_RATIO).filter(|busy| *busy >= FULL) {
-        let because = format!("{late}, and the workers are busy {} of the time with short polls", percent(busy));
-        let cause = Diagnosis::new(Overload, Likely, because);
-        return Some(if case.number(fact::RUN_QUEUE_RATIO).is_none() { cause.or(&[CpuStarved]) } else { cause });
+    if full.is_some() {
+        return full;
     }
     let because = format!("{late}, and no request had a long poll");
     let cause = Diagnosis::new(BlockedByUntracked, Possible, because);
+    Some(if case.number(fact::RUN_QUEUE_RATIO).is_none() { cause.or(&[CpuStarved]) } else { cause })
+}
+
+/// The workers have more to do than they can. That is likely the requests' doing where most of it is known to be theirs.
+fn full(case: &Case<'_>, late: &str) -> Option<Diagnosis> {
+    let busy = case.number(fact::WORKER_BUSY_RATIO).filter(|busy| *busy >= FULL)?;
+    let full = format!("{late}, and the workers are busy {} of the time with short polls", percent(busy));
+    let tracked = case.number(fact::TRACKED_BUSY_RATIO).filter(|ratio| *ratio >= ITS_OWN);
+    let cause = match tracked {
+        Some(ratio) => {
+            Diagnosis::new(Overload, Likely, format!("{full}, {} of that those of requests and tasks", percent(ratio)))
+        }
+        None => Diagnosis::new(Overload, Possible, full),
+    };
     Some(if case.number(fact::RUN_QUEUE_RATIO).is_none() { cause.or(&[CpuStarved]) } else { cause })
 }
 
@@ -227,7 +241,12 @@ mod tests {
         check(&task, BlockingTask, &[]);
         let full = lagging().number(fact::WORKER_BUSY_RATIO, 0.97);
         check(&full, Overload, &[CpuStarved]);
-        check(&full.number(fact::RUN_QUEUE_RATIO, 0.1), Overload, &[]);
+        let full = full.number(fact::RUN_QUEUE_RATIO, 0.1);
+        check(&full, Overload, &[]);
+        let full = full.number(fact::UNTRACKED_LAG_RATIO, 0.9);
+        check(&full, BlockedByUntracked, &[]);
+        check(&full.clone().number(fact::TRACKED_BUSY_RATIO, 0.2), BlockedByUntracked, &[]);
+        check(&full.number(fact::TRACKED_BUSY_RATIO, 0.93), Overload, &[]);
         check(&lagging(), BlockedByUntracked, &[CpuStarved]);
         check(&task.number(fact::UNTRACKED_LAG_RATIO, 0.8), BlockedByUntracked, &[]);
         check(&lagging().number(fact::RUN_QUEUE_RATIO, 0.1), BlockedByUntracked, &[]);

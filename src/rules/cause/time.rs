@@ -199,7 +199,7 @@ fn untracked(case: &Case<'_>, passes: String) -> Diagnosis {
     if let Some(poll) = long_poll(case, &passes) {
         return poll;
     }
-    let cause = Diagnosis::new(UntrackedWait, Likely, passes);
+    let cause = Diagnosis::new(UntrackedWait, Likely, passes).word("pool", case.unseen_pool());
     if is_even(case) {
         cause.maybe_by_design("a long poll or another wait on purpose", Severity::Medium)
     } else {
@@ -235,7 +235,8 @@ fn queue(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
     let because = format!("{passes}; {}", queue.because);
     let cause = Diagnosis::new(Queue, Likely, because)
         .word("places", Some(queue::of(queue.places)))
-        .word("suspects", Some(queue::suspects(queue.places)));
+        .word("suspects", Some(queue::suspects(queue.places)))
+        .word("pool", case.unseen_pool().filter(|_| queue.places >= 1.5));
     Some(if queue.is_certain { cause } else { cause.or(&[UntrackedWait]) })
 }
 
@@ -344,6 +345,11 @@ mod tests {
         assert!(one.advice()[0].contains("a lock that is held across an await"), "{:?}", one.advice());
         let cause = check(&queue(48.0, 0.1), Queue, &[]);
         assert!(cause.advice()[0].starts_with("About 4 run at a time"), "{:?}", cause.advice());
+        assert_eq!(cause.advice().len(), 1, "without queries there is no pool: {:?}", cause.advice());
+        let pool = check(&queue(48.0, 0.1).issues("SELECT 1", 1.0, 0.01), Queue, &[]).advice();
+        assert!(pool[1].contains("acquire_time_level"), "{pool:?}");
+        let lock = check(&queue(12.0, 0.1).issues("SELECT 1", 1.0, 0.01), Queue, &[]).advice();
+        assert_eq!(lock.len(), 1, "one place is seldom a pool: {lock:?}");
         check(&queue(12.0, 1.1), UntrackedWait, &[]);
         let spread = split(0.0, 0.98, 0.01)
             .number(fact::IN_FLIGHT, 12.0)

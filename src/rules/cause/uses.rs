@@ -1,8 +1,8 @@
 //! Why the time that a request spends in what it uses is long: calls to services, tasks, and what it waits for.
 
 use CauseKind::{
-    LockQueue, LongPoll, PoolExhausted, PoolHeld, Queue, Retries, SemaphoreQueue, SequentialCalls, SequentialTasks,
-    SlowCall, SlowTask, ThreadPoolQueue,
+    LockQueue, LongPoll, PoolExhausted, PoolHeld, Queue, SemaphoreQueue, SequentialCalls, SequentialTasks, SlowCall,
+    SlowTask, ThreadPoolQueue,
 };
 
 use super::{
@@ -97,8 +97,7 @@ fn call(case: &Case<'_>, passes: &str, named: String, top: Option<&UseShare>) ->
     let with_words =
         |cause: Diagnosis| cause.word("call", Some(shown(&top.name))).word("calls", Some(count(per_request)));
     if failing::are_retries(top) {
-        let failing = percent(top.failed as f64 / top.calls.max(1) as f64);
-        return with_words(Diagnosis::new(Retries, Certain, format!("{named}, and {failing} of these calls fail")));
+        return with_words(failing::retries(top, &named));
     }
     if top.seconds < MOST * all && follow_one_another(&calls) {
         let because = format!("{passes}, in {} different calls one after another", calls.len());
@@ -235,7 +234,7 @@ mod tests {
         assert!(slow.advice()[0].starts_with("GET rates takes most of the time"), "{:?}", slow.advice());
         check(&of(vec![used(Part::Http, "GET rates", 6.0)]), SequentialCalls, &[]);
         check(&of(vec![UseShare { most_at_once: 6, ..used(Part::Http, "GET rates", 6.0) }]), SlowCall, &[]);
-        check(&of(vec![UseShare { failed: 250, ..used(Part::Http, "GET rates", 3.0) }]), Retries, &[]);
+        check(&of(vec![UseShare { failed: 250, ..used(Part::Http, "GET rates", 3.0) }]), CauseKind::Retries, &[]);
         check(&of(vec![used(Part::Http, "GET a", 1.0), used(Part::Http, "GET b", 1.0)]), SequentialCalls, &[]);
         let together = |name| UseShare { alone_seconds: 5.0, ..used(Part::Http, name, 1.0) };
         check(&of(vec![together("GET a"), together("GET b")]), SlowCall, &[]);

@@ -36,8 +36,15 @@ pub(super) fn add_cpus(facts: &mut Facts, index: &WindowIndex<'_>) {
     facts.number(fact::CPU_LIMIT, index.gauge(names::CPU_LIMIT.name));
 }
 
-/// Adds how much of the scheduling lag passed without a blocking poll of any request or tracked task.
+/// Adds how much of the scheduling lag passed without a blocking poll of any request or tracked task, and how much of the workers'
+/// time passes in their short polls too.
 pub(super) fn add_lag_origin(facts: &mut Facts, index: &WindowIndex<'_>) {
+    let requests: f64 = index.endpoints().all.iter().filter_map(|endpoint| endpoint.busy_seconds).sum();
+    let tasks: f64 = index.tasks().iter().filter_map(|task| task.busy_seconds).sum();
+    // Most tracked tasks run inside a request: the sum would count them twice.
+    let tracked = requests.max(tasks);
+    let workers = index.increase(names::TOKIO_WORKER_BUSY.name, |_| true);
+    facts.number(fact::TRACKED_BUSY_RATIO, workers.and_then(|workers| share(tracked, workers)));
     let lag = |of| index.increase(names::LAG_NANOS.name, |series| series.label(names::KIND) == Some(of));
     let untracked = lag(names::UNTRACKED);
     let all = untracked.unwrap_or_default() + lag(names::TRACKED).unwrap_or_default();

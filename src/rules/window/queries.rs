@@ -117,9 +117,16 @@ impl<'a> Uses<'a> {
     /// database.
     pub(crate) fn time_ratio(&self, query_use: &Use<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
         let endpoint = endpoints.all.get(query_use.endpoint)?;
-        let share = divide(query_use.seconds, *self.seconds.get(&query_use.endpoint)?)?;
-        let ratio = divide((share * endpoint.db_seconds).min(query_use.seconds), endpoint.durations.seconds())?;
+        let ratio = divide(self.time_within(query_use, endpoints)?, endpoint.durations.seconds())?;
         Some(ratio.min(1.0))
+    }
+
+    /// Returns the time, in seconds, that the requests of the use's endpoint spend in the query, divided as in
+    /// [`Self::time_ratio`]: without what runs in parallel, so never more than their duration.
+    fn time_within(&self, query_use: &Use<'_>, endpoints: &Endpoints<'_>) -> Option<f64> {
+        let endpoint = endpoints.all.get(query_use.endpoint)?;
+        let share = divide(query_use.seconds, *self.seconds.get(&query_use.endpoint)?)?;
+        Some((share * endpoint.db_seconds).min(query_use.seconds))
     }
 
     /// Returns the share of the time of all requests that they spend in a query, 0 to 1. Calls outside requests are
@@ -245,7 +252,9 @@ impl Query<'_> {
         };
         match measure {
             Measure::CallsPerRequest => per_request(&|worst| divide(worst.calls, worst.requests)),
-            Measure::TimePerRequest => per_request(&|worst| divide(worst.seconds, worst.requests)),
+            Measure::TimePerRequest => {
+                per_request(&|worst| divide(uses.time_within(worst, endpoints)?, worst.requests))
+            }
             Measure::EndpointTimeRatio => per_request(&|worst| uses.time_ratio(worst, endpoints)),
             Measure::TimeShare => Some((uses.time_share(&self.subject.name, endpoints)?, self.durations.count())),
             other => {

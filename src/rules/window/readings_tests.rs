@@ -71,9 +71,14 @@ impl Traffic {
         self
     }
 
-    /// Records a query that requests of an endpoint issue.
+    /// Records a query that requests of an endpoint issue, one call after another.
     pub(super) fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
-        let calls = requests * calls_per_request;
+        self.query_at_once(route, query, requests, calls_per_request, seconds, 1)
+    }
+
+    /// Records a query of which `at_once` calls run side by side in each request.
+    fn query_at_once(&self, route: &str, query: &str, requests: u64, each: u64, seconds: f64, at_once: u64) -> &Self {
+        let calls = requests * each;
         let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
         self.observe(&names::DB_DURATION, &labels, seconds, calls as usize);
         self.observe(&names::QUERY_AT_ONCE, &[(names::DB_SUMMARY, query)], 2.0, 1);
@@ -82,11 +87,12 @@ impl Traffic {
         let nanos = (calls as f64 * seconds * 1e9) as u64;
         self.count(&names::ENDPOINT_USE_CALLS, &labels, calls);
         self.count(&names::ENDPOINT_USE_NANOS, &labels, nanos);
-        self.count(&names::ENDPOINT_USE_ALONE_NANOS, &labels, nanos);
+        self.count(&names::ENDPOINT_USE_ALONE_NANOS, &labels, nanos / at_once);
         self.count(&names::ENDPOINT_USE_REQUESTS, &labels, requests);
-        self.part(route, Part::Db, calls as f64 * seconds);
-        self.of_endpoint(&names::HTTP_DB_QUERIES, route, calls_per_request as f64, requests as usize);
-        self.of_endpoint(&names::HTTP_DB_SECONDS, route, calls_per_request as f64 * seconds, requests as usize)
+        let within = each as f64 * seconds / at_once as f64;
+        self.part(route, Part::Db, requests as f64 * within);
+        self.of_endpoint(&names::HTTP_DB_QUERIES, route, each as f64, requests as usize);
+        self.of_endpoint(&names::HTTP_DB_SECONDS, route, within, requests as usize)
     }
 
     /// The requests of a route wait a millisecond each for a lock, and hold it.
@@ -239,6 +245,16 @@ fn calls_per_request_are_those_of_the_worst_endpoint_with_enough_requests() {
     assert!((seconds - 0.02).abs() < 1e-9, "{seconds}");
     let (ratio, _) = answer(Measure::EndpointTimeRatio, 5).expect("an answer");
     assert!((ratio - 0.1).abs() < 1e-9, "{ratio}");
+}
+
+#[test]
+fn calls_side_by_side_count_once_in_the_time_of_a_request() {
+    let traffic = Traffic::new();
+    traffic.requests("/page", "200", 1.25, 50).query_at_once("/page", "SELECT part", 50, 12, 1.2, 12);
+    let window = traffic.window();
+    check(&window, Scope::Query, Measure::CallsPerRequest, "SELECT part", Some((12.0, 50)));
+    check(&window, Scope::Query, Measure::TimePerRequest, "SELECT part", Some((1.2, 50)));
+    check(&window, Scope::Query, Measure::EndpointTimeRatio, "SELECT part", Some((0.96, 50)));
 }
 
 #[test]

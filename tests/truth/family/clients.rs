@@ -124,7 +124,6 @@ fn own_timeout() -> Truth {
         .never(&["clients of endpoint get /report give up"])
         .also("wasted_work", "GET /report")
         .short()
-        .gap("its clients are blamed")
 }
 
 fn impatient_clients() -> Truth {

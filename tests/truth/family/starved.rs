@@ -26,24 +26,32 @@ fn starved_pages() -> Truth {
         })
         .traffic(async |client| client.visits([get("/page").users(2).pause(100)]).await)
         .starved(4)
-        .finds(&["blocked_runtime", "blocked_runtime_tail", "slow_endpoint", "scheduling_lag"], ANY, &["cpu_starved"])
+        .finds(
+            &["blocked_runtime", "blocked_runtime_at_times", "slow_endpoint", "scheduling_lag"],
+            ANY,
+            &["cpu_starved"],
+        )
         .never(CODE)
         .lasts(12)
 }
 
 fn starved_lock() -> Truth {
-    Truth::new("starved_wait", "handlers wait 20 ms for a service and compute 15 ms, on a core that six others use")
+    Truth::new("starved_wait", "handlers wait 20 ms for a service and compute 25 ms, on a core that six others use")
         .app(async |host: Host| {
             let page = async || {
                 pause(20).await;
-                compute(15);
+                compute(25);
                 "page"
             };
             host.watch(Router::new().route("/account", on_get(page)))
         })
         .traffic(async |client| client.visits([get("/account").users(2).pause(50)]).await)
         .starved(6)
-        .finds(&["blocked_runtime", "blocked_runtime_tail", "slow_endpoint", "scheduling_lag"], ANY, &["cpu_starved"])
+        .finds(
+            &["blocked_runtime", "blocked_runtime_at_times", "slow_endpoint", "scheduling_lag"],
+            ANY,
+            &["cpu_starved"],
+        )
         .never(CODE)
         .lasts(12)
 }

@@ -24,8 +24,14 @@ const UNKNOWN: &[&str] = &["not tracked", "in the database", "add an index", "it
 
 pub(crate) fn truths() -> Vec<Truth> {
     let queues = [tracked_mutex(), tracked_semaphore(), tracked_threads(), tracked_channel(), lock_across_call()];
-    let calls =
-        [tracked_call(), tracked_calls_in_sequence(), tracked_retries(), tracked_failing_call(), parallel_calls()];
+    let calls = [
+        tracked_call(),
+        tracked_calls_in_sequence(),
+        tracked_retries(),
+        retry_storm(),
+        tracked_failing_call(),
+        parallel_calls(),
+    ];
     queues.into_iter().chain(calls).chain([busy_threads(), quick_lock()]).collect()
 }
 
@@ -234,6 +240,31 @@ fn tracked_retries() -> Truth {
         .traffic(async |client| client.visits([get("/weather").users(6)]).await)
         .finds(FAILS, "GET /weather", &["retries"])
         .never(&["retry calls that can fail", "panics", "in the database", "not tracked"])
+}
+
+fn retry_storm() -> Truth {
+    Truth::new(
+        "retry_storm",
+        "another service sends away whom it has no place for, and each request tries eight times; tracked",
+    )
+    .app(async |host: Host| {
+        let (client, url) = (reqwest::Client::new(), host.upstream("/crowded/200"));
+        let seats = async move || {
+            for _ in 0..8 {
+                let call = track_http_call("GET", &url, client.get(&url).send()).status(status);
+                if call.await.unwrap().status().is_success() {
+                    return StatusCode::OK;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            StatusCode::BAD_GATEWAY
+        };
+        host.watch(Router::new().route("/seats", on_get(seats)))
+    })
+    .traffic(async |client| client.visits([get("/seats").users(12)]).await)
+    .finds(FAILS, "GET /seats", &["retries"])
+    .naming(&["retry storm"])
+    .never(&["panics", "in the database", "not tracked"])
 }
 
 fn tracked_failing_call() -> Truth {

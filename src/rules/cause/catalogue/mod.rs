@@ -42,9 +42,14 @@ pub(crate) struct Entry {
 
 /// The words that advice may use, each filled by the diagnosis where it knows it.
 pub(crate) const WORDS: &[&str] = &[
-    "subject", "query", "calls", "endpoint", "task", "call", "wait", "blocker", "places", "stretch", "seen_in",
-    "duration", "error", "suspects", "holder",
+    "subject", "query", "calls", "endpoint", "task", "call", "wait", "blocker", "places", "pool", "storm", "stretch",
+    "seen_in", "duration", "error", "suspects", "holder",
 ];
+
+/// What is said of a wait that is not tracked, where the endpoint issues queries and no wait for a connection is seen.
+const UNSEEN_POOL: &[&str] =
+    &["Waiting for {pool} would look the same, and no such wait is seen: sqlx shows all of them with \
+     PoolOptions::acquire_time_level(log::LevelFilter::Debug), other pools with track_wait(\"pool\", name, future)"];
 
 /// A cause without neighbours or limits; each entry sets what it has.
 const NONE: Entry = Entry {

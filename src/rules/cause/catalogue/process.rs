@@ -1,6 +1,6 @@
 //! The process as a whole, and what was not measured.
 
-use super::{CauseKind::*, Entry, NONE, Severity};
+use super::{CauseKind::*, Entry, NONE, Severity, UNSEEN_POOL};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -81,10 +81,13 @@ pub(super) const ENTRIES: &[Entry] = &[
             (RuntimeLate, "the scheduling lag"),
         ],
         undecided: "wrap the suspects: track_wait for locks, semaphores and channels, track_http_call for calls",
-        advice: &[&[
-            "What it waits for was not measured: wrap the awaits in it in track_wait(kind, name, future), track_http_call or \
+        advice: &[
+            &[
+                "What it waits for was not measured: wrap the awaits in it in track_wait(kind, name, future), track_http_call or \
              track_async_task, and the next finding names it",
-        ]],
+            ],
+            UNSEEN_POOL,
+        ],
         certainty: "certain that it waits; for what is not measured",
         ..NONE
     },

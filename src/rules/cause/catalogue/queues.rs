@@ -1,6 +1,6 @@
 //! Queues, calls to others, and tasks that a request waits for.
 
-use super::{CauseKind::*, Entry, NONE, Severity};
+use super::{CauseKind::*, Entry, NONE, Severity, UNSEEN_POOL};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -59,12 +59,15 @@ pub(super) const ENTRIES: &[Entry] = &[
             (PoolExhausted, "whether the pool is tracked"),
         ],
         undecided: "wrap the suspects in track_wait(kind, name, future): a lock, a semaphore, a pool",
-        advice: &[&[
-            "{wait} serves about {places} at a time and the others wait: make what it does for each faster, or let more of it run at \
+        advice: &[
+            &[
+                "{wait} serves about {places} at a time and the others wait: make what it does for each faster, or let more of it run at \
              once",
-            "About {places} run at a time and the others wait: look for {suspects}, and wrap it in track_wait to see who holds it",
-            "Look for a semaphore, a pool or a limit of so many places, and wrap it in track_wait to see who holds it",
-        ]],
+                "About {places} run at a time and the others wait: look for {suspects}, and wrap it in track_wait to see who holds it",
+                "Look for a semaphore, a pool or a limit of so many places, and wrap it in track_wait to see who holds it",
+            ],
+            UNSEEN_POOL,
+        ],
         certainty: "likely where the durations are alike; possible where only the number of places fits",
         ..NONE
     },
@@ -104,14 +107,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Retries,
         title: "calls that fail are tried again",
-        signature: "several tries of one call in a request, most of which fail",
+        signature: "several tries of one call in a request, of which at most one succeeds; a storm where half of the calls or more are \
+                    further tries",
         neighbours: &[(SlowCall, "how many of the calls fail"), (SequentialCalls, "how many of the calls fail")],
         undecided: "wrap the calls in track_http_call: tries and failures are counted then",
-        advice: &[&[
-            "{call} fails and is tried {calls} times in a request: fix or bound that; a retry storm keeps the other side down",
-            "Bound the tries, with a pause that grows and some chance in it, and stop trying while the other side is down (circuit \
+        advice: &[
+            &[
+                "A retry storm: {storm} of the calls of {call} are further tries, {calls} calls in a request. They are load of its own, \
+             which keeps an overloaded service down",
+                "{call} fails and is tried again: begin with why it fails",
+                "Begin with why the calls fail",
+            ],
+            &[
+                "Bound the tries, with a pause that grows and some chance in it, and stop trying while the other side is down (circuit \
              breaker)",
-        ]],
+            ],
+        ],
         certainty: "certain: tries and failures were counted",
         ..NONE
     },
