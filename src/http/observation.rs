@@ -294,7 +294,7 @@ impl Observation {
         self.series.active.decrement(1.0);
         let ending = self.ending(error, duration);
         let series = &*self.series;
-        series.duration(ending).record(duration.as_secs_f64());
+        series.duration(&ending).record(duration.as_secs_f64());
         let ended = series.ended();
         ended.busy.record(self.busy.as_secs_f64());
         ended.longest_poll.record(self.longest_poll.as_secs_f64());

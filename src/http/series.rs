@@ -49,12 +49,13 @@ struct Node {
 }
 
 impl Durations {
-    fn get(&self, ending: DurationLabels, make: impl Fn() -> Histogram) -> &Histogram {
+    /// Takes the labels by reference: a copy of what was just written, made on every request, waits for the write.
+    fn get(&self, ending: &DurationLabels, make: impl Fn() -> Histogram) -> &Histogram {
         let mut list = self;
         loop {
             let next = Durations::default;
-            let node = list.0.get_or_init(|| Box::new(Node { ending, histogram: make(), next: next() }));
-            if node.ending == ending {
+            let node = list.0.get_or_init(|| Box::new(Node { ending: *ending, histogram: make(), next: next() }));
+            if node.ending == *ending {
                 return &node.histogram;
             }
             list = &node.next;
@@ -163,7 +164,7 @@ impl EndpointSeries {
         slot.get_or_init(|| labelled::histogram(self.recorder(), metric, &self.labels))
     }
 
-    pub(super) fn duration(&self, ending: DurationLabels) -> &Histogram {
+    pub(super) fn duration(&self, ending: &DurationLabels) -> &Histogram {
         self.durations.get(ending, || {
             let mut labels = self.labels.to_vec();
             if let Some(status) = ending.status {
@@ -181,7 +182,7 @@ impl EndpointSeries {
 
     /// Returns the durations of gRPC calls that ended so.
     pub(super) fn call_duration(&self, status: Option<&'static str>, error: Option<&'static str>) -> &Histogram {
-        self.call_durations.get(DurationLabels { status: None, grpc_status: status, error }, || {
+        self.call_durations.get(&DurationLabels { status: None, grpc_status: status, error }, || {
             let [_, (_, route)] = &self.labels;
             let method = method_path(route).and_then(|path| path.strip_prefix('/')).unwrap_or(names::METHOD_OTHER);
             let mut labels = vec![(names::RPC_SYSTEM, names::GRPC.into()), (names::RPC_METHOD, method.into())];
