@@ -582,7 +582,7 @@ pub(crate) const ENDPOINT_USE_ALONE_NANOS: Metric = counter("pinchpoint_endpoint
 pub(crate) const ENDPOINT_USE_REQUESTS: Metric = counter("pinchpoint_endpoint_use_requests", "");
 /// Window-only: calls that failed.
 pub(crate) const ENDPOINT_USE_FAILED: Metric = counter("pinchpoint_endpoint_use_failed", "");
-/// Window-only: calls of a query in one request that were the very same as the one before.
+/// Window-only: calls of a query in one request that were the very same as one of the four before.
 pub(crate) const ENDPOINT_USE_REPEATS: Metric = counter("pinchpoint_endpoint_use_repeats", "");
 /// Window-only: nanoseconds that an endpoint's requests held what they had waited for.
 pub(crate) const ENDPOINT_USE_HELD_NANOS: Metric = counter("pinchpoint_endpoint_use_held_nanoseconds", "");

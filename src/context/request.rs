@@ -217,13 +217,13 @@ impl RequestContext {
         self.nanos[part as usize].fetch_add(nanos, Relaxed);
         if part.is_named() {
             if let Some(slot) = self.use_slot(part, id) {
-                slot.calls.fetch_add(1, Relaxed);
+                let before = slot.calls.fetch_add(1, Relaxed);
                 slot.nanos.fetch_add(nanos, Relaxed);
                 if failed {
                     slot.failed.fetch_add(1, Relaxed);
                 }
-                if exact != 0 && slot.last.swap(exact, Relaxed) == exact {
-                    slot.repeats.fetch_add(1, Relaxed);
+                if exact != 0 {
+                    slot.note_exact(exact, before);
                 }
                 if place != Place::NONE {
                     slot.place.store(place.number().into(), Relaxed);

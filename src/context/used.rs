@@ -11,7 +11,7 @@ pub(crate) struct Use {
     pub(crate) id: u32,
     pub(crate) calls: u64,
     pub(crate) failed: u64,
-    /// Calls that were the very same as the one before.
+    /// Calls that were the very same as one of the [`LAST`] different ones before.
     pub(crate) repeats: u64,
     pub(crate) nanos: u64,
     /// Time that what it waited for was held afterwards, and how often it was.
@@ -24,14 +24,17 @@ pub(crate) struct Use {
     pub(crate) place: Place,
 }
 
+/// So many different calls of a statement are remembered: parts of a page that each read the same few things.
+pub(super) const LAST: usize = 4;
+
 #[derive(Debug, Default)]
 pub(super) struct UseSlot {
     /// One more than the part in the lowest four bits and the id above; zero while the slot is free.
     pub(super) tag: AtomicU64,
     pub(super) calls: AtomicU32,
     pub(super) failed: AtomicU32,
-    /// See [`Did::exact`](super::Did): of the last call, and how many had that of the one before.
-    pub(super) last: AtomicU64,
+    /// See [`Did::exact`](super::Did): of the last calls that differ, and how many had one of these.
+    pub(super) last: [AtomicU64; LAST],
     pub(super) repeats: AtomicU32,
     pub(super) holds: AtomicU32,
     pub(super) nanos: AtomicU64,
@@ -44,6 +47,17 @@ pub(super) fn use_tag(part: Part, id: u32) -> u64 {
 }
 
 impl UseSlot {
+    /// Counts a call that is the very same as one before. Relaxed: of calls at the same time one may be missed.
+    /// `calls` is how many were before it.
+    pub(super) fn note_exact(&self, exact: u64, calls: u32) {
+        if self.last.iter().any(|last| last.load(Relaxed) == exact) {
+            self.repeats.fetch_add(1, Relaxed);
+        } else {
+            let different = calls.wrapping_sub(self.repeats.load(Relaxed));
+            self.last[different as usize % LAST].store(exact, Relaxed);
+        }
+    }
+
     pub(super) fn read(&self, own: OwnTime) -> Option<Use> {
         let tag = self.tag.load(Relaxed).checked_sub(1)?;
         let nanos = self.nanos.load(Relaxed);

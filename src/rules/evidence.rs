@@ -179,7 +179,7 @@ pub(crate) struct QueryShare {
     /// Seconds in which nothing else of the request ran: what a request would no longer take without it.
     pub(crate) alone_seconds: f64,
     pub(crate) failed: u64,
-    /// Calls that were the very same as the one before in their request, of those whose text is all of the statement.
+    /// Calls that were the very same as one shortly before in their request, of those whose text is all of the statement.
     pub(crate) repeats: u64,
     /// How many ran at once in one request, at most; 1 where they followed one another.
     pub(crate) most_at_once: u64,

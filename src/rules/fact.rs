@@ -91,6 +91,7 @@ pub(crate) const TOP_QUERY_TIME_RATIO: NumberFact = number("top_query_time_ratio
 pub(crate) const TOP_QUERY_CALLS_PER_REQUEST: NumberFact = number("top_query_calls_per_request", Count);
 pub(crate) const TOP_QUERY_AVG_DURATION: NumberFact = number("top_query_avg_duration", Seconds);
 pub(crate) const FAILING_QUERY_RATIO: NumberFact = number("failing_query_ratio", Ratio);
+pub(crate) const FAILING_QUERY_CALLS: NumberFact = number("failing_query_calls", Count);
 pub(crate) const REPEAT_RATIO: NumberFact = number("repeat_ratio", Ratio);
 pub(crate) const MAX_AT_ONCE: NumberFact = number("max_at_once", Count);
 pub(crate) const TOP_ENDPOINT_RATIO: NumberFact = number("top_endpoint_ratio", Ratio);
@@ -226,7 +227,12 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, PANIC_RATIO, "share of the errors that are panics"),
     (Endpoint, FAILED_AVG_DURATION, "mean duration of the requests that failed"),
     (Endpoint, OK_AVG_DURATION, "mean duration of the requests that succeeded"),
-    (Endpoint, FAILING_QUERY_RATIO, "share of the calls that fail, of the query that fails most often"),
+    (
+        Endpoint,
+        FAILING_QUERY_RATIO,
+        "share of the calls that fail in its requests, of the query that fails there most often",
+    ),
+    (Endpoint, FAILING_QUERY_CALLS, "number of these calls"),
     (Endpoint, FAILED_MIN_DURATION, "shortest duration of a request that failed"),
     (Endpoint, FAILED_MAX_DURATION, "longest duration of a request that failed"),
     (Endpoint, OK_P50_DURATION, "median duration of the requests that succeeded"),
@@ -284,7 +290,7 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (
         Query,
         REPEAT_RATIO,
-        "share of the calls of `worst_endpoint` that were the very same as the one before in their request; only statements whose \
+        "share of the calls of `worst_endpoint` that were the very same as one of the four before in their request; only statements whose \
          text has no parameters are compared",
     ),
     (Query, MAX_AT_ONCE, "calls that ran at once, at most, of those that took 1 ms or longer"),
@@ -381,7 +387,7 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     (Endpoint, TOP_QUERY, "query in which the endpoint spends the most time"),
     (Endpoint, TOP_ERROR, "status or kind of error of most of its errors"),
     (Endpoint, TOP_CLIENT_ERROR, "status of most of its 4xx responses"),
-    (Endpoint, FAILING_QUERY, "query of the endpoint that fails most often"),
+    (Endpoint, FAILING_QUERY, "query that fails most often in requests of the endpoint"),
     (Endpoint, TOP_WAITING, "endpoint that most often had requests in flight while this one blocked a worker"),
     (
         Endpoint,

@@ -64,6 +64,25 @@ fn a_use_knows_what_it_has_to_itself() {
 }
 
 #[test]
+fn a_call_that_is_the_same_as_a_recent_one_is_a_repeat() {
+    let repeats = |exact: &[u64]| {
+        let began = Instant::now();
+        let context = context(began);
+        for exact in exact {
+            context.record(Part::Db, &Did { exact: *exact, ..did(3, began, MS) });
+        }
+        let mut repeats = 0;
+        context.divide(100 * MS, |used| repeats = used.repeats);
+        repeats
+    };
+    assert_eq!(repeats(&[1, 1, 1]), 2);
+    assert_eq!(repeats(&[1, 2, 1, 2, 1, 2]), 4, "in turns");
+    assert_eq!(repeats(&[1, 1, 1, 1, 2, 1]), 4, "what is remembered longest gives way first");
+    assert_eq!(repeats(&[1, 2, 3, 4, 5, 1]), 0, "too long ago");
+    assert_eq!(repeats(&[0, 0, 0]), 0, "whose parameters are not known");
+}
+
+#[test]
 fn what_the_runtime_kept_waiting_is_known_of_each_query() {
     let began = Instant::now();
     let context = context(began);

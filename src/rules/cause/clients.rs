@@ -59,6 +59,10 @@ pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
             let because = format!("{because}, while the median of the answered takes {}", seconds(median));
             Diagnosis::new(ImpatientClients, Likely, because)
         }
+        // Nobody was answered, and they have waited: nobody is quick to change their mind that often.
+        None if average >= PATIENCE / 2.0 => {
+            Diagnosis::new(ImpatientClients, Likely, format!("{because}, and none is answered"))
+        }
         Some(_) | None => Diagnosis::new(ImpatientClients, Possible, because).or(&[ChangedMind]),
     })
 }
@@ -121,7 +125,8 @@ mod tests {
         check(&cut(0.01, 0.05, 0.1).number(fact::OK_P50_DURATION, 0.12), ChangedMind, &[]);
         check(&cut(0.01, 0.1, 0.5).number(fact::OK_P50_DURATION, 0.6), ImpatientClients, &[ChangedMind]);
         check(&cut(0.01, 0.5, 0.7).number(fact::OK_P50_DURATION, 0.6), ImpatientClients, &[ChangedMind]);
-        check(&cut(0.01, 0.5, 0.7), ImpatientClients, &[ChangedMind]);
+        check(&cut(0.01, 0.2, 0.7), ImpatientClients, &[ChangedMind]);
+        check(&cut(0.9, 1.0, 1.2), ImpatientClients, &[]);
     }
 
     #[test]

@@ -6,11 +6,15 @@ use super::{
     case::{Case, count, percent, seconds},
     clients,
     diagnosis::{Diagnosis, of_candidates},
-    failing,
+    failing, time,
 };
 use crate::rules::{
-    cause_kind::{CauseKind, Confidence::Certain},
+    cause_kind::{
+        CauseKind,
+        Confidence::{Certain, Possible},
+    },
     fact,
+    severity::Severity,
 };
 
 /// From this share of the failures on, one kind of them is the fault.
@@ -42,6 +46,15 @@ pub(super) fn errors(case: &Case<'_>) -> Option<Diagnosis> {
         None => Some(timeout.preceded_by(&format!("{fails}; ")).or(&[SameError])),
     }
 }
+
+/// What is in progress for at most this many times what is usual takes as long as it does always.
+const AS_USUAL: f64 = 2.0;
+/// From this share of the time on, it is the client that is waited for.
+const MOSTLY: f64 = 0.5;
+/// So many in progress of which none ends are no single long job.
+const SEVERAL: f64 = 3.0;
+/// What may take long as it should.
+const LONG: &str = "a job or an answer that takes this long";
 
 /// Statuses with which a service answers where its own time-out strikes.
 const TIME_OUTS: [&str; 3] = ["408", "503", "504"];
@@ -79,12 +92,29 @@ pub(super) fn unended(case: &Case<'_>) -> Option<Diagnosis> {
     let in_progress =
         active.map_or_else(|| "it is in progress".to_owned(), |active| format!("{} are in progress", count(active)));
     let for_long = oldest.map_or_else(String::new, |oldest| format!(", the oldest for {}", seconds(oldest)));
-    let others = case.number(fact::P50_DURATION).map_or_else(
-        || ", and none has ended".to_owned(),
+    let usual = case.number(fact::P50_DURATION);
+    let others = usual.map_or_else(
+        || ", and none has ended in the window".to_owned(),
         |median| format!("; those that end take {}", seconds(median)),
     );
     active.or(oldest)?;
-    Some(Diagnosis::new(NeverEnds, Certain, format!("{in_progress}{for_long}{others}")))
+    let because = format!("{in_progress}{for_long}{others}");
+    if usual.zip(oldest).is_some_and(|(usual, oldest)| oldest <= AS_USUAL * usual) {
+        let waits = case.number(fact::CLIENT_TIME_RATIO).filter(|ratio| *ratio >= MOSTLY);
+        return Some(match waits {
+            Some(ratio) => {
+                time::client(case, format!("{because}; {} of their time is waiting for the client", percent(ratio)))
+            }
+            None => Diagnosis::new(NeverEnds, Possible, because).maybe_by_design(LONG, Severity::Low),
+        });
+    }
+    // One alone that is older than the window may be a long job.
+    let is_alone = usual.is_none() && active.is_none_or(|active| active < SEVERAL);
+    Some(if is_alone {
+        Diagnosis::new(NeverEnds, Possible, because).maybe_by_design(LONG, Severity::Medium)
+    } else {
+        Diagnosis::new(NeverEnds, Certain, because)
+    })
 }
 
 #[cfg(test)]
@@ -134,6 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_progress_for_as_long_as_usual_ends_as_usual() {
+        let of = |active: f64, oldest: f64, usual: Option<f64>| {
+            let table = endpoint().number(fact::ACTIVE, active).number(fact::OLDEST_ACTIVE, oldest);
+            usual.into_iter().fold(table, |table, usual| table.number(fact::P50_DURATION, usual))
+        };
+        let read = |table: &Table| table.read(unended).expect("a cause");
+        let stuck = read(&of(85.0, 600.0, Some(0.02)));
+        assert_eq!((stuck.kind, stuck.confidence, stuck.at_most()), (NeverEnds, Certain, None));
+        assert_eq!(read(&of(12.0, 600.0, None)).confidence, Certain);
+        let download = of(4.0, 240.0, Some(250.0)).number(fact::CLIENT_TIME_RATIO, 0.98);
+        let download = download.number(fact::HEAD_DURATION, 0.01).number(fact::AVG_DURATION, 250.0);
+        assert_eq!(read(&download).kind, CauseKind::SlowReader);
+        for long in [of(4.0, 240.0, Some(250.0)), of(1.0, 480.0, None)] {
+            let cause = read(&long);
+            assert_eq!((cause.kind, cause.confidence, cause.by_design()), (NeverEnds, Possible, Some(LONG)));
+        }
+    }
+
+    #[test]
     fn what_matches_no_route_is_the_fallbacks() {
         let table = tables::process().number(fact::UNMATCHED_ERROR_RATIO, 0.9).word(fact::TOP_UNMATCHED_ERROR, "502");
         let cause = table.read(fallback).expect("a cause");
@@ -149,6 +198,8 @@ mod tests {
                 .word(fact::TOP_ERROR, "500")
                 .word(fact::FAILING_QUERY, "UPDATE a")
                 .number(fact::FAILING_QUERY_RATIO, ratio)
+                .number(fact::FAILING_QUERY_CALLS, 200.0 * ratio)
+                .number(fact::REQUESTS, 200.0)
         };
         check(
             &of(0.3),

@@ -4,7 +4,7 @@ use CauseKind::{FailingCall, FailingQuery, FailingTask, Retries, SameError};
 
 use super::{
     case::{Case, count, percent, shown},
-    diagnosis::{Diagnosis, Origin},
+    diagnosis::{Diagnosis, Origin, of_candidates},
 };
 use crate::{
     context::Part,
@@ -30,45 +30,60 @@ const STORM: f64 = 0.5;
 const EXPLAINS: f64 = 0.5;
 /// Where it fails this many times as often as the requests, most of them bear that: then it may not be why the others fail.
 const BORNE: f64 = 2.0;
-/// A statement must fail this many times as often as the requests to explain them.
-const QUERY_EXPLAINS: f64 = 0.3;
+/// Of two things that fail, one that does so this many times as often is why.
+const SIMILAR: f64 = 1.5;
 
 /// Returns what fails as often as the requests, of which `ratio` fail; `None` where nothing that is tracked does.
 pub(super) fn diagnose(case: &Case<'_>, ratio: f64) -> Option<Diagnosis> {
     let fails = format!("{} of the requests fail", percent(ratio));
-    query(case, ratio, &fails).or_else(|| call(case, ratio, &fails)).or_else(|| task(case, ratio, &fails))
+    let (query, call) = (query(case, ratio, &fails), call(case, ratio, &fails));
+    let most = |found: &Option<Explained>| found.as_ref().map_or(0.0, |found| found.requests);
+    let likeliest = most(&query).max(most(&call));
+    // What fails inside a task fails before it.
+    let task = task(case, ratio, &fails).filter(|task| task.requests > SIMILAR * likeliest);
+    let likeliest = likeliest.max(most(&task));
+    let similar = |found: &Explained| SIMILAR * found.requests >= likeliest;
+    of_candidates([query, call, task].into_iter().flatten().filter(similar).map(|found| found.cause).collect())
 }
 
-fn query(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Diagnosis> {
+/// A cause, and in what share of the requests it failed.
+struct Explained {
+    requests: f64,
+    cause: Diagnosis,
+}
+
+fn query(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Explained> {
     let (query, of_calls) = case.word(fact::FAILING_QUERY).zip(case.number(fact::FAILING_QUERY_RATIO))?;
-    (of_calls >= QUERY_EXPLAINS * ratio).then(|| {
+    let requests = case.number(fact::REQUESTS).filter(|requests| *requests > 0.0)?;
+    let failed = (case.number(fact::FAILING_QUERY_CALLS)? / requests).min(1.0);
+    (failed >= EXPLAINS * ratio).then(|| {
         let because = format!("{fails}, and so do {} of the calls of a statement that they issue", percent(of_calls));
         let cause = Diagnosis::new(FailingQuery, Likely, because).word("query", Some(shown(query)));
-        cause.of(Some(Origin::Query(query.to_owned())))
+        Explained { requests: failed, cause: cause.of(Some(Origin::Query(query.to_owned()))) }
     })
 }
 
-fn call(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Diagnosis> {
-    let (used, borne) = most_failing(case, Part::Http, ratio)?;
+fn call(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Explained> {
+    let Failing { used, requests, borne } = most_failing(case, Part::Http, ratio)?;
     let per_request = used.calls_per_request.unwrap_or(1.0);
     let with_words =
         |cause: Diagnosis| cause.word("call", Some(shown(&used.name))).word("calls", Some(count(per_request)));
     if are_retries(used) {
         let named = format!("{fails}; one request calls {} {} times", shown(&used.name), count(per_request));
-        return Some(with_words(retries(used, &named)));
+        return Some(Explained { requests, cause: with_words(retries(used, &named)) });
     }
     let because = format!("{fails}, and so do {} of their calls {}", percent(failed_ratio(used)), shown(&used.name));
     let cause = with_words(Diagnosis::new(FailingCall, Likely, because));
-    Some(if borne { cause.or(&[SameError]) } else { cause })
+    Some(Explained { requests, cause: if borne { cause.or(&[SameError]) } else { cause } })
 }
 
-fn task(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Diagnosis> {
-    let (used, borne) = most_failing(case, Part::Task, ratio)?;
+fn task(case: &Case<'_>, ratio: f64, fails: &str) -> Option<Explained> {
+    let Failing { used, requests, borne } = most_failing(case, Part::Task, ratio)?;
     let name = shown(&used.name);
     let because = format!("{fails}, and so do {} of the runs of their task {name}", percent(failed_ratio(used)));
     let cause = Diagnosis::new(FailingTask, Likely, because).word("task", Some(name));
     let cause = cause.of(Some(Origin::Task(used.name.to_string())));
-    Some(if borne { cause.or(&[SameError]) } else { cause })
+    Some(Explained { requests, cause: if borne { cause.or(&[SameError]) } else { cause } })
 }
 
 /// Returns whether one call is tried again until it succeeds. Calls that are made whatever the first of them returned have more
@@ -98,8 +113,17 @@ fn failed_ratio(used: &UseShare) -> f64 {
     used.failed as f64 / used.calls.max(1) as f64
 }
 
-/// Returns what fails most often of a part, if that explains the requests that fail, and whether far more requests bear it.
-fn most_failing<'a>(case: &Case<'a>, part: Part, ratio: f64) -> Option<(&'a UseShare, bool)> {
+/// What fails most often of a part.
+struct Failing<'a> {
+    used: &'a UseShare,
+    /// Share of the requests in which it failed, at most.
+    requests: f64,
+    /// Whether far more requests bear it than fail.
+    borne: bool,
+}
+
+/// Returns what fails most often of a part, if that explains the requests that fail.
+fn most_failing<'a>(case: &Case<'a>, part: Part, ratio: f64) -> Option<Failing<'a>> {
     let requests = case.number(fact::REQUESTS).filter(|requests| *requests > 0.0)?;
     let each = case.evidence.uses.iter().filter(|used| used.part == part && used.failed > 0);
     let used = each.max_by_key(|used| used.failed)?;
@@ -108,7 +132,7 @@ fn most_failing<'a>(case: &Case<'a>, part: Part, ratio: f64) -> Option<(&'a UseS
         (used.failed as f64 / requests).min(1.0),
         used.failed as f64 / used.calls_per_request.unwrap_or(1.0).max(1.0) / requests,
     );
-    (at_most >= EXPLAINS * ratio).then_some((used, at_least > BORNE * ratio))
+    (at_most >= EXPLAINS * ratio).then_some(Failing { used, requests: at_most, borne: at_least > BORNE * ratio })
 }
 
 #[cfg(test)]
@@ -192,6 +216,22 @@ mod tests {
         assert_eq!(cause.of, Some(Origin::Task("charge_card".to_owned())));
         assert!(cause.because.contains("charge_card"), "{}", cause.because);
         check(&failing(0.9).uses(used(Part::Task, "charge_card", 1.0, 20)), SameError, &[]);
+    }
+
+    #[test]
+    fn of_a_statement_and_a_call_the_one_that_fails_as_often_is_named() {
+        let of = |statement: f64, call: u64| {
+            failing(0.3)
+                .word(fact::FAILING_QUERY, "INSERT INTO mails")
+                .number(fact::FAILING_QUERY_RATIO, statement / 200.0)
+                .number(fact::FAILING_QUERY_CALLS, statement)
+                .uses(used(Part::Http, "POST mail.example", 1.0, call))
+        };
+        check(&of(32.0, 60), FailingCall, &[]);
+        check(&of(60.0, 0), FailingQuery, &[]);
+        check(&of(60.0, 60), FailingQuery, &[FailingCall]);
+        // A task fails with the statement inside it.
+        check(&of(60.0, 0).uses(used(Part::Task, "send", 1.0, 60)), FailingQuery, &[]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use CauseKind::{BlockingCall, BlockingLock, Computing, CpuStarved};
 
 use super::{
-    case::{Case, percent, seconds},
+    case::{Case, count, percent, seconds},
     diagnosis::{Diagnosis, of_candidates},
 };
 use crate::rules::{
@@ -23,6 +23,10 @@ const COMPUTES_LONG: f64 = 0.1;
 /// From this share of the time that its threads want to run on, the process is starved of CPU. Two threads on one CPU wait
 /// for half of it each, as on a machine that is merely full.
 const STARVED: f64 = 0.5;
+/// Threads that wait for less than this, in CPUs, delay nobody: a tenth of one.
+const WAITED: f64 = 0.1;
+/// A process that uses this share of its CPUs leaves nothing that others could take from it.
+const FILLED: f64 = 0.8;
 /// From this share of the time throttled on, the quota is what delays. A tenth is noise at the edge of the periods.
 const THROTTLED: f64 = 0.25;
 
@@ -127,9 +131,10 @@ fn in_call(case: &Case<'_>, because: String) -> Diagnosis {
 /// What a thread that waits for a std lock is seen in.
 const FUTEX: &str = "futex";
 
-/// Says that the process gets too little CPU, where that was measured.
+/// Says that the process gets too little CPU because of others, where that was measured. A process that fills its CPUs itself waits
+/// for them as well: that is [`fills_its_cpus`].
 pub(super) fn starved(case: &Case<'_>) -> Option<String> {
-    let run_queue = case.of_process(fact::RUN_QUEUE_RATIO).filter(|ratio| *ratio >= STARVED);
+    let run_queue = waits_in_run_queue(case).filter(|_| fills_its_cpus(case).is_none());
     let throttled = case.of_process(fact::THROTTLED_RATIO).filter(|ratio| *ratio >= THROTTLED);
     let stolen = case.of_process(fact::STEAL_RATIO).filter(|ratio| *ratio >= THROTTLED);
     match (throttled, run_queue, stolen) {
@@ -145,6 +150,29 @@ pub(super) fn starved(case: &Case<'_>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Says that the process uses the CPUs that it waits for itself.
+pub(super) fn fills_its_cpus(case: &Case<'_>) -> Option<String> {
+    let waited = waits_in_run_queue(case)?;
+    let (cpu, cpus) = (case.of_process(fact::CPU_RATIO)?, case.of_process(fact::CPUS)?);
+    let cpus = cpus.min(case.of_process(fact::CPU_LIMIT).unwrap_or(f64::INFINITY));
+    (cpu >= FILLED * cpus).then(|| {
+        format!(
+            "the process itself uses {} of its {} CPUs, and its threads wait for them {} of the time in which they could run",
+            count(cpu),
+            count(cpus),
+            percent(waited)
+        )
+    })
+}
+
+/// Returns the share of the time in which its threads wanted to run and waited, where that is much. An idle process that wakes up
+/// often on a busy machine waits for much of very little.
+fn waits_in_run_queue(case: &Case<'_>) -> Option<f64> {
+    let ratio = case.of_process(fact::RUN_QUEUE_RATIO).filter(|ratio| *ratio >= STARVED)?;
+    let waited = case.of_process(fact::CPU_RATIO).map(|cpu| cpu * ratio / (1.0 - ratio).max(f64::EPSILON));
+    waited.is_none_or(|waited| waited >= WAITED).then_some(ratio)
 }
 
 #[cfg(test)]

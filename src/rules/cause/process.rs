@@ -29,6 +29,8 @@ const FULL: f64 = 0.9;
 const ITS_OWN: f64 = 0.5;
 /// Tasks alive grow by so many an hour, at least, where they are a leak: fewer are the noise of a few long ones.
 const TASKS_THAT_LEAK: f64 = 20.0;
+/// A task that keeps more than this, in bytes, is rare: then something else grows beside the tasks.
+const OF_A_TASK: f64 = 8e6;
 /// Beyond this share of the limit much memory is no question of taste.
 const NEAR_LIMIT: f64 = 0.8;
 
@@ -97,7 +99,12 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
     }
     let full = full(case, &late);
     let untracked = case.number(fact::UNTRACKED_LAG_RATIO).filter(|ratio| *ratio >= ITS_OWN);
-    if let Some(ratio) = untracked.filter(|_| full.as_ref().is_none_or(|full| full.confidence == Possible)) {
+    if untracked.is_some()
+        && let Some(full) = full.as_ref().filter(|full| full.confidence == Likely)
+    {
+        return Some(full.clone());
+    }
+    if let Some(ratio) = untracked {
         let because =
             format!("{late}, and for {} of that neither a request nor a tracked task blocked a worker", percent(ratio));
         return Some(Diagnosis::new(BlockedByUntracked, Likely, because));
@@ -120,17 +127,22 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
 }
 
 /// The workers have more to do than they can. That is likely the requests' doing where most of it is known to be theirs.
-fn full(case: &Case<'_>, late: &str) -> Option<Diagnosis> {
-    let busy = case.number(fact::WORKER_BUSY_RATIO).filter(|busy| *busy >= FULL)?;
+pub(super) fn full(case: &Case<'_>, late: &str) -> Option<Diagnosis> {
+    let busy = case.of_process(fact::WORKER_BUSY_RATIO).filter(|busy| *busy >= FULL);
+    let tracked = case.of_process(fact::TRACKED_BUSY_RATIO).filter(|ratio| *ratio >= ITS_OWN);
+    // Workers that are full of what is not tracked fill the CPUs too.
+    if let Some(fills) = polls::fills_its_cpus(case).filter(|_| busy.is_none() || tracked.is_some()) {
+        return Some(Diagnosis::new(Overload, Likely, format!("{late}; {fills}")));
+    }
+    let busy = busy?;
     let full = format!("{late}, and the workers are busy {} of the time with short polls", percent(busy));
-    let tracked = case.number(fact::TRACKED_BUSY_RATIO).filter(|ratio| *ratio >= ITS_OWN);
     let cause = match tracked {
         Some(ratio) => {
             Diagnosis::new(Overload, Likely, format!("{full}, {} of that those of requests and tasks", percent(ratio)))
         }
         None => Diagnosis::new(Overload, Possible, full),
     };
-    Some(if case.number(fact::RUN_QUEUE_RATIO).is_none() { cause.or(&[CpuStarved]) } else { cause })
+    Some(if case.of_process(fact::RUN_QUEUE_RATIO).is_none() { cause.or(&[CpuStarved]) } else { cause })
 }
 
 /// What the endpoint that blocks does in its polls.
@@ -151,17 +163,27 @@ fn leak(case: &Case<'_>) -> Diagnosis {
     );
     let tasks = case.number(fact::ALIVE_TASKS_GROWTH_PER_HOUR).filter(|growth| *growth >= TASKS_THAT_LEAK);
     let suspect = case.word(fact::TOP_SUSPECT).zip(case.number(fact::TOP_SUSPECT_RATIO));
+    let growth_of_tasks = tasks.unwrap_or_default();
     match suspect {
         Some((endpoint, ratio)) => {
             let because = format!("{growth}, and requests of {endpoint} keep {} of it", percent(ratio));
             let cause = Diagnosis::new(LeakByRoute, Likely, because)
                 .word("endpoint", Some(endpoint))
                 .of(Some(Origin::Endpoint(endpoint.to_owned())));
-            if ratio >= ITS_OWN { cause } else { cause.or(&[LeakElsewhere]) }
+            let cause = if ratio >= ITS_OWN { cause } else { cause.or(&[LeakElsewhere]) };
+            match tasks {
+                // What its requests allocate may live in tasks that they start.
+                Some(tasks) => cause
+                    .or(&[LeakByTasks])
+                    .followed_by(&format!("; the tasks alive grow by {} an hour too", count(tasks))),
+                None => cause,
+            }
         }
         None if tasks.is_some() => {
-            let because = format!("{growth}, and the tasks alive grow by {} an hour", count(tasks.unwrap_or_default()));
-            Diagnosis::new(LeakByTasks, Likely, because)
+            let because = format!("{growth}, and the tasks alive grow by {} an hour", count(growth_of_tasks));
+            let cause = Diagnosis::new(LeakByTasks, Likely, because);
+            let each = case.number(fact::MEMORY_GROWTH).map(|growth| growth / growth_of_tasks);
+            if each.is_some_and(|each| each > OF_A_TASK) { cause.or(&[LeakElsewhere]) } else { cause }
         }
         None if case.number(fact::UNATTRIBUTED_RATIO).is_some() => {
             Diagnosis::new(LeakElsewhere, Likely, format!("{growth}, and no route keeps a tenth of it"))
@@ -253,6 +275,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_lacks_cpu_is_told_from_one_that_wakes_up_often_and_from_one_that_fills_its_cpus() {
+        let waits = |cpu: f64| {
+            let table = lagging().number(fact::RUN_QUEUE_RATIO, 0.6).number(fact::UNTRACKED_LAG_RATIO, 1.0);
+            table.number(fact::CPU_RATIO, cpu).number(fact::CPUS, 2.0)
+        };
+        check(&waits(0.5), CpuStarved, &[]);
+        // It waits for three hundredths of a CPU: that delays nobody by 600 ms.
+        check(&waits(0.02), BlockedByUntracked, &[]);
+        check(&waits(1.9), Overload, &[]);
+        check(&waits(1.9).number(fact::CPU_LIMIT, 8.0), Overload, &[]);
+        let workers = waits(1.9).number(fact::WORKER_BUSY_RATIO, 0.99);
+        check(&workers, BlockedByUntracked, &[]);
+        check(&workers.number(fact::TRACKED_BUSY_RATIO, 0.8), Overload, &[]);
+    }
+
+    #[test]
     fn a_leak_is_the_routes_where_the_route_keeps_it() {
         let grows = || tables::process().measure(Measure::MemoryGrowth).number(fact::MEMORY_GROWTH, 50e6);
         check(&grows(), LeakElsewhere, &[LeakByRoute]);
@@ -262,6 +300,10 @@ mod tests {
         let route = |ratio: f64| grows().word(fact::TOP_SUSPECT, "GET /a").number(fact::TOP_SUSPECT_RATIO, ratio);
         check(&route(0.9), LeakByRoute, &[]);
         check(&route(0.2), LeakByRoute, &[LeakElsewhere]);
+        check(&route(0.9).number(fact::ALIVE_TASKS_GROWTH_PER_HOUR, 17_520.0), LeakByRoute, &[LeakByTasks]);
+        // Two megabytes a connection are no task's.
+        let beside = tables::process().measure(Measure::MemoryGrowth).number(fact::MEMORY_GROWTH, 1.8e9);
+        check(&beside.number(fact::ALIVE_TASKS_GROWTH_PER_HOUR, 25.0), LeakByTasks, &[LeakElsewhere]);
     }
 
     #[test]

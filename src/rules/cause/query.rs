@@ -58,7 +58,7 @@ pub(super) struct Repeated<'a> {
     pub(super) calls: f64,
     pub(super) operation: Option<&'a str>,
     pub(super) error_ratio: Option<f64>,
-    /// Share of the calls that were the very same as the one before, parameters included.
+    /// Share of the calls that were the very same as one shortly before, parameters included.
     pub(super) repeat_ratio: Option<f64>,
     /// Whether the calls of one request run side by side.
     pub(super) side_by_side: bool,
@@ -122,6 +122,8 @@ fn is_side_by_side(case: &Case<'_>) -> bool {
     })
 }
 
+/// A statement that at most this share of the requests issue is spared the others, as by a cache.
+const SELDOM: f64 = 0.5;
 /// Calls side by side take this many times the time in which at least one of them runs.
 pub(super) const OVERLAPPING: f64 = 1.5;
 
@@ -191,11 +193,32 @@ fn burst(case: &Case<'_>) -> Option<Diagnosis> {
     if locks(case) {
         return None;
     }
-    let most = case.number(fact::MAX_AT_ONCE).filter(|most| *most >= AT_ONCE)?;
-    let average = case.number(fact::IN_FLIGHT).filter(|average| most >= TIMES_THE_AVERAGE * average.max(1.0))?;
+    let most = case.number(fact::MAX_AT_ONCE)?;
+    let average = case.number(fact::IN_FLIGHT)?;
+    // Calls side by side in one request are that request's doing.
+    let in_one = if is_side_by_side(case) { case.number(fact::CALLS_PER_REQUEST).unwrap_or(1.0).max(1.0) } else { 1.0 };
+    if most / in_one < AT_ONCE || most / in_one < TIMES_THE_AVERAGE * (average / in_one).max(1.0) {
+        return None;
+    }
     let because =
         format!("up to {} calls of it ran at once, {} on average: they come together", count(most), count(average));
-    Some(Diagnosis::new(Stampede, Likely, because))
+    Some(match needing(case) {
+        Some(ratio) if ratio <= SELDOM => {
+            let because = format!("{because}, and {} of the requests need it", percent(ratio));
+            Diagnosis::new(Stampede, Likely, because)
+        }
+        // Each request issues it: then it may be the requests that come together, and nothing is cached.
+        Some(_) => Diagnosis::new(Stampede, Possible, because).or(&[SlowPlan]),
+        None => Diagnosis::new(Stampede, Likely, because),
+    })
+}
+
+/// Returns in what share of the requests of its first endpoint the query is issued at all.
+fn needing(case: &Case<'_>) -> Option<f64> {
+    let share = case.evidence.endpoints.first()?;
+    let issuing = share.calls as f64 / share.calls_per_request.filter(|calls| *calls > 0.0)?;
+    let requests = share.within.map(|within| within.requests as f64).filter(|requests| *requests > 0.0)?;
+    Some(issuing / requests)
 }
 
 /// Fast calls and slow ones, with little in between.
@@ -292,6 +315,7 @@ mod tests {
     use super::*;
     use crate::rules::{
         cause::tables::{self, Table},
+        evidence::{EndpointShare, Within},
         fact::NumberFact,
     };
 
@@ -348,6 +372,26 @@ mod tests {
         let refilled =
             durations([0.25, 0.26, 0.26, 0.26, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 25.0).number(fact::IN_FLIGHT, 5.2);
         check(&refilled, Stampede, &[]);
+        let used = |requests: u64, each: f64| {
+            let within = Within { requests, avg_duration: 0.26, time_ratio: 0.9, alone_ratio: 0.9 };
+            let calls = (100.0 * each) as u64;
+            let (calls_per_request, seconds) = (Some(each), 0.26 * calls as f64);
+            EndpointShare {
+                endpoint: "GET /top".into(),
+                calls,
+                calls_per_request,
+                seconds,
+                time_ratio: None,
+                within: Some(within),
+            }
+        };
+        check(&refilled.clone().used_by(used(1_000, 1.0)), Stampede, &[]);
+        check(&refilled.used_by(used(100, 1.0)), Stampede, &[SlowPlan]);
+        // One visitor every five seconds, twelve queries side by side.
+        let parallel = durations([1.2, 1.2, 1.2, 1.2, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 12.0);
+        let parallel = parallel.number(fact::IN_FLIGHT, 2.3).number(fact::CALLS_PER_REQUEST, 12.0);
+        let parallel = parallel.word(fact::WORST_ENDPOINT, "GET /top").used_by(used(100, 12.0));
+        check(&parallel, SlowPlan, &[]);
         let waiting = durations([0.001, 0.002, 0.9, 2.9, 0.04, 0.3]).number(fact::MAX_AT_ONCE, 40.0);
         check(&waiting.number(fact::IN_FLIGHT, 0.8).word(fact::OPERATION, "UPDATE"), DbLock, &[]);
     }

@@ -9,6 +9,11 @@ use crate::rules::fact;
 
 /// In a queue the median takes so many times the shortest; in a slow call it does not.
 const QUEUED: f64 = 2.0;
+/// Where it takes so many times the shortest, no call that is slow by itself has one duration: one between a shortest and a longest
+/// duration, each as likely, has its median below five times the shortest wherever nearly all of its calls are slow.
+const DEEP: f64 = 5.0;
+/// A queue that is not deep is told from such a call only where all take as long: this many times the median at most.
+const EVEN: f64 = 1.2;
 /// In a full queue the slow ones take at most so many times the median, and nearly all are slow.
 const ALIKE: f64 = 1.6;
 const NEARLY_ALL: f64 = 0.8;
@@ -47,7 +52,10 @@ pub(super) fn read(case: &Case<'_>) -> Option<Queue> {
     let alike = case.number(fact::P95_DURATION).is_some_and(|p95| p95 <= ALIKE * median)
         && case.number(fact::SLOW_RATIO).is_none_or(|slow| slow >= NEARLY_ALL);
     let is_whole = (estimate - places).abs() <= WHOLE * places;
-    (alike || is_whole).then(|| Queue {
+    let is_deep = median >= DEEP * shortest;
+    let is_even = case.number(fact::P95_DURATION).is_some_and(|p95| p95 <= EVEN * median);
+    let is_queue = if is_deep { alike || is_whole } else { alike && is_even && is_whole };
+    is_queue.then(|| Queue {
         places,
         because: format!(
             "{} are in flight on average and take {}, the shortest {}: as in a queue of {} at a time",
@@ -56,7 +64,7 @@ pub(super) fn read(case: &Case<'_>) -> Option<Queue> {
             seconds(shortest),
             of(places),
         ),
-        is_certain: alike,
+        is_certain: alike && is_deep,
     })
 }
 
@@ -114,6 +122,11 @@ mod tests {
         check([5.3, 1.402, 1.408, 1.422, 1.422, 1.0], None);
         // Anything between 0.1 and 2 seconds.
         check([25.0, 0.1, 1.05, 1.05, 1.9, 0.7], None);
+        // Anything between 0.5 and 2 seconds, with six users and with five.
+        check([6.0, 0.5, 1.26, 1.28, 1.92, 0.89], None);
+        check([5.0, 0.5, 1.26, 1.28, 1.92, 0.89], None);
+        // A jitter around 1 s.
+        check([8.0, 0.48, 1.03, 1.0, 1.51, 0.97], None);
         // A few hits of a cache among misses.
         check([10.0, 0.001, 1.4, 1.5, 1.6, 0.9], None);
     }
@@ -121,5 +134,7 @@ mod tests {
     #[test]
     fn a_whole_number_alone_proves_no_queue() {
         check([10.0, 0.2, 2.0, 1.2, 6.0, 0.3], Some((1.0, false)));
+        // Three wait for one place.
+        check([3.0, 0.1, 0.3, 0.3, 0.31, 0.95], Some((1.0, false)));
     }
 }

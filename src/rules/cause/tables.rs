@@ -2,7 +2,7 @@
 
 use super::{Case, Diagnosis};
 use crate::rules::{
-    evidence::{Blocker, Evidence, Fact, QueryShare, UseShare},
+    evidence::{Blocker, EndpointShare, Evidence, Fact, QueryShare, UseShare},
     fact::{NumberFact, WordFact},
     measure::Measure,
     scope::Scope,
@@ -68,6 +68,12 @@ impl Table {
             most_at_once: 1,
             place: None,
         });
+        self
+    }
+
+    /// Adds an endpoint that issues the query.
+    pub(super) fn used_by(mut self, share: EndpointShare) -> Self {
+        self.own.endpoints.push(share);
         self
     }
 

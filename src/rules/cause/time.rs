@@ -98,11 +98,13 @@ fn late(case: &Case<'_>, shares: &[(Part, f64)]) -> Option<Diagnosis> {
                 .word("blocker", Some(blocker.name))
                 .of(Some(blocker.origin()))
         }
-        None => Diagnosis::new(
-            BlockedByUntracked,
-            Possible,
-            format!("{because}, and no request had a poll that explains it"),
-        )
+        None => match process::full(case, &because) {
+            Some(full) => full,
+            None => {
+                let because = format!("{because}, and no request had a poll that explains it");
+                Diagnosis::new(BlockedByUntracked, Possible, because)
+            }
+        }
         .of(Some(Origin::Process)),
     })
 }
@@ -177,7 +179,7 @@ fn is_side_by_side(case: &Case<'_>, calls: f64) -> bool {
     calls * call > OVERLAPPING * request
 }
 
-fn client(case: &Case<'_>, passes: String) -> Diagnosis {
+pub(super) fn client(case: &Case<'_>, passes: String) -> Diagnosis {
     // Only responses that are streamed have a head before their end: without one nothing was waited for after it.
     let head = case.number(fact::HEAD_DURATION).zip(case.number(fact::AVG_DURATION)).map(|(head, all)| head / all);
     match head {
@@ -243,14 +245,18 @@ fn queue(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
 /// Waits that end with an event or at a limit, and never fail.
 fn long_poll(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
     let (longest, p95) = (case.number(fact::MAX_DURATION)?, case.number(fact::P95_DURATION)?);
-    // A quantile is within 5 % of the true value.
-    let at_limit = longest >= LIMITS && longest % LIMITS <= AFTER_LIMIT && p95 >= 0.9 * longest;
+    let at_limit = ends_at_limit(longest, p95);
     let fails = case.number(fact::ERROR_RATIO)? > 0.0;
     let waits = case.number(fact::WAITING_RATIO)? >= 0.9;
     (at_limit && !fails && waits).then(|| {
         let because = format!("{passes}, none fails, and the longest waits end at {}", seconds(longest));
         Diagnosis::new(LongPoll, Possible, because).or(&[UntrackedWait])
     })
+}
+
+/// Returns whether most waits end at one round duration. A quantile is within 5 % of the true value.
+pub(super) fn ends_at_limit(longest: f64, p95: f64) -> bool {
+    longest >= LIMITS && longest % LIMITS <= AFTER_LIMIT && p95 >= 0.9 * longest
 }
 
 /// No part is much of the time; of a percentile it is said that it is a tail.
@@ -390,7 +396,8 @@ mod tests {
         assert_eq!(cause.by_design(), Some("a long poll"));
         check(&waits(30.01, 0.2), UntrackedWait, &[]);
         check(&waits(23.4, 0.0), UntrackedWait, &[]);
-        check(&endpoint().number(fact::CHANNEL_TIME_RATIO, 0.99).number(fact::AVG_DURATION, 20.0), LongPoll, &[]);
+        let channel = endpoint().number(fact::CHANNEL_TIME_RATIO, 0.99).number(fact::AVG_DURATION, 20.0);
+        check(&channel, LongPoll, &[SlowCall]);
     }
 
     #[test]

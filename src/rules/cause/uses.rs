@@ -8,7 +8,7 @@ use CauseKind::{
 use super::{
     case::{Case, count, percent, seconds, shown},
     diagnosis::{Diagnosis, Origin},
-    failing, queue,
+    failing, queue, time,
 };
 use crate::{
     context::Part,
@@ -119,7 +119,14 @@ fn follow_one_another(uses: &[&UseShare]) -> bool {
 fn channel(case: &Case<'_>, named: String) -> Diagnosis {
     // A channel that fails is closed: that is no event to wait for.
     let fails = case.number(fact::ERROR_RATIO).unwrap_or(0.0) > 0.0;
-    let slow = |named| Diagnosis::new(if fails { SlowCall } else { LongPoll }, Likely, named);
+    let ends = case.number(fact::MAX_DURATION).zip(case.number(fact::P95_DURATION));
+    let at_limit = ends.is_some_and(|(longest, p95)| time::ends_at_limit(longest, p95));
+    // Whoever answers may be slow, unless the waits end at a limit as those for an event do.
+    let slow = |named| match (fails, at_limit) {
+        (true, _) => Diagnosis::new(SlowCall, Likely, named),
+        (false, true) => Diagnosis::new(LongPoll, Likely, named),
+        (false, false) => Diagnosis::new(LongPoll, Possible, named).or(&[SlowCall]),
+    };
     match queue::read(case) {
         Some(queue) if queue.is_certain => {
             let because = format!("{named}; {}", queue.because);
@@ -159,7 +166,8 @@ fn pool(case: &Case<'_>, named: String) -> Diagnosis {
     {
         return cause;
     }
-    if held <= 0.0 {
+    // What is not tracked speaks for neither: connections may well run queries.
+    if held <= 0.0 || case.evidence.queries.is_empty() {
         return Diagnosis::new(PoolExhausted, Possible, named).or(&[PoolHeld]);
     }
     let share = (queries / held).min(1.0);
@@ -298,6 +306,8 @@ mod tests {
         check(&pool(22.0), PoolExhausted, &[]);
         check(&pool(200.0), PoolHeld, &[]);
         check(&pool(40.0), PoolExhausted, &[PoolHeld]);
+        let untracked = UseShare { held_seconds: 200.0, ..used(Part::Pool, "bb8", 1.0) };
+        check(&endpoint().number(fact::POOL_TIME_RATIO, 0.6).uses(untracked), PoolExhausted, &[PoolHeld]);
         let running = |queries: f64, in_flight: f64| {
             pool(0.0).number(fact::IN_FLIGHT, in_flight).process(fact::RUNNING_QUERIES, queries)
         };
@@ -322,7 +332,8 @@ mod tests {
         };
         let queue = check(&channel(0.1, 1.35, 0.0), Queue, &[]);
         assert!(queue.advice()[0].starts_with("quotes serves about one at a time"), "{:?}", queue.advice());
-        check(&channel(19.9, 20.0, 0.0), LongPoll, &[]);
+        check(&channel(19.9, 20.0, 0.0), LongPoll, &[SlowCall]);
+        check(&channel(19.9, 20.0, 0.0).number(fact::MAX_DURATION, 20.1), LongPoll, &[]);
         check(&channel(1.3, 1.35, 0.5), SlowCall, &[]);
         let spread = endpoint()
             .number(fact::CHANNEL_TIME_RATIO, 0.99)
@@ -331,6 +342,6 @@ mod tests {
             .number(fact::AVG_DURATION, 2.0)
             .number(fact::P50_DURATION, 1.2)
             .number(fact::P95_DURATION, 6.0);
-        check(&spread, LongPoll, &[Queue]);
+        check(&spread, LongPoll, &[SlowCall, Queue]);
     }
 }

@@ -64,10 +64,7 @@ impl Investigation<'_, '_> {
         facts.top(&endpoint.durations, OutcomeClass::Failure, fact::TOP_ERROR, fact::TOP_ERROR_RATIO);
         facts.top(&endpoint.durations, OutcomeClass::Refusal, fact::TOP_CLIENT_ERROR, fact::TOP_CLIENT_ERROR_RATIO);
         facts.failures(&endpoint.durations);
-        if let Some((query, ratio)) = self.failing_query(by_time) {
-            facts.word(fact::FAILING_QUERY, Some(query));
-            facts.number(fact::FAILING_QUERY_RATIO, Some(ratio));
-        }
+        add_failing_query(&mut facts, by_time);
         if endpoint.durations.cancelled_seconds() > 0.0 {
             facts.number(fact::WASTED_TIME, Some(endpoint.durations.cancelled_seconds()));
             facts.number(fact::WASTED_DB_TIME, Some(endpoint.wasted_db_seconds));
@@ -202,8 +199,10 @@ impl Investigation<'_, '_> {
         }
         facts.number(fact::TIME_TO_LIMIT, growth.and_then(|growth| self.seconds_to_limit(growth)));
         facts.number(fact::MAX_SCHEDULING_LAG, self.max_lag());
-        let running = index.queries().iter().map(|query| query.durations.seconds()).sum::<f64>();
-        facts.number(fact::RUNNING_QUERIES, divide(running, endpoints.span.as_secs_f64()));
+        // Where no query is tracked, how many run is not known.
+        let running = Some(index.queries()).filter(|queries| !queries.is_empty());
+        let running = running.map(|queries| queries.iter().map(|query| query.durations.seconds()).sum::<f64>());
+        facts.number(fact::RUNNING_QUERIES, running.and_then(|running| divide(running, endpoints.span.as_secs_f64())));
         machine::add_lag_origin(&mut facts, index);
         machine::add_starvation(&mut facts, index);
         machine::add_cpus(&mut facts, index);
@@ -244,15 +243,6 @@ impl Investigation<'_, '_> {
         facts.number(fact::SCHEDULING_LAG, self.index.process(Measure::SchedulingLag).map(|(lag, _)| lag));
         facts.number(fact::MAX_SCHEDULING_LAG, self.max_lag());
         facts.number(fact::WORKERS, self.index.gauge(names::TOKIO_WORKERS.name));
-    }
-
-    /// Returns the query of an endpoint with the most failures, and the share of its calls that fail. The failures
-    /// include those of other endpoints: a query's durations are not recorded per endpoint.
-    fn failing_query(&self, uses: &[Use<'_>]) -> Option<(&str, f64)> {
-        let issued = |name: &str| uses.iter().any(|query_use| query_use.name == name);
-        let failing = self.index.queries().iter().filter(|query| query.durations.failed() > 0);
-        let worst = failing.filter(|query| issued(&query.subject.name)).max_by_key(|query| query.durations.failed())?;
-        Some((&worst.subject.name, divide(worst.durations.failed() as f64, worst.durations.count() as f64)?))
     }
 
     /// Returns what an endpoint uses beside queries.
@@ -335,6 +325,15 @@ impl Investigation<'_, '_> {
 }
 
 /// Adds the most expensive query of an endpoint.
+/// Adds the query whose calls fail most often in requests of the endpoint.
+fn add_failing_query(facts: &mut Facts, uses: &[Use<'_>]) {
+    let failing = uses.iter().filter(|used| used.failed > 0.0);
+    let Some(worst) = failing.max_by(|a, b| a.failed.total_cmp(&b.failed)) else { return };
+    facts.word(fact::FAILING_QUERY, Some(worst.name));
+    facts.number(fact::FAILING_QUERY_CALLS, Some(worst.failed));
+    facts.number(fact::FAILING_QUERY_RATIO, divide(worst.failed, worst.calls));
+}
+
 fn add_top_query(facts: &mut Facts, by_time: &[Use<'_>], uses: &Uses<'_>, endpoints: &Endpoints<'_>) {
     let Some(top) = by_time.first() else { return };
     facts.word(fact::TOP_QUERY, Some(top.name));

@@ -24,7 +24,7 @@ pub(crate) struct Use<'a> {
     pub(crate) name: &'a str,
     pub(crate) calls: f64,
     pub(crate) failed: f64,
-    /// Calls that were the very same as the one before in their request.
+    /// Calls that were the very same as one shortly before in their request.
     pub(crate) repeats: f64,
     pub(crate) seconds: f64,
     /// Time in which nothing else of the request ran.

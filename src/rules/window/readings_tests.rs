@@ -112,7 +112,10 @@ impl Traffic {
         self.observe(&names::HOLD_DURATION, &labels, seconds, times as usize)
     }
 
-    pub(super) fn failed_query(&self, query: &str, seconds: f64, times: usize) -> &Self {
+    pub(super) fn failed_query(&self, route: &str, query: &str, seconds: f64, times: usize) -> &Self {
+        let kind = (names::WAIT_KIND, Part::Db.label());
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), kind, (names::WAIT_NAME, query)];
+        self.count(&names::ENDPOINT_USE_FAILED, &labels, times as u64);
         let labels = [(names::DB_SUMMARY, query), (names::ERROR_TYPE, names::ERROR)];
         self.observe(&names::DB_DURATION, &labels, seconds, times)
     }
@@ -317,7 +320,7 @@ pub(super) fn sick_shop() -> Traffic {
     traffic.requests("/n_plus_one", "200", 0.1, 50).query("/n_plus_one", "SELECT item", 50, 60, 0.001);
     traffic.requests("/hash", "200", 0.3, 30).of_endpoint(&names::HTTP_LONGEST_POLL, "/hash", 0.29, 30);
     traffic.of_endpoint(&names::HTTP_BUSY, "/hash", 0.295, 30);
-    traffic.query("/failing", "UPDATE stock", 80, 1, 0.001).failed_query("UPDATE stock", 0.001, 20);
+    traffic.query("/failing", "UPDATE stock", 80, 1, 0.001).failed_query("/failing", "UPDATE stock", 0.001, 20);
     traffic.requests("", "404", 0.001, 50).requests("", "502", 0.001, 1).requests("", "200", 0.001, 99);
     traffic.task("slow", "ok", 0.9, 10).task("failing", "ok", 0.1, 20).task("failing", "error", 0.05, 10);
     traffic.task("dropped", "cancelled", 0.1, 20).set(&names::TASK_ACTIVE, &[(names::TASK_NAME, "slow")], 1.0);

@@ -31,6 +31,6 @@ fn errors_that_sqlx_does_not_report_are_missed_and_said_to_be() {
     let reason = said(&traffic.window(), 50).expect("blind");
     assert!(reason.contains("sqlx does not say whether a query failed"), "{reason}");
     assert_eq!(said(&traffic.window(), 0), None, "all of them are tracked by hand");
-    traffic.failed_query("UPDATE stock", 0.001, 1);
+    traffic.failed_query("/stock", "UPDATE stock", 0.001, 1);
     assert_eq!(said(&traffic.window(), 50), None, "others can fail, and did");
 }
