@@ -30,6 +30,13 @@ pub(crate) struct Contestant {
     _keep: Box<dyn std::any::Any>,
 }
 
+impl Contestant {
+    /// One without a twin.
+    pub(crate) fn new(name: &'static str, app: Router, keep: Box<dyn std::any::Any>) -> Self {
+        Self { name, app, twin: None, _keep: keep }
+    }
+}
+
 /// Returns all contestants, the bare router first. Must run inside a tokio runtime.
 pub(crate) fn all() -> Vec<Contestant> {
     vec![bare(), pass_through(), pinchpoint(), naive(), axum_prometheus(), opentelemetry()]

@@ -3,11 +3,13 @@
 
 mod contestants;
 mod rounds;
+mod uses;
 
 use std::io::Write as _;
 
 use contestants::Contestant;
 use rounds::Threads;
+use uses::Use;
 
 const ROUNDS: usize = 31;
 const REQUESTS: usize = 20_000;
@@ -17,6 +19,10 @@ fn main() -> std::io::Result<()> {
     let contestants = {
         let _entered = runtime.enter();
         contestants::all()
+    };
+    let (routers, uses) = {
+        let _entered = runtime.enter();
+        uses::all()
     };
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
     let times = rounds::medians(&contestants, rounds, REQUESTS, &[Threads::One, Threads::Shared, Threads::Apart]);
@@ -47,6 +53,17 @@ fn main() -> std::io::Result<()> {
             nanos(shared[at]),
             nanos(apart[at]),
         )?;
+    }
+    writeln!(out, "\n| what a request does | ns each | allocations each |\n|---|--:|--:|")?;
+    let times = rounds::medians(&routers, rounds, REQUESTS / uses::TIMES, &[Threads::One]);
+    let time = |at: usize| times[0][at].unwrap_or(f64::NAN);
+    let allocations: Vec<f64> = routers.iter().map(rounds::allocations).collect();
+    for Use { name, tracked, untracked, unmonitored } in uses {
+        let each = |of: &dyn Fn(usize) -> f64| {
+            let without = unmonitored.map_or(0.0, |(doing, nothing)| of(doing) - of(nothing));
+            (of(tracked) - of(untracked) - without) / uses::TIMES as f64
+        };
+        writeln!(out, "| {name} | {:.0} | {:.2} |", each(&time), each(&|at| allocations[at]))?;
     }
     Ok(())
 }
