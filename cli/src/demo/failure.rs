@@ -31,6 +31,9 @@ pub(crate) enum Failure {
     /// A blocking thread panicked.
     #[error("a thread failed")]
     Thread(#[from] tokio::task::JoinError),
+    /// The carrier did not answer, or refused.
+    #[error("the carrier failed")]
+    Carrier(#[from] reqwest::Error),
     /// The shop is closing.
     #[error("the shop is closing")]
     Closing(#[from] tokio::sync::AcquireError),
@@ -43,6 +46,7 @@ impl IntoResponse for Failure {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Taken => StatusCode::CONFLICT,
+            Self::Carrier(_) => StatusCode::BAD_GATEWAY,
             Self::Closing(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Hash(_) | Self::Thread(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

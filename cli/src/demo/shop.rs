@@ -17,11 +17,13 @@ use sqlx::{
 use tokio::sync::Semaphore;
 
 use super::{
+    archive::{self, Archive},
     background::Background,
+    carrier::Carrier,
     list_server::ListServer,
     mail::Relays,
     password,
-    routes::{recommendations::Pages, settings::Settings},
+    routes::{delivery::LastPrices, recommendations::Pages, settings::Settings},
     seed::{self, Volume},
     sickness::{Fixes, Sickness},
     sizing::{Sizing, SizingError},
@@ -47,6 +49,8 @@ pub(crate) struct Shop {
     pub(crate) database: SqlitePool,
     /// For reports, so that a slow one holds none of the connections that customers need.
     pub(crate) reports: SqlitePool,
+    /// For invoices.
+    pub(crate) archive: Archive,
     /// For writing: one connection, since SQLite has one writer.
     pub(crate) writer: SqlitePool,
     /// The sicknesses that are switched off.
@@ -67,6 +71,12 @@ pub(crate) struct Shop {
     pub(crate) list_server: ListServer,
     /// Whether a task is sending one.
     pub(crate) list_server_busy: AtomicBool,
+    /// Who brings the parcels.
+    pub(crate) carrier: Carrier,
+    /// The carrier's last price list, where it is kept.
+    pub(crate) last_prices: Option<LastPrices>,
+    /// The number of the last label for a return.
+    pub(crate) last_return_label: tokio::sync::Mutex<u64>,
     /// Tasks that go on after the answer.
     pub(crate) background: Background,
 }
@@ -97,17 +107,20 @@ pub(crate) enum OpenError {
     /// The made-up password could not be hashed.
     #[error("the demo's password could not be hashed")]
     Hash(#[from] argon2::password_hash::Error),
-    /// The mail relay or the list server did not start.
-    #[error("the demo's mail relay or list server did not start")]
+    /// The mail relay, the list server or the carrier did not start.
+    #[error("the demo's mail relay, list server or carrier did not start")]
     Relay(#[from] io::Error),
+    /// The carrier did not send its price list.
+    #[error("the demo's carrier did not answer")]
+    Carrier(#[from] reqwest::Error),
 }
 
 impl Shop {
     /// Opens the shop in `plan.directory`, making its data if there are none.
     ///
     /// # Errors
-    /// Returns an error when the database there is not one of ours or fails, when hashing fails, or when the machine
-    /// has no free port on its loopback address.
+    /// Returns an error when the database there is not one of ours or fails, when hashing fails, when the machine has no
+    /// free port on its loopback address, or when the carrier does not answer there.
     pub(crate) async fn open(plan: Plan) -> Result<Arc<Self>, OpenError> {
         let path = plan.directory.join("shop.db");
         let failed = |source| OpenError::Database { path: path.clone(), source };
@@ -147,9 +160,14 @@ impl Shop {
                 .await
                 .map_err(failed)
         };
+        let of_archive = if plan.fixes.cures(Sickness::SmallPool) { archive::ENOUGH } else { archive::FEW };
+        let carrier = Carrier::start().await?;
+        let last_prices =
+            if plan.fixes.cures(Sickness::RetryStorm) { Some(LastPrices::fetch(&carrier).await?) } else { None };
         Ok(Arc::new(Self {
             database: pool(6).await?,
             reports: pool(2).await?,
+            archive: Archive::new(pool(of_archive).await?),
             writer: pool(1).await?,
             recommendations: Pages::new(&plan.fixes),
             fixes: plan.fixes,
@@ -160,6 +178,9 @@ impl Shop {
             relays: Relays::start().await?,
             list_server: ListServer::start().await?,
             list_server_busy: AtomicBool::new(false),
+            carrier,
+            last_prices,
+            last_return_label: tokio::sync::Mutex::default(),
             background: Background::default(),
         }))
     }
@@ -170,6 +191,7 @@ impl Shop {
         for pool in [&self.database, &self.reports, &self.writer] {
             pool.close().await;
         }
+        self.archive.close().await;
     }
 }
 

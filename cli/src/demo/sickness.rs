@@ -35,11 +35,17 @@ pub(crate) enum Sickness {
     ChattySettings,
     /// Suggestions take longer than the customer takes to the next keystroke, which cancels the request.
     LateSuggestions,
+    /// The archive of invoices has a pool of two connections.
+    SmallPool,
+    /// A carrier that refuses most calls is called again at once.
+    RetryStorm,
+    /// The lock on the label numbers is held while the carrier prints a label.
+    HeldLock,
 }
 
 impl Sickness {
     /// Every sickness, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::SlowReport,
         Self::CheckoutErrors,
         Self::MissingIndex,
@@ -52,6 +58,9 @@ impl Sickness {
         Self::BrokenLinks,
         Self::ChattySettings,
         Self::LateSuggestions,
+        Self::SmallPool,
+        Self::RetryStorm,
+        Self::HeldLock,
     ];
 
     /// Returns the name that `--fix` takes.
@@ -69,6 +78,9 @@ impl Sickness {
             Self::BrokenLinks => "broken-links",
             Self::ChattySettings => "chatty-settings",
             Self::LateSuggestions => "late-suggestions",
+            Self::SmallPool => "small-pool",
+            Self::RetryStorm => "retry-storm",
+            Self::HeldLock => "held-lock",
         }
     }
 
@@ -106,6 +118,15 @@ impl Sickness {
             Self::ChattySettings => "every /api route looks each setting up in its history; fixed: once, at start",
             Self::LateSuggestions => {
                 "GET /api/suggest counts sales at each keystroke, and the browser gives up; fixed: a kept count"
+            }
+            Self::SmallPool => {
+                "GET /api/invoices/{order} waits for one of two connections to the archive; fixed: a pool of ten"
+            }
+            Self::RetryStorm => {
+                "GET /api/delivery/{country} asks an overloaded carrier again and again; fixed: its last price list is kept"
+            }
+            Self::HeldLock => {
+                "POST /api/returns holds a lock while the carrier prints a label; fixed: only while it takes a number"
             }
         }
     }

@@ -137,6 +137,10 @@ async fn a_fix_changes_no_answer() {
         "/api/suggest?q=Lamp",
         "/api/suggest?q=%25",
         "/api/suggest",
+        "/api/invoices/7",
+        "/api/invoices/401",
+        "/api/delivery/DE",
+        "/api/delivery/XX",
     ] {
         let (sick, fixed) = (sick.get(path).await, fixed.get(path).await);
         assert_eq!((sick.status, &sick.body), (fixed.status, &fixed.body), "{path}");
@@ -161,6 +165,9 @@ async fn a_fix_changes_no_written_data() {
         ("/api/newsletter", json!({ "email": "ada@example.org" })),
         ("/api/newsletter", json!({ "email": "ada@example.org" })),
         ("/api/newsletter", json!({ "email": "ada" })),
+        ("/api/returns", json!({ "order": 7 })),
+        ("/api/returns", json!({ "order": 401 })),
+        ("/api/returns", json!({ "order": 7 })),
         ("/api/register", json!({ "name": "Ada", "email": "ada", "password": "hunter2hunter2" })),
         ("/api/register", json!({ "name": "Ada", "email": "bob@example.org", "password": "short" })),
     ] {
@@ -302,6 +309,63 @@ async fn only_the_fixed_recommendations_are_cached() {
     };
     assert_eq!(twice(only(Sickness::ChattySettings)).await, 1);
     assert_eq!(twice(Fixes::all()).await, 0);
+}
+
+#[tokio::test]
+async fn the_sick_archive_has_two_connections() {
+    let third_comes = async |fixes| {
+        let demo = TestShop::open(fixes).await;
+        let _both = [demo.shop.archive.connection().await.unwrap(), demo.shop.archive.connection().await.unwrap()];
+        tokio::time::timeout(Duration::from_millis(100), demo.shop.archive.connection()).await.is_ok()
+    };
+    assert!(!third_comes(Fixes::default()).await);
+    assert!(third_comes(only(Sickness::SmallPool)).await);
+}
+
+#[tokio::test]
+async fn an_invoice_adds_up() {
+    let invoice = TestShop::sick().await.get("/api/invoices/7").await.body;
+    let sum = |list: &str, cents: fn(&Value) -> i64| invoice[list].as_array().unwrap().iter().map(cents).sum::<i64>();
+    let of_lines = sum("lines", |line| line["quantity"].as_i64().unwrap() * line["price_cents"].as_i64().unwrap());
+    let by_category = sum("by_category", |category| category["cents"].as_i64().unwrap());
+    assert!(of_lines > 0);
+    assert_eq!([of_lines, by_category], [invoice["total_cents"].as_i64().unwrap(); 2]);
+}
+
+#[tokio::test]
+async fn the_sick_shop_asks_the_carrier_until_it_answers() {
+    let calls_of_two_requests = async |fixes| {
+        let demo = TestShop::open(fixes).await;
+        for _ in 0..2 {
+            assert_eq!(demo.get("/api/delivery/DE").await.body, json!({ "country": "DE", "cents": 490 }));
+        }
+        demo.shop.carrier.asked()
+    };
+    assert_eq!(calls_of_two_requests(Fixes::default()).await, 1 + 4);
+    assert_eq!(calls_of_two_requests(only(Sickness::RetryStorm)).await, 1);
+}
+
+#[tokio::test]
+async fn the_sick_shop_holds_the_lock_while_the_carrier_prints() {
+    let is_seen_locked = async |fixes| {
+        let demo = TestShop::open(fixes).await;
+        let seen = std::cell::Cell::new(false);
+        // On this one thread the lock is seen between two polls of the request: held where it is held across an await.
+        let watch = async {
+            loop {
+                seen.set(seen.get() || demo.shop.last_return_label.try_lock().is_err());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = demo.post("/api/returns", json!({ "order": 7 })) => answer,
+            () = watch => unreachable!("it has no end"),
+        };
+        assert_eq!(answer.body, json!({ "order": 7, "number": 1, "code": "RET-000001-7" }));
+        seen.get()
+    };
+    assert!(is_seen_locked(Fixes::default()).await);
+    assert!(!is_seen_locked(only(Sickness::HeldLock)).await);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The demo's built-in traffic: a handful of customers who visit every route.
 //!
-//! Each route is visited at a fixed interval with one request at a time: a slow answer delays its own route only, and
-//! there are never more open requests than routes. The traffic ends when the returned set is dropped.
+//! Each route is visited at a fixed interval by one visitor with one request at a time, and a few by several who do not wait
+//! for each other: a slow answer delays its own visitor only, and there are never more open requests than visitors. The
+//! traffic ends when the returned set is dropped.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,8 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many of the made-up customers visit: more than the fixed cache of recommendations has pages.
 const CUSTOMERS: u64 = 500;
 
-/// A route, how often it is visited, and its n-th request.
+/// A route, by how many and how often each of them visits it, and its n-th request.
 struct Visit {
+    visitors: u64,
     every: Duration,
     patience: Duration,
     ask: fn(u64) -> Ask,
@@ -52,8 +54,16 @@ fn product(n: u64) -> u64 {
     n * 7 % Volume::DEMO.products as u64 + 1
 }
 
+fn order(n: u64) -> u64 {
+    n % Volume::DEMO.orders as u64 + 1
+}
+
 const fn visit(every_ms: u64, ask: fn(u64) -> Ask) -> Visit {
-    Visit { every: Duration::from_millis(every_ms), patience: PATIENCE, ask }
+    visit_by(1, every_ms, ask)
+}
+
+const fn visit_by(visitors: u64, every_ms: u64, ask: fn(u64) -> Ask) -> Visit {
+    Visit { visitors, every: Duration::from_millis(every_ms), patience: PATIENCE, ask }
 }
 
 const VISITS: &[Visit] = &[
@@ -87,7 +97,13 @@ const VISITS: &[Visit] = &[
         // Four of five customers type the code as it is printed, in capitals.
         get(if n % 5 == 0 { format!("/api/coupons/{code}") } else { format!("/api/coupons/{}", code.to_uppercase()) })
     }),
+    // The sick archive answers seven of them a second, and has ten visitors who come back after a second.
+    visit_by(10, 1_000, |n| get(format!("/api/invoices/{}", order(n)))),
+    visit(2_000, |n| get(format!("/api/delivery/{}", ["DE", "AT", "NL"][n as usize % 3]))),
+    // The sick shop has four labels a second printed.
+    visit_by(6, 1_000, |n| post("/api/returns", Some(json!({ "order": order(n) })))),
     Visit {
+        visitors: 1,
         every: Duration::from_millis(1_500),
         patience: NEXT_KEY,
         ask: |n| get(format!("/api/suggest?q={}", ["e", "a", "o", "l"][n as usize % 4])),
@@ -99,15 +115,19 @@ pub(crate) fn start(address: SocketAddr) -> JoinSet<()> {
     let client = Client::new();
     let mut traffic = JoinSet::new();
     for visit in VISITS {
-        traffic.spawn(repeat(client.clone(), format!("http://{address}"), visit));
+        for visitor in 0..visit.visitors {
+            traffic.spawn(repeat(client.clone(), format!("http://{address}"), visit, visitor));
+        }
     }
     traffic
 }
 
-async fn repeat(client: Client, base: String, visit: &'static Visit) {
+/// Makes the requests of one of the visitors: of each round that of their own.
+async fn repeat(client: Client, base: String, visit: &'static Visit, visitor: u64) {
     let mut rhythm = interval(visit.every);
     rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for n in 0.. {
+    for round in 0.. {
+        let n = round * visit.visitors + visitor;
         rhythm.tick().await;
         let Ask { method, path, body } = (visit.ask)(n);
         let request = client.request(method, format!("{base}{path}")).timeout(visit.patience);

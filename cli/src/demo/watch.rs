@@ -12,8 +12,8 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, 
 
 use super::sickness::Fixes;
 
-/// The log filter without `RUST_LOG`. sqlx's warnings are off: the slow statements are there on purpose.
-const LOGGED: &str = "warn,sqlx::query=off";
+/// The log filter without `RUST_LOG`. sqlx's warnings are off: slow statements and the small pool are there on purpose.
+const LOGGED: &str = "warn,sqlx::query=off,sqlx::pool=off";
 /// The directory of the rules where none is set: a checkout of this project has them there.
 const RULES: &str = "rules";
 /// The history of the trends, beside the shop's own data.

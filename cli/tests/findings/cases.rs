@@ -5,10 +5,10 @@
 
 use crate::{
     expected::{
-        Cause::{Above, Advice, Names},
+        Cause::{Above, Advice, Is, Names},
         Expected, expected,
     },
-    visitors::{Visit, get, post},
+    visitors::{Crowd, Visit, get, post},
 };
 
 /// Some sicknesses in a shop where everything else is fixed.
@@ -19,6 +19,8 @@ pub(crate) struct Case {
     pub(crate) visits: &'static [Visit],
     /// The healthy requests of another visitor at the same time, in turn; the first round of `visits` comes before them.
     pub(crate) beside: &'static [Visit],
+    /// Further visitors, who come at the same time and as often as they are answered.
+    pub(crate) crowds: &'static [Crowd],
     pub(crate) expected: &'static [Expected],
     /// Parts of further subjects on which findings are right, since the sickness slows them too.
     pub(crate) consequences: &'static [&'static str],
@@ -33,6 +35,7 @@ pub(crate) const FAILING: Case = Case {
         post("/api/newsletter", r#"{"email":"ada.{n}@example.com"}"#),
     ],
     beside: HEALTHY,
+    crowds: &[],
     expected: &[
         expected(
             "high_error_rate",
@@ -72,6 +75,7 @@ pub(crate) const SLOW: Case = Case {
         post("/api/products/{product}/thumbnail", ""),
     ],
     beside: HEALTHY,
+    crowds: &[],
     expected: &[
         expected(
             "slow_endpoint",
@@ -110,6 +114,7 @@ pub(crate) const N_PLUS_ONE: Case = Case {
     sick: &["n-plus-one"],
     visits: &[get("/api/orders")],
     beside: HEALTHY,
+    crowds: &[],
     expected: &[expected(
         "n_plus_one",
         "FROM products p WHERE p.id = ?",
@@ -125,6 +130,7 @@ pub(crate) const BLOCKING: Case = Case {
     // Checking a password takes as long as hashing it, on a blocking thread: such a request is in flight at most of the polls
     // that block, where the other pages would be by chance.
     beside: &[post("/api/login", r#"{"email":"ada.0@example.org","password":"hunter2hunter2"}"#)],
+    crowds: &[],
     expected: &[expected(
         "blocked_runtime",
         "POST /api/register",
@@ -143,6 +149,7 @@ pub(crate) const CHATTY: Case = Case {
     sick: &["chatty-settings"],
     visits: HEALTHY,
     beside: HEALTHY,
+    crowds: &[],
     expected: &[expected(
         "frequent_query",
         "FROM settings",
@@ -156,6 +163,7 @@ pub(crate) const LATE: Case = Case {
     sick: &["late-suggestions"],
     visits: &[SUGGESTIONS],
     beside: HEALTHY,
+    crowds: &[],
     expected: &[
         expected(
             "abandoned_requests",
@@ -186,8 +194,33 @@ pub(crate) const LATE: Case = Case {
     consequences: &[],
 };
 
+/// What waits: for a connection, for another service, for a lock. None of it uses the processor, so each has all that it needs.
+pub(crate) const WAITING: Case = Case {
+    sick: &["small-pool", "retry-storm", "held-lock"],
+    visits: &[get("/api/delivery/DE")],
+    beside: HEALTHY,
+    crowds: &[
+        Crowd { visitors: 10, visit: get("/api/invoices/7") },
+        Crowd { visitors: 6, visit: post("/api/returns", r#"{"order":7}"#) },
+    ],
+    expected: &[
+        expected(
+            "slow_endpoint",
+            "GET /api/invoices/{order}",
+            &[Is("pool_exhausted"), Advice("enlarge the pool (PoolOptions::max_connections)")],
+        ),
+        expected("slow_endpoint", "GET /api/delivery/{country}", &[Is("retries"), Advice("a retry storm keeps")]),
+        expected(
+            "slow_endpoint",
+            "POST /api/returns",
+            &[Is("lock_queue"), Advice("Hold lock return labels for shorter")],
+        ),
+    ],
+    consequences: &[],
+};
+
 /// All cases but the leak, which has a test of its own.
-pub(crate) const ALL: [&Case; 6] = [&FAILING, &SLOW, &N_PLUS_ONE, &BLOCKING, &CHATTY, &LATE];
+pub(crate) const ALL: [&Case; 7] = [&FAILING, &SLOW, &N_PLUS_ONE, &BLOCKING, &CHATTY, &LATE, &WAITING];
 
 /// Suggestions while a customer types: the browser drops the request at the next key.
 pub(crate) const SUGGESTIONS: Visit = get("/api/suggest?q=e").hurried();

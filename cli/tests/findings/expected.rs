@@ -11,9 +11,11 @@ pub(crate) struct Expected {
     pub(crate) causes: &'static [Cause],
 }
 
-/// A fact of the evidence. Paths are JSON pointers into it.
+/// What a finding says about its cause, or a fact of its evidence. Paths are JSON pointers into the evidence.
 #[derive(Debug)]
 pub(crate) enum Cause {
+    /// The cause is this one, and no other is possible.
+    Is(&'static str),
     /// A text there contains this.
     Names(&'static str, &'static str),
     /// A number there is larger.
@@ -46,6 +48,10 @@ impl Cause {
     fn holds_in(&self, finding: &Value) -> bool {
         let evidence = |path: &str| finding["evidence"].pointer(path).cloned().unwrap_or_default();
         match self {
+            Self::Is(kind) => {
+                let cause = &finding["cause"];
+                cause["kind"] == *kind && cause["or"].as_array().is_some_and(Vec::is_empty)
+            }
             Self::Names(path, text) => evidence(path).as_str().is_some_and(|found| found.contains(text)),
             Self::Above(path, limit) => evidence(path).as_f64().is_some_and(|found| found > *limit),
             Self::Advice(text) => {

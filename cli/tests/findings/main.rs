@@ -21,13 +21,13 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use cases::{ALL, BLOCKING, CHATTY, Case, FAILING, HEALTHY, LATE, N_PLUS_ONE, SLOW, SUGGESTIONS};
+use cases::{ALL, BLOCKING, CHATTY, Case, FAILING, HEALTHY, LATE, N_PLUS_ONE, SLOW, SUGGESTIONS, WAITING};
 use demo::{Demo, impatient_rules};
 use expected::{
     Cause::{Above, Advice, Names},
     Expected, expected, subject,
 };
-use visitors::{SickAnswer, Visit, Visitor};
+use visitors::{Crowd, SickAnswer, Visit, Visitor};
 
 /// Time after which a test that still misses a finding fails.
 const GIVE_UP: Duration = Duration::from_secs(15 * 60);
@@ -96,6 +96,7 @@ impl Case {
         let (mut patient, mut other) = (Visitor::new(demo, answer), Visitor::new(demo, answer));
         let wanted: Vec<&Expected> = self.expected.iter().collect();
         patient.go_round(self.visits.iter(), 1).await;
+        let _crowds = Crowd::gather(self.crowds, demo);
         tokio::select! {
             () = found(demo, &wanted, |finding| self.allows(finding)) => {}
             () = patient.go_round(self.visits.iter(), usize::MAX) => {}
@@ -149,12 +150,18 @@ async fn an_answer_that_comes_too_late_is_found_with_what_it_wastes() {
     LATE.is_found(&sick_only(LATE.sick, impatient_rules(&[]))).await;
 }
 
+#[tokio::test]
+async fn what_waits_for_others_is_found_with_what_it_waits_for() {
+    let _turn = turn().await;
+    WAITING.is_found(&sick_only(WAITING.sick, impatient_rules(&[]))).await;
+}
+
 /// The findings that depend on no share of the machine's time come with `--traffic` too, while everything is sick.
 #[tokio::test]
 async fn the_demos_own_visitors_meet_the_sicknesses() {
     let _turn = turn().await;
     let demo = Demo::start(impatient_rules(&[]), &["--traffic"]);
-    let wanted: Vec<Expected> = [&FAILING, &SLOW, &BLOCKING]
+    let wanted: Vec<Expected> = [&FAILING, &SLOW, &BLOCKING, &WAITING]
         .into_iter()
         .flat_map(|case| case.expected)
         .map(|it| Expected { causes: &[], ..*it })
@@ -176,6 +183,7 @@ async fn nothing_is_found_in_the_fixed_shop() {
     let visits = async {
         let recommendations = visitors::get("/api/recommendations?customer={n}");
         let all = sick.iter().chain(HEALTHY).chain([&recommendations]);
+        let _crowds = ALL.map(|case| Crowd::gather(case.crowds, &fixed));
         Visitor::new(&fixed, answer).go_round(all, ROUNDS).await;
         // The last requests have to be judged too, for longer than the rules' `for`.
         let before = fixed.evaluations().await;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
-use tokio::time::{Instant, sleep};
+use reqwest::{Client, RequestBuilder};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use crate::demo::Demo;
 
@@ -33,6 +36,18 @@ impl Visit {
     /// The same request by a visitor who disconnects before the sick answer comes.
     pub(crate) const fn hurried(self) -> Self {
         Self { is_hurried: true, ..self }
+    }
+
+    /// Returns the request of a visitor who has made `n` before.
+    fn request(&self, client: &Client, base: &str, n: u64) -> RequestBuilder {
+        // A step that shares no factor with the number of products visits them all.
+        let product = (n * 7 % 320 + 1).to_string();
+        let filled = |text: &str| text.replace("{n}", &n.to_string()).replace("{product}", &product);
+        let request = client.request(self.method.parse().unwrap(), format!("{base}{}", filled(self.path)));
+        if self.body.is_empty() {
+            return request;
+        }
+        request.header("content-type", "application/json").body(filled(self.body))
     }
 }
 
@@ -99,14 +114,7 @@ impl<'a> Visitor<'a> {
     async fn visit(&mut self, visit: &Visit) -> Duration {
         let n = self.visits;
         self.visits += 1;
-        // A step that shares no factor with the number of products visits them all.
-        let product = (n * 7 % 320 + 1).to_string();
-        let filled = |text: &str| text.replace("{n}", &n.to_string()).replace("{product}", &product);
-        let mut request =
-            self.client.request(visit.method.parse().unwrap(), format!("{}{}", self.demo.base, filled(visit.path)));
-        if !visit.body.is_empty() {
-            request = request.header("content-type", "application/json").body(filled(visit.body));
-        }
+        let mut request = visit.request(&self.client, &self.demo.base, n);
         if visit.is_hurried {
             request = request.timeout(self.answer.patience());
         }
@@ -116,5 +124,29 @@ impl<'a> Visitor<'a> {
             Err(error) => assert!(error.is_timeout(), "{}: {error:?}", visit.path),
         }
         began.elapsed()
+    }
+}
+
+/// Visitors who make the same visit at the same time, over and over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Crowd {
+    pub(crate) visitors: usize,
+    pub(crate) visit: Visit,
+}
+
+impl Crowd {
+    /// Has all crowds visit the shop, until the returned set is dropped.
+    pub(crate) fn gather(crowds: &'static [Self], demo: &Demo) -> JoinSet<()> {
+        let client = Client::new();
+        let visitors = crowds.iter().flat_map(|Self { visitors, visit }| std::iter::repeat_n(visit, *visitors));
+        visitors.map(|visit| repeat(*visit, client.clone(), demo.base.clone())).collect()
+    }
+}
+
+async fn repeat(visit: Visit, client: Client, base: String) {
+    for n in 0.. {
+        let response = visit.request(&client, &base, n).send().await.unwrap();
+        response.bytes().await.unwrap();
+        sleep(LEAST_PAUSE).await;
     }
 }

@@ -4,11 +4,14 @@ pub(super) mod catalogue;
 pub(super) mod checkout;
 pub(super) mod coupons;
 pub(super) mod customers;
+pub(super) mod delivery;
+pub(super) mod invoices;
 pub(super) mod newsletter;
 pub(super) mod orders;
 pub(super) mod page;
 pub(super) mod recommendations;
 pub(super) mod reports;
+pub(super) mod returns;
 pub(super) mod reviews;
 pub(super) mod settings;
 pub(super) mod suggest;
@@ -38,7 +41,10 @@ pub(crate) fn router(shop: &Arc<Shop>) -> Router {
         .route("/api/coupons/{code}", get(coupons::coupon))
         .route("/api/cart", post(checkout::add_to_cart))
         .route("/api/checkout", post(checkout::checkout))
+        .route("/api/delivery/{country}", get(delivery::delivery))
         .route("/api/orders", get(orders::latest))
+        .route("/api/invoices/{order}", get(invoices::invoice))
+        .route("/api/returns", post(returns::start))
         .route("/api/register", post(customers::register))
         .route("/api/login", post(customers::login))
         .route("/api/newsletter", post(newsletter::subscribe))

@@ -72,6 +72,9 @@ const LIST: &[RouteEntry] = &[
     sick(entry("GET", "/api/recommendations?customer=7", "", "Products for a customer"), &[Sickness::Leak]),
     sick(entry("GET", "/api/coupons/SPRING10", "", "A coupon, as printed"), &[Sickness::BrokenLinks]),
     sick(entry("GET", "/api/suggest?q=e", "", "Suggestions while typing"), &[Sickness::LateSuggestions]),
+    sick(entry("GET", "/api/invoices/7", "", "The invoice of an order"), &[Sickness::SmallPool]),
+    sick(entry("GET", "/api/delivery/DE", "", "What delivery to a country costs"), &[Sickness::RetryStorm]),
+    sick(entry("POST", "/api/returns", r#"{"order":7}"#, "Prints a label for what comes back"), &[Sickness::HeldLock]),
 ];
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
