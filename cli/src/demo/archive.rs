@@ -12,7 +12,7 @@ use tokio::time::sleep;
 /// Connections of the sick pool.
 pub(crate) const FEW: u32 = 2;
 /// Connections of the fixed pool: one for each of the visitors who come at the same time.
-pub(crate) const ENOUGH: u32 = 10;
+pub(crate) const ENOUGH: u32 = 16;
 
 /// What the drive takes for a statement: below the rules' 100 ms, since the statements are not what is wrong.
 const DRIVE: Duration = Duration::from_millis(70);

@@ -120,7 +120,7 @@ impl Sickness {
                 "GET /api/suggest counts sales at each keystroke, and the browser gives up; fixed: a kept count"
             }
             Self::SmallPool => {
-                "GET /api/invoices/{order} waits for one of two connections to the archive; fixed: a pool of ten"
+                "GET /api/invoices/{order} waits for one of two connections to the archive; fixed: a pool of 16"
             }
             Self::RetryStorm => {
                 "GET /api/delivery/{country} asks an overloaded carrier again and again; fixed: its last price list is kept"

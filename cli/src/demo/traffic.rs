@@ -1,8 +1,8 @@
 //! The demo's built-in traffic: a handful of customers who visit every route.
 //!
-//! Each route is visited at a fixed interval by one visitor with one request at a time, and a few by several who do not wait
-//! for each other: a slow answer delays its own visitor only, and there are never more open requests than visitors. The
-//! traffic ends when the returned set is dropped.
+//! Each route is visited at a fixed interval, most by one visitor, some by several at the same time, each with one request at
+//! a time: a slow answer delays its own visitor only, and there are never more open requests than visitors. The traffic ends
+//! when the returned set is dropped.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -97,11 +97,10 @@ const VISITS: &[Visit] = &[
         // Four of five customers type the code as it is printed, in capitals.
         get(if n % 5 == 0 { format!("/api/coupons/{code}") } else { format!("/api/coupons/{}", code.to_uppercase()) })
     }),
-    // The sick archive answers seven of them a second, and has ten visitors who come back after a second.
-    visit_by(10, 1_000, |n| get(format!("/api/invoices/{}", order(n)))),
-    visit(2_000, |n| get(format!("/api/delivery/{}", ["DE", "AT", "NL"][n as usize % 3]))),
-    // The sick shop has four labels a second printed.
-    visit_by(6, 1_000, |n| post("/api/returns", Some(json!({ "order": order(n) })))),
+    // All at once, and seldom: the sick shop makes those who come last wait for about two seconds, and the machine has little to do.
+    visit_by(16, 30_000, |n| get(format!("/api/invoices/{}", order(n)))),
+    visit_by(10, 30_000, |n| post("/api/returns", Some(json!({ "order": order(n) })))),
+    visit(5_000, |n| get(format!("/api/delivery/{}", ["DE", "AT", "NL"][n as usize % 3]))),
     Visit {
         visitors: 1,
         every: Duration::from_millis(1_500),
