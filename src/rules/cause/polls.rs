@@ -25,8 +25,8 @@ const COMPUTES_LONG: f64 = 0.1;
 const STARVED: f64 = 0.5;
 /// Threads that wait for less than this, in CPUs, delay nobody: a tenth of one.
 const WAITED: f64 = 0.1;
-/// A process that uses this share of its CPUs leaves nothing that others could take from it.
-const FILLED: f64 = 0.8;
+/// From this share of the waiting on, threads wait for the process's own others.
+const ITS_OWN: f64 = 0.5;
 /// From this share of the time throttled on, the quota is what delays. A tenth is noise at the edge of the periods.
 const THROTTLED: f64 = 0.25;
 
@@ -152,15 +152,17 @@ pub(super) fn starved(case: &Case<'_>) -> Option<String> {
     }
 }
 
-/// Says that the process uses the CPUs that it waits for itself.
+/// Says that the process itself wants more CPUs than there are.
 pub(super) fn fills_its_cpus(case: &Case<'_>) -> Option<String> {
     let waited = waits_in_run_queue(case)?;
     let (cpu, cpus) = (case.of_process(fact::CPU_RATIO)?, case.of_process(fact::CPUS)?);
     let cpus = cpus.min(case.of_process(fact::CPU_LIMIT).unwrap_or(f64::INFINITY));
-    (cpu >= FILLED * cpus).then(|| {
+    let wanted = cpu / (1.0 - waited).max(f64::EPSILON);
+    // Alone on the machine it would wait for as many as it wants beyond those that there are.
+    (wanted - cpus >= ITS_OWN * (wanted - cpu)).then(|| {
         format!(
-            "the process itself uses {} of its {} CPUs, and its threads wait for them {} of the time in which they could run",
-            count(cpu),
+            "{} threads of the process want a CPU at once on average, of {}: they wait {} of that time, mostly for each other",
+            count(wanted),
             count(cpus),
             percent(waited)
         )

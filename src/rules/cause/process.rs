@@ -276,15 +276,17 @@ mod tests {
 
     #[test]
     fn a_process_that_lacks_cpu_is_told_from_one_that_wakes_up_often_and_from_one_that_fills_its_cpus() {
-        let waits = |cpu: f64| {
-            let table = lagging().number(fact::RUN_QUEUE_RATIO, 0.6).number(fact::UNTRACKED_LAG_RATIO, 1.0);
+        let waiting = |cpu: f64, ratio: f64| {
+            let table = lagging().number(fact::RUN_QUEUE_RATIO, ratio).number(fact::UNTRACKED_LAG_RATIO, 1.0);
             table.number(fact::CPU_RATIO, cpu).number(fact::CPUS, 2.0)
         };
+        let waits = |cpu: f64| waiting(cpu, 0.6);
         check(&waits(0.5), CpuStarved, &[]);
         // It waits for three hundredths of a CPU: that delays nobody by 600 ms.
         check(&waits(0.02), BlockedByUntracked, &[]);
         check(&waits(1.9), Overload, &[]);
-        check(&waits(1.9).number(fact::CPU_LIMIT, 8.0), Overload, &[]);
+        // Forty threads on two CPUs, of which others take one.
+        check(&waiting(1.0, 0.975), Overload, &[]);
         let workers = waits(1.9).number(fact::WORKER_BUSY_RATIO, 0.99);
         check(&workers, BlockedByUntracked, &[]);
         check(&workers.number(fact::TRACKED_BUSY_RATIO, 0.8), Overload, &[]);

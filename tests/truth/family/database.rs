@@ -29,6 +29,7 @@ pub(crate) fn truths() -> Vec<Truth> {
         duplicate_queries(),
         stampede(),
         parallel_repeats(),
+        rare_parallel(),
         failing_query(),
         slow_insert_of_many(),
         two_at_once(),
@@ -181,6 +182,25 @@ fn parallel_repeats() -> Truth {
         .also("slow_endpoint", "GET /parallel")
         // A twelfth of 1.2 s is what one call in place of a sequence would leave.
         .never_in("n_plus_one", &["from 1.2s to about 1", "14.4s of", "1200%"])
+}
+
+fn rare_parallel() -> Truth {
+    Truth::new(
+        "rare_parallel",
+        "one visitor every three seconds, whose page makes twelve slow queries side by side: no stampede",
+    )
+    .app(async |host: Host| {
+        let page = async || {
+            join_all((0..12).map(|_| query("SELECT * FROM rare_par WHERE id = $1", 600))).await;
+            "page"
+        };
+        host.watch(Router::new().route("/rare", on_get(page)))
+    })
+    .traffic(async |client| client.visits([get("/rare").pause(2_400)]).await)
+    .finds(&["slow_query"], "rare_par", &["slow_plan"])
+    .also("n_plus_one", "rare_par")
+    .never(&["refill", "cache while"])
+    .lasts(24)
 }
 
 fn failing_query() -> Truth {

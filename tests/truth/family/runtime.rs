@@ -30,7 +30,7 @@ const NOT_COMPUTING: &[&str] = &["it computes", "move the computation", "hashing
 pub(crate) fn truths() -> Vec<Truth> {
     let computing = [password_hash(), json_export(), search_in_memory()];
     let blocking = [thread_sleep(), runs_a_program(), sync_http_call(), std_mutex(), std_mutex_and_computing()];
-    let tasks = [untracked_background(), tracked_background(), overload()];
+    let tasks = [untracked_background(), tracked_background(), overload(), own_threads()];
     computing.into_iter().chain(blocking).chain(tasks).collect()
 }
 
@@ -270,4 +270,26 @@ fn overload() -> Truth {
     .never(&["thread::sleep", "std mutex", "not tracked"])
     .alone()
     .lasts(22)
+}
+
+fn own_threads() -> Truth {
+    Truth::new(
+        "own_threads",
+        "forty hashes at once on threads of spawn_blocking use all CPUs; light requests wait for one",
+    )
+    .app(async |host: Host| {
+        let login = async || {
+            let hash = tokio::task::spawn_blocking(|| compute(300));
+            hash.await.unwrap();
+            "welcome"
+        };
+        host.watch(health(Router::new().route("/login", on_post(login))))
+    })
+    .traffic(async |client| client.visits([post("/login").users(40).pause(10), get("/health").users(4)]).await)
+    .may_find(LATE, "process", &["overload"])
+    // It waits for its thread, or for what the thread computes: neither is tracked.
+    .also("slow_endpoint", "POST /login")
+    .never(&["thread::sleep", "std mutex", "its code is not what is slow", "no request blocked it"])
+    .alone()
+    .lasts(20)
 }
