@@ -51,6 +51,7 @@ kinds! {
     FailingRetries = "failing_retries",
     Stampede = "stampede",
     DuplicateQueries = "duplicate_queries",
+    OncePerRequest = "once_per_request",
     PoolExhausted = "pool_exhausted",
     PoolHeld = "pool_held",
     // Queues, calls and tasks.

@@ -74,7 +74,11 @@ pub(super) fn refusals(case: &Case<'_>) -> Option<Diagnosis> {
     let ratio = case.number(fact::CLIENT_ERROR_RATIO)?;
     let top = case.word(fact::TOP_CLIENT_ERROR).zip(case.number(fact::TOP_CLIENT_ERROR_RATIO));
     let most = top.map_or_else(String::new, |(status, share)| format!(", {} of them with {status}", percent(share)));
-    Some(Diagnosis::new(Refusals, Certain, format!("{} of the requests are refused{most}", percent(ratio))))
+    let cause = Diagnosis::new(Refusals, Certain, format!("{} of the requests are refused{most}", percent(ratio)));
+    let status = top.filter(|(_, share)| *share >= MOST).map(|(status, _)| status);
+    let any_of = |statuses: &[&str]| status.filter(|status| statuses.contains(status));
+    let cause = cause.word("limited", any_of(&["429"])).word("unauthorized", any_of(&["401", "403"]));
+    Some(cause.word("missing", any_of(&["404", "410"])))
 }
 
 /// Returns why requests that matched no route fail: the fallback fails.
@@ -180,6 +184,26 @@ mod tests {
             let cause = read(&long);
             assert_eq!((cause.kind, cause.confidence, cause.by_design()), (NeverEnds, Possible, Some(LONG)));
         }
+    }
+
+    #[test]
+    fn advice_on_refusals_follows_from_their_status() {
+        let advice = |status: &str, share: f64| {
+            let table = endpoint().number(fact::CLIENT_ERROR_RATIO, 0.5).word(fact::TOP_CLIENT_ERROR, status);
+            table.number(fact::TOP_CLIENT_ERROR_RATIO, share).read(refusals).expect("a cause").advice().remove(0)
+        };
+        assert!(advice("429", 0.9).starts_with("429 is a limit of the service's own: see which clients send too much"));
+        for (status, begin) in [
+            ("401", "401: look at the credentials or the permissions"),
+            ("403", "403: look at the credentials or the permissions"),
+            ("404", "404: look where the clients have these links or ids from"),
+            ("410", "410: look where the clients have these links or ids from"),
+            ("409", "Compare what clients send with what the endpoint documents"),
+            ("422", "Compare what clients send with what the endpoint documents"),
+        ] {
+            assert!(advice(status, 0.9).starts_with(begin), "{status}: {}", advice(status, 0.9));
+        }
+        assert!(advice("404", 0.3).starts_with("Compare what clients send"), "few of them are 404");
     }
 
     #[test]

@@ -228,8 +228,12 @@ fn descriptors(case: &Case<'_>) -> Diagnosis {
     let left = case
         .number(fact::TIME_TO_FD_LIMIT)
         .map_or_else(String::new, |left| format!("; at this pace the limit is reached in {}", seconds(left)));
-    let confidence = if top.is_some() { Likely } else { Possible };
-    Diagnosis::new(DescriptorLeak, confidence, format!("{open} descriptors are open{most}{left}"))
+    let is_flat = case.number(fact::FDS_GROWTH_PER_HOUR).is_some_and(|growth| growth <= 0.0);
+    let flat = if is_flat { "; their number does not grow" } else { "" };
+    let confidence = if top.is_some() && !is_flat { Likely } else { Possible };
+    let limit = || case.number(fact::MAX_FDS).map_or_else(|| "descriptors".to_owned(), count);
+    Diagnosis::new(DescriptorLeak, confidence, format!("{open} descriptors are open{most}{left}{flat}"))
+        .word("limit", is_flat.then(limit))
         .word("error", top.map(|(kind, _)| kind))
 }
 
@@ -324,6 +328,17 @@ mod tests {
             check(&open.clone().number(fact::SOCKET_FDS, 850.0).number(fact::FILE_FDS, 20.0), DescriptorLeak, &[]);
         assert_eq!(cause.because, "900 descriptors are open, 850 of them sockets");
         assert!(cause.advice()[0].starts_with("Most of them are sockets"), "{:?}", cause.advice());
+        let flat = open.clone().number(fact::SOCKET_FDS, 850.0).number(fact::FDS_GROWTH_PER_HOUR, 0.0);
+        let cause = check(&flat.number(fact::MAX_FDS, 1024.0), DescriptorLeak, &[]);
+        assert_eq!(cause.because, "900 descriptors are open, 850 of them sockets; their number does not grow");
+        assert_eq!(cause.confidence, Possible);
+        assert!(
+            cause.advice()[0].starts_with("Their number does not grow: raise the limit of 1024"),
+            "{:?}",
+            cause.advice()
+        );
+        let grows = open.clone().number(fact::SOCKET_FDS, 850.0).number(fact::FDS_GROWTH_PER_HOUR, 600.0);
+        assert_eq!(check(&grows, DescriptorLeak, &[]).confidence, Likely);
         // The kinds were read when thirteen were open.
         let early = open.number(fact::SOCKET_FDS, 3.0).number(fact::OTHER_FDS, 10.0);
         assert_eq!(check(&early, DescriptorLeak, &[]).because, "900 descriptors are open");

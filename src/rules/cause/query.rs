@@ -1,8 +1,8 @@
 //! Why a statement is slow, issued too often, or fails.
 
 use CauseKind::{
-    DbLock, DuplicateQueries, FailingQuery, FailingRetries, ManyTransactions, ManyWrites, NPlusOne, RuntimeLate,
-    SkewedPlan, SlowPlan, Stampede,
+    DbLock, DuplicateQueries, FailingQuery, FailingRetries, ManyTransactions, ManyWrites, NPlusOne, OncePerRequest,
+    RuntimeLate, SkewedPlan, SlowPlan, Stampede,
 };
 
 use super::{
@@ -45,7 +45,7 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
     match case.measure {
         Measure::AvgDuration | Measure::DurationQuantile(_) | Measure::MaxDuration => slow(case),
         Measure::CallsPerRequest | Measure::TimePerRequest | Measure::EndpointTimeRatio => of_query(case),
-        Measure::Rate => of_query(case).or_else(|| same_again(case)),
+        Measure::Rate => of_query(case).or_else(|| same_again(case)).or_else(|| once(case)),
         Measure::ErrorRatio => failing(case),
         _ => None,
     }
@@ -94,9 +94,22 @@ impl Repeated<'_> {
         let confidence = if self.error_ratio.is_some() && self.operation.is_some() { Certain } else { Likely };
         let cause = Diagnosis::new(kind, confidence, because)
             .word("query", Some(shown(self.query)))
+            .word("commit", self.is_commit().then(|| shown(self.query)))
+            .word("savepoint", self.is_savepoint().then(|| shown(self.query)))
             .word("endpoint", self.endpoint)
             .word("calls", Some(count(self.calls)));
         Some(cause)
+    }
+
+    /// Returns whether it ends a transaction: then the database waits for the disk.
+    fn is_commit(&self) -> bool {
+        self.operation.is_some_and(|operation| ["COMMIT", "END"].iter().any(|end| operation.eq_ignore_ascii_case(end)))
+    }
+
+    /// Returns whether it is a step of a transaction inside a transaction.
+    fn is_savepoint(&self) -> bool {
+        let statement = self.query.trim_start().to_ascii_uppercase();
+        ["SAVEPOINT", "RELEASE", "ROLLBACK TO"].iter().any(|step| statement.starts_with(step))
     }
 }
 
@@ -143,6 +156,16 @@ fn same_again(case: &Case<'_>) -> Option<Diagnosis> {
     let because =
         format!("one request issues it {} times; whether with the same parameters was not measured", count(calls));
     Some(Diagnosis::new(DuplicateQueries, Possible, because).word("query", Some(shown(case.subject))).or(&[NPlusOne]))
+}
+
+/// A statement that is issued often, because its endpoint is asked often.
+fn once(case: &Case<'_>) -> Option<Diagnosis> {
+    let calls = case.number(fact::CALLS_PER_REQUEST)?;
+    case.number(fact::ERROR_RATIO).filter(|ratio| *ratio < MOSTLY_FAILING)?;
+    let who = case.word(fact::WORST_ENDPOINT).map_or_else(String::new, |endpoint| format!(" of {endpoint}"));
+    let because = format!("a request{who} that issues it does so {} times", count(calls));
+    let because = if calls <= 1.0 { format!("a request{who} issues it once") } else { because };
+    Some(Diagnosis::new(OncePerRequest, Certain, because))
 }
 
 /// Why each of its calls is slow.
@@ -317,6 +340,7 @@ mod tests {
         cause::tables::{self, Table},
         evidence::{EndpointShare, Within},
         fact::NumberFact,
+        severity::Severity,
     };
 
     /// Fastest, median, 95th percentile, longest, and the shares between and slow.
@@ -438,7 +462,43 @@ mod tests {
             advice[0].starts_with("GET /a issues it 12 times in one request: write many rows in one"),
             "{advice:?}"
         );
+        let of = |statement: &'static str, operation: &str| {
+            let table = repeated(operation, 0.0).subject(statement);
+            table.read(diagnose).expect("a cause").advice().remove(0)
+        };
+        assert_eq!(
+            of("SAVEPOINT ?", "SAVEPOINT"),
+            "GET /a issues SAVEPOINT ? 12 times in one request: each nested begin() is a round trip or two, so nest only where a \
+             part must roll back alone"
+        );
+        assert!(of("RELEASE SAVEPOINT ?", "RELEASE").contains("nest only where"));
+        assert!(of("ROLLBACK TO SAVEPOINT ?", "ROLLBACK").contains("nest only where"));
+        assert_eq!(
+            of("BEGIN", "BEGIN"),
+            "GET /a issues BEGIN 12 times in one request: put its work into one transaction"
+        );
+        assert!(of("COMMIT", "COMMIT").ends_with("put its work into one transaction; each commit waits for the disk"));
         let few = tables::query().measure(Measure::CallsPerRequest).number(fact::CALLS_PER_REQUEST, 5.0);
         assert_eq!(few.read(diagnose), None);
+    }
+
+    #[test]
+    fn a_statement_that_each_request_needs_is_frequent_by_design() {
+        let frequent = |calls: f64, errors: f64| {
+            tables::query()
+                .measure(Measure::Rate)
+                .number(fact::CALLS_PER_REQUEST, calls)
+                .number(fact::ERROR_RATIO, errors)
+                .word(fact::WORST_ENDPOINT, "GET /a")
+        };
+        check(&frequent(1.0, 0.0), OncePerRequest, &[]);
+        let cause = frequent(1.0, 0.0).read(diagnose).expect("a cause");
+        assert_eq!(
+            (cause.because.as_str(), cause.at_most()),
+            ("a request of GET /a issues it once", Some(Severity::Low))
+        );
+        check(&frequent(3.0, 0.0), DuplicateQueries, &[NPlusOne]);
+        check(&frequent(12.0, 0.0), NPlusOne, &[]);
+        assert_eq!(frequent(1.0, 0.9).read(diagnose), None, "it fails");
     }
 }

@@ -44,6 +44,10 @@ impl Table {
         Self { measure, ..self }
     }
 
+    pub(super) fn subject(self, subject: &'static str) -> Self {
+        Self { subject, ..self }
+    }
+
     pub(super) fn number(mut self, fact: NumberFact, value: f64) -> Self {
         self.own.facts.push((fact.name, Fact::Number(value, fact.unit)));
         self

@@ -17,6 +17,9 @@ const LEAST: usize = 12;
 const INFLATION: f64 = 4.0;
 /// A rise that is this unlikely without growth is one.
 const SIGNIFICANCE: f64 = 0.01;
+/// A count that changes by less than this share of itself over its samples does not grow. Of one that is near its limit and grows
+/// from nothing, the samples show more than that.
+const FLAT: f64 = 0.05;
 
 /// The course of one count.
 #[derive(Debug, Default)]
@@ -38,7 +41,7 @@ impl Growth {
         self.samples.push_back((age, count));
     }
 
-    /// Returns the steady growth by the hour; `None` where there is none.
+    /// Returns the steady growth by the hour: zero of what is flat, and `None` where neither is sure.
     pub(crate) fn per_hour(&self) -> Option<f64> {
         if self.samples.len() < LEAST {
             return None;
@@ -47,7 +50,12 @@ impl Growth {
             self.samples.iter().map(|(age, count)| (age / 3600.0, *count)).unzip();
         let kendall = MannKendall::of(&counts);
         let rises = kendall.s > 0 && kendall.p_value(INFLATION) < SIGNIFICANCE;
-        TheilSen::slope(&hours, &counts).filter(|slope| rises && *slope > 0.0)
+        let slope = TheilSen::slope(&hours, &counts)?;
+        if rises && slope > 0.0 {
+            return Some(slope);
+        }
+        let gained = slope * (hours.last()? - hours.first()?);
+        (!rises && gained <= FLAT * counts.last()?).then_some(0.0)
     }
 }
 
@@ -81,10 +89,17 @@ mod tests {
 
     #[test]
     fn what_rises_and_falls_does_not_grow() {
-        assert_eq!(growth(60, |_| 100.0), None);
-        assert_eq!(growth(60, |minute| 100.0 + 50.0 * (minute / 5.0).sin()), None);
-        assert_eq!(growth(60, |minute| 400.0 - minute), None);
+        assert_eq!(growth(60, |_| 100.0), Some(0.0));
+        assert_eq!(growth(60, |minute| 800.0 + 5.0 * (minute * 7.0).sin()), Some(0.0));
+        assert_eq!(growth(60, |minute| 400.0 - minute), Some(0.0));
+        assert_ne!(growth(60, |minute| 100.0 + 50.0 * (minute / 5.0).sin()).map(|growth| growth > 0.0), Some(true));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_neither_grows_nor_is_flat() {
         assert_eq!(growth(2, |minute| 100.0 * minute), None, "too early to say");
+        assert_eq!(growth(2, |_| 100.0), None, "too early to say");
+        assert_eq!(growth(3, |minute| 100.0 + 10.0 * minute), None, "a rise that may be chance");
     }
 
     #[test]

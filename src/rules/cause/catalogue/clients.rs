@@ -100,10 +100,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "a large share of the endpoint's time was spent on requests that ended before their answer",
         neighbours: &[(ImpatientClients, "that is why they leave; this is what it costs")],
         undecided: "see why the clients leave: the finding on abandoned requests says it",
-        advice: &[
-            &["Limit the requests in flight, so that a request which would wait too long is refused at once"],
-            &["Give queries and calls a time-out below the clients' own"],
-        ],
+        advice: &[&[
+            "See why they end, which decides the fix: clients that give up need a sooner answer, those that change their mind a moment \
+             before they ask (debounce), and a time-out of the service's own a faster answer or more time",
+        ]],
         certainty: "certain: the time was measured",
         ..NONE
     },

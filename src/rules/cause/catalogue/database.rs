@@ -1,6 +1,6 @@
 //! Causes in the database and on the way to it.
 
-use super::{CauseKind::*, Entry, NONE};
+use super::{CauseKind::*, Entry, NONE, Severity};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -99,13 +99,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: ManyTransactions,
-        title: "one request makes many transactions",
+        title: "one request begins many transactions or savepoints",
         signature: "BEGIN, COMMIT, SAVEPOINT or the like more than five times in one request",
         neighbours: &[(ManyWrites, "the statement's operation")],
         undecided: "log the statements of one request",
         advice: &[&[
-            "{endpoint} issues {query} {calls} times in one request: put its work into one transaction; each commit waits for the disk",
-            "Put the work of a request into one transaction; each commit waits for the disk",
+            "{endpoint} issues {commit} {calls} times in one request: put its work into one transaction; each commit waits for the disk",
+            "{endpoint} issues {savepoint} {calls} times in one request: each nested begin() is a round trip or two, so nest only where \
+             a part must roll back alone",
+            "Each nested begin() ({savepoint}) is a round trip or two: nest only where a part must roll back alone",
+            "{endpoint} issues {query} {calls} times in one request: put its work into one transaction",
+            "Put the work of a request into one transaction",
         ]],
         certainty: "certain: the calls of each request were counted",
         ..NONE
@@ -148,6 +152,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         advice: &[&["Fetch it once in a request and hand it on: {query}", "Fetch it once in a request and hand it on"]],
         certainty: "certain where parameters were compared",
         ..NONE
+    },
+    Entry {
+        kind: OncePerRequest,
+        title: "each request asks for it about once",
+        signature: "a statement that is issued often, less than twice in one request, and mostly with success",
+        neighbours: &[
+            (NPlusOne, "the calls in one request"),
+            (DuplicateQueries, "the calls in one request, and their parameters"),
+            (SlowPlan, "the duration of a call: the rule slow_query judges it"),
+        ],
+        undecided: "count the calls in one request",
+        advice: &[&[
+            "Nothing repeats it needlessly, it is as frequent as the requests: only fewer requests or a cache make it rarer",
+        ]],
+        certainty: "certain: the calls of each request were counted",
+        by_design: Some("a statement that each request needs"),
+        at_most: Some(Severity::Low),
     },
     Entry {
         kind: PoolExhausted,

@@ -120,7 +120,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: MixedErrors,
-        title: "several errors, none of which is most of them",
+        title: "several errors, none of which is nine in ten of them",
         signature: "the most frequent status or kind is less than nine in ten of the failures",
         neighbours: &[(SameError, "the share of the most frequent")],
         undecided: "log the error that the handler returns",
@@ -131,10 +131,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Refusals,
         title: "clients send what the service refuses",
-        signature: "responses 4xx",
+        signature: "responses 4xx; the advice is that for the most frequent status",
         neighbours: &[],
         undecided: "",
         advice: &[&[
+            "{limited} is a limit of the service's own: see which clients send too much, or raise the limit if they are right to",
+            "{unauthorized}: look at the credentials or the permissions of these clients, such as a session that ran out, a token that \
+             was replaced, or a role that they lack",
+            "{missing}: look where the clients have these links or ids from; what they name is gone or never was",
             "Compare what clients send with what the endpoint documents; a recent change may have broken them",
         ]],
         certainty: "certain: the responses were counted",

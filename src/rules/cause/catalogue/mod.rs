@@ -42,8 +42,29 @@ pub(crate) struct Entry {
 
 /// The words that advice may use, each filled by the diagnosis where it knows it.
 pub(crate) const WORDS: &[&str] = &[
-    "subject", "query", "calls", "endpoint", "task", "call", "wait", "blocker", "places", "pool", "storm", "stretch",
-    "seen_in", "duration", "error", "suspects", "holder",
+    "subject",
+    "query",
+    "calls",
+    "endpoint",
+    "task",
+    "call",
+    "wait",
+    "blocker",
+    "places",
+    "pool",
+    "storm",
+    "stretch",
+    "seen_in",
+    "duration",
+    "error",
+    "suspects",
+    "holder",
+    "commit",
+    "savepoint",
+    "limit",
+    "limited",
+    "unauthorized",
+    "missing",
 ];
 
 /// What is said of a wait that is not tracked, where the endpoint issues queries and no wait for a connection is seen.

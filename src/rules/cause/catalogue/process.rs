@@ -60,15 +60,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: DescriptorLeak,
-        title: "descriptors are opened and not closed",
+        title: "descriptors stay open",
         signature: "the number of open descriptors nears its limit",
         neighbours: &[],
         undecided: "",
         advice: &[&[
+            "Their number does not grow: raise the limit of {limit}, or bound how many are open at once, such as connections that are \
+             kept alive",
             "Most of them are {error}: look for what opens those and keeps them",
             "Look for connections and files that are opened and never closed, and bound the sizes of pools (`ls -l /proc/PID/fd`)",
         ]],
-        certainty: "likely: by the kind that is most frequent",
+        certainty: "likely: by the kind that is most frequent; possible where their number does not grow",
         ..NONE
     },
     Entry {

@@ -21,7 +21,7 @@ and says what to measure.
 - `possible`: others explain the measurements as well.
 
 A condition of a rule may ask for the word: `if: \"cause == computing\"` (see [rules.md](rules.md)). It holds only where the cause
-is decided.
+is decided; `cause != computing` holds where computing is neither the cause nor one of those that remain.
 ";
 
 /// Returns the whole document.
