@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     cause::Diagnosis,
+    cause_kind::CauseKind,
     condition::{Condition, Value},
     evidence::{Evidence, Fact},
     fact::{self, NumberFact},
@@ -77,7 +78,7 @@ impl Bottleneck {
             samples: *samples,
             metrics: metrics(finding),
             evidence: evidence.clone(),
-            gain: gain::gain(rule.scope, rule.measure, &subject.name, evidence),
+            gain: gain::gain(rule.scope, rule.measure, &subject.name, evidence, &possible_causes(finding)),
         }
     }
 
@@ -93,7 +94,9 @@ impl Bottleneck {
 fn recommendations(finding: &Finding, fill: &dyn Fn(&'static str) -> Option<String>) -> Vec<String> {
     let Finding { rule, evidence, cause, .. } = finding;
     let known = |name: &str| match evidence.fact(name) {
-        _ if name == fact::CAUSE.name => decided_cause(finding).map(|word| Value::Word(word.into())),
+        _ if name == fact::CAUSE.name => {
+            Some(Value::OneOf(possible_causes(finding).into_iter().map(CauseKind::as_str).collect()))
+        }
         Some(Fact::Number(value, _)) => Some(Value::Number(*value)),
         Some(Fact::Word(word)) => Some(Value::Word(word.clone())),
         None => None,
@@ -111,6 +114,11 @@ fn recommendations(finding: &Finding, fill: &dyn Fn(&'static str) -> Option<Stri
         }
     }
     advice
+}
+
+/// Returns the causes that remain; none where the catalogue has none for the rule's measure.
+fn possible_causes(finding: &Finding) -> Vec<CauseKind> {
+    finding.cause.iter().flat_map(Diagnosis::possible).collect()
 }
 
 fn decided_cause(finding: &Finding) -> Option<&'static str> {

@@ -35,6 +35,8 @@ pub(crate) type Names = [(&'static str, Option<Unit>)];
 pub(crate) enum Value {
     Number(f64),
     Word(Arc<str>),
+    /// What it may be: it is a word only where no other remains, and is not a word that does not remain.
+    OneOf(Vec<&'static str>),
 }
 
 /// Why a text is not a condition.
@@ -148,7 +150,12 @@ impl Condition {
             Self::Compare { name, operator, limit } => {
                 matches!(value(name), Some(Value::Number(value)) if operator.holds(value, *limit))
             }
-            Self::Word { name, is, word } => matches!(value(name), Some(Value::Word(value)) if (value == *word) == *is),
+            Self::Word { name, is, word } => match value(name) {
+                Some(Value::Word(value)) => (value == *word) == *is,
+                Some(Value::OneOf(words)) if *is => matches!(words[..], [only] if only == &**word),
+                Some(Value::OneOf(words)) => !words.contains(&&**word),
+                Some(Value::Number(_)) | None => false,
+            },
             Self::All(conditions) => conditions.iter().all(|condition| condition.holds(value)),
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(value)),
         }
@@ -370,6 +377,23 @@ mod tests {
         holds("none == any", false);
         holds("none != any", false);
         holds("not none == any", false);
+    }
+
+    #[test]
+    fn of_several_words_that_remain_none_is_it_and_only_the_others_are_excluded() {
+        #[track_caller]
+        fn check(remain: &[&'static str], text: &str, expected: bool) {
+            let condition = Condition::parse(text, NAMES).expect(text);
+            assert_eq!(condition.holds(&mut |_| Some(Value::OneOf(remain.to_vec()))), expected, "{text}");
+        }
+        let both = ["slow_plan", "db_lock"];
+        check(&both, "cause == slow_plan", false);
+        check(&both, "cause != slow_plan", false);
+        check(&both, "cause != stampede and not cause == computing", true);
+        check(&["slow_plan"], "cause == slow_plan and cause != db_lock", true);
+        check(&["slow_plan"], "cause != slow_plan", false);
+        check(&[], "cause == slow_plan", false);
+        check(&[], "cause != slow_plan", true);
     }
 
     #[test]

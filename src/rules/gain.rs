@@ -2,11 +2,12 @@
 //!
 //! It is computed from the evidence alone: the time that was measured, less the part that the fix removes. Every gain says
 //! how it was computed; where the evidence does not suffice there is none. Each assumption is a constant of this file.
-//! Invariant: a gain never promises more than the time that was measured.
+//! Invariant: a gain never promises more than the time that was measured, nor what only another fix than that of the cause brings.
 
 use std::sync::Arc;
 
 use super::{
+    cause_kind::CauseKind::{self, *},
     evidence::{Blocker, Evidence},
     fact,
     measure::Measure,
@@ -19,6 +20,16 @@ use crate::context::Part;
 /// millisecond and the round trip to the database about one; 5 ms is more than both, so that no gain is
 /// overstated.
 const FIXED_CALL: f64 = 0.005;
+/// Causes that an index, another plan or fewer rows remove.
+const BETTER_PLAN: &[CauseKind] = &[SlowPlan, SkewedPlan];
+/// Causes that one call in place of many removes. Of calls that fail none is one too many: the failure is.
+const FEWER_CALLS: &[CauseKind] = &[NPlusOne, ManyWrites, ManyTransactions, DuplicateQueries];
+/// Causes that go away when tasks run in the background, or together.
+const TASKS_ELSEWHERE: &[CauseKind] = &[SlowTask, SequentialTasks];
+/// Causes that go away when the polls of an endpoint become short. Where the CPU, what is not tracked, a task or the number of
+/// polls is at fault, nobody waits less for it.
+const SHORT_POLLS: &[CauseKind] = &[Computing, BlockingCall, BlockingLock];
+
 /// Calls of one query in a request that are taken for one too many, as the rule `n_plus_one` has it.
 const TOO_MANY_CALLS: f64 = 5.0;
 /// Gains below this share of what there is now are lost in the noise.
@@ -63,23 +74,41 @@ pub(crate) enum Cause {
     Memory,
 }
 
-/// Computes the gain from the evidence of a finding; `subject` is its name.
-pub(crate) fn gain(scope: Scope, measure: Measure, subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
+/// Computes the gain from the evidence of a finding; `subject` is its name, and `causes` are those that remain: without any, the
+/// evidence alone decides.
+pub(crate) fn gain(
+    scope: Scope,
+    measure: Measure,
+    subject: &Arc<str>,
+    evidence: &Evidence,
+    causes: &[CauseKind],
+) -> Option<Gain> {
     let gain = match (scope, measure) {
         (Scope::Endpoint, Measure::ErrorRatio) => errors(subject, evidence),
         (Scope::Endpoint, Measure::CancelledRatio | Measure::WastedTimeRatio) => abandoned(subject, evidence),
         (Scope::Endpoint, Measure::LongestPoll | Measure::LongestPollQuantile(_))
-        | (Scope::Process, Measure::SchedulingLag) => blocking(evidence),
+        | (Scope::Process, Measure::SchedulingLag) => {
+            if removed_by(SHORT_POLLS, causes) {
+                blocking(evidence)
+            } else {
+                None
+            }
+        }
         (Scope::Endpoint, Measure::ClientErrorRatio | Measure::Rate) => None,
-        (Scope::Endpoint, _) => slow_endpoint(subject, evidence),
+        (Scope::Endpoint, _) => slow_endpoint(subject, evidence, causes),
         (Scope::Query, Measure::ErrorRatio | Measure::CancelledRatio) => None,
-        (Scope::Query, _) => query(subject, evidence),
+        (Scope::Query, _) => query(subject, evidence, causes),
         (Scope::Process, Measure::MemoryGrowth | Measure::MemoryLimitRatio | Measure::ResidentMemory) => {
             memory(evidence)
         }
         (Scope::Process | Scope::Task | Scope::Metric, _) => None,
     };
     gain.filter(|gain| gain.share.is_finite() && gain.share > 0.0)
+}
+
+/// Returns whether a fix removes whichever cause remains.
+fn removed_by(fix: &[CauseKind], causes: &[CauseKind]) -> bool {
+    causes.iter().all(|cause| fix.contains(cause))
 }
 
 /// What a query means to the requests of one endpoint.
@@ -108,12 +137,16 @@ struct Change {
 }
 
 impl Use<'_> {
-    /// A request once the query is fixed; `None` where that changes little.
-    fn fixed(&self) -> Option<Change> {
+    /// A request once the query is fixed; `None` where that changes little, or where no fix of the query removes the cause.
+    fn fixed(&self, causes: &[CauseKind]) -> Option<Change> {
+        let fewer = self.calls_per_request > TOO_MANY_CALLS && removed_by(FEWER_CALLS, causes);
+        if !fewer && !removed_by(BETTER_PLAN, causes) {
+            return None;
+        }
         let now = self.duration * self.time_ratio;
         let alone = (self.duration * self.alone_ratio).min(now);
         let calls = self.calls / self.requests;
-        let (after, how) = if self.calls_per_request > TOO_MANY_CALLS {
+        let (after, how) = if fewer {
             // Of calls side by side one takes as long as all of them.
             let after = self.call.min(now);
             (
@@ -145,7 +178,7 @@ impl Use<'_> {
     }
 }
 
-fn query(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
+fn query(subject: &Arc<str>, evidence: &Evidence, causes: &[CauseKind]) -> Option<Gain> {
     let uses = evidence.endpoints.iter().filter_map(|share| {
         let within = share.within?;
         Some(Use {
@@ -159,7 +192,7 @@ fn query(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
             calls_per_request: share.calls_per_request?,
         })
     });
-    let mut changes: Vec<_> = uses.filter_map(|used| Some((used.endpoint.clone(), used.fixed()?))).collect();
+    let mut changes: Vec<_> = uses.filter_map(|used| Some((used.endpoint.clone(), used.fixed(causes)?))).collect();
     changes.sort_by(|(_, a), (_, b)| b.saved.total_cmp(&a.saved));
     let saved: f64 = changes.iter().map(|(_, change)| change.saved).sum();
     let others = changes.len().saturating_sub(1);
@@ -171,7 +204,7 @@ fn query(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
     Some(gain)
 }
 
-fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
+fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence, causes: &[CauseKind]) -> Option<Gain> {
     let (requests, duration) = (evidence.number(fact::REQUESTS.name)?, evidence.number(fact::AVG_DURATION.name)?);
     let queries = evidence.queries.iter().filter_map(|share| {
         let used = Use {
@@ -184,9 +217,10 @@ fn slow_endpoint(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
             calls: share.calls as f64,
             calls_per_request: share.calls_per_request?,
         };
-        Some((Cause::Query(share.query.clone()), used.fixed()?))
+        Some((Cause::Query(share.query.clone()), used.fixed(causes)?))
     });
-    let tasks = evidence.number(fact::TASK_TIME_RATIO.name).filter(|ratio| *ratio >= SMALLEST).map(|ratio| {
+    let tasks = evidence.number(fact::TASK_TIME_RATIO.name).filter(|ratio| *ratio >= SMALLEST);
+    let tasks = tasks.filter(|_| removed_by(TASKS_ELSEWHERE, causes)).map(|ratio| {
         let in_tasks = duration * ratio;
         if let Some(longest) = longest_of_sequence(evidence) {
             let after = in_tasks * longest;
@@ -273,8 +307,8 @@ fn abandoned(subject: &Arc<str>, evidence: &Evidence) -> Option<Gain> {
         to: 0.0,
         unit: Unit::Seconds,
         share,
-        summary: format!("saves {} of work for clients that disconnected", seconds(wasted)),
-        how: format!("the requests of {subject} whose client disconnected took {} together", seconds(wasted)),
+        summary: format!("saves {} of work for requests that end before their answer", seconds(wasted)),
+        how: format!("the requests of {subject} that ended before their answer took {} together", seconds(wasted)),
     })
 }
 
@@ -331,150 +365,4 @@ fn seconds(value: f64) -> String {
 
 fn count(value: f64) -> String {
     Unit::Count.render(if value < 10.0 { value } else { value.round() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rules::evidence::{EndpointShare, Fact, QueryShare, Within};
-
-    fn numbers(values: &[(&'static str, f64)]) -> Evidence {
-        let facts = values.iter().map(|(name, value)| (*name, Fact::Number(*value, Unit::Count))).collect();
-        Evidence { facts, all_seconds: Some(1000.0), all_requests: Some(2000), ..Evidence::default() }
-    }
-
-    fn share(endpoint: &str, requests: u64, duration: f64, time_ratio: f64, calls_per_request: f64) -> EndpointShare {
-        EndpointShare {
-            endpoint: endpoint.into(),
-            calls: (requests as f64 * calls_per_request) as u64,
-            calls_per_request: Some(calls_per_request),
-            seconds: requests as f64 * duration * time_ratio,
-            time_ratio: Some(1.0),
-            within: Some(Within { requests, avg_duration: duration, time_ratio, alone_ratio: time_ratio }),
-        }
-    }
-
-    fn of_query(endpoints: Vec<EndpointShare>) -> Option<Gain> {
-        let evidence = Evidence { endpoints, ..numbers(&[]) };
-        gain(Scope::Query, Measure::AvgDuration, &"SELECT 1".into(), &evidence)
-    }
-
-    #[track_caller]
-    fn near(found: f64, expected: f64) {
-        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
-    }
-
-    #[test]
-    fn a_fixed_query_takes_its_endpoint_to_what_is_left() {
-        let gain = of_query(vec![share("GET /orders", 100, 1.2, 0.85, 1.0)]).expect("a gain");
-        assert_eq!(gain.summary, "takes GET /orders from 1.2s to about 185ms");
-        near(gain.to, 1.2 - 1.02 + 0.005);
-        near(gain.share, 100.0 * 1.015 / 1000.0);
-        assert_eq!(
-            gain.how,
-            "1.02s of 1.2s a request are spent in it, in one call a request; with a fitting index or from a cache a call \
-             takes 5ms or less"
-        );
-    }
-
-    #[test]
-    fn calls_that_become_one_leave_the_time_of_one() {
-        let gain = of_query(vec![share("GET /orders", 100, 0.5, 0.8, 40.0)]).expect("a gain");
-        near(gain.to, 0.1 + 0.01);
-        assert_eq!(
-            gain.how,
-            "40 calls in one request take 400ms of it; one call in their place takes as long as one of them, 10ms; \
-             what they wait outside the database is saved on top"
-        );
-    }
-
-    #[test]
-    fn the_endpoint_that_gains_most_is_named_and_all_count() {
-        let endpoints = vec![share("GET /a", 10, 1.0, 0.505, 1.0), share("GET /b", 100, 1.0, 0.505, 1.0)];
-        let gain = of_query(endpoints).expect("a gain");
-        assert_eq!(gain.summary, "takes GET /b from 1s to about 500ms, and 1 more endpoint");
-        near(gain.share, 110.0 * 0.5 / 1000.0);
-    }
-
-    #[test]
-    fn what_runs_side_by_side_saves_what_nothing_else_covers() {
-        // Twelve calls at once of 1.2 s each, in requests of 1.2 s.
-        let twelve = EndpointShare { seconds: 100.0 * 12.0 * 1.2, ..share("GET /a", 100, 1.2, 0.99, 12.0) };
-        assert_eq!(of_query(vec![twelve]), None);
-        let covered = |alone_ratio| {
-            let mut one = share("GET /a", 100, 1.5, 0.5, 1.0);
-            one.within = one.within.map(|within| Within { alone_ratio, ..within });
-            of_query(vec![one])
-        };
-        assert_eq!(covered(0.0), None, "another query takes as long");
-        near(covered(0.4).expect("a gain").to, 1.5 - 0.6 + 0.005);
-    }
-
-    #[test]
-    fn a_query_that_is_fast_or_does_not_matter_gains_nothing() {
-        assert_eq!(of_query(vec![share("GET /a", 100, 1.0, 0.004, 1.0)]), None);
-        assert_eq!(of_query(vec![share("GET /a", 100, 10.0, 0.03, 1.0)]), None);
-        assert_eq!(of_query(Vec::new()), None);
-    }
-
-    #[test]
-    fn a_slow_endpoint_gains_by_its_largest_part() {
-        let query = |name: &str, ratio: f64| QueryShare {
-            query: name.into(),
-            calls: 50,
-            calls_per_request: Some(1.0),
-            seconds: 50.0 * 2.0 * ratio,
-            time_ratio: Some(ratio),
-            alone_seconds: 50.0 * 2.0 * ratio,
-            failed: 0,
-            repeats: 0,
-            most_at_once: 1,
-            place: None,
-        };
-        let facts = [("requests", 50.0), ("avg_duration", 2.0), ("task_time_ratio", 0.5)];
-        let mut evidence =
-            Evidence { queries: vec![query("SELECT a", 0.3), query("SELECT b", 0.1)], ..numbers(&facts) };
-        let found = |evidence: &Evidence| gain(Scope::Endpoint, Measure::AvgDuration, &"GET /a".into(), evidence);
-        let tasks = found(&evidence).expect("a gain");
-        assert_eq!((tasks.cause, tasks.to), (Cause::Tasks("GET /a".into()), 1.0));
-        evidence.facts.truncate(2);
-        let by_query = found(&evidence).expect("a gain");
-        assert_eq!(by_query.cause, Cause::Query("SELECT a".into()));
-        near(by_query.to, 1.405);
-    }
-
-    #[test]
-    fn errors_gain_the_requests_that_no_longer_fail() {
-        let evidence = numbers(&[("error_ratio", 0.3), ("requests", 200.0)]);
-        let gain = gain(Scope::Endpoint, Measure::ErrorRatio, &"POST /pay".into(), &evidence).expect("a gain");
-        near(gain.share, 0.03);
-        assert_eq!(gain.how, "60 of its 200 requests failed: 3% of the 2000 requests of the service");
-    }
-
-    #[test]
-    fn a_blocked_worker_costs_those_who_wait_for_it() {
-        let blocker = Blocker {
-            endpoint: "GET /hash".into(),
-            polls: 30,
-            seconds: 9.0,
-            longest: Some(0.4),
-            others: Some(4.0),
-            most_others: Some(9.0),
-            waited: Vec::new(),
-        };
-        let evidence = Evidence { blockers: vec![blocker], ..numbers(&[("workers", 2.0)]) };
-        let gain = gain(Scope::Process, Measure::SchedulingLag, &"process".into(), &evidence).expect("a gain");
-        near(gain.from, 9.0);
-        assert_eq!(gain.summary, "spares the requests beside GET /hash about 9s of waiting");
-    }
-
-    #[test]
-    fn memory_gains_where_its_limit_is_near() {
-        let facts = |left| numbers(&[("time_to_limit", left), ("memory_growth", 5e7), ("memory_limit", 1e9)]);
-        let of = |evidence: &Evidence| gain(Scope::Process, Measure::MemoryGrowth, &"process".into(), evidence);
-        let soon = of(&facts(7200.0)).expect("a gain");
-        assert_eq!(soon.summary, "keeps the process from being killed in about 2h");
-        assert_eq!(soon.how, "at 50MB/h it reaches its limit of 1GB in 2h");
-        assert_eq!(of(&facts(100.0 * 3600.0)), None);
-    }
 }

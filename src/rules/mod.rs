@@ -77,4 +77,6 @@ pub(crate) use window::{
 };
 
 #[cfg(test)]
+mod gain_tests;
+#[cfg(test)]
 mod shipped_tests;

@@ -50,6 +50,12 @@ impl Diagnosis {
         }
     }
 
+    /// Returns a diagnosis of these causes, the first of which is the most telling.
+    #[cfg(test)]
+    pub(crate) fn of_kinds(kinds: &[CauseKind]) -> Self {
+        Self::new(kinds[0], Confidence::Certain, "it was measured").or(&kinds[1..])
+    }
+
     /// Leaves the severity to the rule's thresholds, whatever the catalogue says.
     pub(super) fn at_any_severity(self) -> Self {
         Self { at_most: None, ..self }
@@ -97,6 +103,11 @@ impl Diagnosis {
         self.or.is_empty().then_some(self.kind)
     }
 
+    /// Returns every cause that remains: one where it is decided.
+    pub(crate) fn possible(&self) -> impl Iterator<Item = CauseKind> {
+        std::iter::once(self.kind).chain(self.or.iter().copied())
+    }
+
     pub(crate) fn title(&self) -> &'static str {
         self.entry().title
     }
@@ -123,7 +134,7 @@ impl Diagnosis {
         }
         let undecided = self.fill(self.entry().undecided).filter(|how| !how.is_empty());
         let first = undecided.map(|how| format!("To tell them apart, {how}"));
-        let each = std::iter::once(self.kind).chain(self.or.iter().copied()).filter_map(|kind| {
+        let each = self.possible().filter_map(|kind| {
             let entry = catalogue::entry(kind);
             Some(format!("If {}: {}", entry.title, lower_first(&self.filled(entry).next()?)))
         });
