@@ -77,6 +77,8 @@ pub(crate) use window::{
 };
 
 #[cfg(test)]
+mod advice_tests;
+#[cfg(test)]
 mod gain_tests;
 #[cfg(test)]
 mod shipped_tests;
