@@ -109,7 +109,7 @@ fn advice_on_how_requests_and_runs_end_follows_from_why() {
         check("cancelled_tasks", causes, &[], "Raise the timeout", false);
     }
     // The usual answer comes at once: who leaves changed their mind.
-    let at_once = [("ok_p50_duration", 0.1)];
+    let at_once = [("ok_p50_duration", 0.1), ("cancelled_min_duration", 0.01)];
     for text in ["imit the requests in flight", "below the clients' own"] {
         check("wasted_work", &[WorkForNobody], &at_once, text, false);
         check("wasted_work", &[WorkForNobody], &[], text, true);
