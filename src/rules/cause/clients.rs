@@ -71,7 +71,12 @@ pub(super) fn abandoned(case: &Case<'_>) -> Option<Diagnosis> {
 pub(super) fn wasted(case: &Case<'_>) -> Option<Diagnosis> {
     let wasted = case.number(fact::WASTED_TIME)?;
     let because = format!("{} of work was done for requests that ended before their answer", seconds(wasted));
-    Some(Diagnosis::new(WorkForNobody, Certain, because))
+    let why = match abandoned(case).and_then(|cause| cause.decided()) {
+        Some(ImpatientClients) => Some("clients give up: answer sooner than their time-outs"),
+        Some(ChangedMind) => Some("clients change their mind: let them wait a moment before they ask (debounce)"),
+        _ => None,
+    };
+    Some(Diagnosis::new(WorkForNobody, Certain, because).word("why", why))
 }
 
 /// Returns the time-out that ends what fails at one duration; `None` where the durations differ or were not measured.
@@ -127,6 +132,21 @@ mod tests {
         check(&cut(0.01, 0.5, 0.7).number(fact::OK_P50_DURATION, 0.6), ImpatientClients, &[ChangedMind]);
         check(&cut(0.01, 0.2, 0.7), ImpatientClients, &[ChangedMind]);
         check(&cut(0.9, 1.0, 1.2), ImpatientClients, &[]);
+    }
+
+    #[test]
+    fn what_is_worked_in_vain_has_the_advice_of_why_it_ends() {
+        let advice = |table: Table| {
+            let cause = table.number(fact::WASTED_TIME, 9.0).read(wasted).expect("a cause");
+            assert_eq!(cause.kind, WorkForNobody);
+            cause.advice().remove(0)
+        };
+        let impatient = advice(cut(0.4, 0.8, 1.3).number(fact::OK_P50_DURATION, 1.8));
+        assert!(impatient.ends_with("clients give up: answer sooner than their time-outs"), "{impatient}");
+        let changed = advice(cut(0.01, 0.05, 0.1).number(fact::OK_P50_DURATION, 0.12));
+        assert!(changed.contains("debounce") && !changed.contains("give up"), "{changed}");
+        let unknown = advice(cut(2.0, 2.005, 2.02));
+        assert!(unknown.starts_with("See why they end"), "{unknown}");
     }
 
     #[test]

@@ -90,6 +90,11 @@ pub(super) fn top_blocker<'a>(case: &Case<'a>) -> Option<TopBlocker<'a>> {
     }
 }
 
+/// Returns what blocks the runtime most, unless its polls are too short to keep others waiting.
+pub(super) fn noticed_blocker<'a>(case: &Case<'a>) -> Option<TopBlocker<'a>> {
+    top_blocker(case).filter(|blocker| blocker.poll.is_none_or(|poll| poll >= NOTICED))
+}
+
 /// Why the runtime polls late.
 fn late(case: &Case<'_>) -> Option<Diagnosis> {
     let lag = case.number(fact::SCHEDULING_LAG)?;
@@ -109,7 +114,7 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
             format!("{late}, and for {} of that neither a request nor a tracked task blocked a worker", percent(ratio));
         return Some(Diagnosis::new(BlockedByUntracked, Likely, because));
     }
-    if let Some(blocker) = top_blocker(case).filter(|blocker| blocker.poll.is_none_or(|poll| poll >= NOTICED)) {
+    if let Some(blocker) = noticed_blocker(case) {
         let because = format!("{late}, while {} keeps a worker{}", blocker.name, blocker.at_a_stretch());
         let cause = if blocker.is_task {
             Diagnosis::new(BlockingTask, Certain, because).word("task", Some(blocker.name))

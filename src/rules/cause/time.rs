@@ -74,7 +74,7 @@ fn late(case: &Case<'_>, shares: &[(Part, f64)]) -> Option<Diagnosis> {
         return None;
     }
     let is_own = |blocker: &process::TopBlocker<'_>| !blocker.is_task && blocker.name == case.subject;
-    let blocker = process::top_blocker(case);
+    let blocker = process::noticed_blocker(case);
     // An endpoint that blocks makes its own requests wait first.
     if blocker.as_ref().is_some_and(is_own) {
         return polls::diagnose(case);
@@ -407,7 +407,9 @@ mod tests {
         assert_eq!(cause.of, Some(Origin::Endpoint("GET /hash".to_owned())));
         check(&victim.clone(), BlockedByUntracked, &[]);
         check(&victim.clone().process(fact::RUN_QUEUE_RATIO, 0.9), CpuStarved, &[]);
-        check(&victim.blocker("GET /a", 20.0), Computing, &[BlockingCall]);
+        check(&victim.clone().blocker("GET /a", 20.0), Computing, &[BlockingCall]);
+        let full = victim.process(fact::WORKER_BUSY_RATIO, 0.97).process(fact::TRACKED_BUSY_RATIO, 0.9);
+        check(&full.process(fact::RUN_QUEUE_RATIO, 0.03), CauseKind::Overload, &[]);
         check(
             &split(0.0, 0.97, 0.01).process(fact::SCHEDULING_LAG, 0.01).blocker("GET /hash", 20.0),
             UntrackedWait,

@@ -97,7 +97,7 @@ fn skewed_plan() -> Truth {
                 &[
                     "CREATE UNLOGGED TABLE sp_events AS \
                      SELECT CASE WHEN n % 100 = 0 THEN n / 100 % 11 + 1 ELSE 0 END AS tenant, md5(n::text) AS body \
-                     FROM generate_series(1, 600000) n",
+                     FROM generate_series(1, 1200000) n",
                     "CREATE INDEX ON sp_events (tenant)",
                     "ANALYZE sp_events",
                 ],

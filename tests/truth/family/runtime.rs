@@ -60,10 +60,10 @@ fn password_hash() -> Truth {
 }
 
 fn json_export() -> Truth {
-    Truth::new("json_export", "an export of 60,000 orders becomes JSON in the handler")
+    Truth::new("json_export", "an export of 150,000 orders becomes JSON in the handler")
         .app(async |host: Host| {
             let orders: Vec<HashMap<&str, u64>> =
-                (0..60_000).map(|n| HashMap::from([("id", n), ("customer", n % 977), ("total", n * 13)])).collect();
+                (0..150_000).map(|n| HashMap::from([("id", n), ("customer", n % 977), ("total", n * 13)])).collect();
             let orders = Arc::new(orders);
             let export = move || {
                 let orders = orders.clone();

@@ -101,6 +101,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         neighbours: &[(ImpatientClients, "that is why they leave; this is what it costs")],
         undecided: "see why the clients leave: the finding on abandoned requests says it",
         advice: &[&[
+            "Stop the work when they end, and see to why they do: {why}",
             "See why they end, which decides the fix: clients that give up need a sooner answer, those that change their mind a moment \
              before they ask (debounce), and a time-out of the service's own a faster answer or more time",
         ]],

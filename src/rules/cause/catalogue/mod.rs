@@ -59,6 +59,7 @@ pub(crate) const WORDS: &[&str] = &[
     "error",
     "suspects",
     "holder",
+    "why",
     "commit",
     "savepoint",
     "limit",
