@@ -17,7 +17,10 @@ use axum::{
 use futures_util::{FutureExt as _, Sink, Stream};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use pinchpoint::{Monitor, RouteTemplate, track_async_task, track_db_query, track_messages, upgraded};
+use pinchpoint::{
+    Monitor, RouteTemplate, track_async_task, track_db_query, track_hold, track_http_call, track_messages, track_wait,
+    upgraded,
+};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -92,6 +95,30 @@ fn a_known_route_allocates_nothing() {
     let layered = monitor.layer().layer(service_fn(answer));
     assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
     assert!(monitor.recorder().render().contains("/users/{id}"), "the requests were measured");
+}
+
+async fn waits(request: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+    track_wait("channel", "quotes", std::future::ready(())).await;
+    drop(track_hold("lock", "inventory", std::future::ready(())).await);
+    track_http_call("GET", "http://rates.example/a", async { Ok::<_, Infallible>(()) }).await?;
+    tokio::task::yield_now().await;
+    answer(request).await
+}
+
+/// The same without tracking.
+async fn yields(request: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+    tokio::task::yield_now().await;
+    answer(request).await
+}
+
+#[test]
+fn known_waits_holds_and_calls_allocate_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
+    let layered = monitor.layer().layer(service_fn(waits));
+    assert_eq!(allocations(&layered), allocations(&service_fn(yields)));
+    let text = monitor.recorder().render();
+    assert!(["inventory", "quotes", "rates.example"].iter().all(|name| text.contains(name)), "they were measured");
 }
 
 #[test]
