@@ -79,6 +79,10 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 pub(super) fn percent(ratio: f64) -> String {
+    // Less than a twentieth of a percent is no part of an explanation.
+    if (0.0..0.0005).contains(&ratio) {
+        return Unit::Ratio.render(0.0);
+    }
     Unit::Ratio.render(if ratio >= 0.1 { (ratio * 100.0).round() / 100.0 } else { ratio })
 }
 

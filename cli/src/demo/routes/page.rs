@@ -81,6 +81,7 @@ const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
     <meta name=viewport content=\"width=device-width\"><title>Pinchpoint demo shop</title><style>\
     body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}\
     table{border-collapse:collapse;width:100%}td{border-top:1px solid #ddd;padding:.4rem .6rem;vertical-align:top}\
+    @media(max-width:40rem){td{display:block;border:0;padding:0}td:first-child{border-top:1px solid #ddd;padding-top:.4rem}}\
     code{font-size:.85rem;overflow-wrap:anywhere}.sick{color:#b00020}.fixed{color:#1b7a3d}</style>\
     <h1>Pinchpoint demo shop</h1><p>Some of these routes are sick on purpose. See whether \
     <a href=/performance/bottlenecks>/performance/bottlenecks</a> finds them; the numbers behind it are at \

@@ -113,8 +113,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         undecided: "wrap the calls in track_http_call: tries and failures are counted then",
         advice: &[
             &[
-                "A retry storm: {storm} of the calls of {call} are further tries, {calls} calls in a request. They are load of its own, \
-             which keeps an overloaded service down",
+                "A retry storm: {storm} of the calls of {call} are further tries, {calls} calls in a request: load that keeps an \
+                 overloaded service down",
                 "{call} fails and is tried again: begin with why it fails",
                 "Begin with why the calls fail",
             ],
