@@ -8,7 +8,7 @@
 //! catalogue    every cause: signature, neighbours, advice
 //! diagnosis    the result, and how candidates become one
 //! case         what a diagnosis reads
-//! polls time queue uses query endings failing clients task process    the decisions, one file for each question
+//! polls time queue uses query stampede endings failing clients task process    the decisions, one file for each question
 //! ```
 
 mod case;
@@ -22,6 +22,7 @@ mod polls;
 mod process;
 mod query;
 mod queue;
+mod stampede;
 #[cfg(test)]
 mod tables;
 mod task;

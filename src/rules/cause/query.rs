@@ -2,14 +2,14 @@
 
 use CauseKind::{
     DbLock, DuplicateQueries, FailingQuery, FailingRetries, ManyTransactions, ManyWrites, NPlusOne, OncePerRequest,
-    RuntimeLate, SkewedPlan, SlowPlan, Stampede,
+    RuntimeLate, SkewedPlan, SlowPlan,
 };
 
 use super::{
     case::{Case, count, percent, seconds, shown},
     clients,
     diagnosis::{Diagnosis, Origin, of_candidates},
-    process,
+    process, stampede,
 };
 use crate::rules::{
     cause_kind::{
@@ -35,9 +35,6 @@ const TWO_KINDS: f64 = 8.0;
 const LITTLE: f64 = 0.1;
 /// Slow calls of one plan are much alike: the longest takes at most so many times the 95th percentile.
 const ALIKE: f64 = 1.3;
-/// Many at once: so many calls, and so many times more than run on average.
-const AT_ONCE: f64 = 8.0;
-const TIMES_THE_AVERAGE: f64 = 4.0;
 /// From this share of a call's duration on, the scheduling lag explains it: a call needs two polls and more.
 const LATE: f64 = 0.3;
 
@@ -135,8 +132,6 @@ fn is_side_by_side(case: &Case<'_>) -> bool {
     })
 }
 
-/// A statement that at most this share of the requests issue is spared the others, as by a cache.
-const SELDOM: f64 = 0.5;
 /// Calls side by side take this many times the time in which at least one of them runs.
 pub(super) const OVERLAPPING: f64 = 1.5;
 
@@ -173,7 +168,9 @@ pub(super) fn slow(case: &Case<'_>) -> Option<Diagnosis> {
     if let Some(late) = late(case) {
         return Some(late);
     }
-    let mut candidates: Vec<Diagnosis> = burst(case).into_iter().collect();
+    // Statements that lock come together where they wait for each other.
+    let together = if locks(case) { None } else { stampede::diagnose(case, is_side_by_side(case)) };
+    let mut candidates: Vec<Diagnosis> = together.into_iter().collect();
     if candidates.is_empty() {
         candidates.extend(two_kinds(case));
     }
@@ -209,39 +206,6 @@ fn late(case: &Case<'_>) -> Option<Diagnosis> {
         .of(Some(blocker.map_or(Origin::Process, |blocker| blocker.origin())));
     // The lag is that of the slowest in a hundred wake-ups: it explains a call without doubt only where it is as long.
     Some(if exact || late >= duration { cause } else { cause.or(&[SlowPlan]) })
-}
-
-/// Many at once, with pauses between. Statements that lock come together where they wait for each other.
-fn burst(case: &Case<'_>) -> Option<Diagnosis> {
-    if locks(case) {
-        return None;
-    }
-    let most = case.number(fact::MAX_AT_ONCE)?;
-    let average = case.number(fact::IN_FLIGHT)?;
-    // Calls side by side in one request are that request's doing.
-    let in_one = if is_side_by_side(case) { case.number(fact::CALLS_PER_REQUEST).unwrap_or(1.0).max(1.0) } else { 1.0 };
-    if most / in_one < AT_ONCE || most / in_one < TIMES_THE_AVERAGE * (average / in_one).max(1.0) {
-        return None;
-    }
-    let because =
-        format!("up to {} calls of it ran at once, {} on average: they come together", count(most), count(average));
-    Some(match needing(case) {
-        Some(ratio) if ratio <= SELDOM => {
-            let because = format!("{because}, and {} of the requests need it", percent(ratio));
-            Diagnosis::new(Stampede, Likely, because)
-        }
-        // Each request issues it: then it may be the requests that come together, and nothing is cached.
-        Some(_) => Diagnosis::new(Stampede, Possible, because).or(&[SlowPlan]),
-        None => Diagnosis::new(Stampede, Likely, because),
-    })
-}
-
-/// Returns in what share of the requests of its first endpoint the query is issued at all.
-fn needing(case: &Case<'_>) -> Option<f64> {
-    let share = case.evidence.endpoints.first()?;
-    let issuing = share.calls as f64 / share.calls_per_request.filter(|calls| *calls > 0.0)?;
-    let requests = share.within.map(|within| within.requests as f64).filter(|requests| *requests > 0.0)?;
-    Some(issuing / requests)
 }
 
 /// Fast calls and slow ones, with little in between.
@@ -389,13 +353,13 @@ mod tests {
     #[test]
     fn many_at_once_with_pauses_are_a_stampede() {
         let burst = durations([0.1, 0.4, 0.9, 1.2, 0.5, 0.4]).number(fact::MAX_AT_ONCE, 40.0);
-        check(&burst.clone().number(fact::IN_FLIGHT, 0.8), Stampede, &[]);
+        check(&burst.clone().number(fact::IN_FLIGHT, 0.8), CauseKind::Stampede, &[]);
         let steady =
             durations([0.2, 0.25, 0.3, 0.5, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 40.0).number(fact::IN_FLIGHT, 30.0);
         check(&steady, SlowPlan, &[]);
         let refilled =
             durations([0.25, 0.26, 0.26, 0.26, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 25.0).number(fact::IN_FLIGHT, 5.2);
-        check(&refilled, Stampede, &[]);
+        check(&refilled, CauseKind::Stampede, &[]);
         let used = |requests: u64, each: f64| {
             let within = Within { requests, avg_duration: 0.26, time_ratio: 0.9, alone_ratio: 0.9 };
             let calls = (100.0 * each) as u64;
@@ -409,8 +373,8 @@ mod tests {
                 within: Some(within),
             }
         };
-        check(&refilled.clone().used_by(used(1_000, 1.0)), Stampede, &[]);
-        check(&refilled.used_by(used(100, 1.0)), Stampede, &[SlowPlan]);
+        check(&refilled.clone().used_by(used(1_000, 1.0)), CauseKind::Stampede, &[]);
+        check(&refilled.used_by(used(100, 1.0)), CauseKind::Stampede, &[SlowPlan]);
         // One visitor every five seconds, twelve queries side by side.
         let parallel = durations([1.2, 1.2, 1.2, 1.2, 0.0, 1.0]).number(fact::MAX_AT_ONCE, 12.0);
         let parallel = parallel.number(fact::IN_FLIGHT, 2.3).number(fact::CALLS_PER_REQUEST, 12.0);
