@@ -209,7 +209,7 @@ pub(crate) const WAITING: Case = Case {
             "GET /api/invoices/{order}",
             &[Is("pool_exhausted"), Advice("enlarge the pool (PoolOptions::max_connections)")],
         ),
-        expected("slow_endpoint", "GET /api/delivery/{country}", &[Is("retries"), Advice("a retry storm keeps")]),
+        expected("slow_endpoint", "GET /api/delivery/{country}", &[Is("retries"), Advice("A retry storm: ")]),
         expected(
             "slow_endpoint",
             "POST /api/returns",
