@@ -4,8 +4,8 @@
 //! `keep_firing_for` after it is no longer passed. Each severity of a rule and subject is an alert of its own, exactly as
 //! in the Prometheus rules made from the same file; the bottleneck that is reported has the highest that fires. A severity
 //! that the cause does not deserve does not fire, but the time over its threshold counts: should the cause turn out to be
-//! another, it fires at once if it has lasted for `for`. Nothing here reads a clock. Invariant: a bottleneck that started is resolved exactly once, whether its value recovers, its
-//! subject disappears or its rule is removed.
+//! another, it fires at once if it has lasted for `for`. Nothing here reads a clock. Invariant: a bottleneck that started is
+//! resolved exactly once, whether its value recovers, its subject disappears or its rule is removed.
 
 use std::{
     collections::{BTreeMap, HashMap},

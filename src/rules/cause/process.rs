@@ -168,9 +168,8 @@ fn leak(case: &Case<'_>) -> Diagnosis {
     );
     let tasks = case.number(fact::ALIVE_TASKS_GROWTH_PER_HOUR).filter(|growth| *growth >= TASKS_THAT_LEAK);
     let suspect = case.word(fact::TOP_SUSPECT).zip(case.number(fact::TOP_SUSPECT_RATIO));
-    let growth_of_tasks = tasks.unwrap_or_default();
-    match suspect {
-        Some((endpoint, ratio)) => {
+    match (suspect, tasks) {
+        (Some((endpoint, ratio)), tasks) => {
             let because = format!("{growth}, and requests of {endpoint} keep {} of it", percent(ratio));
             let cause = Diagnosis::new(LeakByRoute, Likely, because)
                 .word("endpoint", Some(endpoint))
@@ -184,16 +183,16 @@ fn leak(case: &Case<'_>) -> Diagnosis {
                 None => cause,
             }
         }
-        None if tasks.is_some() => {
-            let because = format!("{growth}, and the tasks alive grow by {} an hour", count(growth_of_tasks));
+        (None, Some(tasks)) => {
+            let because = format!("{growth}, and the tasks alive grow by {} an hour", count(tasks));
             let cause = Diagnosis::new(LeakByTasks, Likely, because);
-            let each = case.number(fact::MEMORY_GROWTH).map(|growth| growth / growth_of_tasks);
+            let each = case.number(fact::MEMORY_GROWTH).map(|growth| growth / tasks);
             if each.is_some_and(|each| each > OF_A_TASK) { cause.or(&[LeakElsewhere]) } else { cause }
         }
-        None if case.number(fact::UNATTRIBUTED_RATIO).is_some() => {
+        (None, None) if case.number(fact::UNATTRIBUTED_RATIO).is_some() => {
             Diagnosis::new(LeakElsewhere, Likely, format!("{growth}, and no route keeps a tenth of it"))
         }
-        None => {
+        (None, None) => {
             let because = format!("{growth}; what the routes keep was not measured");
             Diagnosis::new(LeakElsewhere, Possible, because).or(&[LeakByRoute])
         }

@@ -4,8 +4,14 @@
 //! the shortest duration over the average is `k`, and while the queue is full all take about as long. A call that is slow by
 //! itself takes about its shortest always, or is spread out.
 
-use super::case::{Case, count, seconds};
-use crate::rules::fact;
+use super::{
+    case::{Case, count, seconds},
+    diagnosis::Diagnosis,
+};
+use crate::rules::{
+    cause_kind::{CauseKind, Confidence::Likely},
+    fact,
+};
 
 /// In a queue the median takes so many times the shortest; in a slow call it does not.
 const QUEUED: f64 = 2.0;
@@ -36,6 +42,15 @@ pub(super) struct Queue {
     pub(super) is_certain: bool,
 }
 
+impl Queue {
+    /// Returns the cause, of time that `passes` outside what is tracked.
+    pub(super) fn diagnosis(&self, passes: &str) -> Diagnosis {
+        Diagnosis::new(CauseKind::Queue, Likely, format!("{passes}; {}", self.because))
+            .word("places", Some(of(self.places)))
+            .word("suspects", Some(suspects(self.places)))
+    }
+}
+
 /// Returns the queue that the durations of a subject point to; `None` where they do not, or were not measured.
 pub(super) fn read(case: &Case<'_>) -> Option<Queue> {
     let (in_flight, shortest) = (case.number(fact::IN_FLIGHT)?, case.number(fact::MIN_DURATION)?);
@@ -49,12 +64,11 @@ pub(super) fn read(case: &Case<'_>) -> Option<Queue> {
         return None;
     }
     let places = estimate.round().max(1.0);
-    let alike = case.number(fact::P95_DURATION).is_some_and(|p95| p95 <= ALIKE * median)
-        && case.number(fact::SLOW_RATIO).is_none_or(|slow| slow >= NEARLY_ALL);
+    let within = |times: f64| case.number(fact::P95_DURATION).is_some_and(|p95| p95 <= times * median);
+    let alike = within(ALIKE) && case.number(fact::SLOW_RATIO).is_none_or(|slow| slow >= NEARLY_ALL);
     let is_whole = (estimate - places).abs() <= WHOLE * places;
     let is_deep = median >= DEEP * shortest;
-    let is_even = case.number(fact::P95_DURATION).is_some_and(|p95| p95 <= EVEN * median);
-    let is_queue = if is_deep { alike || is_whole } else { alike && is_even && is_whole };
+    let is_queue = if is_deep { alike || is_whole } else { alike && within(EVEN) && is_whole };
     is_queue.then(|| Queue {
         places,
         because: format!(
@@ -74,7 +88,7 @@ pub(super) fn of(places: f64) -> String {
 }
 
 /// Returns what has so many places.
-pub(super) fn suspects(places: f64) -> String {
+fn suspects(places: f64) -> String {
     if places == 1.0 {
         "a lock that is held across an await, a semaphore or a pool of one, or one task behind a channel".to_owned()
     } else {

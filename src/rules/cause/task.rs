@@ -1,8 +1,8 @@
 //! Why runs of a task take long, fail, are dropped or do not end.
 
 use CauseKind::{
-    BlockingCall, Computing, FailingTask, NPlusOne, Panics, Queue, RuntimeLate, SequentialCalls, SlowCall, SlowPlan,
-    SlowTask, UntrackedWait,
+    BlockingCall, Computing, FailingTask, NPlusOne, Panics, RuntimeLate, SequentialCalls, SlowCall, SlowPlan, SlowTask,
+    UntrackedWait,
 };
 
 use super::{
@@ -67,9 +67,7 @@ fn slow(case: &Case<'_>) -> Option<Diagnosis> {
         Part::Used(part) => uses::diagnose(case, part, &passes)?,
         Part::Client | Part::Busy | Part::Late => return None,
         Part::Untracked => match queue::read(case).filter(|queue| queue.is_certain) {
-            Some(queue) => Diagnosis::new(Queue, Likely, format!("{passes}; {}", queue.because))
-                .word("places", Some(queue::of(queue.places)))
-                .word("suspects", Some(queue::suspects(queue.places))),
+            Some(queue) => queue.diagnosis(&passes),
             None => Diagnosis::new(UntrackedWait, Likely, passes),
         },
     };
@@ -151,7 +149,7 @@ mod tests {
             .number(fact::P50_DURATION, 1.1)
             .number(fact::P95_DURATION, 1.2)
             .number(fact::SLOW_RATIO, 0.95);
-        check(&queue, Queue, &[]);
+        check(&queue, CauseKind::Queue, &[]);
     }
 
     #[test]

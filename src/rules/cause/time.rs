@@ -1,7 +1,7 @@
 //! Why the requests of an endpoint take long: by the part that is most of their time.
 
 use CauseKind::{
-    BlockedByUntracked, Computing, CpuStarved, LongPoll, Queue, RuntimeLate, SequentialCalls, SlowPlan, SlowProducer,
+    BlockedByUntracked, Computing, CpuStarved, LongPoll, RuntimeLate, SequentialCalls, SlowPlan, SlowProducer,
     SlowReader, SlowTask, SlowUpload, Tail, UntrackedWait,
 };
 
@@ -234,11 +234,7 @@ fn stream(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
 /// So many run at a time, and the others wait.
 fn queue(case: &Case<'_>, passes: &str) -> Option<Diagnosis> {
     let queue = queue::read(case)?;
-    let because = format!("{passes}; {}", queue.because);
-    let cause = Diagnosis::new(Queue, Likely, because)
-        .word("places", Some(queue::of(queue.places)))
-        .word("suspects", Some(queue::suspects(queue.places)))
-        .word("pool", case.unseen_pool().filter(|_| queue.places >= 1.5));
+    let cause = queue.diagnosis(passes).word("pool", case.unseen_pool().filter(|_| queue.places >= 1.5));
     Some(if queue.is_certain { cause } else { cause.or(&[UntrackedWait]) })
 }
 
@@ -347,14 +343,14 @@ mod tests {
                 .number(fact::P95_DURATION, 1.3)
                 .number(fact::SLOW_RATIO, 0.95)
         };
-        let one = check(&queue(12.0, 0.1), Queue, &[]);
+        let one = check(&queue(12.0, 0.1), CauseKind::Queue, &[]);
         assert!(one.advice()[0].contains("a lock that is held across an await"), "{:?}", one.advice());
-        let cause = check(&queue(48.0, 0.1), Queue, &[]);
+        let cause = check(&queue(48.0, 0.1), CauseKind::Queue, &[]);
         assert!(cause.advice()[0].starts_with("About 4 run at a time"), "{:?}", cause.advice());
         assert_eq!(cause.advice().len(), 1, "without queries there is no pool: {:?}", cause.advice());
-        let pool = check(&queue(48.0, 0.1).issues("SELECT 1", 1.0, 0.01), Queue, &[]).advice();
+        let pool = check(&queue(48.0, 0.1).issues("SELECT 1", 1.0, 0.01), CauseKind::Queue, &[]).advice();
         assert!(pool[1].contains("acquire_time_level"), "{pool:?}");
-        let lock = check(&queue(12.0, 0.1).issues("SELECT 1", 1.0, 0.01), Queue, &[]).advice();
+        let lock = check(&queue(12.0, 0.1).issues("SELECT 1", 1.0, 0.01), CauseKind::Queue, &[]).advice();
         assert_eq!(lock.len(), 1, "one place is seldom a pool: {lock:?}");
         check(&queue(12.0, 1.1), UntrackedWait, &[]);
         let spread = split(0.0, 0.98, 0.01)
@@ -362,7 +358,7 @@ mod tests {
             .number(fact::MIN_DURATION, 0.1)
             .number(fact::P50_DURATION, 0.7)
             .number(fact::P95_DURATION, 4.0);
-        check(&spread, Queue, &[UntrackedWait]);
+        check(&spread, CauseKind::Queue, &[UntrackedWait]);
     }
 
     #[test]
