@@ -200,7 +200,7 @@ pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
 ).labels(&[METHOD, ROUTE]);
 /// Time inside poll.
 pub(crate) const HTTP_BUSY: Metric = histogram(
-    "http_server_request_busy_seconds",
+    "pinchpoint_request_busy_seconds",
     "Time a request spent inside poll: for so long it kept a runtime worker from other work.",
     DURATION_BUCKETS,
     Resolution::Medium,
@@ -208,7 +208,7 @@ pub(crate) const HTTP_BUSY: Metric = histogram(
 .labels(&[METHOD, ROUTE]);
 /// Longest single poll.
 pub(crate) const HTTP_LONGEST_POLL: Metric = histogram(
-    "http_server_request_longest_poll_seconds",
+    "pinchpoint_request_longest_poll_seconds",
     "Longest single poll of a request: how long it blocked a runtime worker at a stretch.",
     DURATION_BUCKETS,
     Resolution::Long,
@@ -216,7 +216,7 @@ pub(crate) const HTTP_LONGEST_POLL: Metric = histogram(
 .labels(&[METHOD, ROUTE]);
 /// Time to the head of streamed responses.
 pub(crate) const HTTP_HEAD: Metric = histogram(
-    "http_server_response_head_seconds",
+    "pinchpoint_response_head_seconds",
     "Time to the response head, of responses with a streamed body only.",
     DURATION_BUCKETS,
     Resolution::Medium,
@@ -225,7 +225,7 @@ pub(crate) const HTTP_HEAD: Metric = histogram(
 .exists("once a response was streamed");
 /// Queries per request.
 pub(crate) const HTTP_DB_QUERIES: Metric = histogram(
-    "http_server_request_db_queries",
+    "pinchpoint_request_db_queries",
     "Database queries issued by a request, of requests that issued any.",
     COUNT_BUCKETS,
     Resolution::Counts,
@@ -234,7 +234,7 @@ pub(crate) const HTTP_DB_QUERIES: Metric = histogram(
 .exists("once a request issued a query");
 /// Database time per request.
 pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
-    "http_server_request_db_seconds",
+    "pinchpoint_request_db_seconds",
     "Time a request spent in database queries, of requests that issued any; queries at the same time count once.",
     DURATION_BUCKETS,
     Resolution::Medium,
@@ -243,7 +243,7 @@ pub(crate) const HTTP_DB_SECONDS: Metric = histogram(
 .exists("once a request issued a query");
 /// Bytes allocated per request.
 pub(crate) const HTTP_ALLOCATED: Metric = histogram(
-    "http_server_request_allocated_bytes",
+    "pinchpoint_request_allocated_bytes",
     "Bytes that a request allocated while it was polled; only where the counting allocator is installed.",
     SIZE_BUCKETS,
     Resolution::Sizes,
@@ -252,7 +252,7 @@ pub(crate) const HTTP_ALLOCATED: Metric = histogram(
 .exists("feature `alloc`, with the counting allocator installed");
 /// Memory of requests that is not freed yet.
 pub(crate) const HTTP_LIVE_BYTES: Metric = gauge(
-    "http_server_request_live_bytes",
+    "pinchpoint_request_live_bytes",
     "Bytes that requests allocated and that are not freed yet; only where the counting allocator is installed.",
 )
 .labels(&[METHOD, ROUTE])
@@ -267,18 +267,22 @@ pub(crate) const DB_DURATION: Metric = histogram(
 .labels(&[DB_SYSTEM, DB_OPERATION, DB_SUMMARY, ERROR_TYPE])
 .exists("once a query was tracked");
 /// Duration of tasks.
-pub(crate) const TASK_DURATION: Metric =
-    histogram("task_duration_seconds", "Duration of tracked asynchronous tasks.", DURATION_BUCKETS, Resolution::Fine)
-        .labels(&[TASK_NAME, OUTCOME])
-        .exists("once a task was tracked");
+pub(crate) const TASK_DURATION: Metric = histogram(
+    "pinchpoint_task_duration_seconds",
+    "Duration of tracked asynchronous tasks.",
+    DURATION_BUCKETS,
+    Resolution::Fine,
+)
+.labels(&[TASK_NAME, OUTCOME])
+.exists("once a task was tracked");
 /// Tasks running.
-pub(crate) const TASK_ACTIVE: Metric = gauge("task_active", "Number of tracked asynchronous tasks running.")
+pub(crate) const TASK_ACTIVE: Metric = gauge("pinchpoint_task_active", "Number of tracked asynchronous tasks running.")
     .labels(&[TASK_NAME])
     .exists("once a task was tracked");
 
 /// Age of the oldest run.
 pub(crate) const TASK_OLDEST_ACTIVE: Metric = gauge(
-    "task_oldest_active_seconds",
+    "pinchpoint_task_oldest_active_seconds",
     "How long the oldest tracked task in progress has been running, as of the last evaluation; 0 where none is.",
 )
 .labels(&[TASK_NAME])
@@ -414,7 +418,7 @@ pub(crate) const PROCESS_CPU: Metric =
     counter_seconds("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
 /// Time that the threads waited for a CPU.
 pub(crate) const PROCESS_CPU_WAITING: Metric = counter_seconds(
-    "process_cpu_waiting_seconds_total",
+    "pinchpoint_cpu_waiting_seconds_total",
     "Time that the process's threads were ready to run and had no CPU, summed over the threads.",
 )
 .exists("Linux");
@@ -477,31 +481,35 @@ pub(crate) const PROCESS_START: Metric =
     gauge("process_start_time_seconds", "Start time of the process since the Unix epoch in seconds.");
 
 /// Runtime workers.
-pub(crate) const TOKIO_WORKERS: Metric = gauge("tokio_workers", "Number of worker threads of the tokio runtime.");
+pub(crate) const TOKIO_WORKERS: Metric =
+    gauge("pinchpoint_tokio_workers", "Number of worker threads of the tokio runtime.");
 /// Alive tasks.
-pub(crate) const TOKIO_ALIVE_TASKS: Metric = gauge("tokio_alive_tasks", "Number of tasks alive in the tokio runtime.");
+pub(crate) const TOKIO_ALIVE_TASKS: Metric =
+    gauge("pinchpoint_tokio_alive_tasks", "Number of tasks alive in the tokio runtime.");
 /// Global queue.
 pub(crate) const TOKIO_GLOBAL_QUEUE: Metric =
     gauge("tokio_global_queue_depth", "Number of tasks waiting in the tokio runtime's global queue.");
 /// Busy share of the workers.
 pub(crate) const TOKIO_WORKER_BUSY: Metric = counter_seconds(
-    "tokio_worker_busy_seconds_total",
+    "pinchpoint_tokio_worker_busy_seconds_total",
     "Time the tokio runtime's workers were busy, summed over the workers.",
 )
 .exists("processors with 64-bit atomics");
 /// Parks of the workers.
-pub(crate) const TOKIO_WORKER_PARKS: Metric =
-    counter("tokio_worker_parks_total", "Times a worker of the tokio runtime parked, summed over the workers.")
-        .exists("processors with 64-bit atomics");
+pub(crate) const TOKIO_WORKER_PARKS: Metric = counter(
+    "pinchpoint_tokio_worker_parks_total",
+    "Times a worker of the tokio runtime parked, summed over the workers.",
+)
+.exists("processors with 64-bit atomics");
 /// Workers that wait for work.
 pub(crate) const TOKIO_WORKERS_PARKED: Metric = gauge(
-    "tokio_workers_parked",
+    "pinchpoint_tokio_workers_parked",
     "Number of worker threads of the tokio runtime that had nothing to do when last looked at.",
 )
 .exists("processors with 64-bit atomics");
 /// Scheduling lag.
 pub(crate) const TOKIO_SCHEDULING_LAG: Metric = histogram(
-    "tokio_scheduling_lag_seconds",
+    "pinchpoint_tokio_scheduling_lag_seconds",
     "How much later than due a timer task of the monitor was polled; every other task waits as long.",
     DURATION_BUCKETS,
     Resolution::Fine,

@@ -68,13 +68,13 @@ async fn bytes_are_booked_on_the_route_that_allocates_them_and_freed_by_whomever
     let after = monitor.recorder().render();
     let of = |name: &str, route: &str| format!("{name}{{http_request_method=\"GET\",http_route=\"{route}\"}}");
     let growth = |series: &str| value(&after, series) - value(&before, series);
-    let leaked = growth(&of("http_server_request_live_bytes", "/leak"));
+    let leaked = growth(&of("pinchpoint_request_live_bytes", "/leak"));
     assert!((1_000_000.0..1_100_000.0).contains(&leaked), "{leaked}");
-    let kept = growth(&of("http_server_request_live_bytes", "/busy"));
+    let kept = growth(&of("pinchpoint_request_live_bytes", "/busy"));
     assert!(kept.abs() < 1_000.0, "a route that frees keeps nothing: {kept}");
-    let allocated = growth(&of("http_server_request_allocated_bytes_sum", "/busy"));
+    let allocated = growth(&of("pinchpoint_request_allocated_bytes_sum", "/busy"));
     assert!((8_000_000.0..9_000_000.0).contains(&allocated), "100 lists of 80 kB: {allocated}");
-    assert_eq!(growth(&of("http_server_request_allocated_bytes_count", "/leak")), 100.0);
+    assert_eq!(growth(&of("pinchpoint_request_allocated_bytes_count", "/leak")), 100.0);
 }
 
 /// What a route that is sick keeps for ever, and a healthy one up to a limit.
@@ -223,9 +223,9 @@ async fn past_the_last_tag_memory_is_booked_on_other_and_counted() {
     }
     tokio::time::sleep(Duration::from_secs(6)).await;
     let text = monitor.recorder().render();
-    let live = value(&text, r#"http_server_request_live_bytes{http_request_method="_OTHER",http_route="other"}"#);
+    let live = value(&text, r#"pinchpoint_request_live_bytes{http_request_method="_OTHER",http_route="other"}"#);
     assert!((2_000_000.0..2_200_000.0).contains(&live), "{live}");
-    let own = r#"http_server_request_allocated_bytes_count{http_request_method="GET",http_route="/untagged"}"#;
+    let own = r#"pinchpoint_request_allocated_bytes_count{http_request_method="GET",http_route="/untagged"}"#;
     assert_eq!(value(&text, own), 100.0, "what each request allocates needs no tag");
     assert_eq!(value(&text, "pinchpoint_series_dropped_total"), 2.0);
 }

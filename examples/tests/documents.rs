@@ -14,8 +14,8 @@ const DOCUMENTS: [(&str, &str); 3] = [
     ("docs/integration.md", include_str!("../../docs/integration.md")),
 ];
 /// How the names of Pinchpoint's metrics and labels begin.
-const FAMILIES: [&str; 7] =
-    ["http_server_", "http_request_", "db_client_", "task_", "pinchpoint_", "process_", "tokio_"];
+const FAMILIES: [&str; 8] =
+    ["http_server_", "http_request_", "rpc_server_", "db_client_", "pinchpoint_", "process_", "system_", "tokio_"];
 
 /// Crates whose names begin like those.
 const CRATES: [&str; 1] = ["tokio_postgres"];

@@ -74,7 +74,7 @@ async fn queries_of_drivers_that_block_count_for_their_request() {
     for queries in [with_diesel, with_rusqlite] {
         let text = exposed(queries).await;
         let has = |metric: &str, end: &str| text.lines().any(|line| line.starts_with(metric) && line.ends_with(end));
-        assert!(has("http_server_request_db_queries_sum", " 4"), "{text}");
+        assert!(has("pinchpoint_request_db_queries_sum", " 4"), "{text}");
         let count = |error: bool| {
             let lines = text.lines().filter(|line| line.starts_with("db_client_operation_duration_seconds_count"));
             lines

@@ -131,7 +131,7 @@ async fn shop() {
     check(&example, "/users/7", "/users/{id}").await;
     check_unmatched(&example).await;
     let labels = [("task_name", "send_greeting"), ("outcome", "ok")];
-    wait_for(example.service, "task_duration_seconds_count", &labels, 2.0).await;
+    wait_for(example.service, "pinchpoint_task_duration_seconds_count", &labels, 2.0).await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 /// Runs of one task that are followed at a time, in 2 KiB. A run that starts when all places are taken is not followed;
-/// it counts in `task_active` like any other.
+/// it counts in `pinchpoint_task_active` like any other.
 const FOLLOWED: usize = 256;
 /// Places that a run tries before it is not followed: with nine in ten taken, all 64 are taken once in 850 times.
 const PROBES: usize = 64;

@@ -8,8 +8,28 @@ const INTRODUCTION: &str = "\
 <!-- Generated: cargo run -- metrics reference > docs/metrics.md -->
 
 What `/metrics` exposes. The names are OpenTelemetry's semantic conventions in their Prometheus form: dots become underscores,
-units are base units, counters end in `_total`. A host's own metrics, recorded with the macros of the crate `metrics`, follow
-under the names that it gave them. [platforms.md](platforms.md) says what each platform measures.
+units are base units, counters end in `_total`. `process_*` are those of Prometheus' client libraries, `tokio_*` those of
+tokio-metrics, and what no convention names begins with `pinchpoint_`. A host's own metrics, recorded with the macros of the crate
+`metrics`, follow under the names that it gave them. [platforms.md](platforms.md) says what each platform measures.
+";
+
+/// Which metrics of the runtime have a name of tokio-metrics, and why the others have not.
+const TOKIO: &str = "
+## The names of the runtime's metrics
+
+A metric has the name that the crate [tokio-metrics](https://docs.rs/tokio-metrics/0.5) gives it (feature
+`metrics-rs-integration`, version 0.5) where the meaning, the type and the unit are the same and the name is a good one to
+Prometheus. A service may run its reporter beside the monitor.
+
+| name | tokio-metrics | why |
+|---|---|---|
+| `tokio_global_queue_depth` | the same | |
+| `pinchpoint_tokio_workers` | `tokio_workers_count` | `promtool` refuses gauges that end in `_count`, which is a histogram's |
+| `pinchpoint_tokio_alive_tasks` | `tokio_live_tasks_count` | likewise |
+| `pinchpoint_tokio_worker_busy_seconds_total` | `tokio_total_busy_duration` | there a counter of microseconds |
+| `pinchpoint_tokio_worker_parks_total` | `tokio_total_park_count` | there a gauge: the parks between two reports |
+| `pinchpoint_tokio_workers_parked` | none | |
+| `pinchpoint_tokio_scheduling_lag_seconds` | none | |
 ";
 
 /// Returns the reference of every exposed metric as Markdown; `docs/metrics.md` is this text.
@@ -33,6 +53,7 @@ pub fn metrics_reference_markdown() -> String {
          `{}` counts how often.\n",
         SERIES_DROPPED.name
     );
+    out += TOKIO;
     out += "\n## Buckets\n\n| histogram | upper edges |\n|---|---|\n";
     for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {
         let edges: Vec<_> = metric.buckets.iter().map(ToString::to_string).collect();

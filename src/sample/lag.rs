@@ -75,7 +75,7 @@ mod tests {
         let mut taken = snapshotter.snapshot().into_vec();
         match taken.pop() {
             Some((key, _, _, DebugValue::Histogram(values))) => {
-                assert_eq!(key.key().name(), "tokio_scheduling_lag_seconds");
+                assert_eq!(key.key().name(), "pinchpoint_tokio_scheduling_lag_seconds");
                 values.into_iter().map(|value| value.into_inner()).collect()
             }
             other => panic!("one histogram, not {other:?}"),

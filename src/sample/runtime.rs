@@ -91,7 +91,7 @@ mod tests {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         let mut sampler = RuntimeSampler::new(&recorder, runtime.handle());
-        assert_eq!(values(&snapshotter)["tokio_alive_tasks"], 0.0);
+        assert_eq!(values(&snapshotter)["pinchpoint_tokio_alive_tasks"], 0.0);
 
         let (release, held) = tokio::sync::watch::channel(());
         let tasks: Vec<_> = (0..3)
@@ -111,18 +111,18 @@ mod tests {
         for _ in 0..1_000_000 {
             sampler.sample();
             after = values(&snapshotter);
-            let idle = after["tokio_alive_tasks"] == 3.0 && after["tokio_workers_parked"] == 2.0;
-            if after["tokio_worker_busy_seconds_total"] >= 0.03 && idle {
+            let idle = after["pinchpoint_tokio_alive_tasks"] == 3.0 && after["pinchpoint_tokio_workers_parked"] == 2.0;
+            if after["pinchpoint_tokio_worker_busy_seconds_total"] >= 0.03 && idle {
                 break;
             }
             std::thread::yield_now();
         }
-        assert_eq!(after["tokio_workers"], 2.0);
-        assert_eq!(after["tokio_alive_tasks"], 3.0);
+        assert_eq!(after["pinchpoint_tokio_workers"], 2.0);
+        assert_eq!(after["pinchpoint_tokio_alive_tasks"], 3.0);
         assert_eq!(after["tokio_global_queue_depth"], 0.0);
-        assert!(after["tokio_worker_busy_seconds_total"] >= 0.03, "{after:?}");
-        assert!(after["tokio_worker_parks_total"] >= 1.0, "{after:?}");
-        assert_eq!(after["tokio_workers_parked"], 2.0, "all tasks wait");
+        assert!(after["pinchpoint_tokio_worker_busy_seconds_total"] >= 0.03, "{after:?}");
+        assert!(after["pinchpoint_tokio_worker_parks_total"] >= 1.0, "{after:?}");
+        assert_eq!(after["pinchpoint_tokio_workers_parked"], 2.0, "all tasks wait");
         let (hold, begun) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
         runtime.spawn(async move {
             begun.0.send(()).expect("the test waits");
@@ -130,7 +130,7 @@ mod tests {
         });
         begun.1.recv().expect("it runs");
         sampler.sample();
-        assert!(values(&snapshotter)["tokio_workers_parked"] < 2.0, "one is held by a task");
+        assert!(values(&snapshotter)["pinchpoint_tokio_workers_parked"] < 2.0, "one is held by a task");
         drop(hold.0);
 
         release.send(()).expect("tasks wait");
@@ -139,13 +139,13 @@ mod tests {
         }
         runtime.shutdown_timeout(Duration::from_secs(60));
         sampler.sample();
-        assert_eq!(values(&snapshotter)["tokio_alive_tasks"], 0.0);
+        assert_eq!(values(&snapshotter)["pinchpoint_tokio_alive_tasks"], 0.0);
     }
 
     #[tokio::test]
     async fn a_runtime_of_one_thread_is_sampled() {
         let recorder = DebuggingRecorder::new();
         RuntimeSampler::new(&recorder, &Handle::current());
-        assert_eq!(values(&recorder.snapshotter())["tokio_workers"], 1.0);
+        assert_eq!(values(&recorder.snapshotter())["pinchpoint_tokio_workers"], 1.0);
     }
 }

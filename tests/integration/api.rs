@@ -367,8 +367,8 @@ async fn past_the_limit_of_series_the_oldest_task_of_all_is_shown() {
     }
     tokio::time::sleep(Duration::from_secs(20)).await;
     let samples = Samples::of(&monitor);
-    let alone = samples.series("task_oldest_active_seconds", &["task "]).count();
-    let other = samples.sum("task_oldest_active_seconds", &["\"other\""]);
+    let alone = samples.series("pinchpoint_task_oldest_active_seconds", &["task "]).count();
+    let other = samples.sum("pinchpoint_task_oldest_active_seconds", &["\"other\""]);
     // One began every second; the last evaluation is five seconds ago at most.
     let oldest = (20 + 20 - alone) as f64;
     assert!((2..10).contains(&alone) && (oldest - 5.0..=oldest).contains(&other), "{alone} alone, {other} s");

@@ -117,9 +117,11 @@ async fn stop_measures_nothing_until_start() {
     let before = Samples::of(&monitor);
     traffic(&app, 3).await;
     let stopped = Samples::of(&monitor);
-    for name in
-        ["http_server_request_duration_seconds_count", "db_client_operation_duration_seconds_count", "task_active"]
-    {
+    for name in [
+        "http_server_request_duration_seconds_count",
+        "db_client_operation_duration_seconds_count",
+        "pinchpoint_task_active",
+    ] {
         assert_eq!(stopped.sum(name, &[]), before.sum(name, &[]), "{name}");
     }
     assert_eq!(json(&app, "/performance/status").await["monitoring"], false);

@@ -228,7 +228,7 @@ async fn a_task_is_split_into_running_and_waiting_and_a_stuck_one_is_listed() {
     assert_eq!(running.len(), 2);
     let ages: Vec<_> = running.iter().map(|run| number(run, "/running_seconds")).collect();
     assert!(ages[0] - ages[1] >= 39.9 && ages[0] >= 339.9, "{ages:?}");
-    let exposed = crate::support::Samples::of(&monitor).sum("task_oldest_active_seconds", &["import"]);
+    let exposed = crate::support::Samples::of(&monitor).sum("pinchpoint_task_oldest_active_seconds", &["import"]);
     assert!((330.0..=345.0).contains(&exposed), "{exposed}");
 }
 

@@ -195,7 +195,7 @@ async fn a_stream_lasts_until_its_last_byte_and_records_when_its_head_was_sent()
     let sum = |name| samples.sum(name, &["/stream"]);
     // Four parts and the end, 80 ms before each.
     assert!((sum("http_server_request_duration_seconds_sum") - 0.5).abs() < 0.01, "{samples:?}");
-    assert!((sum("http_server_response_head_seconds_sum") - 0.1).abs() < 0.01);
+    assert!((sum("pinchpoint_response_head_seconds_sum") - 0.1).abs() < 0.01);
     assert_eq!(sum("http_server_response_body_size_bytes_sum"), 16.0);
 }
 
@@ -204,7 +204,7 @@ async fn a_whole_body_has_no_head_series() {
     let monitor = monitor();
     let app = Router::new().route("/", get(|| async { "whole" })).layer(monitor.layer());
     fetch(&app, "/").await;
-    assert_eq!(Samples::of(&monitor).series("http_server_response_head_seconds_count", &[]).count(), 0);
+    assert_eq!(Samples::of(&monitor).series("pinchpoint_response_head_seconds_count", &[]).count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,11 +387,11 @@ async fn concurrent_requests_book_their_own_queries_only() {
     futures_util::future::join_all(requests).await;
     let samples = Samples::of(&monitor);
     let sum = |name, route| samples.sum(name, &[route]);
-    assert_eq!(sum("http_server_request_db_queries_sum", "/one"), 10.0);
-    assert_eq!(sum("http_server_request_db_queries_sum", "/three"), 30.0);
-    assert!((sum("http_server_request_db_seconds_sum", "/one") - 0.1).abs() < 1e-6);
+    assert_eq!(sum("pinchpoint_request_db_queries_sum", "/one"), 10.0);
+    assert_eq!(sum("pinchpoint_request_db_queries_sum", "/three"), 30.0);
+    assert!((sum("pinchpoint_request_db_seconds_sum", "/one") - 0.1).abs() < 1e-6);
     // Queries at the same time count once: 20 ms a request, not 35.
-    assert!((sum("http_server_request_db_seconds_sum", "/three") - 0.2).abs() < 1e-6);
+    assert!((sum("pinchpoint_request_db_seconds_sum", "/three") - 0.2).abs() < 1e-6);
 }
 
 #[tokio::test(start_paused = true)]
@@ -404,7 +404,7 @@ async fn a_query_cancelled_with_its_request_is_booked_as_cancelled() {
     let _ = tokio::time::timeout(50 * MS, fetch(&app, "/")).await;
     let samples = Samples::of(&monitor);
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"cancelled\""]), 1.0);
-    assert!((samples.sum("http_server_request_db_seconds_sum", &[]) - 0.05).abs() < 0.01);
+    assert!((samples.sum("pinchpoint_request_db_seconds_sum", &[]) - 0.05).abs() < 0.01);
 }
 
 #[tokio::test]
@@ -434,7 +434,7 @@ async fn a_panic_keeps_the_queries_of_its_request() {
     let app = Router::new().route("/panic", get(panics)).layer(monitor.layer()).layer(CatchPanicLayer::new());
     assert_eq!(fetch(&app, "/panic").await.0, 500);
     let samples = Samples::of(&monitor);
-    assert_eq!(samples.sum("http_server_request_db_queries_sum", &["/panic"]), 2.0);
+    assert_eq!(samples.sum("pinchpoint_request_db_queries_sum", &["/panic"]), 2.0);
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &["error_type=\"panic\""]), 1.0);
 }
 
@@ -474,9 +474,13 @@ async fn a_task_has_one_of_four_outcomes() {
     let samples = Samples::of(&monitor);
     for outcome in ["ok", "error", "panic", "cancelled"] {
         let label = format!("outcome=\"{outcome}\"");
-        assert_eq!(samples.sum("task_duration_seconds_count", &["task_name=\"mail\"", &label]), 1.0, "{outcome}");
+        assert_eq!(
+            samples.sum("pinchpoint_task_duration_seconds_count", &["task_name=\"mail\"", &label]),
+            1.0,
+            "{outcome}"
+        );
     }
-    assert_eq!(samples.sum("task_active", &["mail"]), 0.0);
+    assert_eq!(samples.sum("pinchpoint_task_active", &["mail"]), 0.0);
 }
 
 #[tokio::test]
@@ -492,7 +496,7 @@ async fn a_handler_that_blocks_shows_in_its_longest_poll() {
     let app = Router::new().route("/hash", get(handler)).layer(monitor.layer());
     fetch(&app, "/hash").await;
     let samples = Samples::of(&monitor);
-    let longest = samples.sum("http_server_request_longest_poll_seconds_sum", &["/hash"]);
-    let busy = samples.sum("http_server_request_busy_seconds_sum", &["/hash"]);
+    let longest = samples.sum("pinchpoint_request_longest_poll_seconds_sum", &["/hash"]);
+    let busy = samples.sum("pinchpoint_request_busy_seconds_sum", &["/hash"]);
     assert!(longest >= 0.03 && busy >= longest, "{longest} {busy}");
 }

@@ -72,10 +72,10 @@ async fn names_that_fill_the_table_give_their_places_back() {
     }
     let series = |name: &str| Samples::of(&monitor).series(name, &[]).count();
     let queries = "db_client_operation_duration_seconds_count";
-    assert_eq!((series(queries), series("task_duration_seconds_count")), (LIMIT + 1, LIMIT + 1));
+    assert_eq!((series(queries), series("pinchpoint_task_duration_seconds_count")), (LIMIT + 1, LIMIT + 1));
     sleep(Duration::from_secs(400)).await;
     assert!(series(queries) <= LIMIT / 2 + 1, "{}", series(queries));
-    assert!(series("task_duration_seconds_count") <= LIMIT / 2 + 1);
+    assert!(series("pinchpoint_task_duration_seconds_count") <= LIMIT / 2 + 1);
     let before = Samples::of(&monitor).sum(queries, &["slow"]);
     for _ in 0..40 {
         fetch(&app, "/slow").await;

@@ -56,7 +56,7 @@ fn app(monitor: &Monitor, pool: PgPool) -> Router {
 
 /// Returns how many queries all requests of a route made.
 fn queries(monitor: &Monitor, route: &str) -> f64 {
-    Samples::of(monitor).sum("http_server_request_db_queries_sum", &[&format!("http_route=\"{route}\"")])
+    Samples::of(monitor).sum("pinchpoint_request_db_queries_sum", &[&format!("http_route=\"{route}\"")])
 }
 
 /// Returns how many queries with this summary were counted.

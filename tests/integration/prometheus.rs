@@ -264,7 +264,7 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
                 f64::from(round) * 20.0,
             ),
             ("sum(db_client_operation_duration_seconds_count)", f64::from(round) * 40.0),
-            ("sum(task_duration_seconds_count{outcome=\"ok\"})", f64::from(round) * 40.0),
+            ("sum(pinchpoint_task_duration_seconds_count{outcome=\"ok\"})", f64::from(round) * 40.0),
         ] {
             prometheus.settles(query, ours).await;
         }

@@ -54,9 +54,11 @@ async fn every_series_is_in_the_reference_of_metrics() {
         assert!(labels.is_subset(known), "{series} has other labels than docs/metrics.md: {known:?}");
         seen.insert(name.to_owned());
     }
-    for name in
-        ["http_server_request_duration_seconds", "db_client_operation_duration_seconds", "task_duration_seconds"]
-    {
+    for name in [
+        "http_server_request_duration_seconds",
+        "db_client_operation_duration_seconds",
+        "pinchpoint_task_duration_seconds",
+    ] {
         assert!(seen.contains(name), "{name} is not among {seen:?}");
     }
 }

@@ -137,7 +137,7 @@ async fn what_a_request_does_is_measured() {
         line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
     };
     assert_eq!(counted("http_server_request_duration_seconds").as_deref(), Some("3"), "{metrics}");
-    assert_eq!(counted("http_server_request_db_queries").as_deref(), Some("3"), "{metrics}");
+    assert_eq!(counted("pinchpoint_request_db_queries").as_deref(), Some("3"), "{metrics}");
     let queries = metrics
         .lines()
         .find(|line| line.starts_with("db_client_operation_duration_seconds_count") && line.contains("FROM products"));

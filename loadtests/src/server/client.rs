@@ -279,13 +279,16 @@ impl Credentials {
 /// Sums the series of each endpoint, which differ by status.
 fn read_endpoints(text: &str) -> BTreeMap<(String, String), EndpointFacts> {
     let mut endpoints: BTreeMap<(String, String), EndpointFacts> = BTreeMap::new();
-    for sample in parse_samples(text, "http_server_") {
+    for sample in ["http_server_request_duration_seconds", "pinchpoint_request_"]
+        .iter()
+        .flat_map(|prefix| parse_samples(text, prefix))
+    {
         let field: fn(&mut EndpointFacts) -> &mut f64 = match sample.name.as_str() {
             "http_server_request_duration_seconds_count" => |facts| &mut facts.requests,
             "http_server_request_duration_seconds_sum" => |facts| &mut facts.seconds,
-            "http_server_request_db_seconds_sum" => |facts| &mut facts.db_seconds,
-            "http_server_request_db_queries_sum" => |facts| &mut facts.db_queries,
-            "http_server_request_busy_seconds_sum" => |facts| &mut facts.busy_seconds,
+            "pinchpoint_request_db_seconds_sum" => |facts| &mut facts.db_seconds,
+            "pinchpoint_request_db_queries_sum" => |facts| &mut facts.db_queries,
+            "pinchpoint_request_busy_seconds_sum" => |facts| &mut facts.busy_seconds,
             _ => continue,
         };
         let route = (sample.label("http_request_method").to_owned(), sample.label("http_route").to_owned());
@@ -296,16 +299,15 @@ fn read_endpoints(text: &str) -> BTreeMap<(String, String), EndpointFacts> {
 
 fn read_process(text: &str) -> ProcessFacts {
     let mut process = ProcessFacts::default();
-    for sample in ["process_cpu_seconds_total", "tokio_worker", "tokio_scheduling_lag"]
-        .iter()
-        .flat_map(|prefix| parse_samples(text, prefix))
+    for sample in
+        ["process_cpu_seconds_total", "pinchpoint_tokio_"].iter().flat_map(|prefix| parse_samples(text, prefix))
     {
         match sample.name.as_str() {
             "process_cpu_seconds_total" => process.cpu_seconds = sample.value,
-            "tokio_worker_busy_seconds_total" => process.worker_busy_seconds = sample.value,
-            "tokio_workers" => process.workers = sample.value,
-            "tokio_scheduling_lag_seconds_sum" => process.lag_seconds = sample.value,
-            "tokio_scheduling_lag_seconds_count" => process.lags = sample.value,
+            "pinchpoint_tokio_worker_busy_seconds_total" => process.worker_busy_seconds = sample.value,
+            "pinchpoint_tokio_workers" => process.workers = sample.value,
+            "pinchpoint_tokio_scheduling_lag_seconds_sum" => process.lag_seconds = sample.value,
+            "pinchpoint_tokio_scheduling_lag_seconds_count" => process.lags = sample.value,
             _ => {}
         }
     }

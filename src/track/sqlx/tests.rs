@@ -237,7 +237,7 @@ async fn queries_on_sqlite_count_for_their_route() {
     assert_eq!(http_body_util::BodyExt::collect(response).await.expect("a body").to_bytes(), "ok");
     let text = monitor.recorder().render();
     let route = r#"{http_request_method="GET",http_route="/users/{id}"}"#;
-    assert!(text.contains(&format!("http_server_request_db_queries_sum{route} 3\n")), "{text}");
+    assert!(text.contains(&format!("pinchpoint_request_db_queries_sum{route} 3\n")), "{text}");
     assert!(text.contains(r#"db_query_summary="SELECT ? AS id"} 3"#), "{text}");
 }
 

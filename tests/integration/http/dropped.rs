@@ -50,7 +50,7 @@ async fn leave(monitor: &Monitor, routes: Router) -> Samples {
 #[track_caller]
 fn assert_recorded(samples: &Samples) {
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &[]), 1.0, "the service's");
-    assert_eq!(samples.sum("http_server_request_db_queries_sum", &[]), 1.0, "the request's");
+    assert_eq!(samples.sum("pinchpoint_request_db_queries_sum", &[]), 1.0, "the request's");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ fn assert_counted(monitor: &Monitor, queries: f64) {
     assert_eq!((samples.requests(&["200"]), samples.requests(&[]), samples.active()), (1.0, 1.0, 0.0));
     assert_eq!(samples.response_sizes(&[]), 1.0);
     assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &[]), queries);
-    assert_eq!(samples.sum("http_server_request_db_queries_sum", &[]), queries);
+    assert_eq!(samples.sum("pinchpoint_request_db_queries_sum", &[]), queries);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn a_body_sized_only_by_its_header_is_complete_with_its_last_byte() {
     assert_eq!(samples.requests(&["http_response_status_code=\"200\""]), 1.0);
     assert_eq!(samples.requests(&["error_type"]), 0.0, "{samples:?}");
     assert_eq!(samples.sum("http_server_response_body_size_bytes_sum", &["/file"]), 16.0);
-    assert_eq!(samples.sum("http_server_response_head_seconds_count", &["/file"]), 1.0, "it is streamed");
+    assert_eq!(samples.sum("pinchpoint_response_head_seconds_count", &["/file"]), 1.0, "it is streamed");
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_status_without_content_ends_at_its_head() {
             assert_eq!(samples.requests(&["error_type"]), 0.0, "{status}");
             assert_eq!(samples.sum("http_server_response_body_size_bytes_sum", &[]), 0.0);
             assert_eq!(samples.response_sizes(&[]), 1.0, "the size is known: 0");
-            assert_eq!(samples.sum("http_server_response_head_seconds_count", &[]), 0.0);
+            assert_eq!(samples.sum("pinchpoint_response_head_seconds_count", &[]), 0.0);
         }
     }
 }
@@ -166,7 +166,7 @@ async fn a_stream_of_half_a_second_takes_half_a_second() {
     let samples = ended(&monitor).await;
     let whole = began.elapsed().as_secs_f64();
     let duration = samples.sum("http_server_request_duration_seconds_sum", &["/stream"]);
-    let head = samples.sum("http_server_response_head_seconds_sum", &["/stream"]);
+    let head = samples.sum("pinchpoint_response_head_seconds_sum", &["/stream"]);
     assert!((0.5..=whole).contains(&duration), "three parts and the end after the head: {duration} of {whole}");
     assert!((0.1..=duration - 0.4).contains(&head), "{head} of {duration}");
 }

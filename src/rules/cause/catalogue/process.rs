@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "tasks that never end keep memory",
         signature: "memory and the number of tasks alive grow together",
         neighbours: &[(LeakByRoute, "what grows"), (LeakElsewhere, "whether the number of tasks grows")],
-        undecided: "look at the number of tasks alive (tokio_alive_tasks)",
+        undecided: "look at the number of tasks alive (pinchpoint_tokio_alive_tasks)",
         advice: &[&[
             "Find the tasks that are spawned and never end (tokio-console), and give them an end: a time-out, a closed channel",
         ]],
