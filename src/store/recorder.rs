@@ -2,8 +2,7 @@
 //!
 //! The recorder of metrics-exporter-prometheus keeps every observation in a list until a scrape or an upkeep task
 //! drains it, which allocates on the request path and grows without scrapes (metrics-rs issue 467). Here an observation
-//! is added to fixed cells, and that crate's formatter writes them out: one source of values, nothing to drain, no
-//! upkeep.
+//! is added to fixed cells, which the exposition reads: one source of values, nothing to drain, no upkeep.
 
 use std::{
     borrow::Cow,
@@ -188,7 +187,8 @@ impl MonitorRecorder {
     /// ```
     #[must_use]
     pub fn render(&self) -> String {
-        self.exposition().collect()
+        // Names are ASCII, and every other part of the page comes from a `str`.
+        String::from_utf8(self.exposition().flatten().collect()).expect("the text format is UTF-8")
     }
 
     /// Returns the text of [`render`](Self::render) in parts.

@@ -255,8 +255,8 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
                 ours.sum("http_server_request_duration_seconds_sum", &[]),
             ),
             (
-                "http_server_request_duration_seconds_bucket{http_route=\"/users/{id}\",le=\"10\"}",
-                ours.sum("http_server_request_duration_seconds_bucket", &["/users/{id}", "le=\"10\""]),
+                "http_server_request_duration_seconds_bucket{http_route=\"/users/{id}\",le=\"10.0\"}",
+                ours.sum("http_server_request_duration_seconds_bucket", &["/users/{id}", "le=\"10.0\""]),
             ),
             ("sum(http_server_request_duration_seconds_count{http_route=\"\"})", f64::from(round) * 20.0),
             (

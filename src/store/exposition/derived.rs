@@ -1,0 +1,69 @@
+//! Metrics that have no series of their own: their samples are computed from other series when they are exposed.
+//!
+//! A further one is a constant of the catalogue that [`is_derived`] knows, and a branch of [`points`].
+
+use std::collections::BTreeMap;
+
+use metrics::Label;
+
+use crate::{
+    names::{self, Metric, Tally},
+    store::series::{Cell, Index, SeriesMeta},
+};
+
+/// Returns the outcome that the observations of a series of durations count for.
+pub(crate) type OutcomeOf = fn(&SeriesMeta) -> &'static str;
+
+/// A sample that was computed.
+#[derive(Debug)]
+pub(super) struct Point {
+    pub(super) labels: Vec<Label>,
+    pub(super) value: f64,
+}
+
+/// Returns whether a metric's samples are computed.
+pub(super) fn is_derived(metric: &Metric) -> bool {
+    tally(metric).is_some()
+}
+
+/// Computes the samples of a metric. `outcome` is `None` where nothing is tallied.
+pub(super) fn points(metric: &Metric, index: &Index, outcome: Option<OutcomeOf>) -> Vec<Point> {
+    match (tally(metric), outcome) {
+        (Some(tally), Some(outcome)) => tallied(tally, outcome, index),
+        _ => Vec::new(),
+    }
+}
+
+fn tally(metric: &Metric) -> Option<&'static Tally> {
+    names::TALLIES.iter().find(|tally| tally.metric.name == metric.name)
+}
+
+/// Counts durations by outcome.
+fn tallied(tally: &Tally, outcome: OutcomeOf, index: &Index) -> Vec<Point> {
+    let own: Vec<&'static str> = tally.metric.labels.iter().copied().filter(|name| *name != names::OUTCOME).collect();
+    let mut counts: BTreeMap<Vec<Option<&str>>, Vec<u64>> = BTreeMap::new();
+    for place in index.named(tally.of.name) {
+        let series = &index.series[*place as usize];
+        let Cell::Histogram(cell) = &series.cell else { continue };
+        let values = own.iter().map(|name| series.meta.label(name)).collect();
+        let counts = counts.entry(values).or_insert_with(|| vec![0; tally.outcomes.len()]);
+        let outcome = outcome(&series.meta);
+        if let Some(place) = tally.outcomes.iter().position(|known| *known == outcome) {
+            counts[place] += cell.buckets().iter().sum::<u64>();
+        }
+    }
+    let mut points = Vec::with_capacity(counts.len() * tally.outcomes.len());
+    for (values, counts) in counts {
+        let labels: Vec<Label> = own
+            .iter()
+            .zip(&values)
+            .filter_map(|(name, value)| Some(Label::new(*name, value.as_ref()?.to_string())))
+            .collect();
+        for (outcome, count) in tally.outcomes.iter().zip(counts) {
+            let outcome = Label::new(names::OUTCOME, *outcome);
+            // A float counts exactly up to 2^53.
+            points.push(Point { labels: labels.iter().cloned().chain([outcome]).collect(), value: count as f64 });
+        }
+    }
+    points
+}
