@@ -18,6 +18,7 @@ mod health;
 mod host;
 mod icon;
 mod memory;
+mod negotiation;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod parameters;

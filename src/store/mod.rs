@@ -77,6 +77,7 @@ mod tiers;
 pub(crate) mod window;
 
 pub(crate) use endpoint_names::NO_ENDPOINT;
+pub(crate) use exposition::{Exposition, Format};
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;
 pub use recorder::MonitorRecorder;

@@ -16,7 +16,7 @@ use metrics_util::registry::{Registry, Storage};
 
 use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
-    exposition::{Exposition, OutcomeOf},
+    exposition::{Exposition, Format, OutcomeOf},
     history::History,
     layout::Layouts,
     series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address},
@@ -188,13 +188,13 @@ impl MonitorRecorder {
     #[must_use]
     pub fn render(&self) -> String {
         // Names are ASCII, and every other part of the page comes from a `str`.
-        String::from_utf8(self.exposition().flatten().collect()).expect("the text format is UTF-8")
+        String::from_utf8(self.exposition(Format::Text).flatten().collect()).expect("the text format is UTF-8")
     }
 
-    /// Returns the text of [`render`](Self::render) in parts.
-    pub(crate) fn exposition(&self) -> Exposition {
+    /// Returns every series in a format, in parts.
+    pub(crate) fn exposition(&self, format: Format) -> Exposition {
         let descriptions = lock(&self.inner.descriptions).clone();
-        Exposition::new(self.index(), &descriptions, self.inner.outcome.get().copied())
+        Exposition::new(self.index(), &descriptions, self.inner.outcome.get().copied(), format)
     }
 
     fn describe(&self, name: &KeyName, description: &SharedString) {

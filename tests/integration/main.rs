@@ -7,6 +7,7 @@ mod control;
 mod counters;
 mod dependencies;
 mod evidence;
+mod formats;
 mod holders;
 mod http;
 mod lifetime;

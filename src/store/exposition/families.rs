@@ -13,6 +13,7 @@ use metrics::Label;
 
 use super::{
     derived::{self, Point},
+    openmetrics::{self, Role},
     spelling,
 };
 use crate::{
@@ -35,6 +36,13 @@ pub(super) struct Head {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) help: Option<String>,
+    pub(super) role: Role,
+}
+
+impl Head {
+    fn new(name: String, kind: Kind, help: Option<String>) -> Self {
+        Self { name, kind, help: help.filter(|help| !help.is_empty()), role: Role::Own }
+    }
 }
 
 /// Where the samples of a metric come from.
@@ -75,14 +83,16 @@ impl<'a> Reading<'a> {
         Self { layout: cell.layout(), buckets, count, sum: cell.totals(ReadMode::Peek).sum }
     }
 
-    /// Calls `each` with the upper edges of the exposed buckets, without the last one, and the count up to each.
-    pub(super) fn for_each_exposed(&self, mut each: impl FnMut(f64, u64)) {
-        let (mut below, mut next) = (0, 0);
-        for (bucket, edge) in self.layout.exposed() {
+    /// Calls `each` with the number of each exposed bucket, and the count of it and those below it.
+    pub(super) fn for_each_exposed(&self, mut each: impl FnMut(usize, u64)) {
+        let (mut below, mut next, mut exposed) = (0, 0, 0);
+        for (bucket, _) in self.layout.exposed() {
             below += self.buckets[next..=bucket].iter().sum::<u64>();
             next = bucket + 1;
-            each(edge, below);
+            each(exposed, below);
+            exposed += 1;
         }
+        each(exposed, self.count);
     }
 }
 
@@ -103,7 +113,7 @@ impl Families {
     ) -> Self {
         let in_catalogue = |name: &str| names::CATALOGUE.iter().any(|metric| metric.name == name);
         let own = names::CATALOGUE.iter().filter_map(|metric| {
-            let head = Head { name: metric.name.to_owned(), kind: metric.kind, help: Some(metric.help.to_owned()) };
+            let head = Head::new(metric.name.to_owned(), metric.kind, Some(metric.help.to_owned()));
             if derived::is_derived(metric) {
                 return Some((head, Source::Derived(metric)));
             }
@@ -122,7 +132,7 @@ impl Families {
             let series = exposed(&index, &raw, None);
             let kind = index.series[*series.first()? as usize].meta.kind;
             let help = raw.iter().find_map(|raw| descriptions.get(*raw)).cloned();
-            Some((Head { name: name.into_owned(), kind, help }, Source::Series(exposed(&index, &raw, Some(kind)))))
+            Some((Head::new(name.into_owned(), kind, help), Source::Series(exposed(&index, &raw, Some(kind)))))
         });
         let mut metrics: Vec<(Head, Source)> = own.chain(hosts).collect();
         // A host's counter `jobs_count` would repeat a line of its histogram `jobs`.
@@ -131,6 +141,7 @@ impl Families {
             .flat_map(|(head, _)| ["bucket", "sum", "count"].map(|suffix| format!("{}_{suffix}", head.name)))
             .collect();
         metrics.retain(|(head, _)| !taken.contains(&head.name));
+        openmetrics::assign_roles(metrics.iter_mut().map(|(head, _)| head));
         Self { index, outcome, metrics: metrics.into_iter() }
     }
 

@@ -1,32 +1,106 @@
 //! [`Exposition`]: every series in a format that Prometheus reads.
 //!
 //! `families` decides what is exposed, the same for every format; `derived` computes the samples of metrics without series of
-//! their own; `spelling` has names, edges and numbers; `text` writes the lines.
+//! their own; `spelling` has names, edges and numbers; `text` and `openmetrics` write `lines`.
 
 mod derived;
 mod families;
+mod lines;
+mod openmetrics;
 mod spelling;
 mod text;
 
 use std::collections::HashMap;
 
-use self::families::{Families, Family};
-pub(crate) use self::{derived::OutcomeOf, text::Text};
+pub(crate) use self::derived::OutcomeOf;
+use self::{
+    families::{Families, Family, Head, Labels, Value},
+    openmetrics::OpenMetrics,
+    text::Text,
+};
 use super::series::Index;
 
 /// Bytes after which a part is returned: large enough that parts cost nothing, small beside the whole page.
 const PART: usize = 64 * 1024;
 
+/// A format that Prometheus reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The text format, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Text(Text),
+    OpenMetrics(OpenMetrics),
+}
+
+impl Encoder {
+    fn new(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text(Text::default()),
+            Format::OpenMetrics => Self::OpenMetrics(OpenMetrics::default()),
+        }
+    }
+
+    /// Begins a metric.
+    fn begin(&mut self, out: &mut Vec<u8>, head: &Head) {
+        match self {
+            Self::Text(text) => text.begin(out, head),
+            Self::OpenMetrics(text) => text.begin(out, head),
+        }
+    }
+
+    fn sample(&mut self, out: &mut Vec<u8>, head: &Head, labels: &Labels<'_>, value: &Value<'_>) {
+        match self {
+            Self::Text(text) => text.sample(out, head, labels, value),
+            Self::OpenMetrics(text) => text.sample(out, head, labels, value),
+        }
+    }
+
+    /// Ends a metric.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(_) => Text::end(out),
+            Self::OpenMetrics(_) => {}
+        }
+    }
+
+    /// Ends the page.
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(_) => {}
+            Self::OpenMetrics(_) => OpenMetrics::finish(out),
+        }
+    }
+}
+
+/// Where the page is.
+enum Place {
+    BetweenMetrics,
+    In(Box<Family>),
+    End,
+}
+
 /// The page in parts of about 64 KiB, so that a scrape of ten thousand series does not hold many megabytes at once.
 pub(crate) struct Exposition {
     families: Families,
-    current: Option<Family>,
-    text: Text,
+    place: Place,
+    encoder: Encoder,
 }
 
 impl Exposition {
-    pub(super) fn new(index: Index, descriptions: &HashMap<String, String>, outcome: Option<OutcomeOf>) -> Self {
-        Self { families: Families::new(index, descriptions, outcome), current: None, text: Text::default() }
+    pub(super) fn new(
+        index: Index,
+        descriptions: &HashMap<String, String>,
+        outcome: Option<OutcomeOf>,
+        format: Format,
+    ) -> Self {
+        let families = Families::new(index, descriptions, outcome);
+        Self { families, place: Place::BetweenMetrics, encoder: Encoder::new(format) }
     }
 }
 
@@ -35,19 +109,29 @@ impl Iterator for Exposition {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         let mut part = Vec::with_capacity(PART + PART / 8);
+        let encoder = &mut self.encoder;
         while part.len() < PART {
-            let Some(family) = &mut self.current else {
-                self.current = self.families.next();
-                match &self.current {
-                    Some(family) => self.text.begin(&mut part, &family.head),
-                    None => break,
+            match &mut self.place {
+                Place::BetweenMetrics => match self.families.next() {
+                    Some(family) => {
+                        encoder.begin(&mut part, &family.head);
+                        self.place = Place::In(Box::new(family));
+                    }
+                    None => {
+                        encoder.finish(&mut part);
+                        self.place = Place::End;
+                    }
+                },
+                Place::In(family) => {
+                    let write = |head: &Head, labels: &Labels<'_>, value: &Value<'_>| {
+                        encoder.sample(&mut part, head, labels, value);
+                    };
+                    if !family.next_sample(self.families.index(), write) {
+                        encoder.end(&mut part);
+                        self.place = Place::BetweenMetrics;
+                    }
                 }
-                continue;
-            };
-            let (index, text) = (self.families.index(), &mut self.text);
-            if !family.next_sample(index, |head, labels, value| text.sample(&mut part, head, labels, value)) {
-                self.text.end(&mut part);
-                self.current = None;
+                Place::End => break,
             }
         }
         (!part.is_empty()).then_some(part)

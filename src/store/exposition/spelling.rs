@@ -11,9 +11,14 @@ use std::{
 /// Prefix of a name that is spelt in [`by_code_points`].
 const BY_CODE_POINTS: &str = "U__";
 
-/// Returns the name of a metric as it is exposed.
+/// End of the name of a counter's series.
+pub(super) const TOTAL: &str = "_total";
+
+/// Returns the name of a metric as it is exposed. Without `_total` something must be left, or readers that take it away refuse the
+/// whole page.
 pub(super) fn metric_name(name: &str) -> Cow<'_, str> {
-    spelt(name, |letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':'))
+    let spelt = spelt(name, |letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':'));
+    if spelt == TOTAL { by_code_points(name).into() } else { spelt }
 }
 
 /// Returns the name of a label as it is exposed. A name that begins with two underscores is Prometheus's own, and a strict
@@ -149,6 +154,7 @@ mod tests {
         check("a–b", "a_b", "a_b");
         check("__name__", "__name__", "U______name____");
         check("--x", "__x", "U___2d__2d_x");
+        check("_total", "U____total", "_total");
         check("", "", "");
     }
 

@@ -1,0 +1,71 @@
+//! What the two formats of lines have in common.
+
+use super::{
+    families::{BUCKET, Labels, Reading},
+    spelling,
+};
+
+/// What is kept between samples to save time: escaping labels and formatting edges for each bucket was most of the work.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// The labels of the sample at hand, escaped.
+    labels: Vec<u8>,
+    /// The upper edges of a metric's buckets as they are spelt; all its series have the same.
+    edges: Vec<String>,
+}
+
+impl Lines {
+    /// Begins a metric.
+    pub(super) fn begin(&mut self) {
+        self.edges.clear();
+    }
+
+    /// Begins a sample.
+    pub(super) fn labelled(&mut self, labels: &Labels<'_>) {
+        self.labels.clear();
+        for (at, (name, value)) in labels.iter().enumerate() {
+            if at > 0 {
+                self.labels.push(b',');
+            }
+            extend(&mut self.labels, &[name.as_bytes(), b"=\""]);
+            spelling::push_label_value(&mut self.labels, value);
+            self.labels.push(b'"');
+        }
+    }
+
+    /// Writes name and labels, and the space before the value.
+    pub(super) fn push_series(&self, out: &mut Vec<u8>, name: &str, suffix: &str) {
+        extend(out, &[name.as_bytes(), suffix.as_bytes()]);
+        if !self.labels.is_empty() {
+            extend(out, &[b"{", &self.labels, b"}"]);
+        }
+        out.push(b' ');
+    }
+
+    /// Writes the buckets of a histogram. `end` ends the line of the bucket with a number.
+    pub(super) fn push_buckets(
+        &mut self,
+        out: &mut Vec<u8>,
+        name: &str,
+        reading: &Reading<'_>,
+        end: impl Fn(&mut Vec<u8>, usize),
+    ) {
+        if self.edges.is_empty() {
+            let edges = reading.layout.exposed().map(|(_, edge)| edge).chain([f64::INFINITY]);
+            self.edges = edges.map(spelling::edge).collect();
+        }
+        let comma: &[u8] = if self.labels.is_empty() { b"" } else { b"," };
+        reading.for_each_exposed(|bucket, count| {
+            let edge = self.edges[bucket].as_bytes();
+            let (name, label) = (name.as_bytes(), BUCKET.as_bytes());
+            extend(out, &[name, b"_bucket{", &self.labels, comma, label, b"=\"", edge, b"\"} "]);
+            spelling::push_count(out, count);
+            end(out, bucket);
+        });
+    }
+}
+
+/// Appends parts.
+pub(super) fn extend(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
