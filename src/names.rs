@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 #[cfg(feature = "schema")]
+mod questions;
+#[cfg(feature = "schema")]
 mod reference;
 mod shown;
 
@@ -56,36 +58,43 @@ pub(crate) struct Metric {
     pub(crate) resolution: Resolution,
     /// Names of the labels of its series.
     pub(crate) labels: &'static [&'static str],
+    /// Whether it counts nanoseconds and is exposed in seconds: the facade's counters are integers.
+    pub(crate) nanos: bool,
     /// When it exists; empty where it always does.
     #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "read by the reference only"))]
     pub(crate) condition: &'static str,
 }
 
-const fn metric(name: &'static str, kind: Kind, help: &'static str) -> Metric {
-    Metric { name, kind, help, buckets: &[], resolution: Resolution::General, labels: &[], condition: "" }
+const fn of_kind(name: &'static str, kind: Kind, help: &'static str) -> Metric {
+    Metric { name, kind, help, buckets: &[], resolution: Resolution::General, labels: &[], nanos: false, condition: "" }
 }
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
-    metric(name, Kind::Counter, help)
+    of_kind(name, Kind::Counter, help)
 }
 
 /// A total of seconds. The counters of the facade are integers, so it is written as a gauge and exposed as the counter it
 /// is.
 const fn counter_seconds(name: &'static str, help: &'static str) -> Metric {
-    metric(name, Kind::Counter, help)
+    of_kind(name, Kind::Counter, help)
 }
 
 const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    metric(name, Kind::Gauge, help)
+    of_kind(name, Kind::Gauge, help)
 }
 
 const fn histogram(name: &'static str, help: &'static str, buckets: &'static [f64], resolution: Resolution) -> Metric {
-    Metric { buckets, resolution, ..metric(name, Kind::Histogram, help) }
+    Metric { buckets, resolution, ..of_kind(name, Kind::Histogram, help) }
 }
 
 impl Metric {
     const fn labels(self, labels: &'static [&'static str]) -> Self {
         Self { labels, ..self }
+    }
+
+    /// Exposes nanoseconds as seconds.
+    const fn in_nanos(self) -> Self {
+        Self { nanos: true, ..self }
     }
 
     /// Says when the metric exists, where it does not always.
@@ -393,6 +402,39 @@ pub(crate) const TALLIES: &[Tally] = &[
     Tally { metric: &TASK_RUNS, of: &TASK_DURATION, outcomes: &[OK, ERROR, CANCELLED] },
 ];
 
+/// Calls of a statement by endpoint.
+pub(crate) const ENDPOINT_QUERY_CALLS: Metric = counter(
+    "pinchpoint_endpoint_query_calls_total",
+    "Calls of a statement in requests of an endpoint; past the limit of pairs the statements that take little time are one, `other`.",
+)
+.labels(&[METHOD, ROUTE, DB_QUERY_ID])
+.exists("once a request issued a query");
+/// Time of a statement by endpoint.
+pub(crate) const ENDPOINT_QUERY_SECONDS: Metric =
+    counter("pinchpoint_endpoint_query_seconds_total", "Time of these calls; calls at the same time count each.")
+        .in_nanos()
+        .labels(&[METHOD, ROUTE, DB_QUERY_ID])
+        .exists("once a request issued a query");
+/// Requests with a statement by endpoint.
+pub(crate) const ENDPOINT_QUERY_REQUESTS: Metric = counter(
+    "pinchpoint_endpoint_query_requests_total",
+    "Requests of an endpoint that had at least one of these calls.",
+)
+.labels(&[METHOD, ROUTE, DB_QUERY_ID])
+.exists("once a request issued a query");
+
+/// A counter of pairs of an endpoint and a statement, made from one of the windows when it is exposed.
+pub(crate) struct Folded {
+    pub(crate) metric: &'static Metric,
+    pub(crate) of: &'static Metric,
+}
+
+pub(crate) const FOLDED: &[Folded] = &[
+    Folded { metric: &ENDPOINT_QUERY_CALLS, of: &ENDPOINT_USE_CALLS },
+    Folded { metric: &ENDPOINT_QUERY_SECONDS, of: &ENDPOINT_USE_NANOS },
+    Folded { metric: &ENDPOINT_QUERY_REQUESTS, of: &ENDPOINT_USE_REQUESTS },
+];
+
 /// Resident memory.
 pub(crate) const PROCESS_RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
 /// Memory that the process owns.
@@ -522,6 +564,27 @@ pub(crate) const BOTTLENECK: Metric = gauge(
 )
 .labels(&[RULE, SEVERITY, SUBJECT])
 .exists("once a bottleneck was found");
+/// Thresholds of the rules.
+pub(crate) const RULE_THRESHOLD: Metric = gauge(
+    "pinchpoint_rule_threshold",
+    "Threshold of a rule in force, in the base unit of what it measures, without the overrides for single subjects; NaN for \
+     some minutes after it was taken away.",
+)
+.labels(&[RULE, SEVERITY]);
+/// What the leak detector says.
+pub(crate) const MEMORY_GROWTH: Metric = gauge(
+    "pinchpoint_memory_growth_bytes_per_hour",
+    "Growth of the process's memory, or of what one route keeps, that is consistent with a leak; 0 where there is none.",
+)
+.exists("once the detector has data enough");
+/// What the trends say.
+pub(crate) const TREND: Metric = gauge(
+    "pinchpoint_trend",
+    "Direction of what was measured in the last 24 hours, judged every five minutes: 1 gets worse, 0 stable, -1 gets better; NaN \
+     for some minutes after there were too few data.",
+)
+.labels(&[SUBJECT, MEASURE])
+.exists("once there are data enough; of the 50 endpoints that get worse or take the most time");
 /// Cost of the evaluation.
 pub(crate) const RULE_EVALUATION: Metric = histogram(
     "pinchpoint_rule_evaluation_seconds",
@@ -601,35 +664,85 @@ pub(crate) const ENDPOINT_USE_AT_ONCE: Metric =
     histogram("pinchpoint_endpoint_use_at_once", "", COUNT_BUCKETS, Resolution::Counts);
 /// Window-only: number of the place in the host's code that a use was last seen at.
 pub(crate) const ENDPOINT_USE_PLACE: Metric = gauge("pinchpoint_endpoint_use_place", "");
-/// Window-only: nanoseconds of an endpoint's requests by part: disjoint, and together not more than their duration.
-pub(crate) const ENDPOINT_PART_NANOS: Metric = counter("pinchpoint_endpoint_part_nanoseconds", "");
+/// Time of an endpoint's requests by what they did in it: disjoint parts, together not more than their duration.
+pub(crate) const ENDPOINT_PART_NANOS: Metric = counter(
+    "pinchpoint_endpoint_part_seconds_total",
+    "Time of an endpoint's requests by what they did in it: disjoint parts, together not more than their duration.",
+)
+.in_nanos()
+.labels(&[METHOD, ROUTE, PART])
+.exists("once a request did any of it");
 
-/// Window-only: nanoseconds an endpoint's requests spent inside poll while a query or a task of theirs ran.
-pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_overlap_nanoseconds", "");
-/// Window-only: queries of an endpoint's requests whose client disconnected before the answer.
-pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter("pinchpoint_endpoint_wasted_queries", "");
-/// Window-only: nanoseconds that those requests spent in queries.
-pub(crate) const ENDPOINT_WASTED_DB_NANOS: Metric = counter("pinchpoint_endpoint_wasted_db_nanoseconds", "");
-/// Window-only: nanoseconds of an endpoint's requests in which a query ran that went on after their end.
-pub(crate) const ENDPOINT_LATE_DB_NANOS: Metric = counter("pinchpoint_endpoint_late_db_nanoseconds", "");
-/// Window-only: durations of an endpoint's requests without the time that they waited for their clients. Recorded from the
-/// first request on that waited for [`CLIENT_WAIT`].
-pub(crate) const ENDPOINT_OWN_DURATION: Metric =
-    histogram("pinchpoint_endpoint_own_duration_seconds", "", DURATION_BUCKETS, Resolution::Fine);
-/// Window-only: nanoseconds that the bodies of an endpoint's responses were waited for.
-pub(crate) const ENDPOINT_PRODUCING_NANOS: Metric = counter("pinchpoint_endpoint_producing_nanoseconds", "");
-/// Window-only: polls of an endpoint's requests that kept a worker for [`BLOCKING`] or longer.
-pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric =
-    histogram("pinchpoint_endpoint_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
+/// Time that an endpoint's requests spent inside poll during any of the parts of pinchpoint_endpoint_part_seconds_total.
+pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_overlap_seconds_total", "Time that an endpoint's requests spent inside poll during any of the parts of pinchpoint_endpoint_part_seconds_total.").in_nanos().labels(&[METHOD, ROUTE]).exists("once a request did anything that is tracked");
+/// Queries of an endpoint's requests whose client disconnected before the answer.
+pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter(
+    "pinchpoint_endpoint_wasted_queries_total",
+    "Queries of an endpoint's requests whose client disconnected before the answer.",
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a client disconnected during a query");
+/// Time in queries of an endpoint's requests whose client disconnected before the answer.
+pub(crate) const ENDPOINT_WASTED_DB_NANOS: Metric = counter(
+    "pinchpoint_endpoint_wasted_db_seconds_total",
+    "Time in queries of an endpoint's requests whose client disconnected before the answer.",
+)
+.in_nanos()
+.labels(&[METHOD, ROUTE])
+.exists("once a client disconnected during a query");
+/// Time of an endpoint's requests in which a query ran that went on after their end.
+pub(crate) const ENDPOINT_LATE_DB_NANOS: Metric = counter(
+    "pinchpoint_endpoint_late_db_seconds_total",
+    "Time of an endpoint's requests in which a query ran that went on after their end.",
+)
+.in_nanos()
+.labels(&[METHOD, ROUTE])
+.exists("once a client disconnected during a query");
+/// Durations without the waits for clients. Recorded from the first request on that waited for [`CLIENT_WAIT`].
+pub(crate) const ENDPOINT_OWN_DURATION: Metric = histogram(
+    "pinchpoint_endpoint_own_duration_seconds",
+    "Duration of an endpoint's requests without the time that they waited for their clients.",
+    DURATION_BUCKETS,
+    Resolution::Fine,
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a request waited for its client for 10 ms");
+/// Time in which the next piece of a streamed response of an endpoint was not there yet.
+pub(crate) const ENDPOINT_PRODUCING_NANOS: Metric = counter(
+    "pinchpoint_endpoint_producing_seconds_total",
+    "Time in which the next piece of a streamed response of an endpoint was not there yet.",
+)
+.in_nanos()
+.labels(&[METHOD, ROUTE])
+.exists("once a response was streamed");
+/// Polls that kept a worker for [`BLOCKING`] or longer.
+pub(crate) const ENDPOINT_BLOCKING_POLLS: Metric = histogram(
+    "pinchpoint_endpoint_blocking_poll_seconds",
+    "Polls of an endpoint's requests that kept a worker of the runtime for 10 ms or longer.",
+    DURATION_BUCKETS,
+    Resolution::Medium,
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a request blocked a worker");
 /// Window-only: other requests in flight at the end of such a poll.
 pub(crate) const ENDPOINT_BLOCKED_OTHERS: Metric =
     histogram("pinchpoint_endpoint_blocked_others", "", COUNT_BUCKETS, Resolution::Counts);
 /// Window-only: such polls at whose end another endpoint, or another request of the same, was in flight.
 pub(crate) const ENDPOINT_WAITED: Metric = counter("pinchpoint_endpoint_waited", "");
-/// Window-only: requests of an endpoint that were in flight at the last tick.
-pub(crate) const ENDPOINT_ACTIVE: Metric = gauge("pinchpoint_endpoint_active_requests", "");
-/// Window-only: age of the oldest of these.
-pub(crate) const ENDPOINT_OLDEST_ACTIVE: Metric = gauge("pinchpoint_endpoint_oldest_active_seconds", "");
+/// Requests of an endpoint that are in flight, as of the last evaluation.
+pub(crate) const ENDPOINT_ACTIVE: Metric = gauge(
+    "pinchpoint_endpoint_active_requests",
+    "Requests of an endpoint that are in flight, as of the last evaluation.",
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a route had a request");
+/// For how long the oldest of these has been running; 0 where none is.
+pub(crate) const ENDPOINT_OLDEST_ACTIVE: Metric = gauge(
+    "pinchpoint_endpoint_oldest_active_seconds",
+    "For how long the oldest of these has been running; 0 where none is.",
+)
+.labels(&[METHOD, ROUTE])
+.exists("once a route had a request");
 /// Window-only: calls of a query that ran at once, of those that took 1 ms or longer.
 pub(crate) const QUERY_AT_ONCE: Metric = histogram("pinchpoint_query_at_once", "", COUNT_BUCKETS, Resolution::Counts);
 /// Window-only: bytes that an endpoint's requests allocated while they were polled.
@@ -646,18 +759,46 @@ pub(crate) const TASK_POLL_NANOS: Metric = counter("pinchpoint_task_poll_nanosec
 pub(crate) const TASK_POLL_SIGHTS: Metric = counter("pinchpoint_task_poll_sights", "");
 /// Window-only: nanoseconds that a timer task of the monitor was polled late, by [`KIND`]: [`TRACKED`] or [`UNTRACKED`].
 pub(crate) const LAG_NANOS: Metric = counter("pinchpoint_scheduling_lag_nanoseconds", "");
-/// Window-only: polls of a task's runs that kept a worker for [`BLOCKING`] or longer.
-pub(crate) const TASK_BLOCKING_POLLS: Metric =
-    histogram("pinchpoint_task_blocking_poll_seconds", "", DURATION_BUCKETS, Resolution::Medium);
-/// Window-only: nanoseconds that the runs of a task spent inside poll.
-pub(crate) const TASK_BUSY_NANOS: Metric = counter("pinchpoint_task_busy_nanoseconds", "");
-/// Window-only: nanoseconds that the runs of a task took inside requests, which lasted as long.
-pub(crate) const TASK_REQUEST_NANOS: Metric = counter("pinchpoint_task_request_nanoseconds", "");
+/// Polls that kept a worker for [`BLOCKING`] or longer.
+pub(crate) const TASK_BLOCKING_POLLS: Metric = histogram(
+    "pinchpoint_task_blocking_poll_seconds",
+    "Polls of a task's runs that kept a worker of the runtime for 10 ms or longer.",
+    DURATION_BUCKETS,
+    Resolution::Medium,
+)
+.labels(&[TASK_NAME])
+.exists("once a run blocked a worker");
+/// Time that the runs of a task spent inside poll.
+pub(crate) const TASK_BUSY_NANOS: Metric =
+    counter("pinchpoint_task_busy_seconds_total", "Time that the runs of a task spent inside poll.")
+        .in_nanos()
+        .labels(&[TASK_NAME])
+        .exists("once a run of the task ended");
+/// Time that runs of a task took inside requests, which lasted as long.
+pub(crate) const TASK_REQUEST_NANOS: Metric = counter(
+    "pinchpoint_task_request_seconds_total",
+    "Time that runs of a task took inside requests, which lasted as long.",
+)
+.in_nanos()
+.labels(&[TASK_NAME])
+.exists("once a run of the task ended inside a request");
 
-/// Window-only: nanoseconds of a task's runs by part: disjoint, and together not more than their duration.
-pub(crate) const TASK_PART_NANOS: Metric = counter("pinchpoint_task_part_nanoseconds", "");
-/// Window-only: nanoseconds that the runs of a task spent inside poll during any of these parts.
-pub(crate) const TASK_OVERLAP_NANOS: Metric = counter("pinchpoint_task_overlap_nanoseconds", "");
+/// Time of a task's runs by what they did in it: disjoint parts, together not more than their duration.
+pub(crate) const TASK_PART_NANOS: Metric = counter(
+    "pinchpoint_task_part_seconds_total",
+    "Time of a task's runs by what they did in it: disjoint parts, together not more than their duration.",
+)
+.in_nanos()
+.labels(&[TASK_NAME, PART])
+.exists("once a run did any of it");
+/// Time that the runs of a task spent inside poll during any of the parts of pinchpoint_task_part_seconds_total.
+pub(crate) const TASK_OVERLAP_NANOS: Metric = counter(
+    "pinchpoint_task_overlap_seconds_total",
+    "Time that the runs of a task spent inside poll during any of the parts of pinchpoint_task_part_seconds_total.",
+)
+.in_nanos()
+.labels(&[TASK_NAME])
+.exists("once a run did anything that is tracked");
 
 /// Window-only: nanoseconds that the runs of a task held what they had waited for, of what counts for no request.
 pub(crate) const TASK_HELD_NANOS: Metric = counter("pinchpoint_task_held_nanoseconds", "");
@@ -691,12 +832,30 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     HTTP_DB_SECONDS,
     HTTP_ALLOCATED,
     HTTP_LIVE_BYTES,
+    ENDPOINT_PART_NANOS,
+    ENDPOINT_OVERLAP_NANOS,
+    ENDPOINT_PRODUCING_NANOS,
+    ENDPOINT_OWN_DURATION,
+    ENDPOINT_WASTED_QUERIES,
+    ENDPOINT_WASTED_DB_NANOS,
+    ENDPOINT_LATE_DB_NANOS,
+    ENDPOINT_BLOCKING_POLLS,
+    ENDPOINT_ACTIVE,
+    ENDPOINT_OLDEST_ACTIVE,
+    ENDPOINT_QUERY_CALLS,
+    ENDPOINT_QUERY_SECONDS,
+    ENDPOINT_QUERY_REQUESTS,
     DB_DURATION,
     QUERIES,
     TASK_DURATION,
     TASK_RUNS,
     TASK_ACTIVE,
     TASK_OLDEST_ACTIVE,
+    TASK_BUSY_NANOS,
+    TASK_REQUEST_NANOS,
+    TASK_PART_NANOS,
+    TASK_OVERLAP_NANOS,
+    TASK_BLOCKING_POLLS,
     CALL_DURATION,
     WAIT_DURATION,
     WAITING_NOW,
@@ -733,6 +892,9 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     TOKIO_WORKERS_PARKED,
     TOKIO_SCHEDULING_LAG,
     BOTTLENECK,
+    RULE_THRESHOLD,
+    MEMORY_GROWTH,
+    TREND,
     RULE_EVALUATION,
     RULES_RELOAD,
     RULES_RELOAD_SUCCESSFUL,
@@ -745,9 +907,17 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     BUILD_INFO,
 ];
 
+/// Returns the metric of the catalogue that is called `name`.
+pub(crate) fn metric(name: &str) -> Option<&'static Metric> {
+    CATALOGUE.iter().find(|metric| metric.name == name)
+}
+
 /// The monitor on itself.
 pub(crate) const MONITOR: &[Metric] = &[
     BOTTLENECK,
+    RULE_THRESHOLD,
+    MEMORY_GROWTH,
+    TREND,
     RULE_EVALUATION,
     RULES_RELOAD,
     RULES_RELOAD_SUCCESSFUL,
@@ -764,7 +934,7 @@ pub(crate) const MONITOR: &[Metric] = &[
 pub(crate) const MONITOR_SERIES: usize = 1_000;
 
 /// Metrics whose series are removed when their name gave its place back and no window contains them any more: those of queries
-/// and tasks, whose names may be made up at run time, and of the queries of each endpoint.
+/// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is not any more.
 pub(crate) const GIVEN_BACK: &[Metric] = &[
     DB_DURATION,
     TASK_DURATION,
@@ -800,10 +970,13 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     POOL_PENDING,
     POOL_USE,
     CALL_DURATION,
+    RULE_THRESHOLD,
+    TREND,
 ];
 
-/// Metrics that live in the windows only.
-pub(crate) const WINDOW_ONLY: &[Metric] = &[
+/// Metrics with a limit of their own, since there are up to routes times queries of them. Those outside the catalogue live in the
+/// windows only: evidence, which no measure of a rule reads.
+pub(crate) const WINDOWED: &[Metric] = &[
     ENDPOINT_USE_CALLS,
     ENDPOINT_USE_NANOS,
     ENDPOINT_USE_ALONE_NANOS,
@@ -866,6 +1039,8 @@ pub(crate) const DB_SYSTEM: &str = "db_system_name";
 pub(crate) const DB_OPERATION: &str = "db_operation_name";
 /// Fingerprint of the statement.
 pub(crate) const DB_SUMMARY: &str = "db_query_summary";
+/// Identifier of a statement.
+pub(crate) const DB_QUERY_ID: &str = "db_query_id";
 /// Task name.
 pub(crate) const TASK_NAME: &str = "task_name";
 /// Kind of a wait.
@@ -888,12 +1063,16 @@ pub(crate) const WORK: &str = "work";
 pub(crate) const WAITING: &str = "waiting";
 /// Which part of something is counted: of the CPU's pressure whose it is, of descriptors what they are; window-only counters have parts of their own.
 pub(crate) const KIND: &str = "kind";
+/// What a part of the time of requests or runs was spent in.
+pub(crate) const PART: &str = "part";
 /// What a CPU does.
 pub(crate) const CPU_MODE: &str = "cpu_mode";
 /// Rule id.
 pub(crate) const RULE: &str = "rule";
 /// Severity.
 pub(crate) const SEVERITY: &str = "severity";
+/// What has a trend: `response_time`, `error_rate`, `throughput` or `memory`.
+pub(crate) const MEASURE: &str = "measure";
 /// What a bottleneck is about.
 pub(crate) const SUBJECT: &str = "subject";
 /// Version of the monitor.
@@ -916,6 +1095,7 @@ const LABELS: &[(&str, &str)] = &[
     (DB_SYSTEM, "database product"),
     (DB_OPERATION, "first keyword of the statement"),
     (DB_SUMMARY, "fingerprint of the statement: its text without literals"),
+    (DB_QUERY_ID, "identifier of the statement"),
     (WAIT_KIND, "kind of what is waited for: `lock`, `semaphore`, `channel`, or as the program names it"),
     (WAIT_NAME, "name of what is waited for"),
     (POOL_NAME, "name of the pool of connections"),
@@ -934,10 +1114,20 @@ const LABELS: &[(&str, &str)] = &[
         "whose pressure: `machine` or `group`, the control group of the process; what a descriptor leads to: `socket`, `file`, \
          `pipe` or `other`",
     ),
+    (
+        PART,
+        "what the time was spent in: `late` (ready and not polled), `client` (waiting for the client), `http` (calls), `db`, `pool` (waiting \
+         for a connection), `lock`, `semaphore`, `channel`, `wait` (other waits), `thread_pool` (waiting for a blocking thread), \
+         `blocking` (on one) or `task`",
+    ),
     (CPU_MODE, "what the CPUs did: `user`, `nice`, `system`, `idle`, `iowait`, `interrupt` or `steal`"),
     (RULE, "id of the rule"),
     (SEVERITY, "severity of the bottleneck"),
-    (SUBJECT, "what the bottleneck is about: an endpoint, a query, a task, a series or the process"),
+    (MEASURE, "what has a trend: `response_time`, `error_rate`, `throughput` or `memory`"),
+    (
+        SUBJECT,
+        "what the bottleneck is about: an endpoint, a query, a task, a series or the process; of a trend `service` for all of it",
+    ),
     (VERSION, "version of the monitor"),
 ];
 

@@ -51,7 +51,7 @@ impl Part {
     ];
     pub(crate) const COUNT: usize = Self::ALL.len();
 
-    /// Returns the value of the label [`WAIT_KIND`](crate::names::WAIT_KIND).
+    /// Returns the value of the labels [`PART`](crate::names::PART) and [`WAIT_KIND`](crate::names::WAIT_KIND).
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Late => "late",

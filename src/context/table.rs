@@ -116,7 +116,7 @@ impl TaskParts {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         for part in Part::ALL.into_iter().filter(|part| !time.of(*part).is_zero()) {
             let counter = || {
-                let labels = [(names::TASK_NAME, self.name.clone()), (names::WAIT_KIND, part.label().into())];
+                let labels = [(names::TASK_NAME, self.name.clone()), (names::PART, part.label().into())];
                 labelled::counter(&self.recorder, &names::TASK_PART_NANOS, &labels)
             };
             self.nanos[part as usize].get_or_init(counter).increment(nanos(time.of(part)));

@@ -229,7 +229,7 @@ impl EndpointSeries {
     pub(super) fn part_nanos(&self, part: Part) -> &Counter {
         self.parts[part as usize].get_or_init(|| {
             let [method, route] = self.labels.clone();
-            let labels = [method, route, (names::WAIT_KIND, part.label().into())];
+            let labels = [method, route, (names::PART, part.label().into())];
             labelled::counter(self.instruments.window_recorder(), &names::ENDPOINT_PART_NANOS, &labels)
         })
     }

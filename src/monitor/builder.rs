@@ -130,6 +130,13 @@ impl MonitorBuilder {
         self
     }
 
+    /// Sets how many pairs of an endpoint and a statement `/metrics` shows, 1,000 by default: those that take the most time. The
+    /// calls of the others count as the statement `other` of their endpoint. Rules and findings see every pair.
+    pub fn max_pairs(mut self, pairs: usize) -> Self {
+        self.config.max_pairs = pairs;
+        self
+    }
+
     /// Sets how many of the slowest requests of each endpoint are kept whole, with their timelines, as evidence. 10 by
     /// default; 0 keeps none.
     pub fn slow_requests(mut self, requests: usize) -> Self {
@@ -329,7 +336,9 @@ impl MonitorBuilder {
                 (Some(watch), rules)
             }
         };
-        let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds()).with_tallies(tallied_outcome);
+        let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds())
+            .with_max_pairs(config.max_pairs)
+            .with_tallies(tallied_outcome);
         let beside = |other| joined(other, Arc::new(own.clone()));
         let (recorder, process_recorder) = (beside(self.export), beside(self.host));
         let limits = Limits {

@@ -17,6 +17,7 @@ pub(super) struct Config {
     pub(super) sampling: Sampling,
     pub(super) max_series: usize,
     pub(super) max_fingerprints: usize,
+    pub(super) max_pairs: usize,
     pub(super) slow_requests: usize,
     pub(super) retention: Retention,
     pub(super) history_bytes: HistoryBytes,
@@ -43,6 +44,7 @@ impl Default for Config {
             sampling: Sampling::Every(Interval(Duration::from_secs(5))),
             max_series: 10_000,
             max_fingerprints: 1_000,
+            max_pairs: 1_000,
             slow_requests: 10,
             retention: Retention(Retention::LONGEST),
             // Holds the windows and a day by the minute of 1,000 routes.

@@ -97,6 +97,9 @@ impl Core {
         let clock = WallClock::starting(started);
         // The one that everything is recorded through: it writes to a host's recorder too.
         let recorder = instruments.recorder().clone();
+        let rules = Arc::new(rules);
+        let mut ticking = TickState::new(recorder.clone(), started);
+        ticking.show_thresholds(&rules);
         labelled::gauge(&recorder, &names::BUILD_INFO, &[(names::VERSION, env!("CARGO_PKG_VERSION").into())]).set(1.0);
         let run = Run { started: clock.at(started), version: version(&config) };
         let limits = TierLimits { retention: config.retention.get(), bytes: config.history_bytes.get() };
@@ -122,10 +125,10 @@ impl Core {
                 },
                 loaded: started,
                 error: None,
-                set: Arc::new(rules),
+                set: rules,
             }),
             judgements: Judgements::default(),
-            ticking: Mutex::new(TickState::new(recorder, started)),
+            ticking: Mutex::new(ticking),
             api_requests: AtomicU64::new(0),
             instruments,
             pools,

@@ -23,6 +23,12 @@ use crate::{
     store::MonitorRecorder,
 };
 
+/// How often the trends of [`TREND_LENGTH`] are judged for `/metrics`: they are cut into buckets that are longer than this after
+/// some hours.
+const JUDGE_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How far back these trends look, as `/performance/trends` does by default.
+const TREND_LENGTH: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A performance monitor: owns the recorder, the history, the rules and the background tasks.
 ///
 /// Cheap to clone; all clones are one monitor. It runs until [`shutdown`](Self::shutdown), or until its last clone, layer
@@ -208,6 +214,8 @@ async fn tick(core: Arc<Core>, mut background: Background, mut stopped: watch::R
     let mut samples = every(start, core.sampling_interval().unwrap_or(core.interval()));
     let mut looks = every(start + LOOK_EVERY, LOOK_EVERY);
     let mut ticks = every(start + core.interval(), core.interval());
+    let mut judgements = every(start + JUDGE_EVERY, JUDGE_EVERY);
+    let mut trends = None;
     let watches_rules = background.watches_rules();
     loop {
         let is_due = tokio::select! {
@@ -223,6 +231,17 @@ async fn tick(core: Arc<Core>, mut background: Background, mut stopped: watch::R
                 false
             }
             _ = ticks.tick() => true,
+            _ = judgements.tick(), if trends.is_none() => {
+                trends = Some(Box::pin(core.trends(Instant::now(), TREND_LENGTH, |_| true)));
+                false
+            }
+            Some(report) = async { Some(trends.as_mut()?.await) } => {
+                trends = None;
+                if let Some(report) = report {
+                    core.show_trends(&report);
+                }
+                false
+            }
             () = background.next(&core) => false,
         };
         if is_due {

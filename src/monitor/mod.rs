@@ -12,6 +12,7 @@ mod clock;
 mod config;
 mod control;
 mod core;
+mod current_gauges;
 mod errand;
 mod error;
 mod fanout;

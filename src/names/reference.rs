@@ -1,6 +1,6 @@
 //! `docs/metrics.md`: every metric that is exposed and every label, as Markdown, from the catalogue.
 
-use super::{CATALOGUE, Kind, LABELS, Metric, OTHER, SERIES_DROPPED};
+use super::{CATALOGUE, Kind, LABELS, Metric, OTHER, SERIES_DROPPED, questions::QUESTIONS};
 
 const INTRODUCTION: &str = "\
 # Metrics
@@ -32,6 +32,15 @@ Prometheus. A service may run its reporter beside the monitor.
 | `pinchpoint_tokio_scheduling_lag_seconds` | none | |
 ";
 
+const QUESTIONS_HEAD: &str = "
+## Questions
+
+One query for each metric that is worth having, in PromQL. Where several services are scraped, add a matcher such as `job=\"shop\"`.
+
+| metric | what the query shows | query |
+|---|---|---|
+";
+
 /// Returns the reference of every exposed metric as Markdown; `docs/metrics.md` is this text.
 ///
 /// ```
@@ -53,6 +62,10 @@ pub fn metrics_reference_markdown() -> String {
          `{}` counts how often.\n",
         SERIES_DROPPED.name
     );
+    out += QUESTIONS_HEAD;
+    for question in QUESTIONS {
+        out += &format!("| `{}` | {} | `{}` |\n", question.metrics[0].name, question.shows, question.query());
+    }
     out += TOKIO;
     out += "\n## Buckets\n\n| histogram | upper edges |\n|---|---|\n";
     for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {

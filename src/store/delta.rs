@@ -184,7 +184,7 @@ impl Baseline {
         match (cell, self.values.get(place as usize).unwrap_or(&Value::Unseen)) {
             (Cell::Counter(cell), Value::Counter(value)) => cell.read() == *value,
             (Cell::Counter(cell), _) => cell.read() <= cell.origin(),
-            (Cell::Gauge(cell), Value::Gauge(value)) => cell.read() == Some(*value),
+            (Cell::Gauge(cell), Value::Gauge(value)) => cell.read().map(f64::to_bits) == Some(value.to_bits()),
             (Cell::Gauge(cell), _) => cell.read().is_none(),
             (Cell::Histogram(cell), _) => cell.touched(ReadMode::Peek) == 0,
         }
@@ -234,7 +234,8 @@ fn first_count(delta: &mut Delta, series: u32, origin: u64, value: u64) -> Optio
 
 fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Value> {
     let before = if let Value::Gauge(before) = old { Some(*before) } else { None };
-    if before == Some(value) {
+    // By their bits: a NaN that stays is no change.
+    if before.map(f64::to_bits) == Some(value.to_bits()) {
         return None;
     }
     delta.entries.push(scalar(series, before.unwrap_or(value), value));

@@ -178,7 +178,7 @@ impl Layouts {
 
     /// Returns the layout of the metric called `name`.
     pub(crate) fn of(&self, name: &str) -> Arc<Layout> {
-        let metric = names::CATALOGUE.iter().find(|metric| metric.name == name);
+        let metric = names::metric(name);
         let (kind, exposed, resolution) = match metric {
             Some(metric) => (metric.name, metric.buckets, metric.resolution),
             None if name.ends_with("_seconds") => ("seconds", names::DURATION_BUCKETS, Resolution::Fine),

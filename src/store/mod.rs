@@ -53,7 +53,7 @@
 //! Files of this room import only files to their left:
 //!
 //! ```text
-//! layout < cells < series < {exposition, delta};  {exposition, history} < recorder
+//! layout < cells < series < {pairs, delta};  pairs < exposition;  {exposition, history} < recorder
 //! layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```
@@ -68,6 +68,7 @@ mod grid;
 mod histogram;
 mod history;
 mod layout;
+mod pairs;
 mod recorder;
 mod requests;
 mod series;

@@ -16,9 +16,10 @@ use metrics_util::registry::{Registry, Storage};
 
 use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
-    exposition::{Exposition, Format, OutcomeOf},
+    exposition::{Exposition, Format, OutcomeOf, Sources},
     history::History,
     layout::Layouts,
+    pairs::Pairs,
     series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address},
 };
 use crate::{
@@ -53,7 +54,7 @@ impl Storage<Key> for CellFactory {
         let cell = Arc::new(GaugeCell::default());
         // The facade's counters are integers, so a total of seconds is written as a gauge; the catalogue knows that it
         // is a counter.
-        let known = names::CATALOGUE.iter().find(|metric| metric.name == key.name());
+        let known = names::metric(key.name());
         self.enter(key, known.map_or(Kind::Gauge, |metric| metric.kind), Cell::Gauge(cell.clone()));
         cell
     }
@@ -73,6 +74,7 @@ struct Inner {
     descriptions: Mutex<HashMap<String, String>>,
     /// Set if the exposition has the tallies.
     outcome: OnceLock<OutcomeOf>,
+    pairs: Pairs,
 }
 
 /// The monitor's `metrics` recorder. Cheap to clone: all clones write the same series.
@@ -109,6 +111,7 @@ impl MonitorRecorder {
                 dropped: OnceLock::new(),
                 descriptions: Mutex::default(),
                 outcome: OnceLock::new(),
+                pairs: Pairs::default(),
             }),
         }
     }
@@ -117,6 +120,12 @@ impl MonitorRecorder {
     pub(crate) fn with_tallies(self, outcome: OutcomeOf) -> Self {
         // Set once, by the builder.
         let _ = self.inner.outcome.set(outcome);
+        self
+    }
+
+    /// Sets how many pairs of an endpoint and a statement are exposed.
+    pub(crate) fn with_max_pairs(self, pairs: usize) -> Self {
+        self.inner.pairs.set_limit(pairs);
         self
     }
 
@@ -165,6 +174,11 @@ impl MonitorRecorder {
         self.inner.table.vacate(&gone);
     }
 
+    /// Decides which pairs of an endpoint and a statement are exposed from now on.
+    pub(crate) fn choose_pairs(&self) {
+        self.inner.pairs.tick(&self.index());
+    }
+
     /// Returns the sum of the gauges called `name`.
     pub(crate) fn gauge_sum(&self, name: &str) -> f64 {
         let index = self.index();
@@ -194,7 +208,9 @@ impl MonitorRecorder {
     /// Returns every series in a format, in parts.
     pub(crate) fn exposition(&self, format: Format) -> Exposition {
         let descriptions = lock(&self.inner.descriptions).clone();
-        Exposition::new(self.index(), &descriptions, self.inner.outcome.get().copied(), format)
+        let index = self.index();
+        let sources = Sources { outcome: self.inner.outcome.get().copied(), pairs: self.inner.pairs.lines(&index) };
+        Exposition::new(index, &descriptions, sources, format)
     }
 
     fn describe(&self, name: &KeyName, description: &SharedString) {

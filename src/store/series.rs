@@ -30,7 +30,7 @@ pub(super) enum Budget {
 
 impl Budget {
     pub(super) fn of(name: &str) -> Self {
-        if names::WINDOW_ONLY.iter().any(|metric| metric.name == name) {
+        if names::WINDOWED.iter().any(|metric| metric.name == name) {
             Self::Windows
         } else if names::MONITOR.iter().any(|metric| metric.name == name) {
             Self::Monitor
@@ -51,7 +51,7 @@ pub(crate) struct SeriesMeta {
 
 impl SeriesMeta {
     pub(super) fn new(key: Key, kind: Kind) -> Self {
-        let exposed = Budget::of(key.name()) != Budget::Windows;
+        let exposed = names::metric(key.name()).is_some() || Budget::of(key.name()) != Budget::Windows;
         Self { key, kind, exposed }
     }
 

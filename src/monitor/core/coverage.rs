@@ -29,7 +29,7 @@ impl Core {
         let index = self.recorder.index();
         let metrics: Vec<&str> = index.names();
         let metrics: Vec<&str> =
-            metrics.into_iter().filter(|name| names::WINDOW_ONLY.iter().all(|metric| metric.name != *name)).collect();
+            metrics.into_iter().filter(|name| names::WINDOWED.iter().all(|metric| metric.name != *name)).collect();
         #[cfg(feature = "sqlx")]
         let (sqlx_queries, sqlx_problem) = (sqlx_events::seen(), sqlx_events::problem(self.requests_without_queries()));
         #[cfg(not(feature = "sqlx"))]

@@ -11,16 +11,21 @@ use tracing::{info, warn};
 use super::{Core, windows};
 use crate::{
     alert::{Change, Lifecycle, Transition},
+    analysis::LeakVerdict,
     context::{DynRecorder, labelled},
     lock::lock,
     monitor::{
         Judgement,
         background::Work,
         bottleneck_gauges::BottleneckGauges,
+        current_gauges::{self, CurrentGauges},
         reload::{Reload, RulesState},
     },
     names,
-    rules::{Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, WindowReadings, is_failure},
+    rules::{
+        Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, TrendReport, WindowReadings,
+        is_failure,
+    },
     store::{History, Moment},
 };
 
@@ -28,6 +33,10 @@ use crate::{
 pub(super) struct TickState {
     lifecycle: Lifecycle,
     gauges: BottleneckGauges,
+    thresholds: CurrentGauges,
+    /// The rules whose thresholds are shown.
+    shown: Option<Arc<RuleSet>>,
+    trends: CurrentGauges,
     /// When a request last came, to the precision of a tick.
     last_request: Instant,
     /// Requests to the API until then.
@@ -46,9 +55,20 @@ impl TickState {
     pub(super) fn new(recorder: DynRecorder, now: Instant) -> Self {
         Self {
             lifecycle: Lifecycle::default(),
+            thresholds: CurrentGauges::new(recorder.clone(), &names::RULE_THRESHOLD),
+            shown: None,
+            trends: CurrentGauges::new(recorder.clone(), &names::TREND),
             gauges: BottleneckGauges::new(recorder),
             last_request: now,
             api_requests: 0,
+        }
+    }
+
+    /// Shows the thresholds of the rules in force, unless they are shown.
+    pub(super) fn show_thresholds(&mut self, rules: &Arc<RuleSet>) {
+        if !self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, rules)) {
+            self.thresholds.show(current_gauges::thresholds(rules));
+            self.shown = Some(rules.clone());
         }
     }
 
@@ -98,6 +118,7 @@ impl Core {
         self.show_writing(now);
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
+        ticking.show_thresholds(&rules.set);
         let Evaluation { findings, memory, requests } = self.evaluate(&rules.set, now);
         // A stopped monitor counts none.
         let requests = if self.instruments.enabled() { requests } else { 1 };
@@ -105,6 +126,7 @@ impl Core {
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
         ticking.gauges.show(ticking.lifecycle.firing());
+        self.show_growth(&memory);
         self.instruments.slow_requests().expire(now, self.longest_window());
         let took = began.elapsed();
         self.evaluation.record(took.as_secs_f64());
@@ -117,6 +139,19 @@ impl Core {
             quiet,
             memory: Some(memory),
         });
+    }
+
+    /// Shows the growth that the leak detector found; nothing before it can tell.
+    fn show_growth(&self, memory: &MemoryVerdict) {
+        if memory.growth.is_some() || !matches!(memory.process, LeakVerdict::NotEnoughData { .. }) {
+            let growth = memory.growth.as_ref().map_or(0.0, |growth| growth.bytes_per_hour);
+            labelled::gauge(self.instruments.recorder(), &names::MEMORY_GROWTH, &[]).set(growth);
+        }
+    }
+
+    /// Shows the direction of every trend of a report.
+    pub(in crate::monitor) fn show_trends(&self, report: &TrendReport) {
+        lock(&self.ticking).trends.show(current_gauges::trends(report));
     }
 
     /// Brings the history, the memory's curve and the trends up to `now`, and returns what the rules find in them.
@@ -150,6 +185,7 @@ impl Core {
         let short = self.recorder.is_short_of_window_series();
         self.instruments.give_back_places(now, unused, short);
         self.recorder.give_back_places(history);
+        self.recorder.choose_pairs();
     }
 
     /// Puts the rule files into force where a look at them found that they were edited and are right. Where they are wrong, the

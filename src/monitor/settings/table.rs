@@ -109,6 +109,15 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         copy: |from, to| to.max_fingerprints = from.max_fingerprints,
     },
     Setting {
+        key: "max_pairs",
+        expected: "a whole number",
+        example: "500",
+        default: Some("1000"),
+        meaning: "pairs of an endpoint and a statement that `/metrics` shows; further ones fold into `other`",
+        reader: Reader::Text(|text, config| set(&mut config.max_pairs, text.parse().ok())),
+        copy: |from, to| to.max_pairs = from.max_pairs,
+    },
+    Setting {
         key: "slow_requests",
         expected: "a whole number",
         example: "0",

@@ -20,6 +20,7 @@ fn setters() -> BTreeMap<&'static str, Setter> {
         ("sampling_interval", MonitorBuilder::without_sampling),
         ("max_series", |builder| builder.max_series(5_000)),
         ("max_fingerprints", |builder| builder.max_fingerprints(500)),
+        ("max_pairs", |builder| builder.max_pairs(500)),
         ("slow_requests", |builder| builder.slow_requests(0)),
         ("retention", |builder| builder.retention(Duration::from_secs(24 * 3600))),
         ("history_bytes", |builder| builder.history_bytes(16_000_000)),

@@ -160,13 +160,16 @@ impl RuleBuilder<'_, '_> {
             return None;
         };
         let by: Vec<Arc<str>> = entry.by.iter().flatten().map(|Scalar(label)| Arc::from(label.as_str())).collect();
-        let known = names::CATALOGUE.iter().find(|metric| metric.name == name);
+        let known = names::metric(name);
         self.by(known, &by);
         if let Some(kind) = naming::metric_mistake(name) {
             self.report("metric", kind);
         }
         if let Some(tally) = names::TALLIES.iter().find(|tally| tally.metric.name == name) {
             self.report("metric", ProblemKind::TalliedMetric { metric: tally.metric.name, of: tally.of.name });
+        }
+        if let Some(folded) = names::FOLDED.iter().find(|folded| folded.metric.name == name) {
+            self.report("metric", ProblemKind::FoldedMetric { metric: folded.metric.name });
         }
         if let Some((metric, measure)) = known.zip(measure)
             && !fits(metric.kind, measure.measure)
@@ -325,7 +328,7 @@ impl RuleBuilder<'_, '_> {
 
 /// Returns the metric of the catalogue that a rule reads; `None` for one of the service's own.
 fn catalogued(metric: &MetricSelector) -> Option<&'static Metric> {
-    names::CATALOGUE.iter().find(|known| known.name == &*metric.name)
+    names::metric(&metric.name)
 }
 
 /// Returns whether a measure makes sense for a kind of metric.

@@ -12,7 +12,7 @@ const PARTS: [&str; 3] = ["_bucket", "_count", "_sum"];
 ///
 /// The service may give its metrics other names than Prometheus takes, such as `mails.sent`.
 pub(super) fn metric_mistake(name: &str) -> Option<ProblemKind> {
-    let known = |wanted: &str| names::CATALOGUE.iter().find(|metric| metric.name == wanted);
+    let known = |wanted: &str| names::metric(wanted);
     let histogram = PARTS.iter().filter_map(|part| known(name.strip_suffix(part)?));
     if let Some(of) = histogram.into_iter().find(|metric| metric.kind == Kind::Histogram) {
         return Some(ProblemKind::HistogramPart { found: name.to_owned(), of: of.name });

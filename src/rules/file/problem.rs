@@ -167,6 +167,11 @@ pub(crate) enum ProblemKind {
     #[error("{metric} is made for /metrics and no rule sees it; expected {of}, which it is counted from")]
     TalliedMetric { metric: &'static str, of: &'static str },
     #[error(
+        "{metric} is made for /metrics and no rule sees it; expected a rule of scope query, with a measure such as \
+         calls_per_request or time_share"
+    )]
+    FoldedMetric { metric: &'static str },
+    #[error(
         "{found} is a part of a histogram on /metrics and no rule sees it; expected {of}, and a measure such as p95 or rate"
     )]
     HistogramPart { found: String, of: &'static str },

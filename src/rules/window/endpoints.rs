@@ -172,7 +172,7 @@ impl<'a> Endpoints<'a> {
 
     fn add_parts(&mut self, window: &'a Window) {
         for series in window.series(names::ENDPOINT_PART_NANOS.name) {
-            let part = series.label(names::WAIT_KIND).and_then(Part::of_label);
+            let part = series.label(names::PART).and_then(Part::of_label);
             if let Some((endpoint, part)) = self.known(&series).zip(part) {
                 endpoint.part_seconds[part as usize] += series.increase() * NANOS;
             }

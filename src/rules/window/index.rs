@@ -6,7 +6,7 @@
 use std::{borrow::Cow, cell::OnceCell, collections::HashMap, sync::Arc};
 
 use super::{
-    durations::{divide, quantile},
+    durations::{NANOS, divide, quantile},
     endpoints::Endpoints,
     holders::Holders,
     queries::{self, Uses},
@@ -136,8 +136,10 @@ impl<'a> WindowIndex<'a> {
                 groups.entry(values).or_default().push(series);
             }
         }
+        let scale = if names::metric(&metric.name).is_some_and(|known| known.nanos) { NANOS } else { 1.0 };
         let each = groups.into_iter().filter_map(|(values, series)| {
             let (value, samples) = series_measure(&series, measure, self.window)?;
+            let value = value * scale;
             Some(Reading { subject: metric_subject(metric, &values), value, samples, span: None })
         });
         each.collect()

@@ -66,7 +66,7 @@ impl Traffic {
 
     /// Records time of an endpoint's requests, all together.
     pub(super) fn part(&self, route: &str, part: Part, seconds: f64) -> &Self {
-        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (names::WAIT_KIND, part.label())];
+        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), (names::PART, part.label())];
         self.count(&names::ENDPOINT_PART_NANOS, &labels, (seconds * 1e9).round() as u64);
         self
     }
@@ -281,6 +281,7 @@ fn any_metric_can_be_read_by_its_labels() {
         traffic.set(&depth, &[("queue", queue), ("host", "b")], 1.0);
         traffic.count(&sent, &[("queue", queue)], 1000);
     }
+    traffic.count(&names::TASK_BUSY_NANOS, &[], 2_500_000_000);
     let window = traffic.window();
     let answer = |metric: &str, pattern: &str, by: &[&str], measure| {
         let matches = LabelGlobs(vec![("queue".into(), Glob::new(pattern))]);
@@ -303,6 +304,7 @@ fn any_metric_can_be_read_by_its_labels() {
     );
     assert_eq!(answer("sent_bytes_total", "mail*", &[], Measure::Quantile(99)), []);
     assert_eq!(answer("unheard_of", "*", &[], Measure::Value), []);
+    assert_eq!(answer(names::TASK_BUSY_NANOS.name, "*", &[], Measure::Value)[0].1, (2.5, 1), "in seconds");
 }
 
 /// A shop with every sickness, and a healthy endpoint with a healthy query and task.

@@ -80,7 +80,7 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
         *tasks[place].busy_seconds.get_or_insert_default() += series.increase() * NANOS;
     }
     for series in window.series(names::TASK_PART_NANOS.name) {
-        let part = series.label(names::WAIT_KIND).and_then(Part::of_label);
+        let part = series.label(names::PART).and_then(Part::of_label);
         let Some((name, part)) = task_name(&series).zip(part) else { continue };
         let place = place_of(&mut tasks, name);
         tasks[place].part_seconds[part as usize] += series.increase() * NANOS;

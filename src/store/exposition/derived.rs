@@ -8,8 +8,14 @@ use metrics::Label;
 
 use crate::{
     names::{self, Metric, Tally},
-    store::series::{Cell, Index, SeriesMeta},
+    store::{
+        pairs::Line,
+        series::{Cell, Index, SeriesMeta},
+    },
 };
+
+/// Nanoseconds of a second.
+pub(super) const NANOS: f64 = 1e9;
 
 /// Returns the outcome that the observations of a series of durations count for.
 pub(crate) type OutcomeOf = fn(&SeriesMeta) -> &'static str;
@@ -21,17 +27,41 @@ pub(super) struct Point {
     pub(super) value: f64,
 }
 
-/// Returns whether a metric's samples are computed.
-pub(super) fn is_derived(metric: &Metric) -> bool {
-    tally(metric).is_some()
+/// What is computed from.
+pub(in crate::store) struct Sources {
+    /// `None` where nothing is tallied.
+    pub(in crate::store) outcome: Option<OutcomeOf>,
+    pub(in crate::store) pairs: Vec<Line>,
 }
 
-/// Computes the samples of a metric. `outcome` is `None` where nothing is tallied.
-pub(super) fn points(metric: &Metric, index: &Index, outcome: Option<OutcomeOf>) -> Vec<Point> {
-    match (tally(metric), outcome) {
-        (Some(tally), Some(outcome)) => tallied(tally, outcome, index),
+/// Returns whether a metric's samples are computed.
+pub(super) fn is_derived(metric: &Metric) -> bool {
+    tally(metric).is_some() || folded(metric).is_some()
+}
+
+/// Computes the samples of a metric.
+pub(super) fn points(metric: &Metric, index: &Index, sources: &Sources) -> Vec<Point> {
+    match (tally(metric), sources.outcome, folded(metric)) {
+        (Some(tally), Some(outcome), _) => tallied(tally, outcome, index),
+        (_, _, Some(counter)) => pairs(metric, counter, &sources.pairs),
         _ => Vec::new(),
     }
+}
+
+/// Returns which counter of a pair a metric shows.
+fn folded(metric: &Metric) -> Option<usize> {
+    names::FOLDED.iter().position(|folded| folded.metric.name == metric.name)
+}
+
+fn pairs(metric: &Metric, counter: usize, lines: &[Line]) -> Vec<Point> {
+    let unit = if metric.nanos { NANOS } else { 1.0 };
+    let point = |line: &Line| {
+        let (method, route) = line.endpoint.clone();
+        let labels = [(names::METHOD, method), (names::ROUTE, route), (names::DB_QUERY_ID, line.statement.clone())];
+        let labels = labels.into_iter().map(|(name, value)| Label::new(name, value)).collect();
+        Point { labels, value: line.counts[counter] as f64 / unit }
+    };
+    lines.iter().map(point).collect()
 }
 
 fn tally(metric: &Metric) -> Option<&'static Tally> {

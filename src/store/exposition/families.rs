@@ -12,7 +12,7 @@ use std::{
 use metrics::Label;
 
 use super::{
-    derived::{self, Point},
+    derived::{self, NANOS, Point, Sources},
     openmetrics::{self, Role},
     spelling,
 };
@@ -37,11 +37,13 @@ pub(super) struct Head {
     pub(super) kind: Kind,
     pub(super) help: Option<String>,
     pub(super) role: Role,
+    /// Whether its counters count nanoseconds and are exposed in seconds.
+    nanos: bool,
 }
 
 impl Head {
     fn new(name: String, kind: Kind, help: Option<String>) -> Self {
-        Self { name, kind, help: help.filter(|help| !help.is_empty()), role: Role::Own }
+        Self { name, kind, help: help.filter(|help| !help.is_empty()), role: Role::Own, nanos: false }
     }
 }
 
@@ -101,19 +103,18 @@ impl<'a> Reading<'a> {
 /// A metric is looked at when its turn comes, so that its derived samples are held no longer than they are written.
 pub(super) struct Families {
     index: Index,
-    outcome: Option<derived::OutcomeOf>,
+    sources: Sources,
     metrics: std::vec::IntoIter<(Head, Source)>,
 }
 
 impl Families {
-    pub(super) fn new(
-        index: Index,
-        descriptions: &HashMap<String, String>,
-        outcome: Option<derived::OutcomeOf>,
-    ) -> Self {
-        let in_catalogue = |name: &str| names::CATALOGUE.iter().any(|metric| metric.name == name);
+    pub(super) fn new(index: Index, descriptions: &HashMap<String, String>, sources: Sources) -> Self {
+        let in_catalogue = |name: &str| names::metric(name).is_some();
         let own = names::CATALOGUE.iter().filter_map(|metric| {
-            let head = Head::new(metric.name.to_owned(), metric.kind, Some(metric.help.to_owned()));
+            let head = Head {
+                nanos: metric.nanos,
+                ..Head::new(metric.name.to_owned(), metric.kind, Some(metric.help.to_owned()))
+            };
             if derived::is_derived(metric) {
                 return Some((head, Source::Derived(metric)));
             }
@@ -142,7 +143,7 @@ impl Families {
             .collect();
         metrics.retain(|(head, _)| !taken.contains(&head.name));
         openmetrics::assign_roles(metrics.iter_mut().map(|(head, _)| head));
-        Self { index, outcome, metrics: metrics.into_iter() }
+        Self { index, sources, metrics: metrics.into_iter() }
     }
 
     pub(super) fn index(&self) -> &Index {
@@ -163,7 +164,7 @@ impl Iterator for Families {
                     Samples::Series(places.into_iter())
                 }
                 Source::Derived(metric) => {
-                    Samples::Points(derived::points(metric, &self.index, self.outcome).into_iter())
+                    Samples::Points(derived::points(metric, &self.index, &self.sources).into_iter())
                 }
             };
             if !samples.is_empty() {
@@ -227,6 +228,7 @@ impl Family {
                 let labels = labels(&series.meta.key.labels(), self.head.kind);
                 if is_first(&mut self.written, &self.hasher, &labels) {
                     let value = match &series.cell {
+                        Cell::Counter(cell) if self.head.nanos => Some(Value::Number(cell.read() as f64 / NANOS)),
                         Cell::Counter(cell) => Some(Value::Count(cell.read())),
                         Cell::Gauge(cell) => cell.read().map(Value::Number),
                         Cell::Histogram(cell) => Some(Value::Histogram(Reading::of(cell))),

@@ -13,6 +13,7 @@ mod text;
 use std::collections::HashMap;
 
 pub(crate) use self::derived::OutcomeOf;
+pub(super) use self::derived::Sources;
 use self::{
     families::{Families, Family, Head, Labels, Value},
     openmetrics::OpenMetrics,
@@ -93,13 +94,8 @@ pub(crate) struct Exposition {
 }
 
 impl Exposition {
-    pub(super) fn new(
-        index: Index,
-        descriptions: &HashMap<String, String>,
-        outcome: Option<OutcomeOf>,
-        format: Format,
-    ) -> Self {
-        let families = Families::new(index, descriptions, outcome);
+    pub(super) fn new(index: Index, descriptions: &HashMap<String, String>, sources: Sources, format: Format) -> Self {
+        let families = Families::new(index, descriptions, sources);
         Self { families, place: Place::BetweenMetrics, encoder: Encoder::new(format) }
     }
 }

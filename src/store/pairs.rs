@@ -1,0 +1,340 @@
+//! [`Pairs`]: which pairs of an endpoint and a statement `/metrics` shows.
+//!
+//! There are up to routes times statements of them. At most `limit` are shown, those that take the most time; the others count as
+//! one pair of their endpoint, with the statement `other`. The invariant that a change could break: no counter that is shown ever
+//! falls, and nothing is counted twice. So a pair that is shown later begins at zero, and what it counted before stays in `other`; what a pair
+//! counted while it was shown goes with its series.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use metrics::Label;
+
+use super::series::{Cell, Index};
+use crate::{
+    context::Part,
+    lock::lock,
+    names::{self, Folded},
+};
+
+/// Counters of a pair, in the order of [`names::FOLDED`].
+const COUNTERS: usize = names::FOLDED.len();
+/// Which of them is its time, by which pairs are compared.
+const TIME: usize = 1;
+/// Share of a pair's weight that is left after a tick, so that the last minutes count most: a half after seven ticks.
+const KEPT: f64 = 0.9;
+/// How many times as much time as a shown pair a hidden one takes that replaces it. Pairs that take about the same would
+/// otherwise take turns.
+const LEAD: f64 = 2.0;
+/// The part of the pairs that is replaced at a tick at most.
+const REPLACED: usize = 10;
+
+type Counts = [u64; COUNTERS];
+
+/// An endpoint's use of a statement.
+#[derive(Debug)]
+struct Pair {
+    /// Where its counters are in the index.
+    places: [Option<u32>; COUNTERS],
+    is_shown: bool,
+    /// What it counted while it was hidden, up to the last time that it was shown.
+    hidden: Counts,
+    /// Its counters when it was hidden last.
+    since: Counts,
+    /// Its counters when they were read last.
+    seen: Counts,
+    /// Its time in the last minutes, in nanoseconds.
+    weight: f64,
+    /// Its time at the last tick.
+    time: u64,
+}
+
+impl Pair {
+    fn new(is_shown: bool) -> Self {
+        let none = Counts::default();
+        Self { places: [None; COUNTERS], is_shown, hidden: none, since: none, seen: none, weight: 0.0, time: 0 }
+    }
+
+    fn see(&mut self, index: &Index) {
+        self.seen = self.places.map(|place| match place.map(|place| &index.series[place as usize].cell) {
+            Some(Cell::Counter(cell)) => cell.read(),
+            _ => 0,
+        });
+    }
+
+    /// Returns what of its counts is in `other`.
+    fn folded(&self) -> Counts {
+        let open = |at: usize| if self.is_shown { 0 } else { self.seen[at].saturating_sub(self.since[at]) };
+        std::array::from_fn(|at| self.hidden[at] + open(at))
+    }
+
+    /// Takes the time since the last tick into its weight.
+    fn weigh(&mut self) {
+        let time = self.seen[TIME].saturating_sub(std::mem::replace(&mut self.time, self.seen[TIME]));
+        self.weight = self.weight * KEPT + time as f64;
+    }
+
+    fn show(&mut self) {
+        (self.hidden, self.is_shown) = (self.folded(), true);
+    }
+
+    fn hide(&mut self) {
+        (self.since, self.is_shown) = (self.seen, false);
+    }
+}
+
+/// The labels of an endpoint.
+type Endpoint = (Arc<str>, Arc<str>);
+
+/// The counters of a pair as they are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Method and route.
+    pub(super) endpoint: Endpoint,
+    /// Identifier of the statement, or `other`.
+    pub(super) statement: Arc<str>,
+    /// In the order of [`names::FOLDED`].
+    pub(super) counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By the labels of its series.
+    pairs: HashMap<Vec<Label>, Pair>,
+    shown: usize,
+    /// What was counted in `other` of pairs that exist no more.
+    gone: BTreeMap<Endpoint, Counts>,
+    /// The index that `pairs` were read from.
+    index: Option<Index>,
+}
+
+/// The pairs of one recorder.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    limit: AtomicUsize,
+    state: Mutex<State>,
+}
+
+impl Pairs {
+    pub(super) fn set_limit(&self, pairs: usize) {
+        self.limit.store(pairs, Relaxed);
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Relaxed)
+    }
+
+    /// Compares the pairs that are shown with those that are not, where there are any.
+    pub(super) fn tick(&self, index: &Index) {
+        let state = &mut *lock(&self.state);
+        state.read(index, self.limit());
+        if state.shown < state.pairs.len() {
+            state.see();
+            state.pairs.values_mut().for_each(Pair::weigh);
+            state.replace(self.limit() / REPLACED + 1);
+        }
+    }
+
+    /// Returns the lines of the pairs, sorted.
+    pub(super) fn lines(&self, index: &Index) -> Vec<Line> {
+        let state = &mut *lock(&self.state);
+        state.read(index, self.limit());
+        state.see();
+        let mut lines: BTreeMap<(Endpoint, Arc<str>), Counts> = BTreeMap::new();
+        let mut count = |endpoint, statement, counts: &Counts| {
+            let line = lines.entry((endpoint, statement)).or_default();
+            line.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        };
+        for (labels, pair) in &state.pairs {
+            let folded = pair.folded();
+            if pair.is_shown {
+                let shown = std::array::from_fn(|at| pair.seen[at].saturating_sub(folded[at]));
+                count(endpoint_of(labels), value_of(labels, names::WAIT_NAME), &shown);
+            }
+            if folded != Counts::default() {
+                count(endpoint_of(labels), names::OTHER.into(), &folded);
+            }
+        }
+        state.gone.iter().for_each(|(endpoint, counts)| count(endpoint.clone(), names::OTHER.into(), counts));
+        let line = |((endpoint, statement), counts)| Line { endpoint, statement, counts };
+        lines.into_iter().map(line).collect()
+    }
+}
+
+impl State {
+    /// Takes the pairs that are new in `index`, as long as there is room, and forgets those that are gone.
+    fn read(&mut self, index: &Index, limit: usize) {
+        // A scrape may have fetched its index before the last tick.
+        if self.index.as_ref().is_some_and(|known| !index.is_newer_than(known)) {
+            return;
+        }
+        self.index = Some(index.clone());
+        self.pairs.values_mut().for_each(|pair| pair.places = [None; COUNTERS]);
+        for (at, Folded { of, .. }) in names::FOLDED.iter().enumerate() {
+            for place in index.named(of.name) {
+                let labels: Vec<Label> = index.series[*place as usize].meta.key.labels().cloned().collect();
+                if *value_of(&labels, names::WAIT_KIND) == *Part::Db.label() {
+                    let pair = self.pairs.entry(labels).or_insert_with(|| {
+                        let has_room = self.shown < limit;
+                        self.shown += usize::from(has_room);
+                        Pair::new(has_room)
+                    });
+                    pair.places[at] = Some(*place);
+                }
+            }
+        }
+        let Self { pairs, gone, shown, .. } = self;
+        pairs.retain(|labels, pair| {
+            if pair.places != [None; COUNTERS] {
+                return true;
+            }
+            *shown -= usize::from(pair.is_shown);
+            let folded = pair.folded();
+            if folded != Counts::default() {
+                let counts = gone.entry(endpoint_of(labels)).or_default();
+                counts.iter_mut().zip(folded).for_each(|(sum, count)| *sum += count);
+            }
+            false
+        });
+    }
+
+    fn see(&mut self) {
+        if let Some(index) = &self.index {
+            self.pairs.values_mut().for_each(|pair| pair.see(index));
+        }
+    }
+
+    /// Shows pairs that take much more time than some that are shown in their places, at most `most`.
+    fn replace(&mut self, most: usize) {
+        let weights = |is_shown| {
+            let of = self.pairs.iter().filter(move |(_, pair)| pair.is_shown == is_shown);
+            let mut weights: Vec<(f64, Vec<Label>)> = of.map(|(labels, pair)| (pair.weight, labels.clone())).collect();
+            weights.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+            weights
+        };
+        let (lightest, heaviest) = (weights(true), weights(false));
+        let pairs = lightest.into_iter().zip(heaviest.into_iter().rev()).take(most);
+        for ((shown, leaves), (hidden, comes)) in pairs {
+            if hidden <= shown * LEAD {
+                break;
+            }
+            self.pairs.get_mut(&leaves).into_iter().for_each(Pair::hide);
+            self.pairs.get_mut(&comes).into_iter().for_each(Pair::show);
+        }
+    }
+}
+
+fn endpoint_of(labels: &[Label]) -> Endpoint {
+    (value_of(labels, names::METHOD), value_of(labels, names::ROUTE))
+}
+
+fn value_of(labels: &[Label], name: &str) -> Arc<str> {
+    labels.iter().find(|label| label.key() == name).map_or("", Label::value).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::Counter;
+
+    use super::*;
+    use crate::{context::labelled, store::MonitorRecorder};
+
+    struct Statement([Counter; COUNTERS]);
+
+    impl Statement {
+        fn new(recorder: &MonitorRecorder, name: &str) -> Self {
+            let labels = [
+                (names::METHOD, "GET".into()),
+                (names::ROUTE, "/a".into()),
+                (names::WAIT_KIND, Part::Db.label().into()),
+                (names::WAIT_NAME, name.into()),
+            ];
+            Self(std::array::from_fn(|at| labelled::counter(recorder, names::FOLDED[at].of, &labels)))
+        }
+
+        fn run(&self, times: u64, millis: u64) {
+            self.0[0].increment(times);
+            self.0[TIME].increment(times * millis * 1_000_000);
+        }
+    }
+
+    fn limited(limit: usize) -> Pairs {
+        let pairs = Pairs::default();
+        pairs.set_limit(limit);
+        pairs
+    }
+
+    fn calls(pairs: &Pairs, recorder: &MonitorRecorder) -> Vec<(String, u64)> {
+        let lines = pairs.lines(&recorder.index());
+        lines.into_iter().map(|line| (line.statement.to_string(), line.counts[0])).collect()
+    }
+
+    fn expect(pairs: &Pairs, recorder: &MonitorRecorder, expected: &[(&str, u64)]) {
+        let expected: Vec<_> = expected.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect();
+        assert_eq!(calls(pairs, recorder), expected);
+    }
+
+    #[test]
+    fn the_time_of_a_pair_is_what_it_is_compared_by() {
+        assert_eq!(names::FOLDED[TIME].of.name, names::ENDPOINT_USE_NANOS.name);
+    }
+
+    #[test]
+    fn pairs_past_the_limit_count_as_other_and_the_largest_are_shown_in_time() {
+        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(2));
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| {
+            let statement = Statement::new(&recorder, name);
+            statement.run(10, 1);
+            statement
+        });
+        expect(&pairs, &recorder, &[("a", 10), ("b", 10), ("other", 20)]);
+        pairs.tick(&recorder.index());
+        expect(&pairs, &recorder, &[("a", 10), ("b", 10), ("other", 20)]);
+        d.run(5, 100);
+        a.run(1, 1);
+        c.run(1, 1);
+        pairs.tick(&recorder.index());
+        // What `d` counted before it is shown stays in `other`, and what `b` counts from now on joins it.
+        expect(&pairs, &recorder, &[("a", 11), ("d", 0), ("other", 26)]);
+        b.run(2, 1);
+        d.run(3, 1);
+        expect(&pairs, &recorder, &[("a", 11), ("d", 3), ("other", 28)]);
+        b.run(1, 1000);
+        pairs.tick(&recorder.index());
+        expect(&pairs, &recorder, &[("b", 10), ("d", 3), ("other", 29)]);
+        b.run(1, 1);
+        expect(&pairs, &recorder, &[("b", 11), ("d", 3), ("other", 29)]);
+    }
+
+    #[test]
+    fn what_statements_counted_that_are_gone_stays_in_other() {
+        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(1));
+        let names = ["a", "b"].map(|name| Statement::new(&recorder, name));
+        names.iter().for_each(|statement| statement.run(4, 1));
+        expect(&pairs, &recorder, &[("a", 4), ("other", 4)]);
+        drop(names);
+        let start = tokio::time::Instant::now();
+        let minute = std::time::Duration::from_secs(60);
+        let mut history = crate::store::History::new(start, [minute]);
+        for tick in 1..5 {
+            history.tick(&recorder.index(), start + minute * tick);
+            recorder.give_back_places(&mut history);
+        }
+        expect(&pairs, &recorder, &[("other", 4)]);
+        Statement::new(&recorder, "c").run(1, 1);
+        expect(&pairs, &recorder, &[("c", 1), ("other", 4)]);
+    }
+
+    #[test]
+    fn uses_of_other_kinds_are_no_statements() {
+        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(9));
+        let labels = [(names::WAIT_KIND, Part::Lock.label().into()), (names::WAIT_NAME, "lock stock".into())];
+        labelled::counter(&recorder, &names::ENDPOINT_USE_CALLS, &labels).increment(1);
+        assert_eq!(pairs.lines(&recorder.index()), []);
+    }
+}
