@@ -90,7 +90,7 @@ mod track;
 
 pub use context::{InCurrentRequest, in_current_request, upgraded};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
-pub use monitor::{BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
+pub use monitor::{Access, BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
 #[cfg(feature = "schema")]
 pub use names::metrics_reference_markdown;
 #[cfg(feature = "alloc")]

@@ -5,16 +5,17 @@
 use axum::{
     Json,
     extract::State,
-    http::{
-        HeaderName, HeaderValue,
-        header::{AUTHORIZATION, ORIGIN},
-        request::Parts,
-    },
+    http::{HeaderName, HeaderValue, header::ORIGIN, request::Parts},
 };
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{CoreState, error::ApiError, host, timestamp};
+use super::{
+    CoreState,
+    access::{self, Area},
+    error::ApiError,
+    host, timestamp,
+};
 use crate::monitor::{Control, Core};
 
 /// In this header a browser says whether a request comes from a page of the same site.
@@ -41,18 +42,24 @@ pub(super) struct ControlAnswer {
 /// browser does not add one by itself. A page under a name of its own that points here (DNS rebinding) is of the same site to the
 /// browser; what gives it away is that name, in `Host`.
 fn authorise(core: &Core, request: &Parts) -> Result<(), ApiError> {
-    if !core.control().allows(bearer(request)) {
+    if !core.control().allows(access::bearer(&request.headers)) {
         return Err(ApiError::forbidden(
             "the control endpoints are closed; send the token that the service set with Control::token as 'Authorization: \
              Bearer <token>', or let the service set Control::token or Control::Open",
         ));
+    }
+    if !matches!(core.control(), Control::Token(_)) {
+        // Open is open to those who may read. A token stands for itself: a request cannot send two.
+        access::admit(core, Area::Performance, &request.headers, &request.uri, &request.extensions)?;
     }
     let (is_open, is_loopback) = match core.control() {
         Control::Open => (true, false),
         Control::Loopback => (true, true),
         Control::Token(_) | Control::Refused => (false, false),
     };
-    if is_loopback && host(request).is_some_and(|host| !host::is_loopback(core, host)) {
+    let is_elsewhere = host::client(&request.extensions).is_some_and(|client| !host::is_of_this_machine(client))
+        || host(request).is_some_and(|host| !host::is_loopback(core, host));
+    if is_loopback && is_elsewhere {
         return Err(ApiError::forbidden(
             "the control endpoints are open on the loopback interface only; use localhost or 127.0.0.1 as the host, or let \
              the service set a token with Control::token",
@@ -72,11 +79,6 @@ fn authorise(core: &Core, request: &Parts) -> Result<(), ApiError> {
 
 fn header(request: &Parts, name: HeaderName) -> Option<&[u8]> {
     request.headers.get(name).map(HeaderValue::as_bytes)
-}
-
-fn bearer(request: &Parts) -> Option<&[u8]> {
-    let (scheme, token) = header(request, AUTHORIZATION)?.split_at_checked("bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
 }
 
 fn host(request: &Parts) -> Option<&[u8]> {

@@ -4,10 +4,12 @@ use std::fmt;
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+
+use super::access;
 
 /// Body of every answer that is not 200.
 #[derive(Debug, Serialize)]
@@ -33,6 +35,11 @@ impl ApiError {
 
     pub(super) fn bad_request(error: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: error.into() }
+    }
+
+    /// An answer with which a browser asks for a password.
+    pub(super) fn unauthorized(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error: error.into() }
     }
 
     pub(super) fn forbidden(error: impl Into<String>) -> Self {
@@ -61,6 +68,12 @@ impl fmt::Display for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = ErrorBody { status: self.status.as_u16(), error: self.error };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            for challenge in access::CHALLENGES {
+                response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+            }
+        }
+        response
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Uri, header::HOST, uri::Authority},
+    http::{Extensions, HeaderMap, HeaderValue, Uri, header::HOST, uri::Authority},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -75,8 +75,28 @@ pub(super) async fn refuse_others(
 /// Returns whether a request certainly comes from a client on this machine.
 fn is_from_here(request: &Request) -> bool {
     let client = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    client.is_some_and(|ConnectInfo(client)| client.ip().is_loopback())
-        && FORWARDED.iter().all(|header| !request.headers().contains_key(*header))
+    client.is_some_and(|ConnectInfo(client)| is_of_this_machine(client.ip())) && !is_passed_on(request.headers())
+}
+
+/// The client of a connection that the monitor itself has accepted. What the monitor serves on an address of a network may have
+/// any `Host`, also for clients on this machine, so this is not [`ConnectInfo`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client(pub(super) IpAddr);
+
+/// Returns the address of a request's client, where it is known.
+pub(super) fn client(extensions: &Extensions) -> Option<IpAddr> {
+    let accepted = extensions.get::<Client>().map(|Client(address)| *address);
+    accepted.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip()))
+}
+
+/// Returns whether an address is of the loopback interface, also as a socket for both versions of IP writes it.
+pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Returns whether a proxy passed the request on, whose client then is not the one that it comes from.
+pub(super) fn is_passed_on(headers: &HeaderMap) -> bool {
+    FORWARDED.iter().any(|header| headers.contains_key(*header))
 }
 
 pub(super) fn refusal() -> ApiError {

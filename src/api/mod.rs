@@ -5,6 +5,7 @@
 //! once, where the JSON type is built. Invariants that a change could break: reading changes nothing, and an error reveals
 //! nothing of the service's inside.
 
+mod access;
 mod bottlenecks;
 #[cfg(feature = "archive")]
 mod comparison;

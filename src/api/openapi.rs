@@ -1,20 +1,22 @@
 //! `/performance/openapi.json`, generated from the handlers, and completed with what only the running service knows: its rules,
-//! its windows and who may control it.
+//! its windows and who may read and control it.
 
 use std::{fmt::Write as _, time::Duration};
 
 use axum::{Json, extract::State};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    CoreState, bottlenecks, control, endpoints, events, exposition, health, memory, report, rules, status, summary,
-    trends,
+    CoreState, access::Area, bottlenecks, control, endpoints, events, exposition, health, memory, report, rules,
+    status, summary, trends,
 };
-use crate::monitor::{Control, Core};
+use crate::monitor::{Access, Control, Core};
 
-/// Name of the security scheme of the control endpoints.
+/// Name of the security scheme of the control endpoints, whose token reads too.
 const TOKEN: &str = "token";
+/// Names of the security schemes of reading.
+const READING: [&str; 2] = ["reading", "reading_as_password"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -58,32 +60,79 @@ pub(super) async fn document(State(core): CoreState) -> Json<Value> {
     #[cfg(feature = "archive")]
     let description = description.merge_from(ArchiveDescription::openapi());
     let mut document = serde_json::to_value(description).expect("a document is plain data");
-    if matches!(core.control(), Control::Token(_)) {
-        document["components"]["securitySchemes"] = json!({ TOKEN: { "type": "http", "scheme": "bearer" } });
+    for (path, operation) in operations(&mut document) {
+        secure(operation, area(path), &core);
+        complete(operation, area(path), &core);
     }
-    for operation in operations(&mut document) {
-        complete(operation, &core);
+    let schemes = schemes(&core);
+    if !schemes.is_empty() {
+        document["components"]["securitySchemes"] = schemes.into();
     }
     link_endpoints(&mut document);
     Json(document)
 }
 
-fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+fn operations(document: &mut Value) -> impl Iterator<Item = (&str, &mut Value)> {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
-    paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten()).map(|(_, operation)| operation)
+    paths.flat_map(|(path, operations)| {
+        let operations = operations.as_object_mut().into_iter().flatten();
+        operations.map(move |(_, operation)| (path.as_str(), operation))
+    })
+}
+
+fn area(path: &str) -> Area {
+    if path.starts_with("/performance") { Area::Performance } else { Area::Metrics }
+}
+
+/// Returns the security schemes that an operation may name.
+fn schemes(core: &Core) -> Map<String, Value> {
+    let bearer = json!({ "type": "http", "scheme": "bearer" });
+    let basic =
+        json!({ "type": "http", "scheme": "basic", "description": "The token as the password, with any user name" });
+    let guards = [Area::Metrics, Area::Performance].map(|area| matches!(area.access(core), Access::Token(_)));
+    let of_reading = READING.into_iter().zip([bearer.clone(), basic]).filter(|_| guards.contains(&true));
+    let of_control = matches!(core.control(), Control::Token(_)).then_some((TOKEN, bearer));
+    of_control.into_iter().chain(of_reading).map(|(name, scheme)| (name.to_owned(), scheme)).collect()
+}
+
+/// Says which credentials an operation needs. The control endpoints are those that name the scheme of their token.
+fn secure(operation: &mut Value, area: Area, core: &Core) {
+    let is_control = operation["security"].is_array();
+    let has_control_token = matches!(core.control(), Control::Token(_));
+    let needs_reading = matches!(area.access(core), Access::Token(_))
+        && (!is_control || matches!(core.control(), Control::Open | Control::Loopback));
+    if needs_reading {
+        let names = READING.into_iter().chain(has_control_token.then_some(TOKEN));
+        operation["security"] = names.map(|name| json!({ name: [] })).collect();
+        operation["responses"]["401"] = json!({
+            "description": "The token is missing or wrong",
+            "headers": { "www-authenticate": { "schema": { "type": "string" } } },
+            "content": error(),
+        });
+    } else if !has_control_token {
+        operation.as_object_mut().and_then(|operation| operation.remove("security"));
+    }
+}
+
+/// Returns the content of every answer that is not 200.
+fn error() -> Value {
+    json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } })
 }
 
 /// Adds what every operation has: the answers to a wrong parameter and to a wrong method, and a description of each answer.
-fn complete(operation: &mut Value, core: &Core) {
-    let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } });
+fn complete(operation: &mut Value, area: Area, core: &Core) {
     let responses = &mut operation["responses"];
     // Which hosts are refused depends on the address that the routes are served on, which may be any.
     let every = [("400", "A parameter is unknown or wrong"), ("405", "Not the method of this path")];
-    let refused = responses["403"].is_null().then_some(("403", "The host of the request is another site's"));
+    let why = match area.access(core) {
+        Access::Loopback => "The client is not on this machine, or the host is another site's",
+        Access::Open | Access::Token(_) => "The host of the request is another site's",
+    };
+    let refused = responses["403"].is_null().then_some(("403", why));
     for (status, description) in every.into_iter().chain(refused) {
         let response = &mut responses[status];
         if response.is_null() {
-            *response = json!({ "content": error });
+            *response = json!({ "content": error() });
         }
         response["description"] = description.into();
     }
@@ -101,9 +150,6 @@ fn complete(operation: &mut Value, core: &Core) {
             }
             .into();
         }
-    }
-    if operation["security"].is_array() && !matches!(core.control(), Control::Token(_)) {
-        operation.as_object_mut().and_then(|operation| operation.remove("security"));
     }
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let pattern = match parameter["name"].as_str() {

@@ -15,7 +15,9 @@ use axum::{
 };
 
 use super::{
-    CoreState, bottlenecks, control, endpoints,
+    CoreState,
+    access::{self, Area},
+    bottlenecks, control, endpoints,
     error::ApiError,
     events, exposition, health, host,
     host::Reach,
@@ -34,9 +36,9 @@ struct KeepAlive {
 impl Monitor {
     /// Returns the routes of `/metrics` and `/performance/*`, to be merged into the service's router.
     ///
-    /// Reading is as open as the router it is merged into; see [`serve`](Self::serve) for an address of its own, and
-    /// [`Control`](crate::Control) for the endpoints that change something. The answers never count as requests of the
-    /// service.
+    /// Reading is as open as the router it is merged into, unless the builder sets an [`Access`](crate::Access); see
+    /// [`serve`](Self::serve) for an address of its own, and [`Control`](crate::Control) for the endpoints that change something.
+    /// The answers never count as requests of the service.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -55,13 +57,14 @@ impl Monitor {
         // requests that match no route would bypass the host's layer.
         let fallback = Router::new().layer(middleware::from_fn(no_icon)).layer(self.layer());
         let core = self.core().clone();
-        assembled(routes(), Reach::of_merged(&core), core, self.keep_alive()).merge(fallback)
+        assembled(routes(&core), Reach::of_merged(&core), core, self.keep_alive()).merge(fallback)
     }
 }
 
 /// Returns the routes for an address where nothing else is served. They do not keep the monitor alive.
 pub(super) fn standalone(core: Arc<Core>, reach: Reach) -> Router {
-    assembled(routes().route(icon::PATH, get(icon::icon)).fallback(not_found), reach, core, Arc::new(()))
+    let routes = routes(&core).route(icon::PATH, get(icon::icon)).fallback(not_found);
+    assembled(routes, reach, core, Arc::new(()))
 }
 
 const WINDOW: Parameter = ("window", "such as 30s or 5m");
@@ -77,9 +80,8 @@ const NO_PARAMETERS: &[Parameter] = &[];
 /// A path with the parameters that its query string may have, and its handler.
 type Route = (&'static str, &'static [Parameter], MethodRouter<Arc<Core>>);
 
-fn routes() -> Router<Arc<Core>> {
-    let routes: [Route; 16] = [
-        ("/metrics", NO_PARAMETERS, get(exposition::metrics)),
+fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
+    let readings: [Route; 13] = [
         ("/performance", &[WINDOW, FORMAT], get(report::handler::index)),
         ("/performance/", NO_PARAMETERS, get(redirect_without_slash)),
         ("/performance/metrics", &[WINDOW], get(summary::metrics)),
@@ -93,18 +95,29 @@ fn routes() -> Router<Arc<Core>> {
         ("/performance/status", NO_PARAMETERS, get(status::status)),
         ("/performance/rules", NO_PARAMETERS, get(rules::rules)),
         ("/performance/events", NO_PARAMETERS, get(events::events)),
+    ];
+    // Who may use these is for their handlers to decide.
+    let controls: [Route; 3] = [
         ("/performance/start-monitoring", NO_PARAMETERS, post(control::start)),
         ("/performance/stop-monitoring", NO_PARAMETERS, post(control::stop)),
+        ("/performance/clear-data", NO_PARAMETERS, delete(control::clear)),
     ];
-    let routes = routes
-        .into_iter()
-        .chain([("/performance/clear-data", NO_PARAMETERS, delete(control::clear))])
-        .chain(feature_routes())
-        .fold(Router::new(), |router, (path, known, method)| {
-            let checked = middleware::from_fn(move |request, next| parameters::check(known, request, next));
-            router.route(path, method.route_layer(checked).fallback(|| async { ApiError::method_not_allowed() }))
-        });
-    routes.route("/performance/{*unknown}", get(not_found).fallback(not_found))
+    let metrics: Route = ("/metrics", NO_PARAMETERS, get(exposition::metrics));
+    let guard = |area| {
+        move |(path, method): (_, MethodRouter<_>)| {
+            (path, method.layer(middleware::from_fn_with_state((core.clone(), area), access::guard)))
+        }
+    };
+    let unknown = ("/performance/{*unknown}", get(not_found).fallback(not_found));
+    let readings = readings.into_iter().chain(feature_routes()).map(checked).chain([unknown]);
+    let routes = [guard(Area::Metrics)(checked(metrics))].into_iter().chain(readings.map(guard(Area::Performance)));
+    routes.chain(controls.map(checked)).fold(Router::new(), |router, (path, method)| router.route(path, method))
+}
+
+/// Returns a route that refuses other parameters and other methods than its own.
+fn checked((path, known, method): Route) -> (&'static str, MethodRouter<Arc<Core>>) {
+    let parameters = middleware::from_fn(move |request, next| parameters::check(known, request, next));
+    (path, method.route_layer(parameters).fallback(|| async { ApiError::method_not_allowed() }))
 }
 
 fn assembled<S>(

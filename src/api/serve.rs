@@ -12,19 +12,20 @@ use std::{
 };
 
 use axum::{Router, serve::Listener};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
     time,
 };
+use tower_service::Service as _;
 
-use super::{host::Reach, router};
+use super::{
+    host::{Client, Reach},
+    router,
+};
 use crate::{Monitor, monitor::Core, names};
 
 /// How long answers in progress may still take once the monitor stops.
@@ -48,6 +49,17 @@ impl Monitor {
     /// descriptors; a connection that has not sent the head of a request within 10 s is closed. On an address of the loopback
     /// interface, only requests for an address, `localhost` or an [allowed host](crate::MonitorBuilder::allow_host) are
     /// answered: pages of a site that lets its name point there could read the answers otherwise.
+    ///
+    /// Whoever reaches the address may read, unless the builder sets an [`Access`](crate::Access) for `/metrics`
+    /// ([`metrics_access`](crate::MonitorBuilder::metrics_access)) and for the rest
+    /// ([`performance_access`](crate::MonitorBuilder::performance_access)). Prometheus sends the token with `authorization`:
+    ///
+    /// ```yaml
+    /// scrape_configs:
+    ///   - job_name: shop
+    ///     authorization: { credentials: a long secret }
+    ///     static_configs: [{ targets: ["10.0.0.7:9000"] }]
+    /// ```
     ///
     /// # Errors
     ///
@@ -88,7 +100,7 @@ async fn accept(mut listener: TcpListener, router: Router, core: Arc<Core>, stop
                 if open.admit(client.ip(), most_connections(&core)) {
                     let (router, stopping) = (router.clone(), stopping.clone());
                     connections.spawn(async move {
-                        serve_connection(stream, router, stopping).await;
+                        serve_connection(stream, client.ip(), router, stopping).await;
                         client.ip()
                     });
                 }
@@ -156,10 +168,15 @@ impl Open {
 }
 
 /// Answers the requests of one connection; once `stopping` resolves, only the one in progress.
-async fn serve_connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+async fn serve_connection(stream: TcpStream, client: IpAddr, router: Router, mut stopping: watch::Receiver<()>) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Client(client));
+        // A router is always ready.
+        router.clone().call(request)
+    });
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), answer));
     tokio::select! {
         // An error is a client that went away or does not speak HTTP: there is no client left to answer.
         _ = &mut connection => return,

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use metrics::Recorder;
 
 use super::{
-    BuildError, Control, Core, Monitor, Settings,
+    Access, BuildError, Control, Core, Monitor, Settings,
     background::Background,
     config::{Config, Interval, OutOfRange, RulesSource, Sampling},
     core::Parts,
     fanout::Fanout,
     reload::RulesWatch,
     samplers::Samplers,
-    settings::host_name,
+    settings::{self, host_name},
 };
 use crate::{
     context::{self, DynRecorder, Glob, Instruments, Limits},
@@ -210,9 +210,19 @@ impl MonitorBuilder {
     }
 
     /// Sets who may use the control endpoints. By default every request to them is refused.
-    pub fn control(mut self, control: Control) -> Self {
-        self.config.control = control;
-        self
+    pub fn control(self, control: Control) -> Self {
+        self.set("control", control.checked(), |config, control| config.control = control)
+    }
+
+    /// Sets who may read `/metrics`. By default every client that reaches the route.
+    pub fn metrics_access(self, access: Access) -> Self {
+        self.set("metrics_access", access.checked(), |config, access| config.metrics_access = access)
+    }
+
+    /// Sets who may read `/performance` and what is below it. By default every client that reaches these routes. Control is
+    /// apart: [`control`](Self::control).
+    pub fn performance_access(self, access: Access) -> Self {
+        self.set("performance_access", access.checked(), |config, access| config.performance_access = access)
     }
 
     /// Adds a name, without a port, under which the monitor's routes are reached: besides addresses and `localhost`, which always
@@ -227,7 +237,7 @@ impl MonitorBuilder {
     /// added to it.
     pub fn settings(mut self, settings: Settings) -> Self {
         for key in settings.put_into(&mut self.config) {
-            self.refused.remove(key);
+            self.refused.remove(settings::of_token(key));
         }
         self
     }

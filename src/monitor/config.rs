@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::Control;
+use super::{Access, Control, token};
 use crate::context::Glob;
 
 /// The settings of a monitor; [`SETTINGS`](super::settings::SETTINGS) says what each means.
@@ -31,6 +31,10 @@ pub(super) struct Config {
     pub(super) ignored_paths: Vec<Glob>,
     pub(super) db_system: Arc<str>,
     pub(super) control: Control,
+    /// Who may read `/metrics`.
+    pub(super) metrics_access: Access,
+    /// Who may read what is below `/performance`.
+    pub(super) performance_access: Access,
     /// Names of the monitor's own address, in lower case and without ports.
     pub(super) allowed_hosts: Vec<Arc<str>>,
 }
@@ -59,6 +63,8 @@ impl Default for Config {
             // OpenTelemetry's name for an SQL database of unknown make.
             db_system: "other_sql".into(),
             control: Control::default(),
+            metrics_access: Access::default(),
+            performance_access: Access::default(),
             allowed_hosts: Vec::new(),
         }
     }
@@ -95,6 +101,24 @@ pub(super) struct OutOfRange {
     pub(super) found: String,
     /// The range, for people.
     pub(super) expected: &'static str,
+}
+
+impl Access {
+    /// Returns the access if clients can send its token.
+    pub(super) fn checked(self) -> Result<Self, OutOfRange> {
+        sendable(self.problem()).map(|()| self)
+    }
+}
+
+impl Control {
+    /// Returns the control if clients can send its token.
+    pub(super) fn checked(self) -> Result<Self, OutOfRange> {
+        sendable(self.problem()).map(|()| self)
+    }
+}
+
+fn sendable(problem: Option<&'static str>) -> Result<(), OutOfRange> {
+    problem.map_or(Ok(()), |problem| Err(OutOfRange { found: problem.to_owned(), expected: token::EXPECTED }))
 }
 
 /// The time between two evaluations or two samples.

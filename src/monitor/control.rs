@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use subtle::ConstantTimeEq as _;
+use super::token;
 
 /// Who may use the control endpoints: `POST /performance/start-monitoring`, `POST /performance/stop-monitoring` and
 /// `DELETE /performance/clear-data`. In settings: `refused`, `open`, `loopback`, or a `control_token`.
@@ -18,13 +18,17 @@ pub enum Control {
     /// No request. The default, since these endpoints change what the service reports about itself.
     #[default]
     Refused,
-    /// Requests with `Authorization: Bearer <token>`. The token is compared in constant time. Make it with
-    /// [`Control::token`], which refuses an empty one.
+    /// Requests with `Authorization: Bearer <token>`. The token is compared in constant time. It also reads what an
+    /// [`Access`](crate::Access) guards. Make it with [`Control::token`], which refuses an empty one.
     Token(Arc<str>),
-    /// Every request that reaches the router, except from pages of other sites in a browser. For closed networks.
+    /// Every request that may read `/performance` (see [`MonitorBuilder::performance_access`]), except from pages of other sites
+    /// in a browser. For closed networks.
+    ///
+    /// [`MonitorBuilder::performance_access`]: crate::MonitorBuilder::performance_access
     Open,
     /// As `Open`, but only requests whose `Host` is `localhost` or a loopback address: a site cannot let its pages in by
-    /// pointing a name of its own at this machine. For routers that are served on the loopback interface only.
+    /// pointing a name of its own at this machine. Where the client's address is known, it must be of the loopback interface
+    /// too; where it is not, use this only for routers that are served on that interface alone.
     Loopback,
 }
 
@@ -42,12 +46,28 @@ impl Control {
         Self::Token(token)
     }
 
+    /// Returns whether a token is the one of this control.
+    pub(crate) fn is_token(&self, given: &[u8]) -> bool {
+        match self {
+            Self::Token(token) => token::is(token, given),
+            Self::Refused | Self::Open | Self::Loopback => false,
+        }
+    }
+
+    /// Returns what is wrong with the token, if it has one.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        match self {
+            Self::Token(token) => token::problem(token),
+            Self::Refused | Self::Open | Self::Loopback => None,
+        }
+    }
+
     /// Returns whether a request with this bearer token may control the monitor.
     pub(crate) fn allows(&self, bearer: Option<&[u8]>) -> bool {
         match self {
             Self::Refused => false,
             Self::Open | Self::Loopback => true,
-            Self::Token(token) => bearer.is_some_and(|bearer| bearer.ct_eq(token.as_bytes()).into()),
+            Self::Token(_) => bearer.is_some_and(|bearer| self.is_token(bearer)),
         }
     }
 }
@@ -56,7 +76,7 @@ impl PartialEq for Control {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Refused, Self::Refused) | (Self::Open, Self::Open) | (Self::Loopback, Self::Loopback) => true,
-            (Self::Token(one), Self::Token(other)) => one.as_bytes().ct_eq(other.as_bytes()).into(),
+            (Self::Token(one), Self::Token(other)) => token::is(one, other.as_bytes()),
             (Self::Refused | Self::Token(_) | Self::Open | Self::Loopback, _) => false,
         }
     }

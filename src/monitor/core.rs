@@ -28,7 +28,7 @@ use self::tick::TickState;
 #[cfg(feature = "archive")]
 use super::versions::{VersionComparison, Versions};
 use super::{
-    Control, Judgement,
+    Access, Control, Judgement,
     background::Work,
     clock::WallClock,
     config::{Config, RulesSource},
@@ -225,6 +225,16 @@ impl Core {
 
     pub(crate) fn control(&self) -> &Control {
         &self.config.control
+    }
+
+    /// Returns who may read `/metrics`.
+    pub(crate) fn metrics_access(&self) -> &Access {
+        &self.config.metrics_access
+    }
+
+    /// Returns who may read what is below `/performance`.
+    pub(crate) fn performance_access(&self) -> &Access {
+        &self.config.performance_access
     }
 
     /// Returns whether a host name, without its port, is one of the monitor's own.

@@ -3,6 +3,7 @@
 //! Every background task is owned here and ends with the last handle. The invariant that a change could break: the loop
 //! holds the [`Core`], never the handle that stops it, so that dropping the last handle leaks nothing.
 
+mod access;
 #[cfg(feature = "archive")]
 mod archive;
 mod background;
@@ -21,10 +22,12 @@ mod judgement;
 mod reload;
 mod samplers;
 mod settings;
+mod token;
 #[cfg(feature = "archive")]
 mod versions;
 mod watchdog;
 
+pub use access::Access;
 pub use builder::MonitorBuilder;
 pub use control::Control;
 pub use error::BuildError;

@@ -1,5 +1,6 @@
 //! Tests of behaviour through the public API. Each test drives a real router with a monitor of its own.
 
+mod access;
 mod api;
 mod blocking;
 mod calls;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 
 use axum::body::Body;
 use http::Request;
-use pinchpoint::{Control, Monitor, MonitorBuilder};
+use pinchpoint::{Access, Control, Monitor, MonitorBuilder};
 use serde_json::{Value, json as value};
 use tower::ServiceExt as _;
 
@@ -123,6 +123,51 @@ async fn the_document_shows_the_security_that_is_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_document_shows_who_may_read() {
+    let token = || Access::token("secret");
+    let reading = value!([{ "reading": [] }, { "reading_as_password": [] }]);
+    let with_control = value!([{ "reading": [] }, { "reading_as_password": [] }, { "token": [] }]);
+    let bearer = ("authorization", "Bearer secret");
+    let (metrics, health) = (["/metrics", "get"], ["/performance/health", "get"]);
+    let stop = ["/performance/stop-monitoring", "post"];
+    let cases = [
+        (
+            Monitor::builder().metrics_access(token()),
+            vec![(metrics, &reading), (health, &Value::Null), (stop, &Value::Null)],
+        ),
+        (
+            Monitor::builder().performance_access(token()),
+            vec![(metrics, &Value::Null), (health, &reading), (stop, &Value::Null)],
+        ),
+        (
+            Monitor::builder().performance_access(token()).control(Control::Open),
+            vec![(health, &reading), (stop, &reading)],
+        ),
+        (
+            Monitor::builder().performance_access(token()).control(Control::token("other")),
+            vec![(health, &with_control), (stop, &value!([{ "token": [] }]))],
+        ),
+    ]
+    .map(|(builder, expected)| {
+        (builder, expected.into_iter().map(|(at, security)| (at, security.clone())).collect::<Vec<_>>())
+    });
+    for (builder, expected) in cases {
+        let (status, document) = ask(&service(&built(builder)), "GET", "/performance/openapi.json", &[bearer]).await;
+        assert_eq!(status, 200);
+        for ([path, method], security) in expected {
+            let operation = &document["paths"][path][method];
+            assert_eq!(operation["security"], security, "{path}");
+            let names_reading = security.as_array().is_some_and(|schemes| schemes.contains(&value!({ "reading": [] })));
+            assert_eq!(operation["responses"]["401"].is_object(), names_reading, "{path}");
+            for scheme in security.as_array().into_iter().flatten().filter_map(Value::as_object) {
+                let name = scheme.keys().next().expect("a name");
+                assert!(document["components"]["securitySchemes"][name].is_object(), "{name}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_document_has_the_windows_and_the_rules_in_force() {
     let document = json(&service(&built(Monitor::builder())), "/performance/openapi.json").await;
     let schema = |path: &str, name: &str| {
@@ -140,6 +185,14 @@ async fn the_document_has_the_windows_and_the_rules_in_force() {
     assert!(takes(&kind, "slow_query,slow_task") && !takes(&kind, "slow_quary"), "{kind}");
     let severity = schema("/performance/bottlenecks", "severity");
     assert!(takes(&severity, "high,critical") && !takes(&severity, "higher"), "{severity}");
+}
+
+#[tokio::test]
+async fn schemathesis_finds_nothing_where_reading_takes_a_token() {
+    let guarded = |builder: MonitorBuilder| {
+        builder.metrics_access(Access::token("secret")).performance_access(Access::token("secret"))
+    };
+    find_nothing(guarded(Monitor::builder()), &["--header=Authorization: Bearer secret"]).await;
 }
 
 /// Runs Schemathesis, which makes up requests from the document, good ones and bad ones, and compares the answers with it.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, routing::get};
-use pinchpoint::{Monitor, track_async_task, track_db_query};
+use pinchpoint::{Access, Monitor, track_async_task, track_db_query};
 use serde_json::Value;
 
 use crate::support::{Samples, built, monitor, program};
@@ -41,13 +41,18 @@ impl Drop for Prometheus {
 impl Prometheus {
     /// Starts the server on the shipped scrape configuration, with the test's target and a shorter interval.
     fn start(program: &Path, target: SocketAddr) -> Self {
-        let data = tempfile::tempdir().expect("a directory");
         let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/prometheus/prometheus.yml"));
         let shipped = shipped.expect("the shipped configuration");
         assert!(shipped.contains("127.0.0.1:8000") && shipped.contains("scrape_interval: 5s"));
         let configuration = shipped
             .replace("127.0.0.1:8000", &target.to_string())
             .replace("scrape_interval: 5s", "scrape_interval: 250ms");
+        Self::start_with(program, &configuration)
+    }
+
+    /// Starts the server on a configuration.
+    fn start_with(program: &Path, configuration: &str) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
         let file = data.path().join("prometheus.yml");
         std::fs::write(&file, configuration).expect("writes");
         // Reserved and freed again: Prometheus does not report which port it got, so it must be given one.
@@ -330,4 +335,40 @@ fn check(program: &Path, monitor: &Monitor) {
     let output = check.wait_with_output().expect("promtool ends");
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
+
+/// The example of docs/integration.md, which is complete.
+fn guarded_configuration() -> &'static str {
+    let guide = include_str!("../../docs/integration.md");
+    let blocks = guide.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    blocks.into_iter().find(|block| block.contains("basic_auth")).expect("an example")
+}
+
+#[test]
+fn promtool_accepts_the_example_of_a_guarded_service() {
+    let Some(promtool) = program("promtool") else { return };
+    let data = tempfile::tempdir().expect("a directory");
+    let file = data.path().join("prometheus.yml");
+    std::fs::write(&file, guarded_configuration()).expect("writes");
+    let output = Command::new(promtool).args(["check", "config"]).arg(&file).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn prometheus_scrapes_a_guarded_service_with_the_token_and_not_without() {
+    let Some(program) = program("prometheus") else { return };
+    let monitor = built(Monitor::builder().metrics_access(Access::token("a long secret")));
+    let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let (target, address) = ("targets: [\"127.0.0.1:9000\"]", format!("targets: [\"{address}\"]"));
+    let without = format!(
+        "\n  - job_name: without\n    static_configs:\n      - {target}\n  - job_name: wrong\n    authorization: {{ credentials: no \
+         }}\n    static_configs:\n      - {target}\n"
+    );
+    let configuration = format!("global:\n  scrape_interval: 250ms\n{}{without}", guarded_configuration());
+    let prometheus = Prometheus::start_with(&program, &configuration.replace(target, &address));
+    for (job, up) in [("shop", 1.0), ("shop-with-basic-auth", 1.0), ("without", 0.0), ("wrong", 0.0)] {
+        prometheus.settles(&format!("up{{job=\"{job}\"}}"), up).await;
+    }
+    prometheus.settles("count(pinchpoint_build_info)", 2.0).await;
+    monitor.shutdown().await;
 }

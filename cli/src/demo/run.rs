@@ -103,6 +103,8 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
     let mut visitors = args.traffic.then(|| traffic::start(welcome.reachable()));
 
     let (close, closed) = oneshot::channel::<()>();
+    // With the client's address, by which `metrics_access: loopback` decides.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let mut server = pin!(axum::serve(listener, app).with_graceful_shutdown(async { _ = closed.await }).into_future());
     let served = tokio::select! {
         served = &mut server => served,

@@ -222,11 +222,14 @@ fn rules_that_are_wrong_are_told_before_anything_starts() {
 #[tokio::test]
 async fn settings_of_a_file_and_of_the_environment_are_taken() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "control: refused\nsampling_interval: off\n").unwrap();
+    let settings = "control: refused\nsampling_interval: off\nmetrics_access: loopback\nperformance_token: secret\n";
+    std::fs::write(file.path(), settings).unwrap();
     let demo = Demo::start(&["--config", file.path().to_str().unwrap()]);
     let (status, _) = demo.ask(Method::POST, "/performance/stop-monitoring").await;
     assert_eq!(status, StatusCode::FORBIDDEN);
-    let (_, metrics) = demo.get("/metrics").await;
+    assert_eq!(demo.get("/performance").await.0, StatusCode::UNAUTHORIZED);
+    let (status, metrics) = demo.get("/metrics").await;
+    assert_eq!(status, StatusCode::OK, "{metrics}");
     assert!(!metrics.contains("process_resident_memory_bytes"), "{metrics}");
     demo.end("INT");
 

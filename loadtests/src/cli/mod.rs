@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod header;
+mod monitor_token;
 mod options;
 mod output;
 mod payload;
@@ -21,6 +22,8 @@ use thiserror::Error;
 
 pub(crate) use endpoint::EndpointSpec;
 pub(crate) use header::Header;
+pub(crate) use monitor_token::MonitorToken;
+use monitor_token::MonitorTokenParser;
 pub(crate) use options::{
     BaselineOptions, CapacityOptions, LoadOptions, MonitorOptions, OnSaturation, OutputOptions, ProfileOptions,
     Progress, RequestOptions, ServerOptions, TargetOptions, VerdictOptions,
@@ -131,6 +134,7 @@ impl Cli {
             headers: requests.headers,
             timeout: requests.timeout,
             accept_invalid_certs: requests.accept_invalid_certs,
+            monitor_token: server.monitor_token,
         };
         MonitorArgs { monitor: self.monitor.clone(), target, output }
     }
@@ -266,6 +270,11 @@ pub(crate) struct WatchedService {
     /// Header for every request, such as "Authorization: Bearer abc"; repeatable
     #[arg(long = "header", value_name = "HEADER", action = ArgAction::Append)]
     pub(crate) headers: Vec<Header>,
+
+    /// Token of a service that guards /performance and /metrics, in the place of other credentials
+    #[arg(long, value_name = "TOKEN", env = "PINCHPOINT_MONITOR_TOKEN", hide_env_values = true)]
+    #[arg(value_parser = MonitorTokenParser)]
+    pub(crate) monitor_token: Option<MonitorToken>,
 
     /// Longest time until the last byte of a response [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = options::parse_duration)]

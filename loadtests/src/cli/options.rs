@@ -9,6 +9,7 @@ use reqwest::Method;
 use super::{
     endpoint::{EndpointSpec, parse_method},
     header::Header,
+    monitor_token::{MonitorToken, MonitorTokenParser},
     output::OutputFile,
     rate::Rate,
     service_address::{EndpointParser, ServiceAddress, ServiceAddressParser},
@@ -197,6 +198,14 @@ pub(crate) struct ServerOptions {
     /// In a load test, --header is sent there only if scheme, host and port are those of --base-url.
     #[arg(long, value_name = "URL", conflicts_with = "no_server", value_parser = ServiceAddressParser)]
     pub(crate) monitor_url: Option<ServiceAddress>,
+
+    /// Token of a service that guards /performance and /metrics, sent as Bearer with these requests alone
+    ///
+    /// In the place of other credentials, also to another origin than that of --base-url. One token has to open both pages:
+    /// the same one for both, or that of the service's control endpoints.
+    #[arg(long, value_name = "TOKEN", env = "PINCHPOINT_MONITOR_TOKEN", hide_env_values = true)]
+    #[arg(value_parser = MonitorTokenParser)]
+    pub(crate) monitor_token: Option<MonitorToken>,
 
     /// Do not read /performance and /metrics
     #[arg(long)]

@@ -115,7 +115,7 @@ impl TypedValueParser for EndpointParser {
     }
 }
 
-fn refusal(command: &Command, arg: Option<&Arg>, text: &str, problem: &str) -> clap::Error {
+pub(super) fn refusal(command: &Command, arg: Option<&Arg>, text: &str, problem: &str) -> clap::Error {
     let option = arg.map(ToString::to_string).unwrap_or_default();
     let message = format!("invalid value '{text}' for '{option}': {problem}");
     command.clone().error(ErrorKind::ValueValidation, message)

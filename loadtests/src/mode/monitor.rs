@@ -65,9 +65,13 @@ pub(crate) async fn run_monitor(arguments: &MonitorArgs, interrupt: &Interrupt) 
 }
 
 async fn connect(target: &WatchedService) -> Result<ServerClient, ToolError> {
-    let WatchedService { base_url, headers, timeout, accept_invalid_certs, .. } = target;
+    let WatchedService { base_url, headers, timeout, accept_invalid_certs, monitor_token, .. } = target;
+    let mut headers = authorized(base_url, headers)?;
+    if let Some(token) = monitor_token {
+        token.authorize(&mut headers);
+    }
     let options = ClientOptions {
-        credentials: Credentials::Headers(authorized(base_url, headers)?),
+        credentials: Credentials::Headers(headers),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         accept_invalid_certs: *accept_invalid_certs,
     };

@@ -34,6 +34,9 @@ impl ServerObserver {
         if let Some(address) = address {
             address.authorize(&mut headers);
         }
+        if let Some(token) = &options.monitor_token {
+            token.authorize(&mut headers);
+        }
         let is_withheld = !is_same_origin && headers.is_empty();
         let credentials = if is_withheld { Credentials::Withheld } else { Credentials::Headers(headers) };
         let accept_invalid_certs = plan.client.accept_invalid_certs;

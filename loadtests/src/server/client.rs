@@ -269,9 +269,11 @@ impl ServerClient {
 impl Credentials {
     fn hint(&self) -> &'static str {
         match self {
-            Self::Headers(headers) if headers.is_empty() => "--header can give it credentials",
-            Self::Headers(_) => "what --header gives does not suffice",
-            Self::Withheld => "--header is sent to the origin of --base-url only",
+            Self::Headers(headers) if headers.is_empty() => "--monitor-token or --header can give it credentials",
+            Self::Headers(_) => "what --monitor-token or --header gives does not suffice",
+            Self::Withheld => {
+                "--monitor-token can give it credentials; --header is sent to the origin of --base-url only"
+            }
         }
     }
 }

@@ -7,15 +7,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    extract::Request,
-    http::StatusCode,
-    middleware::{self, Next},
-    response::IntoResponse as _,
-    routing::get,
-};
-use pinchpoint::{Monitor, track_db_query};
+use axum::{Router, routing::get};
+use pinchpoint::{Access, Monitor, track_db_query};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -28,8 +21,8 @@ fn service() -> SocketAddr {
     service_behind(None)
 }
 
-/// The same, where `/metrics` and `/performance` answer only requests with this `Authorization` header.
-fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
+/// The same, where `/metrics` and `/performance` answer only requests with this token.
+fn service_behind(token: Option<&'static str>) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -38,7 +31,8 @@ fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
         runtime.block_on(async move {
             let permits = [Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(4))];
             let [few, slow] = permits.map(|permits| move |time| narrow(Arc::clone(&permits), time));
-            let monitor = Monitor::builder().build().unwrap();
+            let access = token.map_or(Access::Open, Access::token);
+            let monitor = Monitor::builder().metrics_access(access.clone()).performance_access(access).build().unwrap();
             let app = Router::new()
                 .route("/users/{id}", get(user))
                 .route("/narrow", get(move || few(Duration::from_millis(20))))
@@ -46,13 +40,7 @@ fn service_behind(authorization: Option<&'static str>) -> SocketAddr {
                 .route("/narrow-and-slow", get(move || slow(Duration::from_millis(100))))
                 .route("/health", get(|| async { "well" }))
                 .layer(monitor.layer())
-                .merge(monitor.router().layer(middleware::from_fn(move |request: Request, next: Next| async move {
-                    let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-                    if authorization.is_some() && given != authorization {
-                        return StatusCode::UNAUTHORIZED.into_response();
-                    }
-                    next.run(request).await
-                })));
+                .merge(monitor.router());
             axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
         });
     });
@@ -155,15 +143,15 @@ fn a_service_without_a_monitor_cannot_be_watched() {
 
 #[test]
 fn a_side_behind_authentication_is_joined_with_the_header_and_missed_aloud_without() {
-    let url = format!("http://{}", service_behind(Some("Bearer abc")));
+    let url = format!("http://{}", service_behind(Some("abc")));
     let load = ["-H", &url, "-e", "/health", "-u", "1", "-t", "400ms"];
     let with = |more: &[&str]| loadtest(&[&load[..], more].concat());
     let run = with(&["--header", "Authorization: Bearer abc"]).ended_with(0).said("The server's side");
     assert_eq!(run.json["server"]["endpoints"][0]["endpoint"], "GET /health");
     assert!(run.json["server_refused"].is_null());
-    let run = with(&[]).ended_with(0).said("/metrics answers 401 Unauthorized; --header can give it credentials");
+    let run = with(&[]).ended_with(0).said("/metrics answers 401 Unauthorized; --monitor-token or --header can");
     assert!(run.json["server"].is_null() && run.json["server_refused"].is_string());
-    with(&["--header", "Authorization: Bearer x"]).said("what --header gives does not suffice");
+    with(&["--header", "Authorization: Bearer x"]).said("or --header gives does not suffice");
     // Another origin by its name, which must not be given what is meant for this one.
     let other = url.replace("127.0.0.1", "localhost");
     let run = with(&["--header", "Authorization: Bearer abc", "--monitor-url", &other]);
@@ -171,8 +159,26 @@ fn a_side_behind_authentication_is_joined_with_the_header_and_missed_aloud_witho
 }
 
 #[test]
+fn a_guarded_side_is_joined_with_the_token() {
+    let url = format!("http://{}", service_behind(Some("abc")));
+    let load = ["-H", &url, "-e", "/health", "-u", "1", "-t", "400ms"];
+    let with = |more: &[&str]| loadtest(&[&load[..], more].concat());
+    let other = url.replace("127.0.0.1", "localhost");
+    let own = ["--header", "Authorization: Bearer of-the-service", "--monitor-token", "abc"];
+    for more in [&["--monitor-token", "abc"][..], &["--monitor-token", "abc", "--monitor-url", &other], &own] {
+        let run = with(more).ended_with(0).said("The server's side");
+        assert!(run.json["server_refused"].is_null());
+    }
+    with(&["--monitor-token", "wrong"]).said("answers 401 Unauthorized; what --monitor-token or --header gives");
+    let refused = with(&["--monitor-token", "abc\n"]).ended_with(2).said("invalid value '***' for '--monitor-token");
+    assert!(!refused.out.contains("abc"));
+    let watch = ["monitor", "-H", &url, "-t", "300ms", "--interval", "100ms", "--monitor-token", "abc"];
+    loadtest(&watch).ended_with(0).said("0 bottlenecks");
+}
+
+#[test]
 fn the_monitor_mode_sends_headers_and_says_when_they_are_missing() {
-    let url = format!("http://{}", service_behind(Some("Bearer abc")));
+    let url = format!("http://{}", service_behind(Some("abc")));
     let watch = ["-H", &url, "-t", "300ms", "--interval", "100ms", "--timeout", "2s"];
     let header = ["--header", "Authorization: Bearer abc"];
     loadtest(&[&["monitor"], &watch[..], &header].concat()).ended_with(0).said("0 bottlenecks");

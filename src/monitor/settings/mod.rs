@@ -17,7 +17,7 @@ pub use error::SettingsError;
 use super::config::{Config, RulesSource};
 use read::Draft;
 
-pub(super) use table::{SETTINGS, host_name};
+pub(super) use table::{SETTINGS, host_name, of_token};
 
 /// The settings of a [`MonitorBuilder`](crate::MonitorBuilder) from a YAML file and the environment, for services whose
 /// operators set them without a new build.

@@ -6,9 +6,12 @@ use super::{
     Settings, SettingsError,
     table::{Reader, SETTINGS, Setting},
 };
-use crate::rules::{
-    located::{Node, Position, Value, parse},
-    nearest,
+use crate::{
+    monitor::token,
+    rules::{
+        located::{Node, Position, Value, parse},
+        nearest,
+    },
 };
 
 /// The settings read so far, the place of each, and every problem.
@@ -63,12 +66,14 @@ impl Draft {
             match (&setting.reader, &value.value) {
                 // A key whose value is left out keeps its default.
                 (_, Value::Nothing) => {}
-                (Reader::Text(_), Value::Scalar(text)) => self.set_text(setting, place(value), text),
+                (Reader::Text(_) | Reader::Secret(_), Value::Scalar(text)) => {
+                    self.set_text(setting, place(value), text)
+                }
                 (Reader::List(_), Value::List(items)) if items.iter().all(|item| item.as_text().is_some()) => {
                     let items: Vec<_> = items.iter().filter_map(Node::as_text).collect();
                     self.set_list(setting, place(value), &items);
                 }
-                (Reader::Text(_) | Reader::List(_), _) => {
+                (Reader::Text(_) | Reader::Secret(_) | Reader::List(_), _) => {
                     let problem = format!("{key} is {}; expected {}", value.kind(), setting.expected);
                     self.malformed(place(value), problem);
                 }
@@ -82,7 +87,7 @@ impl Draft {
             let name = setting.variable();
             let Some(text) = variable(&name) else { continue };
             match setting.reader {
-                Reader::Text(_) => self.set_text(setting, name, &text),
+                Reader::Text(_) | Reader::Secret(_) => self.set_text(setting, name, &text),
                 Reader::List(_) => {
                     let items: Vec<_> = text.split(',').map(str::trim).collect();
                     self.set_list(setting, name, &items);
@@ -111,9 +116,17 @@ impl Draft {
     }
 
     fn set_text(&mut self, setting: &'static Setting, place: String, text: &str) {
-        let Reader::Text(read) = setting.reader else { return };
+        let (read, is_secret) = match setting.reader {
+            Reader::Text(read) => (read, false),
+            Reader::Secret(read) => (read, true),
+            Reader::List(_) => return,
+        };
         match read(text, &mut self.settings.config) {
             Some(()) => self.note(setting, place),
+            None if is_secret => {
+                let found = token::problem(text).unwrap_or("a token that is not accepted");
+                self.malformed(place, format!("{} is {found}; expected {}", setting.key, setting.expected));
+            }
             None => self.problems.push(SettingsError::Value {
                 place,
                 setting: setting.key,

@@ -8,8 +8,9 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     context::Glob,
     monitor::{
-        Control,
+        Access, Control,
         config::{Config, Interval, RulesSource, Sampling},
+        token,
     },
     rules::Unit,
 };
@@ -41,6 +42,8 @@ pub(in crate::monitor) struct Setting {
 pub(super) enum Reader {
     /// A plain value; returns `None` for what the setting does not accept.
     Text(fn(&str, &mut Config) -> Option<()>),
+    /// A plain value that no error shows.
+    Secret(fn(&str, &mut Config) -> Option<()>),
     /// A list of plain values; in the environment they are separated by commas.
     List(fn(&[&str], &mut Config)),
 }
@@ -58,7 +61,7 @@ impl std::fmt::Debug for Setting {
     }
 }
 
-/// Every setting, in the order of the documentation. `control_token` comes after `control`, since it replaces it.
+/// Every setting, in the order of the documentation. A token comes after what it replaces.
 pub(in crate::monitor) static SETTINGS: &[Setting] = &[
     Setting {
         key: "rules_dir",
@@ -219,12 +222,50 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "control_token",
-        expected: "a secret; leave the key out to have none",
+        expected: token::EXPECTED,
         example: "a long secret",
         default: None,
-        meaning: "lets in the requests that send `Authorization: Bearer <token>`, and replaces `control`",
-        reader: Reader::Text(|text, config| set(&mut config.control, (!text.is_empty()).then(|| Control::token(text)))),
+        meaning: "lets in the requests that send `Authorization: Bearer <token>`, for reading too, and replaces `control`",
+        reader: Reader::Secret(|text, config| set(&mut config.control, sendable(text).map(Control::token))),
         copy: |from, to| to.control = from.control.clone(),
+    },
+    Setting {
+        key: "metrics_access",
+        expected: "loopback or open",
+        example: "loopback",
+        default: Some("open"),
+        meaning: "who may read `/metrics`: clients on this machine, or every client that reaches it",
+        reader: Reader::Text(|text, config| access(text, &mut config.metrics_access)),
+        copy: |from, to| to.metrics_access = from.metrics_access.clone(),
+    },
+    Setting {
+        key: "metrics_token",
+        expected: token::EXPECTED,
+        example: "a long secret for Prometheus",
+        default: None,
+        meaning: "lets only those read `/metrics` that send it, as `Authorization: Bearer <token>` or as the password of HTTP Basic \
+                  authentication, and replaces `metrics_access`",
+        reader: Reader::Secret(|text, config| set(&mut config.metrics_access, sendable(text).map(Access::token))),
+        copy: |from, to| to.metrics_access = from.metrics_access.clone(),
+    },
+    Setting {
+        key: "performance_access",
+        expected: "loopback or open",
+        example: "loopback",
+        default: Some("open"),
+        meaning: "who may read `/performance` and what is below it: clients on this machine, or every client that reaches it",
+        reader: Reader::Text(|text, config| access(text, &mut config.performance_access)),
+        copy: |from, to| to.performance_access = from.performance_access.clone(),
+    },
+    Setting {
+        key: "performance_token",
+        expected: token::EXPECTED,
+        example: "a long secret for people",
+        default: None,
+        meaning: "lets only those read `/performance` and what is below it that send it, as `Authorization: Bearer <token>` or as the password of HTTP Basic \
+                  authentication, and replaces `performance_access`",
+        reader: Reader::Secret(|text, config| set(&mut config.performance_access, sendable(text).map(Access::token))),
+        copy: |from, to| to.performance_access = from.performance_access.clone(),
     },
     Setting {
         key: "allowed_hosts",
@@ -246,6 +287,34 @@ pub(in crate::monitor) fn host_name(name: &str) -> Arc<str> {
 fn set<T>(field: &mut T, value: Option<T>) -> Option<()> {
     *field = value?;
     Some(())
+}
+
+/// Returns the setting that a token replaces, and for other settings themselves.
+pub(in crate::monitor) fn of_token(key: &'static str) -> &'static str {
+    match key {
+        "control_token" => "control",
+        "metrics_token" => "metrics_access",
+        "performance_token" => "performance_access",
+        other => other,
+    }
+}
+
+fn access(text: &str, access: &mut Access) -> Option<()> {
+    let found = match text {
+        "open" => Access::Open,
+        "loopback" => Access::Loopback,
+        _ => return None,
+    };
+    // The variable must not open what the file's token closes.
+    if !matches!(access, Access::Token(_)) {
+        *access = found;
+    }
+    Some(())
+}
+
+/// Returns a token if clients can send it.
+fn sendable(text: &str) -> Option<&str> {
+    token::problem(text).is_none().then_some(text)
 }
 
 fn interval(text: &str) -> Option<Interval> {

@@ -7,7 +7,7 @@ use super::{
     table::{Reader, Setting},
     *,
 };
-use crate::{Control, Monitor, MonitorBuilder};
+use crate::{Access, Control, Monitor, MonitorBuilder};
 
 type Setter = fn(MonitorBuilder) -> MonitorBuilder;
 
@@ -31,6 +31,10 @@ fn setters() -> BTreeMap<&'static str, Setter> {
         ("db_system", |builder| builder.db_system("postgresql")),
         ("control", |builder| builder.control(Control::Loopback)),
         ("allowed_hosts", |builder| builder.allow_host("Shop.internal.")),
+        ("metrics_access", |builder| builder.metrics_access(Access::Loopback)),
+        ("metrics_token", |builder| builder.metrics_access(Access::token("a long secret for Prometheus"))),
+        ("performance_access", |builder| builder.performance_access(Access::Loopback)),
+        ("performance_token", |builder| builder.performance_access(Access::token("a long secret for people"))),
         ("control_token", |builder| builder.control(Control::token("a long secret"))),
     ])
 }
@@ -51,7 +55,7 @@ fn from_file(settings: &[&Setting]) -> Settings {
 
 fn from_environment(settings: &[&Setting]) -> Settings {
     let value = |setting: &Setting| match setting.reader {
-        Reader::Text(_) => setting.example.to_owned(),
+        Reader::Text(_) | Reader::Secret(_) => setting.example.to_owned(),
         Reader::List(_) => setting.example.replace(['[', ']', '"'], ""),
     };
     let mut draft = Draft::default();
@@ -108,6 +112,40 @@ fn a_token_goes_before_control_wherever_either_is_set() {
 }
 
 #[test]
+fn a_read_token_goes_before_access_wherever_either_is_set() {
+    let access = |file: &str, name: &'static str, value: &'static str| {
+        let mut draft = Draft::default();
+        draft.read_file(file, "f");
+        draft.read_environment(|asked| (asked == name).then(|| value.to_owned()));
+        let config = Monitor::builder().settings(draft.finish().expect("good")).config;
+        (config.metrics_access, config.performance_access)
+    };
+    let secret = || Access::token("secret");
+    assert_eq!(access("metrics_token: secret", "PINCHPOINT_METRICS_ACCESS", "open"), (secret(), Access::Open));
+    assert_eq!(access("metrics_access: open", "PINCHPOINT_METRICS_TOKEN", "secret"), (secret(), Access::Open));
+    let file = "performance_token: secret\nperformance_access: loopback";
+    assert_eq!(access(file, "PINCHPOINT_METRICS_ACCESS", "loopback"), (Access::Loopback, secret()));
+}
+
+#[tokio::test]
+async fn a_token_that_no_client_can_send_is_refused_when_the_monitor_is_built() {
+    let build = |builder: MonitorBuilder| builder.build().map(|_| ()).map_err(|error| error.to_string());
+    let empty = " is an empty token; expected a secret without spaces at its ends and without control characters; leave \
+                 it out to have none";
+    let error = build(Monitor::builder().metrics_access(Access::token("")));
+    assert_eq!(error, Err(format!("metrics_access{empty}")));
+    let error = build(Monitor::builder().performance_access(Access::token("")));
+    assert_eq!(error, Err(format!("performance_access{empty}")));
+    assert_eq!(build(Monitor::builder().control(Control::Token("".into()))), Err(format!("control{empty}")));
+    let error = build(Monitor::builder().metrics_access(Access::token("hunter2\n"))).expect_err("a line break");
+    assert!(error.contains("a line break") && !error.contains("hunter2"), "{error}");
+    let replaced = Monitor::builder().metrics_access(Access::token("")).metrics_access(Access::Open);
+    assert_eq!(build(replaced), Ok(()));
+    let settings = Settings::parse("metrics_token: secret", "f").expect("good");
+    assert_eq!(build(Monitor::builder().metrics_access(Access::token("")).settings(settings)), Ok(()));
+}
+
+#[test]
 fn what_settings_leave_out_stays_as_the_program_set_it() {
     let builder = Monitor::builder().max_series(7).ignore_path("/health").control(Control::Open);
     let settings = Settings::parse("db_system: mysql\nignore_paths: [/ready]\nmax_fingerprints:\n", "f");
@@ -132,9 +170,16 @@ fn refused(text: &str, expected: &str) {
 
 #[test]
 fn no_log_shows_the_token() {
-    let settings = Settings::parse("control_token: hunter2hunter2", "f").expect("good");
+    let text = "control_token: hunter2hunter2\nmetrics_token: hunter2\nperformance_token: \"hunter2:\"";
+    let settings = Settings::parse(text, "f").expect("good");
     assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
     assert!(!format!("{:?}", Monitor::builder().settings(settings)).contains("hunter2"));
+    for key in ["control_token", "metrics_token", "performance_token"] {
+        let error = Settings::parse(&format!("{key}: \"hunter2\\n\""), "f").expect_err("a line break");
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+        let expected = format!("f:1:{}: {key} is a token with a space or a line break at its ends", key.len() + 3);
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
 }
 
 #[test]
@@ -159,7 +204,9 @@ fn wrong_settings_are_refused_with_their_place() {
     refused("retention: long", "expected a duration such as 24h");
     refused("history_bytes: much", "expected a size such as 64MB");
     refused("control: maybe", "control is \"maybe\"; expected loopback, open or refused");
-    refused("control_token: \"\"", "expected a secret");
+    refused("control_token: \"\"", "pinchpoint.yaml:1:16: control_token is an empty token; expected a secret");
+    refused("metrics_token: \"\"", "metrics_token is an empty token; expected a secret");
+    refused("performance_access: refused", "performance_access is \"refused\"; expected loopback or open");
     refused("max_series: [5]", "pinchpoint.yaml:1:13: max_series is a list; expected a whole number");
     refused("ignore_paths: /ready", "ignore_paths is a plain value; expected a list of route templates");
     refused("max_series: 5\nmax_series: 6", "pinchpoint.yaml:2:1: duplicate key \"max_series\"; first at line 1");
