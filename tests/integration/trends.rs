@@ -6,7 +6,7 @@ use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use pinchpoint::{Control, Monitor};
 use serde_json::{Value, json};
 
-use crate::support::{built, get as fetch, monitor, send};
+use crate::support::{Samples, built, get as fetch, monitor, send};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -121,6 +121,24 @@ async fn a_tenfold_step_is_degrading_and_one_outlier_is_not() {
     let p95 = number(&answer["p95_duration_ms"][buckets - 2]);
     assert!((p95 - 100.0).abs() < 12.0, "{p95}");
     assert!((number(&answer["throughput"]["series"][buckets - 2]) - 1.0 / 6.0).abs() < 0.02);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_direction_of_each_trend_is_on_the_page() {
+    let monitor = monitor();
+    let app = service(&monitor);
+    let shown = |subject: &str, measure: &str| {
+        let samples = Samples::of(&monitor);
+        let (subject, measure) = (format!("subject=\"{subject}\""), format!("measure=\"{measure}\""));
+        samples.series("pinchpoint_trend", &[&subject, &measure]).next().map(|(_, direction)| direction)
+    };
+    minutes(&app, 6, &[wait(10)]).await;
+    assert_eq!(shown("service", "response_time"), None, "too little data");
+    minutes(&app, 34, &[wait(10)]).await;
+    minutes(&app, 21, &[wait(100)]).await;
+    assert_eq!(shown("service", "response_time"), Some(1.0));
+    assert_eq!(shown("GET /wait/{millis}", "response_time"), Some(1.0));
+    assert_eq!(shown("service", "error_rate"), Some(0.0));
 }
 
 #[tokio::test(start_paused = true)]
