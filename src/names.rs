@@ -108,6 +108,11 @@ impl Metric {
 pub(crate) const DURATION_BUCKETS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0];
 
+/// Exposed edges of durations of a database and its pools, in seconds: OpenTelemetry's advice for
+/// `db.client.operation.duration`, which the pools' metrics follow too, plus the default rules' thresholds for queries (0.1, 0.25,
+/// 1 s).
+pub(crate) const DB_DURATION_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+
 /// Exposed edges of the durations of streams, in seconds: from one second to a day.
 pub(crate) const STREAM_BUCKETS: &[f64] = &[1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
 
@@ -270,10 +275,17 @@ pub(crate) const HTTP_LIVE_BYTES: Metric = gauge(
 pub(crate) const DB_DURATION: Metric = histogram(
     "db_client_operation_duration_seconds",
     "Duration of database client operations.",
-    DURATION_BUCKETS,
+    DB_DURATION_BUCKETS,
     Resolution::Fine,
 )
-.labels(&[DB_SYSTEM, DB_OPERATION, DB_SUMMARY, ERROR_TYPE])
+.labels(&[DB_SYSTEM, DB_OPERATION, DB_SUMMARY, DB_QUERY_ID, ERROR_TYPE])
+.exists("once a query was tracked");
+/// The text of each statement, which the other series name by its id.
+pub(crate) const DB_QUERY_INFO: Metric = gauge(
+    "db_query_info",
+    "1, with the text of a statement: its fingerprint, which has no literals. Every other series has only the id of the statement.",
+)
+.labels(&[DB_QUERY_ID, DB_QUERY_TEXT])
 .exists("once a query was tracked");
 /// Duration of tasks.
 pub(crate) const TASK_DURATION: Metric = histogram(
@@ -342,7 +354,7 @@ pub(crate) const POOL_MAX: Metric =
 pub(crate) const POOL_WAIT: Metric = histogram(
     "db_client_connection_wait_time_seconds",
     "Time it took to get a connection from the pool.",
-    DURATION_BUCKETS,
+    DB_DURATION_BUCKETS,
     Resolution::Fine,
 )
 .labels(&[POOL_NAME, ERROR_TYPE])
@@ -358,7 +370,7 @@ pub(crate) const POOL_PENDING: Metric = gauge(
 pub(crate) const POOL_USE: Metric = histogram(
     "db_client_connection_use_time_seconds",
     "Time between getting a connection and giving it back to the pool.",
-    DURATION_BUCKETS,
+    DB_DURATION_BUCKETS,
     Resolution::Medium,
 )
 .labels(&[POOL_NAME])
@@ -376,7 +388,7 @@ pub(crate) const QUERIES: Metric = counter(
     "pinchpoint_queries_total",
     "Database queries by outcome; each outcome is there from the first call of a query, at 0.",
 )
-.labels(&[DB_SYSTEM, DB_OPERATION, DB_SUMMARY, OUTCOME])
+.labels(&[DB_QUERY_ID, OUTCOME])
 .exists("once a query was tracked");
 /// Runs of tasks by outcome, counted from their durations.
 pub(crate) const TASK_RUNS: Metric = counter(
@@ -846,6 +858,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     ENDPOINT_QUERY_SECONDS,
     ENDPOINT_QUERY_REQUESTS,
     DB_DURATION,
+    DB_QUERY_INFO,
     QUERIES,
     TASK_DURATION,
     TASK_RUNS,
@@ -937,6 +950,7 @@ pub(crate) const MONITOR_SERIES: usize = 1_000;
 /// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is not any more.
 pub(crate) const GIVEN_BACK: &[Metric] = &[
     DB_DURATION,
+    DB_QUERY_INFO,
     TASK_DURATION,
     TASK_ACTIVE,
     TASK_OLDEST_ACTIVE,
@@ -1037,10 +1051,12 @@ pub(crate) const ERROR_TYPE: &str = "error_type";
 pub(crate) const DB_SYSTEM: &str = "db_system_name";
 /// First keyword of the statement.
 pub(crate) const DB_OPERATION: &str = "db_operation_name";
-/// Fingerprint of the statement.
+/// What the statement does, and to what.
 pub(crate) const DB_SUMMARY: &str = "db_query_summary";
-/// Identifier of a statement.
+/// Id of the statement; see [`query_id`](crate::context::query_id).
 pub(crate) const DB_QUERY_ID: &str = "db_query_id";
+/// Fingerprint of the statement.
+pub(crate) const DB_QUERY_TEXT: &str = "db_query_text";
 /// Task name.
 pub(crate) const TASK_NAME: &str = "task_name";
 /// Kind of a wait.
@@ -1094,8 +1110,15 @@ const LABELS: &[(&str, &str)] = &[
     (ERROR_TYPE, "kind of failure; absent where there was none"),
     (DB_SYSTEM, "database product"),
     (DB_OPERATION, "first keyword of the statement"),
-    (DB_SUMMARY, "fingerprint of the statement: its text without literals"),
-    (DB_QUERY_ID, "identifier of the statement"),
+    (
+        DB_SUMMARY,
+        "what the statement does and to what, such as `SELECT orders customers`: its operations and their targets in their order",
+    ),
+    (
+        DB_QUERY_ID,
+        "id of the statement: the XXH64 hash (seed 0) of its text in `db_query_info`, as 16 hexadecimal digits",
+    ),
+    (DB_QUERY_TEXT, "text of the statement without literals: its fingerprint"),
     (WAIT_KIND, "kind of what is waited for: `lock`, `semaphore`, `channel`, or as the program names it"),
     (WAIT_NAME, "name of what is waited for"),
     (POOL_NAME, "name of the pool of connections"),

@@ -127,7 +127,7 @@ fn known_queries_and_tasks_allocate_nothing() {
     let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
     let layered = monitor.layer().layer(service_fn(queries));
     assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
-    assert!(monitor.recorder().render().contains("db_query_summary"), "the queries were measured");
+    assert!(monitor.recorder().render().contains("db_query_info"), "the queries were measured");
 }
 
 /// A socket that always has a message, and takes any.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     monitor::Core,
     names,
-    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, Subject, Uses},
+    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, Subject, Texts, Uses},
     store::Window,
 };
 
@@ -225,7 +225,7 @@ pub(super) async fn one(
     let Path(name) = name.map_err(|_| ApiError::bad_request("the endpoint must be UTF-8 text, URL-encoded"))?;
     let window = core.total(Instant::now());
     let endpoints = Endpoints::with_mixtures(&window);
-    let uses = Uses::of(&window, &endpoints);
+    let uses = Uses::of(&window, &endpoints, &Texts::of(&window));
     let mut found = find_named(&endpoints, &name);
     if found.is_empty() {
         return Err(ApiError::not_found(

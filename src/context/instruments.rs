@@ -288,12 +288,20 @@ impl Instruments {
         }
     }
 
+    /// Returns the label of something that a request did: of a query its id, or else its name.
+    pub(crate) fn label_of(&self, part: Part, id: u32) -> Arc<str> {
+        match part {
+            Part::Db => self.queries.query_id(id).unwrap_or_else(|| names::OTHER.into()),
+            _ => self.name_of(part, id),
+        }
+    }
+
     /// Returns the name of something that a request did.
     pub(crate) fn name_of(&self, part: Part, id: u32) -> Arc<str> {
         let name = match part {
             Part::Late | Part::Client => Some(part.label().into()),
             Part::Http => self.calls.name(id),
-            Part::Db => self.queries.shape(id).map(|shape| shape.summary),
+            Part::Db => self.queries.text(id),
             Part::Task => self.tasks.name(id),
             Part::Pool
             | Part::Lock

@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, glob, trace_id, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
+//! {part, place, overlap, glob, trace_id, query_id, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
@@ -44,6 +44,7 @@ mod part;
 mod place;
 pub(crate) mod polls;
 mod pool;
+mod query_id;
 mod request;
 mod running;
 mod slow;

@@ -17,6 +17,7 @@ use super::{
     named::NamedTable,
     overlap::Overlap,
     polls::Polls,
+    query_id::query_id,
     running::Runs,
     statements::Statements,
     watch::{self, PollWatch},
@@ -31,16 +32,31 @@ const STATEMENTS_PER_FINGERPRINT: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SqlShape {
     /// The fingerprint.
+    pub(crate) text: Arc<str>,
+    /// What it does, and to what.
     pub(crate) summary: Arc<str>,
     /// First keyword.
     pub(crate) operation: Arc<str>,
 }
 
+impl SqlShape {
+    /// Returns the shape of all statements that have no place of their own.
+    fn other() -> Self {
+        let other: Arc<str> = names::OTHER.into();
+        Self { text: other.clone(), summary: other.clone(), operation: other }
+    }
+}
+
 /// A query fingerprint and its series.
 pub(crate) struct QuerySeries {
+    /// Its number in this process.
     pub(crate) id: u32,
+    /// Its [`query_id`](super::query_id).
+    pub(crate) query_id: Arc<str>,
     pub(crate) shape: SqlShape,
     pub(crate) durations: OutcomeDurations,
+    /// Shows its text for as long as it has its place.
+    _info: Gauge,
     overlap: Overlap,
     at_once: OnceLock<Histogram>,
     window_recorder: DynRecorder,
@@ -56,7 +72,7 @@ impl QuerySeries {
     /// Records how many calls ran at once when this one did.
     pub(crate) fn record_overlap(&self, began: Instant, duration: Duration) {
         if let Some(calls) = self.overlap.add(began, duration) {
-            let labels = || [(names::DB_SUMMARY, self.shape.summary.clone())];
+            let labels = || [(names::DB_QUERY_ID, self.query_id.clone())];
             let at_once = || labelled::histogram(&self.window_recorder, &names::QUERY_AT_ONCE, &labels());
             self.at_once.get_or_init(at_once).record(calls as f64);
         }
@@ -164,6 +180,7 @@ pub(super) struct QueryTable {
     hasher: foldhash::fast::RandomState,
     statements: Statements,
     table: NamedTable<QuerySeries>,
+    make_id: fn(&str, u64) -> Arc<str>,
 }
 
 impl QueryTable {
@@ -181,6 +198,7 @@ impl QueryTable {
             hasher: foldhash::fast::RandomState::default(),
             statements: Statements::new(limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)),
             table: NamedTable::new(limit, dropped),
+            make_id: query_id,
         }
     }
 
@@ -194,14 +212,19 @@ impl QueryTable {
             return (known, hash);
         }
         let shape = shape(statement);
-        let found = self.table.resolve(&shape.summary, |id, summary| {
-            let is_folded = summary != shape.summary;
-            let operation = if is_folded { summary.clone() } else { shape.operation.clone() };
-            let shape = SqlShape { summary, operation };
+        let found = self.table.resolve(&shape.text, |id, text| {
+            let is_folded = text != shape.text;
+            let (query_id, shape) =
+                if is_folded { (text, SqlShape::other()) } else { (self.free_id(&shape.text), shape.clone()) };
+            let labels = [(names::DB_QUERY_ID, query_id.clone()), (names::DB_QUERY_TEXT, shape.text.clone())];
+            let info = labelled::gauge(&self.recorder, &names::DB_QUERY_INFO, &labels);
+            info.set(1.0);
             QuerySeries {
                 id,
-                durations: self.durations(shape.clone()),
+                durations: self.durations(shape.clone(), query_id.clone()),
+                query_id,
                 shape,
+                _info: info,
                 overlap: Overlap::new(Instant::now()),
                 at_once: OnceLock::new(),
                 window_recorder: self.window_recorder.clone(),
@@ -223,13 +246,24 @@ impl QueryTable {
         has_room
     }
 
-    fn durations(&self, shape: SqlShape) -> OutcomeDurations {
+    /// Returns the id of a statement that is to get a place; another than its hash if a statement has that already.
+    fn free_id(&self, text: &str) -> Arc<str> {
+        let is_free = |id: &Arc<str>| {
+            let mut is_taken = false;
+            self.table.each(|known| is_taken |= known.query_id == *id);
+            !is_taken
+        };
+        (0..).map(|seed| (self.make_id)(text, seed)).find(is_free).expect("there are more ids than places")
+    }
+
+    fn durations(&self, shape: SqlShape, query_id: Arc<str>) -> OutcomeDurations {
         let (recorder, system) = (self.recorder.clone(), self.system.clone());
         OutcomeDurations::new(move |outcome| {
             let mut labels = vec![
                 (names::DB_SYSTEM, system.clone()),
                 (names::DB_OPERATION, shape.operation.clone()),
                 (names::DB_SUMMARY, shape.summary.clone()),
+                (names::DB_QUERY_ID, query_id.clone()),
             ];
             let error = match outcome {
                 Outcome::Ok => None,
@@ -242,8 +276,14 @@ impl QueryTable {
         })
     }
 
-    pub(super) fn shape(&self, id: u32) -> Option<SqlShape> {
-        self.table.by_id(id).map(|series| series.shape.clone())
+    /// Returns the fingerprint of the statement with a number.
+    pub(super) fn text(&self, id: u32) -> Option<Arc<str>> {
+        self.table.by_id(id).map(|series| series.shape.text.clone())
+    }
+
+    /// Returns the id, in labels, of the statement with a number.
+    pub(super) fn query_id(&self, id: u32) -> Option<Arc<str>> {
+        self.table.by_id(id).map(|series| series.query_id.clone())
     }
 }
 
@@ -386,17 +426,30 @@ mod tests {
         let (counter, count) = dropped(&DebuggingRecorder::new());
         let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
         let queries = QueryTable::new(recorder.clone(), recorder, counter, "sqlite".into(), 2);
-        let shape = |summary: &str| SqlShape { summary: summary.into(), operation: "SELECT".into() };
-        for summary in ["a", "b", "c"] {
-            queries.resolve(summary, shape);
+        for text in ["a", "b", "c"] {
+            queries.resolve(text, shape);
         }
         assert_eq!(count(), 1);
         without(queries.table.writing(), || {
             for statement in 0..100 {
                 assert_eq!(queries.resolve(&format!("a = {statement}"), |_| shape("a")).0.id, 0);
             }
-            assert_eq!(&*queries.resolve("d", shape).0.shape.summary, names::OTHER);
+            assert_eq!(&*queries.resolve("d", shape).0.shape.text, names::OTHER);
         });
         assert_eq!(count(), 1);
+    }
+
+    fn shape(text: &str) -> SqlShape {
+        SqlShape { text: text.into(), summary: "SELECT".into(), operation: "SELECT".into() }
+    }
+
+    #[test]
+    fn statements_of_one_hash_have_two_ids_and_what_is_folded_is_other() {
+        let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
+        let mut queries = QueryTable::new(recorder.clone(), recorder, Counter::noop(), "sqlite".into(), 4);
+        queries.make_id = |_, seed| format!("{seed}").into();
+        let id = |text: &str| queries.resolve(text, shape).0.query_id.clone();
+        assert_eq!([id("a"), id("b"), id("a"), id("c")].map(|id| id.to_string()), ["0", "1", "0", "2"]);
+        assert_eq!([id("d"), id("d"), id("e"), id("e")].map(|id| id.to_string()), ["other", "3", "other", "other"]);
     }
 }

@@ -297,7 +297,7 @@ impl EndpointSeries {
         self.uses.get(part, id, || {
             let [method, route] = self.labels.clone();
             let kind = (names::WAIT_KIND, part.label().into());
-            let name = (names::WAIT_NAME, self.instruments.name_of(part, id));
+            let name = (names::WAIT_NAME, self.instruments.label_of(part, id));
             UseSeries::new(self.instruments.window_recorder().clone(), [method, route, kind, name])
         })
     }

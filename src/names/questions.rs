@@ -135,9 +135,18 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(
         &[&DB_DURATION],
         "histogram_quantile(0.95, sum by (le, db_query_summary) (rate($0_bucket[5m])))",
-        "the 95th percentile by statement",
+        "the 95th percentile by what statements do",
     ),
-    ask(&[&QUERIES], "sum by (db_query_summary) (rate($0{outcome=\"error\"}[5m])) > 0", "statements that fail"),
+    ask(
+        &[&DB_QUERY_INFO, &DB_DURATION],
+        "topk(5, sum by (db_query_id) (rate($1_sum[5m]))) * on (db_query_id) group_left (db_query_text) max by (db_query_id, db_query_text) ($0)",
+        "the statements that take the most time, with their texts",
+    ),
+    ask(
+        &[&QUERIES, &DB_QUERY_INFO],
+        "sum by (db_query_id) (rate($0{outcome=\"error\"}[5m])) * on (db_query_id) group_left (db_query_text) max by (db_query_id, db_query_text) ($1) > 0",
+        "statements that fail",
+    ),
     ask(
         &[&TASK_DURATION],
         "histogram_quantile(0.95, sum by (le, task_name) (rate($0_bucket[5m])))",

@@ -133,7 +133,10 @@ fn by_design(finding: &Finding) -> Option<String> {
     if matches!(rule.measure, Measure::LongestPoll | Measure::LongestPollQuantile(_) | Measure::SchedulingLag) {
         return None;
     }
-    let labels: Vec<_> = subject.labels.iter().map(|(name, value)| format!("{name}: {:?}", pattern(value))).collect();
+    // The text of a query is enough, and its first label.
+    let needed = if rule.scope == Scope::Query { 1 } else { subject.labels.len() };
+    let labels: Vec<_> =
+        subject.labels.iter().take(needed).map(|(name, value)| format!("{name}: {:?}", pattern(value))).collect();
     let yaml = if labels.is_empty() {
         let (severity, threshold) = finding.passed.first()?;
         let raised = format!("{} {}", threshold.operator.as_str(), rule.unit.render(value * ABOVE_DESIGN));

@@ -73,7 +73,7 @@ pub(crate) use unit::Unit;
 pub(crate) use window::latencies;
 pub(crate) use window::{
     EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, OutcomeClass, ProcessCounts, ProcessMemory, SeriesTrend,
-    Sources, Totals, TrendReport, TrendSource, Uses, WindowReadings, is_failure, tallied_outcome,
+    Sources, Texts, Totals, TrendReport, TrendSource, Uses, WindowReadings, is_failure, tallied_outcome,
 };
 
 #[cfg(test)]

@@ -35,7 +35,10 @@ impl Scope {
     pub(super) fn about(self) -> &'static str {
         match self {
             Self::Endpoint => "Every method and route of the service, such as `GET /users/{id}`.",
-            Self::Query => "Every statement without its literals: its fingerprint.",
+            Self::Query => {
+                "Every statement without its literals: its fingerprint, the label `db_query_text`. `db_query_summary` is what it does \
+                 and to what, such as `SELECT orders`."
+            }
             Self::Task => "Every name that asynchronous tasks are tracked under.",
             Self::Process => "The process as a whole.",
             Self::Metric => "The series of any recorded metric, the service's own included, together or by labels.",
@@ -46,7 +49,13 @@ impl Scope {
     pub(crate) fn labels(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Endpoint => Some(&[names::METHOD, names::ROUTE]),
-            Self::Query => Some(&[names::DB_SUMMARY, names::DB_OPERATION, names::DB_SYSTEM]),
+            Self::Query => Some(&[
+                names::DB_QUERY_TEXT,
+                names::DB_QUERY_ID,
+                names::DB_SUMMARY,
+                names::DB_OPERATION,
+                names::DB_SYSTEM,
+            ]),
             Self::Task => Some(&[names::TASK_NAME]),
             Self::Process => Some(&[]),
             Self::Metric => None,

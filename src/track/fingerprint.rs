@@ -56,6 +56,9 @@ mod render;
 mod secrecy_tests;
 mod source;
 mod statement;
+mod summary;
+#[cfg(test)]
+mod summary_tests;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -65,19 +68,19 @@ use sqlparser::keywords::Keyword;
 
 use crate::context::SqlShape;
 
-/// Longest summary, in characters. It is a label: long enough to distinguish queries, short enough to be read.
-const MAX_SUMMARY: usize = 200;
-/// Summary of text that is not SQL.
+/// Longest fingerprint, in characters. It is a label: long enough to distinguish queries, short enough to be read.
+const MAX_TEXT: usize = 200;
+/// Fingerprint and summary of text that is not SQL.
 const UNPARSABLE: &str = "unparsable";
 /// Operation of a statement that begins with none of the known verbs.
 const OTHER_OPERATION: &str = "OTHER";
 /// Bytes of a statement that are read. Longer statements are bulk inserts and long lists, whose rest would be folded.
 const MAX_READ: usize = 16 * 1024;
 
-/// Returns fingerprint and operation of a statement.
+/// Returns fingerprint, summary and operation of a statement.
 ///
 /// Literals and parameters become `?`, the list of an `IN` and the rows of a `VALUES` become `(...)`, comments are
-/// dropped, layout and the case of keywords are unified. A summary past 200 characters loses its select list, and if
+/// dropped, layout and the case of keywords are unified. A fingerprint past 200 characters loses its select list, and if
 /// that is not enough its end, which is replaced by a hash of the whole, so that different statements stay different.
 /// The operation is the verb in capitals, one of a fixed list; of a `WITH` it is the verb of the main statement.
 ///
@@ -89,13 +92,18 @@ pub(super) fn shape(sql: &str) -> SqlShape {
     let read = beginning(sql, MAX_READ);
     let lexed = lex::lex(read, read.len() < sql.len());
     let operation = operation(&lexed.pieces);
-    let summary = match operation {
-        OTHER_OPERATION => UNPARSABLE.to_owned(),
+    let (text, summary) = match operation {
+        OTHER_OPERATION => (UNPARSABLE.to_owned(), UNPARSABLE.to_owned()),
         // Nothing is certain but the verb. It is kept, since a fingerprint has one operation.
-        verb if lexed.unreadable => format!("{verb} …"),
-        _ => render::render(&lexed.pieces),
+        verb if lexed.unreadable => (format!("{verb} …"), verb.to_owned()),
+        _ => {
+            let (text, pieces) = render::render(&lexed.pieces);
+            let summary = summary::summarize(&pieces);
+            // Of a broken `WITH`.
+            (text, if summary.is_empty() { operation.to_owned() } else { summary })
+        }
     };
-    SqlShape { summary: summary.into(), operation: operation.into() }
+    SqlShape { text: text.into(), summary: summary.into(), operation: operation.into() }
 }
 
 /// Returns every operation that a statement can have.

@@ -5,7 +5,7 @@
 //! that starts ends in exactly one observation, also when its future is dropped or panics.
 //!
 //! Files of this room import only files to their left: `{fingerprint, destination} < {query, task, wait, call, blocking} < sqlx`,
-//! `call < call_body < http_client < reqwest`, `socket` none of them, and in `fingerprint` `{source, statement} < lex < render`. In a file `std` comes
+//! `call < call_body < http_client < reqwest`, `socket` none of them, and in `fingerprint` `{source, statement} < lex < render`, `statement < summary`. In a file `std` comes
 //! first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod blocking;

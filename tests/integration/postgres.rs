@@ -59,10 +59,9 @@ fn queries(monitor: &Monitor, route: &str) -> f64 {
     Samples::of(monitor).sum("pinchpoint_request_db_queries_sum", &[&format!("http_route=\"{route}\"")])
 }
 
-/// Returns how many queries with this summary were counted.
-fn counted(monitor: &Monitor, summary: &str) -> f64 {
-    let label = format!("db_query_summary=\"{summary}\"");
-    Samples::of(monitor).sum("db_client_operation_duration_seconds_count", &[&label])
+/// Returns how many queries with this text were counted.
+fn counted(monitor: &Monitor, text: &str) -> f64 {
+    Samples::of(monitor).calls(&format!("db_query_text=\"{text}\""))
 }
 
 #[tokio::test]

@@ -138,9 +138,9 @@ async fn what_a_request_does_is_measured() {
     };
     assert_eq!(counted("http_server_request_duration_seconds").as_deref(), Some("3"), "{metrics}");
     assert_eq!(counted("pinchpoint_request_db_queries").as_deref(), Some("3"), "{metrics}");
-    let queries = metrics
-        .lines()
-        .find(|line| line.starts_with("db_client_operation_duration_seconds_count") && line.contains("FROM products"));
+    let queries = metrics.lines().find(|line| {
+        line.starts_with("db_client_operation_duration_seconds_count") && line.contains("SELECT products")
+    });
     assert!(queries.is_some_and(|line| line.contains("sqlite")), "{metrics}");
     demo.end("INT");
 }

@@ -11,11 +11,11 @@ use super::{
     naming,
     position::Position,
     problem::{LoadProblem, ProblemKind},
-    values::{self, Mistake, Values},
+    values::{self, Mistake},
 };
 use crate::{
     context::Glob,
-    names::{self, Metric},
+    names::Metric,
     rules::{
         condition::{Condition, Names},
         measure::{self, Bound, Entry},
@@ -75,7 +75,7 @@ impl LabelsOf<'_> {
         let expected: Vec<String> = match (self.scope.labels(), self.by, self.metric) {
             (Some(labels), ..) => labels.iter().map(|label| (*label).to_owned()).collect(),
             (None, Some(by), _) => by.iter().map(|label| label.to_string()).collect(),
-            (None, None, Some(metric)) => metric.labels.iter().map(|label| (*label).to_owned()).collect(),
+            (None, None, Some(metric)) => values::labels_of(metric).map(str::to_owned).collect(),
             (None, None, None) => return naming::label_mistake(label),
         };
         if expected.iter().any(|known| known == label) {
@@ -123,11 +123,7 @@ impl RuleBuilder<'_, '_> {
             let (at, value_at) = node.entry(label).map_or((node.at, node.at), |(name, value)| (name.at, value.at));
             if let Some(kind) = whose.unknown(label) {
                 self.context.report(at, kind);
-            } else if let Some(mistake) = (label == names::ROUTE).then(|| values::route_mistake(pattern)).flatten() {
-                let Mistake { suggestion, expected } = mistake;
-                let (label, found) = (label.clone(), pattern.clone());
-                self.context.report(value_at, ProblemKind::UnknownValue { label, found, suggestion, expected });
-            } else if let Some(mistake) = Values::of(whose.metric, label).and_then(|values| values.mistake(pattern)) {
+            } else if let Some(mistake) = values::mistake(whose.metric, label, pattern) {
                 let Mistake { suggestion, expected } = mistake;
                 let (label, found) = (label.clone(), pattern.clone());
                 self.context.report(value_at, ProblemKind::UnknownValue { label, found, suggestion, expected });

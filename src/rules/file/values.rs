@@ -71,8 +71,41 @@ impl Values {
     }
 }
 
+/// Returns the labels that a rule may name on the series of a metric. The text of a statement is none of its series' own.
+pub(super) fn labels_of(metric: &Metric) -> impl Iterator<Item = &'static str> {
+    let text = (metric.labels.contains(&names::DB_QUERY_ID) && !metric.labels.contains(&names::DB_QUERY_TEXT))
+        .then_some(names::DB_QUERY_TEXT);
+    metric.labels.iter().copied().chain(text)
+}
+
+/// Returns what to say about a pattern on a label that none of its values matches; `None` about every other.
+pub(super) fn mistake(metric: Option<&Metric>, label: &str, pattern: &str) -> Option<Mistake> {
+    match label {
+        names::ROUTE => route_mistake(pattern),
+        names::DB_SUMMARY => summary_mistake(pattern),
+        _ => Values::of(metric, label)?.mistake(pattern),
+    }
+}
+
+/// Returns what to say about a pattern of summaries that no summary matches: one of a statement's text, which the label
+/// once had.
+fn summary_mistake(pattern: &str) -> Option<Mistake> {
+    const WORDS: [&str; 10] = ["AND", "FROM", "INTO", "IN", "JOIN", "LIMIT", "ON", "SET", "VALUES", "WHERE"];
+    let quoted = |text: &str| text.split(['"', '`', '[', ']']).step_by(2).collect::<Vec<_>>().join("");
+    let outside = quoted(pattern);
+    let has_word = outside.split([' ', '*']).skip(1).any(|word| WORDS.contains(&word));
+    let has_sign = outside.contains(['?', '=', '(', ')', ',', '<', '>', '…', '#']);
+    (has_word || has_sign).then(|| Mistake {
+        suggestion: None,
+        expected: format!(
+            "operations and their targets, such as \"SELECT orders\"; match the text of a statement with {}",
+            names::DB_QUERY_TEXT
+        ),
+    })
+}
+
 /// Returns what to say about a pattern of routes that no route matches: one with more of a request than its path.
-pub(super) fn route_mistake(pattern: &str) -> Option<Mistake> {
+fn route_mistake(pattern: &str) -> Option<Mistake> {
     let after_method = pattern.split_once(' ').filter(|(method, _)| http::method_names().any(|known| known == *method));
     let route = after_method.map_or(pattern, |(_, route)| route.trim_start());
     let route = match route.split_once("://") {
@@ -117,6 +150,37 @@ mod tests {
         check(None, names::SEVERITY, "hihg", Some((Some("high"), "one of low, medium")));
         check(None, names::ROUTE, "anything", None);
         check(None, names::DB_SYSTEM, "anything", None);
+    }
+
+    #[test]
+    fn a_pattern_of_a_statements_text_is_no_summary() {
+        for good in [
+            "SELECT orders",
+            "SELECT*",
+            "*orders*",
+            "BEGIN; UPDATE t",
+            "",
+            "other",
+            "SELECT \"a (b)\" c",
+            "SELECT [Order, Details]",
+            "ROLLBACK TO SAVEPOINT",
+        ] {
+            assert_eq!(mistake(None, names::DB_SUMMARY, good), None, "{good}");
+        }
+        for text in [
+            "SELECT * FROM orders",
+            "SELECT*FROM*",
+            "INSERT INTO t*",
+            "UPDATE t SET*",
+            "* WHERE *",
+            "SELECT a, b*",
+            "PRAGMA a = ?",
+            "SELECT count(*)",
+        ] {
+            let found = mistake(Some(&names::DB_DURATION), names::DB_SUMMARY, text);
+            assert!(found.is_some_and(|mistake| mistake.expected.contains("db_query_text")), "{text}");
+            assert_eq!(mistake(None, names::DB_QUERY_TEXT, text), None, "{text}");
+        }
     }
 
     #[test]

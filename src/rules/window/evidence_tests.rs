@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     memory::MemoryGrowth,
     readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop},
+    statement_tests::of_statement,
 };
 use crate::{
     context::Part,
@@ -179,8 +180,8 @@ fn work_outside_requests_has_no_time_share() {
     let window = |traffic: &Traffic| {
         traffic.task("nightly", "ok", 300.0, 3).task("mail", "ok", 1.0, 3);
         traffic.count(&names::TASK_REQUEST_NANOS, &[(names::TASK_NAME, "mail")], 3_000_000_000);
-        let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, "SELECT all")];
-        traffic.observe(&names::DB_DURATION, &labels, 100.0, 6).query("/slow", "SELECT all", 5, 1, 0.3);
+        let id = traffic.statement("SELECT all");
+        traffic.observe(&names::DB_DURATION, &of_statement(&id), 100.0, 6).query("/slow", "SELECT all", 5, 1, 0.3);
         traffic.window()
     };
     let with_requests = window(&traffic);

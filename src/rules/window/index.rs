@@ -9,7 +9,7 @@ use super::{
     durations::{NANOS, divide, quantile},
     endpoints::Endpoints,
     holders::Holders,
-    queries::{self, Uses},
+    queries::{self, Texts, Uses},
     tasks,
     totals::Unmatched,
 };
@@ -24,6 +24,7 @@ use crate::{
 pub(super) struct WindowIndex<'a> {
     pub(super) window: &'a Window,
     endpoints: OnceCell<Endpoints<'a>>,
+    texts: OnceCell<Texts<'a>>,
     uses: OnceCell<Uses<'a>>,
     holders: OnceCell<Holders>,
     queries: OnceCell<Vec<queries::Query<'a>>>,
@@ -36,6 +37,7 @@ impl<'a> WindowIndex<'a> {
         Self {
             window,
             endpoints: OnceCell::new(),
+            texts: OnceCell::new(),
             uses: OnceCell::new(),
             holders: OnceCell::new(),
             queries: OnceCell::new(),
@@ -48,8 +50,13 @@ impl<'a> WindowIndex<'a> {
         self.endpoints.get_or_init(|| Endpoints::of(self.window))
     }
 
+    /// Returns the texts of the statements.
+    fn texts(&self) -> &Texts<'a> {
+        self.texts.get_or_init(|| Texts::of(self.window))
+    }
+
     pub(super) fn uses(&self) -> &Uses<'a> {
-        self.uses.get_or_init(|| Uses::of(self.window, self.endpoints()))
+        self.uses.get_or_init(|| Uses::of(self.window, self.endpoints(), self.texts()))
     }
 
     pub(super) fn holders(&self) -> &Holders {
@@ -57,7 +64,7 @@ impl<'a> WindowIndex<'a> {
     }
 
     pub(super) fn queries(&self) -> &[queries::Query<'a>] {
-        self.queries.get_or_init(|| queries::queries(self.window))
+        self.queries.get_or_init(|| queries::queries(self.window, self.texts()))
     }
 
     pub(super) fn tasks(&self) -> &[tasks::Task<'a>] {
@@ -130,9 +137,16 @@ impl<'a> WindowIndex<'a> {
     /// Returns a measure of the series that a rule selects, grouped by the labels in its `by`.
     pub(super) fn metric(&self, metric: &MetricSelector, measure: Measure) -> Vec<Reading> {
         let mut groups: HashMap<Vec<&str>, Vec<SeriesView<'a>>> = HashMap::new();
+        // The text of a statement is no label of its series, but as good as one.
+        let label = |series: &SeriesView<'a>, name: &str| match name {
+            names::DB_QUERY_TEXT => {
+                series.label(name).or_else(|| Some(self.texts().of_id(series.label(names::DB_QUERY_ID)?)))
+            }
+            _ => series.label(name),
+        };
         for series in self.window.series(&metric.name) {
-            if metric.matches.match_labels(|label| series.label(label)) {
-                let values = metric.by.iter().map(|label| series.label(label).unwrap_or_default()).collect();
+            if metric.matches.match_labels(|name| label(&series, name)) {
+                let values = metric.by.iter().map(|name| label(&series, name).unwrap_or_default()).collect();
                 groups.entry(values).or_default().push(series);
             }
         }

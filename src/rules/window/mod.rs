@@ -36,12 +36,14 @@ mod evidence_tests;
 mod readings_tests;
 #[cfg(test)]
 mod silence_tests;
+#[cfg(test)]
+mod statement_tests;
 
 pub(crate) use endpoints::Endpoints;
 pub(crate) use growth::ProcessCounts;
 pub(crate) use memory::{MemoryGrowth, MemoryVerdict, ProcessMemory};
 pub(crate) use outcome::{OutcomeClass, is_failure, tallied_outcome};
-pub(crate) use queries::Uses;
+pub(crate) use queries::{Texts, Uses};
 pub(crate) use readings::WindowReadings;
 pub(crate) use silence::Sources;
 pub(crate) use totals::Totals;

@@ -1,4 +1,6 @@
 //! [`Query`] and [`Uses`]: every query of one window, and which endpoint issued it.
+//!
+//! Series name a statement by its id; people, rules and the API know it by its text, which [`Texts`] has.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -13,6 +15,25 @@ use crate::{
     rules::{measure::Measure, subject::Subject},
     store::{HistogramView, SeriesView, Window},
 };
+
+/// The text of each statement of a window, by its id.
+#[derive(Debug, Default)]
+pub(crate) struct Texts<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Texts<'a> {
+    pub(crate) fn of(window: &'a Window) -> Self {
+        let info = window.series(names::DB_QUERY_INFO.name);
+        Self(
+            info.filter_map(|series| Some((series.label(names::DB_QUERY_ID)?, series.label(names::DB_QUERY_TEXT)?)))
+                .collect(),
+        )
+    }
+
+    /// Returns the text of a statement; its id where the series with the text has no place.
+    pub(super) fn of_id(&self, id: &'a str) -> &'a str {
+        self.0.get(id).copied().unwrap_or(id)
+    }
+}
 
 /// An endpoint's use of a query, a service, a task or something that it waits for.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +73,8 @@ pub(crate) struct Uses<'a> {
 
 impl<'a> Uses<'a> {
     /// Gathers the pairs of a window; names and routes that were folded into `other` are left out.
-    pub(crate) fn of(window: &'a Window, endpoints: &Endpoints<'a>) -> Self {
-        let mut uses = Gathered { endpoints, uses: HashMap::default() };
+    pub(crate) fn of(window: &'a Window, endpoints: &Endpoints<'a>, texts: &Texts<'a>) -> Self {
+        let mut uses = Gathered { endpoints, texts, uses: HashMap::default() };
         uses.add(window, &names::ENDPOINT_USE_CALLS, |used, calls| used.calls += calls);
         uses.add(window, &names::ENDPOINT_USE_FAILED, |used, failed| used.failed += failed);
         uses.add(window, &names::ENDPOINT_USE_REPEATS, |used, repeats| used.repeats += repeats);
@@ -152,6 +173,7 @@ impl<'a> Uses<'a> {
 /// The uses of a window while they are gathered.
 struct Gathered<'a, 'e> {
     endpoints: &'e Endpoints<'a>,
+    texts: &'e Texts<'a>,
     uses: HashMap<(usize, Part, &'a str), Use<'a>>,
 }
 
@@ -189,6 +211,7 @@ impl<'a> Gathered<'a, '_> {
         let (method, route) = labels_of(series)?;
         let part = Part::of_label(series.label(names::WAIT_KIND)?)?;
         let name = series.label(names::WAIT_NAME).filter(|name| *name != names::OTHER)?;
+        let name = if part == Part::Db { self.texts.of_id(name) } else { name };
         Some((self.endpoints.index_of(method, route)?, part, name))
     }
 }
@@ -204,33 +227,30 @@ pub(crate) struct Query<'a> {
 }
 
 /// Returns the query fingerprints that were called in a window.
-pub(crate) fn queries(window: &Window) -> Vec<Query<'_>> {
+pub(crate) fn queries<'a>(window: &'a Window, texts: &Texts<'a>) -> Vec<Query<'a>> {
     let mut queries: Vec<Query<'_>> = Vec::new();
     let mut places = HashMap::default();
     for series in window.series(names::DB_DURATION.name) {
         if series.histogram().is_none_or(|view| view.count() == 0) {
             continue;
         }
-        let Some(summary) = series.label(names::DB_SUMMARY).filter(|summary| *summary != names::OTHER) else {
-            continue;
-        };
-        let place = *places.entry(summary).or_insert_with(|| {
+        let Some(id) = series.label(names::DB_QUERY_ID).filter(|id| *id != names::OTHER) else { continue };
+        let place = *places.entry(id).or_insert_with(|| {
             let operation = series.label(names::DB_OPERATION).unwrap_or_default();
             let label = |name: &'static str, value: &str| (Cow::Borrowed(name), Arc::from(value));
-            let system = series.label(names::DB_SYSTEM).unwrap_or_default();
-            let labels = vec![
-                label(names::DB_SUMMARY, summary),
-                label(names::DB_OPERATION, operation),
-                label(names::DB_SYSTEM, system),
-            ];
-            let subject = Arc::new(Subject::new(summary, labels));
+            let text = texts.of_id(id);
+            let own = [names::DB_SUMMARY, names::DB_OPERATION, names::DB_SYSTEM];
+            let own = own.map(|name| label(name, series.label(name).unwrap_or_default()));
+            // Its text is what a person would write into a rule.
+            let named = [label(names::DB_QUERY_TEXT, text), label(names::DB_QUERY_ID, id)];
+            let subject = Arc::new(Subject::new(text, named.into_iter().chain(own).collect()));
             queries.push(Query { subject, operation, durations: Durations::default(), at_once: None });
             queries.len() - 1
         });
         queries[place].durations.add(Outcome::of_query(series.meta), &series);
     }
     for series in window.series(names::QUERY_AT_ONCE.name) {
-        if let Some(place) = series.label(names::DB_SUMMARY).and_then(|summary| places.get(summary)) {
+        if let Some(place) = series.label(names::DB_QUERY_ID).and_then(|id| places.get(id)) {
             queries[*place].at_once = series.histogram().filter(|view| view.count() > 0);
         }
     }

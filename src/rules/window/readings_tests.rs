@@ -71,30 +71,6 @@ impl Traffic {
         self
     }
 
-    /// Records a query that requests of an endpoint issue, one call after another.
-    pub(super) fn query(&self, route: &str, query: &str, requests: u64, calls_per_request: u64, seconds: f64) -> &Self {
-        self.query_at_once(route, query, requests, calls_per_request, seconds, 1)
-    }
-
-    /// Records a query of which `at_once` calls run side by side in each request.
-    fn query_at_once(&self, route: &str, query: &str, requests: u64, each: u64, seconds: f64, at_once: u64) -> &Self {
-        let calls = requests * each;
-        let labels = [(names::DB_SYSTEM, "sqlite"), (names::DB_OPERATION, "SELECT"), (names::DB_SUMMARY, query)];
-        self.observe(&names::DB_DURATION, &labels, seconds, calls as usize);
-        self.observe(&names::QUERY_AT_ONCE, &[(names::DB_SUMMARY, query)], 2.0, 1);
-        let kind = (names::WAIT_KIND, Part::Db.label());
-        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), kind, (names::WAIT_NAME, query)];
-        let nanos = (calls as f64 * seconds * 1e9) as u64;
-        self.count(&names::ENDPOINT_USE_CALLS, &labels, calls);
-        self.count(&names::ENDPOINT_USE_NANOS, &labels, nanos);
-        self.count(&names::ENDPOINT_USE_ALONE_NANOS, &labels, nanos / at_once);
-        self.count(&names::ENDPOINT_USE_REQUESTS, &labels, requests);
-        let within = each as f64 * seconds / at_once as f64;
-        self.part(route, Part::Db, requests as f64 * within);
-        self.of_endpoint(&names::HTTP_DB_QUERIES, route, each as f64, requests as usize);
-        self.of_endpoint(&names::HTTP_DB_SECONDS, route, within, requests as usize)
-    }
-
     /// The requests of a route wait a millisecond each for a lock, and hold it.
     pub(super) fn holds(&self, route: &str, lock: &str, times: u64, seconds: f64) -> &Self {
         let (kind, title) = (Part::Lock.label(), format!("lock {lock}"));
@@ -110,14 +86,6 @@ impl Traffic {
         self.count(&names::ENDPOINT_USE_REQUESTS, &labels, times);
         let labels = [(names::WAIT_KIND, kind), (names::WAIT_NAME, lock)];
         self.observe(&names::HOLD_DURATION, &labels, seconds, times as usize)
-    }
-
-    pub(super) fn failed_query(&self, route: &str, query: &str, seconds: f64, times: usize) -> &Self {
-        let kind = (names::WAIT_KIND, Part::Db.label());
-        let labels = [(names::METHOD, "GET"), (names::ROUTE, route), kind, (names::WAIT_NAME, query)];
-        self.count(&names::ENDPOINT_USE_FAILED, &labels, times as u64);
-        let labels = [(names::DB_SUMMARY, query), (names::ERROR_TYPE, names::ERROR)];
-        self.observe(&names::DB_DURATION, &labels, seconds, times)
     }
 
     pub(super) fn task(&self, name: &str, outcome: &str, seconds: f64, times: usize) -> &Self {

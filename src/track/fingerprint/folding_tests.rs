@@ -1,6 +1,6 @@
 //! Tests of fingerprints: statements of any length have one, and different ones differ.
 
-use super::{MAX_SUMMARY, shape, tests::check};
+use super::{MAX_TEXT, shape, tests::check};
 
 #[test]
 fn lists_of_any_length_have_one_fingerprint() {
@@ -39,7 +39,7 @@ fn lists_of_the_same_expression_have_one_fingerprint() {
     // Of any length, also past the bytes that are read.
     let list = |count: usize| {
         let list: Vec<_> = (0..count).map(|at| format!("${at}::uuid")).collect();
-        shape(&format!("SELECT a FROM t WHERE b IN ({})", list.join(", "))).summary
+        shape(&format!("SELECT a FROM t WHERE b IN ({})", list.join(", "))).text
     };
     for count in 2_000..2_020 {
         assert_eq!(&*list(count), "SELECT a FROM t WHERE b IN (...) …");
@@ -51,13 +51,13 @@ fn chains_of_any_length_have_one_fingerprint() {
     #[track_caller]
     fn check_all(shape_of: impl Fn(usize) -> String, expected: &str) {
         for length in [1, 2, 3, 40] {
-            assert_eq!(&*shape(&shape_of(length)).summary, expected, "of length {length}");
+            assert_eq!(&*shape(&shape_of(length)).text, expected, "of length {length}");
         }
         // Past the bytes that are read, wherever in an operand those end.
-        let cut = shape(&shape_of(8_000)).summary;
+        let cut = shape(&shape_of(8_000)).text;
         assert!(cut.ends_with(" …") && expected.starts_with(cut.trim_end_matches(['…', ' '])), "{cut}");
         for length in 1..20 {
-            assert_eq!(shape(&format!("{:width$}{}", "", shape_of(8_000), width = length)).summary, cut);
+            assert_eq!(shape(&format!("{:width$}{}", "", shape_of(8_000), width = length)).text, cut);
         }
     }
     let repeated = |text: &str, between: &str, count: usize| vec![text; count].join(between);
@@ -152,8 +152,8 @@ fn long_statements_that_differ_past_the_limit_stay_different() {
     let (one, other) = (condition("one"), condition("other"));
     assert_ne!(one, other);
     assert_eq!(one, condition("one"));
-    assert!(one.summary.chars().count() <= MAX_SUMMARY, "{}", one.summary);
-    assert!(one.summary.starts_with("DELETE FROM t WHERE column_0 = ? AND"), "{}", one.summary);
+    assert!(one.text.chars().count() <= MAX_TEXT, "{}", one.text);
+    assert!(one.text.starts_with("DELETE FROM t WHERE column_0 = ? AND"), "{}", one.text);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn bulk_inserts_past_the_bytes_that_are_read_have_one_fingerprint() {
         let rows: Vec<String> = (0..count).map(|row| format!("({row}, 'secret{row}')")).collect();
         shape(&format!("INSERT INTO t (a, b) VALUES {}", rows.join(", ")))
     };
-    assert_eq!(&*rows(10_000).summary, "INSERT INTO t(a, b) VALUES (...) …");
+    assert_eq!(&*rows(10_000).text, "INSERT INTO t(a, b) VALUES (...) …");
     assert_eq!(rows(10_000), rows(20_000));
-    assert_eq!(&*rows(10).summary, "INSERT INTO t(a, b) VALUES (...)");
+    assert_eq!(&*rows(10).text, "INSERT INTO t(a, b) VALUES (...)");
 }

@@ -1,36 +1,36 @@
 //! [`render`]: the text of a fingerprint, with lists and chains folded, layout unified and length bounded.
 //!
-//! The invariant that a change could break: at most [`MAX_SUMMARY`] characters, and statements that differ past that
+//! The invariant that a change could break: at most [`MAX_TEXT`] characters, and statements that differ past that
 //! length still have different fingerprints.
 
 use sqlparser::keywords::Keyword;
 
-use super::{MAX_SUMMARY, chains, piece::Piece};
+use super::{MAX_TEXT, chains, piece::Piece};
 use crate::names;
 
-/// Returns the text of the pieces.
-pub(super) fn render(pieces: &[Piece]) -> String {
+/// Returns the text of the pieces, and the pieces that it was made of.
+pub(super) fn render(pieces: &[Piece]) -> (String, Vec<Piece>) {
     let mut pieces = fold_arguments(&chains::fold(fold(pieces)));
     let whole = text(&pieces);
-    if whole.chars().count() <= MAX_SUMMARY {
-        return whole;
+    if whole.chars().count() <= MAX_TEXT {
+        return (whole, pieces);
     }
     // Object mappers select every column by name. The text after the select list says more about the query.
     elide_select_list(&mut pieces);
     let shorter = text(&pieces);
-    if shorter.chars().count() <= MAX_SUMMARY {
-        return shorter;
+    if shorter.chars().count() <= MAX_TEXT {
+        return (shorter, pieces);
     }
     let tail = names::tail(&whole);
     let mut kept = String::new();
     for end in 1..=pieces.len() {
         let longer = text(&pieces[..end]);
-        if longer.chars().count() + tail.chars().count() > MAX_SUMMARY {
+        if longer.chars().count() + tail.chars().count() > MAX_TEXT {
             break;
         }
         kept = longer;
     }
-    kept + &tail
+    (kept + &tail, pieces)
 }
 
 /// Replaces lists of values by `(...)` and `[...]`, and the rows of a `VALUES` by one.

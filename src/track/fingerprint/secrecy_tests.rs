@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{MAX_SUMMARY, shape};
+use super::{MAX_TEXT, shape};
 
 /// Text with letters that no template has, so that any of them in a summary came from a literal.
 fn secret() -> impl Strategy<Value = String> {
@@ -73,6 +73,12 @@ const SET_UP: &[&str] = &[
     "BEGIN; COPY t FROM stdin;\n{1}\t{2}\n",
 ];
 
+/// Returns all that is shown of a statement.
+fn shown(sql: &str) -> String {
+    let shape = shape(sql);
+    format!("{} {}", shape.text, shape.summary)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(800))]
 
@@ -83,8 +89,8 @@ proptest! {
         two in literal(),
     ) {
         let sql = template.replace("{1}", &one).replace("{2}", &two);
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+        let shown = shown(&sql);
+        prop_assert!(!shown.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {shown:?}");
     }
 
     #[test]
@@ -98,8 +104,8 @@ proptest! {
         quote in prop::sample::select(vec!["'", "\""]),
     ) {
         let sql = template.replace("{1}", &format!("'{text}'")).replace('\'', quote);
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+        let shown = shown(&sql);
+        prop_assert!(!shown.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {shown:?}");
     }
 
     #[test]
@@ -112,8 +118,8 @@ proptest! {
         ]),
     ) {
         let sql = template.replace("{1}", &data);
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+        let shown = shown(&sql);
+        prop_assert!(!shown.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {shown:?}");
     }
 
     #[test]
@@ -126,8 +132,8 @@ proptest! {
         ]),
     ) {
         let sql = template.replace("{1}", &format!("'x'{rest}"));
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+        let shown = shown(&sql);
+        prop_assert!(!shown.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {shown:?}");
     }
 
     #[test]
@@ -137,8 +143,8 @@ proptest! {
         two in "\"[zqjv ]{1,9}\"|`[zqjv ]{1,9}`|[zqjv]{1,9}|[zqjv]{1,3}[.][zqjv]{1,3}",
     ) {
         let sql = template.replace("{1}", &one).replace("{2}", &two);
-        let summary = shape(&sql).summary;
-        prop_assert!(!summary.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {summary:?}");
+        let shown = shown(&sql);
+        prop_assert!(!shown.contains(['z', 'q', 'j', 'v']), "{sql:?} gave {shown:?}");
     }
 
     #[test]
@@ -146,14 +152,14 @@ proptest! {
         template in prop::sample::select(TEMPLATES),
         one in "-?(0[xX][0-9A-F]{1,8}|0[bo][01]{1,8}|[0-9]{1,9}(_[0-9]{3})?(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?|\\.[0-9]{1,4})",
     ) {
-        let summary = shape(&template.replace("{1}", &one).replace("{2}", &one)).summary;
-        prop_assert!(!summary.contains(|ch: char| ch.is_ascii_digit()), "{one:?} gave {summary:?}");
-        prop_assert!(summary.contains('?') || summary.contains("(...)"), "{one:?} gave {summary:?}");
+        let shown = shown(&template.replace("{1}", &one).replace("{2}", &one));
+        prop_assert!(!shown.contains(|ch: char| ch.is_ascii_digit()), "{one:?} gave {shown:?}");
+        prop_assert!(shown.contains('?') || shown.contains("(...)"), "{one:?} gave {shown:?}");
     }
 
     #[test]
     fn any_text_has_a_bounded_fingerprint(sql in "\\PC{0,400}") {
-        prop_assert!(shape(&sql).summary.chars().count() <= MAX_SUMMARY);
+        prop_assert!(shape(&sql).text.chars().count() <= MAX_TEXT);
     }
 
     #[test]
@@ -161,15 +167,17 @@ proptest! {
         sql in "(SELECT|FROM|VALUES|IN|WITH|BETWEEN|AND|COPY|a|\"b\"|`c`|'d'|[0-9.]{1,4}|[-'\"`$\\\\/*#@:?()\\[\\],;=<>|&~^%{}! \n\r\t]){0,60}",
     ) {
         let shape = shape(&sql);
-        prop_assert!(shape.summary.chars().count() <= MAX_SUMMARY);
-        prop_assert!(!shape.summary.contains(char::is_control));
-        prop_assert!(!shape.summary.is_empty());
+        prop_assert!(shape.text.chars().count() <= MAX_TEXT);
+        prop_assert!(!shape.text.contains(char::is_control));
+        prop_assert!(!shape.text.is_empty());
+        prop_assert!(shape.summary.chars().count() <= 255 && !shape.summary.contains(char::is_control));
+        prop_assert!(!shape.summary.is_empty() && shape.summary.trim() == &*shape.summary, "{:?}", shape.summary);
     }
 
     #[test]
     fn a_fingerprint_is_its_own_fingerprint(template in prop::sample::select(TEMPLATES)) {
-        let once = shape(&template.replace("{1}", "1").replace("{2}", "2")).summary;
-        let again = shape(&once.replace("(...)", "(1)").replace("[...]", "[1, 2]")).summary;
+        let once = shape(&template.replace("{1}", "1").replace("{2}", "2")).text;
+        let again = shape(&once.replace("(...)", "(1)").replace("[...]", "[1, 2]")).text;
         prop_assert_eq!(once, again);
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 pub(super) fn check(sql: &str, expected: &str) {
-    assert_eq!(&*shape(sql).summary, expected, "of {sql:?}");
+    assert_eq!(&*shape(sql).text, expected, "of {sql:?}");
 }
 
 /// Checks each row of the table in the module's documentation.

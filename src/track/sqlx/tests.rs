@@ -7,7 +7,10 @@ use std::{
 };
 
 use ::sqlx::{Connection as _, SqliteConnection};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::{
+    CompositeKey,
+    debugging::{DebugValue, DebuggingRecorder, Snapshotter},
+};
 use tokio::time::Instant;
 use tracing::{Dispatch, Instrument as _, Level};
 use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
@@ -87,21 +90,26 @@ impl Service {
         (work.await, context)
     }
 
-    /// Returns the recorded durations by summary, and `error_type` where there is one.
+    /// Returns the recorded durations by fingerprint, and `error_type` where there is one.
     fn queries(&self) -> HashMap<String, Vec<f64>> {
         let mut queries = HashMap::new();
-        for (key, _, _, value) in self.recorded.snapshot().into_vec() {
-            if key.key().name() != names::DB_DURATION.name {
-                continue;
-            }
-            let label = |name: &str| key.key().labels().find(|label| label.key() == name).map(|label| label.value());
-            let mut name = label(names::DB_SUMMARY).expect("every query has one").to_owned();
-            if let Some(error) = label(names::ERROR_TYPE) {
+        let recorded = self.recorded.snapshot().into_vec();
+        let of = |name: &'static str| recorded.iter().filter(move |(key, ..)| key.key().name() == name);
+        let label = |key: &CompositeKey, name: &str| {
+            key.key().labels().find(|label| label.key() == name).map(|label| label.value().to_owned())
+        };
+        let texts: HashMap<_, _> = of(names::DB_QUERY_INFO.name)
+            .map(|(key, ..)| (label(key, names::DB_QUERY_ID), label(key, names::DB_QUERY_TEXT)))
+            .collect();
+        for (key, _, _, value) in of(names::DB_DURATION.name) {
+            let text = texts.get(&label(key, names::DB_QUERY_ID)).cloned().flatten();
+            let mut name = text.expect("every query has one");
+            if let Some(error) = label(key, names::ERROR_TYPE) {
                 name = format!("{name} {error}");
             }
             let DebugValue::Histogram(values) = value else { panic!("durations are histograms") };
             if !values.is_empty() {
-                queries.insert(name, values.into_iter().map(|value| value.into_inner()).collect());
+                queries.insert(name, values.iter().map(|value| value.into_inner()).collect());
             }
         }
         queries
@@ -238,7 +246,9 @@ async fn queries_on_sqlite_count_for_their_route() {
     let text = monitor.recorder().render();
     let route = r#"{http_request_method="GET",http_route="/users/{id}"}"#;
     assert!(text.contains(&format!("pinchpoint_request_db_queries_sum{route} 3\n")), "{text}");
-    assert!(text.contains(r#"db_query_summary="SELECT ? AS id"} 3"#), "{text}");
+    let id = text.lines().find_map(|line| line.strip_suffix(r#"",db_query_text="SELECT ? AS id"} 1"#));
+    let id = id.and_then(|line| line.strip_prefix(r#"db_query_info{db_query_id=""#)).expect("its text stands once");
+    assert!(text.contains(&format!(r#"db_query_summary="SELECT",db_query_id="{id}"}} 3"#)), "{text}");
 }
 
 /// Keeps the late queries.

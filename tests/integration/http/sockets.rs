@@ -216,7 +216,8 @@ async fn an_upgraded_connection_is_open_until_its_handler_ends_and_its_queries_c
     eventually("three are open", || open(&monitor) == 3.0).await;
     // A masked text frame with one letter.
     sockets[0].write_all(&[0x81, 0x81, 0, 0, 0, 0, b'a']).await.expect("sent");
-    let queries = |monitor: &Monitor| Samples::of(monitor).sum("pinchpoint_queries_total", &["messages", "ok"]);
+    let queries =
+        |monitor: &Monitor| Samples::of(monitor).of_statements("pinchpoint_queries_total", "messages", &["ok"]);
     eventually("its query is counted", || queries(&monitor) == 4.0).await;
     let (_, detail) = fetch(&app, "/performance/endpoints/GET%20%2Fws").await;
     let detail: serde_json::Value = serde_json::from_str(&detail).expect("JSON");

@@ -101,6 +101,30 @@ impl Samples {
         })
     }
 
+    /// Returns the labels with the ids of the statements whose text contains `text`.
+    fn statements<'a>(&'a self, text: &str) -> Vec<&'a str> {
+        let info = self.0.keys().filter(|series| series.starts_with("db_query_info{") && series.contains(text));
+        info.filter_map(|series| series.split(['{', ',']).nth(1)).collect()
+    }
+
+    /// Returns the label of the one statement whose text contains `text`.
+    #[track_caller]
+    pub(crate) fn statement<'a>(&'a self, text: &str) -> &'a str {
+        let found = self.statements(text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        found[0]
+    }
+
+    /// Returns the sum over the series of `name`, with `labels`, of the statements whose text contains `text`.
+    pub(crate) fn of_statements(&self, name: &str, text: &str, labels: &[&str]) -> f64 {
+        self.statements(text).into_iter().map(|id| self.sum(name, &[&[id], labels].concat())).sum()
+    }
+
+    /// Returns how many calls of statements whose text contains `text` were counted.
+    pub(crate) fn calls(&self, text: &str) -> f64 {
+        self.of_statements("db_client_operation_duration_seconds_count", text, &[])
+    }
+
     /// Returns how many requests were counted with these labels.
     pub(crate) fn requests(&self, labels: &[&str]) -> f64 {
         self.sum("http_server_request_duration_seconds_count", labels)
