@@ -26,20 +26,20 @@ pub(crate) enum Kind {
     Histogram,
 }
 
-/// How finely the windows keep a histogram, beyond its exposed buckets.
+/// How finely the windows keep a histogram, beyond its exposed buckets. The edges are those of Prometheus's native histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Resolution {
-    /// Durations whose percentiles are read: within 5 % from 1 µs to 100 s.
+    /// Durations whose percentiles are read: within 5 % from 8 µs to 100 s, within 20 % from 1 µs; native schema 3.
     Fine,
-    /// Durations of which only what is long is read: percentiles within 5 % from 1 ms to 10 s.
+    /// Durations of which only what is long is read: percentiles within 5 % from 1 ms to 10 s; native schema 3.
     Long,
-    /// Other durations.
+    /// Other durations: two buckets for each doubling from 8 µs to 64 s; native schema 1.
     Medium,
-    /// Bytes.
+    /// Bytes: a bucket for each doubling from 64 B to 512 MiB; native schema 0.
     Sizes,
-    /// Small whole numbers.
+    /// Small whole numbers; no native histogram.
     Counts,
-    /// Anything that a host records: percentiles within 5 % from 1 µs to 1,000,000,000.
+    /// Anything that a host records: percentiles within 5 % from 0.000125 to 1,000,000,000; native schema 3.
     General,
 }
 

@@ -32,6 +32,7 @@ impl Negotiated {
 enum Offer {
     Text,
     OpenMetrics(Version),
+    Protobuf,
 }
 
 /// The version of OpenMetrics that a client asks for. What is written is the same: 0.0.1 is the draft of 1.0.0.
@@ -98,6 +99,12 @@ const OPENMETRICS_DRAFT: [&str; 4] = [
     "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=underscores",
     "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=values",
 ];
+const PROTOBUF: [&str; 4] = [
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=allow-utf-8",
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores",
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=values",
+];
 
 impl Offer {
     /// Returns what a media range stands for, and whether it is named rather than a wildcard.
@@ -111,6 +118,11 @@ impl Offer {
                 Some("0.0.1") => Some((Self::OpenMetrics(Version::Draft), true)),
                 Some(_) => None,
             },
+            "application/vnd.google.protobuf" => {
+                let is_known = range.parameter("proto") == Some("io.prometheus.client.MetricFamily")
+                    && range.parameter("encoding") == Some("delimited");
+                is_known.then_some((Self::Protobuf, true))
+            }
             _ => None,
         }
     }
@@ -120,6 +132,7 @@ impl Offer {
             Self::Text => (Format::Text, TEXT[escaping as usize]),
             Self::OpenMetrics(Version::One) => (Format::OpenMetrics, OPENMETRICS[escaping as usize]),
             Self::OpenMetrics(Version::Draft) => (Format::OpenMetrics, OPENMETRICS_DRAFT[escaping as usize]),
+            Self::Protobuf => (Format::Protobuf, PROTOBUF[escaping as usize]),
         }
     }
 }
@@ -279,6 +292,20 @@ mod tests {
              application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
              text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
             OPENMETRICS[1],
+        );
+        // 2.40 to 2.48 with the feature `native-histograms`, and 3 with `scrape_native_histograms`.
+        check(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,\
+             application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,\
+             text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            PROTOBUF[0],
+        );
+        check(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+             escaping=allow-utf-8;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+             application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+             text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            PROTOBUF[1],
         );
         // 3, with `scrape_protocols: [PrometheusText0.0.4]`, and with `metric_name_escaping_scheme`.
         check("text/plain;version=0.0.4;q=0.6,*/*;q=0.5", TEXT[0]);

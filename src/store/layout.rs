@@ -5,54 +5,133 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use super::schema;
 use crate::{
     lock::lock,
     names::{self, Resolution},
 };
 
-/// Largest ratio of neighbouring edges in the fine layout. The geometric middle of a bucket this wide is within 5 % of
-/// every value in it: `sqrt(1.1) < 1.05`.
-const FINE_RATIO: f64 = 1.1;
-/// For durations whose percentiles are not read: a quarter of the buckets.
-const MEDIUM_RATIO: f64 = 1.5;
-
-/// A decade of the fine layout from 1 ms on, in hundredths. These are the numbers that people write into rules, so that
-/// a threshold that is edited while the service runs is usually an edge already, with more between them where two are
-/// further apart than [`FINE_RATIO`].
-const ROUND_EDGES: [u32; 32] = [
-    100, 110, 120, 130, 140, 150, 160, 175, 190, 200, 220, 240, 250, 275, 300, 325, 350, 375, 400, 425, 450, 475, 500,
-    550, 600, 650, 700, 750, 800, 850, 900, 950,
-];
-
 /// Bits of a float that the lookup table ignores: sign, exponent and the 4 upper bits of the mantissa are left, which
 /// makes 16 cells an octave.
 const LOOKUP_SHIFT: u32 = 48;
 
+/// Upper edge of the bucket of the negative values, the largest of them. Native histograms have their own buckets for them, which
+/// this cannot fill, so they must be told apart from zero.
+const NEGATIVE: f64 = -5e-324;
+
 /// Bucket edges, and a table that finds a value's bucket without a search.
 ///
 /// Bucket `i` holds the values in `(edges[i - 1], edges[i]]`, as with Prometheus's `le`; the last one holds the values
-/// above every edge.
+/// above every edge. The buckets of windows, those that are exposed and those of the native histogram are sums of these, so one
+/// set of counters serves all of them.
 #[derive(Debug)]
 pub(crate) struct Layout {
     edges: Box<[f64]>,
+    /// Below it, and at it, a value is looked for by comparison: the table starts here.
+    smallest: f64,
     /// For each cell, the bucket of the smallest value in it.
     lookup: Box<[u16]>,
     lookup_start: u64,
-    /// Indices of the edges that `/metrics` shows.
+    /// Indices of the edges that the classic buckets of `/metrics` end at.
     exposed: Box<[u16]>,
+    native: Option<Native>,
+}
+
+/// How the counts of a layout make a native histogram.
+#[derive(Debug)]
+pub(crate) struct Native {
+    pub(crate) schema: i32,
+    /// What is not above it, and not negative, counts as zero: the layout's lowest edge, since no bucket says more of it.
+    pub(crate) zero_threshold: f64,
+    places: Box<[NativePlace]>,
+}
+
+/// Where the count of a bucket goes in the native histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NativePlace {
+    Negative,
+    Zero,
+    /// Into one bucket, or in even parts into several where this layout is coarser.
+    Buckets {
+        first: i32,
+        many: u32,
+    },
+}
+
+/// The counts of a native histogram.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct NativeCounts {
+    pub(crate) zero: u64,
+    /// The buckets that are not empty, by number.
+    pub(crate) buckets: Vec<(i32, u64)>,
+}
+
+impl Native {
+    fn new(schema: i32, zero_threshold: f64, edges: &[f64]) -> Self {
+        let place = |bucket: usize| {
+            let lower = bucket.checked_sub(1).map(|below| edges[below]);
+            match (lower, edges.get(bucket)) {
+                (None, _) => NativePlace::Negative,
+                (_, Some(upper)) if *upper <= zero_threshold => NativePlace::Zero,
+                // Above every edge is at least above the last one.
+                (Some(lower), upper) => {
+                    let first = schema::key(schema, lower.next_up());
+                    let last = upper.map_or(first, |upper| schema::key(schema, *upper));
+                    NativePlace::Buckets { first, many: last.abs_diff(first) + 1 }
+                }
+            }
+        };
+        Self { schema, zero_threshold, places: (0..=edges.len()).map(place).collect() }
+    }
+
+    /// Returns the counts of the native histogram for those of the layout's buckets; `None` if there are negative values, whose
+    /// size no bucket knows.
+    ///
+    /// Each count only grows with the layout's: Prometheus takes a count that falls for a restart. So where a bucket is
+    /// wider than a native one, each of `many` gets a share of the count that only grows, the middle one first.
+    pub(crate) fn counts(&self, buckets: &[u64]) -> Option<NativeCounts> {
+        let mut counts = NativeCounts::default();
+        let mut add = |key, count| match counts.buckets.last_mut() {
+            _ if count == 0 => {}
+            Some((last, sum)) if *last == key => *sum += count,
+            _ => counts.buckets.push((key, count)),
+        };
+        for (place, count) in self.places.iter().zip(buckets).filter(|(_, count)| **count > 0) {
+            match *place {
+                NativePlace::Negative => return None,
+                NativePlace::Zero => counts.zero += count,
+                NativePlace::Buckets { first, many } => {
+                    let many = u64::from(many);
+                    let share = |part: u64| (count + (part + many / 2) % many) / many;
+                    (first..).zip(0..many).for_each(|(key, part)| add(key, share(part)));
+                }
+            }
+        }
+        Some(counts)
+    }
 }
 
 impl Layout {
     /// Returns the layout of a resolution. The `exposed` edges and the `thresholds` become edges exactly, so that
     /// counts up to them need no interpolation.
     pub(crate) fn new(resolution: Resolution, exposed: &[f64], thresholds: &[f64]) -> Self {
-        let mut edges = edges_of(resolution);
-        edges.extend(exposed.iter().chain(thresholds).filter(|edge| edge.is_finite()));
+        let (mut own, schema) = edges_of(resolution);
+        let (lowest, highest) = (own[0], own.last().copied().unwrap_or(0.0));
+        // Up to the largest threshold an octave is a bucket: without them, all that is longer would be in one.
+        let largest = thresholds.iter().copied().filter(|edge| edge.is_finite()).fold(highest, f64::max);
+        own.extend(
+            std::iter::successors(Some(highest * 2.0), |edge| Some(edge * 2.0)).take_while(|edge| *edge < largest),
+        );
+        let negative = schema.map(|_| NEGATIVE);
+        let given = exposed.iter().chain(thresholds).copied().filter(|edge| edge.is_finite());
+        let mut edges: Vec<f64> = own.into_iter().chain(negative).chain(given).collect();
         edges.sort_by(f64::total_cmp);
-        let edges = distinct(edges, |edge| exposed.contains(edge) || thresholds.contains(edge));
+        edges.dedup();
         let exposed = exposed.iter().map(|edge| edge_index(&edges, *edge)).collect();
-        let (lookup_start, lookup) = lookup_table(&edges);
-        Self { edges: edges.into(), lookup, lookup_start, exposed }
+        let smallest = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
+        let (lookup_start, lookup) = lookup_table(&edges, smallest);
+        let native = schema.map(|schema| Native::new(schema, lowest, &edges));
+        Self { edges: edges.into(), smallest, lookup, lookup_start, exposed, native }
     }
 
     /// Returns how many buckets there are, with the one above every edge.
@@ -66,13 +145,13 @@ impl Layout {
         (self.buckets().div_ceil(64)).next_power_of_two().trailing_zeros()
     }
 
-    /// Returns the bucket of a finite value.
+    /// Returns the bucket of a finite value. Takes no logarithm, and a step or two of a search: a cell of the table is narrower
+    /// than two buckets, unless thresholds lie close together.
     pub(crate) fn bucket(&self, value: f64) -> usize {
-        if value <= self.edges[0] {
-            return 0;
+        if value <= self.smallest {
+            return self.low_bucket(value);
         }
-        // The value is positive, since it exceeds the first edge and no edge is negative. Positive floats and their
-        // bits have the same order.
+        // The value is positive. Positive floats and their bits have the same order.
         let cell =
             ((value.to_bits() >> LOOKUP_SHIFT).saturating_sub(self.lookup_start) as usize).min(self.lookup.len() - 1);
         let mut bucket = usize::from(self.lookup[cell]);
@@ -82,56 +161,48 @@ impl Layout {
         bucket
     }
 
+    /// Returns the bucket of a value that is not above the smallest positive edge.
+    #[cold]
+    fn low_bucket(&self, value: f64) -> usize {
+        self.edges.iter().position(|edge| value <= *edge).unwrap_or(self.edges.len())
+    }
+
     /// Returns the edges below and above a bucket; the last one has none above.
     pub(crate) fn bounds(&self, bucket: usize) -> (f64, Option<f64>) {
-        let lower = bucket.checked_sub(1).map_or(0.0, |below| self.edges[below]);
+        let lower = bucket.checked_sub(1).map_or(0.0, |below| self.edges[below].max(0.0));
         (lower, self.edges.get(bucket).copied())
     }
 
-    /// Returns the edges that `/metrics` shows, each with the bucket that ends at it.
+    /// Returns the edges of the classic buckets on `/metrics`, each with the bucket that ends at it.
     pub(crate) fn exposed(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.exposed.iter().map(|at| (usize::from(*at), self.edges[usize::from(*at)]))
     }
+
+    /// Returns how the counts make a native histogram, if the edges are those of one.
+    pub(crate) fn native(&self) -> Option<&Native> {
+        self.native.as_ref()
+    }
 }
 
-/// Returns the edges that a resolution has of its own.
-fn edges_of(resolution: Resolution) -> Vec<f64> {
-    let mut edges = Vec::new();
+/// Returns the edges that a resolution has of its own, ascending, and the schema of its native histogram, if it has one.
+fn edges_of(resolution: Resolution) -> (Vec<f64>, Option<i32>) {
+    // 2^-20 s is just below 1 µs, 2^-17 s 8 µs, 2^-10 s 1 ms, 2^7 s two minutes.
     match resolution {
-        Resolution::Fine => {
-            push_geometric(1e-6, 1e-3, FINE_RATIO, &mut edges);
-            push_round(&[1e5, 1e4, 1e3, 1e2, 1e1], &mut edges);
-            edges.push(100.0);
-        }
-        Resolution::Long => {
-            push_geometric(1e-6, 1e-3, MEDIUM_RATIO, &mut edges);
-            push_round(&[1e5, 1e4, 1e3, 1e2], &mut edges);
-            push_geometric(10.0, 100.0, MEDIUM_RATIO, &mut edges);
-        }
-        Resolution::Medium => push_geometric(1e-6, 100.0, MEDIUM_RATIO, &mut edges),
-        Resolution::Sizes => push_geometric(64.0, 1e9, 2.0, &mut edges),
-        Resolution::Counts => edges.extend((1..=12).map(f64::from)),
-        Resolution::General => push_geometric(1e-6, 1e9, FINE_RATIO, &mut edges),
+        Resolution::Fine => (joined(&[(1, -20, -17), (3, -17, 7)]), Some(3)),
+        Resolution::Long => (joined(&[(0, -20, -10), (3, -10, 4), (0, 4, 7)]), Some(3)),
+        Resolution::Medium => (joined(&[(1, -17, 6)]), Some(1)),
+        // 64 bytes to 512 MiB.
+        Resolution::Sizes => (joined(&[(0, 6, 29)]), Some(0)),
+        Resolution::Counts => ((1..=12).map(f64::from).collect(), None),
+        Resolution::General => (joined(&[(0, -20, -13), (3, -13, 30)]), Some(3)),
     }
-    edges
 }
 
-/// Returns sorted edges without repetitions. An edge within a thousandth of a `required` one gives way to it: the
-/// bucket between them would almost always be empty.
-fn distinct(sorted: Vec<f64>, required: impl Fn(&f64) -> bool) -> Vec<f64> {
-    let mut distinct: Vec<f64> = Vec::with_capacity(sorted.len());
-    for edge in sorted {
-        match distinct.last_mut() {
-            Some(last) if edge == *last => {}
-            Some(last) if edge - *last < 1e-3 * edge.abs() && !(required(&edge) && required(last)) => {
-                if required(&edge) {
-                    *last = edge;
-                }
-            }
-            _ => distinct.push(edge),
-        }
-    }
-    distinct
+/// Returns the edges of ranges of octaves that follow each other, each with its schema.
+fn joined(ranges: &[(i32, i32, i32)]) -> Vec<f64> {
+    let mut edges: Vec<f64> = ranges.iter().flat_map(|(schema, from, to)| schema::edges(*schema, *from, *to)).collect();
+    edges.dedup();
+    edges
 }
 
 fn edge_index(edges: &[f64], edge: f64) -> u16 {
@@ -139,26 +210,9 @@ fn edge_index(edges: &[f64], edge: f64) -> u16 {
     u16::try_from(at).expect("a layout has some hundreds of edges")
 }
 
-/// Appends edges in steps of `ratio`, from `first` to the one that reaches `last`.
-fn push_geometric(first: f64, last: f64, ratio: f64, edges: &mut Vec<f64>) {
-    let mut edge = first;
-    while edge < last {
-        edges.push(edge);
-        edge *= ratio;
-    }
-    edges.push(edge);
-}
-
-/// Appends the round edges of some decades; `decades` are the numbers by which [`ROUND_EDGES`] is divided.
-fn push_round(decades: &[f64], edges: &mut Vec<f64>) {
-    // Divided: `350 / 1e3` is the float that a rule's 0.35 is parsed to, `350 * 1e-3` is the next one.
-    edges.extend(decades.iter().flat_map(|parts| ROUND_EDGES.map(|round| f64::from(round) / parts)));
-}
-
-fn lookup_table(edges: &[f64]) -> (u64, Box<[u16]>) {
-    let first = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
-    let last = edges.last().copied().unwrap_or(1.0).max(first);
-    let (start, end) = (first.to_bits() >> LOOKUP_SHIFT, last.to_bits() >> LOOKUP_SHIFT);
+fn lookup_table(edges: &[f64], smallest: f64) -> (u64, Box<[u16]>) {
+    let last = edges.last().copied().unwrap_or(1.0).max(smallest);
+    let (start, end) = (smallest.to_bits() >> LOOKUP_SHIFT, last.to_bits() >> LOOKUP_SHIFT);
     let cells = (start..=end + 1).map(|cell| edge_index(edges, f64::from_bits(cell << LOOKUP_SHIFT))).collect();
     (start, cells)
 }
@@ -181,8 +235,13 @@ impl Layouts {
         let metric = names::metric(name);
         let (kind, exposed, resolution) = match metric {
             Some(metric) => (metric.name, metric.buckets, metric.resolution),
-            None if name.ends_with("_seconds") => ("seconds", names::DURATION_BUCKETS, Resolution::Fine),
-            None if name.ends_with("_bytes") => ("bytes", names::SIZE_BUCKETS, Resolution::Sizes),
+            // The name may be as the facade's users write it, `job.seconds`.
+            None if name.ends_with("_seconds") || name.ends_with(".seconds") => {
+                ("seconds", names::DURATION_BUCKETS, Resolution::Fine)
+            }
+            None if name.ends_with("_bytes") || name.ends_with(".bytes") => {
+                ("bytes", names::SIZE_BUCKETS, Resolution::Sizes)
+            }
             None => ("general", names::GENERAL_BUCKETS, Resolution::General),
         };
         let thresholds = match resolution {
@@ -215,14 +274,6 @@ mod tests {
     }
 
     #[test]
-    fn round_numbers_are_edges_without_being_thresholds() {
-        let layout = Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &[]);
-        for threshold in [0.001, 0.005, 0.025, 0.12, 0.15, 0.2, 0.3, 0.45, 0.7, 1.2, 3.5, 8.0, 25.0, 60.0] {
-            assert_eq!(layout.bounds(layout.bucket(threshold)).1, Some(threshold));
-        }
-    }
-
-    #[test]
     fn exposed_edges_are_the_catalogues() {
         let edges: Vec<f64> = fine().exposed().map(|(_, edge)| edge).collect();
         assert_eq!(edges, names::DURATION_BUCKETS);
@@ -231,17 +282,93 @@ mod tests {
     #[test]
     fn values_outside_the_edges_have_a_bucket() {
         let layout = fine();
-        assert_eq!(layout.bucket(-1.0), 0);
-        assert_eq!(layout.bucket(0.0), 0);
+        assert_eq!((layout.bucket(-1.0), layout.bucket(-1e-310)), (0, 0));
+        assert_eq!((layout.bucket(0.0), layout.bucket(-0.0), layout.bucket(1e-310)), (1, 1, 1));
+        assert_eq!(layout.bounds(1), (0.0, Some(2_f64.powi(-20))));
         assert_eq!(layout.bucket(1e300), layout.buckets() - 1);
         let sizes = Layout::new(Resolution::Sizes, names::SIZE_BUCKETS, &[]);
         assert_eq!(sizes.bounds(sizes.bucket(0.0)), (0.0, Some(0.0)));
         assert_eq!(sizes.bounds(sizes.bucket(1.0)), (0.0, Some(64.0)));
+        let counts = Layout::new(Resolution::Counts, names::COUNT_BUCKETS, &[]);
+        assert_eq!((counts.bucket(-1.0), counts.bucket(0.0), counts.bucket(1.0), counts.bucket(1.5)), (0, 0, 0, 1));
+    }
+
+    #[test]
+    fn above_the_finest_edges_an_octave_is_a_bucket_up_to_the_largest_threshold() {
+        let layout = Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &[300.0, 1800.0]);
+        let above: Vec<f64> = layout.edges.iter().copied().filter(|edge| *edge > 128.0).collect();
+        assert_eq!(above, [256.0, 300.0, 512.0, 1024.0, 1800.0]);
+    }
+
+    /// The memory of a series is its buckets, several times over.
+    #[test]
+    fn no_layout_has_more_buckets_than_it_needs() {
+        let buckets = |resolution, exposed: &[f64]| Layout::new(resolution, exposed, &[]).buckets();
+        assert_eq!(buckets(Resolution::Fine, names::DURATION_BUCKETS), 212);
+        assert_eq!(buckets(Resolution::Long, names::DURATION_BUCKETS), 139);
+        assert_eq!(buckets(Resolution::Medium, names::DURATION_BUCKETS), 60);
+        assert_eq!(buckets(Resolution::Sizes, names::SIZE_BUCKETS), 27);
+        assert_eq!(buckets(Resolution::General, names::GENERAL_BUCKETS), 375);
+    }
+
+    fn native(layout: &Layout, values: &[f64]) -> Option<NativeCounts> {
+        let mut counts = vec![0; layout.buckets()];
+        values.iter().for_each(|value| counts[layout.bucket(*value)] += 1);
+        layout.native().expect("it has one").counts(&counts)
+    }
+
+    #[test]
+    fn a_threshold_inside_a_native_bucket_splits_it_and_the_parts_add_up() {
+        // 0.3 is between 2^(-14/8) = 0.297 and 2^(-13/8) = 0.324.
+        let counts = native(&fine(), &[0.299, 0.3, 0.301, 0.32, 0.325]).expect("none is negative");
+        assert_eq!(counts, NativeCounts { zero: 0, buckets: vec![(-13, 4), (-12, 1)] });
+    }
+
+    #[test]
+    fn what_is_below_the_lowest_edge_counts_as_zero_and_negative_values_as_nothing() {
+        let layout = fine();
+        assert_eq!(layout.native().expect("it has one").zero_threshold, 2_f64.powi(-20));
+        assert_eq!(native(&layout, &[0.0, 1e-9, 2_f64.powi(-20)]).map(|counts| counts.zero), Some(3));
+        assert_eq!(native(&layout, &[1.0, -1.0]), None);
+        assert_eq!(native(&layout, &[]), Some(NativeCounts::default()));
+        let sizes = Layout::new(Resolution::Sizes, names::SIZE_BUCKETS, &[]);
+        let counts = native(&sizes, &[0.0, 64.0, 65.0, 2e9]).expect("none is negative");
+        assert_eq!(counts, NativeCounts { zero: 2, buckets: vec![(7, 1), (30, 1)] });
+    }
+
+    #[test]
+    fn the_parts_of_a_wide_bucket_only_grow() {
+        let layout = Layout::new(Resolution::Long, names::DURATION_BUCKETS, &[]);
+        // From 16 to 32 s there is one bucket for eight native ones, those from 4·8 + 1 on.
+        let mut last = [0; 8];
+        for count in 1..40 {
+            let counts = native(&layout, &vec![20.0; count]).expect("none is negative");
+            let now: [u64; 8] = std::array::from_fn(|part| {
+                let key = 33 + part as i32;
+                counts.buckets.iter().find(|(other, _)| *other == key).map_or(0, |(_, count)| *count)
+            });
+            assert!(now.iter().zip(last).all(|(now, last)| *now >= last), "{now:?} after {last:?}");
+            assert_eq!(now.iter().sum::<u64>(), count as u64);
+            last = now;
+        }
+        assert_eq!(last, [5, 5, 5, 5, 4, 5, 5, 5]);
+    }
+
+    #[test]
+    fn a_value_takes_at_most_two_steps_from_its_cell() {
+        for (resolution, exposed) in
+            [(Resolution::Fine, names::DURATION_BUCKETS), (Resolution::General, names::GENERAL_BUCKETS)]
+        {
+            let layout = Layout::new(resolution, exposed, &[]);
+            for pair in layout.lookup.windows(2) {
+                assert!(pair[1] - pair[0] <= 2, "{pair:?}");
+            }
+        }
     }
 
     proptest! {
         #[test]
-        fn lookup_agrees_with_a_binary_search(value in prop_oneof![1e-9..1e-3, 1e-3..1.0, 1.0..1e6], general: bool) {
+        fn lookup_agrees_with_a_binary_search(value in prop_oneof![-1.0..1.0, 1e-9..1e-3, 1.0..1e6], general: bool) {
             let layout = if general { Layout::new(Resolution::General, names::GENERAL_BUCKETS, &[]) } else { fine() };
             prop_assert_eq!(layout.bucket(value), layout.edges.partition_point(|edge| *edge < value));
         }
@@ -249,15 +376,23 @@ mod tests {
         #[test]
         fn buckets_that_rules_read_quantiles_from_are_narrow_enough(
             (power, resolution, exposed) in prop_oneof![
-                (-6.0..2.0_f64, Just(Resolution::Fine), Just(names::DURATION_BUCKETS)),
+                (-5.1..2.0_f64, Just(Resolution::Fine), Just(names::DURATION_BUCKETS)),
                 (-3.0..1.0_f64, Just(Resolution::Long), Just(names::DURATION_BUCKETS)),
-                (-6.0..9.0_f64, Just(Resolution::General), Just(names::GENERAL_BUCKETS)),
+                (-3.9..9.0_f64, Just(Resolution::General), Just(names::GENERAL_BUCKETS)),
             ],
         ) {
             let value = 10_f64.powf(power);
             let layout = Layout::new(resolution, exposed, &[]);
             let (lower, upper) = layout.bounds(layout.bucket(value));
             prop_assert!(upper.expect("below the last edge") / lower < 1.05 * 1.05);
+        }
+
+        /// The native histogram puts each value where Prometheus's own client would, wherever it is as fine.
+        #[test]
+        fn a_value_is_in_the_native_bucket_of_its_size(power in -16.9..6.9_f64) {
+            let value = power.exp2();
+            let counts = native(&fine(), &[value]).expect("it is not negative");
+            prop_assert_eq!(counts.buckets, vec![(schema::key(3, value), 1)]);
         }
     }
 }

@@ -53,7 +53,7 @@
 //! Files of this room import only files to their left:
 //!
 //! ```text
-//! layout < cells < series < {pairs, delta};  pairs < exposition;  {exposition, history} < recorder
+//! schema < layout < cells < series < {pairs, delta};  pairs < exposition;  {exposition, history} < recorder
 //! layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```
@@ -71,6 +71,7 @@ mod layout;
 mod pairs;
 mod recorder;
 mod requests;
+mod schema;
 mod series;
 mod slot;
 mod slot_sums;

@@ -14,6 +14,7 @@ mod holders;
 mod http;
 mod lifetime;
 mod names;
+mod native;
 mod openapi;
 mod packaging;
 mod parameters;

@@ -1,183 +1,29 @@
 //! A real Prometheus scrapes the monitor, and promtool checks its exposition.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use axum::{Router, http::StatusCode, routing::get};
 use pinchpoint::{Access, Monitor, track_async_task, track_db_query};
-use serde_json::Value;
 
-use crate::support::{Samples, built, monitor, program};
+use crate::support::{
+    Samples, built, monitor,
+    prometheus::{LOOKS, Prometheus, find},
+    serve,
+};
 
-/// How often a test looks, with a pause of 50 ms, before it gives up.
-const LOOKS: u32 = 2_000;
-/// The log of Prometheus, in its data directory.
-const LOG: &str = "log";
-
-/// Finds Prometheus or promtool.
-fn program(name: &str) -> Option<PathBuf> {
-    program::program(name, "Debian package prometheus", &[])
-}
-
-/// A Prometheus server for one test; dropping it stops the server.
-struct Prometheus {
-    process: Child,
-    address: SocketAddr,
-    data: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Prometheus {
-    /// Starts the server on the shipped scrape configuration, with the test's target and a shorter interval.
-    fn start(program: &Path, target: SocketAddr) -> Self {
-        let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/prometheus/prometheus.yml"));
-        let shipped = shipped.expect("the shipped configuration");
-        assert!(shipped.contains("127.0.0.1:8000") && shipped.contains("scrape_interval: 5s"));
-        let configuration = shipped
-            .replace("127.0.0.1:8000", &target.to_string())
-            .replace("scrape_interval: 5s", "scrape_interval: 250ms");
-        Self::start_with(program, &configuration)
-    }
-
-    /// Starts the server on a configuration.
-    fn start_with(program: &Path, configuration: &str) -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let file = data.path().join("prometheus.yml");
-        std::fs::write(&file, configuration).expect("writes");
-        // Reserved and freed again: Prometheus does not report which port it got, so it must be given one.
-        let address =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-        let process = Command::new(program)
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(data.path().join(LOG)).expect("writes"))
-            .spawn()
-            .expect("Prometheus starts");
-        Self { process, address, data }
-    }
-
-    /// Panics where Prometheus logged a warning or an error about the scrapes.
-    fn assert_no_complaints(&self) {
-        let log = std::fs::read_to_string(self.data.path().join(LOG)).expect("it writes a log");
-        assert!(log.contains("Server is ready"), "{log}");
-        let levels = ["level=warn", "level=error"];
-        let said: Vec<&str> = log
-            .lines()
-            .filter(|line| line.contains("scrape") && levels.iter().any(|level| line.to_lowercase().contains(level)))
-            .collect();
-        assert_eq!(said, [] as [&str; 0]);
-    }
-
-    /// Waits until Prometheus has exactly our series of these names, with our values.
-    async fn agrees(&self, names: &str, ours: impl Fn() -> Samples) {
-        let mut differences = Vec::new();
-        for _ in 0..LOOKS {
-            let theirs = self.query(&format!("{{__name__=~\"{names}\"}}")).await;
-            let theirs: BTreeMap<_, f64> = theirs.iter().map(|(metric, value)| (labels_of(metric), *value)).collect();
-            let families: BTreeSet<&str> =
-                theirs.keys().filter_map(|labels| labels.get("__name__")).map(|name| &**name).collect();
-            let samples = ours();
-            let ours: BTreeMap<_, f64> = samples.all().map(|(series, value)| (parsed(series), value)).collect();
-            let ours = ours.into_iter().filter(|(labels, _)| families.contains(&*labels["__name__"]));
-            let ours: BTreeMap<_, f64> = ours.collect();
-            let keys: BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
-            let same = |key: &Labels| match (theirs.get(key), ours.get(key)) {
-                (Some(theirs), Some(ours)) => (theirs - ours).abs() <= 1e-9 * ours.abs(),
-                _ => false,
-            };
-            differences = keys
-                .into_iter()
-                .filter(|key| !same(key))
-                .map(|key| format!("{key:?}: {:?} and not {:?}", theirs.get(key), ours.get(key)))
-                .collect();
-            if differences.is_empty() && ours.len() > 50 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{}", differences.join("\n"));
-    }
-
-    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
-        let url = format!("http://{}{path}", self.address);
-        let answer = reqwest::Client::new().get(url).query(query).send().await.ok()?;
-        answer.json().await.ok()
-    }
-
-    /// Waits until a query has values, and returns them with their labels.
-    async fn query(&self, query: &str) -> Vec<(Value, f64)> {
-        for _ in 0..LOOKS {
-            if let Some(answer) = self.get("/api/v1/query", &[("query", query)]).await
-                && let Some(result) = answer["data"]["result"].as_array().filter(|result| !result.is_empty())
-            {
-                let value =
-                    |one: &Value| one["value"][1].as_str().and_then(|value| value.parse().ok()).expect("a number");
-                return result.iter().map(|one| (one["metric"].clone(), value(one))).collect();
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("Prometheus has no answer to {query}");
-    }
-
-    /// Waits until `query` has one value, `expected`.
-    async fn settles(&self, query: &str, expected: f64) {
-        let mut last = f64::NAN;
-        for _ in 0..LOOKS {
-            last = self.query(query).await[0].1;
-            if (last - expected).abs() <= 1e-9 * expected.abs() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{query} is {last}, not {expected}");
-    }
-}
-
-/// A series' name and labels, without the labels that a scrape adds.
-type Labels = BTreeMap<String, String>;
-
-fn labels_of(metric: &Value) -> Labels {
-    let labels = metric.as_object().expect("labels").iter();
-    let labels = labels.map(|(name, value)| (name.clone(), value.as_str().expect("a text").to_owned()));
-    labels.filter(|(name, _)| !["instance", "job"].contains(&&**name)).collect()
-}
-
-/// Reads a series as the text format spells it.
-fn parsed(series: &str) -> Labels {
-    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-    let mut all = Labels::from([("__name__".to_owned(), name.to_owned())]);
-    let mut rest = labels.trim_end_matches('}');
-    while let Some((name, value)) = rest.split_once("=\"") {
-        let (mut text, mut letters) = (String::new(), value.char_indices());
-        rest = loop {
-            match letters.next().expect("a value ends") {
-                (_, '\\') => match letters.next().expect("an escaped letter").1 {
-                    'n' => text.push('\n'),
-                    letter => text.push(letter),
-                },
-                (end, '"') => break value[end + 1..].trim_start_matches(','),
-                (_, letter) => text.push(letter),
-            }
-        };
-        // Prometheus drops labels with an empty value.
-        if !text.is_empty() {
-            all.insert(name.to_owned(), text);
-        }
-    }
-    all
+/// Starts Prometheus on the shipped scrape configuration, with the test's target and a shorter interval.
+fn start(program: &Path, target: SocketAddr) -> Prometheus {
+    let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/prometheus/prometheus.yml"));
+    let shipped = shipped.expect("the shipped configuration");
+    assert!(shipped.contains("127.0.0.1:8000") && shipped.contains("scrape_interval: 5s"));
+    let configuration =
+        shipped.replace("127.0.0.1:8000", &target.to_string()).replace("scrape_interval: 5s", "scrape_interval: 250ms");
+    Prometheus::start(program, &configuration, &[])
 }
 
 /// A rule that fires at the first evaluation that sees `/broken`.
@@ -227,13 +73,6 @@ fn app(monitor: &Monitor) -> Router {
         .merge(monitor.router())
 }
 
-async fn serve(app: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    address
-}
-
 async fn traffic(address: SocketAddr) {
     for number in 0..20 {
         for path in ["users/1", "users/2", "broken", "none"] {
@@ -245,10 +84,10 @@ async fn traffic(address: SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
-    let Some(program) = program("prometheus") else { return };
+    let Some(program) = find("prometheus") else { return };
     let (_rules, monitor) = quick();
     let address = serve(app(&monitor)).await;
-    let prometheus = Prometheus::start(&program, address);
+    let prometheus = start(&program, address);
     for round in 1..=3 {
         traffic(address).await;
         let ours = Samples::of(&monitor);
@@ -286,7 +125,8 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     for (name, kind) in [
         ("http_server_request_duration_seconds", "histogram"),
         ("http_server_active_requests", "gauge"),
-        ("process_cpu_seconds_total", "counter"),
+        // OpenMetrics names a counter without `_total`.
+        ("process_cpu_seconds", "counter"),
     ] {
         assert_eq!(metadata["data"][name][0]["type"], kind, "{name}");
     }
@@ -295,7 +135,7 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_accepts_the_exposition() {
-    let Some(program) = program("promtool") else { return };
+    let Some(program) = find("promtool") else { return };
     let (_rules, monitor) = quick();
     let address = serve(app(&monitor)).await;
     traffic(address).await;
@@ -305,7 +145,7 @@ async fn promtool_accepts_the_exposition() {
 
 #[tokio::test]
 async fn promtool_accepts_any_label_name_of_the_host() {
-    let Some(program) = program("promtool") else { return };
+    let Some(program) = find("promtool") else { return };
     let monitor = monitor();
     metrics::with_local_recorder(&monitor.recorder(), || {
         metrics::describe_histogram!("job_duration_seconds", "Duration of jobs.");
@@ -346,7 +186,7 @@ fn guarded_configuration() -> &'static str {
 
 #[test]
 fn promtool_accepts_the_example_of_a_guarded_service() {
-    let Some(promtool) = program("promtool") else { return };
+    let Some(promtool) = find("promtool") else { return };
     let data = tempfile::tempdir().expect("a directory");
     let file = data.path().join("prometheus.yml");
     std::fs::write(&file, guarded_configuration()).expect("writes");
@@ -356,7 +196,7 @@ fn promtool_accepts_the_example_of_a_guarded_service() {
 
 #[tokio::test]
 async fn prometheus_scrapes_a_guarded_service_with_the_token_and_not_without() {
-    let Some(program) = program("prometheus") else { return };
+    let Some(program) = find("prometheus") else { return };
     let monitor = built(Monitor::builder().metrics_access(Access::token("a long secret")));
     let address = monitor.serve(([127, 0, 0, 1], 0)).await.expect("a free port");
     let (target, address) = ("targets: [\"127.0.0.1:9000\"]", format!("targets: [\"{address}\"]"));
@@ -365,7 +205,7 @@ async fn prometheus_scrapes_a_guarded_service_with_the_token_and_not_without() {
          }}\n    static_configs:\n      - {target}\n"
     );
     let configuration = format!("global:\n  scrape_interval: 250ms\n{}{without}", guarded_configuration());
-    let prometheus = Prometheus::start_with(&program, &configuration.replace(target, &address));
+    let prometheus = Prometheus::start(&program, &configuration.replace(target, &address), &[]);
     for (job, up) in [("shop", 1.0), ("shop-with-basic-auth", 1.0), ("without", 0.0), ("wrong", 0.0)] {
         prometheus.settles(&format!("up{{job=\"{job}\"}}"), up).await;
     }

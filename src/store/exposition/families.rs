@@ -85,16 +85,15 @@ impl<'a> Reading<'a> {
         Self { layout: cell.layout(), buckets, count, sum: cell.totals(ReadMode::Peek).sum }
     }
 
-    /// Calls `each` with the number of each exposed bucket, and the count of it and those below it.
-    pub(super) fn for_each_exposed(&self, mut each: impl FnMut(usize, u64)) {
-        let (mut below, mut next, mut exposed) = (0, 0, 0);
-        for (bucket, _) in self.layout.exposed() {
+    /// Calls `each` with the upper edge of each classic bucket, and the count of it and those below it.
+    pub(super) fn for_each_exposed(&self, mut each: impl FnMut(f64, u64)) {
+        let (mut below, mut next) = (0, 0);
+        for (bucket, edge) in self.layout.exposed() {
             below += self.buckets[next..=bucket].iter().sum::<u64>();
             next = bucket + 1;
-            each(exposed, below);
-            exposed += 1;
+            each(edge, below);
         }
-        each(exposed, self.count);
+        each(f64::INFINITY, self.count);
     }
 }
 

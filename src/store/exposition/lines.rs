@@ -54,13 +54,15 @@ impl Lines {
             let edges = reading.layout.exposed().map(|(_, edge)| edge).chain([f64::INFINITY]);
             self.edges = edges.map(spelling::edge).collect();
         }
+        let mut bucket = 0;
         let comma: &[u8] = if self.labels.is_empty() { b"" } else { b"," };
-        reading.for_each_exposed(|bucket, count| {
+        reading.for_each_exposed(|_, count| {
             let edge = self.edges[bucket].as_bytes();
             let (name, label) = (name.as_bytes(), BUCKET.as_bytes());
             extend(out, &[name, b"_bucket{", &self.labels, comma, label, b"=\"", edge, b"\"} "]);
             spelling::push_count(out, count);
             end(out, bucket);
+            bucket += 1;
         });
     }
 }

@@ -1,12 +1,14 @@
 //! [`Exposition`]: every series in a format that Prometheus reads.
 //!
 //! `families` decides what is exposed, the same for every format; `derived` computes the samples of metrics without series of
-//! their own; `spelling` has names, edges and numbers; `text` and `openmetrics` write `lines`.
+//! their own; `spelling` has names, edges and numbers; `text` and `openmetrics` write `lines`, and
+//! `protobuf` messages.
 
 mod derived;
 mod families;
 mod lines;
 mod openmetrics;
+mod protobuf;
 mod spelling;
 mod text;
 
@@ -17,6 +19,7 @@ pub(super) use self::derived::Sources;
 use self::{
     families::{Families, Family, Head, Labels, Value},
     openmetrics::OpenMetrics,
+    protobuf::Protobuf,
     text::Text,
 };
 use super::series::Index;
@@ -31,12 +34,15 @@ pub(crate) enum Format {
     Text,
     /// OpenMetrics 1.0.0.
     OpenMetrics,
+    /// Delimited protobuf messages, with native histograms beside the classic buckets.
+    Protobuf,
 }
 
 #[derive(Debug)]
 enum Encoder {
     Text(Text),
     OpenMetrics(OpenMetrics),
+    Protobuf(Box<Protobuf>),
 }
 
 impl Encoder {
@@ -44,6 +50,7 @@ impl Encoder {
         match format {
             Format::Text => Self::Text(Text::default()),
             Format::OpenMetrics => Self::OpenMetrics(OpenMetrics::default()),
+            Format::Protobuf => Self::Protobuf(Box::default()),
         }
     }
 
@@ -52,6 +59,7 @@ impl Encoder {
         match self {
             Self::Text(text) => text.begin(out, head),
             Self::OpenMetrics(text) => text.begin(out, head),
+            Self::Protobuf(messages) => messages.begin(head),
         }
     }
 
@@ -59,6 +67,7 @@ impl Encoder {
         match self {
             Self::Text(text) => text.sample(out, head, labels, value),
             Self::OpenMetrics(text) => text.sample(out, head, labels, value),
+            Self::Protobuf(messages) => messages.sample(out, head, labels, value),
         }
     }
 
@@ -67,13 +76,14 @@ impl Encoder {
         match self {
             Self::Text(_) => Text::end(out),
             Self::OpenMetrics(_) => {}
+            Self::Protobuf(messages) => messages.end(out),
         }
     }
 
     /// Ends the page.
     fn finish(&mut self, out: &mut Vec<u8>) {
         match self {
-            Self::Text(_) => {}
+            Self::Text(_) | Self::Protobuf(_) => {}
             Self::OpenMetrics(_) => OpenMetrics::finish(out),
         }
     }

@@ -2,8 +2,9 @@
 
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod prometheus;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use axum::{Router, body::Body};
 use http::{Request, Response};
@@ -27,6 +28,14 @@ pub(crate) async fn send(app: &Router, method: &str, path: &str) -> (u16, String
     let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
     let response = app.clone().oneshot(request).await.expect("a router never fails");
     read(response).await
+}
+
+/// Serves a router on a free port of this machine.
+pub(crate) async fn serve(app: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
 }
 
 /// Sends a GET.

@@ -1,0 +1,209 @@
+//! [`Protobuf`]: delimited messages `io.prometheus.client.MetricFamily`, the only format with native histograms.
+//!
+//! Written by hand: the messages that are needed are few and only written, and a message type of a library would hold a copy of
+//! the page, in many small pieces. Source of the numbers of fields: `metrics.proto` of prometheus/client_model.
+
+use super::families::{Head, Labels, Reading, Value};
+use crate::{
+    names::Kind,
+    store::layout::{Native, NativeCounts},
+};
+
+/// Bytes of a message after which a metric goes on in another one of the same name. A message begins with its length, so it must
+/// be held as a whole; without a limit that would be a copy of the page where one metric is most of it.
+const MESSAGE: usize = 1024 * 1024;
+
+/// Gaps of up to so many empty buckets are written as empty buckets: that takes a byte each, and a new span takes four.
+const SMALL_GAP: i32 = 2;
+
+/// Writes protobuf. Every buffer is kept for the next sample.
+#[derive(Debug, Default)]
+pub(super) struct Protobuf {
+    /// The family at hand, without its length.
+    family: Message,
+    /// The length of what a message begins with: name, help and type.
+    head: usize,
+    metric: Message,
+    value: Message,
+    inner: Message,
+}
+
+impl Protobuf {
+    pub(super) fn begin(&mut self, head: &Head) {
+        self.family.clear();
+        self.family.text(1, &head.name);
+        if let Some(help) = &head.help {
+            self.family.text(2, help);
+        }
+        let kind = match head.kind {
+            Kind::Counter => 0,
+            Kind::Gauge => 1,
+            Kind::Histogram => 4,
+        };
+        self.family.unsigned(3, kind);
+        self.head = self.family.0.len();
+    }
+
+    pub(super) fn sample(&mut self, out: &mut Vec<u8>, head: &Head, labels: &Labels<'_>, value: &Value<'_>) {
+        self.metric.clear();
+        for (name, value) in labels {
+            self.inner.clear();
+            self.inner.text(1, name);
+            self.inner.text(2, value);
+            self.metric.message(1, &self.inner);
+        }
+        self.value.clear();
+        let number = match value {
+            Value::Count(count) => *count as f64,
+            Value::Number(number) => *number,
+            Value::Histogram(reading) => {
+                self.histogram(reading);
+                self.metric.message(7, &self.value);
+                self.push_metric(out);
+                return;
+            }
+        };
+        self.value.float(1, number);
+        self.metric.message(if head.kind == Kind::Counter { 3 } else { 2 }, &self.value);
+        self.push_metric(out);
+    }
+
+    fn push_metric(&mut self, out: &mut Vec<u8>) {
+        self.family.message(4, &self.metric);
+        if self.family.0.len() >= MESSAGE {
+            self.flush(out);
+        }
+    }
+
+    fn histogram(&mut self, reading: &Reading<'_>) {
+        let (value, inner) = (&mut self.value, &mut self.inner);
+        value.unsigned(1, reading.count);
+        value.float(2, reading.sum);
+        reading.for_each_exposed(|edge, count| {
+            inner.clear();
+            inner.unsigned(1, count);
+            inner.float(2, edge);
+            value.message(3, inner);
+        });
+        let native = reading.layout.native();
+        if let Some((native, counts)) = native.and_then(|native| Some((native, native.counts(&reading.buckets)?))) {
+            push_native(value, inner, native, &counts);
+        }
+    }
+
+    /// Ends a metric.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        if self.family.0.len() > self.head {
+            self.flush(out);
+        }
+    }
+
+    /// Writes the message, and begins the next one of the same metric.
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        push_varint(out, self.family.0.len() as u64);
+        out.extend_from_slice(&self.family.0);
+        self.family.0.truncate(self.head);
+        // Most metrics are small; one that was large leaves no large buffer.
+        self.family.0.shrink_to(MESSAGE / 16);
+    }
+}
+
+fn push_native(histogram: &mut Message, inner: &mut Message, native: &Native, counts: &NativeCounts) {
+    histogram.signed(5, native.schema.into());
+    histogram.float(6, native.zero_threshold);
+    histogram.unsigned(7, counts.zero);
+    // Runs of buckets, each as its distance from the one before it and its length.
+    let mut runs: Vec<(i32, u32)> = Vec::new();
+    let mut deltas: Vec<i64> = Vec::with_capacity(counts.buckets.len());
+    let (mut next, mut last) = (0, 0);
+    for (key, count) in &counts.buckets {
+        let gap = key - next;
+        match runs.last_mut() {
+            Some((_, length)) if gap <= SMALL_GAP => {
+                for _ in 0..gap {
+                    deltas.push(-std::mem::take(&mut last));
+                }
+                *length += gap.unsigned_abs() + 1;
+            }
+            _ => runs.push((gap, 1)),
+        }
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        deltas.push(count - last);
+        (next, last) = (key + 1, count);
+    }
+    for (offset, length) in runs {
+        inner.clear();
+        inner.signed(1, offset.into());
+        inner.unsigned(2, length.into());
+        histogram.message(12, inner);
+    }
+    inner.clear();
+    deltas.iter().for_each(|delta| push_varint(&mut inner.0, zigzag(*delta)));
+    if !deltas.is_empty() {
+        histogram.message(13, inner);
+    }
+}
+
+/// The bytes of a message, or of a packed field.
+#[derive(Debug, Default)]
+struct Message(Vec<u8>);
+
+/// How the value of a field is written.
+#[derive(Clone, Copy, Debug)]
+enum Wire {
+    Varint = 0,
+    Fixed64 = 1,
+    Bytes = 2,
+}
+
+impl Message {
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn tag(&mut self, field: u64, wire: Wire) {
+        push_varint(&mut self.0, field << 3 | wire as u64);
+    }
+
+    fn unsigned(&mut self, field: u64, value: u64) {
+        self.tag(field, Wire::Varint);
+        push_varint(&mut self.0, value);
+    }
+
+    fn signed(&mut self, field: u64, value: i64) {
+        self.unsigned(field, zigzag(value));
+    }
+
+    fn float(&mut self, field: u64, value: f64) {
+        self.tag(field, Wire::Fixed64);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn text(&mut self, field: u64, text: &str) {
+        self.bytes(field, text.as_bytes());
+    }
+
+    fn message(&mut self, field: u64, message: &Self) {
+        self.bytes(field, &message.0);
+    }
+
+    fn bytes(&mut self, field: u64, bytes: &[u8]) {
+        self.tag(field, Wire::Bytes);
+        push_varint(&mut self.0, bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// Writes seven bits a byte, the lowest first; the highest bit of a byte says that another one follows.
+fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Maps small numbers of either sign to small ones.
+fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63) as u64
+}
