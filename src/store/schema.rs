@@ -7,7 +7,6 @@
 pub(crate) const FINEST: i32 = 3;
 
 /// The edges in the octave from 0.5 to 1, as in `nativeHistogramBounds[3]` of client_golang.
-#[expect(clippy::approx_constant, reason = "the float that Prometheus has, which is not the nearest to 1/√2")]
 const BOUNDS: [f64; 8] = [
     0.5,
     0.5452538663326288,

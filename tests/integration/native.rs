@@ -392,7 +392,7 @@ async fn a_series_is_the_same_in_every_format() {
         let protobuf: BTreeSet<Labels> =
             protobuf.iter().filter(|labels| names.contains(&labels["__name__"])).cloned().collect();
         difference.extend(others.symmetric_difference(&protobuf).cloned());
-        if difference.is_empty() && text.len() > 100 && text.iter().any(|labels| is_native(labels)) {
+        if difference.is_empty() && text.len() > 100 && text.iter().any(is_native) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
