@@ -1,108 +1,61 @@
 //! [`InFlightByEndpoint`]: how many requests of each endpoint are in flight.
 //!
-//! Counted beside the exposed gauge, whose only label is the method. A request that never ends is in no duration; here
-//! it shows. Read only at each tick and after a poll that blocked the runtime, so that counting is one addition.
+//! The exposed gauge has the method as its only label. A request that never ends is in no duration; here it shows. The
+//! requests are those of [`LiveRequests`](super::live::LiveRequests), so that a request counts nothing for its endpoint.
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
-use metrics::{Gauge, GaugeFn};
+use metrics::Gauge;
 
 use super::{
     DynRecorder, labelled,
     live::{EndpointNumber, Waiting},
-    stripe,
 };
 use crate::{lock::lock, names};
 
 /// Method and route, as labels.
 type Labels = [(&'static str, Arc<str>); 2];
 
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Stripe(AtomicI64);
-
-/// The requests of one endpoint that are in flight.
+/// An endpoint whose requests in flight are counted.
 #[derive(Debug)]
 struct Endpoint {
     name: Arc<str>,
     labels: Labels,
-    /// A request may end on another thread than it began on, so a stripe may be negative; their sum is the count.
-    /// Relaxed: it publishes no other memory, and a read during a change may be off by the requests that change it.
-    stripes: [Stripe; stripe::COUNT],
     gauge_shown: OnceLock<Gauge>,
     oldest_shown: OnceLock<Gauge>,
 }
 
-impl Endpoint {
-    fn add(&self, value: i64) {
-        self.stripes[stripe::index()].0.fetch_add(value, Relaxed);
-    }
-
-    fn now(&self) -> i64 {
-        self.stripes.iter().map(|stripe| stripe.0.load(Relaxed)).sum()
-    }
-}
-
-/// The exposed gauge of a method, and the count of one endpoint beside it.
-struct EndpointGauge {
-    gauge: Gauge,
-    endpoint: Arc<Endpoint>,
-}
-
-impl GaugeFn for EndpointGauge {
-    fn increment(&self, value: f64) {
-        self.gauge.increment(value);
-        self.endpoint.add(value as i64);
-    }
-
-    fn decrement(&self, value: f64) {
-        self.gauge.decrement(value);
-        self.endpoint.add(-(value as i64));
-    }
-
-    fn set(&self, value: f64) {
-        self.gauge.set(value);
-    }
-}
-
-/// The requests in flight of every endpoint.
+/// The requests in flight of every endpoint. An endpoint's number is its place.
 #[derive(Debug, Default)]
-pub(crate) struct InFlightByEndpoint(Mutex<Vec<Arc<Endpoint>>>);
+pub(crate) struct InFlightByEndpoint(Mutex<Vec<Endpoint>>);
 
 impl InFlightByEndpoint {
-    /// Returns a gauge that adds to `gauge` and counts for an endpoint too, and the endpoint's number. Requests that matched no route count for no
-    /// endpoint.
-    pub(super) fn endpoint_gauge(&self, gauge: Gauge, labels: &Labels) -> (Gauge, EndpointNumber) {
+    /// Returns the number of a new endpoint. Requests that matched no route count for no endpoint.
+    pub(super) fn add(&self, labels: &Labels) -> EndpointNumber {
         let [(_, method), (_, route)] = labels;
         if route.is_empty() || **route == *names::OTHER {
-            return (gauge, EndpointNumber::NONE);
+            return EndpointNumber::NONE;
         }
-        let endpoint = Arc::new(Endpoint {
+        let mut endpoints = self.lock();
+        let number = u32::try_from(endpoints.len()).map_or(EndpointNumber::NONE, EndpointNumber);
+        endpoints.push(Endpoint {
             name: format!("{method} {route}").into(),
             labels: labels.clone(),
-            stripes: Default::default(),
             gauge_shown: OnceLock::new(),
             oldest_shown: OnceLock::new(),
         });
-        let mut endpoints = self.lock();
-        let number = u32::try_from(endpoints.len()).map_or(EndpointNumber::NONE, EndpointNumber);
-        endpoints.push(endpoint.clone());
-        drop(endpoints);
-        (Gauge::from_arc(Arc::new(EndpointGauge { gauge, endpoint })), number)
+        number
     }
 
     /// Calls `visit` with every endpoint that has requests in flight, and how many.
-    pub(super) fn each(&self, mut visit: impl FnMut(&Arc<str>, i64)) {
-        for endpoint in &*self.lock() {
-            let now = endpoint.now();
-            if now > 0 {
-                visit(&endpoint.name, now);
+    pub(super) fn each(&self, waiting: &HashMap<EndpointNumber, Waiting>, mut visit: impl FnMut(&Arc<str>, i64)) {
+        let endpoints = self.lock();
+        for (number, waiting) in waiting {
+            if let Some(endpoint) = endpoints.get(number.0 as usize) {
+                visit(&endpoint.name, waiting.count);
             }
         }
     }
@@ -111,18 +64,18 @@ impl InFlightByEndpoint {
     /// the oldest.
     pub(super) fn show(&self, window_recorder: &DynRecorder, waiting: &HashMap<EndpointNumber, Waiting>) {
         for (number, endpoint) in self.lock().iter().enumerate() {
-            let now = endpoint.now().max(0);
-            if now > 0 || endpoint.gauge_shown.get().is_some() {
+            let waiting = u32::try_from(number).ok().and_then(|number| waiting.get(&EndpointNumber(number)));
+            if waiting.is_some() || endpoint.gauge_shown.get().is_some() {
+                let waiting = waiting.copied().unwrap_or_default();
                 let gauge = |metric| labelled::gauge(window_recorder, metric, &endpoint.labels);
-                let oldest = u32::try_from(number).ok().and_then(|number| waiting.get(&EndpointNumber(number)));
-                let oldest = oldest.map_or(0.0, |waiting| waiting.oldest.as_secs_f64());
-                endpoint.gauge_shown.get_or_init(|| gauge(&names::ENDPOINT_ACTIVE)).set(now as f64);
+                let (now, oldest) = (waiting.count as f64, waiting.oldest.as_secs_f64());
+                endpoint.gauge_shown.get_or_init(|| gauge(&names::ENDPOINT_ACTIVE)).set(now);
                 endpoint.oldest_shown.get_or_init(|| gauge(&names::ENDPOINT_OLDEST_ACTIVE)).set(oldest);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Endpoint>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Endpoint>> {
         lock(&self.0)
     }
 }
@@ -135,32 +88,23 @@ mod tests {
         [(names::METHOD, "GET".into()), (names::ROUTE, route.into())]
     }
 
-    fn seen(all: &InFlightByEndpoint) -> Vec<(String, i64)> {
-        let mut seen = Vec::new();
-        all.each(|name, count| seen.push((name.to_string(), count)));
-        seen
-    }
-
     #[test]
-    fn a_request_that_ends_on_another_thread_is_no_longer_in_flight() {
+    fn only_endpoints_with_requests_in_flight_are_visited() {
         let all = InFlightByEndpoint::default();
-        let (gauge, number) = all.endpoint_gauge(Gauge::noop(), &labels("/a"));
-        assert_eq!(number, EndpointNumber(0));
-        gauge.increment(1.0);
-        gauge.increment(1.0);
-        assert_eq!(seen(&all), [("GET /a".to_owned(), 2)]);
-        std::thread::spawn(move || gauge.decrement(1.0)).join().expect("no panic");
-        assert_eq!(seen(&all), [("GET /a".to_owned(), 1)]);
+        let (_, number) = (all.add(&labels("/a")), all.add(&labels("/b")));
+        let mut seen = Vec::new();
+        let waiting = HashMap::from([(number, Waiting { count: 2, ..Waiting::default() })]);
+        all.each(&waiting, |name, count| seen.push((name.to_string(), count)));
+        assert_eq!(seen, [("GET /b".to_owned(), 2)]);
     }
 
     #[test]
     fn requests_without_a_route_count_for_no_endpoint() {
         let all = InFlightByEndpoint::default();
         for route in ["", names::OTHER] {
-            let (gauge, number) = all.endpoint_gauge(Gauge::noop(), &labels(route));
-            gauge.increment(1.0);
-            assert_eq!(number, EndpointNumber::NONE);
+            assert_eq!(all.add(&labels(route)), EndpointNumber::NONE);
         }
-        assert_eq!(seen(&all), []);
+        let waiting = HashMap::from([(EndpointNumber::NONE, Waiting { count: 1, ..Waiting::default() })]);
+        all.each(&waiting, |name, _| panic!("{name}"));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use metrics::{Counter, Gauge};
+use metrics::Counter;
 use tokio::time::Instant;
 
 use super::{
@@ -111,7 +111,7 @@ impl Instruments {
             calls: CallTable::new(recorder.clone(), dropped.clone(), limits.fingerprints),
             slow_requests: SlowRequests::new(limits.slow_requests),
             enabled: AtomicBool::new(true),
-            pool: ContextPool::new(),
+            pool: ContextPool::default(),
             recorder,
             window_recorder,
             limits,
@@ -157,13 +157,9 @@ impl Instruments {
         (self.in_flight)()
     }
 
-    /// Returns a gauge that adds to `gauge` and counts for an endpoint too, and the endpoint's number.
-    pub(crate) fn endpoint_in_flight(
-        &self,
-        gauge: Gauge,
-        labels: &[(&'static str, Arc<str>); 2],
-    ) -> (Gauge, EndpointNumber) {
-        self.in_flight_by_endpoint.endpoint_gauge(gauge, labels)
+    /// Returns the number of a new endpoint whose requests in flight are counted.
+    pub(crate) fn endpoint_in_flight(&self, labels: &[(&'static str, Arc<str>); 2]) -> EndpointNumber {
+        self.in_flight_by_endpoint.add(labels)
     }
 
     /// Returns how many requests have been in flight for long, as of the last tick.
@@ -183,7 +179,7 @@ impl Instruments {
 
     /// Calls `visit` with every endpoint that has requests in flight, and how many.
     pub(crate) fn each_in_flight(&self, visit: impl FnMut(&Arc<str>, i64)) {
-        self.in_flight_by_endpoint.each(visit);
+        self.in_flight_by_endpoint.each(&self.live.waiting(Instant::now()), visit);
     }
 
     /// Returns whether anything is recorded. This load is all that a stopped monitor costs a request. Relaxed: a
@@ -196,8 +192,14 @@ impl Instruments {
         self.enabled.store(enabled, Relaxed);
     }
 
-    pub(crate) fn begin_request(self: &Arc<Self>, endpoint: EndpointNumber, started: Instant) -> Arc<RequestContext> {
-        self.pool.take(self, Purpose::Request(endpoint), started)
+    /// Returns the context of a request that begins: `kept`, if it is of an earlier request and nothing else holds it.
+    pub(crate) fn begin_request(
+        self: &Arc<Self>,
+        kept: Option<Arc<RequestContext>>,
+        endpoint: EndpointNumber,
+        started: Instant,
+    ) -> Arc<RequestContext> {
+        self.pool.take(kept, self, Purpose::Request(endpoint), started)
     }
 
     /// Returns the context of a run of a tracked task, as part of the request or the task that `parent` is.
@@ -207,7 +209,7 @@ impl Instruments {
         holds: Arc<TaskHolds>,
         started: Instant,
     ) -> Arc<RequestContext> {
-        self.pool.take(self, Purpose::Task { parent, holds }, started)
+        self.pool.take(None, self, Purpose::Task { parent, holds }, started)
     }
 
     pub(crate) fn give_back(&self, context: Arc<RequestContext>) {

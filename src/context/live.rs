@@ -1,7 +1,8 @@
 //! [`LiveRequests`]: since when each request in flight has been running.
 //!
 //! A request that never ends is in no duration. Each context has a place that says which endpoint its request belongs to and when
-//! it began; a context is reused, so that a request writes two atomics and nothing else. Read once a tick. The invariant that a
+//! it began; a context is reused, so that a request writes two atomics, on lines of its own, and nothing else. Read once a tick,
+//! and after a poll that blocked the runtime. The invariant that a
 //! change could break: the place of a context without a request is free, or its last one would grow old for ever.
 
 use std::{
@@ -57,6 +58,7 @@ pub(super) struct LiveRequests {
 /// The requests of one endpoint that are in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
+    pub(super) count: i64,
     /// Age of the oldest.
     pub(super) oldest: Duration,
     /// How many are older than [`LONG_RUNNING`].
@@ -85,6 +87,7 @@ impl LiveRequests {
             if let Some(since) = place.since.load(Relaxed).checked_sub(1) {
                 let age = now.saturating_duration_since(self.epoch + Duration::from_nanos(since));
                 let of = waiting.entry(EndpointNumber(place.endpoint.load(Relaxed))).or_default();
+                of.count += 1;
                 of.oldest = of.oldest.max(age);
                 of.long_running += u64::from(age > LONG_RUNNING);
             }
@@ -106,14 +109,14 @@ mod tests {
         let second = Duration::from_secs(1);
         let of = |seconds: u32| {
             let waiting = live.waiting(epoch + seconds * second);
-            waiting.get(&EndpointNumber(7)).map(|of| (of.oldest.as_secs(), of.long_running))
+            waiting.get(&EndpointNumber(7)).map(|of| (of.count, of.oldest.as_secs(), of.long_running))
         };
         assert_eq!(of(1), None);
         one.begin(EndpointNumber(7), epoch, epoch + second);
         other.begin(EndpointNumber(7), epoch, epoch + 9 * second);
-        assert_eq!(of(15), Some((14, 1)));
+        assert_eq!(of(15), Some((2, 14, 1)));
         one.end();
-        assert_eq!(of(15), Some((6, 0)));
+        assert_eq!(of(15), Some((1, 6, 0)));
         drop(gone);
         other.end();
         assert_eq!(of(15), None);

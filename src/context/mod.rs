@@ -79,6 +79,7 @@ pub(crate) use labelled::DynRecorder;
 pub(crate) use live::EndpointNumber;
 pub(crate) use part::Part;
 pub(crate) use place::Place;
+pub(crate) use pool::Pool;
 pub(crate) use request::RequestContext;
 pub(crate) use running::RunPlace;
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};

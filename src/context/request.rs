@@ -127,8 +127,7 @@ impl RequestContext {
         *self.ended.get_mut() = false;
         *self.own.get_mut() = false;
         self.afterwards.take();
-        let did_anything = self.counts.iter_mut().any(|count| *count.get_mut() > 0);
-        if did_anything {
+        if self.did_anything() {
             self.uses.fill_with(UseSlot::default);
             self.counts = Default::default();
             self.nanos = Default::default();
@@ -344,9 +343,9 @@ impl RequestContext {
         self.counts[part as usize].load(Relaxed)
     }
 
-    /// Returns whether anything was recorded.
+    /// Returns whether anything was recorded: the first of each part is on the timeline.
     pub(crate) fn did_anything(&self) -> bool {
-        Part::ALL.into_iter().any(|part| self.count(part) > 0)
+        self.used.load(Relaxed) > 0
     }
 
     /// Returns the events on the timeline, in the order in which they ended.

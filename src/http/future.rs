@@ -112,7 +112,7 @@ fn follow<B: Body>(
             response.map(MonitorBody::unobserved)
         }
         AfterHead::SizedBody | AfterHead::StreamedBody => {
-            response.map(|body| MonitorBody::observed(body, size, observation))
+            response.map(|body| MonitorBody::observed(body, exact, size, observation))
         }
     }
 }

@@ -4,8 +4,8 @@
 //! one of `end`, `discard` and `Drop`, which decides between panicked, complete and cancelled.
 
 use std::{
-    sync::Arc,
-    task::{Context, Poll, Waker},
+    sync::{Arc, LazyLock},
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
@@ -14,16 +14,21 @@ use tokio::time::Instant;
 
 use super::{
     grpc::{GrpcCall, GrpcStatus},
+    measured::{BodyWait, Measured},
     request_body,
     series::{DurationLabels, EndpointSeries, nanos},
 };
 use crate::{
     context::{
-        Carrier, Did, Local, Part, RequestContext, SlowRequest, TraceId, enter, turns,
+        Local, Part, RequestContext, SlowRequest, TraceId, enter, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
 };
+
+/// The clock of polls: the CPU's time-stamp counter, which costs less than half of the system's clock, as no other is read as
+/// often. Read as it is, and converted once for each poll.
+static CLOCK: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,37 +55,15 @@ pub(super) enum AfterHead {
 }
 
 /// Measures one request. If it is dropped before its end, it records a cancelled or a panicked request.
+///
+/// Some pointers and no more, because it is moved with the response; see [`Measured`].
 #[derive(Debug)]
 pub(super) struct Observation {
     series: Local<EndpointSeries>,
-    /// `None` while it is the thread's current one, and after the end.
-    context: Option<Arc<RequestContext>>,
-    /// The waker that the request's futures see, from the first poll of a request that may wait.
-    waker: Option<Waker>,
-    /// Whether it was polled.
-    polled: bool,
-    carrier: Carrier,
-    started: Instant,
-    busy: Duration,
-    longest_poll: Duration,
-    status: Option<u16>,
-    trace_id: Option<TraceId>,
+    /// `None` after the end.
+    measured: Option<Box<Measured>>,
     /// What it is beyond HTTP, if it is a gRPC call.
     grpc: Option<Box<GrpcCall>>,
-    /// Bytes of the response's body that were sent; `None` before the head, and if the rest is detached.
-    response_bytes: Option<u64>,
-    /// Time that the response's body was waited for.
-    producing: Duration,
-    /// Bytes allocated while it was polled; 0 without the counting allocator.
-    allocated: u64,
-    /// Whether it becomes an event stream or an upgraded connection.
-    detached: bool,
-    /// Whether the service or the body is being polled. If it is dropped then, the poll has panicked.
-    polling: bool,
-    /// Whether all of a body of known size was sent. If it is dropped then, it is complete: hyper does not poll for the
-    /// end of such a body.
-    sent_in_full: bool,
-    done: bool,
 }
 
 impl Observation {
@@ -91,27 +74,18 @@ impl Observation {
         started: Instant,
     ) -> Self {
         series.active.increment(1.0);
-        let context = series.instruments.begin_request(series.number, started);
-        Self {
-            carrier: Carrier::of(&context),
-            context: Some(context),
-            waker: None,
-            polled: false,
-            series,
-            started,
-            busy: Duration::ZERO,
-            longest_poll: Duration::ZERO,
-            status: None,
-            trace_id,
-            grpc,
-            response_bytes: None,
-            producing: Duration::ZERO,
-            allocated: 0,
-            detached: false,
-            polling: false,
-            sent_in_full: false,
-            done: false,
-        }
+        let measured = Measured::begin(&series.pool, &series.instruments, series.number, trace_id, started);
+        Self { series, measured: Some(measured), grpc }
+    }
+
+    fn measured(&mut self) -> &mut Measured {
+        self.measured
+            .as_deref_mut()
+            .expect("only the end of the request takes it, and consumes or drops the observation")
+    }
+
+    fn context(&self) -> Option<&Arc<RequestContext>> {
+        self.measured.as_ref()?.context.as_ref()
     }
 
     /// Polls through `poll` with a waker that notes when the request is woken, and records how late this poll is.
@@ -123,13 +97,15 @@ impl Observation {
         task: &mut Context<'_>,
         poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.polled {
-            self.polled = true;
-            if self.series.waits() {
-                self.waker = self.context.as_ref().map(RequestContext::waker);
+        let waits = self.series.waits();
+        let measured = self.measured();
+        if !measured.polled {
+            measured.polled = true;
+            if waits {
+                measured.waker = measured.context.as_ref().map(RequestContext::waker);
             }
         }
-        let Some((context, waker)) = self.context.as_ref().zip(self.waker.take()) else {
+        let Some((context, waker)) = measured.context.as_ref().zip(measured.waker.take()) else {
             let polled = poll(self, task);
             if polled.is_pending() {
                 self.series.note_wait();
@@ -138,47 +114,38 @@ impl Observation {
         };
         context.poll_begins(task.waker());
         let polled = poll(self, &mut Context::from_waker(&waker));
-        if let Some(context) = self.context.as_ref().filter(|_| polled.is_pending()) {
+        let measured = self.measured();
+        if let Some(context) = measured.context.as_ref().filter(|_| polled.is_pending()) {
             context.poll_ends();
         }
-        self.waker = Some(waker);
+        measured.waker = Some(waker);
         polled
-    }
-
-    /// Records that the request waited for its client since then.
-    pub(super) fn waited_for_client(&self, since: Instant) {
-        if let Some(context) = &self.context {
-            context.record(Part::Client, &Did::waited(since, since.elapsed()));
-        }
-    }
-
-    /// Adds time that the response's body was waited for.
-    pub(super) fn add_producing(&mut self, time: Duration) {
-        self.producing += time;
     }
 
     /// Has the bytes of the request's body counted.
     pub(super) fn count_received<B: 'static>(&self, body: &mut B) {
-        if let Some(context) = &self.context {
+        if let Some(context) = self.context() {
             request_body::count(body, context);
         }
     }
 
     /// Polls with this request as the thread's current one.
+    #[inline(always)]
     pub(super) fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        self.polling = true;
+        self.measured().polling = true;
         let polled = self.within(poll);
-        self.polling = false;
+        self.measured().polling = false;
         polled
     }
 
     /// Runs `work` with this request as the thread's current one.
     #[inline(always)]
     pub(super) fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let entered = enter(&mut self.context, &self.carrier);
+        let Some(measured) = self.measured.as_deref_mut() else { return work() };
+        let entered = enter(&mut measured.context, &measured.carrier);
         let heap = self.series.heap.enter();
         let done = work();
-        self.allocated += heap.leave();
+        measured.allocated += heap.leave();
         drop(entered);
         done
     }
@@ -186,17 +153,17 @@ impl Observation {
     /// Polls and adds the time to `busy`. A poll that blocked the runtime is recorded as such, and a watched one divided, unless
     /// `is_own` finds that its result is an answer of the monitor.
     ///
-    /// Reads quanta's clock, the CPU's time-stamp counter, which costs less than half of the system's clock: no other
-    /// clock is read as often.
+    #[inline(always)]
     pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T, is_own: impl FnOnce(&T) -> bool) -> T {
         let watched = self.series.watch.begin();
-        let began = quanta::Instant::now();
+        let began = CLOCK.raw();
         let polled = self.poll(poll);
-        let took = began.elapsed();
-        self.busy += took;
+        let took = CLOCK.delta(began, CLOCK.raw());
+        let measured = self.measured();
+        measured.busy += took;
         if watched.is_none() && took < LONG {
-            self.longest_poll = self.longest_poll.max(took);
-        } else if !self.is_own() && !is_own(&polled) {
+            measured.longest_poll = measured.longest_poll.max(took);
+        } else if !measured.is_own() && !is_own(&polled) {
             self.watched(watched, took);
         }
         polled
@@ -208,10 +175,11 @@ impl Observation {
         if self.series.watch.end(watched, took) == Hold::InPlace {
             return;
         }
-        self.longest_poll = self.longest_poll.max(took);
+        let measured = self.measured();
+        measured.longest_poll = measured.longest_poll.max(took);
         if took >= LONG {
             turns::note_long_poll(took);
-            self.context.iter().for_each(|context| context.long_poll_ends());
+            measured.context.iter().for_each(|context| context.long_poll_ends());
         }
         if took >= names::BLOCKING {
             self.blocked(took);
@@ -230,11 +198,13 @@ impl Observation {
 
     /// Notes the response's head.
     pub(super) fn head(&mut self, status: u16, after: AfterHead) {
-        self.status = Some(status);
-        self.detached = after == AfterHead::Detached;
-        self.response_bytes = (after != AfterHead::Detached).then_some(0);
+        let measured = self.measured();
+        measured.status = Some(status);
+        measured.detached = after == AfterHead::Detached;
+        measured.response_bytes = (after != AfterHead::Detached).then_some(0);
         if after == AfterHead::StreamedBody {
-            self.series.head().record(self.started.elapsed().as_secs_f64());
+            let time = measured.started.elapsed();
+            self.series.head().record(time.as_secs_f64());
         }
     }
 
@@ -247,17 +217,48 @@ impl Observation {
 
     /// Notes a part of the response's body.
     pub(super) fn sent(&mut self, bytes: usize) {
-        *self.response_bytes.get_or_insert(0) += bytes as u64;
+        *self.measured().response_bytes.get_or_insert(0) += bytes as u64;
     }
 
-    /// Notes that the body is being dropped. `size` is its size if it is known.
-    pub(super) fn body_dropped(&mut self, size: Option<u64>) {
-        self.sent_in_full = size.is_some_and(|size| self.response_bytes >= Some(size));
+    /// Notes that the response's body begins. `size` is its size if it is known.
+    pub(super) fn body_begins(&mut self, size: Option<u64>, at_hand: bool) {
+        let measured = self.measured();
+        (measured.body_size, measured.body_at_hand) = (size, at_hand);
+    }
+
+    pub(super) fn has_body_at_hand(&mut self) -> bool {
+        self.measured().body_at_hand
+    }
+
+    /// Notes that the response's body is asked for a frame: if it was waiting for the client, that has taken enough.
+    pub(super) fn body_is_asked_for(&mut self) {
+        let measured = self.measured();
+        if let BodyWait::Client(_) = measured.body_wait {
+            measured.end_body_wait();
+        }
+    }
+
+    /// Notes that the response's body was polled, and whether it has given a frame or its end.
+    pub(super) fn body_was_polled(&mut self, is_ready: bool) {
+        let measured = self.measured();
+        if is_ready {
+            measured.end_body_wait();
+            measured.body_wait = BodyWait::Client(Instant::now());
+        } else if let BodyWait::None = measured.body_wait {
+            measured.body_wait = BodyWait::Producer(Instant::now());
+        }
+    }
+
+    /// Notes that the response's body was dropped.
+    pub(super) fn body_dropped(&mut self) {
+        let measured = self.measured();
+        measured.end_body_wait();
+        measured.sent_in_full = measured.body_size.is_some_and(|size| measured.response_bytes >= Some(size));
     }
 
     /// Ends a request at its head that becomes an event stream, and returns the request for the stream's polls.
     pub(super) fn end_as_stream(self) -> Option<Arc<RequestContext>> {
-        let context = self.context.clone();
+        let context = self.context().cloned();
         self.end(End::Complete);
         context
     }
@@ -269,121 +270,106 @@ impl Observation {
             End::BodyError => Some(names::BODY_ERROR),
             End::ServiceError => Some(names::SERVICE_ERROR),
         };
-        self.record(error);
+        self.measured.take().into_iter().for_each(|measured| self.record(measured, error));
     }
 
     /// Ends a request that the monitor answers itself, and records nothing of it.
-    pub(super) fn discard(&mut self) {
-        self.done = true;
+    pub(super) fn discard(mut self) {
+        self.measured.take().into_iter().for_each(|measured| self.forget(measured));
+    }
+
+    fn forget(&self, measured: Box<Measured>) {
         self.series.active.decrement(1.0);
-        self.release();
+        measured.release(&self.series.pool, &self.series.instruments, false);
     }
 
-    /// Returns whether the monitor itself is answering the request.
-    fn is_own(&self) -> bool {
-        self.context.as_ref().is_some_and(|context| context.is_own())
-    }
-
-    fn record(&mut self, error: Option<&'static str>) {
-        self.done = true;
+    fn record(&mut self, mut measured: Box<Measured>, error: Option<&'static str>) {
         let now = Instant::now();
-        let duration = now.saturating_duration_since(self.started);
+        let duration = now.saturating_duration_since(measured.started);
         // `busy` and `duration` come from two clocks, which never agree to the nanosecond, and tokio's may be paused.
-        self.busy = self.busy.min(duration);
-        self.longest_poll = self.longest_poll.min(duration);
+        measured.busy = measured.busy.min(duration);
+        measured.longest_poll = measured.longest_poll.min(duration);
         self.series.active.decrement(1.0);
-        let ending = self.ending(error, duration);
+        let ending = self.ending(measured.status, error, duration);
         let series = &*self.series;
         series.duration(&ending).record(duration.as_secs_f64());
         let ended = series.ended();
-        ended.busy.record(self.busy.as_secs_f64());
-        ended.longest_poll.record(self.longest_poll.as_secs_f64());
-        ended.allocated.record(self.allocated);
-        let received = self.context.as_ref().map_or(0, |context| context.received());
+        ended.busy.record(measured.busy.as_secs_f64());
+        ended.longest_poll.record(measured.longest_poll.as_secs_f64());
+        ended.allocated.record(measured.allocated);
+        let received = measured.context.as_ref().map_or(0, |context| context.received());
         if received > 0 {
             series.request_size().record(received as f64);
         }
-        if let Some(bytes) = self.response_bytes {
+        if let Some(bytes) = measured.response_bytes {
             series.response_size().record(bytes as f64);
         }
-        if let Some(context) = &self.context {
+        let goes_on = error == Some(names::CANCELLED) || measured.detached;
+        if let Some(context) = &measured.context {
             if error == Some(names::CANCELLED) {
                 context.cancel(now, self.series.shared().clone());
-            } else if self.detached {
+            } else if measured.detached {
                 context.detach(now, self.series.shared().clone());
             } else {
                 context.end();
             }
-            let client = record_events(series, context, &FinishedRequest { duration, busy: self.busy, error });
+            let client = record_events(series, context, &FinishedRequest { duration, busy: measured.busy, error });
             if let Some(own) = series.own_duration(client) {
                 own.record(duration.saturating_sub(client).as_secs_f64());
             }
-            if !self.producing.is_zero() {
-                series.producing_nanos().increment(nanos(self.producing));
+            if !measured.producing.is_zero() {
+                series.producing_nanos().increment(nanos(measured.producing));
             }
             ended.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
                 ended: now,
                 duration,
-                busy: self.busy,
-                longest_poll: self.longest_poll,
-                status: self.status,
+                busy: measured.busy,
+                longest_poll: measured.longest_poll,
+                status: measured.status,
                 error: ending.error,
-                trace_id: self.trace_id,
+                trace_id: measured.trace_id,
                 timeline: context.timeline(),
                 beyond: context.events_beyond(),
                 queries: context.count(Part::Db),
                 calls: context.calls(),
             });
         }
-        self.release();
+        measured.release(&self.series.pool, &self.series.instruments, goes_on);
     }
 
     /// Returns how the request ended. Records a gRPC call as such, from now on under the endpoint of its method.
-    fn ending(&mut self, error: Option<&'static str>, duration: Duration) -> DurationLabels {
+    fn ending(&mut self, status: Option<u16>, error: Option<&'static str>, duration: Duration) -> DurationLabels {
         let Some(call) = &mut self.grpc else {
-            return DurationLabels { status: self.status, grpc_status: None, error };
+            return DurationLabels { status, grpc_status: None, error };
         };
         if let Some(endpoint) = call.new_endpoint() {
             self.series = endpoint;
         }
-        let ending = call.ending(self.status, error, duration);
-        let status = ending.status.map(GrpcStatus::name);
+        let ending = call.ending(status, error, duration);
+        let grpc_status = ending.status.map(GrpcStatus::name);
         let error_type = ending.error.or(ending.status.and_then(GrpcStatus::error_type));
-        self.series.call_duration(status, error_type).record(duration.as_secs_f64());
-        let grpc_status = status.filter(|_| ending.is_own);
-        DurationLabels { status: self.status, grpc_status, error: ending.error }
-    }
-
-    fn release(&mut self) {
-        // First: the carrier's span and the waker own the context too, and the pool only keeps contexts without another owner.
-        self.carrier = Carrier::default();
-        self.waker = None;
-        if let Some(context) = self.context.take() {
-            context.no_longer_in_flight();
-            self.series.instruments.give_back(context);
-        }
+        self.series.call_duration(grpc_status, error_type).record(duration.as_secs_f64());
+        DurationLabels { status, grpc_status: grpc_status.filter(|_| ending.is_own), error: ending.error }
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        if self.done {
-            return;
+        let Some(mut measured) = self.measured.take() else { return };
+        if measured.is_own() {
+            return self.forget(measured);
         }
-        if self.is_own() {
-            return self.discard();
-        }
-        let error = if self.polling {
+        let error = if measured.polling {
             // The handler panicked. The client gets no response, or a 500 if a layer outside catches the panic.
-            self.status = self.status.or(Some(500));
+            measured.status = measured.status.or(Some(500));
             Some(names::PANIC)
-        } else if self.sent_in_full {
+        } else if measured.sent_in_full {
             None
         } else {
             Some(names::CANCELLED)
         };
-        self.record(error);
+        self.record(measured, error);
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
 use metrics::{Counter, Gauge, Histogram};
 
 use super::{
+    measured::MeasuredPool,
     route::{METHOD_COUNT, RouteFrom, method_name, method_path},
     waiting::WaitingEndpoints,
 };
@@ -98,6 +99,7 @@ pub(super) struct EndpointSeries {
     /// Among the endpoints whose requests in flight are counted.
     pub(super) number: EndpointNumber,
     pub(super) heap: Heap,
+    pub(super) pool: Arc<MeasuredPool>,
     ended: OnceLock<EndSeries>,
     request_size: OnceLock<Histogram>,
     response_size: OnceLock<Histogram>,
@@ -124,13 +126,19 @@ pub(super) struct EndpointSeries {
 }
 
 impl EndpointSeries {
-    fn new(instruments: &Arc<Instruments>, active: Gauge, method: &'static str, route: &str) -> Self {
+    fn new(
+        instruments: &Arc<Instruments>,
+        pool: &Arc<MeasuredPool>,
+        active: Gauge,
+        method: &'static str,
+        route: &str,
+    ) -> Self {
         let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
-        let (active, number) = instruments.endpoint_in_flight(active, &labels);
         Self {
             active,
-            number,
+            number: instruments.endpoint_in_flight(&labels),
             heap: instruments.heap(&labels),
+            pool: pool.clone(),
             ended: OnceLock::new(),
             request_size: OnceLock::new(),
             response_size: OnceLock::new(),
@@ -389,6 +397,7 @@ impl Chain {
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     instruments: Arc<Instruments>,
+    pool: Arc<MeasuredPool>,
     /// Where the route of a request is found that axum's router has not matched.
     other_routes: Option<RouteFrom>,
     /// Requests in flight, by method.
@@ -405,6 +414,7 @@ impl Endpoints {
     pub(crate) fn new(instruments: Arc<Instruments>, other_routes: Option<RouteFrom>) -> Self {
         Self {
             instruments,
+            pool: Arc::default(),
             other_routes,
             active: Default::default(),
             hasher: foldhash::fast::RandomState::default(),
@@ -465,7 +475,8 @@ impl Endpoints {
         }
         let series = (!ignored).then(|| {
             let active = self.active[method].get_or_init(|| active(&self.instruments, method));
-            Spread::new(EndpointSeries::new(&self.instruments, active.clone(), method_name(method), route))
+            let method = method_name(method);
+            Spread::new(EndpointSeries::new(&self.instruments, &self.pool, active.clone(), method, route))
         });
         counts[method] += 1;
         let local = series.as_ref().map(Spread::local);
