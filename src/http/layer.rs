@@ -17,7 +17,7 @@ use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
     grpc::GrpcCall,
     observation::AfterHead,
-    route::{method_index, method_path, template},
+    route::{Template, method_index, method_path},
     series::EndpointSeries,
 };
 use crate::context::{Local, Spread, TraceId, is_within};
@@ -118,7 +118,7 @@ impl<S> MonitorService<S> {
             return None;
         }
         let method = method_index(request.method());
-        let template = template(request.extensions(), endpoints.other_routes());
+        let template = Template::of(request.extensions(), endpoints.other_routes());
         let (series, grpc) = match GrpcCall::of(request) {
             None => (endpoints.get(method, template)?, None),
             Some(call) => {
@@ -138,13 +138,13 @@ impl<S> MonitorService<S> {
         call: GrpcCall,
         uri: &Uri,
         method: usize,
-        template: &str,
+        template: Template<'_>,
     ) -> Option<(Local<EndpointSeries>, GrpcCall)> {
         let endpoints = self.owner.endpoints();
-        let Some(path) = method_path(uri.path()).filter(|path| *path != template) else {
+        let Some(path) = method_path(uri.path()).filter(|path| *path != template.text) else {
             return Some((endpoints.get(method, template)?, call));
         };
-        if let Some(known) = endpoints.known(method, path) {
+        if let Some(known) = endpoints.known(method, path.into()) {
             return Some((known?, call));
         }
         let (owner, uri) = (self.owner.clone(), uri.clone());

@@ -49,13 +49,56 @@ impl fmt::Debug for RouteFrom {
     }
 }
 
-/// Returns the route template of a request; empty if no route matched.
-pub(super) fn template<'a>(extensions: &'a Extensions, other: Option<&RouteFrom>) -> &'a str {
-    if let Some(matched) = extensions.get::<MatchedPath>() {
-        return matched.as_str();
+/// The route template of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Template<'a> {
+    pub(super) text: &'a str,
+    /// What owns the text, if axum's router has matched the route. The text of a route that is not nested is the same
+    /// allocation in every request.
+    matched: Option<&'a MatchedPath>,
+}
+
+impl<'a> Template<'a> {
+    /// Returns the template of a request; empty if no route matched.
+    pub(super) fn of(extensions: &'a Extensions, other: Option<&RouteFrom>) -> Self {
+        if let Some(matched) = extensions.get::<MatchedPath>() {
+            return Self { text: matched.as_str(), matched: Some(matched) };
+        }
+        let own = extensions.get().map(|RouteTemplate(template)| &**template);
+        own.or_else(|| other.and_then(|RouteFrom(find)| find(extensions))).unwrap_or_default().into()
     }
-    let own = extensions.get().map(|RouteTemplate(template)| &**template);
-    own.or_else(|| other.and_then(|RouteFrom(find)| find(extensions))).unwrap_or_default()
+}
+
+impl<'a> From<&'a str> for Template<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, matched: None }
+    }
+}
+
+/// The text of an endpoint's route.
+#[derive(Debug)]
+pub(super) enum RouteText {
+    Matched(MatchedPath),
+    Own(Box<str>),
+}
+
+impl RouteText {
+    /// Returns `text`, shared with `template` if they are the same.
+    pub(super) fn new(text: &str, template: Template<'_>) -> Self {
+        match template.matched {
+            Some(matched) if text == template.text => Self::Matched(matched.clone()),
+            _ => Self::Own(text.into()),
+        }
+    }
+
+    /// Returns whether it is the route of a template. Mostly they are one allocation, which then need not be read.
+    pub(super) fn is(&self, template: Template<'_>) -> bool {
+        let text = match self {
+            Self::Matched(matched) => matched.as_str(),
+            Self::Own(text) => text,
+        };
+        std::ptr::eq(text, template.text) || text == template.text
+    }
 }
 
 /// Returns the path if it may be that of a gRPC method, `/package.Service/Method`.
@@ -70,8 +113,15 @@ pub(super) fn method_path(path: &str) -> Option<&str> {
 /// How many values the method label has.
 pub(super) const METHOD_COUNT: usize = METHODS.len() + 1;
 
+/// Place of `GET`.
+const GET: usize = 0;
+
 /// Returns the place of a method; all unknown ones share the last.
 pub(super) fn method_index(method: &Method) -> usize {
+    // Most requests; compared without their text.
+    if *method == Method::GET {
+        return GET;
+    }
     METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len())
 }
 
@@ -106,6 +156,8 @@ mod tests {
             let method = Method::from_bytes(unknown.as_bytes()).expect("a token");
             assert_eq!(method_name(method_index(&method)), "_OTHER");
         }
-        assert_eq!(method_name(method_index(&Method::PATCH)), "PATCH");
+        for known in [Method::GET, Method::PATCH] {
+            assert_eq!(method_name(method_index(&known)), known.as_str());
+        }
     }
 }

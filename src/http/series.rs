@@ -17,7 +17,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::{
     measured::MeasuredPool,
-    route::{METHOD_COUNT, RouteFrom, method_name, method_path},
+    route::{METHOD_COUNT, RouteFrom, RouteText, Template, method_name, method_path},
     waiting::WaitingEndpoints,
 };
 use crate::{
@@ -91,34 +91,35 @@ pub(super) struct EndSeries {
 }
 
 /// The series of one endpoint. Each is registered with its first observation, so that a route which the monitor answers
-/// itself has none.
+/// itself has none. What every request reads comes first, on as few cache lines as possible.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct EndpointSeries {
     pub(super) instruments: Arc<Instruments>,
+    pub(super) pool: Arc<MeasuredPool>,
     pub(super) active: Gauge,
     /// Among the endpoints whose requests in flight are counted.
     pub(super) number: EndpointNumber,
+    /// Whether a request was not ready in its first poll: only then is it worth following its wakes.
+    waits: AtomicBool,
     pub(super) heap: Heap,
-    pub(super) pool: Arc<MeasuredPool>,
+    durations: Durations,
     ended: OnceLock<EndSeries>,
-    request_size: OnceLock<Histogram>,
     response_size: OnceLock<Histogram>,
+    own_duration: OnceLock<Histogram>,
+    pub(super) watch: PollWatch,
+    request_size: OnceLock<Histogram>,
     head: OnceLock<Histogram>,
     db_queries: OnceLock<Histogram>,
     db_seconds: OnceLock<Histogram>,
     parts: [OnceLock<Counter>; Part::COUNT],
-    own_duration: OnceLock<Histogram>,
     producing_nanos: OnceLock<Counter>,
-    /// Whether a request was not ready in its first poll: only then is it worth following its wakes.
-    waits: AtomicBool,
     overlap_nanos: OnceLock<Counter>,
     wasted: OnceLock<WastedWork>,
     streams: OnceLock<StreamSeries>,
     sent_messages: OnceLock<Counter>,
     received_messages: OnceLock<Counter>,
     blocking: OnceLock<BlockingPolls>,
-    pub(super) watch: PollWatch,
-    durations: Durations,
     /// Of gRPC calls, without the HTTP status.
     call_durations: Durations,
     uses: Arc<Uses>,
@@ -359,7 +360,7 @@ const CHAINS: usize = 1024;
 #[derive(Debug)]
 struct EndpointNode {
     method: usize,
-    route: Box<str>,
+    route: RouteText,
     /// `None` if its requests are ignored.
     series: Option<Spread<EndpointSeries>>,
     next: Chain,
@@ -371,10 +372,10 @@ struct EndpointNode {
 struct Chain(OnceLock<Box<EndpointNode>>);
 
 impl Chain {
-    fn find(&self, method: usize, route: &str) -> Option<&EndpointNode> {
+    fn find(&self, method: usize, route: Template<'_>) -> Option<&EndpointNode> {
         let mut chain = self;
         while let Some(known) = chain.0.get() {
-            if known.method == method && *known.route == *route {
+            if known.method == method && known.route.is(route) {
                 return Some(known);
             }
             chain = &known.next;
@@ -434,34 +435,35 @@ impl Endpoints {
 
     /// Returns the series of an endpoint; `None` if its requests are ignored. `method` is an index of
     /// [`method_index`](super::route::method_index), `route` a template.
-    pub(super) fn get(&self, method: usize, route: &str) -> Option<Local<EndpointSeries>> {
-        match self.chain(route).find(method, route) {
+    pub(super) fn get(&self, method: usize, route: Template<'_>) -> Option<Local<EndpointSeries>> {
+        match self.chain(route.text).find(method, route) {
             Some(known) => known.series.as_ref().map(Spread::local),
             None => self.add(method, route),
         }
     }
 
     /// Returns the series of an endpoint that had a request; `Some(None)` if its requests are ignored.
-    pub(super) fn known(&self, method: usize, route: &str) -> Option<Option<Local<EndpointSeries>>> {
-        self.chain(route).find(method, route).map(|known| known.series.as_ref().map(Spread::local))
+    pub(super) fn known(&self, method: usize, route: Template<'_>) -> Option<Option<Local<EndpointSeries>>> {
+        self.chain(route.text).find(method, route).map(|known| known.series.as_ref().map(Spread::local))
     }
 
     /// Returns the series of a gRPC method whose path was shown to be one; `None` past the limit.
     pub(super) fn add_grpc_method(&self, method: usize, path: &str) -> Option<Local<EndpointSeries>> {
-        if let Some(known) = self.known(method, path) {
+        if let Some(known) = self.known(method, path.into()) {
             return known;
         }
         let has_room = self.grpc_methods.fetch_add(1, Relaxed) < GRPC_METHODS;
-        if has_room { self.add(method, path) } else { None }
+        if has_room { self.add(method, path.into()) } else { None }
     }
 
     fn chain(&self, route: &str) -> &Chain {
         &self.chains[self.hasher.hash_one(route) as usize % CHAINS]
     }
 
-    fn add(&self, method: usize, route: &str) -> Option<Local<EndpointSeries>> {
+    fn add(&self, method: usize, template: Template<'_>) -> Option<Local<EndpointSeries>> {
         let mut counts = lock(&self.counts);
         let limits = self.instruments.limits();
+        let route = template.text;
         let ignored = !route.is_empty() && limits.ignored.iter().any(|glob| glob.matches(route));
         // Templates should come from the program. The bound is for a host that makes them up from paths.
         let full = counts[method] >= limits.routes;
@@ -470,7 +472,7 @@ impl Endpoints {
         }
         let route = if full { names::OTHER } else { route };
         let chain = self.chain(route);
-        if let Some(known) = chain.find(method, route) {
+        if let Some(known) = chain.find(method, route.into()) {
             return known.series.as_ref().map(Spread::local);
         }
         let series = (!ignored).then(|| {
@@ -480,7 +482,7 @@ impl Endpoints {
         });
         counts[method] += 1;
         let local = series.as_ref().map(Spread::local);
-        chain.push(EndpointNode { method, route: route.into(), series, next: Chain::default() });
+        chain.push(EndpointNode { method, route: RouteText::new(route, template), series, next: Chain::default() });
         local
     }
 }

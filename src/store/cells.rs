@@ -1,60 +1,29 @@
 //! The atomics that the request path adds to: [`CounterCell`], [`GaugeCell`] and [`HistogramCell`].
 //!
 //! Gauges and histograms are striped by thread, because every request writes them and two cores that write one cache
-//! line slow each other down. Readers sum the stripes. The picture of writers and readers, with the order of their
-//! steps, is in [`store`](super). The invariant that a change could break: that order, all of it `SeqCst`.
+//! line slow each other down. Readers sum the stripes. The first threads write their stripe of a histogram alone, without
+//! locked instructions. The picture of writers and readers, with the order of their steps, is in [`store`](super). The
+//! invariant that a change could break: that order, each step a release.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock,
     atomic::{
         AtomicBool, AtomicU32, AtomicU64,
-        Ordering::{Relaxed, SeqCst},
+        Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+        compiler_fence,
     },
 };
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 
-use super::layout::Layout;
-use crate::{context::stripe, lock::lock};
-
-/// A float in an atomic.
-#[derive(Debug)]
-struct AtomicFloat(AtomicU64);
-
-impl AtomicFloat {
-    const fn new(value: f64) -> Self {
-        Self(AtomicU64::new(value.to_bits()))
-    }
-
-    // Loads and read-modify-writes are SeqCst because `HistogramCell::add` needs that. It costs nothing on x86: the
-    // load is a plain one, and a read-modify-write is a locked instruction under any ordering.
-    fn load(&self) -> f64 {
-        f64::from_bits(self.0.load(SeqCst))
-    }
-
-    // Relaxed: only gauges store, and a gauge's value publishes no other memory.
-    fn store(&self, value: f64) {
-        self.0.store(value.to_bits(), Relaxed);
-    }
-
-    fn swap(&self, value: f64) -> f64 {
-        f64::from_bits(self.0.swap(value.to_bits(), SeqCst))
-    }
-
-    fn update(&self, change: impl Fn(f64) -> Option<f64>) {
-        let mut old = self.0.load(SeqCst);
-        while let Some(new) = change(f64::from_bits(old)) {
-            match self.0.compare_exchange_weak(old, new.to_bits(), SeqCst, SeqCst) {
-                Ok(_) => return,
-                Err(now) => old = now,
-            }
-        }
-    }
-
-    fn add(&self, value: f64) {
-        self.update(|old| Some(old + value));
-    }
-}
+use super::{
+    layout::Layout,
+    stripe::{AtomicFloat, HALF, Stripe},
+};
+use crate::{
+    context::stripe::{COUNT, LANES, Lane, index},
+    lock::lock,
+};
 
 /// A counter. Not striped, to keep it small: every request writes histograms and gauges, and counters only if it made
 /// queries, ran tasks or was cancelled.
@@ -117,7 +86,7 @@ struct CacheLine(AtomicFloat);
 /// during the read. `written` is Relaxed as well: next to the first write a reader may find the gauge absent, or 0.
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
-    stripes: [CacheLine; stripe::COUNT],
+    stripes: [CacheLine; COUNT],
     written: AtomicBool,
 }
 
@@ -138,7 +107,7 @@ impl GaugeCell {
         if !self.written.load(Relaxed) {
             self.written.store(true, Relaxed);
         }
-        self.stripes[stripe::index()].0.add(value);
+        self.stripes[index()].0.add(value);
     }
 }
 
@@ -160,42 +129,6 @@ impl GaugeFn for GaugeCell {
     }
 }
 
-/// The observations of the threads that share a stripe.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Stripe {
-    /// One bit for each group of buckets that grew since the last tick. The tick reads the buckets of these groups
-    /// alone.
-    touched: AtomicU64,
-    sum: AtomicFloat,
-    /// Smallest and largest value since the last tick.
-    min: AtomicFloat,
-    max: AtomicFloat,
-    /// Low half of each count. Buckets are most of a series' memory, so they have 32 bits; the tick moves what does not
-    /// fit to [`HistogramCell::carried`].
-    buckets: Box<[AtomicU32]>,
-}
-
-impl Stripe {
-    fn new(buckets: usize) -> Self {
-        Self {
-            touched: AtomicU64::new(0),
-            sum: AtomicFloat::new(0.0),
-            min: AtomicFloat::new(f64::INFINITY),
-            max: AtomicFloat::new(f64::NEG_INFINITY),
-            buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
-        }
-    }
-
-    /// Marks a group. Writes only if it is not marked yet: most observations find it marked, and a load leaves the line
-    /// shared.
-    fn mark(&self, group: u64) {
-        if self.touched.load(SeqCst) & group == 0 {
-            self.touched.fetch_or(group, SeqCst);
-        }
-    }
-}
-
 /// Whether a read begins the next interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadMode {
@@ -205,24 +138,21 @@ pub(crate) enum ReadMode {
     Peek,
 }
 
-/// A histogram.
+/// A histogram. What every observation reads comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct HistogramCell {
     layout: Arc<Layout>,
-    group_shift: u32,
-    /// Each is allocated when a thread of the stripe first records, because most series are not recorded on every core.
-    stripes: [OnceLock<Box<Stripe>>; stripe::COUNT],
-    /// Counts that the ticks moved here from buckets that were half full; empty for almost every series. A reader that
-    /// sums stripes and `carried` holds the lock, so that it never sees a count in both places. Only the tick does
-    /// without it, since it alone moves counts.
-    carried: Mutex<Vec<u64>>,
+    /// One bit for each lane that has a stripe.
+    present: AtomicU32,
     /// Whether `carried` was ever added to: the tick takes the lock only then.
     has_carried: AtomicBool,
+    /// One for each lane, allocated when a thread of the lane first records, because most series are not recorded on every core.
+    stripes: [OnceLock<Box<Stripe>>; LANES],
+    /// Counts that were moved here from buckets that were half full; empty for almost every series. A reader that
+    /// sums stripes and `carried` holds the lock, so that it never sees a count in both places.
+    carried: Mutex<Vec<u64>>,
 }
-
-/// Count at which the tick empties half a bucket of a stripe. The other half lasts until the next tick: to fill it
-/// within 5 s takes 429 million observations a second.
-const HALF: u32 = 1 << 31;
 
 /// Sum and extremes of a histogram, over all stripes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -234,20 +164,37 @@ pub(crate) struct HistogramTotals {
 
 impl HistogramCell {
     pub(super) fn new(layout: Arc<Layout>) -> Self {
-        let stripes: [OnceLock<Box<Stripe>>; stripe::COUNT] = Default::default();
-        // The thread that registers a series usually records in it next, so its stripe is allocated here and not there.
-        stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(layout.buckets())));
-        Self {
-            group_shift: layout.group_shift(),
+        let cell = Self {
             layout,
-            stripes,
-            carried: Mutex::default(),
+            present: AtomicU32::new(0),
             has_carried: AtomicBool::new(false),
-        }
+            stripes: Default::default(),
+            carried: Mutex::default(),
+        };
+        // The thread that registers a series usually records in it next, so its stripe is allocated here and not there.
+        cell.make_stripe(Lane::of_this_thread());
+        cell
     }
 
     pub(super) fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    /// Makes the stripe of a lane. Its bit first: whoever finds the stripe made finds the bit set.
+    #[cold]
+    fn make_stripe(&self, lane: Lane) -> &Stripe {
+        self.present.fetch_or(1 << lane.number(), AcqRel);
+        self.stripes[lane.number()].get_or_init(|| Box::new(Stripe::new(self.layout.buckets())))
+    }
+
+    fn stripes(&self) -> impl Iterator<Item = &Stripe> {
+        let mut present = self.present.load(Acquire);
+        let lanes = std::iter::from_fn(move || {
+            let lane = (present != 0).then(|| present.trailing_zeros() as usize)?;
+            present &= present - 1;
+            Some(lane)
+        });
+        lanes.filter_map(|lane| self.stripes[lane].get()).map(|stripe| &**stripe)
     }
 
     /// Returns the count of every bucket. Relaxed: the buckets alone are one consistent answer, since each of them only
@@ -255,7 +202,7 @@ impl HistogramCell {
     pub(super) fn buckets(&self) -> Vec<u64> {
         let carried = self.carried();
         let mut buckets = if carried.is_empty() { vec![0; self.layout.buckets()] } else { carried.clone() };
-        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
+        for stripe in self.stripes() {
             for (total, bucket) in buckets.iter_mut().zip(&stripe.buckets) {
                 *total += u64::from(bucket.load(Relaxed));
             }
@@ -270,27 +217,30 @@ impl HistogramCell {
     fn add_carried(&self, carried: &mut Vec<u64>, bucket: usize, count: u64) {
         carried.resize(self.layout.buckets(), 0);
         carried[bucket] += count;
-        self.has_carried.store(true, SeqCst);
+        self.has_carried.store(true, Release);
     }
 
-    /// Moves half of a bucket out of each stripe in which it is more than half full.
-    ///
-    /// Relaxed: a stale count is a lower one, and then the next tick carries it.
+    /// Moves half of a bucket out of a stripe, unless another thread of the lane just did. The bucket is emptied last: who
+    /// finds it emptied also finds `has_carried`.
     #[cold]
-    fn carry(&self, bucket: usize) {
-        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
-            if stripe.buckets[bucket].load(Relaxed) >= HALF {
-                let mut carried = self.carried();
-                self.add_carried(&mut carried, bucket, u64::from(HALF));
-                stripe.buckets[bucket].fetch_sub(HALF, SeqCst);
-            }
+    fn carry(&self, stripe: &Stripe, bucket: usize, is_exclusive: bool) {
+        let mut carried = self.carried();
+        let counted = stripe.buckets[bucket].load(Relaxed);
+        if counted < HALF {
+            return;
+        }
+        self.add_carried(&mut carried, bucket, u64::from(HALF));
+        if is_exclusive {
+            stripe.buckets[bucket].store(counted - HALF, Release);
+        } else {
+            stripe.buckets[bucket].fetch_sub(HALF, AcqRel);
         }
     }
 
     /// Returns sum and extremes; with [`ReadMode::Take`] the extremes start again.
     pub(super) fn totals(&self, mode: ReadMode) -> HistogramTotals {
         let mut totals = HistogramTotals { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
-        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
+        for stripe in self.stripes() {
             let (min, max) = match mode {
                 ReadMode::Take => (stripe.min.swap(f64::INFINITY), stripe.max.swap(f64::NEG_INFINITY)),
                 ReadMode::Peek => (stripe.min.load(), stripe.max.load()),
@@ -305,33 +255,26 @@ impl HistogramCell {
     /// Returns the groups of buckets that grew since the last tick, one bit each; with [`ReadMode::Take`] the marks
     /// start again.
     pub(super) fn touched(&self, mode: ReadMode) -> u64 {
-        let stripes = self.stripes.iter().filter_map(OnceLock::get);
-        stripes.fold(0, |touched, stripe| {
+        self.stripes().fold(0, |touched, stripe| {
             touched
                 | match mode {
                     // Loaded first: a swap would take the lines of idle stripes from the threads that write them.
-                    ReadMode::Take if stripe.touched.load(SeqCst) != 0 => stripe.touched.swap(0, SeqCst),
-                    ReadMode::Take | ReadMode::Peek => stripe.touched.load(SeqCst),
+                    ReadMode::Take if stripe.touched.load(Acquire) != 0 => stripe.touched.swap(0, AcqRel),
+                    ReadMode::Take | ReadMode::Peek => stripe.touched.load(Acquire),
                 }
         })
     }
 
-    /// Returns the low half of the count of one bucket. One thread at a time may call it, since it may carry; the
-    /// history's lock sees to that.
+    /// Returns the low half of the count of one bucket.
     pub(super) fn bucket(&self, bucket: usize) -> u32 {
-        let (mut sum, mut largest) = (0_u32, 0);
-        for stripe in self.stripes.iter().filter_map(OnceLock::get) {
-            let count = stripe.buckets[bucket].load(SeqCst);
-            sum = sum.wrapping_add(count);
-            largest = largest.max(count);
+        let sum = || self.stripes().fold(0_u32, |sum, stripe| sum.wrapping_add(stripe.buckets[bucket].load(Acquire)));
+        let counted = sum();
+        // Only now: a bucket that was found emptied has set it before.
+        if !self.has_carried.load(Acquire) {
+            return counted;
         }
-        if self.has_carried.load(SeqCst) {
-            sum = sum.wrapping_add(self.carried()[bucket] as u32);
-        }
-        if largest >= HALF {
-            self.carry(bucket);
-        }
-        sum
+        let carried = self.carried();
+        sum().wrapping_add(carried[bucket] as u32)
     }
 
     fn add(&self, value: f64, count: u64) {
@@ -339,31 +282,29 @@ impl HistogramCell {
         if !value.is_finite() || count == 0 {
             return;
         }
-        let stripe = self.stripes[stripe::index()].get_or_init(|| Box::new(Stripe::new(self.layout.buckets())));
+        let lane = Lane::of_this_thread();
+        let is_exclusive = lane.is_exclusive();
+        let stripe = match self.stripes[lane.number()].get() {
+            Some(stripe) => stripe,
+            None => self.make_stripe(lane),
+        };
         let bucket = self.layout.bucket(value);
-        let group = 1 << (bucket >> self.group_shift);
-        // The steps 1 to 5 of the picture in `store/mod.rs`; the tick's steps are in `delta::histogram`. All of them
-        // are SeqCst, because each side writes one atomic and then reads the other's (this adds to the sum and reads
-        // the mark; the tick takes the mark and reads the sum): with acquire and release alone both may read the old
-        // value. In one total order
-        // - no observation waits for the next one: if this finds the group still marked at its end, the tick that takes
-        //   the mark has yet to read sum, extremes and bucket; if not, the second mark is for the next tick;
-        // - no tick takes an extreme without counting its observation: the first mark precedes the extreme, so the tick
-        //   finds it when it reads the marks again. The other way round, a tick may count an observation whose sum and
-        //   extremes follow in the next one.
+        let group = 1 << (bucket >> self.layout.group_shift());
+        // The steps 1 to 5 of the picture in `store/mod.rs`, which has the reasons for their order; the tick's steps are in
+        // `delta::histogram`.
         match u32::try_from(count) {
-            Ok(count) if count < HALF => _ = stripe.buckets[bucket].fetch_add(count, SeqCst),
+            Ok(count) if count < HALF => {
+                if stripe.count(bucket, count, is_exclusive) >= HALF {
+                    self.carry(stripe, bucket, is_exclusive);
+                }
+            }
             _ => self.add_carried(&mut self.carried(), bucket, count),
         }
-        stripe.mark(group);
-        stripe.sum.add(if count == 1 { value } else { value * count as f64 });
-        if value < stripe.min.load() {
-            stripe.min.update(|min| (value < min).then_some(value));
-        }
-        if value > stripe.max.load() {
-            stripe.max.update(|max| (value > max).then_some(value));
-        }
-        stripe.mark(group);
+        stripe.mark(group, is_exclusive);
+        stripe.add(value, count as f64, is_exclusive);
+        // The second look at the mark is a second one to the compiler too.
+        compiler_fence(SeqCst);
+        stripe.mark(group, is_exclusive);
     }
 }
 
@@ -450,7 +391,7 @@ mod tests {
         for value in [0.0, 0.1, 1e9] {
             cell.record(value);
             let bucket = cell.layout.bucket(value);
-            let mark = 1 << (bucket >> cell.group_shift);
+            let mark = 1 << (bucket >> cell.layout.group_shift());
             assert_eq!(cell.touched(ReadMode::Peek), mark);
             assert_eq!((cell.touched(ReadMode::Take), cell.bucket(bucket)), (mark, 1));
             assert_eq!(cell.touched(ReadMode::Peek), 0);

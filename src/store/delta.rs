@@ -135,6 +135,8 @@ enum Value {
     /// observations in one interval.
     Histogram {
         sum: f64,
+        /// The marks that the tick took. What was being recorded in these groups at that moment is found by the next tick.
+        marks: u64,
         buckets: Box<[u32]>,
     },
 }
@@ -186,6 +188,7 @@ impl Baseline {
             (Cell::Counter(cell), _) => cell.read() <= cell.origin(),
             (Cell::Gauge(cell), Value::Gauge(value)) => cell.read().map(f64::to_bits) == Some(value.to_bits()),
             (Cell::Gauge(cell), _) => cell.read().is_none(),
+            (Cell::Histogram(_), Value::Histogram { marks: 1.., .. }) => false,
             (Cell::Histogram(cell), _) => cell.touched(ReadMode::Peek) == 0,
         }
     }
@@ -242,20 +245,25 @@ fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Valu
     Some(Value::Gauge(value))
 }
 
-/// Enters what a histogram gained. Reads only the groups of buckets that are marked: a thousand series have two hundred
+/// Enters what a histogram gained. Reads only the groups of buckets that are marked or were at the tick before: a thousand series have two hundred
 /// buckets each, and few of them grow in one interval.
 ///
 /// The order of the reads matters; see the picture in [`store`](super) and `HistogramCell::add`.
 fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCell, mode: ReadMode) {
-    let mut touched = cell.touched(mode);
+    let taken = cell.touched(mode);
+    let before = if let Value::Histogram { marks, .. } = old { *marks } else { 0 };
+    let mut touched = taken | before;
     if touched == 0 {
         return;
     }
     let size = cell.layout().buckets();
     if !matches!(old, Value::Histogram { .. }) {
-        *old = Value::Histogram { sum: 0.0, buckets: vec![0; size].into() };
+        *old = Value::Histogram { sum: 0.0, marks: 0, buckets: vec![0; size].into() };
     }
-    let Value::Histogram { sum, buckets } = old else { return };
+    let Value::Histogram { sum, marks, buckets } = old else { return };
+    if mode == ReadMode::Take {
+        *marks = taken;
+    }
     let totals = cell.totals(mode);
     // Groups that were marked since are read as well, and stay marked: the extreme that was just taken may be theirs.
     touched |= cell.touched(ReadMode::Peek);
@@ -274,7 +282,8 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
     }
     let has_extremes = totals.min < f64::INFINITY || totals.max > f64::NEG_INFINITY;
     if delta.packed.len() == first && totals.sum == *sum && !has_extremes {
-        // The tick before has read all of it: the group was marked again by an observation whose mark it took.
+        // The tick before has read all of it: of its marks, and of a group that was marked again by an observation whose mark
+        // it took.
         return;
     }
     delta.entries.push(Entry {

@@ -8,8 +8,9 @@
 //!
 //! # Who writes and who reads a cell
 //!
-//! A histogram's cell has four stripes. A thread writes that of its own; a reader goes through all of them in each
-//! step:
+//! A histogram's cell has a stripe for each of twelve lanes. Eight lanes belong to one thread each, which writes its stripe
+//! with plain loads and stores; all further threads share the other four, with read-modify-writes. A reader goes through
+//! all stripes in each step:
 //!
 //! ```text
 //!                        ┌─────────── a stripe ────────────┐
@@ -24,24 +25,30 @@
 //!  /metrics                loads of all buckets, then of the sums
 //! ```
 //!
-//! A bucket of 32 bits that is half full is emptied by 2^31 in step 4 of a tick, into `carried`, which has a lock;
-//! `/metrics` holds that lock while it adds buckets and `carried` up, so it counts nothing twice.
+//! A bucket of 32 bits that is half full is emptied by 2^31 in step 1, into `carried`, which has a lock; `/metrics`, and a tick
+//! that finds anything carried, hold that lock while they add buckets and `carried` up, so they count nothing twice.
 //!
 //! The tick, `clear` and the windows up to now take turns: they need `&mut` [`History`], which the monitor keeps behind
 //! a lock. Request threads and `/metrics` never wait for that lock. A request thread takes no lock in a cell, except
-//! for an observation with a count of 2^31 or more, which goes into `carried`.
+//! to carry, once in 2^31 observations.
 //!
-//! - **Steps 1 to 5 and the tick's are `SeqCst`.** Each side writes one atomic and then reads one that the other side
-//!   writes: the thread adds to the sum and reads the mark, the tick takes the mark and reads the sum. With weaker
-//!   orderings both could read the old value, and the observation would wait for the next one in its group.
+//! - **Each step of a thread is a release, and each of the tick's an acquire.** Whoever sees a step sees those before it. The
+//!   tick takes an extreme in 2, so it finds the mark in 1 or 3 and the count in 4.
+//! - **The tick reads the groups of the tick before as well.** A thread that finds its group marked in 5 may find what the tick
+//!   has taken already in 1, while its own steps 1 to 4 are still on their way to the tick's core. Only a locked instruction
+//!   or a fence in each observation would rule that out, at the price of all that an exclusive lane saves. So the next tick
+//!   reads that group once more, marked or not, and the observation is in one of the two.
+//! - **An exclusive stripe has one writer, but for the tick.** The tick swaps marks and extremes. A thread that read them before
+//!   and writes them after brings back a mark, which costs a read, or enters its extreme for the next interval.
 //! - **Counters, gauges' `written` and the buckets that `/metrics` reads are `Relaxed`**: each is read for its own
 //!   value and publishes no other memory.
 //!
 //! A tick may see
 //! - an observation's count one tick before its sum and extremes, never the other way round: an extreme always comes
 //!   with its count, or with a tick before it;
-//! - nothing of an observation that has not reached step 1. Whatever was recorded completely before the tick began is
-//!   in it or in an earlier one, once: counts are differences of buckets that only grow.
+//! - nothing of an observation whose steps are not over. Whatever was recorded before the tick began, as far as anything
+//!   orders the two, is in it or in an earlier one, once: counts are differences of buckets that only grow. Whatever is
+//!   being recorded meanwhile is in this tick or in the next one, without waiting for another observation.
 //!
 //! `/metrics` may see a sum that lacks observations of its count, or has more of them: those that are recorded while it
 //! reads. Its bucket lines and its count agree, as they come from one reading, and no count ever falls. A gauge may be
@@ -53,7 +60,7 @@
 //! Files of this room import only files to their left:
 //!
 //! ```text
-//! schema < layout < cells < series < {pairs, delta};  pairs < exposition;  {exposition, history} < recorder
+//! schema < {layout, stripe} < cells < series < {pairs, delta};  pairs < exposition;  {exposition, history} < recorder
 //! layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```
@@ -75,6 +82,7 @@ mod schema;
 mod series;
 mod slot;
 mod slot_sums;
+mod stripe;
 mod tiers;
 pub(crate) mod window;
 
