@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     cells::{CounterCell, HistogramCell, ReadMode},
+    counts::Counts,
     series::{Cell, Index},
 };
 
@@ -137,7 +138,7 @@ enum Value {
         sum: f64,
         /// The marks that the tick took. What was being recorded in these groups at that moment is found by the next tick.
         marks: u64,
-        buckets: Box<[u32]>,
+        buckets: Counts<u32>,
     },
 }
 
@@ -205,7 +206,7 @@ impl Baseline {
     /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let buckets = self.values.iter().map(|value| match value {
-            Value::Histogram { buckets, .. } => size_of_val(&**buckets),
+            Value::Histogram { buckets, .. } => buckets.bytes(),
             Value::Unseen | Value::Counter(_) | Value::Gauge(_) => 0,
         });
         self.values.capacity() * size_of::<Value>() + buckets.sum::<usize>()
@@ -258,7 +259,7 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
     }
     let size = cell.layout().buckets();
     if !matches!(old, Value::Histogram { .. }) {
-        *old = Value::Histogram { sum: 0.0, marks: 0, buckets: vec![0; size].into() };
+        *old = Value::Histogram { sum: 0.0, marks: 0, buckets: Counts::default() };
     }
     let Value::Histogram { sum, marks, buckets } = old else { return };
     if mode == ReadMode::Take {
@@ -274,9 +275,10 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
         touched &= touched - 1;
         for bucket in group << shift..((group + 1) << shift).min(size) {
             let count = cell.bucket(bucket);
-            pack(&mut delta.packed, bucket, count.wrapping_sub(buckets[bucket]).into());
-            if mode == ReadMode::Take {
-                buckets[bucket] = count;
+            let gained = count.wrapping_sub(buckets.get(bucket));
+            pack(&mut delta.packed, bucket, gained.into());
+            if mode == ReadMode::Take && gained > 0 {
+                *buckets.get_mut(bucket) = count;
             }
         }
     }

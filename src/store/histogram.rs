@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::layout::Layout;
+use super::{counts::Counts, layout::Layout};
 
 /// A share of the observations, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -30,13 +30,13 @@ pub(crate) struct HistogramWindow {
     pub(super) max: f64,
     /// Ends of the first and of the last tick with an observation, since the window was last empty.
     pub(super) seen: Option<(Instant, Instant)>,
-    pub(super) buckets: Box<[u32]>,
+    pub(super) buckets: Counts<u32>,
 }
 
 impl HistogramWindow {
     pub(super) fn new(layout: Arc<Layout>, sum_before: f64) -> Self {
-        let buckets = vec![0; layout.buckets()].into();
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        let buckets = Counts::default();
         Self { layout, count: 0, sum_before, sum_after: sum_before, min, max, seen: None, buckets }
     }
 }
@@ -69,7 +69,8 @@ impl<'a> HistogramView<'a> {
     /// Returns the value below which `q` of the observations fall; see [`HistogramSum::quantile`].
     pub(crate) fn quantile(self, q: Quantile) -> Option<f64> {
         let (min, max) = (self.min(), self.max());
-        quantile(&self.0.layout, self.0.buckets.iter().map(|count| u64::from(*count)), (min, max), q)
+        let counts = self.0.buckets.iter().map(|(bucket, count)| (bucket, u64::from(count)));
+        quantile(&self.0.layout, counts, (min, max), q)
     }
 
     /// Returns how many observations were above a limit: exactly if the limit is a bucket edge, as every threshold is
@@ -80,13 +81,13 @@ impl<'a> HistogramView<'a> {
             return 0;
         }
         let bucket = self.0.layout.bucket(limit);
-        let mut counts = self.0.buckets.iter().skip(bucket).map(|count| u64::from(*count));
-        let around = counts.next().unwrap_or_default() as f64;
+        let around = f64::from(self.0.buckets.get(bucket));
+        let above = self.0.buckets.iter().filter(|(other, _)| *other > bucket).map(|(_, count)| u64::from(count));
         let part = match self.0.layout.bounds(bucket) {
             (lower, Some(upper)) => around * (upper - limit) / (upper - lower),
             (_, None) => around,
         };
-        part.round() as u64 + counts.sum::<u64>()
+        part.round() as u64 + above.sum::<u64>()
     }
 
     /// Adds this histogram to a sum, which takes its layout from the first.
@@ -103,11 +104,8 @@ impl<'a> HistogramView<'a> {
             // Two metrics with different edges: their sum has no quantile.
             sum.buckets = None;
         } else if let Some(buckets) = &mut sum.buckets {
-            if buckets.is_empty() {
-                buckets.resize(layout.buckets(), 0);
-            }
-            for (total, count) in buckets.iter_mut().zip(&self.0.buckets) {
-                *total += u64::from(*count);
+            for (bucket, count) in self.0.buckets.iter().filter(|(_, count)| *count > 0) {
+                *buckets.get_mut(bucket) += u64::from(count);
             }
         }
     }
@@ -122,12 +120,12 @@ pub(crate) struct HistogramSum {
     sum: f64,
     min: Option<f64>,
     max: Option<f64>,
-    buckets: Option<Vec<u64>>,
+    buckets: Option<Counts<u64>>,
 }
 
 impl Default for HistogramSum {
     fn default() -> Self {
-        Self { layout: None, count: 0, sum: 0.0, min: None, max: None, buckets: Some(Vec::new()) }
+        Self { layout: None, count: 0, sum: 0.0, min: None, max: None, buckets: Some(Counts::default()) }
     }
 }
 
@@ -162,10 +160,10 @@ impl HistogramSum {
     #[cfg(feature = "archive")]
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, f64, u64)> {
         let (layout, max) = (self.layout.as_deref(), self.max.unwrap_or(0.0));
-        let counts = self.buckets.iter().flatten().enumerate().filter(|(_, count)| **count > 0);
+        let counts = self.buckets.iter().flat_map(Counts::iter).filter(|(_, count)| *count > 0);
         counts.filter_map(move |(bucket, count)| {
             let (lower, upper) = layout?.bounds(bucket);
-            Some((lower, upper.unwrap_or(max), *count))
+            Some((lower, upper.unwrap_or(max), count))
         })
     }
 
@@ -177,7 +175,7 @@ impl HistogramSum {
     pub(crate) fn quantile(&self, q: Quantile) -> Option<f64> {
         let layout = self.layout.as_ref()?;
         let buckets = self.buckets.as_ref()?;
-        quantile(layout, buckets.iter().copied(), (self.min, self.max), q)
+        quantile(layout, buckets.iter(), (self.min, self.max), q)
     }
 }
 
@@ -191,18 +189,18 @@ fn max(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 
 fn quantile(
     layout: &Layout,
-    buckets: impl Iterator<Item = u64> + Clone,
+    buckets: impl Iterator<Item = (usize, u64)> + Clone,
     (min, max): (Option<f64>, Option<f64>),
     q: Quantile,
 ) -> Option<f64> {
-    let count: u64 = buckets.clone().sum();
+    let count: u64 = buckets.clone().map(|(_, count)| count).sum();
     if count == 0 {
         return None;
     }
     // Nearest rank: the smallest observation that at least a share q of all observations does not exceed.
     let rank = ((q.0 * count as f64).ceil() as u64).clamp(1, count);
     let mut below = 0;
-    for (bucket, in_bucket) in buckets.enumerate() {
+    for (bucket, in_bucket) in buckets {
         if below + in_bucket < rank {
             below += in_bucket;
             continue;

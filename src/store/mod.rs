@@ -61,13 +61,14 @@
 //!
 //! ```text
 //! schema < {layout, stripe} < cells < series < {pairs, delta};  pairs < exposition;  {exposition, history} < recorder
-//! layout < histogram;  {delta, histogram} < window < history
+//! counts < {delta, histogram};  layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```
 //!
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod cells;
+mod counts;
 mod delta;
 mod endpoint_names;
 mod exposition;

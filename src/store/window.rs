@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     delta::{Delta, Entry},
     histogram::{HistogramView, HistogramWindow},
-    series::{Cell, Index, SeriesMeta},
+    series::{Cell, Index, Series, SeriesMeta},
 };
 use crate::names::Kind;
 
@@ -98,27 +98,12 @@ impl Window {
         }
         for entry in &delta.entries {
             let place = entry.series as usize;
-            let slot = &mut self.series[place];
-            let series = &self.index.series[place];
-            match &series.cell {
-                Cell::Gauge(_) if series.meta.kind == Kind::Gauge => *slot = Some(SeriesWindow::Gauge(entry.after)),
-                Cell::Gauge(_) | Cell::Counter(_) => match slot {
-                    Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
-                    _ => {
-                        let read = if entry.after > entry.before { delta.start } else { delta.end };
-                        let joined = entry.has_joined().then_some(read);
-                        *slot = Some(SeriesWindow::Counter { before: entry.before, after: entry.after, joined });
-                    }
-                },
-                Cell::Histogram(cell) => {
-                    if !matches!(slot, Some(SeriesWindow::Histogram(_))) {
-                        let empty = HistogramWindow::new(cell.layout().clone(), entry.before);
-                        *slot = Some(SeriesWindow::Histogram(Box::new(empty)));
-                    }
-                    if let Some(SeriesWindow::Histogram(histogram)) = slot {
-                        add_entry(histogram, delta, entry);
-                    }
-                }
+            match &mut self.series[place] {
+                // Not by the series, which is elsewhere in memory: every tick changes every window of thousands of them.
+                Some(SeriesWindow::Gauge(value)) => *value = entry.after,
+                Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
+                Some(SeriesWindow::Histogram(histogram)) => add_entry(histogram, delta, entry),
+                new @ None => *new = Some(first_value(&self.index.series[place], delta, entry)),
             }
         }
     }
@@ -132,7 +117,8 @@ impl Window {
                 Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
                 Some(SeriesWindow::Histogram(histogram)) => {
                     for (bucket, count) in delta.buckets(entry) {
-                        histogram.buckets[bucket] = histogram.buckets[bucket].saturating_sub(count);
+                        let left = histogram.buckets.get_mut(bucket);
+                        *left = left.saturating_sub(count);
                         histogram.count -= u64::from(count);
                     }
                     histogram.sum_before = entry.after;
@@ -177,7 +163,7 @@ impl Window {
     /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let series = self.series.iter().flatten().map(|series| match series {
-            SeriesWindow::Histogram(histogram) => size_of::<HistogramWindow>() + size_of_val(&*histogram.buckets),
+            SeriesWindow::Histogram(histogram) => size_of::<HistogramWindow>() + histogram.buckets.bytes(),
             SeriesWindow::Counter { .. } | SeriesWindow::Gauge(_) => 0,
         });
         self.series.capacity() * size_of::<Option<SeriesWindow>>() + series.sum::<usize>()
@@ -193,6 +179,23 @@ struct Extremes {
     max: f64,
 }
 
+/// Returns the value of a series that had none in the window.
+fn first_value(series: &Series, delta: &Delta, entry: &Entry) -> SeriesWindow {
+    match &series.cell {
+        Cell::Gauge(_) if series.meta.kind == Kind::Gauge => SeriesWindow::Gauge(entry.after),
+        Cell::Gauge(_) | Cell::Counter(_) => {
+            let read = if entry.after > entry.before { delta.start } else { delta.end };
+            let joined = entry.has_joined().then_some(read);
+            SeriesWindow::Counter { before: entry.before, after: entry.after, joined }
+        }
+        Cell::Histogram(cell) => {
+            let mut histogram = HistogramWindow::new(cell.layout().clone(), entry.before);
+            add_entry(&mut histogram, delta, entry);
+            SeriesWindow::Histogram(Box::new(histogram))
+        }
+    }
+}
+
 fn add_entry(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
     if histogram.count == 0 {
         histogram.sum_before = entry.before;
@@ -200,13 +203,16 @@ fn add_entry(histogram: &mut HistogramWindow, delta: &Delta, entry: &Entry) {
     }
     let before = histogram.count;
     for (bucket, count) in delta.buckets(entry) {
-        if histogram.buckets[bucket].checked_add(count).is_none() {
+        let Some(sum) = histogram.buckets.get_mut(bucket).checked_add(count) else {
             // Only the window since the start reaches 2^32 observations in a bucket: after five days at ten thousand
             // requests a second. Halving all buckets keeps the shape, which is all that quantiles read; count and sum
             // stay exact.
-            histogram.buckets.iter_mut().for_each(|bucket| *bucket /= 2);
-        }
-        histogram.buckets[bucket] += count;
+            histogram.buckets.values_mut().for_each(|bucket| *bucket /= 2);
+            *histogram.buckets.get_mut(bucket) += count;
+            histogram.count += u64::from(count);
+            continue;
+        };
+        *histogram.buckets.get_mut(bucket) = sum;
         histogram.count += u64::from(count);
     }
     if histogram.count > before {
@@ -285,7 +291,7 @@ pub(super) mod tests {
     pub(in crate::store) fn histogram_of(layout: &Arc<Layout>, values: &[f64]) -> HistogramWindow {
         let mut window = HistogramWindow::new(layout.clone(), 0.0);
         for value in values {
-            window.buckets[layout.bucket(*value)] += 1;
+            *window.buckets.get_mut(layout.bucket(*value)) += 1;
             window.count += 1;
             window.sum_after += value;
             window.min = window.min.min(*value);
