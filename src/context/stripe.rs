@@ -3,7 +3,7 @@
 //! Two cores that add to one cache line slow each other down several times. A few copies, which a reader sums, keep
 //! them apart; more copies would cost memory in every series.
 //!
-//! Histograms go further, since every request writes some: the first threads have a [`Lane`] each to themselves, where
+//! Histograms and gauges go further, since every request writes some: the first threads have a [`Lane`] each to themselves, where
 //! they add with plain loads and stores. A locked instruction costs as much as twenty others, and waits for all stores
 //! before it. The invariant that a change could break: an exclusive lane has one writer at a time, in threads that
 //! come and go as well.
@@ -21,7 +21,7 @@ pub(crate) const COUNT: usize = 4;
 
 /// Lanes that belong to one thread each. Services with more workers are rare; the others share.
 const EXCLUSIVE: usize = 8;
-/// Lanes of a histogram.
+/// Lanes of a histogram or gauge.
 pub(crate) const LANES: usize = EXCLUSIVE + COUNT;
 const UNKNOWN: usize = usize::MAX;
 
@@ -49,7 +49,7 @@ pub(crate) fn index() -> usize {
         .unwrap_or(0)
 }
 
-/// Where a thread adds to histograms.
+/// Where a thread adds to histograms and gauges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lane(usize);
 

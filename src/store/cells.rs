@@ -21,7 +21,7 @@ use super::{
     stripe::{AtomicFloat, HALF, Stripe},
 };
 use crate::{
-    context::stripe::{COUNT, LANES, Lane, index},
+    context::stripe::{LANES, Lane},
     lock::lock,
 };
 
@@ -79,35 +79,56 @@ impl CounterFn for CounterCell {
 #[repr(align(64))]
 struct CacheLine(AtomicFloat);
 
-/// A gauge, the sum of its stripes. Absent until its first write, since zero would be a value.
-///
-/// A gauge is either set, by one task, or added to, by any thread. A read that overlaps a write may see some stripes
-/// before it and others after it, so it may miss a decrement or see it without its increment: it is off by what changed
-/// during the read. `written` is Relaxed as well: next to the first write a reader may find the gauge absent, or 0.
-#[derive(Debug)]
-pub(crate) struct GaugeCell {
-    stripes: [CacheLine; COUNT],
-    written: AtomicBool,
+impl Default for CacheLine {
+    fn default() -> Self {
+        Self(AtomicFloat::new(0.0))
+    }
 }
 
-impl Default for GaugeCell {
-    fn default() -> Self {
-        Self { stripes: std::array::from_fn(|_| CacheLine(AtomicFloat::new(0.0))), written: AtomicBool::new(false) }
-    }
+/// A gauge: what it was set to, and what each lane has added. Absent until its first write, since zero would be a value.
+///
+/// A read that overlaps a write may see some lanes before it and others after it, so it may miss a decrement or see it without
+/// its increment: it is off by what changed during the read. `written` is Relaxed: next to the first write a reader may find the
+/// gauge absent, or 0.
+#[derive(Debug, Default)]
+pub(crate) struct GaugeCell {
+    /// Less what the lanes had added when it was set.
+    base: AtomicFloat,
+    written: AtomicBool,
+    /// Made by the first addition: most gauges are only set.
+    lanes: OnceLock<Box<[CacheLine; LANES]>>,
 }
 
 impl GaugeCell {
     /// Returns the value, or `None` before the first write.
     pub(super) fn read(&self) -> Option<f64> {
-        self.written.load(Relaxed).then(|| self.stripes.iter().map(|stripe| stripe.0.load()).sum())
+        self.written.load(Relaxed).then(|| self.base.load() + self.added())
+    }
+
+    fn added(&self) -> f64 {
+        self.lanes.get().map_or(0.0, |lanes| lanes.iter().map(|lane| lane.0.load()).sum())
     }
 
     fn add(&self, value: f64) {
-        // Once it is set it is only read: a store each time would take the line from the other cores.
+        self.note_write();
+        if !value.is_finite() {
+            // Here the next `set` gets rid of it.
+            return self.base.add(value);
+        }
+        let lane = Lane::of_this_thread();
+        let added = &self.lanes.get_or_init(Box::default)[lane.number()].0;
+        if lane.is_exclusive() {
+            added.store(added.load() + value);
+        } else {
+            added.add(value);
+        }
+    }
+
+    /// Once it is set it is only read: a store each time would take the line from the other cores.
+    fn note_write(&self) {
         if !self.written.load(Relaxed) {
             self.written.store(true, Relaxed);
         }
-        self.stripes[index()].0.add(value);
     }
 }
 
@@ -120,12 +141,10 @@ impl GaugeFn for GaugeCell {
         self.add(-value);
     }
 
+    /// Leaves the lanes to their threads.
     fn set(&self, value: f64) {
-        for stripe in &self.stripes[1..] {
-            stripe.0.store(0.0);
-        }
-        self.stripes[0].0.store(value);
-        self.written.store(true, Relaxed);
+        self.base.store(value - self.added());
+        self.note_write();
     }
 }
 
@@ -404,5 +423,21 @@ mod tests {
         assert_eq!(gauge.read(), None);
         gauge.set(0.0);
         assert_eq!(gauge.read(), Some(0.0));
+    }
+
+    #[test]
+    fn a_gauge_is_what_it_was_set_to_and_what_was_added_since() {
+        let gauge = GaugeCell::default();
+        gauge.increment(3.0);
+        std::thread::scope(|scope| scope.spawn(|| gauge.increment(2.0)).join()).expect("no panic");
+        assert_eq!(gauge.read(), Some(5.0));
+        gauge.set(7.0);
+        assert_eq!(gauge.read(), Some(7.0));
+        gauge.decrement(1.0);
+        assert_eq!(gauge.read(), Some(6.0));
+        gauge.increment(f64::INFINITY);
+        assert_eq!(gauge.read(), Some(f64::INFINITY));
+        gauge.set(1.0);
+        assert_eq!(gauge.read(), Some(1.0));
     }
 }

@@ -91,6 +91,12 @@ pub(super) const HALF: u32 = 1 << 31;
 #[derive(Debug)]
 pub(super) struct AtomicFloat(AtomicU64);
 
+impl Default for AtomicFloat {
+    fn default() -> Self {
+        Self::new(0.0)
+    }
+}
+
 impl AtomicFloat {
     pub(super) const fn new(value: f64) -> Self {
         Self(AtomicU64::new(value.to_bits()))
