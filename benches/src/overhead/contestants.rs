@@ -33,8 +33,18 @@ pub(crate) struct Contestant {
 impl Contestant {
     /// One without a twin.
     pub(crate) fn new(name: &'static str, app: Router, keep: Box<dyn std::any::Any>) -> Self {
-        Self { name, app, twin: None, _keep: keep }
+        Self { name, app: served(app), twin: None, _keep: keep }
     }
+
+    fn with_twin(name: &'static str, [app, twin]: [Router; 2], keep: Box<dyn std::any::Any>) -> Self {
+        Self { twin: Some(served(twin)), ..Self::new(name, app, keep) }
+    }
+}
+
+/// Returns a router as `axum::serve` serves it: it gives the state to a router before the first connection, so that each route
+/// gets its layers once and not in every request.
+fn served(app: Router) -> Router {
+    app.with_state(())
 }
 
 /// Returns all contestants, the bare router first. Must run inside a tokio runtime.
@@ -47,7 +57,7 @@ fn router() -> Router {
 }
 
 fn bare() -> Contestant {
-    Contestant { name: "bare router", app: router(), twin: Some(router()), _keep: Box::new(()) }
+    Contestant::with_twin("bare router", [router(), router()], Box::new(()))
 }
 
 /// The cost in axum itself of any layer whose response body has its own type: boxing it.
@@ -55,14 +65,14 @@ fn pass_through() -> Contestant {
     let layer = tower::util::MapResponseLayer::new(|response: Response| {
         response.map(|body| http_body_util::BodyExt::map_err(body, std::convert::identity))
     });
-    let twin = Some(router().layer(layer.clone()));
-    Contestant { name: "a layer that does nothing", app: router().layer(layer), twin, _keep: Box::new(()) }
+    let apps = [router().layer(layer.clone()), router().layer(layer)];
+    Contestant::with_twin("a layer that does nothing", apps, Box::new(()))
 }
 
 fn pinchpoint() -> Contestant {
     let monitors = [(); 2].map(|()| Monitor::builder().build().expect("inside a runtime, with the defaults"));
-    let [app, twin] = monitors.each_ref().map(|monitor| router().layer(monitor.layer()));
-    Contestant { name: "**Pinchpoint**", app, twin: Some(twin), _keep: Box::new(monitors) }
+    let apps = monitors.each_ref().map(|monitor| router().layer(monitor.layer()));
+    Contestant::with_twin("**Pinchpoint**", apps, Box::new(monitors))
 }
 
 /// The usual first version of such a layer: the `metrics` macros in a middleware.
@@ -89,13 +99,13 @@ fn naive() -> Contestant {
         response
     }
     let app = router().layer(middleware::from_fn(record));
-    Contestant { name: "naive `metrics` macros", app, twin: None, _keep: Box::new(()) }
+    Contestant::new("naive `metrics` macros", app, Box::new(()))
 }
 
 fn axum_prometheus() -> Contestant {
     // Records through the same global recorder as the naive layer: a process has one.
     let layer = axum_prometheus::PrometheusMetricLayer::new();
-    Contestant { name: AXUM_PROMETHEUS, app: router().layer(layer), twin: None, _keep: Box::new(()) }
+    Contestant::new(AXUM_PROMETHEUS, router().layer(layer), Box::new(()))
 }
 
 fn opentelemetry() -> Contestant {
@@ -103,10 +113,5 @@ fn opentelemetry() -> Contestant {
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     opentelemetry::global::set_meter_provider(provider.clone());
     let layer = LayerBuilder::builder().with_tracing(false).build().expect("metrics without tracing");
-    Contestant {
-        name: "opentelemetry-instrumentation-tower 0.19",
-        app: router().layer(layer),
-        twin: None,
-        _keep: Box::new(provider),
-    }
+    Contestant::new("opentelemetry-instrumentation-tower 0.19", router().layer(layer), Box::new(provider))
 }

@@ -1,5 +1,8 @@
 //! The cost of a monitoring layer per request: nanoseconds above the bare router, and allocations, on one thread and on
 //! two. The contestants take turns in one run, so that a change of the machine's speed meets all of them.
+//!
+//! With `ONLY=2 REQUESTS=20000` it sends so many requests to the contestant in that place, on one thread, and prints nothing:
+//! for a profiler that counts instructions, which other programs do not change.
 
 mod contestants;
 mod rounds;
@@ -20,11 +23,15 @@ fn main() -> std::io::Result<()> {
         let _entered = runtime.enter();
         contestants::all()
     };
+    if let Some(place) = number("ONLY") {
+        rounds::one(&contestants[place], number("REQUESTS").unwrap_or(REQUESTS));
+        return Ok(());
+    }
     let (routers, uses) = {
         let _entered = runtime.enter();
         uses::all()
     };
-    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let rounds = number("ROUNDS").unwrap_or(ROUNDS);
     let times = rounds::medians(&contestants, rounds, REQUESTS, &[Threads::One, Threads::Shared, Threads::Apart]);
     let [one, shared, apart] = &times[..] else { unreachable!("as many as were asked for") };
     let allocations = contestants.iter().map(rounds::allocations).collect::<Vec<_>>();
@@ -66,6 +73,11 @@ fn main() -> std::io::Result<()> {
         writeln!(out, "| {name} | {:.0} | {:.2} |", each(&time), each(&|at| allocations[at]))?;
     }
     Ok(())
+}
+
+/// Returns the number in an environment variable.
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 fn note(rounds: usize) -> String {

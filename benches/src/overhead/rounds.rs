@@ -75,6 +75,11 @@ fn round_of(contestant: &Contestant, requests: usize, threads: Threads) -> Optio
     })
 }
 
+/// Sends requests to one contestant on this thread.
+pub(crate) fn one(contestant: &Contestant, requests: usize) {
+    runtime().block_on(send(&contestant.app, requests, ROUTES));
+}
+
 /// Returns the allocations of one request whose series exist already.
 pub(crate) fn allocations(contestant: &Contestant) -> f64 {
     const REQUESTS: usize = 1000;

@@ -1,5 +1,8 @@
 //! The time of a tick and the memory of the windows at 1,000 routes with 3 statuses each, under all default rules.
 //!
+//! A tick is also shown as a multiple of what a request costs the same routes without a monitor, measured between the ticks: it
+//! says the same on a slow machine and on a fast one.
+//!
 //! tokio's clock is paused, so that the 5 minutes of the default window pass at once; ticks and memory are real. Trends
 //! are kept in a file, so that the reported ticks include those that end a minute and write to it.
 
@@ -34,12 +37,18 @@ struct StatusQuery {
     status: u16,
 }
 
-fn app(monitor: &Monitor) -> Router {
+fn bare() -> Router {
     let answer = |query: Query<StatusQuery>| async move { StatusCode::from_u16(query.status).unwrap_or_default() };
-    (0..ROUTES)
-        .fold(Router::new(), |router, route| router.route(&format!("/r{route}/{{id}}"), get(answer)))
-        .layer(monitor.layer())
-        .merge(monitor.router())
+    (0..ROUTES).fold(Router::new(), |router, route| router.route(&format!("/r{route}/{{id}}"), get(answer)))
+}
+
+fn app(monitor: &Monitor) -> Router {
+    bare().layer(monitor.layer()).merge(monitor.router()).with_state(())
+}
+
+/// One path for each series.
+fn paths() -> Vec<String> {
+    (0..ROUTES).flat_map(|route| STATUSES.map(|status| format!("/r{route}/7?status={status}"))).collect()
 }
 
 /// Two threads that each send a request to every series once a round, as two workers of a runtime would.
@@ -53,8 +62,9 @@ impl Workers {
             let (app, (begin, begun), (end, ended)) = (app.clone(), channel(), channel());
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O");
+                let paths = paths();
                 while begun.recv().is_ok() {
-                    runtime.block_on(round(&app));
+                    runtime.block_on(round(&app, &paths));
                     if end.send(()).is_err() {
                         return;
                     }
@@ -76,12 +86,22 @@ impl Workers {
     }
 }
 
-async fn round(app: &Router) {
-    for route in 0..ROUTES {
-        for status in STATUSES {
-            get_text(app, &format!("/r{route}/7?status={status}")).await;
-        }
+async fn round(app: &Router, paths: &[String]) {
+    for path in paths {
+        get_text(app, path).await;
     }
+}
+
+/// Returns the microseconds of a request.
+async fn request_micros(app: &Router, paths: &[String]) -> f64 {
+    let began = std::time::Instant::now();
+    round(app, paths).await;
+    began.elapsed().as_secs_f64() * 1e6 / paths.len() as f64
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 async fn get_text(app: &Router, path: &str) -> String {
@@ -122,12 +142,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = Monitor::builder().max_series(20_000).history_file(&file).build()?;
     let app = app(&monitor);
     let workers = Workers::start(&app);
+    let (bare, paths) = (bare().with_state(()), paths());
+    request_micros(&bare, &paths).await;
     let before = resident_megabytes();
-    let mut ticks = Vec::with_capacity(TICKS);
+    let (mut ticks, mut requests) = (Vec::with_capacity(TICKS), Vec::with_capacity(TICKS));
     for _ in 0..TICKS {
         workers.traffic()?;
         tokio::time::sleep(TICK).await;
         ticks.push(status(&app).await?["evaluation_ms"].as_f64().unwrap_or(f64::NAN));
+        requests.push(request_micros(&bare, &paths).await);
     }
     let status = status(&app).await?;
     let rendering = std::time::Instant::now();
@@ -135,7 +158,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rendering = rendering.elapsed();
     let grown = resident_megabytes() - before;
     ticks.drain(..TICKS / 5);
-    ticks.sort_by(f64::total_cmp);
+    let (tick, request) = (median(&mut ticks), median(&mut requests));
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -143,7 +166,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         STATUSES.len()
     )?;
     writeln!(out, "- series: {}", status["series"])?;
-    writeln!(out, "- a tick: {:.1} ms median, {:.1} ms at most", ticks[ticks.len() / 2], ticks[ticks.len() - 1])?;
+    writeln!(out, "- a tick: {tick:.1} ms median, {:.1} ms at most", ticks[ticks.len() - 1])?;
+    writeln!(
+        out,
+        "- a request without a monitor: {request:.2} µs; a tick costs as much as {:.0} of them",
+        tick * 1e3 / request
+    )?;
     writeln!(out, "- windows: {:.1} MB", status["windows_bytes"].as_f64().unwrap_or(f64::NAN) / 1e6)?;
     writeln!(out, "- resident memory over that of the router: {grown:.1} MB")?;
     writeln!(out, "- /metrics: {lines} lines, {:.1} MB, {rendering:.0?}", bytes as f64 / 1e6)?;
