@@ -5,7 +5,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     task::{Context, Poll},
 };
 
@@ -18,8 +18,8 @@ use futures_util::{FutureExt as _, Sink, Stream};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use pinchpoint::{
-    Monitor, RouteTemplate, track_async_task, track_db_query, track_hold, track_http_call, track_messages, track_wait,
-    upgraded,
+    Database, Monitor, RouteTemplate, track_async_task, track_db_query, track_hold, track_http_call, track_messages,
+    track_wait, upgraded,
 };
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -70,11 +70,15 @@ async fn answer(_: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(b"ok"))))
 }
 
+static REPLICA: LazyLock<Database> = LazyLock::new(|| Database::new("postgresql").namespace("shop").server("replica"));
+
 async fn queries(request: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
     for _ in 0..3 {
         let row = async { Ok::<_, Infallible>(()) };
         track_db_query("SELECT * FROM users WHERE id = ?", row).await?;
     }
+    let elsewhere = async { Ok::<_, Infallible>(()) };
+    track_db_query("SELECT * FROM users WHERE id = ?", elsewhere).on(&REPLICA).await?;
     track_async_task("mail", async { Ok::<_, Infallible>(()) }).await?;
     answer(request).await
 }
@@ -127,7 +131,11 @@ fn known_queries_and_tasks_allocate_nothing() {
     let monitor = runtime.block_on(async { Monitor::builder().slow_requests(0).build() }).expect("good settings");
     let layered = monitor.layer().layer(service_fn(queries));
     assert_eq!(allocations(&layered), allocations(&service_fn(answer)));
-    assert!(monitor.recorder().render().contains("db_query_info"), "the queries were measured");
+    let text = monitor.recorder().render();
+    assert!(
+        ["db_query_info", "server_address=\"replica\""].iter().all(|one| text.contains(one)),
+        "the queries were measured"
+    );
 }
 
 /// A socket that always has a message, and takes any.

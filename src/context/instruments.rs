@@ -14,8 +14,8 @@ use metrics::Counter;
 use tokio::time::Instant;
 
 use super::{
-    CallSeries, Callee, DynRecorder, EndpointNumber, Glob, Heap, Part, QuerySeries, RequestAllocations, RequestContext,
-    SlowRequests, SqlShape, TaskSeries, Uses, WaitSeries,
+    CallSeries, Callee, Database, DynRecorder, EndpointNumber, Glob, Heap, Part, QuerySeries, RequestAllocations,
+    RequestContext, SlowRequests, SqlShape, TaskSeries, Uses, WaitSeries,
     calls::CallTable,
     heap::Heaps,
     holds::TaskHolds,
@@ -41,7 +41,8 @@ pub(crate) struct Limits {
     pub(crate) fingerprints: usize,
     pub(crate) slow_requests: usize,
     pub(crate) ignored: Vec<Glob>,
-    pub(crate) db_system: Arc<str>,
+    /// The database of queries that name none.
+    pub(crate) database: Database,
 }
 
 /// What the request path records through: the recorders, the switch, and the tables of queries, tasks and endpoints.
@@ -97,7 +98,7 @@ impl Instruments {
                 recorder.clone(),
                 window_recorder.clone(),
                 dropped.clone(),
-                limits.db_system.clone(),
+                limits.database.clone(),
                 limits.fingerprints,
             ),
             tasks: TaskTable::new(

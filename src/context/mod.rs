@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, glob, trace_id, query_id, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
+//! {part, place, overlap, glob, trace_id, query_id, database, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current
 //! ```
@@ -29,6 +29,7 @@ mod after_end;
 mod calls;
 mod carrier;
 mod current;
+mod database;
 mod division;
 mod event;
 mod glob;
@@ -70,6 +71,8 @@ pub(crate) use carrier::Carrier;
 pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, take_payload};
 pub use current::{InCurrentRequest, in_current_request, upgraded};
 pub(crate) use current::{current, enter, is_within};
+pub(crate) use database::ByDatabase;
+pub use database::{Database, InvalidDatabaseUrl};
 pub(crate) use division::RequestTime;
 pub(crate) use event::{Did, Event};
 pub(crate) use glob::Glob;

@@ -11,7 +11,7 @@ use metrics::{Counter, Gauge, Histogram};
 use tokio::time::Instant;
 
 use super::{
-    DynRecorder, Part, RequestTime,
+    ByDatabase, Database, DynRecorder, Part, RequestTime,
     holds::TaskHolds,
     labelled,
     named::NamedTable,
@@ -54,7 +54,7 @@ pub(crate) struct QuerySeries {
     /// Its [`query_id`](super::query_id).
     pub(crate) query_id: Arc<str>,
     pub(crate) shape: SqlShape,
-    pub(crate) durations: OutcomeDurations,
+    pub(crate) durations: ByDatabase<OutcomeDurations>,
     /// Shows its text for as long as it has its place.
     _info: Gauge,
     overlap: Overlap,
@@ -176,7 +176,7 @@ impl TaskSeries {
 pub(super) struct QueryTable {
     recorder: DynRecorder,
     window_recorder: DynRecorder,
-    system: Arc<str>,
+    database: Database,
     hasher: foldhash::fast::RandomState,
     statements: Statements,
     table: NamedTable<QuerySeries>,
@@ -188,13 +188,13 @@ impl QueryTable {
         recorder: DynRecorder,
         window_recorder: DynRecorder,
         dropped: Counter,
-        system: Arc<str>,
+        database: Database,
         limit: usize,
     ) -> Self {
         Self {
             recorder,
             window_recorder,
-            system,
+            database,
             hasher: foldhash::fast::RandomState::default(),
             statements: Statements::new(limit.saturating_mul(STATEMENTS_PER_FINGERPRINT)),
             table: NamedTable::new(limit, dropped),
@@ -256,23 +256,27 @@ impl QueryTable {
         (0..).map(|seed| (self.make_id)(text, seed)).find(is_free).expect("there are more ids than places")
     }
 
-    fn durations(&self, shape: SqlShape, query_id: Arc<str>) -> OutcomeDurations {
-        let (recorder, system) = (self.recorder.clone(), self.system.clone());
-        OutcomeDurations::new(move |outcome| {
-            let mut labels = vec![
-                (names::DB_SYSTEM, system.clone()),
+    fn durations(&self, shape: SqlShape, query_id: Arc<str>) -> ByDatabase<OutcomeDurations> {
+        let recorder = self.recorder.clone();
+        ByDatabase::new(self.database.clone(), move |database| {
+            let own = [
                 (names::DB_OPERATION, shape.operation.clone()),
                 (names::DB_SUMMARY, shape.summary.clone()),
                 (names::DB_QUERY_ID, query_id.clone()),
             ];
-            let error = match outcome {
-                Outcome::Ok => None,
-                Outcome::Error => Some(names::ERROR),
-                Outcome::Cancelled => Some(names::CANCELLED),
-                Outcome::Panicked => Some(names::PANIC),
-            };
-            labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
-            labelled::histogram(&recorder, &names::DB_DURATION, &labels)
+            let labels: Vec<_> = database.labels().into_iter().chain(own).collect();
+            let recorder = recorder.clone();
+            OutcomeDurations::new(move |outcome| {
+                let error = match outcome {
+                    Outcome::Ok => None,
+                    Outcome::Error => Some(names::ERROR),
+                    Outcome::Cancelled => Some(names::CANCELLED),
+                    Outcome::Panicked => Some(names::PANIC),
+                };
+                let error = error.map(|error| (names::ERROR_TYPE, error.into()));
+                let labels: Vec<_> = labels.iter().cloned().chain(error).collect();
+                labelled::histogram(&recorder, &names::DB_DURATION, &labels)
+            })
         })
     }
 
@@ -425,7 +429,7 @@ mod tests {
     fn a_known_fingerprint_takes_no_lock_whatever_its_literals() {
         let (counter, count) = dropped(&DebuggingRecorder::new());
         let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
-        let queries = QueryTable::new(recorder.clone(), recorder, counter, "sqlite".into(), 2);
+        let queries = QueryTable::new(recorder.clone(), recorder, counter, Database::new("sqlite"), 2);
         for text in ["a", "b", "c"] {
             queries.resolve(text, shape);
         }
@@ -446,7 +450,7 @@ mod tests {
     #[test]
     fn statements_of_one_hash_have_two_ids_and_what_is_folded_is_other() {
         let recorder: DynRecorder = Arc::new(DebuggingRecorder::new());
-        let mut queries = QueryTable::new(recorder.clone(), recorder, Counter::noop(), "sqlite".into(), 4);
+        let mut queries = QueryTable::new(recorder.clone(), recorder, Counter::noop(), Database::new("sqlite"), 4);
         queries.make_id = |_, seed| format!("{seed}").into();
         let id = |text: &str| queries.resolve(text, shape).0.query_id.clone();
         assert_eq!([id("a"), id("b"), id("a"), id("c")].map(|id| id.to_string()), ["0", "1", "0", "2"]);

@@ -15,7 +15,7 @@ use super::{
     settings::{self, host_name},
 };
 use crate::{
-    context::{self, DynRecorder, Glob, Instruments, Limits},
+    context::{self, Database, DynRecorder, Glob, Instruments, Limits},
     http::RouteFrom,
     names,
     rules::{RuleSet, tallied_outcome},
@@ -205,7 +205,15 @@ impl MonitorBuilder {
     /// Sets the label `db_system_name` of queries, to one of OpenTelemetry's names: `postgresql`, `mysql`, `sqlite`, …
     /// `other_sql` by default.
     pub fn db_system(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.config.db_system = name.into();
+        self.config.database = self.config.database.system(name);
+        self
+    }
+
+    /// Sets the database of queries that name none: those that `SqlxLayer` sees, and those that are tracked
+    /// without [`TrackDbQuery::on`](crate::TrackDbQuery::on). Its name and server become the labels `db_namespace` and
+    /// `server_address`; none by default, as no driver says them.
+    pub fn database(mut self, database: Database) -> Self {
+        self.config.database = database;
         self
     }
 
@@ -356,7 +364,7 @@ impl MonitorBuilder {
             fingerprints: config.max_fingerprints,
             slow_requests: config.slow_requests,
             ignored: config.ignored_paths.clone(),
-            db_system: config.db_system.clone(),
+            database: config.database.clone(),
         };
         let in_flight = {
             let own = own.clone();

@@ -7,7 +7,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Access, Control, token};
-use crate::context::Glob;
+use crate::context::{Database, Glob};
 
 /// The settings of a monitor; [`SETTINGS`](super::settings::SETTINGS) says what each means.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub(super) struct Config {
     #[cfg(feature = "archive")]
     pub(super) service_version: Option<Arc<str>>,
     pub(super) ignored_paths: Vec<Glob>,
-    pub(super) db_system: Arc<str>,
+    pub(super) database: Database,
     pub(super) control: Control,
     /// Who may read `/metrics`.
     pub(super) metrics_access: Access,
@@ -61,7 +61,7 @@ impl Default for Config {
             service_version: None,
             ignored_paths: Vec::new(),
             // OpenTelemetry's name for an SQL database of unknown make.
-            db_system: "other_sql".into(),
+            database: Database::new("other_sql"),
             control: Control::default(),
             metrics_access: Access::default(),
             performance_access: Access::default(),

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::{destination::Destination, fingerprint};
-use crate::context::{Carrier, Did, Outcome, Part, Place, QuerySeries};
+use crate::context::{Carrier, Database, Did, Outcome, Part, Place, QuerySeries};
 
 impl Destination<QuerySeries> {
     /// Returns the destination of a statement, and its [`Did::exact`].
@@ -26,10 +26,17 @@ impl Destination<QuerySeries> {
         Some((destination?, exact))
     }
 
-    fn record(&self, began: Instant, duration: Duration, outcome: Outcome, (place, exact): (Place, u64)) {
+    fn record(
+        &self,
+        database: Option<&Database>,
+        began: Instant,
+        duration: Duration,
+        outcome: Outcome,
+        (place, exact): (Place, u64),
+    ) {
         // What passed between its wake-up and its poll is the runtime's, not the database's.
         let late = self.request.as_ref().map_or(Duration::ZERO, |request| request.late_within(began, duration));
-        self.series.durations.record(outcome, duration - late);
+        self.series.durations.visit(database, |durations| durations.record(outcome, duration - late));
         self.series.record_overlap(began, duration);
         if let Some(request) = &self.request {
             let failed = matches!(outcome, Outcome::Error | Outcome::Panicked);
@@ -50,7 +57,8 @@ pub(crate) fn record_query(sql: &str, elapsed: Duration) {
     // Read before the fingerprint of a new statement is made, which takes time.
     let now = Instant::now();
     if let Some((destination, exact)) = Destination::of_query(sql) {
-        destination.record(now.checked_sub(elapsed).unwrap_or(now), elapsed, Outcome::Ok, (Place::NONE, exact));
+        let began = now.checked_sub(elapsed).unwrap_or(now);
+        destination.record(None, began, elapsed, Outcome::Ok, (Place::NONE, exact));
     }
 }
 
@@ -69,12 +77,39 @@ pub(crate) fn record_query(sql: &str, elapsed: Duration) {
 /// ```
 #[track_caller]
 pub fn record_db_query<T, E>(sql: &str, duration: Duration, result: &Result<T, E>) {
+    record_on(None, sql, duration, result.is_ok(), Location::caller());
+}
+
+fn record_on(
+    database: Option<&Database>,
+    sql: &str,
+    duration: Duration,
+    is_ok: bool,
+    location: &'static Location<'static>,
+) {
     // Read before the fingerprint of a new statement is made, which takes time.
     let now = Instant::now();
     if let Some((destination, exact)) = Destination::of_query(sql) {
-        let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };
+        let outcome = if is_ok { Outcome::Ok } else { Outcome::Error };
         let began = now.checked_sub(duration).unwrap_or(now);
-        destination.record(began, duration, outcome, (Place::of(Location::caller()), exact));
+        destination.record(database, began, duration, outcome, (Place::of(location), exact));
+    }
+}
+
+impl Database {
+    /// Records a query on this database that has ended, as [`record_db_query`](crate::record_db_query) does.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// let replica = pinchpoint::Database::new("postgresql").namespace("shop").server("replica.internal");
+    /// let began = Instant::now();
+    /// let found: Result<u64, std::io::Error> = Ok(7);
+    /// replica.record_query("SELECT count(*) FROM users", began.elapsed(), &found);
+    /// ```
+    #[track_caller]
+    pub fn record_query<T, E>(&self, sql: &str, duration: Duration, result: &Result<T, E>) {
+        record_on(Some(self), sql, duration, result.is_ok(), Location::caller());
     }
 }
 
@@ -82,6 +117,7 @@ pub fn record_db_query<T, E>(sql: &str, duration: Duration, result: &Result<T, E
 struct RunningQuery {
     /// `None` after its end, and if there is no monitor.
     destination: Option<Destination<QuerySeries>>,
+    database: Option<Database>,
     /// Keeps the driver's own events of this query from counting it again.
     counted: Carrier,
     began: Instant,
@@ -91,16 +127,16 @@ struct RunningQuery {
 }
 
 impl RunningQuery {
-    fn begin(sql: &str, location: &'static Location<'static>) -> Self {
+    fn begin(sql: &str, database: Option<Database>, location: &'static Location<'static>) -> Self {
         let (destination, exact) = Destination::of_query(sql).map_or((None, 0), |(found, exact)| (Some(found), exact));
         let counted = destination.as_ref().map(|_| Carrier::counted()).unwrap_or_default();
         let place = if destination.is_some() { Place::of(location) } else { Place::NONE };
-        Self { destination, counted, began: Instant::now(), place: (place, exact), polling: false }
+        Self { destination, database, counted, began: Instant::now(), place: (place, exact), polling: false }
     }
 
     fn end(&mut self, outcome: Outcome) {
         if let Some(destination) = self.destination.take() {
-            destination.record(self.began, self.began.elapsed(), outcome, self.place);
+            destination.record(self.database.as_ref(), self.began, self.began.elapsed(), outcome, self.place);
         }
     }
 }
@@ -116,6 +152,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackDbQuery<S, F> {
         sql: S,
+        database: Option<Database>,
         location: &'static Location<'static>,
         running: Option<RunningQuery>,
         // `None` only while this is being dropped.
@@ -133,6 +170,24 @@ pin_project! {
                 this.query.set(None);
             }
         }
+    }
+}
+
+impl<S, F> TrackDbQuery<S, F> {
+    /// Says which database the query goes to, where it is not the one that the monitor assumes.
+    ///
+    /// ```
+    /// # async fn fetch(id: u64) -> Result<String, std::io::Error> { Ok(id.to_string()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::io::Error> {
+    /// use pinchpoint::{Database, track_db_query};
+    ///
+    /// let replica = Database::new("postgresql").namespace("shop").server("replica.internal");
+    /// let user = track_db_query("SELECT * FROM users WHERE id = ?", fetch(7)).on(&replica).await?;
+    /// # assert_eq!(user, "7"); Ok(()) }
+    /// ```
+    pub fn on(mut self, database: &Database) -> Self {
+        self.database = Some(database.clone());
+        self
     }
 }
 
@@ -162,7 +217,7 @@ where
     S: AsRef<str>,
     F: Future<Output = Result<T, E>>,
 {
-    TrackDbQuery { sql, location: Location::caller(), running: None, query: Some(query) }
+    TrackDbQuery { sql, database: None, location: Location::caller(), running: None, query: Some(query) }
 }
 
 impl<S, F, T, E> Future for TrackDbQuery<S, F>
@@ -174,7 +229,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let running = this.running.get_or_insert_with(|| RunningQuery::begin(this.sql.as_ref(), this.location));
+        let running = this
+            .running
+            .get_or_insert_with(|| RunningQuery::begin(this.sql.as_ref(), this.database.take(), this.location));
         let query = this.query.as_pin_mut().expect("`query` is taken only in `drop`");
         running.polling = true;
         let polled = {

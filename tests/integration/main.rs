@@ -27,6 +27,7 @@ mod reference;
 mod reload;
 mod report;
 mod silence;
+mod statements;
 mod support;
 mod testing;
 mod tidy;

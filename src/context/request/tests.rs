@@ -11,7 +11,7 @@ fn context(began: Instant) -> RequestContext {
         fingerprints: 1,
         slow_requests: 0,
         ignored: Vec::new(),
-        db_system: "sqlite".into(),
+        database: super::super::Database::new("sqlite"),
     };
     let mut context = RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)));
     context.reset(Purpose::Request(EndpointNumber::NONE), began);

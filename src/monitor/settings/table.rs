@@ -196,8 +196,26 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "postgresql",
         default: Some("other_sql"),
         meaning: "the label `db_system_name`, with OpenTelemetry's names",
-        reader: Reader::Text(|text, config| set(&mut config.db_system, Some(text.into()))),
-        copy: |from, to| to.db_system = from.db_system.clone(),
+        reader: Reader::Text(|text, config| changed(&mut config.database, |database| Some(database.system(text)))),
+        copy: |from, to| to.database = to.database.clone().system_of(&from.database),
+    },
+    Setting {
+        key: "db_namespace",
+        expected: "a name of a database",
+        example: "shop",
+        default: None,
+        meaning: "the label `db_namespace` of queries that name no database",
+        reader: Reader::Text(|text, config| changed(&mut config.database, |database| Some(database.namespace(text)))),
+        copy: |from, to| to.database = to.database.clone().namespace_of(&from.database),
+    },
+    Setting {
+        key: "db_server",
+        expected: "a host, or a host and a port",
+        example: "db.internal:5433",
+        default: None,
+        meaning: "the labels `server_address` and `server_port` of queries that name no database",
+        reader: Reader::Text(|text, config| changed(&mut config.database, |database| database.at(text))),
+        copy: |from, to| to.database = to.database.clone().server_of(&from.database),
     },
     Setting {
         key: "control",
@@ -281,6 +299,12 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
 /// Returns a host name as requests are compared with it.
 pub(in crate::monitor) fn host_name(name: &str) -> Arc<str> {
     name.trim().trim_end_matches('.').to_ascii_lowercase().into()
+}
+
+/// Changes a value; returns `None`, and leaves it, if the text makes none.
+fn changed<T: Clone>(value: &mut T, change: impl FnOnce(T) -> Option<T>) -> Option<()> {
+    *value = change(value.clone())?;
+    Some(())
 }
 
 /// Puts a value that could be read into its field.

@@ -7,7 +7,7 @@ use super::{
     table::{Reader, Setting},
     *,
 };
-use crate::{Access, Control, Monitor, MonitorBuilder};
+use crate::{Access, Control, Database, Monitor, MonitorBuilder};
 
 type Setter = fn(MonitorBuilder) -> MonitorBuilder;
 
@@ -29,6 +29,8 @@ fn setters() -> BTreeMap<&'static str, Setter> {
         ("service_version", service),
         ("ignore_paths", |builder| builder.ignore_path("/health*").ignore_path("/ready")),
         ("db_system", |builder| builder.db_system("postgresql")),
+        ("db_namespace", |builder| builder.database(Database::new("other_sql").namespace("shop"))),
+        ("db_server", |builder| builder.database(Database::new("other_sql").server("db.internal").port(5433))),
         ("control", |builder| builder.control(Control::Loopback)),
         ("allowed_hosts", |builder| builder.allow_host("Shop.internal.")),
         ("metrics_access", |builder| builder.metrics_access(Access::Loopback)),
@@ -150,7 +152,7 @@ fn what_settings_leave_out_stays_as_the_program_set_it() {
     let builder = Monitor::builder().max_series(7).ignore_path("/health").control(Control::Open);
     let settings = Settings::parse("db_system: mysql\nignore_paths: [/ready]\nmax_fingerprints:\n", "f");
     let config = builder.settings(settings.expect("good")).config;
-    assert_eq!((config.max_series, config.max_fingerprints, &*config.db_system), (7, 1_000, "mysql"));
+    assert_eq!((config.max_series, config.max_fingerprints, config.database), (7, 1_000, Database::new("mysql")));
     assert_eq!(config.control, Control::Open);
     assert_eq!(config.ignored_paths.len(), 2, "routes are added");
 }
@@ -266,7 +268,7 @@ fn the_environment_goes_before_the_file() {
     };
     draft.read_environment(variable);
     let config = draft.finish().expect("good").config;
-    assert_eq!((config.max_series, &*config.db_system), (7, "mysql"));
+    assert_eq!((config.max_series, config.database), (7, Database::new("mysql")));
     assert_eq!(config.ignored_paths, ["/health*", "/ready"].map(crate::context::Glob::new));
     assert_eq!(config.service_version.as_deref(), Some("1.2.3"));
     let mut draft = Draft::default();

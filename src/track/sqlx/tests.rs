@@ -17,7 +17,7 @@ use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry};
 
 use super::*;
 use crate::{
-    context::{AfterEnd, EndpointNumber, Instruments, LateQuery, Limits, Part, RequestContext},
+    context::{AfterEnd, Database, EndpointNumber, Instruments, LateQuery, Limits, Part, RequestContext},
     lock::lock,
     names, track_db_query,
 };
@@ -72,8 +72,13 @@ impl Service {
     fn new() -> Self {
         let recorder = DebuggingRecorder::new();
         let recorded = recorder.snapshotter();
-        let limits =
-            Limits { routes: 10, fingerprints: 10, slow_requests: 1, ignored: Vec::new(), db_system: "sqlite".into() };
+        let limits = Limits {
+            routes: 10,
+            fingerprints: 10,
+            slow_requests: 1,
+            ignored: Vec::new(),
+            database: Database::new("sqlite"),
+        };
         let instruments =
             Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits, Box::new(|| 0.0));
         Self { instruments, recorded }
