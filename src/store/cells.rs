@@ -8,7 +8,7 @@
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock,
     atomic::{
-        AtomicBool, AtomicU32, AtomicU64,
+        AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
         Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
         compiler_fence,
     },
@@ -85,15 +85,24 @@ impl Default for CacheLine {
     }
 }
 
-/// A gauge: what it was set to, and what each lane has added. Absent until its first write, since zero would be a value.
+/// What a gauge was set to, and what its lanes had added by then. Two numbers and not their difference: a gauge that was set to
+/// 0.1 after additions must read 0.1.
+#[derive(Debug, Default)]
+struct Setting {
+    value: AtomicFloat,
+    added: AtomicFloat,
+}
+
+/// A gauge: what it was set to, and what each lane has added since. Absent until its first write, since zero would be a value.
 ///
 /// A read that overlaps a write may see some lanes before it and others after it, so it may miss a decrement or see it without
-/// its increment: it is off by what changed during the read. `written` is Relaxed: next to the first write a reader may find the
-/// gauge absent, or 0.
+/// its increment: it is off by what changed during the read. Threads that set it at once may leave it off by what was added between
+/// them. `written` is Relaxed: next to the first write a reader may find the gauge absent, or 0.
 #[derive(Debug, Default)]
 pub(crate) struct GaugeCell {
-    /// Less what the lanes had added when it was set.
-    base: AtomicFloat,
+    /// The last one, at `current`, and the place of the next one.
+    settings: [Setting; 2],
+    current: AtomicUsize,
     written: AtomicBool,
     /// Made by the first addition: most gauges are only set.
     lanes: OnceLock<Box<[CacheLine; LANES]>>,
@@ -102,7 +111,14 @@ pub(crate) struct GaugeCell {
 impl GaugeCell {
     /// Returns the value, or `None` before the first write.
     pub(super) fn read(&self) -> Option<f64> {
-        self.written.load(Relaxed).then(|| self.base.load() + self.added())
+        self.written.load(Relaxed).then(|| {
+            let Setting { value, added } = self.setting();
+            value.load() + (self.added() - added.load())
+        })
+    }
+
+    fn setting(&self) -> &Setting {
+        &self.settings[self.current.load(Acquire)]
     }
 
     fn added(&self) -> f64 {
@@ -113,7 +129,7 @@ impl GaugeCell {
         self.note_write();
         if !value.is_finite() {
             // Here the next `set` gets rid of it.
-            return self.base.add(value);
+            return self.setting().value.add(value);
         }
         let lane = Lane::of_this_thread();
         let added = &self.lanes.get_or_init(Box::default)[lane.number()].0;
@@ -143,7 +159,11 @@ impl GaugeFn for GaugeCell {
 
     /// Leaves the lanes to their threads.
     fn set(&self, value: f64) {
-        self.base.store(value - self.added());
+        let next = 1 - self.current.load(Relaxed);
+        let setting = &self.settings[next];
+        setting.added.store(self.added());
+        setting.value.store(value);
+        self.current.store(next, Release);
         self.note_write();
     }
 }
@@ -435,6 +455,8 @@ mod tests {
         assert_eq!(gauge.read(), Some(7.0));
         gauge.decrement(1.0);
         assert_eq!(gauge.read(), Some(6.0));
+        gauge.set(0.1);
+        assert_eq!(gauge.read(), Some(0.1), "exactly");
         gauge.increment(f64::INFINITY);
         assert_eq!(gauge.read(), Some(f64::INFINITY));
         gauge.set(1.0);
