@@ -12,7 +12,7 @@
 //! ```text
 //! {part, place, overlap, glob, trace_id, query_id, database, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < {table, calls} < waits
-//!     < {instruments, pool, request, slow} < carrier < current
+//!     < {instruments, pool, request, slow} < carrier < current < sampled
 //! ```
 //!
 //! [`Instruments`] hold the [pool](pool::ContextPool) of contexts, a [`RequestContext`] holds the instruments it is
@@ -48,6 +48,7 @@ mod pool;
 mod query_id;
 mod request;
 mod running;
+mod sampled;
 mod slow;
 mod spread;
 #[cfg(feature = "sqlx")]
@@ -85,10 +86,12 @@ pub(crate) use place::Place;
 pub(crate) use pool::Pool;
 pub(crate) use request::RequestContext;
 pub(crate) use running::RunPlace;
+pub use sampled::set_trace;
+pub(crate) use sampled::{now_millis, recording, sampled_trace};
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};
 pub(crate) use spread::{Local, Spread};
 pub(crate) use table::{Outcome, OutcomeDurations, QuerySeries, SqlShape, TaskSeries};
-pub(crate) use trace_id::TraceId;
+pub(crate) use trace_id::{SampledTrace, TraceId};
 pub(crate) use used::Use;
 pub(crate) use uses::{UseSeries, Uses};
 pub(crate) use waits::WaitSeries;

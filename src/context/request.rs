@@ -27,6 +27,7 @@ use super::{
     event::{EventSlot, micros},
     holds::TaskHolds,
     live::LivePlace,
+    trace_id::{SampledTrace, TraceSlot},
     used::{UseSlot, scaled, use_tag},
     wakes::Wakes,
 };
@@ -87,6 +88,7 @@ pub(crate) struct RequestContext {
     live: Arc<LivePlace>,
     /// Bytes of the request's body that were received.
     received: AtomicU64,
+    trace: TraceSlot,
     used: AtomicU32,
     slots: Box<[EventSlot]>,
     uses: Box<[UseSlot]>,
@@ -108,6 +110,7 @@ impl RequestContext {
             nanos: Default::default(),
             wakes: Wakes::default(),
             received: AtomicU64::new(0),
+            trace: TraceSlot::default(),
             used: AtomicU32::new(0),
             slots: (0..EVENTS).map(|_| EventSlot::default()).collect(),
             uses: (0..USES).map(|_| UseSlot::default()).collect(),
@@ -134,10 +137,23 @@ impl RequestContext {
         }
         self.wakes.end();
         *self.received.get_mut() = 0;
+        self.trace.clear();
         let used = std::mem::take(self.used.get_mut()) as usize;
         for slot in self.slots.iter_mut().take(used) {
             *slot.tag.get_mut() = 0;
         }
+    }
+
+    pub(super) fn trace_slot(&self) -> &TraceSlot {
+        &self.trace
+    }
+
+    /// Returns the sampled trace of the request, or of that which a task is part of.
+    pub(crate) fn trace(&self) -> Option<SampledTrace> {
+        if self.ended.load(Relaxed) {
+            return None;
+        }
+        self.trace.get().or_else(|| self.parent.as_ref()?.trace())
     }
 
     pub(super) fn wakes(&self) -> &Wakes {

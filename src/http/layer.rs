@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderName, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -20,7 +20,7 @@ use super::{
     route::{Template, method_index, method_path},
     series::EndpointSeries,
 };
-use crate::context::{Local, Spread, TraceId, is_within};
+use crate::context::{Local, SampledTrace, Spread, TraceId, is_within};
 
 /// W3C Trace Context. A static, because a lookup by text would parse the text each time.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -126,8 +126,12 @@ impl<S> MonitorService<S> {
                 (series, Some(Box::new(call)))
             }
         };
-        let trace_id = request.headers().get(&TRACEPARENT).and_then(|header| TraceId::parse(header.as_bytes()));
+        let traceparent = request.headers().get(&TRACEPARENT).map(HeaderValue::as_bytes);
+        let trace_id = traceparent.and_then(TraceId::parse);
         let observation = Observation::begin(series, grpc, trace_id, Instant::now());
+        if let Some(trace) = traceparent.and_then(SampledTrace::parse) {
+            observation.note_trace(trace);
+        }
         observation.count_received(request.body_mut());
         Some(observation)
     }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     context::{
-        Local, Part, RequestContext, SlowRequest, TraceId, enter, turns,
+        Local, Part, RequestContext, SampledTrace, SlowRequest, TraceId, enter, recording, sampled_trace, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -120,6 +120,13 @@ impl Observation {
         }
         measured.waker = Some(waker);
         polled
+    }
+
+    /// Notes the sampled trace of the request, for exemplars.
+    pub(super) fn note_trace(&self, trace: SampledTrace) {
+        if let Some(context) = self.context() {
+            context.set_trace(trace);
+        }
     }
 
     /// Has the bytes of the request's body counted.
@@ -290,6 +297,7 @@ impl Observation {
         measured.busy = measured.busy.min(duration);
         measured.longest_poll = measured.longest_poll.min(duration);
         self.series.active.decrement(1.0);
+        let _recording = recording(measured.context.as_deref());
         let ending = self.ending(measured.status, error, duration);
         let series = &*self.series;
         series.duration(&ending).record(duration.as_secs_f64());
@@ -328,7 +336,7 @@ impl Observation {
                 longest_poll: measured.longest_poll,
                 status: measured.status,
                 error: ending.error,
-                trace_id: measured.trace_id,
+                trace_id: measured.trace_id.or_else(|| sampled_trace().map(|sampled| sampled.trace)),
                 timeline: context.timeline(),
                 beyond: context.events_beyond(),
                 queries: context.count(Part::Db),

@@ -17,11 +17,15 @@ use std::sync::{
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 
 use super::{
+    exemplars::Exemplars,
     layout::Layout,
     stripe::{AtomicFloat, HALF, Stripe},
 };
 use crate::{
-    context::stripe::{LANES, Lane},
+    context::{
+        sampled_trace,
+        stripe::{LANES, Lane},
+    },
     lock::lock,
 };
 
@@ -191,6 +195,8 @@ pub(crate) struct HistogramCell {
     /// Counts that were moved here from buckets that were half full; empty for almost every series. A reader that
     /// sums stripes and `carried` holds the lock, so that it never sees a count in both places.
     carried: Mutex<Vec<u64>>,
+    /// `None` where nobody will see them: the series is in the windows only.
+    exemplars: Option<Exemplars>,
 }
 
 /// Sum and extremes of a histogram, over all stripes.
@@ -209,10 +215,27 @@ impl HistogramCell {
             has_carried: AtomicBool::new(false),
             stripes: Default::default(),
             carried: Mutex::default(),
+            exemplars: None,
         };
         // The thread that registers a series usually records in it next, so its stripe is allocated here and not there.
         cell.make_stripe(Lane::of_this_thread());
         cell
+    }
+
+    /// Keeps exemplars.
+    pub(super) fn with_exemplars(self) -> Self {
+        Self { exemplars: Some(Exemplars::default()), ..self }
+    }
+
+    pub(super) fn exemplars(&self) -> Option<&Exemplars> {
+        self.exemplars.as_ref()
+    }
+
+    /// Asks for the trace first: without one, which is the rule, the cell is not read again.
+    fn offer_exemplar(&self, value: f64) {
+        if let Some((trace, exemplars)) = sampled_trace().zip(self.exemplars.as_ref()) {
+            exemplars.offer(&self.layout, value, trace);
+        }
     }
 
     pub(super) fn layout(&self) -> &Arc<Layout> {
@@ -350,10 +373,12 @@ impl HistogramCell {
 impl HistogramFn for HistogramCell {
     fn record(&self, value: f64) {
         self.add(value, 1);
+        self.offer_exemplar(value);
     }
 
     fn record_many(&self, value: f64, count: usize) {
         self.add(value, count as u64);
+        self.offer_exemplar(value);
     }
 }
 

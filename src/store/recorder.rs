@@ -60,7 +60,11 @@ impl Storage<Key> for CellFactory {
     }
 
     fn histogram(&self, key: &Key) -> Self::Histogram {
-        let cell = Arc::new(HistogramCell::new(self.layouts.of(key.name())));
+        let cell = HistogramCell::new(self.layouts.of(key.name()));
+        let cell = Arc::new(match Budget::of(key.name()) {
+            Budget::Windows => cell,
+            Budget::Service | Budget::Monitor => cell.with_exemplars(),
+        });
         self.enter(key, Kind::Histogram, Cell::Histogram(cell.clone()));
         cell
     }

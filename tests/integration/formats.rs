@@ -166,9 +166,16 @@ async fn python_reads_both_formats_of_lines_alike() {
     for path in ["/users/1", "/none"] {
         assert!(support::get(&app, path).await.0 < 500);
     }
+    let sampled = Request::builder().uri("/users/2").body(Body::empty()).map(|mut request| {
+        let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("a header");
+        request.headers_mut().insert("traceparent", traceparent);
+        request
+    });
+    support::read(app.clone().oneshot(sampled.expect("a request")).await.expect("a router never fails")).await;
     record_odd_names(&monitor);
     let (_, text) = support::read(scrape(&app, "GET", &[]).await).await;
     let (_, openmetrics) = support::read(scrape(&app, "GET", &[("accept", OPENMETRICS)]).await).await;
+    assert!(openmetrics.contains(" # {trace_id=\"0af7651916cd43dd8448eb211c80319c\""), "{openmetrics}");
     let ours = |samples: Vec<String>| -> Vec<String> {
         // What changes between two scrapes.
         samples.into_iter().filter(|sample| !sample.contains("'process_") && !sample.contains("'tokio_")).collect()

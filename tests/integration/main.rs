@@ -8,6 +8,7 @@ mod control;
 mod counters;
 mod dependencies;
 mod evidence;
+mod exemplars;
 mod exported;
 mod formats;
 mod holders;

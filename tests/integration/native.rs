@@ -278,7 +278,8 @@ fn native_setting(program: &std::path::Path) -> &'static str {
     if numbers >= vec![3, 8] { "  scrape_native_histograms: true\n" } else { "" }
 }
 
-async fn scraped(monitor: &Monitor) -> Option<Prometheus> {
+/// Starts a Prometheus that scrapes each of the formats with a job of its own.
+pub(crate) async fn scraped(monitor: &Monitor) -> Option<Prometheus> {
     let program = find("prometheus")?;
     let address = serve(with_each_format(monitor)).await;
     let mut configuration = format!("global:\n  scrape_interval: 250ms\n{}scrape_configs:\n", native_setting(&program));

@@ -20,6 +20,7 @@ use crate::{
     names::{self, Kind, Metric},
     store::{
         cells::{HistogramCell, ReadMode},
+        exemplars::{Exemplar, Exemplars},
         layout::Layout,
         series::{Cell, Index},
     },
@@ -76,13 +77,25 @@ pub(super) struct Reading<'a> {
     pub(super) buckets: Vec<u64>,
     pub(super) count: u64,
     pub(super) sum: f64,
+    exemplars: Option<&'a Exemplars>,
 }
 
 impl<'a> Reading<'a> {
     fn of(cell: &'a HistogramCell) -> Self {
         let buckets = cell.buckets();
         let count = buckets.iter().sum();
-        Self { layout: cell.layout(), buckets, count, sum: cell.totals(ReadMode::Peek).sum }
+        Self {
+            layout: cell.layout(),
+            buckets,
+            count,
+            sum: cell.totals(ReadMode::Peek).sum,
+            exemplars: cell.exemplars(),
+        }
+    }
+
+    /// Returns the exemplar of each classic bucket, for a format that shows them: this begins the search for the next ones.
+    pub(super) fn exemplars(&self) -> Vec<Option<Exemplar>> {
+        self.exemplars.map(Exemplars::scrape).unwrap_or_default()
     }
 
     /// Calls `each` with the upper edge of each classic bucket, and the count of it and those below it.

@@ -11,7 +11,7 @@ use super::{
     lines::{Lines, extend},
     spelling::{self, TOTAL, push_count, push_number},
 };
-use crate::names::Kind;
+use crate::{names::Kind, store::exemplars::Exemplar};
 
 /// The units in which the names of metrics may end.
 const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
@@ -105,7 +105,11 @@ impl OpenMetrics {
                 out.push(b'\n');
             }
             Value::Histogram(reading) => {
-                lines.push_buckets(out, name, reading, |out, _| out.push(b'\n'));
+                let exemplars = reading.exemplars();
+                lines.push_buckets(out, name, reading, |out, bucket| {
+                    exemplars.get(bucket).into_iter().flatten().for_each(|exemplar| push_exemplar(out, exemplar));
+                    out.push(b'\n');
+                });
                 // OpenMetrics, section "Histogram": a sum that can fall is no counter and must be left out; the count must
                 // go with it.
                 if reading.sum >= 0.0 {
@@ -124,4 +128,13 @@ impl OpenMetrics {
     pub(super) fn finish(out: &mut Vec<u8>) {
         out.extend_from_slice(b"# EOF\n");
     }
+}
+
+/// Appends an exemplar to the line of its bucket.
+fn push_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
+    let labels = format!(" # {{trace_id=\"{}\",span_id=\"{:016x}\"}} ", exemplar.trace.trace, exemplar.trace.span);
+    out.extend_from_slice(labels.as_bytes());
+    push_number(out, exemplar.value);
+    out.push(b' ');
+    push_number(out, exemplar.at as f64 / 1e3);
 }

@@ -6,7 +6,10 @@
 use super::families::{Head, Labels, Reading, Value};
 use crate::{
     names::Kind,
-    store::layout::{Native, NativeCounts},
+    store::{
+        exemplars::Exemplar,
+        layout::{Native, NativeCounts},
+    },
 };
 
 /// Bytes of a message after which a metric goes on in another one of the same name. A message begins with its length, so it must
@@ -79,15 +82,22 @@ impl Protobuf {
         let (value, inner) = (&mut self.value, &mut self.inner);
         value.unsigned(1, reading.count);
         value.float(2, reading.sum);
+        let exemplars = reading.exemplars();
+        let mut of_buckets = exemplars.iter();
         reading.for_each_exposed(|edge, count| {
             inner.clear();
             inner.unsigned(1, count);
             inner.float(2, edge);
+            if let Some(exemplar) = of_buckets.next().into_iter().flatten().next() {
+                inner.message(3, &exemplar_message(exemplar));
+            }
             value.message(3, inner);
         });
         let native = reading.layout.native();
         if let Some((native, counts)) = native.and_then(|native| Some((native, native.counts(&reading.buckets)?))) {
             push_native(value, inner, native, &counts);
+            // Those of a native histogram stand beside its buckets.
+            exemplars.iter().flatten().for_each(|exemplar| value.message(16, &exemplar_message(exemplar)));
         }
     }
 
@@ -106,6 +116,23 @@ impl Protobuf {
         // Most metrics are small; one that was large leaves no large buffer.
         self.family.0.shrink_to(MESSAGE / 16);
     }
+}
+
+fn exemplar_message(exemplar: &Exemplar) -> Message {
+    let mut message = Message::default();
+    let (trace, span) = (exemplar.trace.trace.to_string(), format!("{:016x}", exemplar.trace.span));
+    for (name, value) in [("trace_id", trace), ("span_id", span)] {
+        let mut label = Message::default();
+        label.text(1, name);
+        label.text(2, &value);
+        message.message(1, &label);
+    }
+    message.float(2, exemplar.value);
+    let mut at = Message::default();
+    at.unsigned(1, exemplar.at / 1_000);
+    at.unsigned(2, exemplar.at % 1_000 * 1_000_000);
+    message.message(3, &at);
+    message
 }
 
 fn push_native(histogram: &mut Message, inner: &mut Message, native: &Native, counts: &NativeCounts) {
