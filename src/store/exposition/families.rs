@@ -43,7 +43,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    fn new(name: String, kind: Kind, help: Option<String>) -> Self {
+    pub(super) fn new(name: String, kind: Kind, help: Option<String>) -> Self {
         Self { name, kind, help: help.filter(|help| !help.is_empty()), role: Role::Own, nanos: false }
     }
 }

@@ -150,6 +150,7 @@ mod tests {
 
     use metrics::Recorder as _;
 
+    use super::Format;
     use crate::{context::labelled, names, store::MonitorRecorder};
 
     #[test]
@@ -231,5 +232,21 @@ mod tests {
             metrics::counter!("jobs_total").increment(2);
         });
         insta::assert_snapshot!(recorder.render());
+    }
+
+    /// A page of a hundred thousand lines is held in parts, in every format; protobuf holds a message.
+    #[test]
+    fn a_large_page_comes_in_small_parts() {
+        let recorder = MonitorRecorder::new(10_000, Vec::new());
+        metrics::with_local_recorder(&recorder, || {
+            for number in 0..6_000 {
+                metrics::histogram!("jobs_seconds", "number" => number.to_string()).record(f64::from(number) / 100.0);
+            }
+        });
+        for (format, most) in [(Format::Text, 70_000), (Format::OpenMetrics, 70_000), (Format::Protobuf, 1_100_000)] {
+            let parts: Vec<usize> = recorder.exposition(format).map(|part| part.len()).collect();
+            assert!(parts.len() > 1 && parts.iter().all(|part| *part < most), "{format:?}: {parts:?}");
+            assert!(parts.iter().sum::<usize>() > 1_500_000, "{format:?}: {parts:?}");
+        }
     }
 }

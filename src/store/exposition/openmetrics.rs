@@ -138,3 +138,30 @@ fn push_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
     out.push(b' ');
     push_number(out, exemplar.at as f64 / 1e3);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(heads: &[(&str, Kind)], expected: &[Role]) {
+        let mut heads: Vec<Head> =
+            heads.iter().map(|(name, kind)| Head::new((*name).to_owned(), *kind, None)).collect();
+        assign_roles(heads.iter_mut());
+        assert_eq!(heads.iter().map(|head| head.role).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_counter_keeps_the_name_of_its_series() {
+        use Kind::{Counter, Gauge, Histogram};
+        check(&[("jobs_total", Counter)], &[Role::Counter]);
+        check(&[("jobs", Counter)], &[Role::Unknown]);
+        check(&[("jobs", Counter), ("jobs_total", Counter)], &[Role::Unknown, Role::Unknown]);
+        check(&[("jobs", Gauge), ("jobs_total", Counter)], &[Role::Own, Role::Unknown]);
+        check(&[("jobs_total", Counter), ("jobs", Histogram)], &[Role::Unknown, Role::Own]);
+        check(&[("jobs_created", Gauge), ("jobs_total", Counter)], &[Role::Own, Role::Unknown]);
+        check(&[("jobs_total", Counter), ("jobs_created_total", Counter)], &[Role::Counter, Role::Unknown]);
+        check(&[("jobs_created", Gauge), ("jobs", Histogram)], &[Role::None, Role::Own]);
+        check(&[("jobs_total", Gauge)], &[Role::Own]);
+    }
+}
