@@ -10,7 +10,9 @@ use super::{
 pub(super) struct Lines {
     /// The labels of the sample at hand, escaped.
     labels: Vec<u8>,
-    /// The upper edges of a metric's buckets as they are spelt; all its series have the same.
+    /// What comes before the edge in each line of a bucket of the sample at hand.
+    bucket: Vec<u8>,
+    /// The upper edges of a metric's buckets as they are spelt, and what follows them; all its series have the same.
     edges: Vec<String>,
 }
 
@@ -52,14 +54,14 @@ impl Lines {
     ) {
         if self.edges.is_empty() {
             let edges = reading.layout.exposed().map(|(_, edge)| edge).chain([f64::INFINITY]);
-            self.edges = edges.map(spelling::edge).collect();
+            self.edges = edges.map(|edge| spelling::edge(edge) + "\"} ").collect();
         }
-        let mut bucket = 0;
         let comma: &[u8] = if self.labels.is_empty() { b"" } else { b"," };
+        self.bucket.clear();
+        extend(&mut self.bucket, &[name.as_bytes(), b"_bucket{", &self.labels, comma, BUCKET.as_bytes(), b"=\""]);
+        let mut bucket = 0;
         reading.for_each_exposed(|_, count| {
-            let edge = self.edges[bucket].as_bytes();
-            let (name, label) = (name.as_bytes(), BUCKET.as_bytes());
-            extend(out, &[name, b"_bucket{", &self.labels, comma, label, b"=\"", edge, b"\"} "]);
+            extend(out, &[&self.bucket, self.edges[bucket].as_bytes()]);
             spelling::push_count(out, count);
             end(out, bucket);
             bucket += 1;
