@@ -32,6 +32,8 @@ pub(crate) struct Layout {
     /// For each cell, the bucket of the smallest value in it.
     lookup: Box<[u16]>,
     lookup_start: u64,
+    /// Computed once: every observation asks for it.
+    group_shift: u32,
     /// Indices of the edges that the classic buckets of `/metrics` end at.
     exposed: Box<[u16]>,
     native: Option<Native>,
@@ -131,7 +133,8 @@ impl Layout {
         let smallest = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
         let (lookup_start, lookup) = lookup_table(&edges, smallest);
         let native = schema.map(|schema| Native::new(schema, lowest, &edges));
-        Self { edges: edges.into(), smallest, lookup, lookup_start, exposed, native }
+        let group_shift = (edges.len() + 1).div_ceil(64).next_power_of_two().trailing_zeros();
+        Self { edges: edges.into(), smallest, lookup, lookup_start, group_shift, exposed, native }
     }
 
     /// Returns how many buckets there are, with the one above every edge.
@@ -142,7 +145,7 @@ impl Layout {
     /// Returns by how many bits a bucket's number is shifted to get its group's. There are at most 64 groups, one for
     /// each bit of [`touched`](super::cells::HistogramCell::touched).
     pub(crate) fn group_shift(&self) -> u32 {
-        (self.buckets().div_ceil(64)).next_power_of_two().trailing_zeros()
+        self.group_shift
     }
 
     /// Returns the bucket of a finite value. Takes no logarithm, and a step or two of a search: a cell of the table is narrower
