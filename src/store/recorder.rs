@@ -206,7 +206,8 @@ impl MonitorRecorder {
     #[must_use]
     pub fn render(&self) -> String {
         // Names are ASCII, and every other part of the page comes from a `str`.
-        String::from_utf8(self.exposition(Format::Text).flatten().collect()).expect("the text format is UTF-8")
+        let parts: Vec<Vec<u8>> = self.exposition(Format::Text).collect();
+        String::from_utf8(parts.concat()).expect("the text format is UTF-8")
     }
 
     /// Returns every series in a format, in parts.
