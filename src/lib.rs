@@ -88,7 +88,7 @@ mod store;
 pub mod testing;
 mod track;
 
-pub use context::{Database, InCurrentRequest, InvalidDatabaseUrl, in_current_request, set_trace, upgraded};
+pub use context::{Database, InCurrentRequest, InvalidDatabaseUrl, UrlScheme, in_current_request, set_trace, upgraded};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{Access, BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
 #[cfg(feature = "schema")]

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+mod conventions_tests;
 #[cfg(feature = "schema")]
 mod questions;
 #[cfg(feature = "schema")]
@@ -158,7 +160,7 @@ pub(crate) const HTTP_DURATION: Metric = histogram(
     DURATION_BUCKETS,
     Resolution::Fine,
 )
-.labels(&[METHOD, ROUTE, STATUS, RPC_STATUS, ERROR_TYPE]);
+.labels(&[METHOD, ROUTE, STATUS, RPC_STATUS, ERROR_TYPE, SCHEME]);
 /// Duration of gRPC calls. The name is that of OpenTelemetry's stable conventions, which replaced `rpc.server.duration` and its
 /// milliseconds.
 pub(crate) const RPC_DURATION: Metric = histogram(
@@ -171,7 +173,7 @@ pub(crate) const RPC_DURATION: Metric = histogram(
 .exists("once there was a gRPC call");
 /// Requests being served.
 pub(crate) const HTTP_ACTIVE: Metric =
-    gauge("http_server_active_requests", "Number of HTTP server requests in flight.").labels(&[METHOD]);
+    gauge("http_server_active_requests", "Number of HTTP server requests in flight.").labels(&[METHOD, SCHEME]);
 /// Open streams.
 pub(crate) const HTTP_OPEN_STREAMS: Metric = gauge(
     "pinchpoint_open_streams",
@@ -203,7 +205,7 @@ pub(crate) const HTTP_REQUEST_SIZE: Metric = histogram(
     SIZE_BUCKETS,
     Resolution::Sizes,
 )
-.labels(&[METHOD, ROUTE])
+.labels(&[METHOD, ROUTE, SCHEME])
 .exists("where the body is axum 0.8's");
 /// Response body sizes.
 pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
@@ -211,7 +213,7 @@ pub(crate) const HTTP_RESPONSE_SIZE: Metric = histogram(
     "Size of HTTP server response bodies, as far as they were sent; event streams and upgraded connections are not counted.",
     SIZE_BUCKETS,
     Resolution::Sizes,
-).labels(&[METHOD, ROUTE]);
+).labels(&[METHOD, ROUTE, SCHEME]);
 /// Time inside poll.
 pub(crate) const HTTP_BUSY: Metric = histogram(
     "pinchpoint_request_busy_seconds",
@@ -463,6 +465,12 @@ pub(crate) const MEMORY_WORKING_SET: Metric = gauge(
 .exists("Linux, where the control group has a limit");
 /// Virtual memory.
 pub(crate) const PROCESS_VIRTUAL: Metric = gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
+/// Limit of virtual memory.
+pub(crate) const PROCESS_VIRTUAL_MAX: Metric = gauge(
+    "process_virtual_memory_max_bytes",
+    "Maximum amount of virtual memory available in bytes; 2^64 - 1 where there is no limit.",
+)
+.exists("Linux");
 /// Memory limit of the control group, where there is one.
 pub(crate) const PROCESS_MEMORY_LIMIT: Metric =
     gauge("pinchpoint_memory_limit_bytes", "Memory limit of the process's control group; absent where there is none.")
@@ -653,6 +661,12 @@ pub(crate) const ARCHIVE_SET_ASIDE: Metric =
 /// Build information.
 pub(crate) const BUILD_INFO: Metric =
     gauge("pinchpoint_build_info", "1, with the monitor's version.").labels(&[VERSION]);
+
+/// The service itself.
+pub(crate) const TARGET_INFO: Metric =
+    gauge("target_info", "1, with the name, the version and the instance of the service.")
+        .labels(&[SERVICE_NAME, SERVICE_VERSION, SERVICE_INSTANCE])
+        .exists("where the service has a name: from `service`, settings or OpenTelemetry's variables");
 
 /// Window-only series: which endpoint uses which query, task, wait or service. Read by the rules and the evidence, never
 /// exposed, since routes times names is a cardinality that no Prometheus should pay for.
@@ -881,6 +895,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     PROCESS_RESIDENT,
     PROCESS_OWNED,
     PROCESS_VIRTUAL,
+    PROCESS_VIRTUAL_MAX,
     MEMORY_WORKING_SET,
     PROCESS_MEMORY_LIMIT,
     PROCESS_CPU,
@@ -918,6 +933,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     ARCHIVE_LOST,
     ARCHIVE_SET_ASIDE,
     BUILD_INFO,
+    TARGET_INFO,
 ];
 
 /// Returns the metric of the catalogue that is called `name`.
@@ -1033,6 +1049,8 @@ pub(crate) const WINDOWED: &[Metric] = &[
 
 /// Request method; `_OTHER` where it is none of the standard ones.
 pub(crate) const METHOD: &str = "http_request_method";
+/// `http` or `https`.
+pub(crate) const SCHEME: &str = "url_scheme";
 /// Route template; empty where no route matched.
 pub(crate) const ROUTE: &str = "http_route";
 /// Response status; absent where no response was made.
@@ -1093,6 +1111,12 @@ pub(crate) const SEVERITY: &str = "severity";
 pub(crate) const MEASURE: &str = "measure";
 /// What a bottleneck is about.
 pub(crate) const SUBJECT: &str = "subject";
+/// Name of the service.
+pub(crate) const SERVICE_NAME: &str = "service_name";
+/// Version of the service.
+pub(crate) const SERVICE_VERSION: &str = "service_version";
+/// Which of the service's processes this is.
+pub(crate) const SERVICE_INSTANCE: &str = "service_instance_id";
 /// Version of the monitor.
 pub(crate) const VERSION: &str = "version";
 
@@ -1100,6 +1124,7 @@ pub(crate) const VERSION: &str = "version";
 #[cfg(feature = "schema")]
 const LABELS: &[(&str, &str)] = &[
     (METHOD, "request method; `_OTHER` where it is not a standard one"),
+    (SCHEME, "`http` or `https`: how the client sent the request, as far as it is known"),
     (ROUTE, "route template, such as `/users/{id}`; empty where no route matched"),
     (STATUS, "status of the response; absent where there was none"),
     (DIRECTION, "direction of a message, as the service sees it: `transmit` or `receive`"),
@@ -1154,6 +1179,9 @@ const LABELS: &[(&str, &str)] = &[
         SUBJECT,
         "what the bottleneck is about: an endpoint, a query, a task, a series or the process; of a trend `service` for all of it",
     ),
+    (SERVICE_NAME, "name of the service"),
+    (SERVICE_VERSION, "version of the service; absent where it is not known"),
+    (SERVICE_INSTANCE, "which process of the service this is: as set, or a random UUID for each process"),
     (VERSION, "version of the monitor"),
 ];
 
@@ -1193,8 +1221,12 @@ pub(crate) const RECEIVE: &str = "receive";
 
 /// Value of a label past its limit.
 pub(crate) const OTHER: &str = "other";
-/// Methods with a series of their own: those of RFC 9110 and 5789, as OpenTelemetry's conventions list them.
-pub(crate) const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+/// Methods with a series of their own: those of RFC 9110 and 5789, and QUERY, as OpenTelemetry's conventions list them.
+pub(crate) const METHODS: [&str; 10] =
+    ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT", "QUERY"];
+/// Values of [`SCHEME`].
+pub(crate) const HTTP: &str = "http";
+pub(crate) const HTTPS: &str = "https";
 /// Value of [`RPC_SYSTEM`].
 pub(crate) const GRPC: &str = "grpc";
 /// Values of [`RPC_STATUS`], by their numbers.

@@ -160,19 +160,23 @@ async fn no_icon(request: Request, next: Next) -> Response {
     if request.uri().path() != icon::PATH || !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    own(request.method(), async { (StatusCode::NO_CONTENT, [(CACHE_CONTROL, icon::KEPT)]).into_response() }).await
+    let begun = begin(&request);
+    own(begun, async { (StatusCode::NO_CONTENT, [(CACHE_CONTROL, icon::KEPT)]).into_response() }).await
 }
 
 /// Marks an answer as the monitor's own, and forbids caches to keep it and browsers to take it for another type than its own.
 async fn mark_own_answer(State(core): CoreState, request: Request, next: Next) -> Response {
     core.count_api_request();
-    let method = request.method().clone();
-    own(&method, next.run(request)).await
+    let begun = begin(&request);
+    own(begun, next.run(request)).await
+}
+
+fn begin(request: &Request) -> OwnAnswer {
+    OwnAnswer::begin(request.method(), request.headers(), request.uri())
 }
 
 /// Makes an answer of the monitor's own, which no layer counts.
-async fn own(method: &Method, answer: impl Future<Output = Response>) -> Response {
-    let own = OwnAnswer::begin(method);
+async fn own(own: OwnAnswer, answer: impl Future<Output = Response>) -> Response {
     let mut response = answer.await;
     own.made(&mut response);
     let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use std::{
 use metrics::{Counter, Histogram};
 use tokio::time::Instant;
 
-use super::{DynRecorder, labelled, named::NamedTable, statements::Statements};
+use super::{DynRecorder, labelled, methods::KnownMethods, named::NamedTable, statements::Statements};
 use crate::{lock::lock, names};
 
 /// Endings of the calls of one service that are told apart: statuses and kinds of failure. HTTP defines some sixty statuses.
@@ -94,20 +94,24 @@ pub(super) struct CallTable {
     hasher: foldhash::fast::RandomState,
     known: Statements,
     table: NamedTable<CallSeries>,
+    methods: KnownMethods,
 }
 
 impl CallTable {
-    pub(super) fn new(recorder: DynRecorder, dropped: Counter, limit: usize) -> Self {
+    pub(super) fn new(recorder: DynRecorder, dropped: Counter, limit: usize, methods: KnownMethods) -> Self {
         Self {
             recorder,
             hasher: foldhash::fast::RandomState::default(),
             known: Statements::new(limit),
             table: NamedTable::new(limit, dropped),
+            methods,
         }
     }
 
     /// Returns the series of a service.
     pub(super) fn resolve(&self, callee: Callee<'_>) -> Arc<CallSeries> {
+        // A proxy calls with the methods of its clients, so that unknown ones share a label.
+        let callee = Callee { method: self.methods.label(callee.method), ..callee };
         let hash = self.hasher.hash_one(callee);
         if let Some(id) = self.known.get(hash)
             && let Some(known) = self.table.use_by_id(id)

@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use super::{
     CallSeries, Callee, Database, DynRecorder, EndpointNumber, Glob, Heap, Part, QuerySeries, RequestAllocations,
-    RequestContext, SlowRequests, SqlShape, TaskSeries, Uses, WaitSeries,
+    RequestContext, SlowRequests, SqlShape, TaskSeries, UrlScheme, Uses, WaitSeries,
     calls::CallTable,
     heap::Heaps,
     holds::TaskHolds,
     in_flight::InFlightByEndpoint,
     labelled,
     live::{LivePlace, LiveRequests},
+    methods::KnownMethods,
     polls::Polls,
     pool::ContextPool,
     request::Purpose,
@@ -43,6 +44,10 @@ pub(crate) struct Limits {
     pub(crate) ignored: Vec<Glob>,
     /// The database of queries that name none.
     pub(crate) database: Database,
+    /// The request methods that have series of their own.
+    pub(crate) methods: KnownMethods,
+    /// How the scheme of a request is known.
+    pub(crate) scheme: UrlScheme,
 }
 
 /// What the request path records through: the recorders, the switch, and the tables of queries, tasks and endpoints.
@@ -109,7 +114,7 @@ impl Instruments {
                 limits.fingerprints,
             ),
             waits: WaitTable::new(recorder.clone(), dropped.clone(), limits.fingerprints),
-            calls: CallTable::new(recorder.clone(), dropped.clone(), limits.fingerprints),
+            calls: CallTable::new(recorder.clone(), dropped.clone(), limits.fingerprints, limits.methods.clone()),
             slow_requests: SlowRequests::new(limits.slow_requests),
             enabled: AtomicBool::new(true),
             pool: ContextPool::default(),

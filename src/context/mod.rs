@@ -10,7 +10,8 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, glob, trace_id, query_id, database, stripe, labelled, sqlx_events, after_end, thread_time} < {polls, turns} < watch
+//! {part, place, overlap, glob, methods, scheme, trace_id, query_id, database, stripe, labelled, sqlx_events, after_end, thread_time}
+//!     < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current < sampled
 //! ```
@@ -39,6 +40,7 @@ mod in_flight;
 mod instruments;
 pub(crate) mod labelled;
 mod live;
+pub(crate) mod methods;
 mod named;
 mod overlap;
 mod part;
@@ -49,6 +51,7 @@ mod query_id;
 mod request;
 mod running;
 mod sampled;
+mod scheme;
 mod slow;
 mod spread;
 #[cfg(feature = "sqlx")]
@@ -88,6 +91,8 @@ pub(crate) use request::RequestContext;
 pub(crate) use running::RunPlace;
 pub use sampled::set_trace;
 pub(crate) use sampled::{now_millis, recording, sampled_trace};
+pub(crate) use scheme::Scheme;
+pub use scheme::UrlScheme;
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};
 pub(crate) use spread::{Local, Spread};
 pub(crate) use table::{Outcome, OutcomeDurations, QuerySeries, SqlShape, TaskSeries};

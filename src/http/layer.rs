@@ -17,10 +17,10 @@ use super::{
     Endpoints, MonitorBody, MonitorFuture, Observation,
     grpc::GrpcCall,
     observation::AfterHead,
-    route::{Template, method_index, method_path},
+    route::{Template, method_path},
     series::EndpointSeries,
 };
-use crate::context::{Local, SampledTrace, Spread, TraceId, is_within};
+use crate::context::{Local, SampledTrace, Scheme, Spread, TraceId, is_within};
 
 /// W3C Trace Context. A static, because a lookup by text would parse the text each time.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -117,7 +117,9 @@ impl<S> MonitorService<S> {
         if !endpoints.instruments().enabled() || is_within(endpoints.instruments()) {
             return None;
         }
-        let method = method_index(request.method());
+        let limits = endpoints.instruments().limits();
+        let method = limits.methods.place(request.method());
+        let scheme = Scheme::of(limits.scheme, request.headers(), request.uri());
         let template = Template::of(request.extensions(), endpoints.other_routes());
         let (series, grpc) = match GrpcCall::of(request) {
             None => (endpoints.get(method, template)?, None),
@@ -128,7 +130,7 @@ impl<S> MonitorService<S> {
         };
         let traceparent = request.headers().get(&TRACEPARENT).map(HeaderValue::as_bytes);
         let trace_id = traceparent.and_then(TraceId::parse);
-        let observation = Observation::begin(series, grpc, trace_id, Instant::now());
+        let observation = Observation::begin(series, scheme, grpc, trace_id, Instant::now());
         if let Some(trace) = traceparent.and_then(SampledTrace::parse) {
             observation.note_trace(trace);
         }

@@ -8,7 +8,7 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::context::{Carrier, Did, EndpointNumber, Instruments, Part, Pool, RequestContext, TraceId};
+use crate::context::{Carrier, Did, EndpointNumber, Instruments, Part, Pool, RequestContext, Scheme, TraceId};
 
 /// Shorter pauses between two frames of a body are the server's own.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -27,6 +27,7 @@ pub(super) struct Measured {
     pub(super) busy: Duration,
     pub(super) longest_poll: Duration,
     pub(super) status: Option<u16>,
+    pub(super) scheme: Scheme,
     pub(super) trace_id: Option<TraceId>,
     /// Bytes of the response's body that were sent; `None` before the head, and if the rest is detached.
     pub(super) response_bytes: Option<u64>,
@@ -69,6 +70,7 @@ impl Measured {
         pool: &MeasuredPool,
         instruments: &Arc<Instruments>,
         endpoint: EndpointNumber,
+        scheme: Scheme,
         trace_id: Option<TraceId>,
         started: Instant,
     ) -> Box<Self> {
@@ -76,7 +78,7 @@ impl Measured {
         let context = kept.as_mut().and_then(|kept| kept.context.take());
         let context = instruments.begin_request(context, endpoint, started);
         let carrier = Carrier::of(&context);
-        let Some(mut kept) = kept else { return Box::new(Self::new(context, carrier, trace_id, started)) };
+        let Some(mut kept) = kept else { return Box::new(Self::new(context, carrier, scheme, trace_id, started)) };
         // Field by field, in place: a whole one would be made on the stack first.
         kept.context = Some(context);
         kept.carrier = carrier;
@@ -85,6 +87,7 @@ impl Measured {
         kept.busy = Duration::ZERO;
         kept.longest_poll = Duration::ZERO;
         kept.status = None;
+        kept.scheme = scheme;
         kept.trace_id = trace_id;
         kept.response_bytes = None;
         kept.producing = Duration::ZERO;
@@ -98,7 +101,13 @@ impl Measured {
         kept
     }
 
-    fn new(context: Arc<RequestContext>, carrier: Carrier, trace_id: Option<TraceId>, started: Instant) -> Self {
+    fn new(
+        context: Arc<RequestContext>,
+        carrier: Carrier,
+        scheme: Scheme,
+        trace_id: Option<TraceId>,
+        started: Instant,
+    ) -> Self {
         Self {
             context: Some(context),
             waker: None,
@@ -108,6 +117,7 @@ impl Measured {
             busy: Duration::ZERO,
             longest_poll: Duration::ZERO,
             status: None,
+            scheme,
             trace_id,
             response_bytes: None,
             producing: Duration::ZERO,

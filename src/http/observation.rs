@@ -13,14 +13,16 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
+    durations::DurationLabels,
     grpc::{GrpcCall, GrpcStatus},
     measured::{BodyWait, Measured},
     request_body,
-    series::{DurationLabels, EndpointSeries, nanos},
+    series::{EndpointSeries, nanos},
 };
 use crate::{
     context::{
-        Local, Part, RequestContext, SampledTrace, SlowRequest, TraceId, enter, recording, sampled_trace, turns,
+        Local, Part, RequestContext, SampledTrace, Scheme, SlowRequest, TraceId, enter, recording, sampled_trace,
+        turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -69,12 +71,13 @@ pub(super) struct Observation {
 impl Observation {
     pub(super) fn begin(
         series: Local<EndpointSeries>,
+        scheme: Scheme,
         grpc: Option<Box<GrpcCall>>,
         trace_id: Option<TraceId>,
         started: Instant,
     ) -> Self {
-        series.active.increment(1.0);
-        let measured = Measured::begin(&series.pool, &series.instruments, series.number, trace_id, started);
+        series.active(scheme).increment(1.0);
+        let measured = Measured::begin(&series.pool, &series.instruments, series.number, scheme, trace_id, started);
         Self { series, measured: Some(measured), grpc }
     }
 
@@ -286,7 +289,7 @@ impl Observation {
     }
 
     fn forget(&self, measured: Box<Measured>) {
-        self.series.active.decrement(1.0);
+        self.series.active(measured.scheme).decrement(1.0);
         measured.release(&self.series.pool, &self.series.instruments, false);
     }
 
@@ -296,9 +299,9 @@ impl Observation {
         // `busy` and `duration` come from two clocks, which never agree to the nanosecond, and tokio's may be paused.
         measured.busy = measured.busy.min(duration);
         measured.longest_poll = measured.longest_poll.min(duration);
-        self.series.active.decrement(1.0);
+        self.series.active(measured.scheme).decrement(1.0);
         let _recording = recording(measured.context.as_deref());
-        let ending = self.ending(measured.status, error, duration);
+        let ending = self.ending(&measured, error, duration);
         let series = &*self.series;
         series.duration(&ending).record(duration.as_secs_f64());
         let ended = series.ended();
@@ -307,10 +310,10 @@ impl Observation {
         ended.allocated.record(measured.allocated);
         let received = measured.context.as_ref().map_or(0, |context| context.received());
         if received > 0 {
-            series.request_size().record(received as f64);
+            series.request_size(measured.scheme).record(received as f64);
         }
         if let Some(bytes) = measured.response_bytes {
-            series.response_size().record(bytes as f64);
+            series.response_size(measured.scheme).record(bytes as f64);
         }
         let goes_on = error == Some(names::CANCELLED) || measured.detached;
         if let Some(context) = &measured.context {
@@ -347,9 +350,10 @@ impl Observation {
     }
 
     /// Returns how the request ended. Records a gRPC call as such, from now on under the endpoint of its method.
-    fn ending(&mut self, status: Option<u16>, error: Option<&'static str>, duration: Duration) -> DurationLabels {
+    fn ending(&mut self, measured: &Measured, error: Option<&'static str>, duration: Duration) -> DurationLabels {
+        let Measured { status, scheme, .. } = *measured;
         let Some(call) = &mut self.grpc else {
-            return DurationLabels { status, grpc_status: None, error };
+            return DurationLabels { status, grpc_status: None, error, scheme };
         };
         if let Some(endpoint) = call.new_endpoint() {
             self.series = endpoint;
@@ -358,7 +362,7 @@ impl Observation {
         let grpc_status = ending.status.map(GrpcStatus::name);
         let error_type = ending.error.or(ending.status.and_then(GrpcStatus::error_type));
         self.series.call_duration(grpc_status, error_type).record(duration.as_secs_f64());
-        DurationLabels { status, grpc_status: grpc_status.filter(|_| ending.is_own), error: ending.error }
+        DurationLabels { status, grpc_status: grpc_status.filter(|_| ending.is_own), error: ending.error, scheme }
     }
 }
 

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response, Uri};
 use metrics::Gauge;
 
-use super::{route::method_index, series::active};
-use crate::context::{RequestContext, current};
+use super::series::active;
+use crate::context::{RequestContext, Scheme, current};
 
 /// Response extension of the monitor's own answers.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +27,13 @@ pub(crate) struct OwnAnswer {
 
 impl OwnAnswer {
     /// Begins to answer the request that this thread polls.
-    pub(crate) fn begin(method: &Method) -> Self {
+    pub(crate) fn begin(method: &Method, headers: &HeaderMap, uri: &Uri) -> Self {
         let request = current().map(|request| {
             request.begin_own_answer();
-            let active = active(request.instruments(), method_index(method));
+            let instruments = request.instruments();
+            let limits = instruments.limits();
+            let scheme = Scheme::of(limits.scheme, headers, uri);
+            let active = active(instruments, limits.methods.place(method), scheme);
             active.decrement(1.0);
             (request, active)
         });

@@ -1,11 +1,11 @@
-//! [`RouteTemplate`] and methods: the endpoint of a request, which is its method and route template and never its path.
+//! [`RouteTemplate`]: the endpoint of a request, which is its method and route template and never its path.
 
 use std::{fmt, sync::Arc};
 
 use axum::extract::MatchedPath;
-use http::{Extensions, Method};
+use http::Extensions;
 
-use crate::names::{self, METHODS};
+use crate::names;
 
 /// Route template of a request for services that are not axum's, as a request extension.
 ///
@@ -110,31 +110,6 @@ pub(super) fn method_path(path: &str) -> Option<&str> {
     (path.len() <= names::LONGEST && is_name(service) && is_name(method)).then_some(path)
 }
 
-/// How many values the method label has.
-pub(super) const METHOD_COUNT: usize = METHODS.len() + 1;
-
-/// Place of `GET`.
-const GET: usize = 0;
-
-/// Returns the place of a method; all unknown ones share the last.
-pub(super) fn method_index(method: &Method) -> usize {
-    // Most requests; compared without their text.
-    if *method == Method::GET {
-        return GET;
-    }
-    METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len())
-}
-
-/// Returns the label of the method at a place.
-pub(super) fn method_name(index: usize) -> &'static str {
-    METHODS.get(index).copied().unwrap_or(names::METHOD_OTHER)
-}
-
-/// Returns every value of the method label.
-pub(crate) fn method_names() -> impl Iterator<Item = &'static str> {
-    (0..METHOD_COUNT).map(method_name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,17 +122,6 @@ mod tests {
         let long = format!("/a.B/{}", "c".repeat(names::LONGEST));
         for bad in ["", "/", "/a.B", "/a.B/", "//C", "/a.B/C/D", "/a.B/%43", "/{a}/B", "/a.B/C D", &long] {
             assert_eq!(method_path(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn unknown_methods_share_one_label() {
-        for unknown in ["BREW", "get", "PROPFIND"] {
-            let method = Method::from_bytes(unknown.as_bytes()).expect("a token");
-            assert_eq!(method_name(method_index(&method)), "_OTHER");
-        }
-        for known in [Method::GET, Method::PATCH] {
-            assert_eq!(method_name(method_index(&known)), known.as_str());
         }
     }
 }

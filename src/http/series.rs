@@ -16,53 +16,19 @@ use std::{
 use metrics::{Counter, Gauge, Histogram};
 
 use super::{
+    durations::{DurationLabels, Durations},
     measured::MeasuredPool,
-    route::{METHOD_COUNT, RouteFrom, RouteText, Template, method_name, method_path},
+    route::{RouteFrom, RouteText, Template, method_path},
     waiting::WaitingEndpoints,
 };
 use crate::{
     context::{
         AfterEnd, DynRecorder, EndpointNumber, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part,
-        RequestAllocations, Spread, StreamMessages, StreamSeries, UseSeries, Uses, labelled, watch::PollWatch,
+        RequestAllocations, Scheme, Spread, StreamMessages, StreamSeries, UseSeries, Uses, labelled, watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
 };
-
-/// The labels of a duration series that depend on how the request ended: status, that of gRPC, and kind of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DurationLabels {
-    pub(super) status: Option<u16>,
-    pub(super) grpc_status: Option<&'static str>,
-    pub(super) error: Option<&'static str>,
-}
-
-/// The duration series of an endpoint. It has a handful of them, so a list that is only appended to is the fastest map,
-/// and reading it takes no lock.
-#[derive(Debug, Default)]
-struct Durations(OnceLock<Box<Node>>);
-
-#[derive(Debug)]
-struct Node {
-    ending: DurationLabels,
-    histogram: Histogram,
-    next: Durations,
-}
-
-impl Durations {
-    /// Takes the labels by reference: a copy of what was just written, made on every request, waits for the write.
-    fn get(&self, ending: &DurationLabels, make: impl Fn() -> Histogram) -> &Histogram {
-        let mut list = self;
-        loop {
-            let next = Durations::default;
-            let node = list.0.get_or_init(|| Box::new(Node { ending: *ending, histogram: make(), next: next() }));
-            if node.ending == *ending {
-                return &node.histogram;
-            }
-            list = &node.next;
-        }
-    }
-}
 
 /// Work done for requests whose client disconnected. Only windows read these series.
 #[derive(Debug)]
@@ -97,7 +63,10 @@ pub(super) struct EndSeries {
 pub(super) struct EndpointSeries {
     pub(super) instruments: Arc<Instruments>,
     pub(super) pool: Arc<MeasuredPool>,
-    pub(super) active: Gauge,
+    /// Requests in flight of the method, by scheme.
+    active: [OnceLock<Gauge>; Scheme::COUNT],
+    /// Place of the method among the known ones.
+    method: usize,
     /// Among the endpoints whose requests in flight are counted.
     pub(super) number: EndpointNumber,
     /// Whether a request was not ready in its first poll: only then is it worth following its wakes.
@@ -105,10 +74,10 @@ pub(super) struct EndpointSeries {
     pub(super) heap: Heap,
     durations: Durations,
     ended: OnceLock<EndSeries>,
-    response_size: OnceLock<Histogram>,
+    response_size: [OnceLock<Histogram>; Scheme::COUNT],
     own_duration: OnceLock<Histogram>,
     pub(super) watch: PollWatch,
-    request_size: OnceLock<Histogram>,
+    request_size: [OnceLock<Histogram>; Scheme::COUNT],
     head: OnceLock<Histogram>,
     db_queries: OnceLock<Histogram>,
     db_seconds: OnceLock<Histogram>,
@@ -127,22 +96,18 @@ pub(super) struct EndpointSeries {
 }
 
 impl EndpointSeries {
-    fn new(
-        instruments: &Arc<Instruments>,
-        pool: &Arc<MeasuredPool>,
-        active: Gauge,
-        method: &'static str,
-        route: &str,
-    ) -> Self {
-        let labels = [(names::METHOD, method.into()), (names::ROUTE, Arc::<str>::from(route))];
+    fn new(instruments: &Arc<Instruments>, pool: &Arc<MeasuredPool>, method: usize, route: &str) -> Self {
+        let name = instruments.limits().methods.name(method);
+        let labels = [(names::METHOD, name.into()), (names::ROUTE, Arc::<str>::from(route))];
         Self {
-            active,
+            active: Default::default(),
+            method,
             number: instruments.endpoint_in_flight(&labels),
             heap: instruments.heap(&labels),
             pool: pool.clone(),
             ended: OnceLock::new(),
-            request_size: OnceLock::new(),
-            response_size: OnceLock::new(),
+            request_size: Default::default(),
+            response_size: Default::default(),
             head: OnceLock::new(),
             db_queries: OnceLock::new(),
             db_seconds: OnceLock::new(),
@@ -179,6 +144,7 @@ impl EndpointSeries {
             if let Some(status) = ending.status {
                 labels.push((names::STATUS, status.to_string().into()));
             }
+            labels.push((names::SCHEME, ending.scheme.label().into()));
             labels.extend(ending.grpc_status.map(|status| (names::RPC_STATUS, status.into())));
             // OpenTelemetry: the error type of a response is its status, unless a better one is known.
             let type_of_status = ending.status.filter(|status| *status >= 500).map(|status| status.to_string());
@@ -191,14 +157,17 @@ impl EndpointSeries {
 
     /// Returns the durations of gRPC calls that ended so.
     pub(super) fn call_duration(&self, status: Option<&'static str>, error: Option<&'static str>) -> &Histogram {
-        self.call_durations.get(&DurationLabels { status: None, grpc_status: status, error }, || {
-            let [_, (_, route)] = &self.labels;
-            let method = method_path(route).and_then(|path| path.strip_prefix('/')).unwrap_or(names::METHOD_OTHER);
-            let mut labels = vec![(names::RPC_SYSTEM, names::GRPC.into()), (names::RPC_METHOD, method.into())];
-            labels.extend(status.map(|status| (names::RPC_STATUS, status.into())));
-            labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
-            labelled::histogram(self.recorder(), &names::RPC_DURATION, &labels)
-        })
+        self.call_durations.get(
+            &DurationLabels { status: None, grpc_status: status, error, scheme: Scheme::Http },
+            || {
+                let [_, (_, route)] = &self.labels;
+                let method = method_path(route).and_then(|path| path.strip_prefix('/')).unwrap_or(names::METHOD_OTHER);
+                let mut labels = vec![(names::RPC_SYSTEM, names::GRPC.into()), (names::RPC_METHOD, method.into())];
+                labels.extend(status.map(|status| (names::RPC_STATUS, status.into())));
+                labels.extend(error.map(|error| (names::ERROR_TYPE, error.into())));
+                labelled::histogram(self.recorder(), &names::RPC_DURATION, &labels)
+            },
+        )
     }
 
     pub(super) fn ended(&self) -> &EndSeries {
@@ -214,12 +183,30 @@ impl EndpointSeries {
         })
     }
 
-    pub(super) fn request_size(&self) -> &Histogram {
-        self.lazily(&self.request_size, &names::HTTP_REQUEST_SIZE)
+    /// Returns the requests in flight of its method by a scheme.
+    pub(super) fn active(&self, scheme: Scheme) -> &Gauge {
+        self.active[scheme as usize].get_or_init(|| active(&self.instruments, self.method, scheme))
     }
 
-    pub(super) fn response_size(&self) -> &Histogram {
-        self.lazily(&self.response_size, &names::HTTP_RESPONSE_SIZE)
+    pub(super) fn request_size(&self, scheme: Scheme) -> &Histogram {
+        self.by_scheme(&self.request_size, &names::HTTP_REQUEST_SIZE, scheme)
+    }
+
+    pub(super) fn response_size(&self, scheme: Scheme) -> &Histogram {
+        self.by_scheme(&self.response_size, &names::HTTP_RESPONSE_SIZE, scheme)
+    }
+
+    fn by_scheme<'a>(
+        &self,
+        slots: &'a [OnceLock<Histogram>; Scheme::COUNT],
+        metric: &Metric,
+        scheme: Scheme,
+    ) -> &'a Histogram {
+        slots[scheme as usize].get_or_init(|| {
+            let [method, route] = self.labels.clone();
+            let labels = [method, route, (names::SCHEME, scheme.label().into())];
+            labelled::histogram(self.recorder(), metric, &labels)
+        })
     }
 
     pub(super) fn head(&self) -> &Histogram {
@@ -401,27 +388,25 @@ pub(crate) struct Endpoints {
     pool: Arc<MeasuredPool>,
     /// Where the route of a request is found that axum's router has not matched.
     other_routes: Option<RouteFrom>,
-    /// Requests in flight, by method.
-    active: [OnceLock<Gauge>; METHOD_COUNT],
     hasher: foldhash::fast::RandomState,
     chains: Box<[Chain]>,
     /// Number of gRPC methods that are endpoints by their path.
     grpc_methods: AtomicUsize,
     /// Number of endpoints of each method. The lock is held while one is added.
-    counts: Mutex<[usize; METHOD_COUNT]>,
+    counts: Mutex<Vec<usize>>,
 }
 
 impl Endpoints {
     pub(crate) fn new(instruments: Arc<Instruments>, other_routes: Option<RouteFrom>) -> Self {
+        let counts = Mutex::new(vec![0; instruments.limits().methods.count()]);
         Self {
             instruments,
             pool: Arc::default(),
             other_routes,
-            active: Default::default(),
             hasher: foldhash::fast::RandomState::default(),
             chains: (0..CHAINS).map(|_| Chain::default()).collect(),
             grpc_methods: AtomicUsize::new(0),
-            counts: Mutex::default(),
+            counts,
         }
     }
 
@@ -433,8 +418,8 @@ impl Endpoints {
         self.other_routes.as_ref()
     }
 
-    /// Returns the series of an endpoint; `None` if its requests are ignored. `method` is an index of
-    /// [`method_index`](super::route::method_index), `route` a template.
+    /// Returns the series of an endpoint; `None` if its requests are ignored. `method` is a place of
+    /// [`KnownMethods`](crate::context::methods::KnownMethods), `route` a template.
     pub(super) fn get(&self, method: usize, route: Template<'_>) -> Option<Local<EndpointSeries>> {
         match self.chain(route.text).find(method, route) {
             Some(known) => known.series.as_ref().map(Spread::local),
@@ -475,11 +460,7 @@ impl Endpoints {
         if let Some(known) = chain.find(method, route.into()) {
             return known.series.as_ref().map(Spread::local);
         }
-        let series = (!ignored).then(|| {
-            let active = self.active[method].get_or_init(|| active(&self.instruments, method));
-            let method = method_name(method);
-            Spread::new(EndpointSeries::new(&self.instruments, &self.pool, active.clone(), method, route))
-        });
+        let series = (!ignored).then(|| Spread::new(EndpointSeries::new(&self.instruments, &self.pool, method, route)));
         counts[method] += 1;
         let local = series.as_ref().map(Spread::local);
         chain.push(EndpointNode { method, route: RouteText::new(route, template), series, next: Chain::default() });
@@ -487,8 +468,9 @@ impl Endpoints {
     }
 }
 
-/// Returns the gauge of a method's requests in flight.
-pub(super) fn active(instruments: &Instruments, method: usize) -> Gauge {
-    let labels = [(names::METHOD, method_name(method).into())];
+/// Returns the gauge of a method's requests in flight by a scheme.
+pub(super) fn active(instruments: &Instruments, method: usize, scheme: Scheme) -> Gauge {
+    let method = instruments.limits().methods.name(method);
+    let labels = [(names::METHOD, method.into()), (names::SCHEME, scheme.label().into())];
     labelled::gauge(instruments.recorder(), &names::HTTP_ACTIVE, &labels)
 }

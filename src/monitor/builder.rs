@@ -15,7 +15,10 @@ use super::{
     settings::{self, host_name},
 };
 use crate::{
-    context::{self, Database, DynRecorder, Glob, Instruments, Limits},
+    context::{
+        self, Database, DynRecorder, Glob, Instruments, Limits, UrlScheme,
+        methods::{self, KnownMethods},
+    },
     http::RouteFrom,
     names,
     rules::{RuleSet, tallied_outcome},
@@ -185,13 +188,22 @@ impl MonitorBuilder {
         self
     }
 
-    /// Sets the name of the service and its version. With a [`history_file`](Self::history_file),
+    /// Sets the name of the service and its version, which `target_info` shows. With a [`history_file`](Self::history_file),
     /// `GET /performance/comparison` compares the version with the one before it, and reports which routes got slower or
     /// faster.
-    #[cfg(feature = "archive")]
+    ///
+    /// Without it, `target_info` has them from OpenTelemetry's variables `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`
+    /// (`service.name`, `service.version`), and is absent where these name no service.
     pub fn service(mut self, name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> Self {
         self.config.service_name = Some(name.into());
         self.config.service_version = Some(version.into());
+        self
+    }
+
+    /// Sets which process of the service this is, the label `service_instance_id` of `target_info`. By default the
+    /// `service.instance.id` of `OTEL_RESOURCE_ATTRIBUTES`, or else a random UUID for each process.
+    pub fn service_instance_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.config.service_instance_id = Some(id.into());
         self
     }
 
@@ -215,6 +227,30 @@ impl MonitorBuilder {
     pub fn database(mut self, database: Database) -> Self {
         self.config.database = database;
         self
+    }
+
+    /// Sets what the label `url_scheme` of requests says. [`UrlScheme::FromRequest`] by default.
+    pub fn url_scheme(mut self, scheme: UrlScheme) -> Self {
+        self.config.url_scheme = scheme;
+        self
+    }
+
+    /// Sets the request methods that have series of their own, 1 to 64 of at most 32 characters, instead of those of the HTTP
+    /// standards: GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS, TRACE, CONNECT and QUERY. Methods differ by case; all others
+    /// share `_OTHER`. Without this, the variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` of OpenTelemetry sets them, a list with
+    /// commas; one that cannot be read changes nothing, and the log has a warning.
+    ///
+    /// ```
+    /// use pinchpoint::Monitor;
+    ///
+    /// let builder = Monitor::builder().known_methods(["GET", "PUT", "PROPFIND", "MKCOL"]);
+    /// # drop(builder);
+    /// ```
+    pub fn known_methods(self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let methods: Vec<String> = methods.into_iter().map(|method| method.as_ref().to_owned()).collect();
+        let known = KnownMethods::listed(methods.iter().map(|method| &**method));
+        let found = || OutOfRange { found: format!("{:?}", methods.join(",")), expected: methods::EXPECTED };
+        self.set("known_methods", known.ok_or_else(found), |config, known| config.known_methods = Some(known))
     }
 
     /// Sets who may use the control endpoints. By default every request to them is refused.
@@ -365,6 +401,8 @@ impl MonitorBuilder {
             slow_requests: config.slow_requests,
             ignored: config.ignored_paths.clone(),
             database: config.database.clone(),
+            methods: config.known_methods.clone().unwrap_or_else(methods_of_environment),
+            scheme: config.url_scheme,
         };
         let in_flight = {
             let own = own.clone();
@@ -401,6 +439,20 @@ impl MonitorBuilder {
         }
         self
     }
+}
+
+/// Returns the known methods of OpenTelemetry's variable, or else those of its conventions. As its specification has it, a variable
+/// that cannot be read is no reason not to start.
+fn methods_of_environment() -> KnownMethods {
+    let Some(text) = std::env::var_os(methods::VARIABLE).filter(|text| !text.is_empty()) else {
+        return KnownMethods::default();
+    };
+    let listed = text.to_str().and_then(|text| KnownMethods::listed(text.split(',')));
+    listed.unwrap_or_else(|| {
+        let (variable, expected) = (methods::VARIABLE, methods::EXPECTED);
+        tracing::warn!(variable, found = ?text, expected, "the known request methods are those of the conventions");
+        KnownMethods::default()
+    })
 }
 
 /// Returns a recorder that writes to both.

@@ -7,7 +7,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Access, Control, token};
-use crate::context::{Database, Glob};
+use crate::context::{Database, Glob, UrlScheme, methods::KnownMethods};
 
 /// The settings of a monitor; [`SETTINGS`](super::settings::SETTINGS) says what each means.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +24,14 @@ pub(super) struct Config {
     #[cfg(feature = "archive")]
     pub(super) history_file: Option<PathBuf>,
     /// Set if and only if `service_version` is: [`Settings`](super::Settings) refuses one without the other.
-    #[cfg(feature = "archive")]
     pub(super) service_name: Option<Arc<str>>,
-    #[cfg(feature = "archive")]
     pub(super) service_version: Option<Arc<str>>,
+    pub(super) service_instance_id: Option<Arc<str>>,
     pub(super) ignored_paths: Vec<Glob>,
     pub(super) database: Database,
+    pub(super) url_scheme: UrlScheme,
+    /// `None` where the variable of OpenTelemetry, or else its conventions, decide.
+    pub(super) known_methods: Option<KnownMethods>,
     pub(super) control: Control,
     /// Who may read `/metrics`.
     pub(super) metrics_access: Access,
@@ -55,13 +57,14 @@ impl Default for Config {
             history_bytes: HistoryBytes(64_000_000),
             #[cfg(feature = "archive")]
             history_file: None,
-            #[cfg(feature = "archive")]
             service_name: None,
-            #[cfg(feature = "archive")]
             service_version: None,
+            service_instance_id: None,
             ignored_paths: Vec::new(),
             // OpenTelemetry's name for an SQL database of unknown make.
             database: Database::new("other_sql"),
+            url_scheme: UrlScheme::default(),
+            known_methods: None,
             control: Control::default(),
             metrics_access: Access::default(),
             performance_access: Access::default(),

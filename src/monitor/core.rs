@@ -34,6 +34,7 @@ use super::{
     config::{Config, RulesSource},
     judgement::Judgements,
     reload::RulesState,
+    service::Service,
 };
 use crate::{
     analysis::MemorySample,
@@ -101,6 +102,9 @@ impl Core {
         let mut ticking = TickState::new(recorder.clone(), started);
         ticking.show_thresholds(&rules);
         labelled::gauge(&recorder, &names::BUILD_INFO, &[(names::VERSION, env!("CARGO_PKG_VERSION").into())]).set(1.0);
+        if let Some(service) = Service::of(&config, |variable| std::env::var(variable).ok()) {
+            labelled::gauge(&recorder, &names::TARGET_INFO, &service.labels()).set(1.0);
+        }
         let run = Run { started: clock.at(started), version: version(&config) };
         let limits = TierLimits { retention: config.retention.get(), bytes: config.history_bytes.get() };
         let tiers = Arc::new(Mutex::new(Tiers::new(limits, run.clone())));
@@ -333,12 +337,6 @@ fn windows(rules: &RuleSet) -> Vec<Duration> {
 }
 
 /// Returns the version of the service; empty where it has none.
-#[cfg(feature = "archive")]
 fn version(config: &Config) -> Arc<str> {
     config.service_version.clone().unwrap_or_else(|| "".into())
-}
-
-#[cfg(not(feature = "archive"))]
-fn version(_: &Config) -> Arc<str> {
-    "".into()
 }

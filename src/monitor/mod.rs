@@ -21,6 +21,7 @@ mod handle;
 mod judgement;
 mod reload;
 mod samplers;
+mod service;
 mod settings;
 mod token;
 #[cfg(feature = "archive")]

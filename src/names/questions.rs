@@ -215,7 +215,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         "deriv($0[1h]) * 3600",
         "growth in bytes an hour; noisy, the growth that the leak detector finds is its own metric",
     ),
-    ask(&[&PROCESS_VIRTUAL], "$0", "share of the address space that may be used"),
+    ask(&[&PROCESS_VIRTUAL], "deriv($0[1h])", "growth of the address space, in bytes a second"),
+    ask(
+        &[&PROCESS_VIRTUAL_MAX, &PROCESS_VIRTUAL],
+        "$1 / $0 > 0.8",
+        "instances that come near the limit of their address space",
+    ),
     ask(&[&MEMORY_WORKING_SET, &PROCESS_MEMORY_LIMIT], "$0 / $1 > 0.9", "instances that are about to be killed"),
     ask(&[&PROCESS_MEMORY_LIMIT, &MEMORY_WORKING_SET], "$0 - $1", "memory that is left"),
     ask(&[&PROCESS_CPU, &CPUS], "rate($0[5m]) / $1", "share of the CPUs that the process may use"),
@@ -269,6 +274,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(&[&ARCHIVE_LOST], "increase($0[1h]) > 0", "history files with damage"),
     ask(&[&ARCHIVE_SET_ASIDE], "increase($0[1h]) > 0", "history files that were begun anew"),
     ask(&[&BUILD_INFO], "count by (version) ($0)", "instances by version of the monitor"),
+    ask(&[&TARGET_INFO], "count by (service_name, service_version) ($0)", "instances of a service by its version"),
 ];
 
 #[cfg(test)]

@@ -13,6 +13,24 @@ tokio-metrics, and what no convention names begins with `pinchpoint_`. A host's 
 `metrics`, follow under the names that it gave them. [platforms.md](platforms.md) says what each platform measures.
 ";
 
+/// What of OpenTelemetry's conventions is left out, and where a label is beyond them.
+const CONVENTIONS: &str = "
+## OpenTelemetry's conventions
+
+A test compares this catalogue with the tables of the semantic conventions, version 1.44.0: instruments, units, required labels and the
+advice on buckets.
+
+- `url_scheme` of a request is that by which the client sent it: `proto` of the first element of `Forwarded`, or else
+  `X-Forwarded-Proto`, or else the scheme of the URI, which HTTP/2 always has, or else `http`. Other values become no label. The setting
+  `url_scheme` (`http`, `https`) says it for all requests, and then no header is looked up.
+- `http_request_method` has the values of RFC 9110, PATCH and QUERY, and `_OTHER` for all others. The setting `known_methods` or the
+  variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, a list with commas, replaces that list, also for calls to other services.
+- `network_protocol_version` is recommended there and left out here: it would multiply the series of each route by the versions in
+  use. So is what is opt-in there, such as `url_scheme` of calls to other services.
+- `rpc_response_status_code` on the durations of requests is beyond the table: a gRPC call is a request too, and its HTTP status is 200
+  whatever happened. So are `error_type` on waits for a connection and `db_query_id`.
+";
+
 /// Which metrics of the runtime have a name of tokio-metrics, and why the others have not.
 const TOKIO: &str = "
 ## The names of the runtime's metrics
@@ -66,6 +84,7 @@ pub fn metrics_reference_markdown() -> String {
     for question in QUESTIONS {
         out += &format!("| `{}` | {} | `{}` |\n", question.metrics[0].name, question.shows, question.query());
     }
+    out += CONVENTIONS;
     out += TOKIO;
     out += "\n## Buckets\n\n| histogram | upper edges |\n|---|---|\n";
     for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {
@@ -108,6 +127,9 @@ mod tests {
     #[test]
     fn the_reference_of_metrics_is_current() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, metrics_reference_markdown()).expect("a writable checkout");
+        }
         let current = std::fs::read_to_string(path).unwrap_or_default();
         assert!(current == metrics_reference_markdown(), "run: cargo run -- metrics reference > docs/metrics.md");
     }

@@ -13,9 +13,10 @@ use crate::{
 };
 
 /// The metrics, in the order in which [`ProcessSampler::read`] returns their values.
-const METRICS: [&Metric; 10] = [
+const METRICS: [&Metric; 11] = [
     &names::PROCESS_RESIDENT,
     &names::PROCESS_VIRTUAL,
+    &names::PROCESS_VIRTUAL_MAX,
     &names::PROCESS_CPU,
     &names::PROCESS_START,
     &names::PROCESS_OPEN_FDS,
@@ -69,6 +70,7 @@ impl ProcessSampler {
         [
             process.and_then(|process| known(process.memory())),
             process.and_then(|process| known(process.virtual_memory())),
+            std::fs::read_to_string("/proc/self/limits").ok().as_deref().and_then(virtual_max),
             process.map(|process| process.accumulated_cpu_time() as f64 / 1000.0),
             process.and_then(|process| known(process.start_time())),
             open_fds().or_else(|| process.and_then(sysinfo::Process::open_files).map(|count| count as f64)),
@@ -123,6 +125,18 @@ fn owned(status: &str) -> Option<f64> {
     Some((kib("RssAnon:")? + kib("RssShmem:")?) * 1024.0)
 }
 
+/// Returns the limit of virtual memory from `/proc/<pid>/limits`, in bytes: the soft one, which is in force. Without a limit it is
+/// 2^64 - 1, as the kernel and Prometheus' own process collector have it.
+///
+/// Source: proc_pid_limits(5).
+fn virtual_max(limits: &str) -> Option<f64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    match line.split_ascii_whitespace().next()? {
+        "unlimited" => Some(u64::MAX as f64),
+        bytes => bytes.parse().ok(),
+    }
+}
+
 /// Returns the number of threads from `/proc/<pid>/stat`.
 ///
 /// Source: proc_pid_stat(5), field 20. The second field is the program's name in parentheses and may hold both spaces
@@ -169,6 +183,18 @@ mod tests {
         check(&format!("42 (a b) c (d)) {tail}"), Some(17.0));
         check("42 (shop) S 1 1", None);
         check("", None);
+    }
+
+    #[test]
+    fn the_limit_of_virtual_memory_is_the_soft_one() {
+        let line = |soft: &str| {
+            format!(
+                "Limit    Soft Limit   Hard Limit   Units\nMax address space   {soft}   8589934592   bytes\nMax file locks 1 1 locks\n"
+            )
+        };
+        assert_eq!(virtual_max(&line("4294967296")), Some(4_294_967_296.0));
+        assert_eq!(virtual_max(&line("unlimited")), Some(18_446_744_073_709_551_615.0));
+        assert_eq!(virtual_max("Max file locks 1 1 locks\n"), None);
     }
 
     #[test]

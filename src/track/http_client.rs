@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, header::HOST};
+use http::{Request, Response, header::HOST};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -103,7 +103,7 @@ impl<S> fmt::Debug for HttpClientService<S> {
 
 /// Returns who is called: the host and port of the URI, or else of the `Host` header.
 fn called<B>(request: &Request<B>) -> Callee<'_> {
-    let method = method_name(request.method());
+    let method = request.method().as_str();
     if let Some(authority) = request.uri().authority() {
         return named(method, authority.host(), authority.port_u16(), request.uri().scheme_str());
     }
@@ -117,11 +117,6 @@ pub(super) fn named<'a>(method: &'a str, host: &'a str, port: Option<u16>, schem
     // The brackets of an IPv6 address are the URI's.
     let address = host.trim_start_matches('[').trim_end_matches(']');
     Callee { method, address, port: port.unwrap_or_else(of_scheme) }
-}
-
-/// Returns the label of a method. A proxy calls with the methods of its clients, so that unknown ones share a label.
-pub(super) fn method_name(method: &Method) -> &'static str {
-    names::METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(names::METHOD_OTHER)
 }
 
 impl<S, B, R> Service<Request<B>> for HttpClientService<S>
@@ -206,7 +201,7 @@ mod tests {
         check("PUT", "http://user:secret@[::1]:9000/", Some("other.example"), ("PUT", "::1", 9000));
         check("POST", "/charge", Some("pay.example:8443"), ("POST", "pay.example", 8443));
         check("POST", "/charge", None, ("POST", "", 80));
-        check("BREW", "http://pot.example", None, ("_OTHER", "pot.example", 80));
+        check("BREW", "http://pot.example", None, ("BREW", "pot.example", 80));
         check("CONNECT", "db.example:5432", None, ("CONNECT", "db.example", 5432));
     }
 }

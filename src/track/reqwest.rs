@@ -6,11 +6,7 @@ use http::{Extensions, Response as HttpResponse};
 use reqwest::{Body, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{Middleware, Next, Result};
 
-use super::{
-    call::RunningCall,
-    call_body::CallBody,
-    http_client::{method_name, named},
-};
+use super::{call::RunningCall, call_body::CallBody, http_client::named};
 use crate::{context::CallEnding, names};
 
 /// A middleware for [`reqwest_middleware`] that tracks every call of a reqwest client, as
@@ -60,7 +56,7 @@ impl Middleware for ReqwestMiddleware {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
         let url = request.url();
         let callee = named(
-            method_name(request.method()),
+            request.method().as_str(),
             url.host_str().unwrap_or_default(),
             url.port_or_known_default(),
             Some(url.scheme()),

@@ -22,6 +22,7 @@ use crate::support::{Samples, built, get as fetch, monitor, send};
 mod dropped;
 mod http2;
 mod layers;
+mod names;
 mod own;
 mod sockets;
 mod websockets;

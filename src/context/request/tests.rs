@@ -12,6 +12,8 @@ fn context(began: Instant) -> RequestContext {
         slow_requests: 0,
         ignored: Vec::new(),
         database: super::super::Database::new("sqlite"),
+        methods: Default::default(),
+        scheme: Default::default(),
     };
     let mut context = RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)));
     context.reset(Purpose::Request(EndpointNumber::NONE), began);

@@ -138,8 +138,15 @@ impl Draft {
 
     fn set_list(&mut self, setting: &'static Setting, place: String, items: &[&str]) {
         let Reader::List(read) = setting.reader else { return };
-        read(items, &mut self.settings.config);
-        self.note(setting, place);
+        match read(items, &mut self.settings.config) {
+            Some(()) => self.note(setting, place),
+            None => self.problems.push(SettingsError::Value {
+                place,
+                setting: setting.key,
+                found: items.join(","),
+                expected: setting.expected,
+            }),
+        }
     }
 
     fn note(&mut self, setting: &'static Setting, place: String) {

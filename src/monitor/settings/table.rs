@@ -6,7 +6,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    context::Glob,
+    context::{
+        Glob, UrlScheme,
+        methods::{self, KnownMethods},
+    },
     monitor::{
         Access, Control,
         config::{Config, Interval, RulesSource, Sampling},
@@ -45,7 +48,7 @@ pub(super) enum Reader {
     /// A plain value that no error shows.
     Secret(fn(&str, &mut Config) -> Option<()>),
     /// A list of plain values; in the environment they are separated by commas.
-    List(fn(&[&str], &mut Config)),
+    List(fn(&[&str], &mut Config) -> Option<()>),
 }
 
 impl Setting {
@@ -161,25 +164,32 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         reader: Reader::Text(|text, config| set(&mut config.history_file, Some(Some(text.into())))),
         copy: |from, to| to.history_file.clone_from(&from.history_file),
     },
-    #[cfg(feature = "archive")]
     Setting {
         key: "service_name",
         expected: "a name, together with service_version",
         example: "shop",
         default: None,
-        meaning: "the service whose versions are compared (feature `archive`)",
+        meaning: "the service in `target_info`, and whose versions are compared (feature `archive`)",
         reader: Reader::Text(|text, config| set(&mut config.service_name, Some(Some(Arc::from(text))))),
         copy: |from, to| to.service_name.clone_from(&from.service_name),
     },
-    #[cfg(feature = "archive")]
     Setting {
         key: "service_version",
         expected: "a version, together with service_name",
         example: "1.2.3",
         default: None,
-        meaning: "its version (feature `archive`)",
+        meaning: "its version",
         reader: Reader::Text(|text, config| set(&mut config.service_version, Some(Some(Arc::from(text))))),
         copy: |from, to| to.service_version.clone_from(&from.service_version),
+    },
+    Setting {
+        key: "service_instance_id",
+        expected: "a text",
+        example: "shop-7",
+        default: None,
+        meaning: "which process of the service this is, in `target_info`; without it a random UUID",
+        reader: Reader::Text(|text, config| set(&mut config.service_instance_id, Some(Some(Arc::from(text))))),
+        copy: |from, to| to.service_instance_id.clone_from(&from.service_instance_id),
     },
     Setting {
         key: "ignore_paths",
@@ -187,7 +197,9 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "[\"/health*\", /ready]",
         default: Some("[]"),
         meaning: "routes whose requests are left out, besides those that the program leaves out",
-        reader: Reader::List(|globs, config| config.ignored_paths = globs.iter().map(|glob| Glob::new(glob)).collect()),
+        reader: Reader::List(|globs, config| {
+            set(&mut config.ignored_paths, Some(globs.iter().map(|glob| Glob::new(glob)).collect()))
+        }),
         copy: |from, to| to.ignored_paths.extend_from_slice(&from.ignored_paths),
     },
     Setting {
@@ -216,6 +228,36 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         meaning: "the labels `server_address` and `server_port` of queries that name no database",
         reader: Reader::Text(|text, config| changed(&mut config.database, |database| database.at(text))),
         copy: |from, to| to.database = to.database.clone().server_of(&from.database),
+    },
+    Setting {
+        key: "url_scheme",
+        expected: "request, http or https",
+        example: "https",
+        default: Some("request"),
+        meaning: "the label `url_scheme` of requests: as each request says it, or the same for all",
+        reader: Reader::Text(|text, config| {
+            let scheme = match text {
+                "request" => UrlScheme::FromRequest,
+                "http" => UrlScheme::Http,
+                "https" => UrlScheme::Https,
+                _ => return None,
+            };
+            set(&mut config.url_scheme, Some(scheme))
+        }),
+        copy: |from, to| to.url_scheme = from.url_scheme,
+    },
+    Setting {
+        key: "known_methods",
+        expected: methods::EXPECTED,
+        example: "[GET, PUT, PROPFIND]",
+        default: None,
+        meaning: "request methods with series of their own, instead of the standard ones; without it the variable \
+                  `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` sets them",
+        reader: Reader::List(|methods, config| {
+            let known = KnownMethods::listed(methods.iter().copied())?;
+            set(&mut config.known_methods, Some(Some(known)))
+        }),
+        copy: |from, to| to.known_methods.clone_from(&from.known_methods),
     },
     Setting {
         key: "control",
@@ -291,7 +333,9 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "[shop.internal]",
         default: Some("[]"),
         meaning: "names, besides addresses and localhost, under which the open control endpoints and an API on loopback answer",
-        reader: Reader::List(|names, config| config.allowed_hosts = names.iter().map(|name| host_name(name)).collect()),
+        reader: Reader::List(|names, config| {
+            set(&mut config.allowed_hosts, Some(names.iter().map(|name| host_name(name)).collect()))
+        }),
         copy: |from, to| to.allowed_hosts.extend_from_slice(&from.allowed_hosts),
     },
 ];

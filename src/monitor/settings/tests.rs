@@ -7,7 +7,7 @@ use super::{
     table::{Reader, Setting},
     *,
 };
-use crate::{Access, Control, Database, Monitor, MonitorBuilder};
+use crate::{Access, Control, Database, Monitor, MonitorBuilder, UrlScheme};
 
 type Setter = fn(MonitorBuilder) -> MonitorBuilder;
 
@@ -27,10 +27,13 @@ fn setters() -> BTreeMap<&'static str, Setter> {
         ("history_file", |builder| builder.history_file("pinchpoint.redb")),
         ("service_name", service),
         ("service_version", service),
+        ("service_instance_id", |builder| builder.service_instance_id("shop-7")),
         ("ignore_paths", |builder| builder.ignore_path("/health*").ignore_path("/ready")),
         ("db_system", |builder| builder.db_system("postgresql")),
         ("db_namespace", |builder| builder.database(Database::new("other_sql").namespace("shop"))),
         ("db_server", |builder| builder.database(Database::new("other_sql").server("db.internal").port(5433))),
+        ("url_scheme", |builder| builder.url_scheme(UrlScheme::Https)),
+        ("known_methods", |builder| builder.known_methods(["GET", "PUT", "PROPFIND"])),
         ("control", |builder| builder.control(Control::Loopback)),
         ("allowed_hosts", |builder| builder.allow_host("Shop.internal.")),
         ("metrics_access", |builder| builder.metrics_access(Access::Loopback)),
@@ -205,6 +208,11 @@ fn wrong_settings_are_refused_with_their_place() {
     );
     refused("retention: long", "expected a duration such as 24h");
     refused("history_bytes: much", "expected a size such as 64MB");
+    refused(
+        "known_methods: [GET, \"P OST\"]",
+        "known_methods is \"GET,P OST\"; expected 1 to 64 request methods such as",
+    );
+    refused("url_scheme: ftp", "url_scheme is \"ftp\"; expected request, http or https");
     refused("control: maybe", "control is \"maybe\"; expected loopback, open or refused");
     refused("control_token: \"\"", "pinchpoint.yaml:1:16: control_token is an empty token; expected a secret");
     refused("metrics_token: \"\"", "metrics_token is an empty token; expected a secret");

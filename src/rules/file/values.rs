@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    context::Glob,
-    http,
+    context::{Glob, methods::method_names},
     names::{self, Metric},
     rules::{severity::Severity, suggest::nearest},
     track,
@@ -22,7 +21,12 @@ impl Values {
     pub(super) fn of(metric: Option<&Metric>, label: &str) -> Option<Self> {
         let is = |one: &Metric| metric.is_some_and(|metric| metric.name == one.name);
         match label {
-            names::METHOD => Some(Self::listed(http::method_names())),
+            names::METHOD => {
+                // Messages name the standard ones alone, and so are the same in every process.
+                let mut methods = Self::listed(names::METHODS.into_iter().chain([names::METHOD_OTHER]));
+                methods.known.extend(method_names().into_iter().map(Cow::Borrowed));
+                Some(methods)
+            }
             names::DB_OPERATION => Some(Self::listed(track::operations())),
             names::STATUS => Some(Self::statuses([])),
             names::ERROR_TYPE if is(&names::HTTP_DURATION) => {
@@ -106,7 +110,7 @@ fn summary_mistake(pattern: &str) -> Option<Mistake> {
 
 /// Returns what to say about a pattern of routes that no route matches: one with more of a request than its path.
 fn route_mistake(pattern: &str) -> Option<Mistake> {
-    let after_method = pattern.split_once(' ').filter(|(method, _)| http::method_names().any(|known| known == *method));
+    let after_method = pattern.split_once(' ').filter(|(method, _)| method_names().contains(method));
     let route = after_method.map_or(pattern, |(_, route)| route.trim_start());
     let route = match route.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |path| &rest[path..]),

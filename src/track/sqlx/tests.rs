@@ -78,6 +78,8 @@ impl Service {
             slow_requests: 1,
             ignored: Vec::new(),
             database: Database::new("sqlite"),
+            methods: Default::default(),
+            scheme: Default::default(),
         };
         let instruments =
             Instruments::new(Arc::new(recorder), Arc::new(DebuggingRecorder::new()), limits, Box::new(|| 0.0));
