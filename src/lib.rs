@@ -105,7 +105,7 @@ pub use track::ReqwestMiddleware;
 #[cfg(feature = "sqlx")]
 pub use track::SqlxLayer;
 pub use track::{
-    CallBody, Held, HttpClientFuture, HttpClientLayer, HttpClientService, SpawnBlocking, TrackAsyncTask, TrackDbQuery,
-    TrackHold, TrackHttpCall, TrackMessages, TrackWait, record_db_query, spawn_blocking, track_async_task,
-    track_db_query, track_hold, track_http_call, track_messages, track_wait,
+    CallBody, CodeOf, Held, HttpClientFuture, HttpClientLayer, HttpClientService, NoCode, SpawnBlocking,
+    TrackAsyncTask, TrackDbQuery, TrackHold, TrackHttpCall, TrackMessages, TrackWait, record_db_query, spawn_blocking,
+    track_async_task, track_db_query, track_hold, track_http_call, track_messages, track_wait,
 };

@@ -280,7 +280,17 @@ pub(crate) const DB_DURATION: Metric = histogram(
     DB_DURATION_BUCKETS,
     Resolution::Fine,
 )
-.labels(&[DB_SYSTEM, DB_NAMESPACE, SERVER_ADDRESS, SERVER_PORT, DB_OPERATION, DB_SUMMARY, DB_QUERY_ID, ERROR_TYPE])
+.labels(&[
+    DB_SYSTEM,
+    DB_NAMESPACE,
+    SERVER_ADDRESS,
+    SERVER_PORT,
+    DB_OPERATION,
+    DB_SUMMARY,
+    DB_QUERY_ID,
+    ERROR_TYPE,
+    DB_STATUS,
+])
 .exists("once a query was tracked");
 /// The text of each statement, which the other series name by its id.
 pub(crate) const DB_QUERY_INFO: Metric = gauge(
@@ -1067,6 +1077,8 @@ pub(crate) const RPC_STATUS: &str = "rpc_response_status_code";
 pub(crate) const ERROR_TYPE: &str = "error_type";
 /// Database product.
 pub(crate) const DB_SYSTEM: &str = "db_system_name";
+/// The database's own code of an error.
+pub(crate) const DB_STATUS: &str = "db_response_status_code";
 /// Name of the database on its server.
 pub(crate) const DB_NAMESPACE: &str = "db_namespace";
 /// First keyword of the statement.
@@ -1136,6 +1148,7 @@ const LABELS: &[(&str, &str)] = &[
     (RPC_STATUS, "status of a gRPC call, such as `NOT_FOUND`; absent where there was none, and of other requests"),
     (ERROR_TYPE, "kind of failure; absent where there was none"),
     (DB_SYSTEM, "database product"),
+    (DB_STATUS, "the database's own code of an error, such as the SQLSTATE `23505`; absent where it is not known"),
     (DB_NAMESPACE, "name of the database on its server; absent where it is not known"),
     (DB_OPERATION, "first keyword of the statement"),
     (

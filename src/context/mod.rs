@@ -10,9 +10,9 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, glob, methods, scheme, trace_id, query_id, database, stripe, labelled, sqlx_events, after_end, thread_time}
+//! {part, place, overlap, glob, methods, scheme, trace_id, query_id, database, outcome, stripe, labelled, sqlx_events, after_end, thread_time}
 //!     < {polls, turns} < watch
-//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < {table, calls} < waits
+//!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < query_durations < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current < sampled
 //! ```
 //!
@@ -42,11 +42,13 @@ pub(crate) mod labelled;
 mod live;
 pub(crate) mod methods;
 mod named;
+mod outcome;
 mod overlap;
 mod part;
 mod place;
 pub(crate) mod polls;
 mod pool;
+mod query_durations;
 mod query_id;
 mod request;
 mod running;
@@ -84,6 +86,7 @@ pub(crate) use heap::{Heap, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
 pub(crate) use live::EndpointNumber;
+pub(crate) use outcome::{Outcome, OutcomeDurations};
 pub(crate) use part::Part;
 pub(crate) use place::Place;
 pub(crate) use pool::Pool;
@@ -95,7 +98,7 @@ pub(crate) use scheme::Scheme;
 pub use scheme::UrlScheme;
 pub(crate) use slow::{EndpointSlowRequests, SlowRequest, SlowRequests};
 pub(crate) use spread::{Local, Spread};
-pub(crate) use table::{Outcome, OutcomeDurations, QuerySeries, SqlShape, TaskSeries};
+pub(crate) use table::{QuerySeries, SqlShape, TaskSeries};
 pub(crate) use trace_id::{SampledTrace, TraceId};
 pub(crate) use used::Use;
 pub(crate) use uses::{UseSeries, Uses};

@@ -15,8 +15,10 @@ use super::{
     holds::TaskHolds,
     labelled,
     named::NamedTable,
+    outcome::{Outcome, OutcomeDurations},
     overlap::Overlap,
     polls::Polls,
+    query_durations::QueryDurations,
     query_id::query_id,
     running::Runs,
     statements::Statements,
@@ -54,7 +56,7 @@ pub(crate) struct QuerySeries {
     /// Its [`query_id`](super::query_id).
     pub(crate) query_id: Arc<str>,
     pub(crate) shape: SqlShape,
-    pub(crate) durations: ByDatabase<OutcomeDurations>,
+    pub(crate) durations: ByDatabase<QueryDurations>,
     /// Shows its text for as long as it has its place.
     _info: Gauge,
     overlap: Overlap,
@@ -76,39 +78,6 @@ impl QuerySeries {
             let at_once = || labelled::histogram(&self.window_recorder, &names::QUERY_AT_ONCE, &labels());
             self.at_once.get_or_init(at_once).record(calls as f64);
         }
-    }
-}
-
-/// How a query or a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Ok,
-    Error,
-    /// Its future was dropped, because the client disconnected or a timeout ended it.
-    Cancelled,
-    /// Its poll unwound.
-    Panicked,
-}
-
-/// A duration histogram for each outcome, registered with its first duration: most queries and tasks never fail.
-pub(crate) struct OutcomeDurations {
-    handles: [OnceLock<Histogram>; 4],
-    make: Box<dyn Fn(Outcome) -> Histogram + Send + Sync>,
-}
-
-impl fmt::Debug for OutcomeDurations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutcomeDurations").field("handles", &self.handles).finish_non_exhaustive()
-    }
-}
-
-impl OutcomeDurations {
-    pub(super) fn new(make: impl Fn(Outcome) -> Histogram + Send + Sync + 'static) -> Self {
-        Self { handles: Default::default(), make: Box::new(make) }
-    }
-
-    pub(crate) fn record(&self, outcome: Outcome, duration: Duration) {
-        self.handles[outcome as usize].get_or_init(|| (self.make)(outcome)).record(duration.as_secs_f64());
     }
 }
 
@@ -256,7 +225,7 @@ impl QueryTable {
         (0..).map(|seed| (self.make_id)(text, seed)).find(is_free).expect("there are more ids than places")
     }
 
-    fn durations(&self, shape: SqlShape, query_id: Arc<str>) -> ByDatabase<OutcomeDurations> {
+    fn durations(&self, shape: SqlShape, query_id: Arc<str>) -> ByDatabase<QueryDurations> {
         let recorder = self.recorder.clone();
         ByDatabase::new(self.database.clone(), move |database| {
             let own = [
@@ -266,16 +235,20 @@ impl QueryTable {
             ];
             let labels: Vec<_> = database.labels().into_iter().chain(own).collect();
             let recorder = recorder.clone();
-            OutcomeDurations::new(move |outcome| {
-                let error = match outcome {
-                    Outcome::Ok => None,
-                    Outcome::Error => Some(names::ERROR),
-                    Outcome::Cancelled => Some(names::CANCELLED),
-                    Outcome::Panicked => Some(names::PANIC),
-                };
-                let error = error.map(|error| (names::ERROR_TYPE, error.into()));
-                let labels: Vec<_> = labels.iter().cloned().chain(error).collect();
-                labelled::histogram(&recorder, &names::DB_DURATION, &labels)
+            let histogram = Arc::new(move |error: &[(&'static str, Arc<str>)]| {
+                labelled::histogram(&recorder, &names::DB_DURATION, &[&labels, error].concat())
+            });
+            let outcomes = OutcomeDurations::new({
+                let histogram = histogram.clone();
+                move |outcome| match outcome {
+                    Outcome::Ok => histogram(&[]),
+                    Outcome::Error => histogram(&[(names::ERROR_TYPE, names::ERROR.into())]),
+                    Outcome::Cancelled => histogram(&[(names::ERROR_TYPE, names::CANCELLED.into())]),
+                    Outcome::Panicked => histogram(&[(names::ERROR_TYPE, names::PANIC.into())]),
+                }
+            });
+            QueryDurations::new(outcomes, move |code| {
+                histogram(&[(names::ERROR_TYPE, code.clone()), (names::DB_STATUS, code.clone())])
             })
         })
     }

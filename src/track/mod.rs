@@ -28,7 +28,7 @@ pub use call::{TrackHttpCall, track_http_call};
 pub use call_body::CallBody;
 pub(crate) use fingerprint::operations;
 pub use http_client::{HttpClientFuture, HttpClientLayer, HttpClientService};
-pub use query::{TrackDbQuery, record_db_query, track_db_query};
+pub use query::{CodeOf, NoCode, TrackDbQuery, record_db_query, track_db_query};
 #[cfg(feature = "reqwest-middleware")]
 pub use reqwest::ReqwestMiddleware;
 pub use socket::{TrackMessages, track_messages};

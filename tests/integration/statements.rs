@@ -32,7 +32,10 @@ async fn service(monitor: &Monitor) -> Router {
         let insert = "insert into orders (id) values (1), (2)";
         track_db_query(insert, sqlx::query(insert).execute(&pool)).await.expect("inserted");
         let wrong = "SELECT missing FROM orders";
-        track_db_query(wrong, sqlx::query(wrong).fetch_all(&pool)).await.expect_err("no such column");
+        let missing = sqlx::query(wrong).fetch_all(&pool);
+        let missing =
+            track_db_query(wrong, missing).error_code(|error: &sqlx::Error| error.as_database_error()?.code());
+        missing.await.expect_err("no such column");
         "ok"
     };
     Router::new().route("/orders", get(handler)).layer(monitor.layer()).merge(monitor.router())
@@ -65,6 +68,9 @@ async fn a_statement_has_its_text_once_and_its_series_its_id() {
     assert!(text.contains(&assumed), "{text}");
     let wrong = samples.statement("SELECT missing FROM orders");
     assert_eq!(samples.sum("pinchpoint_queries_total", &[wrong, "outcome=\"error\""]), 1.0, "{text}");
+    // SQLite's own code: SQLITE_ERROR.
+    let code = [wrong, "error_type=\"1\"", "db_response_status_code=\"1\""];
+    assert_eq!(samples.sum("db_client_operation_duration_seconds_count", &code), 1.0, "{text}");
     let of_pair = ["http_route=\"/orders\"", id];
     assert_eq!(samples.sum("pinchpoint_endpoint_query_calls_total", &of_pair), 1.0, "{text}");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("pinchpoint_queries_total{")).collect();
