@@ -8,6 +8,8 @@ use std::{
     fmt::{self, Write as _},
 };
 
+use metrics_exporter_prometheus::formatting::{sanitize_label_key, sanitize_metric_name};
+
 /// Prefix of a name that is spelt in [`by_code_points`].
 const BY_CODE_POINTS: &str = "U__";
 
@@ -17,14 +19,15 @@ pub(super) const TOTAL: &str = "_total";
 /// Returns the name of a metric as it is exposed. Without `_total` something must be left, or readers that take it away refuse the
 /// whole page.
 pub(super) fn metric_name(name: &str) -> Cow<'_, str> {
-    let spelt = spelt(name, |letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':'));
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':');
+    let spelt = spelt(name, is_allowed, sanitize_metric_name);
     if spelt == TOTAL { by_code_points(name).into() } else { spelt }
 }
 
 /// Returns the name of a label as it is exposed. A name that begins with two underscores is Prometheus's own, and a strict
 /// reader refuses the whole page for it.
 pub(super) fn label_name(name: &str) -> Cow<'_, str> {
-    let spelt = spelt(name, is_of_label);
+    let spelt = spelt(name, is_of_label, sanitize_label_key);
     if spelt.starts_with("__") { by_code_points(name).into() } else { spelt }
 }
 
@@ -37,9 +40,10 @@ fn is_of_label(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-/// Puts an underscore in place of what is not allowed, as every exporter does, and before a digit at the start. A name with
-/// other letters than ASCII's would become a row of underscores, like any other name of its length: it is spelt in code points.
-fn spelt(name: &str, is_allowed: impl Fn(char) -> bool) -> Cow<'_, str> {
+/// Leaves `sanitize` to put an underscore in place of what is not allowed, and puts one before a digit at the start, which would be
+/// lost. A name with other letters than ASCII's would become a row of underscores, like any other name of its length: it is spelt in
+/// code points.
+fn spelt(name: &str, is_allowed: impl Fn(char) -> bool, sanitize: fn(&str) -> String) -> Cow<'_, str> {
     let starts_with_digit = name.starts_with(|letter: char| letter.is_ascii_digit());
     if !starts_with_digit && name.chars().all(&is_allowed) {
         return name.into();
@@ -47,9 +51,7 @@ fn spelt(name: &str, is_allowed: impl Fn(char) -> bool) -> Cow<'_, str> {
     if name.chars().any(|letter| !letter.is_ascii() && letter.is_alphanumeric()) {
         return by_code_points(name).into();
     }
-    let underscore = if starts_with_digit { "_" } else { "" };
-    let letters = name.chars().map(|letter| if is_allowed(letter) { letter } else { '_' });
-    underscore.chars().chain(letters).collect::<String>().into()
+    if starts_with_digit { sanitize(&format!("_{name}")) } else { sanitize(name) }.into()
 }
 
 /// Spells a name so that no other one has the same spelling: Prometheus's escaping scheme `values`, in which an underscore is two
