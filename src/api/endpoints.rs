@@ -138,13 +138,13 @@ fn view(endpoints: &Endpoints<'_>, at: usize) -> EndpointView {
     let measure = |measure| endpoint.measure(measure, endpoints);
     let millis = |of| measure(of).map(units::millis);
     let percent = |of| measure(of).map(units::percent);
-    let label = |name| endpoint.subject.label(name).unwrap_or_default().to_owned();
+    let label = |name| endpoint.subject().label(name).unwrap_or_default().to_owned();
     let split = endpoint.split().and_then(SplitView::of);
     let by_outcome = endpoint.durations.by_outcome();
     let failures = by_outcome.iter().filter(|known| known.outcome.class == OutcomeClass::Failure);
     let failed = failures.map(|known| known.count);
     EndpointView {
-        endpoint: endpoint.subject.name.to_string(),
+        endpoint: endpoint.subject().name.to_string(),
         method: label(names::METHOD),
         route: names::shown(label(names::ROUTE)).into_owned(),
         request_count: endpoint.durations.count(),
@@ -194,14 +194,14 @@ pub(super) async fn all(
 fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     let all = || endpoints.all.iter().enumerate();
     let exact = names::shown(name.trim());
-    if let Some((at, _)) = all().find(|(_, endpoint)| *endpoint.subject.name == *exact) {
+    if let Some((at, _)) = all().find(|(_, endpoint)| *endpoint.subject().name == *exact) {
         return vec![at];
     }
     let wanted = name.trim_matches('/');
     let alike = all().filter(|(_, endpoint)| {
         // Unmatched requests have no route, and are found by their name.
-        let route = endpoint.subject.label(names::ROUTE).filter(|route| !route.is_empty());
-        endpoint.subject.name.trim_end_matches('/') == wanted
+        let route = endpoint.subject().label(names::ROUTE).filter(|route| !route.is_empty());
+        endpoint.subject().name.trim_end_matches('/') == wanted
             || route.is_some_and(|route| route.trim_matches('/') == wanted)
     });
     alike.map(|(at, _)| at).collect()
@@ -232,11 +232,11 @@ pub(super) async fn one(
             "no request to this endpoint was measured; GET /performance/endpoints lists the endpoints",
         ));
     }
-    found.sort_by_key(|at| endpoints.all[*at].subject.name.clone());
+    found.sort_by_key(|at| endpoints.all[*at].subject().name.clone());
     let judgement = core.judgement();
     let details = found.into_iter().map(|at| {
         let metrics = view(&endpoints, at);
-        detail(&endpoints.all[at].subject, metrics, queries(&uses, at), &judgement.firing, &core)
+        detail(endpoints.all[at].subject(), metrics, queries(&uses, at), &judgement.firing, &core)
     });
     Ok(Json(EndpointAnswer { endpoints: details.collect(), timestamp: timestamp::now() }))
 }

@@ -71,8 +71,14 @@ impl Window {
         let places: Vec<u32> = self.index.named(name).to_vec();
         places.into_iter().filter_map(|place| {
             let value = self.series.get(place as usize)?.as_ref()?;
-            Some(SeriesView { meta: &self.index.series[place as usize].meta, value, place })
+            let meta = &self.index.series[place as usize].meta;
+            Some(SeriesView { meta, value, place, endpoint: self.index.endpoint(place) })
         })
+    }
+
+    /// Returns how many endpoints there are in the labels of series: the numbers of [`SeriesView::endpoint`] are below it.
+    pub(crate) fn endpoint_count(&self) -> usize {
+        self.index.endpoint_count()
     }
 
     /// Returns when the histogram at `place` had its first and its last observation, to the precision of a tick. Meant
@@ -229,6 +235,9 @@ pub(crate) struct SeriesView<'a> {
     pub(crate) meta: &'a SeriesMeta,
     /// Its place in the index, which is the same in every window.
     pub(crate) place: u32,
+    /// The number of the endpoint in its labels, below [`Window::endpoint_count`]; the same for all series of an endpoint in one
+    /// window.
+    pub(crate) endpoint: Option<usize>,
     value: &'a SeriesWindow,
 }
 

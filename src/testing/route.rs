@@ -47,13 +47,13 @@ impl RouteProbe {
     /// Finds the route; returns the names of those that were measured where it is not among them.
     pub(super) fn of(endpoint: &str, window: &Window, instruments: &Instruments) -> Result<Self, Vec<String>> {
         let endpoints = Endpoints::of(window);
-        let found = endpoints.all.iter().find(|known| *known.subject.name == *endpoint.trim());
+        let found = endpoints.all.iter().find(|known| *known.subject().name == *endpoint.trim());
         let Some(found) = found else {
-            let mut measured: Vec<_> = endpoints.all.iter().map(|known| known.subject.name.to_string()).collect();
+            let mut measured: Vec<_> = endpoints.all.iter().map(|known| known.subject().name.to_string()).collect();
             measured.sort();
             return Err(measured);
         };
-        let label = |name| found.subject.label(name).unwrap_or_default();
+        let label = |name| found.subject().label(name).unwrap_or_default();
         let (method, route) = (label(names::METHOD), label(names::ROUTE));
         let queries = window
             .series(names::HTTP_DB_QUERIES.name)
@@ -61,7 +61,7 @@ impl RouteProbe {
         let most = queries.filter_map(|series| series.histogram()?.max()).fold(0.0, f64::max);
         let seconds = |measure| found.measure(measure, &endpoints).map(Duration::from_secs_f64);
         Ok(Self {
-            endpoint: found.subject.name.clone(),
+            endpoint: found.subject().name.clone(),
             requests: found.durations.count(),
             most_queries: most as u64,
             longest: seconds(Measure::MaxDuration).unwrap_or_default(),

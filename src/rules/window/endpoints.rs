@@ -4,7 +4,7 @@
 //! and those of routes that were folded into `other`, are mixtures: they count in the totals and are never a subject of a rule.
 //! Lists show them, as `GET unmatched` and `GET other`.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, cell::OnceCell, sync::Arc, time::Duration};
 
 use super::{
     durations::{Durations, NANOS, divide, quantile},
@@ -28,7 +28,10 @@ const UNMATCHED: &str = "unmatched";
 /// A method and route.
 #[derive(Debug)]
 pub(crate) struct Endpoint<'a> {
-    pub(crate) subject: Arc<Subject>,
+    method: &'a str,
+    route: &'a str,
+    /// Made when it is asked for: most endpoints are over no threshold.
+    subject: OnceCell<Arc<Subject>>,
     pub(crate) durations: Durations<'a>,
     pub(super) busy_seconds: Option<f64>,
     pub(super) polls: MeasuredPolls<'a>,
@@ -68,7 +71,8 @@ pub(crate) struct Endpoint<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints<'a> {
     pub(crate) all: Vec<Endpoint<'a>>,
-    by_labels: HashMap<(&'a str, &'a str), usize>,
+    /// For the number of each endpoint its place in `all`.
+    places: Vec<Option<u32>>,
     /// Sum of the durations of all requests, unmatched ones included.
     pub(crate) seconds: f64,
     /// Number of all requests, unmatched ones included.
@@ -95,7 +99,8 @@ impl<'a> Endpoints<'a> {
     }
 
     fn gathered(window: &'a Window, with_mixtures: bool) -> Self {
-        let mut endpoints = Self { span: window.span(), with_mixtures, ..Self::default() };
+        let places = vec![None; window.endpoint_count()];
+        let mut endpoints = Self { span: window.span(), with_mixtures, places, ..Self::default() };
         // Before the others, which add to endpoints that had requests and drop what belongs to none.
         endpoints.add_durations(window);
         endpoints.add_histograms(window);
@@ -220,10 +225,14 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the endpoint of a series of requests, which is added if it is new; `None` for a mixture.
     fn entry(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
-        let (method, route) = self.labels_of(series)?;
-        let index = *self.by_labels.entry((method, route)).or_insert_with(|| {
+        let number = series.endpoint?;
+        if self.places[number].is_none() {
+            let (method, route) = if self.with_mixtures { all_labels_of(series) } else { labels_of(series) }?;
+            self.places[number] = u32::try_from(self.all.len()).ok();
             self.all.push(Endpoint {
-                subject: endpoint_subject(method, route),
+                method,
+                route,
+                subject: OnceCell::new(),
                 durations: Durations::default(),
                 busy_seconds: None,
                 polls: MeasuredPolls::default(),
@@ -245,24 +254,24 @@ impl<'a> Endpoints<'a> {
                 active: 0.0,
                 oldest_active: 0.0,
             });
-            self.all.len() - 1
-        });
-        self.all.get_mut(index)
+        }
+        self.known(series)
     }
 
     /// Returns the endpoint of a series if it had requests.
     fn known(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
-        let index = *self.by_labels.get(&self.labels_of(series)?)?;
-        self.all.get_mut(index)
+        let place = self.place_of(series)?;
+        self.all.get_mut(place)
     }
 
-    fn labels_of(&self, series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
-        if self.with_mixtures { all_labels_of(series) } else { labels_of(series) }
+    /// Returns the place in `all` of the endpoint of a series, if it had requests.
+    pub(super) fn place_of(&self, series: &SeriesView<'_>) -> Option<usize> {
+        Some(self.places[series.endpoint?]? as usize)
     }
 
     /// Returns the place of an endpoint in `all`.
     pub(crate) fn index_of(&self, method: &str, route: &str) -> Option<usize> {
-        self.by_labels.get(&(method, route)).copied()
+        self.all.iter().position(|endpoint| endpoint.method == method && endpoint.route == route)
     }
 }
 
@@ -273,7 +282,8 @@ pub(super) fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str
 }
 
 fn all_labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
-    Some((series.label(names::METHOD)?, series.label(names::ROUTE)?))
+    let [method, route] = series.meta.labels([names::METHOD, names::ROUTE]);
+    Some((method?, route?))
 }
 
 fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
@@ -284,6 +294,10 @@ fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
 }
 
 impl Endpoint<'_> {
+    pub(crate) fn subject(&self) -> &Arc<Subject> {
+        self.subject.get_or_init(|| endpoint_subject(self.method, self.route))
+    }
+
     /// Divides the time of all its requests into disjoint parts; `None` where the time inside poll was not measured.
     pub(crate) fn split(&self) -> Option<Split> {
         let late_db = |part| if part == Part::Db { self.late_db_seconds } else { 0.0 };

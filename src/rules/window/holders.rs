@@ -43,7 +43,7 @@ impl Holders {
         for used in uses.held() {
             let Some(endpoint) = endpoints.all.get(used.endpoint) else { continue };
             let owner = Owner {
-                who: HeldBy::Endpoint(endpoint.subject.name.clone()),
+                who: HeldBy::Endpoint(endpoint.subject().name.clone()),
                 time: Time { seconds: used.held_seconds, holds: used.holds },
                 place: used.place,
             };

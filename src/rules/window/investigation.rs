@@ -110,7 +110,7 @@ impl Investigation<'_, '_> {
         let (endpoints, uses) = (self.index.endpoints(), self.index.uses());
         let by_endpoint = uses.of_query(&subject.name);
         let seconds = query.durations.seconds();
-        let name_of = |place: usize| endpoints.all.get(place).map(|endpoint| endpoint.subject.name.clone());
+        let name_of = |place: usize| endpoints.all.get(place).map(|endpoint| endpoint.subject().name.clone());
         let mut facts = Facts::default();
         facts.measures(Scope::Query, |measure| Some(query.measure(measure, endpoints, uses, 1)?.0));
         facts.number(fact::CALLS, Some(query.durations.count() as f64));
@@ -303,7 +303,7 @@ impl Investigation<'_, '_> {
     fn longest_poll(&self) -> Option<(&str, f64)> {
         let endpoints = self.index.endpoints();
         let each = endpoints.all.iter().filter_map(|endpoint| {
-            Some((&*endpoint.subject.name, endpoint.measure(Measure::LongestPollQuantile(95), endpoints)?))
+            Some((&*endpoint.subject().name, endpoint.measure(Measure::LongestPollQuantile(95), endpoints)?))
         });
         each.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))
     }
@@ -359,7 +359,7 @@ fn blocker(endpoint: &Endpoint<'_>) -> Option<Blocker> {
     let others = endpoint.blocked_others;
     let waited = endpoint.waited.iter().take(SHOWN).map(|(name, polls)| (Arc::from(*name), *polls as u64));
     Some(Blocker {
-        endpoint: endpoint.subject.name.clone(),
+        endpoint: endpoint.subject().name.clone(),
         polls: polls.count(),
         seconds: polls.sum(),
         longest: polls.max(),

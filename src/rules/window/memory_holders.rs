@@ -27,7 +27,7 @@ impl<'i, 'w> MemoryHolders<'i, 'w> {
         let endpoints = index.endpoints().all.iter();
         let mut holders: Vec<_> = endpoints.filter_map(|endpoint| Some((endpoint, kept(endpoint)?))).collect();
         holders.sort_by(|(a, a_kept), (b, b_kept)| {
-            b_kept.total_cmp(a_kept).then_with(|| a.subject.name.cmp(&b.subject.name))
+            b_kept.total_cmp(a_kept).then_with(|| a.subject().name.cmp(&b.subject().name))
         });
         Self { index, holders }
     }
@@ -36,7 +36,7 @@ impl<'i, 'w> MemoryHolders<'i, 'w> {
     pub(super) fn add_top(&self, facts: &mut Facts) {
         let Some((holder, bytes)) = self.holders.first().filter(|(_, bytes)| *bytes >= SUSPECT_BYTES) else { return };
         let resident = self.index.memory().unwrap_or_default();
-        facts.word(fact::TOP_HOLDER, Some(&holder.subject.name));
+        facts.word(fact::TOP_HOLDER, Some(&holder.subject().name));
         facts.number(fact::TOP_HOLDER_MEMORY, Some(*bytes));
         facts.number(fact::TOP_HOLDER_RATIO, divide(*bytes, resident).map(|ratio| ratio.min(1.0)));
     }
@@ -52,7 +52,7 @@ impl<'i, 'w> MemoryHolders<'i, 'w> {
         let each = self.holders.iter().map_while(|(endpoint, bytes)| {
             let ratio = (bytes / gained).min(1.0);
             (ratio >= SUSPECT_RATIO && *bytes >= SUSPECT_BYTES).then_some(Suspect {
-                endpoint: endpoint.subject.name.clone(),
+                endpoint: endpoint.subject().name.clone(),
                 requests: endpoint.durations.count(),
                 kept_bytes: *bytes,
                 bytes_per_hour: divide(*bytes, hours)?,

@@ -52,9 +52,10 @@ impl OutcomeClass {
 impl<'a> Outcome<'a> {
     /// Returns the outcome of the requests of a series. A kind of error is more precise than the status beside it.
     pub(super) fn of_request(series: &'a SeriesMeta) -> Self {
-        let status = series.label(names::STATUS).unwrap_or_default();
-        let grpc_status = series.label(names::RPC_STATUS).filter(|grpc_status| *grpc_status != names::GRPC_STATUSES[0]);
-        match (series.label(names::ERROR_TYPE), grpc_status) {
+        let [status, grpc_status, error] = series.labels([names::STATUS, names::RPC_STATUS, names::ERROR_TYPE]);
+        let status = status.unwrap_or_default();
+        let grpc_status = grpc_status.filter(|grpc_status| *grpc_status != names::GRPC_STATUSES[0]);
+        match (error, grpc_status) {
             (Some(name @ names::CANCELLED), _) => Self { class: OutcomeClass::Cancellation, name },
             (Some(name @ (names::PANIC | names::SERVICE_ERROR | names::BODY_ERROR)), _) => {
                 Self { class: OutcomeClass::Failure, name }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     durations::{Durations, NANOS, divide},
-    endpoints::{Endpoints, HashMap, labels_of},
+    endpoints::{Endpoints, HashMap},
     outcome::Outcome,
 };
 use crate::{
@@ -208,11 +208,11 @@ impl<'a> Gathered<'a, '_> {
     }
 
     fn key(&self, series: &SeriesView<'a>) -> Option<(usize, Part, &'a str)> {
-        let (method, route) = labels_of(series)?;
+        let endpoint = self.endpoints.place_of(series)?;
         let part = Part::of_label(series.label(names::WAIT_KIND)?)?;
         let name = series.label(names::WAIT_NAME).filter(|name| *name != names::OTHER)?;
         let name = if part == Part::Db { self.texts.of_id(name) } else { name };
-        Some((self.endpoints.index_of(method, route)?, part, name))
+        Some((endpoint, part, name))
     }
 }
 

@@ -109,7 +109,7 @@ fn endpoint_readings(index: &WindowIndex<'_>, question: &Question<'_>) -> Vec<Re
     let read = |endpoint: &Endpoint<'_>| {
         let value = endpoint.measure(measure, endpoints)?;
         let samples = if is_state { 1 } else { endpoint.durations.count() };
-        reading(question, &endpoint.subject, Some((value, samples)))
+        reading(question, endpoint.subject(), Some((value, samples)))
     };
     endpoints.all.iter().filter(relevant).filter_map(read).collect()
 }
