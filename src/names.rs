@@ -678,8 +678,8 @@ pub(crate) const TARGET_INFO: Metric =
         .labels(&[SERVICE_NAME, SERVICE_VERSION, SERVICE_INSTANCE])
         .exists("where the service has a name: from `service`, settings or OpenTelemetry's variables");
 
-/// Window-only series: which endpoint uses which query, task, wait or service. Read by the rules and the evidence, never
-/// exposed, since routes times names is a cardinality that no Prometheus should pay for.
+/// Window-only series: which endpoint uses which query, task, wait or service. Read by the rules and the evidence, and exposed of the
+/// largest pairs with statements alone ([`FOLDED`]): routes times names is a cardinality that no Prometheus should pay for.
 pub(crate) const ENDPOINT_USE_CALLS: Metric = counter("pinchpoint_endpoint_use_calls", "");
 /// Window-only: nanoseconds spent by an endpoint in a use; those of uses at the same time count for each.
 pub(crate) const ENDPOINT_USE_NANOS: Metric = counter("pinchpoint_endpoint_use_nanoseconds", "");
@@ -710,7 +710,13 @@ pub(crate) const ENDPOINT_PART_NANOS: Metric = counter(
 .exists("once a request did any of it");
 
 /// Time that an endpoint's requests spent inside poll during any of the parts of pinchpoint_endpoint_part_seconds_total.
-pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter("pinchpoint_endpoint_overlap_seconds_total", "Time that an endpoint's requests spent inside poll during any of the parts of pinchpoint_endpoint_part_seconds_total.").in_nanos().labels(&[METHOD, ROUTE]).exists("once a request did anything that is tracked");
+pub(crate) const ENDPOINT_OVERLAP_NANOS: Metric = counter(
+    "pinchpoint_endpoint_overlap_seconds_total",
+    "Time that an endpoint's requests spent inside poll during any of the parts of their time, such as their queries.",
+)
+.in_nanos()
+.labels(&[METHOD, ROUTE])
+.exists("once a request did anything that is tracked");
 /// Queries of an endpoint's requests whose client disconnected before the answer.
 pub(crate) const ENDPOINT_WASTED_QUERIES: Metric = counter(
     "pinchpoint_endpoint_wasted_queries_total",
@@ -973,7 +979,8 @@ pub(crate) const MONITOR: &[Metric] = &[
 pub(crate) const MONITOR_SERIES: usize = 1_000;
 
 /// Metrics whose series are removed when their name gave its place back and no window contains them any more: those of queries
-/// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is not any more.
+/// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is not
+/// any more.
 pub(crate) const GIVEN_BACK: &[Metric] = &[
     DB_DURATION,
     DB_QUERY_INFO,
@@ -1103,13 +1110,14 @@ pub(crate) const POOL_STATE: &str = "db_client_connection_state";
 pub(crate) const SERVER_ADDRESS: &str = "server_address";
 /// Port that is called.
 pub(crate) const SERVER_PORT: &str = "server_port";
-/// How a task, a reload or a notification ended.
+/// How a request, a query, a task or a reload ended.
 pub(crate) const OUTCOME: &str = "outcome";
 /// What the monitor does on a thread of its own: `rules`, `sampling`.
 pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
 pub(crate) const WAITING: &str = "waiting";
-/// Which part of something is counted: of the CPU's pressure whose it is, of descriptors what they are; window-only counters have parts of their own.
+/// Which part of something is counted: of the CPU's pressure whose it is, of descriptors what they are; window-only counters have
+/// parts of their own.
 pub(crate) const KIND: &str = "kind";
 /// What a part of the time of requests or runs was spent in.
 pub(crate) const PART: &str = "part";

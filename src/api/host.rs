@@ -54,8 +54,9 @@ fn is_loopback_name(name: &str) -> bool {
     is_localhost(name) || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Headers with which a proxy passes on whose request it is.
-const FORWARDED: [&str; 2] = ["forwarded", "x-forwarded-for"];
+/// Headers that proxies add to what they pass on.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Refuses requests whose `Host` is of another site where only this machine reaches the routes: a browser on it does. Of merged
 /// routes the address is not known; but a client on this machine is, if the service adds the client's address, as axum's
@@ -94,7 +95,8 @@ pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Returns whether a proxy passed the request on, whose client then is not the one that it comes from.
+/// Returns whether a proxy passed the request on, whose client then is not the one that it comes from. One that adds no header, as
+/// nginx does unless it is told to, cannot be told from a client.
 pub(super) fn is_passed_on(headers: &HeaderMap) -> bool {
     FORWARDED.iter().any(|header| headers.contains_key(*header))
 }

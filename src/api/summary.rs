@@ -43,7 +43,7 @@ pub(super) struct Summary {
     pub(super) total_db_time_ms: f64,
     pub(super) total_async_tasks: u64,
     pub(super) total_async_time_ms: f64,
-    /// Median of the durations. All percentiles are within 5 %.
+    /// Median of the durations. All percentiles are within 5 % from 8 µs on.
     pub(super) p50_duration_ms: Option<f64>,
     pub(super) p95_duration_ms: Option<f64>,
     pub(super) p99_duration_ms: Option<f64>,

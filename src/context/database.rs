@@ -170,6 +170,10 @@ impl FromStr for Database {
         let rest = rest.strip_prefix("//").ok_or(InvalidDatabaseUrl)?;
         let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // A password with a `/` or `?` that is not escaped would end up in what is shown.
+        if path.contains('@') || options.contains('@') {
+            return Err(InvalidDatabaseUrl);
+        }
         let servers = authority.rsplit_once('@').map_or(authority, |(_, servers)| servers);
         let host_of_options = options.split('&').find_map(|option| option.strip_prefix("host="));
         let (address, port) = match (servers, host_of_options) {
@@ -190,7 +194,12 @@ fn server_of(server: &str) -> Result<(String, Option<u16>), InvalidDatabaseUrl> 
         None => server.split_once(':').map_or((server, None), |(host, port)| (host, Some(port))),
     };
     let port = port.filter(|port| !port.is_empty()).map(str::parse).transpose().map_err(|_| InvalidDatabaseUrl)?;
-    Ok((unescaped(host)?, port))
+    let host = unescaped(host)?;
+    // `server;password=…`, as other connection strings are written.
+    if host.contains(|ch: char| ch.is_whitespace() || ch.is_control() || ";=@".contains(ch)) {
+        return Err(InvalidDatabaseUrl);
+    }
+    Ok((host, port))
 }
 
 /// Returns the text with `%2F` and the like as what they stand for.
@@ -289,9 +298,21 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused_without_repeating_it() {
-        for wrong in
-            ["", "db", "host=db password=secret", "postgres:db", "1://db", "postgres://db:port/x", "postgres://db/%zz"]
-        {
+        for wrong in [
+            "",
+            "db",
+            "host=db password=secret",
+            "postgres:db",
+            "1://db",
+            "postgres://db:port/x",
+            "postgres://db/%zz",
+            // What is not escaped in a password must not be taken for a host or a name.
+            "postgres://app:/secret@db/shop",
+            "postgres://app:12/secret@db/shop",
+            "postgres://app:a?secret@db/shop",
+            "sqlserver://db;password=secret",
+            "sqlserver://db:1433;password=secret",
+        ] {
             let error = wrong.parse::<Database>().expect_err(wrong);
             assert!(!error.to_string().contains("secret"));
         }

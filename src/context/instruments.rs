@@ -54,7 +54,7 @@ pub(crate) struct Limits {
 pub(crate) struct Instruments {
     /// Reaches the monitor's own recorder, and the host's if there is one.
     recorder: DynRecorder,
-    /// Reaches the monitor's own recorder alone, for series that only windows read.
+    /// Reaches the monitor's own recorder alone, for series of the windows.
     window_recorder: DynRecorder,
     enabled: AtomicBool,
     limits: Limits,

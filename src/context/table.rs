@@ -81,7 +81,7 @@ impl QuerySeries {
     }
 }
 
-/// The time of a task's runs by part. Only windows read these series.
+/// The time of a task's runs by part. On the monitor's own page alone.
 pub(crate) struct TaskParts {
     recorder: DynRecorder,
     name: Arc<str>,

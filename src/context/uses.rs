@@ -22,7 +22,7 @@ use crate::names;
 /// Labels of an endpoint and of what it uses.
 type Labels = [(&'static str, Arc<str>); 4];
 
-/// An endpoint's use of one name. Only windows read these series.
+/// An endpoint's use of one name. Windows read these series; of statements the page shows some as pairs.
 pub(crate) struct UseSeries {
     recorder: DynRecorder,
     labels: Labels,

@@ -30,7 +30,7 @@ use crate::{
     names::{self, Metric},
 };
 
-/// Work done for requests whose client disconnected. Only windows read these series.
+/// Work done for requests whose client disconnected. On the monitor's own page alone.
 #[derive(Debug)]
 pub(super) struct WastedWork {
     pub(super) queries: Counter,
@@ -39,7 +39,7 @@ pub(super) struct WastedWork {
     late_nanos: Counter,
 }
 
-/// The polls that blocked the runtime. Only windows read these series.
+/// The polls that blocked the runtime. On the monitor's own page alone.
 #[derive(Debug)]
 pub(super) struct BlockingPolls {
     pub(super) polls: Histogram,

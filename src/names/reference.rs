@@ -91,8 +91,8 @@ pub fn metrics_reference_markdown() -> String {
         let edges: Vec<_> = metric.buckets.iter().map(ToString::to_string).collect();
         out += &format!("| `{}` | {}, +Inf |\n", metric.name, edges.join(", "));
     }
-    out += "\nRules and percentiles are computed from finer buckets, which are not exposed; every threshold of a rule that is a\n\
-            duration is one of their edges.\n";
+    out += "\nRules and percentiles are computed from finer buckets, which the native histograms of the protobuf format show; each\n\
+            threshold that a rule had for a duration when the service started is one of their edges.\n";
     out
 }
 

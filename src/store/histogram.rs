@@ -169,7 +169,7 @@ impl HistogramSum {
 
     /// Returns the value below which `q` of the observations fall.
     ///
-    /// The result is interpolated inside a bucket, and within 5 % of the exact one for durations from 1 µs to 100 s in
+    /// The result is interpolated inside a bucket, and within 5 % of the exact one for durations from 8 µs to two minutes in
     /// the layouts that rules read percentiles from. Returns `None` without observations: "no traffic" and "fast" are
     /// different answers.
     pub(crate) fn quantile(&self, q: Quantile) -> Option<f64> {

@@ -233,18 +233,13 @@ impl Layouts {
         Self { thresholds, made: Mutex::default() }
     }
 
-    /// Returns the layout of the metric called `name`.
+    /// Returns the layout of the metric that is exposed as `name`.
     pub(crate) fn of(&self, name: &str) -> Arc<Layout> {
         let metric = names::metric(name);
         let (kind, exposed, resolution) = match metric {
             Some(metric) => (metric.name, metric.buckets, metric.resolution),
-            // The name may be as the facade's users write it, `job.seconds`.
-            None if name.ends_with("_seconds") || name.ends_with(".seconds") => {
-                ("seconds", names::DURATION_BUCKETS, Resolution::Fine)
-            }
-            None if name.ends_with("_bytes") || name.ends_with(".bytes") => {
-                ("bytes", names::SIZE_BUCKETS, Resolution::Sizes)
-            }
+            None if name.ends_with("_seconds") => ("seconds", names::DURATION_BUCKETS, Resolution::Fine),
+            None if name.ends_with("_bytes") => ("bytes", names::SIZE_BUCKETS, Resolution::Sizes),
             None => ("general", names::GENERAL_BUCKETS, Resolution::General),
         };
         let thresholds = match resolution {

@@ -2,8 +2,8 @@
 //!
 //! There are up to routes times statements of them. At most `limit` are shown, those that take the most time; the others count as
 //! one pair of their endpoint, with the statement `other`. The invariant that a change could break: no counter that is shown ever
-//! falls, and nothing is counted twice. So a pair that is shown later begins at zero, and what it counted before stays in `other`; what a pair
-//! counted while it was shown goes with its series.
+//! falls, and nothing is counted twice. So a pair that is shown later begins at zero, and what it counted before stays in `other`;
+//! what a pair counted while it was shown goes with its series.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -39,9 +39,13 @@ type Counts = [u64; COUNTERS];
 /// An endpoint's use of a statement.
 #[derive(Debug)]
 struct Pair {
-    /// Where its counters are in the index.
-    places: [Option<u32>; COUNTERS],
+    /// Where its counters are in the index, and which they are: each may be given back alone, and come again at zero.
+    cells: [Option<(u32, usize)>; COUNTERS],
+    /// What counters that are gone had counted.
+    before: Counts,
     is_shown: bool,
+    /// Of the statements that have no place of their own: always a part of `other`.
+    is_other: bool,
     /// What it counted while it was hidden, up to the last time that it was shown.
     hidden: Counts,
     /// Its counters when it was hidden last.
@@ -55,16 +59,27 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(is_shown: bool) -> Self {
-        let none = Counts::default();
-        Self { places: [None; COUNTERS], is_shown, hidden: none, since: none, seen: none, weight: 0.0, time: 0 }
+    fn new(is_shown: bool, is_other: bool) -> Self {
+        let (cells, none) = ([None; COUNTERS], Counts::default());
+        Self { cells, before: none, is_shown, is_other, hidden: none, since: none, seen: none, weight: 0.0, time: 0 }
     }
 
     fn see(&mut self, index: &Index) {
-        self.seen = self.places.map(|place| match place.map(|place| &index.series[place as usize].cell) {
-            Some(Cell::Counter(cell)) => cell.read(),
-            _ => 0,
-        });
+        for (at, place) in self.cells.iter().enumerate() {
+            if let Some(Cell::Counter(cell)) = place.map(|(place, _)| &index.series[place as usize].cell) {
+                self.seen[at] = self.before[at] + cell.read();
+            }
+        }
+    }
+
+    /// Takes the places of its counters in a new index.
+    fn take(&mut self, cells: [Option<(u32, usize)>; COUNTERS]) {
+        for (at, (old, new)) in self.cells.iter().zip(&cells).enumerate() {
+            if old.map(|(_, address)| address) != new.map(|(_, address)| address) {
+                self.before[at] = self.seen[at];
+            }
+        }
+        self.cells = cells;
     }
 
     /// Returns what of its counts is in `other`.
@@ -174,23 +189,26 @@ impl State {
             return;
         }
         self.index = Some(index.clone());
-        self.pairs.values_mut().for_each(|pair| pair.places = [None; COUNTERS]);
+        let mut found: HashMap<Vec<Label>, [Option<(u32, usize)>; COUNTERS]> = HashMap::new();
         for (at, Folded { of, .. }) in names::FOLDED.iter().enumerate() {
             for place in index.named(of.name) {
-                let labels: Vec<Label> = index.series[*place as usize].meta.key.labels().cloned().collect();
+                let series = &index.series[*place as usize];
+                let labels: Vec<Label> = series.meta.key.labels().cloned().collect();
                 if *value_of(&labels, names::WAIT_KIND) == *Part::Db.label() {
-                    let pair = self.pairs.entry(labels).or_insert_with(|| {
-                        let has_room = self.shown < limit;
-                        self.shown += usize::from(has_room);
-                        Pair::new(has_room)
+                    let is_other = *value_of(&labels, names::WAIT_NAME) == *names::OTHER;
+                    self.pairs.entry(labels.clone()).or_insert_with(|| {
+                        let is_shown = !is_other && self.shown < limit;
+                        self.shown += usize::from(is_shown);
+                        Pair::new(is_shown, is_other)
                     });
-                    pair.places[at] = Some(*place);
+                    found.entry(labels).or_default()[at] = Some((*place, series.cell.address()));
                 }
             }
         }
         let Self { pairs, gone, shown, .. } = self;
         pairs.retain(|labels, pair| {
-            if pair.places != [None; COUNTERS] {
+            if let Some(cells) = found.remove(labels) {
+                pair.take(cells);
                 return true;
             }
             *shown -= usize::from(pair.is_shown);
@@ -212,7 +230,7 @@ impl State {
     /// Shows pairs that take much more time than some that are shown in their places, at most `most`.
     fn replace(&mut self, most: usize) {
         let weights = |is_shown| {
-            let of = self.pairs.iter().filter(move |(_, pair)| pair.is_shown == is_shown);
+            let of = self.pairs.iter().filter(move |(_, pair)| pair.is_shown == is_shown && !pair.is_other);
             let mut weights: Vec<(f64, Vec<Label>)> = of.map(|(labels, pair)| (pair.weight, labels.clone())).collect();
             weights.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
             weights
@@ -246,15 +264,19 @@ mod tests {
 
     struct Statement([Counter; COUNTERS]);
 
+    fn counter(recorder: &MonitorRecorder, name: &str, at: usize) -> Counter {
+        let labels = [
+            (names::METHOD, "GET".into()),
+            (names::ROUTE, "/a".into()),
+            (names::WAIT_KIND, Part::Db.label().into()),
+            (names::WAIT_NAME, name.into()),
+        ];
+        labelled::counter(recorder, names::FOLDED[at].of, &labels)
+    }
+
     impl Statement {
         fn new(recorder: &MonitorRecorder, name: &str) -> Self {
-            let labels = [
-                (names::METHOD, "GET".into()),
-                (names::ROUTE, "/a".into()),
-                (names::WAIT_KIND, Part::Db.label().into()),
-                (names::WAIT_NAME, name.into()),
-            ];
-            Self(std::array::from_fn(|at| labelled::counter(recorder, names::FOLDED[at].of, &labels)))
+            Self(std::array::from_fn(|at| counter(recorder, name, at)))
         }
 
         fn run(&self, times: u64, millis: u64) {
@@ -328,6 +350,33 @@ mod tests {
         expect(&pairs, &recorder, &[("other", 4)]);
         Statement::new(&recorder, "c").run(1, 1);
         expect(&pairs, &recorder, &[("c", 1), ("other", 4)]);
+    }
+
+    #[test]
+    fn statements_without_a_place_are_part_of_other_and_a_counter_that_comes_again_goes_on() {
+        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(2));
+        let [other, b, c] = [names::OTHER, "b", "c"].map(|name| Statement::new(&recorder, name));
+        other.run(100, 1_000);
+        b.run(1, 1);
+        c.run(2, 1);
+        expect(&pairs, &recorder, &[("b", 1), ("c", 2), ("other", 100)]);
+        pairs.tick(&recorder.index());
+        expect(&pairs, &recorder, &[("b", 1), ("c", 2), ("other", 100)]);
+        drop(b);
+        let start = tokio::time::Instant::now();
+        let minute = std::time::Duration::from_secs(60);
+        let mut history = crate::store::History::new(start, [minute]);
+        for tick in 1..5 {
+            // Of the counters of `b` one is used longer than the others.
+            let calls = (tick < 4).then(|| counter(&recorder, "b", 0));
+            history.tick(&recorder.index(), start + minute * tick);
+            calls.into_iter().for_each(|calls| calls.increment(1));
+            recorder.give_back_places(&mut history);
+            expect(&pairs, &recorder, &[("b", 1 + u64::from(tick.min(3))), ("c", 2), ("other", 100)]);
+        }
+        Statement::new(&recorder, "b").run(5, 1);
+        expect(&pairs, &recorder, &[("b", 9), ("c", 2), ("other", 100)]);
+        assert_eq!(pairs.lines(&recorder.index())[0].counts[TIME], 6_000_000);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use metrics_util::registry::{Registry, Storage};
 
 use super::{
     cells::{CounterCell, GaugeCell, HistogramCell},
-    exposition::{Exposition, Format, OutcomeOf, Sources},
+    exposition::{Exposition, Format, OutcomeOf, Sources, metric_name},
     history::History,
     layout::Layouts,
     pairs::Pairs,
@@ -54,17 +54,16 @@ impl Storage<Key> for CellFactory {
         let cell = Arc::new(GaugeCell::default());
         // The facade's counters are integers, so a total of seconds is written as a gauge; the catalogue knows that it
         // is a counter.
-        let known = names::metric(key.name());
-        self.enter(key, known.map_or(Kind::Gauge, |metric| metric.kind), Cell::Gauge(cell.clone()));
+        let is_total = names::metric(key.name()).is_some_and(|metric| metric.kind == Kind::Counter);
+        self.enter(key, if is_total { Kind::Counter } else { Kind::Gauge }, Cell::Gauge(cell.clone()));
         cell
     }
 
     fn histogram(&self, key: &Key) -> Self::Histogram {
-        let cell = HistogramCell::new(self.layouts.of(key.name()));
-        let cell = Arc::new(match Budget::of(key.name()) {
-            Budget::Windows => cell,
-            Budget::Service | Budget::Monitor => cell.with_exemplars(),
-        });
+        // Names that are exposed as one have one layout: `job.seconds` and `job-seconds` are lines of the same metric.
+        let cell = HistogramCell::new(self.layouts.of(&metric_name(key.name())));
+        let is_exposed = SeriesMeta::new(key.clone(), Kind::Histogram).exposed;
+        let cell = Arc::new(if is_exposed { cell.with_exemplars() } else { cell });
         self.enter(key, Kind::Histogram, Cell::Histogram(cell.clone()));
         cell
     }

@@ -178,7 +178,10 @@ async fn python_reads_both_formats_of_lines_alike() {
     assert!(openmetrics.contains(" # {trace_id=\"0af7651916cd43dd8448eb211c80319c\""), "{openmetrics}");
     let ours = |samples: Vec<String>| -> Vec<String> {
         // What changes between two scrapes.
-        samples.into_iter().filter(|sample| !sample.contains("'process_") && !sample.contains("'tokio_")).collect()
+        samples
+            .into_iter()
+            .filter(|sample| !sample.contains("'process_") && !sample.contains("'pinchpoint_tokio_"))
+            .collect()
     };
     let unknown = ["jobs", "jobs_total", "jobs_created_total", "job_seconds_total"];
     let text = ours(read_by_python(&python, "text", &text, &unknown));

@@ -115,7 +115,7 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     }
     fires(&monitor).await;
     prometheus.settles("pinchpoint_bottleneck{severity=\"critical\",subject=\"GET /broken\"}", 1.0).await;
-    let families = "http_server_.*|db_client_.*|task_.*|pinchpoint_bottleneck|pinchpoint_build_info";
+    let families = "http_server_.*|db_client_.*|pinchpoint_task_.*|pinchpoint_bottleneck|pinchpoint_build_info";
     prometheus.agrees(families, || Samples::of(&monitor)).await;
     assert_eq!(prometheus.query("up").await[0].1, 1.0);
     let (labels, _) = &prometheus.query("db_client_operation_duration_seconds_count").await[0];

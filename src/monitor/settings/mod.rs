@@ -57,7 +57,7 @@ impl Settings {
                 Err(source) => return Err(SettingsError::Unreadable { path: name, source }),
             }
         }
-        draft.read_environment(|variable| std::env::var(variable).ok());
+        draft.read_environment(|variable| std::env::var_os(variable));
         draft.finish()
     }
 

@@ -1,6 +1,6 @@
 //! [`Draft`]: settings while they are read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ffi::OsString};
 
 use super::{
     Settings, SettingsError,
@@ -64,6 +64,8 @@ impl Draft {
                 continue;
             }
             match (&setting.reader, &value.value) {
+                // A template without its value must not leave open what a secret was to close.
+                (Reader::Secret(_), Value::Nothing) => self.set_text(setting, place(value), ""),
                 // A key whose value is left out keeps its default.
                 (_, Value::Nothing) => {}
                 (Reader::Text(_) | Reader::Secret(_), Value::Scalar(text)) => {
@@ -82,10 +84,14 @@ impl Draft {
     }
 
     /// Reads the variable of each setting with `variable`.
-    pub(super) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
+    pub(super) fn read_environment<T: Into<OsString>>(&mut self, variable: impl Fn(&str) -> Option<T>) {
         for setting in SETTINGS {
             let name = setting.variable();
             let Some(text) = variable(&name) else { continue };
+            let Ok(text) = text.into().into_string() else {
+                self.malformed(name, format!("this is not UTF-8; expected {}", setting.expected));
+                continue;
+            };
             match setting.reader {
                 Reader::Text(_) | Reader::Secret(_) => self.set_text(setting, name, &text),
                 Reader::List(_) => {

@@ -243,6 +243,26 @@ fn every_problem_is_reported() {
 }
 
 #[test]
+fn a_secret_that_is_lost_on_the_way_leaves_nothing_open() {
+    for text in ["metrics_token:", "performance_token: ~", "control_token: null", "metrics_token: \"\""] {
+        let error = Settings::parse(text, "f.yaml").expect_err(text).to_string();
+        assert!(error.starts_with("f.yaml:1:") && error.contains("expected a secret"), "{error}");
+    }
+    serde_json::from_str::<Settings>(r#"{"performance_token": null}"#).expect_err("JSON");
+    let mut draft = Draft::default();
+    draft.read_environment(|name| (name == "PINCHPOINT_METRICS_TOKEN").then(not_utf8));
+    let error = draft.finish().expect_err("not UTF-8").to_string();
+    assert!(error.starts_with("PINCHPOINT_METRICS_TOKEN: this is not UTF-8; expected a secret"), "{error}");
+}
+
+fn not_utf8() -> std::ffi::OsString {
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
+    #[cfg(windows)]
+    return std::os::windows::ffi::OsStringExt::from_wide(&[0xd800]);
+}
+
+#[test]
 fn settings_may_be_a_part_of_the_configuration_of_a_service() {
     #[derive(Debug, Deserialize)]
     struct Shop {
@@ -280,7 +300,7 @@ fn the_environment_goes_before_the_file() {
     assert_eq!(config.ignored_paths, ["/health*", "/ready"].map(crate::context::Glob::new));
     assert_eq!(config.service_version.as_deref(), Some("1.2.3"));
     let mut draft = Draft::default();
-    draft.read_environment(|name| (name == "PINCHPOINT_MAX_SERIES").then(|| "x".into()));
+    draft.read_environment(|name| (name == "PINCHPOINT_MAX_SERIES").then(|| "x".to_owned()));
     let error = draft.finish().expect_err("no number").to_string();
     assert_eq!(error, "PINCHPOINT_MAX_SERIES: max_series is \"x\"; expected a whole number");
 }

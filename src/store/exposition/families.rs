@@ -147,12 +147,15 @@ impl Families {
             let help = raw.iter().find_map(|raw| descriptions.get(*raw)).cloned();
             Some((Head::new(name.into_owned(), kind, help), Source::Series(exposed(&index, &raw, Some(kind)))))
         });
+        // A host's histogram `db_client_connection` would repeat a line of the catalogue's `db_client_connection_count`.
+        let parts = |name: &str| ["bucket", "sum", "count"].map(|suffix| format!("{name}_{suffix}"));
+        let hosts = hosts.filter(|(head, _)| {
+            head.kind != Kind::Histogram || !parts(&head.name).iter().any(|name| in_catalogue(name))
+        });
         let mut metrics: Vec<(Head, Source)> = own.chain(hosts).collect();
         // A host's counter `jobs_count` would repeat a line of its histogram `jobs`.
         let histograms = metrics.iter().filter(|(head, _)| head.kind == Kind::Histogram);
-        let taken: HashSet<String> = histograms
-            .flat_map(|(head, _)| ["bucket", "sum", "count"].map(|suffix| format!("{}_{suffix}", head.name)))
-            .collect();
+        let taken: HashSet<String> = histograms.flat_map(|(head, _)| parts(&head.name)).collect();
         metrics.retain(|(head, _)| !taken.contains(&head.name));
         openmetrics::assign_roles(metrics.iter_mut().map(|(head, _)| head));
         Self { index, sources, metrics: metrics.into_iter() }

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 
 pub(crate) use self::derived::OutcomeOf;
 pub(super) use self::derived::Sources;
+pub(super) use self::spelling::metric_name;
 use self::{
     families::{Families, Family, Head, Labels, Value},
     openmetrics::OpenMetrics,
@@ -162,6 +163,24 @@ mod tests {
             histogram.record(seconds);
         }
         insta::assert_snapshot!(recorder.render());
+    }
+
+    #[test]
+    fn names_that_are_exposed_as_one_have_the_same_buckets() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        metrics::with_local_recorder(&recorder, || {
+            for name in ["jobs.seconds", "jobs/seconds", "jobs-seconds"] {
+                metrics::histogram!(name, "a" => name).record(1.0);
+            }
+            metrics::histogram!("db_client_connection").record(1.0);
+            metrics::gauge!("pinchpoint_rule_evaluation_seconds").set(5.0);
+        });
+        labelled::gauge(&recorder, &names::POOL_COUNT, &[]).set(2.0);
+        let text = recorder.render();
+        assert_eq!(text.matches("jobs_seconds_bucket{").count(), 3 * (names::DURATION_BUCKETS.len() + 1), "{text}");
+        assert_eq!(text.matches("le=\"+Inf\"} 1").count(), 3, "{text}");
+        assert!(text.contains("db_client_connection_count 2") && !text.contains("db_client_connection_sum"), "{text}");
+        assert!(!text.contains("pinchpoint_rule_evaluation_seconds 5"), "{text}");
     }
 
     #[test]
