@@ -19,6 +19,9 @@ use crate::names;
 /// need not be finer than a minute. The start of a window is then off by at most a 120th of its length.
 const STEPS: u32 = 60;
 
+/// Series that are looked for one by one. More are looked up in a set of all that changed, which takes as long as a hundred of them.
+const FEW: usize = 100;
+
 /// Every series over time. Its memory is bounded: in length by the longest window, in width by the number of series.
 /// Differences are merged with age, so that a day takes some hundreds of them and not the 17,280 of its ticks.
 #[derive(Debug)]
@@ -136,9 +139,17 @@ impl History {
 
     /// Returns those of the `places` whose series changed in no window.
     pub(super) fn unchanged(&self, places: impl IntoIterator<Item = u32>) -> Vec<u32> {
-        let changed: HashSet<u32> =
-            self.ring.iter().flat_map(|delta| &delta.entries).map(|entry| entry.series).collect();
-        places.into_iter().filter(|place| !changed.contains(place)).collect()
+        let mut left: Vec<u32> = places.into_iter().collect();
+        if left.len() > FEW {
+            let entries = self.ring.iter().flat_map(|delta| &delta.entries);
+            let changed: HashSet<u32> = entries.map(|entry| entry.series).collect();
+            left.retain(|place| !changed.contains(place));
+            return left;
+        }
+        for delta in self.ring.iter().rev() {
+            left.retain(|place| delta.entry(*place).is_none());
+        }
+        left
     }
 
     /// Returns whether the last tick has read all of a series.
