@@ -35,8 +35,22 @@ impl Lines {
         }
     }
 
+    /// Writes the line of a count.
+    pub(super) fn push_count(&self, out: &mut Vec<u8>, name: &str, suffix: &str, count: u64) {
+        self.push_series(out, name, suffix);
+        spelling::push_count(out, count);
+        out.push(b'\n');
+    }
+
+    /// Writes the line of a number.
+    pub(super) fn push_number(&self, out: &mut Vec<u8>, name: &str, suffix: &str, number: f64) {
+        self.push_series(out, name, suffix);
+        spelling::push_number(out, number);
+        out.push(b'\n');
+    }
+
     /// Writes name and labels, and the space before the value.
-    pub(super) fn push_series(&self, out: &mut Vec<u8>, name: &str, suffix: &str) {
+    fn push_series(&self, out: &mut Vec<u8>, name: &str, suffix: &str) {
         extend(out, &[name.as_bytes(), suffix.as_bytes()]);
         if !self.labels.is_empty() {
             extend(out, &[b"{", &self.labels, b"}"]);

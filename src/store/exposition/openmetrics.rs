@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::{
     families::{Head, Labels, Value},
     lines::{Lines, extend},
-    spelling::{self, TOTAL, push_count, push_number},
+    spelling::{self, TOTAL, push_number},
 };
 use crate::{names::Kind, store::exemplars::Exemplar};
 
@@ -94,16 +94,8 @@ impl OpenMetrics {
         let (lines, name) = (&mut self.0, &head.name);
         lines.labelled(labels);
         match value {
-            Value::Count(count) => {
-                lines.push_series(out, name, "");
-                push_count(out, *count);
-                out.push(b'\n');
-            }
-            Value::Number(number) => {
-                lines.push_series(out, name, "");
-                push_number(out, *number);
-                out.push(b'\n');
-            }
+            Value::Count(count) => lines.push_count(out, name, "", *count),
+            Value::Number(number) => lines.push_number(out, name, "", *number),
             Value::Histogram(reading) => {
                 let exemplars = reading.exemplars();
                 lines.push_buckets(out, name, reading, |out, bucket| {
@@ -113,12 +105,8 @@ impl OpenMetrics {
                 // OpenMetrics, section "Histogram": a sum that can fall is no counter and must be left out; the count must
                 // go with it.
                 if reading.sum >= 0.0 {
-                    lines.push_series(out, name, "_count");
-                    push_count(out, reading.count);
-                    out.push(b'\n');
-                    lines.push_series(out, name, "_sum");
-                    push_number(out, reading.sum);
-                    out.push(b'\n');
+                    lines.push_count(out, name, "_count", reading.count);
+                    lines.push_number(out, name, "_sum", reading.sum);
                 }
             }
         }

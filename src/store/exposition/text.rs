@@ -3,7 +3,7 @@
 use super::{
     families::{Head, Labels, Value},
     lines::{Lines, extend},
-    spelling::{self, push_count, push_number},
+    spelling,
 };
 use crate::names::Kind;
 
@@ -26,24 +26,14 @@ impl Text {
         let (lines, name) = (&mut self.0, &head.name);
         lines.labelled(labels);
         match value {
-            Value::Count(count) => {
-                lines.push_series(out, name, "");
-                push_count(out, *count);
-            }
-            Value::Number(number) => {
-                lines.push_series(out, name, "");
-                push_number(out, *number);
-            }
+            Value::Count(count) => lines.push_count(out, name, "", *count),
+            Value::Number(number) => lines.push_number(out, name, "", *number),
             Value::Histogram(reading) => {
                 lines.push_buckets(out, name, reading, |out, _| out.push(b'\n'));
-                lines.push_series(out, name, "_sum");
-                push_number(out, reading.sum);
-                out.push(b'\n');
-                lines.push_series(out, name, "_count");
-                push_count(out, reading.count);
+                lines.push_number(out, name, "_sum", reading.sum);
+                lines.push_count(out, name, "_count", reading.count);
             }
         }
-        out.push(b'\n');
     }
 
     pub(super) fn end(out: &mut Vec<u8>) {
