@@ -678,8 +678,8 @@ pub(crate) const TARGET_INFO: Metric =
         .labels(&[SERVICE_NAME, SERVICE_VERSION, SERVICE_INSTANCE])
         .exists("where the service has a name: from `service`, settings or OpenTelemetry's variables");
 
-/// Window-only series: which endpoint uses which query, task, wait or service. Read by the rules and the evidence, and exposed of the
-/// largest pairs with statements alone ([`FOLDED`]): routes times names is a cardinality that no Prometheus should pay for.
+/// Window-only series: which endpoint uses which query, task, wait or service. Read by the rules and the evidence, and exposed of
+/// the largest pairs with statements alone ([`FOLDED`]): routes times names is a cardinality that no Prometheus should pay for.
 pub(crate) const ENDPOINT_USE_CALLS: Metric = counter("pinchpoint_endpoint_use_calls", "");
 /// Window-only: nanoseconds spent by an endpoint in a use; those of uses at the same time count for each.
 pub(crate) const ENDPOINT_USE_NANOS: Metric = counter("pinchpoint_endpoint_use_nanoseconds", "");
@@ -979,8 +979,8 @@ pub(crate) const MONITOR: &[Metric] = &[
 pub(crate) const MONITOR_SERIES: usize = 1_000;
 
 /// Metrics whose series are removed when their name gave its place back and no window contains them any more: those of queries
-/// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is not
-/// any more.
+/// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is
+/// not any more.
 pub(crate) const GIVEN_BACK: &[Metric] = &[
     DB_DURATION,
     DB_QUERY_INFO,
@@ -1112,7 +1112,7 @@ pub(crate) const SERVER_ADDRESS: &str = "server_address";
 pub(crate) const SERVER_PORT: &str = "server_port";
 /// How a request, a query, a task or a reload ended.
 pub(crate) const OUTCOME: &str = "outcome";
-/// What the monitor does on a thread of its own: `rules`, `sampling`.
+/// What the monitor does on a thread of its own: `rules`, `sampling`, `history`.
 pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
 pub(crate) const WAITING: &str = "waiting";
@@ -1143,7 +1143,7 @@ pub(crate) const VERSION: &str = "version";
 /// Every label of the catalogue, with its meaning.
 #[cfg(feature = "schema")]
 const LABELS: &[(&str, &str)] = &[
-    (METHOD, "request method; `_OTHER` where it is not a standard one"),
+    (METHOD, "request method; `_OTHER` where it is none of the known ones"),
     (SCHEME, "`http` or `https`: how the client sent the request, as far as it is known"),
     (ROUTE, "route template, such as `/users/{id}`; empty where no route matched"),
     (STATUS, "status of the response; absent where there was none"),
@@ -1165,7 +1165,8 @@ const LABELS: &[(&str, &str)] = &[
     ),
     (
         DB_QUERY_ID,
-        "id of the statement: the XXH64 hash (seed 0) of its text in `db_query_info`, as 16 hexadecimal digits",
+        "id of the statement: the XXH64 hash (seed 0) of its text in `db_query_info`, as 16 hexadecimal digits, and with the next seed if \
+         another has that one; `other` for those past a limit",
     ),
     (DB_QUERY_TEXT, "text of the statement without literals: its fingerprint"),
     (WAIT_KIND, "kind of what is waited for: `lock`, `semaphore`, `channel`, or as the program names it"),
@@ -1180,7 +1181,10 @@ const LABELS: &[(&str, &str)] = &[
         "how a request, a query, a run or a reload ended: `ok`, `error`, `cancelled`, of a request also `client_error` (4xx), of \
          a run's duration also `panic`",
     ),
-    (WORK, "what is read: `rules` for the rule files, `sampling` for the machine and the host's samplers"),
+    (
+        WORK,
+        "what is under way: `rules` for the rule files, `sampling` for the machine and the host's samplers, `history` for the history file",
+    ),
     (
         KIND,
         "whose pressure: `machine` or `group`, the control group of the process; what a descriptor leads to: `socket`, `file`, \

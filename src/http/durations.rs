@@ -6,7 +6,8 @@ use metrics::Histogram;
 
 use crate::context::Scheme;
 
-/// The labels of a duration series that depend on how the request came and ended: scheme, status, that of gRPC, and kind of failure.
+/// The labels of a duration series that depend on how the request came and ended: scheme, status, that of gRPC, and kind of
+/// failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DurationLabels {
     pub(super) status: Option<u16>,

@@ -5,8 +5,8 @@
 //! `Option` and taken exactly once, at the body's end or when it is dropped, so that every request is counted once and
 //! the gauge of requests in flight returns to zero whatever happens.
 //!
-//! Files of this room import only files to their left: `{route, request_body, waiting, measured, durations} < series < {own, grpc} < observation
-//! < body < future < layer`. In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
+//! Files of this room import only files to their left: `{route, request_body, waiting, measured, durations} < series < {own, grpc}
+//! < observation < body < future < layer`. In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod body;
 mod durations;

@@ -312,8 +312,9 @@ impl MonitorBuilder {
     /// [`install`](Self::install). Each call adds a recorder.
     ///
     /// For both directions pass one recorder twice, in an `Arc`: `with_recorder(host.clone()).export_to(host)`. In the page of
-    /// metrics-exporter-prometheus durations are summaries, unless its builder sets buckets. What is made when the monitor's page is read, or
-    /// counted for its windows, is on that page alone: the counters by outcome, `pinchpoint_endpoint_*`, and the parts of tasks.
+    /// metrics-exporter-prometheus durations are summaries, unless its builder sets buckets. What is made when the monitor's page
+    /// is read, or counted for its windows, is on that page alone: the counters by outcome, `pinchpoint_endpoint_*`, and the parts
+    /// of tasks.
     pub fn export_to(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.export = Some(joined(self.export, Arc::new(recorder)));
         self

@@ -246,8 +246,8 @@ fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Valu
     Some(Value::Gauge(value))
 }
 
-/// Enters what a histogram gained. Reads only the groups of buckets that are marked or were at the tick before: a thousand series have
-/// two hundred buckets each, and few of them grow in one interval.
+/// Enters what a histogram gained. Reads only the groups of buckets that are marked or were at the tick before: a thousand series
+/// have two hundred buckets each, and few of them grow in one interval.
 ///
 /// The order of the reads matters; see the picture in [`store`](super) and `HistogramCell::add`.
 fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCell, mode: ReadMode) {
