@@ -1,7 +1,7 @@
 //! [`Negotiated`]: in which format `/metrics` answers, from the request's `Accept` and `Accept-Encoding`.
 //!
-//! As Prometheus's own client libraries do it (`expfmt.NegotiateIncludingOpenMetrics`), and never by refusing: what nobody
-//! understands gets the text format, which everybody reads. The invariant that a change could break: a wildcard gets the text
+//! By the quality values, as HTTP has it, and never by refusing: a client that asks for nothing that is known here gets the text
+//! format. The invariant that a change could break: a wildcard gets the text
 //! format, since a client that names no format may not know exemplars.
 
 use http::{

@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use percent_encoding::percent_decode_str;
 
 use crate::names;
 
@@ -204,21 +205,12 @@ fn server_of(server: &str) -> Result<(String, Option<u16>), InvalidDatabaseUrl> 
 
 /// Returns the text with `%2F` and the like as what they stand for.
 fn unescaped(text: &str) -> Result<String, InvalidDatabaseUrl> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        match (byte, rest) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(InvalidDatabaseUrl);
-                bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
-                rest = tail;
-            }
-            (b'%', _) => return Err(InvalidDatabaseUrl),
-            _ => bytes.push(*byte),
-        }
+    // Decoding leaves what is no code as it is; here it is a sign that the text is no URL.
+    let is_code = |rest: &str| rest.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(is_code) {
+        return Err(InvalidDatabaseUrl);
     }
-    String::from_utf8(bytes).map_err(|_| InvalidDatabaseUrl)
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| InvalidDatabaseUrl)
 }
 
 /// Something for each database that a statement goes to, made when it first does.

@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use percent_encoding::percent_decode_str;
+
 use super::config::Config;
 use crate::names;
 
-/// Variables of OpenTelemetry, which go before the settings of no program, and after those of this one.
+/// Variables of OpenTelemetry; the builder and the monitor's own settings go before them.
 const NAME: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
@@ -55,20 +57,8 @@ impl Service {
 fn attribute(list: &str, name: &str) -> Option<Arc<str>> {
     let pairs = list.split(',').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == name)?;
-    Some(decoded(value).into()).filter(|value: &Arc<str>| !value.is_empty())
-}
-
-/// Returns a text with its `%20` and the like decoded; what is none stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let code = behind.get(..2).filter(|_| *first == b'%');
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    let value = percent_decode_str(value).decode_utf8_lossy();
+    (!value.is_empty()).then(|| value.into())
 }
 
 /// Returns 122 of these bits as a UUID of version 4 (RFC 9562).
