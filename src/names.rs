@@ -978,9 +978,8 @@ pub(crate) const MONITOR: &[Metric] = &[
 /// Series of these that are kept however few [`max_series`](crate::MonitorBuilder::max_series) allows.
 pub(crate) const MONITOR_SERIES: usize = 1_000;
 
-/// Metrics whose series are removed when their name gave its place back and no window contains them any more: those of queries
-/// and tasks, whose names may be made up at run time, and of the queries of each endpoint; and those of what was in force and is
-/// not any more.
+/// Metrics whose series are removed when their name gave its place back and no window contains any of its series any more: those of
+/// queries and tasks, whose names may be made up at run time, and of the queries of each endpoint.
 pub(crate) const GIVEN_BACK: &[Metric] = &[
     DB_DURATION,
     DB_QUERY_INFO,
@@ -1017,9 +1016,14 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
     POOL_PENDING,
     POOL_USE,
     CALL_DURATION,
-    RULE_THRESHOLD,
-    TREND,
 ];
+
+/// Metrics whose series are removed one by one when nothing holds them and no window contains their change: of what was in force
+/// and is not any more.
+pub(crate) const IN_FORCE: &[Metric] = &[RULE_THRESHOLD, TREND];
+
+/// Labels that tell the series of one name apart.
+pub(crate) const WITHIN_A_NAME: [&str; 7] = [ERROR_TYPE, OUTCOME, STATUS, DB_STATUS, PART, KIND, POOL_STATE];
 
 /// Metrics with a limit of their own, since there are up to routes times queries of them. Those outside the catalogue live in the
 /// windows only: evidence, which no measure of a rule reads.

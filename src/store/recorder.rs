@@ -152,12 +152,13 @@ impl MonitorRecorder {
     pub(crate) fn give_back_places(&self, history: &mut History) {
         let index = self.index();
         let cell = |place: u32| &index.series[place as usize].cell;
-        let named = names::GIVEN_BACK.iter().flat_map(|metric| index.named(metric.name)).copied();
-        let without_handle: Vec<u32> = named.filter(|place| cell(*place).has_no_handle()).collect();
+        let metrics = names::GIVEN_BACK.iter().chain(names::IN_FORCE);
+        let candidates = metrics.flat_map(|metric| index.named(metric.name)).copied();
+        let without_handle: Vec<u32> = candidates.filter(|place| cell(*place).has_no_handle()).collect();
         if without_handle.is_empty() {
             return;
         }
-        let unused = history.unchanged(without_handle);
+        let unused = whole_names(&index, history.unchanged(without_handle));
         let at: HashMap<usize, u32> = unused.into_iter().map(|place| (cell(place).address(), place)).collect();
         let mut gone = Vec::new();
         // Asked again while the registry is locked: nobody gets a handle between the answer and the removal.
@@ -309,6 +310,35 @@ impl Recorder for MonitorRecorder {
     }
 }
 
+/// Keeps those of the unused series with whose name no other series is in use. What is made of several series of one name, its
+/// counters by outcome, its text, its pairs, would otherwise fall or be lost when the first of them goes.
+fn whole_names(index: &Index, unused: Vec<u32>) -> Vec<u32> {
+    let meta = |place: u32| &index.series[place as usize].meta;
+    let mut left: HashMap<Vec<(&str, &str)>, usize> = HashMap::new();
+    let is_named = |place: &u32| names::IN_FORCE.iter().all(|metric| metric.name != meta(*place).name());
+    unused.iter().copied().filter(is_named).for_each(|place| *left.entry(name_of(meta(place))).or_default() += 1);
+    if left.is_empty() {
+        return unused;
+    }
+    for place in names::GIVEN_BACK.iter().flat_map(|metric| index.named(metric.name)) {
+        if let Some(left) = left.get_mut(&name_of(meta(*place))) {
+            *left = left.wrapping_sub(1);
+        }
+    }
+    unused.iter().copied().filter(|place| left.get(&name_of(meta(*place))).is_none_or(|left| *left == 0)).collect()
+}
+
+/// Returns the labels that say whose a series is.
+fn name_of(meta: &SeriesMeta) -> Vec<(&str, &str)> {
+    match meta.label(names::DB_QUERY_ID) {
+        Some(id) => vec![(names::DB_QUERY_ID, id)],
+        None => {
+            let labels = meta.key.labels().map(|label| (label.key(), label.value()));
+            labels.filter(|(name, _)| !names::WITHIN_A_NAME.contains(name)).collect()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -317,7 +347,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::store::Window;
+    use crate::{context::labelled, store::Window};
 
     static METADATA: Metadata<'static> = Metadata::new("test", Level::INFO, None);
 
@@ -387,6 +417,37 @@ mod tests {
         count(&recorder, "hits_total", "a".into());
         count(&recorder, "hits_total", "a".into());
         assert!(recorder.render().contains("hits_total{path=\"a\"} 2"));
+    }
+
+    #[test]
+    fn the_series_of_a_name_are_removed_together() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let start = Instant::now();
+        let minute = Duration::from_secs(60);
+        let mut history = History::new(start, [minute]);
+        let id = (names::DB_QUERY_ID, Arc::<str>::from("7"));
+        let calls = |labels: &[(&'static str, Arc<str>)]| {
+            let labels: Vec<_> = [id.clone()].into_iter().chain(labels.iter().cloned()).collect();
+            labelled::histogram(&recorder, &names::DB_DURATION, &labels).record(1.0);
+        };
+        calls(&[(names::ERROR_TYPE, names::ERROR.into())]);
+        labelled::gauge(&recorder, &names::DB_QUERY_INFO, std::slice::from_ref(&id)).set(1.0);
+        let mut shown = |minutes: u32| {
+            history.tick(&recorder.index(), start + minute * minutes);
+            recorder.give_back_places(&mut history);
+            let text = recorder.render();
+            (
+                text.contains("error_type=\"error\""),
+                text.contains("db_query_info{"),
+                text.contains("_count{db_query_id=\"7\"} "),
+            )
+        };
+        for minutes in 1..6 {
+            calls(&[]);
+            assert_eq!(shown(minutes), (true, true, true), "it is still called");
+        }
+        shown(6);
+        assert_eq!(shown(8), (false, false, false));
     }
 
     #[test]
