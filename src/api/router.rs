@@ -160,19 +160,13 @@ async fn no_icon(request: Request, next: Next) -> Response {
     if request.uri().path() != icon::PATH || !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    let begun = begin(&request);
-    own(begun, async { (StatusCode::NO_CONTENT, [(CACHE_CONTROL, icon::KEPT)]).into_response() }).await
+    own(OwnAnswer::begin(), async { (StatusCode::NO_CONTENT, [(CACHE_CONTROL, icon::KEPT)]).into_response() }).await
 }
 
 /// Marks an answer as the monitor's own, and forbids caches to keep it and browsers to take it for another type than its own.
 async fn mark_own_answer(State(core): CoreState, request: Request, next: Next) -> Response {
     core.count_api_request();
-    let begun = begin(&request);
-    own(begun, next.run(request)).await
-}
-
-fn begin(request: &Request) -> OwnAnswer {
-    OwnAnswer::begin(request.method(), request.headers(), request.uri())
+    own(OwnAnswer::begin(), next.run(request)).await
 }
 
 /// Makes an answer of the monitor's own, which no layer counts.

@@ -10,7 +10,7 @@ use std::{
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{
-            AtomicBool, AtomicU32, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release},
         },
     },
@@ -27,6 +27,7 @@ use super::{
     event::{EventSlot, micros},
     holds::TaskHolds,
     live::LivePlace,
+    scheme::Scheme,
     trace_id::{SampledTrace, TraceSlot},
     used::{UseSlot, scaled, use_tag},
     wakes::Wakes,
@@ -86,6 +87,9 @@ pub(crate) struct RequestContext {
     wakes: Wakes,
     /// Where it shows since when the request has been in flight.
     live: Arc<LivePlace>,
+    /// Method and scheme under which it is counted among the requests in flight, as [`in_flight_as`](Self::in_flight_as) reads
+    /// them; 0 for none.
+    in_flight_as: AtomicUsize,
     /// Bytes of the request's body that were received.
     received: AtomicU64,
     trace: TraceSlot,
@@ -109,6 +113,7 @@ impl RequestContext {
             counts: Default::default(),
             nanos: Default::default(),
             wakes: Wakes::default(),
+            in_flight_as: AtomicUsize::new(0),
             received: AtomicU64::new(0),
             trace: TraceSlot::default(),
             used: AtomicU32::new(0),
@@ -136,6 +141,7 @@ impl RequestContext {
             self.nanos = Default::default();
         }
         self.wakes.end();
+        *self.in_flight_as.get_mut() = 0;
         *self.received.get_mut() = 0;
         self.trace.clear();
         let used = std::mem::take(self.used.get_mut()) as usize;
@@ -184,6 +190,18 @@ impl RequestContext {
     /// Returns the instruments that this request is recorded through.
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
+    }
+
+    /// Notes that the request is counted among those in flight of a method, by its place among the known ones, and a scheme.
+    /// Relaxed: the request's own futures read it.
+    pub(crate) fn count_in_flight_as(&self, method: usize, scheme: Scheme) {
+        self.in_flight_as.store(1 + method * Scheme::COUNT + scheme as usize, Relaxed);
+    }
+
+    /// Returns the method and the scheme under which the request is counted among those in flight; `None` for a task.
+    pub(crate) fn in_flight_as(&self) -> Option<(usize, Scheme)> {
+        let number = self.in_flight_as.load(Relaxed).checked_sub(1)?;
+        Some((number / Scheme::COUNT, Scheme::ALL[number % Scheme::COUNT]))
     }
 
     /// Notes that the monitor itself begins to answer the request.

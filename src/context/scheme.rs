@@ -34,8 +34,10 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
+    /// Each at its place.
+    pub(crate) const ALL: [Self; 2] = [Self::Http, Self::Https];
     /// How many there are.
-    pub(crate) const COUNT: usize = 2;
+    pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// Returns the scheme of a request.
     pub(crate) fn of(setting: UrlScheme, headers: &HeaderMap, uri: &Uri) -> Self {

@@ -1,8 +1,14 @@
-//! [`TraceId`] and [`SampledTrace`]: the trace of a request, from its `traceparent` header.
+//! [`TraceId`] and [`SampledTrace`]: the trace of a request, from its `traceparent` header or set by the host.
+//!
+//! The invariant that a change could break: a reader of `TraceSlot` gets the ids of one trace, or none.
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+        fence,
+    },
 };
 
 /// W3C trace id.
@@ -30,7 +36,7 @@ impl TraceId {
     }
 }
 
-/// Trace and span of a request that is sampled: somebody can look at it.
+/// Trace and span of a request whose trace is sampled, which means that a tracing backend keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SampledTrace {
     pub(crate) trace: TraceId,
@@ -45,7 +51,8 @@ impl SampledTrace {
         (trace.0 != [0; 16] && span != 0).then_some(Self { trace, span })
     }
 
-    /// Parses a `traceparent` header as [`TraceId::parse`] does, with the span and the flags. Returns `None` unless it is sampled.
+    /// Parses a `traceparent` header as [`TraceId::parse`] does, with the span and the flags. Returns `None` unless the
+    /// trace is sampled.
     pub(crate) fn parse(traceparent: &[u8]) -> Option<Self> {
         let trace = TraceId::parse(traceparent)?;
         let (version, rest) = (traceparent.get(..2)?, traceparent.get(36..)?);
@@ -78,23 +85,46 @@ impl SampledTrace {
     }
 }
 
-/// The sampled trace of a request, if it has one. Relaxed: it is set before what is recorded, by the request's own futures.
+/// The sampled trace of a request, if it has one.
+///
+/// Its futures read it on any thread while one of them may set it, so the numbers are guarded by a version (a "sequence
+/// lock"): a reader that meets a writer returns `None`, and a request without an exemplar is right, while one with the
+/// trace of one and the span of another is wrong. Neither waits.
 #[derive(Debug, Default)]
-pub(super) struct TraceSlot([AtomicU64; 3]);
+pub(super) struct TraceSlot {
+    /// 0 without a trace, odd while one is written.
+    version: AtomicU64,
+    numbers: [AtomicU64; 3],
+}
 
 impl TraceSlot {
+    /// Sets the trace. Of two threads that set one at the same moment, one does nothing.
     pub(super) fn set(&self, trace: SampledTrace) {
-        self.0.iter().zip(trace.to_numbers()).for_each(|(slot, number)| slot.store(number, Relaxed));
+        let version = self.version.load(Relaxed);
+        let is_free =
+            version.is_multiple_of(2) && self.version.compare_exchange(version, version + 1, Acquire, Relaxed).is_ok();
+        if !is_free {
+            return;
+        }
+        // A reader that sees one of the numbers also sees the odd version.
+        fence(Release);
+        self.numbers.iter().zip(trace.to_numbers()).for_each(|(slot, number)| slot.store(number, Relaxed));
+        self.version.store(version + 2, Release);
     }
 
     pub(super) fn get(&self) -> Option<SampledTrace> {
-        let [upper, lower, span] = &self.0;
-        let span = span.load(Relaxed);
-        if span == 0 { None } else { SampledTrace::from_numbers([upper.load(Relaxed), lower.load(Relaxed), span]) }
+        let version = self.version.load(Acquire);
+        if version == 0 || !version.is_multiple_of(2) {
+            return None;
+        }
+        let numbers = self.numbers.each_ref().map(|number| number.load(Relaxed));
+        // The version is read again after the numbers.
+        fence(Acquire);
+        (self.version.load(Relaxed) == version).then(|| SampledTrace::from_numbers(numbers))?
     }
 
     pub(super) fn clear(&mut self) {
-        *self.0[2].get_mut() = 0;
+        *self.version.get_mut() = 0;
     }
 }
 
@@ -167,5 +197,52 @@ mod tests {
         ] {
             assert_eq!(SampledTrace::parse(bad), None, "{}", String::from_utf8_lossy(bad));
         }
+    }
+
+    /// The trace whose ids are all made of one digit.
+    fn uniform(digit: u8) -> SampledTrace {
+        SampledTrace::new(TraceId([digit; 16]), [digit; 8]).expect("not zero")
+    }
+
+    #[test]
+    fn a_slot_has_the_trace_that_was_set_last() {
+        let mut slot = TraceSlot::default();
+        assert_eq!(slot.get(), None);
+        for digit in [1, 2, 1] {
+            slot.set(uniform(digit));
+            assert_eq!(slot.get(), Some(uniform(digit)));
+        }
+        slot.clear();
+        assert_eq!(slot.get(), None);
+        slot.set(uniform(3));
+        assert_eq!(slot.get(), Some(uniform(3)));
+    }
+
+    #[test]
+    fn a_reader_never_gets_the_ids_of_two_traces() {
+        let slot = TraceSlot::default();
+        let all = [1, 2, 3].map(uniform);
+        let reading = AtomicU64::new(2);
+        let mixed = std::thread::scope(|scope| {
+            for at in 0..2 {
+                let (slot, reading, all) = (&slot, &reading, &all);
+                scope.spawn(move || {
+                    while reading.load(Relaxed) > 0 {
+                        all[at..].iter().for_each(|trace| slot.set(*trace));
+                    }
+                });
+            }
+            let readers = [(); 2].map(|()| {
+                let (slot, reading, all) = (&slot, &reading, &all);
+                scope.spawn(move || {
+                    let of_two = |trace: &SampledTrace| !all.contains(trace);
+                    let mixed = (0..500_000).filter_map(|_| slot.get()).find(of_two);
+                    reading.fetch_sub(1, Relaxed);
+                    mixed
+                })
+            });
+            readers.map(|reader| reader.join().expect("no panic"))
+        });
+        assert_eq!(mixed, [None, None]);
     }
 }

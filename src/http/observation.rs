@@ -78,6 +78,9 @@ impl Observation {
     ) -> Self {
         series.active(scheme).increment(1.0);
         let measured = Measured::begin(&series.pool, &series.instruments, series.number, scheme, trace_id, started);
+        if let Some(context) = &measured.context {
+            context.count_in_flight_as(series.method(), scheme);
+        }
         Self { series, measured: Some(measured), grpc }
     }
 

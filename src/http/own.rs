@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response, Uri};
+use http::Response;
 use metrics::Gauge;
 
 use super::series::active;
-use crate::context::{RequestContext, Scheme, current};
+use crate::context::{RequestContext, current};
 
 /// Response extension of the monitor's own answers.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +22,20 @@ pub(super) fn is_own<B>(response: &Response<B>) -> bool {
 /// dropped the request does not count as cancelled.
 #[derive(Debug)]
 pub(crate) struct OwnAnswer {
-    request: Option<(Arc<RequestContext>, Gauge)>,
+    /// With the requests in flight that it is among; `None` for a task.
+    request: Option<(Arc<RequestContext>, Option<Gauge>)>,
 }
 
 impl OwnAnswer {
-    /// Begins to answer the request that this thread polls.
-    pub(crate) fn begin(method: &Method, headers: &HeaderMap, uri: &Uri) -> Self {
+    /// Begins to answer the request that this thread polls. A layer between may have changed its method or its scheme since it
+    /// was counted.
+    pub(crate) fn begin() -> Self {
         let request = current().map(|request| {
             request.begin_own_answer();
             let instruments = request.instruments();
-            let limits = instruments.limits();
-            let scheme = Scheme::of(limits.scheme, headers, uri);
-            let active = active(instruments, limits.methods.place(method), scheme);
-            active.decrement(1.0);
+            let counted_as = request.in_flight_as();
+            let active = counted_as.map(|(method, scheme)| active(instruments, method, scheme));
+            active.iter().for_each(|active| active.decrement(1.0));
             (request, active)
         });
         Self { request }
@@ -52,7 +53,7 @@ impl OwnAnswer {
 impl Drop for OwnAnswer {
     fn drop(&mut self) {
         // The request's observation decrements the gauge at its end.
-        if let Some((_, active)) = &self.request {
+        if let Some((_, Some(active))) = &self.request {
             active.increment(1.0);
         }
     }

@@ -183,6 +183,11 @@ impl EndpointSeries {
         })
     }
 
+    /// Returns the place of its method among the known ones.
+    pub(super) fn method(&self) -> usize {
+        self.method
+    }
+
     /// Returns the requests in flight of its method by a scheme.
     pub(super) fn active(&self, scheme: Scheme) -> &Gauge {
         self.active[scheme as usize].get_or_init(|| active(&self.instruments, self.method, scheme))

@@ -1,25 +1,25 @@
-//! The atomics that the request path adds to: [`CounterCell`], [`GaugeCell`] and [`HistogramCell`].
+//! The atomics that the request path adds to: [`CounterCell`] and [`HistogramCell`].
 //!
-//! Gauges and histograms are striped by thread, because every request writes them and two cores that write one cache
-//! line slow each other down. Readers sum the stripes. The first threads write their stripe of a histogram alone, without
+//! Histograms are striped by thread, because every request writes some, and two cores that write one cache line slow each
+//! other down. Readers sum the stripes. The first threads have a stripe each to themselves, which they write without
 //! locked instructions. The picture of writers and readers, with the order of their steps, is in [`store`](super). The
 //! invariant that a change could break: that order, each step a release.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock,
     atomic::{
-        AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+        AtomicBool, AtomicU32, AtomicU64,
         Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
         compiler_fence,
     },
 };
 
-use metrics::{CounterFn, GaugeFn, HistogramFn};
+use metrics::{CounterFn, HistogramFn};
 
 use super::{
     exemplars::Exemplars,
     layout::Layout,
-    stripe::{AtomicFloat, HALF, Stripe},
+    stripe::{HALF, Stripe},
 };
 use crate::{
     context::{
@@ -36,8 +36,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct CounterCell {
     value: AtomicU64,
-    /// Where it began: the first value of a total that somebody else counts and that is passed on by `absolute`. What was
-    /// counted before is no increase. [`UNKNOWN`](Self::UNKNOWN) until `absolute` is called.
+    /// The value it began with. `absolute` passes on a total that is counted elsewhere, and its first value is the origin:
+    /// what was counted before is no increase. [`UNKNOWN`](Self::UNKNOWN) until `absolute` is called.
     origin: AtomicU64,
 }
 
@@ -54,7 +54,7 @@ impl CounterCell {
         self.value.load(Relaxed)
     }
 
-    /// Returns where it began: 0, unless it is a total that began elsewhere.
+    /// Returns the value it began with: 0, unless `absolute` passes on a total that is counted elsewhere.
     pub(super) fn origin(&self) -> u64 {
         match self.origin.load(Relaxed) {
             Self::UNKNOWN => 0,
@@ -71,104 +71,11 @@ impl CounterFn for CounterCell {
     fn absolute(&self, value: u64) {
         if self.origin.load(Relaxed) == Self::UNKNOWN {
             let origin = if self.read() == 0 { value } else { 0 };
-            // Of two first calls the one that wins says where it began. The tick may read between this and the next line,
-            // and then sees a counter below its origin: no increase yet.
+            // If two threads call it first, one of them sets the origin. The tick may read between this line and the
+            // next one, and then sees a counter below its origin, which it takes for no increase.
             let _ = self.origin.compare_exchange(Self::UNKNOWN, origin, Relaxed, Relaxed);
         }
         self.value.fetch_max(value, Relaxed);
-    }
-}
-
-#[derive(Debug)]
-#[repr(align(64))]
-struct CacheLine(AtomicFloat);
-
-impl Default for CacheLine {
-    fn default() -> Self {
-        Self(AtomicFloat::new(0.0))
-    }
-}
-
-/// What a gauge was set to, and what its lanes had added by then. Two numbers and not their difference: a gauge that was set to
-/// 0.1 after additions must read 0.1.
-#[derive(Debug, Default)]
-struct Setting {
-    value: AtomicFloat,
-    added: AtomicFloat,
-}
-
-/// A gauge: what it was set to, and what each lane has added since. Absent until its first write, since zero would be a value.
-///
-/// A read that overlaps a write may see some lanes before it and others after it, so it may miss a decrement or see it without
-/// its increment: it is off by what changed during the read. Threads that set it at once may leave it off by what was added between
-/// them. `written` is Relaxed: next to the first write a reader may find the gauge absent, or 0.
-#[derive(Debug, Default)]
-pub(crate) struct GaugeCell {
-    /// The last one, at `current`, and the place of the next one.
-    settings: [Setting; 2],
-    current: AtomicUsize,
-    written: AtomicBool,
-    /// Made by the first addition: most gauges are only set.
-    lanes: OnceLock<Box<[CacheLine; LANES]>>,
-}
-
-impl GaugeCell {
-    /// Returns the value, or `None` before the first write.
-    pub(super) fn read(&self) -> Option<f64> {
-        self.written.load(Relaxed).then(|| {
-            let Setting { value, added } = self.setting();
-            value.load() + (self.added() - added.load())
-        })
-    }
-
-    fn setting(&self) -> &Setting {
-        &self.settings[self.current.load(Acquire)]
-    }
-
-    fn added(&self) -> f64 {
-        self.lanes.get().map_or(0.0, |lanes| lanes.iter().map(|lane| lane.0.load()).sum())
-    }
-
-    fn add(&self, value: f64) {
-        self.note_write();
-        if !value.is_finite() {
-            // Here the next `set` gets rid of it.
-            return self.setting().value.add(value);
-        }
-        let lane = Lane::of_this_thread();
-        let added = &self.lanes.get_or_init(Box::default)[lane.number()].0;
-        if lane.is_exclusive() {
-            added.store(added.load() + value);
-        } else {
-            added.add(value);
-        }
-    }
-
-    /// Once it is set it is only read: a store each time would take the line from the other cores.
-    fn note_write(&self) {
-        if !self.written.load(Relaxed) {
-            self.written.store(true, Relaxed);
-        }
-    }
-}
-
-impl GaugeFn for GaugeCell {
-    fn increment(&self, value: f64) {
-        self.add(value);
-    }
-
-    fn decrement(&self, value: f64) {
-        self.add(-value);
-    }
-
-    /// Leaves the lanes to their threads.
-    fn set(&self, value: f64) {
-        let next = 1 - self.current.load(Relaxed);
-        let setting = &self.settings[next];
-        setting.added.store(self.added());
-        setting.value.store(value);
-        self.current.store(next, Release);
-        self.note_write();
     }
 }
 
@@ -181,7 +88,7 @@ pub(crate) enum ReadMode {
     Peek,
 }
 
-/// A histogram. What every observation reads comes first.
+/// A histogram. The fields that every observation reads come first.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct HistogramCell {
@@ -190,12 +97,12 @@ pub(crate) struct HistogramCell {
     present: AtomicU32,
     /// Whether `carried` was ever added to: the tick takes the lock only then.
     has_carried: AtomicBool,
-    /// One for each lane, allocated when a thread of the lane first records, because most series are not recorded on every core.
+    /// One for each lane, allocated when a thread of the lane first records: most series are not recorded on every core.
     stripes: [OnceLock<Box<Stripe>>; LANES],
     /// Counts that were moved here from buckets that were half full; empty for almost every series. A reader that
     /// sums stripes and `carried` holds the lock, so that it never sees a count in both places.
     carried: Mutex<Vec<u64>>,
-    /// `None` where nobody will see them: the series is in the windows only.
+    /// `None` for a series of the windows, which `/metrics` does not show as a histogram.
     exemplars: Option<Exemplars>,
 }
 
@@ -231,7 +138,7 @@ impl HistogramCell {
         self.exemplars.as_ref()
     }
 
-    /// Asks for the trace first: without one, which is the rule, the cell is not read again.
+    /// Looks for the trace first: most requests have none, and then the cell is not read again.
     fn offer_exemplar(&self, value: f64) {
         if let Some((trace, exemplars)) = sampled_trace().zip(self.exemplars.as_ref()) {
             exemplars.offer(&self.layout, value, trace);
@@ -242,7 +149,7 @@ impl HistogramCell {
         &self.layout
     }
 
-    /// Makes the stripe of a lane. Its bit first: whoever finds the stripe made finds the bit set.
+    /// Makes the stripe of a lane. Sets its bit first, so that the bit is set wherever the stripe is found.
     #[cold]
     fn make_stripe(&self, lane: Lane) -> &Stripe {
         self.present.fetch_or(1 << lane.number(), AcqRel);
@@ -282,8 +189,8 @@ impl HistogramCell {
         self.has_carried.store(true, Release);
     }
 
-    /// Moves half of a bucket out of a stripe, unless another thread of the lane just did. The bucket is emptied last: who
-    /// finds it emptied also finds `has_carried`.
+    /// Moves half of a bucket out of a stripe, unless another thread of the lane just did. Lowers the bucket last: a reader
+    /// that finds it lowered also finds `has_carried` set.
     #[cold]
     fn carry(&self, stripe: &Stripe, bucket: usize, is_exclusive: bool) {
         let mut carried = self.carried();
@@ -331,7 +238,7 @@ impl HistogramCell {
     pub(super) fn bucket(&self, bucket: usize) -> u32 {
         let sum = || self.stripes().fold(0_u32, |sum, stripe| sum.wrapping_add(stripe.buckets[bucket].load(Acquire)));
         let counted = sum();
-        // Only now: a bucket that was found emptied has set it before.
+        // Read after the buckets: `carry` sets it before it lowers one.
         if !self.has_carried.load(Acquire) {
             return counted;
         }
@@ -364,7 +271,7 @@ impl HistogramCell {
         }
         stripe.mark(group, is_exclusive);
         stripe.add(value, count as f64, is_exclusive);
-        // The second look at the mark is a second one to the compiler too.
+        // Keeps the compiler from taking both calls of `mark` for one.
         compiler_fence(SeqCst);
         stripe.mark(group, is_exclusive);
     }
@@ -397,21 +304,18 @@ mod tests {
 
     #[test]
     fn threads_lose_nothing() {
-        let (histogram, gauge) = (histogram(), GaugeCell::default());
+        let histogram = histogram();
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..1000 {
-                        gauge.increment(1.0);
                         histogram.record(0.5);
-                        gauge.decrement(1.0);
                     }
                 });
             }
         });
         let (count, totals) = read(&histogram, ReadMode::Peek);
         assert_eq!((count, totals.sum), (8000, 4000.0));
-        assert_eq!(gauge.read(), Some(0.0));
     }
 
     #[test]
@@ -460,31 +364,5 @@ mod tests {
             assert_eq!((cell.touched(ReadMode::Take), cell.bucket(bucket)), (mark, 1));
             assert_eq!(cell.touched(ReadMode::Peek), 0);
         }
-    }
-
-    #[test]
-    fn a_gauge_is_absent_until_its_first_write() {
-        let gauge = GaugeCell::default();
-        assert_eq!(gauge.read(), None);
-        gauge.set(0.0);
-        assert_eq!(gauge.read(), Some(0.0));
-    }
-
-    #[test]
-    fn a_gauge_is_what_it_was_set_to_and_what_was_added_since() {
-        let gauge = GaugeCell::default();
-        gauge.increment(3.0);
-        std::thread::scope(|scope| scope.spawn(|| gauge.increment(2.0)).join()).expect("no panic");
-        assert_eq!(gauge.read(), Some(5.0));
-        gauge.set(7.0);
-        assert_eq!(gauge.read(), Some(7.0));
-        gauge.decrement(1.0);
-        assert_eq!(gauge.read(), Some(6.0));
-        gauge.set(0.1);
-        assert_eq!(gauge.read(), Some(0.1), "exactly");
-        gauge.increment(f64::INFINITY);
-        assert_eq!(gauge.read(), Some(f64::INFINITY));
-        gauge.set(1.0);
-        assert_eq!(gauge.read(), Some(1.0));
     }
 }

@@ -60,7 +60,8 @@
 //! Files of this room import only files to their left:
 //!
 //! ```text
-//! schema < {layout, stripe};  layout < exemplars;  {stripe, exemplars} < cells < series < {pairs, delta}
+//! schema < {layout, stripe};  layout < exemplars;  {stripe, exemplars} < cells;  stripe < gauge
+//! {cells, gauge} < series < {pairs, delta}
 //! pairs < exposition;  {exposition, history} < recorder
 //! counts < {delta, histogram};  layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
@@ -74,6 +75,7 @@ mod delta;
 mod endpoint_names;
 mod exemplars;
 mod exposition;
+mod gauge;
 mod grid;
 mod histogram;
 mod history;

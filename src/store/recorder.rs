@@ -15,8 +15,9 @@ use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Label, Metadat
 use metrics_util::registry::{Registry, Storage};
 
 use super::{
-    cells::{CounterCell, GaugeCell, HistogramCell},
+    cells::{CounterCell, HistogramCell},
     exposition::{Exposition, Format, OutcomeOf, Sources, metric_name},
+    gauge::GaugeCell,
     history::History,
     layout::Layouts,
     pairs::Pairs,
@@ -52,8 +53,7 @@ impl Storage<Key> for CellFactory {
 
     fn gauge(&self, key: &Key) -> Self::Gauge {
         let cell = Arc::new(GaugeCell::default());
-        // The facade's counters are integers, so a total of seconds is written as a gauge; the catalogue knows that it
-        // is a counter.
+        // The facade's counters are integers, so totals of seconds are written as gauges; the catalogue has their kind.
         let is_total = names::metric(key.name()).is_some_and(|metric| metric.kind == Kind::Counter);
         self.enter(key, if is_total { Kind::Counter } else { Kind::Gauge }, Cell::Gauge(cell.clone()));
         cell

@@ -10,7 +10,10 @@ use std::{
 
 use metrics::Key;
 
-use super::cells::{CounterCell, GaugeCell, HistogramCell};
+use super::{
+    cells::{CounterCell, HistogramCell},
+    gauge::GaugeCell,
+};
 use crate::{
     lock::{read, write},
     names::{self, Kind},

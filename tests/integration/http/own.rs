@@ -2,7 +2,11 @@
 
 use std::{future, task::Poll};
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    middleware::{Next, from_fn},
+};
+use http::{HeaderValue, Method};
 use tokio::runtime;
 
 use super::*;
@@ -150,4 +154,25 @@ fn an_abandoned_request_to_the_monitors_own_route() {
         drop(release);
         let _ = occupied.await;
     });
+}
+
+/// A layer between the monitor's two may have another method, or another scheme, by the time that the answer is made.
+#[tokio::test]
+async fn an_own_answer_leaves_the_gauge_that_its_request_was_counted_in() {
+    let change = async |mut request: Request<Body>, next: Next| {
+        *request.method_mut() = Method::PUT;
+        request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        next.run(request).await
+    };
+    let monitor = monitor();
+    let app = Router::new().merge(monitor.router()).layer(from_fn(change)).layer(monitor.layer());
+    // The page is written while its own request is answered: 0 in the gauge that it was counted in, and no other gauge.
+    for _ in 0..2 {
+        let (_, page) = fetch(&app, "/metrics").await;
+        let samples = Samples::parse(&page);
+        let gauges: Vec<_> = samples.series("http_server_active_requests", &[]).collect();
+        let get = "http_server_active_requests{http_request_method=\"GET\",url_scheme=\"http\"}";
+        assert_eq!(gauges, [(get, 0.0)]);
+    }
+    assert_eq!(Samples::of(&monitor).active(), 0.0);
 }
