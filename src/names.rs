@@ -1214,6 +1214,14 @@ const LABELS: &[(&str, &str)] = &[
     (VERSION, "version of the monitor"),
 ];
 
+/// Value of [`SUBJECT`]: the whole service, of a trend.
+pub(crate) const SERVICE: &str = "service";
+/// Values of [`MEASURE`]; the answer of `/performance/trends` has keys of the same names.
+pub(crate) const RESPONSE_TIME: &str = "response_time";
+pub(crate) const ERROR_RATE: &str = "error_rate";
+pub(crate) const THROUGHPUT: &str = "throughput";
+pub(crate) const MEMORY: &str = "memory";
+
 /// Values of [`KIND`]: the whole time of the measured polls, and of it the time on a CPU and that of waiting for one; of polls
 /// shorter than [`BLOCKING`], of those that blocked a worker, and of those that `block_in_place` moved off theirs.
 pub(crate) const POLLS: [[&str; 3]; 3] = [

@@ -19,7 +19,7 @@ use crate::store::Exposition;
 
 /// All metrics in the format that the client asks for: the Prometheus text format, OpenMetrics or protobuf, compressed where it
 /// accepts that.
-#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200, body = String, content_type = "text/plain"))))]
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/metrics", tag = "prometheus", responses((status = 200))))]
 pub(super) async fn metrics(State(core): CoreState, headers: HeaderMap) -> Response {
     let negotiated = Negotiated::of(&headers);
     let parts = core.recorder().exposition(negotiated.format);

@@ -80,6 +80,10 @@ fn media_type(headers: &HeaderMap) -> (Format, &'static str) {
     best.map_or((Format::Text, TEXT[0]), |(_, offer, escaping)| offer.content_type(escaping))
 }
 
+/// The content types of the three formats, for clients that ask for no way of escaping.
+#[cfg(feature = "openapi")]
+pub(super) const CONTENT_TYPES: [&str; 3] = [TEXT[0], OPENMETRICS[0], PROTOBUF[0]];
+
 /// The content types by [`Escaping`], in its order.
 const TEXT: [&str; 4] = [
     "text/plain; version=0.0.4; charset=utf-8",

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    CoreState, access::Area, bottlenecks, control, endpoints, events, exposition, health, memory, report, rules,
-    status, summary, trends,
+    CoreState, access::Area, bottlenecks, control, endpoints, events, exposition, health, memory,
+    negotiation::CONTENT_TYPES, report, rules, status, summary, trends,
 };
 use crate::monitor::{Access, Control, Core};
 
@@ -69,6 +69,7 @@ pub(super) async fn document(State(core): CoreState) -> Json<Value> {
         document["components"]["securitySchemes"] = schemes.into();
     }
     link_endpoints(&mut document);
+    describe_formats(&mut document);
     Json(document)
 }
 
@@ -176,6 +177,27 @@ fn link_endpoints(document: &mut Value) {
     let one = document["paths"]["/performance/endpoints/{endpoint}"]["get"]["operationId"].clone();
     let link = json!({ "operationId": one, "parameters": { "endpoint": "$response.body#/endpoints/0/endpoint" } });
     document["paths"]["/performance/endpoints"]["get"]["responses"]["200"]["links"] = json!({ "endpoint": link });
+}
+
+/// Says in which formats `/metrics` answers, and that it compresses them.
+fn describe_formats(document: &mut Value) {
+    let content = |content_type: &str| {
+        let is_text = !content_type.starts_with("application/vnd.google.protobuf");
+        let schema =
+            if is_text { json!({ "type": "string" }) } else { json!({ "type": "string", "format": "binary" }) };
+        (content_type.to_owned(), json!({ "schema": schema }))
+    };
+    let text = json!({ "schema": { "type": "string" } });
+    let answer = &mut document["paths"]["/metrics"]["get"]["responses"]["200"];
+    answer["description"] = "The metrics, in the format that `Accept` prefers; without it as text".into();
+    answer["content"] = CONTENT_TYPES.into_iter().map(content).collect::<Map<_, _>>().into();
+    answer["headers"] = json!({
+        "content-encoding": {
+            "description": "Where `Accept-Encoding` allows it",
+            "schema": { "type": "string", "enum": ["gzip"] },
+        },
+        "vary": text,
+    });
 }
 
 /// Returns a pattern for the lengths of a window that are allowed, in whole seconds, minutes and hours. Fractions are read

@@ -15,9 +15,6 @@ use crate::{
     rules::{RuleSet, SeriesTrend, TrendReport},
 };
 
-/// Subject of the trends of the whole service.
-const SERVICE: &str = "service";
-
 /// The labels of a series.
 pub(super) type Labels = Vec<(&'static str, Arc<str>)>;
 
@@ -55,18 +52,18 @@ pub(super) fn thresholds(rules: &RuleSet) -> impl Iterator<Item = (Labels, f64)>
 
 /// Returns the direction of each trend that is known, of the service and of its endpoints.
 pub(super) fn trends(report: &TrendReport) -> impl Iterator<Item = (Labels, f64)> {
-    let service: Arc<str> = SERVICE.into();
+    let service: Arc<str> = names::SERVICE.into();
     let whole = [
-        (&service, "response_time", &report.response_time),
-        (&service, "error_rate", &report.error_rate),
-        (&service, "throughput", &report.throughput),
-        (&service, "memory", &report.memory),
+        (&service, names::RESPONSE_TIME, &report.response_time),
+        (&service, names::ERROR_RATE, &report.error_rate),
+        (&service, names::THROUGHPUT, &report.throughput),
+        (&service, names::MEMORY, &report.memory),
     ];
     let endpoints = report.endpoints.iter().flat_map(|endpoint| {
         [
-            (&endpoint.name, "response_time", &endpoint.response_time),
-            (&endpoint.name, "error_rate", &endpoint.error_rate),
-            (&endpoint.name, "throughput", &endpoint.throughput),
+            (&endpoint.name, names::RESPONSE_TIME, &endpoint.response_time),
+            (&endpoint.name, names::ERROR_RATE, &endpoint.error_rate),
+            (&endpoint.name, names::THROUGHPUT, &endpoint.throughput),
         ]
     });
     let shown: Vec<_> = whole

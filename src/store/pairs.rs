@@ -1,12 +1,12 @@
 //! [`Pairs`]: which pairs of an endpoint and a statement `/metrics` shows.
 //!
 //! There are up to routes times statements of them. At most `limit` are shown, those that take the most time; the others count as
-//! one pair of their endpoint, with the statement `other`. The invariant that a change could break: no counter that is shown ever
-//! falls, and nothing is counted twice. So a pair that is shown later begins at zero, and what it counted before stays in `other`;
-//! what a pair counted while it was shown goes with its series.
+//! one pair of their endpoint, with the statement `other`. So do those whose statement has no text on the page. The invariant that a
+//! change could break: no counter that is shown ever falls, and nothing is counted twice. So a pair that is shown later begins at
+//! zero, and what it counted before stays in `other`; what a pair counted while it was shown goes with its line.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -44,8 +44,9 @@ struct Pair {
     /// What counters that are gone had counted.
     before: Counts,
     is_shown: bool,
-    /// Of the statements that have no place of their own: always a part of `other`.
-    is_other: bool,
+    /// Whether `/metrics` has the text of its statement. Without it, and so for the statements that have no place of their own,
+    /// the pair is a part of `other`.
+    has_text: bool,
     /// What it counted while it was hidden, up to the last time that it was shown.
     hidden: Counts,
     /// Its counters when it was hidden last.
@@ -59,9 +60,9 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(is_shown: bool, is_other: bool) -> Self {
+    fn new(is_shown: bool, has_text: bool) -> Self {
         let (cells, none) = ([None; COUNTERS], Counts::default());
-        Self { cells, before: none, is_shown, is_other, hidden: none, since: none, seen: none, weight: 0.0, time: 0 }
+        Self { cells, before: none, is_shown, has_text, hidden: none, since: none, seen: none, weight: 0.0, time: 0 }
     }
 
     fn see(&mut self, index: &Index) {
@@ -151,7 +152,7 @@ impl Pairs {
         if state.shown < state.pairs.len() {
             state.see();
             state.pairs.values_mut().for_each(Pair::weigh);
-            state.replace(self.limit() / REPLACED + 1);
+            state.replace(self.limit(), self.limit() / REPLACED + 1);
         }
     }
 
@@ -189,18 +190,27 @@ impl State {
             return;
         }
         self.index = Some(index.clone());
+        let texts = index.named(names::DB_QUERY_INFO.name).iter();
+        let texts: HashSet<&str> =
+            texts.filter_map(|place| index.series[*place as usize].meta.label(names::DB_QUERY_ID)).collect();
+        let has_text = |name: &str| name != names::OTHER && texts.contains(name);
         let mut found: HashMap<Vec<Label>, [Option<(u32, usize)>; COUNTERS]> = HashMap::new();
         for (at, Folded { of, .. }) in names::FOLDED.iter().enumerate() {
             for place in index.named(of.name) {
                 let series = &index.series[*place as usize];
                 let labels: Vec<Label> = series.meta.key.labels().cloned().collect();
                 if *value_of(&labels, names::WAIT_KIND) == *Part::Db.label() {
-                    let is_other = *value_of(&labels, names::WAIT_NAME) == *names::OTHER;
-                    self.pairs.entry(labels.clone()).or_insert_with(|| {
-                        let is_shown = !is_other && self.shown < limit;
+                    let has_text = has_text(&value_of(&labels, names::WAIT_NAME));
+                    let pair = self.pairs.entry(labels.clone()).or_insert_with(|| {
+                        let is_shown = has_text && self.shown < limit;
                         self.shown += usize::from(is_shown);
-                        Pair::new(is_shown, is_other)
+                        Pair::new(is_shown, has_text)
                     });
+                    pair.has_text = has_text;
+                    if pair.is_shown && !has_text {
+                        pair.hide();
+                        self.shown -= 1;
+                    }
                     found.entry(labels).or_default()[at] = Some((*place, series.cell.address()));
                 }
             }
@@ -227,15 +237,22 @@ impl State {
         }
     }
 
-    /// Shows pairs that take much more time than some that are shown in their places, at most `most`.
-    fn replace(&mut self, most: usize) {
+    /// Shows hidden pairs where there is room below `limit`, and those that take much more time than some that are shown in their
+    /// places, at most `most`.
+    fn replace(&mut self, limit: usize, most: usize) {
         let weights = |is_shown| {
-            let of = self.pairs.iter().filter(move |(_, pair)| pair.is_shown == is_shown && !pair.is_other);
+            let of = self.pairs.iter().filter(move |(_, pair)| pair.is_shown == is_shown && pair.has_text);
             let mut weights: Vec<(f64, Vec<Label>)> = of.map(|(labels, pair)| (pair.weight, labels.clone())).collect();
             weights.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
             weights
         };
-        let (lightest, heaviest) = (weights(true), weights(false));
+        let (lightest, mut heaviest) = (weights(true), weights(false));
+        while self.shown < limit
+            && let Some((_, comes)) = heaviest.pop()
+        {
+            self.pairs.get_mut(&comes).into_iter().for_each(Pair::show);
+            self.shown += 1;
+        }
         let pairs = lightest.into_iter().zip(heaviest.into_iter().rev()).take(most);
         for ((shown, leaves), (hidden, comes)) in pairs {
             if hidden <= shown * LEAD {
@@ -257,7 +274,7 @@ fn value_of(labels: &[Label], name: &str) -> Arc<str> {
 
 #[cfg(test)]
 mod tests {
-    use metrics::Counter;
+    use metrics::{Counter, Gauge};
 
     use super::*;
     use crate::{context::labelled, store::MonitorRecorder};
@@ -274,8 +291,21 @@ mod tests {
         labelled::counter(recorder, names::FOLDED[at].of, &labels)
     }
 
+    /// Shows the text of a statement, as long as the handle lives.
+    fn text(recorder: &MonitorRecorder, name: &str) -> Gauge {
+        let labels = [(names::DB_QUERY_ID, name.into()), (names::DB_QUERY_TEXT, "SELECT 1".into())];
+        let text = labelled::gauge(recorder, &names::DB_QUERY_INFO, &labels);
+        text.set(1.0);
+        text
+    }
+
     impl Statement {
         fn new(recorder: &MonitorRecorder, name: &str) -> Self {
+            drop(text(recorder, name));
+            Self::without_text(recorder, name)
+        }
+
+        fn without_text(recorder: &MonitorRecorder, name: &str) -> Self {
             Self(std::array::from_fn(|at| counter(recorder, name, at)))
         }
 
@@ -355,7 +385,8 @@ mod tests {
     #[test]
     fn statements_without_a_place_are_part_of_other_and_a_counter_that_comes_again_goes_on() {
         let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(2));
-        let [other, b, c] = [names::OTHER, "b", "c"].map(|name| Statement::new(&recorder, name));
+        let _texts = ["b", "c"].map(|name| text(&recorder, name));
+        let [other, b, c] = [names::OTHER, "b", "c"].map(|name| Statement::without_text(&recorder, name));
         other.run(100, 1_000);
         b.run(1, 1);
         c.run(2, 1);
@@ -377,6 +408,52 @@ mod tests {
         Statement::new(&recorder, "b").run(5, 1);
         expect(&pairs, &recorder, &[("b", 9), ("c", 2), ("other", 100)]);
         assert_eq!(pairs.lines(&recorder.index())[0].counts[TIME], 6_000_000);
+    }
+
+    #[test]
+    fn pairs_past_the_limit_of_series_count_as_other_of_their_endpoint() {
+        // Room for the counters of one pair, and as many again for what is folded.
+        let (recorder, pairs) = (MonitorRecorder::new(COUNTERS, Vec::new()), limited(100));
+        let [a, b, c] = ["a", "b", "c"].map(|name| Statement::new(&recorder, name));
+        a.run(1, 1);
+        b.run(2, 10);
+        c.run(4, 100);
+        expect(&pairs, &recorder, &[("a", 1), ("other", 6)]);
+        let other = &pairs.lines(&recorder.index())[1];
+        assert_eq!((&*other.endpoint.0, &*other.endpoint.1), ("GET", "/a"));
+        assert_eq!(other.counts[TIME], 420_000_000);
+        Statement::new(&recorder, "b").run(1, 1);
+        expect(&pairs, &recorder, &[("a", 1), ("other", 7)]);
+    }
+
+    #[test]
+    fn a_pair_is_shown_as_long_as_the_text_of_its_statement_is() {
+        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(2));
+        let texts: Vec<Gauge> = ["a", "b"].iter().map(|name| text(&recorder, name)).collect();
+        let statements = ["a", "b", "c"].map(|name| Statement::without_text(&recorder, name));
+        let run = || statements.iter().for_each(|statement| statement.run(1, 1));
+        run();
+        expect(&pairs, &recorder, &[("a", 1), ("b", 1), ("other", 1)]);
+        drop(texts);
+        let _b = text(&recorder, "b");
+        let start = tokio::time::Instant::now();
+        let minute = std::time::Duration::from_secs(60);
+        let mut history = crate::store::History::new(start, [minute]);
+        for tick in 1..5 {
+            history.tick(&recorder.index(), start + minute * tick);
+            recorder.give_back_places(&mut history);
+        }
+        run();
+        expect(&pairs, &recorder, &[("b", 2), ("other", 3)]);
+        let _c = text(&recorder, "c");
+        run();
+        expect(&pairs, &recorder, &[("b", 3), ("other", 5)]);
+        // It takes the place of `a` at the next tick, and begins at zero.
+        pairs.tick(&recorder.index());
+        run();
+        expect(&pairs, &recorder, &[("b", 4), ("c", 1), ("other", 6)]);
+        let page = recorder.render();
+        assert!(!page.contains("db_query_id=\"a\""), "{page}");
     }
 
     #[test]

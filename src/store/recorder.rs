@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
+use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_util::registry::{Registry, Storage};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
     history::History,
     layout::Layouts,
     pairs::Pairs,
-    series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address},
+    series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address, folded},
 };
 use crate::{
     lock::lock,
@@ -226,8 +226,8 @@ impl MonitorRecorder {
         }
     }
 
-    /// Returns the key under which a series is recorded: its own, or past the limit that of its metric's series whose
-    /// labels all read `other`. Returns `None` if there is no room for that one either.
+    /// Returns the key under which a series is recorded: its own, or past the limit one that it is [`folded`] into. Returns
+    /// `None` if there is no room for that one either.
     fn admit<'a>(&self, key: &'a Key, kind: Kind) -> Option<Cow<'a, Key>> {
         if self.is_known(key, kind) {
             return Some(Cow::Borrowed(key));
@@ -241,16 +241,15 @@ impl MonitorRecorder {
         if series < most {
             return Some(Cow::Borrowed(key));
         }
-        let labels: Vec<Label> = key.labels().map(|label| Label::new(label.key().to_owned(), names::OTHER)).collect();
-        let folded = Key::from_parts(key.name().to_owned(), labels);
         // Folded series have as much room again. A host that makes up metric names would fill that too.
-        let room = series < most.saturating_mul(2) || self.is_known(&folded, kind);
-        if !room || folded != *key {
+        let has_room = series < most.saturating_mul(2);
+        let folded = folded(key).find(|folded| has_room || self.is_known(folded, kind));
+        if folded.as_ref() != Some(key) {
             let dropped = Key::from_static_name(names::SERIES_DROPPED.name);
             let registry = &self.inner.registry;
             self.inner.dropped.get_or_init(|| registry.get_or_create_counter(&dropped, Arc::clone)).increment(1);
         }
-        room.then_some(Cow::Owned(folded))
+        folded.map(Cow::Owned)
     }
 
     fn is_known(&self, key: &Key, kind: Kind) -> bool {
@@ -343,7 +342,7 @@ fn name_of(meta: &SeriesMeta) -> Vec<(&str, &str)> {
 mod tests {
     use std::time::Duration;
 
-    use metrics::Level;
+    use metrics::{Label, Level};
     use tokio::time::Instant;
 
     use super::*;

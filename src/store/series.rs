@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use metrics::Key;
+use metrics::{Key, Label};
 
 use super::{
     cells::{CounterCell, HistogramCell},
@@ -64,7 +64,7 @@ impl SeriesMeta {
 
     /// Returns the value of a label.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        self.key.labels().find(|label| label.key() == name).map(metrics::Label::value)
+        self.key.labels().find(|label| label.key() == name).map(Label::value)
     }
 
     /// Returns the values of some labels. Looks at each label once: a tick asks for those of thousands of series.
@@ -80,6 +80,22 @@ impl SeriesMeta {
         }
         values
     }
+}
+
+/// Returns the keys that a series is recorded under past a limit, the better one first: an endpoint's use of a name as its use of
+/// `other`, and any series as the one of its metric whose labels all read `other`.
+pub(super) fn folded(key: &Key) -> impl Iterator<Item = Key> {
+    let of_endpoint =
+        key.labels().any(|label| label.key() == names::WAIT_NAME).then_some([names::WAIT_NAME].as_slice());
+    let every: Vec<&str> = key.labels().map(Label::key).collect();
+    let fold = |folds: &[&str]| {
+        let labels = key.labels().map(|label| match folds.contains(&label.key()) {
+            true => Label::new(label.key().to_owned(), names::OTHER),
+            false => label.clone(),
+        });
+        Key::from_parts(key.name().to_owned(), labels.collect::<Vec<_>>())
+    };
+    of_endpoint.map(fold).into_iter().chain([fold(&every)])
 }
 
 /// The atomics of a series.

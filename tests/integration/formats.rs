@@ -36,6 +36,9 @@ fn record_odd_names(monitor: &Monitor) {
         metrics::gauge!("queue.depth", "__reserved" => "1", "a.b" => "2", "a_b" => "3", "a-b" => "4")
             .set(f64::INFINITY);
         metrics::gauge!("queue_depth", "empty" => "").set(f64::NAN);
+        // No counters, under the name of one.
+        metrics::gauge!("process_cpu_seconds_total", "of" => "nothing").set(f64::NAN);
+        metrics::gauge!("process_cpu_seconds_total", "of" => "less").set(-2.0);
         metrics::gauge!("работа", "le" => "1").set(-1.5);
         metrics::gauge!("задача").set(1e300);
         metrics::histogram!("job_seconds", "le" => "1").record(0.1);

@@ -75,6 +75,31 @@ async fn every_answer_is_as_the_openapi_document_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_document_has_the_formats_of_the_metrics_as_they_are_sent() {
+    let app = service(&built(Monitor::builder()));
+    let document = json(&app, "/performance/openapi.json").await;
+    let answer = &document["paths"]["/metrics"]["get"]["responses"]["200"];
+    let formats: Vec<_> = answer["content"].as_object().expect("formats").keys().collect();
+    for (at, format) in ["openmetrics-text", "vnd.google.protobuf", "text/plain"].into_iter().enumerate() {
+        assert!(formats[at].contains(format), "{formats:?}");
+    }
+    assert_eq!(formats.len(), 3, "{formats:?}");
+    for format in formats {
+        for encoding in ["identity", "gzip"] {
+            let request = Request::get("/metrics").header("accept", format).header("accept-encoding", encoding);
+            let response =
+                app.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("infallible");
+            let sent = |name| response.headers().get(name).map(|value| value.to_str().expect("ASCII"));
+            assert_eq!(sent("content-type"), Some(format.as_str()));
+            let encodings = &answer["headers"]["content-encoding"]["schema"]["enum"];
+            assert_eq!(sent("content-encoding"), (encoding == "gzip").then_some("gzip"));
+            assert!(sent("content-encoding").is_none_or(|sent| *encodings == value!([sent])), "{encodings}");
+            assert!(sent("vary").is_some() && answer["headers"]["vary"].is_object(), "{answer}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_document_has_every_path_and_what_routes_may_look_like() {
     let document = json(&service(&built(Monitor::builder())), "/performance/openapi.json").await;
     for path in ["/performance", "/performance/openapi.json"] {

@@ -14,7 +14,8 @@ pub enum SettingsError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not YAML; or a key is unknown, there twice, without its companion, or has a list for a plain value.
+    /// The file is not YAML; or a key is unknown, there twice, without its companion, or has a list for a plain value; or a setting
+    /// does not accept a value that may be secret.
     #[error("{place}: {problem}")]
     Malformed {
         /// The file, with line and column.
@@ -22,7 +23,7 @@ pub enum SettingsError {
         /// What is wrong there, and what was expected.
         problem: String,
     },
-    /// A setting does not accept its value.
+    /// A setting does not accept its value, which is no secret.
     #[error("{place}: {setting} is {found:?}; expected {expected}")]
     Value {
         /// The file with line and column, or the environment variable.

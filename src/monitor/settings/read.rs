@@ -68,14 +68,14 @@ impl Draft {
                 (Reader::Secret(_), Value::Nothing) => self.set_text(setting, place(value), ""),
                 // A key whose value is left out keeps its default.
                 (_, Value::Nothing) => {}
-                (Reader::Text(_) | Reader::Secret(_), Value::Scalar(text)) => {
+                (Reader::Text(_) | Reader::Secret(_) | Reader::Private(_), Value::Scalar(text)) => {
                     self.set_text(setting, place(value), text)
                 }
                 (Reader::List(_), Value::List(items)) if items.iter().all(|item| item.as_text().is_some()) => {
                     let items: Vec<_> = items.iter().filter_map(Node::as_text).collect();
                     self.set_list(setting, place(value), &items);
                 }
-                (Reader::Text(_) | Reader::Secret(_) | Reader::List(_), _) => {
+                (_, Value::Scalar(_) | Value::List(_) | Value::Map(_)) => {
                     let problem = format!("{key} is {}; expected {}", value.kind(), setting.expected);
                     self.malformed(place(value), problem);
                 }
@@ -93,7 +93,7 @@ impl Draft {
                 continue;
             };
             match setting.reader {
-                Reader::Text(_) | Reader::Secret(_) => self.set_text(setting, name, &text),
+                Reader::Text(_) | Reader::Secret(_) | Reader::Private(_) => self.set_text(setting, name, &text),
                 Reader::List(_) => {
                     let items: Vec<_> = text.split(',').map(str::trim).collect();
                     self.set_list(setting, name, &items);
@@ -122,37 +122,30 @@ impl Draft {
     }
 
     fn set_text(&mut self, setting: &'static Setting, place: String, text: &str) {
-        let (read, is_secret) = match setting.reader {
-            Reader::Text(read) => (read, false),
-            Reader::Secret(read) => (read, true),
-            Reader::List(_) => return,
-        };
-        match read(text, &mut self.settings.config) {
-            Some(()) => self.note(setting, place),
-            None if is_secret => {
-                let found = token::problem(text).unwrap_or("a token that is not accepted");
-                self.malformed(place, format!("{} is {found}; expected {}", setting.key, setting.expected));
-            }
-            None => self.problems.push(SettingsError::Value {
-                place,
-                setting: setting.key,
-                found: text.to_owned(),
-                expected: setting.expected,
-            }),
+        let (Reader::Text(read) | Reader::Secret(read) | Reader::Private(read)) = setting.reader else { return };
+        if read(text, &mut self.settings.config).is_some() {
+            return self.note(setting, place);
         }
+        let found = match setting.reader {
+            Reader::Secret(_) => token::problem(text).unwrap_or("a token that is not accepted"),
+            Reader::Private(_) => "not shown, since it may be secret, and not accepted",
+            Reader::Text(_) | Reader::List(_) => return self.refuse(setting, place, text.to_owned()),
+        };
+        self.malformed(place, format!("{} is {found}; expected {}", setting.key, setting.expected));
     }
 
     fn set_list(&mut self, setting: &'static Setting, place: String, items: &[&str]) {
         let Reader::List(read) = setting.reader else { return };
         match read(items, &mut self.settings.config) {
             Some(()) => self.note(setting, place),
-            None => self.problems.push(SettingsError::Value {
-                place,
-                setting: setting.key,
-                found: items.join(","),
-                expected: setting.expected,
-            }),
+            None => self.refuse(setting, place, items.join(",")),
         }
+    }
+
+    /// Reports a value that the setting does not accept, with the value.
+    fn refuse(&mut self, setting: &'static Setting, place: String, found: String) {
+        let Setting { key, expected, .. } = *setting;
+        self.problems.push(SettingsError::Value { place, setting: key, found, expected });
     }
 
     fn note(&mut self, setting: &'static Setting, place: String) {

@@ -45,8 +45,11 @@ pub(in crate::monitor) struct Setting {
 pub(super) enum Reader {
     /// A plain value; returns `None` for what the setting does not accept.
     Text(fn(&str, &mut Config) -> Option<()>),
-    /// A plain value that no error shows.
+    /// A token. No error shows it, and it must not be left empty.
     Secret(fn(&str, &mut Config) -> Option<()>),
+    /// A plain value that no error shows, since a secret may have been put there by mistake: a database's URL for its server, a
+    /// token for a word.
+    Private(fn(&str, &mut Config) -> Option<()>),
     /// A list of plain values; in the environment they are separated by commas.
     List(fn(&[&str], &mut Config) -> Option<()>),
 }
@@ -226,7 +229,7 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "db.internal:5433",
         default: None,
         meaning: "the labels `server_address` and `server_port` of queries that name no database",
-        reader: Reader::Text(|text, config| changed(&mut config.database, |database| database.at(text))),
+        reader: Reader::Private(|text, config| changed(&mut config.database, |database| database.at(text))),
         copy: |from, to| to.database = to.database.clone().server_of(&from.database),
     },
     Setting {
@@ -265,7 +268,7 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "loopback",
         default: Some("refused"),
         meaning: "who may use the control endpoints: requests for this machine's own address, every request, or none",
-        reader: Reader::Text(|text, config| {
+        reader: Reader::Private(|text, config| {
             let control = match text {
                 "refused" => Control::Refused,
                 "open" => Control::Open,
@@ -295,7 +298,7 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "loopback",
         default: Some("open"),
         meaning: "who may read `/metrics`: clients on this machine, or every client that reaches it",
-        reader: Reader::Text(|text, config| access(text, &mut config.metrics_access)),
+        reader: Reader::Private(|text, config| access(text, &mut config.metrics_access)),
         copy: |from, to| to.metrics_access = from.metrics_access.clone(),
     },
     Setting {
@@ -314,7 +317,7 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "loopback",
         default: Some("open"),
         meaning: "who may read `/performance` and what is below it: clients on this machine, or every client that reaches it",
-        reader: Reader::Text(|text, config| access(text, &mut config.performance_access)),
+        reader: Reader::Private(|text, config| access(text, &mut config.performance_access)),
         copy: |from, to| to.performance_access = from.performance_access.clone(),
     },
     Setting {

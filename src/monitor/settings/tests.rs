@@ -60,7 +60,7 @@ fn from_file(settings: &[&Setting]) -> Settings {
 
 fn from_environment(settings: &[&Setting]) -> Settings {
     let value = |setting: &Setting| match setting.reader {
-        Reader::Text(_) | Reader::Secret(_) => setting.example.to_owned(),
+        Reader::Text(_) | Reader::Secret(_) | Reader::Private(_) => setting.example.to_owned(),
         Reader::List(_) => setting.example.replace(['[', ']', '"'], ""),
     };
     let mut draft = Draft::default();
@@ -187,6 +187,30 @@ fn no_log_shows_the_token() {
     }
 }
 
+/// As by mistake: a whole URL for the server, a token for the word beside it.
+#[test]
+fn no_error_shows_a_secret_that_was_set_in_the_wrong_place() {
+    let urls =
+        ["postgres://shop:hunter2@db/shop", "db;password=hunter2", "shop:hunter2@db", "db:hunter2", "[::1]:hunter2"];
+    let urls = urls.map(|url| ("db_server", url));
+    let tokens = ["control", "metrics_access", "performance_access"].map(|key| (key, "hunter2"));
+    for (key, value) in urls.into_iter().chain(tokens) {
+        let check = |error: SettingsError, place: &str| {
+            assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+            let expected = format!("{place}: {key} is not shown, since it may be secret, and not accepted; expected ");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        };
+        check(Settings::parse(&format!("{key}: '{value}'"), "f").expect_err(value), &format!("f:1:{}", key.len() + 3));
+        let variable = format!("PINCHPOINT_{}", key.to_uppercase());
+        let mut draft = Draft::default();
+        draft.read_environment(|name| (name == variable).then(|| value.to_owned()));
+        check(draft.finish().expect_err(value), &variable);
+        let json = serde_json::json!({ key: value });
+        let error = serde_json::from_value::<Settings>(json).expect_err(value).to_string();
+        assert!(!error.contains("hunter2") && error.contains(key), "{error}");
+    }
+}
+
 #[test]
 fn wrong_settings_are_refused_with_their_place() {
     refused(
@@ -213,10 +237,16 @@ fn wrong_settings_are_refused_with_their_place() {
         "known_methods is \"GET,P OST\"; expected 1 to 64 request methods such as",
     );
     refused("url_scheme: ftp", "url_scheme is \"ftp\"; expected request, http or https");
-    refused("control: maybe", "control is \"maybe\"; expected loopback, open or refused");
+    refused(
+        "control: maybe",
+        "control is not shown, since it may be secret, and not accepted; expected loopback, open or refused",
+    );
     refused("control_token: \"\"", "pinchpoint.yaml:1:16: control_token is an empty token; expected a secret");
     refused("metrics_token: \"\"", "metrics_token is an empty token; expected a secret");
-    refused("performance_access: refused", "performance_access is \"refused\"; expected loopback or open");
+    refused(
+        "performance_access: refused",
+        "performance_access is not shown, since it may be secret, and not accepted; expected loopback or open",
+    );
     refused("max_series: [5]", "pinchpoint.yaml:1:13: max_series is a list; expected a whole number");
     refused("ignore_paths: /ready", "ignore_paths is a plain value; expected a list of route templates");
     refused("max_series: 5\nmax_series: 6", "pinchpoint.yaml:2:1: duplicate key \"max_series\"; first at line 1");
@@ -237,7 +267,7 @@ fn every_problem_is_reported() {
     let expected = [
         "f.yaml:1:13: max_series is \"many\"; expected a whole number",
         "f.yaml:2:1: unknown key \"slow_request\"; did you mean \"slow_requests\"?",
-        "PINCHPOINT_CONTROL: control is \"yes\"; expected loopback, open or refused",
+        "PINCHPOINT_CONTROL: control is not shown, since it may be secret, and not accepted; expected loopback, open or refused",
     ];
     assert_eq!(error.lines().collect::<Vec<_>>(), expected);
 }

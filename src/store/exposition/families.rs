@@ -21,6 +21,7 @@ use crate::{
     store::{
         cells::{HistogramCell, ReadMode},
         exemplars::{Exemplar, Exemplars},
+        gauge::GaugeCell,
         layout::Layout,
         series::{Cell, Index},
     },
@@ -175,7 +176,7 @@ impl Iterator for Families {
             let (head, source) = self.metrics.next()?;
             let samples = match source {
                 Source::Series(mut places) => {
-                    places.retain(|place| has_value(&self.index.series[*place as usize].cell));
+                    places.retain(|place| has_value(&head, &self.index.series[*place as usize].cell));
                     Samples::Series(places.into_iter())
                 }
                 Source::Derived(metric) => {
@@ -199,12 +200,19 @@ fn exposed(index: &Index, names: &[&str], kind: Option<Kind>) -> Vec<u32> {
     places.filter(is_exposed).collect()
 }
 
-/// Returns whether a series has a value: a gauge has none before its first write.
-fn has_value(cell: &Cell) -> bool {
+/// Returns whether a series has a value.
+fn has_value(head: &Head, cell: &Cell) -> bool {
     match cell {
-        Cell::Gauge(cell) => cell.read().is_some(),
+        Cell::Gauge(cell) => number(head, cell).is_some(),
         Cell::Counter(_) | Cell::Histogram(_) => true,
     }
+}
+
+/// Returns the value of a gauge, which has none before its first write. Some counters are written as gauges, and a host may set one
+/// of that name to what no counter can have: NaN or less than zero. It is left out, because a strict reader of OpenMetrics refuses
+/// the whole page, and a `rate` of it would be wrong.
+fn number(head: &Head, cell: &GaugeCell) -> Option<f64> {
+    cell.read().filter(|value| head.kind != Kind::Counter || *value >= 0.0)
 }
 
 #[derive(Debug)]
@@ -245,7 +253,7 @@ impl Family {
                     let value = match &series.cell {
                         Cell::Counter(cell) if self.head.nanos => Some(Value::Number(cell.read() as f64 / NANOS)),
                         Cell::Counter(cell) => Some(Value::Count(cell.read())),
-                        Cell::Gauge(cell) => cell.read().map(Value::Number),
+                        Cell::Gauge(cell) => number(&self.head, cell).map(Value::Number),
                         Cell::Histogram(cell) => Some(Value::Histogram(Reading::of(cell))),
                     };
                     value.iter().for_each(|value| write(&self.head, &labels, value));

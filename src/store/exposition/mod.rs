@@ -198,6 +198,46 @@ mod tests {
         assert_eq!((text.matches("# TYPE a_b ").count(), text.matches("\na_b ").count()), (1, 1), "{text}");
     }
 
+    /// Totals of seconds are written as gauges, and a host can set one of their names to anything.
+    #[test]
+    fn a_counter_that_a_host_set_to_no_number_is_left_out() {
+        let recorder = MonitorRecorder::new(100, Vec::new());
+        let odd = [f64::NAN, f64::NEG_INFINITY, -1.0, -0.0, 7.5, f64::INFINITY];
+        metrics::with_local_recorder(&recorder, || {
+            for value in odd {
+                metrics::gauge!("process_cpu_seconds_total", "value" => value.to_string()).set(value);
+                metrics::gauge!("pinchpoint_cpu_throttled_seconds_total").set(-1.0);
+                metrics::gauge!("pinchpoint_queries_total", "value" => value.to_string()).set(value);
+            }
+            metrics::gauge!("process_resident_memory_bytes").set(-1.0);
+        });
+        let lines = |text: &str, start: &str| -> Vec<String> {
+            text.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+        };
+        for format in [Format::Text, Format::OpenMetrics] {
+            let text = String::from_utf8(recorder.exposition(format).collect::<Vec<_>>().concat()).expect("UTF-8");
+            let cpu = lines(&text, "process_cpu_seconds_total{");
+            assert_eq!(cpu.len(), 3, "{text}");
+            for (line, value) in cpu.iter().zip(["-0\"} ", "7.5\"} 7.5", "inf\"} +Inf"]) {
+                assert!(line.contains(value), "{line}");
+            }
+            assert!(!text.contains("throttled"), "no metric without a sample: {text}");
+            assert!(!text.contains("pinchpoint_queries_total"), "it is made from others: {text}");
+            assert_eq!(lines(&text, "process_resident_memory_bytes "), ["process_resident_memory_bytes -1"]);
+        }
+        let messages = recorder.exposition(Format::Protobuf).collect::<Vec<_>>().concat();
+        let count = |text: &str| messages.windows(text.len()).filter(|part| *part == text.as_bytes()).count();
+        assert_eq!((count("process_cpu_seconds_total"), count("value"), count("throttled")), (1, 3, 0));
+        let start = tokio::time::Instant::now();
+        let mut history = crate::store::History::new(start, [std::time::Duration::from_secs(60)]);
+        for second in 1..4 {
+            history.tick(&recorder.index(), start + std::time::Duration::from_secs(second));
+            metrics::with_local_recorder(&recorder, || {
+                metrics::gauge!("pinchpoint_cpu_throttled_seconds_total").set(odd[second as usize]);
+            });
+        }
+    }
+
     #[test]
     fn labels_that_would_be_the_same_to_prometheus_stay_apart() {
         let recorder = MonitorRecorder::new(100, Vec::new());
