@@ -250,6 +250,31 @@ async fn native_histograms_have_the_observations_in_prometheus_buckets() {
     assert_eq!((negative.zero_threshold, negative.buckets(), negative.count), (0.0, vec![], 2), "classic alone");
 }
 
+/// Prometheus takes the first histogram of a message for what all of them are.
+#[tokio::test]
+async fn histograms_with_negative_values_are_in_no_message_with_native_ones() {
+    let monitor = monitor();
+    let app = app(&monitor);
+    metrics::with_local_recorder(&monitor.recorder(), || {
+        for (name, value) in [("a", 1.0), ("b", -1.0), ("c", -2.0), ("d", 3.0), ("e", -1.0)] {
+            metrics::histogram!("change_seconds", "of" => name).record(value);
+            metrics::histogram!("turned_seconds", "of" => name).record(-value);
+        }
+    });
+    for name in ["change_seconds", "turned_seconds"] {
+        let families = families(&app).await;
+        let messages: Vec<_> = families.iter().filter(|family| family.name == name).collect();
+        let is_native =
+            |metric: &message::Metric| metric.histogram.as_ref().is_some_and(|one| one.zero_threshold > 0.0);
+        assert_eq!(messages.iter().map(|family| family.metric.len()).sum::<usize>(), 5);
+        for message in messages {
+            let native = message.metric.iter().filter(|metric| is_native(metric)).count();
+            assert!(native == 0 || native == message.metric.len(), "{message:?}");
+            assert_eq!(message.kind, 4);
+        }
+    }
+}
+
 /// Serves the three formats each under a path of its own, as three scrape configurations with `scrape_protocols` ask for them:
 /// the versions of Prometheus before 2.49 cannot ask.
 fn with_each_format(monitor: &Monitor) -> Router {
@@ -367,6 +392,9 @@ async fn a_series_is_the_same_in_every_format() {
         metrics::gauge!("queue.depth", "a.b" => "1", "a_b" => "2").set(1.5);
         metrics::histogram!("size_bytes").record(5e5);
         metrics::histogram!("steps").record(3.0);
+        metrics::histogram!("change_seconds", "of" => "none").record(0.5);
+        metrics::histogram!("change_seconds", "of" => "some").record(-0.5);
+        metrics::histogram!("change_seconds", "of" => "some").record(1.5);
     });
     let series = async |job: &str| -> BTreeSet<Labels> {
         let selector = format!("{{job=\"{job}\"}}");
@@ -382,11 +410,13 @@ async fn a_series_is_the_same_in_every_format() {
         difference = text.symmetric_difference(&openmetrics).cloned().collect();
         // In protobuf, Prometheus takes native histograms instead of their classic buckets.
         let is_native = |labels: &Labels| {
+            let mut native = labels.clone();
+            native.remove("le");
             let name = &labels["__name__"];
-            ["_bucket", "_sum", "_count"]
-                .iter()
-                .find_map(|end| name.strip_suffix(end))
-                .is_some_and(|name| protobuf.iter().any(|labels| labels["__name__"] == name))
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).is_some_and(|name| {
+                native.insert("__name__".into(), name.into());
+                protobuf.contains(&native)
+            })
         };
         let names: BTreeSet<String> = text.iter().map(|labels| labels["__name__"].clone()).collect();
         let others = text.iter().filter(|labels| !is_native(labels)).cloned().collect::<BTreeSet<Labels>>();

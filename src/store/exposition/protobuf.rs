@@ -26,6 +26,9 @@ pub(super) struct Protobuf {
     family: Message,
     /// The length of what a message begins with: name, help and type.
     head: usize,
+    /// Whether the histograms of the message are native. Prometheus takes all of a message for what the first one is, and refuses
+    /// the whole page where one of classic buckets alone is taken for a native one: its count is not that of its buckets.
+    is_native: bool,
     metric: Message,
     value: Message,
     inner: Message,
@@ -60,7 +63,11 @@ impl Protobuf {
             Value::Count(count) => *count as f64,
             Value::Number(number) => *number,
             Value::Histogram(reading) => {
-                self.histogram(reading);
+                let is_native = self.histogram(reading);
+                if is_native != self.is_native {
+                    self.end(out);
+                    self.is_native = is_native;
+                }
                 self.metric.message(7, &self.value);
                 self.push_metric(out);
                 return;
@@ -78,7 +85,8 @@ impl Protobuf {
         }
     }
 
-    fn histogram(&mut self, reading: &Reading<'_>) {
+    /// Writes the value of a histogram, and returns whether it is a native one.
+    fn histogram(&mut self, reading: &Reading<'_>) -> bool {
         let (value, inner) = (&mut self.value, &mut self.inner);
         value.unsigned(1, reading.count);
         value.float(2, reading.sum);
@@ -94,14 +102,16 @@ impl Protobuf {
             value.message(3, inner);
         });
         let native = reading.layout.native();
-        if let Some((native, counts)) = native.and_then(|native| Some((native, native.counts(&reading.buckets)?))) {
-            push_native(value, inner, native, &counts);
-            // Those of a native histogram stand beside its buckets.
-            exemplars.iter().flatten().for_each(|exemplar| value.message(16, &exemplar_message(exemplar)));
-        }
+        let Some((native, counts)) = native.and_then(|native| Some((native, native.counts(&reading.buckets)?))) else {
+            return false;
+        };
+        push_native(value, inner, native, &counts);
+        // Those of a native histogram stand beside its buckets.
+        exemplars.iter().flatten().for_each(|exemplar| value.message(16, &exemplar_message(exemplar)));
+        true
     }
 
-    /// Ends a metric.
+    /// Ends a message that has a sample, as at the end of a metric.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
         if self.family.0.len() > self.head {
             self.flush(out);
