@@ -71,7 +71,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(
         &[&HTTP_DB_SECONDS, &HTTP_DURATION],
         "sum by (http_route) (rate($0_sum[5m])) / sum by (http_route) (rate($1_sum[5m]))",
-        "share of a route's time in the database",
+        "share of a route's time in queries that it waited for to their end",
     ),
     ask(
         &[&HTTP_ALLOCATED],
@@ -105,11 +105,15 @@ pub(super) const QUESTIONS: &[Question] = &[
         "queries a second that nobody waits for any more",
     ),
     ask(
-        &[&ENDPOINT_WASTED_DB_NANOS, &HTTP_DB_SECONDS],
+        &[&ENDPOINT_WASTED_DB_NANOS, &DB_DURATION],
         "sum(rate($0[5m])) / sum(rate($1_sum[5m]))",
         "share of the database's time that is wasted",
     ),
-    ask(&[&ENDPOINT_LATE_DB_NANOS], "sum by (http_route) (rate($0[5m]))", "time in queries that outlast their request"),
+    ask(
+        &[&ENDPOINT_LATE_DB_NANOS, &HTTP_DURATION],
+        "sum by (http_route) (rate($0[5m])) / sum by (http_route) (rate($1_sum[5m]))",
+        "share of a route's time in queries that outlast their request",
+    ),
     ask(
         &[&ENDPOINT_BLOCKING_POLLS],
         "sum by (http_route) (rate($0_sum[5m]))",
