@@ -110,15 +110,16 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// Returns the password of `Authorization: Basic <user:password>`. A user name has no colon, a password may.
 fn basic_password(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let pair = STANDARD.decode(credentials(headers, b"basic ")?.trim_ascii()).ok()?;
+    let pair = STANDARD.decode(credentials(headers, b"basic ")?).ok()?;
     let colon = pair.iter().position(|byte| *byte == b':')?;
     Some(pair[colon + 1..].to_vec())
 }
 
-/// Returns what follows the scheme in `Authorization`; schemes are compared without case.
+/// Returns what follows the scheme in `Authorization`, after one space or more (RFC 9110, section 11.4); schemes are compared
+/// without case.
 fn credentials<'a>(headers: &'a HeaderMap, scheme: &[u8]) -> Option<&'a [u8]> {
     let (found, credentials) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(scheme.len())?;
-    found.eq_ignore_ascii_case(scheme).then_some(credentials)
+    found.eq_ignore_ascii_case(scheme).then_some(credentials.trim_ascii())
 }
 
 #[cfg(test)]
@@ -141,6 +142,8 @@ mod tests {
         }
         check("Bearer se:cret", true);
         check("BEARER se:cret", true);
+        check("Bearer   se:cret", true);
+        check(&format!("Basic  {}", STANDARD.encode("me:se:cret")), true);
         check("Bearer for control", true);
         for pair in ["se:cret", "secret", ":", ":se:cre", ":se:crett", "se:cret:"] {
             check(&format!("Basic {}", STANDARD.encode(pair)), false);

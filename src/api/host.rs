@@ -51,7 +51,7 @@ pub(super) fn is_loopback(core: &Core, host: &[u8]) -> bool {
 }
 
 fn is_loopback_name(name: &str) -> bool {
-    is_localhost(name) || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    is_localhost(name) || name.parse().is_ok_and(is_of_this_machine)
 }
 
 /// Headers that proxies add to what they pass on.
@@ -137,11 +137,27 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_are_loopback() {
         let is_loopback = |host: &str| name(host.as_bytes()).is_some_and(|name| is_loopback_name(&name));
-        for host in ["localhost", "LOCALHOST:8000", "a.localhost", "127.0.0.1", "127.9.9.9:8000", "[::1]:8000", "[::1]"]
-        {
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "a.localhost",
+            "127.0.0.1",
+            "127.9.9.9:8000",
+            "[::1]:8000",
+            "[::1]",
+            "[::ffff:127.0.0.1]:8000",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "shop.example", "localhost.shop.example:8000", "127.0.0.1.shop.example", "10.0.0.1", "[::2]"] {
+        for host in [
+            "",
+            "shop.example",
+            "localhost.shop.example:8000",
+            "127.0.0.1.shop.example",
+            "10.0.0.1",
+            "[::2]",
+            "[::ffff:10.0.0.1]",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }
