@@ -129,7 +129,48 @@ fn machine_times(stat: &str) -> Vec<(&'static str, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{collections::HashMap, sync::Arc};
+
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::{
+        super::cgroup::{Group, Version},
+        *,
+    };
+
+    #[test]
+    fn a_group_shows_its_quota_how_it_was_throttled_and_its_pressure() {
+        let group = tempfile::tempdir().expect("a directory");
+        let write = |file: &str, text: &str| std::fs::write(group.path().join(file), text).expect("written");
+        write("cpu.max", "150000 100000\n");
+        write("cpu.stat", "nr_periods 9\nnr_throttled 3\nthrottled_usec 4000\n");
+        write("cpu.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=7000\n");
+        let recorder = DebuggingRecorder::new();
+        let taken = recorder.snapshotter();
+        let mut sampler = CpuSampler {
+            recorder: Arc::new(recorder),
+            run_queue: RunQueueTime::default(),
+            group: CpuGroup::of(vec![Group { version: Version::Two, directory: group.path().to_owned() }]),
+            gauges: Vec::new(),
+        };
+        sampler.sample();
+        let of_group = |(key, _, _, value): (metrics_util::CompositeKey, _, _, DebugValue)| {
+            let is_of_group = key.key().labels().all(|label| label.value() == names::GROUP);
+            let DebugValue::Gauge(value) = value else { panic!("not a gauge: {value:?}") };
+            is_of_group.then(|| (key.key().name().to_owned(), value.into_inner()))
+        };
+        let shown: HashMap<String, f64> = taken.snapshot().into_vec().into_iter().filter_map(of_group).collect();
+        let expected = [
+            (names::CPU_LIMIT, 1.5),
+            (names::CPU_PERIODS, 9.0),
+            (names::CPU_THROTTLED_PERIODS, 3.0),
+            (names::CPU_THROTTLED, 0.004),
+            (names::CPU_PRESSURE, 0.007),
+        ];
+        for (metric, value) in expected {
+            assert_eq!(shown.get(metric.name), Some(&value), "{}", metric.name);
+        }
+    }
 
     #[test]
     fn a_list_of_cpus_is_counted() {

@@ -259,15 +259,19 @@ mod tests {
     #[test]
     fn a_limit_may_be_set_changed_and_removed_while_the_process_runs() {
         let (mut sampler, taken, group) = limited_by("max\n");
+        let write = |file: &str, text: &str| std::fs::write(group.path().join(file), text).expect("written");
+        write("memory.current", "5000\n");
+        write("memory.stat", "anon 1000\nfile 4000\ninactive_file 1500\nactive_file 2500\n");
         let mut limit = |text: &str| {
-            std::fs::write(group.path().join("memory.max"), text).expect("written");
+            write("memory.max", text);
             sampler.sample();
-            gauges(&taken).get("pinchpoint_memory_limit_bytes").copied()
+            let shown = gauges(&taken);
+            [names::PROCESS_MEMORY_LIMIT, names::MEMORY_WORKING_SET].map(|metric| shown.get(metric.name).copied())
         };
-        assert_eq!(limit("max\n"), None);
-        assert_eq!(limit("1073741824\n"), Some(1_073_741_824.0));
-        assert_eq!(limit("536870912\n"), Some(536_870_912.0));
-        assert_eq!(limit("max\n"), Some(f64::INFINITY));
+        assert_eq!(limit("max\n"), [None; 2]);
+        assert_eq!(limit("1073741824\n"), [Some(1_073_741_824.0), Some(1_000.0)]);
+        assert_eq!(limit("536870912\n"), [Some(536_870_912.0), Some(1_000.0)]);
+        assert_eq!(limit("max\n")[0], Some(f64::INFINITY));
     }
 
     /// Returns how long `work` takes where nothing interrupts it.

@@ -144,37 +144,6 @@ fn metric_names_are_spelt_in_one_place() {
     assert_eq!(spelt, [] as [PathBuf; 0]);
 }
 
-/// The rooms that write metrics; the others read them.
-const WRITERS: [&str; 4] = ["context", "http", "sample", "monitor"];
-
-#[test]
-fn something_writes_every_metric_of_the_catalogue() {
-    let library = library();
-    let (_, names) = library.iter().find(|(path, _)| path == Path::new("names.rs")).expect("there");
-    let list = |name: &str| {
-        let after = names.split(&format!("pub(crate) const {name}: ")).nth(1).expect("there");
-        let values = after.split("= &[").nth(1).expect("a list");
-        values.split("];").next().unwrap_or_default()
-    };
-    let writers: Vec<&str> = library
-        .iter()
-        .filter(|(path, _)| WRITERS.iter().any(|room| path.starts_with(room)) && !is_test(path))
-        .map(|(_, text)| code(text))
-        .collect();
-    let is_word = |text: &str, word: &str| {
-        text.match_indices(word)
-            .any(|(at, _)| !text[at + word.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_'))
-    };
-    let is_written = |metric: &str| {
-        let made = ["TALLIES", "FOLDED"].iter().any(|table| is_word(list(table), &format!("metric: &{metric}")));
-        made || writers.iter().any(|text| is_word(text, &format!("names::{metric}")))
-    };
-    let catalogue: Vec<&str> = list("CATALOGUE").split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    assert!(catalogue.len() > 50, "the catalogue is read: {}", catalogue.len());
-    let unwritten: Vec<_> = catalogue.into_iter().filter(|metric| !is_written(metric)).collect();
-    assert_eq!(unwritten, [] as [&str; 0]);
-}
-
 /// The only files that spell the names of measures and facts, and the one of the causes: a cause may have the name of a fact.
 const FACTS: [&str; 3] = ["rules/fact.rs", "rules/measure.rs", "rules/cause_kind.rs"];
 
