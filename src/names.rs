@@ -295,7 +295,7 @@ pub(crate) const DB_DURATION: Metric = histogram(
 /// The text of each statement, which the other series name by its id.
 pub(crate) const DB_QUERY_INFO: Metric = gauge(
     "db_query_info",
-    "1, with the text of a statement: its fingerprint, which has no literals. Every other series has only the id of the statement.",
+    "1, with the text of a statement: its fingerprint, which has no literals. What is measured of a statement has only its id.",
 )
 .labels(&[DB_QUERY_ID, DB_QUERY_TEXT])
 .exists("once a query was tracked");

@@ -86,7 +86,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     ask(
         &[&ENDPOINT_OVERLAP_NANOS, &HTTP_BUSY],
-        "sum by (http_route) (rate($1_sum[5m])) - sum by (http_route) (rate($0[5m]))",
+        "sum by (http_route) (rate($1_sum[5m])) - (sum by (http_route) (rate($0[5m])) or 0 * sum by (http_route) (rate($1_sum[5m])))",
         "a route's own work inside poll, beside its queries and calls",
     ),
     ask(
@@ -172,7 +172,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(&[&TASK_PART_NANOS], "sum by (task_name, part) (rate($0[5m]))", "what the runs of a task spend their time in"),
     ask(
         &[&TASK_OVERLAP_NANOS, &TASK_BUSY_NANOS],
-        "sum by (task_name) (rate($1[5m])) - sum by (task_name) (rate($0[5m]))",
+        "sum by (task_name) (rate($1[5m])) - (sum by (task_name) (rate($0[5m])) or 0 * sum by (task_name) (rate($1[5m])))",
         "a task's own work inside poll, beside its queries and calls",
     ),
     ask(
@@ -253,12 +253,20 @@ pub(super) const QUESTIONS: &[Question] = &[
         "share of the CPU time that the hypervisor gave to others",
     ),
     ask(&[&PROCESS_OPEN_FDS, &PROCESS_MAX_FDS], "$0 / $1 > 0.8", "instances that run out of descriptors"),
-    ask(&[&OPEN_FDS], "deriv($0{kind=\"socket\"}[30m]) > 0", "instances whose sockets grow in number"),
+    ask(
+        &[&OPEN_FDS],
+        "min_over_time($0{kind=\"socket\"}[10m]) > 2 * max_over_time($0{kind=\"socket\"}[10m] offset 1h)",
+        "instances with twice as many sockets as an hour ago",
+    ),
     ask(&[&PROCESS_MAX_FDS], "min by (job) ($0)", "the lowest limit"),
     ask(&[&PROCESS_THREADS], "$0", "threads; hundreds that come and go are blocking tasks"),
     ask(&[&PROCESS_START], "time() - $0", "age of the process"),
     ask(&[&TOKIO_WORKERS], "$0", "worker threads"),
-    ask(&[&TOKIO_ALIVE_TASKS], "deriv($0[30m]) > 0", "instances whose tasks grow in number"),
+    ask(
+        &[&TOKIO_ALIVE_TASKS],
+        "min_over_time($0[10m]) > 2 * max_over_time($0[10m] offset 1h)",
+        "instances with twice as many tasks as an hour ago",
+    ),
     ask(&[&TOKIO_GLOBAL_QUEUE], "max_over_time($0[5m])", "tasks that waited for a worker at most"),
     ask(&[&TOKIO_WORKER_BUSY, &TOKIO_WORKERS], "rate($0[5m]) / $1", "how busy the workers are"),
     ask(&[&TOKIO_WORKER_PARKS], "rate($0[5m])", "how often workers run out of work"),
