@@ -414,7 +414,10 @@ mod tests {
     fn pairs_past_the_limit_of_series_count_as_other_of_their_endpoint() {
         // Room for the counters of one pair, and as many again for what is folded.
         let (recorder, pairs) = (MonitorRecorder::new(COUNTERS, Vec::new()), limited(100));
+        // They take no place of a pair.
+        let other = Statement::new(&recorder, names::OTHER);
         let [a, b, c] = ["a", "b", "c"].map(|name| Statement::new(&recorder, name));
+        drop(other);
         a.run(1, 1);
         b.run(2, 10);
         c.run(4, 100);

@@ -232,18 +232,17 @@ impl MonitorRecorder {
         if self.is_known(key, kind) {
             return Some(Cow::Borrowed(key));
         }
-        let budget = Budget::of(key.name());
-        let most = match budget {
-            Budget::Service | Budget::Windows => self.inner.max_series,
-            Budget::Monitor => self.inner.max_series.max(names::MONITOR_SERIES),
+        let budget = Budget::of(key);
+        let has_room = |of: Budget, times: usize| {
+            let most = if of == Budget::Monitor { names::MONITOR_SERIES } else { 0 }.max(self.inner.max_series);
+            self.inner.table.len_of(of) < most.saturating_mul(times)
         };
-        let series = self.inner.table.len_of(budget);
-        if series < most {
+        if has_room(budget, 1) {
             return Some(Cow::Borrowed(key));
         }
         // Folded series have as much room again. A host that makes up metric names would fill that too.
-        let has_room = series < most.saturating_mul(2);
-        let folded = folded(key).find(|folded| has_room || self.is_known(folded, kind));
+        let has_place = |key: &Key| has_room(Budget::of(key), if Budget::of(key) == budget { 2 } else { 1 });
+        let folded = folded(key).find(|folded| has_place(folded) || self.is_known(folded, kind));
         if folded.as_ref() != Some(key) {
             let dropped = Key::from_static_name(names::SERIES_DROPPED.name);
             let registry = &self.inner.registry;

@@ -29,12 +29,19 @@ pub(super) enum Budget {
     Monitor,
     /// Series of the windows. There are up to routes times queries of them.
     Windows,
+    /// Those of what each endpoint uses under the name `other`. The others are folded into them, and must not lose places to them.
+    Folded,
 }
 
 impl Budget {
-    pub(super) fn of(name: &str) -> Self {
+    /// How many there are.
+    const COUNT: usize = 4;
+
+    pub(super) fn of(key: &Key) -> Self {
+        let name = key.name();
         if names::WINDOWED.iter().any(|metric| metric.name == name) {
-            Self::Windows
+            let is_folded = |label: &Label| label.key() == names::WAIT_NAME && label.value() == names::OTHER;
+            if key.labels().any(is_folded) { Self::Folded } else { Self::Windows }
         } else if names::MONITOR.iter().any(|metric| metric.name == name) {
             Self::Monitor
         } else {
@@ -54,7 +61,8 @@ pub(crate) struct SeriesMeta {
 
 impl SeriesMeta {
     pub(super) fn new(key: Key, kind: Kind) -> Self {
-        let exposed = names::metric(key.name()).is_some() || Budget::of(key.name()) != Budget::Windows;
+        let is_of_windows = matches!(Budget::of(&key), Budget::Windows | Budget::Folded);
+        let exposed = names::metric(key.name()).is_some() || !is_of_windows;
         Self { key, kind, exposed }
     }
 
@@ -215,13 +223,13 @@ pub(crate) struct SeriesTable {
     places: RwLock<Places>,
     /// How many series each [`Budget`] has. Relaxed, and read before the series is added: threads that register at the
     /// same moment may exceed a limit by one series each, which does no harm.
-    counts: [AtomicUsize; 3],
+    counts: [AtomicUsize; Budget::COUNT],
     index: RwLock<Index>,
 }
 
 impl SeriesTable {
     pub(super) fn push(&self, series: Series) {
-        self.counts[Budget::of(series.meta.name()) as usize].fetch_add(1, Relaxed);
+        self.counts[Budget::of(&series.meta.key) as usize].fetch_add(1, Relaxed);
         let places = &mut *write(&self.places);
         places.changes += 1;
         match places.vacant.pop() {
@@ -238,7 +246,7 @@ impl SeriesTable {
         let nothing = Arc::new(Series { meta: nothing, cell: Cell::Counter(Arc::default()) });
         for place in gone {
             let series = std::mem::replace(&mut places.series[*place as usize], nothing.clone());
-            self.counts[Budget::of(series.meta.name()) as usize].fetch_sub(1, Relaxed);
+            self.counts[Budget::of(&series.meta.key) as usize].fetch_sub(1, Relaxed);
             places.vacant.push(*place);
             places.changes += 1;
         }
