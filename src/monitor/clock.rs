@@ -34,7 +34,7 @@ impl WallClock {
         Self { started, really_started: std::time::Instant::now(), wall }
     }
 
-    /// Returns the time since the Unix epoch.
+    /// Returns the time since the Unix epoch. `now` is the present: for the past it is the present, too.
     pub(super) fn at(&self, now: Instant) -> Duration {
         let (carried, system) = (self.wall + now.saturating_duration_since(self.started), system());
         let ahead = (self.wall + self.really_started.elapsed()).saturating_sub(system);

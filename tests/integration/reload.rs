@@ -173,6 +173,9 @@ async fn what_an_alert_on_reloads_needs_is_there_from_the_start() {
         assert!(page.lines().any(|line| line == sample), "{sample} in {page}");
     }
     let first = loaded();
+    fs::write(files.path("rules.yaml"), "rules: [").expect("writes");
+    assert_eq!(files.in_force().await.0, "> 1s");
+    assert_eq!(loaded(), first, "the rules in force are those from before");
     fs::write(files.path("rules.yaml"), rule("2s")).expect("writes");
     assert_eq!(files.in_force().await.0, "> 2s");
     assert!(loaded() > first && first > 1.7e9, "{first} and {}", loaded());

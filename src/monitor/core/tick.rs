@@ -219,8 +219,11 @@ impl Core {
         }
         let is_in_force = f64::from(u8::from(rules.error.is_none()));
         labelled::gauge(recorder, &names::RULES_RELOAD_SUCCESSFUL, &[]).set(is_in_force);
-        let loaded = self.clock.at(rules.loaded).as_secs_f64();
-        labelled::gauge(recorder, &names::RULES_RELOAD_TIMESTAMP, &[]).set(loaded);
+        // The clock knows the present alone. Rules that stay in force where an edit is wrong were loaded before.
+        if rules.error.is_none() {
+            let loaded = self.clock.at(rules.loaded).as_secs_f64();
+            labelled::gauge(recorder, &names::RULES_RELOAD_TIMESTAMP, &[]).set(loaded);
+        }
     }
 
     /// Records the newest sample of the process's memory. `requests` is how many ended since the last one.
