@@ -41,17 +41,24 @@ fn is_of_label(letter: char) -> bool {
 }
 
 /// Leaves `sanitize` to put an underscore in place of what is not allowed, and puts one before a digit at the start, which would be
-/// lost. A name with other letters than ASCII's would become a row of underscores, like any other name of its length: it is spelt in
-/// code points.
+/// lost. A name with other letters than ASCII's, or with symbols, would become a row of underscores, like any other name of its
+/// length: it is spelt in code points.
 fn spelt(name: &str, is_allowed: impl Fn(char) -> bool, sanitize: fn(&str) -> String) -> Cow<'_, str> {
     let starts_with_digit = name.starts_with(|letter: char| letter.is_ascii_digit());
     if !starts_with_digit && name.chars().all(&is_allowed) {
         return name.into();
     }
-    if name.chars().any(|letter| !letter.is_ascii() && letter.is_alphanumeric()) {
+    if name.chars().any(is_more_than_punctuation) {
         return by_code_points(name).into();
     }
     if starts_with_digit { sanitize(&format!("_{name}")) } else { sanitize(name) }.into()
+}
+
+/// Returns whether a sign is a letter or a digit that is not ASCII's, or comes after Unicode's block of general punctuation, where
+/// the symbols are.
+fn is_more_than_punctuation(sign: char) -> bool {
+    const LAST_OF_GENERAL_PUNCTUATION: char = '\u{206f}';
+    !sign.is_ascii() && (sign.is_alphanumeric() || sign > LAST_OF_GENERAL_PUNCTUATION)
 }
 
 /// Spells a name so that no other one has the same spelling: Prometheus's escaping scheme `values`, in which an underscore is two
@@ -154,6 +161,10 @@ mod tests {
         check("дом", "U___434__43e__43c_", "U___434__43e__43c_");
         check("größe_x", "U__gr_f6__df_e__x", "U__gr_f6__df_e__x");
         check("a–b", "a_b", "a_b");
+        check("a·b", "a_b", "a_b");
+        check("✓", "U___2713_", "U___2713_");
+        check("✗", "U___2717_", "U___2717_");
+        check("jobs_📦", "U__jobs___1f4e6_", "U__jobs___1f4e6_");
         check("__name__", "__name__", "U______name____");
         check("--x", "__x", "U___2d__2d_x");
         check("_total", "U____total", "_total");
