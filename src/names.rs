@@ -1229,6 +1229,13 @@ pub(crate) const POLLS: [[&str; 3]; 3] = [
     ["blocking", "blocking_computing", "blocking_cpu_wait"],
     ["moved", "moved_computing", "moved_cpu_wait"],
 ];
+/// Returns the places of a kind in [`POLLS`].
+pub(crate) fn polls_of_kind(kind: &str) -> Option<(u8, u8)> {
+    let all =
+        (0..).zip(POLLS).flat_map(|(polls, parts)| (0..).zip(parts).map(move |(part, name)| (name, (polls, part))));
+    all.into_iter().find_map(|(name, places)| (name == kind).then_some(places))
+}
+
 /// Value of [`KIND`]: polls inside `tokio::task::block_in_place`, which kept no worker from other work; measured or not.
 pub(crate) const IN_PLACE: &str = "in_place";
 /// Value of [`KIND`]: a thread that was seen running, or ready to run.

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     monitor::Core,
     names,
-    rules::{Bottleneck, Endpoints, Measure, OutcomeClass, Subject, Texts, Uses},
-    store::Window,
+    rules::{Bottleneck, Endpoints, Measure, Subject, Texts, Uses},
+    store::{OutcomeClass, Window},
 };
 
 /// One endpoint in numbers. A value without a measurement is null.

@@ -62,9 +62,17 @@ pub(crate) struct EndpointSlowRequests {
     /// Duration that a request must exceed to be kept, in nanoseconds. Relaxed: a stale one lets a request through that
     /// is dropped under the lock, or drops one that has only just become one of the slowest.
     floor: AtomicU64,
-    kept: Mutex<Vec<SlowRequest>>,
+    kept: Mutex<Kept>,
     /// Requests that ended while the lock was held; its next owner takes them in.
     waiting: OnceLock<ArrayQueue<SlowRequest>>,
+}
+
+/// The requests that are kept.
+#[derive(Debug, Default)]
+struct Kept {
+    requests: Vec<SlowRequest>,
+    /// When the first of them ended.
+    oldest: Option<Instant>,
 }
 
 impl EndpointSlowRequests {
@@ -85,9 +93,14 @@ impl EndpointSlowRequests {
         }
     }
 
-    /// Drops requests older than the window, so that the floor falls again after a quiet hour.
+    /// Drops requests older than the window, so that the floor falls again after a quiet hour. Mostly there is none: a tick asks
+    /// a thousand endpoints, and does not look at each of their requests.
     pub(crate) fn expire(&self, now: Instant) {
-        self.take_in(&mut self.lock(), now, None);
+        let mut kept = self.lock();
+        let is_old = kept.oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) >= self.remembered());
+        if is_old || self.waiting.get().is_some_and(|waiting| !waiting.is_empty()) {
+            self.take_in(&mut kept, now, None);
+        }
     }
 
     /// Returns the slowest requests, slowest first.
@@ -96,22 +109,28 @@ impl EndpointSlowRequests {
         if let Some(waiting) = self.waiting.get().and_then(ArrayQueue::pop) {
             self.take_in(&mut kept, waiting.ended, Some(waiting));
         }
-        kept.clone()
+        kept.requests.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<SlowRequest>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         lock(&self.kept)
     }
 
     /// Takes in a request and those of the queue, and drops old and faster ones.
-    fn take_in(&self, kept: &mut Vec<SlowRequest>, now: Instant, request: Option<SlowRequest>) {
+    fn take_in(&self, kept: &mut Kept, now: Instant, request: Option<SlowRequest>) {
         let waiting = self.waiting.get().into_iter().flat_map(|waiting| std::iter::from_fn(|| waiting.pop()));
-        kept.extend(request.into_iter().chain(waiting.take(WAITING)));
-        let remembered = Duration::from_nanos(self.remembered.load(Relaxed));
-        kept.retain(|old| now.saturating_duration_since(old.ended) < remembered);
-        kept.sort_by_key(|request| std::cmp::Reverse(request.duration));
-        kept.truncate(self.keep);
-        self.set_floor(kept);
+        let Kept { requests, oldest } = kept;
+        requests.extend(request.into_iter().chain(waiting.take(WAITING)));
+        let remembered = self.remembered();
+        requests.retain(|old| now.saturating_duration_since(old.ended) < remembered);
+        requests.sort_by_key(|request| std::cmp::Reverse(request.duration));
+        requests.truncate(self.keep);
+        *oldest = requests.iter().map(|request| request.ended).min();
+        self.set_floor(requests);
+    }
+
+    fn remembered(&self) -> Duration {
+        Duration::from_nanos(self.remembered.load(Relaxed))
     }
 
     fn set_floor(&self, kept: &[SlowRequest]) {
@@ -165,8 +184,8 @@ impl SlowRequests {
         for slowest in endpoints.values() {
             let mut kept = slowest.lock();
             while slowest.waiting.get().and_then(ArrayQueue::pop).is_some() {}
-            kept.clear();
-            slowest.set_floor(&kept);
+            *kept = Kept::default();
+            slowest.set_floor(&[]);
         }
     }
 }

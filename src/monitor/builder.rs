@@ -21,7 +21,7 @@ use crate::{
     },
     http::RouteFrom,
     names,
-    rules::{RuleSet, tallied_outcome},
+    rules::RuleSet,
     sample::{CpuSampler, DescriptorSampler, PoolSampler, ProcessSampler, RuntimeSampler, Sampler, WatchedPools},
     store::MonitorRecorder,
 };
@@ -394,7 +394,7 @@ impl MonitorBuilder {
         };
         let own = MonitorRecorder::new(config.max_series, rules.duration_thresholds())
             .with_max_pairs(config.max_pairs)
-            .with_tallies(tallied_outcome);
+            .with_tallies();
         let beside = |other| joined(other, Arc::new(own.clone()));
         let (recorder, process_recorder) = (beside(self.export), beside(self.host));
         let limits = Limits {

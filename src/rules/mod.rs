@@ -72,8 +72,8 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, OutcomeClass, ProcessCounts, ProcessMemory, SeriesTrend,
-    Sources, Texts, Totals, TrendReport, TrendSource, Uses, WindowReadings, is_failure, tallied_outcome,
+    EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ProcessCounts, ProcessMemory, SeriesTrend, Sources, Texts,
+    Totals, TrendReport, TrendSource, Uses, WindowReadings,
 };
 
 #[cfg(test)]

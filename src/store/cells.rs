@@ -1,24 +1,27 @@
-//! The atomics that the request path adds to: [`CounterCell`] and [`HistogramCell`].
+//! [`HistogramCell`]: the atomics that the request path adds to most.
 //!
 //! Histograms are striped by thread, because every request writes some, and two cores that write one cache line slow each
 //! other down. Readers sum the stripes. The first threads have a stripe each to themselves, which they write without
 //! locked instructions. The picture of writers and readers, with the order of their steps, is in [`store`](super). The
 //! invariant that a change could break: that order, each step a release.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock,
-    atomic::{
-        AtomicBool, AtomicU32, AtomicU64,
-        Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
-        compiler_fence,
+use std::{
+    hint::black_box,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{
+            AtomicBool, AtomicU32,
+            Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+            compiler_fence,
+        },
     },
 };
 
-use metrics::{CounterFn, HistogramFn};
+use metrics::HistogramFn;
 
 use super::{
     exemplars::Exemplars,
-    layout::Layout,
+    layout::{GROUP, Layout},
     stripe::{HALF, Stripe},
 };
 use crate::{
@@ -28,56 +31,6 @@ use crate::{
     },
     lock::lock,
 };
-
-/// A counter. Not striped, to keep it small: every request writes histograms and gauges, and counters only if it made
-/// queries, ran tasks or was cancelled.
-///
-/// Relaxed: its value publishes no other memory, and no ordering loses additions to one atomic.
-#[derive(Debug)]
-pub(crate) struct CounterCell {
-    value: AtomicU64,
-    /// The value it began with. `absolute` passes on a total that is counted elsewhere, and its first value is the origin:
-    /// what was counted before is no increase. [`UNKNOWN`](Self::UNKNOWN) until `absolute` is called.
-    origin: AtomicU64,
-}
-
-impl Default for CounterCell {
-    fn default() -> Self {
-        Self { value: AtomicU64::new(0), origin: AtomicU64::new(Self::UNKNOWN) }
-    }
-}
-
-impl CounterCell {
-    const UNKNOWN: u64 = u64::MAX;
-
-    pub(super) fn read(&self) -> u64 {
-        self.value.load(Relaxed)
-    }
-
-    /// Returns the value it began with: 0, unless `absolute` passes on a total that is counted elsewhere.
-    pub(super) fn origin(&self) -> u64 {
-        match self.origin.load(Relaxed) {
-            Self::UNKNOWN => 0,
-            origin => origin,
-        }
-    }
-}
-
-impl CounterFn for CounterCell {
-    fn increment(&self, value: u64) {
-        self.value.fetch_add(value, Relaxed);
-    }
-
-    fn absolute(&self, value: u64) {
-        if self.origin.load(Relaxed) == Self::UNKNOWN {
-            let origin = if self.read() == 0 { value } else { 0 };
-            // If two threads call it first, one of them sets the origin. The tick may read between this line and the
-            // next one, and then sees a counter below its origin, which it takes for no increase.
-            let _ = self.origin.compare_exchange(Self::UNKNOWN, origin, Relaxed, Relaxed);
-        }
-        self.value.fetch_max(value, Relaxed);
-    }
-}
 
 /// Whether a read begins the next interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +106,7 @@ impl HistogramCell {
     #[cold]
     fn make_stripe(&self, lane: Lane) -> &Stripe {
         self.present.fetch_or(1 << lane.number(), AcqRel);
-        self.stripes[lane.number()].get_or_init(|| Box::new(Stripe::new(self.layout.buckets())))
+        self.stripes[lane.number()].get_or_init(|| Stripe::new(self.layout.buckets()))
     }
 
     fn stripes(&self) -> impl Iterator<Item = &Stripe> {
@@ -221,6 +174,15 @@ impl HistogramCell {
         totals
     }
 
+    /// Reads what a tick is about to read, and does nothing with it: its memory is then near.
+    pub(super) fn read_ahead(&self) {
+        let shift = self.layout.group_shift();
+        for stripe in self.stripes() {
+            let marked = stripe.touched.load(Relaxed).trailing_zeros().min(63) as usize;
+            black_box(stripe.buckets.get(marked << shift).map(|bucket| bucket.load(Relaxed)));
+        }
+    }
+
     /// Returns the groups of buckets that grew since the last tick, one bit each; with [`ReadMode::Take`] the marks
     /// start again.
     pub(super) fn touched(&self, mode: ReadMode) -> u64 {
@@ -234,16 +196,26 @@ impl HistogramCell {
         })
     }
 
-    /// Returns the low half of the count of one bucket.
-    pub(super) fn bucket(&self, bucket: usize) -> u32 {
-        let sum = || self.stripes().fold(0_u32, |sum, stripe| sum.wrapping_add(stripe.buckets[bucket].load(Acquire)));
-        let counted = sum();
+    /// Returns the buckets of a group, each with the low half of its count.
+    pub(super) fn group(&self, group: u32) -> impl Iterator<Item = (usize, u32)> {
+        let shift = self.layout.group_shift();
+        let first = (group as usize) << shift;
+        let buckets = first..(first + (1 << shift)).min(self.layout.buckets());
+        let add_stripes = |counts: &mut [u32; GROUP]| {
+            for stripe in self.stripes() {
+                let each = counts.iter_mut().zip(&stripe.buckets[buckets.clone()]);
+                each.for_each(|(count, bucket)| *count = count.wrapping_add(bucket.load(Acquire)));
+            }
+        };
+        let mut counts = [0; GROUP];
+        add_stripes(&mut counts);
         // Read after the buckets: `carry` sets it before it lowers one.
-        if !self.has_carried.load(Acquire) {
-            return counted;
+        if self.has_carried.load(Acquire) {
+            let carried = self.carried();
+            counts = std::array::from_fn(|place| carried.get(buckets.start + place).map_or(0, |count| *count as u32));
+            add_stripes(&mut counts);
         }
-        let carried = self.carried();
-        sum().wrapping_add(carried[bucket] as u32)
+        buckets.zip(counts)
     }
 
     fn add(&self, value: f64, count: u64) {
@@ -302,6 +274,12 @@ mod tests {
         (cell.buckets().iter().sum(), cell.totals(mode))
     }
 
+    /// Returns the low half of the count of a bucket.
+    fn low(cell: &HistogramCell, bucket: usize) -> u32 {
+        let group = (bucket >> cell.layout.group_shift()) as u32;
+        cell.group(group).find(|(other, _)| *other == bucket).map_or(0, |(_, count)| count)
+    }
+
     #[test]
     fn threads_lose_nothing() {
         let histogram = histogram();
@@ -326,7 +304,7 @@ mod tests {
         for count in [1, u64::from(HALF) - 1, 5, u64::from(HALF) - 1, 7, 3 << 32, u64::from(HALF) - 2, 9] {
             cell.add(0.5, count);
             expected += count;
-            assert_eq!(cell.bucket(bucket), expected as u32);
+            assert_eq!(low(&cell, bucket), expected as u32);
             assert_eq!(cell.buckets()[bucket], expected);
             assert_eq!(cell.buckets().iter().sum::<u64>(), expected);
         }
@@ -361,7 +339,7 @@ mod tests {
             let bucket = cell.layout.bucket(value);
             let mark = 1 << (bucket >> cell.layout.group_shift());
             assert_eq!(cell.touched(ReadMode::Peek), mark);
-            assert_eq!((cell.touched(ReadMode::Take), cell.bucket(bucket)), (mark, 1));
+            assert_eq!((cell.touched(ReadMode::Take), low(&cell, bucket)), (mark, 1));
             assert_eq!(cell.touched(ReadMode::Peek), 0);
         }
     }

@@ -3,6 +3,12 @@
 //! A layout has two hundred buckets, and most series use a dozen neighbours of them. Three or more windows keep the counts of
 //! every series, and each tick goes through them: what is not kept is not read either.
 
+use std::hint::black_box;
+
+/// Series that are read ahead together. The memory of each is a chain of places far apart; a CPU that follows many such chains
+/// at once waits about as long as for one.
+pub(super) const AHEAD: usize = 32;
+
 /// Buckets by which the range grows at least: 32 bytes of small counts.
 const STEP: usize = 8;
 
@@ -22,6 +28,11 @@ impl<T> Default for Counts<T> {
 impl<T: Copy + Default> Counts<T> {
     pub(super) fn get(&self, bucket: usize) -> T {
         bucket.checked_sub(self.first).and_then(|place| self.counts.get(place)).copied().unwrap_or_default()
+    }
+
+    /// Reads the first count, and does nothing with it: see [`AHEAD`].
+    pub(super) fn read_ahead(&self) {
+        black_box(self.counts.first().copied());
     }
 
     /// Returns the count of a bucket, which may then be changed.

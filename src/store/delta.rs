@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use tokio::time::Instant;
 
 use super::{
-    cells::{CounterCell, HistogramCell, ReadMode},
-    counts::Counts,
+    cells::{HistogramCell, ReadMode},
+    counter::CounterCell,
+    counts::{AHEAD, Counts},
     series::{Cell, Index},
 };
 
@@ -67,15 +68,19 @@ impl Delta {
         })
     }
 
-    /// Returns the entry of a series that changed. Tries `hint` first, its index in another difference: where the same
-    /// series change all the time, it has the same index in both.
-    pub(super) fn entry_near(&self, series: u32, hint: usize) -> Option<&Entry> {
-        self.entries.get(hint).filter(|entry| entry.series == series).or_else(|| self.entry(series))
+    /// Returns the index of the entry of a series that changed. Looks at `near` first.
+    pub(super) fn place_near(&self, series: u32, near: usize) -> Option<usize> {
+        let is_there = self.entries.get(near).is_some_and(|entry| entry.series == series);
+        if is_there { Some(near) } else { self.place(series) }
+    }
+
+    fn place(&self, series: u32) -> Option<usize> {
+        self.entries.binary_search_by_key(&series, |entry| entry.series).ok()
     }
 
     /// Returns the entry of a series that changed.
     pub(super) fn entry(&self, series: u32) -> Option<&Entry> {
-        self.entries.binary_search_by_key(&series, |entry| entry.series).ok().map(|at| &self.entries[at])
+        self.place(series).map(|place| &self.entries[place])
     }
 
     /// Returns one difference for this one and the `next`, which begins where this one ends.
@@ -142,40 +147,57 @@ enum Value {
     },
 }
 
+impl Value {
+    fn read_ahead(&self) {
+        if let Self::Histogram { buckets, .. } = self {
+            buckets.read_ahead();
+        }
+    }
+}
+
 /// The values of every series at the last tick.
 #[derive(Debug)]
 pub(super) struct Baseline {
     at: Instant,
     values: Vec<Value>,
+    /// Entries and packed buckets of the last difference: the next one has about as many.
+    lengths: (usize, usize),
 }
 
 impl Baseline {
     pub(super) fn new(at: Instant) -> Self {
-        Self { at, values: Vec::new() }
+        Self { at, values: Vec::new(), lengths: (0, 0) }
     }
 
     /// Returns what changed since the last tick. With [`ReadMode::Take`] the next difference starts here; with
     /// [`ReadMode::Peek`] later differences are as if this one had not been asked for.
     pub(super) fn difference(&mut self, index: &Index, now: Instant, mode: ReadMode) -> Delta {
-        let mut delta = Delta { start: self.at, end: now, entries: Vec::new(), packed: Vec::new() };
+        let (entries, packed) = (Vec::with_capacity(self.lengths.0), Vec::with_capacity(self.lengths.1));
+        let mut delta = Delta { start: self.at, end: now, entries, packed };
         // Never shrinks: a caller may have fetched its index before the last tick, and the baselines of series that are
         // newer than it must survive.
         self.values.resize(index.series.len().max(self.values.len()), Value::Unseen);
-        for ((series, place), old) in index.series.iter().zip(0..).zip(&mut self.values) {
-            let new = match &series.cell {
-                Cell::Counter(cell) => counter(&mut delta, place, old, cell),
-                Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
-                Cell::Histogram(cell) => {
-                    histogram(&mut delta, place, old, cell, mode);
-                    None
+        let mut places = 0..;
+        for (series, values) in index.series.chunks(AHEAD).zip(self.values.chunks_mut(AHEAD)) {
+            series.iter().for_each(|series| series.cell.read_ahead());
+            values.iter().for_each(Value::read_ahead);
+            for ((series, old), place) in series.iter().zip(values).zip(&mut places) {
+                let new = match &series.cell {
+                    Cell::Counter(cell) => counter(&mut delta, place, old, cell),
+                    Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
+                    Cell::Histogram(cell) => {
+                        histogram(&mut delta, place, old, cell, mode);
+                        None
+                    }
+                };
+                if let (ReadMode::Take, Some(new)) = (mode, new) {
+                    *old = new;
                 }
-            };
-            if let (ReadMode::Take, Some(new)) = (mode, new) {
-                *old = new;
             }
         }
         if mode == ReadMode::Take {
             self.at = now;
+            self.lengths = (delta.entries.len(), delta.packed.len());
             delta.entries.shrink_to_fit();
             delta.packed.shrink_to_fit();
         }
@@ -257,7 +279,6 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
     if touched == 0 {
         return;
     }
-    let size = cell.layout().buckets();
     if !matches!(old, Value::Histogram { .. }) {
         *old = Value::Histogram { sum: 0.0, marks: 0, buckets: Counts::default() };
     }
@@ -269,12 +290,10 @@ fn histogram(delta: &mut Delta, series: u32, old: &mut Value, cell: &HistogramCe
     // Groups that were marked since are read as well, and stay marked: the extreme that was just taken may be theirs.
     touched |= cell.touched(ReadMode::Peek);
     let first = delta.packed.len();
-    let shift = cell.layout().group_shift();
     while touched != 0 {
-        let group = touched.trailing_zeros() as usize;
+        let group = touched.trailing_zeros();
         touched &= touched - 1;
-        for bucket in group << shift..((group + 1) << shift).min(size) {
-            let count = cell.bucket(bucket);
+        for (bucket, count) in cell.group(group) {
             let gained = count.wrapping_sub(buckets.get(bucket));
             pack(&mut delta.packed, bucket, gained.into());
             if mode == ReadMode::Take && gained > 0 {

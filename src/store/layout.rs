@@ -15,6 +15,12 @@ use crate::{
 /// makes 16 cells an octave.
 const LOOKUP_SHIFT: u32 = 48;
 
+/// Buckets of the largest layout: a difference has 10 bits for a bucket's number.
+const MOST_BUCKETS: usize = 1024;
+
+/// Buckets of the largest group.
+pub(crate) const GROUP: usize = MOST_BUCKETS / 64;
+
 /// Upper edge of the bucket of the negative values, the largest of them. Native histograms have their own buckets for them, which
 /// this cannot fill, so they must be told apart from zero.
 const NEGATIVE: f64 = -5e-324;
@@ -125,7 +131,9 @@ impl Layout {
             std::iter::successors(Some(highest * 2.0), |edge| Some(edge * 2.0)).take_while(|edge| *edge < largest),
         );
         let negative = schema.map(|_| NEGATIVE);
-        let given = exposed.iter().chain(thresholds).copied().filter(|edge| edge.is_finite());
+        // Where there are more thresholds than places, the counts up to the last ones are interpolated.
+        let room = MOST_BUCKETS - 2 - own.len();
+        let given = exposed.iter().chain(thresholds).copied().filter(|edge| edge.is_finite()).take(room);
         let mut edges: Vec<f64> = own.into_iter().chain(negative).chain(given).collect();
         edges.sort_by(f64::total_cmp);
         edges.dedup();
@@ -259,6 +267,15 @@ mod tests {
 
     fn fine() -> Layout {
         Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &[0.3])
+    }
+
+    #[test]
+    fn more_thresholds_than_places_leave_the_exposed_edges() {
+        let thresholds: Vec<f64> = (1..5000).map(|place| 0.001 + f64::from(place) * 1e-5).collect();
+        let layout = Layout::new(Resolution::Fine, names::DURATION_BUCKETS, &thresholds);
+        assert!(layout.buckets() <= MOST_BUCKETS, "{}", layout.buckets());
+        assert!(layout.exposed().map(|(_, edge)| edge).eq(names::DURATION_BUCKETS.iter().copied()));
+        assert_eq!(layout.bucket(1e300), layout.buckets() - 1);
     }
 
     #[test]

@@ -60,9 +60,9 @@
 //! Files of this room import only files to their left:
 //!
 //! ```text
-//! schema < {layout, stripe};  layout < exemplars;  {stripe, exemplars} < cells;  stripe < gauge
-//! {cells, gauge} < series < {pairs, delta}
-//! pairs < exposition;  {exposition, history} < recorder
+//! schema < {layout, stripe};  layout < exemplars;  {stripe, exemplars} < cells;  stripe < gauge;  meta < outcome
+//! {cells, counter, gauge, outcome} < series < {pairs, delta, whole_names}
+//! pairs < exposition;  {exposition, history, whole_names} < recorder
 //! counts < {delta, histogram};  layout < histogram;  {delta, histogram} < window < history
 //! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```
@@ -70,6 +70,7 @@
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
 mod cells;
+mod counter;
 mod counts;
 mod delta;
 mod endpoint_names;
@@ -80,6 +81,8 @@ mod grid;
 mod histogram;
 mod history;
 mod layout;
+mod meta;
+mod outcome;
 mod pairs;
 mod recorder;
 mod requests;
@@ -89,14 +92,15 @@ mod slot;
 mod slot_sums;
 mod stripe;
 mod tiers;
+mod whole_names;
 pub(crate) mod window;
 
 pub(crate) use endpoint_names::NO_ENDPOINT;
 pub(crate) use exposition::{Exposition, Format};
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;
+pub(crate) use outcome::{Outcome, OutcomeClass};
 pub use recorder::MonitorRecorder;
-pub(crate) use series::SeriesMeta;
 pub(crate) use slot::GridSum;
 pub(crate) use tiers::{Moment, Run, TierLimits, Tiers, TimedSlot};
 pub(crate) use window::{SeriesView, Window};

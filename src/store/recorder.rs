@@ -8,20 +8,26 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_util::registry::{Registry, Storage};
 
 use super::{
-    cells::{CounterCell, HistogramCell},
-    exposition::{Exposition, Format, OutcomeOf, Sources, metric_name},
+    cells::HistogramCell,
+    counter::CounterCell,
+    exposition::{Exposition, Format, Sources, metric_name},
     gauge::GaugeCell,
     history::History,
     layout::Layouts,
+    meta::{Budget, SeriesMeta, folded},
     pairs::Pairs,
-    series::{Budget, Cell, Index, Series, SeriesMeta, SeriesTable, address, folded},
+    series::{Cell, Index, Series, SeriesTable, address},
+    whole_names::whole_names,
 };
 use crate::{
     lock::lock,
@@ -75,8 +81,7 @@ struct Inner {
     max_series: usize,
     dropped: OnceLock<Arc<CounterCell>>,
     descriptions: Mutex<HashMap<String, String>>,
-    /// Set if the exposition has the tallies.
-    outcome: OnceLock<OutcomeOf>,
+    with_tallies: AtomicBool,
     pairs: Pairs,
 }
 
@@ -113,16 +118,15 @@ impl MonitorRecorder {
                 max_series,
                 dropped: OnceLock::new(),
                 descriptions: Mutex::default(),
-                outcome: OnceLock::new(),
+                with_tallies: AtomicBool::new(false),
                 pairs: Pairs::default(),
             }),
         }
     }
 
-    /// Adds the [tallies](names::TALLIES) to the exposition; `outcome` decides what a series counts for.
-    pub(crate) fn with_tallies(self, outcome: OutcomeOf) -> Self {
-        // Set once, by the builder.
-        let _ = self.inner.outcome.set(outcome);
+    /// Adds the [tallies](names::TALLIES) to the exposition.
+    pub(crate) fn with_tallies(self) -> Self {
+        self.inner.with_tallies.store(true, Relaxed);
         self
     }
 
@@ -214,7 +218,8 @@ impl MonitorRecorder {
     pub(crate) fn exposition(&self, format: Format) -> Exposition {
         let descriptions = lock(&self.inner.descriptions).clone();
         let index = self.index();
-        let sources = Sources { outcome: self.inner.outcome.get().copied(), pairs: self.inner.pairs.lines(&index) };
+        let sources =
+            Sources { with_tallies: self.inner.with_tallies.load(Relaxed), pairs: self.inner.pairs.lines(&index) };
         Exposition::new(index, &descriptions, sources, format)
     }
 
@@ -304,35 +309,6 @@ impl Recorder for MonitorRecorder {
         match self.admit(key, Kind::Histogram) {
             Some(key) => Histogram::from_arc(registry.get_or_create_histogram(&key, Arc::clone)),
             None => Histogram::noop(),
-        }
-    }
-}
-
-/// Keeps those of the unused series with whose name no other series is in use. What is made of several series of one name, its
-/// counters by outcome, its text, its pairs, would otherwise fall or be lost when the first of them goes.
-fn whole_names(index: &Index, unused: Vec<u32>) -> Vec<u32> {
-    let meta = |place: u32| &index.series[place as usize].meta;
-    let mut left: HashMap<Vec<(&str, &str)>, usize> = HashMap::new();
-    let is_named = |place: &u32| names::IN_FORCE.iter().all(|metric| metric.name != meta(*place).name());
-    unused.iter().copied().filter(is_named).for_each(|place| *left.entry(name_of(meta(place))).or_default() += 1);
-    if left.is_empty() {
-        return unused;
-    }
-    for place in names::GIVEN_BACK.iter().flat_map(|metric| index.named(metric.name)) {
-        if let Some(left) = left.get_mut(&name_of(meta(*place))) {
-            *left = left.wrapping_sub(1);
-        }
-    }
-    unused.iter().copied().filter(|place| left.get(&name_of(meta(*place))).is_none_or(|left| *left == 0)).collect()
-}
-
-/// Returns the labels that say whose a series is.
-fn name_of(meta: &SeriesMeta) -> Vec<(&str, &str)> {
-    match meta.label(names::DB_QUERY_ID) {
-        Some(id) => vec![(names::DB_QUERY_ID, id)],
-        None => {
-            let labels = meta.key.labels().map(|label| (label.key(), label.value()));
-            labels.filter(|(name, _)| !names::WITHIN_A_NAME.contains(name)).collect()
         }
     }
 }

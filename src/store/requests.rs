@@ -7,7 +7,9 @@ use super::{
     endpoint_names::{EndpointNames, NO_ENDPOINT},
     grid,
     layout::Layout,
-    series::{Cell, Index, SeriesMeta},
+    meta::SeriesMeta,
+    outcome::OutcomeClass,
+    series::{Cell, Index},
     slot_sums::SlotSums,
 };
 use crate::names;
@@ -31,15 +33,8 @@ pub(super) struct RequestSeries {
 }
 
 impl RequestSeries {
-    /// Classifies new series. `failed` returns whether a series counts failures; `new` is called with each new
-    /// endpoint.
-    pub(super) fn follow(
-        &mut self,
-        index: &Index,
-        endpoints: &mut EndpointNames,
-        failed: impl Fn(&SeriesMeta) -> bool,
-        mut new: impl FnMut(u32, &str),
-    ) {
+    /// Classifies new series. `new` is called with each new endpoint.
+    pub(super) fn follow(&mut self, index: &Index, endpoints: &mut EndpointNames, mut new: impl FnMut(u32, &str)) {
         let all = index.named(names::HTTP_DURATION.name);
         if all.len() == self.seen {
             return;
@@ -57,7 +52,8 @@ impl RequestSeries {
             if self.attributions.len() <= series as usize {
                 self.attributions.resize(series as usize + 1, None);
             }
-            self.attributions[series as usize] = Some(Attribution { endpoint, failed: failed(meta) });
+            self.attributions[series as usize] =
+                Some(Attribution { endpoint, failed: index.facts(series).class == OutcomeClass::Failure });
             if let (None, Cell::Histogram(cell)) = (&self.grid, &index.series[series as usize].cell) {
                 self.grid = Some((cell.layout().clone(), grid::buckets_of(cell.layout())));
             }

@@ -8,103 +8,19 @@ use std::{
     },
 };
 
-use metrics::{Key, Label};
+use metrics::Key;
 
 use super::{
-    cells::{CounterCell, HistogramCell},
+    cells::HistogramCell,
+    counter::CounterCell,
     gauge::GaugeCell,
+    meta::{Budget, SeriesMeta},
+    outcome::{Outcome, OutcomeClass},
 };
 use crate::{
     lock::{read, write},
     names::{self, Kind},
 };
-
-/// Series that share a limit. Each budget has its own, so that one kind of series never pushes out another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Budget {
-    /// Measurements of the service, and the host's own metrics.
-    Service,
-    /// The monitor's metrics about itself. Its alerts are registered when they fire, by when the service may have used
-    /// up its own budget.
-    Monitor,
-    /// Series of the windows. There are up to routes times queries of them.
-    Windows,
-    /// Those of what each endpoint uses under the name `other`. The others are folded into them, and must not lose places to them.
-    Folded,
-}
-
-impl Budget {
-    /// How many there are.
-    const COUNT: usize = 4;
-
-    pub(super) fn of(key: &Key) -> Self {
-        let name = key.name();
-        if names::WINDOWED.iter().any(|metric| metric.name == name) {
-            let is_folded = |label: &Label| label.key() == names::WAIT_NAME && label.value() == names::OTHER;
-            if key.labels().any(is_folded) { Self::Folded } else { Self::Windows }
-        } else if names::MONITOR.iter().any(|metric| metric.name == name) {
-            Self::Monitor
-        } else {
-            Self::Service
-        }
-    }
-}
-
-/// Name, labels and kind of a series.
-#[derive(Debug)]
-pub(crate) struct SeriesMeta {
-    pub(crate) key: Key,
-    pub(crate) kind: Kind,
-    /// Whether `/metrics` shows it.
-    pub(crate) exposed: bool,
-}
-
-impl SeriesMeta {
-    pub(super) fn new(key: Key, kind: Kind) -> Self {
-        let is_of_windows = matches!(Budget::of(&key), Budget::Windows | Budget::Folded);
-        let exposed = names::metric(key.name()).is_some() || !is_of_windows;
-        Self { key, kind, exposed }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.key.name()
-    }
-
-    /// Returns the value of a label.
-    pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        self.key.labels().find(|label| label.key() == name).map(Label::value)
-    }
-
-    /// Returns the values of some labels. Looks at each label once: a tick asks for those of thousands of series.
-    pub(crate) fn labels<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
-        let mut values = [None; N];
-        for label in self.key.labels() {
-            let key = label.key();
-            if let Some(place) = names.iter().position(|name| *name == key)
-                && values[place].is_none()
-            {
-                values[place] = Some(label.value());
-            }
-        }
-        values
-    }
-}
-
-/// Returns the keys that a series is recorded under past a limit, the better one first: an endpoint's use of a name as its use of
-/// `other`, and any series as the one of its metric whose labels all read `other`.
-pub(super) fn folded(key: &Key) -> impl Iterator<Item = Key> {
-    let of_endpoint =
-        key.labels().any(|label| label.key() == names::WAIT_NAME).then_some([names::WAIT_NAME].as_slice());
-    let every: Vec<&str> = key.labels().map(Label::key).collect();
-    let fold = |folds: &[&str]| {
-        let labels = key.labels().map(|label| match folds.contains(&label.key()) {
-            true => Label::new(label.key().to_owned(), names::OTHER),
-            false => label.clone(),
-        });
-        Key::from_parts(key.name().to_owned(), labels.collect::<Vec<_>>())
-    };
-    of_endpoint.map(fold).into_iter().chain([fold(&every)])
-}
 
 /// The atomics of a series.
 #[derive(Clone, Debug)]
@@ -130,6 +46,13 @@ impl Cell {
         owners <= 2
     }
 
+    /// Reads what a tick is about to read of a histogram, which is most of what it reads.
+    pub(super) fn read_ahead(&self) {
+        if let Self::Histogram(cell) = self {
+            cell.read_ahead();
+        }
+    }
+
     pub(super) fn address(&self) -> usize {
         match self {
             Self::Counter(cell) => address(cell),
@@ -146,19 +69,35 @@ pub(crate) struct Series {
     pub(crate) cell: Cell,
 }
 
-/// Stands for the endpoint of a series without one.
-const NO_ENDPOINT: u32 = u32::MAX;
+/// What the labels of a series say, read once: each evaluation asks thousands of series, several times, and texts that lie all over
+/// the heap took half of a tick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    /// The number of its endpoint, below [`Index::endpoint_count`]; the same for all series of an endpoint in one index.
+    pub(super) endpoint: Option<u32>,
+    /// Whether its requests matched no route.
+    pub(super) is_unmatched: bool,
+    /// Whether the endpoint is not one: requests that matched no route, or those of many.
+    pub(super) is_mixture: bool,
+    /// Kind and part of the polls whose nanoseconds it counts: places in [`names::POLLS`].
+    pub(super) polls: Option<(u8, u8)>,
+    /// Of a series of durations, how what it counts ended.
+    pub(super) class: OutcomeClass,
+}
 
-/// Numbers the endpoints in the labels of series, and counts them. Each evaluation joins thousands of series by their endpoints, several times; two
-/// texts as the key of a map took a third of a tick.
-fn endpoints(series: &[Arc<Series>]) -> (Arc<[u32]>, u32) {
+/// Reads the labels of series, and counts their endpoints.
+fn facts(series: &[Arc<Series>]) -> (Arc<[Facts]>, u32) {
     let mut numbers: HashMap<_, u32, foldhash::fast::RandomState> = HashMap::default();
     let mut each = Vec::with_capacity(series.len());
-    for series in series {
+    for Series { meta, .. } in series.iter().map(|series| &**series) {
         let next = numbers.len() as u32;
-        each.push(match series.meta.labels([names::METHOD, names::ROUTE]) {
-            [Some(method), Some(route)] => *numbers.entry((method, route)).or_insert(next),
-            _ => NO_ENDPOINT,
+        let [method, route, kind] = meta.labels([names::METHOD, names::ROUTE, names::KIND]);
+        each.push(Facts {
+            endpoint: method.zip(route).map(|endpoint| *numbers.entry(endpoint).or_insert(next)),
+            is_unmatched: route == Some(""),
+            is_mixture: route.is_some_and(|route| route.is_empty() || route == names::OTHER),
+            polls: kind.and_then(names::polls_of_kind),
+            class: Outcome::of(meta).class,
         });
     }
     (each.into(), numbers.len() as u32)
@@ -171,8 +110,8 @@ pub(crate) struct Index {
     /// A place that was given back holds a counter without a name, which is in no metric.
     pub(crate) series: Arc<Vec<Arc<Series>>>,
     by_name: Arc<HashMap<Box<str>, Vec<u32>>>,
-    /// For each place the number of the endpoint in its labels, or [`NO_ENDPOINT`].
-    endpoints: Arc<[u32]>,
+    /// For each place.
+    facts: Arc<[Facts]>,
     endpoint_count: u32,
     /// How many series were added or removed before.
     changes: u64,
@@ -184,11 +123,9 @@ impl Index {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the number of the endpoint that a series is labelled with, below [`endpoint_count`](Self::endpoint_count). It is the
-    /// same for all series of an endpoint in one index.
-    pub(crate) fn endpoint(&self, place: u32) -> Option<usize> {
-        let number = self.endpoints.get(place as usize).copied().filter(|number| *number != NO_ENDPOINT)?;
-        Some(number as usize)
+    /// Returns what the labels of a series say.
+    pub(super) fn facts(&self, place: u32) -> Facts {
+        self.facts[place as usize]
     }
 
     /// Returns how many endpoints the labels of series have.
@@ -278,8 +215,8 @@ impl SeriesTable {
                 None => drop(by_name.insert(series.meta.name().into(), vec![place])),
             }
         }
-        let (endpoints, endpoint_count) = endpoints(&series);
-        let index = Index { series: Arc::new(series), by_name: Arc::new(by_name), endpoints, endpoint_count, changes };
+        let (facts, endpoint_count) = facts(&series);
+        let index = Index { series: Arc::new(series), by_name: Arc::new(by_name), facts, endpoint_count, changes };
         *write(&self.index) = index.clone();
         index
     }

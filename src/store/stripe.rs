@@ -8,10 +8,11 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// The observations of the threads of one lane.
+/// The observations of the threads of one lane. One piece of memory, the buckets at its end: an observation and a tick wait for
+/// memory more than for anything else.
 #[derive(Debug)]
-#[repr(align(64))]
-pub(super) struct Stripe {
+#[repr(C, align(64))]
+pub(super) struct Stripe<Buckets: ?Sized = [AtomicU32]> {
     /// One bit for each group of buckets that grew since the last tick. The tick reads the buckets of these groups
     /// alone, and of those of the tick before.
     pub(super) touched: AtomicU64,
@@ -21,18 +22,40 @@ pub(super) struct Stripe {
     pub(super) max: AtomicFloat,
     /// Low part of each count. Buckets are most of a series' memory, so they have 32 bits; what does not fit is moved to
     /// [`HistogramCell::carried`].
-    pub(super) buckets: Box<[AtomicU32]>,
+    pub(super) buckets: Buckets,
 }
 
-impl Stripe {
-    pub(super) fn new(buckets: usize) -> Self {
+/// Makes a stripe of the smallest of some sizes that has enough buckets.
+macro_rules! stripe_of {
+    ($buckets:expr, $($size:literal)*, $largest:literal) => {
+        match $buckets {
+            $(..=$size => Box::new(Stripe::<[AtomicU32; $size]>::empty()),)*
+            _ => Box::new(Stripe::<[AtomicU32; $largest]>::empty()),
+        }
+    };
+}
+
+impl<const SIZE: usize> Stripe<[AtomicU32; SIZE]> {
+    fn empty() -> Self {
         Self {
             touched: AtomicU64::new(0),
             sum: AtomicFloat::new(0.0),
             min: AtomicFloat::new(f64::INFINITY),
             max: AtomicFloat::new(f64::NEG_INFINITY),
-            buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
+            buckets: [const { AtomicU32::new(0) }; SIZE],
         }
+    }
+}
+
+impl Stripe {
+    /// Returns a stripe with at least so many buckets; a [`Layout`](super::layout::Layout) has no more than the largest one.
+    pub(super) fn new(buckets: usize) -> Box<Self> {
+        // The size of a type is known when it is compiled. With the 32 bytes before the buckets these fill whole cache lines.
+        stripe_of!(
+            buckets,
+            24 56 88 120 152 184 216 248 280 312 344 376 408 440 472 504 536 568 600 632 664 696 728 760 792 824 856 888 920 952 984,
+            1048
+        )
     }
 
     /// Adds to a bucket, and returns its count from now on. `count` is below [`HALF`].

@@ -13,10 +13,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 #[cfg(feature = "archive")]
 pub(crate) use archive::{ArchiveContents, Reference};
 
-use super::{
-    History, endpoint_names::EndpointNames, requests::RequestSeries, series::SeriesMeta, slot::Slot,
-    slot_sums::SlotSums,
-};
+use super::{History, endpoint_names::EndpointNames, requests::RequestSeries, slot::Slot, slot_sums::SlotSums};
 
 /// Seconds in a minute, and minutes in a half hour.
 const MINUTE: u64 = 60;
@@ -161,9 +158,8 @@ impl Tiers {
         }
     }
 
-    /// Adds the requests of the latest tick of `history`; `failed` returns whether a series counts failures. Returns
-    /// whether a minute ended.
-    pub(crate) fn record(&mut self, history: &History, moment: Moment, failed: impl Fn(&SeriesMeta) -> bool) -> bool {
+    /// Adds the requests of the latest tick of `history`. Returns whether a minute ended.
+    pub(crate) fn record(&mut self, history: &History, moment: Moment) -> bool {
         let Some((delta, index)) = history.latest() else { return false };
         let took = delta.end.saturating_duration_since(delta.start);
         // A difference belongs to the minute of its middle.
@@ -174,7 +170,7 @@ impl Tiers {
         let ended = self.current.is_some_and(|current| current != minute) && self.finish();
         self.current = Some(minute);
         let Self { requests, endpoints, changes, sums, .. } = self;
-        requests.follow(index, endpoints, failed, |number, name| {
+        requests.follow(index, endpoints, |number, name| {
             if let Some(changes) = changes {
                 changes.endpoints.insert(number, name.into());
             }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    counts::AHEAD,
     delta::{Delta, Entry},
     histogram::{HistogramView, HistogramWindow},
-    series::{Cell, Index, Series, SeriesMeta},
+    meta::SeriesMeta,
+    outcome::OutcomeClass,
+    series::{Cell, Facts, Index, Series},
 };
 use crate::names::Kind;
 
@@ -72,7 +75,8 @@ impl Window {
         places.into_iter().filter_map(|place| {
             let value = self.series.get(place as usize)?.as_ref()?;
             let meta = &self.index.series[place as usize].meta;
-            Some(SeriesView { meta, value, place, endpoint: self.index.endpoint(place) })
+            let Facts { endpoint, is_unmatched, is_mixture, class, polls } = self.index.facts(place);
+            Some(SeriesView { meta, value, place, endpoint, is_unmatched, is_mixture, class, polls })
         })
     }
 
@@ -102,14 +106,26 @@ impl Window {
             self.index = index.clone();
             self.series.resize_with(index.series.len().max(self.series.len()), || None);
         }
-        for entry in &delta.entries {
-            let place = entry.series as usize;
-            match &mut self.series[place] {
-                // Not by the series, which is elsewhere in memory: every tick changes every window of thousands of them.
-                Some(SeriesWindow::Gauge(value)) => *value = entry.after,
-                Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
-                Some(SeriesWindow::Histogram(histogram)) => add_entry(histogram, delta, entry),
-                new @ None => *new = Some(first_value(&self.index.series[place], delta, entry)),
+        for entries in delta.entries.chunks(AHEAD) {
+            self.read_ahead(entries);
+            for entry in entries {
+                let place = entry.series as usize;
+                match &mut self.series[place] {
+                    // Not by the series, which is elsewhere in memory: every tick changes every window of thousands of them.
+                    Some(SeriesWindow::Gauge(value)) => *value = entry.after,
+                    Some(SeriesWindow::Counter { after, .. }) => *after = entry.after,
+                    Some(SeriesWindow::Histogram(histogram)) => add_entry(histogram, delta, entry),
+                    new @ None => *new = Some(first_value(&self.index.series[place], delta, entry)),
+                }
+            }
+        }
+    }
+
+    /// Reads the histograms that a tick is about to change.
+    fn read_ahead(&self, entries: &[Entry]) {
+        for entry in entries {
+            if let Some(SeriesWindow::Histogram(histogram)) = &self.series[entry.series as usize] {
+                histogram.buckets.read_ahead();
             }
         }
     }
@@ -118,7 +134,10 @@ impl Window {
     pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta>) {
         self.start = delta.end;
         let mut lost = Vec::new();
-        for (hint, entry) in delta.entries.iter().enumerate() {
+        for (place, entry) in delta.entries.iter().enumerate() {
+            if place % AHEAD == 0 {
+                self.read_ahead(&delta.entries[place..delta.entries.len().min(place + AHEAD)]);
+            }
             match &mut self.series[entry.series as usize] {
                 Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
                 Some(SeriesWindow::Histogram(histogram)) => {
@@ -129,8 +148,9 @@ impl Window {
                     }
                     histogram.sum_before = entry.after;
                     // A search through the ring is needed only if this difference held an extreme of the window.
-                    if entry.min <= histogram.min || entry.max >= histogram.max {
-                        lost.push(Extremes { series: entry.series, hint, min: f64::INFINITY, max: f64::NEG_INFINITY });
+                    let (has_min, has_max) = (entry.min <= histogram.min, entry.max >= histogram.max);
+                    if has_min || has_max {
+                        lost.push(Extremes::new(entry, place, has_min, has_max));
                     }
                 }
                 Some(SeriesWindow::Gauge(_)) | None => {}
@@ -143,17 +163,34 @@ impl Window {
     /// that was slow for every series leaves the window, each difference is then read once, from beginning to end.
     fn find_extremes<'a>(&mut self, mut lost: Vec<Extremes>, left: impl Iterator<Item = &'a Delta>) {
         for delta in left {
+            // Where about the same series change all the time, a series is a few places further in one difference than in
+            // another, and the next series is as many further.
+            let mut shift = 0;
             for extremes in &mut lost {
-                if let Some(entry) = delta.entry_near(extremes.series, extremes.hint) {
+                let near = extremes.place.saturating_add_signed(shift);
+                if let Some(place) = delta.place_near(extremes.series, near) {
+                    shift = place as isize - extremes.place as isize;
+                    let entry = &delta.entries[place];
                     extremes.min = extremes.min.min(entry.min);
                     extremes.max = extremes.max.max(entry.max);
                 }
             }
+            lost.retain(|extremes| {
+                let is_found = extremes.is_found();
+                if is_found {
+                    self.set_extremes(extremes);
+                }
+                !is_found
+            });
         }
-        for extremes in lost {
-            if let Some(SeriesWindow::Histogram(histogram)) = &mut self.series[extremes.series as usize] {
-                (histogram.min, histogram.max) = (extremes.min, extremes.max);
-            }
+        lost.iter().for_each(|extremes| self.set_extremes(extremes));
+    }
+
+    fn set_extremes(&mut self, found: &Extremes) {
+        if let Some(SeriesWindow::Histogram(histogram)) = &mut self.series[found.series as usize] {
+            let Extremes { min, max, lost_min, lost_max, .. } = found;
+            histogram.min = if lost_min.is_some() { *min } else { histogram.min };
+            histogram.max = if lost_max.is_some() { *max } else { histogram.max };
         }
     }
 
@@ -180,9 +217,30 @@ impl Window {
 struct Extremes {
     series: u32,
     /// Index of its entry in the difference that held the old ones.
-    hint: usize,
+    place: usize,
+    /// The old ones that are lost.
+    lost_min: Option<f64>,
+    lost_max: Option<f64>,
     min: f64,
     max: f64,
+}
+
+impl Extremes {
+    fn new(entry: &Entry, place: usize, lost_min: bool, lost_max: bool) -> Self {
+        Self {
+            series: entry.series,
+            place,
+            lost_min: lost_min.then_some(entry.min),
+            lost_max: lost_max.then_some(entry.max),
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        }
+    }
+
+    /// Returns whether nothing better can be found: the old ones again, as with what is always zero.
+    fn is_found(&self) -> bool {
+        self.lost_min.is_none_or(|lost| self.min <= lost) && self.lost_max.is_none_or(|lost| self.max >= lost)
+    }
 }
 
 /// Returns the value of a series that had none in the window.
@@ -237,7 +295,15 @@ pub(crate) struct SeriesView<'a> {
     pub(crate) place: u32,
     /// The number of the endpoint in its labels, below [`Window::endpoint_count`]; the same for all series of an endpoint in one
     /// window.
-    pub(crate) endpoint: Option<usize>,
+    pub(crate) endpoint: Option<u32>,
+    /// Whether its requests matched no route.
+    pub(crate) is_unmatched: bool,
+    /// Whether the endpoint is not one: requests that matched no route, or those of many.
+    pub(crate) is_mixture: bool,
+    /// Of a series of durations, how what it counts ended.
+    pub(crate) class: OutcomeClass,
+    /// Kind and part of the polls whose nanoseconds it counts: places in [`names::POLLS`](crate::names::POLLS).
+    pub(crate) polls: Option<(u8, u8)>,
     value: &'a SeriesWindow,
 }
 

@@ -191,7 +191,7 @@ async fn child_that_measures_until_it_is_killed() {
         let before = life.archive.status();
         let is_due = {
             let mut tiers = lock(&life.tiers);
-            tiers.record(&life.history, moment, |_| false) | tiers.report_current_minute(moment.wall)
+            tiers.record(&life.history, moment) | tiers.report_current_minute(moment.wall)
         };
         if is_due {
             life.archive.wake();

@@ -64,7 +64,7 @@ impl Life {
             self.history.tick(&self.recorder.index(), self.start + passed);
             let moment = Moment { wall: self.started + passed, measuring: true, resident_bytes: None };
             let mut tiers = lock(&self.tiers);
-            if tiers.record(&self.history, moment, |_| false) | tiers.report_current_minute(moment.wall) {
+            if tiers.record(&self.history, moment) | tiers.report_current_minute(moment.wall) {
                 self.archive.wake();
             }
         }

@@ -22,10 +22,7 @@ use crate::{
         reload::{Reload, RulesState},
     },
     names,
-    rules::{
-        Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, TrendReport, WindowReadings,
-        is_failure,
-    },
+    rules::{Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, TrendReport, WindowReadings},
     store::{History, Moment},
 };
 
@@ -257,7 +254,7 @@ impl Core {
             resident_bytes: owned_memory(history),
         };
         let mut tiers = lock(&self.tiers);
-        let ended = tiers.record(history, moment, is_failure);
+        let ended = tiers.record(history, moment);
         #[cfg(feature = "archive")]
         if tiers.report_current_minute(moment.wall) && !ended {
             self.versions.minute_goes_on();

@@ -5,10 +5,9 @@
 
 use std::{cell::OnceCell, time::Duration};
 
-use super::outcome::{Outcome, OutcomeClass, OutcomeCount};
 use crate::{
     rules::measure::Measure,
-    store::{HistogramSum, HistogramView, Quantile, SeriesView},
+    store::{HistogramSum, HistogramView, Outcome, OutcomeClass, Quantile, SeriesView},
 };
 
 /// Seconds in a nanosecond: counters are integers and count these.
@@ -34,21 +33,29 @@ pub(crate) struct Durations<'a> {
 /// One of the series.
 #[derive(Clone, Copy, Debug)]
 struct Part<'a> {
-    outcome: Outcome<'a>,
+    series: SeriesView<'a>,
     view: HistogramView<'a>,
-    place: u32,
+}
+
+/// The observations of one duration with the same outcome.
+#[derive(Clone, Debug)]
+pub(crate) struct OutcomeCount<'a> {
+    pub(crate) outcome: Outcome<'a>,
+    pub(crate) count: u64,
+    /// Places of their series in a window.
+    pub(crate) places: Vec<u32>,
 }
 
 impl<'a> Durations<'a> {
     /// Adds a series, unless it has no observation.
-    pub(super) fn add(&mut self, outcome: Outcome<'a>, series: &SeriesView<'a>) {
+    pub(super) fn add(&mut self, series: &SeriesView<'a>) {
         let Some(view) = series.histogram().filter(|view| view.count() > 0) else { return };
         let count = view.count();
-        self.parts.push(Part { outcome, view, place: series.place });
+        self.parts.push(Part { series: *series, view });
         self.count += count;
         self.seconds += view.sum();
         self.max = self.max.into_iter().chain(view.max()).reduce(f64::max);
-        match outcome.class {
+        match series.class {
             OutcomeClass::Success => self.succeeded_seconds += view.sum(),
             OutcomeClass::Failure => {
                 self.failed += count;
@@ -106,7 +113,7 @@ impl<'a> Durations<'a> {
     }
 
     fn of_class(&self, class: OutcomeClass) -> impl Iterator<Item = HistogramView<'a>> {
-        self.parts.iter().filter(move |part| part.outcome.class == class).map(|part| part.view)
+        self.parts.iter().filter(move |part| part.series.class == class).map(|part| part.view)
     }
 
     /// Returns the median, in seconds.
@@ -148,13 +155,14 @@ impl<'a> Durations<'a> {
     /// Returns the number of observations of each outcome, the most frequent first.
     pub(crate) fn by_outcome(&self) -> Vec<OutcomeCount<'a>> {
         let mut counts: Vec<OutcomeCount<'a>> = Vec::new();
-        for Part { outcome, view, place } in &self.parts {
+        for Part { series, view } in &self.parts {
+            let (outcome, place) = (Outcome::of(series.meta), series.place);
             match counts.iter_mut().find(|known| known.outcome.name == outcome.name) {
                 Some(known) => {
                     known.count += view.count();
-                    known.places.push(*place);
+                    known.places.push(place);
                 }
-                None => counts.push(OutcomeCount { outcome: *outcome, count: view.count(), places: vec![*place] }),
+                None => counts.push(OutcomeCount { outcome, count: view.count(), places: vec![place] }),
             }
         }
         counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.outcome.name.cmp(b.outcome.name)));

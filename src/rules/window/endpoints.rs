@@ -8,7 +8,6 @@ use std::{borrow::Cow, cell::OnceCell, sync::Arc, time::Duration};
 
 use super::{
     durations::{Durations, NANOS, divide, quantile},
-    outcome::Outcome,
     polls::MeasuredPolls,
 };
 use crate::{
@@ -28,9 +27,8 @@ const UNMATCHED: &str = "unmatched";
 /// A method and route.
 #[derive(Debug)]
 pub(crate) struct Endpoint<'a> {
-    method: &'a str,
-    route: &'a str,
-    /// Made when it is asked for: most endpoints are over no threshold.
+    /// One of its series, whose labels name it. They are read when they are asked for: most endpoints are over no threshold.
+    named_by: SeriesView<'a>,
     subject: OnceCell<Arc<Subject>>,
     pub(crate) durations: Durations<'a>,
     pub(super) busy_seconds: Option<f64>,
@@ -73,6 +71,8 @@ pub(crate) struct Endpoints<'a> {
     pub(crate) all: Vec<Endpoint<'a>>,
     /// For the number of each endpoint its place in `all`.
     places: Vec<Option<u32>>,
+    /// Their places by method and route, made when they are asked for.
+    by_name: OnceCell<HashMap<(&'a str, &'a str), usize>>,
     /// Sum of the durations of all requests, unmatched ones included.
     pub(crate) seconds: f64,
     /// Number of all requests, unmatched ones included.
@@ -130,7 +130,7 @@ impl<'a> Endpoints<'a> {
             self.seconds += view.sum();
             self.requests += view.count();
             if let Some(endpoint) = self.entry(&series) {
-                endpoint.durations.add(Outcome::of_request(series.meta), &series);
+                endpoint.durations.add(&series);
             }
         }
     }
@@ -225,13 +225,14 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the endpoint of a series of requests, which is added if it is new; `None` for a mixture.
     fn entry(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
-        let number = series.endpoint?;
+        let number = series.endpoint? as usize;
         if self.places[number].is_none() {
-            let (method, route) = if self.with_mixtures { all_labels_of(series) } else { labels_of(series) }?;
+            if series.is_mixture && !self.with_mixtures {
+                return None;
+            }
             self.places[number] = u32::try_from(self.all.len()).ok();
             self.all.push(Endpoint {
-                method,
-                route,
+                named_by: *series,
                 subject: OnceCell::new(),
                 durations: Durations::default(),
                 busy_seconds: None,
@@ -266,19 +267,20 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the place in `all` of the endpoint of a series, if it had requests.
     pub(super) fn place_of(&self, series: &SeriesView<'_>) -> Option<usize> {
-        Some(self.places[series.endpoint?]? as usize)
+        Some(self.places[series.endpoint? as usize]? as usize)
     }
 
     /// Returns the place of an endpoint in `all`.
     pub(crate) fn index_of(&self, method: &str, route: &str) -> Option<usize> {
-        self.all.iter().position(|endpoint| endpoint.method == method && endpoint.route == route)
+        let name = |(place, endpoint): (usize, &Endpoint<'a>)| Some((all_labels_of(&endpoint.named_by)?, place));
+        let by_name = self.by_name.get_or_init(|| self.all.iter().enumerate().filter_map(name).collect());
+        by_name.get(&(method, route)).copied()
     }
 }
 
 /// Returns the method and route of a series; `None` for a mixture.
 pub(super) fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
-    let (method, route) = all_labels_of(series)?;
-    (!route.is_empty() && route != names::OTHER).then_some((method, route))
+    all_labels_of(series).filter(|_| !series.is_mixture)
 }
 
 fn all_labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
@@ -295,7 +297,10 @@ fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
 
 impl Endpoint<'_> {
     pub(crate) fn subject(&self) -> &Arc<Subject> {
-        self.subject.get_or_init(|| endpoint_subject(self.method, self.route))
+        self.subject.get_or_init(|| {
+            let (method, route) = all_labels_of(&self.named_by).unwrap_or_default();
+            endpoint_subject(method, route)
+        })
     }
 
     /// Divides the time of all its requests into disjoint parts; `None` where the time inside poll was not measured.

@@ -1,9 +1,6 @@
 //! [`Facts`]: the facts of one investigation, with the rules by which several scopes derive them.
 
-use super::{
-    durations::{Durations, divide},
-    outcome::OutcomeClass,
-};
+use super::durations::{Durations, divide};
 use crate::{
     names,
     rules::{
@@ -12,6 +9,7 @@ use crate::{
         measure::{self, Measure},
         scope::Scope,
     },
+    store::OutcomeClass,
 };
 
 /// Durations within this factor of each other are of one kind.

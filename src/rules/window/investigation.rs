@@ -14,7 +14,6 @@ use super::{
     machine,
     memory::MemoryGrowth,
     memory_holders::MemoryHolders,
-    outcome::OutcomeClass,
     queries::{Use, Uses},
 };
 use crate::{
@@ -26,7 +25,7 @@ use crate::{
         scope::Scope,
         subject::Subject,
     },
-    store::Window,
+    store::{OutcomeClass, Window},
 };
 
 /// Number of outcomes of each class, and of blockers, that an evidence names.

@@ -3,7 +3,7 @@
 //! Each series is gathered once per window and then read by every rule of its scope. Within `rules`, only this room
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
-//! Imports go to the left only: `outcome < durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < holders < index
+//! Imports go to the left only: `durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < holders < index
 //! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `growth`, `memory`, `silence` and
 //! `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
 //! holds, and the slots of the trend tiers.
@@ -18,7 +18,6 @@ mod investigation;
 mod machine;
 mod memory;
 mod memory_holders;
-mod outcome;
 mod polls;
 mod queries;
 mod readings;
@@ -42,7 +41,6 @@ mod statement_tests;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use growth::ProcessCounts;
 pub(crate) use memory::{MemoryGrowth, MemoryVerdict, ProcessMemory};
-pub(crate) use outcome::{OutcomeClass, is_failure, tallied_outcome};
 pub(crate) use queries::{Texts, Uses};
 pub(crate) use readings::WindowReadings;
 pub(crate) use silence::Sources;

@@ -53,15 +53,14 @@ impl Measured {
 impl<'a> MeasuredPolls<'a> {
     /// Adds a series of [`names::ENDPOINT_POLL_NANOS`] or of the same of a task.
     pub(super) fn add_nanos(&mut self, series: &SeriesView<'a>) {
-        let (Some(kind), seconds) = (series.label(names::KIND), series.increase() * NANOS) else { return };
-        if kind == names::IN_PLACE {
-            self.in_place += seconds;
-        }
-        for (measured, names) in self.kinds.iter_mut().zip(names::POLLS) {
-            let parts = [&mut measured.wall, &mut measured.computing, &mut measured.cpu_wait];
-            if let Some((part, _)) = parts.into_iter().zip(names).find(|(_, name)| *name == kind) {
-                *part += seconds;
+        let seconds = series.increase() * NANOS;
+        match series.polls {
+            Some((kind, part)) => {
+                let Measured { wall, computing, cpu_wait } = &mut self.kinds[usize::from(kind)];
+                *[wall, computing, cpu_wait][usize::from(part)] += seconds;
             }
+            None if series.label(names::KIND) == Some(names::IN_PLACE) => self.in_place += seconds,
+            None => {}
         }
     }
 

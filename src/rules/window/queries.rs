@@ -7,7 +7,6 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     durations::{Durations, NANOS, divide},
     endpoints::{Endpoints, HashMap},
-    outcome::Outcome,
 };
 use crate::{
     context::{Part, Place},
@@ -247,7 +246,7 @@ pub(crate) fn queries<'a>(window: &'a Window, texts: &Texts<'a>) -> Vec<Query<'a
             queries.push(Query { subject, operation, durations: Durations::default(), at_once: None });
             queries.len() - 1
         });
-        queries[place].durations.add(Outcome::of_query(series.meta), &series);
+        queries[place].durations.add(&series);
     }
     for series in window.series(names::QUERY_AT_ONCE.name) {
         if let Some(place) = series.label(names::DB_QUERY_ID).and_then(|id| places.get(id)) {

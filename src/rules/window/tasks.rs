@@ -5,7 +5,6 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     durations::{Durations, NANOS, divide},
     endpoints::{Endpoints, HashMap},
-    outcome::Outcome,
     polls::MeasuredPolls,
 };
 use crate::{
@@ -62,7 +61,7 @@ pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
             continue;
         }
         let place = place_of(&mut tasks, name);
-        tasks[place].durations.add(Outcome::of_task(series.meta), &series);
+        tasks[place].durations.add(&series);
     }
     for series in window.series(names::TASK_ACTIVE.name) {
         let Some((name, active)) = task_name(&series).zip(series.last()) else { continue };

@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    durations::{divide, quantile},
-    outcome::{Outcome, OutcomeClass, is_failure},
-};
+use super::durations::{divide, quantile};
 use crate::{
     names,
-    store::{HistogramSum, Window},
+    store::{HistogramSum, Outcome, OutcomeClass, Window},
 };
 
 /// The requests that matched no route and were not refused: scanners are refused.
@@ -24,13 +21,12 @@ impl<'a> Unmatched<'a> {
     pub(super) fn of(window: &'a Window) -> Self {
         let mut unmatched = Self::default();
         let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
-        for series in window.series(names::HTTP_DURATION.name).filter(|series| series.label(names::ROUTE) == Some("")) {
+        for series in window.series(names::HTTP_DURATION.name).filter(|series| series.is_unmatched) {
             let count = series.histogram().map_or(0, |view| view.count());
-            let outcome = Outcome::of_request(series.meta);
-            unmatched.requests += if outcome.class == OutcomeClass::Refusal { 0 } else { count };
-            if outcome.class == OutcomeClass::Failure {
+            unmatched.requests += if series.class == OutcomeClass::Refusal { 0 } else { count };
+            if series.class == OutcomeClass::Failure {
                 unmatched.failed += count;
-                *errors.entry(outcome.name).or_default() += count;
+                *errors.entry(Outcome::of(series.meta).name).or_default() += count;
             }
         }
         unmatched.top_error = errors.into_iter().max_by_key(|(_, count)| *count).map(|(error, _)| error);
@@ -53,10 +49,10 @@ impl Totals {
         for series in window.series(metric) {
             let Some(view) = series.histogram() else { continue };
             view.add_to(&mut totals.sum);
-            if is_failure(series.meta) {
+            if series.class == OutcomeClass::Failure {
                 totals.failed += view.count();
             }
-            if series.label(names::ROUTE) == Some("") {
+            if series.is_unmatched {
                 totals.unmatched += view.count();
             }
         }

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    endpoints::labels_of,
-    outcome::{Outcome, OutcomeClass},
-};
+use super::endpoints::labels_of;
 use crate::{
     analysis::{LatencyBucket, LatencyHistogram, RouteLatency},
     names,
-    store::{HistogramSum, Window},
+    store::{HistogramSum, OutcomeClass, Window},
 };
 
 /// Returns the buckets with their counts scaled to add up to `count`: after billions of requests a window's buckets
@@ -42,7 +39,7 @@ pub(crate) fn latencies(window: &Window) -> Vec<RouteLatency> {
     for series in window.series(names::HTTP_DURATION.name) {
         let Some((labels, view)) = labels_of(&series).zip(series.histogram()) else { continue };
         let tally = routes.entry(labels).or_default();
-        match Outcome::of_request(series.meta).class {
+        match series.class {
             OutcomeClass::Success => view.add_to(&mut tally.succeeded),
             OutcomeClass::Failure => tally.failed += view.count(),
             OutcomeClass::Refusal => tally.refused += view.count(),

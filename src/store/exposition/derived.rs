@@ -10,15 +10,12 @@ use crate::{
     names::{self, Metric, Tally},
     store::{
         pairs::Line,
-        series::{Cell, Index, SeriesMeta},
+        series::{Cell, Index},
     },
 };
 
 /// Nanoseconds of a second.
 pub(super) const NANOS: f64 = 1e9;
-
-/// Returns the outcome that the observations of a series of durations count for.
-pub(crate) type OutcomeOf = fn(&SeriesMeta) -> &'static str;
 
 /// A sample that was computed.
 #[derive(Debug)]
@@ -29,8 +26,8 @@ pub(super) struct Point {
 
 /// What is computed from.
 pub(in crate::store) struct Sources {
-    /// `None` where nothing is tallied.
-    pub(in crate::store) outcome: Option<OutcomeOf>,
+    /// Whether the tallies are exposed.
+    pub(in crate::store) with_tallies: bool,
     pub(in crate::store) pairs: Vec<Line>,
 }
 
@@ -41,10 +38,10 @@ pub(super) fn is_derived(metric: &Metric) -> bool {
 
 /// Computes the samples of a metric.
 pub(super) fn points(metric: &Metric, index: &Index, sources: &Sources) -> Vec<Point> {
-    match (tally(metric), sources.outcome, folded(metric)) {
-        (Some(tally), Some(outcome), _) => tallied(tally, outcome, index),
-        (_, _, Some(counter)) => pairs(metric, counter, &sources.pairs),
-        _ => Vec::new(),
+    match (tally(metric).filter(|_| sources.with_tallies), folded(metric)) {
+        (Some(tally), _) => tallied(tally, index),
+        (None, Some(counter)) => pairs(metric, counter, &sources.pairs),
+        (None, None) => Vec::new(),
     }
 }
 
@@ -69,7 +66,7 @@ fn tally(metric: &Metric) -> Option<&'static Tally> {
 }
 
 /// Counts durations by outcome.
-fn tallied(tally: &Tally, outcome: OutcomeOf, index: &Index) -> Vec<Point> {
+fn tallied(tally: &Tally, index: &Index) -> Vec<Point> {
     let own: Vec<&'static str> = tally.metric.labels.iter().copied().filter(|name| *name != names::OUTCOME).collect();
     let mut counts: BTreeMap<Vec<Option<&str>>, Vec<u64>> = BTreeMap::new();
     for place in index.named(tally.of.name) {
@@ -77,7 +74,7 @@ fn tallied(tally: &Tally, outcome: OutcomeOf, index: &Index) -> Vec<Point> {
         let Cell::Histogram(cell) = &series.cell else { continue };
         let values = own.iter().map(|name| series.meta.label(name)).collect();
         let counts = counts.entry(values).or_insert_with(|| vec![0; tally.outcomes.len()]);
-        let outcome = outcome(&series.meta);
+        let outcome = index.facts(*place).class.tallied();
         if let Some(place) = tally.outcomes.iter().position(|known| *known == outcome) {
             counts[place] += cell.buckets().iter().sum::<u64>();
         }

@@ -14,7 +14,6 @@ mod text;
 
 use std::collections::HashMap;
 
-pub(crate) use self::derived::OutcomeOf;
 pub(super) use self::derived::Sources;
 pub(super) use self::spelling::metric_name;
 use self::{

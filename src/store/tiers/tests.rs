@@ -48,7 +48,7 @@ impl Service {
         let took = TICK * self.ticks;
         self.history.tick(&self.recorder.index(), self.start + took);
         let moment = Moment { wall: NOON + took, measuring: true, resident_bytes: Some(1e8) };
-        self.tiers.record(&self.history, moment, |series| series.label(names::STATUS) == Some("500"));
+        self.tiers.record(&self.history, moment);
     }
 
     fn ticks(&mut self, ticks: u32) {

@@ -2,7 +2,8 @@
 //!
 //! The only place that reads a verdict out of labels; what counts as a failure is decided here for every measure.
 
-use crate::{names, store::SeriesMeta};
+use super::meta::SeriesMeta;
+use crate::names;
 
 /// How an observation ended.
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +25,20 @@ pub(crate) enum OutcomeClass {
     Cancellation,
 }
 
-/// The observations of one duration with the same outcome.
-#[derive(Clone, Debug)]
-pub(crate) struct OutcomeCount<'a> {
-    pub(crate) outcome: Outcome<'a>,
-    pub(crate) count: u64,
-    /// Places of their series in a window.
-    pub(crate) places: Vec<u32>,
-}
-
 impl OutcomeClass {
     /// The order in which evidence names outcomes.
     pub(crate) const WORST_FIRST: [Self; 4] = [Self::Failure, Self::Cancellation, Self::Refusal, Self::Success];
-}
 
-impl OutcomeClass {
+    /// Returns the outcome that a [`Tally`](names::Tally) counts it for.
+    pub(super) fn tallied(self) -> &'static str {
+        match self {
+            Self::Success => names::OK,
+            Self::Failure => names::ERROR,
+            Self::Refusal => names::CLIENT_ERROR,
+            Self::Cancellation => names::CANCELLED,
+        }
+    }
+
     /// Returns whose fault a gRPC status other than `OK` is.
     fn of_grpc(status: &str) -> Self {
         match status {
@@ -50,8 +50,17 @@ impl OutcomeClass {
 }
 
 impl<'a> Outcome<'a> {
+    /// Returns the outcome of what a series of durations counts.
+    pub(crate) fn of(series: &'a SeriesMeta) -> Self {
+        match series.name() {
+            name if name == names::DB_DURATION.name => Self::of_query(series),
+            name if name == names::TASK_DURATION.name => Self::of_task(series),
+            _ => Self::of_request(series),
+        }
+    }
+
     /// Returns the outcome of the requests of a series. A kind of error is more precise than the status beside it.
-    pub(super) fn of_request(series: &'a SeriesMeta) -> Self {
+    fn of_request(series: &'a SeriesMeta) -> Self {
         let [status, grpc_status, error] = series.labels([names::STATUS, names::RPC_STATUS, names::ERROR_TYPE]);
         let status = status.unwrap_or_default();
         let grpc_status = grpc_status.filter(|grpc_status| *grpc_status != names::GRPC_STATUSES[0]);
@@ -69,7 +78,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// Returns the outcome of the calls of a query's series.
-    pub(super) fn of_query(series: &'a SeriesMeta) -> Self {
+    fn of_query(series: &'a SeriesMeta) -> Self {
         match series.label(names::ERROR_TYPE) {
             None => Self { class: OutcomeClass::Success, name: names::OK },
             Some(name @ names::CANCELLED) => Self { class: OutcomeClass::Cancellation, name },
@@ -78,7 +87,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// Returns the outcome of the runs of a task's series.
-    pub(super) fn of_task(series: &'a SeriesMeta) -> Self {
+    fn of_task(series: &'a SeriesMeta) -> Self {
         let name = series.label(names::OUTCOME).unwrap_or_default();
         let class = match name {
             names::OK => OutcomeClass::Success,
@@ -87,25 +96,4 @@ impl<'a> Outcome<'a> {
         };
         Self { class, name }
     }
-}
-
-/// Returns the outcome that the observations of a series of durations count for, one of those of its
-/// [`Tally`](names::Tally).
-pub(crate) fn tallied_outcome(series: &SeriesMeta) -> &'static str {
-    let outcome = match series.name() {
-        name if name == names::DB_DURATION.name => Outcome::of_query(series),
-        name if name == names::TASK_DURATION.name => Outcome::of_task(series),
-        _ => Outcome::of_request(series),
-    };
-    match outcome.class {
-        OutcomeClass::Success => names::OK,
-        OutcomeClass::Failure => names::ERROR,
-        OutcomeClass::Refusal => names::CLIENT_ERROR,
-        OutcomeClass::Cancellation => names::CANCELLED,
-    }
-}
-
-/// Returns whether a series counts requests that failed by the service's own fault.
-pub(crate) fn is_failure(series: &SeriesMeta) -> bool {
-    Outcome::of_request(series).class == OutcomeClass::Failure
 }
