@@ -5,9 +5,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{CoreState, sqlx::SqlxView, timestamp, units};
+use crate::monitor::Work;
 #[cfg(feature = "archive")]
 use crate::monitor::{ArchiveState, ArchiveStatus};
-use crate::{monitor::Work, names, rules::Totals};
 
 /// The state of the monitor itself.
 #[derive(Debug, Serialize)]
@@ -140,10 +140,9 @@ pub(super) struct RulesStatus {
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer))))]
 pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
     let now = Instant::now();
-    let total = core.total(now);
+    let (data_since, requests_measured, series_dropped) = core.measured(now);
     let judgement = core.judgement();
     let overdue = |work| core.overdue(work, now).map(units::seconds);
-    let dropped = total.series(names::SERIES_DROPPED.name).map(|series| series.increase() as u64).sum();
     let rules = core.rules_state();
     let (windows_bytes, trends_bytes) = (core.windows_bytes(), core.tiers_bytes());
     Json(StatusAnswer {
@@ -151,11 +150,11 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
         version: env!("CARGO_PKG_VERSION"),
         started_at: timestamp::of_instant(core.started()),
         uptime_seconds: units::seconds(now.saturating_duration_since(core.started())),
-        data_since: timestamp::of_instant(total.start()),
-        requests_measured: Totals::of(&total, names::HTTP_DURATION.name).count(),
+        data_since: timestamp::of_instant(data_since),
+        requests_measured,
         series: core.recorder().series(),
         max_series: core.max_series(),
-        series_dropped: dropped,
+        series_dropped,
         sampler_panics: core.sampler_panics(),
         sampling_overdue_seconds: overdue(Work::Sampling),
         history_bytes: windows_bytes + trends_bytes,

@@ -31,6 +31,7 @@ pub(crate) struct CurrentGuard<'a> {
 }
 
 /// Makes `context` the current one of this thread, and `carrier`'s span the current span.
+#[inline]
 pub(crate) fn enter<'a>(home: &'a mut Option<Arc<RequestContext>>, carrier: &'a Carrier) -> CurrentGuard<'a> {
     let context = home.take();
     // `try_with`: a future may be dropped while the thread's locals are being destroyed; nothing is recorded then.
@@ -39,6 +40,7 @@ pub(crate) fn enter<'a>(home: &'a mut Option<Arc<RequestContext>>, carrier: &'a 
 }
 
 impl Drop for CurrentGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         let previous = self.previous.take();
         *self.home = CURRENT.try_with(|current| current.replace(previous)).ok().flatten();
@@ -46,6 +48,7 @@ impl Drop for CurrentGuard<'_> {
 }
 
 /// Returns whether this thread already polls a request of these instruments.
+#[inline]
 pub(crate) fn is_within(instruments: &Arc<Instruments>) -> bool {
     CURRENT
         .try_with(|current| {

@@ -4,7 +4,7 @@
 //! [`CountingAllocator`](pinchpoint_alloc::CountingAllocator); otherwise a heap is empty and costs nothing. The
 //! invariant that a change could break: allocations count for a request exactly while it is polled.
 
-pub(crate) use counting::{Heap, Heaps, RequestAllocations};
+pub(crate) use counting::{Heap, HeapGuard, Heaps, RequestAllocations};
 
 #[cfg(feature = "alloc")]
 mod counting {

@@ -75,14 +75,14 @@ pub(crate) use calls::{CallEnding, CallSeries, Callee};
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "sqlx")]
 pub(crate) use carrier::{CARRIER, Payload, SubscriberOf, take_payload};
+pub(crate) use current::{CurrentGuard, current, enter, is_within};
 pub use current::{InCurrentRequest, in_current_request, upgraded};
-pub(crate) use current::{current, enter, is_within};
 pub(crate) use database::ByDatabase;
 pub use database::{Database, InvalidDatabaseUrl};
 pub(crate) use division::RequestTime;
 pub(crate) use event::{Did, Event};
 pub(crate) use glob::Glob;
-pub(crate) use heap::{Heap, RequestAllocations};
+pub(crate) use heap::{Heap, HeapGuard, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
 pub(crate) use live::EndpointNumber;

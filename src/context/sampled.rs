@@ -24,10 +24,13 @@ thread_local! {
 }
 
 /// Returns the sampled trace that an observation on this thread belongs to.
+#[inline]
 pub(crate) fn sampled_trace() -> Option<SampledTrace> {
-    if !EVER.load(Relaxed) {
-        return None;
-    }
+    if EVER.load(Relaxed) { trace_at_hand() } else { None }
+}
+
+#[inline(never)]
+fn trace_at_hand() -> Option<SampledTrace> {
     RECORDING.try_with(Cell::get).ok().flatten().or_else(|| current()?.trace())
 }
 

@@ -120,6 +120,8 @@ impl EndpointSlowRequests {
     fn take_in(&self, kept: &mut Kept, now: Instant, request: Option<SlowRequest>) {
         let waiting = self.waiting.get().into_iter().flat_map(|waiting| std::iter::from_fn(|| waiting.pop()));
         let Kept { requests, oldest } = kept;
+        // One more than are kept, and not twice as many: every endpoint has such a list.
+        requests.reserve_exact((self.keep + 1).saturating_sub(requests.len()));
         requests.extend(request.into_iter().chain(waiting.take(WAITING)));
         let remembered = self.remembered();
         requests.retain(|old| now.saturating_duration_since(old.ended) < remembered);

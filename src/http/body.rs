@@ -105,12 +105,13 @@ impl<B: Body> Body for MonitorBody<B> {
             }
         };
         let frame = if observation.has_body_at_hand() {
-            ready!(observation.poll(|| inner.as_mut().poll_frame(cx)))
+            let polling = observation.poll();
+            let polled = inner.as_mut().poll_frame(cx);
+            polling.end();
+            ready!(polled)
         } else {
             observation.body_is_asked_for();
-            let polled = observation.poll_followed(cx, |observation, cx| {
-                observation.poll_timed(|| inner.as_mut().poll_frame(cx), |_| false)
-            });
+            let polled = observation.poll_followed(cx, |cx| inner.as_mut().poll_frame(cx), |_| false);
             observation.body_was_polled(polled.is_ready());
             ready!(polled)
         };

@@ -68,9 +68,7 @@ where
             return inner.poll(cx).map_ok(|response| response.map(MonitorBody::unobserved));
         };
         let is_own = |polled: &Poll<F::Output>| matches!(polled, Poll::Ready(Ok(response)) if is_own(response));
-        let result = ready!(
-            observation.poll_followed(cx, |observation, cx| { observation.poll_timed(|| inner.poll(cx), is_own) })
-        );
+        let result = ready!(observation.poll_followed(cx, |cx| inner.poll(cx), is_own));
         let observation = this
             .observation
             .take()
@@ -122,7 +120,7 @@ fn follows<B: Body>(response: &Response<B>, exact: Option<u64>, size: Option<u64
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
         AfterHead::Detached
-    } else if is_bare(status) || size == Some(0) || response.body().is_end_stream() {
+    } else if is_bare(status) || size == Some(0) || exact.is_none() && response.body().is_end_stream() {
         AfterHead::Nothing
     } else if size.is_none() && is_event_stream(response.headers()) {
         AfterHead::Detached

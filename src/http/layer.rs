@@ -183,7 +183,9 @@ where
             Method::CONNECT => Some(AfterHead::Detached),
             _ => None,
         };
-        let future = observation.poll(|| self.inner.call(request));
+        let polling = observation.poll();
+        let future = self.inner.call(request);
+        polling.end();
         MonitorFuture::observed(future, observation, after)
     }
 }

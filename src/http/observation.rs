@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, LazyLock},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     context::{
-        Local, Part, RequestContext, SampledTrace, Scheme, SlowRequest, TraceId, enter, recording, sampled_trace,
-        turns,
+        CurrentGuard, HeapGuard, Local, Part, RequestContext, SampledTrace, Scheme, SlowRequest, TraceId, enter,
+        recording, sampled_trace, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -84,6 +84,7 @@ impl Observation {
         Self { series, measured: Some(measured), grpc }
     }
 
+    #[inline]
     fn measured(&mut self) -> &mut Measured {
         self.measured
             .as_deref_mut()
@@ -94,15 +95,44 @@ impl Observation {
         self.measured.as_ref()?.context.as_ref()
     }
 
-    /// Polls through `poll` with a waker that notes when the request is woken, and records how late this poll is.
+    /// Polls with this request as the thread's current one, through a waker that notes when the request is woken, and records how
+    /// late the poll is and how long it took. A poll that blocked the runtime is recorded as such, and a watched one divided, unless
+    /// `is_own` finds that its result is an answer of the monitor.
     ///
     /// A request that is ready in its first poll is woken by nobody, so the first one of an endpoint is polled as it is, and
     /// all are while none of them had to wait: following the wakes costs four changes of a reference count.
+    ///
+    /// One function and not one within the other: each would move what the poll returns, which is a whole response.
+    #[inline(always)]
     pub(super) fn poll_followed<T>(
         &mut self,
         task: &mut Context<'_>,
-        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<T>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+        is_own: impl FnOnce(&Poll<T>) -> bool,
     ) -> Poll<T> {
+        let waker = self.waker(task);
+        let watched = self.series.watch.begin();
+        let began = CLOCK.raw();
+        let polling = self.poll();
+        let polled = match &waker {
+            None => poll(task),
+            Some(waker) => poll(&mut Context::from_waker(waker)),
+        };
+        polling.end();
+        let took = CLOCK.delta(began, CLOCK.raw());
+        let measured = self.measured();
+        measured.busy += took;
+        if watched.is_none() && took < LONG {
+            measured.longest_poll = measured.longest_poll.max(took);
+        } else if !measured.is_own() && !is_own(&polled) {
+            self.watched(watched, took);
+        }
+        self.followed(waker, polled.is_pending());
+        polled
+    }
+
+    /// Returns the waker for a poll that begins, if the request is followed.
+    fn waker(&mut self, task: &Context<'_>) -> Option<Waker> {
         let waits = self.series.waits();
         let measured = self.measured();
         if !measured.polled {
@@ -111,21 +141,24 @@ impl Observation {
                 measured.waker = measured.context.as_ref().map(RequestContext::waker);
             }
         }
-        let Some((context, waker)) = measured.context.as_ref().zip(measured.waker.take()) else {
-            let polled = poll(self, task);
-            if polled.is_pending() {
+        let (context, waker) = measured.context.as_ref().zip(measured.waker.take())?;
+        context.poll_begins(task.waker());
+        Some(waker)
+    }
+
+    /// Notes the end of a poll.
+    fn followed(&mut self, waker: Option<Waker>, is_pending: bool) {
+        if waker.is_none() {
+            if is_pending {
                 self.series.note_wait();
             }
-            return polled;
-        };
-        context.poll_begins(task.waker());
-        let polled = poll(self, &mut Context::from_waker(&waker));
+            return;
+        }
         let measured = self.measured();
-        if let Some(context) = measured.context.as_ref().filter(|_| polled.is_pending()) {
+        if let Some(context) = measured.context.as_ref().filter(|_| is_pending) {
             context.poll_ends();
         }
-        measured.waker = Some(waker);
-        polled
+        measured.waker = waker;
     }
 
     /// Notes the sampled trace of the request, for exemplars.
@@ -142,13 +175,14 @@ impl Observation {
         }
     }
 
-    /// Polls with this request as the thread's current one.
-    #[inline(always)]
-    pub(super) fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        self.measured().polling = true;
-        let polled = self.within(poll);
-        self.measured().polling = false;
-        polled
+    /// Begins a poll with this request as the thread's current one. No closure, which would own what is polled: a request would be
+    /// moved into it and out again.
+    #[inline]
+    pub(super) fn poll(&mut self) -> Polling<'_> {
+        let heap = self.series.heap.enter();
+        let Measured { context, carrier, polling, allocated, .. } = self.measured();
+        *polling = true;
+        Polling { polling, allocated, heap, entered: enter(context, carrier) }
     }
 
     /// Runs `work` with this request as the thread's current one.
@@ -161,25 +195,6 @@ impl Observation {
         measured.allocated += heap.leave();
         drop(entered);
         done
-    }
-
-    /// Polls and adds the time to `busy`. A poll that blocked the runtime is recorded as such, and a watched one divided, unless
-    /// `is_own` finds that its result is an answer of the monitor.
-    ///
-    #[inline(always)]
-    pub(super) fn poll_timed<T>(&mut self, poll: impl FnOnce() -> T, is_own: impl FnOnce(&T) -> bool) -> T {
-        let watched = self.series.watch.begin();
-        let began = CLOCK.raw();
-        let polled = self.poll(poll);
-        let took = CLOCK.delta(began, CLOCK.raw());
-        let measured = self.measured();
-        measured.busy += took;
-        if watched.is_none() && took < LONG {
-            measured.longest_poll = measured.longest_poll.max(took);
-        } else if !measured.is_own() && !is_own(&polled) {
-            self.watched(watched, took);
-        }
-        polled
     }
 
     /// Ends a poll that was watched or long. One inside `block_in_place` kept no worker from other work.
@@ -210,6 +225,7 @@ impl Observation {
     }
 
     /// Notes the response's head.
+    #[inline]
     pub(super) fn head(&mut self, status: u16, after: AfterHead) {
         let measured = self.measured();
         measured.status = Some(status);
@@ -222,6 +238,7 @@ impl Observation {
     }
 
     /// Reads the status of a gRPC call in the response's head or its trailers.
+    #[inline]
     pub(super) fn read_grpc_status(&mut self, headers: &HeaderMap) {
         if let Some(call) = &mut self.grpc {
             call.read_status(headers);
@@ -229,16 +246,19 @@ impl Observation {
     }
 
     /// Notes a part of the response's body.
+    #[inline]
     pub(super) fn sent(&mut self, bytes: usize) {
         *self.measured().response_bytes.get_or_insert(0) += bytes as u64;
     }
 
     /// Notes that the response's body begins. `size` is its size if it is known.
+    #[inline]
     pub(super) fn body_begins(&mut self, size: Option<u64>, at_hand: bool) {
         let measured = self.measured();
         (measured.body_size, measured.body_at_hand) = (size, at_hand);
     }
 
+    #[inline]
     pub(super) fn has_body_at_hand(&mut self) -> bool {
         self.measured().body_at_hand
     }
@@ -263,6 +283,7 @@ impl Observation {
     }
 
     /// Notes that the response's body was dropped.
+    #[inline]
     pub(super) fn body_dropped(&mut self) {
         let measured = self.measured();
         measured.end_body_wait();
@@ -385,6 +406,25 @@ impl Drop for Observation {
             Some(names::CANCELLED)
         };
         self.record(measured, error);
+    }
+}
+
+/// A poll that goes on. If it is dropped before its end, the poll has panicked.
+#[must_use]
+pub(super) struct Polling<'a> {
+    polling: &'a mut bool,
+    allocated: &'a mut u64,
+    heap: HeapGuard,
+    entered: CurrentGuard<'a>,
+}
+
+impl Polling<'_> {
+    #[inline]
+    pub(super) fn end(self) {
+        let Self { polling, allocated, heap, entered } = self;
+        drop(entered);
+        *polling = false;
+        *allocated += heap.leave();
     }
 }
 

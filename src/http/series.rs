@@ -250,6 +250,7 @@ impl EndpointSeries {
     }
 
     /// Returns whether requests of this endpoint wait for anything.
+    #[inline]
     pub(super) fn waits(&self) -> bool {
         self.waits.load(Relaxed)
     }

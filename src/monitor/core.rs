@@ -41,7 +41,7 @@ use crate::{
     context::{Instruments, labelled},
     lock::lock,
     names,
-    rules::{ProcessCounts, ProcessMemory, RuleSet, Totals, TrendReport, TrendSource},
+    rules::{ProcessCounts, ProcessMemory, RuleSet, TrendReport, TrendSource},
     sample::WatchedPools,
     store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
@@ -173,6 +173,15 @@ impl Core {
         history.total_now(&self.recorder.index(), now)
     }
 
+    /// Returns the start of everything since the start or the last clear, how many requests were measured in it, and how many
+    /// series were dropped.
+    pub(crate) fn measured(&self, now: Instant) -> (Instant, u64, u64) {
+        let mut history = lock(&self.history);
+        let (requests, dropped) =
+            history.counts_now(&self.recorder.index(), now, names::HTTP_DURATION.name, names::SERIES_DROPPED.name);
+        (history.total().start(), requests, dropped as u64)
+    }
+
     /// Returns the last `length`.
     pub(crate) fn window(&self, now: Instant, length: Duration) -> Window {
         let mut history = lock(&self.history);
@@ -183,7 +192,7 @@ impl Core {
     pub(crate) fn requests_without_queries(&self) -> u64 {
         let history = lock(&self.history);
         let has_queries = history.total().series(names::DB_DURATION.name).next().is_some();
-        if has_queries { 0 } else { Totals::of(history.total(), names::HTTP_DURATION.name).count() }
+        if has_queries { 0 } else { history.count(names::HTTP_DURATION.name) }
     }
 
     /// Returns the longest window that the history keeps.

@@ -92,6 +92,7 @@ impl HistogramCell {
     }
 
     /// Looks for the trace first: most requests have none, and then the cell is not read again.
+    #[inline]
     fn offer_exemplar(&self, value: f64) {
         if let Some((trace, exemplars)) = sampled_trace().zip(self.exemplars.as_ref()) {
             exemplars.offer(&self.layout, value, trace);
@@ -256,8 +257,10 @@ impl HistogramFn for HistogramCell {
     }
 
     fn record_many(&self, value: f64, count: usize) {
-        self.add(value, count as u64);
-        self.offer_exemplar(value);
+        if count > 0 {
+            self.add(value, count as u64);
+            self.offer_exemplar(value);
+        }
     }
 }
 

@@ -110,6 +110,23 @@ impl History {
         total
     }
 
+    /// Returns how many observations the histograms called `name` had since the start or the last clear, as of the last tick.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.total.series(name).filter_map(|series| series.histogram()).map(|view| view.count()).sum()
+    }
+
+    /// Returns how many observations the histograms called `histogram` had, and how much the counters called `counter` grew, since
+    /// the start or the last clear and up to now. Changes nothing, and copies no window: a page asks for it every few seconds.
+    pub(crate) fn counts_now(&mut self, index: &Index, now: Instant, histogram: &str, counter: &str) -> (u64, f64) {
+        let latest = self.baseline.difference(index, now, ReadMode::Peek);
+        let entries = |name: &str| index.named(name).iter().filter_map(|place| latest.entry(*place));
+        let counted: u64 =
+            entries(histogram).flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum();
+        let grown: f64 = entries(counter).map(|entry| entry.after - entry.before).sum();
+        let before: f64 = self.total.series(counter).map(|series| series.increase()).sum();
+        (self.count(histogram) + counted, before + grown)
+    }
+
     /// Returns the value of a gauge without labels at the last tick.
     pub(crate) fn gauge(&self, name: &str) -> Option<f64> {
         self.total.series(name).find_map(|series| series.last())
@@ -256,6 +273,8 @@ mod tests {
         history.clear(&recorder.index(), start + TICK + TICK / 2);
         histogram.record(3.0);
         let now = start + TICK * 2;
+        let counts = history.counts_now(&recorder.index(), now, names::HTTP_DURATION.name, names::SERIES_DROPPED.name);
+        assert_eq!(counts, (1, 0.0));
         for window in [history.total_now(&recorder.index(), now), history.window_now(&recorder.index(), now, LENGTH)] {
             assert_eq!(statistics(&window), (1, 3.0, Some(3.0), Some(3.0), Some(3.0)));
             assert_eq!(window.series(names::PROCESS_RESIDENT.name).next().and_then(|gauge| gauge.last()), Some(7.0));

@@ -35,6 +35,9 @@ pub(crate) struct Layout {
     edges: Box<[f64]>,
     /// Below it, and at it, a value is looked for by comparison: the table starts here.
     smallest: f64,
+    /// Bucket that ends there, and where it begins.
+    smallest_bucket: usize,
+    below_smallest: f64,
     /// For each cell, the bucket of the smallest value in it.
     lookup: Box<[u16]>,
     lookup_start: u64,
@@ -139,10 +142,22 @@ impl Layout {
         edges.dedup();
         let exposed = exposed.iter().map(|edge| edge_index(&edges, *edge)).collect();
         let smallest = edges.iter().copied().find(|edge| *edge > 0.0).unwrap_or(1.0);
+        let smallest_bucket = edges.partition_point(|edge| *edge < smallest);
+        let below_smallest = smallest_bucket.checked_sub(1).map_or(f64::NEG_INFINITY, |below| edges[below]);
         let (lookup_start, lookup) = lookup_table(&edges, smallest);
         let native = schema.map(|schema| Native::new(schema, lowest, &edges));
         let group_shift = (edges.len() + 1).div_ceil(64).next_power_of_two().trailing_zeros();
-        Self { edges: edges.into(), smallest, lookup, lookup_start, group_shift, exposed, native }
+        Self {
+            edges: edges.into(),
+            smallest,
+            smallest_bucket,
+            below_smallest,
+            lookup,
+            lookup_start,
+            group_shift,
+            exposed,
+            native,
+        }
     }
 
     /// Returns how many buckets there are, with the one above every edge.
@@ -160,7 +175,8 @@ impl Layout {
     /// than two buckets, unless thresholds lie close together.
     pub(crate) fn bucket(&self, value: f64) -> usize {
         if value <= self.smallest {
-            return self.low_bucket(value);
+            // Short polls are shorter than the smallest edge of their histogram.
+            return if value > self.below_smallest { self.smallest_bucket } else { self.low_bucket(value) };
         }
         // The value is positive. Positive floats and their bits have the same order.
         let cell =
@@ -172,7 +188,7 @@ impl Layout {
         bucket
     }
 
-    /// Returns the bucket of a value that is not above the smallest positive edge.
+    /// Returns the bucket of a value that is not above the edge below the smallest positive one.
     #[cold]
     fn low_bucket(&self, value: f64) -> usize {
         self.edges.iter().position(|edge| value <= *edge).unwrap_or(self.edges.len())

@@ -279,6 +279,7 @@ impl<'a> Endpoints<'a> {
 }
 
 /// Returns the method and route of a series; `None` for a mixture.
+#[cfg(feature = "archive")]
 pub(super) fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
     all_labels_of(series).filter(|_| !series.is_mixture)
 }
