@@ -54,9 +54,45 @@ fn is_loopback_name(name: &str) -> bool {
     is_localhost(name) || name.parse().is_ok_and(is_of_this_machine)
 }
 
-/// Headers that proxies add to what they pass on.
-const FORWARDED: [&str; 6] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+/// Headers that proxies add to what they pass on: `Via` (RFC 9110), `CDN-Loop` (RFC 8586), and those of Varnish, WebLogic and
+/// others.
+const OF_PROXIES: [&str; 11] = [
+    "cdn-loop",
+    "remote-addr",
+    "surrogate-capability",
+    "via",
+    "x-client",
+    "x-host",
+    "x-real-port",
+    "x-remote-addr",
+    "x-scheme",
+    "x-url-scheme",
+    "x-varnish",
+];
+/// How the headers of a proxy begin that adds several: Akamai, AWS, Azure, Cloudflare, Envoy, Fastly, Fly, Google, Imperva,
+/// Netlify, Vercel, and what a proxy has rewritten.
+const PROXY_PREFIXES: [&str; 16] = [
+    "akamai-",
+    "cf-",
+    "cloudfront-",
+    "fastly-",
+    "fly-",
+    "incap-",
+    "x-akamai-",
+    "x-amz-cf-",
+    "x-appengine-",
+    "x-appgw-",
+    "x-arr-",
+    "x-azure-",
+    "x-envoy-",
+    "x-nf-",
+    "x-original-",
+    "x-vercel-",
+];
+/// What the name of a header has in it that says whom a request is passed on for: `X-Forwarded-*`, `WL-Proxy-*`, `X-Bluecoat-Via`.
+const PROXY_PARTS: [&str; 5] = ["forwarded", "proxy", "clientip", "socketip", "-via"];
+/// How a header ends that has the address of the client: `X-Real-IP`, `True-Client-IP`, `CF-Connecting-IPv6`.
+const ADDRESS_ENDS: [&str; 3] = ["-ip", "-ipv6", "_ip"];
 
 /// Refuses requests whose `Host` is of another site where only this machine reaches the routes: a browser on it does. Of merged
 /// routes the address is not known; but a client on this machine is, if the service adds the client's address, as axum's
@@ -98,7 +134,16 @@ pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
 /// Returns whether a proxy passed the request on, whose client then is not the one that it comes from. One that adds no header, as
 /// nginx does unless it is told to, cannot be told from a client.
 pub(super) fn is_passed_on(headers: &HeaderMap) -> bool {
-    FORWARDED.iter().any(|header| headers.contains_key(*header))
+    headers.keys().any(|header| is_of_a_proxy(header.as_str()))
+}
+
+/// Returns whether only proxies send a header. What a client on this machine sends must not be among them, or it is refused; for
+/// one that a proxy sends as well, such as that of a trace, the proxy sends others too.
+fn is_of_a_proxy(header: &str) -> bool {
+    OF_PROXIES.contains(&header)
+        || PROXY_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+        || PROXY_PARTS.iter().any(|part| header.contains(part))
+        || ADDRESS_ENDS.iter().any(|end| header.ends_with(end))
 }
 
 pub(super) fn refusal() -> ApiError {
@@ -133,6 +178,88 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_of_any_proxy_says_that_one_passed_the_request_on() {
+        for header in [
+            "Ali-CDN-Real-IP",
+            "CDN-Loop",
+            "CF-Connecting-IP",
+            "CF-Connecting-IPv6",
+            "CF-Ray",
+            "Client-IP",
+            "CloudFront-Viewer-Address",
+            "Fastly-Client-IP",
+            "Fly-Client-IP",
+            "Forwarded",
+            "Forwarded-For",
+            "Proxy-Client-IP",
+            "Proxy-Connection",
+            "True-Client-IP",
+            "Via",
+            "WL-Proxy-Client-IP",
+            "X-AppEngine-User-IP",
+            "X-Azure-ClientIP",
+            "X-Azure-SocketIP",
+            "X-Client-IP",
+            "X-Cluster-Client-IP",
+            "X-Envoy-External-Address",
+            "X-Forwarded",
+            "X-Forwarded-By",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Port",
+            "X-Forwarded-Prefix",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Server",
+            "X-NF-Client-Connection-IP",
+            "X-NginX-Proxy",
+            "X-Original-Forwarded-For",
+            "X-Original-URL",
+            "X-Originating-IP",
+            "X-ProxyUser-Ip",
+            "X-Real-IP",
+            "X-Remote-Addr",
+            "X-Remote-IP",
+            "X-Varnish",
+            "X-Vercel-Forwarded-For",
+        ] {
+            let header: http::HeaderName = header.parse().expect(header);
+            let passed_on = HeaderMap::from_iter([(header.clone(), HeaderValue::from_static("203.0.113.9"))]);
+            assert!(is_passed_on(&passed_on), "{header}");
+        }
+    }
+
+    /// What Prometheus, curl, browsers, the load tester and tracing add to a request of their own.
+    #[test]
+    fn a_client_sends_no_header_of_a_proxy() {
+        for header in [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "cache-control",
+            "connection",
+            "cookie",
+            "dnt",
+            "host",
+            "origin",
+            "priority",
+            "referer",
+            "sec-ch-ua-platform",
+            "sec-fetch-site",
+            "sec-gpc",
+            "traceparent",
+            "upgrade-insecure-requests",
+            "user-agent",
+            "x-amzn-trace-id",
+            "x-cloud-trace-context",
+            "x-prometheus-scrape-timeout-seconds",
+            "x-request-id",
+            "x-requested-with",
+        ] {
+            assert!(!is_of_a_proxy(header), "{header}");
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {

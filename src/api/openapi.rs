@@ -120,17 +120,18 @@ fn error() -> Value {
     json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } })
 }
 
-/// Adds what every operation has: the answers to a wrong parameter and to a wrong method, and a description of each answer.
+/// Adds what every operation has: the answers to a wrong method and, but for `/metrics`, which takes any, to a wrong parameter,
+/// and a description of each answer.
 fn complete(operation: &mut Value, area: Area, core: &Core) {
     let responses = &mut operation["responses"];
     // Which hosts are refused depends on the address that the routes are served on, which may be any.
-    let every = [("400", "A parameter is unknown or wrong"), ("405", "Not the method of this path")];
+    let wrong = (area == Area::Performance).then_some(("400", "A parameter is unknown or wrong"));
     let why = match area.access(core) {
         Access::Loopback => "The client is not on this machine, or the host is another site's",
         Access::Open | Access::Token(_) => "The host of the request is another site's",
     };
     let refused = responses["403"].is_null().then_some(("403", why));
-    for (status, description) in every.into_iter().chain(refused) {
+    for (status, description) in [("405", "Not the method of this path")].into_iter().chain(wrong).chain(refused) {
         let response = &mut responses[status];
         if response.is_null() {
             *response = json!({ "content": error() });

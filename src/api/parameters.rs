@@ -1,7 +1,7 @@
-//! The parameters of a query string, which every route checks before its handler runs.
+//! The parameters of a query string, which every route of `/performance` checks before its handler runs.
 //!
 //! The invariant that a change could break: a parameter that a path does not know is refused. A mistyped filter that is
-//! ignored gives the wrong answer without a word.
+//! ignored gives the wrong answer without a word. `/metrics` has no filter, and scrapers send it parameters of other exporters.
 
 use axum::{
     extract::{FromRequestParts, Query, Request},

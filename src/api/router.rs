@@ -102,7 +102,8 @@ fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
         ("/performance/stop-monitoring", NO_PARAMETERS, post(control::stop)),
         ("/performance/clear-data", NO_PARAMETERS, delete(control::clear)),
     ];
-    let metrics: Route = ("/metrics", NO_PARAMETERS, get(exposition::metrics));
+    // A scrape may have any parameters, as with other exporters: Prometheus sends what `params` of its job lists.
+    let metrics = ("/metrics", only(get(exposition::metrics)));
     let guard = |area| {
         move |(path, method): (_, MethodRouter<_>)| {
             (path, method.layer(middleware::from_fn_with_state((core.clone(), area), access::guard)))
@@ -110,14 +111,19 @@ fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
     };
     let unknown = ("/performance/{*unknown}", get(not_found).fallback(not_found));
     let readings = readings.into_iter().chain(feature_routes()).map(checked).chain([unknown]);
-    let routes = [guard(Area::Metrics)(checked(metrics))].into_iter().chain(readings.map(guard(Area::Performance)));
+    let routes = [guard(Area::Metrics)(metrics)].into_iter().chain(readings.map(guard(Area::Performance)));
     routes.chain(controls.map(checked)).fold(Router::new(), |router, (path, method)| router.route(path, method))
 }
 
 /// Returns a route that refuses other parameters and other methods than its own.
 fn checked((path, known, method): Route) -> (&'static str, MethodRouter<Arc<Core>>) {
     let parameters = middleware::from_fn(move |request, next| parameters::check(known, request, next));
-    (path, method.route_layer(parameters).fallback(|| async { ApiError::method_not_allowed() }))
+    (path, only(method.route_layer(parameters)))
+}
+
+/// Returns handlers that refuse other methods than their own.
+fn only(method: MethodRouter<Arc<Core>>) -> MethodRouter<Arc<Core>> {
+    method.fallback(|| async { ApiError::method_not_allowed() })
 }
 
 fn assembled<S>(

@@ -35,7 +35,7 @@ pub enum Access {
     Open,
     /// Clients on this machine: those whose address is of the loopback interface, whose `Host`, if any, is `localhost`, a
     /// loopback address or an [allowed host](crate::MonitorBuilder::allow_host), and whose request no proxy passed on, as
-    /// far as its headers say (`Forwarded`, `Via`, `X-Forwarded-For` and the like). Others get 403.
+    /// far as its headers say (`Forwarded`, `Via`, `X-Forwarded-For`, `CF-Connecting-IP` and the like). Others get 403.
     ///
     /// [`Monitor::serve`](crate::Monitor::serve) knows the address of each client. A router that the service merges knows it
     /// where the service adds it, with axum's `into_make_service_with_connect_info::<SocketAddr>()`. Where the address is not

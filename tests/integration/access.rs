@@ -144,11 +144,15 @@ async fn loopback_lets_in_the_clients_of_this_machine() {
             for headers in [&[][..], &[here], &[("host", "[::1]:8000")], &[("host", "shop.internal")]] {
                 assert_eq!(status(&app, "GET", path, headers).await, open, "{client} {headers:?}");
             }
-            let others: [&[(&str, &str)]; 4] = [
+            let others: [&[(&str, &str)]; 8] = [
                 &[("host", "rebound.example")],
                 &[("host", "10.0.0.1")],
                 &[here, ("x-forwarded-for", "203.0.113.9")],
                 &[here, ("forwarded", "for=203.0.113.9")],
+                &[here, ("cf-connecting-ip", "203.0.113.9")],
+                &[here, ("true-client-ip", "203.0.113.9")],
+                &[here, ("x-forwarded", "203.0.113.9")],
+                &[here, ("x-cluster-client-ip", "203.0.113.9")],
             ];
             for headers in others {
                 assert_eq!(status(&app, "GET", path, headers).await, 403, "{client} {headers:?}");

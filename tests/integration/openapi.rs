@@ -71,7 +71,8 @@ async fn every_answer_is_as_the_openapi_document_says() {
     assert_eq!(kinds, ["200", "400", "403", "404", "405", "406", "503"], "{checked:?}");
     assert!(checked["200"] >= 14 && checked["403"] == checked["405"], "{checked:?}");
     // `/metrics` is text, and its errors are JSON; `/performance/comparison` is the path of a feature.
-    assert!(checked["400"] >= 15 && checked["400"] == checked["405"], "{checked:?}");
+    // `/metrics` takes any parameters.
+    assert!(checked["400"] >= 15 && checked["400"] + 1 == checked["405"], "{checked:?}");
 }
 
 #[tokio::test(start_paused = true)]

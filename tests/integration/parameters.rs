@@ -17,8 +17,7 @@ async fn every_path_refuses_parameters_that_it_does_not_know() {
     let monitor = built(Monitor::builder().control(Control::Open));
     let app = service(&monitor);
     traffic(&app, 1).await;
-    let reading =
-        READING.into_iter().chain(["/metrics", "/performance", "/performance/comparison", "/performance/events"]);
+    let reading = READING.into_iter().chain(["/performance", "/performance/comparison", "/performance/events"]);
     for (method, path) in reading.map(|path| ("GET", path)).chain(CONTROL) {
         let (status, body) = ask(&app, method, &format!("{path}?no_such=1"), &[]).await;
         let error = body["error"].as_str().expect("a text");
@@ -49,6 +48,23 @@ async fn every_path_refuses_parameters_that_it_does_not_know() {
         );
     }
     assert_eq!(send(&app, "DELETE", "/performance/clear-data").await.0, 200);
+}
+
+/// A job of Prometheus with `params` for other exporters, or a proxy that adds its own.
+#[tokio::test(start_paused = true)]
+async fn a_scrape_may_have_any_parameters() {
+    let app = service(&monitor());
+    traffic(&app, 1).await;
+    for query in
+        ["collect[]=cpu&collect[]=x", "module=http_2xx", "format=prometheus", "window=1m&window=2m", "a", "%FF", "&="]
+    {
+        let (status, page) = fetch(&app, &format!("/metrics?{query}")).await;
+        assert!(
+            status == 200 && page.contains("http_server_request_duration_seconds_count{"),
+            "{query}: {status} {page}"
+        );
+        assert_eq!(send(&app, "POST", &format!("/metrics?{query}")).await.0, 405);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -238,6 +238,13 @@ async fn settings_of_a_file_and_of_the_environment_are_taken() {
     assert_eq!(output.status.code(), Some(1));
     let expected = "pinchpoint: PINCHPOINT_RETENTION: retention is \"long\"; expected a duration such as 24h";
     assert!(stderr.starts_with(expected), "{stderr}");
+
+    let mut misspelt = pinchpoint(&["demo", "--listen", "0", "--until-stdin-closes"]);
+    let output = misspelt.env("PINCHPOINT_METRIC_TOKEN", "hunter2").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "pinchpoint: PINCHPOINT_METRIC_TOKEN: unknown variable; did you mean PINCHPOINT_METRICS_TOKEN?";
+    assert!(stderr.starts_with(expected) && !stderr.contains("hunter2"), "{stderr}");
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ pub enum SettingsError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not YAML; or a key is unknown, there twice, without its companion, or has a list for a plain value; or a setting
-    /// does not accept a value that may be secret.
+    /// The file is not YAML; or a key is unknown, there twice, without its companion, or has a list for a plain value; or a
+    /// variable is unknown; or a setting does not accept a value that may be secret.
     #[error("{place}: {problem}")]
     Malformed {
-        /// The file, with line and column.
+        /// The file, with line and column, or the environment variable.
         place: String,
         /// What is wrong there, and what was expected.
         problem: String,

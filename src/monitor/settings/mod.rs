@@ -7,6 +7,7 @@
 mod error;
 mod read;
 mod table;
+mod variables;
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -47,7 +48,7 @@ impl Settings {
     /// # Errors
     ///
     /// Returns an error where the file cannot be read, and every problem of the file and the variables, each with its
-    /// place.
+    /// place. A variable `PINCHPOINT_…` that is no setting is one, as an unknown key of the file is.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
         let mut draft = Draft::default();
         if let Some(path) = file {
@@ -58,6 +59,7 @@ impl Settings {
             }
         }
         draft.read_environment(|variable| std::env::var_os(variable));
+        draft.check_variables(std::env::vars_os().map(|(name, _)| name));
         draft.finish()
     }
 

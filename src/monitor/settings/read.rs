@@ -1,10 +1,14 @@
 //! [`Draft`]: settings while they are read.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+};
 
 use super::{
     Settings, SettingsError,
     table::{Reader, SETTINGS, Setting},
+    variables::unknown,
 };
 use crate::{
     monitor::token,
@@ -98,6 +102,16 @@ impl Draft {
                     let items: Vec<_> = text.split(',').map(str::trim).collect();
                     self.set_list(setting, name, &items);
                 }
+            }
+        }
+    }
+
+    /// Refuses variables that are no settings, though they are named as if they were.
+    pub(super) fn check_variables(&mut self, names: impl IntoIterator<Item = OsString>) {
+        let names: BTreeSet<_> = names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        for name in names {
+            if let Some(problem) = unknown(&name) {
+                self.malformed(name, problem);
             }
         }
     }

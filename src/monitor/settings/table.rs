@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Prefix of the environment variables.
-const PREFIX: &str = "PINCHPOINT_";
+pub(super) const PREFIX: &str = "PINCHPOINT_";
 
 /// A setting.
 pub(in crate::monitor) struct Setting {

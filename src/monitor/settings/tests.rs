@@ -272,6 +272,25 @@ fn every_problem_is_reported() {
     assert_eq!(error.lines().collect::<Vec<_>>(), expected);
 }
 
+/// A token under a name that no setting has would leave open what it was to close.
+#[test]
+fn an_unknown_variable_is_refused_without_its_value() {
+    let mut draft = Draft::default();
+    draft.read_file("slow_request: 3", "f.yaml");
+    let names = ["PINCHPOINT_METRIC_TOKEN", "PATH", "PINCHPOINT_METRICS_TOKEN", "PINCHPOINT_CONTROLL"];
+    draft.check_variables(names.map(Into::into));
+    let error = draft.finish().expect_err("three problems").to_string();
+    let expected = [
+        "f.yaml:1:1: unknown key \"slow_request\"; did you mean \"slow_requests\"?",
+        "PINCHPOINT_CONTROLL: unknown variable; did you mean PINCHPOINT_CONTROL?",
+        "PINCHPOINT_METRIC_TOKEN: unknown variable; did you mean PINCHPOINT_METRICS_TOKEN?",
+    ];
+    assert_eq!(error.lines().collect::<Vec<_>>(), expected);
+    let mut draft = Draft::default();
+    draft.check_variables([not_utf8()]);
+    draft.finish().expect("it is not ours");
+}
+
 #[test]
 fn a_secret_that_is_lost_on_the_way_leaves_nothing_open() {
     for text in ["metrics_token:", "performance_token: ~", "control_token: null", "metrics_token: \"\""] {
@@ -339,7 +358,9 @@ fn the_environment_goes_before_the_file() {
 fn reference() -> String {
     let mut text = "\
 Each setting is a key of the file and an environment variable, which goes before the file. A list in a variable is
-separated by commas. What is set nowhere keeps the value that the program gave it, or the default.
+separated by commas. What is set nowhere keeps the value that the program gave it, or the default. An unknown key is an error,
+and so is an unknown variable `PINCHPOINT_…`, but for those of the load tester (`PINCHPOINT_BASE_URL`, `PINCHPOINT_MONITOR_TOKEN`)
+and those that Kubernetes adds beside a Service called `pinchpoint` or `pinchpoint-…`.
 
 | key | variable | default | accepts | sets |
 |---|---|---|---|---|
