@@ -92,14 +92,11 @@ impl Bottleneck {
 
 /// Returns the advice: what follows from the cause, what follows from the evidence, then what is said always.
 fn recommendations(finding: &Finding, fill: &dyn Fn(&'static str) -> Option<String>) -> Vec<String> {
-    let Finding { rule, evidence, cause, .. } = finding;
-    let known = |name: &str| match evidence.fact(name) {
-        _ if name == fact::CAUSE.name => {
-            Some(Value::OneOf(possible_causes(finding).into_iter().map(CauseKind::as_str).collect()))
-        }
-        Some(Fact::Number(value, _)) => Some(Value::Number(*value)),
-        Some(Fact::Word(word)) => Some(Value::Word(word.clone())),
-        None => None,
+    let Finding { rule, subject, evidence, cause, .. } = finding;
+    let known = |name: &str| match fact::of_subject(subject, name) {
+        _ if name == fact::CAUSE.name => Some(cause_value(cause.as_ref())),
+        Some(word) => Some(Value::Word(word.clone())),
+        None => evidence.fact(name).map(Fact::value),
     };
     let holds = |condition: &Condition| condition.holds(&mut |name| known(name));
     let of_rule = |general: bool| {
@@ -114,6 +111,11 @@ fn recommendations(finding: &Finding, fill: &dyn Fn(&'static str) -> Option<Stri
         }
     }
     advice
+}
+
+/// Returns what conditions compare a cause with: those that remain.
+pub(super) fn cause_value(cause: Option<&Diagnosis>) -> Value {
+    Value::OneOf(cause.into_iter().flat_map(Diagnosis::possible).map(CauseKind::as_str).collect())
 }
 
 /// Returns the causes that remain; none where the catalogue has none for the rule's measure.
@@ -178,7 +180,10 @@ impl Texts<'_> {
             vocabulary::SEVERITY => self.severity.to_string(),
             vocabulary::RULE => rule.id.to_string(),
             _ if name == fact::CAUSE.name => decided_cause(self.finding)?.to_owned(),
-            _ => evidence.fact(name)?.render(),
+            _ => match fact::of_subject(subject, name) {
+                Some(word) => Fact::Word(word.clone()).render(),
+                None => evidence.fact(name)?.render(),
+            },
         })
     }
 }

@@ -1,19 +1,21 @@
-//! Conditions over named values: `db_time_ratio > 0.5 and not (cancelled_ratio > 10%)`, `cause == computing`.
+//! Conditions over named values: `db_time_ratio > 0.5 and not (cancelled_ratio > 10%)`, `top_error in ("409", "422")`.
 //!
-//! A condition is parsed and checked once, when its file is loaded. Numbers are compared with a limit, words with `==` and
-//! `!=`. A comparison with a value that was not measured is false, and so is its opposite, with `not` or without: nothing
-//! follows from a missing value.
+//! A condition is parsed and checked once, when its file is loaded ([`parser`]). Numbers are compared with a limit, words with
+//! `==`, `!=`, `in (…)` and `not in (…)`. A comparison with a number that was not measured is false, and so is its opposite, with
+//! `not` or without: nothing follows from a missing number. A word that is not there is no word at all: `==` and `in` are false,
+//! `!=` and `not in` hold.
+
+mod parser;
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::{
-    suggest::nearest,
     threshold::Operator,
     unit::{Unit, UnitError},
-    vocabulary,
 };
+use parser::Parser;
 
 /// Deeper than any condition that a person writes; the parser recurses, so a generated one could overflow the stack.
 const DEEPEST: usize = 16;
@@ -21,8 +23,17 @@ const DEEPEST: usize = 16;
 /// A checked condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
-    Compare { name: &'static str, operator: Operator, limit: f64 },
-    Word { name: &'static str, is: bool, word: Arc<str> },
+    Compare {
+        name: &'static str,
+        operator: Operator,
+        limit: f64,
+    },
+    /// Whether the word is, or is not, one of these.
+    Word {
+        name: &'static str,
+        is: bool,
+        words: Vec<Arc<str>>,
+    },
     All(Vec<Condition>),
     Any(Vec<Condition>),
 }
@@ -35,7 +46,7 @@ pub(crate) type Names = [(&'static str, Option<Unit>)];
 pub(crate) enum Value {
     Number(f64),
     Word(Arc<str>),
-    /// What it may be: it is a word only where no other remains, and is not a word that does not remain.
+    /// What it may be: it is one of some words only where no other remains, and none of those that do not remain.
     OneOf(Vec<&'static str>),
 }
 
@@ -48,17 +59,16 @@ pub(crate) enum ConditionError {
     NoName { found: String },
     #[error("unknown name {found:?} in condition; {}", meant(.suggestion, .expected))]
     UnknownName { found: String, suggestion: Option<&'static str>, expected: Vec<&'static str> },
-    #[error("condition has {found:?} after {name}, which is a word; expected == or !=")]
+    #[error("condition has {found:?} after {name}, which is a word; expected ==, !=, in or not in")]
     NoEquality { name: &'static str, found: String },
-    #[error("condition compares {name} with {found:?}; expected a word{}", examples(.expected))]
-    NoWord { name: &'static str, found: String, expected: &'static [&'static str] },
+    #[error("condition compares {name} with {found:?}; expected a word{}", .example.map_or_else(String::new, |word| format!(" such as {word}")))]
+    NoWord { name: &'static str, found: String, example: Option<&'static str> },
     #[error("condition compares {name} with {found:?}, which it never is; {}", meant(.suggestion, .expected))]
-    UnknownWord {
-        name: &'static str,
-        found: String,
-        suggestion: Option<&'static str>,
-        expected: &'static [&'static str],
-    },
+    UnknownWord { name: &'static str, found: String, suggestion: Option<&'static str>, expected: Vec<&'static str> },
+    #[error("condition has {found:?} after the \"in\" of {name}; expected a list such as (\"a\", \"b\")")]
+    NoList { name: &'static str, found: String },
+    #[error("condition has {found:?} in the list of {name}; expected \",\" or \")\"")]
+    NoListEnd { name: &'static str, found: String },
     #[error("condition has a quoted word that is never closed")]
     OpenQuote,
     #[error("condition has {found:?} after {name}; expected one of >, >=, <, <=")]
@@ -73,27 +83,14 @@ pub(crate) enum ConditionError {
     TooDeep,
 }
 
-impl ConditionError {
-    /// Returns the part of the text that is wrong, so that a message can have its column.
-    pub(crate) fn found(&self) -> Option<&str> {
-        match self {
-            Self::NoName { found }
-            | Self::UnknownName { found, .. }
-            | Self::NoComparison { found, .. }
-            | Self::NoEquality { found, .. }
-            | Self::UnknownWord { found, .. }
-            | Self::NoConnective { found } => Some(found),
-            Self::Value { reason, .. } => Some(match reason {
-                UnitError::NotANumber { found, .. }
-                | UnitError::Missing { found, .. }
-                | UnitError::Unknown { found, .. }
-                | UnitError::Unexpected { found }
-                | UnitError::TooLarge { found } => found,
-            }),
-            Self::NoWord { name, .. } => Some(name),
-            Self::Empty | Self::OpenQuote | Self::Unclosed | Self::TooDeep => None,
-        }
-    }
+/// What is wrong with a condition, and where in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Misplaced {
+    /// In bytes from the beginning of the text.
+    pub(crate) offset: usize,
+    /// What stands there; empty at the end of the text.
+    pub(crate) found: String,
+    pub(crate) reason: ConditionError,
 }
 
 fn meant(suggestion: &Option<&'static str>, expected: &[&'static str]) -> String {
@@ -103,25 +100,13 @@ fn meant(suggestion: &Option<&'static str>, expected: &[&'static str]) -> String
     }
 }
 
-fn examples(expected: &[&'static str]) -> String {
-    expected.first().map_or_else(String::new, |first| format!(" such as {first}"))
-}
-
 impl Condition {
     /// Parses a condition and checks its names and values.
     ///
     /// # Errors
     /// Returns the first thing that is wrong with it.
-    pub(crate) fn parse(text: &str, names: &Names) -> Result<Self, ConditionError> {
-        let mut parser = Parser { rest: text, names };
-        if parser.peek().is_empty() {
-            return Err(ConditionError::Empty);
-        }
-        let condition = parser.any(0)?;
-        match parser.peek() {
-            "" => Ok(condition),
-            found => Err(ConditionError::NoConnective { found: found.to_owned() }),
-        }
+    pub(crate) fn parse(text: &str, names: &Names) -> Result<Self, Misplaced> {
+        Parser::new(text, names).parse()
     }
 
     /// Returns the opposite. `not` is resolved into the comparisons, so that one with a missing value stays false.
@@ -129,7 +114,7 @@ impl Condition {
         let each = |conditions: Vec<Self>| conditions.into_iter().map(Self::negated).collect();
         match self {
             Self::Compare { name, operator, limit } => Self::Compare { name, operator: operator.opposite(), limit },
-            Self::Word { name, is, word } => Self::Word { name, is: !is, word },
+            Self::Word { name, is, words } => Self::Word { name, is: !is, words },
             Self::All(conditions) => Self::Any(each(conditions)),
             Self::Any(conditions) => Self::All(each(conditions)),
         }
@@ -150,142 +135,20 @@ impl Condition {
             Self::Compare { name, operator, limit } => {
                 matches!(value(name), Some(Value::Number(value)) if operator.holds(value, *limit))
             }
-            Self::Word { name, is, word } => match value(name) {
-                Some(Value::Word(value)) => (value == *word) == *is,
-                Some(Value::OneOf(words)) if *is => matches!(words[..], [only] if only == &**word),
-                Some(Value::OneOf(words)) => !words.contains(&&**word),
-                Some(Value::Number(_)) | None => false,
-            },
+            Self::Word { name, is, words } => {
+                let listed = |word: &str| words.iter().any(|one| **one == *word);
+                match value(name) {
+                    Some(Value::Word(word)) => listed(&word) == *is,
+                    Some(Value::OneOf(remain)) if *is => !remain.is_empty() && remain.into_iter().all(listed),
+                    Some(Value::OneOf(remain)) => !remain.into_iter().any(listed),
+                    Some(Value::Number(_)) => false,
+                    None => !is,
+                }
+            }
             Self::All(conditions) => conditions.iter().all(|condition| condition.holds(value)),
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(value)),
         }
     }
-}
-
-/// What a word of several may stand in.
-const QUOTES: [char; 2] = ['"', '\''];
-/// What `==` and `!=` are made of.
-const EQUALITY: [char; 2] = ['=', '!'];
-
-struct Parser<'a> {
-    rest: &'a str,
-    names: &'a Names,
-}
-
-impl<'a> Parser<'a> {
-    /// Returns the next token without taking it: a bracket, an operator, a quoted word or a run of anything else; empty at
-    /// the end.
-    fn peek(&mut self) -> &'a str {
-        self.rest = self.rest.trim_start();
-        let rest = self.rest;
-        if rest.starts_with(['(', ')']) {
-            return &rest[..1];
-        }
-        if let Some((operator, _)) = Operator::strip(rest) {
-            return &rest[..operator.as_str().len()];
-        }
-        if let Some(quote) = rest.chars().next().filter(|first| QUOTES.contains(first)) {
-            let end = rest[1..].find(quote).map_or(rest.len(), |end| end + 2);
-            return &rest[..end];
-        }
-        if rest.starts_with(EQUALITY) {
-            let end = rest.find(|c: char| !EQUALITY.contains(&c)).unwrap_or(rest.len());
-            return &rest[..end];
-        }
-        let ends = |c: char| c.is_whitespace() || "()<>".contains(c) || EQUALITY.contains(&c);
-        &rest[..rest.find(ends).unwrap_or(rest.len())]
-    }
-
-    fn take(&mut self) -> &'a str {
-        let token = self.peek();
-        self.rest = &self.rest[token.len()..];
-        token
-    }
-
-    fn any(&mut self, depth: usize) -> Result<Condition, ConditionError> {
-        let mut conditions = vec![self.all(depth)?];
-        while self.peek() == "or" {
-            self.take();
-            conditions.push(self.all(depth)?);
-        }
-        Ok(single_or(conditions, Condition::Any))
-    }
-
-    fn all(&mut self, depth: usize) -> Result<Condition, ConditionError> {
-        let mut conditions = vec![self.one(depth)?];
-        while self.peek() == "and" {
-            self.take();
-            conditions.push(self.one(depth)?);
-        }
-        Ok(single_or(conditions, Condition::All))
-    }
-
-    fn one(&mut self, depth: usize) -> Result<Condition, ConditionError> {
-        let opens = self.peek();
-        if !matches!(opens, "(" | "not") {
-            return self.compare();
-        }
-        if depth == DEEPEST {
-            return Err(ConditionError::TooDeep);
-        }
-        self.take();
-        if opens == "not" {
-            return self.one(depth + 1).map(Condition::negated);
-        }
-        let inner = self.any(depth + 1)?;
-        match self.take() {
-            ")" => Ok(inner),
-            "" => Err(ConditionError::Unclosed),
-            found => Err(ConditionError::NoConnective { found: found.to_owned() }),
-        }
-    }
-
-    fn compare(&mut self) -> Result<Condition, ConditionError> {
-        let found = self.take();
-        if !found.starts_with(|c: char| c.is_alphabetic()) || matches!(found, "and" | "or" | "not") {
-            return Err(ConditionError::NoName { found: found.to_owned() });
-        }
-        let names = || self.names.iter().map(|(name, _)| *name);
-        let Some((name, unit)) = self.names.iter().copied().find(|(name, _)| *name == found) else {
-            let suggestion = nearest(found, names());
-            let (found, expected) = (found.to_owned(), names().collect());
-            return Err(ConditionError::UnknownName { found, suggestion, expected });
-        };
-        let Some(unit) = unit else { return self.compare_word(name) };
-        let sign = self.take();
-        let Some((operator, "")) = Operator::strip(sign) else {
-            return Err(ConditionError::NoComparison { name, found: sign.to_owned() });
-        };
-        let limit = unit.parse(self.take()).map_err(|reason| ConditionError::Value { name, reason })?;
-        Ok(Condition::Compare { name, operator, limit })
-    }
-
-    fn compare_word(&mut self, name: &'static str) -> Result<Condition, ConditionError> {
-        let is = match self.take() {
-            "==" => true,
-            "!=" => false,
-            found => return Err(ConditionError::NoEquality { name, found: found.to_owned() }),
-        };
-        let found = self.take();
-        let word = match found.chars().next().filter(|first| QUOTES.contains(first)) {
-            Some(quote) => found[1..].strip_suffix(quote).ok_or(ConditionError::OpenQuote)?,
-            None => found,
-        };
-        let expected = vocabulary::values_of(name).unwrap_or_default();
-        let is_connective = found.len() == word.len() && matches!(word, "and" | "or" | "not");
-        if word.is_empty() || word.starts_with(['(', ')', '<', '>', '=', '!']) || is_connective {
-            return Err(ConditionError::NoWord { name, found: found.to_owned(), expected });
-        }
-        if !expected.is_empty() && !expected.contains(&word) {
-            let suggestion = nearest(word, expected.iter().copied());
-            return Err(ConditionError::UnknownWord { name, found: word.to_owned(), suggestion, expected });
-        }
-        Ok(Condition::Word { name, is, word: word.into() })
-    }
-}
-
-fn single_or(mut conditions: Vec<Condition>, many: fn(Vec<Condition>) -> Condition) -> Condition {
-    if conditions.len() == 1 { conditions.remove(0) } else { many(conditions) }
 }
 
 #[cfg(test)]
@@ -300,6 +163,8 @@ mod tests {
         ("gone", Some(Unit::Count)),
         ("top_query", None),
         ("cause", None),
+        ("operation", None),
+        ("top_error", None),
         ("none", None),
     ];
 
@@ -312,6 +177,8 @@ mod tests {
             "calls" => Some(Value::Number(12.0)),
             "top_query" => Some(Value::Word("SELECT 1".into())),
             "cause" => Some(Value::Word("computing".into())),
+            "operation" => Some(Value::Word("INSERT".into())),
+            "top_error" => Some(Value::Word("422".into())),
             _ => None,
         };
         assert_eq!(condition.holds(&mut values), expected, "{text}");
@@ -319,7 +186,7 @@ mod tests {
 
     #[track_caller]
     fn refuses(text: &str, message: &str) {
-        assert_eq!(Condition::parse(text, NAMES).expect_err(text).to_string(), message);
+        assert_eq!(Condition::parse(text, NAMES).expect_err(text).reason.to_string(), message);
     }
 
     #[test]
@@ -373,10 +240,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_from_a_word_that_is_not_there() {
-        holds("none == any", false);
-        holds("none != any", false);
-        holds("not none == any", false);
+    fn a_word_is_one_of_a_list_or_is_not() {
+        holds("top_error in (\"409\", \"422\")", true);
+        holds("top_error not in (\"409\", \"422\")", false);
+        holds("top_error in (409, 422)", true);
+        holds("top_error in(409,'422')and calls > 5", true);
+        holds("top_error in ( 409 , 500 )", false);
+        holds("top_error not in (409)", true);
+        holds("not top_error in (409, 422)", false);
+        holds("not top_error not in (409, 422)", true);
+        holds("operation == \"INSERT\" and (top_error in (409) or top_error in (422))", true);
+        holds("operation in (INSERT, 'UPDATE', \"DELETE\")", true);
+        holds("top_query in ('SELECT 1, 2', 'SELECT 1')", true);
+        holds("top_query in ('SELECT 1, 2', \"SELECT (1)\")", false);
+    }
+
+    #[test]
+    fn a_word_that_is_not_there_is_no_word() {
+        for (equal, different) in [("none == any", "none != any"), ("none in (any, other)", "none not in (any, other)")]
+        {
+            holds(equal, false);
+            holds(different, true);
+            holds(&format!("not {equal}"), true);
+            holds(&format!("not {different}"), false);
+            holds(&format!("{different} and not (gone > 1)"), false);
+        }
     }
 
     #[test]
@@ -394,6 +282,12 @@ mod tests {
         check(&["slow_plan"], "cause != slow_plan", false);
         check(&[], "cause == slow_plan", false);
         check(&[], "cause != slow_plan", true);
+        check(&both, "cause in (slow_plan, db_lock, stampede)", true);
+        check(&both, "cause in (slow_plan, stampede)", false);
+        check(&both, "cause not in (slow_plan, stampede)", false);
+        check(&both, "cause not in (computing, stampede)", true);
+        check(&[], "cause in (slow_plan, db_lock)", false);
+        check(&[], "cause not in (slow_plan, db_lock)", true);
     }
 
     #[test]
@@ -402,13 +296,76 @@ mod tests {
             "cause == computin",
             "condition compares cause with \"computin\", which it never is; did you mean \"computing\"?",
         );
-        refuses("cause = computing", "condition has \"=\" after cause, which is a word; expected == or !=");
-        refuses("cause computing", "condition has \"computing\" after cause, which is a word; expected == or !=");
+        refuses("cause = computing", "condition has \"=\" after cause, which is a word; expected ==, !=, in or not in");
+        refuses(
+            "cause computing",
+            "condition has \"computing\" after cause, which is a word; expected ==, !=, in or not in",
+        );
         refuses("cause == ", "condition compares cause with \"\"; expected a word such as computing");
         refuses("cause == and", "condition compares cause with \"and\"; expected a word such as computing");
         refuses("top_query == 'SELECT", "condition has a quoted word that is never closed");
         refuses("top_query == '", "condition has a quoted word that is never closed");
+        refuses(
+            "operation == insrt",
+            "condition compares operation with \"insrt\", which it never is; did you mean \"INSERT\"?",
+        );
+        refuses(
+            "operation in (SELECT, 'insert')",
+            "condition compares operation with \"insert\", which it never is; did you mean \"INSERT\"?",
+        );
         refuses("calls == 5", "condition has \"==\" after calls; expected one of >, >=, <, <=");
+    }
+
+    #[test]
+    fn wrong_lists_are_refused() {
+        refuses(
+            "top_error in 409",
+            "condition has \"409\" after the \"in\" of top_error; expected a list such as (\"a\", \"b\")",
+        );
+        refuses(
+            "top_error in",
+            "condition has \"\" after the \"in\" of top_error; expected a list such as (\"a\", \"b\")",
+        );
+        refuses(
+            "top_error not 409",
+            "condition has \"not\" after top_error, which is a word; expected ==, !=, in or not in",
+        );
+        refuses("top_error in ()", "condition compares top_error with \")\"; expected a word");
+        refuses("top_error in (409,)", "condition compares top_error with \")\"; expected a word");
+        refuses("top_error in (,409)", "condition compares top_error with \",\"; expected a word");
+        refuses("cause in (and)", "condition compares cause with \"and\"; expected a word such as computing");
+        refuses("top_error == in", "condition compares top_error with \"in\"; expected a word");
+        refuses("top_error in (409 422)", "condition has \"422\" in the list of top_error; expected \",\" or \")\"");
+        refuses("top_error in (409, 422", "condition has an open bracket that is never closed");
+        refuses("top_error in ('409, 422)", "condition has a quoted word that is never closed");
+        refuses("calls in (1, 2)", "condition has \"in\" after calls; expected one of >, >=, <, <=");
+        refuses("in in (1)", "condition has \"in\" where a name was expected");
+    }
+
+    #[test]
+    fn a_mistake_has_its_place() {
+        #[track_caller]
+        fn check(text: &str, found: &str, offset: usize) {
+            let misplaced = Condition::parse(text, NAMES).expect_err(text);
+            assert_eq!((misplaced.found.as_str(), misplaced.offset), (found, offset), "{text}");
+        }
+        check("cause == an", "an", 9);
+        check("cause == 'an'", "an", 10);
+        check("cause in (stampede, an)", "an", 20);
+        check("calls > 5 and call > 5", "call", 14);
+        check("calls > 5 or calls > s", "s", 21);
+        check("calls > 5 and (calls > 6", "(", 14);
+        check("calls > 5)", ")", 9);
+        check("top_error in (é, é é)", "é", 21);
+        check("calls > 5 and ", "", 14);
+    }
+
+    /// Ten times as many words take ten times as long, not a hundred times: the file is read while the service runs.
+    #[test]
+    fn a_long_list_is_read_once() {
+        let list = format!("top_error in ({}422)", "x,".repeat(200_000));
+        let condition = Condition::parse(&list, NAMES).expect("a long list");
+        assert!(matches!(condition, Condition::Word { words, .. } if words.len() == 200_001));
     }
 
     #[test]
@@ -417,9 +374,9 @@ mod tests {
         refuses("db_time_rato > 0.5", "unknown name \"db_time_rato\" in condition; did you mean \"db_time_ratio\"?");
         refuses(
             "colour > 0.5",
-            "unknown name \"colour\" in condition; expected one of db_time_ratio, avg_duration, calls, gone, top_query, cause, none",
+            "unknown name \"colour\" in condition; expected one of db_time_ratio, avg_duration, calls, gone, top_query, cause, operation, top_error, none",
         );
-        refuses("top_query > 5", "condition has \">\" after top_query, which is a word; expected == or !=");
+        refuses("top_query > 5", "condition has \">\" after top_query, which is a word; expected ==, !=, in or not in");
         refuses("calls 5", "condition has \"5\" after calls; expected one of >, >=, <, <=");
         refuses("calls = 5", "condition has \"=\" after calls; expected one of >, >=, <, <=");
         refuses(
@@ -442,7 +399,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text in "(calls|avg_duration|[0-9.]{1,3}|ms|and|or|not|cause|[!'\"]|[<>=() ]|\\PC){0,12}") {
+        fn no_text_makes_the_parser_panic(text in "(calls|avg_duration|[0-9.]{1,3}|ms|and|or|not|in|cause|[!'\"]|[<>=(), ]|\\PC){0,12}") {
             // Panicking is what is tested; most of these texts are refused.
             let _ = Condition::parse(&text, NAMES);
         }

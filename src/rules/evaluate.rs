@@ -6,9 +6,11 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
+    bottleneck::cause_value,
     cause::{self, Case, Diagnosis},
     condition::Value,
-    evidence::Evidence,
+    evidence::{Evidence, Fact},
+    fact,
     finding::Finding,
     join,
     measure::{self, Measure},
@@ -59,13 +61,16 @@ fn evaluate_rule<R: Readings>(
             continue;
         }
         let passed = rule.thresholds_for(&subject).passed_by(value);
-        if passed.is_empty() || !conditions.hold_for(&subject) {
+        if passed.is_empty() {
             continue;
         }
         let slow = passed.first().map(|(_, threshold)| threshold.limit).filter(|_| is_duration(rule.measure));
         let window = span.unwrap_or(rule.window);
-        let known = evidence.of(rule.scope, &subject, window, slow);
-        let cause = diagnose(rule, &subject, window, &known, evidence);
+        let mut candidate = Candidate { rule, subject: &subject, window, slow, cache: evidence, cause: None };
+        if !conditions.hold_for(&mut candidate) {
+            continue;
+        }
+        let (known, cause) = (candidate.evidence(), candidate.into_cause());
         let (passed, withheld) = bounded(passed, cause.as_ref());
         let finding = Finding {
             rule: rule.clone(),
@@ -147,6 +152,44 @@ pub(super) fn question(rule: &Rule, measure: Measure) -> Question<'_> {
     }
 }
 
+/// A subject that is over a threshold. What else is known of it is gathered when it is asked for.
+struct Candidate<'a, 'b, R> {
+    rule: &'a Rule,
+    subject: &'a Subject,
+    window: Duration,
+    slow: Option<f64>,
+    cache: &'a mut EvidenceCache<'b, R>,
+    /// The cause, once it was looked for.
+    cause: Option<Option<Diagnosis>>,
+}
+
+impl<R: Readings> Candidate<'_, '_, R> {
+    fn evidence(&mut self) -> Arc<Evidence> {
+        self.cache.of(self.rule.scope, self.subject, self.window, self.slow)
+    }
+
+    fn cause(&mut self) -> &Option<Diagnosis> {
+        let evidence = self.evidence();
+        self.cause.get_or_insert_with(|| diagnose(self.rule, self.subject, self.window, &evidence, self.cache))
+    }
+
+    fn into_cause(mut self) -> Option<Diagnosis> {
+        self.cause();
+        self.cause.flatten()
+    }
+
+    /// Returns a word; `None` where it has none.
+    fn word(&mut self, name: &str) -> Option<Value> {
+        if name == fact::CAUSE.name {
+            return Some(cause_value(self.cause().as_ref()));
+        }
+        match fact::of_subject(self.subject, name) {
+            Some(word) => Some(Value::Word(word.clone())),
+            None => self.evidence().fact(name).map(Fact::value),
+        }
+    }
+}
+
 /// The values that `only_if` compares. A measure is read once for each rule, and only if a subject is over its threshold.
 struct ConditionValues<'a, R> {
     rule: &'a Rule,
@@ -155,15 +198,15 @@ struct ConditionValues<'a, R> {
 }
 
 impl<R: Readings> ConditionValues<'_, R> {
-    fn hold_for(&mut self, subject: &Subject) -> bool {
+    fn hold_for(&mut self, candidate: &mut Candidate<'_, '_, R>) -> bool {
         let Some(condition) = &self.rule.only_if else { return true };
         condition.holds(&mut |name| {
+            let Some(entry) = measure::find(self.rule.scope, name) else { return candidate.word(name) };
             let values = self.known.entry(name).or_insert_with(|| {
-                let measure = measure::find(self.rule.scope, name).map(|entry| entry.measure);
-                let readings = measure.map(|measure| self.readings.read(&question(self.rule, measure)));
-                readings.into_iter().flatten().map(|reading| (reading.subject.name.clone(), reading.value)).collect()
+                let readings = self.readings.read(&question(self.rule, entry.measure));
+                readings.into_iter().map(|reading| (reading.subject.name.clone(), reading.value)).collect()
             });
-            values.get(&subject.name).copied().map(Value::Number)
+            values.get(&candidate.subject.name).copied().map(Value::Number)
         })
     }
 }
@@ -201,9 +244,10 @@ impl<R: Readings> EvidenceCache<'_, R> {
 mod tests {
     use super::*;
     use crate::rules::{
-        RuleSet, Severity,
+        Bottleneck, RuleSet, Severity,
         fixed::{self, FixedReadings, endpoint},
     };
+    use tokio::time::Instant;
 
     /// Which routes are found, and how bad, with these average durations.
     #[track_caller]
@@ -264,5 +308,61 @@ mod tests {
         let readings = readings.with(Scope::Endpoint, Measure::Rate, &idle, 0.5, 10);
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         assert_eq!(findings.iter().map(|finding| &finding.subject).collect::<Vec<_>>(), [&busy]);
+    }
+
+    /// Which of `GET /a` and `POST /b` are found where most errors are 409.
+    #[track_caller]
+    fn check_words(only_if: &str, expected: &[&str]) {
+        let rules = fixed::rules("{ high: '> 1s' }", &format!("only_if: {only_if:?}"));
+        let facts = vec![(fact::TOP_ERROR.name, Fact::Word("409".into()))];
+        let mut readings = FixedReadings::default();
+        readings.evidence = Evidence { facts, ..Evidence::default() };
+        let readings = [endpoint("GET", "/a"), endpoint("POST", "/b")]
+            .iter()
+            .fold(readings, |readings, subject| readings.with(Scope::Endpoint, Measure::AvgDuration, subject, 2.0, 10));
+        let findings = Evaluator::new(rules.rules()).evaluate(&readings);
+        assert_eq!(findings.iter().map(|finding| &*finding.subject.name).collect::<Vec<_>>(), expected, "{only_if}");
+    }
+
+    #[test]
+    fn only_if_compares_words_of_the_subject_and_of_its_evidence() {
+        check_words("method == POST", &["POST /b"]);
+        check_words("method in ('PUT', 'GET')", &["GET /a"]);
+        check_words("route not in ('/b', '/c') and method != POST", &["GET /a"]);
+        check_words("top_error in ('409', '422')", &["GET /a", "POST /b"]);
+        check_words("top_error not in ('409', '422')", &[]);
+        check_words("top_error == '409' and avg_duration > 3s", &[]);
+        check_words("top_client_error == '404'", &[]);
+        check_words("top_client_error != '404'", &["GET /a", "POST /b"]);
+    }
+
+    #[test]
+    fn texts_and_advice_know_the_words_of_the_subject() {
+        let rules = fixed::load(
+            "rules:\n  - id: slow\n    scope: endpoint\n    measure: avg_duration\n    thresholds: { high: '> 1s' }\n    \
+             description: '{route} by {method}'\n    recommendations:\n      - { if: method in (GET), say: read less }\n      \
+             - { if: method in (POST), say: '{method} less' }\n",
+        );
+        let findings = fixed::findings(&rules, [(endpoint("POST", "/b"), 2.0)]);
+        let (severity, threshold) = findings[0].passed[0];
+        let bottleneck = Bottleneck::new(&findings[0], severity, threshold, Instant::now());
+        assert_eq!(bottleneck.description, "/b by POST");
+        assert!(bottleneck.recommendations.contains(&"POST less".to_owned()), "{:?}", bottleneck.recommendations);
+        assert!(!bottleneck.recommendations.contains(&"read less".to_owned()));
+    }
+
+    #[test]
+    fn only_if_compares_the_cause() {
+        let subjects = || [(endpoint("GET", "/a"), 2.0)];
+        let found = |only_if: &str| {
+            let rules = fixed::rules("{ high: '> 1s' }", &format!("only_if: {only_if:?}"));
+            fixed::findings_because(&rules, fact::HTTP_TIME_RATIO, subjects()).len()
+        };
+        let decided = fixed::findings_because(&fixed::rules("{ high: '> 1s' }", ""), fact::HTTP_TIME_RATIO, subjects());
+        let cause = decided[0].cause.as_ref().and_then(Diagnosis::decided).expect("a cause").as_str();
+        assert_eq!(found(&format!("cause == {cause}")), 1);
+        assert_eq!(found(&format!("cause in (stampede, {cause})")), 1);
+        assert_eq!(found(&format!("cause != {cause}")), 0);
+        assert_eq!(found("cause == stampede"), 0);
     }
 }

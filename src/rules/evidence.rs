@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::unit::Unit;
+use super::{condition::Value, unit::Unit};
 use crate::context::Part;
 
 /// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
@@ -95,6 +95,14 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
+    /// Returns the value as conditions compare it.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Self::Number(value, _) => Value::Number(*value),
+            Self::Word(word) => Value::Word(word.clone()),
+        }
+    }
+
     /// Writes the value for people. A long fingerprint is cut; the evidence has the whole of it.
     pub(crate) fn render(&self) -> String {
         const LONGEST: usize = 120;

@@ -4,10 +4,14 @@
 //! [`measure::CATALOGUE`](super::measure::CATALOGUE), that of all others in [`NUMBERS`] and [`WORDS`]. Code that reads or
 //! writes a fact uses the constants of this file, so that a name and its unit are spelled once.
 
+use std::sync::Arc;
+
 use super::{
     scope::Scope::{self, Endpoint, Process, Query, Task},
+    subject::Subject,
     unit::Unit::{self, Bytes, BytesPerHour, Count, PerSecond, Ratio, Seconds},
 };
+use crate::names;
 
 /// A fact that is a number: conditions can compare it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +188,28 @@ pub(crate) const TOP_BLOCKING_TASK: WordFact = word("top_blocking_task");
 pub(crate) const TOP_BLOCKER: WordFact = word("top_blocker");
 pub(crate) const TOP_SUSPECT: WordFact = word("top_suspect");
 pub(crate) const TOP_HOLDER: WordFact = word("top_holder");
+pub(crate) const METHOD: WordFact = word("method");
+pub(crate) const ROUTE: WordFact = word("route");
+pub(crate) const SUMMARY: WordFact = word("summary");
+pub(crate) const DATABASE: WordFact = word("database");
+pub(crate) const TASK: WordFact = word("task");
+
+/// The words that are labels of the subject itself.
+const LABELS: &[(WordFact, &str)] = &[
+    (METHOD, names::METHOD),
+    (ROUTE, names::ROUTE),
+    (OPERATION, names::DB_OPERATION),
+    (SUMMARY, names::DB_SUMMARY),
+    (DATABASE, names::DB_SYSTEM),
+    (TASK, names::TASK_NAME),
+];
+
+/// Returns a word that is a label of the subject; `None` where it has none, or an empty one.
+pub(crate) fn of_subject<'a>(subject: &'a Subject, word: &str) -> Option<&'a Arc<str>> {
+    let (_, label) = LABELS.iter().find(|(fact, _)| fact.name == word)?;
+    let (_, value) = subject.labels.iter().find(|(name, _)| name == label)?;
+    Some(value).filter(|value| !value.is_empty())
+}
 
 /// The values of [`SLOWNESS`], from always down.
 pub(crate) const SLOWNESS_WORDS: &[&str] = &["always", "often", "rarely", "once"];
@@ -392,6 +418,8 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     (Query, CAUSE, "kind of the cause, where it is decided"),
     (Task, CAUSE, "kind of the cause, where it is decided"),
     (Process, CAUSE, "kind of the cause, where it is decided"),
+    (Endpoint, METHOD, "method of its requests, such as GET"),
+    (Endpoint, ROUTE, "its route, such as /users/{id}; none for requests that matched no route"),
     (Endpoint, TOP_QUERY, "query in which the endpoint spends the most time"),
     (Endpoint, TOP_ERROR, "status or kind of error of most of its errors"),
     (Endpoint, TOP_CLIENT_ERROR, "status of most of its 4xx responses"),
@@ -411,9 +439,12 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     ),
     (Query, SLOWNESS, "how often a call takes longer than the threshold: once, rarely, often or always"),
     (Query, OPERATION, "first keyword of the statement, such as SELECT"),
+    (Query, SUMMARY, "what it does and to what, such as SELECT orders"),
+    (Query, DATABASE, "product of the database, such as postgresql"),
     (Query, TOP_ENDPOINT, "endpoint that spends the most time in the query"),
     (Query, WORST_ENDPOINT, "endpoint that issues the query most often in one request"),
     (Task, SLOWNESS, "how often a run takes longer than the threshold: once, rarely, often or always"),
+    (Task, TASK, "name that it is tracked under"),
     (Task, TOP_FAILURE, "outcome of most of its failures"),
     (
         Task,

@@ -3,6 +3,7 @@
 //! A rule file that uses any other name is refused when it is loaded, so every text of a loaded rule can be filled.
 
 use super::{cause_kind::CauseKind, fact, measure, scope::Scope, unit::Unit};
+use crate::{context::methods::method_names, names, track};
 
 // Placeholders of a finding itself.
 pub(crate) const SUBJECT: &str = "subject";
@@ -38,12 +39,23 @@ pub(crate) fn words(scope: Scope) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns every value that a word can have; `None` where it can be anything.
-pub(crate) fn values_of(word: &str) -> Option<&'static [&'static str]> {
+pub(crate) fn values_of(word: &str) -> Option<Vec<&'static str>> {
     match word {
-        _ if word == fact::CAUSE.name => Some(CauseKind::WORDS),
-        _ if word == fact::SLOWNESS.name => Some(fact::SLOWNESS_WORDS),
+        _ if word == fact::CAUSE.name => Some(CauseKind::WORDS.to_vec()),
+        _ if word == fact::SLOWNESS.name => Some(fact::SLOWNESS_WORDS.to_vec()),
+        _ if word == fact::TOP_FAILURE.name => Some(vec![names::ERROR, names::PANIC]),
+        // What is past a limit of series is folded into `other`.
+        _ if word == fact::METHOD.name => Some(with_other(method_names())),
+        _ if word == fact::OPERATION.name => Some(with_other(track::operations().collect())),
         _ => None,
     }
+}
+
+fn with_other(mut known: Vec<&'static str>) -> Vec<&'static str> {
+    if !known.contains(&names::OTHER) {
+        known.push(names::OTHER);
+    }
+    known
 }
 
 /// Returns the facts of a scope as conditions know them: numbers with their unit, words without.

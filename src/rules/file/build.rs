@@ -290,7 +290,8 @@ impl RuleBuilder<'_, '_> {
     ) -> Option<Condition> {
         let unit =
             |entry: &Entry| metric.map_or(entry.unit, |metric| measure::metric_unit(&metric.name, entry.measure));
-        let names: Vec<_> = measure::of_scope(scope?).map(|entry| (entry.name, Some(unit(entry)))).collect();
+        let measures = measure::of_scope(scope?).map(|entry| (entry.name, Some(unit(entry))));
+        let names: Vec<_> = measures.chain(vocabulary::words(scope?).map(|name| (name, None))).collect();
         self.condition(scope?, &text?.0, self.node.get("only_if"), &names)
     }
 

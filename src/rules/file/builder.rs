@@ -17,7 +17,7 @@ use crate::{
     context::Glob,
     names::Metric,
     rules::{
-        condition::{Condition, Names},
+        condition::{Condition, Misplaced, Names},
         measure::{self, Bound, Entry},
         rule::LabelGlobs,
         scope::Scope,
@@ -50,13 +50,31 @@ impl Context<'_> {
 
     /// Returns the place of `found` within the text of a node, or the node's own where the text is escaped or spans lines.
     pub(crate) fn place_of(&self, node: &Node, found: &str) -> Position {
-        let line = self.lines.get(node.at.line - 1).copied().unwrap_or_default();
-        let before: usize = line.chars().take(node.at.column - 1).map(char::len_utf8).sum();
-        match line[before..].find(found) {
-            Some(offset) => Position { column: node.at.column + line[before..][..offset].chars().count(), ..node.at },
-            None => node.at,
+        let line = self.line_from(node);
+        line.find(found).map_or(node.at, |offset| columns_after(node.at, &line[..offset]))
+    }
+
+    /// Returns the place of what begins at `offset` in the text of a node. Where the text is escaped or spans lines, it is that of
+    /// the first such words after the node's beginning, or else the node's own.
+    fn place_within(&self, node: &Node, text: &str, offset: usize, found: &str) -> Position {
+        let line = self.line_from(node);
+        match line.find(text) {
+            Some(start) if !text.is_empty() => columns_after(node.at, &line[..start + offset]),
+            _ => self.place_of(node, found),
         }
     }
+
+    /// Returns the rest of the line in which a node begins.
+    fn line_from(&self, node: &Node) -> &str {
+        let line = self.lines.get(node.at.line - 1).copied().unwrap_or_default();
+        let before: usize = line.chars().take(node.at.column - 1).map(char::len_utf8).sum();
+        &line[before..]
+    }
+}
+
+/// Returns the place after some text that begins at `at`, in the same line.
+fn columns_after(at: Position, text: &str) -> Position {
+    Position { column: at.column + text.chars().count(), ..at }
 }
 
 /// What the labels of a pattern belong to.
@@ -165,8 +183,8 @@ impl RuleBuilder<'_, '_> {
                 self.context.report(self.context.place_of(node, name), kind);
                 None
             }
-            Err(reason) => {
-                let at = reason.found().map_or(node.at, |found| self.context.place_of(node, found));
+            Err(Misplaced { offset, found, reason }) => {
+                let at = self.context.place_within(node, text, offset, &found);
                 self.context.report(at, ProblemKind::Condition(reason));
                 None
             }

@@ -62,7 +62,7 @@ pub(crate) struct RuleEntry {
     /// How long the rule still fires after the threshold is no longer passed. Default: 1m.
     #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
     pub(crate) keep_firing_for: Option<Scalar>,
-    /// A condition over measures of the same scope that must hold too, e.g. "time_per_request > 50ms".
+    /// A condition over measures and words of the same scope that must hold too, e.g. "time_per_request > 50ms and operation == SELECT".
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub(crate) only_if: Option<Scalar>,
     /// A threshold for one or more of the severities, e.g. { high: "> 1s", critical: "> 5s" }.
@@ -129,7 +129,7 @@ pub(crate) enum RecommendationEntry {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConditionalEntry {
-    /// A condition over the facts of the scope, e.g. "db_time_ratio > 0.5 and top_query_calls_per_request > 5".
+    /// A condition over the facts of the scope, e.g. "db_time_ratio > 0.5 and method in (POST, PUT)".
     #[serde(rename = "if")]
     #[cfg_attr(feature = "schema", schemars(required, with = "String"))]
     pub(crate) condition: Option<Scalar>,

@@ -1,8 +1,8 @@
 //! YAML with the position of every node.
 //!
 //! serde_yaml says where a file stops being YAML, but not where a value stood that turned out to be wrong. This tree
-//! does, and it keeps duplicate keys, so that each can be reported. Merge keys are resolved ([`merge`]). Positions are those of the text as it was written; an
-//! alias stands where its anchor stands.
+//! does, and it keeps duplicate keys, so that each can be reported. Merge keys are resolved ([`merge`]). Positions are those of
+//! the text as it was written; an alias stands where its anchor stands.
 
 mod merge;
 

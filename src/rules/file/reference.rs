@@ -161,10 +161,15 @@ fn units(out: &mut String) {
 
 fn names(out: &mut String) {
     *out += "\n## Names in texts and conditions\n\nThe texts of a rule name values in braces; `{{` and `}}` stand for the \
-             braces themselves. Conditions (`if`, `only_if`) compare numbers with `>`, `>=`, `<`, `<=`, words with `==` \
-             and `!=` (in quotes where a word has a space), and join comparisons with `and`, `or`, `not` and brackets. A \
-             comparison with a value that was not measured is false. `only_if` compares measures only; `if` compares every number \
-             and word of its scope, and `cause` with the kinds of [causes.md](causes.md). Texts of every scope may use:\n\n| name | meaning |\n|---|---|\n";
+             braces themselves.\n\nConditions (`if`, `only_if`) compare numbers with `>`, `>=`, `<`, `<=`, words with `==`, `!=`, `in (…)` \
+             and `not in (…)`, and join comparisons with `and`, `or`, `not` and brackets: `operation == \"INSERT\"`, \
+             `top_error in (\"409\", \"422\") and request_rate > 1/s`. A word may stand without quotes where it has no space, comma, \
+             bracket or sign of a comparison in it. Letter case counts. `if` compares every number and word of its scope, `only_if` \
+             its measures and words. A value that a word never has is a mistake, where all its values are known.\n\n\
+             A comparison with a number that was not measured is false, and so is its opposite. A word that is not there, such as \
+             `top_error` where nothing failed, is no word at all: `==` and `in` are false, `!=` and `not in` hold. `cause` has the \
+             words of [causes.md](causes.md). Where several causes remain, `==` and `in` hold if all of those are meant, `!=` and \
+             `not in` if none is.\n\nTexts of every scope may use:\n\n| name | meaning |\n|---|---|\n";
     for (name, meaning) in vocabulary::ALWAYS {
         *out += &row(&[&code(name), meaning]);
     }

@@ -105,6 +105,8 @@ fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
                 let unit = if let Fact::Number(_, unit) = fact { Some(unit) } else { None };
                 found.insert((name, unit.map(Unit::as_str)));
             }
+            let of_subject = vocabulary::words(scope).filter(|word| fact::of_subject(&reading.subject, word).is_some());
+            found.extend(of_subject.map(|word| (word, None)));
         }
         // The cause is no fact of the evidence: it follows from it.
         let known = vocabulary::facts(scope).into_iter().filter(|(name, _)| *name != "cause");

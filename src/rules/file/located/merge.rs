@@ -3,6 +3,8 @@
 //! YAML 1.2 left them out, and people write them all the same. A key that the mapping has itself wins over a merged one, and
 //! of several merged mappings the first that has a key.
 
+use std::collections::HashSet;
+
 use super::{Node, SyntaxError, Value};
 
 /// The key whose value is merged.
@@ -25,6 +27,7 @@ pub(super) fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, Sy
         Value::List(items) => items,
         _ => vec![value],
     };
+    let mut there: HashSet<String> = own.iter().filter_map(|(key, _)| key.as_text().map(str::to_owned)).collect();
     for Node { value, .. } in mappings {
         let Value::Map(entries) = value else {
             let message = "the merge key takes a mapping or a list of them, such as \"<<: *defaults\"".to_owned();
@@ -32,7 +35,7 @@ pub(super) fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, Sy
             return Err(SyntaxError { at: key.at, message });
         };
         for (key, value) in entries {
-            if !own.iter().any(|(there, _)| there.as_text().is_some() && there.as_text() == key.as_text()) {
+            if key.as_text().is_none_or(|key| there.insert(key.to_owned())) {
                 own.push((key, value));
             }
         }
@@ -70,6 +73,21 @@ mod tests {
         check("b: { <<: { x: 1 } }", "x=1");
         check("b: { <<: [] }", "");
         check("a: &a { x: 1, x: 2 }\nb: { x: 3, x: 4, <<: *a }", "x=3 x=4");
+    }
+
+    #[test]
+    fn a_mapping_of_many_keys_is_merged_in_one_pass() {
+        let keys: String = (0..100_000).map(|key| format!("k{key}: 1, ")).collect();
+        let merged = read(&format!("a: {{ k5: 2, <<: {{ {keys} }} }}")).expect("good YAML");
+        assert!(merged.starts_with("k5=2 k0=1 k1=1") && merged.split(' ').count() == 100_000);
+    }
+
+    #[test]
+    fn merges_of_merges_stay_bounded() {
+        let doubled: String =
+            (1..16).map(|n| format!("x-{n}: &a{n} {{ k{n}: {{ <<: *a{0} }}, <<: *a{0} }}\n", n - 1)).collect();
+        let error = read(&format!("x-0: &a0 {{ k: 1 }}\n{doubled}")).expect_err("too much");
+        assert_eq!(error.message, "aliases make too many nodes");
     }
 
     #[test]
