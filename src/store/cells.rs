@@ -220,8 +220,7 @@ impl HistogramCell {
     }
 
     fn add(&self, value: f64, count: u64) {
-        // A NaN or an infinity is no measurement, and would stay in the sum for ever.
-        if !value.is_finite() || count == 0 {
+        if !is_measurement(value) || count == 0 {
             return;
         }
         let lane = Lane::of_this_thread();
@@ -248,6 +247,13 @@ impl HistogramCell {
         compiler_fence(SeqCst);
         stripe.mark(group, is_exclusive);
     }
+}
+
+/// Returns whether a value can be one that was measured. A NaN or an infinity would stay in the sum for ever, and so would the
+/// infinity that a few of the largest floats add up to. Of values below this bound a sum is finite for 10^38 observations.
+pub(super) fn is_measurement(value: f64) -> bool {
+    // False for a NaN; as cheap as `is_finite`, which compares with infinity.
+    value.abs() < 1e270
 }
 
 impl HistogramFn for HistogramCell {
@@ -326,11 +332,15 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_not_finite_are_dropped() {
+    fn values_that_are_no_measurements_are_dropped_and_no_sum_is_infinite() {
         let cell = histogram();
-        cell.record(f64::NAN);
-        cell.record(f64::INFINITY);
+        for value in [f64::NAN, f64::INFINITY, f64::MAX, f64::MIN, 1e300, -1e290] {
+            cell.record(value);
+            cell.record_many(value, 3);
+        }
         assert_eq!(read(&cell, ReadMode::Peek).0, 0);
+        cell.record_many(1e269, usize::MAX);
+        assert!(cell.totals(ReadMode::Peek).sum.is_finite());
     }
 
     #[test]

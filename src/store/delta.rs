@@ -10,6 +10,7 @@ use super::{
     counts::{AHEAD, Counts},
     series::{Cell, Index},
 };
+use crate::names::Kind;
 
 /// Layout of a packed bucket, from the lowest bit: 21 of the count, one that marks the entry's last bucket, 10 of the
 /// bucket's number. The largest [`Layout`](super::layout::Layout), the general one, has about 380 of the 1,024; a count
@@ -184,7 +185,9 @@ impl Baseline {
             for ((series, old), place) in series.iter().zip(values).zip(&mut places) {
                 let new = match &series.cell {
                     Cell::Counter(cell) => counter(&mut delta, place, old, cell),
-                    Cell::Gauge(cell) => cell.read().and_then(|value| gauge(&mut delta, place, old, value)),
+                    Cell::Gauge(cell) => {
+                        cell.read().and_then(|value| gauge(&mut delta, place, old, (series.meta.kind, value)))
+                    }
                     Cell::Histogram(cell) => {
                         histogram(&mut delta, place, old, cell, mode);
                         None
@@ -258,13 +261,18 @@ fn first_count(delta: &mut Delta, series: u32, origin: u64, value: u64) -> Optio
     Some(Value::Counter(value))
 }
 
-fn gauge(delta: &mut Delta, series: u32, old: &Value, value: f64) -> Option<Value> {
+/// Enters the value of a gauge. Some counters are written as gauges, and a host may set one of that name to what no counter can
+/// have: it is left out, as on the page, since an increase from it or to it is no number.
+fn gauge(delta: &mut Delta, series: u32, old: &Value, (kind, value): (Kind, f64)) -> Option<Value> {
     let before = if let Value::Gauge(before) = old { Some(*before) } else { None };
     // By their bits: a NaN that stays is no change.
     if before.map(f64::to_bits) == Some(value.to_bits()) {
         return None;
     }
-    delta.entries.push(scalar(series, before.unwrap_or(value), value));
+    let is_possible = |value: &f64| kind != Kind::Counter || *value >= 0.0 && value.is_finite();
+    if is_possible(&value) {
+        delta.entries.push(scalar(series, before.filter(is_possible).unwrap_or(value), value));
+    }
     Some(Value::Gauge(value))
 }
 
@@ -355,7 +363,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{context::labelled, names, store::MonitorRecorder};
+    use crate::{
+        context::labelled,
+        names,
+        store::{MonitorRecorder, window::Window},
+    };
 
     fn delta_of(entries: &[(u32, Vec<(usize, u64)>)]) -> Delta {
         let now = Instant::now();
@@ -387,6 +399,24 @@ mod tests {
 
     /// Ticks fall between the steps of an observation. What they miss must come with the next tick, not with the next
     /// observation.
+    #[test]
+    fn what_no_counter_can_have_is_in_no_window() {
+        for odd in [f64::NAN, -1.0, f64::NEG_INFINITY, f64::INFINITY] {
+            let recorder = MonitorRecorder::new(10, Vec::new());
+            let cpu = metrics::with_local_recorder(&recorder, || metrics::gauge!(names::PROCESS_CPU.name));
+            let (now, mut window) = (Instant::now(), Window::new(Instant::now()));
+            let mut baseline = Baseline::new(now);
+            let increases = [2.0, odd, 5.0, odd, 9.0].map(|value| {
+                cpu.set(value);
+                let index = recorder.index();
+                window.add(&baseline.difference(&index, now, ReadMode::Take), &index);
+                assert!(baseline.has_read(0, &index.series[0].cell), "else its place is never free");
+                window.series(names::PROCESS_CPU.name).map(|series| series.increase()).collect::<Vec<_>>()
+            });
+            assert_eq!(increases, [0.0, 0.0, 3.0, 3.0, 7.0].map(|increase| vec![increase]), "{odd}");
+        }
+    }
+
     #[test]
     fn a_tick_during_an_observation_leaves_the_rest_to_the_next_tick() {
         let recorder = MonitorRecorder::new(10, Vec::new());

@@ -13,7 +13,7 @@ use std::sync::{
     },
 };
 
-use super::layout::Layout;
+use super::{cells::is_measurement, layout::Layout};
 use crate::context::{SampledTrace, now_millis};
 
 /// How often a reader reads a slot that is being written before it goes without.
@@ -36,7 +36,7 @@ pub(super) struct Exemplars(OnceLock<Box<[Slot]>>);
 impl Exemplars {
     /// Offers an observation of a sampled trace.
     pub(super) fn offer(&self, layout: &Layout, value: f64, trace: SampledTrace) {
-        if value.is_finite() {
+        if is_measurement(value) {
             self.offer_at(layout, value, trace, now_millis);
         }
     }

@@ -4,6 +4,7 @@
 //! every place that a real database would read differently ends the statement with [`Piece::Cut`]: the text before it
 //! reads the same in all of them.
 
+mod brackets;
 mod broken;
 
 use sqlparser::{
@@ -153,6 +154,7 @@ impl<'a> Reader<'a> {
         self.in_number = matches!(token, Token::Number(..) | Token::HexStringLiteral(_) | Token::Placeholder(_));
         match token {
             Token::Word(word) => return self.word(at, word).then_some(at + 1),
+            Token::LBracket if let Some(next) = self.bracketed(at) => return Some(next),
             Token::Number(..) | Token::Placeholder(_) => self.value(),
             Token::SingleQuotedString(raw) | Token::HexStringLiteral(raw) => {
                 // `ESCAPE` takes one character, so the string is that one in every database.
@@ -269,7 +271,7 @@ impl<'a> Reader<'a> {
             )) => self.group().values,
             Some(Piece::Keyword(_, keyword)) if precedes_a_name(*keyword) => self.group().values,
             // A quoted name before a parenthesis is a table with its columns, a name without quotes a function.
-            Some(Piece::Word(word)) => !word.starts_with(['"', '`']),
+            Some(Piece::Word(word)) => !word.starts_with(['"', '`', '[']),
             Some(_) => true,
         }
     }

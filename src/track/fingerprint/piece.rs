@@ -7,7 +7,7 @@ use sqlparser::keywords::Keyword;
 pub(super) enum Piece {
     /// A word of SQL itself, in capitals.
     Keyword(String, Keyword),
-    /// An identifier, with its quotes if it had any.
+    /// An identifier, with its quotes or brackets if it had any.
     Word(String),
     /// A literal or a parameter.
     Value,

@@ -389,7 +389,7 @@ impl Summary<'_> {
     /// Returns the word at `at` in capitals, if it has no quotes.
     fn bare(&self, at: usize) -> Option<String> {
         match self.pieces.get(at)? {
-            Piece::Word(word) if word.starts_with(['"', '`', '\'']) => None,
+            Piece::Word(word) if word.starts_with(['"', '`', '\'', '[']) => None,
             Piece::Word(word) | Piece::Keyword(word, _) => Some(word.to_ascii_uppercase()),
             _ => None,
         }

@@ -109,6 +109,8 @@ fn names_keep_their_quotes_and_schemas() {
     check("SELECT a FROM public.orders", "SELECT public.orders");
     check("SELECT a FROM \"my schema\".\"Order List\" o", "SELECT \"my schema\".\"Order List\"");
     check("SELECT a FROM `shop`.`orders` JOIN `x y` ON 1 = 1", "SELECT `shop`.`orders` `x y`");
+    check("select [From], [To] from [Order Lines] o, [Group], b", "SELECT [Order Lines] [Group] b");
+    check("with [Order] as (select a from [Select]) update [Order] set [From] = 1", "SELECT [Select] UPDATE");
     check("SELECT [a] FROM [dbo].[Item List] AS o JOIN [b] ON 1 = 1", "SELECT [dbo].[Item List] [b]");
     check("SELECT a FROM master..spt_values", "SELECT master..spt_values");
     check("SELECT a FROM user", "SELECT user");

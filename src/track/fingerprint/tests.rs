@@ -58,6 +58,45 @@ fn layout_comments_and_keyword_case_make_no_difference() {
 }
 
 #[test]
+fn names_in_quotes_and_brackets_keep_their_case_and_have_no_keywords() {
+    for [open, close] in [["[", "]"], ["`", "`"]] {
+        let named = |name: &str| format!("{open}{name}{close}");
+        let (order, from, to) = (named("Order Lines"), named("From"), named("group"));
+        let sql =
+            format!("select {from}, x.{to} as {to} from {order} x join dbo.{order} on x.{from} = 1 order by {to}");
+        let expected =
+            format!("SELECT {from}, x.{to} AS {to} FROM {order} x JOIN dbo.{order} ON x.{from} = ? ORDER BY {to}");
+        check(&sql, &expected);
+    }
+    check(
+        "select \"Order Lines\".\"select\" from \"Order Lines\"",
+        "SELECT \"Order Lines\".\"select\" FROM \"Order Lines\"",
+    );
+    check(
+        "select a [Order Date], b as [In] from [t] where [Is Null] in (1, 2)",
+        "SELECT a [Order Date], b AS [In] FROM [t] WHERE [Is Null] IN (...)",
+    );
+    check(
+        "insert into [Order Lines] ([From], [To]) values (1, 2)",
+        "INSERT INTO [Order Lines]([From], [To]) VALUES (...)",
+    );
+    check(
+        "update [Order-Lines] set [Discount %] = 5, [Sum (not net)] = 2",
+        "UPDATE [Order-Lines] SET [Discount %] = ?, [Sum (not net)] = ?",
+    );
+    check("select [Order 2023], [2nd Order] from [tmp_12345 order]", "SELECT [Order ?], [? Order] FROM [? order]");
+    check("EXEC [Order Totals] s3cret", "EXEC [Order Totals] ?");
+    check("create temporary table [Order Lines] (a int)", "CREATE temporary TABLE ? (a int)");
+    check("SELECT [eve@host.example] FROM t", "SELECT [?] FROM t");
+    // No names: indexes and the elements of arrays.
+    check(
+        "select a[case when b then c end], array[null, true] from t",
+        "SELECT a[CASE WHEN b THEN c END], ARRAY[...] FROM t",
+    );
+    check("select array[case when a then b end], [1, 2]", "SELECT ARRAY[CASE WHEN a THEN b END], [...]");
+}
+
+#[test]
 fn double_quotes_are_identifiers_only_if_the_statement_proves_it() {
     check(r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = $1"#, {
         r#"SELECT "u"."id" FROM "users" AS "u" WHERE "u"."mail" = ?"#
