@@ -58,6 +58,7 @@
 //! | `schema` | [`RuleSet::json_schema`]: a JSON schema of rule files, for editors; the references of rules and metrics | yes |
 //! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
+//! | `export` | [`export`]: alerts for Prometheus, as the command `pinchpoint rules export` writes them | no |
 //! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
@@ -66,6 +67,7 @@
     not(all(
         feature = "alloc",
         feature = "archive",
+        feature = "export",
         feature = "reqwest-middleware",
         feature = "schema",
         feature = "sqlx"
@@ -78,6 +80,8 @@ mod alert;
 pub mod analysis;
 mod api;
 mod context;
+#[cfg(feature = "export")]
+pub mod export;
 mod http;
 mod lock;
 mod monitor;

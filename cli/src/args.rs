@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::sickness::Fix;
 
@@ -17,6 +17,7 @@ Examples:
   pinchpoint rules check rules/*.yaml          Check rule files
   pinchpoint rules schema > rules.schema.json  Let an editor check them
   pinchpoint rules reference                   Read what may stand in them
+  pinchpoint rules export --to in-process      Have Prometheus alert
   pinchpoint metrics reference                 Read what /metrics exposes
   pinchpoint causes reference                  Read how each cause is told from others
 
@@ -50,6 +51,14 @@ Examples:
 
 With this first line in a rule file most editors complete and check it:
   # yaml-language-server: $schema=rules.schema.json";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules export --to in-process
+  pinchpoint rules export --to in-process --output /etc/prometheus/pinchpoint.in-process.rules.yml
+
+Prometheus reads the file where its configuration has, with the path from there:
+  rule_files: [pinchpoint.in-process.rules.yml]";
 
 const REFERENCE_EXAMPLES: &str = "\
 Examples:
@@ -86,7 +95,7 @@ pub(crate) enum Command {
     /// sick, each behind real work; --fix makes them well.
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
-    /// Check rule files, or print their schema or reference
+    /// Check rule files, or print their schema, their reference or alerts for Prometheus
     Rules {
         /// What to do with them.
         #[command(subcommand)]
@@ -156,9 +165,29 @@ pub(crate) enum RulesCommand {
     /// Print the JSON schema of rule files
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
+    /// Print alerts for Prometheus
+    ///
+    /// in-process: alerts on what the monitor inside the service reports, its findings above all. They need no thresholds, since
+    /// the rules are judged in the service. docs/alerting.md says how Prometheus and Alertmanager load them.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        /// What to print
+        #[arg(long, value_name = "KIND", value_enum)]
+        to: Export,
+        /// Write it to this file [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Print every scope, measure, fact and key of rule files, and the default rules, as Markdown
     #[command(after_help = REFERENCE_EXAMPLES)]
     Reference,
+}
+
+/// What `rules export` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Export {
+    /// A rule file of Prometheus: alerts on what the monitor inside the service reports
+    InProcess,
 }
 
 /// What to do with the catalogue of metrics.
@@ -245,6 +274,7 @@ mod tests {
         for (name, line) in [
             ("unknown_fix", "pinchpoint demo --fix n-plus-won"),
             ("bad_address", "pinchpoint demo --listen localhost"),
+            ("unknown_export", "pinchpoint rules export --to nagios"),
             ("unknown_command", "pinchpoint rules chek"),
             ("demo_options_before_a_command", "pinchpoint --traffic rules schema"),
         ] {
@@ -260,6 +290,7 @@ mod tests {
             ("help_demo_short", "pinchpoint demo -h"),
             ("help_rules", "pinchpoint rules --help"),
             ("help_rules_check", "pinchpoint rules check --help"),
+            ("help_rules_export", "pinchpoint rules export --help"),
             ("help_rules_schema", "pinchpoint rules schema --help"),
             ("help_rules_reference", "pinchpoint rules reference --help"),
             ("help_causes", "pinchpoint causes --help"),

@@ -1,13 +1,17 @@
-//! `pinchpoint rules`: checks rule files, and prints what may stand in them.
+//! `pinchpoint rules`: checks rule files, and prints what may stand in them and the alerts that Prometheus makes of them.
 
 use std::{
+    fs,
     io::{self, Write},
     path::PathBuf,
 };
 
-use pinchpoint::{LoadError, RuleSet};
+use pinchpoint::{LoadError, RuleSet, export};
 
-use crate::{answer, args::RulesCommand};
+use crate::{
+    answer,
+    args::{Export, RulesCommand},
+};
 
 /// Why a command on rules failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,18 +19,35 @@ pub(crate) enum RulesError {
     /// The files have mistakes; one a line, each with its place.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The file that was asked for could not be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
 }
 
-/// Writes the answer to `out`.
+/// Writes the answer to `out`, or to the file that the command names.
 ///
 /// # Errors
-/// Returns an error when a file has a mistake, or when `out` cannot be written.
+/// Returns an error when a file has a mistake, or when the answer cannot be written.
 pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), RulesError> {
     let answer = match command {
         RulesCommand::Check { files } => good(files, RuleSet::check_files(files)?.ids().count()),
+        RulesCommand::Export { to, output } => {
+            let answer = match to {
+                Export::InProcess => export::in_process(),
+            };
+            if let Some(path) = output {
+                return fs::write(path, answer).map_err(|source| RulesError::File { path: path.clone(), source });
+            }
+            answer
+        }
         RulesCommand::Schema => RuleSet::json_schema(),
         RulesCommand::Reference => RuleSet::reference_markdown(),
     };
@@ -77,6 +98,18 @@ mod tests {
         let error = run(&RulesCommand::Check { files: files.clone() }, &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), RuleSet::check_files(&files).unwrap_err().to_string());
         assert!(error.to_string().starts_with("no/such.yaml: "), "{error}");
+    }
+
+    #[test]
+    fn alerts_go_to_the_file_that_is_named_and_nowhere_else() {
+        let export = |output| RulesCommand::Export { to: Export::InProcess, output };
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alerts.yml");
+        assert_eq!(answer(&export(Some(path.clone()))), "");
+        assert_eq!(fs::read_to_string(&path).unwrap(), answer(&export(None)));
+        let missing = directory.path().join("no/such/alerts.yml");
+        let error = run(&export(Some(missing.clone())), &mut io::sink()).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot write {}", missing.display()));
     }
 
     #[test]

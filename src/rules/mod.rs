@@ -59,6 +59,8 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use evidence::{
     Blocker, EndpointShare, Fact, HeldBy, Holder, OutcomeShare, QueryShare, Split, Suspect, UseShare,
 };
+#[cfg(feature = "export")]
+pub(crate) use file::to_yaml;
 pub(crate) use file::{RuleTexts, located};
 pub(crate) use finding::{CausedBy, Finding};
 pub(crate) use gain::Gain;

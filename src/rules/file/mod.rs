@@ -29,5 +29,7 @@ pub use problem::{LoadError, LoadProblem};
 pub use set::RuleSet;
 
 pub(crate) use source::RuleTexts;
+#[cfg(feature = "export")]
+pub(crate) use yaml::to_string as to_yaml;
 #[cfg(test)]
 pub(crate) use {load::load, source::RuleText};

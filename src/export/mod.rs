@@ -1,0 +1,18 @@
+//! The rules as alerts of a Prometheus: files that it loads, written from this crate's catalogues.
+//!
+//! Owns what is written into a rule file and how. Takes every metric name from `names` and every word of a rule from
+//! `rules`, so that a file and the process cannot mean different things by one name. Reads and writes no file: it returns
+//! text. Invariant: the text depends on the catalogues and the rules alone, so that a test can hold the committed files
+//! fresh.
+//!
+//! ```text
+//! labels      how an alert is labelled and explained
+//! rule_file   groups, alerts and recording rules, and their YAML
+//! in_process  alerts on what the monitor reports about itself
+//! ```
+
+mod in_process;
+mod labels;
+mod rule_file;
+
+pub use in_process::in_process;
