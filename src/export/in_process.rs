@@ -93,7 +93,8 @@ struct Problem {
 /// and an error at the start of a service is just that; so a series counts whole that was not there in the hour before.
 fn grew(counter: &Metric) -> String {
     let name = counter.name;
-    format!("increase({name}[{RECENT}]) > 0\nor\n({name} > 0 unless max_over_time({name}[1h] offset {RECENT}))")
+    // Extrapolated, thus not whole.
+    format!("round(increase({name}[{RECENT}])) > 0\nor\n({name} > 0 unless max_over_time({name}[1h] offset {RECENT}))")
 }
 
 fn problems() -> Vec<Problem> {

@@ -16,13 +16,23 @@ use crate::support::{
     serve,
 };
 
-/// Starts Prometheus on the shipped scrape configuration, with the test's target and a shorter interval.
+/// Starts Prometheus on the shipped configuration, with the test's target and shorter intervals.
 fn start(program: &Path, target: SocketAddr) -> Prometheus {
     let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/prometheus/prometheus.yml"));
     let shipped = shipped.expect("the shipped configuration");
-    assert!(shipped.contains("127.0.0.1:8000") && shipped.contains("scrape_interval: 5s"));
-    let configuration =
-        shipped.replace("127.0.0.1:8000", &target.to_string()).replace("scrape_interval: 5s", "scrape_interval: 250ms");
+    let rules = concat!("rule_files: [", env!("CARGO_MANIFEST_DIR"), "/prometheus/");
+    let target = format!("- targets: [\"{target}\"]\n");
+    let changes = [
+        ("- targets: [\"127.0.0.1:8000\"]\n", target.as_str()),
+        ("scrape_interval: 5s", "scrape_interval: 250ms"),
+        ("evaluation_interval: 15s", "evaluation_interval: 250ms"),
+        // They are named relative to the configuration, which is a copy here.
+        ("rule_files: [", rules),
+    ];
+    let configuration = changes.into_iter().fold(shipped, |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
     Prometheus::start(program, &configuration, &[])
 }
 
@@ -115,6 +125,10 @@ async fn prometheus_scrapes_for_some_rounds_and_has_our_values() {
     }
     fires(&monitor).await;
     prometheus.settles("pinchpoint_bottleneck{severity=\"critical\",subject=\"GET /broken\"}", 1.0).await;
+    let fires =
+        "alertname=\"PinchpointCriticalBottleneck\",alertstate=\"firing\",rule=\"high_error_rate\",level=\"critical\"";
+    prometheus.settles(&format!("ALERTS{{{fires},subject=\"GET /broken\"}}"), 1.0).await;
+    prometheus.settles("count(ALERTS)", 1.0).await;
     let families = "http_server_.*|db_client_.*|pinchpoint_task_.*|pinchpoint_bottleneck|pinchpoint_build_info";
     prometheus.agrees(families, || Samples::of(&monitor)).await;
     assert_eq!(prometheus.query("up").await[0].1, 1.0);

@@ -1,0 +1,237 @@
+//! The alerts in `prometheus/`, run by promtool and by a real Alertmanager.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    program::program,
+    prometheus::{LOOKS, find},
+};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const RULES: &str = include_str!("../../prometheus/pinchpoint.in-process.rules.yml");
+/// What promtool tests the rules with.
+const CASES: &str = include_str!("alerts/in_process.test.yml");
+
+/// Runs a program in the repository and returns what it wrote; panics where it fails.
+#[track_caller]
+fn run(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(ROOT).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said.into_owned()
+}
+
+fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).expect("YAML")
+}
+
+/// Returns the items of a list, none where there is no list.
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+#[test]
+fn promtool_accepts_the_configuration_with_its_rules() {
+    let Some(promtool) = find("promtool") else { return };
+    let said = run(&promtool, &["check", "config", "prometheus/prometheus.yml"]);
+    assert!(said.contains("1 rule files found") && said.contains("6 rules found"), "{said}");
+}
+
+#[test]
+fn promtool_accepts_the_example_of_the_document() {
+    let Some(promtool) = find("promtool") else { return };
+    let document = include_str!("../../docs/alerting.md");
+    let example = document.split("```yaml\n").nth(1).and_then(|after| after.split("```").next());
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("prometheus.yml");
+    std::fs::write(&file, example.expect("an example")).expect("writes");
+    std::fs::write(directory.path().join("pinchpoint.in-process.rules.yml"), RULES).expect("writes");
+    let said = run(&promtool, &["check", "config", file.to_str().expect("UTF-8")]);
+    assert!(said.contains("6 rules found"), "{said}");
+}
+
+#[test]
+fn each_alert_fires_when_it_should_and_only_then() {
+    let Some(promtool) = find("promtool") else { return };
+    run(&promtool, &["test", "rules", "tests/integration/alerts/in_process.test.yml"]);
+}
+
+/// Returns what a case expects: the alert's name, with the monitor's problem where it has one, and whether any fires.
+fn expectations(case: &Value) -> Vec<(String, bool)> {
+    let alert = case["alertname"].as_str().expect("a name");
+    let fired = items(&case["exp_alerts"]).map(|expected| expected["exp_labels"]["problem"].as_str());
+    let fired: Vec<_> = fired.map(|problem| (format!("{alert} {}", problem.unwrap_or_default()), true)).collect();
+    if fired.is_empty() { vec![(alert.to_owned(), false)] } else { fired }
+}
+
+#[test]
+fn each_alert_and_each_problem_has_a_firing_and_a_silent_case() {
+    let (rules, cases) = (yaml(RULES), yaml(CASES));
+    let alerts: Vec<_> = items(&rules["groups"]).flat_map(|group| items(&group["rules"])).collect();
+    assert_eq!(alerts.len(), 6);
+    let cases = items(&cases["tests"]).flat_map(|test| items(&test["alert_rule_test"]));
+    let expected: BTreeSet<_> = cases.flat_map(expectations).collect();
+    for alert in alerts {
+        let name = alert["alert"].as_str().expect("a name");
+        assert!(expected.contains(&(name.to_owned(), false)), "{name} has no silent case");
+        let expr = alert["expr"].as_str().expect("an expression");
+        let problems = expr.split("\"problem\", \"").skip(1).filter_map(|after| after.split('"').next());
+        let problems: Vec<_> = problems.collect();
+        for problem in if problems.is_empty() { vec![""] } else { problems } {
+            assert!(expected.contains(&(format!("{name} {problem}"), true)), "{name} {problem} has no firing case");
+        }
+    }
+}
+
+#[test]
+fn each_runbook_is_a_section_that_exists() {
+    let rules = yaml(RULES);
+    for alert in items(&rules["groups"]).flat_map(|group| items(&group["rules"])) {
+        let url = alert["annotations"]["runbook_url"].as_str().expect("an address");
+        let path = url.split_once("/blob/main/").expect("in the repository").1;
+        let (document, section) = path.split_once('#').expect("a section");
+        let text = std::fs::read_to_string(Path::new(ROOT).join(document)).expect("the document");
+        let titles = text.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_lowercase);
+        // The section of a finding is that of its rule.
+        let exists = section == "{{ $labels.rule }}" || titles.into_iter().any(|title| title == section);
+        assert!(exists, "{url}");
+    }
+}
+
+const ALERTMANAGER: &str = "Debian package prometheus-alertmanager";
+const CONFIGURATION: &str = "prometheus/alertmanager.yml";
+
+#[test]
+fn amtool_accepts_the_configuration_and_routes_by_level() {
+    let Some(amtool) = program("amtool", ALERTMANAGER, &[]) else { return };
+    run(&amtool, &["check-config", CONFIGURATION]);
+    for (level, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "tickets")] {
+        let level = format!("level={level}");
+        let config = format!("--config.file={CONFIGURATION}");
+        let said = run(&amtool, &["config", "routes", "test", &config, &level]);
+        assert_eq!(said.lines().next(), Some(receiver));
+    }
+}
+
+/// A real Alertmanager on the shipped configuration; dropping it stops it.
+struct Alertmanager {
+    process: Child,
+    address: SocketAddr,
+    _data: tempfile::TempDir,
+}
+
+impl Drop for Alertmanager {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Alertmanager {
+    fn start(program: &Path) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        // Reserved and freed again: it does not report which port it got.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let address = free.expect("a free port");
+        let process = Command::new(program)
+            .arg(format!("--config.file={ROOT}/{CONFIGURATION}"))
+            .arg(format!("--storage.path={}", data.path().display()))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--cluster.listen-address=")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Alertmanager starts");
+        Self { process, address, _data: data }
+    }
+
+    fn alerts(&self) -> String {
+        format!("http://{}/api/v2/alerts", self.address)
+    }
+
+    /// Sends alerts, as soon as it answers.
+    async fn send(&self, alerts: &Value) {
+        for _ in 0..LOOKS {
+            let sent = reqwest::Client::new().post(self.alerts()).json(alerts).send().await;
+            if sent.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("Alertmanager does not answer");
+    }
+
+    /// Returns the names of the alerts that are inhibited.
+    async fn inhibited(&self) -> BTreeSet<String> {
+        let answer = reqwest::get(self.alerts()).await.expect("an answer");
+        let alerts: Value = answer.json().await.expect("JSON");
+        let inhibited = items(&alerts).filter(|alert| items(&alert["status"]["inhibitedBy"]).next().is_some());
+        inhibited.map(|alert| alert["labels"]["it"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// Returns an alert on a finding; `it` names it in the test alone.
+fn finding(it: &str, instance: &str, rule: &str, severity: &str, subject: (&str, &str)) -> Value {
+    json!({ "labels": {
+        "alertname": format!("Pinchpoint{severity}"), "it": it, "job": "shop", "instance": instance, "rule": rule, "severity": severity,
+        subject.0: subject.1,
+    } })
+}
+
+#[tokio::test]
+async fn alertmanager_inhibits_what_is_less_severe_on_the_same_subject_and_nothing_else() {
+    let Some(program) = program("prometheus-alertmanager", ALERTMANAGER, &[]) else { return };
+    let alertmanager = Alertmanager::start(&program);
+    let (cart, buy) = (("subject", "GET /cart"), ("subject", "POST /buy"));
+    // As Prometheus itself makes them of the rules: the subject is in labels of its own.
+    let (list, item) = (("http_route", "/items"), ("http_route", "/items/{id}"));
+    let down = json!({ "labels": {
+        "alertname": "PinchpointTargetDown", "it": "down", "job": "shop", "instance": "down:80", "severity": "critical",
+    } });
+    let stopped = json!({ "labels": {
+        "alertname": "PinchpointMonitorProblem", "it": "stopped", "job": "shop", "instance": "down:80", "severity": "high",
+        "problem": "evaluation_stopped",
+    } });
+    let other = json!({ "labels": { "alertname": "DiskFull", "it": "disk", "job": "shop", "instance": "a:80", "severity": "low" } });
+    alertmanager
+        .send(&json!([
+            finding("worst", "a:80", "slow_endpoint", "critical", cart),
+            finding("same rule, another instance", "b:80", "slow_endpoint", "high", cart),
+            finding("another rule, high", "a:80", "high_error_rate", "high", cart),
+            finding("another rule, medium", "a:80", "slow_tail", "medium", cart),
+            finding("another subject", "a:80", "slow_endpoint", "high", buy),
+            finding("the same on another subject", "b:80", "slow_endpoint", "low", buy),
+            finding("a route", "a:80", "slow_for_few", "critical", list),
+            finding("the route again", "a:80", "slow_for_few", "medium", list),
+            finding("another route", "a:80", "slow_for_few", "high", item),
+            finding("on a target that is down", "down:80", "slow_endpoint", "critical", ("subject", "GET /slow")),
+            down,
+            stopped,
+            other,
+        ]))
+        .await;
+    let expected = [
+        "same rule, another instance",
+        "another rule, medium",
+        "the same on another subject",
+        "the route again",
+        "on a target that is down",
+        "stopped",
+    ];
+    let expected: BTreeSet<_> = expected.into_iter().map(str::to_owned).collect();
+    for _ in 0..LOOKS {
+        if alertmanager.inhibited().await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(alertmanager.inhibited().await, expected);
+}
