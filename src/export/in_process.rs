@@ -1,6 +1,6 @@
 //! Alerts on what the monitor inside a service reports: its findings, its own problems, and its absence.
 //!
-//! The rules are judged in the process, and these alerts say what came of it: they need no threshold of their own and
+//! The rules are judged in the process, and these alerts read the result: they need no threshold of their own and
 //! cannot disagree with `/performance/bottlenecks`.
 
 use std::{iter, time::Duration};

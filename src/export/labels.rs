@@ -14,7 +14,7 @@ pub(super) const DESCRIPTION: &str = "description";
 pub(super) const RUNBOOK_URL: &str = "runbook_url";
 
 /// Returns the value of [`LEVEL`]. Alertmanager's users route by two or three words; four severities become three, and
-/// only [`Severity::Critical`] is worth waking somebody.
+/// only [`Severity::Critical`] is worth a page at night.
 pub(super) fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
