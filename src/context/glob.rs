@@ -9,6 +9,29 @@ impl Glob {
         Self(pattern.into())
     }
 
+    #[cfg(feature = "export")]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the same as a regular expression of RE2 that matches a whole text; `None` if it matches one text only.
+    #[cfg(feature = "export")]
+    pub(crate) fn regex(&self) -> Option<String> {
+        const META: &str = r"\.+*?()|[]{}^$";
+        if !self.0.contains('*') {
+            return None;
+        }
+        let mut regex = String::new();
+        for character in self.0.chars() {
+            match character {
+                '*' => regex.push_str(".*"),
+                meta if META.contains(meta) => regex.extend(['\\', meta]),
+                other => regex.push(other),
+            }
+        }
+        Some(regex)
+    }
+
     pub(crate) fn matches(&self, text: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else { return *self.0 == *text };
         let Some(mut text) = text.strip_prefix(head) else { return false };

@@ -9,10 +9,18 @@
 //! labels      how an alert is labelled and explained
 //! rule_file   groups, alerts and recording rules, and their YAML
 //! in_process  alerts on what the monitor reports about itself
+//! promql      every measure as an expression
+//! alerts      the rules of a set as alerts
+//! prometheus  their file
 //! ```
 
+mod alerts;
 mod in_process;
 mod labels;
+mod prometheus;
+mod promql;
 mod rule_file;
 
+pub use alerts::LeftOut;
 pub use in_process::in_process;
+pub use prometheus::{Exported, Histograms, prometheus};

@@ -42,7 +42,6 @@ pub(super) enum Entry {
         annotations: Labels,
     },
     /// Keeps the result of `expr` as a series of the name `record`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what the monitor reports needs none"))]
     Record {
         record: String,
         expr: String,

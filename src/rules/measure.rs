@@ -374,6 +374,18 @@ pub(crate) fn find(scope: Scope, name: &str) -> Option<&'static Entry> {
     of_scope(scope).find(|entry| entry.name == name)
 }
 
+/// Returns every measure with its scope and its name.
+#[cfg(all(test, feature = "export"))]
+pub(crate) fn all() -> impl Iterator<Item = (Scope, &'static str, Measure)> {
+    CATALOGUE.iter().map(|entry| (entry.scope, entry.name, entry.measure))
+}
+
+/// Returns the measure of a scope that rule files call `name`.
+#[cfg(feature = "export")]
+pub(crate) fn find_in(scope: Scope, name: &str) -> Option<Measure> {
+    find(scope, name).map(|entry| entry.measure)
+}
+
 /// The measures of a scope.
 pub(crate) fn of_scope(scope: Scope) -> impl Iterator<Item = &'static Entry> {
     CATALOGUE.iter().filter(move |entry| entry.scope == scope)

@@ -65,6 +65,8 @@ pub(crate) use file::{RuleTexts, located};
 pub(crate) use finding::{CausedBy, Finding};
 pub(crate) use gain::Gain;
 pub(crate) use measure::Measure;
+#[cfg(all(test, feature = "export"))]
+pub(crate) use measure::all as measures;
 pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
 pub(crate) use subject::Subject;
@@ -76,6 +78,12 @@ pub(crate) use window::latencies;
 pub(crate) use window::{
     EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ProcessCounts, ProcessMemory, SeriesTrend, Sources, Texts,
     Totals, TrendReport, TrendSource, Uses, WindowReadings,
+};
+#[cfg(feature = "export")]
+pub(crate) use {
+    condition::Condition,
+    measure::find_in as find_measure,
+    rule::{LabelGlobs, MetricSelector},
 };
 
 #[cfg(test)]

@@ -72,6 +72,12 @@ impl Threshold {
 pub(crate) struct Thresholds(pub(crate) Vec<(Severity, Threshold)>);
 
 impl Thresholds {
+    /// Returns the threshold of a severity.
+    #[cfg(feature = "export")]
+    pub(crate) fn of(&self, severity: Severity) -> Option<Threshold> {
+        self.0.iter().find(|(of, _)| *of == severity).map(|(_, threshold)| *threshold)
+    }
+
     /// Returns those that a value passes, from the lowest to the highest.
     pub(crate) fn passed_by(&self, value: f64) -> Vec<(Severity, Threshold)> {
         self.0.iter().copied().filter(|(_, threshold)| threshold.is_passed_by(value)).collect()

@@ -1,0 +1,403 @@
+//! [`Export`]: the rules of a set as alerts of Prometheus.
+//!
+//! One alert for each rule and severity. An expression that several alerts read is recorded once. What Prometheus cannot compute is
+//! left out and reported, with its reason: an alert that means something else than its rule would be worse than none.
+
+use std::collections::BTreeMap;
+
+use super::{
+    labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
+    promql::{self, Histograms, Query},
+    rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
+};
+use crate::{
+    names,
+    rules::{Condition, LabelGlobs, Rule, RuleSet, Scope, Severity, Threshold, Unit, find_measure},
+};
+
+/// What became of the rules of a set.
+#[derive(Debug, Default)]
+pub(super) struct Export {
+    records: Vec<Entry>,
+    alerts: Vec<Entry>,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// A rule that has no alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Id of the rule.
+    pub rule: String,
+    /// Why Prometheus cannot judge it.
+    pub reason: String,
+}
+
+impl Export {
+    pub(super) fn of(rules: &RuleSet, histograms: Histograms) -> Self {
+        let mut export = Self::default();
+        let mut shared = Shared::default();
+        // The first pass counts how often each expression is read.
+        for pass in [Pass::Count, Pass::Write] {
+            shared.pass = pass;
+            (export.alerts, export.left_out) = Default::default();
+            for rule in rules.rules() {
+                match alerts(rule, histograms, &mut shared) {
+                    Ok(alerts) => export.alerts.extend(alerts),
+                    Err(reason) => export.left_out.push(LeftOut { rule: rule.id.to_string(), reason }),
+                }
+            }
+        }
+        export.records = shared.records();
+        export
+    }
+
+    /// Returns the file.
+    pub(super) fn into_groups(self) -> Groups {
+        let group = |name: &str, rules| Group { name: name.to_owned(), interval: None, rules };
+        // One group: within it the alerts are evaluated after what they read.
+        Groups { groups: vec![group("pinchpoint", self.records.into_iter().chain(self.alerts).collect())] }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pass {
+    #[default]
+    Count,
+    Write,
+}
+
+/// Expressions, each with the name that it is recorded under where it is read more than once.
+#[derive(Debug, Default)]
+struct Shared {
+    pass: Pass,
+    known: BTreeMap<String, (String, usize)>,
+}
+
+impl Shared {
+    /// Returns how an alert reads an expression: by the name `name` if several do.
+    fn read(&mut self, expression: String, name: impl FnOnce() -> String) -> String {
+        match self.pass {
+            Pass::Count => {
+                if !self.known.contains_key(&expression) {
+                    let name = self.unused(&name());
+                    self.known.insert(expression.clone(), (name, 0));
+                }
+                self.known.entry(expression.clone()).and_modify(|(_, reads)| *reads += 1);
+                expression
+            }
+            Pass::Write => match self.known.get(&expression) {
+                Some((name, 2..)) => name.clone(),
+                _ => expression,
+            },
+        }
+    }
+
+    /// Returns the name, with a number if another expression has it: that of other subjects of the same rule.
+    fn unused(&self, name: &str) -> String {
+        let is_used = |name: &str| self.known.values().any(|(other, _)| other == name);
+        let numbered = |number: usize| match name.rsplit_once(':') {
+            Some((what, operation)) => format!("{what}_{number}:{operation}"),
+            None => format!("{name}_{number}"),
+        };
+        let mut names = std::iter::once(name.to_owned()).chain((2..).map(numbered));
+        names.find(|name| !is_used(name)).unwrap_or_default()
+    }
+
+    fn records(self) -> Vec<Entry> {
+        let read_often = self.known.into_iter().filter(|(_, (_, reads))| *reads > 1);
+        let mut records: Vec<(String, String)> = read_often.map(|(expr, (record, _))| (record, expr)).collect();
+        records.sort();
+        let entry = |(record, expr)| Entry::Record { record, expr, labels: Labels::default() };
+        records.into_iter().map(entry).collect()
+    }
+}
+
+/// Which subjects an expression is about.
+#[derive(Clone, Debug, Default)]
+struct Selection {
+    /// Matchers of labels that the series of the scope have.
+    matchers: Vec<String>,
+    /// `and on (…) …` and `unless on (…) …`: sets of subjects that cannot be said with matchers.
+    clauses: Vec<String>,
+}
+
+impl Selection {
+    fn of(scope: Scope, globs: &LabelGlobs) -> Self {
+        let mut selection = Self::default();
+        selection.keep(scope, globs);
+        selection
+    }
+
+    fn keep(&mut self, scope: Scope, globs: &LabelGlobs) {
+        let (own, others) = divided(scope, globs);
+        self.matchers.extend(own);
+        self.clauses.extend(others.into_iter().map(|set| format!("and on ({}) {set}", labels(scope))));
+    }
+
+    fn leave_out(&mut self, scope: Scope, globs: &LabelGlobs) {
+        if let [(name, glob)] = &globs.0[..]
+            && is_own(scope, name)
+        {
+            self.matchers.push(matcher(name, glob.regex(), glob.as_str(), false));
+            return;
+        }
+        let (own, others) = divided(scope, globs);
+        let all = std::iter::once(subjects(scope, &own)).chain(others).collect::<Vec<_>>();
+        let all = all.join(&format!(" and on ({}) ", labels(scope)));
+        self.clauses.push(format!("unless on ({}) ({all})", labels(scope)));
+    }
+}
+
+/// Returns matchers for the labels that the series of a scope have, and sets of subjects for the others.
+fn divided(scope: Scope, globs: &LabelGlobs) -> (Vec<String>, Vec<String>) {
+    let mut own = Vec::new();
+    let mut others = Vec::new();
+    for (name, glob) in &globs.0 {
+        let matcher = matcher(name, glob.regex(), glob.as_str(), true);
+        if is_own(scope, name) {
+            own.push(matcher);
+        } else if &**name == names::DB_QUERY_TEXT {
+            others.push(format!("{}{{{matcher}}}", names::DB_QUERY_INFO.name));
+        } else {
+            others.push(subjects(scope, &[matcher]));
+        }
+    }
+    (own, others)
+}
+
+/// Returns whether the values of a scope have a label.
+fn is_own(scope: Scope, name: &str) -> bool {
+    scope == Scope::Metric || query(scope, "5m", &[], Histograms::Classic).subject_labels().contains(&name)
+}
+
+/// Returns the set of the subjects that have series with these labels.
+fn subjects(scope: Scope, matchers: &[String]) -> String {
+    let counted = query(scope, "5m", &[], Histograms::Classic).counted();
+    let count = format!("{}_count", counted.name);
+    let matchers = if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(",")) };
+    format!("group by ({}) ({count}{matchers})", labels(scope))
+}
+
+fn labels(scope: Scope) -> String {
+    query(scope, "5m", &[], Histograms::Classic).labels()
+}
+
+fn query<'a>(scope: Scope, window: &'a str, matchers: &'a [String], histograms: Histograms) -> Query<'a> {
+    Query { scope, window, matchers, histograms, metric: None }
+}
+
+fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
+    match regex {
+        Some(regex) => format!("{name}{}{}", if is { "=~" } else { "!~" }, promql::quoted(&regex)),
+        None if is => promql::is(name, text),
+        None => promql::is_not(name, text),
+    }
+}
+
+/// Returns the alerts of a rule, from the lowest severity to the highest.
+fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Vec<Entry>, String> {
+    let left_out = rule.exclude.iter().chain(rule.overrides.iter().map(|other| &other.matches));
+    if rule.scope == Scope::Metric && left_out.into_iter().any(|globs| globs.0.len() != 1) {
+        return Err("exclude and overrides of a metric are exported where they match one label".to_owned());
+    }
+    let writer = Writer { rule, histograms, window: prometheus_duration(rule.window) };
+    let severities = Severity::ALL.into_iter().filter(|severity| writer.is_judged(*severity));
+    severities.map(|severity| writer.alert(severity, shared)).collect()
+}
+
+/// Writes the alerts of one rule.
+struct Writer<'a> {
+    rule: &'a Rule,
+    histograms: Histograms,
+    window: String,
+}
+
+impl Writer<'_> {
+    fn is_judged(&self, severity: Severity) -> bool {
+        let overrides = self.rule.overrides.iter().map(|other| &other.thresholds);
+        overrides.chain([&self.rule.thresholds]).any(|thresholds| thresholds.of(severity).is_some())
+    }
+
+    fn alert(&self, severity: Severity, shared: &mut Shared) -> Result<Entry, String> {
+        let Rule { id, hold, keep_firing_for, .. } = self.rule;
+        let labels = [
+            (names::SEVERITY, severity.as_str().to_owned()),
+            (LEVEL, level(severity).to_owned()),
+            (names::RULE, id.to_string()),
+        ];
+        Ok(Entry::Alert {
+            alert: format!("{}{}", camel_case(id), camel_case(severity.as_str())),
+            expr: self.expression(severity, shared)?,
+            hold: *hold,
+            keep_firing_for: *keep_firing_for,
+            labels: Labels::from_iter(labels),
+            annotations: self.annotations(),
+        })
+    }
+
+    /// Joins what is judged by the rule's own thresholds and by those of each override.
+    fn expression(&self, severity: Severity, shared: &mut Shared) -> Result<String, String> {
+        let Rule { scope, thresholds, overrides, .. } = self.rule;
+        let own = self.selection(|selection| {
+            overrides.iter().for_each(|other| selection.leave_out(*scope, &other.matches));
+        });
+        let mut judged = vec![(own, thresholds.of(severity))];
+        for (at, other) in overrides.iter().enumerate() {
+            let selection = self.selection(|selection| {
+                selection.keep(*scope, &other.matches);
+                overrides[..at].iter().for_each(|earlier| selection.leave_out(*scope, &earlier.matches));
+            });
+            judged.push((selection, other.thresholds.of(severity)));
+        }
+        let judged = judged.into_iter().filter_map(|(selection, threshold)| Some((selection, threshold?)));
+        let parts: Result<Vec<String>, String> =
+            judged.map(|(selection, threshold)| self.part(&selection, threshold, shared)).collect();
+        let all = parts?.join("\nor\n");
+        Ok(match scope {
+            // So that the alert shows the statement.
+            Scope::Query => {
+                let (id, text, info) = (names::DB_QUERY_ID, names::DB_QUERY_TEXT, names::DB_QUERY_INFO.name);
+                let on = promql::TARGET.join(", ");
+                format!("(\n{all}\n)\n* on ({on}, {id}) group_left ({text}) {info}")
+            }
+            _ => all,
+        })
+    }
+
+    /// Returns the selection of the rule with what `change` does to it.
+    fn selection(&self, change: impl FnOnce(&mut Selection)) -> Selection {
+        let Rule { scope, matches, exclude, metric, .. } = self.rule;
+        let mut selection = Selection::of(*scope, matches);
+        metric.iter().for_each(|metric| selection.keep(*scope, &metric.matches));
+        exclude.iter().for_each(|globs| selection.leave_out(*scope, globs));
+        change(&mut selection);
+        selection
+    }
+
+    fn part(&self, selection: &Selection, threshold: Threshold, shared: &mut Shared) -> Result<String, String> {
+        let Rule { scope, measure, measure_name, min_samples, only_if, .. } = self.rule;
+        let metric = self.rule.metric.as_ref();
+        let query = Query { metric, ..query(*scope, &self.window, &selection.matchers, self.histograms) };
+        let cannot = |reason: &str| format!("{measure_name}: {reason}");
+        let value = promql::measure(&query, *measure).map_err(cannot)?;
+        let value = self.read(shared, value, (measure_name, "rate"), selection);
+        let mut part = format!("({value}) {} {}", threshold.operator.as_str(), threshold.limit);
+        let on = query.labels();
+        if let Some((what, samples)) = promql::samples(&query, *measure).filter(|_| *min_samples > 1) {
+            let samples = self.read(shared, samples, (what, "increase"), selection);
+            part += &format!("\nand on ({on}) ({samples}) >= {min_samples}");
+        }
+        if let Some(condition) = only_if {
+            part += &format!("\nand on ({on}) {}", self.condition(condition, &query, selection, shared)?);
+        }
+        for clause in &selection.clauses {
+            part += &format!("\n{clause}");
+        }
+        Ok(part)
+    }
+
+    /// Reads an expression by the name of its recording rule, `level:metric:operations`, where several alerts read it.
+    fn read(
+        &self,
+        shared: &mut Shared,
+        expression: String,
+        (what, operation): (&str, &str),
+        selection: &Selection,
+    ) -> String {
+        // What has no window is a state.
+        let operation =
+            if expression.contains('[') { format!("{operation}{}", self.window) } else { "last".to_owned() };
+        let of = self.rule.metric.iter().map(|metric| format!("_{}", metric.name));
+        let name = format!("instance_{}:pinchpoint{}_{what}", self.rule.scope.as_str(), of.collect::<String>());
+        shared.read(expression, || match &selection.matchers[..] {
+            [] => format!("{name}:{operation}"),
+            _ => format!("{name}_of_{}:{operation}", self.rule.id),
+        })
+    }
+
+    /// Returns the set of the subjects for which a condition holds.
+    fn condition(
+        &self,
+        condition: &Condition,
+        query: &Query<'_>,
+        selection: &Selection,
+        shared: &mut Shared,
+    ) -> Result<String, String> {
+        let mut joined = |conditions: &[Condition], word: &str| -> Result<String, String> {
+            let each = conditions.iter().map(|one| self.condition(one, query, selection, shared));
+            Ok(format!("({})", each.collect::<Result<Vec<_>, _>>()?.join(&format!(" {word} on ({}) ", query.labels()))))
+        };
+        match condition {
+            Condition::All(conditions) => joined(conditions, "and"),
+            Condition::Any(conditions) => joined(conditions, "or"),
+            Condition::Compare { name, operator, limit } => {
+                let measure = find_measure(self.rule.scope, name)
+                    .ok_or_else(|| format!("only_if: {name} is known to the process only"))?;
+                let value = promql::measure(query, measure).map_err(|reason| format!("only_if: {name}: {reason}"))?;
+                let value = self.read(shared, value, (name, "rate"), selection);
+                Ok(format!("(({value}) {} {limit})", operator.as_str()))
+            }
+            Condition::Word { .. } => Err("only_if: words are known to the process only".to_owned()),
+        }
+    }
+
+    fn annotations(&self) -> Labels {
+        let Rule { id, description, impact, measure_name, unit, scope, .. } = self.rule;
+        let subject = match scope {
+            Scope::Endpoint => label(names::METHOD) + " " + &label(names::ROUTE),
+            Scope::Query => label(names::DB_QUERY_TEXT),
+            Scope::Task => label(names::TASK_NAME),
+            Scope::Process => "the process".to_owned(),
+            Scope::Metric => {
+                let metric = self.rule.metric.iter();
+                let labels = metric.clone().flat_map(|metric| &metric.by).map(|name| label(name));
+                let name = metric.map(|metric| metric.name.to_string());
+                name.chain(labels).collect::<Vec<_>>().join(" ")
+            }
+        };
+        let value = human(*unit);
+        let known = |name: &'static str| match name {
+            "subject" => Some(subject.clone()),
+            "value" => Some(value.clone()),
+            name if name == *measure_name => Some(value.clone()),
+            _ => None,
+        };
+        let summary = description.render(&known).unwrap_or_else(|| format!("{id}: {subject}"));
+        let of_measure = || format!("{}: {value}", measure_name.replace('_', " "));
+        let details = impact.render(&known).unwrap_or_else(of_measure);
+        let all = [
+            (SUMMARY, summary),
+            (DESCRIPTION, format!("{details} ({} on {}).", label("job"), label("instance"))),
+            (RUNBOOK_URL, runbook("rules.md", id)),
+        ];
+        Labels::from_iter(all)
+    }
+}
+
+fn label(name: &str) -> String {
+    format!("{{{{ $labels.{name} }}}}")
+}
+
+/// Returns how Prometheus's templates write the value of an alert.
+fn human(unit: Unit) -> String {
+    match unit {
+        Unit::Seconds => "{{ $value | humanizeDuration }}",
+        Unit::Ratio => "{{ $value | humanizePercentage }}",
+        Unit::Bytes => "{{ $value | humanize1024 }}B",
+        Unit::BytesPerHour => "{{ $value | humanize1024 }}B an hour",
+        Unit::BytesPerSecond => "{{ $value | humanize1024 }}B a second",
+        Unit::PerSecond => "{{ $value | humanize }} a second",
+        Unit::Count => "{{ $value | humanize }}",
+    }
+    .to_owned()
+}
+
+fn camel_case(id: &str) -> String {
+    let words = id.split(|character: char| !character.is_ascii_alphanumeric());
+    words
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_ascii_uppercase(), rest.to_owned()]
+        })
+        .collect()
+}
