@@ -56,9 +56,12 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   pinchpoint rules export --to in-process
   pinchpoint rules export --to in-process --output /etc/prometheus/pinchpoint.in-process.rules.yml
+  pinchpoint rules export --to prometheus rules/ --output /etc/prometheus/pinchpoint.rules.yml
 
 Prometheus reads the file where its configuration has, with the path from there:
-  rule_files: [pinchpoint.in-process.rules.yml]";
+  rule_files: [pinchpoint.in-process.rules.yml]
+
+Exit codes: 0 it is written, 1 a rule file is wrong, or with --strict a rule is left out.";
 
 const REFERENCE_EXAMPLES: &str = "\
 Examples:
@@ -168,12 +171,26 @@ pub(crate) enum RulesCommand {
     /// Print alerts for Prometheus
     ///
     /// in-process: alerts on what the monitor inside the service reports, its findings above all. They need no thresholds, since
-    /// the rules are judged in the service. docs/alerting.md says how Prometheus and Alertmanager load them.
+    /// the rules are judged in the service.
+    ///
+    /// prometheus: the rules themselves, an alert for each and each severity, judged by Prometheus from what /metrics exposes. Rules
+    /// that it cannot judge are left out, with a warning each.
+    ///
+    /// docs/alerting.md says which to begin with, and how Prometheus and Alertmanager load them.
     #[command(after_help = EXPORT_EXAMPLES)]
     Export {
         /// What to print
         #[arg(long, value_name = "KIND", value_enum)]
         to: Export,
+        /// Rule files or their directories [default: ./rules if it is there, else those built in]
+        #[arg(value_name = "FILE")]
+        rules: Vec<PathBuf>,
+        /// Read native histograms, which a Prometheus has that scrapes them; for `prometheus`
+        #[arg(long)]
+        native: bool,
+        /// Fail where a rule is left out
+        #[arg(long)]
+        strict: bool,
         /// Write it to this file [default: standard output]
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -188,6 +205,8 @@ pub(crate) enum RulesCommand {
 pub(crate) enum Export {
     /// A rule file of Prometheus: alerts on what the monitor inside the service reports
     InProcess,
+    /// A rule file of Prometheus: the rules as alerts that Prometheus judges
+    Prometheus,
 }
 
 /// What to do with the catalogue of metrics.

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Rules { command }) => rules::run(&command, &mut std::io::stdout()).map_err(|error| match error {
             // Begins with the file, so that editors and terminals can jump there.
             RulesError::Load(error) => error.to_string(),
-            RulesError::File { .. } | RulesError::Output(_) => complaint(&error),
+            RulesError::File { .. } | RulesError::LeftOut(_) | RulesError::Output(_) => complaint(&error),
         }),
         Some(Command::Metrics { command: MetricsCommand::Reference }) => {
             let reference = pinchpoint::metrics_reference_markdown();

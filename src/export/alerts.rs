@@ -224,6 +224,8 @@ impl Writer<'_> {
             (names::SEVERITY, severity.as_str().to_owned()),
             (LEVEL, level(severity).to_owned()),
             (names::RULE, id.to_string()),
+            // As the process names it, so that receivers need not know the labels of each scope.
+            (names::SUBJECT, self.subject()),
         ];
         Ok(Entry::Alert {
             alert: format!("{}{}", camel_case(id), camel_case(severity.as_str())),
@@ -341,20 +343,27 @@ impl Writer<'_> {
         }
     }
 
-    fn annotations(&self) -> Labels {
-        let Rule { id, description, impact, measure_name, unit, scope, .. } = self.rule;
-        let subject = match scope {
+    /// Returns how the templates of Prometheus write the subject.
+    fn subject(&self) -> String {
+        match self.rule.scope {
             Scope::Endpoint => label(names::METHOD) + " " + &label(names::ROUTE),
             Scope::Query => label(names::DB_QUERY_TEXT),
             Scope::Task => label(names::TASK_NAME),
-            Scope::Process => "the process".to_owned(),
-            Scope::Metric => {
-                let metric = self.rule.metric.iter();
-                let labels = metric.clone().flat_map(|metric| &metric.by).map(|name| label(name));
-                let name = metric.map(|metric| metric.name.to_string());
-                name.chain(labels).collect::<Vec<_>>().join(" ")
-            }
-        };
+            Scope::Process => "process".to_owned(),
+            Scope::Metric => self.rule.metric.as_ref().map_or_else(String::new, |metric| {
+                let labels: Vec<String> = metric.by.iter().map(|name| format!("{name}=\"{}\"", label(name))).collect();
+                if labels.is_empty() {
+                    metric.name.to_string()
+                } else {
+                    format!("{}{{{}}}", metric.name, labels.join(","))
+                }
+            }),
+        }
+    }
+
+    fn annotations(&self) -> Labels {
+        let Rule { id, description, impact, measure_name, unit, .. } = self.rule;
+        let subject = self.subject();
         let value = human(*unit);
         let known = |name: &'static str| match name {
             "subject" => Some(subject.clone()),

@@ -152,7 +152,11 @@ rules:
         let labels = r#"kind=~"mail.*",queue!="test""#;
         let expected = format!("(sum by (job, instance, queue) (mail_queue_length{{{labels}}})) > 100");
         assert!(exported.file.contains(&expected), "{}", exported.file);
-        assert!(exported.file.contains("mail_queue_length {{ $labels.queue }} is long"), "{}", exported.file);
+        assert!(
+            exported.file.contains(r#"mail_queue_length{queue="{{ $labels.queue }}"} is long"#),
+            "{}",
+            exported.file
+        );
     }
 
     #[test]

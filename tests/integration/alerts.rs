@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use pinchpoint::{RuleSet, export};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -43,6 +44,30 @@ fn promtool_accepts_the_configuration_with_its_rules() {
     let Some(promtool) = find("promtool") else { return };
     let said = run(&promtool, &["check", "config", "prometheus/prometheus.yml"]);
     assert!(said.contains("1 rule files found") && said.contains("6 rules found"), "{said}");
+}
+
+#[test]
+fn promtool_accepts_the_exported_rules() {
+    let committed = include_str!("../../prometheus/pinchpoint.rules.yml");
+    let of = |histograms| {
+        export::prometheus(&RuleSet::load_dir(Path::new(ROOT).join("rules")).expect("good"), histograms).file
+    };
+    let is_fresh = committed == of(export::Histograms::Classic);
+    assert!(is_fresh, "cargo run -p pinchpoint-cli -- rules export --to prometheus > prometheus/pinchpoint.rules.yml");
+    let Some(promtool) = find("promtool") else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    for histograms in [export::Histograms::Classic, export::Histograms::Native] {
+        let file = directory.path().join("pinchpoint.rules.yml");
+        std::fs::write(&file, of(histograms)).expect("writes");
+        let said = run(&promtool, &["check", "rules", file.to_str().expect("UTF-8")]);
+        assert!(said.contains("SUCCESS"), "{said}");
+    }
+}
+
+#[test]
+fn the_exported_rules_fire_as_the_rules_do() {
+    let Some(promtool) = find("promtool") else { return };
+    run(&promtool, &["test", "rules", "tests/integration/alerts/exported.test.yml"]);
 }
 
 #[test]
