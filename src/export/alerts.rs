@@ -113,8 +113,10 @@ impl Shared {
 }
 
 /// Which subjects an expression is about.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Selection {
+    scope: Scope,
+    histograms: Histograms,
     /// Matchers of labels that the series of the scope have.
     matchers: Vec<String>,
     /// `and on (…) …` and `unless on (…) …`: sets of subjects that cannot be said with matchers.
@@ -122,60 +124,62 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(scope: Scope, globs: &LabelGlobs) -> Self {
-        let mut selection = Self::default();
-        selection.keep(scope, globs);
+    fn of(scope: Scope, histograms: Histograms, globs: &LabelGlobs) -> Self {
+        let mut selection = Self { scope, histograms, matchers: Vec::new(), clauses: Vec::new() };
+        selection.keep(globs);
         selection
     }
 
-    fn keep(&mut self, scope: Scope, globs: &LabelGlobs) {
-        let (own, others) = divided(scope, globs);
+    fn keep(&mut self, globs: &LabelGlobs) {
+        let (own, others) = self.divided(globs);
         self.matchers.extend(own);
-        self.clauses.extend(others.into_iter().map(|set| format!("and on ({}) {set}", labels(scope))));
+        self.clauses.extend(others.into_iter().map(|set| format!("and on ({}) {set}", labels(self.scope))));
     }
 
-    fn leave_out(&mut self, scope: Scope, globs: &LabelGlobs) {
+    fn leave_out(&mut self, globs: &LabelGlobs) {
         if let [(name, glob)] = &globs.0[..]
-            && is_own(scope, name)
+            && is_own(self.scope, name)
         {
             self.matchers.push(matcher(name, glob.regex(), glob.as_str(), false));
             return;
         }
-        let (own, others) = divided(scope, globs);
-        let all = std::iter::once(subjects(scope, &own)).chain(others).collect::<Vec<_>>();
-        let all = all.join(&format!(" and on ({}) ", labels(scope)));
-        self.clauses.push(format!("unless on ({}) ({all})", labels(scope)));
+        let (own, others) = self.divided(globs);
+        let all = std::iter::once(self.subjects(&own)).chain(others).collect::<Vec<_>>();
+        let all = all.join(&format!(" and on ({}) ", labels(self.scope)));
+        self.clauses.push(format!("unless on ({}) ({all})", labels(self.scope)));
     }
-}
 
-/// Returns matchers for the labels that the series of a scope have, and sets of subjects for the others.
-fn divided(scope: Scope, globs: &LabelGlobs) -> (Vec<String>, Vec<String>) {
-    let mut own = Vec::new();
-    let mut others = Vec::new();
-    for (name, glob) in &globs.0 {
-        let matcher = matcher(name, glob.regex(), glob.as_str(), true);
-        if is_own(scope, name) {
-            own.push(matcher);
-        } else if &**name == names::DB_QUERY_TEXT {
-            others.push(format!("{}{{{matcher}}}", names::DB_QUERY_INFO.name));
-        } else {
-            others.push(subjects(scope, &[matcher]));
+    /// Returns matchers for the labels that the values have, and sets of subjects for the others.
+    fn divided(&self, globs: &LabelGlobs) -> (Vec<String>, Vec<String>) {
+        let mut own = Vec::new();
+        let mut others = Vec::new();
+        for (name, glob) in &globs.0 {
+            let matcher = matcher(name, glob.regex(), glob.as_str(), true);
+            if is_own(self.scope, name) {
+                own.push(matcher);
+            } else if &**name == names::DB_QUERY_TEXT {
+                others.push(format!("{}{{{matcher}}}", names::DB_QUERY_INFO.name));
+            } else {
+                others.push(self.subjects(&[matcher]));
+            }
         }
+        (own, others)
     }
-    (own, others)
+
+    /// Returns the set of the subjects that have series with these labels.
+    fn subjects(&self, matchers: &[String]) -> String {
+        let counted = query(self.scope, "5m", &[], self.histograms).counted().name;
+        // Where Prometheus reads native histograms, it has no series of their counts.
+        let series =
+            if self.histograms == Histograms::Native { counted.to_owned() } else { format!("{counted}_count") };
+        let matchers = if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(",")) };
+        format!("group by ({}) ({series}{matchers})", labels(self.scope))
+    }
 }
 
 /// Returns whether the values of a scope have a label.
 fn is_own(scope: Scope, name: &str) -> bool {
     scope == Scope::Metric || query(scope, "5m", &[], Histograms::Classic).subject_labels().contains(&name)
-}
-
-/// Returns the set of the subjects that have series with these labels.
-fn subjects(scope: Scope, matchers: &[String]) -> String {
-    let counted = query(scope, "5m", &[], Histograms::Classic).counted();
-    let count = format!("{}_count", counted.name);
-    let matchers = if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(",")) };
-    format!("group by ({}) ({count}{matchers})", labels(scope))
 }
 
 fn labels(scope: Scope) -> String {
@@ -241,13 +245,13 @@ impl Writer<'_> {
     fn expression(&self, severity: Severity, shared: &mut Shared) -> Result<String, String> {
         let Rule { scope, thresholds, overrides, .. } = self.rule;
         let own = self.selection(|selection| {
-            overrides.iter().for_each(|other| selection.leave_out(*scope, &other.matches));
+            overrides.iter().for_each(|other| selection.leave_out(&other.matches));
         });
         let mut judged = vec![(own, thresholds.of(severity))];
         for (at, other) in overrides.iter().enumerate() {
             let selection = self.selection(|selection| {
-                selection.keep(*scope, &other.matches);
-                overrides[..at].iter().for_each(|earlier| selection.leave_out(*scope, &earlier.matches));
+                selection.keep(&other.matches);
+                overrides[..at].iter().for_each(|earlier| selection.leave_out(&earlier.matches));
             });
             judged.push((selection, other.thresholds.of(severity)));
         }
@@ -269,9 +273,9 @@ impl Writer<'_> {
     /// Returns the selection of the rule with what `change` does to it.
     fn selection(&self, change: impl FnOnce(&mut Selection)) -> Selection {
         let Rule { scope, matches, exclude, metric, .. } = self.rule;
-        let mut selection = Selection::of(*scope, matches);
-        metric.iter().for_each(|metric| selection.keep(*scope, &metric.matches));
-        exclude.iter().for_each(|globs| selection.leave_out(*scope, globs));
+        let mut selection = Selection::of(*scope, self.histograms, matches);
+        metric.iter().for_each(|metric| selection.keep(&metric.matches));
+        exclude.iter().for_each(|globs| selection.leave_out(globs));
         change(&mut selection);
         selection
     }

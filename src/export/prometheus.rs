@@ -68,9 +68,13 @@ mod tests {
     use super::*;
 
     fn exported(rules: &str) -> Exported {
+        exported_for(rules, Histograms::Classic)
+    }
+
+    fn exported_for(rules: &str, histograms: Histograms) -> Exported {
         let directory = tempfile::tempdir().expect("a place for temporary files");
         std::fs::write(directory.path().join("rules.yaml"), rules).expect("it can be written");
-        prometheus(&RuleSet::load_dir(directory.path()).expect("good rules"), Histograms::Classic)
+        prometheus(&RuleSet::load_dir(directory.path()).expect("good rules"), histograms)
     }
 
     /// Returns the expression of an alert, in one line, with what it reads of recording rules.
@@ -131,6 +135,19 @@ rules:
         assert!(other.contains(r#"http_route=~"/shop/import.*""#) && other.contains(") > 10 "), "{other}");
         let critical = expression(&exported, "SlowShopCritical");
         assert!(critical.contains(">= 5 ") && !critical.contains(r#"http_route=~"/shop/import"#), "{critical}");
+    }
+
+    #[test]
+    fn native_histograms_have_no_series_of_counts() {
+        let native = exported_for(RULE, Histograms::Native).file;
+        assert!(
+            native.contains("(http_server_request_duration_seconds{http_request_method=\"GET\",http_route=~"),
+            "{native}"
+        );
+        assert!(
+            !native.contains("_seconds_count") && !native.contains("_seconds_sum") && !native.contains("_bucket"),
+            "{native}"
+        );
     }
 
     #[test]
