@@ -187,7 +187,7 @@ fn labels(scope: Scope) -> String {
 }
 
 fn query<'a>(scope: Scope, window: &'a str, matchers: &'a [String], histograms: Histograms) -> Query<'a> {
-    Query { scope, window, matchers, histograms, metric: None }
+    Query { scope, window, matchers, histograms, metric: None, min_samples: 1 }
 }
 
 fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
@@ -281,15 +281,16 @@ impl Writer<'_> {
     }
 
     fn part(&self, selection: &Selection, threshold: Threshold, shared: &mut Shared) -> Result<String, String> {
-        let Rule { scope, measure, measure_name, min_samples, only_if, .. } = self.rule;
+        let Rule { scope, measure, measure_name, only_if, .. } = self.rule;
         let metric = self.rule.metric.as_ref();
-        let query = Query { metric, ..query(*scope, &self.window, &selection.matchers, self.histograms) };
+        let min_samples = self.rule.min_samples;
+        let query = Query { metric, min_samples, ..query(*scope, &self.window, &selection.matchers, self.histograms) };
         let cannot = |reason: &str| format!("{measure_name}: {reason}");
         let value = promql::measure(&query, *measure).map_err(cannot)?;
         let value = self.read(shared, value, (measure_name, "rate"), selection);
         let mut part = format!("({value}) {} {}", threshold.operator.as_str(), threshold.limit);
         let on = query.labels();
-        if let Some((what, samples)) = promql::samples(&query, *measure).filter(|_| *min_samples > 1) {
+        if let Some((what, samples)) = promql::samples(&query, *measure).filter(|_| min_samples > 1) {
             let samples = self.read(shared, samples, (what, "increase"), selection);
             part += &format!("\nand on ({on}) ({samples}) >= {min_samples}");
         }

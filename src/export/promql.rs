@@ -41,6 +41,8 @@ pub(super) struct Query<'a> {
     pub(super) histograms: Histograms,
     /// Of the scope `metric`.
     pub(super) metric: Option<&'a MetricSelector>,
+    /// Requests below which an endpoint says nothing about the statements that it issues.
+    pub(super) min_samples: u64,
 }
 
 impl<'a> Query<'a> {
@@ -75,7 +77,7 @@ impl<'a> Query<'a> {
     /// Returns the matchers that leave out what is a mixture of many subjects, and the rule's.
     fn matchers(&self, more: &[String]) -> String {
         let mixtures: Vec<String> = match self.scope {
-            Scope::Endpoint => vec![is_not(names::ROUTE, ""), is_not(names::ROUTE, names::OTHER)],
+            Scope::Endpoint => one_route().to_vec(),
             Scope::Query => vec![is_not(names::DB_QUERY_ID, names::OTHER)],
             Scope::Task => vec![is_not(names::TASK_NAME, names::OTHER)],
             Scope::Process | Scope::Metric => Vec::new(),
@@ -161,6 +163,11 @@ impl<'a> Query<'a> {
     }
 }
 
+/// Matchers of requests that matched a route of their own.
+fn one_route() -> [String; 2] {
+    [is_not(names::ROUTE, ""), is_not(names::ROUTE, names::OTHER)]
+}
+
 /// A matcher of one value.
 pub(super) fn is(label: &str, value: &str) -> String {
     format!("{label}={}", quoted(value))
@@ -213,12 +220,8 @@ pub(super) fn samples(query: &Query<'_>, measure: Measure) -> Option<(&'static s
             Some(("observations", either(query, name, |name| query.change("increase", name, &[]), "increase")))
         }
         (Scope::Metric, _) => Some(("observations", query.of_histogram(&query.metric?.name, "count", "increase", &[]))),
-        (Scope::Query, Measure::CallsPerRequest | Measure::TimePerRequest | Measure::EndpointTimeRatio) => {
-            // Requests of the endpoint that issues it most.
-            let pairs = query.matchers(&[]);
-            let requests = format!("increase({}{pairs}[{}])", names::ENDPOINT_QUERY_REQUESTS.name, query.window);
-            Some(("requests", format!("max by ({}) ({requests})", query.labels())))
-        }
+        // The expression itself leaves out endpoints with too few requests.
+        (Scope::Query, Measure::CallsPerRequest | Measure::TimePerRequest | Measure::EndpointTimeRatio) => None,
         (Scope::Endpoint, _) => Some(("requests", query.count(query.counted()))),
         (Scope::Query, _) => Some(("calls", query.count(query.counted()))),
         (Scope::Task, _) => Some(("runs", query.count(query.counted()))),
@@ -352,7 +355,7 @@ impl<'a> Pairs<'a> {
 
     fn rate(&self, metric: &Metric) -> String {
         let Query { window, .. } = self.query;
-        format!("sum by ({}) (rate({}{}[{window}]))", self.labels, metric.name, self.query.matchers(&[]))
+        format!("sum by ({}) (rate({}{}[{window}]))", self.labels, metric.name, self.query.matchers(&one_route()))
     }
 
     /// Returns a duration of the pair's endpoint, beside each of its pairs.
@@ -361,8 +364,13 @@ impl<'a> Pairs<'a> {
         format!("on ({}) group_left () {}", self.endpoint, endpoint.sum_rate(histogram, &[]))
     }
 
+    /// Returns it of the endpoints with enough requests.
     fn calls_per_request(&self) -> String {
-        format!("{} / {}", self.rate(&names::ENDPOINT_QUERY_CALLS), self.rate(&names::ENDPOINT_QUERY_REQUESTS))
+        let Query { window, min_samples, .. } = self.query;
+        let (name, matchers) = (names::ENDPOINT_QUERY_REQUESTS.name, self.query.matchers(&one_route()));
+        let requests = format!("sum by ({}) (increase({name}{matchers}[{window}]))", self.labels);
+        let (calls, each) = (self.rate(&names::ENDPOINT_QUERY_CALLS), self.rate(&names::ENDPOINT_QUERY_REQUESTS));
+        format!("{calls} / {each} and {requests} >= {min_samples}")
     }
 
     /// Returns the time that requests spend in the statement. Statements that run at once divide their common time in proportion
@@ -473,7 +481,14 @@ mod tests {
         let without: Vec<(Scope, &str, Reason)> = measures()
             .filter_map(|(scope, name, of)| {
                 let metric = (scope == Scope::Metric).then_some(&metric);
-                let query = Query { scope, window: "5m", matchers: &[], histograms: Histograms::Classic, metric };
+                let query = Query {
+                    scope,
+                    window: "5m",
+                    matchers: &[],
+                    histograms: Histograms::Classic,
+                    metric,
+                    min_samples: 5,
+                };
                 Some((scope, name, measure(&query, of).err()?))
             })
             .collect();
