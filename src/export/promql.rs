@@ -7,7 +7,7 @@
 
 use crate::{
     context::Part,
-    names::{self, Metric},
+    names::{self, Metric, Resolution},
     rules::{Measure, MetricSelector, Scope},
 };
 
@@ -106,9 +106,15 @@ impl<'a> Query<'a> {
         format!("({} or {nothing})", self.rate(metric, more))
     }
 
+    /// Returns how a metric is read: those of small numbers have an edge at each and are no native histograms.
+    fn histograms_of(&self, name: &str) -> Histograms {
+        let is_of_numbers = names::metric(name).is_some_and(|metric| metric.resolution == Resolution::Counts);
+        if is_of_numbers { Histograms::Classic } else { self.histograms }
+    }
+
     fn of_histogram(&self, name: &str, part: &str, function: &str, more: &[String]) -> String {
         let range = format!("{}[{}]", self.matchers(more), self.window);
-        self.by_subject(&match self.histograms {
+        self.by_subject(&match self.histograms_of(name) {
             Histograms::Classic => format!("{function}({name}_{part}{range})"),
             Histograms::Native => format!("histogram_{part}({function}({name}{range}))"),
         })
@@ -136,7 +142,7 @@ impl<'a> Query<'a> {
     fn quantile_of(&self, name: &str, percent: u8) -> String {
         let range = format!("{}[{}]", self.matchers(&[]), self.window);
         let share = f64::from(percent) / 100.0;
-        match self.histograms {
+        match self.histograms_of(name) {
             Histograms::Classic => {
                 format!("histogram_quantile({share}, sum by (le, {}) (rate({name}_bucket{range})))", self.labels())
             }
