@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::{
     labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
-    promql::{self, Histograms, Query},
+    promql,
+    query::{self, Histograms, Query},
     rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
 };
 use crate::{
@@ -192,9 +193,9 @@ fn query<'a>(scope: Scope, window: &'a str, matchers: &'a [String], histograms: 
 
 fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
     match regex {
-        Some(regex) => format!("{name}{}{}", if is { "=~" } else { "!~" }, promql::quoted(&regex)),
-        None if is => promql::is(name, text),
-        None => promql::is_not(name, text),
+        Some(regex) => format!("{name}{}{}", if is { "=~" } else { "!~" }, query::quoted(&regex)),
+        None if is => query::is(name, text),
+        None => query::is_not(name, text),
     }
 }
 
@@ -263,7 +264,7 @@ impl Writer<'_> {
             // So that the alert shows the statement.
             Scope::Query => {
                 let (id, text, info) = (names::DB_QUERY_ID, names::DB_QUERY_TEXT, names::DB_QUERY_INFO.name);
-                let on = promql::TARGET.join(", ");
+                let on = query::TARGET.join(", ");
                 format!("(\n{all}\n)\n* on ({on}, {id}) group_left ({text}) {info}")
             }
             _ => all,

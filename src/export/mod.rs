@@ -9,6 +9,8 @@
 //! labels      how an alert is labelled and explained
 //! rule_file   groups, alerts and recording rules, and their YAML
 //! in_process  alerts on what the monitor reports about itself
+//! query       the pieces of expressions
+//! pairs       what endpoints do with statements, as expressions
 //! promql      every measure as an expression
 //! alerts      the rules of a set as alerts
 //! prometheus  their file
@@ -17,8 +19,10 @@
 mod alerts;
 mod in_process;
 mod labels;
+mod pairs;
 mod prometheus;
 mod promql;
+mod query;
 mod rule_file;
 
 pub use alerts::LeftOut;

@@ -2,7 +2,7 @@
 
 use super::{
     alerts::{Export, LeftOut},
-    promql,
+    query,
 };
 use crate::RuleSet;
 
@@ -44,8 +44,8 @@ pub fn prometheus(rules: &RuleSet, histograms: Histograms) -> Exported {
     let export = Export::of(
         rules,
         match histograms {
-            Histograms::Classic => promql::Histograms::Classic,
-            Histograms::Native => promql::Histograms::Native,
+            Histograms::Classic => query::Histograms::Classic,
+            Histograms::Native => query::Histograms::Native,
         },
     );
     let left_out = export.left_out.clone();

@@ -5,14 +5,15 @@
 //! Prometheus and the process judge alike; what they cannot agree on is in docs/semantics.md. A new measure does not compile
 //! until it has an expression here, or says why it has none.
 
+use super::{
+    pairs::Pairs,
+    query::{Query, is, is_not, quoted},
+};
 use crate::{
     context::Part,
-    names::{self, Metric, Resolution},
-    rules::{Measure, MetricSelector, Scope},
+    names::{self, Metric},
+    rules::{Measure, Scope},
 };
-
-/// Labels that Prometheus adds to what it scrapes: which process it is.
-pub(super) const TARGET: [&str; 2] = ["job", "instance"];
 
 /// Why a measure has no expression.
 pub(super) type Reason = &'static str;
@@ -20,183 +21,6 @@ pub(super) type Reason = &'static str;
 const NO_MAXIMUM: Reason = "a histogram of Prometheus has no maximum; a high percentile comes near";
 const ONLY_INSIDE: Reason = "the evidence for it is kept in the process only";
 const OTHER_NAME: Reason = "the metric has another name on /metrics";
-
-/// How the buckets of histograms are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Histograms {
-    /// Series with the label `le`, which every Prometheus and its relatives have.
-    Classic,
-    /// Native histograms: a Prometheus of 2.40 or later that scrapes protobuf.
-    Native,
-}
-
-/// What the expressions of one rule have in common.
-#[derive(Clone, Debug)]
-pub(super) struct Query<'a> {
-    pub(super) scope: Scope,
-    /// As Prometheus writes it: `5m`.
-    pub(super) window: &'a str,
-    /// Matchers of labels, beside those that leave mixtures out.
-    pub(super) matchers: &'a [String],
-    pub(super) histograms: Histograms,
-    /// Of the scope `metric`.
-    pub(super) metric: Option<&'a MetricSelector>,
-    /// Requests below which an endpoint says nothing about the statements that it issues.
-    pub(super) min_samples: u64,
-}
-
-impl<'a> Query<'a> {
-    /// Returns the labels that tell subjects apart, after those of the process.
-    pub(super) fn subject_labels(&self) -> Vec<&'a str> {
-        match self.scope {
-            Scope::Endpoint => vec![names::METHOD, names::ROUTE],
-            Scope::Query => vec![names::DB_QUERY_ID],
-            Scope::Task => vec![names::TASK_NAME],
-            Scope::Process => Vec::new(),
-            Scope::Metric => {
-                self.metric.into_iter().flat_map(|metric| metric.by.iter().map(|label| &**label)).collect()
-            }
-        }
-    }
-
-    /// Returns the labels of each value.
-    pub(super) fn labels(&self) -> String {
-        let all: Vec<&str> = TARGET.into_iter().chain(self.subject_labels()).collect();
-        all.join(", ")
-    }
-
-    /// Returns the metric that each subject has.
-    pub(super) fn counted(&self) -> &'static Metric {
-        match self.scope {
-            Scope::Endpoint | Scope::Process | Scope::Metric => &names::HTTP_DURATION,
-            Scope::Query => &names::DB_DURATION,
-            Scope::Task => &names::TASK_DURATION,
-        }
-    }
-
-    /// Returns the matchers that leave out what is a mixture of many subjects, and the rule's.
-    fn matchers(&self, more: &[String]) -> String {
-        let mixtures: Vec<String> = match self.scope {
-            Scope::Endpoint => one_route().to_vec(),
-            Scope::Query => vec![is_not(names::DB_QUERY_ID, names::OTHER)],
-            Scope::Task => vec![is_not(names::TASK_NAME, names::OTHER)],
-            Scope::Process | Scope::Metric => Vec::new(),
-        };
-        let all: Vec<String> = mixtures.into_iter().chain(self.matchers.iter().cloned()).chain(more.to_vec()).collect();
-        if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
-    }
-
-    /// Sums series by subject.
-    fn by_subject(&self, of: &str) -> String {
-        format!("sum by ({}) ({of})", self.labels())
-    }
-
-    fn change(&self, function: &str, name: &str, more: &[String]) -> String {
-        self.by_subject(&format!("{function}({name}{}[{}])", self.matchers(more), self.window))
-    }
-
-    /// Returns the growth of a counter each second.
-    fn rate(&self, metric: &Metric, more: &[String]) -> String {
-        self.change("rate", metric.name, more)
-    }
-
-    /// Returns a counter's growth, or 0 for subjects whose counter does not exist yet.
-    fn rate_or_0(&self, metric: &Metric, more: &[String]) -> String {
-        let nothing = format!("0 * {}", self.count_rate(self.counted(), &[]));
-        format!("({} or {nothing})", self.rate(metric, more))
-    }
-
-    /// Returns how a metric is read: those of small numbers have an edge at each and are no native histograms.
-    fn histograms_of(&self, name: &str) -> Histograms {
-        let is_of_numbers = names::metric(name).is_some_and(|metric| metric.resolution == Resolution::Counts);
-        if is_of_numbers { Histograms::Classic } else { self.histograms }
-    }
-
-    fn of_histogram(&self, name: &str, part: &str, function: &str, more: &[String]) -> String {
-        let range = format!("{}[{}]", self.matchers(more), self.window);
-        self.by_subject(&match self.histograms_of(name) {
-            Histograms::Classic => format!("{function}({name}_{part}{range})"),
-            Histograms::Native => format!("histogram_{part}({function}({name}{range}))"),
-        })
-    }
-
-    /// Returns the sum of a histogram's observations each second.
-    fn sum_rate(&self, metric: &Metric, more: &[String]) -> String {
-        self.of_histogram(metric.name, "sum", "rate", more)
-    }
-
-    /// Returns the number of a histogram's observations each second.
-    fn count_rate(&self, metric: &Metric, more: &[String]) -> String {
-        self.of_histogram(metric.name, "count", "rate", more)
-    }
-
-    /// Returns the number of a histogram's observations in the window.
-    fn count(&self, metric: &Metric) -> String {
-        self.of_histogram(metric.name, "count", "increase", &[])
-    }
-
-    fn quantile(&self, metric: &Metric, percent: u8) -> String {
-        self.quantile_of(metric.name, percent)
-    }
-
-    fn quantile_of(&self, name: &str, percent: u8) -> String {
-        let range = format!("{}[{}]", self.matchers(&[]), self.window);
-        let share = f64::from(percent) / 100.0;
-        match self.histograms_of(name) {
-            Histograms::Classic => {
-                format!("histogram_quantile({share}, sum by (le, {}) (rate({name}_bucket{range})))", self.labels())
-            }
-            Histograms::Native => {
-                format!("histogram_quantile({share}, {})", self.by_subject(&format!("rate({name}{range})")))
-            }
-        }
-    }
-
-    fn gauge(&self, metric: &Metric) -> String {
-        self.by_subject(&format!("{}{}", metric.name, self.matchers(&[])))
-    }
-
-    /// Divides by what all requests of the process took.
-    fn of_all_requests(&self, time: &str) -> String {
-        let process = Query { scope: Scope::Process, matchers: &[], ..self.clone() };
-        let on = TARGET.join(", ");
-        format!("{time} / on ({on}) group_left () {}", process.sum_rate(&names::HTTP_DURATION, &[]))
-    }
-
-    /// Returns the share of a duration that a time is.
-    fn of_duration(&self, time: &str) -> String {
-        format!("{time} / {}", self.sum_rate(self.counted(), &[]))
-    }
-}
-
-/// Matchers of requests that matched a route of their own.
-fn one_route() -> [String; 2] {
-    [is_not(names::ROUTE, ""), is_not(names::ROUTE, names::OTHER)]
-}
-
-/// A matcher of one value.
-pub(super) fn is(label: &str, value: &str) -> String {
-    format!("{label}={}", quoted(value))
-}
-
-/// A matcher of all other values.
-pub(super) fn is_not(label: &str, value: &str) -> String {
-    format!("{label}!={}", quoted(value))
-}
-
-/// Writes a text as PromQL does.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            other => quoted.push(other),
-        }
-    }
-    quoted + "\""
-}
 
 /// Keeps a share that is made of two counters, read one after the other, from being more than all.
 fn at_most_all(share: &str) -> String {
@@ -345,60 +169,6 @@ fn statement(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     })
 }
 
-/// The pairs of an endpoint and a statement that it issues.
-struct Pairs<'a> {
-    query: &'a Query<'a>,
-    endpoint: String,
-    labels: String,
-}
-
-impl<'a> Pairs<'a> {
-    fn of(query: &'a Query<'a>) -> Self {
-        let endpoint = Query { scope: Scope::Endpoint, ..query.clone() }.labels();
-        let labels = format!("{endpoint}, {}", names::DB_QUERY_ID);
-        Self { query, endpoint, labels }
-    }
-
-    fn rate(&self, metric: &Metric) -> String {
-        let Query { window, .. } = self.query;
-        format!("sum by ({}) (rate({}{}[{window}]))", self.labels, metric.name, self.query.matchers(&one_route()))
-    }
-
-    /// Returns a duration of the pair's endpoint, beside each of its pairs.
-    fn of_endpoint(&self, histogram: &Metric) -> String {
-        let endpoint = Query { scope: Scope::Endpoint, matchers: &[], ..self.query.clone() };
-        format!("on ({}) group_left () {}", self.endpoint, endpoint.sum_rate(histogram, &[]))
-    }
-
-    /// Returns it of the endpoints with enough requests.
-    fn calls_per_request(&self) -> String {
-        let Query { window, min_samples, .. } = self.query;
-        let (name, matchers) = (names::ENDPOINT_QUERY_REQUESTS.name, self.query.matchers(&one_route()));
-        let requests = format!("sum by ({}) (increase({name}{matchers}[{window}]))", self.labels);
-        let (calls, each) = (self.rate(&names::ENDPOINT_QUERY_CALLS), self.rate(&names::ENDPOINT_QUERY_REQUESTS));
-        format!("{calls} / {each} and {requests} >= {min_samples}")
-    }
-
-    /// Returns the time that requests spend in the statement. Statements that run at once divide their common time in proportion
-    /// to their own.
-    fn time(&self) -> String {
-        let own = self.rate(&names::ENDPOINT_QUERY_SECONDS);
-        let Query { window, .. } = self.query;
-        let all = format!("sum by ({}) (rate({}[{window}]))", self.endpoint, names::ENDPOINT_QUERY_SECONDS.name);
-        let of_all = format!("{own} / on ({}) group_left () {all}", self.endpoint);
-        let within = format!("{of_all} * {}", self.of_endpoint(&names::HTTP_DB_SECONDS));
-        format!("(({within}) <= {own} or {own})")
-    }
-
-    /// Returns a value on the endpoint that issues the statement most often per request.
-    fn of_worst(&self, value: &str) -> String {
-        let (labels, calls) = (self.query.labels(), self.calls_per_request());
-        format!(
-            "max by ({labels}) (({value}) and (({calls}) == on ({labels}) group_left () max by ({labels}) ({calls})))"
-        )
-    }
-}
-
 fn task(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     if let Some(of_duration) = duration(query, measure) {
         return of_duration;
@@ -478,7 +248,10 @@ fn process(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::measures;
+    use crate::{
+        export::query::Histograms,
+        rules::{MetricSelector, measures},
+    };
 
     #[test]
     fn every_measure_has_an_expression_or_a_reason() {

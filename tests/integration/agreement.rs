@@ -45,7 +45,10 @@ fn app(monitor: &Monitor) -> Router {
     };
     let list = || async {
         for line in 0..8 {
-            let row = async { Ok::<_, Infallible>(tokio::time::sleep(Duration::from_millis(4)).await) };
+            let row = async {
+                tokio::time::sleep(Duration::from_millis(4)).await;
+                Ok::<_, Infallible>(())
+            };
             let _ = track_db_query(format!("SELECT * FROM lines WHERE id = {line}"), row).await;
         }
         "ok"
