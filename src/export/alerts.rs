@@ -79,11 +79,12 @@ impl Shared {
     fn read(&mut self, expression: String, name: impl FnOnce() -> String) -> String {
         match self.pass {
             Pass::Count => {
-                if !self.known.contains_key(&expression) {
+                if let Some((_, reads)) = self.known.get_mut(&expression) {
+                    *reads += 1;
+                } else {
                     let name = self.unused(&name());
-                    self.known.insert(expression.clone(), (name, 0));
+                    self.known.insert(expression.clone(), (name, 1));
                 }
-                self.known.entry(expression.clone()).and_modify(|(_, reads)| *reads += 1);
                 expression
             }
             Pass::Write => match self.known.get(&expression) {

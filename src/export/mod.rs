@@ -27,4 +27,5 @@ mod rule_file;
 
 pub use alerts::LeftOut;
 pub use in_process::in_process;
-pub use prometheus::{Exported, Histograms, prometheus};
+pub use prometheus::{Exported, prometheus};
+pub use query::Histograms;

@@ -2,20 +2,9 @@
 
 use super::{
     alerts::{Export, LeftOut},
-    query,
+    query::Histograms,
 };
 use crate::RuleSet;
-
-/// How histograms are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Histograms {
-    /// Series with the label `le`: every Prometheus, Mimir, Thanos Ruler and vmalert has them.
-    #[default]
-    Classic,
-    /// Native histograms, which a Prometheus of 2.40 or later has if it scrapes protobuf. Quantiles are then within 5 % of the
-    /// truth, wherever they lie.
-    Native,
-}
 
 /// A rule file, and what is not in it.
 #[derive(Clone, Debug)]
@@ -41,14 +30,8 @@ pub struct Exported {
 /// ```
 #[must_use]
 pub fn prometheus(rules: &RuleSet, histograms: Histograms) -> Exported {
-    let export = Export::of(
-        rules,
-        match histograms {
-            Histograms::Classic => query::Histograms::Classic,
-            Histograms::Native => query::Histograms::Native,
-        },
-    );
-    let left_out = export.left_out.clone();
+    let mut export = Export::of(rules, histograms);
+    let left_out = std::mem::take(&mut export.left_out);
     let mut about = "Alerts of the rules in rules/*.yaml, for Prometheus.".to_owned();
     if !left_out.is_empty() {
         about += "\n\nLeft out, since Prometheus cannot judge them (pinchpoint.in-process.rules.yml alerts on them):";

@@ -7,12 +7,13 @@
 
 use super::{
     pairs::Pairs,
-    query::{Query, is, is_not, quoted},
+    query::{Query, is, is_not},
 };
 use crate::{
     context::Part,
     names::{self, Metric},
     rules::{Measure, Scope},
+    store::metric_name,
 };
 
 /// Why a measure has no expression.
@@ -82,12 +83,8 @@ fn duration(query: &Query<'_>, measure: Measure) -> Option<Result<String, Reason
 }
 
 /// Returns the share of what a tally counts that ended in one way.
-fn outcome_ratio(query: &Query<'_>, tally: &Metric, outcome: &[&str]) -> String {
-    let matcher = match outcome {
-        [only] => is(names::OUTCOME, only),
-        several => format!("{}=~{}", names::OUTCOME, quoted(&several.join("|"))),
-    };
-    format!("{} / {}", query.rate(tally, &[matcher]), query.rate(tally, &[]))
+fn outcome_ratio(query: &Query<'_>, tally: &Metric, outcome: &str) -> String {
+    format!("{} / {}", query.rate(tally, &[is(names::OUTCOME, outcome)]), query.rate(tally, &[]))
 }
 
 /// Returns the rest of a duration: what neither a part nor the time inside poll covers.
@@ -111,9 +108,9 @@ fn endpoint(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     let per_request = |of: &str| format!("{of} / {}", query.count_rate(requests, &[]));
     Ok(match measure {
         Measure::TimeShare => at_most_all(&query.of_all_requests(&query.sum_rate(requests, &[]))),
-        Measure::ErrorRatio => outcome_ratio(query, &names::REQUESTS, &[names::ERROR]),
-        Measure::ClientErrorRatio => outcome_ratio(query, &names::REQUESTS, &[names::CLIENT_ERROR]),
-        Measure::CancelledRatio => outcome_ratio(query, &names::REQUESTS, &[names::CANCELLED]),
+        Measure::ErrorRatio => outcome_ratio(query, &names::REQUESTS, names::ERROR),
+        Measure::ClientErrorRatio => outcome_ratio(query, &names::REQUESTS, names::CLIENT_ERROR),
+        Measure::CancelledRatio => outcome_ratio(query, &names::REQUESTS, names::CANCELLED),
         Measure::BusyRatio => at_most_all(&query.of_duration(&query.sum_rate(&names::HTTP_BUSY, &[]))),
         Measure::DbTimeRatio => at_most_all(&query.of_duration(&in_queries())),
         Measure::PartRatio(of) => at_most_all(&query.of_duration(&part(of))),
@@ -154,8 +151,8 @@ fn statement(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     let pairs = Pairs::of(query);
     let labels = query.labels();
     Ok(match measure {
-        Measure::ErrorRatio => outcome_ratio(query, &names::QUERIES, &[names::ERROR]),
-        Measure::CancelledRatio => outcome_ratio(query, &names::QUERIES, &[names::CANCELLED]),
+        Measure::ErrorRatio => outcome_ratio(query, &names::QUERIES, names::ERROR),
+        Measure::CancelledRatio => outcome_ratio(query, &names::QUERIES, names::CANCELLED),
         Measure::CallsPerRequest => format!("max by ({labels}) ({})", pairs.calls_per_request()),
         Measure::TimePerRequest => {
             pairs.of_worst(&format!("{} / {}", pairs.time(), pairs.rate(&names::ENDPOINT_QUERY_REQUESTS)))
@@ -174,8 +171,8 @@ fn task(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
         return of_duration;
     }
     Ok(match measure {
-        Measure::ErrorRatio => outcome_ratio(query, &names::TASK_RUNS, &[names::ERROR]),
-        Measure::CancelledRatio => outcome_ratio(query, &names::TASK_RUNS, &[names::CANCELLED]),
+        Measure::ErrorRatio => outcome_ratio(query, &names::TASK_RUNS, names::ERROR),
+        Measure::CancelledRatio => outcome_ratio(query, &names::TASK_RUNS, names::CANCELLED),
         Measure::TimeShare => at_most_all(&query.of_all_requests(&query.rate(&names::TASK_REQUEST_NANOS, &[]))),
         Measure::BusyRatio => at_most_all(&query.of_duration(&query.rate(&names::TASK_BUSY_NANOS, &[]))),
         Measure::WaitingRatio => {
@@ -202,7 +199,7 @@ fn either(query: &Query<'_>, name: &str, of_counter: impl Fn(&str) -> String, fu
 
 /// Returns a measure of a metric that the service records itself.
 fn recorded(query: &Query<'_>, name: &str, measure: Measure) -> Result<String, Reason> {
-    if !name.chars().all(|character| character.is_ascii_alphanumeric() || "_:".contains(character)) {
+    if metric_name(name) != name {
         return Err(OTHER_NAME);
     }
     Ok(match measure {

@@ -119,12 +119,10 @@ impl History {
     /// the start or the last clear and up to now. Changes nothing, and copies no window: a page asks for it every few seconds.
     pub(crate) fn counts_now(&mut self, index: &Index, now: Instant, histogram: &str, counter: &str) -> (u64, f64) {
         let latest = self.baseline.difference(index, now, ReadMode::Peek);
-        let entries = |name: &str| index.named(name).iter().filter_map(|place| latest.entry(*place));
-        let counted: u64 =
-            entries(histogram).flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum();
-        let grown: f64 = entries(counter).map(|entry| entry.after - entry.before).sum();
+        let counters = index.named(counter).iter().filter_map(|place| latest.entry(*place));
+        let grown: f64 = counters.map(|entry| entry.after - entry.before).sum();
         let before: f64 = self.total.series(counter).map(|series| series.increase()).sum();
-        (self.count(histogram) + counted, before + grown)
+        (self.count(histogram) + observed(&latest, index, histogram), before + grown)
     }
 
     /// Returns the value of a gauge without labels at the last tick.
@@ -134,9 +132,7 @@ impl History {
 
     /// Returns how many observations the histograms called `name` had in the last tick.
     pub(crate) fn latest_count(&self, name: &str) -> u64 {
-        let Some((latest, index)) = self.latest() else { return 0 };
-        let entries = index.named(name).iter().filter_map(|place| latest.entry(*place));
-        entries.flat_map(|entry| latest.buckets(entry)).map(|(_, count)| u64::from(count)).sum()
+        self.latest().map_or(0, |(latest, index)| observed(latest, index, name))
     }
 
     /// Returns the last tick's difference, and the series that existed then.
@@ -230,6 +226,12 @@ impl History {
             }
         }
     }
+}
+
+/// Returns how many observations the histograms called `name` have in a difference.
+fn observed(delta: &Delta, index: &Index, name: &str) -> u64 {
+    let entries = index.named(name).iter().filter_map(|place| delta.entry(*place));
+    entries.flat_map(|entry| delta.buckets(entry)).map(|(_, count)| u64::from(count)).sum()
 }
 
 /// Returns whether at least half of a difference lies in the window. Ticks come a little early or late; if a difference

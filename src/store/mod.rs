@@ -96,6 +96,8 @@ mod whole_names;
 pub(crate) mod window;
 
 pub(crate) use endpoint_names::NO_ENDPOINT;
+#[cfg(feature = "export")]
+pub(crate) use exposition::metric_name;
 pub(crate) use exposition::{Exposition, Format};
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;

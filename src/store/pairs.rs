@@ -363,13 +363,8 @@ mod tests {
         expect(&pairs, &recorder, &[("b", 11), ("d", 3), ("other", 29)]);
     }
 
-    #[test]
-    fn what_statements_counted_that_are_gone_stays_in_other() {
-        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(1));
-        let names = ["a", "b"].map(|name| Statement::new(&recorder, name));
-        names.iter().for_each(|statement| statement.run(4, 1));
-        expect(&pairs, &recorder, &[("a", 4), ("other", 4)]);
-        drop(names);
+    /// Has what is not in use give its places back.
+    fn give_back(recorder: &MonitorRecorder) {
         let start = tokio::time::Instant::now();
         let minute = std::time::Duration::from_secs(60);
         let mut history = crate::store::History::new(start, [minute]);
@@ -377,6 +372,16 @@ mod tests {
             history.tick(&recorder.index(), start + minute * tick);
             recorder.give_back_places(&mut history);
         }
+    }
+
+    #[test]
+    fn what_statements_counted_that_are_gone_stays_in_other() {
+        let (recorder, pairs) = (MonitorRecorder::new(100, Vec::new()), limited(1));
+        let names = ["a", "b"].map(|name| Statement::new(&recorder, name));
+        names.iter().for_each(|statement| statement.run(4, 1));
+        expect(&pairs, &recorder, &[("a", 4), ("other", 4)]);
+        drop(names);
+        give_back(&recorder);
         expect(&pairs, &recorder, &[("other", 4)]);
         Statement::new(&recorder, "c").run(1, 1);
         expect(&pairs, &recorder, &[("c", 1), ("other", 4)]);
@@ -439,13 +444,7 @@ mod tests {
         expect(&pairs, &recorder, &[("a", 1), ("b", 1), ("other", 1)]);
         drop(texts);
         let _b = text(&recorder, "b");
-        let start = tokio::time::Instant::now();
-        let minute = std::time::Duration::from_secs(60);
-        let mut history = crate::store::History::new(start, [minute]);
-        for tick in 1..5 {
-            history.tick(&recorder.index(), start + minute * tick);
-            recorder.give_back_places(&mut history);
-        }
+        give_back(&recorder);
         run();
         expect(&pairs, &recorder, &[("b", 2), ("other", 3)]);
         let _c = text(&recorder, "c");

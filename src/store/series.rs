@@ -72,17 +72,17 @@ pub(crate) struct Series {
 /// What the labels of a series say, read once: each evaluation asks thousands of series, several times, and texts that lie all over
 /// the heap took half of a tick.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The number of its endpoint, below [`Index::endpoint_count`]; the same for all series of an endpoint in one index.
-    pub(super) endpoint: Option<u32>,
+    pub(crate) endpoint: Option<u32>,
     /// Whether its requests matched no route.
-    pub(super) is_unmatched: bool,
+    pub(crate) is_unmatched: bool,
     /// Whether the endpoint is not one: requests that matched no route, or those of many.
-    pub(super) is_mixture: bool,
+    pub(crate) is_mixture: bool,
     /// Kind and part of the polls whose nanoseconds it counts: places in [`names::POLLS`].
-    pub(super) polls: Option<(u8, u8)>,
+    pub(crate) polls: Option<(u8, u8)>,
     /// Of a series of durations, how what it counts ended.
-    pub(super) class: OutcomeClass,
+    pub(crate) class: OutcomeClass,
 }
 
 /// Reads the labels of series, and counts their endpoints.

@@ -9,7 +9,6 @@ use super::{
     delta::{Delta, Entry},
     histogram::{HistogramView, HistogramWindow},
     meta::SeriesMeta,
-    outcome::OutcomeClass,
     series::{Cell, Facts, Index, Series},
 };
 use crate::names::Kind;
@@ -75,8 +74,7 @@ impl Window {
         places.into_iter().filter_map(|place| {
             let value = self.series.get(place as usize)?.as_ref()?;
             let meta = &self.index.series[place as usize].meta;
-            let Facts { endpoint, is_unmatched, is_mixture, class, polls } = self.index.facts(place);
-            Some(SeriesView { meta, value, place, endpoint, is_unmatched, is_mixture, class, polls })
+            Some(SeriesView { meta, value, place, facts: self.index.facts(place) })
         })
     }
 
@@ -293,17 +291,8 @@ pub(crate) struct SeriesView<'a> {
     pub(crate) meta: &'a SeriesMeta,
     /// Its place in the index, which is the same in every window.
     pub(crate) place: u32,
-    /// The number of the endpoint in its labels, below [`Window::endpoint_count`]; the same for all series of an endpoint in one
-    /// window.
-    pub(crate) endpoint: Option<u32>,
-    /// Whether its requests matched no route.
-    pub(crate) is_unmatched: bool,
-    /// Whether the endpoint is not one: requests that matched no route, or those of many.
-    pub(crate) is_mixture: bool,
-    /// Of a series of durations, how what it counts ended.
-    pub(crate) class: OutcomeClass,
-    /// Kind and part of the polls whose nanoseconds it counts: places in [`names::POLLS`](crate::names::POLLS).
-    pub(crate) polls: Option<(u8, u8)>,
+    /// What its labels say.
+    pub(crate) facts: Facts,
     value: &'a SeriesWindow,
 }
 

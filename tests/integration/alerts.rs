@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{
     program::program,
     prometheus::{LOOKS, find},
+    server::{Server, free_address},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -148,25 +149,16 @@ fn amtool_accepts_the_configuration_and_routes_by_level() {
 
 /// A real Alertmanager on the shipped configuration; dropping it stops it.
 struct Alertmanager {
-    process: Child,
+    _server: Server,
     address: SocketAddr,
     _data: tempfile::TempDir,
-}
-
-impl Drop for Alertmanager {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Alertmanager {
     fn start(program: &Path) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        // Reserved and freed again: it does not report which port it got.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let address = free.expect("a free port");
-        let process = Command::new(program)
+        let address = free_address();
+        let server = Command::new(program)
             .arg(format!("--config.file={ROOT}/{CONFIGURATION}"))
             .arg(format!("--storage.path={}", data.path().display()))
             .arg(format!("--web.listen-address={address}"))
@@ -175,7 +167,7 @@ impl Alertmanager {
             .stderr(Stdio::null())
             .spawn()
             .expect("Alertmanager starts");
-        Self { process, address, _data: data }
+        Self { _server: Server(server), address, _data: data }
     }
 
     fn alerts(&self) -> String {

@@ -55,7 +55,7 @@ impl<'a> Durations<'a> {
         self.count += count;
         self.seconds += view.sum();
         self.max = self.max.into_iter().chain(view.max()).reduce(f64::max);
-        match series.class {
+        match series.facts.class {
             OutcomeClass::Success => self.succeeded_seconds += view.sum(),
             OutcomeClass::Failure => {
                 self.failed += count;
@@ -113,7 +113,7 @@ impl<'a> Durations<'a> {
     }
 
     fn of_class(&self, class: OutcomeClass) -> impl Iterator<Item = HistogramView<'a>> {
-        self.parts.iter().filter(move |part| part.series.class == class).map(|part| part.view)
+        self.parts.iter().filter(move |part| part.series.facts.class == class).map(|part| part.view)
     }
 
     /// Returns the median, in seconds.

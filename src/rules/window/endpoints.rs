@@ -225,9 +225,9 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the endpoint of a series of requests, which is added if it is new; `None` for a mixture.
     fn entry(&mut self, series: &SeriesView<'a>) -> Option<&mut Endpoint<'a>> {
-        let number = series.endpoint? as usize;
+        let number = series.facts.endpoint? as usize;
         if self.places[number].is_none() {
-            if series.is_mixture && !self.with_mixtures {
+            if series.facts.is_mixture && !self.with_mixtures {
                 return None;
             }
             self.places[number] = u32::try_from(self.all.len()).ok();
@@ -267,7 +267,7 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the place in `all` of the endpoint of a series, if it had requests.
     pub(super) fn place_of(&self, series: &SeriesView<'_>) -> Option<usize> {
-        Some(self.places[series.endpoint? as usize]? as usize)
+        Some(self.places[series.facts.endpoint? as usize]? as usize)
     }
 
     /// Returns the place of an endpoint in `all`.
@@ -281,7 +281,7 @@ impl<'a> Endpoints<'a> {
 /// Returns the method and route of a series; `None` for a mixture.
 #[cfg(feature = "archive")]
 pub(super) fn labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
-    all_labels_of(series).filter(|_| !series.is_mixture)
+    all_labels_of(series).filter(|_| !series.facts.is_mixture)
 }
 
 fn all_labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {

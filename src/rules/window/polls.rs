@@ -54,7 +54,7 @@ impl<'a> MeasuredPolls<'a> {
     /// Adds a series of [`names::ENDPOINT_POLL_NANOS`] or of the same of a task.
     pub(super) fn add_nanos(&mut self, series: &SeriesView<'a>) {
         let seconds = series.increase() * NANOS;
-        match series.polls {
+        match series.facts.polls {
             Some((kind, part)) => {
                 let Measured { wall, computing, cpu_wait } = &mut self.kinds[usize::from(kind)];
                 *[wall, computing, cpu_wait][usize::from(part)] += seconds;

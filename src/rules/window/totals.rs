@@ -21,10 +21,10 @@ impl<'a> Unmatched<'a> {
     pub(super) fn of(window: &'a Window) -> Self {
         let mut unmatched = Self::default();
         let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
-        for series in window.series(names::HTTP_DURATION.name).filter(|series| series.is_unmatched) {
+        for series in window.series(names::HTTP_DURATION.name).filter(|series| series.facts.is_unmatched) {
             let count = series.histogram().map_or(0, |view| view.count());
-            unmatched.requests += if series.class == OutcomeClass::Refusal { 0 } else { count };
-            if series.class == OutcomeClass::Failure {
+            unmatched.requests += if series.facts.class == OutcomeClass::Refusal { 0 } else { count };
+            if series.facts.class == OutcomeClass::Failure {
                 unmatched.failed += count;
                 *errors.entry(Outcome::of(series.meta).name).or_default() += count;
             }
@@ -49,10 +49,10 @@ impl Totals {
         for series in window.series(metric) {
             let Some(view) = series.histogram() else { continue };
             view.add_to(&mut totals.sum);
-            if series.class == OutcomeClass::Failure {
+            if series.facts.class == OutcomeClass::Failure {
                 totals.failed += view.count();
             }
-            if series.is_unmatched {
+            if series.facts.is_unmatched {
                 totals.unmatched += view.count();
             }
         }

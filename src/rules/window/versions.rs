@@ -39,7 +39,7 @@ pub(crate) fn latencies(window: &Window) -> Vec<RouteLatency> {
     for series in window.series(names::HTTP_DURATION.name) {
         let Some((labels, view)) = labels_of(&series).zip(series.histogram()) else { continue };
         let tally = routes.entry(labels).or_default();
-        match series.class {
+        match series.facts.class {
             OutcomeClass::Success => view.add_to(&mut tally.succeeded),
             OutcomeClass::Failure => tally.failed += view.count(),
             OutcomeClass::Refusal => tally.refused += view.count(),

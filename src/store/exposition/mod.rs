@@ -15,7 +15,7 @@ mod text;
 use std::collections::HashMap;
 
 pub(super) use self::derived::Sources;
-pub(super) use self::spelling::metric_name;
+pub(crate) use self::spelling::metric_name;
 use self::{
     families::{Families, Family, Head, Labels, Value},
     openmetrics::OpenMetrics,

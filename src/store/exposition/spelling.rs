@@ -18,7 +18,7 @@ pub(super) const TOTAL: &str = "_total";
 
 /// Returns the name of a metric as it is exposed. Without `_total` something must be left, or readers that take it away refuse the
 /// whole page.
-pub(in crate::store) fn metric_name(name: &str) -> Cow<'_, str> {
+pub(crate) fn metric_name(name: &str) -> Cow<'_, str> {
     let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':');
     let spelt = spelt(name, is_allowed, sanitize_metric_name);
     if spelt == TOTAL { by_code_points(name).into() } else { spelt }

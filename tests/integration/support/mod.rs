@@ -3,6 +3,7 @@
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod prometheus;
+pub(crate) mod server;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 

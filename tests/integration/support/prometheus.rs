@@ -4,13 +4,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use super::{Samples, program::program};
+use super::{
+    Samples,
+    program::program,
+    server::{Server, free_address},
+};
 
 /// How often a test looks, with a pause of 50 ms, before it gives up.
 pub(crate) const LOOKS: u32 = 2_000;
@@ -24,16 +28,9 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 
 /// A Prometheus server for one test; dropping it stops the server.
 pub(crate) struct Prometheus {
-    process: Child,
+    _server: Server,
     address: SocketAddr,
     data: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Prometheus {
@@ -42,10 +39,8 @@ impl Prometheus {
         let data = tempfile::tempdir().expect("a directory");
         let file = data.path().join("prometheus.yml");
         std::fs::write(&file, configuration).expect("writes");
-        // Reserved and freed again: Prometheus does not report which port it got, so it must be given one.
-        let address =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-        let process = Command::new(program)
+        let address = free_address();
+        let server = Command::new(program)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
@@ -54,7 +49,7 @@ impl Prometheus {
             .stderr(std::fs::File::create(data.path().join(LOG)).expect("writes"))
             .spawn()
             .expect("Prometheus starts");
-        Self { process, address, data }
+        Self { _server: Server(server), address, data }
     }
 
     /// Panics where Prometheus logged a warning or an error about the scrapes.
