@@ -14,8 +14,8 @@ pub enum Histograms {
     /// Series with the label `le`: every Prometheus, Mimir, Thanos Ruler and vmalert has them.
     #[default]
     Classic,
-    /// Native histograms, which a Prometheus of 2.40 or later has if it scrapes protobuf. Quantiles are then within 5 % of the
-    /// truth, wherever they lie.
+    /// Native histograms, which a Prometheus of 2.40 or later has if it scrapes protobuf. Quantiles are then as precise as those of
+    /// the process. Histograms of small numbers are not native, and read as with `Classic`.
     Native,
 }
 
