@@ -5,9 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::demo::sickness::Fix;
+use crate::{demo::sickness::Fix, export::ExportArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,11 +57,15 @@ Examples:
   pinchpoint rules export --to in-process
   pinchpoint rules export --to in-process --output /etc/prometheus/pinchpoint.in-process.rules.yml
   pinchpoint rules export --to prometheus rules/ --output /etc/prometheus/pinchpoint.rules.yml
+  pinchpoint rules export --to prometheus-operator --name shop | kubectl apply -f -
+  pinchpoint rules export --to prometheus-operator --label release=prometheus --scraped-by pod
+  pinchpoint rules export --to mixin --output vendor/pinchpoint
 
 Prometheus reads the file where its configuration has, with the path from there:
   rule_files: [pinchpoint.in-process.rules.yml]
 
-Exit codes: 0 it is written, 1 a rule file is wrong, or with --strict a rule is left out.";
+Exit codes: 0 it is written, 1 a rule file or the use of an option is wrong, or with --strict a rule
+is left out, 2 the command line is invalid.";
 
 const REFERENCE_EXAMPLES: &str = "\
 Examples:
@@ -176,37 +180,16 @@ pub(crate) enum RulesCommand {
     /// prometheus: the rules themselves, an alert for each and each severity, judged by Prometheus from what /metrics exposes. Rules
     /// that it cannot judge are left out, with a warning each.
     ///
+    /// prometheus-operator: either of both as a PrometheusRule, with a ServiceMonitor or a PodMonitor.
+    ///
+    /// mixin: the alerts of the first two for jsonnet; --output names the directory of its files.
+    ///
     /// docs/alerting.md says which to begin with, and how Prometheus and Alertmanager load them.
     #[command(after_help = EXPORT_EXAMPLES)]
-    Export {
-        /// What to print
-        #[arg(long, value_name = "KIND", value_enum)]
-        to: Export,
-        /// Rule files or their directories [default: ./rules if it is there, else those built in]
-        #[arg(value_name = "FILE")]
-        rules: Vec<PathBuf>,
-        /// Read native histograms, which a Prometheus has that scrapes them; for `prometheus`
-        #[arg(long)]
-        native: bool,
-        /// Fail where a rule is left out
-        #[arg(long)]
-        strict: bool,
-        /// Write it to this file [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
+    Export(ExportArgs),
     /// Print every scope, measure, fact and key of rule files, and the default rules, as Markdown
     #[command(after_help = REFERENCE_EXAMPLES)]
     Reference,
-}
-
-/// What `rules export` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Export {
-    /// A rule file of Prometheus: alerts on what the monitor inside the service reports
-    InProcess,
-    /// A rule file of Prometheus: the rules as alerts that Prometheus judges
-    Prometheus,
 }
 
 /// What to do with the catalogue of metrics.

@@ -8,6 +8,7 @@
 mod answer;
 mod args;
 mod demo;
+mod export;
 mod lock;
 mod rules;
 
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Rules { command }) => rules::run(&command, &mut std::io::stdout()).map_err(|error| match error {
             // Begins with the file, so that editors and terminals can jump there.
             RulesError::Load(error) => error.to_string(),
-            RulesError::File { .. } | RulesError::LeftOut(_) | RulesError::Output(_) => complaint(&error),
+            error => complaint(&error),
         }),
         Some(Command::Metrics { command: MetricsCommand::Reference }) => {
             let reference = pinchpoint::metrics_reference_markdown();

@@ -1,17 +1,13 @@
 //! `pinchpoint rules`: checks rule files, and prints what may stand in them and the alerts that Prometheus makes of them.
 
 use std::{
-    fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use pinchpoint::{LoadError, RuleSet, export};
+use pinchpoint::{LoadError, RuleSet};
 
-use crate::{
-    answer,
-    args::{Export, RulesCommand},
-};
+use crate::{answer, args::RulesCommand, export};
 
 /// Why a command on rules failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +26,18 @@ pub(crate) enum RulesError {
     /// Rules were left out, and `--strict` was given.
     #[error("left out, since Prometheus cannot judge them: {}", .0.join(", "))]
     LeftOut(Vec<String>),
+    /// An option of the Prometheus Operator's resources, and something else is exported.
+    #[error("{option} is for --to prometheus-operator only")]
+    Option {
+        /// The option.
+        option: &'static str,
+    },
+    /// Several files are to be written, and no directory is named.
+    #[error("--to {to} writes several files; name their directory with --output")]
+    Directory {
+        /// What is exported.
+        to: &'static str,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
@@ -42,44 +50,11 @@ pub(crate) enum RulesError {
 pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), RulesError> {
     let answer = match command {
         RulesCommand::Check { files } => good(files, RuleSet::check_files(files)?.ids().count()),
-        RulesCommand::Export { to, rules, native, strict, output } => {
-            let answer = match to {
-                Export::InProcess => export::in_process(),
-                Export::Prometheus => prometheus(&of_files(rules)?, *native, *strict)?,
-            };
-            if let Some(path) = output {
-                return fs::write(path, answer).map_err(|source| RulesError::File { path: path.clone(), source });
-            }
-            answer
-        }
+        RulesCommand::Export(arguments) => return export::run(arguments, out),
         RulesCommand::Schema => RuleSet::json_schema(),
         RulesCommand::Reference => RuleSet::reference_markdown(),
     };
     Ok(answer::write(&answer, out)?)
-}
-
-/// Returns the rules of the files, those in `./rules`, or those built in.
-fn of_files(files: &[PathBuf]) -> Result<RuleSet, LoadError> {
-    let here = Path::new("rules");
-    match files {
-        [] if here.is_dir() => RuleSet::load_dir(here),
-        [] => Ok(RuleSet::embedded()),
-        files => RuleSet::check_files(files),
-    }
-}
-
-/// Returns the rules as alerts; says on standard error what is left out.
-fn prometheus(rules: &RuleSet, native: bool, strict: bool) -> Result<String, RulesError> {
-    let histograms = if native { export::Histograms::Native } else { export::Histograms::Classic };
-    let exported = export::prometheus(rules, histograms);
-    for export::LeftOut { rule, reason } in &exported.left_out {
-        // Standard output is the file.
-        let _ = writeln!(io::stderr(), "warning: {rule} is left out: {reason}");
-    }
-    if strict && !exported.left_out.is_empty() {
-        return Err(RulesError::LeftOut(exported.left_out.into_iter().map(|left_out| left_out.rule).collect()));
-    }
-    Ok(exported.file)
 }
 
 fn good(files: &[PathBuf], rules: usize) -> String {
@@ -104,28 +79,6 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn export(to: Export, rules: Vec<PathBuf>, strict: bool, output: Option<PathBuf>) -> RulesCommand {
-        RulesCommand::Export { to, rules, native: false, strict, output }
-    }
-
-    #[test]
-    fn a_rule_that_prometheus_cannot_judge_is_left_out_and_fails_where_that_is_asked_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("rules.yaml");
-        let rule = |id: &str, measure: &str| {
-            format!(
-                "  - id: {id}\n    scope: endpoint\n    measure: {measure}\n    thresholds: {{ high: \"> 1s\" }}\n    description: slow\n    impact: \"{{value}}\"\n"
-            )
-        };
-        let rules = format!("rules:\n{}{}", rule("slow", "avg_duration"), rule("slowest", "max_duration"));
-        std::fs::write(&file, rules).unwrap();
-        let written = answer(&export(Export::Prometheus, vec![file.clone()], false, None));
-        assert!(written.contains("alert: SlowHigh") && !written.contains("alert: SlowestHigh"), "{written}");
-        assert!(written.contains("# - slowest: max_duration: a histogram"), "{written}");
-        let strict = run(&export(Export::Prometheus, vec![file], true, None), &mut io::sink()).unwrap_err();
-        assert_eq!(strict.to_string(), "left out, since Prometheus cannot judge them: slowest");
-    }
-
     #[test]
     fn good_files_are_counted() {
         let directory = tempfile::tempdir().unwrap();
@@ -148,18 +101,6 @@ mod tests {
         let error = run(&RulesCommand::Check { files: files.clone() }, &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), RuleSet::check_files(&files).unwrap_err().to_string());
         assert!(error.to_string().starts_with("no/such.yaml: "), "{error}");
-    }
-
-    #[test]
-    fn alerts_go_to_the_file_that_is_named_and_nowhere_else() {
-        let export = |output| export(Export::InProcess, Vec::new(), false, output);
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("alerts.yml");
-        assert_eq!(answer(&export(Some(path.clone()))), "");
-        assert_eq!(fs::read_to_string(&path).unwrap(), answer(&export(None)));
-        let missing = directory.path().join("no/such/alerts.yml");
-        let error = run(&export(Some(missing.clone())), &mut io::sink()).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot write {}", missing.display()));
     }
 
     #[test]

@@ -36,6 +36,11 @@ const DOCUMENT: &str = "alerting.md";
 /// ```
 #[must_use]
 pub fn in_process() -> String {
+    groups().to_yaml(ABOUT, COMMAND)
+}
+
+/// Returns the groups of the file.
+pub(super) fn groups() -> Groups {
     let group = |name: &str, rules| Group { name: name.to_owned(), interval: None, rules };
     let findings = vec![
         finding("PinchpointCriticalBottleneck", &[Severity::Critical]),
@@ -46,7 +51,7 @@ pub fn in_process() -> String {
         group("pinchpoint-findings", findings),
         group("pinchpoint-monitor", vec![own_problems(), target_down(), absent()]),
     ];
-    Groups { groups }.to_yaml(ABOUT, COMMAND)
+    Groups { groups }
 }
 
 /// Returns the alert on findings of some severities. It waits for nothing: a finding fires in the process only once it has

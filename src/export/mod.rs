@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! labels      how an alert is labelled and explained
+//! file        one of several files that belong together
 //! rule_file   groups, alerts and recording rules, and their YAML
 //! in_process  alerts on what the monitor reports about itself
 //! query       the pieces of expressions
@@ -14,11 +15,16 @@
 //! promql      every measure as an expression
 //! alerts      the rules of a set as alerts
 //! prometheus  their file
+//! operator    both as resources of the Prometheus Operator
+//! mixin       all of it for jsonnet
 //! ```
 
 mod alerts;
+mod file;
 mod in_process;
 mod labels;
+mod mixin;
+mod operator;
 mod pairs;
 mod prometheus;
 mod promql;
@@ -26,6 +32,9 @@ mod query;
 mod rule_file;
 
 pub use alerts::LeftOut;
+pub use file::File;
 pub use in_process::in_process;
+pub use mixin::{Mixin, mixin};
+pub use operator::{InvalidName, LabelName, ObjectLabel, ObjectName, Operator, PortName, ScrapedBy, SecretKey};
 pub use prometheus::{Exported, prometheus};
 pub use query::Histograms;

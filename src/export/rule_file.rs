@@ -55,7 +55,7 @@ pub(super) enum Entry {
 pub(super) struct Labels(Vec<(String, String)>);
 
 impl Labels {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -16,6 +16,7 @@ mod formats;
 mod holders;
 mod http;
 mod lifetime;
+mod mixin;
 mod names;
 mod native;
 mod openapi;
