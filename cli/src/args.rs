@@ -60,6 +60,7 @@ Examples:
   pinchpoint rules export --to prometheus-operator --name shop | kubectl apply -f -
   pinchpoint rules export --to prometheus-operator --label release=prometheus --scraped-by pod
   pinchpoint rules export --to mixin --output vendor/pinchpoint
+  pinchpoint rules export --to grafana --output /var/lib/grafana/dashboards
 
 Prometheus reads the file where its configuration has, with the path from there:
   rule_files: [pinchpoint.in-process.rules.yml]
@@ -182,11 +183,13 @@ pub(crate) enum RulesCommand {
     ///
     /// prometheus-operator: either of both as a PrometheusRule, with a ServiceMonitor or a PodMonitor.
     ///
-    /// mixin: the alerts of the first two for jsonnet; --output names the directory of its files.
+    /// mixin: the alerts of the first two and the dashboards for jsonnet; --output names the directory of its files.
+    ///
+    /// grafana: dashboards that draw the thresholds of the rules; --output names their directory.
     ///
     /// docs/alerting.md says which to begin with, and how Prometheus and Alertmanager load them.
     #[command(after_help = EXPORT_EXAMPLES)]
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
     /// Print every scope, measure, fact and key of rule files, and the default rules, as Markdown
     #[command(after_help = REFERENCE_EXAMPLES)]
     Reference,

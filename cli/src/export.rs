@@ -49,6 +49,8 @@ pub(crate) enum Export {
     PrometheusOperator,
     /// A monitoring mixin: jsonnet, and the JSON that it imports
     Mixin,
+    /// Dashboards of Grafana
+    Grafana,
 }
 
 impl Export {
@@ -58,6 +60,7 @@ impl Export {
             Self::Prometheus => "prometheus",
             Self::PrometheusOperator => "prometheus-operator",
             Self::Mixin => "mixin",
+            Self::Grafana => "grafana",
         }
     }
 }
@@ -173,6 +176,7 @@ pub(crate) fn run(arguments: &ExportArgs, out: &mut impl Write) -> Result<(), Ru
             complete(mixin.left_out, arguments)?;
             return write_all(&mixin.files, *to, output.as_deref());
         }
+        Export::Grafana => return write_all(&export::grafana(&of_files(rules)?), *to, output.as_deref()),
     };
     match output {
         Some(path) => write(path, &answer),
@@ -185,9 +189,9 @@ fn write(path: &Path, text: &str) -> Result<(), RulesError> {
 }
 
 /// Writes files below a directory, which is made where it is missing.
-fn write_all(files: &[export::File], to: Export, directory: Option<&Path>) -> Result<(), RulesError> {
+fn write_all(files: &[export::Document], to: Export, directory: Option<&Path>) -> Result<(), RulesError> {
     let directory = directory.ok_or(RulesError::Directory { to: to.as_str() })?;
-    for export::File { path, text } in files {
+    for export::Document { path, text } in files {
         let path = directory.join(path);
         let parent = path.parent().unwrap_or(directory);
         fs::create_dir_all(parent).map_err(|source| RulesError::File { path: parent.to_owned(), source })?;
@@ -238,7 +242,7 @@ mod tests {
     #[track_caller]
     fn parsed(line: &str) -> ExportArgs {
         match Cli::try_parse_from(line.split_whitespace()).unwrap().command {
-            Some(Command::Rules { command: RulesCommand::Export(arguments) }) => arguments,
+            Some(Command::Rules { command: RulesCommand::Export(arguments) }) => *arguments,
             other => panic!("{other:?}"),
         }
     }
@@ -305,7 +309,7 @@ mod tests {
         let mixin = |output| ExportArgs { to: Export::Mixin, output, ..Default::default() };
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(answer(&mixin(Some(directory.path().join("new/prometheus")))), "");
-        for file in ["mixin.libsonnet", "mixin.in-process.json", "mixin.rules.json"] {
+        for file in ["mixin.libsonnet", "mixin.in-process.json", "mixin.rules.json", "grafana/overview.json"] {
             assert!(directory.path().join("new/prometheus").join(file).is_file(), "{file}");
         }
         let error = run(&mixin(None), &mut io::sink()).unwrap_err();

@@ -189,7 +189,7 @@ fn labels(scope: Scope) -> String {
 }
 
 fn query<'a>(scope: Scope, window: &'a str, matchers: &'a [String], histograms: Histograms) -> Query<'a> {
-    Query { scope, window, matchers, histograms, metric: None, min_samples: 1 }
+    Query { scope, of_process: &query::TARGET, window, matchers, histograms, metric: None, min_samples: 1 }
 }
 
 fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {

@@ -17,6 +17,8 @@ local having(key, file, suffix, more) = [
     alerts: 'in-process',
     // Labels that each alert gets, such as the team that it goes to.
     alertLabels: {},
+    // Tags of the dashboards, beside `pinchpoint`.
+    dashboardTags: [],
   },
 
   prometheusAlerts+:: {
@@ -26,5 +28,10 @@ local having(key, file, suffix, more) = [
   // Recording rules that the alerts `rules` read.
   prometheusRules+:: {
     groups+: having('record', files[$._config.alerts], '-records', {}),
+  },
+
+  grafanaDashboards+:: {
+    [file]: dashboards[file] { tags+: $._config.dashboardTags }
+    for file in std.objectFields(dashboards)
   },
 }

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! labels      how an alert is labelled and explained
-//! file        one of several files that belong together
+//! document    one of several files that belong together
 //! rule_file   groups, alerts and recording rules, and their YAML
 //! in_process  alerts on what the monitor reports about itself
 //! query       the pieces of expressions
@@ -16,11 +16,13 @@
 //! alerts      the rules of a set as alerts
 //! prometheus  their file
 //! operator    both as resources of the Prometheus Operator
+//! grafana     dashboards
 //! mixin       all of it for jsonnet
 //! ```
 
 mod alerts;
-mod file;
+mod document;
+mod grafana;
 mod in_process;
 mod labels;
 mod mixin;
@@ -32,7 +34,8 @@ mod query;
 mod rule_file;
 
 pub use alerts::LeftOut;
-pub use file::File;
+pub use document::Document;
+pub use grafana::grafana;
 pub use in_process::in_process;
 pub use mixin::{Mixin, mixin};
 pub use operator::{InvalidName, LabelName, ObjectLabel, ObjectName, Operator, PortName, ScrapedBy, SecretKey};

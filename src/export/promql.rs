@@ -246,7 +246,7 @@ fn process(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
 mod tests {
     use super::*;
     use crate::{
-        export::query::Histograms,
+        export::query::{Histograms, TARGET},
         rules::{MetricSelector, measures},
     };
 
@@ -259,6 +259,7 @@ mod tests {
                 let metric = (scope == Scope::Metric).then_some(&metric);
                 let query = Query {
                     scope,
+                    of_process: &TARGET,
                     window: "5m",
                     matchers: &[],
                     histograms: Histograms::Classic,

@@ -23,6 +23,8 @@ pub enum Histograms {
 #[derive(Clone, Debug)]
 pub(super) struct Query<'a> {
     pub(super) scope: Scope,
+    /// Labels of the process that each value is of: [`TARGET`], or none for all processes together.
+    pub(super) of_process: &'static [&'static str],
     /// As Prometheus writes it: `5m`.
     pub(super) window: &'a str,
     /// Matchers of labels, beside those that leave mixtures out.
@@ -50,7 +52,7 @@ impl<'a> Query<'a> {
 
     /// Returns the labels of each value.
     pub(super) fn labels(&self) -> String {
-        let all: Vec<&str> = TARGET.into_iter().chain(self.subject_labels()).collect();
+        let all: Vec<&str> = self.of_process.iter().copied().chain(self.subject_labels()).collect();
         all.join(", ")
     }
 
@@ -77,7 +79,7 @@ impl<'a> Query<'a> {
 
     /// Sums series by subject.
     pub(super) fn by_subject(&self, of: &str) -> String {
-        format!("sum by ({}) ({of})", self.labels())
+        sum(&self.labels(), of)
     }
 
     pub(super) fn change(&self, function: &str, name: &str, more: &[String]) -> String {
@@ -133,7 +135,8 @@ impl<'a> Query<'a> {
         let share = f64::from(percent) / 100.0;
         match self.histograms_of(name) {
             Histograms::Classic => {
-                format!("histogram_quantile({share}, sum by (le, {}) (rate({name}_bucket{range})))", self.labels())
+                let labels = ["le", &self.labels()].join(if self.labels().is_empty() { "" } else { ", " });
+                format!("histogram_quantile({share}, {})", sum(&labels, &format!("rate({name}_bucket{range})")))
             }
             Histograms::Native => {
                 format!("histogram_quantile({share}, {})", self.by_subject(&format!("rate({name}{range})")))
@@ -148,7 +151,7 @@ impl<'a> Query<'a> {
     /// Divides by what all requests of the process took.
     pub(super) fn of_all_requests(&self, time: &str) -> String {
         let process = Query { scope: Scope::Process, matchers: &[], ..self.clone() };
-        let on = TARGET.join(", ");
+        let on = self.of_process.join(", ");
         format!("{time} / on ({on}) group_left () {}", process.sum_rate(&names::HTTP_DURATION, &[]))
     }
 
@@ -156,6 +159,11 @@ impl<'a> Query<'a> {
     pub(super) fn of_duration(&self, time: &str) -> String {
         format!("{time} / {}", self.sum_rate(self.counted(), &[]))
     }
+}
+
+/// Sums series by labels, all of them where there are none.
+pub(super) fn sum(labels: &str, of: &str) -> String {
+    if labels.is_empty() { format!("sum({of})") } else { format!("sum by ({labels}) ({of})") }
 }
 
 /// Matchers of requests that matched a route of their own.

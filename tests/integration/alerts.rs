@@ -43,8 +43,10 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 #[test]
 fn promtool_accepts_the_configuration_with_its_rules() {
     let Some(promtool) = find("promtool") else { return };
-    let said = run(&promtool, &["check", "config", "prometheus/prometheus.yml"]);
-    assert!(said.contains("1 rule files found") && said.contains("6 rules found"), "{said}");
+    for configuration in ["prometheus/prometheus.yml", "prometheus/compose/prometheus.yml"] {
+        let said = run(&promtool, &["check", "config", configuration]);
+        assert!(said.contains("1 rule files found") && said.contains("6 rules found"), "{said}");
+    }
 }
 
 #[test]
@@ -62,6 +64,19 @@ fn promtool_accepts_the_exported_rules() {
         std::fs::write(&file, of(histograms)).expect("writes");
         let said = run(&promtool, &["check", "rules", file.to_str().expect("UTF-8")]);
         assert!(said.contains("SUCCESS"), "{said}");
+    }
+}
+
+/// `keep_firing_for` is left out: Debian's vmalert is older than 1.90, which first had it.
+#[test]
+fn vmalert_accepts_the_alerts_and_the_exported_rules() {
+    let Some(vmalert) = program("vmalert", "Debian package victoria-metrics", &[]) else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("rules.yml");
+    for rules in [RULES, include_str!("../../prometheus/pinchpoint.rules.yml")] {
+        let known = rules.lines().filter(|line| !line.trim_start().starts_with("keep_firing_for:"));
+        std::fs::write(&file, known.fold(String::new(), |all, line| all + line + "\n")).expect("writes");
+        run(&vmalert, &["-dryRun", &format!("-rule={}", file.display())]);
     }
 }
 

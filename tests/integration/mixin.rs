@@ -34,7 +34,7 @@ fn rules(groups: &[Value]) -> Vec<Value> {
 #[test]
 fn the_committed_mixin_is_the_generated_one() {
     let rules = RuleSet::load_dir(Path::new(ROOT).join("rules")).expect("good rules");
-    for export::File { path, text } in export::mixin(&rules, export::Histograms::Classic).files {
+    for export::Document { path, text } in export::mixin(&rules, export::Histograms::Classic).files {
         let committed = std::fs::read_to_string(Path::new(ROOT).join("prometheus").join(&path)).unwrap_or_default();
         let command = "cargo run -p pinchpoint-cli -- rules export --to mixin --output prometheus";
         assert!(committed == text, "prometheus/{path} is stale: run `{command}`");
@@ -67,4 +67,20 @@ fn labels_are_added_to_each_alert_and_other_mixins_are_kept() {
     let rules = rules(groups);
     assert_eq!(rules.len(), 6);
     assert!(rules.iter().all(|rule| rule["labels"]["team"] == "shop" && rule["labels"]["level"].is_string()));
+}
+
+#[test]
+fn the_dashboards_are_those_of_the_files_with_the_tags_of_the_configuration() {
+    let Some(dashboards) = evaluated("(mixin { _config+:: { dashboardTags: ['shop'] } }).grafanaDashboards") else {
+        return;
+    };
+    let dashboards = dashboards.as_object().expect("an object");
+    assert_eq!(dashboards.len(), 6);
+    for (name, dashboard) in dashboards {
+        let file = name.strip_prefix("pinchpoint-").expect("the prefix");
+        let text = std::fs::read_to_string(Path::new(ROOT).join("prometheus/grafana").join(file)).expect("the file");
+        let mut committed: Value = serde_json::from_str(&text).expect("JSON");
+        committed["tags"].as_array_mut().expect("a list").push("shop".into());
+        assert_eq!(*dashboard, committed, "{name}");
+    }
 }

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_mistake_says_what_was_expected() {
-        let error = "Shop".parse::<ObjectName>().unwrap_err().to_string();
+        let error = "Shop".parse::<ObjectName>().expect_err("a capital letter").to_string();
         assert!(error.starts_with("\"Shop\" is no name of an object; expected lower-case letters"), "{error}");
     }
 }

@@ -1,17 +1,17 @@
-//! [`File`]: one of several files that belong together.
+//! [`Document`]: one of several files that belong together.
 
 use serde::Serialize;
 
 /// A file of an export that has several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
+pub struct Document {
     /// Path below the directory of the export, with `/`.
     pub path: String,
     /// What it holds.
     pub text: String,
 }
 
-impl File {
+impl Document {
     pub(super) fn new(path: &str, text: String) -> Self {
         Self { path: path.to_owned(), text }
     }

@@ -1,0 +1,148 @@
+//! The dashboard of instances and versions side by side.
+
+use super::{
+    frame::{self, FLEET, by, several, values},
+    model::Dashboard,
+    panel::{BYTES, COUNT, Chart, RATIO, REQUESTS, Row, SECONDS},
+    series::{INSTANCE, JOB, Series},
+};
+use crate::{
+    RuleSet,
+    export::query::TARGET,
+    names,
+    rules::{Measure, Scope},
+};
+
+const NO_VERSION: &str =
+    "Empty where the services have no name: `MonitorBuilder::service`, or OpenTelemetry's variables";
+
+pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
+    let known = [by(JOB, JOB), by(INSTANCE, INSTANCE)];
+    let versions = values("version", "Version", names::SERVICE_VERSION, &names::TARGET_INFO, &known);
+    let series = Series::selected();
+    let rows = vec![now(&series), instances(&series, rules), versions_compared(&series)];
+    frame::dashboard(FLEET, "now-3h", vec![several(versions)], rows)
+}
+
+fn on() -> String {
+    format!("on ({})", TARGET.join(", "))
+}
+
+/// Leaves the processes of the versions that are selected; those without a version are always there.
+fn selected(series: &Series, expression: &str) -> String {
+    let of_version = series.of(&names::TARGET_INFO, &[by(names::SERVICE_VERSION, "version")]);
+    let all = series.of(&names::TARGET_INFO, &[]);
+    let without = format!("{} unless {} {all}", series.of(&names::BUILD_INFO, &[]), on());
+    format!("({expression})\nand {} ({of_version} or ({without}))", on())
+}
+
+/// Adds the version of each process to an expression of `job` and `instance`.
+fn versioned(series: &Series, expression: &str) -> String {
+    let versions = series.of(&names::TARGET_INFO, &[by(names::SERVICE_VERSION, "version")]);
+    format!("({expression}) * {} group_left ({}) {versions}", on(), names::SERVICE_VERSION)
+}
+
+fn name() -> String {
+    format!("{{{{{INSTANCE}}}}}")
+}
+
+fn now(series: &Series) -> Row {
+    let now = series.lately();
+    let of = |expression: String| selected(series, &expression);
+    let process = |measure| of(now.measure_by(&TARGET, Scope::Process, measure));
+    let used = format!("{} / {}", now.rate(&names::PROCESS_CPU, &TARGET, &[]), now.sum(&names::CPUS, &TARGET));
+    let findings = format!("sum by ({}) ({})", TARGET.join(", "), now.of(&names::BOTTLENECK, &[]));
+    let age = format!("time() - {}", now.max(&names::PROCESS_START, &TARGET));
+    let by_version = format!(
+        "count by ({}) ({})",
+        names::SERVICE_VERSION,
+        series.of(&names::TARGET_INFO, &[by(names::SERVICE_VERSION, "version")])
+    );
+    let by_monitor = format!("count by ({}) ({})", names::VERSION, of(series.of(&names::BUILD_INFO, &[])));
+    let errors = now.outcome_ratio(&names::REQUESTS, names::ERROR, &TARGET);
+    Row {
+        title: "Now",
+        charts: vec![
+            Chart::table("Instances now", "Each process over the last five minutes. One that is unlike the others has a bad machine, a bad share of the traffic, or another version.", &[(JOB, "Service"), (INSTANCE, "Instance")])
+                .column("Findings", COUNT, of(findings))
+                .column("Requests a second", REQUESTS, of(now.count(&names::HTTP_DURATION, &TARGET, &[])))
+                .column("Errors", RATIO, of(errors))
+                .column("95th percentile", SECONDS, of(now.quantile(&names::HTTP_DURATION, 95, &TARGET)))
+                .column("Processor", RATIO, of(used))
+                .column("Workers", RATIO, process(Measure::WorkerBusyRatio))
+                .column("Memory", BYTES, process(Measure::ResidentMemory))
+                .column("Age", SECONDS, of(age)),
+            Chart::stack("Instances by version", "How many processes run each version of the service. Two versions for a while are a rollout; two for long are one that stopped halfway.")
+                .query(by_version, &format!("{{{{{}}}}}", names::SERVICE_VERSION))
+                .empty(NO_VERSION)
+                .size(12, 8),
+            Chart::stack("Versions of the monitor", "How many processes have each version of Pinchpoint inside. Rules and metrics may differ between versions: update the older ones.")
+                .query(by_monitor, &format!("{{{{{}}}}}", names::VERSION))
+                .size(12, 8),
+        ],
+    }
+}
+
+fn instances(series: &Series, rules: &RuleSet) -> Row {
+    let of = |expression: String| selected(series, &expression);
+    let used = format!("{} / {}", series.rate(&names::PROCESS_CPU, &TARGET, &[]), series.sum(&names::CPUS, &TARGET));
+    let process = |measure| of(series.measure_by(&TARGET, Scope::Process, measure));
+    let firing = format!("sum by ({}) ({}) > 0", TARGET.join(", "), series.of(&names::BOTTLENECK, &[]));
+    Row {
+        title: "Instances",
+        charts: vec![
+            Chart::lines("Rate by instance", "Requests a second by instance. Unequal shares are the load balancer's, or an instance that was taken out.")
+                .unit(REQUESTS)
+                .query(of(series.count(&names::HTTP_DURATION, &TARGET, &[])), &name()),
+            Chart::lines("Error ratio by instance", "Share of an instance's requests that it failed. One alone: its machine or its connections; all: the service.")
+                .unit(RATIO)
+                .query(of(series.outcome_ratio(&names::REQUESTS, names::ERROR, &TARGET)), &name()),
+            Chart::lines("95th percentile by instance", "One in twenty of an instance's requests takes longer. One alone: a busy machine, or an unequal share of the load.")
+                .unit(SECONDS)
+                .query(of(series.quantile(&names::HTTP_DURATION, 95, &TARGET)), &name()),
+            Chart::lines("Processor by instance", "CPU time that is used, as a share of the CPUs that the process may use.")
+                .share()
+                .query(of(used), &name()),
+            Chart::lines("Memory by instance", "Memory that each process owns. All of them growing alike is the service; one alone is its traffic.")
+                .unit(BYTES)
+                .query(process(Measure::ResidentMemory), &name())
+                .thresholds(series, rules, Scope::Process, &[Measure::ResidentMemory]),
+            Chart::lines("Scheduling lag by instance", "How much later than due one in a hundred wake-ups was polled.")
+                .unit(SECONDS)
+                .query(process(Measure::SchedulingLag), &name())
+                .thresholds(series, rules, Scope::Process, &[Measure::SchedulingLag]),
+            Chart::timeline("Findings by instance", "When an instance had findings. All at once: the service or what it depends on; one alone: its machine.")
+                .query(of(firing), &name())
+                .empty("Empty where no instance has had findings in this time")
+                .size(24, 8),
+        ],
+    }
+}
+
+fn versions_compared(series: &Series) -> Row {
+    let version = format!("{{{{{}}}}}", names::SERVICE_VERSION);
+    let by_version =
+        |expression: String| format!("sum by ({}) ({})", names::SERVICE_VERSION, versioned(series, &expression));
+    let rate = by_version(series.count(&names::HTTP_DURATION, &TARGET, &[]));
+    let total = by_version(series.total(&names::HTTP_DURATION, &TARGET));
+    let failed =
+        by_version(series.rate(&names::REQUESTS, &TARGET, &[crate::export::query::is(names::OUTCOME, names::ERROR)]));
+    let all = by_version(series.rate(&names::REQUESTS, &TARGET, &[]));
+    Row {
+        title: "Versions of the service",
+        charts: vec![
+            Chart::stack("Rate by version", "Requests a second by version of the service.")
+                .unit(REQUESTS)
+                .query(rate.clone(), &version)
+                .empty(NO_VERSION),
+            Chart::lines("Mean duration by version", "Mean duration of a request by version. A version that is slower on the same mixture of requests is a regression: /performance/comparison judges it route by route.")
+                .unit(SECONDS)
+                .query(format!("{total} / {rate}"), &version)
+                .empty(NO_VERSION),
+            Chart::lines("Error ratio by version", "Share of the requests that each version failed. A canary that fails more is to be taken back.")
+                .unit(RATIO)
+                .query(format!("{failed} / {all}"), &version)
+                .empty(NO_VERSION),
+        ],
+    }
+}
