@@ -27,6 +27,11 @@ impl Archive {
         Self(connections)
     }
 
+    /// Returns the pool.
+    pub(crate) const fn pool(&self) -> &SqlitePool {
+        &self.0
+    }
+
     /// Waits for a connection of the pool. Its place is free again when it is dropped.
     ///
     /// # Errors

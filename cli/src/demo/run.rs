@@ -94,7 +94,7 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
         shop = Shop::open(plan) => shop?,
         () = &mut stop => return Ok(()),
     };
-    let app = watch.over(routes::router(&shop));
+    let app = watch.over(routes::router(&shop), &shop);
 
     let welcome =
         Welcome { address, fixes: &fixes, traffic: args.traffic, rules: watch.rules(), data: directory.kept() };

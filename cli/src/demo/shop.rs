@@ -185,6 +185,12 @@ impl Shop {
         }))
     }
 
+    /// Returns its pools of connections by their names.
+    pub(crate) fn pools(&self) -> [(&'static str, &SqlitePool); 4] {
+        let archive = self.archive.pool();
+        [("database", &self.database), ("reports", &self.reports), ("archive", archive), ("writer", &self.writer)]
+    }
+
     /// Stops the background work and closes the database.
     pub(crate) async fn close(&self) {
         self.background.stop().await;

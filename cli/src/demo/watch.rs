@@ -7,10 +7,10 @@ use std::{
 };
 
 use axum::Router;
-use pinchpoint::{BuildError, Control, Monitor, Settings, SqlxLayer};
+use pinchpoint::{BuildError, Control, Monitor, PoolState, Settings, SqlxLayer};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use super::sickness::Fixes;
+use super::{shop::Shop, sickness::Fixes};
 
 /// The log filter without `RUST_LOG`. sqlx's warnings are off: slow statements and the small pool are there on purpose.
 const LOGGED: &str = "warn,sqlx::query=off,sqlx::pool=off";
@@ -77,9 +77,17 @@ impl Watch {
         Ok(Self { monitor: builder.install()?, rules })
     }
 
-    /// Returns `shop` under the monitor's layer, with the monitor's own routes beside it.
-    pub(crate) fn over(&self, shop: Router) -> Router {
-        shop.layer(self.monitor.layer()).merge(self.monitor.router())
+    /// Returns `routes` of the shop under the monitor's layer, with the monitor's own routes beside them, and watches the shop's pools.
+    pub(crate) fn over(&self, routes: Router, shop: &Shop) -> Router {
+        for (name, pool) in shop.pools() {
+            let pool = pool.clone();
+            let state = move || {
+                let max = pool.options().get_max_connections();
+                (!pool.is_closed()).then(|| PoolState::new(pool.size() as usize, pool.num_idle()).max(max as usize))
+            };
+            self.monitor.watch_pool(name, state);
+        }
+        routes.layer(self.monitor.layer()).merge(self.monitor.router())
     }
 
     /// Returns the directory of the rules; `None` where the built-in rules apply.

@@ -16,15 +16,15 @@ use tempfile::TempDir;
 use super::{ended, pinchpoint};
 
 /// A demo on a free port, whose temporary files have a place of their own.
-struct Demo {
+pub(crate) struct Demo {
     child: Child,
-    base: String,
+    pub(crate) base: String,
     welcome: Option<JoinHandle<String>>,
     temporary: TempDir,
 }
 
 impl Demo {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let mut child = pinchpoint(&["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0"])
             .args(arguments)

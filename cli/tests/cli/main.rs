@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod demo;
+mod expressions;
 mod rules;
 
 use std::process::{Command, Output};
