@@ -59,6 +59,7 @@
 //! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
 //! | `export` | [`export`]: alerts for Prometheus, as the command `pinchpoint rules export` writes them | no |
+//! | `replay` | [`replay`]: unit tests of rules, as the command `pinchpoint rules test` runs them | no |
 //! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 
@@ -68,6 +69,7 @@
         feature = "alloc",
         feature = "archive",
         feature = "export",
+        feature = "replay",
         feature = "reqwest-middleware",
         feature = "schema",
         feature = "sqlx"
@@ -86,6 +88,8 @@ mod http;
 mod lock;
 mod monitor;
 mod names;
+#[cfg(feature = "replay")]
+pub mod replay;
 mod rules;
 mod sample;
 mod store;

@@ -3,9 +3,10 @@
 use std::{
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
+    time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{demo::sickness::Fix, export::ExportArgs};
 
@@ -15,6 +16,8 @@ Examples:
   pinchpoint demo --traffic                    ... with visitors of its own, to see findings within a minute
   pinchpoint demo --fix n-plus-one,leak        ... without these two sicknesses
   pinchpoint rules check rules/*.yaml          Check rule files
+  pinchpoint rules test rules/tests/*.yaml     Run their unit tests
+  pinchpoint rules replay --history shop.redb  Try them on the past
   pinchpoint rules schema > rules.schema.json  Let an editor check them
   pinchpoint rules reference                   Read what may stand in them
   pinchpoint rules export --to in-process      Have Prometheus alert
@@ -44,6 +47,30 @@ Examples:
 
 Reports every mistake with its file, line and column and what was expected.
 Exit codes: 0 the files are good, 1 they are not.";
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules test rules/tests/*.test.yaml
+
+Of each test that fails it prints what was expected (-) and what was found (+), and at which time.
+Exit codes: 0 every test passed, 1 one failed or a file is wrong.";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules replay --history shop.redb
+  pinchpoint rules replay --history shop.redb --rules new/ --last 1d
+  pinchpoint rules replay --history shop.redb --rules new/ --to svg --output replay.svg
+  pinchpoint rules replay --prometheus http://localhost:9090 --rules new/ --last 7d
+
+Exit codes: 0 it is done, 1 a file is wrong or Prometheus does not answer.";
+
+const SUGGEST_EXAMPLES: &str = "\
+Examples:
+  pinchpoint rules suggest --history shop.redb
+  pinchpoint rules suggest --history shop.redb --rule slow_endpoint --percentile 99.5 > suggested.diff
+  patch -p0 < suggested.diff && pinchpoint rules check rules/*.yaml
+
+Exit codes: 0 it is done, also where nothing is suggested, 1 a file is wrong.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
@@ -103,7 +130,7 @@ pub(crate) enum Command {
     /// sick, each behind real work; --fix makes them well.
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
-    /// Check rule files, or print their schema, their reference or alerts for Prometheus
+    /// Check and test rule files, try them on the past, or print their schema, their reference or alerts for Prometheus
     Rules {
         /// What to do with them.
         #[command(subcommand)]
@@ -170,6 +197,30 @@ pub(crate) enum RulesCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Run unit tests of rules
+    ///
+    /// A file describes traffic or series, and says what must be pending, firing or resolved at which time. The rules are judged as in
+    /// a service, with time that the test sets; nothing is started and nothing is sent. docs/rules-testing.md describes the file.
+    #[command(after_help = TEST_EXAMPLES)]
+    Test {
+        /// Files of tests
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Say what rules would have found over the past
+    ///
+    /// Of the minutes that a service stored in its history file, or of what a Prometheus scraped. With --rules it compares: what would
+    /// have fired under those rules, when and for how long, beside the rules of today. The file may be that of a running service, and
+    /// is not changed. docs/rules-testing.md says which rules a history file can judge.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Suggest thresholds that follow from what a service measured
+    ///
+    /// For each route and rule on durations or errors of endpoints: half above a percentile of the values that the rule read minute by
+    /// minute in the last day, as overrides in a diff of the rule files, each with what it rests on and how often it would have fired.
+    /// Nothing is changed: apply the diff with patch -p0 once you have read it.
+    #[command(after_help = SUGGEST_EXAMPLES)]
+    Suggest(SuggestArgs),
     /// Print the JSON schema of rule files
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
@@ -195,12 +246,94 @@ pub(crate) enum RulesCommand {
     Reference,
 }
 
+/// What `rules replay` looks at, and what it prints.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// History file of a service, which its setting history_file names
+    #[arg(long, value_name = "FILE", conflicts_with = "prometheus", required_unless_present = "prometheus")]
+    pub(crate) history: Option<PathBuf>,
+    /// Address of a Prometheus that scrapes the service, such as http://localhost:9090
+    #[arg(long, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
+    /// Rule files or their directories to try [default: none, today's rules alone]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// The rules of today, to compare with [default: ./rules if it is there, else those built in]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) today: Vec<PathBuf>,
+    /// Only these rules, by their ids
+    #[arg(long, value_name = "RULE", num_args = 1..)]
+    pub(crate) rule: Vec<String>,
+    /// How far back to look, such as 6h or 3d [default: all of a history file, 24h of a Prometheus]
+    #[arg(long, value_name = "TIME", value_parser = length_of_time)]
+    pub(crate) last: Option<Duration>,
+    /// Time between two looks at Prometheus, in whole seconds
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = length_of_time)]
+    pub(crate) step: Duration,
+    /// File with the value of the header Authorization for Prometheus, such as: Bearer abc
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    pub(crate) authorization_file: Option<PathBuf>,
+    /// Read native histograms, which a Prometheus has that scrapes them
+    #[arg(long, requires = "prometheus")]
+    pub(crate) native: bool,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReplayFormat::Table)]
+    pub(crate) to: ReplayFormat,
+    /// Write it to this file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What `rules suggest` looks at.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SuggestArgs {
+    /// History file of a service, which its setting history_file names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: PathBuf,
+    /// Rule files or their directories [default: ./rules]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// Only for these rules, by their ids
+    #[arg(long, value_name = "RULE", num_args = 1..)]
+    pub(crate) rule: Vec<String>,
+    /// Percentile of the minutes' values that a threshold rests on, from 50 to 100
+    #[arg(long, value_name = "PERCENT", default_value = "99", value_parser = percentile)]
+    pub(crate) percentile: f64,
+    /// Write the diff to this file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What `rules replay` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReplayFormat {
+    /// For a terminal
+    Table,
+    /// For programs
+    Json,
+    /// A picture, for a browser
+    Svg,
+}
+
 /// What to do with the catalogue of metrics.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MetricsCommand {
     /// Print every metric that /metrics exposes and every label, as Markdown
     #[command(after_help = METRICS_EXAMPLES)]
     Reference,
+}
+
+fn percentile(text: &str) -> Result<f64, String> {
+    let percentile = text.parse().ok().filter(|percentile| (50.0..=100.0).contains(percentile));
+    percentile.ok_or_else(|| "expected a number from 50 to 100".to_owned())
+}
+
+/// Reads a length of time in units from seconds to weeks.
+fn length_of_time(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a time such as 30s, 6h or 3d".to_owned();
+    let span: jiff::Span = text.parse().map_err(|_| expected())?;
+    let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
+    Duration::try_from(length).ok().filter(|length| !length.is_zero()).ok_or_else(expected)
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
@@ -296,6 +429,9 @@ mod tests {
             ("help_rules", "pinchpoint rules --help"),
             ("help_rules_check", "pinchpoint rules check --help"),
             ("help_rules_export", "pinchpoint rules export --help"),
+            ("help_rules_replay", "pinchpoint rules replay --help"),
+            ("help_rules_suggest", "pinchpoint rules suggest --help"),
+            ("help_rules_test", "pinchpoint rules test --help"),
             ("help_rules_schema", "pinchpoint rules schema --help"),
             ("help_rules_reference", "pinchpoint rules reference --help"),
             ("help_causes", "pinchpoint causes --help"),

@@ -201,7 +201,7 @@ fn write_all(files: &[export::Document], to: Export, directory: Option<&Path>) -
 }
 
 /// Returns the rules of the files, those in `./rules`, or those built in.
-fn of_files(files: &[PathBuf]) -> Result<RuleSet, LoadError> {
+pub(crate) fn of_files(files: &[PathBuf]) -> Result<RuleSet, LoadError> {
     let here = Path::new("rules");
     match files {
         [] if here.is_dir() => RuleSet::load_dir(here),

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Rules { command }) => rules::run(&command, &mut std::io::stdout()).map_err(|error| match error {
             // Begins with the file, so that editors and terminals can jump there.
             RulesError::Load(error) => error.to_string(),
+            RulesError::Tests(error) => error.to_string(),
             error => complaint(&error),
         }),
         Some(Command::Metrics { command: MetricsCommand::Reference }) => {

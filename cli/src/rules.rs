@@ -1,12 +1,17 @@
-//! `pinchpoint rules`: checks rule files, and prints what may stand in them and the alerts that Prometheus makes of them.
+//! `pinchpoint rules`: checks and tests rule files, and prints what may stand in them and the alerts that Prometheus makes of them.
+
+mod replay;
+mod suggest;
+mod test;
 
 use std::{
     io::{self, Write},
     path::PathBuf,
 };
 
-use pinchpoint::{LoadError, RuleSet};
+use pinchpoint::{LoadError, RuleSet, replay::TestFileError};
 
+use self::replay::ReplayError;
 use crate::{answer, args::RulesCommand, export};
 
 /// Why a command on rules failed.
@@ -15,6 +20,23 @@ pub(crate) enum RulesError {
     /// The files have mistakes; one a line, each with its place.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// There is no rule file that something could be suggested for.
+    #[error("no rule files: there is no directory ./rules; name them with --rules")]
+    NoRules,
+    /// The past cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A file of rule tests cannot be run.
+    #[error(transparent)]
+    Tests(#[from] TestFileError),
+    /// Tests of rules failed; the answer says which and how.
+    #[error("{failed} of {all} {} failed", if *all == 1 { "test" } else { "tests" })]
+    Failed {
+        /// How many failed.
+        failed: usize,
+        /// How many there are.
+        all: usize,
+    },
     /// The file that was asked for could not be written.
     #[error("cannot write {}", path.display())]
     File {
@@ -51,6 +73,9 @@ pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), Ru
     let answer = match command {
         RulesCommand::Check { files } => good(files, RuleSet::check_files(files)?.ids().count()),
         RulesCommand::Export(arguments) => return export::run(arguments, out),
+        RulesCommand::Replay(args) => return replay::run(args, out),
+        RulesCommand::Suggest(args) => return suggest::run(args, out),
+        RulesCommand::Test { files } => return test::run(files, out),
         RulesCommand::Schema => RuleSet::json_schema(),
         RulesCommand::Reference => RuleSet::reference_markdown(),
     };

@@ -1,4 +1,4 @@
-//! What docs/migrating.md, docs/platforms.md, docs/integration.md, docs/alerting.md and docs/grafana.md say.
+//! What docs/migrating.md, docs/platforms.md, docs/integration.md, docs/alerting.md, docs/grafana.md and docs/rules-testing.md say.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -8,12 +8,13 @@ use tower::ServiceExt as _;
 
 /// Every metric's name stands in it as a literal, and nowhere else.
 const CATALOGUE: &str = include_str!("../../src/names.rs");
-const DOCUMENTS: [(&str, &str); 5] = [
+const DOCUMENTS: [(&str, &str); 6] = [
     ("docs/migrating.md", include_str!("../../docs/migrating.md")),
     ("docs/platforms.md", include_str!("../../docs/platforms.md")),
     ("docs/integration.md", include_str!("../../docs/integration.md")),
     ("docs/alerting.md", include_str!("../../docs/alerting.md")),
     ("docs/grafana.md", include_str!("../../docs/grafana.md")),
+    ("docs/rules-testing.md", include_str!("../../docs/rules-testing.md")),
 ];
 /// How the names of Pinchpoint's metrics and labels begin.
 const FAMILIES: [&str; 8] =

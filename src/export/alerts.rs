@@ -211,6 +211,23 @@ fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Ve
     severities.map(|severity| writer.alert(severity, shared)).collect()
 }
 
+/// Returns the expression of each severity of a rule, whole: it reads no recording rule.
+///
+/// # Errors
+/// Returns why Prometheus cannot judge the rule.
+#[cfg(feature = "replay")]
+pub(crate) fn expressions(rule: &Rule, histograms: Histograms) -> Result<Vec<(Severity, String)>, String> {
+    let writer = Writer { rule, histograms, window: prometheus_duration(rule.window) };
+    let severities: Vec<Severity> = Severity::ALL.into_iter().filter(|of| writer.is_judged(*of)).collect();
+    // The first pass reads no expression by a name.
+    let alerts = alerts(rule, histograms, &mut Shared::default())?;
+    let expressions = alerts.into_iter().filter_map(|alert| match alert {
+        Entry::Alert { expr, .. } => Some(expr),
+        Entry::Record { .. } => None,
+    });
+    Ok(severities.into_iter().zip(expressions).collect())
+}
+
 /// Writes the alerts of one rule.
 struct Writer<'a> {
     rule: &'a Rule,

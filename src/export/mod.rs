@@ -34,6 +34,8 @@ mod query;
 mod rule_file;
 
 pub use alerts::LeftOut;
+#[cfg(feature = "replay")]
+pub(crate) use alerts::expressions;
 pub use document::Document;
 pub use grafana::grafana;
 pub use in_process::in_process;

@@ -23,6 +23,8 @@ mod reload;
 mod samplers;
 mod service;
 mod settings;
+#[cfg(feature = "replay")]
+mod simulation;
 mod token;
 #[cfg(feature = "archive")]
 mod versions;
@@ -35,6 +37,8 @@ pub use error::BuildError;
 pub use handle::Monitor;
 pub use settings::{Settings, SettingsError};
 
+#[cfg(feature = "replay")]
+pub use archive::HistoryError;
 pub(crate) use background::Work;
 pub(crate) use core::{Core, RuleCoverage};
 pub(crate) use judgement::Judgement;
@@ -42,4 +46,9 @@ pub(crate) use judgement::Judgement;
 pub(crate) use {
     archive::{ArchiveState, ArchiveStatus},
     versions::VersionComparison,
+};
+#[cfg(feature = "replay")]
+pub(crate) use {
+    archive::{StoredContents, read_history},
+    simulation::Simulation,
 };

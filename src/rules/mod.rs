@@ -85,6 +85,12 @@ pub(crate) use {
     measure::find_in as find_measure,
     rule::{LabelGlobs, MetricSelector},
 };
+#[cfg(feature = "replay")]
+pub(crate) use {
+    evidence::Evidence,
+    readings::{Question, Reading, Readings},
+    rule::Override,
+};
 
 #[cfg(test)]
 mod advice_tests;

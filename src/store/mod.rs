@@ -99,6 +99,8 @@ pub(crate) use endpoint_names::NO_ENDPOINT;
 #[cfg(feature = "export")]
 pub(crate) use exposition::metric_name;
 pub(crate) use exposition::{Exposition, Format};
+#[cfg(feature = "replay")]
+pub(crate) use grid::{BUCKETS, quantile as grid_quantile};
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;
 pub(crate) use outcome::{Outcome, OutcomeClass};

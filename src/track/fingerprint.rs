@@ -88,7 +88,7 @@ const MAX_READ: usize = 16 * 1024;
 /// SQLite). They are kept only where the statement proves the first reading: next to a period, or after `FROM`, `JOIN`,
 /// `INTO`, `UPDATE`, `TABLE`. A statement with such a proof keeps those that stand where a column stands too; all
 /// others become `?`.
-pub(super) fn shape(sql: &str) -> SqlShape {
+pub(crate) fn shape(sql: &str) -> SqlShape {
     let read = beginning(sql, MAX_READ);
     let lexed = lex::lex(read, read.len() < sql.len());
     let operation = operation(&lexed.pieces);

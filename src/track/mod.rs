@@ -27,6 +27,8 @@ pub use blocking::{SpawnBlocking, spawn_blocking};
 pub use call::{TrackHttpCall, track_http_call};
 pub use call_body::CallBody;
 pub(crate) use fingerprint::operations;
+#[cfg(feature = "replay")]
+pub(crate) use fingerprint::shape;
 pub use http_client::{HttpClientFuture, HttpClientLayer, HttpClientService};
 pub use query::{CodeOf, NoCode, TrackDbQuery, record_db_query, track_db_query};
 #[cfg(feature = "reqwest-middleware")]

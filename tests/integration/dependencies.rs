@@ -16,6 +16,8 @@ use serde_json::Value;
 const PLATFORMS: [&str; 3] = ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 /// The Rust version that redb, and so the feature `archive`, needs.
 const RUST_OF_ARCHIVE: &str = "1.90";
+/// The feature that it is, and the one that needs it.
+const WITH_ARCHIVE: [&str; 2] = ["archive", "replay"];
 /// The feature that brings reqwest.
 const REQWEST: &str = "reqwest-middleware";
 /// Returns the crates that the library compiles in two versions: hashbrown, since metrics-util and indexmap differ in theirs, on
@@ -107,7 +109,8 @@ fn users(packages: &Packages) -> Vec<User<'static>> {
         let manifest = packages.named(package);
         let rust = manifest["rust_version"].as_str().expect("it promises one").to_owned();
         let all: Vec<String> = manifest["features"].as_object().expect("an object").keys().cloned().collect();
-        let features: Vec<String> = all.iter().filter(|feature| *feature != "archive").cloned().collect();
+        let features: Vec<String> =
+            all.iter().filter(|feature| !WITH_ARCHIVE.contains(&feature.as_str())).cloned().collect();
         if features.iter().any(|feature| feature == REQWEST) {
             let features = features.iter().filter(|feature| *feature != REQWEST).cloned().collect();
             users.push(User { package, features, rust: rust.clone() });

@@ -14,7 +14,7 @@ const RANKS: [&[&str]; 7] = [
     &["rules"],
     &["alert", "export"],
     &["monitor"],
-    &["api", "testing"],
+    &["api", "replay", "testing"],
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -162,7 +162,7 @@ fn facts_are_spelt_in_one_place() {
     let names: Vec<_> =
         catalogues.iter().flat_map(|(_, text)| facts_of(text)).map(|name| format!("\"{name}\"")).collect();
     assert!(names.len() > 50, "the catalogues are read: {}", names.len());
-    let readers = ["rules", "alert", "export", "monitor", "api", "testing"];
+    let readers = ["rules", "alert", "export", "monitor", "api", "replay", "testing"];
     let mut wrong = Vec::new();
     for (path, text) in &library {
         let is_catalogue = FACTS.iter().any(|file| path == Path::new(file));

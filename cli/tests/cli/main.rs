@@ -4,6 +4,7 @@
 
 mod demo;
 mod expressions;
+mod replay;
 mod rules;
 
 use std::process::{Command, Output};

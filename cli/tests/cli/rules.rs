@@ -30,3 +30,12 @@ fn the_schema_is_the_one_that_is_shipped() {
     let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../rules/rules.schema.json")).unwrap();
     assert_eq!(ended(&["rules", "schema"], 0).0, shipped);
 }
+
+#[test]
+fn the_shipped_rules_pass_their_tests() {
+    let files = SHIPPED.map(|name| format!("{}/../rules/tests/{name}.test.yaml", env!("CARGO_MANIFEST_DIR")));
+    let arguments: Vec<_> = ["rules", "test"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let (stdout, stderr) = ended(&arguments, 0);
+    assert_eq!(stdout.lines().filter(|line| line.ends_with(" passed")).count(), 4, "{stdout}");
+    assert!(stderr.is_empty(), "{stderr}");
+}

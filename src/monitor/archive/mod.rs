@@ -6,6 +6,8 @@
 //! the archive's is left alone. The invariant that a change could break: the thread never holds the tiers' lock while it
 //! reads or writes.
 
+#[cfg(feature = "replay")]
+mod copy;
 #[cfg(test)]
 mod damage_tests;
 mod error;
@@ -42,6 +44,10 @@ use crate::{
     store::{Run, Tiers},
 };
 
+#[cfg(feature = "replay")]
+pub use copy::HistoryError;
+#[cfg(feature = "replay")]
+pub(crate) use copy::{StoredContents, read as read_history};
 pub(crate) use status::{ArchiveState, ArchiveStatus};
 
 /// How long a start waits for the file, and a shutdown for the last write: a third of the 30 s that Kubernetes gives a

@@ -67,11 +67,19 @@ impl RuleTexts {
     }
 
     /// Reads the given files, and every rule file of those that are directories.
-    pub(super) fn of(paths: &[PathBuf]) -> Self {
+    pub(crate) fn of(paths: &[PathBuf]) -> Self {
         let each = paths
             .iter()
             .flat_map(|path| if path.is_dir() { Self::of_dir(path).0 } else { vec![RuleText::read(path.clone())] });
         Self(each.collect())
+    }
+}
+
+#[cfg(feature = "replay")]
+impl RuleTexts {
+    /// Returns the files that could be read, each with its text.
+    pub(crate) fn readable(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.0.iter().filter_map(|RuleText { path, text }| Some((path.as_path(), text.as_deref().ok()?)))
     }
 }
 

@@ -1,0 +1,191 @@
+//! Asks a Prometheus about the past, by its HTTP API.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use pinchpoint::replay::{PrometheusQuestion, PrometheusRange, PrometheusSeries};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, InvalidHeaderValue};
+use serde::Deserialize;
+
+/// Points of a series that Prometheus returns at most are 11,000.
+const POINTS: u32 = 10_000;
+/// Prometheus gives up on a query after two minutes, unless it is set otherwise.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// Characters of a server's error that are shown.
+const SHOWN: usize = 300;
+
+/// Why Prometheus did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrometheusError {
+    /// The file with the credentials cannot be read.
+    #[error("cannot read {}", path.display())]
+    Authorization {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file holds something that no header can.
+    #[error("{} does not hold the value of a header, such as: Bearer abc", path.display())]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: InvalidHeaderValue,
+    },
+    /// No answer came.
+    #[error("no answer from Prometheus")]
+    Http(#[from] reqwest::Error),
+    /// The answer is an error.
+    #[error("Prometheus answers {status} to the query of {rule}: {message}")]
+    Refused {
+        /// Status of the answer.
+        status: u16,
+        /// The rule whose expression was asked for.
+        rule: String,
+        /// What the server says.
+        message: String,
+    },
+    /// The answer is none of a Prometheus.
+    #[error(
+        "the answer to the query of {rule} is none of a Prometheus; expected the address of its API, such as http://localhost:9090"
+    )]
+    Foreign {
+        /// The rule whose expression was asked for.
+        rule: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// No runtime could be made.
+    #[error("cannot start a runtime")]
+    Runtime(#[source] io::Error),
+}
+
+/// A connection to a Prometheus.
+#[derive(Debug)]
+pub(super) struct Client {
+    url: String,
+    client: reqwest::Client,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    result: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    metric: BTreeMap<String, String>,
+    values: Vec<(f64, String)>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+/// Returns the last `last` up to now, in steps that begin at whole multiples, so that two replays look at the same moments.
+pub(super) fn range(last: Duration, step: Duration) -> PrometheusRange {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let step_seconds = step.as_secs().max(1);
+    let to = now / step_seconds * step_seconds;
+    let from = to.saturating_sub(last.as_secs() / step_seconds * step_seconds);
+    PrometheusRange {
+        from: Duration::from_secs(from),
+        to: Duration::from_secs(to),
+        step: Duration::from_secs(step_seconds),
+    }
+}
+
+impl Client {
+    /// Returns a client that sends the content of `authorization` as the header of that name.
+    pub(super) fn new(url: &str, authorization: Option<&Path>) -> Result<Self, PrometheusError> {
+        let mut headers = HeaderMap::new();
+        if let Some(path) = authorization {
+            let text = fs::read_to_string(path)
+                .map_err(|source| PrometheusError::Authorization { path: path.to_owned(), source })?;
+            let mut value = HeaderValue::from_str(text.trim())
+                .map_err(|source| PrometheusError::NoHeader { path: path.to_owned(), source })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = reqwest::Client::builder().default_headers(headers).timeout(PATIENCE).build()?;
+        Ok(Self { url: format!("{}/api/v1/query_range", url.trim_end_matches('/')), client })
+    }
+
+    /// Asks every question, one after another: a server that serves dashboards too is not to be overrun. `progress` is called with
+    /// how many are answered.
+    pub(super) fn ask<'q>(
+        &self,
+        questions: impl Iterator<Item = &'q PrometheusQuestion>,
+        range: PrometheusRange,
+        progress: impl Fn(usize),
+    ) -> Result<Vec<Vec<PrometheusSeries>>, PrometheusError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PrometheusError::Runtime)?;
+        runtime.block_on(async {
+            let mut answers = Vec::new();
+            for question in questions {
+                answers.push(self.answer(question, range).await?);
+                progress(answers.len());
+            }
+            Ok(answers)
+        })
+    }
+
+    async fn answer(
+        &self,
+        question: &PrometheusQuestion,
+        range: PrometheusRange,
+    ) -> Result<Vec<PrometheusSeries>, PrometheusError> {
+        let mut all: BTreeMap<BTreeMap<String, String>, Vec<(Duration, f64)>> = BTreeMap::new();
+        let mut from = range.from;
+        while from <= range.to {
+            let to = range.to.min(from + range.step * (POINTS - 1));
+            for Series { metric, values } in self.part(question, PrometheusRange { from, to, step: range.step }).await?
+            {
+                let values = values
+                    .into_iter()
+                    .filter_map(|(at, value)| Some((Duration::try_from_secs_f64(at).ok()?, value.parse().ok()?)));
+                all.entry(metric).or_default().extend(values);
+            }
+            from = to + range.step;
+        }
+        Ok(all.into_iter().map(|(labels, values)| PrometheusSeries { labels, values }).collect())
+    }
+
+    async fn part(
+        &self,
+        question: &PrometheusQuestion,
+        PrometheusRange { from, to, step }: PrometheusRange,
+    ) -> Result<Vec<Series>, PrometheusError> {
+        let seconds = |time: Duration| time.as_secs().to_string();
+        let parameters = [
+            ("query", question.expression.clone()),
+            ("start", seconds(from)),
+            ("end", seconds(to)),
+            ("step", seconds(step)),
+        ];
+        // The expressions are long and some proxies are strict about addresses, but Prometheus takes GET on every version.
+        let response = self.client.get(&self.url).query(&parameters).send().await?;
+        let status = response.status();
+        let body = response.text().await?;
+        let rule = question.rule.clone();
+        if !status.is_success() {
+            let said = serde_json::from_str::<Refusal>(&body).map_or(body, |refusal| refusal.error);
+            let message: String = said.trim().chars().take(SHOWN).collect();
+            return Err(PrometheusError::Refused { status: status.as_u16(), rule, message });
+        }
+        let answer: Answer = serde_json::from_str(&body).map_err(|source| PrometheusError::Foreign { rule, source })?;
+        Ok(answer.data.result)
+    }
+}

@@ -1,0 +1,71 @@
+//! [`Simulation`]: a monitor whose time is set from outside.
+//!
+//! It has the parts that a service's monitor has, wired by the same [`Core`], and none of its threads and tasks: nothing happens
+//! between two calls of [`Simulation::tick`], so that rules are judged on traffic that is made up exactly as in a service.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Judgement,
+    config::Config,
+    core::{Core, Parts},
+};
+use crate::{
+    context::{Instruments, Limits, methods::KnownMethods},
+    rules::RuleSet,
+    sample::WatchedPools,
+    store::MonitorRecorder,
+};
+
+/// Most series that a simulation keeps: more than any description of traffic has.
+const MAX_SERIES: usize = 100_000;
+
+/// A monitor that is driven by hand.
+#[derive(Debug)]
+pub(crate) struct Simulation {
+    core: Core,
+}
+
+impl Simulation {
+    /// Returns a monitor that judges by `rules` and has measured nothing.
+    pub(crate) fn new(rules: RuleSet) -> Self {
+        let config = Config { max_series: MAX_SERIES, ..Config::default() };
+        let recorder = MonitorRecorder::new(config.max_series, rules.duration_thresholds());
+        let limits = Limits {
+            routes: config.max_series,
+            fingerprints: config.max_fingerprints,
+            slow_requests: 0,
+            ignored: Vec::new(),
+            database: config.database.clone(),
+            methods: KnownMethods::default(),
+            scheme: config.url_scheme,
+        };
+        let shared = Arc::new(recorder.clone());
+        let instruments = Instruments::new(shared.clone(), shared, limits, Box::new(|| 0.0));
+        let pools = WatchedPools::new(instruments.clone());
+        Self { core: Core::new(Parts { instruments, recorder, config, rules, pools }) }
+    }
+
+    /// Returns when it began.
+    pub(crate) fn started(&self) -> Instant {
+        self.core.started()
+    }
+
+    /// Returns what traffic is recorded through.
+    pub(crate) fn recorder(&self) -> &MonitorRecorder {
+        self.core.recorder()
+    }
+
+    /// Returns what statements and tasks are recorded through.
+    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
+        self.core.instruments()
+    }
+
+    /// Takes what was recorded since the last tick, judges it as the service's loop does, and returns what it found.
+    pub(crate) fn tick(&self, age: Duration) -> Arc<Judgement> {
+        self.core.tick(self.core.started() + age);
+        self.core.judgement()
+    }
+}

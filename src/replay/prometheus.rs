@@ -1,0 +1,159 @@
+//! [`PrometheusReplay`]: rules replayed over what a Prometheus stored.
+//!
+//! The expressions are those that `rules export` writes, so that Prometheus computes the values and says which are over a threshold;
+//! how long they must be is decided by the monitor's own lifecycle. This room asks no server: it says what to ask, and takes the
+//! answers.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::chronicle::{Chronicle, Remark, Replay};
+use crate::{
+    export::{self, Histograms},
+    names,
+    rules::{Evidence, Finding, Rule, RuleSet, Scope, Severity, Subject, Threshold},
+};
+
+/// What to ask a Prometheus about the past, and what its answers mean.
+#[derive(Debug)]
+pub struct PrometheusReplay {
+    rules: RuleSet,
+    questions: Vec<(Arc<Rule>, PrometheusQuestion)>,
+    remarks: Vec<Remark>,
+}
+
+/// An expression whose values over a time are asked for.
+#[derive(Clone, Debug)]
+pub struct PrometheusQuestion {
+    /// Id of the rule.
+    pub rule: String,
+    /// The severity whose threshold the values are over.
+    pub severity: Severity,
+    /// In PromQL; it has a value for each subject that is over the threshold.
+    pub expression: String,
+}
+
+/// One series of an answer.
+#[derive(Clone, Debug)]
+pub struct PrometheusSeries {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Times since the Unix epoch, each with its value.
+    pub values: Vec<(Duration, f64)>,
+}
+
+/// Times that a Prometheus was asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct PrometheusRange {
+    /// The first, since the Unix epoch.
+    pub from: Duration,
+    /// The last, since the Unix epoch.
+    pub to: Duration,
+    /// The time between two; not 0.
+    pub step: Duration,
+}
+
+/// What was over thresholds at a time, by rule and subject: the rule, the value and the thresholds by severity.
+type Moment = BTreeMap<(Arc<str>, Arc<str>), (Arc<Rule>, Arc<Subject>, f64, BTreeMap<Severity, Threshold>)>;
+
+impl PrometheusReplay {
+    /// Returns the questions for `rules`; rules that Prometheus cannot judge have none, and a remark.
+    #[must_use]
+    pub fn new(rules: &RuleSet, histograms: Histograms) -> Self {
+        let mut all = Self { rules: rules.clone(), questions: Vec::new(), remarks: Vec::new() };
+        for rule in rules.rules() {
+            match export::expressions(rule, histograms) {
+                Ok(expressions) => all.questions.extend(expressions.into_iter().map(|(severity, expression)| {
+                    (rule.clone(), PrometheusQuestion { rule: rule.id.to_string(), severity, expression })
+                })),
+                Err(reason) => all.remarks.push(Remark { rule: rule.id.to_string(), is_judged: false, reason }),
+            }
+        }
+        all
+    }
+
+    /// Returns the questions to ask.
+    pub fn questions(&self) -> impl ExactSizeIterator<Item = &PrometheusQuestion> {
+        self.questions.iter().map(|(_, question)| question)
+    }
+
+    /// Returns what would have fired, from an answer to each question, in their order.
+    ///
+    /// # Panics
+    /// Panics where `range.step` is 0.
+    #[must_use]
+    pub fn replay(&self, answers: &[Vec<PrometheusSeries>], range: PrometheusRange) -> Replay {
+        let PrometheusRange { from, to, step } = range;
+        let one = BTreeSet::from_iter(answers.iter().flatten().map(target)).len() <= 1;
+        let mut moments: BTreeMap<Duration, Moment> = BTreeMap::new();
+        for ((rule, question), series) in self.questions.iter().zip(answers) {
+            for series in series {
+                let subject = subject(rule, series, one);
+                let threshold = rule.thresholds_for(&subject).0.iter().find(|(of, _)| *of == question.severity);
+                let Some((severity, threshold)) = threshold else { continue };
+                for (at, value) in series.values.iter().filter(|(_, value)| value.is_finite()) {
+                    let key = (rule.id.clone(), subject.name.clone());
+                    let found = moments.entry(*at).or_default().entry(key);
+                    let found = found.or_insert_with(|| (rule.clone(), subject.clone(), *value, BTreeMap::new()));
+                    found.3.insert(*severity, *threshold);
+                }
+            }
+        }
+        let mut chronicle = Chronicle::new(&self.rules, from);
+        let mut at = from;
+        while at <= to {
+            // Prometheus answers in milliseconds.
+            let near = at.saturating_sub(Duration::from_millis(1))..=at + Duration::from_millis(1);
+            let found = moments.range(near).next().map(|(at, _)| *at).and_then(|at| moments.remove(&at));
+            chronicle.take(at, step, found.into_iter().flatten().map(|(_, found)| finding(found)).collect());
+            at += step;
+        }
+        Replay { from, to, alerts: chronicle.into_alerts(), remarks: self.remarks.clone() }
+    }
+}
+
+fn finding((rule, subject, value, passed): (Arc<Rule>, Arc<Subject>, f64, BTreeMap<Severity, Threshold>)) -> Finding {
+    Finding {
+        window: rule.window,
+        samples: rule.min_samples,
+        passed: passed.into_iter().collect(),
+        rule,
+        subject,
+        value,
+        withheld: Vec::new(),
+        evidence: Arc::new(Evidence::default()),
+        cause: None,
+        caused_by: None,
+    }
+}
+
+/// Returns which process a series is of.
+fn target(series: &PrometheusSeries) -> (&str, &str) {
+    let label = |name| series.labels.get(name).map_or("", String::as_str);
+    (label("job"), label("instance"))
+}
+
+/// Returns the subject of a series, named after its process too where there are several.
+fn subject(rule: &Rule, series: &PrometheusSeries, is_only_target: bool) -> Arc<Subject> {
+    let label = |name: &str| series.labels.get(name).map_or("", String::as_str);
+    let name = match rule.scope {
+        Scope::Endpoint => format!("{} {}", label(names::METHOD), label(names::ROUTE)),
+        Scope::Query => match label(names::DB_QUERY_TEXT) {
+            "" => label(names::DB_QUERY_ID).to_owned(),
+            text => text.to_owned(),
+        },
+        Scope::Task => label(names::TASK_NAME).to_owned(),
+        Scope::Process => Scope::Process.as_str().to_owned(),
+        Scope::Metric => rule.metric.as_ref().map_or_else(String::new, |metric| {
+            let by: Vec<String> = metric.by.iter().map(|name| format!("{name}={:?}", label(name))).collect();
+            if by.is_empty() { metric.name.to_string() } else { format!("{}{{{}}}", metric.name, by.join(",")) }
+        }),
+    };
+    let name = if is_only_target { name } else { format!("{name} on {}", target(series).1) };
+    let labels = series.labels.iter().map(|(name, value)| (Cow::Owned(name.clone()), Arc::from(value.as_str())));
+    Arc::new(Subject::new(name, labels.collect()))
+}

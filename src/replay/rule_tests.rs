@@ -1,0 +1,145 @@
+//! [`RuleTests`]: unit tests of rules.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    expectation::{Course, Difference},
+    flow::Flow,
+    problem::TestFileError,
+    samples::{self, Recorded},
+    test_file::{Test, TestFile},
+};
+use crate::{monitor::Simulation, rules::RuleSet};
+
+/// Unit tests of rules, from a file.
+///
+/// A test describes traffic or series, and says what must be pending, firing or resolved at which time. It runs on the monitor's own
+/// windows, evaluator and lifecycle, with time that the test sets: an hour takes no longer than it takes to compute it.
+/// docs/rules-testing.md describes the file.
+///
+/// ```
+/// use pinchpoint::replay::RuleTests;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::env::temp_dir().join(format!("pinchpoint-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # let path = directory.join("orders.test.yaml");
+/// std::fs::write(&path, r#"
+/// tests:
+///   - name: orders that fail are found
+///     traffic: ["GET /orders 20/s errors 50%"]
+///     expect:
+///       - at: 5s
+///         alerts: [pending critical high_error_rate GET /orders]
+///       - at: 1m
+///         alerts: [firing critical high_error_rate GET /orders]
+/// "#)?;
+/// for result in RuleTests::read(&path)?.run() {
+///     assert!(result.differences.is_empty(), "{}: {:?}", result.name, result.differences);
+/// }
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct RuleTests {
+    rules: RuleSet,
+    file: TestFile,
+}
+
+/// What became of one test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestResult {
+    /// Its name.
+    pub name: String,
+    /// Where it begins in the file, counted from 1.
+    pub line: usize,
+    /// Each time at which something else was found than was expected; none where it passed.
+    pub differences: Vec<Difference>,
+}
+
+impl RuleTests {
+    /// Reads a file of tests and the rules that it names, by their paths from there; without any, those that are built in.
+    ///
+    /// # Errors
+    /// Returns every mistake of the file, each with its line and column, or those of the rule files.
+    pub fn read(path: &Path) -> Result<Self, TestFileError> {
+        let unread = |source| TestFileError::Unread { path: path.to_owned(), source };
+        let file = TestFile::read(&std::fs::read_to_string(path).map_err(unread)?, path)?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let rules = match &file.rules {
+            None => RuleSet::embedded(),
+            Some(paths) => {
+                RuleSet::check_files(&paths.iter().map(|named| beside.join(named)).collect::<Vec<PathBuf>>())?
+            }
+        };
+        file.check_names(&rules, path)?;
+        Ok(Self { rules, file })
+    }
+
+    /// Runs every test, in the order of the file. Nothing but the file decides the results: no clock is read.
+    #[must_use]
+    pub fn run(&self) -> Vec<TestResult> {
+        let interval = self.file.interval;
+        let run = |test: &Test| TestResult {
+            name: test.name.clone(),
+            line: test.at.line,
+            differences: Run::new(test, self.rules.clone()).differences(test, interval),
+        };
+        self.file.tests.iter().map(run).collect()
+    }
+}
+
+/// A test under way.
+struct Run {
+    simulation: Simulation,
+    flows: Vec<(Flow, Duration, Duration)>,
+    series: Vec<Recorded>,
+    /// Steps of the series that were recorded.
+    steps: usize,
+}
+
+impl Run {
+    fn new(test: &Test, rules: RuleSet) -> Self {
+        let simulation = Simulation::new(rules);
+        let flows =
+            test.traffic.iter().map(|spell| (Flow::new(spell.traffic.clone(), &simulation), spell.from, spell.to));
+        let flows = flows.collect();
+        let series = samples::recorded(test.series.clone()).expect("checked when the file was read");
+        Self { simulation, flows, series, steps: 0 }
+    }
+
+    fn differences(mut self, test: &Test, interval: Duration) -> Vec<Difference> {
+        let mut course = Course::new(self.simulation.started());
+        let mut differences = Vec::new();
+        let mut now = Duration::ZERO;
+        for check in &test.checks {
+            while now + interval <= check.at {
+                now += interval;
+                self.record_until(now, test.step);
+                course.follow(self.simulation.tick(now));
+            }
+            let alerts: Vec<_> = check.alerts.iter().map(|(expected, _)| expected.clone()).collect();
+            let rule = check.rule.as_ref().map(|(id, _)| id.as_str());
+            if let Some((missing, unexpected)) = course.difference(&alerts, rule) {
+                differences.push(Difference { at: check.at, line: check.place.line, missing, unexpected });
+            }
+        }
+        differences
+    }
+
+    /// Records what happens up to a time.
+    fn record_until(&mut self, now: Duration, step: Duration) {
+        for (flow, from, to) in &mut self.flows {
+            flow.record_until(now.min(*to).saturating_sub(*from));
+        }
+        while step * u32::try_from(self.steps).unwrap_or(u32::MAX) <= now {
+            for series in &mut self.series {
+                series.record(self.steps, &self.simulation);
+            }
+            self.steps += 1;
+        }
+    }
+}
