@@ -59,7 +59,7 @@
 //! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
 //! | `export` | [`export`]: alerts for Prometheus, as the command `pinchpoint rules export` writes them | no |
-//! | `replay` | [`replay`]: unit tests of rules, as the command `pinchpoint rules test` runs them | no |
+//! | `replay` | [`replay`]: unit tests of rules, and rules on what was stored, as `pinchpoint rules test`, `replay` and `suggest` run them | no |
 //! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |
 

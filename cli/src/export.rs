@@ -9,10 +9,12 @@ use std::{
 use clap::{Args, ValueEnum};
 use pinchpoint::{
     LoadError, RuleSet,
-    export::{self, Histograms, LabelName, ObjectLabel, ObjectName, Operator, PortName, ScrapedBy, SecretKey},
+    export::{
+        self, Exported, Histograms, LabelName, ObjectLabel, ObjectName, Operator, PortName, ScrapedBy, SecretKey,
+    },
 };
 
-use crate::{answer, rules::RulesError};
+use crate::rules::{RulesError, write, write_file};
 
 /// What is exported, and how.
 #[derive(Clone, Debug, Default, Args)]
@@ -51,18 +53,6 @@ pub(crate) enum Export {
     Mixin,
     /// Dashboards of Grafana
     Grafana,
-}
-
-impl Export {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::InProcess => "in-process",
-            Self::Prometheus => "prometheus",
-            Self::PrometheusOperator => "prometheus-operator",
-            Self::Mixin => "mixin",
-            Self::Grafana => "grafana",
-        }
-    }
 }
 
 /// Options of `--to prometheus-operator`.
@@ -158,17 +148,12 @@ pub(crate) fn run(arguments: &ExportArgs, out: &mut impl Write) -> Result<(), Ru
         return Err(RulesError::Option { option });
     }
     let histograms = if *native { Histograms::Native } else { Histograms::Classic };
+    let judged = |Exported { file, left_out }| complete(left_out, arguments).map(|()| file);
     let answer = match to {
         Export::InProcess => export::in_process(),
-        Export::Prometheus => {
-            let exported = export::prometheus(&of_files(rules)?, histograms);
-            complete(exported.left_out, arguments)?;
-            exported.file
-        }
+        Export::Prometheus => judged(export::prometheus(&of_files(rules)?, histograms))?,
         Export::PrometheusOperator if operator.alerts == Some(Alerts::Rules) => {
-            let exported = operator.resources().rules(&of_files(rules)?, histograms);
-            complete(exported.left_out, arguments)?;
-            exported.file
+            judged(operator.resources().rules(&of_files(rules)?, histograms))?
         }
         Export::PrometheusOperator => operator.resources().in_process(),
         Export::Mixin => {
@@ -178,24 +163,18 @@ pub(crate) fn run(arguments: &ExportArgs, out: &mut impl Write) -> Result<(), Ru
         }
         Export::Grafana => return write_all(&export::grafana(&of_files(rules)?), *to, output.as_deref()),
     };
-    match output {
-        Some(path) => write(path, &answer),
-        None => Ok(answer::write(&answer, out)?),
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), RulesError> {
-    fs::write(path, text).map_err(|source| RulesError::File { path: path.to_owned(), source })
+    write(&answer, output.as_deref(), out)
 }
 
 /// Writes files below a directory, which is made where it is missing.
 fn write_all(files: &[export::Document], to: Export, directory: Option<&Path>) -> Result<(), RulesError> {
-    let directory = directory.ok_or(RulesError::Directory { to: to.as_str() })?;
+    let name = to.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    let directory = directory.ok_or(RulesError::Directory { to: name })?;
     for export::Document { path, text } in files {
         let path = directory.join(path);
         let parent = path.parent().unwrap_or(directory);
         fs::create_dir_all(parent).map_err(|source| RulesError::File { path: parent.to_owned(), source })?;
-        write(&path, text)?;
+        write_file(text, &path)?;
     }
     Ok(())
 }
@@ -304,6 +283,7 @@ mod tests {
         let error = run(&parsed("pinchpoint rules export --to mixin --port http"), &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), "--port is for --to prometheus-operator only");
     }
+
     #[test]
     fn several_files_go_to_a_directory_that_must_be_named() {
         let mixin = |output| ExportArgs { to: Export::Mixin, output, ..Default::default() };

@@ -5,8 +5,9 @@ mod suggest;
 mod test;
 
 use std::{
+    fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use pinchpoint::{LoadError, RuleSet, replay::TestFileError};
@@ -58,7 +59,7 @@ pub(crate) enum RulesError {
     #[error("--to {to} writes several files; name their directory with --output")]
     Directory {
         /// What is exported.
-        to: &'static str,
+        to: String,
     },
     /// The answer could not be written.
     #[error("cannot write the answer")]
@@ -80,6 +81,19 @@ pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), Ru
         RulesCommand::Reference => RuleSet::reference_markdown(),
     };
     Ok(answer::write(&answer, out)?)
+}
+
+/// Writes an answer to `out`, or to the file that the command names.
+pub(crate) fn write(answer: &str, file: Option<&Path>, out: &mut impl Write) -> Result<(), RulesError> {
+    match file {
+        Some(path) => write_file(answer, path),
+        None => Ok(answer::write(answer, out)?),
+    }
+}
+
+/// Writes a text to a file as it is.
+pub(crate) fn write_file(text: &str, path: &Path) -> Result<(), RulesError> {
+    fs::write(path, text).map_err(|source| RulesError::File { path: path.to_owned(), source })
 }
 
 fn good(files: &[PathBuf], rules: usize) -> String {

@@ -43,7 +43,7 @@ impl Export {
             (export.alerts, export.left_out) = Default::default();
             for rule in rules.rules() {
                 match alerts(rule, histograms, &mut shared) {
-                    Ok(alerts) => export.alerts.extend(alerts),
+                    Ok(alerts) => export.alerts.extend(alerts.into_iter().map(|(_, alert)| alert)),
                     Err(reason) => export.left_out.push(LeftOut { rule: rule.id.to_string(), reason }),
                 }
             }
@@ -201,14 +201,14 @@ fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
 }
 
 /// Returns the alerts of a rule, from the lowest severity to the highest.
-fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Vec<Entry>, String> {
+fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Vec<(Severity, Entry)>, String> {
     let left_out = rule.exclude.iter().chain(rule.overrides.iter().map(|other| &other.matches));
     if rule.scope == Scope::Metric && left_out.into_iter().any(|globs| globs.0.len() != 1) {
         return Err("exclude and overrides of a metric are exported where they match one label".to_owned());
     }
     let writer = Writer { rule, histograms, window: prometheus_duration(rule.window) };
     let severities = Severity::ALL.into_iter().filter(|severity| writer.is_judged(*severity));
-    severities.map(|severity| writer.alert(severity, shared)).collect()
+    severities.map(|severity| Ok((severity, writer.alert(severity, shared)?))).collect()
 }
 
 /// Returns the expression of each severity of a rule, whole: it reads no recording rule.
@@ -217,15 +217,13 @@ fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Ve
 /// Returns why Prometheus cannot judge the rule.
 #[cfg(feature = "replay")]
 pub(crate) fn expressions(rule: &Rule, histograms: Histograms) -> Result<Vec<(Severity, String)>, String> {
-    let writer = Writer { rule, histograms, window: prometheus_duration(rule.window) };
-    let severities: Vec<Severity> = Severity::ALL.into_iter().filter(|of| writer.is_judged(*of)).collect();
     // The first pass reads no expression by a name.
     let alerts = alerts(rule, histograms, &mut Shared::default())?;
-    let expressions = alerts.into_iter().filter_map(|alert| match alert {
-        Entry::Alert { expr, .. } => Some(expr),
+    let expressions = alerts.into_iter().filter_map(|(severity, alert)| match alert {
+        Entry::Alert { expr, .. } => Some((severity, expr)),
         Entry::Record { .. } => None,
     });
-    Ok(severities.into_iter().zip(expressions).collect())
+    Ok(expressions.collect())
 }
 
 /// Writes the alerts of one rule.
@@ -248,7 +246,7 @@ impl Writer<'_> {
             (LEVEL, level(severity).to_owned()),
             (names::RULE, id.to_string()),
             // As the process names it, so that receivers need not know the labels of each scope.
-            (names::SUBJECT, self.subject()),
+            (names::SUBJECT, subject(self.rule, label)),
         ];
         Ok(Entry::Alert {
             alert: format!("{}{}", camel_case(id), camel_case(severity.as_str())),
@@ -367,27 +365,9 @@ impl Writer<'_> {
         }
     }
 
-    /// Returns how the templates of Prometheus write the subject.
-    fn subject(&self) -> String {
-        match self.rule.scope {
-            Scope::Endpoint => label(names::METHOD) + " " + &label(names::ROUTE),
-            Scope::Query => label(names::DB_QUERY_TEXT),
-            Scope::Task => label(names::TASK_NAME),
-            Scope::Process => "process".to_owned(),
-            Scope::Metric => self.rule.metric.as_ref().map_or_else(String::new, |metric| {
-                let labels: Vec<String> = metric.by.iter().map(|name| format!("{name}=\"{}\"", label(name))).collect();
-                if labels.is_empty() {
-                    metric.name.to_string()
-                } else {
-                    format!("{}{{{}}}", metric.name, labels.join(","))
-                }
-            }),
-        }
-    }
-
     fn annotations(&self) -> Labels {
         let Rule { id, description, impact, measure_name, unit, .. } = self.rule;
-        let subject = self.subject();
+        let subject = subject(self.rule, label);
         let value = human(*unit);
         let known = |name: &'static str| match name {
             "subject" => Some(subject.clone()),
@@ -407,6 +387,18 @@ impl Writer<'_> {
     }
 }
 
+/// Returns how the process calls the subject of a rule whose labels have these values.
+pub(crate) fn subject(rule: &Rule, value: impl Fn(&str) -> String) -> String {
+    match rule.scope {
+        Scope::Endpoint => format!("{} {}", value(names::METHOD), value(names::ROUTE)),
+        Scope::Query => value(names::DB_QUERY_TEXT),
+        Scope::Task => value(names::TASK_NAME),
+        Scope::Process => Scope::Process.as_str().to_owned(),
+        Scope::Metric => rule.metric.as_ref().map_or_else(String::new, |metric| metric.subject_name(value)),
+    }
+}
+
+/// Returns how the templates of Prometheus write the value of a label.
 fn label(name: &str) -> String {
     format!("{{{{ $labels.{name} }}}}")
 }

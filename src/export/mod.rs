@@ -35,7 +35,7 @@ mod rule_file;
 
 pub use alerts::LeftOut;
 #[cfg(feature = "replay")]
-pub(crate) use alerts::expressions;
+pub(crate) use alerts::{expressions, subject};
 pub use document::Document;
 pub use grafana::grafana;
 pub use in_process::in_process;

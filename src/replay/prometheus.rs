@@ -15,7 +15,7 @@ use super::chronicle::{Chronicle, Remark, Replay};
 use crate::{
     export::{self, Histograms},
     names,
-    rules::{Evidence, Finding, Rule, RuleSet, Scope, Severity, Subject, Threshold},
+    rules::{Evidence, Finding, Rule, RuleSet, Severity, Subject, Threshold},
 };
 
 /// What to ask a Prometheus about the past, and what its answers mean.
@@ -88,6 +88,7 @@ impl PrometheusReplay {
     #[must_use]
     pub fn replay(&self, answers: &[Vec<PrometheusSeries>], range: PrometheusRange) -> Replay {
         let PrometheusRange { from, to, step } = range;
+        assert!(!step.is_zero(), "the time between two moments is not 0");
         let one = BTreeSet::from_iter(answers.iter().flatten().map(target)).len() <= 1;
         let mut moments: BTreeMap<Duration, Moment> = BTreeMap::new();
         for ((rule, question), series) in self.questions.iter().zip(answers) {
@@ -139,21 +140,60 @@ fn target(series: &PrometheusSeries) -> (&str, &str) {
 
 /// Returns the subject of a series, named after its process too where there are several.
 fn subject(rule: &Rule, series: &PrometheusSeries, is_only_target: bool) -> Arc<Subject> {
-    let label = |name: &str| series.labels.get(name).map_or("", String::as_str);
-    let name = match rule.scope {
-        Scope::Endpoint => format!("{} {}", label(names::METHOD), label(names::ROUTE)),
-        Scope::Query => match label(names::DB_QUERY_TEXT) {
-            "" => label(names::DB_QUERY_ID).to_owned(),
-            text => text.to_owned(),
-        },
-        Scope::Task => label(names::TASK_NAME).to_owned(),
-        Scope::Process => Scope::Process.as_str().to_owned(),
-        Scope::Metric => rule.metric.as_ref().map_or_else(String::new, |metric| {
-            let by: Vec<String> = metric.by.iter().map(|name| format!("{name}={:?}", label(name))).collect();
-            if by.is_empty() { metric.name.to_string() } else { format!("{}{{{}}}", metric.name, by.join(",")) }
-        }),
+    let label = |name: &str| {
+        let value = series.labels.get(name).filter(|value| !value.is_empty());
+        // A statement whose text Prometheus does not have is called by its id.
+        let or = || (name == names::DB_QUERY_TEXT).then(|| series.labels.get(names::DB_QUERY_ID)).flatten();
+        value.or_else(or).cloned().unwrap_or_default()
     };
+    let name = export::subject(rule, label);
     let name = if is_only_target { name } else { format!("{name} on {}", target(series).1) };
     let labels = series.labels.iter().map(|(name, value)| (Cow::Owned(name.clone()), Arc::from(value.as_str())));
     Arc::new(Subject::new(name, labels.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(labels: &[(&str, &str)], value: f64) -> PrometheusSeries {
+        let labels = labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        PrometheusSeries { labels, values: (0..10).map(|minute| (Duration::from_secs(60 * minute), value)).collect() }
+    }
+
+    fn range(step: Duration) -> PrometheusRange {
+        PrometheusRange { from: Duration::ZERO, to: Duration::from_secs(540), step }
+    }
+
+    /// Replays a rule on what was over its threshold of severity high.
+    fn subjects(rule: &str, found: &[PrometheusSeries]) -> Vec<String> {
+        let replay = PrometheusReplay::new(&RuleSet::embedded(), Histograms::Classic);
+        let is_asked = |question: &PrometheusQuestion| question.rule == rule && question.severity == Severity::High;
+        let answers = replay.questions().map(|one| if is_asked(one) { found.to_vec() } else { Vec::new() });
+        let past = replay.replay(&answers.collect::<Vec<_>>(), range(Duration::from_secs(60)));
+        past.alerts.into_iter().map(|alert| alert.subject).collect()
+    }
+
+    #[test]
+    fn a_statement_is_called_by_its_text_or_else_by_its_id() {
+        let text = (names::DB_QUERY_TEXT, "SELECT 1");
+        let id = (names::DB_QUERY_ID, "7f");
+        assert_eq!(subjects("slow_query", &[series(&[id, text], 0.5)]), ["SELECT 1"]);
+        assert_eq!(subjects("slow_query", &[series(&[id], 0.5)]), ["7f"]);
+    }
+
+    #[test]
+    fn of_several_processes_each_is_named() {
+        let of = |instance| {
+            series(&[("job", "shop"), ("instance", instance), (names::METHOD, "GET"), (names::ROUTE, "/a")], 2.0)
+        };
+        assert_eq!(subjects("slow_endpoint", &[of("a:80")]), ["GET /a"]);
+        assert_eq!(subjects("slow_endpoint", &[of("a:80"), of("b:80")]), ["GET /a on a:80", "GET /a on b:80"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the time between two moments is not 0")]
+    fn moments_without_time_between_them_are_refused() {
+        let _ = PrometheusReplay::new(&RuleSet::embedded(), Histograms::Classic).replay(&[], range(Duration::ZERO));
+    }
 }

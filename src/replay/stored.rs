@@ -122,20 +122,14 @@ impl StoredHistory {
                 look(before.end(), before.length, None);
                 readings.clear();
             }
-            // Minutes and half hours do not add up to one window.
-            if before.is_some_and(|before| before.length != slot.length) {
-                readings.clear();
-            }
-            if slot.length > MINUTE {
+            // A half hour is a window by itself, and does not add up to one with minutes.
+            if slot.length > MINUTE || before.is_some_and(|before| before.length != slot.length) {
                 readings.clear();
             }
             readings.push(slot.length, &slot.slot);
-            if slot.length > MINUTE {
-                for offset in offsets(rules, slot.length) {
-                    look(slot.start + offset, slot.length, Some(&readings));
-                }
-            } else {
-                look(slot.end(), slot.length, Some(&readings));
+            let looks = if slot.length > MINUTE { offsets(rules, slot.length) } else { BTreeSet::from([slot.length]) };
+            for offset in looks {
+                look(slot.start + offset, slot.length, Some(&readings));
             }
             before = Some(slot);
         }

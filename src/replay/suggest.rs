@@ -113,6 +113,7 @@ impl StoredHistory {
     /// # Errors
     /// Returns what is wrong with the rule files.
     pub fn suggest(&self, files: &[PathBuf], options: &SuggestionOptions) -> Result<Suggestions, LoadError> {
+        debug_assert!(options.percentile > 0.0);
         let texts = RuleTexts::of(files);
         let rules = RuleSet::of_texts(&texts)?;
         let drafts = self.drafts(&rules, options);
@@ -123,7 +124,7 @@ impl StoredHistory {
             let mut edit = Edit::of(text);
             for of_rule in drafts.chunk_by(|a, b| a.rule.id == b.rule.id) {
                 let Some(first) = of_rule.first().filter(|first| edit.has(&first.rule.id)) else { continue };
-                let written = of_rule.iter().map(|draft| (draft.suggestion(&today, &tried, options), draft));
+                let written = of_rule.iter().map(|draft| (draft.suggestion(&today, &tried), draft));
                 let (all, lines): (Vec<_>, Vec<_>) =
                     written.map(|(suggestion, draft)| (suggestion.clone(), draft.lines(&suggestion, options))).unzip();
                 match edit.insert(&first.rule.id, &lines) {
@@ -243,7 +244,7 @@ fn with(rules: &RuleSet, drafts: &[Draft]) -> RuleSet {
 }
 
 impl Draft {
-    fn suggestion(&self, today: &Replay, tried: &Replay, options: &SuggestionOptions) -> Suggestion {
+    fn suggestion(&self, today: &Replay, tried: &Replay) -> Suggestion {
         let fired = |replay: &Replay| {
             let is_own = |rule: &str, subject: &str| *rule == *self.rule.id && *subject == *self.subject.name;
             replay.alerts.iter().filter(|alert| is_own(&alert.rule, &alert.subject)).count()
@@ -254,7 +255,6 @@ impl Draft {
             Some((_, own)) => format!("{severity}: \"{} {}\"", threshold.operator.as_str(), unit.render(own.limit)),
             None => format!("{severity}: off"),
         });
-        debug_assert!(options.percentile > 0.0);
         Suggestion {
             rule: self.rule.id.to_string(),
             subject: self.subject.name.to_string(),

@@ -76,6 +76,14 @@ pub(crate) struct MetricSelector {
     pub(crate) by: Vec<Arc<str>>,
 }
 
+impl MetricSelector {
+    /// Returns a subject's name, `name{label="value"}` as Prometheus writes it, with a value for each label of `by`.
+    pub(crate) fn subject_name<V: AsRef<str>>(&self, value: impl Fn(&str) -> V) -> String {
+        let labels: Vec<String> = self.by.iter().map(|label| format!("{label}={:?}", value(label).as_ref())).collect();
+        if labels.is_empty() { self.name.to_string() } else { format!("{}{{{}}}", self.name, labels.join(",")) }
+    }
+}
+
 /// Patterns on labels, all of which must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelGlobs(pub(crate) Vec<(Arc<str>, Glob)>);

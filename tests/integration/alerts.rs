@@ -67,7 +67,7 @@ fn promtool_accepts_the_exported_rules() {
     }
 }
 
-/// `keep_firing_for` is left out: Debian's vmalert is older than 1.90, which first had it.
+/// `keep_firing_for` is left out: Debian's vmalert is older than 1.92, which first had it.
 #[test]
 fn vmalert_accepts_the_alerts_and_the_exported_rules() {
     let Some(vmalert) = program("vmalert", "Debian package victoria-metrics", &[]) else { return };

@@ -5,8 +5,7 @@ mod plot;
 mod report;
 
 use std::{
-    fs, io,
-    io::{IsTerminal as _, Write},
+    io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,9 +16,8 @@ use pinchpoint::{
 };
 
 use self::{http::PrometheusError, report::Report};
-use super::RulesError;
+use super::{RulesError, write};
 use crate::{
-    answer,
     args::{ReplayArgs, ReplayFormat},
     export::of_files,
 };
@@ -61,33 +59,29 @@ pub(super) fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<(), RulesEr
     if let Some(unknown) = args.rule.iter().find(|id| !known(id)) {
         return Err(ReplayError::UnknownRule(unknown.clone()).into());
     }
-    let (source, mut replays) = match (&args.history, &args.prometheus) {
+    let (source, (mut today, mut tried)) = match (&args.history, &args.prometheus) {
         (Some(path), _) => (path.display().to_string(), of_history(path, &today, tried.as_ref(), args.last)?),
         (None, Some(url)) => (url.clone(), of_prometheus(url, &today, tried.as_ref(), args)?),
         // clap asks for one of them.
         (None, None) => return Ok(()),
     };
     if !args.rule.is_empty() {
-        for replay in replays.0.iter_mut().chain(&mut replays.1) {
+        for replay in std::iter::once(&mut today).chain(&mut tried) {
             replay.alerts.retain(|alert| args.rule.contains(&alert.rule));
             replay.remarks.retain(|remark| args.rule.contains(&remark.rule));
         }
     }
-    let (Some(today), tried) = replays else { return Ok(()) };
     let report = Report::new(source, today, tried);
     let text = match args.to {
         ReplayFormat::Table => report.table(),
         ReplayFormat::Json => report.json(),
         ReplayFormat::Svg => plot::svg(&report),
     };
-    match &args.output {
-        Some(path) => fs::write(path, text).map_err(|source| RulesError::File { path: path.clone(), source }),
-        None => Ok(answer::write(&text, out)?),
-    }
+    write(&text, args.output.as_deref(), out)
 }
 
 /// What today's rules find, and those that are tried.
-type Replays = (Option<Replay>, Option<Replay>);
+type Replays = (Replay, Option<Replay>);
 
 fn of_history(
     path: &Path,
@@ -108,7 +102,7 @@ fn of_history(
             path.display()
         );
     }
-    Ok((Some(read.replay(today, last)), tried.map(|rules| read.replay(rules, last))))
+    Ok((read.replay(today, last), tried.map(|rules| read.replay(rules, last))))
 }
 
 fn of_prometheus(
@@ -130,5 +124,5 @@ fn of_prometheus(
         let answers = client.ask(replay.questions(), range, progress)?;
         Ok(replay.replay(&answers, range))
     };
-    Ok((Some(replay(today)?), tried.map(replay).transpose()?))
+    Ok((replay(today)?, tried.map(replay).transpose()?))
 }

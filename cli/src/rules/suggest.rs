@@ -1,15 +1,14 @@
 //! `pinchpoint rules suggest`: thresholds that follow from what a service measured, as a diff.
 
 use std::{
-    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use pinchpoint::replay::{StoredHistory, SuggestionOptions, Suggestions};
 
-use super::{RulesError, replay::ReplayError};
-use crate::{answer, args::SuggestArgs};
+use super::{RulesError, replay::ReplayError, write};
+use crate::args::SuggestArgs;
 
 /// Writes the diff to `out` or to the file that the command names, and what it rests on to standard error. Changes no rule file.
 pub(super) fn run(args: &SuggestArgs, out: &mut impl Write) -> Result<(), RulesError> {
@@ -33,9 +32,6 @@ pub(super) fn run(args: &SuggestArgs, out: &mut impl Write) -> Result<(), RulesE
     };
     // Standard output is the diff. Where standard error is closed, the diff is all that there is.
     let _ = write!(io::stderr(), "{said}");
-    match &args.output {
-        Some(path) => fs::write(path, diff).map_err(|source| RulesError::File { path: path.clone(), source }),
-        None if diff.is_empty() => Ok(()),
-        None => Ok(answer::write(&diff, out)?),
-    }
+    // An empty diff on standard output would be an empty line.
+    if args.output.is_none() && diff.is_empty() { Ok(()) } else { write(&diff, args.output.as_deref(), out) }
 }

@@ -4,7 +4,7 @@ use super::{
     frame::{self, DATABASE},
     model::Dashboard,
     panel::{COUNT, Chart, PER_SECOND, RATIO, REQUESTS, Row, SECONDS},
-    series::Series,
+    series::{Series, label},
 };
 use crate::{
     RuleSet,
@@ -23,10 +23,6 @@ pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
     let series = Series::selected();
     let rows = vec![statements(&series, rules), pools(&series), calls(&series), waits(&series)];
     frame::dashboard(DATABASE, "now-1h", Vec::new(), rows)
-}
-
-fn label(name: &str) -> String {
-    format!("{{{{{name}}}}}")
 }
 
 fn statements(series: &Series, rules: &RuleSet) -> Row {

@@ -5,7 +5,7 @@ use super::{
     model::Dashboard,
     overview::time_by_part,
     panel::{BYTES, BYTES_PER_SECOND, COUNT, Chart, PER_SECOND, RATIO, REQUESTS, Row, SECONDS},
-    series::{ENDPOINT, INSTANCE, JOB, Series},
+    series::{ENDPOINT, INSTANCE, JOB, Series, label},
 };
 use crate::{
     RuleSet,
@@ -29,7 +29,7 @@ pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
 
 /// One line for each method and outcome.
 fn method() -> String {
-    format!("{{{{{}}}}}", names::METHOD)
+    label(names::METHOD)
 }
 
 fn state(series: &Series) -> Row {
@@ -92,7 +92,7 @@ fn requests(series: &Series, rules: &RuleSet) -> Row {
         charts: vec![
             Chart::stack("Requests by outcome", "Requests a second by how they ended: ok, client_error (4xx), error, or cancelled by the client.")
                 .unit(REQUESTS)
-                .query(series.rate(&names::REQUESTS, &[names::OUTCOME], &[]), &format!("{{{{{}}}}}", names::OUTCOME))
+                .query(series.rate(&names::REQUESTS, &[names::OUTCOME], &[]), &label(names::OUTCOME))
                 .color(names::OK, "green")
                 .color(names::CLIENT_ERROR, "yellow")
                 .color(names::ERROR, "red")
@@ -111,7 +111,7 @@ fn requests(series: &Series, rules: &RuleSet) -> Row {
                 .size(8, 9),
             Chart::lines("Statuses and failures", "Requests a second by status, and by what failed where there was none.")
                 .unit(REQUESTS)
-                .query(series.count(&names::HTTP_DURATION, &status, &[]), &format!("{{{{{}}}}} {{{{{}}}}}", status[0], status[1])),
+                .query(series.count(&names::HTTP_DURATION, &status, &[]), &format!("{} {}", label(status[0]), label(status[1]))),
             Chart::lines("Ratios of what did not end well", "Shares of the requests that failed, were refused, or whose client left. Refused ones are the clients' mistakes, or a change that they do not know of yet.")
                 .unit(RATIO)
                 .query(ratio(names::ERROR), names::ERROR)

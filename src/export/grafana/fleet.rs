@@ -4,11 +4,11 @@ use super::{
     frame::{self, FLEET, by, several, values},
     model::Dashboard,
     panel::{BYTES, COUNT, Chart, RATIO, REQUESTS, Row, SECONDS},
-    series::{INSTANCE, JOB, Series},
+    series::{INSTANCE, JOB, Series, label},
 };
 use crate::{
     RuleSet,
-    export::query::TARGET,
+    export::query::{TARGET, is},
     names,
     rules::{Measure, Scope},
 };
@@ -43,14 +43,13 @@ fn versioned(series: &Series, expression: &str) -> String {
 }
 
 fn name() -> String {
-    format!("{{{{{INSTANCE}}}}}")
+    label(INSTANCE)
 }
 
 fn now(series: &Series) -> Row {
     let now = series.lately();
     let of = |expression: String| selected(series, &expression);
     let process = |measure| of(now.measure_by(&TARGET, Scope::Process, measure));
-    let used = format!("{} / {}", now.rate(&names::PROCESS_CPU, &TARGET, &[]), now.sum(&names::CPUS, &TARGET));
     let findings = format!("sum by ({}) ({})", TARGET.join(", "), now.of(&names::BOTTLENECK, &[]));
     let age = format!("time() - {}", now.max(&names::PROCESS_START, &TARGET));
     let by_version = format!(
@@ -68,16 +67,16 @@ fn now(series: &Series) -> Row {
                 .column("Requests a second", REQUESTS, of(now.count(&names::HTTP_DURATION, &TARGET, &[])))
                 .column("Errors", RATIO, of(errors))
                 .column("95th percentile", SECONDS, of(now.quantile(&names::HTTP_DURATION, 95, &TARGET)))
-                .column("Processor", RATIO, of(used))
+                .column("Processor", RATIO, of(now.cpu_ratio(&TARGET)))
                 .column("Workers", RATIO, process(Measure::WorkerBusyRatio))
                 .column("Memory", BYTES, process(Measure::ResidentMemory))
                 .column("Age", SECONDS, of(age)),
             Chart::stack("Instances by version", "How many processes run each version of the service. Two versions for a while are a rollout; two for long are one that stopped halfway.")
-                .query(by_version, &format!("{{{{{}}}}}", names::SERVICE_VERSION))
+                .query(by_version, &label(names::SERVICE_VERSION))
                 .empty(NO_VERSION)
                 .size(12, 8),
             Chart::stack("Versions of the monitor", "How many processes have each version of Pinchpoint inside. Rules and metrics may differ between versions: update the older ones.")
-                .query(by_monitor, &format!("{{{{{}}}}}", names::VERSION))
+                .query(by_monitor, &label(names::VERSION))
                 .size(12, 8),
         ],
     }
@@ -85,7 +84,6 @@ fn now(series: &Series) -> Row {
 
 fn instances(series: &Series, rules: &RuleSet) -> Row {
     let of = |expression: String| selected(series, &expression);
-    let used = format!("{} / {}", series.rate(&names::PROCESS_CPU, &TARGET, &[]), series.sum(&names::CPUS, &TARGET));
     let process = |measure| of(series.measure_by(&TARGET, Scope::Process, measure));
     let firing = format!("sum by ({}) ({}) > 0", TARGET.join(", "), series.of(&names::BOTTLENECK, &[]));
     Row {
@@ -102,7 +100,7 @@ fn instances(series: &Series, rules: &RuleSet) -> Row {
                 .query(of(series.quantile(&names::HTTP_DURATION, 95, &TARGET)), &name()),
             Chart::lines("Processor by instance", "CPU time that is used, as a share of the CPUs that the process may use.")
                 .share()
-                .query(of(used), &name()),
+                .query(of(series.cpu_ratio(&TARGET)), &name()),
             Chart::lines("Memory by instance", "Memory that each process owns. All of them growing alike is the service; one alone is its traffic.")
                 .unit(BYTES)
                 .query(process(Measure::ResidentMemory), &name())
@@ -120,13 +118,12 @@ fn instances(series: &Series, rules: &RuleSet) -> Row {
 }
 
 fn versions_compared(series: &Series) -> Row {
-    let version = format!("{{{{{}}}}}", names::SERVICE_VERSION);
+    let version = label(names::SERVICE_VERSION);
     let by_version =
         |expression: String| format!("sum by ({}) ({})", names::SERVICE_VERSION, versioned(series, &expression));
     let rate = by_version(series.count(&names::HTTP_DURATION, &TARGET, &[]));
     let total = by_version(series.total(&names::HTTP_DURATION, &TARGET));
-    let failed =
-        by_version(series.rate(&names::REQUESTS, &TARGET, &[crate::export::query::is(names::OUTCOME, names::ERROR)]));
+    let failed = by_version(series.rate(&names::REQUESTS, &TARGET, &[is(names::OUTCOME, names::ERROR)]));
     let all = by_version(series.rate(&names::REQUESTS, &TARGET, &[]));
     Row {
         title: "Versions of the service",

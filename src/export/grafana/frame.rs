@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     model::{Annotation, DATASOURCE, Dashboard, Link, List, PROMETHEUS, Range, SCHEMA_VERSION, Variable},
     panel::{Row, laid_out},
-    series::{INSTANCE, JOB, Series},
+    series::{INSTANCE, JOB, Series, label},
 };
 use crate::names::{self, Metric};
 
@@ -140,10 +140,6 @@ fn common() -> [Variable; 3] {
         several(values(JOB, "Service", JOB, known, &[])),
         several(values(INSTANCE, "Instance", INSTANCE, known, &[by(JOB, JOB)])),
     ]
-}
-
-fn label(name: &str) -> String {
-    format!("{{{{{name}}}}}")
 }
 
 /// When a bottleneck was there.

@@ -5,7 +5,7 @@ use super::{
     model::Dashboard,
     overview::{cpu, endpoint, time_by_part},
     panel::{Chart, RATIO, REQUESTS, Row, SECONDS},
-    series::{ENDPOINT, Series},
+    series::{ENDPOINT, INSTANCE, Series, label},
 };
 use crate::{
     RuleSet,
@@ -83,17 +83,17 @@ fn limits(series: &Series, rules: &RuleSet) -> Row {
                 .share()
                 .query(share(series.rate(&names::PROCESS_CPU, &[], &[]), series.sum(&names::CPUS, &[])), "processor")
                 .query(workers, "workers")
-                .query(pools, &format!("pool {{{{{}}}}}", names::POOL_NAME))
+                .query(pools, &format!("pool {}", label(names::POOL_NAME)))
                 .size(12, 9),
-            cpu(series, &[super::series::INSTANCE], "{{instance}}"),
+            cpu(series, &[INSTANCE], &label(INSTANCE)),
             Chart::lines("Scheduling lag", "How much later than due wake-ups are polled. If it rises before the processor is in full use, something blocks the workers.")
                 .unit(SECONDS)
                 .query(series.quantile(&names::TOKIO_SCHEDULING_LAG, 50, &[]), "median")
                 .query(series.quantile(&names::TOKIO_SCHEDULING_LAG, 99, &[]), "99th percentile")
                 .thresholds(series, rules, Scope::Process, &[Measure::SchedulingLag]),
             Chart::lines("Waits", "How many waited on average for a connection of a pool, and for locks, permits and channels.")
-                .query(series.total(&names::POOL_WAIT, &[names::POOL_NAME]), &format!("pool {{{{{}}}}}", names::POOL_NAME))
-                .query(series.total(&names::WAIT_DURATION, &[names::WAIT_KIND, names::WAIT_NAME]), &format!("{{{{{}}}}} {{{{{}}}}}", names::WAIT_KIND, names::WAIT_NAME))
+                .query(series.total(&names::POOL_WAIT, &[names::POOL_NAME]), &format!("pool {}", label(names::POOL_NAME)))
+                .query(series.total(&names::WAIT_DURATION, &[names::WAIT_KIND, names::WAIT_NAME]), &format!("{} {}", label(names::WAIT_KIND), label(names::WAIT_NAME)))
                 .empty("Empty where no wait is tracked"),
         ],
     }

@@ -4,7 +4,7 @@ use super::{
     frame::{self, DATABASE, ENDPOINT as ENDPOINT_DASHBOARD, OVERVIEW, RUNTIME},
     model::Dashboard,
     panel::{BYTES, COUNT, Chart, PER_SECOND, RATIO, REQUESTS, Row, SECONDS, color},
-    series::{ENDPOINT, INSTANCE, JOB, Series},
+    series::{ENDPOINT, INSTANCE, JOB, Series, label},
 };
 use crate::{
     RuleSet,
@@ -20,7 +20,7 @@ pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
 
 /// Legend of an endpoint.
 pub(super) fn endpoint() -> String {
-    format!("{{{{{}}}}} {{{{{}}}}}", names::METHOD, names::ROUTE)
+    format!("{} {}", label(names::METHOD), label(names::ROUTE))
 }
 
 /// The address of an endpoint's dashboard, from a table with its labels.
@@ -90,7 +90,7 @@ fn state() -> Row {
                 .query(series.quantile(&names::HTTP_DURATION, 95, &[]), "95th percentile"),
             findings_table(&series),
             Chart::timeline("Findings over time", "Which rule had a finding when, with the number of its subjects. What began with a deployment (blue mark) came with it.")
-                .query(by_rule, &format!("{{{{{}}}}} ({{{{{}}}}})", names::RULE, names::SEVERITY))
+                .query(by_rule, &format!("{} ({})", label(names::RULE), label(names::SEVERITY)))
                 .empty("Empty where no rule has found anything in this time")
                 .size(10, 9),
         ],
@@ -151,7 +151,7 @@ pub(super) fn time_by_part(series: &Series, title: &'static str, of: &str) -> Ch
          `late`: ready, and no worker was free. `rest`: waiting for what is not tracked; track_wait names it. The largest part is what to make faster."
     );
     Chart::stack(title, &text)
-        .query(parts, &format!("{{{{{}}}}}", names::PART))
+        .query(parts, &label(names::PART))
         .query(own, "busy")
         .query(rest, "rest")
         .color("rest", "#8e8e8e")
@@ -180,16 +180,15 @@ fn time() -> Row {
 
 /// How much of the CPUs that they may use processes use.
 pub(super) fn cpu(series: &Series, by: &[&str], legend: &str) -> Chart {
-    let used = series.rate(&names::PROCESS_CPU, by, &[]);
     Chart::lines("Processor", "CPU time that is used, as a share of the CPUs that the process may use. Near 1 requests wait for it: find the busiest endpoint, or add CPUs.")
         .share()
-        .query(format!("{used} / {}", series.sum(&names::CPUS, by)), legend)
+        .query(series.cpu_ratio(by), legend)
 }
 
 fn saturation(rules: &RuleSet) -> Row {
     let series = Series::selected();
     let by_instance = [INSTANCE];
-    let instance = "{{instance}}";
+    let instance = &*label(INSTANCE);
     let workers = series.rate(&names::TOKIO_WORKER_BUSY, &by_instance, &[]);
     let pools = [names::POOL_NAME, INSTANCE];
     let used = series.with([is(names::POOL_STATE, names::USED)]).sum(&names::POOL_COUNT, &pools);
@@ -213,11 +212,11 @@ fn saturation(rules: &RuleSet) -> Row {
                 .thresholds(&series, rules, Scope::Process, &[Measure::ResidentMemory]),
             Chart::lines("Connections of pools", &("Share of a pool's connections that are in use. At 1 requests queue for a connection: hold them for less time, or raise the limit.".to_owned() + &more(&DATABASE)))
                 .share()
-                .query(format!("{used} / {}", series.sum(&names::POOL_MAX, &pools)), &format!("{{{{{}}}}} on {instance}", names::POOL_NAME))
+                .query(format!("{used} / {}", series.sum(&names::POOL_MAX, &pools)), &format!("{} on {instance}", label(names::POOL_NAME)))
                 .empty("Empty where no pool is watched: `Monitor::watch_pool`, or sqlx's events"),
             Chart::lines("Requests that did not end well", "Requests a second that failed, were refused (4xx), or whose client left.")
                 .unit(PER_SECOND)
-                .query(failing, &format!("{{{{{}}}}}", names::OUTCOME)),
+                .query(failing, &label(names::OUTCOME)),
         ],
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     model::{Defaults, FieldConfig, GridPos, Override, PROMETHEUS, Panel, Target, fixed},
-    series::Series,
+    series::{Series, label},
 };
 use crate::{
     RuleSet, names,
@@ -183,7 +183,7 @@ impl Chart {
     /// Draws the thresholds in force of the rules that judge one of `measures`.
     pub(super) fn thresholds(self, series: &Series, rules: &RuleSet, scope: Scope, measures: &[Measure]) -> Self {
         let Some(thresholds) = series.thresholds(rules, scope, measures) else { return self };
-        let mut chart = self.query(thresholds, &format!("{{{{{}}}}}: {{{{{}}}}}", names::RULE, names::SEVERITY));
+        let mut chart = self.query(thresholds, &format!("{}: {}", label(names::RULE), label(names::SEVERITY)));
         chart.description += " Dashed: the thresholds in force of the rules that judge it.";
         chart.overrides.extend(Severity::ALL.map(|severity| {
             let properties = [
@@ -312,7 +312,7 @@ pub(super) fn laid_out(rows: Vec<Row>) -> Vec<Panel> {
         id
     };
     for row in rows {
-        let heading = Chart { title: row.title, ..Chart::new("row", row.title, "", (WIDTH, 1)) };
+        let heading = Chart::new("row", row.title, "", (WIDTH, 1));
         let mut heading = heading.placed(next(), GridPos { h: 1, w: WIDTH, x: 0, y });
         (heading.collapsed, heading.panels) = (Some(false), Some([]));
         panels.push(heading);

@@ -5,7 +5,7 @@ use super::{
     model::Dashboard,
     overview::{cpu, endpoint},
     panel::{BYTES, BYTES_PER_SECOND, COUNT, Chart, PER_SECOND, RATIO, Row, SECONDS},
-    series::{ENDPOINT, INSTANCE, Series},
+    series::{ENDPOINT, INSTANCE, Series, label},
 };
 use crate::{
     RuleSet,
@@ -30,10 +30,6 @@ pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
         monitor(&series),
     ];
     frame::dashboard(RUNTIME, "now-1h", Vec::new(), rows)
-}
-
-fn label(name: &str) -> String {
-    format!("{{{{{name}}}}}")
 }
 
 fn instance() -> String {

@@ -24,6 +24,11 @@ pub(super) const ENDPOINT: [&str; 2] = [names::METHOD, names::ROUTE];
 pub(super) const JOB: &str = TARGET[0];
 pub(super) const INSTANCE: &str = TARGET[1];
 
+/// Returns how a legend or a title writes the value of a label.
+pub(super) fn label(name: &str) -> String {
+    format!("{{{{{name}}}}}")
+}
+
 /// Series that a dashboard shows.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
@@ -92,6 +97,11 @@ impl Series {
 
     pub(super) fn mean(&self, metric: &Metric, by: &[&str]) -> String {
         format!("{} / {}", self.total(metric, by), self.count(metric, by, &[]))
+    }
+
+    /// Returns the CPU time that is used, as a share of the CPUs that the processes may use.
+    pub(super) fn cpu_ratio(&self, by: &[&str]) -> String {
+        format!("{} / {}", self.rate(&names::PROCESS_CPU, by, &[]), self.sum(&names::CPUS, by))
     }
 
     /// Divides by the requests a second; there is no value while there are none.

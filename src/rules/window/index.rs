@@ -196,8 +196,6 @@ fn series_measure(series: &[SeriesView<'_>], measure: Measure, window: &Window) 
 fn metric_subject(metric: &MetricSelector, values: &[&str]) -> Arc<Subject> {
     let labels: Vec<(Cow<'static, str>, Arc<str>)> =
         metric.by.iter().zip(values).map(|(label, value)| (Cow::Owned(label.to_string()), Arc::from(*value))).collect();
-    let written: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
-    let name =
-        if written.is_empty() { metric.name.to_string() } else { format!("{}{{{}}}", metric.name, written.join(",")) };
-    Arc::new(Subject::new(name, labels))
+    let value = |name: &str| labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value);
+    Arc::new(Subject::new(metric.subject_name(value), labels))
 }
