@@ -39,7 +39,7 @@ fn statements(series: &Series, rules: &RuleSet) -> Row {
     Row {
         title: "Statements: the ten that take the most time",
         charts: vec![
-            Chart::stack("Time in statements", "How many calls of each statement were under way on average: connections that it keeps busy. The widest one is worth an index or a cache first.")
+            Chart::stack("Time in statements", "How many calls of each statement were under way on average: connections that it keeps busy. Begin with the widest one: look at its plan, and at how often it is called.")
                 .query(top(known.total(&names::DB_DURATION, &ID)), &text)
                 .empty(NO_QUERY)
                 .size(12, 10),
@@ -48,19 +48,19 @@ fn statements(series: &Series, rules: &RuleSet) -> Row {
                 .query(measure(Measure::Rate), &text)
                 .empty(NO_QUERY)
                 .size(12, 10),
-            Chart::lines("Mean duration", "How long a call takes on average. A statement that becomes slower as the data grow lacks an index.")
+            Chart::lines("Mean duration", "How long a call takes on average. A statement that becomes slower as the data grow may lack an index: look at its plan.")
                 .unit(SECONDS)
                 .query(measure(Measure::AvgDuration), &text)
                 .thresholds(series, rules, Scope::Query, &[Measure::AvgDuration])
                 .empty(NO_QUERY)
                 .size(12, 10),
-            Chart::lines("95th percentile", "One in twenty calls takes longer. Far above the mean: some calls wait for locks, or read much more than others.")
+            Chart::lines("95th percentile", "One in twenty calls takes longer. Far above the mean: some calls wait, for a lock or for a busy database, or read much more than others.")
                 .unit(SECONDS)
                 .query(measure(Measure::DurationQuantile(95)), &text)
                 .thresholds(series, rules, Scope::Query, &[Measure::DurationQuantile(95)])
                 .empty(NO_QUERY)
                 .size(12, 10),
-            Chart::lines("Calls in one request", "Calls of a statement in a request that issues it, of the endpoint with the most. More than a few are an N+1: fetch the rows with one query.")
+            Chart::lines("Calls in one request", "Calls of a statement in a request that issues it, of the endpoint with the most. A number that grows with the rows is an N+1: fetch them with one query.")
                 .query(measure(Measure::CallsPerRequest), &text)
                 .thresholds(series, rules, Scope::Query, &[Measure::CallsPerRequest])
                 .empty(NO_QUERY)
@@ -104,7 +104,7 @@ fn pools(series: &Series) -> Row {
                 .query(series.sum(&names::POOL_COUNT, &[names::POOL_NAME, names::POOL_STATE]), &format!("{name} {}", label(names::POOL_STATE)))
                 .query(series.sum(&names::POOL_MAX, &pool), &format!("{name} limit"))
                 .empty(NO_POOL),
-            Chart::lines("Wait for a connection", "How long getting a connection takes, and how many requests wait for one now. Waits in a pool that is not full are new connections being opened.")
+            Chart::lines("Wait for a connection", "How long getting a connection takes, and how many requests wait for one now. Waits in a pool that is not at its limit: connections are opened or checked.")
                 .unit(SECONDS)
                 .query(series.quantile(&names::POOL_WAIT, 95, &pool), &format!("{name} 95th percentile"))
                 .query(series.mean(&names::POOL_WAIT, &pool), &format!("{name} mean"))

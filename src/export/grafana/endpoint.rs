@@ -61,7 +61,7 @@ fn state(series: &Series) -> Row {
                 .query(series.quantile(&names::HTTP_DURATION, 95, &[]), "95th percentile"),
             Chart::number("In flight", "Requests of the endpoint that are in progress, as of the last evaluation of the rules.")
                 .query(series.sum(&names::ENDPOINT_ACTIVE, &[]), "in flight"),
-            Chart::number("Oldest", "For how long the oldest request in progress has been running. Minutes mean that it is stuck: /performance/report says in what.")
+            Chart::number("Oldest", "For how long the oldest request in progress has been running. Minutes: it is stuck, or meant to last, as a long download is. /performance/report says what it waits for.")
                 .unit(SECONDS)
                 .query(max(of_endpoint(Measure::OldestActive)), "oldest"),
             Chart::number("Share of all time", "Share of the time of all requests of the service that goes to this endpoint.")
@@ -97,7 +97,7 @@ fn requests(series: &Series, rules: &RuleSet) -> Row {
                 .color(names::CLIENT_ERROR, "yellow")
                 .color(names::ERROR, "red")
                 .color(names::CANCELLED, "purple"),
-            Chart::lines("Duration", "How long requests take, to the last byte of the answer; percentiles end at 10 s with the buckets. A high 99th percentile beside a low median: some requests wait for what others do not.")
+            Chart::lines("Duration", "How long requests take, to the last byte of the answer; percentiles end at 10 s with the buckets. A high 99th percentile beside a low median: some requests wait for, or do, what others do not.")
                 .unit(SECONDS)
                 .query(quantile(50), "median")
                 .query(quantile(95), "95th percentile")
@@ -105,7 +105,7 @@ fn requests(series: &Series, rules: &RuleSet) -> Row {
                 .query(series.mean(&names::HTTP_DURATION, &[]), "mean")
                 .query(series.quantile(&names::ENDPOINT_OWN_DURATION, 95, &[]), "95th percentile without slow clients")
                 .thresholds(&Series::selected(), rules, Scope::Endpoint, &judged),
-            Chart::heatmap("Durations", "How many requests took how long. Two bands are two kinds of request, such as hits and misses of a cache: find what tells them apart.")
+            Chart::heatmap("Durations", "How many requests took how long. Two bands may be two kinds of request, such as hits and misses of a cache: find what tells them apart.")
                 .unit(COUNT)
                 .query(series.buckets(&names::HTTP_DURATION), "{{le}}")
                 .size(8, 9),

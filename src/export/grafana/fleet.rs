@@ -62,7 +62,7 @@ fn now(series: &Series) -> Row {
     Row {
         title: "Now",
         charts: vec![
-            Chart::table("Instances now", "Each process over the last five minutes. One that is unlike the others has a bad machine, a bad share of the traffic, or another version.", &[(JOB, "Service"), (INSTANCE, "Instance")])
+            Chart::table("Instances now", "Each process over the last five minutes. One that is unlike the others may have a busy machine, an unequal share of the traffic, or another version.", &[(JOB, "Service"), (INSTANCE, "Instance")])
                 .column("Findings", COUNT, of(findings))
                 .column("Requests a second", REQUESTS, of(now.count(&names::HTTP_DURATION, &TARGET, &[])))
                 .column("Errors", RATIO, of(errors))
@@ -71,7 +71,7 @@ fn now(series: &Series) -> Row {
                 .column("Workers", RATIO, process(Measure::WorkerBusyRatio))
                 .column("Memory", BYTES, process(Measure::ResidentMemory))
                 .column("Age", SECONDS, of(age)),
-            Chart::stack("Instances by version", "How many processes run each version of the service. Two versions for a while are a rollout; two for long are one that stopped halfway.")
+            Chart::stack("Instances by version", "How many processes run each version of the service. Two versions for a while are a rollout; two for long may be one that stopped halfway.")
                 .query(by_version, &label(names::SERVICE_VERSION))
                 .empty(NO_VERSION)
                 .size(12, 8),
@@ -92,16 +92,16 @@ fn instances(series: &Series, rules: &RuleSet) -> Row {
             Chart::lines("Rate by instance", "Requests a second by instance. Unequal shares are the load balancer's, or an instance that was taken out.")
                 .unit(REQUESTS)
                 .query(of(series.count(&names::HTTP_DURATION, &TARGET, &[])), &name()),
-            Chart::lines("Error ratio by instance", "Share of an instance's requests that it failed. One alone: its machine or its connections; all: the service.")
+            Chart::lines("Error ratio by instance", "Share of an instance's requests that it failed. One alone: look at its machine and its connections first; all: at the service and what it depends on.")
                 .unit(RATIO)
                 .query(of(series.outcome_ratio(&names::REQUESTS, names::ERROR, &TARGET)), &name()),
-            Chart::lines("95th percentile by instance", "One in twenty of an instance's requests takes longer. One alone: a busy machine, or an unequal share of the load.")
+            Chart::lines("95th percentile by instance", "One in twenty of an instance's requests takes longer. One alone: look for a busy machine or an unequal share of the load.")
                 .unit(SECONDS)
                 .query(of(series.quantile(&names::HTTP_DURATION, 95, &TARGET)), &name()),
             Chart::lines("Processor by instance", "CPU time that is used, as a share of the CPUs that the process may use.")
                 .share()
                 .query(of(series.cpu_ratio(&TARGET)), &name()),
-            Chart::lines("Memory by instance", "Memory that each process owns. All of them growing alike is the service; one alone is its traffic.")
+            Chart::lines("Memory by instance", "Memory that each process owns. All growing alike: look at the service; one alone: at its traffic and its age first.")
                 .unit(BYTES)
                 .query(process(Measure::ResidentMemory), &name())
                 .thresholds(series, rules, Scope::Process, &[Measure::ResidentMemory]),
@@ -109,7 +109,7 @@ fn instances(series: &Series, rules: &RuleSet) -> Row {
                 .unit(SECONDS)
                 .query(process(Measure::SchedulingLag), &name())
                 .thresholds(series, rules, Scope::Process, &[Measure::SchedulingLag]),
-            Chart::timeline("Findings by instance", "When an instance had findings. All at once: the service or what it depends on; one alone: its machine.")
+            Chart::timeline("Findings by instance", "When an instance had findings. All at once: the service or what it depends on; one alone: its machine or its traffic.")
                 .query(of(firing), &name())
                 .empty("Empty where no instance has had findings in this time")
                 .size(24, 8),
@@ -136,7 +136,7 @@ fn versions_compared(series: &Series) -> Row {
                 .unit(SECONDS)
                 .query(format!("{total} / {rate}"), &version)
                 .empty(NO_VERSION),
-            Chart::lines("Error ratio by version", "Share of the requests that each version failed. A canary that fails more is to be taken back.")
+            Chart::lines("Error ratio by version", "Share of the requests that each version failed. Take a canary back that fails more on enough requests.")
                 .unit(RATIO)
                 .query(format!("{failed} / {all}"), &version)
                 .empty(NO_VERSION),

@@ -62,7 +62,7 @@ fn answers(series: &Series, rules: &RuleSet) -> Row {
             Chart::lines("Throughput by endpoint", "Requests a second of the ten endpoints that take the most time: the mixture that was sent.")
                 .unit(REQUESTS)
                 .query(measure(Measure::Rate), &endpoint()),
-            Chart::lines("95th percentile by endpoint", "The endpoint that bends upwards first is where the capacity ends.")
+            Chart::lines("95th percentile by endpoint", "Begin with the endpoint that bends upwards first.")
                 .unit(SECONDS)
                 .query(measure(Measure::DurationQuantile(95)), &endpoint())
                 .thresholds(series, rules, Scope::Endpoint, &[Measure::OwnDurationQuantile(95), Measure::DurationQuantile(95)]),
@@ -79,14 +79,14 @@ fn limits(series: &Series, rules: &RuleSet) -> Row {
         title: "What runs out first",
         charts: vec![
             time_by_part(series, "Requests by what they do", "the requests in flight"),
-            Chart::lines("Shares in use", "How much is in use of the processor, of the runtime's workers and of each pool of connections. What reaches 1 first is the bottleneck; beyond it, requests only queue.")
+            Chart::lines("Shares in use", "How much is in use of the processor, of the runtime's workers and of each pool of connections. What reaches 1 first is most likely the bottleneck; where nothing does, look at the waits.")
                 .share()
                 .query(share(series.rate(&names::PROCESS_CPU, &[], &[]), series.sum(&names::CPUS, &[])), "processor")
                 .query(workers, "workers")
                 .query(pools, &format!("pool {}", label(names::POOL_NAME)))
                 .size(12, 9),
             cpu(series, &[INSTANCE], &label(INSTANCE)),
-            Chart::lines("Scheduling lag", "How much later than due wake-ups are polled. If it rises before the processor is in full use, something blocks the workers.")
+            Chart::lines("Scheduling lag", "How much later than due wake-ups are polled. If it rises before the processor is in full use, something may block the workers.")
                 .unit(SECONDS)
                 .query(series.quantile(&names::TOKIO_SCHEDULING_LAG, 50, &[]), "median")
                 .query(series.quantile(&names::TOKIO_SCHEDULING_LAG, 99, &[]), "99th percentile")

@@ -79,7 +79,7 @@ fn state() -> Row {
             findings_of(Severity::High, "High findings"),
             Chart::number("Instances", "Processes with the monitor inside. Fewer than you run: one is down, or not scraped.")
                 .query(format!("count({})", series.of(&names::BUILD_INFO, &[])), "instances"),
-            Chart::number("Requests", "Requests a second of all endpoints. A fall without a reason is an outage somewhere before the service.")
+            Chart::number("Requests", "Requests a second of all endpoints. A fall without a reason: clients cannot reach the service, or do not call it any more.")
                 .unit(REQUESTS)
                 .query(series.count(&names::HTTP_DURATION, &[], &[]), "requests"),
             Chart::number("Errors", "Share of the requests that the service failed: statuses of 5xx, panics, bodies that broke off. Look at the errors by endpoint below.")
@@ -89,7 +89,7 @@ fn state() -> Row {
                 .unit(SECONDS)
                 .query(series.quantile(&names::HTTP_DURATION, 95, &[]), "95th percentile"),
             findings_table(&series),
-            Chart::timeline("Findings over time", "Which rule had a finding when, with the number of its subjects. What began with a deployment (blue mark) came with it.")
+            Chart::timeline("Findings over time", "Which rule had a finding when, with the number of its subjects. What began at a deployment (blue mark) may have come with it.")
                 .query(by_rule, &format!("{} ({})", label(names::RULE), label(names::SEVERITY)))
                 .empty("Empty where no rule has found anything in this time")
                 .size(10, 9),

@@ -59,7 +59,7 @@ fn runtime(series: &Series, rules: &RuleSet) -> Row {
                 .share()
                 .query(format!("{busy} / {workers}"), &instance())
                 .empty("Empty on processors without 64-bit atomics"),
-            Chart::lines("Scheduling lag", "How much later than due a timer of the monitor was polled; every task waits as long. Long while the workers are not busy: one of them is blocked, and the panel beside says by which endpoint.")
+            Chart::lines("Scheduling lag", "How much later than due a timer of the monitor was polled; every task waits as long. Long while the workers are not busy: one of them is blocked (the panel beside has the endpoints that block), or the process gets no CPU (`Waiting for a CPU`).")
                 .unit(SECONDS)
                 .query(lag(50), &format!("{} median", instance()))
                 .query(lag(99), &format!("{} 99th percentile", instance()))
@@ -71,9 +71,9 @@ fn runtime(series: &Series, rules: &RuleSet) -> Row {
                 .unit(SECONDS)
                 .query(polls, &endpoint())
                 .thresholds(series, rules, Scope::Endpoint, &judged),
-            Chart::lines("Tasks", "Tasks that are alive in the runtime. If they only become more, something spawns tasks that never end.")
+            Chart::lines("Tasks", "Tasks that are alive in the runtime. If they only become more while the traffic does not, something spawns tasks that do not end.")
                 .query(series.sum(&names::TOKIO_ALIVE_TASKS, &BY), &instance()),
-            Chart::lines("Waiting for a worker", "Tasks in the global queue of the runtime, and workers that have something to do. A queue beside idle workers passes; a queue that stays means too few workers.")
+            Chart::lines("Waiting for a worker", "Tasks in the global queue of the runtime, and workers that have something to do. A queue beside idle workers passes; a queue that stays is more work than the workers do: they are too few, or some are blocked.")
                 .query(series.sum(&names::TOKIO_GLOBAL_QUEUE, &BY), &format!("{} queued", instance()))
                 .query(format!("{workers} - {}", series.sum(&names::TOKIO_WORKERS_PARKED, &BY)), &format!("{} workers with work", instance())),
         ],
@@ -88,7 +88,7 @@ fn tasks(series: &Series, rules: &RuleSet) -> Row {
     Row {
         title: "Tracked tasks",
         charts: vec![
-            Chart::lines("Runs", "Runs of each task a second by outcome. A task that ran before and does not now has stopped.")
+            Chart::lines("Runs", "Runs of each task a second by outcome. A task that ran before and does not now has stopped, or nothing asks for it.")
                 .unit(PER_SECOND)
                 .query(series.rate(&names::TASK_RUNS, &[names::TASK_NAME, names::OUTCOME], &[]), &format!("{name} {}", label(names::OUTCOME)))
                 .empty(NO_TASK),
@@ -106,7 +106,7 @@ fn tasks(series: &Series, rules: &RuleSet) -> Row {
             Chart::stack("What tasks spend their time in", "How many runs were in each state on average: in queries, calls, waits or ready without a worker (`late`); what is missing they computed, or waited for what is not tracked.")
                 .query(series.rate(&names::TASK_PART_NANOS, &[names::TASK_NAME, names::PART], &[]), &format!("{name}: {}", label(names::PART)))
                 .empty(NO_TASK),
-            Chart::lines("Runs in progress, and how long", "How long the oldest run in progress has been running. One that only grows is stuck: /performance/report says in what.")
+            Chart::lines("Runs in progress, and how long", "How long the oldest run in progress has been running. One that only grows is stuck, or runs for long by design: /performance/report says what it waits for.")
                 .unit(SECONDS)
                 .query(format!("max by ({}) ({})", names::TASK_NAME, measure(Measure::OldestActive)), &name)
                 .thresholds(series, rules, Scope::Task, &[Measure::OldestActive])
@@ -195,7 +195,7 @@ fn descriptors(series: &Series, rules: &RuleSet) -> Row {
     Row {
         title: "Descriptors and threads",
         charts: vec![
-            Chart::lines("Share of the limit of descriptors", "At 1 no connection can be accepted or opened. Sockets that are never closed are the usual cause.")
+            Chart::lines("Share of the limit of descriptors", "At 1 no connection can be accepted or opened. The panel beside says what they lead to.")
                 .unit(RATIO)
                 .query(ratio, &instance())
                 .thresholds(series, rules, Scope::Process, &[Measure::OpenFdsRatio])
@@ -203,7 +203,7 @@ fn descriptors(series: &Series, rules: &RuleSet) -> Row {
             Chart::stack("Open descriptors", "Open file descriptors by what they lead to, of all selected instances.")
                 .query(series.sum(&names::OPEN_FDS, &[names::KIND]), &label(names::KIND))
                 .empty("Empty but on Linux"),
-            Chart::lines("Threads", "Threads of the process. Hundreds that come and go are blocking tasks: they queue behind each other when the pool of 512 is full.")
+            Chart::lines("Threads", "Threads of the process. Hundreds that come and go are most likely those of blocking tasks, which queue when the pool of 512 is full.")
                 .query(series.sum(&names::PROCESS_THREADS, &BY), &instance())
                 .empty("Empty but on Linux"),
         ],
