@@ -11,7 +11,7 @@ mod uses;
 use std::io::Write as _;
 
 use contestants::Contestant;
-use rounds::Threads;
+use rounds::{Threads, Times};
 use uses::Use;
 
 const ROUNDS: usize = 31;
@@ -32,8 +32,9 @@ fn main() -> std::io::Result<()> {
         uses::all()
     };
     let rounds = number("ROUNDS").unwrap_or(ROUNDS);
-    let times = rounds::medians(&contestants, rounds, REQUESTS, &[Threads::One, Threads::Shared, Threads::Apart]);
+    let times = rounds::times(&contestants, rounds, REQUESTS, &[Threads::One, Threads::Shared, Threads::Apart]);
     let [one, shared, apart] = &times[..] else { unreachable!("as many as were asked for") };
+    let median = |times: &Times| rounds::median(times.iter().copied());
     let allocations = contestants.iter().map(rounds::allocations).collect::<Vec<_>>();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}\n", note(rounds))?;
@@ -42,28 +43,32 @@ fn main() -> std::io::Result<()> {
         "| layer | ns/request | above bare | of axum-prometheus | allocations | two threads, one route | two threads, nothing shared | slowed by sharing |"
     )?;
     writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
-    let one: Vec<f64> = one.iter().map(|time| time.unwrap_or(f64::NAN)).collect();
-    let position = |name| contestants.iter().position(|contestant| contestant.name == name);
-    let prometheus = position(contestants::AXUM_PROMETHEUS).map_or(f64::NAN, |at| one[at] - one[0]);
+    let peer = contestants.iter().position(|contestant| contestant.name == contestants::AXUM_PROMETHEUS);
+    // Of the differences and ratios within each round, in which the contestants took turns at the same speed of the machine.
+    let above = |at: usize| rounds::median(one[at].iter().zip(&one[0]).map(|(layer, bare)| layer - bare));
+    let ratio = |at: usize| {
+        let rounds = one[at].iter().zip(&one[0]).zip(&one[peer?]);
+        rounds::median(rounds.map(|((layer, bare), peer)| (layer - bare) / (peer - bare)))
+    };
     let nanos = |time: Option<f64>| time.map_or("–".to_owned(), |time| format!("{time:.0}"));
     for (at, Contestant { name, .. }) in contestants.iter().enumerate() {
-        let above = one[at] - one[0];
-        let sharing = shared[at]
-            .zip(apart[at])
+        let sharing = median(&shared[at])
+            .zip(median(&apart[at]))
             .map_or("–".to_owned(), |(shared, apart)| format!("{:.2} times", shared / apart));
         writeln!(
             out,
-            "| {name} | {:.0} | {above:.0} | {:.0} % | {:.2} | {} | {} | {sharing} |",
-            one[at],
-            100.0 * above / prometheus,
+            "| {name} | {} | {} | {:.1} % | {:.2} | {} | {} | {sharing} |",
+            nanos(median(&one[at])),
+            nanos(above(at)),
+            100.0 * ratio(at).unwrap_or(f64::NAN),
             allocations[at],
-            nanos(shared[at]),
-            nanos(apart[at]),
+            nanos(median(&shared[at])),
+            nanos(median(&apart[at])),
         )?;
     }
     writeln!(out, "\n| what a request does | ns each | allocations each |\n|---|--:|--:|")?;
-    let times = rounds::medians(&routers, rounds, REQUESTS / uses::TIMES, &[Threads::One]);
-    let time = |at: usize| times[0][at].unwrap_or(f64::NAN);
+    let times = rounds::times(&routers, rounds, REQUESTS / uses::TIMES, &[Threads::One]);
+    let time = |at: usize| median(&times[0][at]).unwrap_or(f64::NAN);
     let allocations: Vec<f64> = routers.iter().map(rounds::allocations).collect();
     for Use { name, tracked, untracked, unmonitored } in uses {
         let each = |of: &dyn Fn(usize) -> f64| {

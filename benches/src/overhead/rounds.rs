@@ -23,13 +23,16 @@ pub(crate) enum Threads {
     Apart,
 }
 
-/// Returns the median ns/request of each contestant for each of `threads`; `None` where it has no second router.
-pub(crate) fn medians(
+/// The ns/request of one contestant in each round; empty where it has no second router.
+pub(crate) type Times = Vec<f64>;
+
+/// Returns the times of each contestant for each of `threads`.
+pub(crate) fn times(
     contestants: &[Contestant],
     rounds: usize,
     requests: usize,
     threads: &[Threads],
-) -> Vec<Vec<Option<f64>>> {
+) -> Vec<Vec<Times>> {
     let mut times = vec![vec![Vec::with_capacity(rounds); contestants.len()]; threads.len()];
     for round in 0..=rounds {
         for (threads, times) in threads.iter().zip(&mut times) {
@@ -41,11 +44,14 @@ pub(crate) fn medians(
             }
         }
     }
-    let median = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied()
-    };
-    times.into_iter().map(|each| each.into_iter().map(median).collect()).collect()
+    times
+}
+
+/// Returns the median; `None` of nothing.
+pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut numbers: Vec<f64> = numbers.into_iter().collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied()
 }
 
 fn round_of(contestant: &Contestant, requests: usize, threads: Threads) -> Option<Duration> {
