@@ -55,6 +55,11 @@ pub(super) struct EventSlot {
 }
 
 impl EventSlot {
+    /// Frees the slot. Nobody may write it at the same time.
+    pub(super) fn clear(&self) {
+        self.tag.store(0, Relaxed);
+    }
+
     pub(super) fn write(&self, part: Part, id: u32, place: Place, start: Duration, duration: Duration) {
         self.start_micros.store(micros(start), Relaxed);
         self.duration_micros.store(micros(duration), Relaxed);

@@ -37,10 +37,10 @@ pub(super) struct LivePlace {
 }
 
 impl LivePlace {
-    pub(super) fn begin(&self, endpoint: EndpointNumber, epoch: Instant, started: Instant) {
-        let since = started.saturating_duration_since(epoch).as_nanos();
+    /// `since`: nanoseconds from the epoch.
+    pub(super) fn begin(&self, endpoint: EndpointNumber, since: u64) {
         self.endpoint.store(endpoint.0, Relaxed);
-        self.since.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Relaxed);
+        self.since.store(since.saturating_add(1), Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -112,8 +112,8 @@ mod tests {
             waiting.get(&EndpointNumber(7)).map(|of| (of.count, of.oldest.as_secs(), of.long_running))
         };
         assert_eq!(of(1), None);
-        one.begin(EndpointNumber(7), epoch, epoch + second);
-        other.begin(EndpointNumber(7), epoch, epoch + 9 * second);
+        one.begin(EndpointNumber(7), 1_000_000_000);
+        other.begin(EndpointNumber(7), 9_000_000_000);
         assert_eq!(of(15), Some((2, 14, 1)));
         one.end();
         assert_eq!(of(15), Some((1, 6, 0)));

@@ -83,11 +83,19 @@ impl ContextPool {
         purpose: Purpose,
         started: Instant,
     ) -> Arc<RequestContext> {
-        let new = || Arc::new(RequestContext::new(instruments.clone()));
-        let mut context = kept.or_else(|| self.pool.take()).unwrap_or_else(new);
-        if let Some(unique) = Arc::get_mut(&mut context) {
+        let mut context = kept.or_else(|| self.pool.take());
+        // Most requests, without the locked instruction that makes a context mutable.
+        if let Purpose::Request(endpoint) = purpose
+            && let Some(kept) = context.take_if(|kept| kept.can_begin_again())
+        {
+            kept.begin(Some(endpoint), started);
+            return kept;
+        }
+        if let Some(mut kept) = context
+            && let Some(unique) = Arc::get_mut(&mut kept)
+        {
             unique.reset(purpose, started);
-            return context;
+            return kept;
         }
         let mut context = RequestContext::new(instruments.clone());
         context.reset(purpose, started);

@@ -12,6 +12,7 @@ use std::{
         atomic::{
             AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release},
+            fence,
         },
     },
     task::Waker,
@@ -76,7 +77,9 @@ pub(crate) struct RequestContext {
     holds: Option<Arc<TaskHolds>>,
     /// Whether it is a request, and not a task.
     is_request: bool,
-    started: Instant,
+    /// Nanoseconds from the instruments' epoch to its start. An atomic, so that a context can begin again without being anybody's
+    /// alone in the compiler's eyes, which costs a locked instruction to prove. Relaxed: read by what runs within the request.
+    started: AtomicU64,
     ended: AtomicBool,
     /// Whether the monitor itself is answering it.
     own: AtomicBool,
@@ -105,7 +108,7 @@ impl RequestContext {
             parent: None,
             holds: None,
             is_request: false,
-            started: instruments.epoch(),
+            started: AtomicU64::new(0),
             instruments,
             ended: AtomicBool::new(false),
             own: AtomicBool::new(false),
@@ -122,32 +125,53 @@ impl RequestContext {
         }
     }
 
-    /// Prepares a context for the next request. `&mut`: no other owner is left that could record on it.
+    /// Prepares a context for what begins. `&mut`: no other owner is left that could record on it.
     pub(super) fn reset(&mut self, purpose: Purpose, started: Instant) {
-        self.started = started;
-        (self.is_request, self.parent, self.holds) = match purpose {
-            Purpose::Request(endpoint) => {
-                self.live.begin(endpoint, self.instruments.epoch(), started);
-                (true, None, None)
-            }
-            Purpose::Task { parent, holds } => (false, parent, Some(holds)),
-        };
-        *self.ended.get_mut() = false;
-        *self.own.get_mut() = false;
         self.afterwards.take();
-        if self.did_anything() {
-            self.uses.fill_with(UseSlot::default);
-            self.counts = Default::default();
-            self.nanos = Default::default();
+        let endpoint = match purpose {
+            Purpose::Request(endpoint) => {
+                (self.is_request, self.parent, self.holds) = (true, None, None);
+                Some(endpoint)
+            }
+            Purpose::Task { parent, holds } => {
+                (self.is_request, self.parent, self.holds) = (false, parent, Some(holds));
+                None
+            }
+        };
+        self.begin(endpoint, started);
+    }
+
+    /// Returns whether it can serve another request by [`begin`](Self::begin) alone: it was one's, nothing followed its end, and
+    /// nothing else holds it.
+    pub(super) fn can_begin_again(self: &Arc<Self>) -> bool {
+        let is_unowned = Arc::strong_count(self) == 1;
+        // What the last other owner recorded comes before what follows here.
+        fence(Acquire);
+        is_unowned && self.is_request && self.afterwards.get().is_none()
+    }
+
+    /// Begins a request of an endpoint, or a task, with all that was recorded forgotten. Nothing else may hold the context.
+    pub(super) fn begin(&self, endpoint: Option<EndpointNumber>, started: Instant) {
+        let epoch = self.instruments.epoch();
+        let since = u64::try_from(started.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX);
+        self.started.store(since, Relaxed);
+        if let Some(endpoint) = endpoint {
+            self.live.begin(endpoint, since);
         }
+        self.ended.store(false, Relaxed);
+        self.own.store(false, Relaxed);
+        // Once more: what held the context after the last end may have woken it.
         self.wakes.end();
-        *self.in_flight_as.get_mut() = 0;
-        *self.received.get_mut() = 0;
-        self.trace.clear();
-        let used = std::mem::take(self.used.get_mut()) as usize;
-        for slot in self.slots.iter_mut().take(used) {
-            *slot.tag.get_mut() = 0;
+        if self.did_anything() {
+            self.uses.iter().for_each(UseSlot::clear);
+            self.counts.iter().for_each(|count| count.store(0, Relaxed));
+            self.nanos.iter().for_each(|nanos| nanos.store(0, Relaxed));
+            let used = self.used.swap(0, Relaxed) as usize;
+            self.slots.iter().take(used).for_each(EventSlot::clear);
         }
+        self.in_flight_as.store(0, Relaxed);
+        self.received.store(0, Relaxed);
+        self.trace.clear();
     }
 
     pub(super) fn trace_slot(&self) -> &TraceSlot {
@@ -168,23 +192,23 @@ impl RequestContext {
 
     /// Takes the task's own waker before a poll, and records for how long the poll was waited for if it is late.
     pub(crate) fn poll_begins(&self, task: &Waker) {
-        if let Some((since, late)) = self.wakes.poll_begins(task, self.started) {
+        if let Some((since, late)) = self.wakes.poll_begins(task, self.started()) {
             self.record(Part::Late, &Did::waited(since, late));
         }
     }
 
     /// Notes the end of a long poll.
     pub(crate) fn long_poll_ends(&self) {
-        self.wakes.long_poll_ends(self.started);
+        self.wakes.long_poll_ends(self.started());
     }
 
     /// Notes the end of a poll after which the request waits.
     pub(crate) fn poll_ends(&self) {
-        self.wakes.poll_ends(self.started);
+        self.wakes.poll_ends(self.started());
     }
 
     pub(crate) fn started(&self) -> Instant {
-        self.started
+        self.instruments.epoch() + Duration::from_nanos(self.started.load(Relaxed))
     }
 
     /// Returns the instruments that this request is recorded through.
@@ -267,7 +291,7 @@ impl RequestContext {
         }
         let slot = self.used.fetch_add(1, Relaxed) as usize;
         if let Some(slot) = self.slots.get(slot) {
-            slot.write(part, id, place, began.saturating_duration_since(self.started), duration);
+            slot.write(part, id, place, began.saturating_duration_since(self.started()), duration);
         }
         counts
     }
@@ -394,7 +418,7 @@ impl RequestContext {
         if self.count(Part::Late) == 0 {
             return Duration::ZERO;
         }
-        let from = began.saturating_duration_since(self.started);
+        let from = began.saturating_duration_since(self.started());
         let within = |event: Event| {
             let end = (event.start + event.duration).min(from + duration);
             end.saturating_sub(event.start.max(from))

@@ -123,8 +123,9 @@ impl TraceSlot {
         (self.version.load(Relaxed) == version).then(|| SampledTrace::from_numbers(numbers))?
     }
 
-    pub(super) fn clear(&mut self) {
-        *self.version.get_mut() = 0;
+    /// Forgets the trace. Nobody may read or set it at the same time.
+    pub(super) fn clear(&self) {
+        self.version.store(0, Relaxed);
     }
 }
 
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_slot_has_the_trace_that_was_set_last() {
-        let mut slot = TraceSlot::default();
+        let slot = TraceSlot::default();
         assert_eq!(slot.get(), None);
         for digit in [1, 2, 1] {
             slot.set(uniform(digit));

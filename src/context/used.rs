@@ -47,6 +47,13 @@ pub(super) fn use_tag(part: Part, id: u32) -> u64 {
 }
 
 impl UseSlot {
+    /// Frees the slot. Nobody may record in it at the same time.
+    pub(super) fn clear(&self) {
+        let Self { tag, calls, failed, last, repeats, holds, nanos, held_nanos, place } = self;
+        [calls, failed, repeats, holds, place].into_iter().for_each(|count| count.store(0, Relaxed));
+        [tag, nanos, held_nanos].into_iter().chain(last).for_each(|number| number.store(0, Relaxed));
+    }
+
     /// Counts a call that is the very same as one before. Relaxed: of calls at the same time one may be missed.
     /// `calls` is how many were before it.
     pub(super) fn note_exact(&self, exact: u64, calls: u32) {

@@ -152,14 +152,13 @@ impl Measured {
         }
     }
 
-    /// Ends the measuring, and keeps box and context for the next request. `goes_on`: something may still be recorded on
+    /// Ends the measuring of a request that has ended, and keeps box and context for the next one. `goes_on`: something may still be recorded on
     /// the context, which knows the endpoint for it.
     pub(super) fn release(mut self: Box<Self>, pool: &MeasuredPool, instruments: &Instruments, goes_on: bool) {
         // First: the carrier's span and the waker own the context too, and only a context without another owner is reused.
         self.carrier = Carrier::default();
         self.waker = None;
         if let Some(context) = self.context.take() {
-            context.no_longer_in_flight();
             if goes_on {
                 instruments.give_back(context);
             } else if Arc::strong_count(&context) == 1 {

@@ -314,6 +314,7 @@ impl Observation {
 
     fn forget(&self, measured: Box<Measured>) {
         self.series.active(measured.scheme).decrement(1.0);
+        measured.context.iter().for_each(|context| context.no_longer_in_flight());
         measured.release(&self.series.pool, &self.series.instruments, false);
     }
 

@@ -4,6 +4,11 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// Returns when a request begins: after the instruments were made, as every one does.
+fn start() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}
+
 fn context(began: Instant) -> RequestContext {
     let recorder: super::super::DynRecorder = Arc::new(metrics::NoopRecorder);
     let limits = super::super::Limits {
@@ -26,7 +31,7 @@ fn did(id: u32, began: Instant, duration: Duration) -> Did {
 
 /// Records events (part, start and end in milliseconds) and returns how much of 100 ms queries and tasks cover.
 fn covered(events: &[(Part, u32, u32)]) -> (u128, u128) {
-    let began = Instant::now();
+    let began = start();
     let context = context(began);
     for (part, from, to) in events {
         context.record(*part, &did(0, began + *from * MS, (*to - *from) * MS));
@@ -47,7 +52,7 @@ fn overlapping_events_cover_the_duration_once() {
 
 #[test]
 fn a_use_knows_what_it_has_to_itself() {
-    let began = Instant::now();
+    let began = start();
     let context = context(began);
     context.record(Part::Db, &did(3, began, 40 * MS));
     context.record(Part::Db, &Did { failed: true, ..did(3, began + 10 * MS, 40 * MS) });
@@ -68,7 +73,7 @@ fn a_use_knows_what_it_has_to_itself() {
 #[test]
 fn a_call_that_is_the_same_as_a_recent_one_is_a_repeat() {
     let repeats = |exact: &[u64]| {
-        let began = Instant::now();
+        let began = start();
         let context = context(began);
         for exact in exact {
             context.record(Part::Db, &Did { exact: *exact, ..did(3, began, MS) });
@@ -86,7 +91,7 @@ fn a_call_that_is_the_same_as_a_recent_one_is_a_repeat() {
 
 #[test]
 fn what_the_runtime_kept_waiting_is_known_of_each_query() {
-    let began = Instant::now();
+    let began = start();
     let context = context(began);
     let late = |from, to| context.late_within(began + from * MS, (to - from) * MS).as_millis();
     assert_eq!(late(0, 100), 0);
@@ -97,7 +102,7 @@ fn what_the_runtime_kept_waiting_is_known_of_each_query() {
 
 #[test]
 fn waits_of_the_client_leave_room_on_the_timeline() {
-    let began = Instant::now();
+    let began = start();
     let context = context(began);
     for at in 0..50 {
         context.record(Part::Client, &Did::waited(began + at * MS, MS));
@@ -140,7 +145,7 @@ fn calls(context: &RequestContext) -> Vec<u64> {
 
 #[test]
 fn a_query_that_a_cancelled_request_left_running_counts_as_late() {
-    let began = Instant::now();
+    let began = start();
     let (mut context, reported) = (context(began), Arc::new(LateQueryLog::default()));
     context.record(Part::Db, &did(7, began, 10 * MS));
     context.cancel(began + 50 * MS, reported.clone());
