@@ -58,6 +58,7 @@
 //! | `schema` | [`RuleSet::json_schema`]: a JSON schema of rule files, for editors; the references of rules and metrics | yes |
 //! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
+//! | `deliver` | [`MonitorBuilder::alert_receiver`]: sends alerts to Alertmanagers, webhooks and commands; compiles an HTTP client with TLS | no |
 //! | `export` | [`export`]: alerts for Prometheus, as the command `pinchpoint rules export` writes them | no |
 //! | `replay` | [`replay`]: unit tests of rules, and rules on what was stored, as `pinchpoint rules test`, `replay` and `suggest` run them | no |
 //! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
@@ -68,6 +69,7 @@
     not(all(
         feature = "alloc",
         feature = "archive",
+        feature = "deliver",
         feature = "export",
         feature = "replay",
         feature = "reqwest-middleware",
@@ -99,6 +101,8 @@ mod track;
 pub use context::{Database, InCurrentRequest, InvalidDatabaseUrl, UrlScheme, in_current_request, set_trace, upgraded};
 pub use http::{MonitorBody, MonitorFuture, MonitorLayer, MonitorService, RouteTemplate};
 pub use monitor::{Access, BuildError, Control, Monitor, MonitorBuilder, Settings, SettingsError};
+#[cfg(feature = "deliver")]
+pub use monitor::{AlertReceiver, Secret, TestedReceiver};
 #[cfg(feature = "schema")]
 pub use names::metrics_reference_markdown;
 #[cfg(feature = "alloc")]

@@ -651,6 +651,14 @@ pub(crate) const SERIES_DROPPED: Metric = counter(
     "pinchpoint_series_dropped_total",
     "Times a label set was refused because of a limit such as max_series; its values count under \"other\".",
 );
+/// Alerts that were sent, or were not.
+pub(crate) const NOTIFICATIONS: Metric = counter(
+    "pinchpoint_notifications_total",
+    "Notifications by receiver and outcome: `ok` arrived, `error` failed once and is tried again, `rejected` was refused for good, \
+     `dropped` was never sent. Each outcome is there from the start, at 0.",
+)
+.labels(&[RECEIVER, OUTCOME])
+.exists("feature `deliver`, with a receiver of alerts");
 /// Failures of the history file.
 pub(crate) const ARCHIVE_ERRORS: Metric = counter(
     "pinchpoint_archive_errors_total",
@@ -945,6 +953,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     RULES_RELOAD_TIMESTAMP,
     WORK_PENDING,
     SERIES_DROPPED,
+    NOTIFICATIONS,
     ARCHIVE_ERRORS,
     ARCHIVE_LOST,
     ARCHIVE_SET_ASIDE,
@@ -969,6 +978,7 @@ pub(crate) const MONITOR: &[Metric] = &[
     RULES_RELOAD_TIMESTAMP,
     WORK_PENDING,
     SERIES_DROPPED,
+    NOTIFICATIONS,
     ARCHIVE_ERRORS,
     ARCHIVE_LOST,
     ARCHIVE_SET_ASIDE,
@@ -1116,6 +1126,8 @@ pub(crate) const SERVER_ADDRESS: &str = "server_address";
 pub(crate) const SERVER_PORT: &str = "server_port";
 /// How a request, a query, a task or a reload ended.
 pub(crate) const OUTCOME: &str = "outcome";
+/// Who is sent alerts.
+pub(crate) const RECEIVER: &str = "receiver";
 /// What the monitor does on a thread of its own: `rules`, `sampling`, `history`.
 pub(crate) const WORK: &str = "work";
 /// Method and route of an endpoint that waited for another.
@@ -1183,8 +1195,9 @@ const LABELS: &[(&str, &str)] = &[
     (
         OUTCOME,
         "how a request, a query, a run or a reload ended: `ok`, `error`, `cancelled`, of a request also `client_error` (4xx), of \
-         a run's duration also `panic`",
+         a run's duration also `panic`; of a notification `ok`, `error`, `rejected` or `dropped`",
     ),
+    (RECEIVER, "who is sent alerts: `alertmanager/` with host and port, or the name in the settings"),
     (
         WORK,
         "what is under way: `rules` for the rule files, `sampling` for the machine and the host's samplers, `history` for the history file",
@@ -1312,6 +1325,12 @@ pub(crate) const BODY_ERROR: &str = "body_error";
 pub(crate) const SERVICE_ERROR: &str = "service_error";
 /// A query or task that returned `Err`.
 pub(crate) const ERROR: &str = "error";
+/// A notification that was refused for good.
+#[cfg(any(feature = "deliver", feature = "export"))]
+pub(crate) const REJECTED: &str = "rejected";
+/// A notification that was never sent.
+#[cfg(any(feature = "deliver", feature = "export"))]
+pub(crate) const DROPPED: &str = "dropped";
 /// A task that ended well.
 pub(crate) const OK: &str = "ok";
 

@@ -18,8 +18,8 @@ use futures_util::{Stream, stream};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use pinchpoint::{
-    CountingAllocator, Monitor, PoolState, in_current_request, track_async_task, track_db_query, track_hold,
-    track_http_call, track_wait,
+    AlertReceiver, CountingAllocator, Monitor, PoolState, in_current_request, track_async_task, track_db_query,
+    track_hold, track_http_call, track_wait,
 };
 use serde_json::Value;
 use tokio::{sync::Mutex, time::sleep};
@@ -145,7 +145,8 @@ async fn something_writes_every_metric_of_the_catalogue() {
     let builder = Monitor::builder()
         .rules_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"))
         .history_file(directory.path().join("history.redb"))
-        .service("shop", "1.0");
+        .service("shop", "1.0")
+        .alert_receiver(AlertReceiver::command("nobody", "true", [""; 0]));
     let monitor = builder.build().expect("good settings");
     monitor.watch_pool("orders", || Some(PoolState::new(3, 1).max(10).pending(1)));
     let app = service(&monitor);

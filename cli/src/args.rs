@@ -21,6 +21,7 @@ Examples:
   pinchpoint rules schema > rules.schema.json  Let an editor check them
   pinchpoint rules reference                   Read what may stand in them
   pinchpoint rules export --to in-process      Have Prometheus alert
+  pinchpoint alerts test --config shop.yaml    Send a test notification to everyone who is sent alerts
   pinchpoint metrics reference                 Read what /metrics exposes
   pinchpoint causes reference                  Read how each cause is told from others
 
@@ -35,10 +36,20 @@ Examples:
   pinchpoint demo --listen 8001                On another port; 0 takes any that is free
   pinchpoint demo --rules rules                With these rules; edit them while it runs
   pinchpoint demo --config examples/pinchpoint.yaml
+  pinchpoint demo --traffic --alertmanager http://127.0.0.1:9093
   PINCHPOINT_EVALUATION_INTERVAL=1s pinchpoint demo
 
 Then open http://127.0.0.1:8000/ and http://127.0.0.1:8000/performance/bottlenecks.
 RUST_LOG=debug shows what happens inside.";
+
+const ALERTS_TEST_EXAMPLES: &str = "\
+Examples:
+  pinchpoint alerts test --config shop.yaml
+  pinchpoint alerts test --alertmanager http://127.0.0.1:9093
+  PINCHPOINT_DELIVER='{ webhooks: [{ name: chat, template: slack, url_file: slack.url }] }' pinchpoint alerts test
+
+The settings are those of the service: its file, and PINCHPOINT_… variables. docs/delivery.md describes them.
+Exit codes: 0 every receiver accepted it, 1 one did not, or the settings are wrong or name no receiver.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -136,6 +147,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// Try who is sent alerts
+    Alerts {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: AlertsCommand,
+    },
     /// Print the reference of the metrics
     Metrics {
         /// What to do with them.
@@ -148,6 +165,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CausesCommand,
     },
+}
+
+/// What to do with those who are sent alerts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Send one test notification to every receiver, and print what came back
+    #[command(after_help = ALERTS_TEST_EXAMPLES)]
+    Test(AlertsTestArgs),
+}
+
+/// Who `alerts test` tries.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AlertsTestArgs {
+    /// Settings of the monitor, as YAML; PINCHPOINT_… variables go before them [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Try this Alertmanager, too; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) alertmanager: Vec<String>,
 }
 
 /// What to do with the catalogue of causes.
@@ -182,6 +218,9 @@ pub(crate) struct DemoArgs {
     /// Keep the shop's data and its trends in this directory [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) data: Option<PathBuf>,
+    /// Send alerts to this Alertmanager, such as http://127.0.0.1:9093; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) alertmanager: Vec<String>,
     /// Stop when standard input ends: with the process that started the demo, however that one ends
     #[arg(long)]
     pub(crate) until_stdin_closes: bool,
@@ -426,6 +465,8 @@ mod tests {
             ("help", "pinchpoint --help"),
             ("help_demo", "pinchpoint demo --help"),
             ("help_demo_short", "pinchpoint demo -h"),
+            ("help_alerts", "pinchpoint alerts --help"),
+            ("help_alerts_test", "pinchpoint alerts test --help"),
             ("help_rules", "pinchpoint rules --help"),
             ("help_rules_check", "pinchpoint rules check --help"),
             ("help_rules_export", "pinchpoint rules export --help"),

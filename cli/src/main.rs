@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
+mod alerts;
 mod answer;
 mod args;
 mod demo;
@@ -34,6 +35,13 @@ fn main() -> ExitCode {
             RulesError::Tests(error) => error.to_string(),
             error => complaint(&error),
         }),
+        Some(Command::Alerts { command }) => {
+            alerts::run(command, &mut std::io::stdout()).map_err(|error| match error {
+                // Begins with the file, as an error of a rule file does.
+                alerts::AlertsError::Settings(error) => error.to_string(),
+                error => complaint(&error),
+            })
+        }
         Some(Command::Metrics { command: MetricsCommand::Reference }) => {
             let reference = pinchpoint::metrics_reference_markdown();
             answer::write(&reference, &mut std::io::stdout()).map_err(|error| complaint(&error))

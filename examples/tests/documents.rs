@@ -1,4 +1,5 @@
-//! What docs/migrating.md, docs/platforms.md, docs/integration.md, docs/alerting.md, docs/grafana.md and docs/rules-testing.md say.
+//! What docs/migrating.md, docs/platforms.md, docs/integration.md, docs/alerting.md, docs/delivery.md,
+//! docs/grafana.md and docs/rules-testing.md say.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -8,14 +9,16 @@ use tower::ServiceExt as _;
 
 /// Every metric's name stands in it as a literal, and nowhere else.
 const CATALOGUE: &str = include_str!("../../src/names.rs");
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("docs/migrating.md", include_str!("../../docs/migrating.md")),
     ("docs/platforms.md", include_str!("../../docs/platforms.md")),
     ("docs/integration.md", include_str!("../../docs/integration.md")),
     ("docs/alerting.md", include_str!("../../docs/alerting.md")),
+    ("docs/delivery.md", DELIVERY),
     ("docs/grafana.md", include_str!("../../docs/grafana.md")),
     ("docs/rules-testing.md", include_str!("../../docs/rules-testing.md")),
 ];
+const DELIVERY: &str = include_str!("../../docs/delivery.md");
 /// How the names of Pinchpoint's metrics and labels begin.
 const FAMILIES: [&str; 8] =
     ["http_server_", "http_request_", "rpc_server_", "db_client_", "pinchpoint_", "process_", "system_", "tokio_"];
@@ -64,6 +67,36 @@ fn the_queries_of_the_documents_are_promql() {
             eprintln!("not checked: promtool is not installed");
         }
     }
+}
+
+/// Returns the first block of a language in a text.
+fn block<'a>(text: &'a str, language: &str) -> &'a str {
+    let after = text.split(&format!("```{language}\n")).nth(1);
+    after.and_then(|after| after.split("```").next()).expect("a block")
+}
+
+/// The settings of docs/delivery.md, with files and addresses of this machine in place of the document's, and its template.
+#[tokio::test]
+async fn the_settings_and_the_template_of_the_document_on_delivery_are_good() {
+    let file = |name: &str, text: &str| {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&path, text).expect("writes");
+        path.display().to_string()
+    };
+    let settings = block(DELIVERY, "yaml")
+        .replace("/run/secrets/alertmanager-password", &file("password", "secret"))
+        .replace("/run/secrets/slack-webhook-url", &file("url", "https://127.0.0.1:1/x"))
+        .replace("ticket.json", &file("ticket.json", block(DELIVERY, "json")))
+        // Set in every test.
+        .replace("TICKETS_TOKEN", "CARGO_PKG_NAME");
+    let settings = pinchpoint::Settings::parse(&settings, "docs/delivery.md").expect("good settings");
+    let monitor = Monitor::builder().settings(settings).build().expect("good receivers");
+    let page = monitor.recorder().render();
+    for receiver in ["alertmanager/127.0.0.1:9093", "alertmanager/alerts.example:443", "chat", "tickets", "page"] {
+        assert!(page.contains(&format!("receiver=\"{receiver}\"")), "{receiver}");
+    }
+    let of_a_variable = DELIVERY.split('`').find(|text| text.starts_with("{ alertmanagers")).expect("an example");
+    pinchpoint::Settings::parse(&format!("deliver: {of_a_variable}"), "PINCHPOINT_DELIVER").expect("good settings");
 }
 
 /// What docs/platforms.md advises where no layer fits.

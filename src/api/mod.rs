@@ -24,6 +24,8 @@ mod negotiation;
 mod openapi;
 mod parameters;
 mod period;
+#[cfg(feature = "deliver")]
+mod receivers;
 mod report;
 mod router;
 mod rules;

@@ -4,6 +4,8 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tokio::time::Instant;
 
+#[cfg(feature = "deliver")]
+use super::receivers::ReceiverStatus;
 use super::{CoreState, sqlx::SqlxView, timestamp, units};
 use crate::monitor::Work;
 #[cfg(feature = "archive")]
@@ -48,6 +50,9 @@ pub(super) struct StatusAnswer {
     /// How long that evaluation took.
     evaluation_ms: Option<f64>,
     rules: RulesStatus,
+    /// Who is sent alerts, and whether they arrive; empty where nobody is.
+    #[cfg(feature = "deliver")]
+    receivers: Vec<ReceiverStatus>,
     /// Whether the queries of sqlx are seen; null without the feature `sqlx`.
     sqlx: Option<SqlxView>,
     timestamp: String,
@@ -172,6 +177,8 @@ pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
             reading_overdue_seconds: overdue(Work::Rules),
             error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
         },
+        #[cfg(feature = "deliver")]
+        receivers: core.notifications().states().iter().map(ReceiverStatus::of).collect(),
         sqlx: SqlxView::of(core.requests_without_queries()),
         timestamp: timestamp::now(),
     })

@@ -6,14 +6,17 @@
 use std::collections::BTreeMap;
 
 use super::{
-    labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
     promql,
     query::{self, Histograms, Query},
     rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
 };
 use crate::{
     names,
-    rules::{Condition, LabelGlobs, Rule, RuleSet, Scope, Severity, Threshold, Unit, find_measure},
+    rules::{
+        Condition, LabelGlobs, Rule, RuleSet, Scope, Severity, Threshold, Unit,
+        alert_labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
+        find_measure,
+    },
 };
 
 /// What became of the rules of a set.

@@ -5,13 +5,13 @@
 
 use std::{iter, time::Duration};
 
-use super::{
-    labels::{DESCRIPTION, LEVEL, PROBLEM, RUNBOOK_URL, SUMMARY, level, runbook},
-    rule_file::{Entry, Group, Groups, Labels},
-};
+use super::rule_file::{Entry, Group, Groups, Labels};
 use crate::{
     names::{self, Metric},
-    rules::Severity,
+    rules::{
+        Severity,
+        alert_labels::{DESCRIPTION, LEVEL, PROBLEM, RUNBOOK_URL, SUMMARY, alert_name, level, runbook},
+    },
 };
 
 const ABOUT: &str = "\
@@ -42,11 +42,8 @@ pub fn in_process() -> String {
 /// Returns the groups of the file.
 pub(super) fn groups() -> Groups {
     let group = |name: &str, rules| Group { name: name.to_owned(), interval: None, rules };
-    let findings = vec![
-        finding("PinchpointCriticalBottleneck", &[Severity::Critical]),
-        finding("PinchpointHighBottleneck", &[Severity::High]),
-        finding("PinchpointBottleneck", &[Severity::Medium, Severity::Low]),
-    ];
+    let findings =
+        vec![finding(&[Severity::Critical]), finding(&[Severity::High]), finding(&[Severity::Medium, Severity::Low])];
     let groups = vec![
         group("pinchpoint-findings", findings),
         group("pinchpoint-monitor", vec![own_problems(), target_down(), absent()]),
@@ -56,7 +53,7 @@ pub(super) fn groups() -> Groups {
 
 /// Returns the alert on findings of some severities. It waits for nothing: a finding fires in the process only once it has
 /// lasted for the rule's `for`.
-fn finding(name: &str, severities: &[Severity]) -> Entry {
+fn finding(severities: &[Severity]) -> Entry {
     let words: Vec<_> = severities.iter().map(|severity| severity.as_str()).collect();
     let expr = format!("{}{{{}=~\"{}\"}} > 0", names::BOTTLENECK.name, names::SEVERITY, words.join("|"));
     let expr = if words.len() == 1 { expr.replace("=~", "=") } else { expr };
@@ -72,7 +69,7 @@ fn finding(name: &str, severities: &[Severity]) -> Entry {
          reached.{{{{ end }}}}"
     );
     Entry::Alert {
-        alert: name.to_owned(),
+        alert: alert_name(severities[0]).to_owned(),
         expr,
         hold: Duration::ZERO,
         keep_firing_for: Duration::ZERO,
@@ -100,6 +97,18 @@ fn grew(counter: &Metric) -> String {
     let name = counter.name;
     // Extrapolated, thus not whole.
     format!("round(increase({name}[{RECENT}])) > 0\nor\n({name} > 0 unless max_over_time({name}[1h] offset {RECENT}))")
+}
+
+/// Returns the expression for receivers that nothing reaches, and for notifications that are lost. An attempt that fails and is made
+/// good is neither. The counters are there from the start, at 0.
+fn notifications_failing() -> String {
+    let (name, outcome, receiver) = (names::NOTIFICATIONS.name, names::OUTCOME, names::RECEIVER);
+    let (ok, error, rejected, dropped) = (names::OK, names::ERROR, names::REJECTED, names::DROPPED);
+    let increase = |matcher: String| format!("round(increase({name}{{{outcome}{matcher}}}[{RECENT}])) > 0");
+    let failed = increase(format!("=\"{error}\""));
+    let arrived = increase(format!("=\"{ok}\""));
+    let lost = increase(format!("=~\"{rejected}|{dropped}\""));
+    format!("(\n  {failed}\n  unless on (job, instance, {receiver})\n  {arrived}\n)\nor\n{lost}")
 }
 
 fn problems() -> Vec<Problem> {
@@ -138,6 +147,12 @@ fn problems() -> Vec<Problem> {
             "work_pending",
             format!("{} > 30", names::WORK_PENDING.name),
             "{{ $labels.work }} has been under way for {{ $value | humanizeDuration }}; a file system does not answer",
+        ),
+        problem(
+            "notifications_failing",
+            notifications_failing(),
+            "{{ $value | humanize }} notifications to {{ $labels.receiver }} ended with `{{ $labels.outcome }}` in 15 minutes, so that \
+             alerts that the service sends itself do not all arrive; /performance/status says why",
         ),
         // The longest interval between two evaluations is a minute.
         problem(

@@ -24,7 +24,6 @@ mod alerts;
 mod document;
 mod grafana;
 mod in_process;
-mod labels;
 mod mixin;
 mod operator;
 mod pairs;

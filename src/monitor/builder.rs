@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics::Recorder;
 
+#[cfg(feature = "deliver")]
+use super::deliver::Prepared;
 use super::{
     Access, BuildError, Control, Core, Monitor, Settings,
     background::Background,
@@ -382,6 +384,8 @@ impl MonitorBuilder {
             return Err(BuildError::Setting { setting, found, expected });
         }
         let config = self.config;
+        #[cfg(feature = "deliver")]
+        let prepared = Prepared::of(&config)?;
         // quanta calibrates its clock on first use, which takes half a millisecond: here, not in the first request.
         let _ = quanta::Instant::now();
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
@@ -427,11 +431,19 @@ impl MonitorBuilder {
         if background.watches_rules() {
             core.show_reload();
         }
-        Ok((Monitor::start(core, background, &runtime, self.route), process_recorder))
+        let monitor = Monitor::start(core, background, &runtime, self.route);
+        #[cfg(feature = "deliver")]
+        monitor.deliver(prepared, &runtime);
+        Ok((monitor, process_recorder))
     }
 
     /// Puts a value into the configuration, or keeps the error for [`build`](Self::build).
-    fn set<T>(mut self, setting: &'static str, value: Result<T, OutOfRange>, put: impl FnOnce(&mut Config, T)) -> Self {
+    pub(super) fn set<T>(
+        mut self,
+        setting: &'static str,
+        value: Result<T, OutOfRange>,
+        put: impl FnOnce(&mut Config, T),
+    ) -> Self {
         match value {
             Ok(value) => {
                 self.refused.remove(setting);

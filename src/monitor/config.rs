@@ -6,6 +6,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+#[cfg(feature = "deliver")]
+use super::deliver::DeliverConfig;
 use super::{Access, Control, token};
 use crate::context::{Database, Glob, UrlScheme, methods::KnownMethods};
 
@@ -39,6 +41,9 @@ pub(super) struct Config {
     pub(super) performance_access: Access,
     /// Names of the monitor's own address, in lower case and without ports.
     pub(super) allowed_hosts: Vec<Arc<str>>,
+    /// Who is sent alerts.
+    #[cfg(feature = "deliver")]
+    pub(super) deliver: DeliverConfig,
 }
 
 impl Default for Config {
@@ -69,6 +74,8 @@ impl Default for Config {
             metrics_access: Access::default(),
             performance_access: Access::default(),
             allowed_hosts: Vec::new(),
+            #[cfg(feature = "deliver")]
+            deliver: DeliverConfig::default(),
         }
     }
 }

@@ -25,6 +25,8 @@ use tokio::{
 
 pub(crate) use self::coverage::RuleCoverage;
 use self::tick::TickState;
+#[cfg(feature = "deliver")]
+use super::deliver::Notifications;
 #[cfg(feature = "archive")]
 use super::versions::{VersionComparison, Versions};
 use super::{
@@ -36,6 +38,8 @@ use super::{
     reload::RulesState,
     service::Service,
 };
+#[cfg(feature = "deliver")]
+use crate::alert::deliver;
 use crate::{
     analysis::MemorySample,
     context::{Instruments, labelled},
@@ -83,6 +87,8 @@ pub(crate) struct Core {
     judgements: Judgements,
     ticking: Mutex<TickState>,
     api_requests: AtomicU64,
+    #[cfg(feature = "deliver")]
+    notifications: Notifications,
 }
 
 impl fmt::Debug for Core {
@@ -134,6 +140,8 @@ impl Core {
             judgements: Judgements::default(),
             ticking: Mutex::new(ticking),
             api_requests: AtomicU64::new(0),
+            #[cfg(feature = "deliver")]
+            notifications: Notifications::default(),
             instruments,
             pools,
             recorder: own_recorder,
@@ -203,6 +211,24 @@ impl Core {
     /// Returns the judgements to come and a place among the listeners; `None` where all places are taken.
     pub(crate) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
         self.judgements.listen()
+    }
+
+    /// Returns the judgements to come, for the monitor's own task.
+    #[cfg(feature = "deliver")]
+    pub(super) fn judgements_to_come(&self) -> broadcast::Receiver<Arc<Judgement>> {
+        self.judgements.subscribe()
+    }
+
+    /// Returns a moment on both clocks.
+    #[cfg(feature = "deliver")]
+    pub(super) fn moment(&self, now: Instant) -> deliver::Moment {
+        deliver::Moment { now, wall: self.clock.at(now) }
+    }
+
+    /// Returns the state of each receiver of alerts.
+    #[cfg(feature = "deliver")]
+    pub(crate) fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 
     /// Counts a request to the API.

@@ -24,6 +24,15 @@ pub enum BuildError {
     /// The system refused one of the monitor's own threads, on which it reads files.
     #[error("the system refused a thread to read files on")]
     Thread(#[source] std::io::Error),
+    /// A receiver of alerts cannot be used. Shows no secret.
+    #[cfg(feature = "deliver")]
+    #[error("the receiver of alerts {receiver} cannot be used: {problem}")]
+    Receiver {
+        /// Its name.
+        receiver: String,
+        /// What is wrong with it, and what was expected.
+        problem: String,
+    },
     /// A setting is out of its range.
     #[error("{setting} is {found}; expected {expected}")]
     Setting {

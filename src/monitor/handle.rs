@@ -14,6 +14,8 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
+#[cfg(feature = "deliver")]
+use super::deliver::{Prepared, Task};
 use super::{Core, background::Background, reload::LOOK_EVERY};
 use crate::{
     context,
@@ -77,6 +79,18 @@ impl Monitor {
         let ticking = runtime.spawn(tick(core.clone(), background, stopped));
         let tasks = Mutex::new([ticking].into_iter().chain(lag).collect());
         Self { running: Arc::new(BackgroundTasks { core, stop, route, tasks }) }
+    }
+
+    /// Starts the task that sends alerts, where there is anyone to send them to.
+    #[cfg(feature = "deliver")]
+    pub(super) fn deliver(&self, prepared: Prepared, runtime: &Handle) {
+        if prepared.receivers.is_empty() {
+            return;
+        }
+        let core = self.core().clone();
+        let (judgements, stopped) = (core.judgements_to_come(), self.running.stop.subscribe());
+        let task = Task::new(core, prepared);
+        lock(&self.running.tasks).push(runtime.spawn(task.run(judgements, stopped)));
     }
 
     /// Returns a tower layer that measures the service it wraps.

@@ -76,6 +76,12 @@ impl Judgements {
         Some((self.sender.subscribe(), place))
     }
 
+    /// Returns the judgements to come, for a listener of the monitor's own.
+    #[cfg(feature = "deliver")]
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Judgement>> {
+        self.sender.subscribe()
+    }
+
     /// Ends every listener's stream, and lets no other begin.
     pub(super) fn end(&self) {
         self.ended.send_replace(true);

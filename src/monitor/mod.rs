@@ -14,6 +14,8 @@ mod config;
 mod control;
 mod core;
 mod current_gauges;
+#[cfg(feature = "deliver")]
+mod deliver;
 mod errand;
 mod error;
 mod fanout;
@@ -33,6 +35,8 @@ mod watchdog;
 pub use access::Access;
 pub use builder::MonitorBuilder;
 pub use control::Control;
+#[cfg(feature = "deliver")]
+pub use deliver::{AlertReceiver, Secret, TestedReceiver};
 pub use error::BuildError;
 pub use handle::Monitor;
 pub use settings::{Settings, SettingsError};

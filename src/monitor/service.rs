@@ -30,18 +30,10 @@ impl Service {
     /// Returns the service; `None` where nothing names it. `variable` reads the environment.
     pub(super) fn of(config: &Config, variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let attributes = variable(ATTRIBUTES).unwrap_or_default();
-        let attribute = |name: &str| attribute(&attributes, name);
-        let of_environment =
-            || variable(NAME).filter(|name| !name.is_empty()).map(Arc::from).or_else(|| attribute("service.name"));
-        let name = config.service_name.clone().or_else(of_environment)?;
         Some(Self {
-            name,
-            version: config.service_version.clone().or_else(|| attribute("service.version")),
-            instance: config
-                .service_instance_id
-                .clone()
-                .or_else(|| attribute("service.instance.id"))
-                .unwrap_or_else(|| INSTANCE.clone()),
+            name: name(config, &variable)?,
+            version: config.service_version.clone().or_else(|| attribute(&attributes, "service.version")),
+            instance: instance(config, &variable).unwrap_or_else(|| INSTANCE.clone()),
         })
     }
 
@@ -50,6 +42,21 @@ impl Service {
         let name = [(names::SERVICE_NAME, self.name)].into_iter();
         name.chain(version).chain([(names::SERVICE_INSTANCE, self.instance)]).collect()
     }
+}
+
+/// Returns the name of the service; `None` where nothing names it.
+pub(super) fn name(config: &Config, variable: impl Fn(&str) -> Option<String>) -> Option<Arc<str>> {
+    let of_environment = || {
+        let named = variable(NAME).filter(|name| !name.is_empty()).map(Arc::from);
+        named.or_else(|| attribute(&variable(ATTRIBUTES)?, "service.name"))
+    };
+    config.service_name.clone().or_else(of_environment)
+}
+
+/// Returns which process of the service this is, where that is set.
+pub(super) fn instance(config: &Config, variable: impl Fn(&str) -> Option<String>) -> Option<Arc<str>> {
+    let of_environment = || attribute(&variable(ATTRIBUTES)?, "service.instance.id");
+    config.service_instance_id.clone().or_else(of_environment)
 }
 
 /// Returns the value of an attribute in a list such as `service.name=shop,deployment.environment.name=test`. Values are

@@ -282,6 +282,11 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(&[&RULES_RELOAD_TIMESTAMP], "time() - $0", "age of the rules in force"),
     ask(&[&WORK_PENDING], "$0 > 10", "file systems that do not answer"),
     ask(&[&SERIES_DROPPED], "rate($0[5m]) > 0", "instances past a limit of series"),
+    ask(
+        &[&NOTIFICATIONS],
+        "sum by (receiver, outcome) (increase($0[1h])) > 0",
+        "notifications of the last hour by receiver and how they ended",
+    ),
     ask(&[&ARCHIVE_ERRORS], "increase($0[1h]) > 0", "history files that cannot be written"),
     ask(&[&ARCHIVE_LOST], "increase($0[1h]) > 0", "history files with damage"),
     ask(&[&ARCHIVE_SET_ASIDE], "increase($0[1h]) > 0", "history files that were begun anew"),

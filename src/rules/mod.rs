@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! the words        suggest scope severity subject cause_kind
-//! their values     unit template threshold
+//! their values     alert_labels unit template threshold
 //! the catalogues   fact measure vocabulary condition
 //! what is judged   rule evidence readings cause finding
 //! how              join gain bottleneck evaluate coverage observed
@@ -18,6 +18,8 @@
 //! Within a line they import from left to right. `suggest` ("did you mean") stands at the very left, since units, templates
 //! and conditions are parsed in the core: what a text may hold is part of what a rule is.
 
+#[cfg(any(feature = "deliver", feature = "export"))]
+pub(crate) mod alert_labels;
 mod bottleneck;
 mod cause;
 mod cause_kind;
@@ -71,6 +73,8 @@ pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
 pub(crate) use subject::Subject;
 pub(crate) use suggest::nearest;
+#[cfg(feature = "deliver")]
+pub(crate) use template::{Template, TemplateError};
 pub(crate) use threshold::{Threshold, Thresholds};
 pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]

@@ -1,20 +1,14 @@
 //! The alerts in `prometheus/`, run by promtool and by a real Alertmanager.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 
 use pinchpoint::{RuleSet, export};
 use serde_json::{Value, json};
 
 use crate::support::{
+    alertmanager::{self, Alertmanager},
     program::program,
     prometheus::{LOOKS, find},
-    server::{Server, free_address},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -147,12 +141,11 @@ fn each_runbook_is_a_section_that_exists() {
     }
 }
 
-const ALERTMANAGER: &str = "Debian package prometheus-alertmanager";
 const CONFIGURATION: &str = "prometheus/alertmanager.yml";
 
 #[test]
 fn amtool_accepts_the_configuration_and_routes_by_level() {
-    let Some(amtool) = program("amtool", ALERTMANAGER, &[]) else { return };
+    let Some(amtool) = program("amtool", alertmanager::PACKAGE, &[]) else { return };
     run(&amtool, &["check-config", CONFIGURATION]);
     for (level, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "tickets")] {
         let level = format!("level={level}");
@@ -162,52 +155,11 @@ fn amtool_accepts_the_configuration_and_routes_by_level() {
     }
 }
 
-/// A real Alertmanager on the shipped configuration; dropping it stops it.
-struct Alertmanager {
-    _server: Server,
-    address: SocketAddr,
-    _data: tempfile::TempDir,
-}
-
-impl Alertmanager {
-    fn start(program: &Path) -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let address = free_address();
-        let server = Command::new(program)
-            .arg(format!("--config.file={ROOT}/{CONFIGURATION}"))
-            .arg(format!("--storage.path={}", data.path().display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--cluster.listen-address=")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Alertmanager starts");
-        Self { _server: Server(server), address, _data: data }
-    }
-
-    fn alerts(&self) -> String {
-        format!("http://{}/api/v2/alerts", self.address)
-    }
-
-    /// Sends alerts, as soon as it answers.
-    async fn send(&self, alerts: &Value) {
-        for _ in 0..LOOKS {
-            let sent = reqwest::Client::new().post(self.alerts()).json(alerts).send().await;
-            if sent.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("Alertmanager does not answer");
-    }
-
-    /// Returns the names of the alerts that are inhibited.
-    async fn inhibited(&self) -> BTreeSet<String> {
-        let answer = reqwest::get(self.alerts()).await.expect("an answer");
-        let alerts: Value = answer.json().await.expect("JSON");
-        let inhibited = items(&alerts).filter(|alert| items(&alert["status"]["inhibitedBy"]).next().is_some());
-        inhibited.map(|alert| alert["labels"]["it"].as_str().unwrap_or_default().to_owned()).collect()
-    }
+/// Returns the names of the alerts that are inhibited.
+async fn inhibited(alertmanager: &Alertmanager) -> BTreeSet<String> {
+    let alerts = alertmanager.alerts().await;
+    let inhibited = alerts.iter().filter(|alert| items(&alert["status"]["inhibitedBy"]).next().is_some());
+    inhibited.map(|alert| alert["labels"]["it"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 /// Returns an alert on a finding; `it` names it in the test alone.
@@ -220,8 +172,8 @@ fn finding(it: &str, instance: &str, rule: &str, severity: &str, subject: (&str,
 
 #[tokio::test]
 async fn alertmanager_inhibits_what_is_less_severe_on_the_same_subject_and_nothing_else() {
-    let Some(program) = program("prometheus-alertmanager", ALERTMANAGER, &[]) else { return };
-    let alertmanager = Alertmanager::start(&program);
+    let Some(program) = alertmanager::find() else { return };
+    let alertmanager = Alertmanager::start(&program, include_str!("../../prometheus/alertmanager.yml"));
     let (cart, buy) = (("subject", "GET /cart"), ("subject", "POST /buy"));
     // As Prometheus itself makes them of the rules: the subject is in labels of its own.
     let (list, item) = (("http_route", "/items"), ("http_route", "/items/{id}"));
@@ -234,21 +186,24 @@ async fn alertmanager_inhibits_what_is_less_severe_on_the_same_subject_and_nothi
     } });
     let other = json!({ "labels": { "alertname": "DiskFull", "it": "disk", "job": "shop", "instance": "a:80", "severity": "low" } });
     alertmanager
-        .send(&json!([
-            finding("worst", "a:80", "slow_endpoint", "critical", cart),
-            finding("same rule, another instance", "b:80", "slow_endpoint", "high", cart),
-            finding("another rule, high", "a:80", "high_error_rate", "high", cart),
-            finding("another rule, medium", "a:80", "slow_tail", "medium", cart),
-            finding("another subject", "a:80", "slow_endpoint", "high", buy),
-            finding("the same on another subject", "b:80", "slow_endpoint", "low", buy),
-            finding("a route", "a:80", "slow_for_few", "critical", list),
-            finding("the route again", "a:80", "slow_for_few", "medium", list),
-            finding("another route", "a:80", "slow_for_few", "high", item),
-            finding("on a target that is down", "down:80", "slow_endpoint", "critical", ("subject", "GET /slow")),
-            down,
-            stopped,
-            other,
-        ]))
+        .post(
+            "/api/v2/alerts",
+            &json!([
+                finding("worst", "a:80", "slow_endpoint", "critical", cart),
+                finding("same rule, another instance", "b:80", "slow_endpoint", "high", cart),
+                finding("another rule, high", "a:80", "high_error_rate", "high", cart),
+                finding("another rule, medium", "a:80", "slow_tail", "medium", cart),
+                finding("another subject", "a:80", "slow_endpoint", "high", buy),
+                finding("the same on another subject", "b:80", "slow_endpoint", "low", buy),
+                finding("a route", "a:80", "slow_for_few", "critical", list),
+                finding("the route again", "a:80", "slow_for_few", "medium", list),
+                finding("another route", "a:80", "slow_for_few", "high", item),
+                finding("on a target that is down", "down:80", "slow_endpoint", "critical", ("subject", "GET /slow")),
+                down,
+                stopped,
+                other,
+            ]),
+        )
         .await;
     let expected = [
         "same rule, another instance",
@@ -260,10 +215,10 @@ async fn alertmanager_inhibits_what_is_less_severe_on_the_same_subject_and_nothi
     ];
     let expected: BTreeSet<_> = expected.into_iter().map(str::to_owned).collect();
     for _ in 0..LOOKS {
-        if alertmanager.inhibited().await == expected {
+        if inhibited(&alertmanager).await == expected {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(alertmanager.inhibited().await, expected);
+    assert_eq!(inhibited(&alertmanager).await, expected);
 }

@@ -18,14 +18,14 @@ const PLATFORMS: [&str; 3] = ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin"
 const RUST_OF_ARCHIVE: &str = "1.90";
 /// The feature that it is, and the one that needs it.
 const WITH_ARCHIVE: [&str; 2] = ["archive", "replay"];
-/// The feature that brings reqwest.
-const REQWEST: &str = "reqwest-middleware";
+/// The features that bring reqwest.
+const REQWEST: [&str; 2] = ["deliver", "reqwest-middleware"];
 /// Returns the crates that the library compiles in two versions: hashbrown, since metrics-util and indexmap differ in theirs, on
 /// Windows syn, for the macros of the crate `windows`, which sysinfo brings, and with reqwest base64, in which it differs from
 /// metrics-exporter-prometheus.
 fn compiled_twice(user: &User<'_>, platform: &str) -> Vec<&'static str> {
     let known = [
-        ("base64", user.features.iter().any(|feature| feature == REQWEST)),
+        ("base64", user.features.iter().any(|feature| REQWEST.contains(&feature.as_str()))),
         ("hashbrown", true),
         ("syn", platform.contains("windows")),
     ];
@@ -111,8 +111,9 @@ fn users(packages: &Packages) -> Vec<User<'static>> {
         let all: Vec<String> = manifest["features"].as_object().expect("an object").keys().cloned().collect();
         let features: Vec<String> =
             all.iter().filter(|feature| !WITH_ARCHIVE.contains(&feature.as_str())).cloned().collect();
-        if features.iter().any(|feature| feature == REQWEST) {
-            let features = features.iter().filter(|feature| *feature != REQWEST).cloned().collect();
+        let brings_reqwest = |feature: &String| REQWEST.contains(&feature.as_str());
+        if features.iter().any(brings_reqwest) {
+            let features = features.iter().filter(|feature| !brings_reqwest(feature)).cloned().collect();
             users.push(User { package, features, rust: rust.clone() });
         }
         if features != all {

@@ -8,6 +8,7 @@ mod blocking;
 mod calls;
 mod control;
 mod counters;
+mod deliver;
 mod dependencies;
 mod evidence;
 mod exemplars;

@@ -86,7 +86,8 @@ async fn demo(args: DemoArgs) -> Result<(), DemoError> {
     let address = listener.local_addr().map_err(DemoError::Server)?;
     let directory = Directory::make(args.data)?;
     let fixes: Fixes = args.fix.into_iter().chain(args.fixed.then_some(Fix::All)).collect();
-    let watch = Watch::start(WatchSettings { rules: args.rules, settings }, address, directory.path(), &fixes)?;
+    let watched = WatchSettings { rules: args.rules, settings, alertmanagers: args.alertmanager };
+    let watch = Watch::start(watched, address, directory.path(), &fixes)?;
 
     let plan =
         Plan { directory: directory.path().to_owned(), volume: Volume::DEMO, fixes: fixes.clone(), sizing: None };

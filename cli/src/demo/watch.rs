@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::Router;
-use pinchpoint::{BuildError, Control, Monitor, PoolState, Settings, SqlxLayer};
+use pinchpoint::{AlertReceiver, BuildError, Control, Monitor, PoolState, Settings, SqlxLayer};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{shop::Shop, sickness::Fixes};
@@ -34,6 +34,8 @@ pub(crate) struct WatchSettings {
     pub(crate) rules: Option<PathBuf>,
     /// All other settings; they override the demo's own.
     pub(crate) settings: Settings,
+    /// Addresses of Alertmanagers, beside those of the settings.
+    pub(crate) alertmanagers: Vec<String>,
 }
 
 /// The monitor and the rules it judges by.
@@ -52,7 +54,7 @@ impl Watch {
     /// # Errors
     /// Returns an error when the monitor cannot be built, such as for a mistake in a rule file.
     pub(crate) fn start(
-        WatchSettings { rules, settings }: WatchSettings,
+        WatchSettings { rules, settings, alertmanagers }: WatchSettings,
         address: SocketAddr,
         directory: &Path,
         fixes: &Fixes,
@@ -71,6 +73,9 @@ impl Watch {
             .history_file(directory.join(HISTORY))
             .service("pinchpoint demo shop", version)
             .settings(settings);
+        for url in alertmanagers {
+            builder = builder.alert_receiver(AlertReceiver::alertmanager(url));
+        }
         if let Some(directory) = &rules {
             builder = builder.rules_dir(directory);
         }

@@ -137,7 +137,8 @@ mod tests {
         &names::HTTP_OPEN_STREAMS,
         &names::STREAM_DURATION,
         &names::STREAM_MESSAGES,
-        // Of damaged files; alerts are on them.
+        // Of damaged files and of receivers that are down; alerts are on them.
+        &names::NOTIFICATIONS,
         &names::ARCHIVE_ERRORS,
         &names::ARCHIVE_LOST,
         &names::ARCHIVE_SET_ASIDE,

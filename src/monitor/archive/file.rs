@@ -113,6 +113,14 @@ impl ArchiveFile {
         Ok(writing.commit()?)
     }
 
+    /// Writes what another part of the monitor keeps under a key.
+    #[cfg(feature = "deliver")]
+    pub(super) fn keep(&self, key: &str, json: &[u8]) -> Result<(), ArchiveError> {
+        let writing = self.database.begin_write()?;
+        writing.open_table(tables::KEPT)?.insert(key, json)?;
+        Ok(writing.commit()?)
+    }
+
     /// Returns the snapshot of a version; `None` where there is none that can be read.
     pub(super) fn version(&self, version: &str) -> Result<Option<VersionSnapshot>, ArchiveError> {
         let reading = self.database.begin_read()?;

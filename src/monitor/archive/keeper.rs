@@ -1,5 +1,7 @@
 //! [`Keeper`]: the archive's thread.
 
+#[cfg(feature = "deliver")]
+use std::collections::BTreeMap;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -14,7 +16,7 @@ use super::{
     error::ArchiveError,
     file::ArchiveFile,
     identity::{Identity, set_aside},
-    state::{KeeperState, Work},
+    state::KeeperState,
     tables::{Contents, Forget},
 };
 use crate::{
@@ -39,12 +41,24 @@ pub(super) struct Keeper {
     snapshot: Option<VersionSnapshot>,
     /// Whether the snapshot of this version in the file was written by this run.
     has_own_snapshot: bool,
+    /// By key.
+    #[cfg(feature = "deliver")]
+    kept: BTreeMap<&'static str, Kept>,
 }
 
 impl Keeper {
     pub(super) fn new(parts: ArchiveParts, shared: Arc<KeeperState>) -> Self {
-        let (file, identity, pending, snapshot, has_own_snapshot) = (None, None, None, None, false);
-        Self { parts, shared, file, identity, pending, snapshot, has_own_snapshot }
+        Self {
+            parts,
+            shared,
+            file: None,
+            identity: None,
+            pending: None,
+            snapshot: None,
+            has_own_snapshot: false,
+            #[cfg(feature = "deliver")]
+            kept: BTreeMap::new(),
+        }
     }
 
     /// Opens the file, calls `opened`, and writes changes as they arrive. When [`Work::stop`] is set, it writes a
@@ -61,11 +75,13 @@ impl Keeper {
 
     /// Waits until there is work, or for [`RETRY`]. Returns whether it is the last.
     fn wait(&mut self) -> bool {
-        let is_idle = |work: &mut Work| !work.has_changes && work.snapshot.is_none() && !work.stop;
-        let mut work = wait_while(&self.shared.arrived, lock(&self.shared.work), RETRY, is_idle);
+        let mut work = wait_while(&self.shared.arrived, lock(&self.shared.work), RETRY, |work| work.is_idle());
         work.has_changes = false;
         work.take();
         self.snapshot = work.snapshot.take().or(self.snapshot.take());
+        #[cfg(feature = "deliver")]
+        self.kept
+            .extend(std::mem::take(&mut work.kept).into_iter().map(|(key, json)| (key, Kept { json, written: false })));
         work.stop
     }
 
@@ -106,6 +122,12 @@ impl Keeper {
             }
         }
         self.snapshot = None;
+        #[cfg(feature = "deliver")]
+        for (key, kept) in self.kept.iter_mut().filter(|(_, kept)| !kept.written) {
+            file.keep(key, &kept.json)?;
+            kept.written = true;
+            self.shared.status.written();
+        }
         self.file = Some(file);
         Ok(())
     }
@@ -140,6 +162,8 @@ impl Keeper {
             let service = self.parts.service.as_deref();
             let previous = service.and_then(|service| previous(contents.versions, service, &run.version));
             self.shared.previous.store(previous.map(Arc::new));
+            #[cfg(feature = "deliver")]
+            let _ = self.shared.restored.set(contents.kept);
             lock(&self.parts.tiers).restore(contents.stored, now().max(run.started));
         } else if self.identity != Some(file.identity()) || contents.is_new {
             self.adopt(contents);
@@ -161,7 +185,16 @@ impl Keeper {
             self.pending = Some(Changes::default());
         }
         self.has_own_snapshot = false;
+        #[cfg(feature = "deliver")]
+        self.kept.values_mut().for_each(|kept| kept.written = false);
     }
+}
+
+/// What another part of the monitor keeps, as it last gave it.
+#[cfg(feature = "deliver")]
+struct Kept {
+    json: Vec<u8>,
+    written: bool,
 }
 
 /// Returns the latest snapshot of another version of the service.

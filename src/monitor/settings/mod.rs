@@ -18,6 +18,8 @@ pub use error::SettingsError;
 use super::config::{Config, RulesSource};
 use read::Draft;
 
+#[cfg(feature = "deliver")]
+pub(super) use table::duration;
 pub(super) use table::{SETTINGS, host_name, of_token};
 
 /// The settings of a [`MonitorBuilder`](crate::MonitorBuilder) from a YAML file and the environment, for services whose

@@ -45,7 +45,7 @@ impl Draft {
         }
     }
 
-    /// Reads a document. Settings do not nest: its root is a mapping from keys to plain values and lists.
+    /// Reads a document. But for sections settings do not nest: its root is a mapping from keys to plain values and lists.
     fn read_root(&mut self, root: Option<Node>, place: impl Fn(&Node) -> String) {
         let entries = match root {
             // An empty file, or one of comments: every setting has its default.
@@ -75,6 +75,15 @@ impl Draft {
                 (Reader::Text(_) | Reader::Secret(_) | Reader::Private(_), Value::Scalar(text)) => {
                     self.set_text(setting, place(value), text)
                 }
+                #[cfg(feature = "deliver")]
+                (Reader::Section(read), _) => {
+                    let mut problems = Vec::new();
+                    read(value, &mut self.settings.config, &mut problems);
+                    self.note(setting, place(value));
+                    for (at, problem) in problems {
+                        self.malformed(place(&Node { at, value: Value::Nothing }), problem);
+                    }
+                }
                 (Reader::List(_), Value::List(items)) if items.iter().all(|item| item.as_text().is_some()) => {
                     let items: Vec<_> = items.iter().filter_map(Node::as_text).collect();
                     self.set_list(setting, place(value), &items);
@@ -101,6 +110,21 @@ impl Draft {
                 Reader::List(_) => {
                     let items: Vec<_> = text.split(',').map(str::trim).collect();
                     self.set_list(setting, name, &items);
+                }
+                #[cfg(feature = "deliver")]
+                Reader::Section(_) => {
+                    // Its problems have places within the variable.
+                    let place = |node: &Node| format!("{name}:{}:{}", node.at.line, node.at.column);
+                    match parse(&text) {
+                        Ok(Some(node)) => {
+                            let key = Node { at: node.at, value: Value::Scalar(setting.key.to_owned()) };
+                            let root = Node { at: node.at, value: Value::Map(vec![(key, node)]) };
+                            self.read_root(Some(root), place);
+                        }
+                        Ok(None) => {}
+                        // The parser's message may show what is there.
+                        Err(_) => self.malformed(name, format!("not valid YAML; expected {}", setting.expected)),
+                    }
                 }
             }
         }
@@ -144,6 +168,8 @@ impl Draft {
             Reader::Secret(_) => token::problem(text).unwrap_or("a token that is not accepted"),
             Reader::Private(_) => "not shown, since it may be secret, and not accepted",
             Reader::Text(_) | Reader::List(_) => return self.refuse(setting, place, text.to_owned()),
+            #[cfg(feature = "deliver")]
+            Reader::Section(_) => return,
         };
         self.malformed(place, format!("{} is {found}; expected {}", setting.key, setting.expected));
     }

@@ -17,6 +17,11 @@ use crate::{
     },
     rules::Unit,
 };
+#[cfg(feature = "deliver")]
+use crate::{
+    monitor::deliver,
+    rules::located::{Node, Position},
+};
 
 /// Prefix of the environment variables.
 pub(super) const PREFIX: &str = "PINCHPOINT_";
@@ -52,6 +57,9 @@ pub(super) enum Reader {
     Private(fn(&str, &mut Config) -> Option<()>),
     /// A list of plain values; in the environment they are separated by commas.
     List(fn(&[&str], &mut Config) -> Option<()>),
+    /// A section with keys of its own; in the environment it is YAML, too. It adds what is wrong in it, and where.
+    #[cfg(feature = "deliver")]
+    Section(fn(&Node, &mut Config, &mut Vec<(Position, String)>)),
 }
 
 impl Setting {
@@ -341,6 +349,16 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         }),
         copy: |from, to| to.allowed_hosts.extend_from_slice(&from.allowed_hosts),
     },
+    #[cfg(feature = "deliver")]
+    Setting {
+        key: "deliver",
+        expected: "a section with alertmanagers, webhooks, commands, labels, grace and resend",
+        example: "{ alertmanagers: [\"http://127.0.0.1:9093\"] }",
+        default: None,
+        meaning: "who is sent alerts about findings (feature `deliver`); docs/delivery.md has its keys, and a variable has it as YAML",
+        reader: Reader::Section(|node, config, problems| config.deliver = deliver::read(node, problems)),
+        copy: |from, to| to.deliver.clone_from(&from.deliver),
+    },
 ];
 
 /// Returns a host name as requests are compared with it.
@@ -392,7 +410,7 @@ fn interval(text: &str) -> Option<Interval> {
     duration(text)?.try_into().ok()
 }
 
-fn duration(text: &str) -> Option<Duration> {
+pub(in crate::monitor) fn duration(text: &str) -> Option<Duration> {
     Unit::Seconds.parse(text).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 

@@ -7,7 +7,7 @@ use super::{
     table::{Reader, Setting},
     *,
 };
-use crate::{Access, Control, Database, Monitor, MonitorBuilder, UrlScheme};
+use crate::{Access, AlertReceiver, Control, Database, Monitor, MonitorBuilder, UrlScheme};
 
 type Setter = fn(MonitorBuilder) -> MonitorBuilder;
 
@@ -41,6 +41,7 @@ fn setters() -> BTreeMap<&'static str, Setter> {
         ("performance_access", |builder| builder.performance_access(Access::Loopback)),
         ("performance_token", |builder| builder.performance_access(Access::token("a long secret for people"))),
         ("control_token", |builder| builder.control(Control::token("a long secret"))),
+        ("deliver", |builder| builder.alert_receiver(AlertReceiver::alertmanager("http://127.0.0.1:9093"))),
     ])
 }
 
@@ -60,7 +61,7 @@ fn from_file(settings: &[&Setting]) -> Settings {
 
 fn from_environment(settings: &[&Setting]) -> Settings {
     let value = |setting: &Setting| match setting.reader {
-        Reader::Text(_) | Reader::Secret(_) | Reader::Private(_) => setting.example.to_owned(),
+        Reader::Text(_) | Reader::Secret(_) | Reader::Private(_) | Reader::Section(_) => setting.example.to_owned(),
         Reader::List(_) => setting.example.replace(['[', ']', '"'], ""),
     };
     let mut draft = Draft::default();

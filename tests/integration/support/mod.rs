@@ -1,5 +1,6 @@
 //! Helpers of all integration tests: building monitors, sending requests, reading the samples of `/metrics`.
 
+pub(crate) mod alertmanager;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod prometheus;

@@ -1,0 +1,66 @@
+//! The receivers of alerts in `/performance/status`.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::timestamp;
+use crate::alert::deliver::{ReceiverState, State};
+
+/// A receiver of alerts, and whether they arrive. Shows no secret.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct ReceiverStatus {
+    /// `alertmanager/` with host and port, or the name in the settings.
+    #[cfg_attr(feature = "openapi", schema(example = "alertmanager/127.0.0.1:9093"))]
+    name: String,
+    /// `alertmanager`, `webhook` or `command`.
+    kind: &'static str,
+    /// `untried`, `working` or `failing`.
+    state: &'static str,
+    /// Why the last notification did not arrive; null where it did.
+    error: Option<String>,
+    /// Since when none arrives.
+    failing_since: Option<String>,
+    /// Attempts since then.
+    failed_attempts: u32,
+    /// When it is tried again.
+    next_attempt_at: Option<String>,
+    /// When a notification last arrived.
+    accepted_at: Option<String>,
+    /// What waits: alerts for an Alertmanager, messages for others.
+    waiting: usize,
+    /// Notifications that arrived since the start.
+    accepted: u64,
+    /// Those that were refused for good.
+    rejected: u64,
+    /// Those that were never sent: they were too old, or too many waited.
+    dropped: u64,
+}
+
+impl ReceiverStatus {
+    pub(super) fn of(receiver: &ReceiverState) -> Self {
+        let at = |since_epoch| timestamp::of_system_time(SystemTime::UNIX_EPOCH + since_epoch);
+        let (state, error, failing_since, failed_attempts, next) = match &receiver.state {
+            State::Untried => ("untried", None, None, 0, None),
+            State::Working => ("working", None, None, 0, None),
+            State::Failing { error, since, attempts, next } => {
+                ("failing", Some(error.clone()), Some(at(*since)), *attempts, *next)
+            }
+        };
+        Self {
+            name: receiver.name.to_string(),
+            kind: receiver.kind,
+            state,
+            error,
+            failing_since,
+            failed_attempts,
+            next_attempt_at: next.map(timestamp::of_instant),
+            accepted_at: receiver.accepted_at.map(at),
+            waiting: receiver.waiting,
+            accepted: receiver.accepted,
+            rejected: receiver.rejected,
+            dropped: receiver.dropped,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Runs a command: a body on its standard input, and a time limit.
+
+use std::{process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::sender::{Answer, BEGINNING};
+use crate::{alert::deliver::Reply, rules::Unit};
+
+/// How long a killed command is waited for, so that it leaves no zombie.
+const REAPING: Duration = Duration::from_secs(1);
+
+/// Runs a program with arguments, without a shell. It is killed when it has not ended after `limit`, with what it started where the
+/// system is Linux.
+pub(super) async fn run(command: &[String], body: &[u8], limit: Duration) -> Answer {
+    let [program, arguments @ ..] = command else { return failed("no command", String::new()) };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return failed(&format!("it cannot be started: {error}"), String::new()),
+    };
+    let mut said = Vec::new();
+    let ended = timeout(limit, communicate(&mut child, body, &mut said)).await;
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    match ended {
+        Ok(Ok(status)) if status.success() => Answer { reply: Reply::Accepted, status: status.to_string(), body: said },
+        Ok(Ok(status)) => failed(&status.to_string(), said),
+        Ok(Err(error)) => failed(&format!("it cannot be waited for: {error}"), said),
+        Err(_) => {
+            kill(&mut child).await;
+            failed(&format!("it was killed after {}", Unit::Seconds.render(limit.as_secs_f64())), said)
+        }
+    }
+}
+
+/// Writes the body and reads what the command says, until it ends.
+async fn communicate(child: &mut Child, body: &[u8], said: &mut Vec<u8>) -> std::io::Result<std::process::ExitStatus> {
+    let (input, output) = (child.stdin.take(), child.stderr.take());
+    let write = async {
+        if let Some(mut input) = input {
+            // A command need not read it.
+            let _ = input.write_all(body).await;
+        }
+    };
+    let read = async {
+        let Some(mut output) = output else { return };
+        let mut part = [0; 1024];
+        // To the end, so that a command that says much is not held up.
+        while let Ok(length @ 1..) = output.read(&mut part).await {
+            let room = BEGINNING.saturating_sub(said.len());
+            said.extend_from_slice(&part[..length.min(room)]);
+        }
+    };
+    let talk = async {
+        tokio::join!(write, read);
+        // The end of its output is not its end.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        // What it said last is there before its end is.
+        biased;
+        () = talk => unreachable!("it never ends"),
+        status = child.wait() => status,
+    }
+}
+
+async fn kill(child: &mut Child) {
+    #[cfg(target_os = "linux")]
+    if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        // The group that it leads: what it started, too. An error means that it is gone.
+        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+    }
+    let _ = child.start_kill();
+    let _ = timeout(REAPING, child.wait()).await;
+}
+
+/// A command that fails is tried again: what it calls may be down.
+fn failed(error: &str, body: String) -> Answer {
+    let reply = Reply::Failed { error: error.to_owned(), retry_after: None };
+    Answer { reply, status: error.to_owned(), body }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn command(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn error(answer: &Answer) -> &str {
+        let Reply::Failed { error, .. } = &answer.reply else { panic!("{answer:?}") };
+        error
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_command_reads_the_body_and_its_arguments_are_no_shells() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("$(copy)");
+        let of = format!("of={}", path.display());
+        let answer = run(&command(&["dd", &of]), b"{\"a\": 1}", LONG).await;
+        assert_eq!(answer.reply, Reply::Accepted, "{answer:?}");
+        assert_eq!(std::fs::read_to_string(path).expect("written"), "{\"a\": 1}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_is_tried_again_and_what_it_said_is_kept() {
+        let answer = run(&command(&["sh", "-c", "echo no mail >&2; exit 3"]), b"{}", LONG).await;
+        assert_eq!((error(&answer), answer.body.as_str()), ("exit status: 3", "no mail"));
+        let answer = run(&command(&["/no/such/program"]), b"{}", LONG).await;
+        assert!(error(&answer).starts_with("it cannot be started: "), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_reads_nothing_and_says_much_is_not_held_up() {
+        let body = vec![b'x'; 1 << 20];
+        let answer = run(&command(&["sh", "-c", "head -c 300000 /dev/zero >&2"]), &body, LONG).await;
+        assert_eq!(answer.reply, Reply::Accepted);
+        assert!(answer.body.len() <= BEGINNING);
+    }
+
+    /// The command's child has the pipe open, too: that must not keep the command from being ended.
+    #[tokio::test]
+    async fn a_command_is_killed_at_its_limit_with_what_it_started() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("child");
+        let script = format!("sleep 600 & echo $! > {}; wait", file.display());
+        let answer = run(&command(&["sh", "-c", &script]), b"{}", Duration::from_millis(500)).await;
+        assert_eq!(error(&answer), "it was killed after 500ms");
+        #[cfg(target_os = "linux")]
+        {
+            let child = std::fs::read_to_string(file).expect("written");
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+            // Gone, or not yet reaped by init.
+            assert!(stat.is_empty() || stat.contains(" Z "), "{stat}");
+        }
+    }
+}

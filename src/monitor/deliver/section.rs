@@ -1,0 +1,433 @@
+//! The text of the setting `deliver` in a settings file.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
+use super::{
+    DeliverConfig, Secret,
+    config::{GRACE, RESEND, TIMEOUT},
+    receiver::{AlertReceiver, Authentication, Destination, TemplateSource},
+};
+use crate::{
+    alert::deliver::is_label_name,
+    monitor::settings::duration,
+    rules::{
+        Severity,
+        located::{Node, Position, Value},
+        nearest,
+    },
+};
+
+/// What is wrong, and where. No text of it shows a value that may be secret.
+type Problems = Vec<(Position, String)>;
+
+const KEYS: &[&str] = &["alertmanagers", "webhooks", "commands", "labels", "grace", "resend"];
+const ALERTMANAGER: &[&str] =
+    &["url", "url_file", "url_env", "bearer_token_file", "bearer_token_env", "basic_auth", "timeout"];
+const WEBHOOK: &[&str] = &[
+    "name",
+    "url",
+    "url_file",
+    "url_env",
+    "bearer_token_file",
+    "bearer_token_env",
+    "basic_auth",
+    "timeout",
+    "template",
+    "template_file",
+    "min_severity",
+    "resolved",
+    "repeat",
+    "max_per_minute",
+];
+const COMMAND: &[&str] = &["name", "command", "timeout", "min_severity", "resolved", "repeat", "max_per_minute"];
+const BASIC: &[&str] = &["user", "password_file", "password_env"];
+
+/// Reads the section. Returns what could be read; it is to be used only where `problems` stays empty.
+pub(in crate::monitor) fn read(node: &Node, problems: &mut Problems) -> DeliverConfig {
+    let mut config = DeliverConfig::default();
+    let mut reader = Reader { problems };
+    let Some(section) = reader.mapping(node, "deliver", KEYS) else { return config };
+    for item in reader.items(&section, "alertmanagers") {
+        config.receivers.extend(reader.alertmanager(item));
+    }
+    for item in reader.items(&section, "webhooks") {
+        config.receivers.extend(reader.webhook(item));
+    }
+    for item in reader.items(&section, "commands") {
+        config.receivers.extend(reader.command(item));
+    }
+    if let Some(labels) = section.get("labels") {
+        config.labels = reader.labels(labels);
+    }
+    if let Some(grace) = reader.duration(&section, "grace", GRACE, "0s to 1h") {
+        config.grace = grace;
+    }
+    if let Some(resend) = reader.duration(&section, "resend", RESEND, "1s to 1h") {
+        config.resend = resend;
+    }
+    config
+}
+
+/// A mapping whose keys are known and there once.
+struct Section<'a>(BTreeMap<&'a str, &'a Node>, Position);
+
+impl<'a> Section<'a> {
+    /// Returns the value of a key, unless it is left out or empty.
+    fn get(&self, key: &str) -> Option<&'a Node> {
+        self.0.get(key).copied().filter(|node| !matches!(node.value, Value::Nothing))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+}
+
+struct Reader<'p> {
+    problems: &'p mut Problems,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, at: Position, problem: impl Into<String>) {
+        self.problems.push((at, problem.into()));
+    }
+
+    fn mapping<'a>(&mut self, node: &'a Node, name: &str, keys: &[&str]) -> Option<Section<'a>> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(node.at, format!("{name} is {}; expected a mapping with {}", node.kind(), keys.join(", ")));
+            return None;
+        };
+        let mut section = BTreeMap::new();
+        for (key, value) in entries {
+            let text = key.as_text().unwrap_or_default();
+            if !keys.contains(&text) {
+                let meant = match nearest(text, keys.iter().copied()) {
+                    Some(meant) => format!("did you mean {meant:?}?"),
+                    None => format!("expected one of {}", keys.join(", ")),
+                };
+                // A secret may have been written where its key belongs: a name is letters and underscores.
+                let shown = if is_label_name(text) && text.len() <= 40 { format!(" {text:?}") } else { String::new() };
+                self.problem(key.at, format!("unknown key{shown} in {name}; {meant}"));
+            } else if section.insert(text, value).is_some() {
+                self.problem(key.at, format!("duplicate key {text:?} in {name}"));
+            }
+        }
+        Some(Section(section, node.at))
+    }
+
+    fn items<'a>(&mut self, section: &Section<'a>, key: &str) -> &'a [Node] {
+        match section.get(key) {
+            None => &[],
+            Some(Node { value: Value::List(items), .. }) => items,
+            Some(node) => {
+                self.problem(node.at, format!("{key} is {}; expected a list", node.kind()));
+                &[]
+            }
+        }
+    }
+
+    fn text<'a>(&mut self, section: &Section<'a>, key: &str) -> Option<(&'a str, Position)> {
+        let node = section.get(key)?;
+        match node.as_text() {
+            Some(text) => Some((text, node.at)),
+            None => {
+                self.problem(node.at, format!("{key} is {}; expected a text", node.kind()));
+                None
+            }
+        }
+    }
+
+    fn duration(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        range: RangeInclusive<Duration>,
+        words: &str,
+    ) -> Option<Duration> {
+        let (text, at) = self.text(section, key)?;
+        let found = duration(text).filter(|duration| range.contains(duration));
+        if found.is_none() {
+            self.problem(at, format!("{key} is {text:?}; expected a duration from {words}"));
+        }
+        found
+    }
+
+    fn labels(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(node.at, format!("labels is {}; expected a mapping such as {{ team: shop }}", node.kind()));
+            return BTreeMap::new();
+        };
+        let mut labels = BTreeMap::new();
+        for (key, value) in entries {
+            let (name, text) = (key.as_text().unwrap_or_default(), value.as_text());
+            if !is_label_name(name) {
+                self.problem(key.at, "this is no name of a label; expected letters, digits and underscores");
+            } else if let Some(text) = text {
+                labels.insert(name.to_owned(), text.to_owned());
+            } else {
+                self.problem(value.at, format!("the label {name} is {}; expected a text", value.kind()));
+            }
+        }
+        labels
+    }
+
+    /// Reads one of several ways to give a secret.
+    fn secret(&mut self, section: &Section<'_>, keys: &[&str], what: &str, needed: bool) -> Option<Secret> {
+        let given: Vec<&str> = keys.iter().copied().filter(|key| section.has(key)).collect();
+        let [key] = given[..] else {
+            if needed || given.len() > 1 {
+                let found = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
+                self.problem(section.1, format!("{what} needs one of {}; found {found}", keys.join(", ")));
+            }
+            return None;
+        };
+        let node = section.0[key];
+        let Some(text) = node.as_text().filter(|text| !text.is_empty()) else {
+            self.problem(node.at, format!("{key} is {}; expected a text", node.kind()));
+            return None;
+        };
+        Some(match key {
+            _ if key.ends_with("_file") => Secret::file(text),
+            _ if key.ends_with("_env") => Secret::env(text),
+            _ => Secret::value(text),
+        })
+    }
+
+    fn authentication(&mut self, section: &Section<'_>) -> Authentication {
+        let token = self.secret(section, &["bearer_token_file", "bearer_token_env"], "the token", false);
+        let basic = section.get("basic_auth").and_then(|node| {
+            let basic = self.mapping(node, "basic_auth", BASIC)?;
+            let user = self.text(&basic, "user").map(|(user, _)| user.to_owned()).unwrap_or_default();
+            let password = self.secret(&basic, &["password_file", "password_env"], "basic_auth", true)?;
+            Some(Authentication::Basic { user, password })
+        });
+        if token.is_some() && basic.is_some() {
+            self.problem(section.1, "a token and basic_auth; expected one of them");
+        }
+        token.map(Authentication::Bearer).or(basic).unwrap_or(Authentication::None)
+    }
+
+    fn timeout(&mut self, section: &Section<'_>, receiver: AlertReceiver) -> AlertReceiver {
+        match self.duration(section, "timeout", TIMEOUT, "100ms to 5m") {
+            Some(timeout) => receiver.timeout(timeout),
+            None => receiver,
+        }
+    }
+
+    /// Reads an Alertmanager: its address, or a mapping.
+    fn alertmanager(&mut self, node: &Node) -> Option<AlertReceiver> {
+        if let Some(url) = node.as_text() {
+            return Some(AlertReceiver::alertmanager(url));
+        }
+        let section = self.mapping(node, "the Alertmanager", ALERTMANAGER)?;
+        let authentication = self.authentication(&section);
+        let url = self.secret(&section, &["url", "url_file", "url_env"], "the Alertmanager", true)?;
+        let receiver = AlertReceiver::alertmanager(url).authenticated(authentication);
+        Some(self.timeout(&section, receiver))
+    }
+
+    fn webhook(&mut self, node: &Node) -> Option<AlertReceiver> {
+        let section = self.mapping(node, "the webhook", WEBHOOK)?;
+        let name = self.name(&section, "the webhook")?;
+        let authentication = self.authentication(&section);
+        let template = self.template(&section);
+        let url = self.secret(&section, &["url", "url_file", "url_env"], "the webhook", true)?;
+        let receiver = AlertReceiver::webhook(name, url).authenticated(authentication).template(template);
+        Some(self.channel(&section, receiver))
+    }
+
+    fn command(&mut self, node: &Node) -> Option<AlertReceiver> {
+        let section = self.mapping(node, "the command", COMMAND)?;
+        let name = self.name(&section, "the command")?;
+        let expected = "expected a list such as [/usr/local/bin/page, --urgent]; no shell reads it";
+        let Some(node) = section.get("command") else {
+            self.problem(section.1, format!("the command has no key \"command\"; {expected}"));
+            return None;
+        };
+        let words: Option<Vec<&str>> = match &node.value {
+            Value::List(items) if !items.is_empty() => items.iter().map(Node::as_text).collect(),
+            _ => None,
+        };
+        let Some([program, arguments @ ..]) = words.as_deref() else {
+            self.problem(node.at, format!("command is {}; {expected}", node.kind()));
+            return None;
+        };
+        let receiver = AlertReceiver::command(name, *program, arguments.iter().copied());
+        Some(self.channel(&section, receiver))
+    }
+
+    fn name<'a>(&mut self, section: &Section<'a>, what: &str) -> Option<&'a str> {
+        let name = self.text(section, "name");
+        if name.is_none() && section.get("name").is_none() {
+            self.problem(section.1, format!("{what} has no name; expected one, which metrics and status show"));
+        }
+        name.map(|(name, _)| name)
+    }
+
+    fn template(&mut self, section: &Section<'_>) -> TemplateSource {
+        let file = self.text(section, "template_file");
+        let Some((name, at)) = self.text(section, "template") else {
+            return file.map_or(TemplateSource::Named("full"), |(path, _)| TemplateSource::File(path.into()));
+        };
+        if file.is_some() {
+            self.problem(at, "template and template_file; expected one of them");
+        }
+        match name {
+            "full" => TemplateSource::Named("full"),
+            "slack" => TemplateSource::Named("slack"),
+            _ => {
+                self.problem(at, format!("template is {name:?}; expected full or slack, or template_file"));
+                TemplateSource::Named("full")
+            }
+        }
+    }
+
+    /// Reads what webhooks and commands have in common.
+    fn channel(&mut self, section: &Section<'_>, mut receiver: AlertReceiver) -> AlertReceiver {
+        if let Some((text, at)) = self.text(section, "min_severity") {
+            match Severity::ALL.into_iter().find(|severity| severity.as_str() == text) {
+                Some(severity) => receiver = receiver.min_severity(severity),
+                None => self.problem(at, format!("min_severity is {text:?}; expected low, medium, high or critical")),
+            }
+        }
+        if let Some((text, at)) = self.text(section, "resolved") {
+            match text {
+                "true" => {}
+                "false" => receiver = receiver.without_resolved(),
+                _ => self.problem(at, format!("resolved is {text:?}; expected true or false")),
+            }
+        }
+        let longest = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
+        if section.get("repeat").and_then(Node::as_text) == Some("off") {
+            receiver = receiver.without_repeats();
+        } else if let Some(repeat) = self.duration(section, "repeat", longest, "1m to 720h, or off") {
+            receiver = receiver.repeat_every(repeat);
+        }
+        if let Some((text, at)) = self.text(section, "max_per_minute") {
+            match text.parse().ok().filter(|messages| (1..=600).contains(messages)) {
+                Some(messages) => receiver = receiver.max_per_minute(messages),
+                None => self.problem(at, format!("max_per_minute is {text:?}; expected a whole number from 1 to 600")),
+            }
+        }
+        debug_assert!(!matches!(receiver.destination, Destination::Alertmanager(_)));
+        self.timeout(section, receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Monitor, Settings};
+
+    fn receivers(text: &str) -> DeliverConfig {
+        Monitor::builder().settings(Settings::parse(text, "f").expect(text)).config.deliver
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = Settings::parse(text, "f.yaml").expect_err(text).to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    const ALL: &str = "\
+deliver:
+  labels: { team: shop }
+  grace: 30s
+  resend: 2m
+  alertmanagers:
+    - http://127.0.0.1:9093
+    - url: https://alerts.example/prefix
+      basic_auth: { user: me, password_file: /run/secrets/password }
+      timeout: 5s
+  webhooks:
+    - name: chat
+      template: slack
+      url_env: SLACK_WEBHOOK_URL
+      min_severity: high
+      resolved: false
+      repeat: 1h
+      max_per_minute: 2
+    - name: tickets
+      url: https://tickets.example
+      template_file: ticket.json
+      bearer_token_env: TICKETS_TOKEN
+      repeat: off
+  commands:
+    - name: page
+      command: [/usr/local/bin/page, --urgent]
+      timeout: 20s
+";
+
+    #[test]
+    fn the_file_says_what_the_builder_says() {
+        let found = receivers(ALL);
+        let seconds = Duration::from_secs;
+        let expected = [
+            AlertReceiver::alertmanager("http://127.0.0.1:9093"),
+            AlertReceiver::alertmanager("https://alerts.example/prefix")
+                .basic_auth("me", Secret::file("/run/secrets/password"))
+                .timeout(seconds(5)),
+            AlertReceiver::webhook("chat", Secret::env("SLACK_WEBHOOK_URL"))
+                .slack()
+                .min_severity(Severity::High)
+                .without_resolved()
+                .repeat_every(seconds(3600))
+                .max_per_minute(2),
+            AlertReceiver::webhook("tickets", "https://tickets.example")
+                .template_file("ticket.json")
+                .bearer_token(Secret::env("TICKETS_TOKEN"))
+                .without_repeats(),
+            AlertReceiver::command("page", "/usr/local/bin/page", ["--urgent"]).timeout(seconds(20)),
+        ];
+        assert_eq!(found.receivers, expected);
+        assert_eq!((found.grace, found.resend), (seconds(30), seconds(120)));
+        assert_eq!(found.labels.get("team").map(String::as_str), Some("shop"));
+    }
+
+    #[test]
+    fn mistakes_are_refused_with_their_place_and_without_secrets() {
+        refused("deliver: hunter2", "f.yaml:1:10: deliver is a plain value; expected a mapping with alertmanagers");
+        refused(
+            "deliver: { alertmanager: [] }",
+            "f.yaml:1:12: unknown key \"alertmanager\" in deliver; did you mean \"alertmanagers\"?",
+        );
+        refused("deliver: { alertmanagers: \"http://hunter2\" }", "alertmanagers is a plain value; expected a list");
+        refused("deliver: { webhooks: [{ url: \"http://hunter2\" }] }", "f.yaml:1:23: the webhook has no name");
+        refused("deliver: { webhooks: [{ name: a }] }", "the webhook needs one of url, url_file, url_env; found none");
+        refused(
+            "deliver: { webhooks: [{ name: a, url: hunter2, url_env: X }] }",
+            "the webhook needs one of url, url_file, url_env; found url, url_env",
+        );
+        refused(
+            "deliver: { webhooks: [{ name: a, url: hunter2, template: teams }] }",
+            "template is \"teams\"; expected full or slack",
+        );
+        refused(
+            "deliver: { webhooks: [{ name: a, url: u, bearer_token: hunter2 }] }",
+            "unknown key \"bearer_token\" in the webhook",
+        );
+        refused(
+            "deliver: { webhooks: [{ name: a, url: u, \"https://hunter2.example\": x }] }",
+            "unknown key in the webhook",
+        );
+        refused("deliver: { commands: [{ name: a, command: \"rm -rf hunter2\" }] }", "no shell reads it");
+        refused("deliver: { commands: [{ name: a, command: [] }] }", "command is a list; expected a list such as");
+        refused("deliver: { grace: 2h }", "grace is \"2h\"; expected a duration from 0s to 1h");
+        refused("deliver: { labels: { a-b: c } }", "this is no name of a label");
+        refused("deliver: { commands: [{ name: a, command: [x], max_per_minute: 0 }] }", "max_per_minute is \"0\"");
+        refused(
+            "deliver: { commands: [{ name: a, command: [x], min_severity: urgent }] }",
+            "expected low, medium, high or critical",
+        );
+        refused(
+            "deliver: { alertmanagers: [{ url: u, basic_auth: { user: me, password: hunter2 } }] }",
+            "unknown key \"password\" in basic_auth; expected one of user, password_file, password_env",
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_reported() {
+        let error = Settings::parse("deliver:\n  grace: x\n  resend: y\nmax_series: z", "f").expect_err("three");
+        assert_eq!(error.to_string().lines().count(), 3, "{error}");
+    }
+}

@@ -1,0 +1,353 @@
+//! With webhooks that answer as a test wants.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Bytes, extract::Request, response::IntoResponse as _};
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http_body_util::BodyExt as _;
+use pinchpoint::{AlertReceiver, Secret, Severity};
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{Shop, builder, subject};
+use crate::{
+    api::json as answer_of,
+    support::{Samples, get, prometheus::LOOKS, serve},
+};
+
+/// What a webhook answers to one request.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    Ok,
+    Status(u16),
+    RetryAfter(u16, u64),
+    Nothing,
+}
+
+/// One request that a webhook got.
+#[derive(Clone, Debug)]
+pub(super) struct Got {
+    path: String,
+    headers: HeaderMap,
+    body: Value,
+    at: Instant,
+}
+
+/// A webhook, which keeps what it is sent.
+pub(super) struct Webhook {
+    address: std::net::SocketAddr,
+    got: Arc<Mutex<Vec<Got>>>,
+}
+
+impl Webhook {
+    /// Starts one that accepts everything.
+    pub(super) async fn start() -> Self {
+        Self::saying([]).await
+    }
+
+    /// Starts one that answers so, one request after the other, and accepts what comes then.
+    pub(super) async fn saying(answers: impl IntoIterator<Item = Said>) -> Self {
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let answers: Arc<Mutex<VecDeque<Said>>> = Arc::new(Mutex::new(answers.into_iter().collect()));
+        let kept = got.clone();
+        let app = Router::new().fallback(move |request: Request| {
+            let (kept, answers) = (kept.clone(), answers.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let bytes: Bytes = body.collect().await.expect("a whole body").to_bytes();
+                let body = serde_json::from_slice(&bytes).expect("JSON");
+                let path = parts.uri.to_string();
+                kept.lock().expect("sound").push(Got { path, headers: parts.headers, body, at: Instant::now() });
+                let said = answers.lock().expect("sound").pop_front().unwrap_or(Said::Ok);
+                match said {
+                    Said::Ok => "ok".into_response(),
+                    Said::Status(status) => (StatusCode::from_u16(status).expect("one"), "no").into_response(),
+                    Said::RetryAfter(status, seconds) => {
+                        let status = StatusCode::from_u16(status).expect("one");
+                        (status, [(RETRY_AFTER, seconds.to_string())]).into_response()
+                    }
+                    Said::Nothing => std::future::pending().await,
+                }
+            }
+        });
+        Self { address: serve(app).await, got }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn requests(&self) -> Vec<Got> {
+        self.got.lock().expect("sound").clone()
+    }
+
+    /// Waits for as many requests, and returns their bodies.
+    pub(super) async fn until(&self, requests: usize) -> Vec<Value> {
+        for _ in 0..LOOKS {
+            let got = self.requests();
+            if got.len() >= requests {
+                assert_eq!(got.len(), requests, "{got:?}");
+                return got.into_iter().map(|got| got.body).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{:?}", self.requests());
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_each_change_once_in_the_format_of_alertmanagers_own() {
+    let webhook = Webhook::start().await;
+    let shop = Shop::open(builder().alert_receiver(AlertReceiver::webhook("chat", webhook.url("/hook"))));
+    shop.fill("mails", 50.0);
+    let told = webhook.until(1).await;
+    assert_eq!(
+        (&told[0]["version"], &told[0]["receiver"], &told[0]["status"]),
+        (&json!("4"), &json!("chat"), &json!("firing"))
+    );
+    let alert = &told[0]["alerts"][0];
+    assert_eq!((&alert["labels"]["subject"], &alert["labels"]["job"]), (&json!(subject("mails")), &json!("shop")));
+    shop.fill("mails", 0.0);
+    let told = webhook.until(2).await;
+    assert_eq!((&told[1]["status"], &told[1]["alerts"][0]["startsAt"]), (&json!("resolved"), &alert["startsAt"]));
+    let state = shop.until("chat", |receiver| receiver["accepted"] == 2).await;
+    assert_eq!((&state["kind"], &state["state"], &state["waiting"]), (&json!("webhook"), &json!("working"), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_busy_receiver_is_left_alone_for_as_long_as_it_asks() {
+    for status in [429, 503] {
+        let webhook = Webhook::saying([Said::RetryAfter(status, 2)]).await;
+        let shop = Shop::open(builder().alert_receiver(AlertReceiver::webhook("chat", webhook.url("/"))));
+        shop.fill("mails", 50.0);
+        let failing = shop.until("chat", |receiver| receiver["state"] == "failing").await;
+        assert!(
+            failing["error"].as_str().is_some_and(|error| error.starts_with(&format!("it answered {status}"))),
+            "{failing}"
+        );
+        assert_eq!(failing["waiting"], 1);
+        let told = webhook.until(2).await;
+        assert_eq!(told[0], told[1]);
+        let requests = webhook.requests();
+        assert!(requests[1].at - requests[0].at >= Duration::from_millis(1_950), "{status}");
+        shop.until("chat", |receiver| receiver["state"] == "working").await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_receiver_refuses_for_good_is_not_sent_again() {
+    let webhook = Webhook::saying([Said::Status(400), Said::Status(307)]).await;
+    let shop = Shop::open(builder().alert_receiver(AlertReceiver::webhook("chat", webhook.url("/"))));
+    shop.fill("mails", 50.0);
+    shop.until("chat", |receiver| receiver["rejected"] == 1).await;
+    shop.fill("mails", 0.0);
+    let state = shop.until("chat", |receiver| receiver["rejected"] == 2).await;
+    assert_eq!(state["error"], "it answered 307 Temporary Redirect, a redirect, which is not followed");
+    shop.fill("mails", 50.0);
+    webhook.until(3).await;
+    shop.until("chat", |receiver| receiver["accepted"] == 1).await;
+    let rejected = Samples::of(&shop.monitor)
+        .sum("pinchpoint_notifications_total", &["receiver=\"chat\"", "outcome=\"rejected\""]);
+    assert_eq!(rejected, 2.0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_slows_nothing() {
+    let (slow, quick) = (Webhook::saying([Said::Nothing]).await, Webhook::start().await);
+    let receiver = |name: &str, webhook: &Webhook| AlertReceiver::webhook(name, webhook.url("/"));
+    let slow_one = receiver("slow", &slow).timeout(Duration::from_millis(1_500));
+    let shop = Shop::open(builder().alert_receiver(slow_one).alert_receiver(receiver("quick", &quick)));
+    shop.fill("mails", 50.0);
+    quick.until(1).await;
+    slow.until(1).await;
+    // While the first hangs, the rules are judged, the API answers and the second is told.
+    let before = answer_of(&shop.app, "/performance/status").await["evaluated_at"].clone();
+    shop.fill("mails", 0.0);
+    quick.until(2).await;
+    assert_eq!(slow.requests().len(), 1);
+    let after = answer_of(&shop.app, "/performance/status").await["evaluated_at"].clone();
+    assert_ne!(before, after);
+    let failing = shop.until("slow", |receiver| receiver["state"] == "failing").await;
+    assert_eq!(failing["error"], "no answer within 1.5s");
+    // Both messages arrive in the end, in order.
+    let told = slow.until(3).await;
+    let statuses: Vec<_> = told.iter().map(|body| body["status"].clone()).collect();
+    assert_eq!(statuses, ["firing", "firing", "resolved"]);
+}
+
+#[tokio::test]
+async fn a_shutdown_sends_what_is_due_and_ends_nothing() {
+    let webhook = Webhook::start().await;
+    let shop = Shop::open(builder().alert_receiver(AlertReceiver::webhook("chat", webhook.url("/"))));
+    shop.fill("mails", 50.0);
+    webhook.until(1).await;
+    shop.monitor.shutdown().await;
+    assert_eq!(webhook.requests().len(), 1, "the alert still fires");
+}
+
+#[tokio::test]
+async fn slack_gets_its_format_and_a_severity_may_be_asked_for() {
+    let webhook = Webhook::start().await;
+    let chat =
+        AlertReceiver::webhook("chat", webhook.url("/services/T0/B0/x")).slack().min_severity(Severity::Critical);
+    let shop = Shop::open(builder().alert_receiver(chat));
+    shop.fill("mails", 50.0);
+    shop.fill("orders <new>", 500.0);
+    let told = webhook.until(1).await;
+    assert_eq!(told[0]["text"], "[FIRING: 1] shop on shop-7");
+    let attachment = &told[0]["attachments"][0];
+    assert_eq!(attachment["title"], "[FIRING] long_queue (critical): queue_depth{queue=\"orders &lt;new&gt;\"}");
+    assert!(attachment["text"].as_str().is_some_and(|text| text.contains("has 500 entries")), "{attachment}");
+}
+
+#[tokio::test]
+async fn a_template_of_ones_own_is_checked_at_the_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("ticket.json");
+    let webhook = Webhook::start().await;
+    let receiver = || AlertReceiver::webhook("tickets", webhook.url("/")).template_file(&file);
+    std::fs::write(&file, r#"{"title": "{titel}"}"#).expect("writes");
+    let error = builder().alert_receiver(receiver()).build().expect_err("a typing error").to_string();
+    let expected = format!(
+        "the receiver of alerts tickets cannot be used: {}: at /title: unknown placeholder {{titel}}; did you mean {{title}}?",
+        file.display()
+    );
+    assert_eq!(error, expected);
+    std::fs::write(&file, r#"{"summary": "{title}", "fields": [{"each": {"name": "{subject}", "p": "{severity}"}}]}"#)
+        .expect("writes");
+    let shop = Shop::open(builder().alert_receiver(receiver()));
+    shop.fill("mails", 50.0);
+    let expected =
+        json!({ "summary": "[FIRING: 1] shop on shop-7", "fields": [{ "name": subject("mails"), "p": "high" }] });
+    assert_eq!(webhook.until(1).await, [expected]);
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_read_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("token");
+    std::fs::write(&file, "old\n").expect("writes");
+    let webhook = Webhook::saying([Said::Status(401)]).await;
+    let chat = AlertReceiver::webhook("chat", webhook.url("/")).bearer_token(Secret::file(&file));
+    let shop = Shop::open(builder().alert_receiver(chat));
+    std::fs::write(&file, "new\n").expect("writes");
+    shop.fill("mails", 50.0);
+    webhook.until(2).await;
+    let sent: Vec<_> = webhook.requests().iter().map(|got| got.headers["authorization"].clone()).collect();
+    assert_eq!(sent, ["Bearer old", "Bearer new"]);
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("sound").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_output_has_a_secret() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("password");
+    std::fs::write(&file, "hunter2-password").expect("writes");
+    let refusing = || async { Webhook::saying([Said::Status(404), Said::Status(500)]).await };
+    let (hook, token, basic) = (refusing().await, refusing().await, refusing().await);
+    let gone = "http://me:hunter2-userinfo@127.0.0.1:1/hunter2-path?key=hunter2-query";
+    let builder = builder()
+        .alert_receiver(AlertReceiver::webhook("hook", hook.url("/services/hunter2-path")).slack())
+        .alert_receiver(AlertReceiver::webhook("token", token.url("/")).bearer_token(Secret::value("hunter2-token")))
+        .alert_receiver(AlertReceiver::alertmanager(basic.url("/")).basic_auth("me", Secret::file(&file)))
+        .alert_receiver(AlertReceiver::webhook("gone", gone));
+    let mut outputs = vec![format!("{builder:?}")];
+    let shop = Shop::open(builder);
+    shop.fill("mails", 50.0);
+    for name in ["hook", "token", "gone"] {
+        shop.until(name, |receiver| receiver["state"] == "failing").await;
+    }
+    // They were sent, after all.
+    assert_eq!(hook.requests()[0].path, "/services/hunter2-path");
+    assert_eq!(token.requests()[0].headers["authorization"], "Bearer hunter2-token");
+    outputs.push(format!("{:?}", shop.monitor));
+    for path in [
+        "/metrics",
+        "/performance/status",
+        "/performance/bottlenecks",
+        "/performance/report",
+        "/performance/openapi.json",
+    ] {
+        outputs.push(get(&shop.app, path).await.1);
+    }
+    let wrong = AlertReceiver::webhook("x", "hunter2 is no address");
+    outputs.push(format!("{:?}", super::builder().alert_receiver(wrong).build().expect_err("wrong")));
+    shop.monitor.shutdown().await;
+    // Of the monitor: what hyper logs of its own at the level of `trace` is for who asks for that.
+    let logged = String::from_utf8_lossy(&log.0.lock().expect("sound")).into_owned();
+    let own = logged.lines().filter(|line| line.contains("pinchpoint"));
+    assert!(logged.contains("notifications do not arrive"), "{logged}");
+    outputs.extend(own.map(str::to_owned));
+    for output in outputs {
+        assert!(!output.contains("hunter2"), "{output}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_command_reads_the_message() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("message.json");
+    let page = AlertReceiver::command("page", "dd", [format!("of={}", file.display())]);
+    let shop = Shop::open(builder().alert_receiver(page));
+    shop.fill("mails", 50.0);
+    shop.until("page", |receiver| receiver["accepted"] == 1).await;
+    let message: Value = serde_json::from_slice(&std::fs::read(file).expect("written")).expect("JSON");
+    assert_eq!(message["alerts"][0]["labels"]["subject"], subject("mails"));
+}
+
+#[tokio::test]
+async fn names_are_told_apart_and_wrong_receivers_are_refused() {
+    let twice = || AlertReceiver::webhook("chat", "http://127.0.0.1:1/");
+    let error = builder().alert_receiver(twice()).alert_receiver(twice()).build().expect_err("twice").to_string();
+    assert!(error.ends_with("another receiver has the same name"), "{error}");
+    let nameless = AlertReceiver::webhook("", "http://127.0.0.1:1/");
+    assert!(builder().alert_receiver(nameless).build().expect_err("no name").to_string().contains("its name is empty"));
+    let late = AlertReceiver::command("x", "x", [""; 0]).timeout(Duration::from_secs(9_999));
+    assert!(builder().alert_receiver(late).build().expect_err("late").to_string().contains("100ms to 5m"));
+    let missing = AlertReceiver::alertmanager(Secret::file("/no/such/file"));
+    let error = builder().alert_receiver(missing).build().expect_err("no file").to_string();
+    assert!(error.contains("its url: /no/such/file cannot be read"), "{error}");
+}
+
+#[tokio::test]
+async fn a_test_notification_says_what_came_back() {
+    let webhook = Webhook::saying([Said::Ok, Said::Status(404)]).await;
+    let chat = |name: &str| AlertReceiver::webhook(name, webhook.url("/hunter2"));
+    let tested =
+        builder().alert_receiver(chat("good")).alert_receiver(chat("bad")).test_receivers().await.expect("good");
+    let found: Vec<_> =
+        tested.iter().map(|one| (one.name.as_str(), one.accepted, one.status.as_str(), one.body.as_str())).collect();
+    assert_eq!(found, [("good", true, "200 OK", "ok"), ("bad", false, "404 Not Found", "no")]);
+    assert_eq!(webhook.requests()[0].body["alerts"][0]["labels"]["alertname"], "PinchpointTest");
+}
