@@ -1143,6 +1143,17 @@ pub(crate) const CPU_MODE: &str = "cpu_mode";
 pub(crate) const RULE: &str = "rule";
 /// Severity.
 pub(crate) const SEVERITY: &str = "severity";
+/// Id of a service-level objective: that of its rule.
+#[cfg(feature = "export")]
+pub(crate) const SLO: &str = "slo";
+/// What Prometheus records of an objective, between the level and the operation of the recording rule: its requests, the bad ones,
+/// and what is left of its error budget.
+#[cfg(feature = "export")]
+pub(crate) const RECORDED_SLO_REQUESTS: &str = "pinchpoint_slo_requests";
+#[cfg(feature = "export")]
+pub(crate) const RECORDED_SLO_BAD: &str = "pinchpoint_slo_bad_requests";
+#[cfg(feature = "export")]
+pub(crate) const RECORDED_SLO_LEFT: &str = "pinchpoint_slo_budget_left";
 /// What has a trend: `response_time`, `error_rate`, `throughput` or `memory`.
 pub(crate) const MEASURE: &str = "measure";
 /// What a bottleneck is about.

@@ -1,5 +1,5 @@
 //! What docs/migrating.md, docs/platforms.md, docs/integration.md, docs/alerting.md, docs/delivery.md,
-//! docs/grafana.md and docs/rules-testing.md say.
+//! docs/grafana.md, docs/rules-testing.md and docs/slo.md say.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 
 /// Every metric's name stands in it as a literal, and nowhere else.
 const CATALOGUE: &str = include_str!("../../src/names.rs");
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("docs/migrating.md", include_str!("../../docs/migrating.md")),
     ("docs/platforms.md", include_str!("../../docs/platforms.md")),
     ("docs/integration.md", include_str!("../../docs/integration.md")),
@@ -17,6 +17,7 @@ const DOCUMENTS: [(&str, &str); 7] = [
     ("docs/delivery.md", DELIVERY),
     ("docs/grafana.md", include_str!("../../docs/grafana.md")),
     ("docs/rules-testing.md", include_str!("../../docs/rules-testing.md")),
+    ("docs/slo.md", include_str!("../../docs/slo.md")),
 ];
 const DELIVERY: &str = include_str!("../../docs/delivery.md");
 /// How the names of Pinchpoint's metrics and labels begin.

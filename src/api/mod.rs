@@ -31,6 +31,7 @@ mod router;
 mod rules;
 mod selection;
 mod serve;
+mod slos;
 mod sqlx;
 mod status;
 mod summary;

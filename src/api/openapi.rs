@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use super::{
     CoreState, access::Area, bottlenecks, control, endpoints, events, exposition, health, memory,
-    negotiation::CONTENT_TYPES, report, rules, status, summary, trends,
+    negotiation::CONTENT_TYPES, report, rules, slos, status, summary, trends,
 };
 use crate::monitor::{Access, Control, Core};
 
@@ -35,6 +35,7 @@ const READING: [&str; 2] = ["reading", "reading_as_password"];
         health::health,
         status::status,
         rules::rules,
+        slos::slos,
         events::events,
         control::start,
         control::stop,

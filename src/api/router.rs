@@ -23,7 +23,7 @@ use super::{
     host::Reach,
     icon, memory,
     parameters::{self, Parameter},
-    report, rules, status, summary, trends,
+    report, rules, slos, status, summary, trends,
 };
 use crate::{Monitor, http::OwnAnswer, monitor::Core};
 
@@ -81,7 +81,7 @@ const NO_PARAMETERS: &[Parameter] = &[];
 type Route = (&'static str, &'static [Parameter], MethodRouter<Arc<Core>>);
 
 fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
-    let readings: [Route; 13] = [
+    let readings: [Route; 14] = [
         ("/performance", &[WINDOW, FORMAT], get(report::handler::index)),
         ("/performance/", NO_PARAMETERS, get(redirect_without_slash)),
         ("/performance/metrics", &[WINDOW], get(summary::metrics)),
@@ -94,6 +94,7 @@ fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
         ("/performance/health", NO_PARAMETERS, get(health::health)),
         ("/performance/status", NO_PARAMETERS, get(status::status)),
         ("/performance/rules", NO_PARAMETERS, get(rules::rules)),
+        ("/performance/slos", &[LIMIT], get(slos::slos)),
         ("/performance/events", NO_PARAMETERS, get(events::events)),
     ];
     // Who may use these is for their handlers to decide.

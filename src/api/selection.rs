@@ -46,12 +46,11 @@ impl Selection {
     pub(super) fn of(query: &BottlenecksQuery, rules: &RuleSet) -> Result<Self, ApiError> {
         let severities = query.severity.as_deref().map_or_else(|| Ok(Vec::new()), severities)?;
         let kinds = query.kind.as_deref().map_or_else(|| Ok(Vec::new()), |kinds| ids(kinds, rules))?;
-        let limit = query.limit.as_deref().map_or(Some(DEFAULT_LIMIT), limit);
         let detail = query.evidence.as_deref().map_or(Some(Detail::Summary), Detail::parse);
         Ok(Self {
             severities,
             kinds,
-            limit: limit.ok_or_else(|| ApiError::bad_request("limit must be a whole number from 1 to 1000"))?,
+            limit: limit_of(query.limit.as_deref())?,
             detail: detail.ok_or_else(|| ApiError::bad_request("evidence must be none, summary or full"))?,
         })
     }
@@ -76,10 +75,13 @@ fn severities(text: &str) -> Result<Vec<Severity>, ApiError> {
     text.split(',').map(severity).collect()
 }
 
-fn limit(text: &str) -> Option<usize> {
+/// Reads how many entries an answer has at most.
+pub(super) fn limit_of(text: Option<&str>) -> Result<usize, ApiError> {
+    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
     // `parse` takes a sign too.
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|limit| is_number && (1..=LARGEST_LIMIT).contains(limit))
+    let limit = text.parse().ok().filter(|limit| is_number && (1..=LARGEST_LIMIT).contains(limit));
+    limit.ok_or_else(|| ApiError::bad_request("limit must be a whole number from 1 to 1000"))
 }
 
 /// Reads the ids of rules. One that is no longer in force has no bottlenecks; it is refused as a mistake would be.

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    promql,
+    objectives, promql,
     query::{self, Histograms, Query},
     rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
 };
 use crate::{
     names,
     rules::{
-        Condition, LabelGlobs, Rule, RuleSet, Scope, Severity, Threshold, Unit,
+        Condition, LabelGlobs, Rule, RuleSet, Scope, Severity, SloScope, Threshold, Unit,
         alert_labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
         find_measure,
     },
@@ -24,6 +24,7 @@ use crate::{
 pub(super) struct Export {
     records: Vec<Entry>,
     alerts: Vec<Entry>,
+    objectives: Option<Group>,
     pub(super) left_out: Vec<LeftOut>,
 }
 
@@ -44,7 +45,7 @@ impl Export {
         for pass in [Pass::Count, Pass::Write] {
             shared.pass = pass;
             (export.alerts, export.left_out) = Default::default();
-            for rule in rules.rules() {
+            for rule in rules.rules().iter().filter(|rule| rule.slo.is_none()) {
                 match alerts(rule, histograms, &mut shared) {
                     Ok(alerts) => export.alerts.extend(alerts.into_iter().map(|(_, alert)| alert)),
                     Err(reason) => export.left_out.push(LeftOut { rule: rule.id.to_string(), reason }),
@@ -52,6 +53,9 @@ impl Export {
             }
         }
         export.records = shared.records();
+        let objectives: Vec<_> =
+            rules.rules().iter().filter_map(|rule| objectives::Objective::of(rule, histograms)).collect();
+        export.objectives = objectives::Objective::group(&objectives);
         export
     }
 
@@ -59,7 +63,9 @@ impl Export {
     pub(super) fn into_groups(self) -> Groups {
         let group = |name: &str, rules| Group { name: name.to_owned(), interval: None, rules };
         // One group: within it the alerts are evaluated after what they read.
-        Groups { groups: vec![group("pinchpoint", self.records.into_iter().chain(self.alerts).collect())] }
+        let rules = group("pinchpoint", self.records.into_iter().chain(self.alerts).collect());
+        let rules = Some(rules).filter(|group| !group.rules.is_empty() || self.objectives.is_none());
+        Groups { groups: rules.into_iter().chain(self.objectives).collect() }
     }
 }
 
@@ -119,7 +125,7 @@ impl Shared {
 
 /// Which subjects an expression is about.
 #[derive(Clone, Debug)]
-struct Selection {
+pub(super) struct Selection {
     scope: Scope,
     histograms: Histograms,
     /// Matchers of labels that the series of the scope have.
@@ -129,7 +135,7 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(scope: Scope, histograms: Histograms, globs: &LabelGlobs) -> Self {
+    pub(super) fn of(scope: Scope, histograms: Histograms, globs: &LabelGlobs) -> Self {
         let mut selection = Self { scope, histograms, matchers: Vec::new(), clauses: Vec::new() };
         selection.keep(globs);
         selection
@@ -141,7 +147,16 @@ impl Selection {
         self.clauses.extend(others.into_iter().map(|set| format!("and on ({}) {set}", labels(self.scope))));
     }
 
-    fn leave_out(&mut self, globs: &LabelGlobs) {
+    /// Returns the matchers of a series, with `more` that only it has.
+    pub(super) fn matchers_with(&self, more: &[String]) -> String {
+        query(self.scope, "5m", &self.matchers, self.histograms).matchers(more)
+    }
+
+    pub(super) fn clauses(&self) -> &[String] {
+        &self.clauses
+    }
+
+    pub(super) fn leave_out(&mut self, globs: &LabelGlobs) {
         if let [(name, glob)] = &globs.0[..]
             && is_own(self.scope, name)
         {
@@ -220,6 +235,9 @@ fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Ve
 /// Returns why Prometheus cannot judge the rule.
 #[cfg(feature = "replay")]
 pub(crate) fn expressions(rule: &Rule, histograms: Histograms) -> Result<Vec<(Severity, String)>, String> {
+    if let Some(objective) = objectives::Objective::of(rule, histograms) {
+        return Ok(objective.expressions());
+    }
     // The first pass reads no expression by a name.
     let alerts = alerts(rule, histograms, &mut Shared::default())?;
     let expressions = alerts.into_iter().filter_map(|(severity, alert)| match alert {
@@ -397,12 +415,16 @@ pub(crate) fn subject(rule: &Rule, value: impl Fn(&str) -> String) -> String {
         Scope::Query => value(names::DB_QUERY_TEXT),
         Scope::Task => value(names::TASK_NAME),
         Scope::Process => Scope::Process.as_str().to_owned(),
+        Scope::Slo => match rule.slo.as_ref().map(|slo| slo.scope) {
+            Some(SloScope::Endpoint) => format!("{} {}", value(names::METHOD), value(names::ROUTE)),
+            Some(SloScope::Service) | None => SloScope::Service.as_str().to_owned(),
+        },
         Scope::Metric => rule.metric.as_ref().map_or_else(String::new, |metric| metric.subject_name(value)),
     }
 }
 
 /// Returns how the templates of Prometheus write the value of a label.
-fn label(name: &str) -> String {
+pub(super) fn label(name: &str) -> String {
     format!("{{{{ $labels.{name} }}}}")
 }
 
@@ -420,7 +442,7 @@ fn human(unit: Unit) -> String {
     .to_owned()
 }
 
-fn camel_case(id: &str) -> String {
+pub(super) fn camel_case(id: &str) -> String {
     let words = id.split(|character: char| !character.is_ascii_alphanumeric());
     words
         .flat_map(|word| {

@@ -14,6 +14,7 @@
 //! pairs       what endpoints do with statements, as expressions
 //! promql      every measure as an expression
 //! alerts      the rules of a set as alerts
+//! objectives  service-level objectives as recording rules and alerts
 //! prometheus  their file
 //! operator    both as resources of the Prometheus Operator
 //! grafana     dashboards
@@ -25,6 +26,7 @@ mod document;
 mod grafana;
 mod in_process;
 mod mixin;
+mod objectives;
 mod operator;
 mod pairs;
 mod prometheus;

@@ -21,6 +21,7 @@ pub(super) type Reason = &'static str;
 
 const NO_MAXIMUM: Reason = "a histogram of Prometheus has no maximum; a high percentile comes near";
 const ONLY_INSIDE: Reason = "the evidence for it is kept in the process only";
+const PAIRS: Reason = "a burn rate is judged in two windows at once";
 const OTHER_NAME: Reason = "the metric has another name on /metrics";
 
 /// Keeps a share that is made of two counters, read one after the other, from being more than all.
@@ -38,6 +39,8 @@ pub(super) fn measure(query: &Query<'_>, measure: Measure) -> Result<String, Rea
         Scope::Query => statement(query, measure),
         Scope::Task => task(query, measure),
         Scope::Process => process(query, measure),
+        // Its rules are exported by `objectives`, with pairs of windows.
+        Scope::Slo => Err(PAIRS),
         Scope::Metric => query.metric.map_or(Err(ONLY_INSIDE), |metric| recorded(query, &metric.name, measure)),
     }
 }
@@ -60,7 +63,7 @@ pub(super) fn samples(query: &Query<'_>, measure: Measure) -> Option<(&'static s
         (Scope::Process, Measure::UnmatchedErrorRatio) => {
             Some(("unmatched_requests", query.change("increase", names::REQUESTS.name, &unmatched())))
         }
-        (Scope::Process, _) => None,
+        (Scope::Process | Scope::Slo, _) => None,
     }
 }
 
@@ -276,6 +279,7 @@ mod tests {
             maximum(Scope::Query, "max_duration"),
             maximum(Scope::Task, "max_duration"),
             maximum(Scope::Metric, "max"),
+            (Scope::Slo, "burn_rate", PAIRS),
         ];
         assert_eq!(without, expected);
     }

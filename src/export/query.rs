@@ -43,7 +43,7 @@ impl<'a> Query<'a> {
             Scope::Endpoint => vec![names::METHOD, names::ROUTE],
             Scope::Query => vec![names::DB_QUERY_ID],
             Scope::Task => vec![names::TASK_NAME],
-            Scope::Process => Vec::new(),
+            Scope::Process | Scope::Slo => Vec::new(),
             Scope::Metric => {
                 self.metric.into_iter().flat_map(|metric| metric.by.iter().map(|label| &**label)).collect()
             }
@@ -59,7 +59,7 @@ impl<'a> Query<'a> {
     /// Returns the metric that each subject has.
     pub(super) fn counted(&self) -> &'static Metric {
         match self.scope {
-            Scope::Endpoint | Scope::Process | Scope::Metric => &names::HTTP_DURATION,
+            Scope::Endpoint | Scope::Process | Scope::Metric | Scope::Slo => &names::HTTP_DURATION,
             Scope::Query => &names::DB_DURATION,
             Scope::Task => &names::TASK_DURATION,
         }
@@ -71,7 +71,7 @@ impl<'a> Query<'a> {
             Scope::Endpoint => one_route().to_vec(),
             Scope::Query => vec![is_not(names::DB_QUERY_ID, names::OTHER)],
             Scope::Task => vec![is_not(names::TASK_NAME, names::OTHER)],
-            Scope::Process | Scope::Metric => Vec::new(),
+            Scope::Process | Scope::Metric | Scope::Slo => Vec::new(),
         };
         let all: Vec<String> = mixtures.into_iter().chain(self.matchers.iter().cloned()).chain(more.to_vec()).collect();
         if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }

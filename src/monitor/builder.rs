@@ -149,8 +149,9 @@ impl MonitorBuilder {
         self
     }
 
-    /// Sets how far back `/performance/trends` reaches, from an hour to a week. A week by default: the last day by the
-    /// minute, older times by the half hour.
+    /// Sets how far back `/performance/trends` and the error budgets of objectives reach, from an hour to 92 days. A week by
+    /// default, the most that `/performance/trends` shows: the last day by the minute, older times by the half hour. An error
+    /// budget of 30 days is whole after a restart if this is 31 days and there is a history file.
     pub fn retention(self, retention: Duration) -> Self {
         self.set("retention", retention.try_into(), |config, retention| config.retention = retention)
     }

@@ -57,7 +57,7 @@ impl Default for Config {
             max_fingerprints: 1_000,
             max_pairs: 1_000,
             slow_requests: 10,
-            retention: Retention(Retention::LONGEST),
+            retention: Retention(Retention::DEFAULT),
             // Holds the windows and a day by the minute of 1,000 routes.
             history_bytes: HistoryBytes(64_000_000),
             #[cfg(feature = "archive")]
@@ -164,8 +164,10 @@ pub(super) struct Retention(Duration);
 impl Retention {
     /// `/performance/trends` reports on an hour at least.
     const SHORTEST: Duration = Duration::from_secs(3600);
-    /// And on a week, 168 hours, at most.
-    const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+    /// On a week at most, which is kept by default.
+    const DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+    /// A quarter: the longest window of an objective's error budget, of which the trends are the memory.
+    const LONGEST: Duration = Duration::from_secs(92 * 24 * 3600);
 
     pub(super) fn get(self) -> Duration {
         self.0
@@ -178,7 +180,7 @@ impl TryFrom<Duration> for Retention {
     fn try_from(retention: Duration) -> Result<Self, OutOfRange> {
         match (Self::SHORTEST..=Self::LONGEST).contains(&retention) {
             true => Ok(Self(retention)),
-            false => Err(OutOfRange { found: render(retention), expected: "1h to 168h" }),
+            false => Err(OutOfRange { found: render(retention), expected: "1h to 2208h" }),
         }
     }
 }
@@ -236,9 +238,9 @@ mod tests {
         check::<Interval, _>([ms(99)], Some("99ms; 100ms to 1m"));
         check::<Interval, _>([ms(61_000)], Some("1.02m; 100ms to 1m"));
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        check::<Retention, _>([hours(1), hours(168)], None);
-        check::<Retention, _>([hours(0)], Some("0ms; 1h to 168h"));
-        check::<Retention, _>([hours(169)], Some("169h; 1h to 168h"));
+        check::<Retention, _>([hours(1), hours(2208)], None);
+        check::<Retention, _>([hours(0)], Some("0ms; 1h to 2208h"));
+        check::<Retention, _>([hours(2209)], Some("2209h; 1h to 2208h"));
         check::<HistoryBytes, _>([1_000_000, usize::MAX], None);
         check::<HistoryBytes, _>([999_999], Some("999999 bytes; 1,000,000 bytes or more"));
     }

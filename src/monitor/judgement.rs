@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     alert::Transition,
-    rules::{Bottleneck, MemoryVerdict},
+    rules::{Bottleneck, BudgetReadings, MemoryVerdict},
 };
 
 /// Listeners at a time: each costs a socket and a buffer.
@@ -35,6 +35,8 @@ pub(crate) struct Judgement {
     pub(crate) quiet: Duration,
     /// Whether this process's memory leaks; `None` before the first evaluation.
     pub(crate) memory: Option<MemoryVerdict>,
+    /// The error budget of each objective.
+    pub(crate) budgets: Arc<BudgetReadings>,
 }
 
 /// The latest judgement, and the listeners to those to come.

@@ -1,6 +1,7 @@
 //! Which rules a history file can judge.
 //!
-//! It keeps of each endpoint how many requests there were, how many failed, and their durations; of the process its memory. A rule
+//! It keeps of each endpoint how many requests there were, how many failed, and their durations; of the process its memory. That is
+//! all that an objective's error budget needs. A rule
 //! that needs anything else is not judged, and one that needs what only has a bound there is judged by that bound and says so.
 
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub(super) fn answer(scope: Scope, measure: Measure) -> Answer {
             | Measure::TimeShare
             | Measure::ErrorRatio,
         )
-        | (Scope::Process, Measure::ResidentMemory) => Answer::Exact,
+        | (Scope::Process, Measure::ResidentMemory)
+        | (Scope::Slo, Measure::BurnRate) => Answer::Exact,
         (Scope::Endpoint, Measure::OwnAvgDuration | Measure::OwnDurationQuantile(_)) => Answer::Bound,
         _ => Answer::None,
     }
@@ -53,6 +55,11 @@ pub(super) fn judged(rules: &RuleSet) -> (RuleSet, Vec<Remark>) {
         if is_bounded(rule) {
             let reason = "by the whole duration, since the history does not keep how long requests waited for their clients: \
                           slow clients can make it fire here and not in the service";
+            remark(rule, true, reason.to_owned());
+        }
+        if rule.slo.is_some() {
+            let reason = "where the history has half hours only, a severity whose short window is less is not judged: critical, \
+                          with its 5 minutes";
             remark(rule, true, reason.to_owned());
         }
         if rule.window < MINUTE && answer(rule.scope, rule.measure) != Answer::None && rule.scope == Scope::Endpoint {

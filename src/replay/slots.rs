@@ -13,7 +13,7 @@ use std::{
 use crate::{
     names,
     replay::judged::{Answer, answer},
-    rules::{Evidence, Measure, Question, Reading, Readings, Scope, Subject},
+    rules::{Budget, BudgetReadings, Evidence, Measure, Question, Reading, Readings, Rule, Scope, Subject},
     store::{BUCKETS, EndpointNames, NO_ENDPOINT, Slot, grid_quantile},
 };
 
@@ -153,6 +153,8 @@ pub(super) struct SlotReadings {
     /// By the number of the endpoint.
     subjects: Vec<Option<Arc<Subject>>>,
     process: Arc<Subject>,
+    /// The error budgets of objectives.
+    pub(super) budgets: BudgetReadings,
 }
 
 impl SlotReadings {
@@ -170,6 +172,7 @@ impl SlotReadings {
             memory: None,
             subjects,
             process: Arc::new(Subject::new(Scope::Process.as_str(), Vec::new())),
+            budgets: BudgetReadings::default(),
         }
     }
 
@@ -223,5 +226,9 @@ impl Readings for SlotReadings {
     /// What was measured beside the durations is not kept.
     fn evidence(&self, _: Scope, _: &Subject, _: Duration, _: Option<f64>) -> Evidence {
         Evidence::default()
+    }
+
+    fn budgets(&self, rule: &Rule) -> &[Budget] {
+        self.budgets.of(&rule.id)
     }
 }

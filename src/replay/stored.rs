@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     monitor::{HistoryError, StoredContents, read_history},
-    rules::{Evaluator, Rule, RuleSet},
-    store::{EndpointNames, Run, Slot, SlotKey},
+    rules::{Budgets, Evaluator, Rule, RuleSet},
+    store::{EndpointNames, Run, Slot, SlotKey, TimedSlot},
 };
 
 /// The requests that a service measured, as its history file keeps them: by the minute for a day, then by the half hour.
@@ -47,6 +47,10 @@ pub(super) struct PastSlot {
 impl PastSlot {
     pub(super) fn end(&self) -> Duration {
         self.start + self.length
+    }
+
+    fn timed(&self) -> TimedSlot {
+        TimedSlot { start: self.start, length: self.length, slot: self.slot.clone() }
     }
 }
 
@@ -91,7 +95,7 @@ impl StoredHistory {
     ///
     /// A rule is judged once a minute, over the minutes of its window, by the service's own evaluator and lifecycle; where only half
     /// hours are left, as if each of their minutes were alike. Severities are those of the thresholds: the service lowers some by
-    /// their cause, which is not kept.
+    /// their cause, which is not kept. Error budgets count everything that is stored, also before the `last` part.
     #[must_use]
     pub fn replay(&self, rules: &RuleSet, last: Option<Duration>) -> Replay {
         let (judged, remarks) = judged(rules);
@@ -115,9 +119,17 @@ impl StoredHistory {
         from: Duration,
         mut look: impl FnMut(Duration, Duration, Option<&SlotReadings>),
     ) {
-        let mut readings = SlotReadings::new(&self.endpoints, rules.iter().map(|rule| rule.window));
+        let lengths = rules.iter().filter(|rule| rule.slo.is_none()).map(|rule| rule.window);
+        let mut readings = SlotReadings::new(&self.endpoints, lengths);
+        let mut budgets = Budgets::new(rules, 0, Duration::ZERO);
         let mut before: Option<&PastSlot> = None;
-        for slot in self.slots.iter().filter(|slot| slot.start >= from) {
+        for slot in &self.slots {
+            // Error budgets reach back further than what is judged.
+            budgets.add_slot(&slot.timed(), &self.endpoints, slot.end());
+            if slot.start < from {
+                continue;
+            }
+            readings.budgets = budgets.readings(slot.end());
             if let Some(before) = before.filter(|before| self.is_interrupted(before, slot)) {
                 look(before.end(), before.length, None);
                 readings.clear();

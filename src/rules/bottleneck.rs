@@ -196,6 +196,7 @@ fn affected_endpoints(rule: &Rule, subject: &Subject, evidence: &Evidence) -> Ve
             Measure::MemoryGrowth => evidence.suspects.iter().map(|suspect| suspect.endpoint.clone()).collect(),
             _ => Vec::new(),
         },
+        Scope::Slo => evidence.worst.iter().map(|(endpoint, _)| endpoint.clone()).collect(),
         Scope::Query | Scope::Task | Scope::Metric => {
             evidence.endpoints.iter().map(|share| share.endpoint.clone()).collect()
         }
@@ -212,6 +213,7 @@ fn metrics(finding: &Finding) -> BTreeMap<&'static str, f64> {
         Scope::Task => (DURATIONS, Some((fact::RUNS, "run_count"))),
         Scope::Process => (&[fact::RESIDENT_MEMORY, fact::MEMORY_LIMIT], None),
         Scope::Metric => (&[], None),
+        Scope::Slo => (&[fact::BUDGET_LEFT, fact::BUDGET_ENDS_IN], Some((fact::REQUESTS, "request_count"))),
     };
     let usual = usual.iter().filter_map(|fact| Some((fact.name, evidence.number(fact.name)?)));
     let count = count.and_then(|(fact, name)| Some((name, evidence.number(fact.name)?)));

@@ -385,7 +385,7 @@ mod tests {
         );
         refuses(
             "avg_duration > 1sec",
-            "condition compares avg_duration with a wrong value: unknown unit in \"1sec\"; expected one of ms, s, m, h",
+            "condition compares avg_duration with a wrong value: unknown unit in \"1sec\"; expected one of ms, s, m, h, d",
         );
         refuses("calls > 5 xor calls > 6", "condition has \"xor\"; expected \"and\" or \"or\"");
         refuses("calls > 5 and", "condition has \"\" where a name was expected");

@@ -1,6 +1,7 @@
 //! [`Coverage`]: how much a rule looks at now. A rule that looks at nothing finds nothing, and must not pass for good news.
 
 use super::{
+    budget::Budget,
     evaluate::question,
     readings::{Question, Readings},
     rule::Rule,
@@ -22,6 +23,9 @@ pub(crate) struct Coverage {
 impl Coverage {
     /// Counts the subjects of a rule.
     pub(crate) fn of(rule: &Rule, readings: &impl Readings) -> Self {
+        if rule.slo.is_some() {
+            return Self::of_budgets(rule, readings.budgets(rule));
+        }
         let all = readings.read(&Question { min_samples: 1, ..question(rule, rule.measure) });
         let chosen: Vec<u64> =
             all.iter().filter(|reading| rule.applies_to(&reading.subject)).map(|reading| reading.samples).collect();
@@ -30,6 +34,17 @@ impl Coverage {
             chosen: chosen.len(),
             judged: chosen.iter().filter(|samples| **samples >= rule.min_samples).count(),
             most_samples: chosen.iter().copied().max().unwrap_or(0),
+        }
+    }
+
+    /// Counts the budgets of an objective, by the requests of its whole window.
+    fn of_budgets(rule: &Rule, budgets: &[Budget]) -> Self {
+        let samples = || budgets.iter().map(|budget| budget.whole.total);
+        Self {
+            measured: budgets.len(),
+            chosen: budgets.len(),
+            judged: samples().filter(|samples| *samples >= rule.min_samples).count(),
+            most_samples: samples().max().unwrap_or(0),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     bottleneck::cause_value,
+    budget::Budget,
     cause::{self, Case, Diagnosis},
     condition::Value,
     evidence::{Evidence, Fact},
@@ -18,6 +19,7 @@ use super::{
     rule::Rule,
     scope::Scope,
     severity::Severity,
+    slo::{BurnAlert, Slo},
     subject::Subject,
     threshold::Threshold,
 };
@@ -52,6 +54,9 @@ fn evaluate_rule<R: Readings>(
     evidence: &mut EvidenceCache<'_, R>,
     findings: &mut Vec<Finding>,
 ) {
+    if let Some(slo) = &rule.slo {
+        return evaluate_slo(rule, slo, readings.budgets(rule), findings);
+    }
     let mut conditions = ConditionValues { rule, readings, known: HashMap::new() };
     for Reading { subject, value, samples, span } in
         readings.read(&Question { at_least: rule.lowest_limit(), ..question(rule, rule.measure) })
@@ -88,6 +93,27 @@ fn evaluate_rule<R: Readings>(
     }
 }
 
+fn evaluate_slo(rule: &Arc<Rule>, slo: &Slo, budgets: &[Budget], findings: &mut Vec<Finding>) {
+    for budget in budgets {
+        let passed = budget.passed(slo, &rule.thresholds, rule.min_samples);
+        let Some((severity, _)) = passed.last().copied() else { continue };
+        let window = BurnAlert::of(severity).long;
+        let Some(value) = budget.burn_rate(slo, window) else { continue };
+        findings.push(Finding {
+            rule: rule.clone(),
+            subject: budget.subject.clone(),
+            value,
+            window,
+            samples: budget.counts(window).total,
+            passed,
+            withheld: Vec::new(),
+            evidence: Arc::new(budget.evidence(slo, severity)),
+            cause: None,
+            caused_by: None,
+        });
+    }
+}
+
 /// Returns the cause, from the evidence about the subject and about what it depends on.
 fn diagnose<R: Readings>(
     rule: &Rule,
@@ -105,7 +131,7 @@ fn diagnose<R: Readings>(
         Scope::Process => {
             evidence.blockers.first().and_then(|blocker| Some((Scope::Endpoint, endpoint(&blocker.endpoint)?)))
         }
-        Scope::Query | Scope::Task | Scope::Metric => None,
+        Scope::Query | Scope::Task | Scope::Metric | Scope::Slo => None,
     };
     let origin = origin.map(|(scope, subject)| known.of(scope, &subject, window, None));
     cause::diagnose(&Case {
@@ -119,7 +145,7 @@ fn diagnose<R: Readings>(
 }
 
 /// Returns the subject of an endpoint by its name, a method and a route.
-fn endpoint(name: &str) -> Option<Subject> {
+pub(super) fn endpoint(name: &str) -> Option<Subject> {
     let (method, route) = name.split_once(' ')?;
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];
     Some(Subject::new(name, labels))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{condition::Value, unit::Unit};
+use super::{condition::Value, slo::RequestCounts, unit::Unit};
 use crate::context::Part;
 
 /// Where the time of an endpoint went, in seconds: parts that add up to its whole duration.
@@ -73,6 +73,8 @@ pub(crate) struct Evidence {
     pub(crate) blockers: Vec<Blocker>,
     /// Process whose memory grows: endpoints that keep a real share of what it gained, the most first.
     pub(crate) suspects: Vec<Suspect>,
+    /// Service-level objective: endpoints with bad requests in the last hour, those with the most first.
+    pub(crate) worst: Vec<(Arc<str>, RequestCounts)>,
 }
 
 /// An endpoint that keeps a real share of the memory that the process gained.

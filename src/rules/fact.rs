@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    scope::Scope::{self, Endpoint, Process, Query, Task},
+    scope::Scope::{self, Endpoint, Process, Query, Slo, Task},
     subject::Subject,
     unit::Unit::{self, Bytes, BytesPerHour, Count, PerSecond, Ratio, Seconds},
 };
@@ -82,6 +82,7 @@ pub(crate) const MEMORY_GROWTH: NumberFact = number("memory_growth", BytesPerHou
 pub(crate) const CPU_RATIO: NumberFact = number("cpu_ratio", Ratio);
 pub(crate) const UNMATCHED_ERROR_RATIO: NumberFact = number("unmatched_error_ratio", Ratio);
 pub(crate) const WORKER_BUSY_RATIO: NumberFact = number("worker_busy_ratio", Ratio);
+pub(crate) const BURN_RATE: NumberFact = number("burn_rate", Count);
 /// A measure of the process, and beside it a fact of the endpoints that block.
 pub(crate) const SCHEDULING_LAG: NumberFact = number("scheduling_lag", Seconds);
 
@@ -155,6 +156,16 @@ pub(crate) const UNATTRIBUTED_RATIO: NumberFact = number("unattributed_ratio", R
 pub(crate) const TOP_HOLDER_MEMORY: NumberFact = number("top_holder_memory", Bytes);
 pub(crate) const TOP_HOLDER_RATIO: NumberFact = number("top_holder_ratio", Ratio);
 
+// Of service-level objectives.
+pub(crate) const OBJECTIVE: NumberFact = number("objective", Ratio);
+pub(crate) const SLO_WINDOW: NumberFact = number("slo_window", Seconds);
+pub(crate) const BAD_REQUESTS: NumberFact = number("bad_requests", Count);
+pub(crate) const SHORT_WINDOW: NumberFact = number("short_window", Seconds);
+pub(crate) const SHORT_BURN_RATE: NumberFact = number("short_burn_rate", Count);
+pub(crate) const BUDGET_LEFT: NumberFact = number("budget_left", Ratio);
+pub(crate) const BUDGET_ENDS_IN: NumberFact = number("budget_ends_in", Seconds);
+pub(crate) const KNOWN_FOR: NumberFact = number("known_for", Seconds);
+
 // What tells durations of one subject apart.
 pub(crate) const MIN_DURATION: NumberFact = number("min_duration", Seconds);
 pub(crate) const BETWEEN_RATIO: NumberFact = number("between_ratio", Ratio);
@@ -193,6 +204,7 @@ pub(crate) const ROUTE: WordFact = word("route");
 pub(crate) const SUMMARY: WordFact = word("summary");
 pub(crate) const DATABASE: WordFact = word("database");
 pub(crate) const TASK: WordFact = word("task");
+pub(crate) const BAD: WordFact = word("bad");
 
 /// The words that are labels of the subject itself.
 const LABELS: &[(WordFact, &str)] = &[
@@ -218,6 +230,7 @@ pub(crate) const SLOWNESS_WORDS: &[&str] = &["always", "often", "rarely", "once"
 const COUNTS: &[NumberFact] = &[
     ACTIVE,
     REQUESTS,
+    BAD_REQUESTS,
     CALLS,
     MAX_AT_ONCE,
     RUNS,
@@ -410,6 +423,20 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Process, CPUS, "CPUs that the process may use at a time"),
     (Process, CPU_LIMIT, "CPU quota of the control group, in CPUs"),
     (Process, WORKERS, "worker threads of the runtime"),
+    (Slo, OBJECTIVE, "share of the requests that must be good"),
+    (Slo, SLO_WINDOW, "time in which the error budget is counted"),
+    (Slo, REQUESTS, "requests in the severity's long window, which is `{window}`"),
+    (Slo, BAD_REQUESTS, "those of them that were bad"),
+    (Slo, SHORT_WINDOW, "the severity's short window"),
+    (Slo, SHORT_BURN_RATE, "the burn rate in it"),
+    (
+        Slo,
+        BUDGET_LEFT,
+        "share of the error budget that is left, of the requests that are known; below 0 where more is spent",
+    ),
+    (Slo, BUDGET_ENDS_IN, "time until it is spent, if requests come and fail as in the last hour; none where it lasts"),
+    (Slo, KNOWN_FOR, "how far back requests are known, at most the time in which the budget is counted"),
+    (Slo, TOP_ENDPOINT_RATIO, "share of the bad requests of the last hour that are those of `top_endpoint`"),
 ];
 
 /// The words of each scope, with their meaning.
@@ -456,4 +483,8 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     (Process, TOP_UNMATCHED_ERROR, "status or kind of error of most failures of requests that matched no route"),
     (Process, TOP_SUSPECT, "endpoint whose requests keep the most of the memory gained"),
     (Process, TOP_HOLDER, "endpoint whose requests hold the most memory"),
+    (Slo, BAD, "what is bad: `failed`, or `slower than 500ms`"),
+    (Slo, METHOD, "method of an objective for each endpoint"),
+    (Slo, ROUTE, "its route"),
+    (Slo, TOP_ENDPOINT, "endpoint with the most bad requests in the last hour"),
 ];

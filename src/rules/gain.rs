@@ -101,7 +101,7 @@ pub(crate) fn gain(
         (Scope::Process, Measure::MemoryGrowth | Measure::MemoryLimitRatio | Measure::ResidentMemory) => {
             memory(evidence)
         }
-        (Scope::Process | Scope::Task | Scope::Metric, _) => None,
+        (Scope::Process | Scope::Task | Scope::Metric | Scope::Slo, _) => None,
     };
     gain.filter(|gain| gain.share.is_finite() && gain.share > 0.0)
 }

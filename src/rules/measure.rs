@@ -91,6 +91,8 @@ pub(crate) enum Measure {
     Max,
     /// Quantile of a histogram, in percent.
     Quantile(u8),
+    /// How many times as fast as its objective allows an error budget is spent.
+    BurnRate,
 }
 
 /// How large a ratio can get, so that a threshold that no value can pass is refused.
@@ -148,7 +150,7 @@ const fn state(scope: Scope, fact: NumberFact, measure: Measure, about: &'static
 }
 
 use Measure as M;
-use Scope::{Endpoint, Metric, Process, Query, Task};
+use Scope::{Endpoint, Metric, Process, Query, Slo, Task};
 use Unit::{Count, PerSecond, Ratio, Seconds};
 
 /// Every measure of every scope.
@@ -360,6 +362,12 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     counted(Metric, number("p90", Count), M::Quantile(90), "90th percentile of a histogram"),
     counted(Metric, number("p95", Count), M::Quantile(95), "95th percentile of a histogram"),
     counted(Metric, number("p99", Count), M::Quantile(99), "99th percentile of a histogram"),
+    counted(
+        Slo,
+        fact::BURN_RATE,
+        M::BurnRate,
+        "how many times as fast as the objective allows the error budget is spent, in the severity's long window",
+    ),
 ];
 
 impl Entry {

@@ -9,9 +9,9 @@
 //!
 //! ```text
 //! the words        suggest scope severity subject cause_kind
-//! their values     alert_labels unit template threshold
+//! their values     alert_labels unit template threshold slo
 //! the catalogues   fact measure vocabulary condition
-//! what is judged   rule evidence readings cause finding
+//! what is judged   rule evidence budget readings cause finding
 //! how              join gain bottleneck evaluate coverage observed
 //! ```
 //!
@@ -21,6 +21,7 @@
 #[cfg(any(feature = "deliver", feature = "export"))]
 pub(crate) mod alert_labels;
 mod bottleneck;
+mod budget;
 mod cause;
 mod cause_kind;
 mod condition;
@@ -40,6 +41,7 @@ mod readings;
 mod rule;
 mod scope;
 mod severity;
+mod slo;
 mod subject;
 mod suggest;
 mod template;
@@ -53,6 +55,7 @@ pub use observed::{Breach, ObservedEndpoint};
 pub use severity::Severity;
 
 pub(crate) use bottleneck::Bottleneck;
+pub(crate) use budget::Budget;
 pub(crate) use cause::Diagnosis;
 #[cfg(feature = "schema")]
 pub use cause::causes_reference_markdown;
@@ -71,6 +74,7 @@ pub(crate) use measure::Measure;
 pub(crate) use measure::all as measures;
 pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
+pub(crate) use slo::{BURN_WINDOWS, RequestCounts, Slo};
 pub(crate) use subject::Subject;
 pub(crate) use suggest::nearest;
 #[cfg(feature = "deliver")]
@@ -80,14 +84,15 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ProcessCounts, ProcessMemory, SeriesTrend, Sources, Texts,
-    Totals, TrendReport, TrendSource, Uses, WindowReadings,
+    BudgetReadings, Budgets, EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ObjectiveReading, ProcessCounts,
+    ProcessMemory, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses, WindowReadings,
 };
 #[cfg(feature = "export")]
 pub(crate) use {
     condition::Condition,
     measure::find_in as find_measure,
     rule::{LabelGlobs, MetricSelector},
+    slo::{BadRequests, BurnAlert, SloScope},
 };
 #[cfg(feature = "replay")]
 pub(crate) use {

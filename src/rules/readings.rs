@@ -6,7 +6,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{evidence::Evidence, measure::Measure, rule::MetricSelector, scope::Scope, subject::Subject};
+use super::{
+    budget::Budget,
+    evidence::Evidence,
+    measure::Measure,
+    rule::{MetricSelector, Rule},
+    scope::Scope,
+    subject::Subject,
+};
 
 /// What is asked: one measure of every subject of a scope.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,4 +51,10 @@ pub(crate) trait Readings {
     ///
     /// Where the threshold is one of a duration, `slow` is its limit in seconds: above it a single observation is slow.
     fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence;
+
+    /// Returns the error budgets of the objective of a rule; none where the source keeps no counts for days.
+    fn budgets(&self, rule: &Rule) -> &[Budget] {
+        let _ = rule;
+        &[]
+    }
 }

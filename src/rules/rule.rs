@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    condition::Condition, measure::Measure, scope::Scope, subject::Subject, template::Template, threshold::Thresholds,
-    unit::Unit,
+    condition::Condition, measure::Measure, scope::Scope, slo::Slo, subject::Subject, template::Template,
+    threshold::Thresholds, unit::Unit,
 };
 use crate::context::Glob;
 
@@ -23,10 +23,13 @@ pub(crate) struct Rule {
     pub(crate) unit: Unit,
     /// The metric of a rule of the scope `metric`.
     pub(crate) metric: Option<MetricSelector>,
+    /// The objective of a rule of the scope `slo`.
+    pub(crate) slo: Option<Slo>,
     /// What the subject's labels must match; empty means every subject.
     pub(crate) matches: LabelGlobs,
     /// Subjects that the rule leaves alone.
     pub(crate) exclude: Vec<LabelGlobs>,
+    /// How far back it looks; of an objective, the time in which its budget is counted.
     pub(crate) window: Duration,
     /// No answer on fewer observations.
     pub(crate) min_samples: u64,

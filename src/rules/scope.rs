@@ -15,9 +15,12 @@ pub(crate) enum Scope {
     Process,
     /// The series of any recorded metric.
     Metric,
+    /// The requests of a service-level objective. Its rules stand in a list of their own and name no scope.
+    Slo,
 }
 
 impl Scope {
+    /// Those that a rule may name.
     pub(crate) const ALL: [Scope; 5] = [Self::Endpoint, Self::Query, Self::Task, Self::Process, Self::Metric];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Scope {
             Self::Task => "task",
             Self::Process => "process",
             Self::Metric => "metric",
+            Self::Slo => "slo",
         }
     }
 
@@ -42,13 +46,14 @@ impl Scope {
             Self::Task => "Every name that asynchronous tasks are tracked under.",
             Self::Process => "The process as a whole.",
             Self::Metric => "The series of any recorded metric, the service's own included, together or by labels.",
+            Self::Slo => "The requests that a service-level objective is about.",
         }
     }
 
     /// The labels that `match` may name; `None` where any label may be there.
     pub(crate) fn labels(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Endpoint => Some(&[names::METHOD, names::ROUTE]),
+            Self::Endpoint | Self::Slo => Some(&[names::METHOD, names::ROUTE]),
             Self::Query => Some(&[
                 names::DB_QUERY_TEXT,
                 names::DB_QUERY_ID,

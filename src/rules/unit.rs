@@ -82,7 +82,8 @@ impl Scale {
     }
 }
 
-const TIME: &[(&str, Scale)] = &[("ms", ten_to(-3)), ("s", ten_to(0)), ("m", times(60.0)), ("h", times(3600.0))];
+const TIME: &[(&str, Scale)] =
+    &[("ms", ten_to(-3)), ("s", ten_to(0)), ("m", times(60.0)), ("h", times(3600.0)), ("d", times(86_400.0))];
 const SHARE: &[(&str, Scale)] = &[("%", ten_to(-2))];
 const SIZE: &[(&str, Scale)] = &[
     ("B", ten_to(0)),
@@ -251,6 +252,11 @@ fn render_seconds(seconds: f64) -> String {
     if rounded(seconds / 60.0).abs() < 60.0 {
         return format!("{}m", significant(seconds / 60.0));
     }
+    // Days only where they are whole, and hours are no longer read at a glance.
+    let days = seconds / 86_400.0;
+    if days.abs() >= 3.0 && days.fract() == 0.0 {
+        return format!("{}d", significant(days));
+    }
     format!("{}h", significant(seconds / 3600.0))
 }
 
@@ -326,8 +332,8 @@ mod tests {
 
     #[test]
     fn wrong_quantities_say_what_was_expected() {
-        refuses(Unit::Seconds, "1sec", "unknown unit in \"1sec\"; expected one of ms, s, m, h");
-        refuses(Unit::Seconds, "1", "no unit in \"1\"; expected one of ms, s, m, h");
+        refuses(Unit::Seconds, "1sec", "unknown unit in \"1sec\"; expected one of ms, s, m, h, d");
+        refuses(Unit::Seconds, "1", "no unit in \"1\"; expected one of ms, s, m, h, d");
         refuses(Unit::Seconds, "fast", "\"fast\" is not a number; expected a duration such as 250ms");
         refuses(Unit::Seconds, "", "\"\" is not a number; expected a duration such as 250ms");
         refuses(Unit::Seconds, "-1s", "\"-1s\" is not a number; expected a duration such as 250ms");

@@ -56,6 +56,11 @@ impl EndpointNames {
         (number, true)
     }
 
+    /// Returns the name of a number.
+    pub(crate) fn name(&self, number: u32) -> Option<&Arc<str>> {
+        self.names.get(number as usize)?.as_ref()
+    }
+
     /// Returns every name with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<str>)> {
         (0..).zip(&self.names).filter_map(|(number, name)| Some((number, name.as_ref()?)))

@@ -64,7 +64,7 @@
 //! {cells, counter, gauge, outcome} < series < {pairs, delta, whole_names}
 //! pairs < exposition;  {exposition, history, whole_names} < recorder
 //! counts < {delta, histogram};  layout < histogram;  {delta, histogram} < window < history
-//! layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
+//! sliding (imports nothing of the room);  layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
 //! ```
 //!
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
@@ -88,6 +88,7 @@ mod recorder;
 mod requests;
 mod schema;
 mod series;
+mod sliding;
 mod slot;
 mod slot_sums;
 mod stripe;
@@ -95,22 +96,24 @@ mod tiers;
 mod whole_names;
 pub(crate) mod window;
 
-pub(crate) use endpoint_names::NO_ENDPOINT;
+pub(crate) use endpoint_names::{EndpointNames, NO_ENDPOINT};
 #[cfg(feature = "export")]
 pub(crate) use exposition::metric_name;
 pub(crate) use exposition::{Exposition, Format};
+pub(crate) use grid::first_slower;
 #[cfg(feature = "replay")]
 pub(crate) use grid::{BUCKETS, quantile as grid_quantile};
 pub(crate) use histogram::{HistogramSum, HistogramView, Quantile};
 pub(crate) use history::History;
 pub(crate) use outcome::{Outcome, OutcomeClass};
 pub use recorder::MonitorRecorder;
-pub(crate) use slot::GridSum;
+pub(crate) use requests::TickRequests;
+pub(crate) use sliding::{Counts, SlidingCounts};
+pub(crate) use slot::{GridSum, SlotEntry};
 pub(crate) use tiers::{Moment, Run, TierLimits, Tiers, TimedSlot};
 pub(crate) use window::{SeriesView, Window};
 #[cfg(feature = "archive")]
 pub(crate) use {
-    endpoint_names::EndpointNames,
     slot::{FORMAT, Slot},
     tiers::{ArchiveContents, Changes, Reference, SlotKey},
 };

@@ -21,6 +21,18 @@ struct Attribution {
     failed: bool,
 }
 
+/// Requests of one endpoint in one tick, of one bucket of the grid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TickRequests {
+    /// Place of the endpoint among the [`EndpointNames`].
+    pub(crate) endpoint: u32,
+    /// Whether they failed through the service's own fault.
+    pub(crate) failed: bool,
+    /// Bucket of the grid.
+    pub(crate) bucket: u8,
+    pub(crate) count: u32,
+}
+
 /// The series of request durations, each classified once.
 #[derive(Debug, Default)]
 pub(super) struct RequestSeries {
@@ -74,6 +86,21 @@ impl RequestSeries {
                 let Some(bucket) = grid.get(bucket) else { continue };
                 all.count(*bucket, count, attribution.failed);
                 own.count(*bucket, count, attribution.failed);
+            }
+        }
+    }
+
+    /// Calls `visit` with the requests of a difference.
+    pub(super) fn visit(&self, delta: &Delta, mut visit: impl FnMut(TickRequests)) {
+        let Some((_, grid)) = &self.grid else { return };
+        for entry in &delta.entries {
+            let Some(Some(Attribution { endpoint, failed })) = self.attributions.get(entry.series as usize).copied()
+            else {
+                continue;
+            };
+            for (bucket, count) in delta.buckets(entry) {
+                let Some(&bucket) = grid.get(bucket) else { continue };
+                visit(TickRequests { endpoint, failed, bucket, count });
             }
         }
     }

@@ -13,7 +13,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 #[cfg(feature = "archive")]
 pub(crate) use archive::{ArchiveContents, Reference};
 
-use super::{History, endpoint_names::EndpointNames, requests::RequestSeries, slot::Slot, slot_sums::SlotSums};
+use super::{
+    History,
+    endpoint_names::EndpointNames,
+    requests::{RequestSeries, TickRequests},
+    slot::Slot,
+    slot_sums::SlotSums,
+};
 
 /// Seconds in a minute, and minutes in a half hour.
 const MINUTE: u64 = 60;
@@ -111,6 +117,8 @@ pub(crate) struct Tiers {
     changes: Option<Changes>,
     /// Whether everything was cleared before an archive opened.
     cleared: bool,
+    /// How often the slots were replaced as a whole.
+    generation: u64,
     /// When the current minute was last reported, since the Unix epoch.
     #[cfg(feature = "archive")]
     reported_at: Duration,
@@ -149,6 +157,7 @@ impl Tiers {
             sums: SlotSums::default(),
             changes: None,
             cleared: false,
+            generation: 0,
             #[cfg(feature = "archive")]
             reported_at: Duration::ZERO,
             limits_at: None,
@@ -202,6 +211,7 @@ impl Tiers {
         self.half_hours.clear();
         self.slot_bytes = 0;
         self.current = None;
+        self.generation += 1;
         self.sums.take();
         match &mut self.changes {
             Some(changes) => {
@@ -227,6 +237,25 @@ impl Tiers {
         let mut slots: Vec<TimedSlot> = half_hours.chain(minutes).filter(inside).collect();
         slots.sort_by_key(|slot| slot.start);
         slots
+    }
+
+    /// Returns the current minute as far as it got.
+    pub(crate) fn current(&self) -> Option<TimedSlot> {
+        let minute = self.current.filter(|_| !self.sums.is_empty())?;
+        let (start, length) = (Duration::from_secs(u64::from(minute) * MINUTE), Duration::from_secs(MINUTE));
+        Some(TimedSlot { start, length, slot: self.sums.slot() })
+    }
+
+    /// Calls `visit` with the requests of the latest tick of `history`, which was [recorded](Self::record).
+    pub(crate) fn visit_latest(&self, history: &History, visit: impl FnMut(TickRequests)) {
+        if let Some((delta, _)) = history.latest() {
+            self.requests.visit(delta, visit);
+        }
+    }
+
+    /// Returns how often the slots and the numbers of the endpoints were replaced as a whole: by a clear, or by an archive's.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn endpoints(&self) -> &EndpointNames {

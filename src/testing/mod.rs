@@ -164,7 +164,7 @@ impl Probe {
 fn for_few_requests(rules: &RuleSet) -> RuleSet {
     rules.changed(|rule| {
         let needs_load = matches!(rule.measure, Measure::Rate | Measure::InFlight | Measure::TimeShare);
-        if needs_load || matches!(rule.scope, Scope::Process | Scope::Metric) {
+        if needs_load || matches!(rule.scope, Scope::Process | Scope::Metric | Scope::Slo) {
             return None;
         }
         let mut rule = rule.clone();

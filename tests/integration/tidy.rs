@@ -221,7 +221,7 @@ fn the_reader_of_rooms_sees_every_spelling() {
 }
 
 /// The files of the core of `rules`; each imports from its left only.
-const CORE_OF_RULES: [&str; 23] = [
+const CORE_OF_RULES: [&str; 25] = [
     "suggest",
     "scope",
     "severity",
@@ -231,12 +231,14 @@ const CORE_OF_RULES: [&str; 23] = [
     "unit",
     "template",
     "threshold",
+    "slo",
     "fact",
     "measure",
     "vocabulary",
     "condition",
     "rule",
     "evidence",
+    "budget",
     "readings",
     "finding",
     "join",
@@ -248,7 +250,7 @@ const CORE_OF_RULES: [&str; 23] = [
 ];
 
 /// The files of `rules/file`; each imports from its left only.
-const FILES_OF_RULES: [&str; 18] = [
+const FILES_OF_RULES: [&str; 19] = [
     "yaml",
     "position",
     "located",
@@ -263,6 +265,7 @@ const FILES_OF_RULES: [&str; 18] = [
     "limits",
     "reach",
     "build",
+    "objective",
     "load",
     "embedded",
     "reference",

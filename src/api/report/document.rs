@@ -15,6 +15,7 @@ use crate::{
         health::Health,
         memory::limit,
         rules::SilentRule,
+        slos::SloView,
         sqlx::SqlxView,
         summary::Summary,
         timestamp,
@@ -29,6 +30,8 @@ use crate::{
 
 /// Endpoints of a report.
 const ENDPOINTS: usize = 20;
+/// Error budgets of a report.
+const BUDGETS: usize = 20;
 /// Points of the memory curve: enough for a plot.
 const POINTS: usize = 200;
 /// How far back the trends look.
@@ -50,6 +53,10 @@ pub(in crate::api) struct Report {
     pub(super) recommendations: Vec<Recommendation>,
     /// Firing bottlenecks, worst first.
     pub(super) bottlenecks: Vec<BottleneckView>,
+    /// The error budgets of the service-level objectives, the 20 with the least left first; `/performance/slos` has all.
+    pub(super) slos: Vec<SloView>,
+    /// Number of all error budgets.
+    pub(super) slo_count: usize,
     /// Endpoints with the largest share of the time of all requests.
     pub(super) endpoints: Vec<EndpointView>,
     /// Number of all endpoints.
@@ -159,10 +166,15 @@ impl Report {
         let summary = Summary::of(window, core.mean_memory_of(window));
         let (status, message) = Health::of(core, &judgement, Instant::now()).verdict();
         let endpoints = views(window);
+        let mut slos = SloView::all(&judgement);
+        let slo_count = slos.len();
+        slos.truncate(BUDGETS);
         let (silent_rules, rule_count) = SilentRule::all(core);
         Self {
             rule_count,
             silent_rules,
+            slos,
+            slo_count,
             status,
             message,
             summary,

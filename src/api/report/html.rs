@@ -30,6 +30,7 @@ pub(super) fn page(report: &Report) -> String {
     header(&mut page, report);
     recommendations(&mut page, &report.recommendations);
     bottlenecks(&mut page, report);
+    slos(&mut page, report);
     endpoints(&mut page, report);
     trends(&mut page, report.trends.as_ref());
     #[cfg(feature = "archive")]
@@ -115,6 +116,24 @@ fn bottlenecks(page: &mut Page, report: &Report) {
     report.bottlenecks.iter().for_each(|bottleneck| finding::article(page, bottleneck));
 }
 
+/// How much of each error budget is left.
+fn slos(page: &mut Page, report: &Report) {
+    if report.slos.is_empty() {
+        return;
+    }
+    page.raw("<h2>Service-level objectives</h2>\n<div class=\"card\">");
+    tables::slos(&report.slos).html(page, "Error budgets");
+    more(page, report.slo_count, report.slos.len());
+    page.raw("</div>\n");
+}
+
+/// Says how many of a list are not shown.
+fn more(page: &mut Page, all: usize, shown: usize) {
+    if all > shown {
+        page.raw("<p class=\"small muted\">and ").text(&(all - shown).to_string()).raw(" more</p>");
+    }
+}
+
 fn endpoints(page: &mut Page, report: &Report) {
     if report.endpoints.is_empty() {
         return;
@@ -128,10 +147,7 @@ fn endpoints(page: &mut Page, report: &Report) {
     plot::splits(page, plotted);
     page.raw("</div>\n<div class=\"card\">");
     tables::endpoints(&report.endpoints).html(page, "Endpoints in numbers");
-    if report.endpoint_count > report.endpoints.len() {
-        let more = report.endpoint_count - report.endpoints.len();
-        page.raw("<p class=\"small muted\">and ").text(&more.to_string()).raw(" more</p>");
-    }
+    more(page, report.endpoint_count, report.endpoints.len());
     page.raw("</div>\n");
 }
 

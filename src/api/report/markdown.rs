@@ -24,6 +24,7 @@ pub(super) fn text(report: &Report) -> String {
     tables::summary(&report.summary).markdown(&mut out);
     recommendations(&mut out, &report.recommendations);
     bottlenecks(&mut out, report);
+    slos(&mut out, report);
     endpoints(&mut out, report);
     trends(&mut out, report.trends.as_ref());
     memory(&mut out, report);
@@ -95,6 +96,17 @@ fn evidence(out: &mut String, bottleneck: &BottleneckView) {
     tables::evidence(evidence).iter().for_each(|table| table.markdown(out));
     let slowest = evidence.slowest_requests.as_deref().unwrap_or_default();
     tables::slow_requests(&slowest[..slowest.len().min(SLOWEST)]).markdown(out);
+}
+
+fn slos(out: &mut String, report: &Report) {
+    if report.slos.is_empty() {
+        return;
+    }
+    *out += "\n## Service-level objectives\n";
+    tables::slos(&report.slos).markdown(out);
+    if report.slo_count > report.slos.len() {
+        *out += &format!("\nand {} more\n", report.slo_count - report.slos.len());
+    }
 }
 
 fn endpoints(out: &mut String, report: &Report) {

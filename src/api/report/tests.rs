@@ -16,6 +16,7 @@ use crate::{
             TimelineView, WaitedView,
         },
         rules::SilentRule,
+        slos::{BurnRateView, SloView},
         sqlx::SqlxView,
         summary::Summary,
         trend::{TrendUnit, TrendView, direction_str},
@@ -70,6 +71,8 @@ pub(super) fn report(name: &str) -> Report {
         bottlenecks: vec![slow_endpoint(&endpoint, &query, gain), stuck_task(&task)],
         endpoints: vec![view(&endpoint, name, 1200.0), view(&format!("POST /pay{name}"), name, 12.0)],
         endpoint_count: 7,
+        slos: vec![slo(&format!("GET /slow{name}"))],
+        slo_count: 3,
         memory: (0..5)
             .map(|at| MemoryAt { seconds_ago: f64::from(4 - at) * 60.0, memory_mb: 50.0 + f64::from(at) })
             .collect(),
@@ -85,6 +88,32 @@ pub(super) fn report(name: &str) -> Report {
         sqlx: Some(SqlxView { layer_installed: true, query_events: 4_321, problem: None }),
         version: "0.0.0",
         timestamp: AT.into(),
+    }
+}
+
+fn slo(subject: &str) -> SloView {
+    let rate = |hours: f64, burn_rate| BurnRateView {
+        window_seconds: hours * 3600.0,
+        burn_rate,
+        request_count: 1000,
+        bad_count: 20,
+    };
+    SloView {
+        id: "fast_enough".into(),
+        subject: subject.into(),
+        objective_percent: 99.9,
+        window_seconds: 30.0 * 86_400.0,
+        bad: "slower than 500ms".into(),
+        request_count: 90_000,
+        bad_count: 45,
+        budget_left_percent: 50.0,
+        budget_ends_in_seconds: Some(64_800.0),
+        known_since: AT.into(),
+        known_seconds: 36_000.0,
+        is_whole: false,
+        burn_rates: vec![rate(1.0, Some(20.0)), rate(6.0, Some(3.5)), rate(72.0, None)],
+        worst_endpoints: Vec::new(),
+        firing: Some("critical".into()),
     }
 }
 
@@ -409,6 +438,8 @@ fn an_empty_report_is_still_written() {
         },
         counts: Counts { total_count: 0, critical_count: 0, high_count: 0, medium_count: 0, low_count: 0 },
         recommendations: Vec::new(),
+        slos: Vec::new(),
+        slo_count: 0,
         bottlenecks: Vec::new(),
         endpoints: Vec::new(),
         endpoint_count: 0,

@@ -47,6 +47,7 @@ impl Core {
         let history = lock(&self.history);
         let kept = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
         let readings = WindowReadings::new(kept)
+            .with_budgets(&judgement.budgets)
             .with_memory_growth(judgement.memory.as_ref().and_then(|memory| memory.growth.clone()));
         let each = rules.set.rules().iter().map(|rule| {
             let coverage = Coverage::of(rule, &readings);

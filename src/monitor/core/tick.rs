@@ -22,7 +22,10 @@ use crate::{
         reload::{Reload, RulesState},
     },
     names,
-    rules::{Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, TrendReport, WindowReadings},
+    rules::{
+        BudgetReadings, Budgets, Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, TrendReport,
+        WindowReadings,
+    },
     store::{History, Moment},
 };
 
@@ -34,6 +37,7 @@ pub(super) struct TickState {
     /// The rules whose thresholds are shown.
     shown: Option<Arc<RuleSet>>,
     trends: CurrentGauges,
+    budgets: Budgets,
     /// When a request last came, to the precision of a tick.
     last_request: Instant,
     /// Requests to the API until then.
@@ -44,6 +48,7 @@ pub(super) struct TickState {
 struct Evaluation {
     findings: Vec<Finding>,
     memory: MemoryVerdict,
+    budgets: Arc<BudgetReadings>,
     /// Requests that ended since the last tick.
     requests: u64,
 }
@@ -56,6 +61,7 @@ impl TickState {
             shown: None,
             trends: CurrentGauges::new(recorder.clone(), &names::TREND),
             gauges: BottleneckGauges::new(recorder),
+            budgets: Budgets::default(),
             last_request: now,
             api_requests: 0,
         }
@@ -116,7 +122,7 @@ impl Core {
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
         ticking.show_thresholds(&rules.set);
-        let Evaluation { findings, memory, requests } = self.evaluate(&rules.set, now);
+        let Evaluation { findings, memory, budgets, requests } = self.evaluate(&rules.set, &mut ticking.budgets, now);
         // A stopped monitor counts none.
         let requests = if self.instruments.enabled() { requests } else { 1 };
         let quiet = ticking.quiet(requests, self.api_requests.load(Ordering::Relaxed), now);
@@ -135,6 +141,7 @@ impl Core {
             transitions,
             quiet,
             memory: Some(memory),
+            budgets,
         });
     }
 
@@ -152,7 +159,7 @@ impl Core {
     }
 
     /// Brings the history, the memory's curve and the trends up to `now`, and returns what the rules find in them.
-    fn evaluate(&self, rules: &RuleSet, now: Instant) -> Evaluation {
+    fn evaluate(&self, rules: &RuleSet, budgets: &mut Budgets, now: Instant) -> Evaluation {
         // Before the history: it then sees the gauges of this moment.
         self.instruments.sample(now);
         let mut history = lock(&self.history);
@@ -165,13 +172,15 @@ impl Core {
         if self.record_trends(&history, now) {
             self.minute_ended(&history, now);
         }
+        let budgets = self.record_budgets(rules, budgets, &history, now);
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
         let readings = WindowReadings::new(windows)
+            .with_budgets(&budgets)
             .since_start(history.total())
             .with_memory_growth(verdict.growth.clone())
             .with_counts(&counts);
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
-        Evaluation { findings, memory: verdict, requests }
+        Evaluation { findings, memory: verdict, budgets: Arc::new(budgets), requests }
     }
 
     /// Has names that are not in use give their places back where these are needed.
@@ -260,6 +269,20 @@ impl Core {
             self.versions.minute_goes_on();
         }
         ended
+    }
+
+    /// Brings the error budgets up to date with the trends. Only what changed is counted, but after a start, a clear and an edit of
+    /// the rules.
+    fn record_budgets(
+        &self,
+        rules: &RuleSet,
+        budgets: &mut Budgets,
+        history: &History,
+        now: Instant,
+    ) -> BudgetReadings {
+        let wall = self.clock.at(now);
+        budgets.follow(rules.rules(), &lock(&self.tiers), history, wall);
+        budgets.readings(wall)
     }
 
     /// Wakes the archive to write the minute that ended, and every few minutes the snapshot of this version.

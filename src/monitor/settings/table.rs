@@ -145,10 +145,10 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "retention",
-        expected: "a duration such as 24h, from 1h to 168h",
+        expected: "a duration such as 24h, from 1h to 2208h",
         example: "24h",
         default: Some("168h"),
-        meaning: "how far back `/performance/trends` reaches",
+        meaning: "how far back `/performance/trends` (a week at most) and error budgets reach; a budget of 30 days needs 744h",
         reader: Reader::Text(|text, config| {
             set(&mut config.retention, duration(text).and_then(|retention| retention.try_into().ok()))
         }),

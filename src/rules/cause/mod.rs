@@ -42,7 +42,7 @@ pub(crate) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
         Scope::Task => task::diagnose(case),
         Scope::Process if case.measure == Measure::UnmatchedErrorRatio => endings::fallback(case),
         Scope::Process => process::diagnose(case),
-        Scope::Metric => None,
+        Scope::Metric | Scope::Slo => None,
     }
 }
 

@@ -30,6 +30,8 @@ const DEFAULT_MIN_SAMPLES: u64 = 5;
 const LONGEST_GROWTH: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
+/// `for` and `keep_firing_for` of a rule that does not say them.
+pub(super) const DEFAULT_HOLDS: (Duration, Duration) = (DEFAULT_HOLD, DEFAULT_KEEP_FIRING_FOR);
 /// A rule that waits longer than this before it fires waits longer than most processes live.
 const LONGEST_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// More than any service has of requests, queries or runs.
@@ -89,6 +91,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
         measure_name: measure.name,
         unit: unit?,
         metric,
+        slo: None,
         matches,
         exclude,
         window,
@@ -105,7 +108,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
 }
 
 impl RuleBuilder<'_, '_> {
-    fn id(&mut self, Scalar(id): &Scalar) -> Option<Arc<str>> {
+    pub(super) fn id(&mut self, Scalar(id): &Scalar) -> Option<Arc<str>> {
         let good = id.starts_with(|c: char| c.is_ascii_lowercase())
             && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !good {
@@ -197,12 +200,20 @@ impl RuleBuilder<'_, '_> {
         }
     }
 
-    fn rule_labels(&mut self, whose: Option<LabelsOf<'_>>, labels: Option<&BTreeMap<String, Scalar>>) -> LabelGlobs {
+    pub(super) fn rule_labels(
+        &mut self,
+        whose: Option<LabelsOf<'_>>,
+        labels: Option<&BTreeMap<String, Scalar>>,
+    ) -> LabelGlobs {
         let (Some(whose), Some(labels)) = (whose, labels) else { return LabelGlobs::default() };
         self.labels(&whose, labels, self.node.get("match"), "match")
     }
 
-    fn exclude(&mut self, whose: Option<LabelsOf<'_>>, exclude: &[BTreeMap<String, Scalar>]) -> Vec<LabelGlobs> {
+    pub(super) fn exclude(
+        &mut self,
+        whose: Option<LabelsOf<'_>>,
+        exclude: &[BTreeMap<String, Scalar>],
+    ) -> Vec<LabelGlobs> {
         let Some(whose) = whose else { return Vec::new() };
         let node = self.node.get("exclude");
         let each = exclude.iter().enumerate();
@@ -211,7 +222,13 @@ impl RuleBuilder<'_, '_> {
     }
 
     /// Reads how long something must last. Longer than [`LONGEST_HOLD`] is never.
-    fn hold(&mut self, key: &'static str, text: Option<&Scalar>, default: Duration, why: &'static str) -> Duration {
+    pub(super) fn hold(
+        &mut self,
+        key: &'static str,
+        text: Option<&Scalar>,
+        default: Duration,
+        why: &'static str,
+    ) -> Duration {
         let hold = self.span(key, text, default);
         if hold > LONGEST_HOLD {
             let [found, longest] = [hold, LONGEST_HOLD].map(|span| Unit::Seconds.render(span.as_secs_f64()));
@@ -260,26 +277,21 @@ impl RuleBuilder<'_, '_> {
         window
     }
 
-    fn min_samples(&mut self, text: Option<&Scalar>, measure: Option<&Entry>, window: Duration) -> u64 {
+    pub(super) fn min_samples(&mut self, text: Option<&Scalar>, measure: Option<&Entry>, window: Duration) -> u64 {
         let counted = measure.is_none_or(|measure| measure.samples == Samples::Counted);
-        let Some(Scalar(text)) = text else { return if counted { DEFAULT_MIN_SAMPLES } else { 1 } };
+        if text.is_none() {
+            return if counted { DEFAULT_MIN_SAMPLES } else { 1 };
+        }
         if let Some(measure) = measure.filter(|_| !counted) {
             self.report("min_samples", ProblemKind::UselessMinSamples { measure: measure.name });
         }
-        match text.parse() {
-            Ok(number) if number > 0 => {
-                let most = window.as_secs().saturating_mul(MOST_SAMPLES_PER_SECOND).max(MOST_SAMPLES_PER_SECOND);
-                if number > most {
-                    let window = Unit::Seconds.render(window.as_secs_f64());
-                    self.report("min_samples", ProblemKind::TooManySamples { found: number, window, most });
-                }
-                number
-            }
-            Ok(_) | Err(_) => {
-                self.report("min_samples", ProblemKind::BadMinSamples { found: text.clone() });
-                DEFAULT_MIN_SAMPLES
-            }
+        let number = self.whole_number("min_samples", text, DEFAULT_MIN_SAMPLES);
+        let most = window.as_secs().saturating_mul(MOST_SAMPLES_PER_SECOND).max(MOST_SAMPLES_PER_SECOND);
+        if number > most {
+            let window = Unit::Seconds.render(window.as_secs_f64());
+            self.report("min_samples", ProblemKind::TooManySamples { found: number, window, most });
         }
+        number
     }
 
     fn only_if(
@@ -295,11 +307,16 @@ impl RuleBuilder<'_, '_> {
         self.condition(scope?, &text?.0, self.node.get("only_if"), &names)
     }
 
-    fn sentence(&mut self, key: &str, text: Option<&Scalar>, names: Option<&[&'static str]>) -> Option<Template> {
+    pub(super) fn sentence(
+        &mut self,
+        key: &str,
+        text: Option<&Scalar>,
+        names: Option<&[&'static str]>,
+    ) -> Option<Template> {
         self.template(&text?.0, self.node.get(key), names?)
     }
 
-    fn recommendations(
+    pub(super) fn recommendations(
         &mut self,
         scope: Option<Scope>,
         entries: &[RecommendationEntry],

@@ -150,6 +150,18 @@ impl RuleBuilder<'_, '_> {
         globs(labels)
     }
 
+    /// Reads a whole number above 0.
+    pub(super) fn whole_number(&mut self, key: &'static str, text: Option<&Scalar>, default: u64) -> u64 {
+        let Some(Scalar(text)) = text else { return default };
+        match text.parse() {
+            Ok(number) if number > 0 => number,
+            Ok(_) | Err(_) => {
+                self.report(key, ProblemKind::BadCount { key, found: text.clone() });
+                default
+            }
+        }
+    }
+
     pub(super) fn span(&mut self, key: &str, text: Option<&Scalar>, default: Duration) -> Duration {
         let Some(Scalar(text)) = text else { return default };
         match Unit::Seconds.parse(text).map(Duration::try_from_secs_f64) {

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 #[cfg(feature = "schema")]
-use super::schema::{DurationSchema, ScopeName, ThresholdSchema, free_names, measures_by_scope};
+use super::schema::{
+    BadRequestsSchema, DurationSchema, ScopeName, SloScopeName, ThresholdSchema, free_names, measures_by_scope,
+};
 
 /// A rule file.
 #[derive(Debug, Deserialize)]
@@ -18,7 +20,65 @@ use super::schema::{DurationSchema, ScopeName, ThresholdSchema, free_names, meas
 #[cfg_attr(feature = "schema", schemars(title = "Pinchpoint rules", transform = free_names))]
 pub(crate) struct RuleFile {
     /// The rules of this file, in any order.
+    #[serde(default)]
     pub(crate) rules: Vec<RuleEntry>,
+    /// Service-level objectives, each with the alerts on its error budget. docs/slo.md explains them.
+    #[serde(default)]
+    pub(crate) slo: Vec<SloEntry>,
+}
+
+/// A service-level objective: the share of good requests that is promised, and in which time. What it allows of bad ones is the
+/// error budget.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SloEntry {
+    /// The "type" in the API and the alert's name: lower-case letters, digits and _. Unique over all rules and files.
+    #[cfg_attr(feature = "schema", schemars(required, with = "String", regex(pattern = r"^[a-z][a-z0-9_]*$")))]
+    pub(crate) id: Option<Scalar>,
+    /// service: one budget for all endpoints that match, together. endpoint: a budget for each of them. Default: service.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<SloScopeName>"))]
+    pub(crate) scope: Option<Scalar>,
+    /// Share of the requests that must be good, e.g. 99.9%.
+    #[cfg_attr(feature = "schema", schemars(required, with = "String"))]
+    pub(crate) objective: Option<Scalar>,
+    /// The time in which the error budget is counted, 3d to 92d. Default: 30d.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
+    pub(crate) window: Option<Scalar>,
+    /// Which requests are bad: "errors" for those that error_ratio counts (5xx, panics, broken bodies), or "> 500ms" for those that took longer, whatever they answered. The limit is one of the edges of the exported histogram. Default: errors.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<BadRequestsSchema>"))]
+    pub(crate) bad: Option<Scalar>,
+    /// Only the endpoints that match: http_route and http_request_method with patterns, in which * stands for anything.
+    #[serde(rename = "match")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<BTreeMap<String, String>>"))]
+    pub(crate) matches: Option<BTreeMap<String, Scalar>>,
+    /// Leave out every endpoint that matches one of these.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<BTreeMap<String, String>>>"))]
+    pub(crate) exclude: Option<Vec<BTreeMap<String, Scalar>>>,
+    /// With fewer requests in a severity's long window there is no finding. Default: 5.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
+    pub(crate) min_samples: Option<Scalar>,
+    /// With fewer bad requests in a severity's long window there is no finding: one error at night is no outage. Default: 5.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
+    pub(crate) min_bad: Option<Scalar>,
+    /// How long the burn rates must be passed before it fires, e.g. 1m. Default: 30s.
+    #[serde(rename = "for")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
+    pub(crate) hold: Option<Scalar>,
+    /// How long it still fires after they are no longer passed. Default: 1m.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
+    pub(crate) keep_firing_for: Option<Scalar>,
+    /// Burn rates above which each severity fires, in both of its windows; those that are not named keep their default. Default: { low: "> 1", medium: "> 3", high: "> 6", critical: "> 14.4" }.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ThresholdsEntry>"))]
+    pub(crate) thresholds: Option<ThresholdsEntry>,
+    /// One sentence. {subject}, {value}, {window} and the facts of objectives are filled in. Default: one that names the burn rate.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub(crate) description: Option<Scalar>,
+    /// What it means for users; the same placeholders. Default: the bad requests, and how much of the budget is left.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub(crate) impact: Option<Scalar>,
+    /// What to do. Advice whose condition holds is shown first.
+    pub(crate) recommendations: Option<Vec<RecommendationEntry>>,
 }
 
 /// One rule: what is measured, when it is too much, and what to say then.

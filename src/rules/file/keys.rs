@@ -62,7 +62,13 @@ const SPAN: ValueKind = ValueKind::Text("a duration such as 30s");
 /// Names with this beginning are free at the top of a file: their values are for anchors, such as defaults of several rules.
 const FREE: &str = "x-";
 
-pub(crate) static FILE: Keys = Keys { within: "file", keys: &[required("rules", ValueKind::List(&RULE))] };
+pub(crate) static FILE: Keys = Keys {
+    within: "file",
+    keys: &[optional("rules", ValueKind::List(&RULE)), optional("slo", ValueKind::List(&OBJECTIVE))],
+};
+
+/// The keys of a file of which one must be there.
+const LISTS: [&str; 2] = ["rules", "slo"];
 
 pub(crate) static RULE: Keys = Keys {
     within: "rule",
@@ -82,6 +88,27 @@ pub(crate) static RULE: Keys = Keys {
         required("thresholds", ValueKind::Map(&THRESHOLDS)),
         optional("overrides", ValueKind::List(&OVERRIDE)),
         required("description", ValueKind::Text("a sentence")),
+        optional("impact", ValueKind::Text("a sentence")),
+        optional("recommendations", ValueKind::TextsOrMaps(&RECOMMENDATION)),
+    ],
+};
+
+pub(crate) static OBJECTIVE: Keys = Keys {
+    within: "objective",
+    keys: &[
+        required("id", ValueKind::Text("a name such as api_availability")),
+        optional("scope", ValueKind::Text("service or endpoint")),
+        required("objective", ValueKind::Text("a share such as 99.9%")),
+        optional("window", ValueKind::Text("a duration such as 30d")),
+        optional("bad", ValueKind::Text("\"errors\", or what is too slow, such as \"> 500ms\"")),
+        optional("match", ValueKind::Labels),
+        optional("exclude", ValueKind::LabelsList),
+        optional("min_samples", ValueKind::Text("a number such as 5")),
+        optional("min_bad", ValueKind::Text("a number such as 5")),
+        optional("for", SPAN),
+        optional("keep_firing_for", SPAN),
+        optional("thresholds", ValueKind::Map(&THRESHOLDS)),
+        optional("description", ValueKind::Text("a sentence")),
         optional("impact", ValueKind::Text("a sentence")),
         optional("recommendations", ValueKind::TextsOrMaps(&RECOMMENDATION)),
     ],
@@ -146,6 +173,10 @@ pub(crate) fn check(node: &Node, keys: &Keys, report: &mut Report<'_>) -> Option
             Some(value) => right.push((name_node.clone(), value)),
             None => reported.push(key.name),
         }
+    }
+    let is_there = |name: &str| right.iter().any(|(key, _)| key.as_text() == Some(name)) || reported.contains(&name);
+    if is_file && !LISTS.into_iter().any(is_there) {
+        report(node.at, ProblemKind::MissingKey { key: LISTS[0], within: keys.within.to_owned() });
     }
     for key in keys.keys.iter().filter(|key| key.need == Need::Required && !reported.contains(&key.name)) {
         if !right.iter().any(|(name, _)| name.as_text() == Some(key.name)) {

@@ -33,6 +33,27 @@ impl RuleBuilder<'_, '_> {
         thresholds
     }
 
+    /// Reads thresholds that take the place of some of `base`, severity by severity.
+    pub(super) fn thresholds_over(
+        &mut self,
+        entry: Option<&ThresholdsEntry>,
+        base: &[(Severity, Threshold)],
+        measure: &'static Entry,
+    ) -> Vec<(Severity, Threshold)> {
+        let Some(entry) = entry else { return base.to_vec() };
+        let node = self.node.get("thresholds").unwrap_or(self.node);
+        let read = self.limits(entry, node, measure, measure.unit);
+        let thresholds = merged(base, &read);
+        if thresholds.is_empty() {
+            self.context.report(node.at, ProblemKind::NoThreshold("objective".to_owned()));
+        }
+        // What looks the other way is reported as such, whatever it is beside.
+        if thresholds.iter().all(|(_, threshold)| threshold.operator.is_upward()) {
+            self.check_order(&thresholds, node, measure.unit);
+        }
+        thresholds
+    }
+
     pub(super) fn overrides(
         &mut self,
         whose: Option<LabelsOf<'_>>,

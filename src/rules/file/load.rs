@@ -17,6 +17,7 @@ use super::{
     entry::RuleFile,
     keys,
     located::{self, Node, Value},
+    objective,
     position::Position,
     problem::{LoadError, LoadProblem, ProblemKind},
     source::{ReadError, RuleText},
@@ -77,20 +78,27 @@ impl File<'_> {
         self.duplicate_ids(&root);
         let Some((entries, tree)) = self.entries(&root) else { return Vec::new() };
         let lines: Vec<&str> = text.lines().collect();
-        let items = tree.get("rules");
-        let mut rules = Vec::with_capacity(entries.rules.len());
-        for (index, entry) in entries.rules.into_iter().enumerate() {
-            let Some(node) = items.and_then(|items| items.item(index)) else { continue };
-            let mut context = Context {
-                path: self.path,
-                lines: &lines,
-                rule: id_of(node),
-                longest_window: self.longest_window,
-                problems: self.problems,
-            };
-            rules.extend(build::rule(&entry, node, &mut context));
+        let item = |list: &str, index: usize| tree.get(list).and_then(|items| items.item(index));
+        let mut rules = Vec::with_capacity(entries.rules.len() + entries.slo.len());
+        for (index, entry) in entries.rules.iter().enumerate() {
+            let Some(node) = item("rules", index) else { continue };
+            rules.extend(build::rule(entry, node, &mut self.context(node, &lines)));
+        }
+        for (index, entry) in entries.slo.iter().enumerate() {
+            let Some(node) = item("slo", index) else { continue };
+            rules.extend(objective::rule(entry, node, &mut self.context(node, &lines)));
         }
         rules
+    }
+
+    fn context<'b>(&'b mut self, node: &Node, lines: &'b [&'b str]) -> Context<'b> {
+        Context {
+            path: self.path,
+            lines,
+            rule: id_of(node),
+            longest_window: self.longest_window,
+            problems: self.problems,
+        }
     }
 
     fn report(&mut self, at: Position, kind: ProblemKind) {
@@ -101,7 +109,8 @@ impl File<'_> {
     fn entries(&mut self, root: &Node) -> Option<(RuleFile, Node)> {
         let before = self.problems.len();
         let (path, problems) = (self.path, &mut *self.problems);
-        let ids: Vec<(Position, Option<String>)> = rule_nodes(root).map(|node| (node.at, id_of(node))).collect();
+        let mut ids: Vec<(Position, Option<String>)> = rule_nodes(root).map(|node| (node.at, id_of(node))).collect();
+        ids.sort_by_key(|(at, _)| *at);
         let tree = keys::check(root, &keys::FILE, &mut |at, kind| {
             // The last rule that begins before the problem is the one that it is in.
             let rule = ids.iter().rev().find(|(start, _)| *start <= at).and_then(|(_, id)| id.clone());
@@ -136,9 +145,8 @@ impl File<'_> {
 }
 
 fn rule_nodes(root: &Node) -> impl Iterator<Item = &Node> {
-    let items = root.get("rules").map(|rules| &rules.value);
-    let items = if let Some(Value::List(items)) = items { items.as_slice() } else { &[] };
-    items.iter()
+    let lists = ["rules", "slo"].into_iter().filter_map(|list| root.get(list));
+    lists.flat_map(|list| if let Value::List(items) = &list.value { items.as_slice() } else { &[] })
 }
 
 fn id_of(rule: &Node) -> Option<String> {

@@ -13,6 +13,7 @@ mod limits;
 mod load;
 pub(crate) mod located;
 mod naming;
+mod objective;
 mod position;
 mod problem;
 mod reach;

@@ -152,8 +152,22 @@ pub(crate) enum ProblemKind {
     WindowTooLong { found: String, longest: String },
     #[error("window has no meaning for {measure}, which looks at every span from 5m to 24h; leave it out")]
     UselessWindow { measure: &'static str },
-    #[error("min_samples is {found:?}; expected a whole number above 0")]
-    BadMinSamples { found: String },
+    #[error("{key} is {found:?}; expected a whole number above 0")]
+    BadCount { key: &'static str, found: String },
+    #[error("objective is {found:?}; expected a share above 0% and below 100%, such as 99.9%")]
+    BadObjective { found: String },
+    #[error("window of {found} is not one of an objective; expected {shortest} to {longest}")]
+    SloWindow { found: String, shortest: String, longest: String },
+    #[error("bad is {found:?}; expected \"errors\", or what is too slow, such as \"> 500ms\"")]
+    BadRequests { found: String },
+    #[error(
+        "{found} is no edge of the histogram of durations, and what is slower cannot be counted exactly; nearest: {nearest}"
+    )]
+    NoEdge { found: String, nearest: String },
+    #[error("{found:?} is no burn rate to be alarmed by; expected \">\" and a number, such as \"> 14.4\"")]
+    DownwardBurnRate { found: String },
+    #[error("{found:?} can never be exceeded: while every request is bad the burn rate of this objective is {highest}")]
+    UnreachableBurnRate { found: String, highest: String },
     #[error("min_samples of {found} in {window} is more than any service has; expected at most {most}")]
     TooManySamples { found: u64, window: String, most: u64 },
     #[error("{key} of {found} is longer than {longest}; {why}")]

@@ -70,7 +70,7 @@ pub(super) fn markdown() -> String {
     severities(&mut out, &schema);
     units(&mut out);
     names(&mut out);
-    for scope in Scope::ALL {
+    for scope in Scope::ALL.into_iter().chain([Scope::Slo]) {
         scope_section(&mut out, scope, &rules);
     }
     out += "\n## Default rules\n";
@@ -93,6 +93,7 @@ fn key_tables(out: &mut String, schema: &serde_json::Value) {
     *out += "\n## Keys\n";
     let mappings = [
         ("A rule", &keys::RULE, "RuleEntry"),
+        ("A service-level objective, in the list `slo`; [slo.md](slo.md) explains them", &keys::OBJECTIVE, "SloEntry"),
         ("Each of `overrides`", &keys::OVERRIDE, "OverrideEntry"),
         ("Each of `recommendations`, where it is not a plain sentence", &keys::RECOMMENDATION, "ConditionalEntry"),
     ];

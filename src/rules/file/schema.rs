@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::rules::{fact, measure, scope::Scope};
+use crate::rules::{fact, measure, scope::Scope, slo::SloScope};
 
 /// Schema of a duration.
 pub(super) struct DurationSchema;
@@ -18,9 +18,9 @@ impl JsonSchema for DurationSchema {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A duration: 250ms, 30s, 5m, 1h.",
+            "description": "A duration: 250ms, 30s, 5m, 1h, 30d.",
             "type": "string",
-            "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h)$",
+            "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h|d)$",
         })
     }
 }
@@ -39,6 +39,37 @@ impl JsonSchema for ThresholdSchema {
             "type": "string",
             "pattern": r"^ *([<>]=? *[0-9]+(\.[0-9]+)? *[A-Za-z%/]*|off)$",
         })
+    }
+}
+
+/// Schema of which requests break an objective.
+pub(super) struct BadRequestsSchema;
+
+impl JsonSchema for BadRequestsSchema {
+    fn schema_name() -> Cow<'static, str> {
+        "BadRequests".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "\"errors\", or \"> 500ms\" for those that took longer than an edge of the exported histogram.",
+            "type": "string",
+            "pattern": r"^(errors| *> *[0-9]+(\.[0-9]+)? *(ms|s))$",
+        })
+    }
+}
+
+/// Schema of an objective's scope.
+pub(super) struct SloScopeName;
+
+impl JsonSchema for SloScopeName {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "SloScope".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": SloScope::ALL.map(SloScope::as_str) })
     }
 }
 
@@ -61,6 +92,8 @@ impl JsonSchema for ScopeName {
 pub(super) fn free_names(schema: &mut Schema) {
     let about = "Free for anchors, such as the defaults of several rules: <<: *defaults.";
     schema.insert("patternProperties".to_owned(), serde_json::json!({ "^x-": { "description": about } }));
+    let lists = serde_json::json!([{ "required": ["rules"] }, { "required": ["slo"] }]);
+    schema.insert("anyOf".to_owned(), lists);
 }
 
 /// Offers in each scope the measures and labels that it has.

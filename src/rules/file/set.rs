@@ -140,10 +140,10 @@ impl RuleSet {
         limits
     }
 
-    /// Returns each window that some rule looks at, from the shortest. Memory growth is left out: it is read from a curve of
-    /// its own, or its day of every series would be kept.
+    /// Returns each window that some rule looks at, from the shortest. Memory growth and objectives are left out: they
+    /// have counts of their own, or days of every series would be kept.
     pub(crate) fn windows(&self) -> Vec<Duration> {
-        let looking = self.rules.iter().filter(|rule| rule.measure != Measure::MemoryGrowth);
+        let looking = self.rules.iter().filter(|rule| rule.measure != Measure::MemoryGrowth && rule.slo.is_none());
         let mut windows: Vec<_> = looking.map(|rule| rule.window).collect();
         windows.sort();
         windows.dedup();

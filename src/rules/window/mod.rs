@@ -4,10 +4,11 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < holders < index
-//! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `growth`, `memory`, `silence` and
-//! `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
+//! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `budgets`, `growth`, `memory`, `silence`
+//! and `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
 //! holds, and the slots of the trend tiers.
 
+mod budgets;
 mod durations;
 mod endpoints;
 mod facts;
@@ -30,6 +31,8 @@ mod trends;
 mod versions;
 
 #[cfg(test)]
+mod budgets_tests;
+#[cfg(test)]
 mod evidence_tests;
 #[cfg(test)]
 mod readings_tests;
@@ -38,6 +41,7 @@ mod silence_tests;
 #[cfg(test)]
 mod statement_tests;
 
+pub(crate) use budgets::{BudgetReadings, Budgets, ObjectiveReading};
 pub(crate) use endpoints::Endpoints;
 pub(crate) use growth::ProcessCounts;
 pub(crate) use memory::{MemoryGrowth, MemoryVerdict, ProcessMemory};

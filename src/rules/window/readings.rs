@@ -3,14 +3,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    endpoints::Endpoint, growth::ProcessCounts, index::WindowIndex, investigation::Investigation, memory::MemoryGrowth,
-    queries::Query, tasks::Task,
+    budgets::BudgetReadings, endpoints::Endpoint, growth::ProcessCounts, index::WindowIndex,
+    investigation::Investigation, memory::MemoryGrowth, queries::Query, tasks::Task,
 };
 use crate::{
     rules::{
+        budget::Budget,
         evidence::Evidence,
         measure::Measure,
         readings::{Question, Reading, Readings},
+        rule::Rule,
         scope::Scope,
         subject::Subject,
     },
@@ -28,6 +30,7 @@ pub(crate) struct WindowReadings<'a> {
     total: Option<&'a Window>,
     growth: Option<MemoryGrowth>,
     counts: Option<&'a ProcessCounts>,
+    budgets: Option<&'a BudgetReadings>,
 }
 
 impl<'a> WindowReadings<'a> {
@@ -35,7 +38,7 @@ impl<'a> WindowReadings<'a> {
     /// shorter.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
         let windows = windows.into_iter().map(|(length, window)| (length, WindowIndex::of(window))).collect();
-        Self { windows, total: None, growth: None, counts: None }
+        Self { windows, total: None, growth: None, counts: None, budgets: None }
     }
 
     /// Adds the window since the start or the last clear. Without it, outcomes have no first and last time.
@@ -53,6 +56,12 @@ impl<'a> WindowReadings<'a> {
     /// Adds how counts of the process grew. Without it, they have no growth.
     pub(crate) fn with_counts(mut self, counts: &'a ProcessCounts) -> Self {
         self.counts = Some(counts);
+        self
+    }
+
+    /// Adds the error budgets. Without them, objectives have no data.
+    pub(crate) fn with_budgets(mut self, budgets: &'a BudgetReadings) -> Self {
+        self.budgets = Some(budgets);
         self
     }
 
@@ -80,6 +89,7 @@ impl Readings for WindowReadings<'_> {
             Scope::Query => query_readings(index, question),
             Scope::Task => task_readings(index, question),
             Scope::Process => reading(question, process, index.process(question.measure)).into_iter().collect(),
+            Scope::Slo => Vec::new(),
             Scope::Metric => question.metric.map_or_else(Vec::new, |metric| index.metric(metric, question.measure)),
         }
     }
@@ -92,9 +102,13 @@ impl Readings for WindowReadings<'_> {
             Scope::Query => investigation.query(subject),
             Scope::Task => investigation.task(subject),
             Scope::Process => Some(investigation.process(self.growth.as_ref())),
-            Scope::Metric => None,
+            Scope::Metric | Scope::Slo => None,
         }
         .unwrap_or_default()
+    }
+
+    fn budgets(&self, rule: &Rule) -> &[Budget] {
+        self.budgets.map_or(&[], |budgets| budgets.of(&rule.id))
     }
 }
 

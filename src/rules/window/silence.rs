@@ -38,7 +38,7 @@ impl Sources<'_> {
     /// Returns why a rule cannot find anything; `None` for a rule that judges something.
     pub(crate) fn silence(&self, rule: &Rule, coverage: Coverage) -> Option<String> {
         let window = Unit::Seconds.render(rule.window.as_secs_f64());
-        let is_measured = matches!(rule.scope, Scope::Endpoint | Scope::Query | Scope::Task);
+        let is_measured = matches!(rule.scope, Scope::Endpoint | Scope::Query | Scope::Task | Scope::Slo);
         if is_measured && !self.measuring {
             return Some("monitoring is stopped".to_owned());
         }
@@ -105,6 +105,12 @@ impl Sources<'_> {
                 Some(problem) if self.total.series(names::DB_DURATION.name).next().is_none() => problem.clone(),
                 _ => self.nothing(rule, names::DB_DURATION.name, "no query was recorded", window),
             },
+            (Scope::Slo, _) => self.nothing(
+                rule,
+                names::HTTP_DURATION.name,
+                "no request matched a route that the objective chooses",
+                window,
+            ),
             (Scope::Process | Scope::Metric, _) => self.no_process(rule.measure),
         }
     }
@@ -165,6 +171,7 @@ fn plural(count: usize, scope: Scope) -> String {
         Scope::Task => ("task", "tasks"),
         Scope::Process => ("process", "processes"),
         Scope::Metric => ("group of series", "groups of series"),
+        Scope::Slo => ("budget", "budgets"),
     };
     format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -75,6 +75,7 @@ impl Tiers {
     /// How old a slot is counts from the newest that there is: a clock that is far ahead deletes nothing at once.
     pub(crate) fn restore(&mut self, stored: ArchiveContents, wall: Duration) {
         let cleared = std::mem::take(&mut self.cleared);
+        self.generation += 1;
         let reference = stored.reference(wall);
         self.changes = Some(Changes { cleared, ..Changes::default() });
         let numbers = self.adopt_names(stored.endpoints);
