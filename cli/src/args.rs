@@ -21,7 +21,7 @@ Examples:
   pinchpoint rules schema > rules.schema.json  Let an editor check them
   pinchpoint rules reference                   Read what may stand in them
   pinchpoint rules export --to in-process      Have Prometheus alert
-  pinchpoint alerts test --config shop.yaml    Send a test notification to everyone who is sent alerts
+  pinchpoint alerts test --config shop.yaml    Send a test to each receiver of alerts
   pinchpoint metrics reference                 Read what /metrics exposes
   pinchpoint causes reference                  Read how each cause is told from others
 

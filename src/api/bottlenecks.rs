@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     CoreState,
+    acknowledge::AcknowledgementView,
     error::ApiError,
     evidence::{Detail, EvidenceView},
     parameters::Parameters,
@@ -64,6 +65,9 @@ impl Counts {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct BottleneckView {
+    /// What to acknowledge it by: the same at any severity, and after a restart.
+    #[cfg_attr(feature = "openapi", schema(example = "44bc2cf5ad770999"))]
+    pub(super) id: String,
     /// Id of the rule.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "openapi", schema(example = "slow_endpoint"))]
@@ -87,6 +91,8 @@ pub(super) struct BottleneckView {
     pub(super) metrics: BTreeMap<String, f64>,
     /// When the threshold was first passed.
     pub(super) since: String,
+    /// Who knows of it, so that it is sent to nobody; null where nobody said so.
+    pub(super) acknowledged: Option<AcknowledgementView>,
     /// The measured value, in `unit`.
     #[serde(serialize_with = "units::number")]
     pub(super) value: f64,
@@ -195,6 +201,7 @@ impl BottleneckView {
     pub(super) fn of(bottleneck: &Bottleneck, core: &Core, detail: Detail) -> Self {
         let rule = &bottleneck.rule;
         Self {
+            id: bottleneck.id(),
             kind: rule.id.to_string(),
             severity: bottleneck.severity.to_string(),
             subject: bottleneck.subject.name.to_string(),
@@ -210,6 +217,7 @@ impl BottleneckView {
                 .map(|(name, value)| ((*name).to_owned(), units::round_micros(*value)))
                 .collect(),
             since: timestamp::of_instant(bottleneck.since),
+            acknowledged: core.acknowledgement(bottleneck).as_deref().map(AcknowledgementView::of),
             value: units::round_micros(bottleneck.value),
             threshold: bottleneck.threshold.limit,
             unit: rule.unit,

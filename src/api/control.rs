@@ -41,7 +41,7 @@ pub(super) struct ControlAnswer {
 /// `Sec-Fetch-Site`, an older one in `Origin`; other clients send neither. With a token that check is not needed, because a
 /// browser does not add one by itself. A page under a name of its own that points here (DNS rebinding) is of the same site to the
 /// browser; what gives it away is that name, in `Host`.
-fn authorise(core: &Core, request: &Parts) -> Result<(), ApiError> {
+pub(super) fn authorise(core: &Core, request: &Parts) -> Result<(), ApiError> {
     if !core.control().allows(access::bearer(&request.headers)) {
         return Err(ApiError::forbidden(
             "the control endpoints are closed; send the token that the service set with Control::token as 'Authorization: \

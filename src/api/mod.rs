@@ -6,6 +6,7 @@
 //! nothing of the service's inside.
 
 mod access;
+mod acknowledge;
 mod bottlenecks;
 #[cfg(feature = "archive")]
 mod comparison;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    CoreState, access::Area, bottlenecks, control, endpoints, events, exposition, health, memory,
+    CoreState, access::Area, acknowledge, bottlenecks, control, endpoints, events, exposition, health, memory,
     negotiation::CONTENT_TYPES, report, rules, slos, status, summary, trends,
 };
 use crate::monitor::{Access, Control, Core};
@@ -39,7 +39,9 @@ const READING: [&str; 2] = ["reading", "reading_as_password"];
         events::events,
         control::start,
         control::stop,
-        control::clear
+        control::clear,
+        acknowledge::acknowledge,
+        acknowledge::take_back
     ),
     components(schemas(events::BottleneckEvent, events::EvaluationEvent, super::error::ErrorBody))
 )]

@@ -17,7 +17,7 @@ use axum::{
 use super::{
     CoreState,
     access::{self, Area},
-    bottlenecks, control, endpoints,
+    acknowledge, bottlenecks, control, endpoints,
     error::ApiError,
     events, exposition, health, host,
     host::Reach,
@@ -98,10 +98,15 @@ fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
         ("/performance/events", NO_PARAMETERS, get(events::events)),
     ];
     // Who may use these is for their handlers to decide.
-    let controls: [Route; 3] = [
+    let controls: [Route; 4] = [
         ("/performance/start-monitoring", NO_PARAMETERS, post(control::start)),
         ("/performance/stop-monitoring", NO_PARAMETERS, post(control::stop)),
         ("/performance/clear-data", NO_PARAMETERS, delete(control::clear)),
+        (
+            "/performance/bottlenecks/{id}/acknowledge",
+            NO_PARAMETERS,
+            post(acknowledge::acknowledge).delete(acknowledge::take_back),
+        ),
     ];
     // A scrape may have any parameters, as with other exporters: Prometheus sends what `params` of its job lists.
     let metrics = ("/metrics", only(get(exposition::metrics)));

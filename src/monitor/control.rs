@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::token;
 
-/// Who may use the control endpoints: `POST /performance/start-monitoring`, `POST /performance/stop-monitoring` and
-/// `DELETE /performance/clear-data`. In settings: `refused`, `open`, `loopback`, or a `control_token`.
+/// Who may use the control endpoints: `POST /performance/start-monitoring`, `POST /performance/stop-monitoring`,
+/// `DELETE /performance/clear-data`, and `POST` and `DELETE /performance/bottlenecks/{id}/acknowledge`. In settings: `refused`, `open`, `loopback`, or a `control_token`.
 ///
 /// ```
 /// use pinchpoint::{Control, Monitor};

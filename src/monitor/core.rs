@@ -31,6 +31,7 @@ use super::deliver::Notifications;
 use super::versions::{VersionComparison, Versions};
 use super::{
     Access, Control, Judgement,
+    acknowledgements::{self, AcknowledgementStore},
     background::Work,
     clock::WallClock,
     config::{Config, RulesSource},
@@ -41,11 +42,12 @@ use super::{
 #[cfg(feature = "deliver")]
 use crate::alert::deliver;
 use crate::{
+    alert::Acknowledgement,
     analysis::MemorySample,
     context::{Instruments, labelled},
     lock::lock,
     names,
-    rules::{ProcessCounts, ProcessMemory, RuleSet, TrendReport, TrendSource},
+    rules::{Bottleneck, ProcessCounts, ProcessMemory, RuleSet, TrendReport, TrendSource, bottleneck_id},
     sample::WatchedPools,
     store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
 };
@@ -87,6 +89,7 @@ pub(crate) struct Core {
     judgements: Judgements,
     ticking: Mutex<TickState>,
     api_requests: AtomicU64,
+    acknowledgements: AcknowledgementStore,
     #[cfg(feature = "deliver")]
     notifications: Notifications,
 }
@@ -116,7 +119,7 @@ impl Core {
         let tiers = Arc::new(Mutex::new(Tiers::new(limits, run.clone())));
         #[cfg(feature = "archive")]
         let versions = Versions::start(&config, tiers.clone(), recorder.clone(), run, clock);
-        Self {
+        let core = Self {
             evaluation: labelled::histogram(&recorder, &names::RULE_EVALUATION, &[]),
             history: Mutex::new(History::new(started, windows(&rules))),
             memory: Mutex::default(),
@@ -140,6 +143,7 @@ impl Core {
             judgements: Judgements::default(),
             ticking: Mutex::new(ticking),
             api_requests: AtomicU64::new(0),
+            acknowledgements: AcknowledgementStore::default(),
             #[cfg(feature = "deliver")]
             notifications: Notifications::default(),
             instruments,
@@ -147,7 +151,33 @@ impl Core {
             recorder: own_recorder,
             config,
             started,
+        };
+        if let Some(json) = core.restored(acknowledgements::KEY) {
+            core.acknowledgements.restore(&json);
         }
+        core
+    }
+
+    /// Keeps JSON over a restart, in place of what has the same key, where there is a history file.
+    #[cfg(feature = "archive")]
+    pub(super) fn keep(&self, key: &'static str, json: Vec<u8>) {
+        self.versions.keep(key, json);
+    }
+
+    #[cfg(not(feature = "archive"))]
+    pub(super) fn keep(&self, _: &'static str, json: Vec<u8>) {
+        drop(json);
+    }
+
+    /// Returns what the run before kept under a key.
+    #[cfg(feature = "archive")]
+    pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
+        self.versions.restored(key)
+    }
+
+    #[cfg(not(feature = "archive"))]
+    pub(super) fn restored(&self, _: &str) -> Option<Arc<[u8]>> {
+        None
     }
 
     /// Compares this version of the service with the one before; `None` where there is none.
@@ -217,6 +247,36 @@ impl Core {
     #[cfg(feature = "deliver")]
     pub(super) fn judgements_to_come(&self) -> broadcast::Receiver<Arc<Judgement>> {
         self.judgements.subscribe()
+    }
+
+    /// Returns the time since the Unix epoch; `now` is the present.
+    pub(crate) fn wall(&self, now: Instant) -> Duration {
+        self.clock.at(now)
+    }
+
+    /// Returns what a person said of a bottleneck, where that is in force.
+    pub(crate) fn acknowledgement(&self, bottleneck: &Bottleneck) -> Option<Arc<Acknowledgement>> {
+        self.acknowledgements.get(bottleneck, self.wall(Instant::now()))
+    }
+
+    /// Takes what a person says of a bottleneck. Returns `false` where there is no place for it.
+    pub(crate) fn acknowledge(&self, acknowledgement: &Acknowledgement) -> bool {
+        let is_added = self.acknowledgements.add(acknowledgement, self.wall(Instant::now()));
+        self.keep_acknowledgements();
+        is_added
+    }
+
+    /// Takes back what a person said of the bottleneck of this id, and returns it.
+    pub(crate) fn take_acknowledgement_back(&self, id: &str) -> Option<Arc<Acknowledgement>> {
+        let wall = self.wall(Instant::now());
+        let is_it = |one: &Acknowledgement| wall < one.until && bottleneck_id(&one.rule, &one.subject) == id;
+        let removed = self.acknowledgements.remove(is_it);
+        self.keep_acknowledgements();
+        removed
+    }
+
+    fn keep_acknowledgements(&self) {
+        self.keep(acknowledgements::KEY, self.acknowledgements.to_json(self.wall(Instant::now())));
     }
 
     /// Returns a moment on both clocks.

@@ -4,6 +4,7 @@
 //! holds the [`Core`], never the handle that stops it, so that dropping the last handle leaks nothing.
 
 mod access;
+mod acknowledgements;
 #[cfg(feature = "archive")]
 mod archive;
 mod background;

@@ -115,7 +115,6 @@ impl Versions {
     }
 
     /// Keeps JSON over a restart, where there is a history file, in place of what has the same key.
-    #[cfg(feature = "deliver")]
     pub(super) fn keep(&self, key: &'static str, json: Vec<u8>) {
         if let Some(archive) = &self.archive {
             archive.keep(key, json);
@@ -123,7 +122,6 @@ impl Versions {
     }
 
     /// Returns what the run before kept under a key.
-    #[cfg(feature = "deliver")]
     pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
         self.archive.as_ref()?.restored(key)
     }

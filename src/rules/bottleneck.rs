@@ -5,6 +5,7 @@
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use xxhash_rust::xxh64::xxh64;
 
 use super::{
     cause::Diagnosis,
@@ -82,12 +83,24 @@ impl Bottleneck {
         }
     }
 
+    /// Returns what a client calls it by: the hash of its rule and subject, as 16 hexadecimal digits. It is the same at any
+    /// severity and after a restart.
+    pub(crate) fn id(&self) -> String {
+        bottleneck_id(&self.rule.id, &self.subject.name)
+    }
+
     /// Orders by what to look at first: severity, then share of all time spent, then by name so that it is stable.
     pub(crate) fn rank(&self, other: &Self) -> Ordering {
         let share = |bottleneck: &Self| bottleneck.evidence.time_share.unwrap_or(0.0);
         let by_name = || (&self.rule.id, &self.subject.name).cmp(&(&other.rule.id, &other.subject.name));
         other.severity.cmp(&self.severity).then_with(|| share(other).total_cmp(&share(self))).then_with(by_name)
     }
+}
+
+/// Returns the id of the bottleneck of a rule and a subject.
+pub(crate) fn bottleneck_id(rule: &str, subject: &str) -> String {
+    // The id of a rule has no line break in it.
+    format!("{:016x}", xxh64(format!("{rule}\n{subject}").as_bytes(), 0))
 }
 
 /// Returns the advice: what follows from the cause, what follows from the evidence, then what is said always.

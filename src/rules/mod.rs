@@ -54,7 +54,7 @@ pub use file::{LoadError, LoadProblem, RuleSet};
 pub use observed::{Breach, ObservedEndpoint};
 pub use severity::Severity;
 
-pub(crate) use bottleneck::Bottleneck;
+pub(crate) use bottleneck::{Bottleneck, bottleneck_id};
 pub(crate) use budget::Budget;
 pub(crate) use cause::Diagnosis;
 #[cfg(feature = "schema")]

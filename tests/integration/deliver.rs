@@ -56,6 +56,20 @@ impl Shop {
         status["receivers"].as_array().expect("a list").clone()
     }
 
+    /// Waits for two evaluations of the rules.
+    async fn until_evaluated(&self) {
+        let at = || async { json(&self.app, "/performance/status").await["evaluated_at"].clone() };
+        for _ in 0..2 {
+            let before = at().await;
+            for _ in 0..LOOKS {
+                if at().await != before {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
     /// Waits until the state of the receiver of a name is as wanted, and returns it.
     async fn until(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..LOOKS {

@@ -1,6 +1,7 @@
 //! Tests of behaviour through the public API. Each test drives a real router with a monitor of its own.
 
 mod access;
+mod acknowledge;
 mod agreement;
 mod alerts;
 mod api;

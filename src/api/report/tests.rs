@@ -279,6 +279,8 @@ fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView 
         ..EvidenceView::default()
     };
     BottleneckView {
+        id: "44bc2cf5ad770999".to_owned(),
+        acknowledged: None,
         kind: "slow_endpoint".into(),
         severity: "high".into(),
         subject: endpoint.into(),
@@ -317,6 +319,8 @@ fn numbers(known: &[(&str, f64)]) -> BTreeMap<String, f64> {
 
 fn stuck_task(task: &str) -> BottleneckView {
     BottleneckView {
+        id: "44bc2cf5ad770999".to_owned(),
+        acknowledged: None,
         kind: "stuck_task".into(),
         severity: "medium".into(),
         subject: task.into(),

@@ -114,7 +114,6 @@ impl ArchiveFile {
     }
 
     /// Writes what another part of the monitor keeps under a key.
-    #[cfg(feature = "deliver")]
     pub(super) fn keep(&self, key: &str, json: &[u8]) -> Result<(), ArchiveError> {
         let writing = self.database.begin_write()?;
         writing.open_table(tables::KEPT)?.insert(key, json)?;

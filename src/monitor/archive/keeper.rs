@@ -1,8 +1,7 @@
 //! [`Keeper`]: the archive's thread.
 
-#[cfg(feature = "deliver")]
-use std::collections::BTreeMap;
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -42,7 +41,6 @@ pub(super) struct Keeper {
     /// Whether the snapshot of this version in the file was written by this run.
     has_own_snapshot: bool,
     /// By key.
-    #[cfg(feature = "deliver")]
     kept: BTreeMap<&'static str, Kept>,
 }
 
@@ -56,7 +54,6 @@ impl Keeper {
             pending: None,
             snapshot: None,
             has_own_snapshot: false,
-            #[cfg(feature = "deliver")]
             kept: BTreeMap::new(),
         }
     }
@@ -79,7 +76,6 @@ impl Keeper {
         work.has_changes = false;
         work.take();
         self.snapshot = work.snapshot.take().or(self.snapshot.take());
-        #[cfg(feature = "deliver")]
         self.kept
             .extend(std::mem::take(&mut work.kept).into_iter().map(|(key, json)| (key, Kept { json, written: false })));
         work.stop
@@ -122,7 +118,6 @@ impl Keeper {
             }
         }
         self.snapshot = None;
-        #[cfg(feature = "deliver")]
         for (key, kept) in self.kept.iter_mut().filter(|(_, kept)| !kept.written) {
             file.keep(key, &kept.json)?;
             kept.written = true;
@@ -162,7 +157,6 @@ impl Keeper {
             let service = self.parts.service.as_deref();
             let previous = service.and_then(|service| previous(contents.versions, service, &run.version));
             self.shared.previous.store(previous.map(Arc::new));
-            #[cfg(feature = "deliver")]
             let _ = self.shared.restored.set(contents.kept);
             lock(&self.parts.tiers).restore(contents.stored, now().max(run.started));
         } else if self.identity != Some(file.identity()) || contents.is_new {
@@ -185,13 +179,11 @@ impl Keeper {
             self.pending = Some(Changes::default());
         }
         self.has_own_snapshot = false;
-        #[cfg(feature = "deliver")]
         self.kept.values_mut().for_each(|kept| kept.written = false);
     }
 }
 
 /// What another part of the monitor keeps, as it last gave it.
-#[cfg(feature = "deliver")]
 struct Kept {
     json: Vec<u8>,
     written: bool,

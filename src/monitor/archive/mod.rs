@@ -116,13 +116,11 @@ impl Archive {
     }
 
     /// Has the thread keep JSON over a restart, in place of what has the same key. Returns at once.
-    #[cfg(feature = "deliver")]
     pub(super) fn keep(&self, key: &'static str, json: Vec<u8>) {
         self.shared.add(|work| drop(work.kept.insert(key, json)));
     }
 
     /// Returns what the run before kept under a key.
-    #[cfg(feature = "deliver")]
     pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
         self.shared.restored.get()?.get(key).cloned()
     }

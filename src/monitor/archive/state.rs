@@ -1,8 +1,9 @@
 //! [`KeeperState`]: what the archive and its thread share.
 
-use std::sync::{Arc, Condvar, Mutex};
-#[cfg(feature = "deliver")]
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex, OnceLock},
+};
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
@@ -19,7 +20,6 @@ pub(super) struct KeeperState {
     /// The snapshot of the version before this one.
     pub(super) previous: ArcSwapOption<VersionSnapshot>,
     /// What the run before kept, by its key; set when the file is first read.
-    #[cfg(feature = "deliver")]
     pub(super) restored: OnceLock<BTreeMap<String, Arc<[u8]>>>,
 }
 
@@ -31,7 +31,6 @@ pub(super) struct Work {
     /// The newest snapshot of this version, if one is to be written.
     pub(super) snapshot: Option<VersionSnapshot>,
     /// What other parts of the monitor have to keep, by their key.
-    #[cfg(feature = "deliver")]
     pub(super) kept: BTreeMap<&'static str, Vec<u8>>,
     /// Write what there is for a last time, and end.
     pub(super) stop: bool,
@@ -44,11 +43,7 @@ pub(super) struct Work {
 impl Work {
     /// Returns whether there is nothing to do.
     pub(super) fn is_idle(&self) -> bool {
-        #[cfg(feature = "deliver")]
-        let has_kept = !self.kept.is_empty();
-        #[cfg(not(feature = "deliver"))]
-        let has_kept = false;
-        !self.has_changes && self.snapshot.is_none() && !has_kept && !self.stop
+        !self.has_changes && self.snapshot.is_none() && self.kept.is_empty() && !self.stop
     }
 
     /// Notes that the thread takes what there is.
@@ -60,14 +55,7 @@ impl Work {
 impl KeeperState {
     pub(super) fn new(status: StatusBoard) -> Arc<Self> {
         let (work, arrived, previous) = (Mutex::default(), Condvar::new(), ArcSwapOption::empty());
-        Arc::new(Self {
-            work,
-            arrived,
-            status,
-            previous,
-            #[cfg(feature = "deliver")]
-            restored: OnceLock::new(),
-        })
+        Arc::new(Self { work, arrived, status, previous, restored: OnceLock::new() })
     }
 
     /// Adds work for the thread. Returns at once.

@@ -1,8 +1,10 @@
 //! The tables of the history file: what each holds, and how it is read when the file is opened.
 
-#[cfg(feature = "deliver")]
-use std::collections::BTreeMap;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use redb::{ReadableTable as _, TableDefinition, TableHandle as _, WriteTransaction};
@@ -28,7 +30,6 @@ pub(super) const ENDPOINTS: TableDefinition<'_, u32, &str> = TableDefinition::ne
 /// The version of each run of the service, by when it started in milliseconds since the Unix epoch.
 pub(super) const RUNS: TableDefinition<'_, u64, &str> = TableDefinition::new("runs");
 /// What other parts of the monitor keep over a restart, as JSON, by their key.
-#[cfg(feature = "deliver")]
 pub(super) const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 /// Snapshots as JSON, by version.
 pub(super) const VERSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("versions");
@@ -44,7 +45,6 @@ pub(super) struct Contents {
     /// Entries that could not be read and were skipped.
     pub(super) unreadable: usize,
     /// What other parts of the monitor kept, by their key.
-    #[cfg(feature = "deliver")]
     pub(super) kept: BTreeMap<String, Arc<[u8]>>,
 }
 
@@ -84,17 +84,9 @@ pub(super) fn read(
     let newest = stored.reference(run.started).map(Reference::time);
     stored.runs = read_runs(writing, run, newest, retention)?;
     let (versions, unreadable_versions) = read_versions(writing)?;
-    Ok(Contents {
-        stored,
-        versions,
-        is_new,
-        unreadable: unreadable + unreadable_versions,
-        #[cfg(feature = "deliver")]
-        kept: read_kept(writing)?,
-    })
+    Ok(Contents { stored, versions, is_new, unreadable: unreadable + unreadable_versions, kept: read_kept(writing)? })
 }
 
-#[cfg(feature = "deliver")]
 fn read_kept(writing: &WriteTransaction) -> Result<BTreeMap<String, Arc<[u8]>>, ArchiveError> {
     let mut kept = BTreeMap::new();
     for entry in writing.open_table(KEPT)?.iter()? {

@@ -13,6 +13,7 @@
 //! identity  the labels of this service
 //! command   runs a command
 //! sender    sends one body to one receiver
+//! stored    what a restart must know
 //! task      the task
 //! trial     one test notification to each receiver
 //! ```
@@ -25,7 +26,6 @@ mod receiver;
 mod secret;
 mod section;
 mod sender;
-#[cfg(feature = "archive")]
 mod stored;
 mod task;
 mod trial;

@@ -26,17 +26,17 @@ use super::{
 use crate::{
     alert::deliver::{
         Counted, Delivery, Format, Identity, Job, MessageTemplate, Moment, Notice, Options, Outcome, ReceiverState,
-        Reply, State, Target,
+        Reply, State, Target, rfc3339,
     },
     context::{DynRecorder, labelled},
     monitor::{BuildError, Core, Judgement, config::Config},
     names,
+    rules::Bottleneck,
 };
 
 /// How long a shutdown waits for what is under way and for what is due.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How often what fires is kept for the next run, where nothing changes.
-#[cfg(feature = "archive")]
 const KEEP_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a receiver's name: it is a label.
 const LONGEST_NAME: usize = 64;
@@ -148,7 +148,6 @@ pub(in crate::monitor) struct Task {
     flights: Flights,
     counters: BTreeMap<(Arc<str>, &'static str), metrics::Counter>,
     /// When what fires was last kept.
-    #[cfg(feature = "archive")]
     kept: Option<(Instant, Vec<(String, usize)>)>,
 }
 
@@ -168,20 +167,11 @@ impl Task {
             (name, target)
         });
         let mut delivery = Delivery::new(options, targets.collect::<Vec<_>>(), moment);
-        #[cfg(feature = "archive")]
-        if let Some(json) = core.versions().restored(super::stored::KEY) {
+        if let Some(json) = core.restored(super::stored::KEY) {
             delivery.restore(super::stored::from_json(&json), moment);
         }
         let counters = counters(core.instruments().recorder(), &delivery.states(moment.now));
-        let task = Self {
-            core,
-            delivery,
-            senders,
-            flights: Vec::new(),
-            counters,
-            #[cfg(feature = "archive")]
-            kept: None,
-        };
+        let task = Self { core, delivery, senders, flights: Vec::new(), counters, kept: None };
         task.publish(moment.now);
         task
     }
@@ -260,7 +250,6 @@ impl Task {
     }
 
     /// Keeps what fires for the next run: at each change, and now and then with the present time.
-    #[cfg(feature = "archive")]
     fn keep(&mut self, moment: Moment, is_last: bool) {
         let stored = self.delivery.stored(moment);
         let key: Vec<_> = stored.iter().map(|alert| (format!("{:?}", alert.labels), alert.told.len())).collect();
@@ -273,12 +262,9 @@ impl Task {
         };
         if is_due {
             self.kept = Some((moment.now, key));
-            self.core.versions().keep(super::stored::KEY, super::stored::to_json(stored));
+            self.core.keep(super::stored::KEY, super::stored::to_json(stored));
         }
     }
-
-    #[cfg(not(feature = "archive"))]
-    fn keep(&mut self, _: Moment, _: bool) {}
 
     /// Sends what is due a last time. What fires goes on firing for its receivers: that the monitor stops ends nothing.
     async fn farewell(mut self) {
@@ -323,8 +309,15 @@ async fn first(flights: &mut Flights) -> (usize, Answer) {
 }
 
 /// Returns what fires as alerts.
-fn notices(_core: &Core, judgement: &Judgement, identity: &Identity, moment: Moment) -> Vec<Notice> {
-    judgement.firing.iter().map(|bottleneck| Notice::of(bottleneck, identity, None, moment)).collect()
+fn notices(core: &Core, judgement: &Judgement, identity: &Identity, moment: Moment) -> Vec<Notice> {
+    let notice = |bottleneck: &Arc<Bottleneck>| {
+        let acknowledged = core.acknowledgement(bottleneck).map(|one| {
+            let until = rfc3339(one.until);
+            format!("by {} until {until}: {}", one.by, one.reason)
+        });
+        Notice::of(bottleneck, identity, acknowledged, moment)
+    };
+    judgement.firing.iter().map(notice).collect()
 }
 
 /// Registers every counter, so that an alert sees the first failure.

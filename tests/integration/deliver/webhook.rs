@@ -7,17 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, extract::Request, response::IntoResponse as _};
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    response::IntoResponse as _,
+};
+use http::{HeaderMap, Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
-use pinchpoint::{AlertReceiver, Secret, Severity};
+use pinchpoint::{AlertReceiver, Control, Secret, Severity};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::{Shop, builder, subject};
 use crate::{
     api::json as answer_of,
-    support::{Samples, get, prometheus::LOOKS, serve},
+    support::{Samples, get, prometheus::LOOKS, read, serve},
 };
 
 /// What a webhook answers to one request.
@@ -55,7 +60,7 @@ impl Webhook {
         let got = Arc::new(Mutex::new(Vec::new()));
         let answers: Arc<Mutex<VecDeque<Said>>> = Arc::new(Mutex::new(answers.into_iter().collect()));
         let kept = got.clone();
-        let app = Router::new().fallback(move |request: Request| {
+        let app = Router::new().fallback(move |request: Request<Body>| {
             let (kept, answers) = (kept.clone(), answers.clone());
             async move {
                 let (parts, body) = request.into_parts();
@@ -311,6 +316,41 @@ async fn no_output_has_a_secret() {
     for output in outputs {
         assert!(!output.contains("hunter2"), "{output}");
     }
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_not_sent_and_its_end_neither() {
+    let webhook = Webhook::start().await;
+    let chat = AlertReceiver::webhook("chat", webhook.url("/"));
+    let shop = Shop::open(builder().control(Control::Open).alert_receiver(chat));
+    let acknowledge = async |method: &str, id: &str| {
+        let request = Request::builder().method(method).uri(format!("/performance/bottlenecks/{id}/acknowledge"));
+        let body = json!({ "by": "ana", "reason": "known" }).to_string();
+        let request = request.body(Body::from(body)).expect("a request");
+        let (status, answer) = read(shop.app.clone().oneshot(request).await.expect("a router never fails")).await;
+        assert_eq!(status, 200, "{answer}");
+    };
+    shop.fill("mails", 50.0);
+    webhook.until(1).await;
+    let id = answer_of(&shop.app, "/performance/bottlenecks").await["bottlenecks"][0]["id"].clone();
+    let id = id.as_str().expect("an id");
+    acknowledge("POST", id).await;
+    shop.until_evaluated().await;
+    shop.fill("mails", 0.0);
+    shop.until_evaluated().await;
+    shop.fill("mails", 50.0);
+    shop.until_evaluated().await;
+    // The next message is about another queue, and only about that.
+    shop.fill("orders", 50.0);
+    let told = webhook.until(2).await;
+    let subjects = |body: &Value| -> Vec<Value> {
+        let alerts = body["alerts"].as_array().expect("a list");
+        alerts.iter().map(|alert| alert["labels"]["subject"].clone()).collect()
+    };
+    assert_eq!(subjects(&told[1]), [json!(subject("orders"))]);
+    acknowledge("DELETE", id).await;
+    let told = webhook.until(3).await;
+    assert_eq!((&told[2]["status"], subjects(&told[2])), (&json!("firing"), vec![json!(subject("mails"))]));
 }
 
 #[cfg(unix)]
