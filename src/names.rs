@@ -601,6 +601,33 @@ pub(crate) const RULE_THRESHOLD: Metric = gauge(
      some minutes after it was taken away.",
 )
 .labels(&[RULE, SEVERITY]);
+/// Service-level objectives.
+pub(crate) const SLO_OBJECTIVE: Metric =
+    gauge("pinchpoint_slo_objective_ratio", "Share of the requests that must be good by a service-level objective.")
+        .labels(&[RULE, SUBJECT])
+        .exists("once an objective had a request; of the 10 subjects of an objective with the least budget left");
+/// Their error budgets.
+pub(crate) const SLO_BUDGET_LEFT: Metric = gauge(
+    "pinchpoint_slo_budget_left_ratio",
+    "Share of an error budget that is left, of the requests that are known; below 0 where more is spent.",
+)
+.labels(&[RULE, SUBJECT])
+.exists("once an objective had a request; of the 10 subjects of an objective with the least budget left");
+/// How much of their windows is known.
+pub(crate) const SLO_KNOWN: Metric = gauge(
+    "pinchpoint_slo_known_seconds",
+    "How far back the requests of an objective are known, at most its window: less after a start without a history file.",
+)
+.labels(&[RULE, SUBJECT])
+.exists("once an objective had a request; of the 10 subjects of an objective with the least budget left");
+/// How fast they are spent.
+pub(crate) const SLO_BURN_RATE: Metric = gauge(
+    "pinchpoint_slo_burn_rate",
+    "How many times as fast as its objective allows an error budget is spent, by window; NaN for some minutes after there were no \
+     requests in the window.",
+)
+.labels(&[RULE, SUBJECT, WINDOW])
+.exists("once an objective had a request; of the 10 subjects of an objective with the least budget left");
 /// What the leak detector says.
 pub(crate) const MEMORY_GROWTH: Metric = gauge(
     "pinchpoint_memory_growth_bytes_per_hour",
@@ -945,6 +972,10 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     TOKIO_SCHEDULING_LAG,
     BOTTLENECK,
     RULE_THRESHOLD,
+    SLO_OBJECTIVE,
+    SLO_BUDGET_LEFT,
+    SLO_KNOWN,
+    SLO_BURN_RATE,
     MEMORY_GROWTH,
     TREND,
     RULE_EVALUATION,
@@ -970,6 +1001,10 @@ pub(crate) fn metric(name: &str) -> Option<&'static Metric> {
 pub(crate) const MONITOR: &[Metric] = &[
     BOTTLENECK,
     RULE_THRESHOLD,
+    SLO_OBJECTIVE,
+    SLO_BUDGET_LEFT,
+    SLO_KNOWN,
+    SLO_BURN_RATE,
     MEMORY_GROWTH,
     TREND,
     RULE_EVALUATION,
@@ -1030,7 +1065,8 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
 
 /// Metrics whose series are removed one by one when nothing holds them and no window contains their change: of what was in force
 /// and is not any more.
-pub(crate) const IN_FORCE: &[Metric] = &[RULE_THRESHOLD, TREND];
+pub(crate) const IN_FORCE: &[Metric] =
+    &[RULE_THRESHOLD, TREND, SLO_OBJECTIVE, SLO_BUDGET_LEFT, SLO_KNOWN, SLO_BURN_RATE];
 
 /// Labels that tell the series of one name apart.
 pub(crate) const WITHIN_A_NAME: [&str; 7] = [ERROR_TYPE, OUTCOME, STATUS, DB_STATUS, PART, KIND, POOL_STATE];
@@ -1143,9 +1179,8 @@ pub(crate) const CPU_MODE: &str = "cpu_mode";
 pub(crate) const RULE: &str = "rule";
 /// Severity.
 pub(crate) const SEVERITY: &str = "severity";
-/// Id of a service-level objective: that of its rule.
-#[cfg(feature = "export")]
-pub(crate) const SLO: &str = "slo";
+/// Window of a burn rate: `5m`, `30m`, `1h`, `2h`, `6h`, `1d`, `3d`.
+pub(crate) const WINDOW: &str = "window";
 /// What Prometheus records of an objective, between the level and the operation of the recording rule: its requests, the bad ones,
 /// and what is left of its error budget.
 #[cfg(feature = "export")]
@@ -1227,10 +1262,11 @@ const LABELS: &[(&str, &str)] = &[
     (CPU_MODE, "what the CPUs did: `user`, `nice`, `system`, `idle`, `iowait`, `interrupt` or `steal`"),
     (RULE, "id of the rule"),
     (SEVERITY, "severity of the bottleneck"),
+    (WINDOW, "window of a burn rate: `5m`, `30m`, `1h`, `2h`, `6h`, `1d` or `3d`"),
     (MEASURE, "what has a trend: `response_time`, `error_rate`, `throughput` or `memory`"),
     (
         SUBJECT,
-        "what the bottleneck is about: an endpoint, a query, a task, a series or the process; of a trend `service` for all of it",
+        "what the bottleneck is about: an endpoint, a query, a task, a series or the process; of a trend and of an objective `service` for all of it",
     ),
     (SERVICE_NAME, "name of the service"),
     (SERVICE_VERSION, "version of the service; absent where it is not known"),

@@ -74,7 +74,7 @@ impl<'a> Objective<'a> {
         let record = |name: &str, expr: String| Entry::Record {
             record: self.name(name),
             expr,
-            labels: Labels::from_iter([(names::SLO, self.rule.id.to_string())]),
+            labels: Labels::from_iter([(names::RULE, self.rule.id.to_string())]),
         };
         let mut records = vec![
             record(&rate_name(Part::All), self.rate(Part::All, RECORDED)),
@@ -173,7 +173,7 @@ impl<'a> Objective<'a> {
 
     /// Returns a recorded series of this objective.
     fn read(&self, name: &str) -> String {
-        format!("{}{{{}}}", self.name(name), is(names::SLO, &self.rule.id))
+        format!("{}{{{}}}", self.name(name), is(names::RULE, &self.rule.id))
     }
 
     fn name(&self, name: &str) -> String {
@@ -303,7 +303,7 @@ slo:
         let file = exported(SLOS, Histograms::Classic);
         for window in ["1d", "3d", "30d"] {
             assert!(!file.contains(&format!("}}[{window}]))")), "{window}");
-            assert!(file.contains(&format!("{{slo=\"fast\"}}[{window}])")), "{window}");
+            assert!(file.contains(&format!("{{rule=\"fast\"}}[{window}])")), "{window}");
         }
     }
 }

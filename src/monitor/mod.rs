@@ -28,6 +28,7 @@ mod service;
 mod settings;
 #[cfg(feature = "replay")]
 mod simulation;
+mod slo_gauges;
 mod token;
 #[cfg(feature = "archive")]
 mod versions;

@@ -74,7 +74,7 @@ pub(crate) use measure::Measure;
 pub(crate) use measure::all as measures;
 pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
-pub(crate) use slo::{BURN_WINDOWS, RequestCounts, Slo};
+pub(crate) use slo::{BURN_WINDOWS, RequestCounts, Slo, window_name};
 pub(crate) use subject::Subject;
 pub(crate) use suggest::nearest;
 #[cfg(feature = "deliver")]

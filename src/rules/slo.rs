@@ -25,6 +25,16 @@ const fn hours(count: u64) -> Duration {
 pub(crate) const BURN_WINDOWS: [Duration; 7] =
     [minutes(5), minutes(30), hours(1), hours(2), hours(6), hours(24), hours(72)];
 
+/// Returns the name of one of [`BURN_WINDOWS`], as Prometheus writes it.
+pub(crate) fn window_name(window: Duration) -> String {
+    let minutes = window.as_secs() / 60;
+    match (minutes % (24 * 60), minutes % 60) {
+        (0, _) => format!("{}d", minutes / (24 * 60)),
+        (_, 0) => format!("{}h", minutes / 60),
+        _ => format!("{minutes}m"),
+    }
+}
+
 /// The present burn rate is that of this window.
 pub(crate) const PRESENT: Duration = hours(1);
 
@@ -150,6 +160,11 @@ mod tests {
             assert_eq!(long, short * 12);
         }
         assert!(BURN_WINDOWS.is_sorted());
+    }
+
+    #[test]
+    fn windows_have_the_names_that_prometheus_gives_them() {
+        assert_eq!(BURN_WINDOWS.map(window_name), ["5m", "30m", "1h", "2h", "6h", "1d", "3d"]);
     }
 
     /// The workbook's table: what an alert has spent of 30 days' budget when its burn rate has held for its long window.

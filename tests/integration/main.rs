@@ -21,6 +21,7 @@ mod lifetime;
 mod mixin;
 mod names;
 mod native;
+mod objectives;
 mod openapi;
 mod packaging;
 mod parameters;

@@ -35,6 +35,7 @@ const MAY_BE_EMPTY: &[(&str, &str)] = &[
     ("pinchpoint_cpu_pressure_seconds_total", "needs a kernel with pressure stall information"),
     ("pinchpoint_memory_growth_bytes_per_hour", "the detector needs more than five minutes"),
     ("MemoryLimit", "needs a control group with a memory limit"),
+    ("pinchpoint_slo_", "the demo promises nothing"),
     ("pinchpoint_trend", "trends need more than an hour"),
     ("pinchpoint_rules_last_reload_successful", "is of wrong rule files, or of none"),
     ("error_type=\"cancelled\"", "no visitor of the demo leaves while it waits for a lock"),

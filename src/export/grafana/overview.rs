@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
-    let rows = vec![state(), requests(rules), time(), saturation(rules)];
+    let rows = vec![state(), objectives(rules), requests(rules), time(), saturation(rules)];
     frame::dashboard(OVERVIEW, "now-1h", Vec::new(), rows)
 }
 
@@ -93,6 +93,52 @@ fn state() -> Row {
                 .query(by_rule, &format!("{} ({})", label(names::RULE), label(names::SEVERITY)))
                 .empty("Empty where no rule has found anything in this time")
                 .size(10, 9),
+        ],
+    }
+}
+
+/// The error budgets of the service-level objectives.
+fn objectives(rules: &RuleSet) -> Row {
+    const NONE: &str = "Empty where no objective is set: rules/examples/slo.yaml is a file to begin with";
+    let series = Series::selected();
+    let labels = [(names::RULE, "Objective"), (names::SUBJECT, "Subject"), (INSTANCE, "Instance")];
+    let by = labels.map(|(label, _)| label).join(", ");
+    let of = |metric, more: &[String]| format!("max by ({by}) ({})", series.of(metric, more));
+    let rate = |window: &str| of(&names::SLO_BURN_RATE, &[is(names::WINDOW, window)]);
+    let legend = format!("{} {}", label(names::RULE), label(names::SUBJECT));
+    let threshold = format!(
+        "max by ({}) ({} and on ({JOB}, {INSTANCE}, {}) {})",
+        names::SEVERITY,
+        series.of(&names::RULE_THRESHOLD, &[is(names::SEVERITY, Severity::Critical.as_str())]),
+        names::RULE,
+        series.of(&names::SLO_OBJECTIVE, &[]),
+    );
+    let rate_now = Chart::lines("Burn rate in the last hour", "How many times as fast as its objective allows an error budget is spent. Above the threshold, in five minutes too, it would be spent within days.")
+        .query(rate("1h"), &legend)
+        .empty(NONE)
+        .size(6, 8);
+    Row {
+        title: "Service-level objectives",
+        charts: vec![
+            Chart::table("Error budgets", "What is left of each error budget, of the requests that are known, and how fast it is spent: at a burn rate of 1 it lasts for exactly the objective's window.", &labels)
+                .column("Objective", RATIO, of(&names::SLO_OBJECTIVE, &[]))
+                .column("Budget left", RATIO, of(&names::SLO_BUDGET_LEFT, &[]))
+                .column("Burn rate in 1h", COUNT, rate("1h"))
+                .column("in 6h", COUNT, rate("6h"))
+                .column("in 3d", COUNT, rate("3d"))
+                .column("Known for", SECONDS, of(&names::SLO_KNOWN, &[]))
+                .empty(NONE)
+                .size(12, 8),
+            // An objective may be added to the rules of a service that runs.
+            match rules.rules() {
+                [] => rate_now,
+                _ => rate_now.query(threshold, "critical").color("critical", color(Severity::Critical)),
+            },
+            Chart::lines("Error budget left", "Share of the error budget that is left. A step down is an outage; a slope that lasts breaks the promise.")
+                .unit(RATIO)
+                .query(of(&names::SLO_BUDGET_LEFT, &[]), &legend)
+                .empty(NONE)
+                .size(6, 8),
         ],
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         bottleneck_gauges::BottleneckGauges,
         current_gauges::{self, CurrentGauges},
         reload::{Reload, RulesState},
+        slo_gauges::SloGauges,
     },
     names,
     rules::{
@@ -38,6 +39,7 @@ pub(super) struct TickState {
     shown: Option<Arc<RuleSet>>,
     trends: CurrentGauges,
     budgets: Budgets,
+    slo_gauges: SloGauges,
     /// When a request last came, to the precision of a tick.
     last_request: Instant,
     /// Requests to the API until then.
@@ -60,6 +62,7 @@ impl TickState {
             thresholds: CurrentGauges::new(recorder.clone(), &names::RULE_THRESHOLD),
             shown: None,
             trends: CurrentGauges::new(recorder.clone(), &names::TREND),
+            slo_gauges: SloGauges::new(&recorder),
             gauges: BottleneckGauges::new(recorder),
             budgets: Budgets::default(),
             last_request: now,
@@ -129,6 +132,7 @@ impl Core {
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
         ticking.gauges.show(ticking.lifecycle.firing());
+        ticking.slo_gauges.show(&budgets);
         self.show_growth(&memory);
         self.instruments.slow_requests().expire(now, self.longest_window());
         let took = began.elapsed();
