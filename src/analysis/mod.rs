@@ -7,8 +7,11 @@
 
 mod bucket_width;
 pub(crate) mod compare;
+mod counted_ring;
 pub(crate) mod leak;
+mod measured_time;
 mod mix;
+mod rhythm;
 pub mod statistics;
 mod trend;
 
@@ -22,3 +25,5 @@ pub use mix::{Cell, MixedMean, standardise};
 pub use trend::{Direction, FEWEST_BUCKETS, Measure, Movement, Point, SMALLEST_RATIO, Shape, Trend};
 
 pub(crate) use leak::MemoryCurve;
+pub(crate) use measured_time::MeasuredTime;
+pub(crate) use rhythm::{Drop as TrafficDrop, Rhythm, Silence};

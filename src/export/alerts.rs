@@ -3,7 +3,7 @@
 //! One alert for each rule and severity. An expression that several alerts read is recorded once. What Prometheus cannot compute is
 //! left out and reported, with its reason: an alert that means something else than its rule would be worse than none.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     objectives, promql,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     names,
     rules::{
-        Condition, LabelGlobs, Rule, RuleSet, Scope, Severity, SloScope, Threshold, Unit,
+        Condition, LabelGlobs, Measure, Operator, Rule, RuleSet, Scope, Severity, SloScope, Threshold, Unit,
         alert_labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
         find_measure,
     },
@@ -322,11 +322,18 @@ impl Writer<'_> {
         let Rule { scope, measure, measure_name, only_if, .. } = self.rule;
         let metric = self.rule.metric.as_ref();
         let min_samples = self.rule.min_samples;
-        let query = Query { metric, min_samples, ..query(*scope, &self.window, &selection.matchers, self.histograms) };
+        // A silence is judged by whether there was nothing in as long a time: then it lasts at least that long.
+        let (window, operator) = match measure {
+            Measure::AbsentFor => {
+                (prometheus_duration(Duration::from_secs_f64(threshold.limit.round().max(1.0))), Operator::AtLeast)
+            }
+            _ => (self.window.clone(), threshold.operator),
+        };
+        let query = Query { metric, min_samples, ..query(*scope, &window, &selection.matchers, self.histograms) };
         let cannot = |reason: &str| format!("{measure_name}: {reason}");
         let value = promql::measure(&query, *measure).map_err(cannot)?;
         let value = self.read(shared, value, (measure_name, "rate"), selection);
-        let mut part = format!("({value}) {} {}", threshold.operator.as_str(), threshold.limit);
+        let mut part = format!("({value}) {} {}", operator.as_str(), threshold.limit);
         let on = query.labels();
         if let Some((what, samples)) = promql::samples(&query, *measure).filter(|_| min_samples > 1) {
             let samples = self.read(shared, samples, (what, "increase"), selection);
@@ -377,6 +384,7 @@ impl Writer<'_> {
             Condition::Any(conditions) => joined(conditions, "or"),
             Condition::Compare { name, operator, limit } => {
                 let measure = find_measure(self.rule.scope, name)
+                    .filter(|measure| *measure != Measure::AbsentFor)
                     .ok_or_else(|| format!("only_if: {name} is known to the process only"))?;
                 let value = promql::measure(query, measure).map_err(|reason| format!("only_if: {name}: {reason}"))?;
                 let value = self.read(shared, value, (name, "rate"), selection);

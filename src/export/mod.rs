@@ -12,6 +12,7 @@
 //! in_process  alerts on what the monitor reports about itself
 //! query       the pieces of expressions
 //! pairs       what endpoints do with statements, as expressions
+//! usual       comparisons with the days before
 //! promql      every measure as an expression
 //! alerts      the rules of a set as alerts
 //! objectives  service-level objectives as recording rules and alerts
@@ -33,6 +34,7 @@ mod prometheus;
 mod promql;
 mod query;
 mod rule_file;
+mod usual;
 
 pub use alerts::LeftOut;
 #[cfg(feature = "replay")]

@@ -8,6 +8,7 @@
 use super::{
     pairs::Pairs,
     query::{Query, is, is_not},
+    usual,
 };
 use crate::{
     context::Part,
@@ -34,6 +35,11 @@ fn at_most_all(share: &str) -> String {
 /// # Errors
 /// Returns why Prometheus cannot compute it from what is exposed.
 pub(super) fn measure(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
+    match measure {
+        Measure::AbsentFor => return usual::absent_for(query),
+        Measure::DropRatio => return Ok(usual::drop_ratio(query)),
+        _ => {}
+    }
     match query.scope {
         Scope::Endpoint => endpoint(query, measure),
         Scope::Query => statement(query, measure),

@@ -104,7 +104,12 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn of_histogram(&self, name: &str, part: &str, function: &str, more: &[String]) -> String {
-        let range = format!("{}[{}]", self.matchers(more), self.window);
+        self.of_histogram_at(name, part, function, more, "")
+    }
+
+    /// As [`of_histogram`](Self::of_histogram), with an offset such as ` offset 1d`.
+    fn of_histogram_at(&self, name: &str, part: &str, function: &str, more: &[String], offset: &str) -> String {
+        let range = format!("{}[{}]{offset}", self.matchers(more), self.window);
         self.by_subject(&match self.histograms_of(name) {
             Histograms::Classic => format!("{function}({name}_{part}{range})"),
             Histograms::Native => format!("histogram_{part}({function}({name}{range}))"),
@@ -124,6 +129,30 @@ impl<'a> Query<'a> {
     /// Returns the number of a histogram's observations in the window.
     pub(super) fn count(&self, metric: &Metric) -> String {
         self.of_histogram(metric.name, "count", "increase", &[])
+    }
+
+    /// Returns the length of the window in seconds; 0 where it is a variable.
+    pub(super) fn window_seconds(&self) -> u64 {
+        let (mut seconds, mut number) = (0, 0);
+        for character in self.window.chars() {
+            let unit = match character {
+                's' => 1,
+                'm' => 60,
+                'h' => 3600,
+                'd' => 24 * 3600,
+                digit => {
+                    number = number * 10 + u64::from(digit.to_digit(10).unwrap_or(0));
+                    continue;
+                }
+            };
+            (seconds, number) = (seconds + number * unit, 0);
+        }
+        seconds
+    }
+
+    /// Returns the number of observations in the same window a time ago.
+    pub(super) fn count_ago(&self, metric: &Metric, ago: &str) -> String {
+        self.of_histogram_at(metric.name, "count", "increase", &[], &format!(" offset {ago}"))
     }
 
     pub(super) fn quantile(&self, metric: &Metric, percent: u8) -> String {

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics::Recorder;
+use tokio::time::Instant;
 
 #[cfg(feature = "deliver")]
 use super::deliver::Prepared;
 use super::{
     Access, BuildError, Control, Core, Monitor, Settings,
     background::Background,
+    clock::WallClock,
     config::{Config, Interval, OutOfRange, RulesSource, Sampling},
     core::Parts,
     fanout::Fanout,
@@ -428,7 +430,11 @@ impl MonitorBuilder {
         samplers.append(self.samplers);
         let background =
             Background::start(watch, samplers, instruments.polls().clone(), &runtime).map_err(BuildError::Thread)?;
-        let core = Core::new(Parts { instruments, recorder: own, config, rules, pools });
+        let core = {
+            let started = Instant::now();
+            let clock = WallClock::starting(started);
+            Core::new(Parts { instruments, recorder: own, config, rules, pools, started, clock })
+        };
         if background.watches_rules() {
             core.show_reload();
         }

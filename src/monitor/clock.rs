@@ -15,8 +15,8 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WallClock {
     started: Instant,
-    /// The same moment by the real clock and not tokio's, whose time a test may let leap.
-    really_started: std::time::Instant,
+    /// The same moment by the real clock and not tokio's, whose time a test may let leap; `None` where the time is made up.
+    really_started: Option<std::time::Instant>,
     wall: Duration,
 }
 
@@ -31,13 +31,21 @@ impl WallClock {
     }
 
     fn of(started: Instant, wall: Duration) -> Self {
-        Self { started, really_started: std::time::Instant::now(), wall }
+        Self { started, really_started: Some(std::time::Instant::now()), wall }
+    }
+
+    /// Returns a clock that shows `wall` at `started` and follows no other.
+    #[cfg(feature = "replay")]
+    pub(super) fn made_up(started: Instant, wall: Duration) -> Self {
+        Self { started, really_started: None, wall }
     }
 
     /// Returns the time since the Unix epoch. `now` is the present: for the past it is the present, too.
     pub(super) fn at(&self, now: Instant) -> Duration {
-        let (carried, system) = (self.wall + now.saturating_duration_since(self.started), system());
-        let ahead = (self.wall + self.really_started.elapsed()).saturating_sub(system);
+        let carried = self.wall + now.saturating_duration_since(self.started);
+        let Some(really_started) = self.really_started else { return carried };
+        let system = system();
+        let ahead = (self.wall + really_started.elapsed()).saturating_sub(system);
         if ahead > DRIFT { carried.saturating_sub(ahead) } else { carried.max(system) }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Core`]: the parts of a monitor, and what the API reads of them.
 //!
-//! The locks are taken in the order ticking, history, memory, counts, tiers, each of the others alone, and none on the request path. The invariant that a
+//! The locks are taken in the order ticking, history, memory, counts, rhythms, tiers, each of the others alone, and none on the request path. The invariant that a
 //! change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop may hold it.
 
 mod coverage;
@@ -49,7 +49,7 @@ use crate::{
     names,
     rules::{Bottleneck, ProcessCounts, ProcessMemory, RuleSet, TrendReport, TrendSource, bottleneck_id},
     sample::WatchedPools,
-    store::{History, MonitorRecorder, Run, TierLimits, Tiers, Window},
+    store::{History, MonitorRecorder, Rhythms, Run, TierLimits, Tiers, Window},
 };
 
 /// Work on another thread that has not come back for so long is reported.
@@ -64,6 +64,8 @@ pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) rules: RuleSet,
     pub(super) pools: Arc<WatchedPools>,
+    pub(super) started: Instant,
+    pub(super) clock: WallClock,
 }
 
 /// The parts of a running monitor.
@@ -79,6 +81,7 @@ pub(crate) struct Core {
     memory: Mutex<ProcessMemory>,
     counts: Mutex<ProcessCounts>,
     tiers: Arc<Mutex<Tiers>>,
+    rhythms: Mutex<Rhythms>,
     #[cfg(feature = "archive")]
     versions: Versions,
     judging: Semaphore,
@@ -102,9 +105,7 @@ impl fmt::Debug for Core {
 
 impl Core {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { instruments, recorder: own_recorder, config, rules, pools } = parts;
-        let started = Instant::now();
-        let clock = WallClock::starting(started);
+        let Parts { instruments, recorder: own_recorder, config, rules, pools, started, clock } = parts;
         // The one that everything is recorded through: it writes to a host's recorder too.
         let recorder = instruments.recorder().clone();
         let rules = Arc::new(rules);
@@ -117,6 +118,7 @@ impl Core {
         let run = Run { started: clock.at(started), version: version(&config) };
         let limits = TierLimits { retention: config.retention.get(), bytes: config.history_bytes.get() };
         let tiers = Arc::new(Mutex::new(Tiers::new(limits, run.clone())));
+        let rhythms = Mutex::new(Rhythms::new(run.version.to_string()));
         #[cfg(feature = "archive")]
         let versions = Versions::start(&config, tiers.clone(), recorder.clone(), run, clock);
         let core = Self {
@@ -125,6 +127,7 @@ impl Core {
             memory: Mutex::default(),
             counts: Mutex::default(),
             tiers,
+            rhythms,
             #[cfg(feature = "archive")]
             versions,
             judging: Semaphore::new(JUDGED_AT_A_TIME),

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Judgement,
+    clock::WallClock,
     config::Config,
     core::{Core, Parts},
 };
@@ -21,6 +22,10 @@ use crate::{
 
 /// Most series that a simulation keeps: more than any description of traffic has.
 const MAX_SERIES: usize = 100_000;
+
+/// When a simulation begins, since the Unix epoch: on Monday, 1 January 2024, at 00:00 UTC. What depends on the day of the week then
+/// does so in the same way each time.
+const BEGINNING: Duration = Duration::from_secs(1_704_067_200);
 
 /// A monitor that is driven by hand.
 #[derive(Debug)]
@@ -45,7 +50,9 @@ impl Simulation {
         let shared = Arc::new(recorder.clone());
         let instruments = Instruments::new(shared.clone(), shared, limits, Box::new(|| 0.0));
         let pools = WatchedPools::new(instruments.clone());
-        Self { core: Core::new(Parts { instruments, recorder, config, rules, pools }) }
+        let started = Instant::now();
+        let clock = WallClock::made_up(started, BEGINNING);
+        Self { core: Core::new(Parts { instruments, recorder, config, rules, pools, started, clock }) }
     }
 
     /// Returns when it began.

@@ -18,7 +18,7 @@ use crate::{
     analysis::{Comparison, VersionSnapshot, compare},
     context::DynRecorder,
     rules::latencies,
-    store::{Run, Tiers, Window},
+    store::{Rhythms, Run, Tiers, Window},
 };
 
 /// Minutes between two snapshots. A process that is killed loses what its version measured since the last one, which a
@@ -73,13 +73,19 @@ impl Versions {
         Self { service, archive: config.history_file.clone().map(start) }
     }
 
-    /// Has the archive write what is new, and every [`MINUTES`] the snapshot of this version.
-    pub(super) fn minute_ended(&self, total: &Window, wall: Duration) {
+    /// Has the archive write what is new, and every [`MINUTES`] the snapshot of this version and what usually runs.
+    pub(super) fn minute_ended(&self, total: &Window, rhythms: &Rhythms, wall: Duration) {
         let Some(archive) = &self.archive else { return };
         archive.wake();
         if (wall.as_secs() / 60).is_multiple_of(MINUTES) {
             self.write_snapshot(total, wall);
+            archive.write_rhythms(rhythms.clone());
         }
+    }
+
+    /// Returns what an earlier run of the service knew of what usually runs, once.
+    pub(super) fn take_rhythms(&self) -> Option<Rhythms> {
+        self.archive.as_ref()?.take_rhythms()
     }
 
     /// Has the archive write the part of a minute that there is so far.
@@ -88,8 +94,9 @@ impl Versions {
     }
 
     /// Has the archive write the last of this run.
-    pub(super) fn finish(&self, total: &Window, wall: Duration) {
+    pub(super) fn finish(&self, total: &Window, rhythms: &Rhythms, wall: Duration) {
         self.write_snapshot(total, wall);
+        self.archive.iter().for_each(|archive| archive.write_rhythms(rhythms.clone()));
         self.archive.iter().for_each(Archive::wake);
     }
 

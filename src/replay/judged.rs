@@ -71,6 +71,10 @@ pub(super) fn judged(rules: &RuleSet) -> (RuleSet, Vec<Remark>) {
 
 /// Returns why a rule cannot be judged.
 fn obstacle(rule: &Rule) -> Option<String> {
+    if matches!(rule.measure, Measure::AbsentFor | Measure::DropRatio) {
+        let reason = "compares with the days before, which a replay does not look at; rules test and --prometheus do";
+        return Some(format!("{} {reason}", rule.measure_name));
+    }
     if answer(rule.scope, rule.measure) == Answer::None {
         let (name, scope) = (rule.measure_name, rule.scope.as_str());
         return Some(format!("{name} of scope {scope} is not kept in a history file"));

@@ -4,7 +4,11 @@
 //! [`measure::CATALOGUE`](super::measure::CATALOGUE), that of all others in [`NUMBERS`] and [`WORDS`]. Code that reads or
 //! writes a fact uses the constants of this file, so that a name and its unit are spelled once.
 
+mod counts;
+
 use std::sync::Arc;
+
+pub(crate) use counts::is_count;
 
 use super::{
     scope::Scope::{self, Endpoint, Process, Query, Slo, Task},
@@ -49,6 +53,8 @@ pub(crate) const CALL_RATE: NumberFact = number("call_rate", PerSecond);
 pub(crate) const IN_FLIGHT: NumberFact = number("in_flight", Count);
 pub(crate) const ACTIVE: NumberFact = number("active", Count);
 pub(crate) const OLDEST_ACTIVE: NumberFact = number("oldest_active", Seconds);
+pub(crate) const ABSENT_FOR: NumberFact = number("absent_for", Seconds);
+pub(crate) const DROP_RATIO: NumberFact = number("drop_ratio", Ratio);
 pub(crate) const TIME_SHARE: NumberFact = number("time_share", Ratio);
 pub(crate) const BUSY_RATIO: NumberFact = number("busy_ratio", Ratio);
 pub(crate) const TASK_TIME_RATIO: NumberFact = number("task_time_ratio", Ratio);
@@ -226,38 +232,19 @@ pub(crate) fn of_subject<'a>(subject: &'a Subject, word: &str) -> Option<&'a Arc
 /// The values of [`SLOWNESS`], from always down.
 pub(crate) const SLOWNESS_WORDS: &[&str] = &["always", "often", "rarely", "once"];
 
-/// The numbers that count things and are therefore whole. Others of the same unit are means.
-const COUNTS: &[NumberFact] = &[
-    ACTIVE,
-    REQUESTS,
-    BAD_REQUESTS,
-    CALLS,
-    MAX_AT_ONCE,
-    RUNS,
-    ENDPOINTS,
-    WASTED_QUERIES,
-    BLOCKING_POLLS,
-    MAX_OTHERS_IN_FLIGHT,
-    TOP_WAITING_POLLS,
-    WORKERS,
-    THREADS,
-    OPEN_FDS,
-    MAX_FDS,
-    ALIVE_TASKS,
-    SOCKET_FDS,
-    FILE_FDS,
-    PIPE_FDS,
-    OTHER_FDS,
-];
-
-/// Returns whether the number of this name counts things.
-pub(crate) fn is_count(name: &str) -> bool {
-    COUNTS.iter().any(|fact| fact.name == name)
-}
+// What is usual by the days before.
+pub(crate) const USUAL_GAP: NumberFact = number("usual_gap", Seconds);
+pub(crate) const USUAL_RATE: NumberFact = number("usual_rate", PerSecond);
+pub(crate) const MISSED: NumberFact = number("missed", Count);
+pub(crate) const SILENT_ENDPOINTS: NumberFact = number("silent_endpoints", Count);
+pub(crate) const REGULAR_ENDPOINTS: NumberFact = number("regular_endpoints", Count);
 
 /// The numbers of each scope beside its measures, with their meaning.
 pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, REQUESTS, "requests that ended in the window"),
+    (Endpoint, USUAL_GAP, "longest time between two requests in the days before"),
+    (Endpoint, USUAL_RATE, "requests a second at this time on the days before, in the half hour of `drop_ratio`"),
+    (Endpoint, MISSED, "requests that came in as long a time on the days before"),
     (Endpoint, TOP_QUERY_TIME_RATIO, "share of the endpoint's time that its most expensive query takes"),
     (Endpoint, TOP_QUERY_CALLS_PER_REQUEST, "calls of that query in one request that issues it"),
     (Endpoint, TOP_QUERY_AVG_DURATION, "mean duration of a call of that query"),
@@ -346,6 +333,9 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Task, CANCELLED_MIN_DURATION, "shortest of them"),
     (Task, CANCELLED_MAX_DURATION, "longest of them"),
     (Task, RUNS, "runs that ended in the window"),
+    (Task, USUAL_GAP, "longest time between the ends of two runs in the days before"),
+    (Task, USUAL_RATE, "runs a second at this time on the days before, in the half hour of `drop_ratio`"),
+    (Task, MISSED, "runs that ended in as long a time on the days before"),
     (Task, TOP_FAILURE_RATIO, "share of the failures that are the most frequent one"),
     (Task, PANIC_RATIO, "share of the failures that are panics"),
     (Task, FAILED_AVG_DURATION, "mean duration of the runs that failed"),
@@ -372,6 +362,11 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
         "share of the time in which something in the control group waited for a CPU; else on the machine",
     ),
     (Task, STEAL_RATIO, "share of the machine's CPU time that its hypervisor gave to others"),
+    (Process, USUAL_GAP, "longest time between two requests of any endpoint in the days before"),
+    (Process, USUAL_RATE, "requests a second at this time on the days before, in the half hour of `drop_ratio`"),
+    (Process, MISSED, "requests that came in as long a time on the days before"),
+    (Process, SILENT_ENDPOINTS, "endpoints without requests for longer than usual"),
+    (Process, REGULAR_ENDPOINTS, "endpoints of which it is known how long is usual"),
     (Process, MEMORY_LIMIT, "memory limit of the control group"),
     (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
     (Process, RUNNING_QUERIES, "queries that ran at once, on average"),

@@ -3,6 +3,8 @@
 //! Every measure that a rule file can name is a line of [`CATALOGUE`], with its unit and its meaning; the JSON schema,
 //! docs/rules.md, the suggestions and the checks of thresholds all come from it. Invariant: a name is unique within its scope.
 
+use std::time::Duration;
+
 use super::{
     fact::{self, NumberFact, number},
     scope::Scope,
@@ -83,6 +85,10 @@ pub(crate) enum Measure {
     SchedulingLag,
     /// Busy time of the runtime's workers over their number and the time passed.
     WorkerBusyRatio,
+    /// Time since the last request or run, where it is longer than usual.
+    AbsentFor,
+    /// Share of the usual requests or runs of the last half hour that did not come.
+    DropRatio,
     /// Gauges: the latest value. Counters: the increase.
     Value,
     /// Mean of a histogram.
@@ -93,6 +99,18 @@ pub(crate) enum Measure {
     Quantile(u8),
     /// How many times as fast as its objective allows an error budget is spent.
     BurnRate,
+}
+
+impl Measure {
+    /// Returns how far back it always looks, whatever a rule says; `None` where the rule's window decides.
+    pub(crate) fn own_span(self) -> Option<Duration> {
+        match self {
+            // The detector chooses its spans itself, up to a day.
+            Self::MemoryGrowth => Some(Duration::from_secs(24 * 3600)),
+            Self::AbsentFor | Self::DropRatio => Some(Duration::from_secs(30 * 60)),
+            _ => None,
+        }
+    }
 }
 
 /// How large a ratio can get, so that a threshold that no value can pass is refused.
@@ -260,6 +278,18 @@ pub(crate) const CATALOGUE: &[Entry] = &[
         M::LongestPollQuantile(99),
         "99th percentile of the longest polls",
     ),
+    state(
+        Endpoint,
+        fact::ABSENT_FOR,
+        M::AbsentFor,
+        "time since the last request, where the days before say that it is too long; 0 where it is as usual",
+    ),
+    state_share(
+        Endpoint,
+        fact::DROP_RATIO,
+        M::DropRatio,
+        "share of the usual requests at this time that did not come in the last half hour; 0 where chance may explain it",
+    ),
     counted(Query, fact::AVG_DURATION, M::AvgDuration, "mean duration of a call"),
     counted(Query, fact::P50_DURATION, M::DurationQuantile(50), "median duration"),
     counted(Query, fact::P75_DURATION, M::DurationQuantile(75), "75th percentile of the duration"),
@@ -330,6 +360,30 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     part(Task, fact::BLOCKING_TIME_RATIO, Part::Blocking, "share of the duration spent in work on blocking threads"),
     state(Task, fact::ACTIVE, M::Active, "runs in progress now"),
     state(Task, fact::OLDEST_ACTIVE, M::OldestActive, "how long the oldest run in progress has been running"),
+    state(
+        Task,
+        fact::ABSENT_FOR,
+        M::AbsentFor,
+        "time since the last run ended, where the days before say that it is too long; 0 where it is as usual",
+    ),
+    state_share(
+        Task,
+        fact::DROP_RATIO,
+        M::DropRatio,
+        "share of the usual runs at this time that did not end in the last half hour; 0 where chance may explain it",
+    ),
+    state(
+        Process,
+        fact::ABSENT_FOR,
+        M::AbsentFor,
+        "time since the last request of any endpoint, or of most of them, where the days before say that it is too long",
+    ),
+    state_share(
+        Process,
+        fact::DROP_RATIO,
+        M::DropRatio,
+        "share of the usual requests at this time that did not come in the last half hour, where most endpoints have fewer",
+    ),
     state(
         Process,
         fact::RESIDENT_MEMORY,
@@ -420,29 +474,5 @@ pub(crate) fn metric_unit(metric: &str, measure: Measure) -> Unit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn names_are_unique_within_their_scope() {
-        let names: HashSet<_> = CATALOGUE.iter().map(|entry| (entry.scope, entry.name)).collect();
-        assert_eq!(names.len(), CATALOGUE.len());
-    }
-
-    #[test]
-    fn a_measure_stands_once_in_a_scope() {
-        let measures: HashSet<_> = CATALOGUE.iter().map(|entry| (entry.scope, entry.measure)).collect();
-        assert_eq!(measures.len(), CATALOGUE.len());
-    }
-
-    #[test]
-    fn the_end_of_a_metrics_name_is_its_unit() {
-        assert_eq!(metric_unit("queue_wait_seconds", Measure::Quantile(99)), Unit::Seconds);
-        assert_eq!(metric_unit("queue_wait_seconds", Measure::Rate), Unit::PerSecond);
-        assert_eq!(metric_unit("gc_pause_seconds_total", Measure::Rate), Unit::Ratio);
-        assert_eq!(metric_unit("sent_bytes_total", Measure::Rate), Unit::BytesPerSecond);
-        assert_eq!(metric_unit("cache_hit_ratio", Measure::Value), Unit::Ratio);
-        assert_eq!(metric_unit("queue_depth", Measure::Value), Unit::Count);
-    }
-}
+#[path = "measure_tests.rs"]
+mod tests;

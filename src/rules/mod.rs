@@ -84,8 +84,8 @@ pub(crate) use unit::Unit;
 #[cfg(feature = "archive")]
 pub(crate) use window::latencies;
 pub(crate) use window::{
-    BudgetReadings, Budgets, EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ObjectiveReading, ProcessCounts,
-    ProcessMemory, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses, WindowReadings,
+    Activity, BudgetReadings, Budgets, EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ObjectiveReading,
+    ProcessCounts, ProcessMemory, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses, WindowReadings,
 };
 #[cfg(feature = "export")]
 pub(crate) use {
@@ -93,6 +93,7 @@ pub(crate) use {
     measure::find_in as find_measure,
     rule::{LabelGlobs, MetricSelector},
     slo::{BadRequests, BurnAlert, SloScope},
+    threshold::Operator,
 };
 #[cfg(feature = "replay")]
 pub(crate) use {

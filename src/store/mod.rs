@@ -64,7 +64,7 @@
 //! {cells, counter, gauge, outcome} < series < {pairs, delta, whole_names}
 //! pairs < exposition;  {exposition, history, whole_names} < recorder
 //! counts < {delta, histogram};  layout < histogram;  {delta, histogram} < window < history
-//! sliding (imports nothing of the room);  layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers
+//! sliding (imports nothing of the room);  layout < grid < slot < slot_sums;  {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers < rhythms
 //! ```
 //!
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
@@ -86,6 +86,7 @@ mod outcome;
 mod pairs;
 mod recorder;
 mod requests;
+mod rhythms;
 mod schema;
 mod series;
 mod sliding;
@@ -108,6 +109,7 @@ pub(crate) use history::History;
 pub(crate) use outcome::{Outcome, OutcomeClass};
 pub use recorder::MonitorRecorder;
 pub(crate) use requests::TickRequests;
+pub(crate) use rhythms::{Regular, RhythmOf, Rhythms};
 pub(crate) use sliding::{Counts, SlidingCounts};
 pub(crate) use slot::{GridSum, SlotEntry};
 pub(crate) use tiers::{Moment, Run, TierLimits, Tiers, TimedSlot};

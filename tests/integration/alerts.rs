@@ -80,6 +80,21 @@ fn the_exported_rules_fire_as_the_rules_do() {
     run(&promtool, &["test", "rules", "tests/integration/alerts/exported.test.yml"]);
 }
 
+/// These alone, since promtool evaluates all rules of a file over eight days.
+#[test]
+fn the_exported_rules_compare_with_the_days_before() {
+    let Some(promtool) = find("promtool") else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let rules = directory.path().join("rules");
+    std::fs::create_dir(&rules).expect("writes");
+    std::fs::write(rules.join("traffic.yaml"), include_str!("../../rules/traffic.yaml")).expect("writes");
+    let exported = export::prometheus(&RuleSet::load_dir(&rules).expect("good"), export::Histograms::Classic);
+    std::fs::write(directory.path().join("pinchpoint.rules.yml"), exported.file).expect("writes");
+    let cases = directory.path().join("usual.test.yml");
+    std::fs::write(&cases, include_str!("alerts/usual.test.yml")).expect("writes");
+    run(&promtool, &["test", "rules", cases.to_str().expect("UTF-8")]);
+}
+
 #[test]
 fn promtool_accepts_the_example_of_the_document() {
     let Some(promtool) = find("promtool") else { return };

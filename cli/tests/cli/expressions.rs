@@ -37,6 +37,8 @@ const MAY_BE_EMPTY: &[(&str, &str)] = &[
     ("MemoryLimit", "needs a control group with a memory limit"),
     ("pinchpoint_slo_", "the demo promises nothing"),
     ("pinchpoint_trend", "trends need more than an hour"),
+    ("offset 1w", "compares with a week ago: promtool tests it"),
+    ("pinchpoint_drop_ratio", "compares with a week ago: promtool tests it"),
     ("pinchpoint_rules_last_reload_successful", "is of wrong rule files, or of none"),
     ("error_type=\"cancelled\"", "no visitor of the demo leaves while it waits for a lock"),
     ("pinchpoint_task_blocking_poll_seconds", "tasks of the demo block a worker on a busy machine only"),

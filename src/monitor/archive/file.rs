@@ -17,11 +17,11 @@ use super::{
     error::ArchiveError,
     head,
     identity::Identity,
-    tables::{self, Contents, ENDPOINTS, Forget, HALF_HOURS, MINUTES, RUNS, VERSIONS, millis},
+    tables::{self, Contents, ENDPOINTS, Forget, HALF_HOURS, LATEST, MINUTES, RHYTHMS, RUNS, VERSIONS, millis},
 };
 use crate::{
     analysis::VersionSnapshot,
-    store::{Changes, Run, SlotKey},
+    store::{Changes, Rhythms, Run, SlotKey},
 };
 
 /// Pages kept in memory: those of a minute's slot and the path to it. redb's default is a gigabyte.
@@ -80,6 +80,7 @@ impl ArchiveFile {
         if changes.cleared {
             writing.delete_table(MINUTES)?;
             writing.delete_table(HALF_HOURS)?;
+            writing.delete_table(RHYTHMS)?;
         }
         {
             let mut endpoints = writing.open_table(ENDPOINTS)?;
@@ -117,6 +118,14 @@ impl ArchiveFile {
     pub(super) fn keep(&self, key: &str, json: &[u8]) -> Result<(), ArchiveError> {
         let writing = self.database.begin_write()?;
         writing.open_table(tables::KEPT)?.insert(key, json)?;
+        Ok(writing.commit()?)
+    }
+
+    /// Writes how often everything usually runs, all of it or nothing.
+    pub(super) fn write_rhythms(&self, rhythms: &Rhythms) -> Result<(), ArchiveError> {
+        let json = serde_json::to_vec(rhythms).expect("numbers and texts are JSON");
+        let writing = self.database.begin_write()?;
+        writing.open_table(RHYTHMS)?.insert(LATEST, &*json)?;
         Ok(writing.commit()?)
     }
 

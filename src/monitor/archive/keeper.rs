@@ -21,7 +21,7 @@ use super::{
 use crate::{
     analysis::VersionSnapshot,
     lock::{lock, wait_while},
-    store::Changes,
+    store::{Changes, Rhythms},
 };
 
 /// How often a file that could not be opened is tried again: often enough for a disk that is freed, rare enough for the
@@ -38,6 +38,7 @@ pub(super) struct Keeper {
     /// Changes that are not written yet; `None` until the tiers were restored.
     pending: Option<Changes>,
     snapshot: Option<VersionSnapshot>,
+    rhythms: Option<Rhythms>,
     /// Whether the snapshot of this version in the file was written by this run.
     has_own_snapshot: bool,
     /// By key.
@@ -53,6 +54,7 @@ impl Keeper {
             identity: None,
             pending: None,
             snapshot: None,
+            rhythms: None,
             has_own_snapshot: false,
             kept: BTreeMap::new(),
         }
@@ -76,6 +78,7 @@ impl Keeper {
         work.has_changes = false;
         work.take();
         self.snapshot = work.snapshot.take().or(self.snapshot.take());
+        self.rhythms = work.rhythms.take().or(self.rhythms.take());
         self.kept
             .extend(std::mem::take(&mut work.kept).into_iter().map(|(key, json)| (key, Kept { json, written: false })));
         work.stop
@@ -118,6 +121,11 @@ impl Keeper {
             }
         }
         self.snapshot = None;
+        if let Some(rhythms) = &self.rhythms {
+            file.write_rhythms(rhythms)?;
+            self.shared.status.written();
+        }
+        self.rhythms = None;
         for (key, kept) in self.kept.iter_mut().filter(|(_, kept)| !kept.written) {
             file.keep(key, &kept.json)?;
             kept.written = true;
@@ -158,6 +166,7 @@ impl Keeper {
             let previous = service.and_then(|service| previous(contents.versions, service, &run.version));
             self.shared.previous.store(previous.map(Arc::new));
             let _ = self.shared.restored.set(contents.kept);
+            self.shared.rhythms.store(contents.rhythms.map(Arc::new));
             lock(&self.parts.tiers).restore(contents.stored, now().max(run.started));
         } else if self.identity != Some(file.identity()) || contents.is_new {
             self.adopt(contents);

@@ -41,7 +41,7 @@ use crate::{
     analysis::VersionSnapshot,
     context::DynRecorder,
     lock::lock,
-    store::{Run, Tiers},
+    store::{Rhythms, Run, Tiers},
 };
 
 #[cfg(feature = "replay")]
@@ -123,6 +123,18 @@ impl Archive {
     /// Returns what the run before kept under a key.
     pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
         self.shared.restored.get()?.get(key).cloned()
+    }
+
+    /// Has the thread write what usually runs, for the next run of the service. Returns at once.
+    pub(super) fn write_rhythms(&self, rhythms: Rhythms) {
+        self.shared.add(|work| work.rhythms = Some(rhythms));
+    }
+
+    /// Returns what the file had of what usually runs when it was first opened, once.
+    pub(super) fn take_rhythms(&self) -> Option<Rhythms> {
+        // Looked for at each tick: a swap is dearer than a look.
+        let is_there = self.shared.rhythms.load().is_some();
+        is_there.then(|| self.shared.rhythms.swap(None)).flatten().map(Arc::unwrap_or_clone)
     }
 
     /// Returns the snapshot of the version before this one.

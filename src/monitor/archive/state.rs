@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
 use super::status::StatusBoard;
-use crate::{analysis::VersionSnapshot, lock::lock};
+use crate::{analysis::VersionSnapshot, lock::lock, store::Rhythms};
 
 #[derive(Debug)]
 pub(super) struct KeeperState {
@@ -19,6 +19,8 @@ pub(super) struct KeeperState {
     pub(super) status: StatusBoard,
     /// The snapshot of the version before this one.
     pub(super) previous: ArcSwapOption<VersionSnapshot>,
+    /// What the file had of what usually runs, until the tick takes it.
+    pub(super) rhythms: ArcSwapOption<Rhythms>,
     /// What the run before kept, by its key; set when the file is first read.
     pub(super) restored: OnceLock<BTreeMap<String, Arc<[u8]>>>,
 }
@@ -30,6 +32,8 @@ pub(super) struct Work {
     pub(super) has_changes: bool,
     /// The newest snapshot of this version, if one is to be written.
     pub(super) snapshot: Option<VersionSnapshot>,
+    /// The newest of what usually runs, if it is to be written.
+    pub(super) rhythms: Option<Rhythms>,
     /// What other parts of the monitor have to keep, by their key.
     pub(super) kept: BTreeMap<&'static str, Vec<u8>>,
     /// Write what there is for a last time, and end.
@@ -43,7 +47,7 @@ pub(super) struct Work {
 impl Work {
     /// Returns whether there is nothing to do.
     pub(super) fn is_idle(&self) -> bool {
-        !self.has_changes && self.snapshot.is_none() && self.kept.is_empty() && !self.stop
+        !self.has_changes && self.snapshot.is_none() && self.rhythms.is_none() && self.kept.is_empty() && !self.stop
     }
 
     /// Notes that the thread takes what there is.
@@ -55,7 +59,7 @@ impl Work {
 impl KeeperState {
     pub(super) fn new(status: StatusBoard) -> Arc<Self> {
         let (work, arrived, previous) = (Mutex::default(), Condvar::new(), ArcSwapOption::empty());
-        Arc::new(Self { work, arrived, status, previous, restored: OnceLock::new() })
+        Arc::new(Self { work, arrived, status, previous, rhythms: ArcSwapOption::empty(), restored: OnceLock::new() })
     }
 
     /// Adds work for the thread. Returns at once.

@@ -12,7 +12,7 @@ use redb::{ReadableTable as _, TableDefinition, TableHandle as _, WriteTransacti
 use super::error::ArchiveError;
 use crate::{
     analysis::VersionSnapshot,
-    store::{ArchiveContents, EndpointNames, FORMAT, Reference, Run, Slot, SlotKey},
+    store::{ArchiveContents, EndpointNames, FORMAT, Reference, Rhythms, Run, Slot, SlotKey},
 };
 
 /// Versions whose latencies are kept: a service that releases daily can look back ten days.
@@ -34,12 +34,18 @@ pub(super) const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// Snapshots as JSON, by version.
 pub(super) const VERSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("versions");
 
+/// How often everything usually runs, as JSON, under [`LATEST`].
+pub(super) const RHYTHMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rhythms");
+pub(super) const LATEST: &str = "latest";
+
 /// What an opened file held.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) stored: ArchiveContents,
     /// One for each version, of its longest run.
     pub(super) versions: Vec<VersionSnapshot>,
+    /// How often everything usually ran; `None` where an earlier release wrote the file.
+    pub(super) rhythms: Option<Rhythms>,
     /// Whether the file was made just now.
     pub(super) is_new: bool,
     /// Entries that could not be read and were skipped.
@@ -84,7 +90,15 @@ pub(super) fn read(
     let newest = stored.reference(run.started).map(Reference::time);
     stored.runs = read_runs(writing, run, newest, retention)?;
     let (versions, unreadable_versions) = read_versions(writing)?;
-    Ok(Contents { stored, versions, is_new, unreadable: unreadable + unreadable_versions, kept: read_kept(writing)? })
+    let (rhythms, unreadable_rhythms) = read_rhythms(writing)?;
+    Ok(Contents {
+        stored,
+        versions,
+        rhythms,
+        is_new,
+        unreadable: unreadable + unreadable_versions + unreadable_rhythms,
+        kept: read_kept(writing)?,
+    })
 }
 
 fn read_kept(writing: &WriteTransaction) -> Result<BTreeMap<String, Arc<[u8]>>, ArchiveError> {
@@ -175,6 +189,18 @@ fn read_versions(writing: &WriteTransaction) -> Result<(Vec<VersionSnapshot>, us
         }
     }
     Ok((versions, unreadable))
+}
+
+/// Returns how often everything usually ran, and how much of it could not be read: 1 or 0.
+fn read_rhythms(writing: &WriteTransaction) -> Result<(Option<Rhythms>, usize), ArchiveError> {
+    let table = writing.open_table(RHYTHMS)?;
+    let json = table.get(LATEST)?;
+    let read = json.map(|json| serde_json::from_slice(json.value()));
+    Ok(match read {
+        None => (None, 0),
+        Some(Ok(rhythms)) => (Some(rhythms), 0),
+        Some(Err(_)) => (None, 1),
+    })
 }
 
 /// Enters the snapshot of a version, and drops the versions written longest ago past [`VERSIONS_KEPT`].

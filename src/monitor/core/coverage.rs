@@ -10,7 +10,7 @@ use crate::context::sqlx_events;
 use crate::{
     lock::lock,
     names,
-    rules::{Coverage, Rule, Sources, WindowReadings},
+    rules::{Activity, Coverage, Rule, Sources, WindowReadings},
 };
 
 /// A rule in force and what it looks at.
@@ -46,9 +46,11 @@ impl Core {
         };
         let history = lock(&self.history);
         let kept = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
+        let rhythms = lock(&self.rhythms);
         let readings = WindowReadings::new(kept)
             .with_budgets(&judgement.budgets)
-            .with_memory_growth(judgement.memory.as_ref().and_then(|memory| memory.growth.clone()));
+            .with_memory_growth(judgement.memory.as_ref().and_then(|memory| memory.growth.clone()))
+            .with_activity(Activity::of(&rhythms));
         let each = rules.set.rules().iter().map(|rule| {
             let coverage = Coverage::of(rule, &readings);
             RuleCoverage { rule: rule.clone(), coverage, silence: sources.silence(rule, coverage) }

@@ -24,10 +24,10 @@ use crate::{
     },
     names,
     rules::{
-        BudgetReadings, Budgets, Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet, TrendReport,
-        WindowReadings,
+        Activity, BudgetReadings, Budgets, Evaluator, Finding, MemoryVerdict, ProcessCounts, ProcessMemory, RuleSet,
+        TrendReport, WindowReadings,
     },
-    store::{History, Moment},
+    store::{History, Moment, Rhythms},
 };
 
 /// State that only the tick and a clear use.
@@ -173,8 +173,14 @@ impl Core {
         let memory = self.record_memory(&history, requests, now);
         let counts = self.record_counts(&history, now);
         let verdict = memory.verdict(history.total().start().saturating_duration_since(self.started));
-        if self.record_trends(&history, now) {
-            self.minute_ended(&history, now);
+        let moment = Moment {
+            wall: self.clock.at(now),
+            measuring: self.instruments.enabled(),
+            resident_bytes: owned_memory(&history),
+        };
+        let rhythms = self.record_rhythms(&history, moment);
+        if self.record_trends(&history, moment) {
+            self.minute_ended(&history, &rhythms, now);
         }
         let budgets = self.record_budgets(rules, budgets, &history, now);
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
@@ -182,7 +188,8 @@ impl Core {
             .with_budgets(&budgets)
             .since_start(history.total())
             .with_memory_growth(verdict.growth.clone())
-            .with_counts(&counts);
+            .with_counts(&counts)
+            .with_activity(Activity::of(&rhythms));
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         Evaluation { findings, memory: verdict, budgets: Arc::new(budgets), requests }
     }
@@ -260,12 +267,7 @@ impl Core {
     }
 
     /// Records the latest difference of the history in the trends. Returns whether a minute ended.
-    fn record_trends(&self, history: &History, now: Instant) -> bool {
-        let moment = Moment {
-            wall: self.clock.at(now),
-            measuring: self.instruments.enabled(),
-            resident_bytes: owned_memory(history),
-        };
+    fn record_trends(&self, history: &History, moment: Moment) -> bool {
         let mut tiers = lock(&self.tiers);
         let ended = tiers.record(history, moment);
         #[cfg(feature = "archive")]
@@ -289,20 +291,32 @@ impl Core {
         budgets.readings(wall)
     }
 
-    /// Wakes the archive to write the minute that ended, and every few minutes the snapshot of this version.
+    /// Records the latest difference of the history in what usually runs, after what an archive kept of it.
+    fn record_rhythms(&self, history: &History, moment: Moment) -> MutexGuard<'_, Rhythms> {
+        let mut rhythms = lock(&self.rhythms);
+        #[cfg(feature = "archive")]
+        if let Some(stored) = self.versions.take_rhythms() {
+            rhythms.restore(stored, moment.wall.as_secs());
+        }
+        rhythms.record(history, moment);
+        rhythms
+    }
+
+    /// Wakes the archive to write the minute that ended, and every few minutes the snapshot of this version and the rhythms.
     #[cfg(feature = "archive")]
-    fn minute_ended(&self, history: &History, now: Instant) {
-        self.versions.minute_ended(history.total(), self.clock.at(now));
+    fn minute_ended(&self, history: &History, rhythms: &Rhythms, now: Instant) {
+        self.versions.minute_ended(history.total(), rhythms, self.clock.at(now));
     }
 
     #[cfg(not(feature = "archive"))]
-    fn minute_ended(&self, _: &History, _: Instant) {}
+    fn minute_ended(&self, _: &History, _: &Rhythms, _: Instant) {}
 
     /// Ends the current minute early and has the archive write the last of this run.
     #[cfg(feature = "archive")]
     pub(in crate::monitor) fn finish(&self, now: Instant) {
         lock(&self.tiers).finish();
-        self.versions.finish(&self.total(now), self.clock.at(now));
+        let total = self.total(now);
+        self.versions.finish(&total, &lock(&self.rhythms), self.clock.at(now));
     }
 
     /// Empties windows and trends and resolves what fires. What Prometheus reads, the cells, goes on.
@@ -319,6 +333,7 @@ impl Core {
         };
         *lock(&self.counts) = ProcessCounts::default();
         lock(&self.tiers).clear();
+        lock(&self.rhythms).clear();
         self.instruments.slow_requests().clear();
         let transitions = ticking.lifecycle.resolve_all();
         transitions.iter().for_each(log);

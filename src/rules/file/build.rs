@@ -26,8 +26,6 @@ use crate::{
 };
 
 const DEFAULT_MIN_SAMPLES: u64 = 5;
-/// The detector of memory growth chooses its spans itself, up to this one.
-const LONGEST_GROWTH: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
 /// `for` and `keep_firing_for` of a rule that does not say them.
@@ -259,12 +257,12 @@ impl RuleBuilder<'_, '_> {
     }
 
     fn window(&mut self, text: Option<&Scalar>, measure: Option<&Entry>) -> Duration {
-        let own = measure.filter(|measure| measure.measure == Measure::MemoryGrowth);
-        if let Some(measure) = own {
+        let own = measure.and_then(|measure| Some((measure, measure.measure.own_span()?)));
+        if let Some((measure, span)) = own {
             if text.is_some() {
                 self.report("window", ProblemKind::UselessWindow { measure: measure.name });
             }
-            return LONGEST_GROWTH;
+            return span;
         }
         let window = self.span("window", text, names::DEFAULT_WINDOW);
         if window.is_zero() {

@@ -6,4 +6,5 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("rules/endpoints.yaml", include_str!("../../../rules/endpoints.yaml")),
     ("rules/process.yaml", include_str!("../../../rules/process.yaml")),
     ("rules/tasks.yaml", include_str!("../../../rules/tasks.yaml")),
+    ("rules/traffic.yaml", include_str!("../../../rules/traffic.yaml")),
 ];

@@ -109,7 +109,7 @@ pub(crate) struct RuleEntry {
     /// Leave out every subject that matches one of these, e.g. a report that is allowed to be slow.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<BTreeMap<String, String>>>"))]
     pub(crate) exclude: Option<Vec<BTreeMap<String, Scalar>>>,
-    /// How far back the rule looks, e.g. 5m. Default: 5m. Not for memory_growth, which chooses its spans itself.
+    /// How far back the rule looks, e.g. 5m. Default: 5m. Not for memory_growth, absent_for, drop_ratio and those of versions, which choose their spans themselves.
     #[cfg_attr(feature = "schema", schemars(with = "Option<DurationSchema>"))]
     pub(crate) window: Option<Scalar>,
     /// With fewer observations (requests, calls, runs) in the window there is no finding. Default: 5. Not for states, such as resident_memory.

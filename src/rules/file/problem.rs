@@ -150,7 +150,7 @@ pub(crate) enum ProblemKind {
     ZeroWindow,
     #[error("window of {found} is longer than the history that is kept ({longest})")]
     WindowTooLong { found: String, longest: String },
-    #[error("window has no meaning for {measure}, which looks at every span from 5m to 24h; leave it out")]
+    #[error("window has no meaning for {measure}, which chooses its spans itself; leave it out")]
     UselessWindow { measure: &'static str },
     #[error("{key} is {found:?}; expected a whole number above 0")]
     BadCount { key: &'static str, found: String },

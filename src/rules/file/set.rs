@@ -15,7 +15,6 @@ use super::{
 #[cfg(feature = "schema")]
 use super::{entry::RuleFile, reference, schema};
 use crate::rules::{
-    measure::Measure,
     observed::{self, Breach, ObservedEndpoint},
     rule::Rule,
     unit::Unit,
@@ -143,7 +142,7 @@ impl RuleSet {
     /// Returns each window that some rule looks at, from the shortest. Memory growth and objectives are left out: they
     /// have counts of their own, or days of every series would be kept.
     pub(crate) fn windows(&self) -> Vec<Duration> {
-        let looking = self.rules.iter().filter(|rule| rule.measure != Measure::MemoryGrowth && rule.slo.is_none());
+        let looking = self.rules.iter().filter(|rule| rule.measure.own_span().is_none() && rule.slo.is_none());
         let mut windows: Vec<_> = looking.map(|rule| rule.window).collect();
         windows.sort();
         windows.dedup();

@@ -289,7 +289,7 @@ fn all_labels_of<'a>(series: &SeriesView<'a>) -> Option<(&'a str, &'a str)> {
     Some((method?, route?))
 }
 
-fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
+pub(super) fn endpoint_subject(method: &str, route: &str) -> Arc<Subject> {
     // A route begins with a slash, so these words are no route's.
     let shown = if route.is_empty() { UNMATCHED } else { route };
     let labels = vec![(Cow::Borrowed(names::METHOD), method.into()), (Cow::Borrowed(names::ROUTE), route.into())];

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    activity::tests::usual,
     memory::MemoryGrowth,
     readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop},
     statement_tests::of_statement,
@@ -89,8 +90,11 @@ fn descriptors_that_leak_say_of_what_kind_and_until_when() {
 #[test]
 fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
     let window = sick_shop().window();
-    let counts = growing();
-    let readings = WindowReadings::new([(LENGTH, &window)]).with_memory_growth(GROWTH).with_counts(&counts);
+    let (counts, rhythms) = (growing(), usual("/hash", "failing"));
+    let readings = WindowReadings::new([(LENGTH, &window)])
+        .with_memory_growth(GROWTH)
+        .with_counts(&counts)
+        .with_activity(Activity::of(&rhythms));
     for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
         let subjects = readings.read(&question(
             scope,

@@ -4,10 +4,11 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < holders < index
-//! < {memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `budgets`, `growth`, `memory`, `silence`
+//! < {activity, memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `budgets`, `growth`, `memory`, `silence`
 //! and `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
 //! holds, and the slots of the trend tiers.
 
+mod activity;
 mod budgets;
 mod durations;
 mod endpoints;
@@ -41,6 +42,7 @@ mod silence_tests;
 #[cfg(test)]
 mod statement_tests;
 
+pub(crate) use activity::Activity;
 pub(crate) use budgets::{BudgetReadings, Budgets, ObjectiveReading};
 pub(crate) use endpoints::Endpoints;
 pub(crate) use growth::ProcessCounts;

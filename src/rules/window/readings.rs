@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    budgets::BudgetReadings, endpoints::Endpoint, growth::ProcessCounts, index::WindowIndex,
+    activity::Activity, budgets::BudgetReadings, endpoints::Endpoint, growth::ProcessCounts, index::WindowIndex,
     investigation::Investigation, memory::MemoryGrowth, queries::Query, tasks::Task,
 };
 use crate::{
@@ -31,6 +31,7 @@ pub(crate) struct WindowReadings<'a> {
     growth: Option<MemoryGrowth>,
     counts: Option<&'a ProcessCounts>,
     budgets: Option<&'a BudgetReadings>,
+    activity: Option<Activity<'a>>,
 }
 
 impl<'a> WindowReadings<'a> {
@@ -38,7 +39,7 @@ impl<'a> WindowReadings<'a> {
     /// shorter.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
         let windows = windows.into_iter().map(|(length, window)| (length, WindowIndex::of(window))).collect();
-        Self { windows, total: None, growth: None, counts: None, budgets: None }
+        Self { windows, total: None, growth: None, counts: None, budgets: None, activity: None }
     }
 
     /// Adds the window since the start or the last clear. Without it, outcomes have no first and last time.
@@ -65,6 +66,12 @@ impl<'a> WindowReadings<'a> {
         self
     }
 
+    /// Adds what usually runs. Without it, nothing is known to be absent or fewer than usual.
+    pub(crate) fn with_activity(mut self, activity: Activity<'a>) -> Self {
+        self.activity = Some(activity);
+        self
+    }
+
     /// Returns the window of a length. Where there is none, as for the span of a memory growth, it is the longest
     /// shorter one, or else the shortest of all.
     fn index(&self, length: Duration) -> Option<&WindowIndex<'a>> {
@@ -84,6 +91,9 @@ impl Readings for WindowReadings<'_> {
             return self.growth().into_iter().collect();
         }
         let Some(index) = self.index(question.window) else { return Vec::new() };
+        if matches!(question.measure, Measure::AbsentFor | Measure::DropRatio) {
+            return self.activity.as_ref().map_or_else(Vec::new, |activity| activity.read(question, index));
+        }
         match question.scope {
             Scope::Endpoint => endpoint_readings(index, question),
             Scope::Query => query_readings(index, question),
@@ -96,15 +106,19 @@ impl Readings for WindowReadings<'_> {
 
     fn evidence(&self, scope: Scope, subject: &Subject, window: Duration, slow: Option<f64>) -> Evidence {
         let Some(index) = self.index(window) else { return Evidence::default() };
+        let usual = self.activity.as_ref().map(|activity| activity.facts(scope, subject, index));
         let investigation = Investigation { index, total: self.total, counts: self.counts, slow };
-        match scope {
+        let mut evidence = match scope {
             Scope::Endpoint => investigation.endpoint(subject),
             Scope::Query => investigation.query(subject),
             Scope::Task => investigation.task(subject),
             Scope::Process => Some(investigation.process(self.growth.as_ref())),
             Scope::Metric | Scope::Slo => None,
         }
-        .unwrap_or_default()
+        .unwrap_or_default();
+        // Also of what did not run in the window.
+        evidence.facts.extend(usual.into_iter().flatten());
+        evidence
     }
 
     fn budgets(&self, rule: &Rule) -> &[Budget] {

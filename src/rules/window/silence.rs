@@ -45,6 +45,12 @@ impl Sources<'_> {
         if let Some(reason) = self.blind_spot(rule) {
             return Some(reason);
         }
+        if coverage.measured == 0 && matches!(rule.measure, Measure::AbsentFor | Measure::DropRatio) {
+            return Some(
+                "what is usual is not known yet: that takes a day of the same kind before this one, and traffic of some regularity"
+                    .to_owned(),
+            );
+        }
         if coverage.measured == 0 {
             return Some(self.no_data(rule, &window));
         }

@@ -31,16 +31,19 @@ pub(crate) struct Task<'a> {
     pub(super) blocking_polls: Option<HistogramView<'a>>,
 }
 
+/// Returns the subject of a task.
+pub(super) fn task_subject(name: &str) -> Arc<Subject> {
+    Arc::new(Subject::new(name, vec![(Cow::Borrowed(names::TASK_NAME), name.into())]))
+}
+
 /// Returns the tasks that ended in a window or run at its end.
 pub(crate) fn tasks(window: &Window) -> Vec<Task<'_>> {
     let mut tasks: Vec<Task<'_>> = Vec::new();
     let mut places = HashMap::default();
     let mut place_of = |tasks: &mut Vec<Task<'_>>, name: &'_ str| {
         *places.entry(name.to_owned()).or_insert_with(|| {
-            let labels = vec![(Cow::Borrowed(names::TASK_NAME), name.into())];
-            let subject = Arc::new(Subject::new(name, labels));
             let task = Task {
-                subject,
+                subject: task_subject(name),
                 durations: Durations::default(),
                 active: None,
                 oldest_active: None,
