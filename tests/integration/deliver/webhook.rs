@@ -31,6 +31,8 @@ pub(super) enum Said {
     Ok,
     Status(u16),
     RetryAfter(u16, u64),
+    /// 404, with the address that was asked for.
+    Address,
     Nothing,
 }
 
@@ -67,6 +69,7 @@ impl Webhook {
                 let bytes: Bytes = body.collect().await.expect("a whole body").to_bytes();
                 let body = serde_json::from_slice(&bytes).expect("JSON");
                 let path = parts.uri.to_string();
+                let address = path.clone();
                 kept.lock().expect("sound").push(Got { path, headers: parts.headers, body, at: Instant::now() });
                 let said = answers.lock().expect("sound").pop_front().unwrap_or(Said::Ok);
                 match said {
@@ -76,6 +79,7 @@ impl Webhook {
                         let status = StatusCode::from_u16(status).expect("one");
                         (status, [(RETRY_AFTER, seconds.to_string())]).into_response()
                     }
+                    Said::Address => (StatusCode::NOT_FOUND, format!("no hook at {address}")).into_response(),
                     Said::Nothing => std::future::pending().await,
                 }
             }
@@ -382,12 +386,12 @@ async fn names_are_told_apart_and_wrong_receivers_are_refused() {
 
 #[tokio::test]
 async fn a_test_notification_says_what_came_back() {
-    let webhook = Webhook::saying([Said::Ok, Said::Status(404)]).await;
+    let webhook = Webhook::saying([Said::Ok, Said::Address]).await;
     let chat = |name: &str| AlertReceiver::webhook(name, webhook.url("/hunter2"));
     let tested =
         builder().alert_receiver(chat("good")).alert_receiver(chat("bad")).test_receivers().await.expect("good");
     let found: Vec<_> =
         tested.iter().map(|one| (one.name.as_str(), one.accepted, one.status.as_str(), one.body.as_str())).collect();
-    assert_eq!(found, [("good", true, "200 OK", "ok"), ("bad", false, "404 Not Found", "no")]);
+    assert_eq!(found, [("good", true, "200 OK", "ok"), ("bad", false, "404 Not Found", "no hook at ***")]);
     assert_eq!(webhook.requests()[0].body["alerts"][0]["labels"]["alertname"], "PinchpointTest");
 }
