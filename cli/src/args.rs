@@ -62,6 +62,7 @@ Exit codes: 0 the files are good, 1 they are not.";
 const TEST_EXAMPLES: &str = "\
 Examples:
   pinchpoint rules test rules/tests/*.test.yaml
+  pinchpoint rules test rules/tests/*.test.yaml --promtool pinchpoint.rules.yml > pinchpoint.rules.test.yml
 
 Of each test that fails it prints what was expected (-) and what was found (+), and at which time.
 Exit codes: 0 every test passed, 1 one failed or a file is wrong.";
@@ -245,6 +246,9 @@ pub(crate) enum RulesCommand {
         /// Files of tests
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Write them for `promtool test rules` instead: they test the alerts in this file of `rules export --to prometheus`
+        #[arg(long, value_name = "RULE_FILE")]
+        promtool: Option<String>,
     },
     /// Say what rules would have found over the past
     ///

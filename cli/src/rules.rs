@@ -76,7 +76,7 @@ pub(crate) fn run(command: &RulesCommand, out: &mut impl Write) -> Result<(), Ru
         RulesCommand::Export(arguments) => return export::run(arguments, out),
         RulesCommand::Replay(args) => return replay::run(args, out),
         RulesCommand::Suggest(args) => return suggest::run(args, out),
-        RulesCommand::Test { files } => return test::run(files, out),
+        RulesCommand::Test { files, promtool } => return test::run(files, promtool.as_deref(), out),
         RulesCommand::Schema => RuleSet::json_schema(),
         RulesCommand::Reference => RuleSet::reference_markdown(),
     };

@@ -46,3 +46,7 @@ pub use mixin::{Mixin, mixin};
 pub use operator::{InvalidName, LabelName, ObjectLabel, ObjectName, Operator, PortName, ScrapedBy, SecretKey};
 pub use prometheus::{Exported, prometheus};
 pub use query::Histograms;
+#[cfg(feature = "replay")]
+pub(crate) use query::quoted;
+#[cfg(feature = "replay")]
+pub(crate) use rule_file::prometheus_duration;

@@ -211,7 +211,7 @@ pub(super) fn is_not(label: &str, value: &str) -> String {
 }
 
 /// Writes a text as PromQL does.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {

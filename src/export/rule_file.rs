@@ -92,7 +92,7 @@ fn some_duration<S: Serializer>(duration: &Option<Duration>, serializer: S) -> R
 
 /// Returns a duration as Prometheus writes it: `30s`, `5m`, `1h30m`. Days are written where there are whole ones alone, as
 /// Prometheus does; what is shorter than a millisecond, which it cannot write, is cut off.
-pub(super) fn prometheus_duration(duration: Duration) -> String {
+pub(crate) fn prometheus_duration(duration: Duration) -> String {
     const DAY: u128 = 24 * 60 * 60 * 1000;
     let mut left = duration.as_millis();
     if left == 0 {

@@ -37,7 +37,9 @@ impl Simulation {
     /// Returns a monitor that judges by `rules` and has measured nothing.
     pub(crate) fn new(rules: RuleSet) -> Self {
         let config = Config { max_series: MAX_SERIES, ..Config::default() };
-        let recorder = MonitorRecorder::new(config.max_series, rules.duration_thresholds());
+        let recorder = MonitorRecorder::new(config.max_series, rules.duration_thresholds())
+            .with_max_pairs(config.max_pairs)
+            .with_tallies();
         let limits = Limits {
             routes: config.max_series,
             fingerprints: config.max_fingerprints,

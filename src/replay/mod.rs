@@ -18,6 +18,9 @@
 //! expectation  what must be firing, and what differs
 //! test_file    the file
 //! rule_tests   what runs it
+//! trace        values of series, written for promtool
+//! stories      what is made of a test for it
+//! promtool     the tests as tests of the exported alerts
 //!
 //! chronicle    the course of alerts over the past
 //! judged       which rules a history file can judge
@@ -41,13 +44,16 @@ mod labels;
 mod notation;
 mod problem;
 mod prometheus;
+mod promtool;
 mod rule_tests;
 mod samples;
 mod series;
 mod slots;
 mod stored;
+mod stories;
 mod suggest;
 mod test_file;
+mod trace;
 mod traffic;
 
 #[cfg(test)]
@@ -60,6 +66,7 @@ pub use chronicle::{PastAlert, Remark, Replay};
 pub use expectation::Difference;
 pub use problem::{TestFileError, TestProblem};
 pub use prometheus::{PrometheusQuestion, PrometheusRange, PrometheusReplay, PrometheusSeries};
+pub use promtool::promtool_tests;
 pub use rule_tests::{RuleTests, TestResult};
 pub use stored::StoredHistory;
 pub use suggest::{Suggestion, SuggestionOptions, Suggestions};

@@ -10,7 +10,7 @@ use super::{
     flow::Flow,
     problem::TestFileError,
     samples::{self, Recorded},
-    test_file::{Test, TestFile},
+    test_file::{Life, Test, TestFile},
 };
 use crate::{monitor::Simulation, rules::RuleSet};
 
@@ -45,8 +45,8 @@ use crate::{monitor::Simulation, rules::RuleSet};
 /// ```
 #[derive(Debug)]
 pub struct RuleTests {
-    rules: RuleSet,
-    file: TestFile,
+    pub(super) rules: RuleSet,
+    pub(super) file: TestFile,
 }
 
 /// What became of one test.
@@ -86,15 +86,16 @@ impl RuleTests {
         let run = |test: &Test| TestResult {
             name: test.name.clone(),
             line: test.at.line,
-            differences: Run::new(test, self.rules.clone()).differences(test, interval),
+            differences: Run::new(&test.life, self.rules.clone()).differences(test, interval),
         };
         self.file.tests.iter().map(run).collect()
     }
 }
 
 /// A test under way.
-struct Run {
-    simulation: Simulation,
+pub(super) struct Run {
+    step: Duration,
+    pub(super) simulation: Simulation,
     flows: Vec<(Flow, Duration, Duration)>,
     series: Vec<Recorded>,
     /// Steps of the series that were recorded.
@@ -102,13 +103,13 @@ struct Run {
 }
 
 impl Run {
-    fn new(test: &Test, rules: RuleSet) -> Self {
+    pub(super) fn new(life: &Life, rules: RuleSet) -> Self {
         let simulation = Simulation::new(rules);
         let flows =
-            test.traffic.iter().map(|spell| (Flow::new(spell.traffic.clone(), &simulation), spell.from, spell.to));
+            life.traffic.iter().map(|spell| (Flow::new(spell.traffic.clone(), &simulation), spell.from, spell.to));
         let flows = flows.collect();
-        let series = samples::recorded(test.series.clone()).expect("checked when the file was read");
-        Self { simulation, flows, series, steps: 0 }
+        let series = samples::recorded(life.series.clone()).expect("checked when the file was read");
+        Self { step: life.step, simulation, flows, series, steps: 0 }
     }
 
     fn differences(mut self, test: &Test, interval: Duration) -> Vec<Difference> {
@@ -118,7 +119,7 @@ impl Run {
         for check in &test.checks {
             while now + interval <= check.at {
                 now += interval;
-                self.record_until(now, test.step);
+                self.record_until(now);
                 course.follow(self.simulation.tick(now));
             }
             let alerts: Vec<_> = check.alerts.iter().map(|(expected, _)| expected.clone()).collect();
@@ -131,11 +132,11 @@ impl Run {
     }
 
     /// Records what happens up to a time.
-    fn record_until(&mut self, now: Duration, step: Duration) {
+    pub(super) fn record_until(&mut self, now: Duration) {
         for (flow, from, to) in &mut self.flows {
             flow.record_until(now.min(*to).saturating_sub(*from));
         }
-        while step * u32::try_from(self.steps).unwrap_or(u32::MAX) <= now {
+        while self.step * u32::try_from(self.steps).unwrap_or(u32::MAX) <= now {
             for series in &mut self.series {
                 series.record(self.steps, &self.simulation);
             }

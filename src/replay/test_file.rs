@@ -43,15 +43,23 @@ pub(super) struct TestFile {
 pub(super) struct Test {
     pub(super) name: String,
     pub(super) at: Position,
-    pub(super) step: Duration,
-    pub(super) traffic: Vec<Spell>,
-    pub(super) series: Vec<Series>,
+    pub(super) life: Life,
     /// In the order of their times.
     pub(super) checks: Vec<Check>,
 }
 
+/// What happens to a service from its start on.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    pub(super) traffic: Vec<Spell>,
+    pub(super) series: Vec<Series>,
+    /// Time between two values of a series.
+    pub(super) step: Duration,
+    pub(super) lasts: Duration,
+}
+
 /// Traffic for some time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Spell {
     pub(super) traffic: Traffic,
     pub(super) from: Duration,
@@ -172,7 +180,7 @@ impl Test {
         if let Err((place, problem)) = samples::recorded(series.clone()) {
             problems.report(items.get(place).map_or(node.at, |item| item.at), problem);
         }
-        Some(Self { name, at: node.at, step, traffic, series, checks })
+        Some(Self { name, at: node.at, life: Life { traffic, series, step, lasts: end }, checks })
     }
 }
 

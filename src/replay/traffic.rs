@@ -10,6 +10,10 @@ use crate::{context::Part, rules::Unit};
 const USUAL_SECONDS: f64 = 0.010;
 /// Longest poll of a request of which the description does not say that it blocks, in seconds.
 const USUAL_POLL: f64 = 0.000_1;
+/// Duration of a call of a statement without a fault, in seconds.
+const USUAL_CALL: f64 = 0.001;
+/// How often something happens, each second, that does not happen too often.
+const USUAL_RATE: f64 = 2.0;
 /// Route of requests that matched none.
 const UNMATCHED: &str = "unmatched";
 
@@ -116,6 +120,31 @@ impl Traffic {
             more.read(&word, &mut of, &mut words)?;
         }
         Ok(Self { durations: more.durations()?, shares: more.shares()?, of, rate })
+    }
+}
+
+impl Traffic {
+    /// Returns the same traffic of a service that has no fault.
+    pub(super) fn healthy(&self) -> Self {
+        let of = match &self.of {
+            Kind::Requests(Requests { method, route, statements, .. }) => Kind::Requests(Requests {
+                method: method.clone(),
+                route: route.clone(),
+                poll: USUAL_POLL,
+                parts: Vec::new(),
+                statements: statements
+                    .iter()
+                    .map(|one| Statement { calls: 1, seconds: USUAL_CALL, ..one.clone() })
+                    .collect(),
+            }),
+            other => other.clone(),
+        };
+        Self { of, durations: Durations::all(USUAL_SECONDS), shares: Shares::default(), ..self.at_most(USUAL_RATE) }
+    }
+
+    /// Returns the same traffic, no more often than so many times a second.
+    pub(super) fn at_most(&self, rate: f64) -> Self {
+        Self { rate: self.rate.min(rate), ..self.clone() }
     }
 }
 

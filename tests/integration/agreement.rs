@@ -1,7 +1,7 @@
 //! A real Prometheus on the exported rules finds what the process finds.
 //!
 //! The traffic is steady and the thresholds are far from what is measured: what is close to a threshold may be judged by one and not by
-//! the other, see docs/alerting.md.
+//! the other, see docs/semantics.md.
 
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, time::Duration};
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 
-use pinchpoint::{RuleSet, export};
+use pinchpoint::{
+    RuleSet, export,
+    replay::{RuleTests, promtool_tests},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -236,4 +239,91 @@ async fn alertmanager_inhibits_what_is_less_severe_on_the_same_subject_and_nothi
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(inhibited(&alertmanager).await, expected);
+}
+
+/// The tests of the shipped rules, as promtool's: what each exported alert does beside traffic that a Prometheus scrapes.
+#[test]
+fn the_exported_rules_agree_with_the_process_on_the_traffic_of_every_test() {
+    let Some(promtool) = find("promtool") else { return };
+    let files = std::fs::read_dir(Path::new(ROOT).join("rules/tests")).expect("tests");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    // Objectives are an example, whose rules are not among those that are exported here; and what compares days is judged in
+    // other ways, see docs/semantics.md.
+    files.retain(|file| !file.ends_with("slo.test.yaml") && !file.ends_with("traffic.test.yaml"));
+    let tests: Vec<_> = files.iter().map(|file| RuleTests::read(file).expect("good tests")).collect();
+    let rules = include_str!("../../prometheus/pinchpoint.rules.yml");
+    let directory = tempfile::tempdir().expect("a directory");
+    let cases = promtool_tests(&tests, "pinchpoint.rules.yml");
+    std::fs::write(directory.path().join("pinchpoint.rules.yml"), rules).expect("writes");
+    let file = directory.path().join("pinchpoint.rules.test.yml");
+    std::fs::write(&file, &cases).expect("writes");
+    run(&promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
+
+    let cases = yaml(&cases);
+    let cases: Vec<Case<'_>> = items(&cases["tests"]).map(Case::of).collect();
+    assert!(cases.len() >= 150, "{}", cases.len());
+    let rules = yaml(rules);
+    for alert in items(&rules["groups"][0]["rules"]).filter(|rule| rule["alert"].is_string()) {
+        let is_of_days = |id: &str| include_str!("../../rules/traffic.yaml").contains(&format!("- id: {id}\n"));
+        if alert["labels"]["rule"].as_str().is_some_and(is_of_days) {
+            continue;
+        }
+        let fires_in: Vec<_> = cases.iter().filter(|case| case.fires(alert)).collect();
+        assert!(!fires_in.is_empty(), "{} fires in no test", alert["alert"]);
+        let is_silent = |twin: &str| fires_in.iter().any(|case| case.is_silent_in(twin, alert, &cases));
+        let is_silent_itself = fires_in.iter().any(|case| case.is_silent_once(alert));
+        assert!(is_silent_itself || is_silent("but without a fault"), "{} is silent in no test", alert["alert"]);
+        let guards = |expr: &str| expr.lines().any(|line| line.starts_with("and on (") && line.contains(" >= "));
+        // What is described as series, polls and requests in flight, has no rate.
+        let is_of_traffic = fires_in.iter().any(|case| case.has_twin("but too rare to tell", &cases));
+        if is_of_traffic && alert["expr"].as_str().is_some_and(guards) {
+            assert!(is_silent("but too rare to tell"), "{} is not told from rare traffic", alert["alert"]);
+        }
+    }
+}
+
+/// One of promtool's tests: its name, and the rules and severities that fire at each time.
+struct Case<'a> {
+    name: &'a str,
+    fire: Vec<BTreeSet<(String, String)>>,
+}
+
+impl<'a> Case<'a> {
+    fn of(case: &'a Value) -> Self {
+        let of_labels = |labels: &str, name: &str| {
+            let (_, rest) = labels.split_once(&format!("{name}=\"")).expect("the label");
+            rest.split('"').next().expect("a value").to_owned()
+        };
+        let alert = |sample: &Value| {
+            let labels = sample["labels"].as_str().expect("labels");
+            (of_labels(labels, "rule"), of_labels(labels, "severity"))
+        };
+        let fire = items(&case["promql_expr_test"]).map(|check| items(&check["exp_samples"]).map(alert).collect());
+        Self { name: case["name"].as_str().expect("a name"), fire: fire.collect() }
+    }
+
+    fn key(alert: &Value) -> (String, String) {
+        let label = |name: &str| alert["labels"][name].as_str().expect("a label").to_owned();
+        (label("rule"), label("severity"))
+    }
+
+    fn fires(&self, alert: &Value) -> bool {
+        self.fire.iter().any(|firing| firing.contains(&Self::key(alert)))
+    }
+
+    fn is_silent_once(&self, alert: &Value) -> bool {
+        self.fire.iter().any(|firing| !firing.contains(&Self::key(alert)))
+    }
+
+    fn has_twin(&self, twin: &str, all: &[Self]) -> bool {
+        let name = format!("{}; {twin}", self.name);
+        all.iter().any(|other| other.name == name)
+    }
+
+    /// Returns whether the same traffic, changed as `twin` says, leaves an alert silent.
+    fn is_silent_in(&self, twin: &str, alert: &Value, all: &[Self]) -> bool {
+        let name = format!("{}; {twin}", self.name);
+        all.iter().any(|other| other.name == name && !other.fires(alert) && !other.fire.is_empty())
+    }
 }

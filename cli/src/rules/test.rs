@@ -2,15 +2,18 @@
 
 use std::{fmt::Write as _, io::Write, path::PathBuf};
 
-use pinchpoint::replay::{RuleTests, TestResult};
+use pinchpoint::replay::{RuleTests, TestResult, promtool_tests};
 
 use super::RulesError;
 use crate::answer;
 
-/// Runs the tests of every file, and writes what became of them.
-pub(super) fn run(files: &[PathBuf], out: &mut impl Write) -> Result<(), RulesError> {
+/// Runs the tests of every file, and writes what became of them; or writes them for promtool, where `rule_file` has the alerts.
+pub(super) fn run(files: &[PathBuf], rule_file: Option<&str>, out: &mut impl Write) -> Result<(), RulesError> {
     // Before any is run: a mistake in the last file should not take as long as the tests of the others.
     let read: Result<Vec<_>, _> = files.iter().map(|path| RuleTests::read(path)).collect();
+    if let Some(rule_file) = rule_file {
+        return Ok(answer::write(&promtool_tests(&read?, rule_file), out)?);
+    }
     let (mut text, mut all, mut failed) = (String::new(), 0, 0);
     for (path, tests) in files.iter().zip(read?) {
         let results = tests.run();
@@ -40,8 +43,10 @@ mod tests {
         let path = directory.path().join("shop.test.yaml");
         std::fs::write(&path, test).unwrap();
         let mut out = Vec::new();
-        let error =
-            run(std::slice::from_ref(&path), &mut out).err().map(|error| format!("{error}\n")).unwrap_or_default();
+        let error = run(std::slice::from_ref(&path), None, &mut out)
+            .err()
+            .map(|error| format!("{error}\n"))
+            .unwrap_or_default();
         let answer = (String::from_utf8(out).unwrap() + &error).replace(path.to_str().unwrap(), "shop.test.yaml");
         assert_eq!(answer, expected);
     }
