@@ -35,6 +35,7 @@ pub(super) enum Source {
     /// From recording rules.
     Recorded,
     /// From what is scraped alone.
+    #[cfg_attr(not(feature = "replay"), expect(dead_code, reason = "only a replay has no recording rules"))]
     Scraped,
 }
 
