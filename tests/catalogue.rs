@@ -4,7 +4,13 @@
 #![cfg(target_os = "linux")]
 
 use std::{
-    collections::BTreeSet, convert::Infallible, future::poll_fn, path::Path, pin::pin, sync::Arc, task::Poll,
+    collections::BTreeSet,
+    convert::Infallible,
+    future::poll_fn,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -139,11 +145,25 @@ async fn send(app: &Router, request: http::request::Builder) {
     }
 }
 
+/// Returns a directory with the default rules and the objectives of the example.
+fn rules(directory: &Path) -> PathBuf {
+    let (shipped, rules) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), directory.join("rules"));
+    std::fs::create_dir(&rules).expect("a directory");
+    for from in [shipped.clone(), shipped.join("examples")] {
+        for file in std::fs::read_dir(from).expect("rules").map(|file| file.expect("a file").path()) {
+            if file.extension().is_some_and(|extension| extension == "yaml") {
+                std::fs::copy(&file, rules.join(file.file_name().expect("a name"))).expect("copies");
+            }
+        }
+    }
+    rules
+}
+
 #[tokio::test(start_paused = true)]
 async fn something_writes_every_metric_of_the_catalogue() {
     let directory = tempfile::tempdir().expect("a directory");
     let builder = Monitor::builder()
-        .rules_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"))
+        .rules_dir(rules(directory.path()))
         .history_file(directory.path().join("history.redb"))
         .service("shop", "1.0")
         .alert_receiver(AlertReceiver::command("nobody", "true", [""; 0]));
