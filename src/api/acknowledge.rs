@@ -37,10 +37,20 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct AcknowledgeRequest {
     /// The person, up to 100 characters.
-    #[cfg_attr(feature = "openapi", schema(example = "ana", min_length = 1, max_length = 100))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(example = "ana", max_length = 100, pattern = r"^[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")
+    )]
     by: String,
     /// Why nobody else need look at it, up to 1,000 characters.
-    #[cfg_attr(feature = "openapi", schema(example = "the index is built tonight", min_length = 1, max_length = 1000))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            example = "the index is built tonight",
+            max_length = 1000,
+            pattern = r"^[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+        )
+    )]
     reason: String,
     /// For how long, from `1m` to `720h`; `24h` by default.
     #[cfg_attr(feature = "openapi", schema(example = "4h", pattern = "^([1-9]|[1-9][0-9]|[1-6][0-9][0-9])h$"))]
