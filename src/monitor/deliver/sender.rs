@@ -29,6 +29,8 @@ pub(super) const BEGINNING: usize = 4_096;
 const READING: Duration = Duration::from_secs(2);
 /// Shorter texts are not hidden in answers: they would hide words.
 const SHORTEST_HIDDEN: usize = 4;
+/// The same of one part of an address, which is a word more often.
+const SHORTEST_PART: usize = 8;
 /// Where an Alertmanager takes alerts, below the address of its page.
 const ALERTS: &str = "api/v2/alerts";
 
@@ -174,13 +176,19 @@ impl Access {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(format!("its url is not shown, and is not one of http or https; {expected}"));
         }
-        let mut hidden = vec![text.to_string(), url.path().to_owned(), url.query().unwrap_or_default().to_owned()];
-        hidden.extend(url.password().map(str::to_owned));
+        let mut hidden: Vec<String> = url.password().into_iter().chain(url.query()).map(str::to_owned).collect();
+        // An answer may repeat one part of the address alone, as it stands there or decoded.
+        let values = url.query_pairs().map(|(_, value)| value.into_owned());
+        let parts = url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(str::to_owned);
+        hidden.extend(values.chain(parts).filter(|part| part.len() >= SHORTEST_PART));
         if is_alertmanager {
+            // Its path is where it is served, and no secret.
             let path = format!("{}/{ALERTS}", url.path().trim_end_matches('/'));
             url.set_path(&path);
-            hidden.clear();
-            hidden.extend(url.password().map(str::to_owned));
+        } else {
+            hidden.extend([text.to_string(), url.path().to_owned()]);
+            let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
+            hidden.extend(segments.filter(|segment| segment.len() >= SHORTEST_PART));
         }
         let authorization = match &endpoint.authentication {
             Authentication::None => None,
@@ -201,6 +209,8 @@ impl Access {
             value.set_sensitive(true);
             Ok::<_, String>(value)
         };
+        // The whole before its parts.
+        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Ok(Self { url, authorization: authorization.map(header).transpose()?, hidden })
     }
 
@@ -327,6 +337,18 @@ mod tests {
         let shown = access.hide(Answer { reply, status: "404 Not Found".to_owned(), body });
         assert_eq!(shown.body, "no hook at *** for *** or ***");
         assert_eq!(shown.reply, Reply::Rejected { error: "***".to_owned() });
+    }
+
+    #[test]
+    fn a_part_of_an_address_is_a_secret_too() {
+        let url = "https://chat.example/services/T0/tok-SECRET-123?key=QUERY%20SECRET&b=2";
+        let body = "no tok-SECRET-123; key QUERY SECRET, QUERY%20SECRET; b 2".to_owned();
+        let shown = |is_alertmanager| {
+            let access = Access::read(&endpoint(url, Authentication::None), is_alertmanager).expect("good");
+            access.hide(Answer { reply: Reply::Accepted, status: String::new(), body: body.clone() }).body
+        };
+        assert_eq!(shown(false), "no ***; key ***, ***; b 2");
+        assert_eq!(shown(true), "no tok-SECRET-123; key ***, ***; b 2", "its path is where it is served");
     }
 
     #[test]
