@@ -35,7 +35,7 @@ const ERRORS: &str = "errors";
 const DEFAULT_DESCRIPTION: &str =
     "The error budget of {subject} is spent {value} times as fast as its objective of {objective} allows";
 const DEFAULT_IMPACT: &str = "{bad_requests} of the {requests} requests of the last {window} were bad ({bad}); of the budget for \
-                              {slo_window}, {budget_left} is left";
+                              {slo_window}, as far as they are known, {budget_left} is left";
 
 /// Makes a rule of an objective; `None` when anything is wrong with it. Every mistake is reported.
 ///
