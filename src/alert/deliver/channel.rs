@@ -46,7 +46,7 @@ impl Default for ChannelOptions {
 pub(super) struct Channel {
     options: ChannelOptions,
     queue: VecDeque<Message>,
-    /// The alerts whose beginning was put into the queue or sent, and when that was last done.
+    /// The alerts whose beginning was put into the queue or sent.
     told: BTreeMap<u64, Told>,
     bucket: Bucket,
 }
@@ -54,7 +54,10 @@ pub(super) struct Channel {
 #[derive(Clone, Debug)]
 struct Told {
     notice: Notice,
-    at: Instant,
+    /// When it was last put into the queue; `None` where the message was dropped.
+    at: Option<Instant>,
+    /// Whether a message of it has arrived.
+    arrived: bool,
 }
 
 impl Channel {
@@ -65,12 +68,19 @@ impl Channel {
 
     /// Notes that the run before sent the beginning of an alert.
     pub(super) fn was_told(&mut self, notice: Notice, now: Instant) {
-        self.told.insert(notice.id, Told { notice, at: now });
+        self.told.insert(notice.id, Told { notice, at: Some(now), arrived: true });
     }
 
-    /// Returns whether the beginning of an alert was sent.
+    /// Returns whether the beginning of an alert has arrived.
     pub(super) fn knows(&self, id: u64) -> bool {
-        self.told.contains_key(&id)
+        self.told.get(&id).is_some_and(|told| told.arrived)
+    }
+
+    /// Notes that a message has arrived.
+    pub(super) fn arrived(&mut self, message: &Message) {
+        for id in message.begun() {
+            self.told.entry(id).and_modify(|told| told.arrived = true);
+        }
     }
 
     /// Puts what changed into one message. Returns how many messages were dropped for it.
@@ -105,11 +115,13 @@ impl Channel {
     fn firing(&mut self, board: &Board, now: Instant) -> Vec<Item> {
         let mut items = Vec::new();
         for (id, alert) in board.firing().filter(|(_, alert)| alert.notice.severity >= self.options.min_severity) {
-            let is_due = self.told.get(&id).is_none_or(|told| {
-                self.options.repeat.is_some_and(|repeat| now.saturating_duration_since(told.at) >= repeat)
-            });
+            let told = self.told.get(&id);
+            let is_due = told
+                .and_then(|told| told.at)
+                .is_none_or(|at| self.options.repeat.is_some_and(|repeat| now.saturating_duration_since(at) >= repeat));
             if is_due {
-                self.told.insert(id, Told { notice: alert.notice.clone(), at: now });
+                let arrived = told.is_some_and(|told| told.arrived);
+                self.told.insert(id, Told { notice: alert.notice.clone(), at: Some(now), arrived });
                 items.push(Item { notice: alert.notice.clone(), ended: None });
             }
         }
@@ -119,7 +131,18 @@ impl Channel {
     /// Drops the oldest messages past [`QUEUE`].
     fn drop_surplus(&mut self) -> u64 {
         let surplus = self.queue.len().saturating_sub(QUEUE);
-        self.queue.drain(..surplus).count() as u64
+        self.drop_first(surplus)
+    }
+
+    /// Drops the oldest messages. What they say fires is told anew at the next look, if it still does.
+    fn drop_first(&mut self, messages: usize) -> u64 {
+        for id in self.queue.drain(..messages).flat_map(|message| message.begun().collect::<Vec<_>>()) {
+            match self.told.get_mut(&id) {
+                Some(told) if told.arrived => told.at = None,
+                _ => drop(self.told.remove(&id)),
+            }
+        }
+        messages as u64
     }
 
     /// Takes the next message, where the rate allows one now.
@@ -138,9 +161,9 @@ impl Channel {
 
     /// Drops messages that are too old. Returns how many.
     pub(super) fn drop_old(&mut self, now: Instant) -> u64 {
-        let before = self.queue.len();
-        self.queue.retain(|message| now.saturating_duration_since(message.made) < OLDEST);
-        (before - self.queue.len()) as u64
+        // They are in the order in which they were made.
+        let is_old = |message: &&Message| now.saturating_duration_since(message.made) >= OLDEST;
+        self.drop_first(self.queue.iter().take_while(is_old).count())
     }
 
     /// Returns when the next message may go; `None` where none waits.
@@ -282,6 +305,47 @@ mod tests {
         let message = drive.channel.take(next).expect("the rate allows it");
         assert_eq!(message.alerts[0].notice.label("subject"), "2");
         assert!(drive.channel.take(next).is_none());
+    }
+
+    #[test]
+    fn what_a_dropped_message_said_is_told_anew_if_it_still_fires() {
+        let mut drive = Drive::new(ChannelOptions { repeat: None, ..ChannelOptions::default() });
+        let mut look = |second, notices| {
+            let moment = drive.moment(second);
+            drive.board.update(notices, moment);
+            let dropped = drive.channel.drop_old(moment.now);
+            drive.channel.observe(&drive.board, &Identity::default(), moment);
+            let waiting = drive.channel.queue.iter().flat_map(|message| &message.alerts);
+            (
+                dropped,
+                waiting.map(|item| format!("{} {}", item.status(), item.notice.label("subject"))).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(look(0, vec![high("a"), high("b")]), (0, vec!["firing a".to_owned(), "firing b".to_owned()]));
+        assert_eq!(look(3_600, vec![high("a")]), (1, vec!["firing a".to_owned()]), "nobody knows that b fired");
+        assert_eq!(look(3_605, vec![high("a")]), (0, vec!["firing a".to_owned()]));
+    }
+
+    #[test]
+    fn the_end_of_what_arrived_is_told_although_a_repetition_was_dropped() {
+        let mut drive =
+            Drive::new(ChannelOptions { repeat: Some(Duration::from_secs(600)), ..ChannelOptions::default() });
+        let look = |drive: &mut Drive, second, notices| {
+            let moment = drive.moment(second);
+            drive.board.update(notices, moment);
+            drive.channel.drop_old(moment.now);
+            drive.channel.observe(&drive.board, &Identity::default(), moment);
+        };
+        look(&mut drive, 0, vec![high("a")]);
+        let id = high("a").id;
+        assert!(!drive.channel.knows(id));
+        let first = drive.channel.take(drive.moment(1).now).expect("a message");
+        drive.channel.arrived(&first);
+        assert!(drive.channel.knows(id));
+        look(&mut drive, 600, vec![high("a")]);
+        look(&mut drive, 4_200, vec![]);
+        let ended = drive.channel.take(drive.moment(4_200).now).expect("a message");
+        assert_eq!((drive.channel.waiting(), ended.alerts[0].status()), (0, "resolved"));
     }
 
     #[test]

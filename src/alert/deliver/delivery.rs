@@ -201,7 +201,7 @@ impl Delivery {
         let mut dropped = 0;
         let outcome = match (reply, flight) {
             (Reply::Accepted, flight) => {
-                receiver.arrived(flight);
+                receiver.accepted(flight);
                 receiver.retry.succeeded();
                 receiver.shown.accepted_at = Some(moment.wall);
                 receiver.shown.state = State::Working;
@@ -216,7 +216,9 @@ impl Delivery {
             }
             (Reply::Rejected { error }, flight) => {
                 // What an Alertmanager refuses is due again with the next resend, and a message is gone.
-                receiver.arrived(flight);
+                if let Some(batch @ Flight::Batch(..)) = flight {
+                    receiver.accepted(Some(batch));
+                }
                 receiver.failed(error, None, moment, jitter);
                 Outcome::Rejected
             }
@@ -270,9 +272,11 @@ impl Receiver {
         }
     }
 
-    fn arrived(&mut self, flight: Option<Flight>) {
-        if let (Some(Flight::Batch(batch, at)), Kind::Peer(peer)) = (flight, &mut self.kind) {
-            peer.arrived(&batch, at);
+    fn accepted(&mut self, flight: Option<Flight>) {
+        match (flight, &mut self.kind) {
+            (Some(Flight::Batch(batch, at)), Kind::Peer(peer)) => peer.arrived(&batch, at),
+            (Some(Flight::Message(message)), Kind::Channel(channel, _)) => channel.arrived(&message),
+            (None | Some(Flight::Batch(..) | Flight::Message(_)), Kind::Peer(_) | Kind::Channel(..)) => {}
         }
     }
 
@@ -452,5 +456,22 @@ mod tests {
         let ended: Vec<_> = after.delivery.jobs(moment).into_iter().filter(|job| job.receiver == 1).collect();
         assert_eq!(ended[0].body["status"], "resolved");
         assert_eq!(ended[0].body["alerts"][0]["labels"]["subject"], "b");
+    }
+
+    #[test]
+    fn what_had_not_arrived_before_a_restart_is_sent_after_it() {
+        for reply in [None, Some(down()), Some(Reply::Rejected { error: "404".to_owned() })] {
+            let mut before = Drive::new();
+            before.look(60, &["a"]);
+            before.jobs(60);
+            reply.iter().for_each(|reply| drop(before.reply(60, 1, reply)));
+            let stored = before.delivery.stored(before.moment(70));
+            assert_eq!(stored[0].told, [] as [String; 0], "{reply:?}");
+            let mut after = Drive::new();
+            let moment = after.moment(0);
+            after.delivery.restore(stored, moment);
+            after.look(60, &["a"]);
+            assert_eq!(after.jobs(60), [0, 1], "{reply:?}");
+        }
     }
 }

@@ -69,6 +69,11 @@ impl Message {
         Self { alerts, left_out: 0, identity: identity.clone(), made: moment.now, at: moment.wall }
     }
 
+    /// Returns the alerts that it says fire.
+    pub(super) fn begun(&self) -> impl Iterator<Item = u64> + '_ {
+        self.alerts.iter().filter(|item| item.ended.is_none()).map(|item| item.notice.id)
+    }
+
     pub(super) fn firing(&self) -> usize {
         self.alerts.iter().filter(|item| item.ended.is_none()).count()
     }
