@@ -1,6 +1,7 @@
 //! [`Notifications`]: the task that delivers, and what the API shows of it.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     fmt,
     future::{Future, poll_fn},
@@ -11,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use reqwest::Client;
 use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep_until, timeout},
@@ -21,7 +23,7 @@ use super::{
     config::{MOST, TIMEOUT},
     identity,
     receiver::{AlertReceiver, Destination, TemplateSource},
-    sender::{Answer, Sender, client, jitter},
+    sender::{self, Answer, Sender, jitter},
 };
 use crate::{
     alert::deliver::{
@@ -64,10 +66,12 @@ impl Prepared {
         let identity = identity::of(config, deliver, |variable| std::env::var(variable).ok());
         let options = Options { grace: deliver.grace, resend: deliver.resend, identity };
         let (mut receivers, mut names) = (Vec::new(), BTreeSet::new());
+        // One for all, made for the first that needs it: each reads the certificates of the system.
+        let client = OnceCell::new();
         for receiver in &deliver.receivers {
             let shown = || receiver.name.clone().unwrap_or_else(|| "alertmanager".to_owned());
             let refuse = |receiver: String, problem: String| BuildError::Receiver { receiver, problem };
-            let (name, target, sender) = prepare(receiver).map_err(|problem| refuse(shown(), problem))?;
+            let (name, target, sender) = prepare(receiver, &client).map_err(|problem| refuse(shown(), problem))?;
             if !names.insert(name.clone()) {
                 return Err(refuse(name.to_string(), "another receiver has the same name".to_owned()));
             }
@@ -81,7 +85,14 @@ impl Prepared {
     }
 }
 
-fn prepare(receiver: &AlertReceiver) -> Result<(Arc<str>, Target, Sender), String> {
+fn prepare(receiver: &AlertReceiver, client: &OnceCell<Client>) -> Result<(Arc<str>, Target, Sender), String> {
+    let client = || match client.get() {
+        Some(client) => Ok::<_, String>(client.clone()),
+        None => {
+            let made = sender::client()?;
+            Ok(client.get_or_init(|| made).clone())
+        }
+    };
     let AlertReceiver { name, destination, options, timeout } = receiver.clone();
     if !TIMEOUT.contains(&timeout) {
         return Err("its timeout is out of range; expected 100ms to 5m".to_owned());
