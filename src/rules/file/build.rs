@@ -28,8 +28,6 @@ use crate::{
 const DEFAULT_MIN_SAMPLES: u64 = 5;
 const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const DEFAULT_KEEP_FIRING_FOR: Duration = Duration::from_secs(60);
-/// `for` and `keep_firing_for` of a rule that does not say them.
-pub(super) const DEFAULT_HOLDS: (Duration, Duration) = (DEFAULT_HOLD, DEFAULT_KEEP_FIRING_FOR);
 /// A rule that waits longer than this before it fires waits longer than most processes live.
 const LONGEST_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// More than any service has of requests, queries or runs.
@@ -57,13 +55,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
     let exclude = builder.exclude(subjects, entry.exclude.as_deref().unwrap_or_default());
     let window = builder.window(entry.window.as_ref(), measure);
     let min_samples = builder.min_samples(entry.min_samples.as_ref(), measure, window);
-    let hold = builder.hold("for", entry.hold.as_ref(), DEFAULT_HOLD, "the rule would never fire");
-    let keep_firing_for = builder.hold(
-        "keep_firing_for",
-        entry.keep_firing_for.as_ref(),
-        DEFAULT_KEEP_FIRING_FOR,
-        "the rule would fire for ever",
-    );
+    let (hold, keep_firing_for) = builder.holds(entry.hold.as_ref(), entry.keep_firing_for.as_ref());
     let only_if = builder.only_if(scope, metric.as_ref(), entry.only_if.as_ref());
     let thresholds = builder.thresholds(entry.thresholds.as_ref(), measure, unit);
     let overrides =
@@ -219,14 +211,15 @@ impl RuleBuilder<'_, '_> {
             .collect()
     }
 
+    /// Reads `for` and `keep_firing_for`.
+    pub(super) fn holds(&mut self, hold: Option<&Scalar>, keep_firing_for: Option<&Scalar>) -> (Duration, Duration) {
+        let hold = self.hold("for", hold, DEFAULT_HOLD, "the rule would never fire");
+        let why = "the rule would fire for ever";
+        (hold, self.hold("keep_firing_for", keep_firing_for, DEFAULT_KEEP_FIRING_FOR, why))
+    }
+
     /// Reads how long something must last. Longer than [`LONGEST_HOLD`] is never.
-    pub(super) fn hold(
-        &mut self,
-        key: &'static str,
-        text: Option<&Scalar>,
-        default: Duration,
-        why: &'static str,
-    ) -> Duration {
+    fn hold(&mut self, key: &'static str, text: Option<&Scalar>, default: Duration, why: &'static str) -> Duration {
         let hold = self.span(key, text, default);
         if hold > LONGEST_HOLD {
             let [found, longest] = [hold, LONGEST_HOLD].map(|span| Unit::Seconds.render(span.as_secs_f64()));

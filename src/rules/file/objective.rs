@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{
-    build::DEFAULT_HOLDS,
     builder::{Context, LabelsOf, RuleBuilder},
     entry::{Scalar, SloEntry},
     located::Node,
@@ -54,14 +53,7 @@ pub(super) fn rule(entry: &SloEntry, node: &Node, context: &mut Context<'_>) -> 
     let exclude = builder.exclude(Some(labels), entry.exclude.as_deref().unwrap_or_default());
     let min_samples = builder.min_samples(entry.min_samples.as_ref(), Some(measure), window);
     let min_bad = builder.whole_number("min_bad", entry.min_bad.as_ref(), DEFAULT_MIN_BAD);
-    let (hold, keep_firing_for) = DEFAULT_HOLDS;
-    let hold = builder.hold("for", entry.hold.as_ref(), hold, "the rule would never fire");
-    let keep_firing_for = builder.hold(
-        "keep_firing_for",
-        entry.keep_firing_for.as_ref(),
-        keep_firing_for,
-        "the rule would fire for ever",
-    );
+    let (hold, keep_firing_for) = builder.holds(entry.hold.as_ref(), entry.keep_firing_for.as_ref());
     let base: Vec<_> = BURN_ALERTS.iter().map(|alert| (alert.severity, alert.threshold())).collect();
     let thresholds = builder.thresholds_over(entry.thresholds.as_ref(), &base, measure);
     let highest = objective.map(|objective| 1.0 / (1.0 - objective));
