@@ -6,7 +6,7 @@ use super::problem::Problems;
 use crate::rules::{
     Unit,
     located::{Node, Value},
-    nearest,
+    meant, nearest,
 };
 
 /// Names with this beginning are free at the top of a file: their values are for anchors.
@@ -33,10 +33,7 @@ impl<'a> Fields<'a> {
         for (key, _) in entries {
             let name = key.as_text().unwrap_or_default();
             if !known.contains(&name) && !name.starts_with(FREE) {
-                let meant = match nearest(name, known.iter().copied()) {
-                    Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("expected one of {}", known.join(", ")),
-                };
+                let meant = meant(&nearest(name, known.iter().copied()), known);
                 problems.report(key.at, format!("unknown key {name:?} in {within}; {meant}"));
             } else if seen.contains(&name) {
                 problems.report(key.at, format!("duplicate key {name:?} in {within}"));

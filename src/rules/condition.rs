@@ -12,6 +12,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{
+    suggest::meant,
     threshold::Operator,
     unit::{Unit, UnitError},
 };
@@ -91,13 +92,6 @@ pub(crate) struct Misplaced {
     /// What stands there; empty at the end of the text.
     pub(crate) found: String,
     pub(crate) reason: ConditionError,
-}
-
-fn meant(suggestion: &Option<&'static str>, expected: &[&'static str]) -> String {
-    match suggestion {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => format!("expected one of {}", expected.join(", ")),
-    }
 }
 
 impl Condition {

@@ -76,7 +76,7 @@ pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
 pub(crate) use slo::{BURN_WINDOWS, RequestCounts, Slo, window_name};
 pub(crate) use subject::Subject;
-pub(crate) use suggest::nearest;
+pub(crate) use suggest::{meant, nearest};
 #[cfg(feature = "deliver")]
 pub(crate) use template::{Template, TemplateError};
 pub(crate) use threshold::{Threshold, Thresholds};

@@ -25,6 +25,14 @@ pub(crate) fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a 
     }
 }
 
+/// Returns the end of a message about an unknown name: the nearest known one or, if none is near, all of them.
+pub(crate) fn meant<T: AsRef<str>>(suggestion: &Option<T>, expected: &[T]) -> String {
+    match suggestion {
+        Some(name) => format!("did you mean {:?}?", name.as_ref()),
+        None => format!("expected one of {}", expected.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::nearest;

@@ -35,7 +35,7 @@ use tokio::time::Instant;
 pub(crate) use board::StoredAlert;
 pub(crate) use channel::ChannelOptions;
 pub(crate) use delivery::{Delivery, Job, Options, Target};
-pub(crate) use notice::{Identity, Notice, is_label_name};
+pub(crate) use notice::{Identity, Notice, OWN_LABELS, is_label_name};
 pub(crate) use state::{Counted, Outcome, ReceiverState, Reply, State};
 pub(crate) use template::{Format, INSTANCE, JOB, MessageTemplate};
 

@@ -109,6 +109,9 @@ impl Notice {
     }
 }
 
+/// Labels that every alert has, which those of the settings never replace.
+pub(crate) const OWN_LABELS: [&str; 5] = [ALERT_NAME, LEVEL, names::SEVERITY, names::RULE, names::SUBJECT];
+
 /// Returns the labels of an alert. Those of the settings never replace what tells alerts apart.
 pub(super) fn labels<const N: usize>(identity: &Identity, severity: Severity, of_finding: [(&str, &str); N]) -> Texts {
     let of_severity =

@@ -8,12 +8,12 @@ use super::{
     receiver::{AlertReceiver, Authentication, Destination, TemplateSource},
 };
 use crate::{
-    alert::deliver::is_label_name,
+    alert::deliver::{OWN_LABELS, is_label_name},
     monitor::settings::duration,
     rules::{
         Severity,
         located::{Node, Position, Value},
-        nearest,
+        meant, nearest,
     },
 };
 
@@ -100,10 +100,7 @@ impl Reader<'_> {
         for (key, value) in entries {
             let text = key.as_text().unwrap_or_default();
             if !keys.contains(&text) {
-                let meant = match nearest(text, keys.iter().copied()) {
-                    Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("expected one of {}", keys.join(", ")),
-                };
+                let meant = meant(&nearest(text, keys.iter().copied()), keys);
                 // A secret may have been written where its key belongs: a name is letters and underscores.
                 let shown = if is_label_name(text) && text.len() <= 40 { format!(" {text:?}") } else { String::new() };
                 self.problem(key.at, format!("unknown key{shown} in {name}; {meant}"));
@@ -161,6 +158,8 @@ impl Reader<'_> {
             let (name, text) = (key.as_text().unwrap_or_default(), value.as_text());
             if !is_label_name(name) {
                 self.problem(key.at, "this is no name of a label; expected letters, digits and underscores");
+            } else if OWN_LABELS.contains(&name) {
+                self.problem(key.at, format!("the label {name} is the alert's own; expected another name"));
             } else if let Some(text) = text {
                 labels.insert(name.to_owned(), text.to_owned());
             } else {
@@ -182,7 +181,8 @@ impl Reader<'_> {
         };
         let node = section.0[key];
         let Some(text) = node.as_text().filter(|text| !text.is_empty()) else {
-            self.problem(node.at, format!("{key} is {}; expected a text", node.kind()));
+            let found = if node.as_text().is_some() { "empty" } else { node.kind() };
+            self.problem(node.at, format!("{key} is {found}; expected a text"));
             return None;
         };
         Some(match key {
@@ -196,9 +196,12 @@ impl Reader<'_> {
         let token = self.secret(section, &["bearer_token_file", "bearer_token_env"], "the token", false);
         let basic = section.get("basic_auth").and_then(|node| {
             let basic = self.mapping(node, "basic_auth", BASIC)?;
-            let user = self.text(&basic, "user").map(|(user, _)| user.to_owned()).unwrap_or_default();
+            let user = self.text(&basic, "user").map(|(user, _)| user.to_owned());
+            if basic.get("user").is_none() {
+                self.problem(basic.1, "basic_auth has no user; expected one beside the password");
+            }
             let password = self.secret(&basic, &["password_file", "password_env"], "basic_auth", true)?;
-            Some(Authentication::Basic { user, password })
+            Some(Authentication::Basic { user: user?, password })
         });
         if token.is_some() && basic.is_some() {
             self.problem(section.1, "a token and basic_auth; expected one of them");
@@ -422,6 +425,17 @@ deliver:
         refused(
             "deliver: { alertmanagers: [{ url: u, basic_auth: { user: me, password: hunter2 } }] }",
             "unknown key \"password\" in basic_auth; expected one of user, password_file, password_env",
+        );
+    }
+
+    #[test]
+    fn what_would_be_dropped_in_silence_is_refused() {
+        refused("deliver: { labels: { severity: x } }", "f.yaml:1:22: the label severity is the alert's own");
+        refused("deliver: { labels: { alertname: x } }", "the label alertname is the alert's own");
+        refused("deliver: { alertmanagers: [{ url: \"\" }] }", "url is empty; expected a text");
+        refused(
+            "deliver: { alertmanagers: [{ url: http://a, basic_auth: { password_env: P } }] }",
+            "basic_auth has no user; expected one beside the password",
         );
     }
 

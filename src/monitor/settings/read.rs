@@ -14,7 +14,7 @@ use crate::{
     monitor::token,
     rules::{
         located::{Node, Position, Value, parse},
-        nearest,
+        meant, nearest,
     },
 };
 
@@ -199,9 +199,6 @@ impl Draft {
 }
 
 fn unknown_key(found: &str) -> String {
-    let keys = || SETTINGS.iter().map(|setting| setting.key);
-    match nearest(found, keys()) {
-        Some(meant) => format!("unknown key {found:?}; did you mean {meant:?}?"),
-        None => format!("unknown key {found:?}; expected one of {}", keys().collect::<Vec<_>>().join(", ")),
-    }
+    let keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+    format!("unknown key {found:?}; {}", meant(&nearest(found, keys.iter().copied()), &keys))
 }

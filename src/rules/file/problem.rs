@@ -11,7 +11,9 @@ use std::{
 use thiserror::Error;
 
 use super::{position::Position, source::ReadError};
-use crate::rules::{condition::ConditionError, severity::Severity, template::TemplateError, unit::UnitError};
+use crate::rules::{
+    condition::ConditionError, severity::Severity, suggest::meant, template::TemplateError, unit::UnitError,
+};
 
 /// Every problem found while loading rule files.
 ///
@@ -203,14 +205,6 @@ pub(crate) enum ProblemKind {
     Condition(ConditionError),
     #[error("{0}")]
     Template(TemplateError),
-}
-
-/// Returns the end of a message about an unknown name: the nearest known one or, if none is near, all of them.
-fn meant<T: AsRef<str>>(suggestion: &Option<T>, expected: &[T]) -> String {
-    match suggestion {
-        Some(name) => format!("did you mean {:?}?", name.as_ref()),
-        None => format!("expected one of {}", expected.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")),
-    }
 }
 
 fn labels_meant(suggestion: &Option<String>, expected: &[String]) -> String {
