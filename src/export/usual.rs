@@ -1,7 +1,7 @@
 //! [`absent_for`] and [`drop_ratio`]: what is not there any more or has become rare, as expressions of PromQL.
 //!
 //! Prometheus compares with the same time of yesterday and of a week ago, as the process does. It does not know the gaps between two
-//! requests, nor how their numbers scatter: so it asks for more of them. docs/alerting.md has the differences. The invariant that a
+//! requests, nor how their numbers scatter: so it asks for more of them. docs/semantics.md has the differences. The invariant that a
 //! change could break: without a week of series nothing is absent or dropped.
 
 use super::{

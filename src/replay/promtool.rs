@@ -14,6 +14,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    labels::SeriesName,
     rule_tests::{RuleTests, Run},
     stories::{self, Story},
     trace::Trace,
@@ -31,12 +32,8 @@ pub(super) const SCRAPE: Duration = Duration::from_secs(15);
 /// By how much what Prometheus finds may come or go later or earlier than in the process: a scrape until a series is seen, another until
 /// it has a rate, one until a rule reads it, and one for the difference of their phases.
 pub(super) const APART: Duration = Duration::from_secs(60);
-/// Returns what the alerts are found by, with what tells the ones that fire apart, without those of some rules.
-fn firing(without: &BTreeSet<&str>) -> String {
-    let without: Vec<&str> = without.iter().copied().collect();
-    let without = quoted(&without.join("|"));
-    format!("sum by (rule, severity, subject) (ALERTS{{alertstate=\"firing\",rule!~{without}}})")
-}
+/// A test that lasts for so long is one of rules that compare days.
+const DAYS: Duration = Duration::from_secs(24 * 3600);
 
 /// How the file begins.
 const ABOUT: &str = "\
@@ -112,8 +109,8 @@ impl Spell {
 /// Each test is what a Prometheus would have scraped every 15 s, and what must be firing: what fires in the process, at times that
 /// are at least a minute from each change there. Of a test with traffic there are more: the same traffic without a fault, the same
 /// faults in traffic that is too rare to tell, and, where it is steady, the same with a restart of the service and scrapes that
-/// fail. Rules that are not exported are left out, and those that compare days, which Prometheus judges in another way. `rule_file` is named as promtool finds it,
-/// from where the tests are.
+/// fail. Rules that are not exported are left out, and those that compare days, which Prometheus judges in another way; so are tests
+/// that last for a day or more, and those of such rules alone. `rule_file` is named as promtool finds it, from where the tests are.
 ///
 /// ```
 /// use pinchpoint::replay::{RuleTests, promtool_tests};
@@ -140,10 +137,13 @@ impl RuleTests {
         // What Prometheus judges in another way than the process; see docs/semantics.md.
         let other = self.rules.rules().iter().filter(|rule| is_of_days(rule.measure)).map(|rule| &*rule.id);
         let left_out: BTreeSet<&str> = left_out.chain(other).collect();
+        if self.rules.ids().all(|id| left_out.contains(id)) {
+            return Vec::new();
+        }
         let words = exported.file.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')));
         let scrape = SCRAPE.max(self.file.interval);
         let scraped = Scraped { read: words.collect(), left_out: &left_out, scrape };
-        let stories = self.file.tests.iter().flat_map(stories::of);
+        let stories = self.file.tests.iter().filter(|test| test.life.lasts < DAYS).flat_map(stories::of);
         stories.map(|story| scraped.case(&story, &self.rules, self.file.interval)).collect()
     }
 }
@@ -188,10 +188,18 @@ impl Scraped<'_> {
             name: story.name.clone(),
             interval: prometheus_duration(self.scrape),
             input_series: written(&series),
-            promql_expr_test: expectations(&spells, self.scrape * (scrapes - 1), &firing(self.left_out)),
+            promql_expr_test: expectations(&spells, self.scrape * (scrapes - 1), &self.expression()),
         }
     }
 
+    /// Returns what finds the alerts that fire, with what tells them apart.
+    fn expression(&self) -> String {
+        let left_out: Vec<&str> = self.left_out.iter().copied().collect();
+        let left_out = quoted(&left_out.join("|"));
+        format!("sum by (rule, severity, subject) (ALERTS{{alertstate=\"firing\",rule!~{left_out}}})")
+    }
+
+    /// Returns the alerts that a Prometheus should find firing, too.
     fn firing(&self, judgement: &Judgement) -> BTreeSet<Alert> {
         let exported = judgement.firing.iter().filter(|one| !self.left_out.contains(&*one.rule.id));
         let alerts = |one: &Arc<Bottleneck>| {
@@ -215,6 +223,7 @@ impl Scraped<'_> {
         exported.flat_map(alerts).collect()
     }
 
+    /// Reads `/metrics`.
     fn scrape(&self, simulation: &Simulation, at: usize, all: &mut BTreeMap<String, Trace>) {
         let page = simulation.recorder().exposition(Format::Text).collect::<Vec<_>>().concat();
         let page = String::from_utf8_lossy(&page);
@@ -236,17 +245,20 @@ impl Scraped<'_> {
 /// Returns the series of everything that happened at all: a service has no series of what did not.
 fn written(series: &BTreeMap<String, Trace>) -> Vec<Input> {
     // A histogram's series are there together.
-    let counts = series.iter().filter(|(name, trace)| name.contains("_count{") && trace.is_zero());
-    let unused: HashSet<String> = counts.map(|(name, _)| name.replacen("_count{", "{", 1)).collect();
-    let histogram_of = |name: &str| {
-        let (metric, labels) = name.split_once('{').unwrap_or((name, ""));
-        let metric = ["_bucket", "_sum", "_count"].iter().find_map(|part| metric.strip_suffix(part)).unwrap_or(metric);
-        let labels: Vec<&str> =
-            labels.trim_end_matches('}').split(',').filter(|label| !label.starts_with("le=")).collect();
-        format!("{metric}{{{}}}", labels.join(","))
-    };
-    let used = series.iter().filter(|(name, _)| !unused.contains(&histogram_of(name)));
+    let counts = series.iter().filter(|(_, trace)| trace.is_zero()).filter_map(|(name, _)| part_of(name, &["_count"]));
+    let unused: BTreeSet<SeriesName> = counts.collect();
+    let is_used =
+        |name: &str| part_of(name, &["_bucket", "_sum", "_count"]).is_none_or(|histogram| !unused.contains(&histogram));
+    let used = series.iter().filter(|(name, _)| is_used(name));
     used.map(|(name, trace)| Input { series: name.clone(), values: trace.to_string() }).collect()
+}
+
+/// Returns the histogram that a series is one of these parts of.
+fn part_of(series: &str, parts: &[&str]) -> Option<SeriesName> {
+    let SeriesName { metric, mut labels } = SeriesName::read(series).ok()?;
+    let metric = parts.iter().find_map(|part| metric.strip_suffix(part))?.to_owned();
+    labels.remove("le");
+    Some(SeriesName { metric, labels })
 }
 
 /// Returns whether a measure compares with other days, or is of days.

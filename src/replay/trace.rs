@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// Values are multiples of its reciprocal, a millionth: then what promtool adds up is the value that follows to the last bit. A
+/// counter that were a little less than what was added up would be one that began anew.
+const FINEST: f64 = (1 << 20) as f64;
+
 /// The values of one series, by scrape; `None` where it was not there.
 #[derive(Debug, Default)]
 pub(super) struct Trace(Vec<Option<f64>>);
@@ -12,18 +16,12 @@ impl Trace {
         self.0.resize(self.0.len().max(at + 1), None);
         self.0[at] = Some((value * FINEST).round() / FINEST);
     }
-}
 
-impl Trace {
     /// Returns whether nothing was counted.
     pub(super) fn is_zero(&self) -> bool {
         self.0.iter().flatten().all(|value| *value == 0.0)
     }
 }
-
-/// Values are multiples of its reciprocal, a millionth: then what promtool adds up is the value that follows to the last bit. A
-/// counter that were a little less than what was added up would be one that began anew.
-const FINEST: f64 = (1 << 20) as f64;
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,13 +58,14 @@ fn line(first: f64, values: &[Option<f64>], f: &mut fmt::Formatter<'_>) -> Resul
         is_next
     };
     let length = values.iter().take_while(is_next).count();
-    match length {
-        0 | 1 => write!(f, "{first}")?,
-        2.. if step == 0.0 => write!(f, "{first}x{}", length - 1)?,
-        2.. if step < 0.0 => write!(f, "{first}{step}x{}", length - 1)?,
-        2.. => write!(f, "{first}+{step}x{}", length - 1)?,
+    let more = length - 1;
+    match step {
+        _ if more == 0 => write!(f, "{first}")?,
+        0.0 => write!(f, "{first}x{more}")?,
+        ..0.0 => write!(f, "{first}{step}x{more}")?,
+        _ => write!(f, "{first}+{step}x{more}")?,
     }
-    Ok(length.max(1))
+    Ok(length)
 }
 
 #[cfg(test)]
