@@ -9,7 +9,7 @@ fn start() -> Instant {
     Instant::now() + Duration::from_secs(1)
 }
 
-fn context(began: Instant) -> RequestContext {
+fn instruments() -> Arc<Instruments> {
     let recorder: super::super::DynRecorder = Arc::new(metrics::NoopRecorder);
     let limits = super::super::Limits {
         routes: 1,
@@ -20,7 +20,11 @@ fn context(began: Instant) -> RequestContext {
         methods: Default::default(),
         scheme: Default::default(),
     };
-    let mut context = RequestContext::new(Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0)));
+    Instruments::new(recorder.clone(), recorder, limits, Box::new(|| 0.0))
+}
+
+fn context(began: Instant) -> RequestContext {
+    let mut context = RequestContext::new(instruments());
     context.reset(Purpose::Request(EndpointNumber::NONE), began);
     context
 }
@@ -178,4 +182,32 @@ fn events_past_the_end_of_the_timeline_count() {
     let at_once: Vec<_> = many.iter().flat_map(|event| [*event; 2]).collect();
     let (queries, _) = covered(&at_once);
     assert!((79..=80).contains(&queries), "{queries}");
+}
+
+#[test]
+fn a_kept_context_serves_the_next_request_as_if_it_were_new() {
+    let (instruments, began) = (instruments(), start());
+    let first = instruments.begin_request(None, EndpointNumber::NONE, began);
+    first.record(Part::Db, &did(7, began, MS));
+    first.receive(100);
+    first.end();
+    let place = Arc::as_ptr(&first);
+    let second = instruments.begin_request(Some(first), EndpointNumber::NONE, began + 10 * MS);
+    assert_eq!(Arc::as_ptr(&second), place, "nothing else holds it");
+    assert_eq!((second.count(Part::Db), second.received(), second.started()), (0, 0, began + 10 * MS));
+    assert_eq!((calls(&second).len(), second.events().count()), (0, 0));
+    second.record(Part::Db, &did(8, began + 11 * MS, MS));
+    assert_eq!(second.events().map(|event| event.start).collect::<Vec<_>>(), [MS]);
+}
+
+#[test]
+fn a_context_that_something_holds_serves_no_other_request() {
+    let (instruments, began) = (instruments(), start());
+    let first = instruments.begin_request(None, EndpointNumber::NONE, began);
+    let held = first.clone();
+    first.end();
+    let second = instruments.begin_request(Some(first), EndpointNumber::NONE, began);
+    held.record(Part::Db, &did(7, began, MS));
+    assert_eq!((second.count(Part::Db), held.count(Part::Db)), (0, 0), "the first request is over");
+    assert!(!Arc::ptr_eq(&held, &second));
 }
