@@ -20,7 +20,7 @@ pub(crate) enum AlertsError {
     Build(#[from] BuildError),
     /// There is nobody to try.
     #[error(
-        "nobody is sent alerts: name a receiver under `deliver` in the settings, or with --alertmanager http://127.0.0.1:9093"
+        "there is no receiver of alerts: name one under `deliver` in the settings, or with --alertmanager http://127.0.0.1:9093"
     )]
     Nobody,
     /// Some did not accept it.

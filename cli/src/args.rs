@@ -148,7 +148,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
-    /// Try who is sent alerts
+    /// Try the receivers of alerts
     Alerts {
         /// What to do with them.
         #[command(subcommand)]
