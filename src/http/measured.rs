@@ -152,8 +152,8 @@ impl Measured {
         }
     }
 
-    /// Ends the measuring of a request that has ended, and keeps box and context for the next one. `goes_on`: something may still be recorded on
-    /// the context, which knows the endpoint for it.
+    /// Ends the measuring of a request that has ended, and keeps box and context for the next one. `goes_on`: something may still be
+    /// recorded on the context, which knows the endpoint for it.
     pub(super) fn release(mut self: Box<Self>, pool: &MeasuredPool, instruments: &Instruments, goes_on: bool) {
         // First: the carrier's span and the waker own the context too, and only a context without another owner is reused.
         self.carrier = Carrier::default();
