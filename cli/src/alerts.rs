@@ -84,7 +84,7 @@ mod tests {
     fn without_a_receiver_the_test_fails_and_says_what_to_do() {
         let args = AlertsTestArgs { config: None, alertmanager: Vec::new() };
         let error = run(AlertsCommand::Test(args), &mut Vec::new()).unwrap_err().to_string();
-        assert!(error.contains("name a receiver under `deliver`"), "{error}");
+        assert!(error.contains("name one under `deliver`"), "{error}");
     }
 
     #[test]
