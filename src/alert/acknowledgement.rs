@@ -1,6 +1,10 @@
 //! [`Acknowledgements`]: what people said of findings that they know, so that nobody is sent them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::rules::{Bottleneck, Severity};
 
@@ -28,10 +32,16 @@ pub(crate) struct Acknowledgement {
 pub(crate) struct Acknowledgements(BTreeMap<(Arc<str>, Arc<str>), Arc<Acknowledgement>>);
 
 impl Acknowledgements {
-    /// Returns these.
-    pub(crate) fn of(acknowledgements: impl IntoIterator<Item = Acknowledgement>) -> Self {
-        let key = |one: &Acknowledgement| (one.rule.clone(), one.subject.clone());
-        Self(acknowledgements.into_iter().take(MOST).map(|one| (key(&one), Arc::new(one))).collect())
+    /// Adds those of the run before, but for findings that were acknowledged since.
+    pub(crate) fn restore(&mut self, before: &[Acknowledgement]) {
+        for one in before {
+            let has_place = self.0.len() < MOST;
+            if let Entry::Vacant(place) = self.0.entry((one.rule.clone(), one.subject.clone()))
+                && has_place
+            {
+                place.insert(Arc::new(one.clone()));
+            }
+        }
     }
 
     /// Returns the acknowledgement of a bottleneck that is in force; none where it is more severe than it was then.

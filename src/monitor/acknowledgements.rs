@@ -31,7 +31,7 @@ struct Entry {
 }
 
 impl AcknowledgementStore {
-    /// Takes what the run before kept; nothing of a text that is no such JSON, as of a later release.
+    /// Takes what the run before kept, beside what this run was given; nothing of a text that is no such JSON, as of a later release.
     pub(super) fn restore(&self, json: &[u8]) {
         let entries: Vec<Entry> = serde_json::from_slice(json).unwrap_or_default();
         let acknowledgement = |entry: Entry| {
@@ -45,7 +45,12 @@ impl AcknowledgementStore {
                 until: Duration::from_millis(entry.until),
             })
         };
-        self.0.store(Arc::new(Acknowledgements::of(entries.into_iter().filter_map(acknowledgement))));
+        let restored: Vec<_> = entries.into_iter().filter_map(acknowledgement).collect();
+        self.0.rcu(|all| {
+            let mut all = Acknowledgements::clone(all);
+            all.restore(&restored);
+            all
+        });
     }
 
     /// Writes those in force as JSON.
@@ -124,9 +129,22 @@ mod tests {
         let kept: Vec<_> = restored.0.load().in_force(HOUR * 2).map(|one| (**one).clone()).collect();
         assert_eq!(kept, [acknowledgement("GET /b", HOUR * 3)]);
         for odd in [&b""[..], b"{}", b"[1]", b"\xff"] {
-            restored.restore(odd);
-            assert_eq!(restored.0.load().in_force(Duration::ZERO).count(), 0);
+            let store = AcknowledgementStore::default();
+            store.restore(odd);
+            assert_eq!(store.0.load().in_force(Duration::ZERO).count(), 0);
         }
+    }
+
+    #[test]
+    fn what_is_restored_late_replaces_nothing_that_was_said_since() {
+        let before = AcknowledgementStore::default();
+        assert!(before.add(&acknowledgement("GET /a", HOUR), Duration::ZERO));
+        assert!(before.add(&acknowledgement("GET /b", HOUR), Duration::ZERO));
+        let store = AcknowledgementStore::default();
+        assert!(store.add(&acknowledgement("GET /b", HOUR * 3), Duration::ZERO));
+        store.restore(&before.to_json(Duration::ZERO));
+        let kept: Vec<_> = store.0.load().in_force(Duration::ZERO).map(|one| (**one).clone()).collect();
+        assert_eq!(kept, [acknowledgement("GET /a", HOUR), acknowledgement("GET /b", HOUR * 3)]);
     }
 
     #[test]

@@ -155,10 +155,16 @@ impl Core {
             config,
             started,
         };
-        if let Some(json) = core.restored(acknowledgements::KEY) {
-            core.acknowledgements.restore(&json);
-        }
+        core.restore_acknowledgements();
         core
+    }
+
+    /// Takes the acknowledgements of the run before, once the history file can be read.
+    fn restore_acknowledgements(&self) {
+        if let Some(json) = self.take_restored(acknowledgements::KEY) {
+            self.acknowledgements.restore(&json);
+            self.keep_acknowledgements();
+        }
     }
 
     /// Keeps JSON over a restart, in place of what has the same key, where there is a history file.
@@ -172,14 +178,15 @@ impl Core {
         drop(json);
     }
 
-    /// Returns what the run before kept under a key.
+    /// Returns what the run before kept under a key, once. The history file may be read long after the start: look at each tick,
+    /// and add it to what there is by then.
     #[cfg(feature = "archive")]
-    pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
-        self.versions.restored(key)
+    pub(super) fn take_restored(&self, key: &str) -> Option<Arc<[u8]>> {
+        self.versions.take_restored(key)
     }
 
     #[cfg(not(feature = "archive"))]
-    pub(super) fn restored(&self, _: &str) -> Option<Arc<[u8]>> {
+    pub(super) fn take_restored(&self, _: &str) -> Option<Arc<[u8]>> {
         None
     }
 

@@ -128,9 +128,9 @@ impl Versions {
         }
     }
 
-    /// Returns what the run before kept under a key.
-    pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
-        self.archive.as_ref()?.restored(key)
+    /// Returns what the run before kept under a key, once it can be read, and once.
+    pub(super) fn take_restored(&self, key: &str) -> Option<Arc<[u8]>> {
+        self.archive.as_ref()?.take_restored(key)
     }
 
     /// Returns the state of the archive; `None` where there is none.

@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     api::json as answer_of,
-    support::{built, read},
+    support::{built, prometheus::LOOKS, read},
 };
 
 /// Finds long queues at once.
@@ -148,4 +148,36 @@ async fn an_acknowledgement_survives_a_restart() {
     let (monitor, app) = open(builder(), directory.path());
     fill(&monitor, 50.0).await;
     assert_eq!(bottleneck(&app).await["acknowledged"], Value::Null);
+}
+
+/// As in a rolling restart, where the process that ends has the file for a while longer.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_are_there_once_the_process_that_ends_gives_the_history_file_away() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let history = directory.path().join("history.redb");
+    let interval = Duration::from_millis(100);
+    let builder = || Monitor::builder().control(Control::Open).history_file(&history).evaluation_interval(interval);
+    let (old, app) = open(builder(), directory.path());
+    fill(&old, 50.0).await;
+    let id = bottleneck(&app).await["id"].as_str().expect("an id").to_owned();
+    acknowledge(&app, "POST", &id, body("720h")).await;
+    let (new, app) = open(builder(), directory.path());
+    fill(&new, 50.0).await;
+    assert_eq!(bottleneck(&app).await["acknowledged"], Value::Null, "the file is the other's");
+    old.shutdown().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // The archive's thread, which opens the file now, lives in real time.
+    tokio::time::resume();
+    for _ in 0..LOOKS {
+        if !bottleneck(&app).await["acknowledged"].is_null() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(bottleneck(&app).await["acknowledged"]["by"], "ana");
+    new.shutdown().await;
+    tokio::time::pause();
+    let (next, app) = open(builder(), directory.path());
+    fill(&next, 50.0).await;
+    assert_eq!(bottleneck(&app).await["acknowledged"]["by"], "ana", "nothing was overwritten");
 }

@@ -1,7 +1,7 @@
 //! [`Board`]: which alerts fire, and which ended lately.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     time::Duration,
 };
 
@@ -88,16 +88,27 @@ impl Alert {
 }
 
 impl Board {
-    /// Takes the alerts of the run before, which end unless they are found again.
+    /// Takes the alerts of the run before, which end unless they are found again. Those that were found by now are the same.
     pub(super) fn restore(&mut self, stored: Vec<StoredAlert>, moment: Moment) {
-        for StoredAlert { severity, labels, annotations, began, seen, .. } in stored.into_iter().take(MOST) {
-            if moment.wall.saturating_sub(seen) > FORGOTTEN {
+        for StoredAlert { severity, labels, annotations, began, seen, .. } in stored {
+            let absence = moment.wall.saturating_sub(seen);
+            if absence > FORGOTTEN {
                 continue;
             }
             let id = fingerprint(&labels);
-            let notice = Notice { id, severity, labels, annotations, began, is_acknowledged: false };
-            let phase = Phase::Unconfirmed { until: moment.now + CONFIRMATION, seen };
-            self.alerts.insert(id, Alert { notice, phase, revision: 0 });
+            let has_place = self.alerts.len() < MOST;
+            match self.alerts.entry(id) {
+                Entry::Occupied(mut known) if known.get().is_firing() && absence <= ABSENCE => {
+                    let notice = &mut known.get_mut().notice;
+                    notice.began = notice.began.min(began);
+                }
+                Entry::Vacant(place) if has_place => {
+                    let notice = Notice { id, severity, labels, annotations, began, is_acknowledged: false };
+                    let phase = Phase::Unconfirmed { until: moment.now + CONFIRMATION, seen };
+                    place.insert(Alert { notice, phase, revision: 0 });
+                }
+                Entry::Occupied(_) | Entry::Vacant(_) => {}
+            }
         }
     }
 
@@ -285,6 +296,19 @@ mod tests {
         assert_eq!(drive.board.get(a().id).expect("fires").notice.began, a().began);
         assert_eq!(drive.at(599, vec![a()]), (vec!["a".into()], NONE));
         assert_eq!(drive.at(600, vec![a()]), (vec!["a".into()], vec!["b".into()]));
+    }
+
+    #[test]
+    fn what_is_restored_late_is_what_fires_by_then() {
+        let mut drive = Drive::new();
+        let late = |notice: Notice| Notice { began: Duration::from_secs(10_010), ..notice };
+        drive.at(10, vec![late(a())]);
+        drive.board.restore(vec![stored(a(), 9_990), stored(notice("b", Severity::Low), 9_990)], drive.moment(40));
+        assert_eq!(drive.at(40, vec![late(a())]), (vec!["a".into()], NONE));
+        assert_eq!(drive.board.get(a().id).expect("fires").notice.began, a().began);
+        assert_eq!(drive.at(640, vec![late(a())]), (vec!["a".into()], vec!["b".into()]));
+        drive.board.restore(vec![stored(notice("b", Severity::Low), 9_990)], drive.moment(645));
+        assert_eq!(drive.at(645, vec![]), (NONE, vec!["a".into(), "b".into()]), "what ended stays so");
     }
 
     #[test]

@@ -66,9 +66,10 @@ impl Channel {
         Self { options, queue, told, bucket: Bucket::full(options.per_minute, now) }
     }
 
-    /// Notes that the run before sent the beginning of an alert.
+    /// Notes that the run before sent the beginning of an alert. What this run has told by now stays told.
     pub(super) fn was_told(&mut self, notice: Notice, now: Instant) {
-        self.told.insert(notice.id, Told { notice, at: Some(now), arrived: true });
+        let told = self.told.entry(notice.id).or_insert(Told { notice, at: Some(now), arrived: true });
+        told.arrived = true;
     }
 
     /// Returns whether the beginning of an alert has arrived.
@@ -293,6 +294,17 @@ mod tests {
         assert_eq!(drive.at(10, vec![high("a")]), ["firing a"]);
         assert_eq!(drive.at(15, vec![acknowledged()]), NOTHING);
         assert_eq!(drive.at(20, vec![]), NOTHING);
+    }
+
+    #[test]
+    fn what_the_run_before_told_is_not_told_again_whenever_that_is_known() {
+        let mut drive = Drive::new(ChannelOptions::default());
+        drive.channel.was_told(high("a"), drive.start);
+        assert_eq!(drive.at(0, vec![high("a"), high("b")]), ["firing b"]);
+        assert!(!drive.channel.knows(high("b").id));
+        drive.channel.was_told(high("b"), drive.moment(5).now);
+        assert!(drive.channel.knows(high("b").id), "a next run need not tell it again");
+        assert_eq!(drive.at(10, vec![]), ["resolved a", "resolved b"]);
     }
 
     #[test]

@@ -121,12 +121,15 @@ impl Keeper {
             }
         }
         self.snapshot = None;
-        if let Some(rhythms) = &self.rhythms {
+        // Those that do not have what the file has in them yet are not written over it.
+        if let Some(rhythms) = self.rhythms.as_ref().filter(|_| self.shared.rhythms.load().is_none()) {
             file.write_rhythms(rhythms)?;
             self.shared.status.written();
         }
         self.rhythms = None;
-        for (key, kept) in self.kept.iter_mut().filter(|(_, kept)| !kept.written) {
+        // What the run before kept stays until its owner has taken it, and then keeps both.
+        let is_taken = |key: &str| !lock(&self.shared.restored).contains_key(key);
+        for (key, kept) in self.kept.iter_mut().filter(|(key, kept)| !kept.written && is_taken(key)) {
             file.keep(key, &kept.json)?;
             kept.written = true;
             self.shared.status.written();
@@ -165,7 +168,7 @@ impl Keeper {
             let service = self.parts.service.as_deref();
             let previous = service.and_then(|service| previous(contents.versions, service, &run.version));
             self.shared.previous.store(previous.map(Arc::new));
-            let _ = self.shared.restored.set(contents.kept);
+            *lock(&self.shared.restored) = contents.kept;
             self.shared.rhythms.store(contents.rhythms.map(Arc::new));
             lock(&self.parts.tiers).restore(contents.stored, now().max(run.started));
         } else if self.identity != Some(file.identity()) || contents.is_new {

@@ -120,9 +120,10 @@ impl Archive {
         self.shared.add(|work| drop(work.kept.insert(key, json)));
     }
 
-    /// Returns what the run before kept under a key.
-    pub(super) fn restored(&self, key: &str) -> Option<Arc<[u8]>> {
-        self.shared.restored.get()?.get(key).cloned()
+    /// Returns what the run before kept under a key, once: when the file was first opened, which may be long after the start.
+    /// Until then the file keeps it, whatever [`keep`](Self::keep) is given.
+    pub(super) fn take_restored(&self, key: &str) -> Option<Arc<[u8]>> {
+        lock(&self.shared.restored).remove(key)
     }
 
     /// Has the thread write what usually runs, for the next run of the service. Returns at once.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, OnceLock},
+    sync::{Arc, Condvar, Mutex},
 };
 
 use arc_swap::ArcSwapOption;
@@ -21,8 +21,8 @@ pub(super) struct KeeperState {
     pub(super) previous: ArcSwapOption<VersionSnapshot>,
     /// What the file had of what usually runs, until the tick takes it.
     pub(super) rhythms: ArcSwapOption<Rhythms>,
-    /// What the run before kept, by its key; set when the file is first read.
-    pub(super) restored: OnceLock<BTreeMap<String, Arc<[u8]>>>,
+    /// What the run before kept, by its key, until its owner takes it. It is filled when the file is first read.
+    pub(super) restored: Mutex<BTreeMap<String, Arc<[u8]>>>,
 }
 
 /// What the thread has to do.
@@ -59,7 +59,7 @@ impl Work {
 impl KeeperState {
     pub(super) fn new(status: StatusBoard) -> Arc<Self> {
         let (work, arrived, previous) = (Mutex::default(), Condvar::new(), ArcSwapOption::empty());
-        Arc::new(Self { work, arrived, status, previous, rhythms: ArcSwapOption::empty(), restored: OnceLock::new() })
+        Arc::new(Self { work, arrived, status, previous, rhythms: ArcSwapOption::empty(), restored: Mutex::default() })
     }
 
     /// Adds work for the thread. Returns at once.

@@ -122,6 +122,7 @@ impl Core {
         // Not tokio's clock: what a tick costs is real where a test's time stands still.
         let began = std::time::Instant::now();
         self.show_writing(now);
+        self.restore_acknowledgements();
         let ticking = &mut *lock(&self.ticking);
         let rules = self.rules.load_full();
         ticking.show_thresholds(&rules.set);

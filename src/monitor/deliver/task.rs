@@ -177,12 +177,10 @@ impl Task {
             senders.push(Arc::new(sender));
             (name, target)
         });
-        let mut delivery = Delivery::new(options, targets.collect::<Vec<_>>(), moment);
-        if let Some(json) = core.restored(super::stored::KEY) {
-            delivery.restore(super::stored::from_json(&json), moment);
-        }
+        let delivery = Delivery::new(options, targets.collect::<Vec<_>>(), moment);
         let counters = counters(core.instruments().recorder(), &delivery.states(moment.now));
-        let task = Self { core, delivery, senders, flights: Vec::new(), counters, kept: None };
+        let mut task = Self { core, delivery, senders, flights: Vec::new(), counters, kept: None };
+        task.restore(moment);
         task.publish(moment.now);
         task
     }
@@ -214,6 +212,15 @@ impl Task {
         self.farewell().await;
     }
 
+    /// Takes what the run before knew, once the history file can be read. Returns whether it could be by now.
+    fn restore(&mut self, moment: Moment) -> bool {
+        let json = self.core.take_restored(super::stored::KEY);
+        if let Some(json) = &json {
+            self.delivery.restore(super::stored::from_json(json), moment);
+        }
+        json.is_some()
+    }
+
     /// Takes what an evaluation found.
     fn observe(&mut self, judgement: &Judgement) {
         // Before the first evaluation nothing is known, neither that alerts fire nor that they ended.
@@ -221,11 +228,12 @@ impl Task {
             return;
         }
         let moment = self.core.moment(Instant::now());
+        let is_restored = self.restore(moment);
         let identity = self.delivery.identity().clone();
         let notices = notices(&self.core, judgement, &identity, moment);
         let counted = self.delivery.observe(notices, moment);
         self.count(counted);
-        self.keep(moment, false);
+        self.keep(moment, is_restored);
     }
 
     /// Begins to send what is due.
@@ -260,15 +268,15 @@ impl Task {
         self.core.notifications().0.store(Arc::new(self.delivery.states(now)));
     }
 
-    /// Keeps what fires for the next run: at each change, and now and then with the present time.
-    fn keep(&mut self, moment: Moment, is_last: bool) {
+    /// Keeps what fires for the next run: at each change, now and then with the present time, and where it `must`.
+    fn keep(&mut self, moment: Moment, must: bool) {
         let stored = self.delivery.stored(moment);
         let key: Vec<_> = stored.iter().map(|alert| (format!("{:?}", alert.labels), alert.told.len())).collect();
         let is_due = match &self.kept {
             None => !stored.is_empty(),
             Some((at, kept)) => {
                 let is_old = moment.now.saturating_duration_since(*at) >= KEEP_EVERY && !stored.is_empty();
-                *kept != key || is_old || is_last
+                *kept != key || is_old || must
             }
         };
         if is_due {
