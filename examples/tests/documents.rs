@@ -93,7 +93,8 @@ async fn the_settings_and_the_template_of_the_document_on_delivery_are_good() {
     let settings = pinchpoint::Settings::parse(&settings, "docs/delivery.md").expect("good settings");
     let monitor = Monitor::builder().settings(settings).build().expect("good receivers");
     let page = monitor.recorder().render();
-    for receiver in ["alertmanager/127.0.0.1:9093", "alertmanager/alerts.example:443", "chat", "tickets", "page"] {
+    let peers = ["alertmanager/127.0.0.1:9093", "alertmanager/alerts.example:443/prefix"];
+    for receiver in peers.into_iter().chain(["chat", "tickets", "page"]) {
         assert!(page.contains(&format!("receiver=\"{receiver}\"")), "{receiver}");
     }
     let of_a_variable = DELIVERY.split('`').find(|text| text.starts_with("{ alertmanagers")).expect("an example");

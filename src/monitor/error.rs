@@ -26,8 +26,10 @@ pub enum BuildError {
     Thread(#[source] std::io::Error),
     /// A receiver of alerts cannot be used. Shows no secret.
     #[cfg(feature = "deliver")]
-    #[error("the receiver of alerts {receiver} cannot be used: {problem}")]
+    #[error("{}the receiver of alerts {receiver} cannot be used: {problem}", before(.place.as_deref()))]
     Receiver {
+        /// The file with line and column, or the environment variable; `None` where the program has it.
+        place: Option<String>,
         /// Its name.
         receiver: String,
         /// What is wrong with it, and what was expected.
@@ -43,4 +45,14 @@ pub enum BuildError {
         /// Its range.
         expected: &'static str,
     },
+    /// Several receivers of alerts cannot be used.
+    #[cfg(feature = "deliver")]
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<BuildError>),
+}
+
+/// Returns a place as compilers write it before an error.
+#[cfg(feature = "deliver")]
+fn before(place: Option<&str>) -> String {
+    place.map(|place| format!("{place}: ")).unwrap_or_default()
 }

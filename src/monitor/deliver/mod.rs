@@ -11,6 +11,7 @@
 //! config    the setting `deliver`
 //! section   its text in a settings file
 //! identity  the labels of this service
+//! prepared  the receivers with their secrets read
 //! command   runs a command
 //! sender    sends one body to one receiver
 //! stored    what a restart must know
@@ -22,6 +23,7 @@ mod builder;
 mod command;
 mod config;
 mod identity;
+mod prepared;
 mod receiver;
 mod secret;
 mod section;
@@ -35,6 +37,7 @@ pub use secret::Secret;
 pub use trial::TestedReceiver;
 
 pub(super) use config::DeliverConfig;
+pub(super) use prepared::Prepared;
 pub(super) use section::read;
 pub(crate) use task::Notifications;
-pub(super) use task::{Prepared, Task};
+pub(super) use task::Task;

@@ -26,11 +26,22 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a receiver is sent nothing until `MonitorBuilder::alert_receiver` has it"]
 pub struct AlertReceiver {
-    /// `None` for an Alertmanager, whose name is its address.
+    /// `None` for an Alertmanager that is called by its address.
     pub(super) name: Option<String>,
     pub(super) destination: Destination,
     pub(super) options: ChannelOptions,
     pub(super) timeout: Duration,
+    pub(super) place: Place,
+}
+
+/// Where a receiver stands in the settings, for errors. All are equal: it is no part of what the receiver is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place(pub(super) Option<String>);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +58,14 @@ pub(super) enum Destination {
 pub(super) struct Endpoint {
     pub(super) url: Secret,
     pub(super) authentication: Authentication,
+    /// The certificate authorities that may have signed for it; those of the system where there is none.
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+impl From<Secret> for Endpoint {
+    fn from(url: Secret) -> Self {
+        Self { url, authentication: Authentication::None, ca_file: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,20 +85,19 @@ pub(super) enum TemplateSource {
 
 impl AlertReceiver {
     fn new(name: Option<String>, destination: Destination) -> Self {
-        Self { name, destination, options: ChannelOptions::default(), timeout: TIMEOUT }
+        Self { name, destination, options: ChannelOptions::default(), timeout: TIMEOUT, place: Place::default() }
     }
 
-    /// Returns an Alertmanager at an address such as `http://127.0.0.1:9093`. Of a cluster add each peer, as for Prometheus.
+    /// Returns an Alertmanager at an address such as `http://127.0.0.1:9093`. Of a cluster add each peer, as for Prometheus. It is
+    /// called `alertmanager/` with the host, the port and the path of its address, unless it is [`named`](Self::named).
     pub fn alertmanager(url: impl Into<Secret>) -> Self {
-        let endpoint = Endpoint { url: url.into(), authentication: Authentication::None };
-        Self::new(None, Destination::Alertmanager(endpoint))
+        Self::new(None, Destination::Alertmanager(url.into().into()))
     }
 
     /// Returns a webhook, which is sent JSON with POST in the format of Alertmanager's webhook. `name` is shown in
     /// `/performance/status` and on `/metrics`.
     pub fn webhook(name: impl Into<String>, url: impl Into<Secret>) -> Self {
-        let endpoint = Endpoint { url: url.into(), authentication: Authentication::None };
-        Self::new(Some(name.into()), Destination::Webhook(endpoint, TemplateSource::Named("full")))
+        Self::new(Some(name.into()), Destination::Webhook(url.into().into(), TemplateSource::Named("full")))
     }
 
     /// Returns a command, which is started for each message and reads it as JSON from its standard input. No shell is
@@ -91,6 +109,12 @@ impl AlertReceiver {
     ) -> Self {
         let command = [program.into()].into_iter().chain(arguments.into_iter().map(Into::into)).collect();
         Self::new(Some(name.into()), Destination::Command(command))
+    }
+
+    /// Sets what `/performance/status` and `/metrics` call the receiver, with 1 to 64 characters.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Sends a webhook messages as Slack takes them, and Mattermost and Rocket.Chat.
@@ -121,13 +145,26 @@ impl AlertReceiver {
     }
 
     pub(super) fn authenticated(mut self, authentication: Authentication) -> Self {
-        match &mut self.destination {
-            Destination::Alertmanager(endpoint) | Destination::Webhook(endpoint, _) => {
-                endpoint.authentication = authentication;
-            }
-            Destination::Command(_) => {}
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.authentication = authentication;
         }
         self
+    }
+
+    /// Accepts only certificates that an authority in this PEM file has signed, instead of those that the system trusts. It is read
+    /// when the monitor is built. A command has no use for it.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.ca_file = Some(path.into());
+        }
+        self
+    }
+
+    fn endpoint(&mut self) -> Option<&mut Endpoint> {
+        match &mut self.destination {
+            Destination::Alertmanager(endpoint) | Destination::Webhook(endpoint, _) => Some(endpoint),
+            Destination::Command(_) => None,
+        }
     }
 
     /// Leaves out findings that are less severe. An Alertmanager gets all of them: it routes by the label `severity`.

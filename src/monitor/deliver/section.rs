@@ -1,15 +1,15 @@
 //! The text of the setting `deliver` in a settings file.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     DeliverConfig, Secret,
     config::{GRACE, RESEND, TIMEOUT},
-    receiver::{AlertReceiver, Authentication, Destination, TemplateSource},
+    receiver::{AlertReceiver, Authentication, Destination, Place, TemplateSource},
 };
 use crate::{
     alert::deliver::{OWN_LABELS, is_label_name},
-    monitor::settings::duration,
+    monitor::settings::{Origin, duration},
     rules::{
         Severity,
         located::{Node, Position, Value},
@@ -19,10 +19,21 @@ use crate::{
 
 /// What is wrong, and where. No text of it shows a value that may be secret.
 type Problems = Vec<(Position, String)>;
+/// Reads a receiver of one kind.
+type ReadReceiver = fn(&mut Reader<'_>, &Node) -> Option<AlertReceiver>;
 
 const KEYS: &[&str] = &["alertmanagers", "webhooks", "commands", "labels", "grace", "resend"];
-const ALERTMANAGER: &[&str] =
-    &["url", "url_file", "url_env", "bearer_token_file", "bearer_token_env", "basic_auth", "timeout"];
+const ALERTMANAGER: &[&str] = &[
+    "name",
+    "url",
+    "url_file",
+    "url_env",
+    "bearer_token_file",
+    "bearer_token_env",
+    "basic_auth",
+    "ca_file",
+    "timeout",
+];
 const WEBHOOK: &[&str] = &[
     "name",
     "url",
@@ -31,6 +42,7 @@ const WEBHOOK: &[&str] = &[
     "bearer_token_file",
     "bearer_token_env",
     "basic_auth",
+    "ca_file",
     "timeout",
     "template",
     "template_file",
@@ -43,18 +55,20 @@ const COMMAND: &[&str] = &["name", "command", "timeout", "min_severity", "resolv
 const BASIC: &[&str] = &["user", "password_file", "password_env"];
 
 /// Reads the section. Returns what could be read; it is to be used only where `problems` stays empty.
-pub(in crate::monitor) fn read(node: &Node, problems: &mut Problems) -> DeliverConfig {
+pub(in crate::monitor) fn read(node: &Node, origin: &Origin<'_>, problems: &mut Problems) -> DeliverConfig {
     let mut config = DeliverConfig::default();
-    let mut reader = Reader { problems };
+    let mut reader = Reader { origin, problems };
     let Some(section) = reader.mapping(node, "deliver", KEYS) else { return config };
-    for item in reader.items(&section, "alertmanagers") {
-        config.receivers.extend(reader.alertmanager(item));
-    }
-    for item in reader.items(&section, "webhooks") {
-        config.receivers.extend(reader.webhook(item));
-    }
-    for item in reader.items(&section, "commands") {
-        config.receivers.extend(reader.command(item));
+    let kinds: [(&str, ReadReceiver); 3] = [
+        ("alertmanagers", |reader, item| reader.alertmanager(item)),
+        ("webhooks", |reader, item| reader.webhook(item)),
+        ("commands", |reader, item| reader.command(item)),
+    ];
+    for (key, read) in kinds {
+        for item in reader.items(&section, key) {
+            let place = Place(Some((origin.place)(item.at)));
+            config.receivers.extend(read(&mut reader, item).map(|receiver| AlertReceiver { place, ..receiver }));
+        }
     }
     if let Some(labels) = section.get("labels") {
         config.labels = reader.labels(labels);
@@ -83,6 +97,7 @@ impl<'a> Section<'a> {
 }
 
 struct Reader<'p> {
+    origin: &'p Origin<'p>,
     problems: &'p mut Problems,
 }
 
@@ -169,6 +184,11 @@ impl Reader<'_> {
         labels
     }
 
+    /// Returns a path as it is taken from where the settings stand.
+    fn path(&self, text: &str) -> PathBuf {
+        self.origin.directory.join(text)
+    }
+
     /// Reads one of several ways to give a secret.
     fn secret(&mut self, section: &Section<'_>, keys: &[&str], what: &str, needed: bool) -> Option<Secret> {
         let given: Vec<&str> = keys.iter().copied().filter(|key| section.has(key)).collect();
@@ -186,7 +206,7 @@ impl Reader<'_> {
             return None;
         };
         Some(match key {
-            _ if key.ends_with("_file") => Secret::file(text),
+            _ if key.ends_with("_file") => Secret::file(self.path(text)),
             _ if key.ends_with("_env") => Secret::env(text),
             _ => Secret::value(text),
         })
@@ -209,6 +229,15 @@ impl Reader<'_> {
         token.map(Authentication::Bearer).or(basic).unwrap_or(Authentication::None)
     }
 
+    /// Reads what Alertmanagers and webhooks have in common, but for their address.
+    fn endpoint(&mut self, section: &Section<'_>, receiver: AlertReceiver) -> AlertReceiver {
+        let receiver = receiver.authenticated(self.authentication(section));
+        match self.text(section, "ca_file") {
+            Some((path, _)) => receiver.ca_file(self.path(path)),
+            None => receiver,
+        }
+    }
+
     fn timeout(&mut self, section: &Section<'_>, receiver: AlertReceiver) -> AlertReceiver {
         match self.duration(section, "timeout", TIMEOUT, "100ms to 5m") {
             Some(timeout) => receiver.timeout(timeout),
@@ -222,19 +251,18 @@ impl Reader<'_> {
             return Some(AlertReceiver::alertmanager(url));
         }
         let section = self.mapping(node, "the Alertmanager", ALERTMANAGER)?;
-        let authentication = self.authentication(&section);
         let url = self.secret(&section, &["url", "url_file", "url_env"], "the Alertmanager", true)?;
-        let receiver = AlertReceiver::alertmanager(url).authenticated(authentication);
-        Some(self.timeout(&section, receiver))
+        let receiver = self.endpoint(&section, AlertReceiver::alertmanager(url));
+        let name = self.text(&section, "name").map(|(name, _)| name.to_owned());
+        Some(self.timeout(&section, AlertReceiver { name, ..receiver }))
     }
 
     fn webhook(&mut self, node: &Node) -> Option<AlertReceiver> {
         let section = self.mapping(node, "the webhook", WEBHOOK)?;
         let name = self.name(&section, "the webhook")?;
-        let authentication = self.authentication(&section);
         let template = self.template(&section);
         let url = self.secret(&section, &["url", "url_file", "url_env"], "the webhook", true)?;
-        let receiver = AlertReceiver::webhook(name, url).authenticated(authentication).template(template);
+        let receiver = self.endpoint(&section, AlertReceiver::webhook(name, url).template(template));
         Some(self.channel(&section, receiver))
     }
 
@@ -269,7 +297,7 @@ impl Reader<'_> {
     fn template(&mut self, section: &Section<'_>) -> TemplateSource {
         let file = self.text(section, "template_file");
         let Some((name, at)) = self.text(section, "template") else {
-            return file.map_or(TemplateSource::Named("full"), |(path, _)| TemplateSource::File(path.into()));
+            return file.map_or(TemplateSource::Named("full"), |(path, _)| TemplateSource::File(self.path(path)));
         };
         if file.is_some() {
             self.problem(at, "template and template_file; expected one of them");
@@ -341,6 +369,8 @@ deliver:
     - http://127.0.0.1:9093
     - url: https://alerts.example/prefix
       basic_auth: { user: me, password_file: /run/secrets/password }
+      ca_file: /etc/ssl/own.pem
+      name: on-call
       timeout: 5s
   webhooks:
     - name: chat
@@ -369,6 +399,8 @@ deliver:
             AlertReceiver::alertmanager("http://127.0.0.1:9093"),
             AlertReceiver::alertmanager("https://alerts.example/prefix")
                 .basic_auth("me", Secret::file("/run/secrets/password"))
+                .ca_file("/etc/ssl/own.pem")
+                .named("on-call")
                 .timeout(seconds(5)),
             AlertReceiver::webhook("chat", Secret::env("SLACK_WEBHOOK_URL"))
                 .slack()
@@ -385,6 +417,29 @@ deliver:
         assert_eq!(found.receivers, expected);
         assert_eq!((found.grace, found.resend), (seconds(30), seconds(120)));
         assert_eq!(found.labels.get("team").map(String::as_str), Some("shop"));
+    }
+
+    #[test]
+    fn files_are_taken_from_the_directory_of_the_settings_file() {
+        let text = "\
+deliver:
+  alertmanagers: [{ url_file: url, bearer_token_file: /run/token, ca_file: own.pem }]
+  webhooks: [{ name: a, url: http://a, template_file: t/ticket.json, basic_auth: { user: me, password_file: ../p } }]
+";
+        let expected = |directory: &str| {
+            let within = |path: &str| format!("{directory}{path}");
+            [
+                AlertReceiver::alertmanager(Secret::file(within("url")))
+                    .bearer_token(Secret::file("/run/token"))
+                    .ca_file(within("own.pem")),
+                AlertReceiver::webhook("a", "http://a")
+                    .template_file(within("t/ticket.json"))
+                    .basic_auth("me", Secret::file(within("../p"))),
+            ]
+        };
+        let found = |settings| Monitor::builder().settings(settings).config.deliver.receivers;
+        assert_eq!(found(Settings::parse(text, "/etc/shop/pinchpoint.yaml").expect("good")), expected("/etc/shop/"));
+        assert_eq!(found(Settings::parse(text, "pinchpoint.yaml").expect("good")), expected(""));
     }
 
     #[test]

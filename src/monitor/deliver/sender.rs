@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Certificate, Client, Response, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
@@ -33,6 +34,9 @@ const SHORTEST_HIDDEN: usize = 4;
 const SHORTEST_PART: usize = 8;
 /// Where an Alertmanager takes alerts, below the address of its page.
 const ALERTS: &str = "api/v2/alerts";
+
+/// What to do about a certificate that rustls refuses so.
+const UNKNOWN_ISSUER: &str = " (no authority that is trusted here has signed for it: ca_file names one of your own)";
 
 /// What came back, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,15 +86,26 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// Returns the client of all receivers.
+/// Returns a client of receivers, which trusts the certificate authorities of this file, or else those of the system.
 ///
 /// # Errors
-/// Returns why TLS cannot be used.
-pub(super) fn client() -> Result<Client, String> {
+/// Returns why TLS cannot be used, or what is wrong with the file.
+pub(super) fn client(ca_file: Option<&Path>) -> Result<Client, String> {
     let agent = concat!("pinchpoint/", env!("CARGO_PKG_VERSION"));
     // A redirect would carry the secrets elsewhere.
     let builder = Client::builder().user_agent(agent).redirect(Policy::none()).connect_timeout(Duration::from_secs(5));
-    builder.build().map_err(|error| format!("no HTTP client can be made: {}", innermost(&error)))
+    let Some(path) = ca_file else {
+        return builder.build().map_err(|error| format!("no HTTP client can be made: {}", innermost(&error)));
+    };
+    let place = format!("its ca_file: {}", path.display());
+    let text = std::fs::read(path).map_err(|error| format!("{place} cannot be read: {error}"))?;
+    let refused = |problem: &str| format!("{place} has no certificates: {problem}; expected some as PEM");
+    let authorities = Certificate::from_pem_bundle(&text).map_err(|error| refused(&innermost(&error)))?;
+    if authorities.is_empty() {
+        return Err(refused("none begins there"));
+    }
+    // What is no certificate is found now.
+    builder.tls_certs_only(authorities).build().map_err(|error| refused(&innermost(&error)))
 }
 
 impl Sender {
@@ -98,7 +113,7 @@ impl Sender {
         Self { kind: Kind::Command(command), timeout }
     }
 
-    /// Returns a sender to an Alertmanager or a webhook, and the host and port of it.
+    /// Returns a sender to an Alertmanager or a webhook, and the host, the port and, of an Alertmanager, the path of it.
     ///
     /// # Errors
     /// Returns what is wrong with the address or a secret, without either.
@@ -114,9 +129,13 @@ impl Sender {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
+        // Several may be behind one proxy. The path of an Alertmanager is where it is served, and no secret.
+        let path =
+            access.url.path().strip_suffix(&format!("/{ALERTS}")).filter(|_| is_alertmanager).unwrap_or_default();
+        let address = format!("{host}{path}");
         let access = Mutex::new(Arc::new(access));
         let kind = Kind::Http(Box::new(Http { client, endpoint, is_alertmanager, access }));
-        Ok((Self { kind, timeout }, host))
+        Ok((Self { kind, timeout }, address))
     }
 
     /// Sends a body and returns what came back, at the latest after the timeout.
@@ -150,7 +169,7 @@ impl Http {
 
     /// Reads the secrets again: they may have been replaced since.
     async fn read_again(&self) {
-        let Endpoint { url, authentication } = &self.endpoint;
+        let Endpoint { url, authentication, .. } = &self.endpoint;
         let may_change = match authentication {
             Authentication::None => false,
             Authentication::Bearer(secret) | Authentication::Basic { password: secret, .. } => secret.may_change(),
@@ -273,7 +292,9 @@ fn unanswered(error: reqwest::Error, limit: Duration) -> Answer {
     let words = if error.is_timeout() && !error.is_connect() {
         format!("no answer within {}", Unit::Seconds.render(limit.as_secs_f64()))
     } else if error.is_connect() {
-        format!("cannot connect: {}", innermost(&error))
+        let cause = innermost(&error);
+        let advice = if cause.contains("UnknownIssuer") { UNKNOWN_ISSUER } else { "" };
+        format!("cannot connect: {cause}{advice}")
     } else {
         innermost(&error)
     };
@@ -302,7 +323,7 @@ mod tests {
     use crate::Secret;
 
     fn endpoint(url: &str, authentication: Authentication) -> Endpoint {
-        Endpoint { url: Secret::value(url), authentication }
+        Endpoint { authentication, ..Secret::value(url).into() }
     }
 
     #[test]
@@ -314,6 +335,37 @@ mod tests {
         ] {
             let access = Access::read(&endpoint(url, Authentication::None), true).expect(url);
             assert_eq!(access.url.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_from_others_of_its_host_and_without_secrets() {
+        for (url, expected) in [
+            ("http://a:9093", "a:9093"),
+            ("http://127.0.0.1:9093/", "127.0.0.1:9093"),
+            ("https://me:hunter2@a/team-a/?key=hunter2", "a:443/team-a"),
+            ("https://a/team-b", "a:443/team-b"),
+            ("http://[::1]:9093/x/y", "[::1]:9093/x/y"),
+        ] {
+            let sender = |is_alertmanager| {
+                let client = client(None).expect("TLS");
+                Sender::http(client, Secret::value(url).into(), is_alertmanager, Duration::from_secs(1)).expect(url).1
+            };
+            assert_eq!(sender(true), expected);
+            assert!(!sender(false).contains('/'), "the path of a webhook is a secret");
+        }
+    }
+
+    #[test]
+    fn a_file_of_authorities_that_has_none_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ca.pem");
+        let error = || client(Some(&path)).expect_err("no authority");
+        assert!(error().contains("ca.pem cannot be read: "), "{}", error());
+        for text in ["", "dear diary", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            std::fs::write(&path, text).expect("writes");
+            let error = error();
+            assert!(error.starts_with("its ca_file: ") && error.contains("has no certificates: "), "{error}");
         }
     }
 

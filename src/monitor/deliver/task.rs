@@ -1,8 +1,7 @@
 //! [`Notifications`]: the task that delivers, and what the API shows of it.
 
 use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     future::{Future, poll_fn},
     pin::Pin,
@@ -12,7 +11,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use reqwest::Client;
 use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep_until, timeout},
@@ -20,18 +18,13 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    config::{MOST, TIMEOUT},
-    identity,
-    receiver::{AlertReceiver, Destination, TemplateSource},
-    sender::{self, Answer, Sender, jitter},
+    prepared::Prepared,
+    sender::{Answer, Sender, jitter},
 };
 use crate::{
-    alert::deliver::{
-        Counted, Delivery, Format, Identity, Job, MessageTemplate, Moment, Notice, Options, Outcome, ReceiverState,
-        Reply, State, Target, rfc3339,
-    },
+    alert::deliver::{Counted, Delivery, Identity, Job, Moment, Notice, Outcome, ReceiverState, Reply, State, rfc3339},
     context::{DynRecorder, labelled},
-    monitor::{BuildError, Core, Judgement, config::Config},
+    monitor::{Core, Judgement},
     names,
     rules::Bottleneck,
 };
@@ -40,103 +33,6 @@ use crate::{
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How often what fires is kept for the next run, where nothing changes.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
-/// Characters of a receiver's name: it is a label.
-const LONGEST_NAME: usize = 64;
-
-/// The receivers of a monitor, with their secrets and templates read.
-pub(in crate::monitor) struct Prepared {
-    pub(in crate::monitor) options: Options,
-    pub(in crate::monitor) receivers: Vec<(Arc<str>, Target, Sender)>,
-}
-
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.receivers.iter().map(|(name, ..)| name).collect();
-        f.debug_struct("Prepared").field("receivers", &names).finish_non_exhaustive()
-    }
-}
-
-impl Prepared {
-    /// Reads what the receivers need.
-    ///
-    /// # Errors
-    /// Returns the first receiver that cannot be used, and why.
-    pub(in crate::monitor) fn of(config: &Config) -> Result<Self, BuildError> {
-        let deliver = &config.deliver;
-        let identity = identity::of(config, deliver, |variable| std::env::var(variable).ok());
-        let options = Options { grace: deliver.grace, resend: deliver.resend, identity };
-        let (mut receivers, mut names) = (Vec::new(), BTreeSet::new());
-        // One for all, made for the first that needs it: each reads the certificates of the system.
-        let client = OnceCell::new();
-        for receiver in &deliver.receivers {
-            let shown = || receiver.name.clone().unwrap_or_else(|| "alertmanager".to_owned());
-            let refuse = |receiver: String, problem: String| BuildError::Receiver { receiver, problem };
-            let (name, target, sender) = prepare(receiver, &client).map_err(|problem| refuse(shown(), problem))?;
-            if !names.insert(name.clone()) {
-                return Err(refuse(name.to_string(), "another receiver has the same name".to_owned()));
-            }
-            receivers.push((name, target, sender));
-        }
-        if receivers.len() > MOST {
-            let problem = format!("these are {} receivers; expected {MOST} at most", receivers.len());
-            return Err(BuildError::Receiver { receiver: "all".to_owned(), problem });
-        }
-        Ok(Self { options, receivers })
-    }
-}
-
-fn prepare(receiver: &AlertReceiver, client: &OnceCell<Client>) -> Result<(Arc<str>, Target, Sender), String> {
-    let client = || match client.get() {
-        Some(client) => Ok::<_, String>(client.clone()),
-        None => {
-            let made = sender::client()?;
-            Ok(client.get_or_init(|| made).clone())
-        }
-    };
-    let AlertReceiver { name, destination, options, timeout } = receiver.clone();
-    if !TIMEOUT.contains(&timeout) {
-        return Err("its timeout is out of range; expected 100ms to 5m".to_owned());
-    }
-    if options.per_minute == 0 {
-        return Err("it is sent no message in a minute; expected one at least".to_owned());
-    }
-    let named = |name: Option<String>| match name {
-        Some(name) if !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.contains(char::is_control) => {
-            Ok(Arc::from(name))
-        }
-        _ => Err(format!("its name is empty, longer than {LONGEST_NAME} characters or has a control character")),
-    };
-    Ok(match destination {
-        Destination::Alertmanager(endpoint) => {
-            let (sender, host) = Sender::http(client()?, endpoint, true, timeout)?;
-            (format!("alertmanager/{host}").into(), Target::Alertmanager, sender)
-        }
-        Destination::Webhook(endpoint, template) => {
-            let (name, format) = (named(name)?, format(&template)?);
-            let (sender, _) = Sender::http(client()?, endpoint, false, timeout)?;
-            (name, Target::Channel { kind: "webhook", options, format }, sender)
-        }
-        Destination::Command(command) => {
-            if command.first().is_none_or(String::is_empty) {
-                return Err("it has no program to start".to_owned());
-            }
-            let target = Target::Channel { kind: "command", options, format: Format::Full };
-            (named(name)?, target, Sender::command(command, timeout))
-        }
-    })
-}
-
-fn format(template: &TemplateSource) -> Result<Format, String> {
-    match template {
-        TemplateSource::Named(name) => Format::named(name).ok_or_else(|| format!("no template is called {name}")),
-        TemplateSource::File(path) => {
-            let place = path.display();
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{place} cannot be read: {error}"))?;
-            let template = MessageTemplate::parse(&text).map_err(|error| format!("{place}: {error}"))?;
-            Ok(Format::Template(template))
-        }
-    }
-}
 
 /// The state of each receiver, as the task last saw it.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TestedReceiver {
-    /// `alertmanager/` with host and port, or the name of the webhook or the command.
+    /// Its name; of an Alertmanager without one `alertmanager/` with the host, the port and the path of its address.
     pub name: String,
     /// Whether it accepted the notification.
     pub accepted: bool,

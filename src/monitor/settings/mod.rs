@@ -18,9 +18,9 @@ pub use error::SettingsError;
 use super::config::{Config, RulesSource};
 use read::Draft;
 
-#[cfg(feature = "deliver")]
-pub(super) use table::duration;
 pub(super) use table::{SETTINGS, host_name, of_token};
+#[cfg(feature = "deliver")]
+pub(super) use {read::Origin, table::duration};
 
 /// The settings of a [`MonitorBuilder`](crate::MonitorBuilder) from a YAML file and the environment, for services whose
 /// operators set them without a new build.
@@ -65,7 +65,8 @@ impl Settings {
         draft.finish()
     }
 
-    /// Reads the text of a file, which errors call `path`. Does not read the environment.
+    /// Reads the text of a file, which errors call `path`. Does not read the environment. The files of receivers of alerts that it
+    /// names are looked for in the directory of `path`.
     ///
     /// # Errors
     ///

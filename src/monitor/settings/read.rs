@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    path::Path,
 };
 
 use super::{
@@ -18,6 +19,15 @@ use crate::{
     },
 };
 
+/// Where settings stand.
+pub(in crate::monitor) struct Origin<'a> {
+    /// Says a place, for errors.
+    pub(in crate::monitor) place: &'a dyn Fn(Position) -> String,
+    /// The directory of the file; empty, which is the working directory, where they are in none.
+    #[cfg_attr(not(feature = "deliver"), expect(dead_code, reason = "only a receiver's files are taken from it"))]
+    pub(in crate::monitor) directory: &'a Path,
+}
+
 /// The settings read so far, the place of each, and every problem.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -30,8 +40,9 @@ impl Draft {
     /// Reads the text of a file, which problems call `path`.
     pub(super) fn read_file(&mut self, text: &str, path: &str) {
         let place = |at: Position| format!("{path}:{}:{}", at.line, at.column);
+        let directory = Path::new(path).parent().unwrap_or(Path::new(""));
         match parse(text) {
-            Ok(root) => self.read_root(root, |node| place(node.at)),
+            Ok(root) => self.read_root(root, &Origin { place: &place, directory }),
             Err(error) => self.malformed(place(error.at), format!("not valid YAML: {}", error.message)),
         }
     }
@@ -40,13 +51,17 @@ impl Draft {
     pub(super) fn read_json(&mut self, value: &serde_json::Value) {
         // The positions of this text are not those of the file that it came from.
         match parse(&value.to_string()) {
-            Ok(root) => self.read_root(root, |_| "settings".to_owned()),
+            Ok(root) => {
+                let place = |_| "settings".to_owned();
+                self.read_root(root, &Origin { place: &place, directory: Path::new("") });
+            }
             Err(error) => self.malformed("settings".to_owned(), error.message),
         }
     }
 
     /// Reads a document. But for sections settings do not nest: its root is a mapping from keys to plain values and lists.
-    fn read_root(&mut self, root: Option<Node>, place: impl Fn(&Node) -> String) {
+    fn read_root(&mut self, root: Option<Node>, origin: &Origin<'_>) {
+        let place = |node: &Node| (origin.place)(node.at);
         let entries = match root {
             // An empty file, or one of comments: every setting has its default.
             None | Some(Node { value: Value::Nothing, .. }) => return,
@@ -78,10 +93,10 @@ impl Draft {
                 #[cfg(feature = "deliver")]
                 (Reader::Section(read), _) => {
                     let mut problems = Vec::new();
-                    read(value, &mut self.settings.config, &mut problems);
+                    read(value, origin, &mut self.settings.config, &mut problems);
                     self.note(setting, place(value));
                     for (at, problem) in problems {
-                        self.malformed(place(&Node { at, value: Value::Nothing }), problem);
+                        self.malformed((origin.place)(at), problem);
                     }
                 }
                 (Reader::List(_), Value::List(items)) if items.iter().all(|item| item.as_text().is_some()) => {
@@ -114,12 +129,13 @@ impl Draft {
                 #[cfg(feature = "deliver")]
                 Reader::Section(_) => {
                     // Its problems have places within the variable.
-                    let place = |node: &Node| format!("{name}:{}:{}", node.at.line, node.at.column);
+                    let place = |at: Position| format!("{name}:{}:{}", at.line, at.column);
+                    let origin = Origin { place: &place, directory: Path::new("") };
                     match parse(&text) {
                         Ok(Some(node)) => {
                             let key = Node { at: node.at, value: Value::Scalar(setting.key.to_owned()) };
                             let root = Node { at: node.at, value: Value::Map(vec![(key, node)]) };
-                            self.read_root(Some(root), place);
+                            self.read_root(Some(root), &origin);
                         }
                         Ok(None) => {}
                         // The parser's message may show what is there.

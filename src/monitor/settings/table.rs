@@ -5,6 +5,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "deliver")]
+use super::Origin;
 use crate::{
     context::{
         Glob, UrlScheme,
@@ -59,7 +61,7 @@ pub(super) enum Reader {
     List(fn(&[&str], &mut Config) -> Option<()>),
     /// A section with keys of its own; in the environment it is YAML, too. It adds what is wrong in it, and where.
     #[cfg(feature = "deliver")]
-    Section(fn(&Node, &mut Config, &mut Vec<(Position, String)>)),
+    Section(fn(&Node, &Origin<'_>, &mut Config, &mut Vec<(Position, String)>)),
 }
 
 impl Setting {
@@ -356,7 +358,9 @@ pub(in crate::monitor) static SETTINGS: &[Setting] = &[
         example: "{ alertmanagers: [\"http://127.0.0.1:9093\"] }",
         default: None,
         meaning: "who is sent alerts about findings (feature `deliver`); docs/delivery.md has its keys, and a variable has it as YAML",
-        reader: Reader::Section(|node, config, problems| config.deliver = deliver::read(node, problems)),
+        reader: Reader::Section(|node, origin, config, problems| {
+            config.deliver = deliver::read(node, origin, problems)
+        }),
         copy: |from, to| to.deliver.clone_from(&from.deliver),
     },
 ];

@@ -22,7 +22,12 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::{Shop, builder, subject};
 use crate::{
     api::json as answer_of,
-    support::{Samples, get, prometheus::LOOKS, read, serve},
+    support::{
+        Samples, get,
+        prometheus::LOOKS,
+        read, serve,
+        tls::{AUTHORITY, serve_tls},
+    },
 };
 
 /// What a webhook answers to one request.
@@ -47,6 +52,7 @@ pub(super) struct Got {
 
 /// A webhook, which keeps what it is sent.
 pub(super) struct Webhook {
+    scheme: &'static str,
     address: std::net::SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
 }
@@ -59,6 +65,17 @@ impl Webhook {
 
     /// Starts one that answers so, one request after the other, and accepts what comes then.
     pub(super) async fn saying(answers: impl IntoIterator<Item = Said>) -> Self {
+        let (app, got) = Self::app(answers);
+        Self { scheme: "http", address: serve(app).await, got }
+    }
+
+    /// Starts one that is reached over TLS, with a certificate of the tests' own authority.
+    async fn encrypted() -> Self {
+        let (app, got) = Self::app([]);
+        Self { scheme: "https", address: serve_tls(app, &[]).await, got }
+    }
+
+    fn app(answers: impl IntoIterator<Item = Said>) -> (Router, Arc<Mutex<Vec<Got>>>) {
         let got = Arc::new(Mutex::new(Vec::new()));
         let answers: Arc<Mutex<VecDeque<Said>>> = Arc::new(Mutex::new(answers.into_iter().collect()));
         let kept = got.clone();
@@ -84,11 +101,11 @@ impl Webhook {
                 }
             }
         });
-        Self { address: serve(app).await, got }
+        (app, got)
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     fn requests(&self) -> Vec<Got> {
@@ -126,6 +143,31 @@ async fn a_webhook_is_told_each_change_once_in_the_format_of_alertmanagers_own()
     assert_eq!((&told[1]["status"], &told[1]["alerts"][0]["startsAt"]), (&json!("resolved"), &alert["startsAt"]));
     let state = shop.until("chat", |receiver| receiver["accepted"] == 2).await;
     assert_eq!((&state["kind"], &state["state"], &state["waiting"]), (&json!("webhook"), &json!("working"), &json!(0)));
+}
+
+/// The secrets of a message go over TLS to who has a certificate only.
+#[tokio::test]
+async fn a_certificate_must_be_of_an_authority_that_is_trusted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("authority.pem");
+    std::fs::write(&file, AUTHORITY).expect("writes");
+    let (known, unknown) = (Webhook::encrypted().await, Webhook::encrypted().await);
+    let shop = Shop::open(
+        builder()
+            .alert_receiver(AlertReceiver::webhook("known", known.url("/hook")).ca_file(&file))
+            .alert_receiver(AlertReceiver::webhook("unknown", unknown.url("/hook"))),
+    );
+    shop.fill("mails", 50.0);
+    known.until(1).await;
+    let failing = shop.until("unknown", |receiver| receiver["state"] == "failing").await;
+    assert_eq!(
+        failing["error"],
+        "cannot connect: invalid peer certificate: UnknownIssuer (no authority that is trusted here has signed for it: ca_file \
+         names one of your own)"
+    );
+    assert_eq!(unknown.requests().len(), 0);
+    let state = shop.until("known", |receiver| receiver["accepted"] == 1).await;
+    assert_eq!(state["state"], "working");
 }
 
 #[tokio::test]
@@ -374,7 +416,7 @@ async fn a_command_reads_the_message() {
 async fn names_are_told_apart_and_wrong_receivers_are_refused() {
     let twice = || AlertReceiver::webhook("chat", "http://127.0.0.1:1/");
     let error = builder().alert_receiver(twice()).alert_receiver(twice()).build().expect_err("twice").to_string();
-    assert!(error.ends_with("another receiver has the same name"), "{error}");
+    assert!(error.contains("another receiver has the same name"), "{error}");
     let nameless = AlertReceiver::webhook("", "http://127.0.0.1:1/");
     assert!(builder().alert_receiver(nameless).build().expect_err("no name").to_string().contains("its name is empty"));
     let late = AlertReceiver::command("x", "x", [""; 0]).timeout(Duration::from_secs(9_999));

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::serve::Listener;
 use h2::{Reason, client::SendRequest};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
@@ -12,43 +11,15 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_rustls::{
-    TlsAcceptor, TlsConnector,
+    TlsConnector,
     rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     },
-    server::TlsStream,
 };
 
 use super::*;
-
-/// Made for these tests, valid for a hundred years; the authority's key was thrown away.
-const AUTHORITY: &[u8] = include_bytes!("../../fixtures/tls/authority.pem");
-const CERTIFICATE: &[u8] = include_bytes!("../../fixtures/tls/certificate.pem");
-const KEY: &[u8] = include_bytes!("../../fixtures/tls/key.pem");
-
-struct TlsListener {
-    tcp: TcpListener,
-    tls: TlsAcceptor,
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (stream, address) = Listener::accept(&mut self.tcp).await;
-            if let Ok(stream) = self.tls.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.tcp.local_addr()
-    }
-}
+use crate::support::tls::{AUTHORITY, provider, serve_tls};
 
 type Sender = SendRequest<Bytes>;
 
@@ -68,24 +39,10 @@ async fn plain(app: Router) -> Sender {
 
 /// Serves over TLS and agrees on HTTP/2 while the connection is made.
 async fn encrypted(app: Router) -> Sender {
-    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
-    let mut server = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("they belong together");
-    server.alpn_protocols = vec![b"h2".to_vec()];
-    let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = tcp.local_addr().expect("bound");
-    let listener = TlsListener { tcp, tls: TlsAcceptor::from(Arc::new(server)) };
-    tokio::spawn(async move { axum::serve(listener, app).await });
-
+    let address = serve_tls(app, &[b"h2"]).await;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(AUTHORITY).expect("a certificate")).expect("an authority");
-    let mut client = ClientConfig::builder_with_provider(provider)
+    let mut client = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(roots)

@@ -5,6 +5,7 @@ pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod server;
+pub(crate) mod tls;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 

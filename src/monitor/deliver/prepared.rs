@@ -1,0 +1,200 @@
+//! [`Prepared`]: the receivers of a monitor, with their secrets and templates read.
+
+use std::{cell::OnceCell, collections::BTreeMap, fmt, sync::Arc};
+
+use reqwest::Client;
+
+use super::{
+    config::{MOST, TIMEOUT},
+    identity,
+    receiver::{AlertReceiver, Destination, Endpoint, Place, TemplateSource},
+    sender::{self, Sender},
+};
+use crate::{
+    alert::deliver::{Format, MessageTemplate, Options, Target},
+    monitor::{BuildError, config::Config},
+};
+
+/// Characters of a receiver's name: it is a label.
+const LONGEST_NAME: usize = 64;
+
+/// The receivers of a monitor, with their secrets and templates read.
+pub(in crate::monitor) struct Prepared {
+    pub(in crate::monitor) options: Options,
+    pub(in crate::monitor) receivers: Vec<(Arc<str>, Target, Sender)>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.receivers.iter().map(|(name, ..)| name).collect();
+        f.debug_struct("Prepared").field("receivers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// Reads what the receivers need.
+    ///
+    /// # Errors
+    /// Returns every receiver that cannot be used, and why.
+    pub(in crate::monitor) fn of(config: &Config) -> Result<Self, BuildError> {
+        let deliver = &config.deliver;
+        if deliver.receivers.len() > MOST {
+            let found = format!("a section with {} receivers", deliver.receivers.len());
+            return Err(BuildError::Setting { setting: "deliver", found, expected: "32 at most" });
+        }
+        let identity = identity::of(config, deliver, |variable| std::env::var(variable).ok());
+        let options = Options { grace: deliver.grace, resend: deliver.resend, identity };
+        let (mut receivers, mut names, mut errors) = (Vec::new(), BTreeMap::new(), Vec::new());
+        // One for all, made for the first that needs it: each reads the certificates of the system.
+        let client = OnceCell::new();
+        for receiver in &deliver.receivers {
+            let place = &receiver.place.0;
+            let mut refuse = |receiver: String, problem: String| {
+                errors.push(BuildError::Receiver { place: place.clone(), receiver, problem });
+            };
+            match prepare(receiver, &client) {
+                Err(problem) => refuse(receiver.name.clone().unwrap_or_else(|| "alertmanager".to_owned()), problem),
+                Ok((name, target, sender)) => {
+                    if let Some(first) = names.insert(name.clone(), place.clone()) {
+                        refuse(name.to_string(), same_name(first));
+                    }
+                    receivers.push((name, target, sender));
+                }
+            }
+        }
+        match errors.len() {
+            0 => Ok(Self { options, receivers }),
+            1 => Err(errors.remove(0)),
+            _ => Err(BuildError::Several(errors)),
+        }
+    }
+}
+
+fn same_name(first: Option<String>) -> String {
+    let first = first.map(|place| format!(", at {place},")).unwrap_or_default();
+    format!("another receiver{first} has the same name; expected another name for one of them")
+}
+
+fn prepare(receiver: &AlertReceiver, client: &OnceCell<Client>) -> Result<(Arc<str>, Target, Sender), String> {
+    let client = |endpoint: &Endpoint| match (&endpoint.ca_file, client.get()) {
+        (Some(file), _) => sender::client(Some(file.as_path())),
+        (None, Some(client)) => Ok(client.clone()),
+        (None, None) => {
+            let made = sender::client(None)?;
+            Ok(client.get_or_init(|| made).clone())
+        }
+    };
+    let AlertReceiver { name, destination, options, timeout, place: Place(_) } = receiver.clone();
+    if !TIMEOUT.contains(&timeout) {
+        return Err("its timeout is out of range; expected 100ms to 5m".to_owned());
+    }
+    if options.per_minute == 0 {
+        return Err("it is sent no message in a minute; expected one at least".to_owned());
+    }
+    let named = |name: Option<String>| match name {
+        Some(name) if !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.contains(char::is_control) => {
+            Ok(Arc::from(name))
+        }
+        _ => Err(format!("its name is empty, longer than {LONGEST_NAME} characters or has a control character")),
+    };
+    Ok(match destination {
+        Destination::Alertmanager(endpoint) => {
+            let (sender, address) = Sender::http(client(&endpoint)?, endpoint, true, timeout)?;
+            let name = match name {
+                Some(name) => named(Some(name))?,
+                None => format!("alertmanager/{address}").into(),
+            };
+            (name, Target::Alertmanager, sender)
+        }
+        Destination::Webhook(endpoint, template) => {
+            let (name, format) = (named(name)?, format(&template)?);
+            let (sender, _) = Sender::http(client(&endpoint)?, endpoint, false, timeout)?;
+            (name, Target::Channel { kind: "webhook", options, format }, sender)
+        }
+        Destination::Command(command) => {
+            if command.first().is_none_or(String::is_empty) {
+                return Err("it has no program to start".to_owned());
+            }
+            let target = Target::Channel { kind: "command", options, format: Format::Full };
+            (named(name)?, target, Sender::command(command, timeout))
+        }
+    })
+}
+
+fn format(template: &TemplateSource) -> Result<Format, String> {
+    match template {
+        TemplateSource::Named(name) => Format::named(name).ok_or_else(|| format!("no template is called {name}")),
+        TemplateSource::File(path) => {
+            let place = path.display();
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{place} cannot be read: {error}"))?;
+            let template = MessageTemplate::parse(&text).map_err(|error| format!("{place}: {error}"))?;
+            Ok(Format::Template(template))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AlertReceiver, Monitor, Settings};
+
+    #[track_caller]
+    fn error(text: &str) -> String {
+        let settings = Settings::parse(text, "shop.yaml").expect(text);
+        Prepared::of(&Monitor::builder().settings(settings).config).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn every_receiver_that_cannot_be_used_is_reported_with_its_place() {
+        let error = error(
+            "\
+deliver:
+  alertmanagers:
+    - hunter2
+    - http://127.0.0.1:9093
+  webhooks:
+    - { name: chat, url_file: /no/such/file }
+    - { name: chat, url: http://127.0.0.1:1 }
+    - { name: tickets, url: http://127.0.0.1:1, template_file: /no/template }
+    - { name: chat, url: http://127.0.0.1:2 }
+  commands:
+    - { name: page, command: [\"\"] }
+",
+        );
+        let lines: Vec<_> = error.lines().collect();
+        let starts = [
+            "shop.yaml:3:7: the receiver of alerts alertmanager cannot be used: its url is not shown",
+            "shop.yaml:6:7: the receiver of alerts chat cannot be used: its url: /no/such/file cannot be read: ",
+            "shop.yaml:8:7: the receiver of alerts tickets cannot be used: /no/template cannot be read: ",
+            "shop.yaml:9:7: the receiver of alerts chat cannot be used: another receiver, at shop.yaml:7:7, has the same name",
+            "shop.yaml:11:7: the receiver of alerts page cannot be used: it has no program to start",
+        ];
+        assert_eq!(lines.len(), starts.len(), "{error}");
+        for (line, start) in lines.iter().zip(starts) {
+            assert!(line.starts_with(start), "{line}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn receivers_of_one_host_have_names_of_their_own() {
+        let receivers = [
+            AlertReceiver::alertmanager("https://alerts.example/team-a"),
+            AlertReceiver::alertmanager("https://alerts.example/team-b"),
+            AlertReceiver::alertmanager("https://alerts.example/team-b").named("standby"),
+        ];
+        let builder = receivers.into_iter().fold(Monitor::builder(), crate::MonitorBuilder::alert_receiver);
+        let prepared = Prepared::of(&builder.config).expect("three names");
+        let names: Vec<_> = prepared.receivers.iter().map(|(name, ..)| &**name).collect();
+        let expected = ["alertmanager/alerts.example:443/team-a", "alertmanager/alerts.example:443/team-b", "standby"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn there_are_not_more_receivers_than_labels_allow() {
+        let many = (0..=MOST).map(|number| AlertReceiver::command(number.to_string(), "x", [""; 0]));
+        let builder = many.fold(Monitor::builder(), crate::MonitorBuilder::alert_receiver);
+        let error = Prepared::of(&builder.config).expect_err("too many").to_string();
+        assert_eq!(error, format!("deliver is a section with {} receivers; expected {MOST} at most", MOST + 1));
+    }
+}
