@@ -14,27 +14,27 @@ use crate::{alert::deliver::Reply, rules::Unit};
 /// How long a killed command is waited for, so that it leaves no zombie.
 const REAPING: Duration = Duration::from_secs(1);
 
-/// Runs a program with arguments, without a shell. It is killed when it has not ended after `limit`, with what it started where the
-/// system is Linux.
+/// Runs a program with arguments, without a shell. It is killed when it has not ended after `limit` or when the future is dropped, as
+/// at the end of the service; where the system is Linux, with what it started.
 pub(super) async fn run(command: &[String], body: &[u8], limit: Duration) -> Answer {
     let [program, arguments @ ..] = command else { return failed("no command", String::new()) };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
-    let mut child = match command.spawn() {
-        Ok(child) => child,
+    let mut running = match command.spawn() {
+        Ok(child) => Running(child),
         Err(error) => return failed(&format!("it cannot be started: {error}"), String::new()),
     };
     let mut said = Vec::new();
-    let ended = timeout(limit, communicate(&mut child, body, &mut said)).await;
+    let ended = timeout(limit, communicate(&mut running.0, body, &mut said)).await;
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     match ended {
         Ok(Ok(status)) if status.success() => Answer { reply: Reply::Accepted, status: status.to_string(), body: said },
         Ok(Ok(status)) => failed(&status.to_string(), said),
         Ok(Err(error)) => failed(&format!("it cannot be waited for: {error}"), said),
         Err(_) => {
-            kill(&mut child).await;
+            running.kill().await;
             failed(&format!("it was killed after {}", Unit::Seconds.render(limit.as_secs_f64())), said)
         }
     }
@@ -71,14 +71,31 @@ async fn communicate(child: &mut Child, body: &[u8], said: &mut Vec<u8>) -> std:
     }
 }
 
-async fn kill(child: &mut Child) {
-    #[cfg(target_os = "linux")]
-    if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
-        // The group that it leads: what it started, too. An error means that it is gone.
-        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+/// A command, and the group of processes that it leads.
+struct Running(Child);
+
+impl Running {
+    /// Sends the signal to what it started, too.
+    fn signal(&self) {
+        // A command that has ended has no id any more: its number may be another's.
+        #[cfg(target_os = "linux")]
+        if let Some(id) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
+            // An error means that it is gone.
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+        }
     }
-    let _ = child.start_kill();
-    let _ = timeout(REAPING, child.wait()).await;
+
+    async fn kill(mut self) {
+        self.signal();
+        let _ = self.0.start_kill();
+        let _ = timeout(REAPING, self.0.wait()).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal();
+    }
 }
 
 /// A command that fails is tried again: what it calls may be down.
@@ -129,27 +146,54 @@ mod tests {
         assert!(answer.body.len() <= BEGINNING);
     }
 
+    /// A command that runs until it is killed, as does what it starts, and whose process the file then names.
+    fn endless(file: &std::path::Path) -> Vec<String> {
+        let (file, part) = (file.display(), file.with_extension("part"));
+        let part = part.display();
+        command(&["sh", "-c", &format!("sleep 600 & echo $! > {part}; mv {part} {file}; wait")])
+    }
+
+    /// Waits until something comes true.
+    async fn until(wanted: impl Fn() -> bool) {
+        for _ in 0..1_000 {
+            if wanted() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it never comes true");
+    }
+
+    /// Waits until the process that the file names is gone, or not yet reaped by init. The signal was sent; on a busy machine its
+    /// effect takes a moment.
+    #[cfg(target_os = "linux")]
+    async fn until_over(file: &std::path::Path) {
+        let child = std::fs::read_to_string(file).expect("written");
+        let stat = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        until(|| stat().is_empty() || stat().contains(" Z ")).await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_command_that_is_given_up_is_killed_with_what_it_started() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("child");
+        let words = endless(&file);
+        tokio::select! {
+            answer = run(&words, b"{}", LONG) => panic!("{answer:?}"),
+            () = until(|| file.exists()) => {}
+        }
+        until_over(&file).await;
+    }
+
     /// The command's child has the pipe open, too: that must not keep the command from being ended.
     #[tokio::test]
     async fn a_command_is_killed_at_its_limit_with_what_it_started() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("child");
-        let script = format!("sleep 600 & echo $! > {}; wait", file.display());
-        let answer = run(&command(&["sh", "-c", &script]), b"{}", Duration::from_millis(500)).await;
+        let answer = run(&endless(&file), b"{}", Duration::from_millis(500)).await;
         assert_eq!(error(&answer), "it was killed after 500ms");
         #[cfg(target_os = "linux")]
-        {
-            let child = std::fs::read_to_string(file).expect("written");
-            let stat = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-            // Gone, or not yet reaped by init. The signal was sent; on a busy machine its effect takes a moment.
-            let is_over = || stat().is_empty() || stat().contains(" Z ");
-            for _ in 0..1_000 {
-                if is_over() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            panic!("{}", stat());
-        }
+        until_over(&file).await;
     }
 }
