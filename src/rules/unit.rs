@@ -38,8 +38,17 @@ pub(crate) enum UnitError {
     Unknown { found: String, expected: String, suggestion: Option<String> },
     #[error("{found:?} has a unit; expected a plain number")]
     Unexpected { found: String },
+    #[error("{found:?} has a comma; expected digits, with a point before decimals, such as {example}")]
+    Comma { found: String, example: String },
     #[error("{found:?} is too large")]
     TooLarge { found: String },
+}
+
+/// Returns a number with a comma as it may have been meant: before three digits it separates thousands, and else decimals.
+fn with_point(text: &str) -> String {
+    let (whole, rest) = text.split_once(',').unwrap_or((text, ""));
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    if digits == 3 { text.replace(',', "") } else { format!("{whole}.{rest}") }
 }
 
 fn meant(suggestion: &Option<String>) -> String {
@@ -149,6 +158,9 @@ impl Unit {
         let unit = unit.trim_start();
         if number.parse::<f64>().is_err() {
             return Err(UnitError::NotANumber { found: text.to_owned(), expected: self.example() });
+        }
+        if unit.starts_with(',') {
+            return Err(UnitError::Comma { found: text.to_owned(), example: with_point(text) });
         }
         let value = self.scale(unit, text)?.read(number).unwrap_or(f64::INFINITY);
         if value.is_finite() { Ok(value) } else { Err(UnitError::TooLarge { found: text.to_owned() }) }
@@ -338,6 +350,10 @@ mod tests {
         refuses(Unit::Seconds, "", "\"\" is not a number; expected a duration such as 250ms");
         refuses(Unit::Seconds, "-1s", "\"-1s\" is not a number; expected a duration such as 250ms");
         refuses(Unit::Seconds, "1.2.3s", "\"1.2.3s\" is not a number; expected a duration such as 250ms");
+        let comma = "has a comma; expected digits, with a point before decimals, such as";
+        refuses(Unit::Ratio, "99,9%", &format!("\"99,9%\" {comma} 99.9%"));
+        refuses(Unit::Seconds, "1,25 s", &format!("\"1,25 s\" {comma} 1.25 s"));
+        refuses(Unit::Count, "10,000,000", &format!("\"10,000,000\" {comma} 10000000"));
         refuses(Unit::Ratio, "10ms", "unknown unit in \"10ms\"; expected one of %");
         refuses(
             Unit::Bytes,

@@ -176,7 +176,7 @@ pub(crate) fn check(node: &Node, keys: &Keys, report: &mut Report<'_>) -> Option
     }
     let is_there = |name: &str| right.iter().any(|(key, _)| key.as_text() == Some(name)) || reported.contains(&name);
     if is_file && !LISTS.into_iter().any(is_there) {
-        report(node.at, ProblemKind::MissingKey { key: LISTS[0], within: keys.within.to_owned() });
+        report(node.at, ProblemKind::EmptyFile);
     }
     for key in keys.keys.iter().filter(|key| key.need == Need::Required && !reported.contains(&key.name)) {
         if !right.iter().any(|(name, _)| name.as_text() == Some(key.name)) {

@@ -106,7 +106,9 @@ pub(crate) enum ProblemKind {
     Unread(ReadError),
     #[error("not valid YAML: {0}")]
     Syntax(String),
-    #[error("file has no rules; expected \"rules:\" and a list, or \"rules: []\" for none")]
+    #[error(
+        "file has no rules and no objectives; expected \"rules:\" or \"slo:\" and a list, or \"rules: []\" for none"
+    )]
     EmptyFile,
     #[error("{key} is {found}; expected {expected}")]
     WrongKind { key: String, found: &'static str, expected: String },
