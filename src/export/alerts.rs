@@ -390,7 +390,7 @@ impl Writer<'_> {
                 let value = self.read(shared, value, (name, "rate"), selection);
                 Ok(format!("(({value}) {} {limit})", operator.as_str()))
             }
-            Condition::Word { .. } => Err("only_if: words are known to the process only".to_owned()),
+            Condition::Word { name, .. } => Err(format!("only_if: {name} is a word, which the process alone knows")),
         }
     }
 

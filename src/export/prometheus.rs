@@ -169,5 +169,7 @@ rules:
         let rule = RULE.replace("error_ratio < 10% or not (request_rate <= 2/s)", "longest_poll > 10ms");
         let reason = &exported(&rule).left_out[0].reason;
         assert!(reason.starts_with("only_if: longest_poll: a histogram"), "{reason}");
+        let rule = RULE.replace("error_ratio < 10%", "cause == computing");
+        assert_eq!(exported(&rule).left_out[0].reason, "only_if: cause is a word, which the process alone knows");
     }
 }
