@@ -45,7 +45,7 @@ pub enum BuildError {
         /// Its range.
         expected: &'static str,
     },
-    /// Several receivers of alerts cannot be used.
+    /// Several receivers of alerts cannot be used, or one for several reasons: an error for each.
     #[cfg(feature = "deliver")]
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<BuildError>),

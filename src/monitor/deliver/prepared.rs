@@ -1,6 +1,12 @@
 //! [`Prepared`]: the receivers of a monitor, with their secrets and templates read.
 
-use std::{cell::OnceCell, collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::Client;
 
@@ -49,18 +55,23 @@ impl Prepared {
         let client = OnceCell::new();
         for receiver in &deliver.receivers {
             let place = &receiver.place.0;
-            let mut refuse = |receiver: String, problem: String| {
-                errors.push(BuildError::Receiver { place: place.clone(), receiver, problem });
-            };
-            match prepare(receiver, &client) {
-                Err(problem) => refuse(receiver.name.clone().unwrap_or_else(|| "alertmanager".to_owned()), problem),
-                Ok((name, target, sender)) => {
-                    if let Some(first) = names.insert(name.clone(), place.clone()) {
-                        refuse(name.to_string(), same_name(first));
-                    }
-                    receivers.push((name, target, sender));
+            let mut problems = Problems::default();
+            let prepared = prepare(receiver, &client, &mut problems);
+            let of_receiver = || receiver.name.as_deref().map(Arc::from);
+            let name = prepared.as_ref().map(|(name, ..)| name.clone()).or_else(of_receiver);
+            if let Some(name) = &name {
+                match names.entry(name.clone()) {
+                    Entry::Vacant(entry) => drop(entry.insert(place)),
+                    Entry::Occupied(first) => problems.0.push(same_name(first.get().as_deref())),
                 }
             }
+            receivers.extend(prepared);
+            let name = name.as_deref().unwrap_or("alertmanager");
+            errors.extend(problems.0.into_iter().map(|problem| BuildError::Receiver {
+                place: place.clone(),
+                receiver: name.to_owned(),
+                problem,
+            }));
         }
         match errors.len() {
             0 => Ok(Self { options, receivers }),
@@ -70,55 +81,83 @@ impl Prepared {
     }
 }
 
-fn same_name(first: Option<String>) -> String {
+/// What is wrong with a receiver.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    /// Returns what was found; notes the problem where nothing was.
+    fn note<T>(&mut self, found: Result<T, String>) -> Option<T> {
+        found.map_err(|problem| self.0.push(problem)).ok()
+    }
+
+    fn check(&mut self, is_good: bool, problem: &str) {
+        if !is_good {
+            self.0.push(problem.to_owned());
+        }
+    }
+}
+
+fn same_name(first: Option<&str>) -> String {
     let first = first.map(|place| format!(", at {place},")).unwrap_or_default();
     format!("another receiver{first} has the same name; expected another name for one of them")
 }
 
-fn prepare(receiver: &AlertReceiver, client: &OnceCell<Client>) -> Result<(Arc<str>, Target, Sender), String> {
-    let client = |endpoint: &Endpoint| match (&endpoint.ca_file, client.get()) {
-        (Some(file), _) => sender::client(Some(file.as_path())),
-        (None, Some(client)) => Ok(client.clone()),
-        (None, None) => {
-            let made = sender::client(None)?;
-            Ok(client.get_or_init(|| made).clone())
-        }
-    };
+/// Reads what a receiver needs; `None` where there is a problem with anything of it.
+fn prepare(
+    receiver: &AlertReceiver,
+    shared: &OnceCell<Client>,
+    problems: &mut Problems,
+) -> Option<(Arc<str>, Target, Sender)> {
     let AlertReceiver { name, destination, options, timeout, place: Place(_) } = receiver.clone();
-    if !TIMEOUT.contains(&timeout) {
-        return Err("its timeout is out of range; expected 100ms to 5m".to_owned());
-    }
-    if options.per_minute == 0 {
-        return Err("it is sent no message in a minute; expected one at least".to_owned());
-    }
-    let named = |name: Option<String>| match name {
-        Some(name) if !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.contains(char::is_control) => {
-            Ok(Arc::from(name))
-        }
-        _ => Err(format!("its name is empty, longer than {LONGEST_NAME} characters or has a control character")),
-    };
-    Ok(match destination {
+    problems.check(TIMEOUT.contains(&timeout), "its timeout is out of range; expected 100ms to 5m");
+    problems.check(options.per_minute > 0, "it is sent no message in a minute; expected one at least");
+    let is_good =
+        |name: &str| !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.contains(char::is_control);
+    problems.check(
+        name.as_deref().is_none_or(is_good),
+        &format!("its name is empty, longer than {LONGEST_NAME} characters or has a control character"),
+    );
+    let name: Option<Arc<str>> = name.map(Arc::from);
+    let (name, target, sender) = match destination {
         Destination::Alertmanager(endpoint) => {
-            let (sender, address) = Sender::http(client(&endpoint)?, endpoint, true, timeout)?;
-            let name = match name {
-                Some(name) => named(Some(name))?,
-                None => format!("alertmanager/{address}").into(),
-            };
-            (name, Target::Alertmanager, sender)
+            let (sender, address) = http(endpoint, true, timeout, shared, problems)?;
+            (name.unwrap_or_else(|| format!("alertmanager/{address}").into()), Target::Alertmanager, sender)
         }
         Destination::Webhook(endpoint, template) => {
-            let (name, format) = (named(name)?, format(&template)?);
-            let (sender, _) = Sender::http(client(&endpoint)?, endpoint, false, timeout)?;
-            (name, Target::Channel { kind: "webhook", options, format }, sender)
+            let (sender, format) = (http(endpoint, false, timeout, shared, problems), problems.note(format(&template)));
+            (name?, Target::Channel { kind: "webhook", options, format: format? }, sender?.0)
         }
         Destination::Command(command) => {
-            if command.first().is_none_or(String::is_empty) {
-                return Err("it has no program to start".to_owned());
-            }
+            problems.check(command.first().is_some_and(|program| !program.is_empty()), "it has no program to start");
             let target = Target::Channel { kind: "command", options, format: Format::Full };
-            (named(name)?, target, Sender::command(command, timeout))
+            (name?, target, Sender::command(command, timeout))
         }
-    })
+    };
+    problems.0.is_empty().then_some((name, target, sender))
+}
+
+/// Returns a sender to an address, and what to call it.
+fn http(
+    endpoint: Endpoint,
+    is_alertmanager: bool,
+    timeout: Duration,
+    shared: &OnceCell<Client>,
+    problems: &mut Problems,
+) -> Option<(Sender, String)> {
+    let of_system = || match shared.get() {
+        Some(client) => Ok::<_, String>(client.clone()),
+        None => {
+            let made = sender::client(None)?;
+            Ok(shared.get_or_init(|| made).clone())
+        }
+    };
+    let client = match &endpoint.ca_file {
+        // Where the file is wrong, the address and the secrets are still read, to report what is wrong with them.
+        Some(file) => problems.note(sender::client(Some(file.as_path()))).or_else(|| of_system().ok()),
+        None => problems.note(of_system()),
+    };
+    problems.note(Sender::http(client?, endpoint, is_alertmanager, timeout))
 }
 
 fn format(template: &TemplateSource) -> Result<Format, String> {
@@ -155,7 +194,8 @@ deliver:
   webhooks:
     - { name: chat, url_file: /no/such/file }
     - { name: chat, url: http://127.0.0.1:1 }
-    - { name: tickets, url: http://127.0.0.1:1, template_file: /no/template }
+    - { name: tickets, url: http://127.0.0.1:1, template_file: /no/template, ca_file: /no/authority,
+        bearer_token_file: /no/token }
     - { name: chat, url: http://127.0.0.1:2 }
   commands:
     - { name: page, command: [\"\"] }
@@ -165,9 +205,12 @@ deliver:
         let starts = [
             "shop.yaml:3:7: the receiver of alerts alertmanager cannot be used: its url is not shown",
             "shop.yaml:6:7: the receiver of alerts chat cannot be used: its url: /no/such/file cannot be read: ",
+            "shop.yaml:7:7: the receiver of alerts chat cannot be used: another receiver, at shop.yaml:6:7, has the same name",
+            "shop.yaml:8:7: the receiver of alerts tickets cannot be used: its ca_file: /no/authority cannot be read: ",
+            "shop.yaml:8:7: the receiver of alerts tickets cannot be used: its token: /no/token cannot be read: ",
             "shop.yaml:8:7: the receiver of alerts tickets cannot be used: /no/template cannot be read: ",
-            "shop.yaml:9:7: the receiver of alerts chat cannot be used: another receiver, at shop.yaml:7:7, has the same name",
-            "shop.yaml:11:7: the receiver of alerts page cannot be used: it has no program to start",
+            "shop.yaml:10:7: the receiver of alerts chat cannot be used: another receiver, at shop.yaml:6:7, has the same name",
+            "shop.yaml:12:7: the receiver of alerts page cannot be used: it has no program to start",
         ];
         assert_eq!(lines.len(), starts.len(), "{error}");
         for (line, start) in lines.iter().zip(starts) {
