@@ -94,9 +94,11 @@ rules:
 ";
 
     #[test]
-    fn every_shipped_rule_has_its_alerts() {
+    fn every_shipped_rule_but_those_on_versions_has_its_alerts() {
         for histograms in [Histograms::Classic, Histograms::Native] {
-            assert_eq!(prometheus(&RuleSet::embedded(), histograms).left_out, []);
+            let left_out = prometheus(&RuleSet::embedded(), histograms).left_out;
+            assert!(left_out.iter().all(|LeftOut { reason, .. }| reason.starts_with("version_")), "{left_out:?}");
+            assert_eq!(left_out.len(), 4, "those that compare two versions");
         }
         assert!(prometheus(&RuleSet::embedded(), Histograms::Native).file.contains("histogram_count(increase("));
     }

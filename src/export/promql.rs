@@ -21,6 +21,7 @@ use crate::{
 pub(super) type Reason = &'static str;
 
 const NO_MAXIMUM: Reason = "a histogram of Prometheus has no maximum; a high percentile comes near";
+const NO_TEST: Reason = "PromQL cannot test whether two histograms differ by more than chance";
 const ONLY_INSIDE: Reason = "the evidence for it is kept in the process only";
 const PAIRS: Reason = "a burn rate is judged in two windows at once";
 const OTHER_NAME: Reason = "the metric has another name on /metrics";
@@ -38,6 +39,7 @@ pub(super) fn measure(query: &Query<'_>, measure: Measure) -> Result<String, Rea
     match measure {
         Measure::AbsentFor => return usual::absent_for(query),
         Measure::DropRatio => return Ok(usual::drop_ratio(query)),
+        _ if measure.is_of_versions() => return Err(NO_TEST),
         _ => {}
     }
     match query.scope {
@@ -279,11 +281,16 @@ mod tests {
             })
             .collect();
         let maximum = |scope, name| (scope, name, NO_MAXIMUM);
+        let untested = |scope, name| (scope, name, NO_TEST);
         let expected = [
             maximum(Scope::Endpoint, "max_duration"),
             maximum(Scope::Endpoint, "longest_poll"),
+            untested(Scope::Endpoint, "version_slowdown"),
+            untested(Scope::Endpoint, "version_error_rise"),
             maximum(Scope::Query, "max_duration"),
             maximum(Scope::Task, "max_duration"),
+            untested(Scope::Process, "version_slowdown"),
+            untested(Scope::Process, "version_error_rise"),
             maximum(Scope::Metric, "max"),
             (Scope::Slo, "burn_rate", PAIRS),
         ];

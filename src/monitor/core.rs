@@ -3,6 +3,7 @@
 //! The locks are taken in the order ticking, history, memory, counts, rhythms, tiers, each of the others alone, and none on the request path. The invariant that a
 //! change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop may hold it.
 
+mod compared;
 mod coverage;
 mod tick;
 
@@ -27,8 +28,6 @@ pub(crate) use self::coverage::RuleCoverage;
 use self::tick::TickState;
 #[cfg(feature = "deliver")]
 use super::deliver::Notifications;
-#[cfg(feature = "archive")]
-use super::versions::{VersionComparison, Versions};
 use super::{
     Access, Control, Judgement,
     acknowledgements::{self, AcknowledgementStore},
@@ -38,6 +37,11 @@ use super::{
     judgement::Judgements,
     reload::RulesState,
     service::Service,
+};
+#[cfg(feature = "archive")]
+use super::{
+    regressions::Regressions,
+    versions::{VersionComparison, Versions},
 };
 #[cfg(feature = "deliver")]
 use crate::alert::deliver;
@@ -84,6 +88,8 @@ pub(crate) struct Core {
     rhythms: Mutex<Rhythms>,
     #[cfg(feature = "archive")]
     versions: Versions,
+    #[cfg(feature = "archive")]
+    regressions: Arc<Regressions>,
     judging: Semaphore,
     sampler_panics: AtomicUsize,
     /// Since when each kind of work on another thread has been under way.
@@ -130,6 +136,8 @@ impl Core {
             rhythms,
             #[cfg(feature = "archive")]
             versions,
+            #[cfg(feature = "archive")]
+            regressions: Arc::default(),
             judging: Semaphore::new(JUDGED_AT_A_TIME),
             sampler_panics: AtomicUsize::new(0),
             under_way: Mutex::default(),

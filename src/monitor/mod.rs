@@ -22,6 +22,8 @@ mod error;
 mod fanout;
 mod handle;
 mod judgement;
+#[cfg(feature = "archive")]
+mod regressions;
 mod reload;
 mod samplers;
 mod service;

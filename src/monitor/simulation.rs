@@ -3,8 +3,12 @@
 //! It has the parts that a service's monitor has, wired by the same [`Core`], and none of its threads and tasks: nothing happens
 //! between two calls of [`Simulation::tick`], so that rules are judged on traffic that is made up exactly as in a service.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
@@ -14,8 +18,10 @@ use super::{
     core::{Core, Parts},
 };
 use crate::{
+    analysis::VersionSnapshot,
     context::{Instruments, Limits, methods::KnownMethods},
-    rules::RuleSet,
+    lock::lock,
+    rules::{RuleSet, latencies},
     sample::WatchedPools,
     store::MonitorRecorder,
 };
@@ -27,10 +33,20 @@ const MAX_SERIES: usize = 100_000;
 /// does so in the same way each time.
 const BEGINNING: Duration = Duration::from_secs(1_704_067_200);
 
+/// What the version before and this one are called.
+const PREVIOUS: &str = "before";
+const VERSION: &str = "now";
+/// How often the two are compared, as in a service.
+const COMPARE_EVERY: Duration = Duration::from_secs(5 * 60);
+
 /// A monitor that is driven by hand.
 #[derive(Debug)]
 pub(crate) struct Simulation {
     core: Core,
+    /// The version of the service before, where there was one.
+    previous: Option<VersionSnapshot>,
+    /// When it was last compared with.
+    compared: Mutex<Duration>,
 }
 
 impl Simulation {
@@ -54,7 +70,16 @@ impl Simulation {
         let pools = WatchedPools::new(instruments.clone());
         let started = Instant::now();
         let clock = WallClock::made_up(started, BEGINNING);
-        Self { core: Core::new(Parts { instruments, recorder, config, rules, pools, started, clock }) }
+        let core = Core::new(Parts { instruments, recorder, config, rules, pools, started, clock });
+        Self { core, previous: None, compared: Mutex::default() }
+    }
+
+    /// Returns it as a version of the service that follows the one that `before` has simulated up to `age`.
+    pub(crate) fn after(self, before: &Self, age: Duration) -> Self {
+        let now = before.started() + age;
+        let written_at = Timestamp::try_from(SystemTime::UNIX_EPOCH + before.core.wall(now)).unwrap_or_default();
+        let previous = VersionSnapshot::new("", PREVIOUS, written_at.to_string(), latencies(&before.core.total(now)));
+        Self { previous: previous.ok(), ..self }
     }
 
     /// Returns when it began.
@@ -74,7 +99,15 @@ impl Simulation {
 
     /// Takes what was recorded since the last tick, judges it as the service's loop does, and returns what it found.
     pub(crate) fn tick(&self, age: Duration) -> Arc<Judgement> {
-        self.core.tick(self.core.started() + age);
+        let now = self.core.started() + age;
+        self.core.tick(now);
+        if let Some(previous) = &self.previous {
+            let mut compared = lock(&self.compared);
+            if age >= *compared + COMPARE_EVERY {
+                *compared = age;
+                self.core.compare_with(previous, VERSION, now);
+            }
+        }
         self.core.judgement()
     }
 }

@@ -121,6 +121,12 @@ impl Versions {
         })
     }
 
+    /// Returns the snapshot of the version before, and the name of this one. `None` as of [`comparison`](Self::comparison).
+    pub(super) fn previous(&self) -> Option<(Arc<VersionSnapshot>, Arc<str>)> {
+        let service = self.service.as_ref()?;
+        Some((self.archive.as_ref()?.previous()?, service.version.clone()))
+    }
+
     /// Keeps JSON over a restart, where there is a history file, in place of what has the same key.
     pub(super) fn keep(&self, key: &'static str, json: Vec<u8>) {
         if let Some(archive) = &self.archive {

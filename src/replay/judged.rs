@@ -71,6 +71,10 @@ pub(super) fn judged(rules: &RuleSet) -> (RuleSet, Vec<Remark>) {
 
 /// Returns why a rule cannot be judged.
 fn obstacle(rule: &Rule) -> Option<String> {
+    if rule.measure.is_of_versions() {
+        let reason = "compares two versions of the service, which a replay does not look at; rules test does";
+        return Some(format!("{} {reason}", rule.measure_name));
+    }
     if matches!(rule.measure, Measure::AbsentFor | Measure::DropRatio) {
         let reason = "compares with the days before, which a replay does not look at; rules test and --prometheus do";
         return Some(format!("{} {reason}", rule.measure_name));

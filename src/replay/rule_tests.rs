@@ -10,7 +10,7 @@ use super::{
     flow::Flow,
     problem::TestFileError,
     samples::{self, Recorded},
-    test_file::{Life, Test, TestFile},
+    test_file::{BEFORE, Life, Spell, Test, TestFile},
 };
 use crate::{monitor::Simulation, rules::RuleSet};
 
@@ -92,6 +92,11 @@ impl RuleTests {
     }
 }
 
+/// Returns what is sent, from when and to when.
+fn flows(spells: &[Spell], simulation: &Simulation) -> Vec<(Flow, Duration, Duration)> {
+    spells.iter().map(|spell| (Flow::new(spell.traffic.clone(), simulation), spell.from, spell.to)).collect()
+}
+
 /// A test under way.
 pub(super) struct Run {
     step: Duration,
@@ -104,10 +109,17 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(life: &Life, rules: RuleSet) -> Self {
-        let simulation = Simulation::new(rules);
-        let flows =
-            life.traffic.iter().map(|spell| (Flow::new(spell.traffic.clone(), &simulation), spell.from, spell.to));
-        let flows = flows.collect();
+        let simulation = match &life.before[..] {
+            [] => Simulation::new(rules),
+            spells => {
+                let before = Simulation::new(rules.clone());
+                for (mut flow, from, to) in flows(spells, &before) {
+                    flow.record_until(to.saturating_sub(from));
+                }
+                Simulation::new(rules).after(&before, BEFORE)
+            }
+        };
+        let flows = flows(&life.traffic, &simulation);
         let series = samples::recorded(life.series.clone()).expect("checked when the file was read");
         Self { step: life.step, simulation, flows, series, steps: 0 }
     }

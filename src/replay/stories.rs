@@ -35,7 +35,7 @@ impl Story {
 
 /// Returns the stories of a test.
 pub(super) fn of(test: &Test) -> Vec<Story> {
-    let Life { traffic, series, step, lasts: end } = &test.life;
+    let Life { traffic, series, step, lasts: end, before: _ } = &test.life;
     let lasts = SCRAPE * (*end + APART).as_millis().div_ceil(SCRAPE.as_millis()) as u32;
     let itself = Life { lasts, ..test.life.clone() };
     let mut stories = vec![Story { name: test.name.clone(), lives: vec![itself], fails: false }];
@@ -45,7 +45,7 @@ pub(super) fn of(test: &Test) -> Vec<Story> {
     let other = |lasts, change: &dyn Fn(&Traffic) -> Traffic| {
         let spells =
             traffic.iter().map(|spell| Spell { traffic: change(&spell.traffic), from: Duration::ZERO, to: lasts });
-        Life { traffic: spells.collect(), series: Vec::new(), step: *step, lasts }
+        Life { before: Vec::new(), traffic: spells.collect(), series: Vec::new(), step: *step, lasts }
     };
     let mut tell = |what: &str, lives, fails| {
         stories.push(Story { name: format!("{}; {what}", test.name), lives, fails });

@@ -25,6 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two values of a series, as in promtool.
 const STEP: Duration = Duration::from_secs(60);
+/// How long the version of the service before ran.
+pub(super) const BEFORE: Duration = Duration::from_secs(3600);
 /// Most evaluations of a test: five days of one every 5 s.
 const MOST_EVALUATIONS: u128 = 100_000;
 /// Most requests, queries and runs of a test: they take a second or two to record.
@@ -51,6 +53,8 @@ pub(super) struct Test {
 /// What happens to a service from its start on.
 #[derive(Clone, Debug)]
 pub(super) struct Life {
+    /// Traffic of the version of the service before, for [`BEFORE`]; empty where there was none.
+    pub(super) before: Vec<Spell>,
     pub(super) traffic: Vec<Spell>,
     pub(super) series: Vec<Series>,
     /// Time between two values of a series.
@@ -141,7 +145,7 @@ impl TestFile {
 
 impl Test {
     fn of(node: &Node, interval: Duration, problems: &mut Problems<'_>) -> Option<Self> {
-        let fields = Fields::of(node, "test", &["name", "step", "traffic", "series", "expect"], problems)?;
+        let fields = Fields::of(node, "test", &["name", "step", "before", "traffic", "series", "expect"], problems)?;
         let name = fields.need("name", "test", problems)?;
         let name = fields::text(name, "name", "a sentence", problems)?.to_owned();
         let step = fields.duration("step", STEP, problems);
@@ -150,8 +154,11 @@ impl Test {
         let mut checks: Vec<Check> = checks.filter_map(|check| Check::of(check, problems)).collect();
         checks.sort_by_key(|check| check.at);
         let end = checks.last().map_or(Duration::ZERO, |check| check.at);
-        let spells = fields.list("traffic", "descriptions such as \"GET /orders 20/s\"", problems).iter();
-        let traffic: Vec<Spell> = spells.filter_map(|spell| Spell::of(spell, end, problems)).collect();
+        let mut spells = |name, end| -> Vec<Spell> {
+            let spells = fields.list(name, "descriptions such as \"GET /orders 20/s\"", problems).iter();
+            spells.filter_map(|spell| Spell::of(spell, end, problems)).collect()
+        };
+        let (before, traffic) = (spells("before", BEFORE), spells("traffic", end));
         if end.is_zero() {
             if is_expecting {
                 problems.report(node.at, "expect has no time to look at; expected some after the beginning");
@@ -166,8 +173,8 @@ impl Test {
             );
             return None;
         }
-        let count: f64 =
-            traffic.iter().map(|spell| Flow::count_in(&spell.traffic, spell.to.saturating_sub(spell.from))).sum();
+        let count_in = |spell: &Spell| Flow::count_in(&spell.traffic, spell.to.saturating_sub(spell.from));
+        let count: f64 = before.iter().chain(&traffic).map(count_in).sum();
         if count > MOST_OBSERVATIONS {
             problems.report(
                 node.at,
@@ -180,7 +187,7 @@ impl Test {
         if let Err((place, problem)) = samples::recorded(series.clone()) {
             problems.report(items.get(place).map_or(node.at, |item| item.at), problem);
         }
-        Some(Self { name, at: node.at, life: Life { traffic, series, step, lasts: end }, checks })
+        Some(Self { name, at: node.at, life: Life { before, traffic, series, step, lasts: end }, checks })
     }
 }
 

@@ -5,10 +5,12 @@
 //! writes a fact uses the constants of this file, so that a name and its unit are spelled once.
 
 mod counts;
+mod measures;
 
 use std::sync::Arc;
 
 pub(crate) use counts::is_count;
+pub(crate) use measures::*;
 
 use super::{
     scope::Scope::{self, Endpoint, Process, Query, Slo, Task},
@@ -37,60 +39,6 @@ pub(super) const fn number(name: &'static str, unit: Unit) -> NumberFact {
 const fn word(name: &'static str) -> WordFact {
     WordFact { name }
 }
-
-// Measures that several scopes have, or that other code reads.
-pub(crate) const AVG_DURATION: NumberFact = number("avg_duration", Seconds);
-pub(crate) const P50_DURATION: NumberFact = number("p50_duration", Seconds);
-pub(crate) const P75_DURATION: NumberFact = number("p75_duration", Seconds);
-pub(crate) const P90_DURATION: NumberFact = number("p90_duration", Seconds);
-pub(crate) const P95_DURATION: NumberFact = number("p95_duration", Seconds);
-pub(crate) const P99_DURATION: NumberFact = number("p99_duration", Seconds);
-pub(crate) const MAX_DURATION: NumberFact = number("max_duration", Seconds);
-pub(crate) const ERROR_RATIO: NumberFact = number("error_ratio", Ratio);
-pub(crate) const CANCELLED_RATIO: NumberFact = number("cancelled_ratio", Ratio);
-pub(crate) const REQUEST_RATE: NumberFact = number("request_rate", PerSecond);
-pub(crate) const CALL_RATE: NumberFact = number("call_rate", PerSecond);
-pub(crate) const IN_FLIGHT: NumberFact = number("in_flight", Count);
-pub(crate) const ACTIVE: NumberFact = number("active", Count);
-pub(crate) const OLDEST_ACTIVE: NumberFact = number("oldest_active", Seconds);
-pub(crate) const ABSENT_FOR: NumberFact = number("absent_for", Seconds);
-pub(crate) const DROP_RATIO: NumberFact = number("drop_ratio", Ratio);
-pub(crate) const TIME_SHARE: NumberFact = number("time_share", Ratio);
-pub(crate) const BUSY_RATIO: NumberFact = number("busy_ratio", Ratio);
-pub(crate) const TASK_TIME_RATIO: NumberFact = number("task_time_ratio", Ratio);
-pub(crate) const WAITING_RATIO: NumberFact = number("waiting_ratio", Ratio);
-pub(crate) const DB_TIME_RATIO: NumberFact = number("db_time_ratio", Ratio);
-pub(crate) const LATE_TIME_RATIO: NumberFact = number("late_time_ratio", Ratio);
-pub(crate) const CLIENT_TIME_RATIO: NumberFact = number("client_time_ratio", Ratio);
-pub(crate) const HTTP_TIME_RATIO: NumberFact = number("http_time_ratio", Ratio);
-pub(crate) const POOL_TIME_RATIO: NumberFact = number("pool_time_ratio", Ratio);
-pub(crate) const LOCK_TIME_RATIO: NumberFact = number("lock_time_ratio", Ratio);
-pub(crate) const SEMAPHORE_TIME_RATIO: NumberFact = number("semaphore_time_ratio", Ratio);
-pub(crate) const CHANNEL_TIME_RATIO: NumberFact = number("channel_time_ratio", Ratio);
-pub(crate) const WAIT_TIME_RATIO: NumberFact = number("wait_time_ratio", Ratio);
-pub(crate) const THREAD_POOL_TIME_RATIO: NumberFact = number("thread_pool_time_ratio", Ratio);
-pub(crate) const BLOCKING_TIME_RATIO: NumberFact = number("blocking_time_ratio", Ratio);
-pub(crate) const PRODUCING_RATIO: NumberFact = number("producing_ratio", Ratio);
-pub(crate) const OWN_AVG_DURATION: NumberFact = number("own_avg_duration", Seconds);
-pub(crate) const OWN_P95_DURATION: NumberFact = number("own_p95_duration", Seconds);
-pub(crate) const OWN_P99_DURATION: NumberFact = number("own_p99_duration", Seconds);
-pub(crate) const DB_QUERIES_PER_REQUEST: NumberFact = number("db_queries_per_request", Count);
-pub(crate) const CALLS_PER_REQUEST: NumberFact = number("calls_per_request", Count);
-pub(crate) const CLIENT_ERROR_RATIO: NumberFact = number("client_error_ratio", Ratio);
-pub(crate) const TASK_FAILURE_RATIO: NumberFact = number("failure_ratio", Ratio);
-pub(crate) const MEMORY_LIMIT_RATIO: NumberFact = number("memory_limit_ratio", Ratio);
-pub(crate) const OPEN_FDS_RATIO: NumberFact = number("open_fds_ratio", Ratio);
-pub(crate) const P50_LONGEST_POLL: NumberFact = number("p50_longest_poll", Seconds);
-pub(crate) const P95_LONGEST_POLL: NumberFact = number("p95_longest_poll", Seconds);
-pub(crate) const LONGEST_POLL: NumberFact = number("longest_poll", Seconds);
-pub(crate) const RESIDENT_MEMORY: NumberFact = number("resident_memory", Bytes);
-pub(crate) const MEMORY_GROWTH: NumberFact = number("memory_growth", BytesPerHour);
-pub(crate) const CPU_RATIO: NumberFact = number("cpu_ratio", Ratio);
-pub(crate) const UNMATCHED_ERROR_RATIO: NumberFact = number("unmatched_error_ratio", Ratio);
-pub(crate) const WORKER_BUSY_RATIO: NumberFact = number("worker_busy_ratio", Ratio);
-pub(crate) const BURN_RATE: NumberFact = number("burn_rate", Count);
-/// A measure of the process, and beside it a fact of the endpoints that block.
-pub(crate) const SCHEDULING_LAG: NumberFact = number("scheduling_lag", Seconds);
 
 // Numbers beside the measures.
 pub(crate) const REQUESTS: NumberFact = number("requests", Count);
@@ -239,12 +187,37 @@ pub(crate) const MISSED: NumberFact = number("missed", Count);
 pub(crate) const SILENT_ENDPOINTS: NumberFact = number("silent_endpoints", Count);
 pub(crate) const REGULAR_ENDPOINTS: NumberFact = number("regular_endpoints", Count);
 
+// This version of the service beside the one before.
+pub(crate) const PREVIOUS_P50_DURATION: NumberFact = number("previous_p50_duration", Seconds);
+pub(crate) const VERSION_P50_DURATION: NumberFact = number("version_p50_duration", Seconds);
+pub(crate) const PREVIOUS_P95_DURATION: NumberFact = number("previous_p95_duration", Seconds);
+pub(crate) const VERSION_P95_DURATION: NumberFact = number("version_p95_duration", Seconds);
+pub(crate) const PREVIOUS_ERROR_RATIO: NumberFact = number("previous_error_ratio", Ratio);
+pub(crate) const VERSION_ERROR_RATIO: NumberFact = number("version_error_ratio", Ratio);
+pub(crate) const PREVIOUS_REQUESTS: NumberFact = number("previous_requests", Count);
+pub(crate) const VERSION_REQUESTS: NumberFact = number("version_requests", Count);
+pub(crate) const COMPARED_ENDPOINTS: NumberFact = number("compared_endpoints", Count);
+pub(crate) const SLOWER_ENDPOINTS: NumberFact = number("slower_endpoints", Count);
+pub(crate) const FAILING_ENDPOINTS: NumberFact = number("failing_endpoints", Count);
+pub(crate) const PREVIOUS_VERSION: WordFact = word("previous_version");
+pub(crate) const PREVIOUS_UNTIL: WordFact = word("previous_until");
+pub(crate) const VERSION: WordFact = word("version");
+pub(crate) const VERSION_SINCE: WordFact = word("version_since");
+
 /// The numbers of each scope beside its measures, with their meaning.
 pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Endpoint, REQUESTS, "requests that ended in the window"),
     (Endpoint, USUAL_GAP, "longest time between two requests in the days before"),
     (Endpoint, USUAL_RATE, "requests a second at this time on the days before, in the half hour of `drop_ratio`"),
     (Endpoint, MISSED, "requests that came in as long a time on the days before"),
+    (Endpoint, PREVIOUS_P50_DURATION, "median of the requests that succeeded in the version before"),
+    (Endpoint, VERSION_P50_DURATION, "the same in this version, after its first ten minutes"),
+    (Endpoint, PREVIOUS_P95_DURATION, "95th percentile of the requests that succeeded in the version before"),
+    (Endpoint, VERSION_P95_DURATION, "the same in this version, after its first ten minutes"),
+    (Endpoint, PREVIOUS_ERROR_RATIO, "share of the requests that failed in the version before"),
+    (Endpoint, VERSION_ERROR_RATIO, "the same in this version, after its first ten minutes"),
+    (Endpoint, PREVIOUS_REQUESTS, "requests in the version before"),
+    (Endpoint, VERSION_REQUESTS, "requests in this version that it is compared by"),
     (Endpoint, TOP_QUERY_TIME_RATIO, "share of the endpoint's time that its most expensive query takes"),
     (Endpoint, TOP_QUERY_CALLS_PER_REQUEST, "calls of that query in one request that issues it"),
     (Endpoint, TOP_QUERY_AVG_DURATION, "mean duration of a call of that query"),
@@ -367,6 +340,11 @@ pub(crate) const NUMBERS: &[(Scope, NumberFact, &str)] = &[
     (Process, MISSED, "requests that came in as long a time on the days before"),
     (Process, SILENT_ENDPOINTS, "endpoints without requests for longer than usual"),
     (Process, REGULAR_ENDPOINTS, "endpoints of which it is known how long is usual"),
+    (Process, COMPARED_ENDPOINTS, "endpoints that are compared with the version before"),
+    (Process, SLOWER_ENDPOINTS, "those of them that are slower than in the version before by more than chance"),
+    (Process, FAILING_ENDPOINTS, "those of them that fail more often than in the version before by more than chance"),
+    (Process, PREVIOUS_REQUESTS, "requests of these endpoints in the version before"),
+    (Process, VERSION_REQUESTS, "requests in this version that they are compared by"),
     (Process, MEMORY_LIMIT, "memory limit of the control group"),
     (Process, TIME_TO_LIMIT, "time until the memory reaches its limit, if it grows on as it does"),
     (Process, RUNNING_QUERIES, "queries that ran at once, on average"),
@@ -440,6 +418,10 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
     (Query, CAUSE, "kind of the cause, where it is decided"),
     (Task, CAUSE, "kind of the cause, where it is decided"),
     (Process, CAUSE, "kind of the cause, where it is decided"),
+    (Endpoint, PREVIOUS_VERSION, "version of the service that this one is compared with"),
+    (Endpoint, PREVIOUS_UNTIL, "when that version last wrote what it measured, as RFC 3339"),
+    (Endpoint, VERSION, "this version of the service"),
+    (Endpoint, VERSION_SINCE, "from when its requests are compared, as RFC 3339: ten minutes after it began"),
     (Endpoint, METHOD, "method of its requests, such as GET"),
     (Endpoint, ROUTE, "its route, such as /users/{id}; none for requests that matched no route"),
     (Endpoint, TOP_QUERY, "query in which the endpoint spends the most time"),
@@ -473,6 +455,10 @@ pub(crate) const WORDS: &[(Scope, WordFact, &str)] = &[
         BLOCKED_IN,
         "what the thread of a blocking poll was seen in most often, such as `sleep` or `a lock (futex)`",
     ),
+    (Process, PREVIOUS_VERSION, "version of the service that this one is compared with"),
+    (Process, PREVIOUS_UNTIL, "when that version last wrote what it measured, as RFC 3339"),
+    (Process, VERSION, "this version of the service"),
+    (Process, VERSION_SINCE, "from when its requests are compared, as RFC 3339: ten minutes after it began"),
     (Process, TOP_BLOCKING_TASK, "tracked task with the most time in polls of 10 ms or longer"),
     (Process, TOP_BLOCKER, "endpoint with the longest polls, by their 95th percentile"),
     (Process, TOP_UNMATCHED_ERROR, "status or kind of error of most failures of requests that matched no route"),

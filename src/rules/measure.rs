@@ -89,6 +89,10 @@ pub(crate) enum Measure {
     AbsentFor,
     /// Share of the usual requests or runs of the last half hour that did not come.
     DropRatio,
+    /// By how much it is slower in this version of the service than in the one before.
+    VersionSlowdown,
+    /// By how much more of its requests fail.
+    VersionErrorRise,
     /// Gauges: the latest value. Counters: the increase.
     Value,
     /// Mean of a histogram.
@@ -102,12 +106,19 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
+    /// Returns whether it compares two versions of the service.
+    pub(crate) fn is_of_versions(self) -> bool {
+        matches!(self, Self::VersionSlowdown | Self::VersionErrorRise)
+    }
+
     /// Returns how far back it always looks, whatever a rule says; `None` where the rule's window decides.
     pub(crate) fn own_span(self) -> Option<Duration> {
         match self {
             // The detector chooses its spans itself, up to a day.
             Self::MemoryGrowth => Some(Duration::from_secs(24 * 3600)),
             Self::AbsentFor | Self::DropRatio => Some(Duration::from_secs(30 * 60)),
+            // All of a version, and what is newest of it.
+            _ if self.is_of_versions() => Some(Duration::from_secs(3600)),
             _ => None,
         }
     }
@@ -290,6 +301,13 @@ pub(crate) const CATALOGUE: &[Entry] = &[
         M::DropRatio,
         "share of the usual requests at this time that did not come in the last half hour; 0 where chance may explain it",
     ),
+    counted(
+        Endpoint,
+        fact::VERSION_SLOWDOWN,
+        M::VersionSlowdown,
+        "how much slower than in the version before, at least",
+    ),
+    share(Endpoint, fact::VERSION_ERROR_RISE, M::VersionErrorRise, "how much more fails than in the version before"),
     counted(Query, fact::AVG_DURATION, M::AvgDuration, "mean duration of a call"),
     counted(Query, fact::P50_DURATION, M::DurationQuantile(50), "median duration"),
     counted(Query, fact::P75_DURATION, M::DurationQuantile(75), "75th percentile of the duration"),
@@ -384,6 +402,8 @@ pub(crate) const CATALOGUE: &[Entry] = &[
         M::DropRatio,
         "share of the usual requests at this time that did not come in the last half hour, where most endpoints have fewer",
     ),
+    counted(Process, fact::VERSION_SLOWDOWN, M::VersionSlowdown, "the same, of at least half of the endpoints"),
+    share(Process, fact::VERSION_ERROR_RISE, M::VersionErrorRise, "the same, of at least half of the endpoints"),
     state(
         Process,
         fact::RESIDENT_MEMORY,

@@ -81,12 +81,13 @@ pub(crate) use suggest::{meant, nearest};
 pub(crate) use template::{Template, TemplateError};
 pub(crate) use threshold::{Threshold, Thresholds};
 pub(crate) use unit::Unit;
-#[cfg(feature = "archive")]
-pub(crate) use window::latencies;
 pub(crate) use window::{
     Activity, BudgetReadings, Budgets, EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ObjectiveReading,
-    ProcessCounts, ProcessMemory, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses, WindowReadings,
+    ProcessCounts, ProcessMemory, Regression, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses,
+    WindowReadings,
 };
+#[cfg(feature = "archive")]
+pub(crate) use window::{VersionNames, latencies};
 #[cfg(feature = "export")]
 pub(crate) use {
     condition::Condition,

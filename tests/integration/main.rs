@@ -39,3 +39,4 @@ mod support;
 mod testing;
 mod tidy;
 mod trends;
+mod versions;

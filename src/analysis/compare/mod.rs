@@ -7,6 +7,7 @@
 
 mod difference;
 mod errors;
+mod least;
 #[cfg(test)]
 mod reference;
 mod shift;

@@ -147,6 +147,45 @@ impl RouteLatency {
     pub fn requests(&self) -> u64 {
         self.latency.count() + self.failed + self.refused
     }
+
+    /// Returns the requests that came after those of `earlier`, which the same process measured of the same route. The extremes
+    /// stay those of all its requests.
+    ///
+    /// ```
+    /// use pinchpoint::analysis::{LatencyHistogram, RouteLatency};
+    ///
+    /// let route = |count, failed| RouteLatency {
+    ///     method: "GET".into(),
+    ///     route: "/a".into(),
+    ///     latency: LatencyHistogram { buckets: vec![(0.1, 0.2, count).into()], ..LatencyHistogram::default() },
+    ///     failed,
+    ///     refused: 0,
+    /// };
+    /// assert_eq!(route(50, 3).since(&route(30, 1)).requests(), 22);
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let known = |bucket: &LatencyBucket| {
+            let place =
+                earlier.latency.buckets.binary_search_by(|old| old.from_seconds.total_cmp(&bucket.from_seconds));
+            place.map_or(0, |place| earlier.latency.buckets[place].count)
+        };
+        let left =
+            |bucket: &LatencyBucket| LatencyBucket { count: bucket.count.saturating_sub(known(bucket)), ..*bucket };
+        let LatencyHistogram { sum_seconds, min_seconds, max_seconds, buckets } = &self.latency;
+        Self {
+            method: self.method.clone(),
+            route: self.route.clone(),
+            latency: LatencyHistogram {
+                sum_seconds: (sum_seconds - earlier.latency.sum_seconds).max(0.0),
+                min_seconds: *min_seconds,
+                max_seconds: *max_seconds,
+                buckets: buckets.iter().map(left).filter(|bucket| bucket.count > 0).collect(),
+            },
+            failed: self.failed.saturating_sub(earlier.failed),
+            refused: self.refused.saturating_sub(earlier.refused),
+        }
+    }
 }
 
 impl LatencyHistogram {

@@ -43,14 +43,17 @@ impl Core {
             sqlx_queries,
             sqlx_problem,
             memory: judgement.memory.as_ref(),
+            not_compared: self.not_compared(),
         };
         let history = lock(&self.history);
         let kept = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
         let rhythms = lock(&self.rhythms);
+        let regression = self.regression();
         let readings = WindowReadings::new(kept)
             .with_budgets(&judgement.budgets)
             .with_memory_growth(judgement.memory.as_ref().and_then(|memory| memory.growth.clone()))
-            .with_activity(Activity::of(&rhythms));
+            .with_activity(Activity::of(&rhythms))
+            .with_regression(regression.as_deref());
         let each = rules.set.rules().iter().map(|rule| {
             let coverage = Coverage::of(rule, &readings);
             RuleCoverage { rule: rule.clone(), coverage, silence: sources.silence(rule, coverage) }

@@ -185,12 +185,14 @@ impl Core {
         }
         let budgets = self.record_budgets(rules, budgets, &history, now);
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
+        let regression = self.regression();
         let readings = WindowReadings::new(windows)
             .with_budgets(&budgets)
             .since_start(history.total())
             .with_memory_growth(verdict.growth.clone())
             .with_counts(&counts)
-            .with_activity(Activity::of(&rhythms));
+            .with_activity(Activity::of(&rhythms))
+            .with_regression(regression.as_deref());
         let findings = Evaluator::new(rules.rules()).evaluate(&readings);
         Evaluation { findings, memory: verdict, budgets: Arc::new(budgets), requests }
     }
@@ -335,6 +337,7 @@ impl Core {
         *lock(&self.counts) = ProcessCounts::default();
         lock(&self.tiers).clear();
         lock(&self.rhythms).clear();
+        self.forget_regressions(now);
         self.instruments.slow_requests().clear();
         let transitions = ticking.lifecycle.resolve_all();
         transitions.iter().for_each(log);

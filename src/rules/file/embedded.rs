@@ -7,4 +7,5 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("rules/process.yaml", include_str!("../../../rules/process.yaml")),
     ("rules/tasks.yaml", include_str!("../../../rules/tasks.yaml")),
     ("rules/traffic.yaml", include_str!("../../../rules/traffic.yaml")),
+    ("rules/versions.yaml", include_str!("../../../rules/versions.yaml")),
 ];

@@ -8,6 +8,7 @@ use super::{
     activity::tests::usual,
     memory::MemoryGrowth,
     readings_tests::{GROWTH, LENGTH, Traffic, check, question, readings, sick_shop},
+    regression::tests::worse,
     statement_tests::of_statement,
 };
 use crate::{
@@ -91,10 +92,12 @@ fn descriptors_that_leak_say_of_what_kind_and_until_when() {
 fn evidence_has_every_fact_of_the_catalogue_and_no_other() {
     let window = sick_shop().window();
     let (counts, rhythms) = (growing(), usual("/hash", "failing"));
+    let regression = worse(&[("/hash", 1.0)]);
     let readings = WindowReadings::new([(LENGTH, &window)])
         .with_memory_growth(GROWTH)
         .with_counts(&counts)
-        .with_activity(Activity::of(&rhythms));
+        .with_activity(Activity::of(&rhythms))
+        .with_regression(Some(&regression));
     for scope in [Scope::Endpoint, Scope::Query, Scope::Task, Scope::Process] {
         let subjects = readings.read(&question(
             scope,

@@ -4,7 +4,7 @@
 //! knows the store; the rules themselves read it through [`Readings`](crate::rules::Readings).
 //!
 //! Imports go to the left only: `durations < {facts, totals} < polls < endpoints < {queries, tasks, versions} < holders < index
-//! < {activity, memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `budgets`, `growth`, `memory`, `silence`
+//! < {activity, regression, memory_holders, machine} < investigation < readings`, and `route_memory < memory < silence`. `budgets`, `growth`, `memory`, `silence`
 //! and `trends` import none of the former, since they gather no window: their input are the samples of the process, what each route
 //! holds, and the slots of the trend tiers.
 
@@ -23,6 +23,8 @@ mod memory_holders;
 mod polls;
 mod queries;
 mod readings;
+#[cfg_attr(not(feature = "archive"), expect(dead_code, reason = "without a history file there is no version before"))]
+mod regression;
 mod route_memory;
 mod silence;
 mod tasks;
@@ -49,6 +51,9 @@ pub(crate) use growth::ProcessCounts;
 pub(crate) use memory::{MemoryGrowth, MemoryVerdict, ProcessMemory};
 pub(crate) use queries::{Texts, Uses};
 pub(crate) use readings::WindowReadings;
+pub(crate) use regression::Regression;
+#[cfg(feature = "archive")]
+pub(crate) use regression::VersionNames;
 pub(crate) use silence::Sources;
 pub(crate) use totals::Totals;
 pub(crate) use trends::{EndpointTrends, SeriesTrend, TrendReport, TrendSource};

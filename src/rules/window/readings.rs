@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     activity::Activity, budgets::BudgetReadings, endpoints::Endpoint, growth::ProcessCounts, index::WindowIndex,
-    investigation::Investigation, memory::MemoryGrowth, queries::Query, tasks::Task,
+    investigation::Investigation, memory::MemoryGrowth, queries::Query, regression::Regression, tasks::Task,
 };
 use crate::{
     rules::{
@@ -32,6 +32,7 @@ pub(crate) struct WindowReadings<'a> {
     counts: Option<&'a ProcessCounts>,
     budgets: Option<&'a BudgetReadings>,
     activity: Option<Activity<'a>>,
+    regression: Option<&'a Regression>,
 }
 
 impl<'a> WindowReadings<'a> {
@@ -39,7 +40,7 @@ impl<'a> WindowReadings<'a> {
     /// shorter.
     pub(crate) fn new(windows: impl IntoIterator<Item = (Duration, &'a Window)>) -> Self {
         let windows = windows.into_iter().map(|(length, window)| (length, WindowIndex::of(window))).collect();
-        Self { windows, total: None, growth: None, counts: None, budgets: None, activity: None }
+        Self { windows, ..Self::default() }
     }
 
     /// Adds the window since the start or the last clear. Without it, outcomes have no first and last time.
@@ -72,6 +73,12 @@ impl<'a> WindowReadings<'a> {
         self
     }
 
+    /// Adds the version before. Without it, rules on versions have no data.
+    pub(crate) fn with_regression(mut self, regression: Option<&'a Regression>) -> Self {
+        self.regression = regression;
+        self
+    }
+
     /// Returns the window of a length. Where there is none, as for the span of a memory growth, it is the longest
     /// shorter one, or else the shortest of all.
     fn index(&self, length: Duration) -> Option<&WindowIndex<'a>> {
@@ -89,6 +96,9 @@ impl Readings for WindowReadings<'_> {
     fn read(&self, question: &Question<'_>) -> Vec<Reading> {
         if question.measure == Measure::MemoryGrowth {
             return self.growth().into_iter().collect();
+        }
+        if question.measure.is_of_versions() {
+            return self.regression.map_or_else(Vec::new, |regression| regression.read(question));
         }
         let Some(index) = self.index(question.window) else { return Vec::new() };
         if matches!(question.measure, Measure::AbsentFor | Measure::DropRatio) {
@@ -118,6 +128,7 @@ impl Readings for WindowReadings<'_> {
         .unwrap_or_default();
         // Also of what did not run in the window.
         evidence.facts.extend(usual.into_iter().flatten());
+        evidence.facts.extend(self.regression.iter().flat_map(|regression| regression.facts(scope, subject)));
         evidence
     }
 

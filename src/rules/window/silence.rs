@@ -32,6 +32,8 @@ pub(crate) struct Sources<'a> {
     /// What keeps sqlx's events away.
     pub(crate) sqlx_problem: Option<String>,
     pub(crate) memory: Option<&'a MemoryVerdict>,
+    /// Why this version of the service is not compared with the one before; `None` where it is.
+    pub(crate) not_compared: Option<&'a str>,
 }
 
 impl Sources<'_> {
@@ -51,17 +53,23 @@ impl Sources<'_> {
                     .to_owned(),
             );
         }
+        let of_versions = rule.measure.is_of_versions();
+        if coverage.measured == 0 && of_versions {
+            let reason = self.not_compared.unwrap_or("no endpoint has had enough requests in both versions so far");
+            return Some(reason.to_owned());
+        }
         if coverage.measured == 0 {
             return Some(self.no_data(rule, &window));
         }
+        let time = if of_versions { "both versions".to_owned() } else { format!("the last {window}") };
         if coverage.chosen == 0 {
             let subjects = plural(coverage.measured, rule.scope);
-            return Some(format!("none of the {subjects} of the last {window} is chosen by match and exclude"));
+            return Some(format!("none of the {subjects} of {time} is chosen by match and exclude"));
         }
         if coverage.judged == 0 {
             let Coverage { most_samples, .. } = coverage;
             let least = rule.min_samples;
-            return Some(format!("min_samples is {least}, and none has more than {most_samples} in the last {window}"));
+            return Some(format!("min_samples is {least}, and none has more than {most_samples} in {time}"));
         }
         None
     }

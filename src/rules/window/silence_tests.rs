@@ -19,6 +19,7 @@ fn said(window: &Window, sqlx_queries: u64) -> Option<String> {
         sqlx_queries,
         sqlx_problem: None,
         memory: None,
+        not_compared: None,
     };
     let coverage = Coverage { measured: 1, chosen: 1, judged: 1, most_samples: 100 };
     sources.silence(&rules.rules()[0], coverage)

@@ -1,0 +1,119 @@
+//! Rules on this version of the service beside the one before, over real restarts with a history file.
+
+use std::{path::Path, time::Duration};
+
+use axum::{Router, extract, routing::get};
+use pinchpoint::{Monitor, MonitorBuilder};
+use serde_json::Value;
+
+use crate::{
+    api::json,
+    support::{built, get as fetch},
+};
+
+/// A run of the service.
+struct Run {
+    monitor: Monitor,
+    app: Router,
+}
+
+impl Run {
+    /// Starts a service that answers after as many milliseconds as the path says.
+    fn start(builder: MonitorBuilder) -> Self {
+        let monitor = built(builder);
+        let wait = |extract::Path(millis): extract::Path<u64>| async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        };
+        let app = Router::new()
+            .route("/orders/{millis}", get(wait))
+            .route("/users/{millis}", get(wait))
+            .layer(monitor.layer())
+            .merge(monitor.router());
+        Self { monitor, app }
+    }
+
+    fn of_version(path: &Path, version: &str) -> Self {
+        Self::start(Monitor::builder().history_file(path).service("shop", version))
+    }
+
+    /// Lets minutes pass, each with thirty requests to each route. Orders take so many milliseconds, users 20.
+    async fn minutes(&self, minutes: u32, orders: u64) {
+        let start = tokio::time::Instant::now();
+        for round in 1..=minutes * 10 {
+            for more in [0, 2, 5] {
+                fetch(&self.app, &format!("/orders/{}", orders + more)).await;
+                fetch(&self.app, &format!("/users/{}", 20 + more)).await;
+            }
+            tokio::time::sleep_until(start + Duration::from_secs(6) * round).await;
+        }
+    }
+
+    /// Returns what fires of the rules on versions.
+    async fn found(&self) -> Vec<Value> {
+        let answer = json(&self.app, "/performance/bottlenecks").await;
+        let all = answer["bottlenecks"].as_array().expect("a list").iter();
+        all.filter(|one| one["type"].as_str().is_some_and(|rule| rule.ends_with("_version"))).cloned().collect()
+    }
+
+    /// Returns why the rule on slower endpoints cannot find anything.
+    async fn silence(&self) -> Option<String> {
+        let answer = json(&self.app, "/performance/rules").await;
+        let mut rules = answer["rules"].as_array().expect("a list").iter();
+        let rule = rules.find(|rule| rule["id"] == "slower_version").expect("it is in force");
+        rule["silent_because"].as_str().map(str::to_owned)
+    }
+
+    async fn end(self) {
+        self.monitor.shutdown().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slower_version_is_found_with_both_versions_and_again_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history.redb");
+    let first = Run::of_version(&path, "1.0");
+    first.minutes(20, 20).await;
+    assert_eq!(first.found().await, [] as [Value; 0]);
+    assert!(first.silence().await.is_some_and(|reason| reason.contains("no other version")), "the first one");
+    first.end().await;
+    // The second run of 1.1 is no other version: it is compared with 1.0 again.
+    for _ in 0..2 {
+        let second = Run::of_version(&path, "1.1");
+        second.minutes(9, 60).await;
+        assert_eq!(second.found().await, [] as [Value; 0]);
+        assert!(second.silence().await.is_some_and(|reason| reason.contains("has just begun")), "in its first minutes");
+        second.minutes(18, 60).await;
+        let found = second.found().await;
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let slower = &found[0];
+        assert_eq!((&slower["subject"], &slower["severity"]), (&"GET /orders/{millis}".into(), &"medium".into()));
+        assert_eq!(slower["description"], "Endpoint GET /orders/{millis} is slower in version 1.1 than in version 1.0");
+        let advice = slower["recommendations"][0].as_str().expect("a text");
+        assert!(advice.starts_with("Median 6") && advice.contains("ms of 450 requests since "), "{advice}");
+        assert!(advice.contains("; before, 2") && advice.contains("ms of 600 until "), "{advice}");
+        assert_eq!(second.silence().await, None);
+        second.end().await;
+    }
+    let third = Run::of_version(&path, "1.2");
+    third.minutes(30, 60).await;
+    assert_eq!(third.found().await, [] as [Value; 0], "as slow as the version before");
+    third.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_version_a_restart_is_no_deployment() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history.redb");
+    let nameless = || Run::start(Monitor::builder().history_file(&path));
+    let first = nameless();
+    first.minutes(20, 20).await;
+    first.end().await;
+    let second = nameless();
+    second.minutes(30, 60).await;
+    assert_eq!(second.found().await, [] as [Value; 0]);
+    assert!(second.silence().await.is_some_and(|reason| reason.contains("no name and version")));
+    second.end().await;
+    let forgetful = Run::start(Monitor::builder().service("shop", "1.0"));
+    assert!(forgetful.silence().await.is_some_and(|reason| reason.contains("no history file")));
+}
