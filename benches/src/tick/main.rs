@@ -1,5 +1,8 @@
 //! The time of a tick and the memory of the windows at 1,000 routes with 3 statuses each, under all default rules.
 //!
+//! With the argument `all` there are objectives for the service and for each route too, and a version of the service before that has
+//! left what it measured in the history file, so that every kind of rule has something to judge.
+//!
 //! A tick is also shown as a multiple of what a request costs the same routes without a monitor, measured between the ticks: it
 //! says the same on a slow machine and on a fast one.
 //!
@@ -8,6 +11,8 @@
 
 use std::{
     io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
     sync::mpsc::{Receiver, Sender, channel},
     time::Duration,
 };
@@ -31,6 +36,14 @@ const TICK: Duration = Duration::from_secs(5);
 /// 25 minutes. The first five are left out of the result: only after them, with the window full, does a tick also
 /// remove an old difference.
 const TICKS: usize = 300;
+/// Half an hour of the version before, of which each route has 2,000 requests.
+const TICKS_BEFORE: usize = 360;
+
+const OBJECTIVES: &str = "\
+slo:
+  - { id: availability, objective: 99.9%, window: 30d, bad: errors }
+  - { id: fast_enough, objective: 99%, window: 30d, bad: '> 500ms', scope: endpoint }
+";
 
 #[derive(Deserialize)]
 struct StatusQuery {
@@ -135,11 +148,54 @@ fn resident_megabytes() -> f64 {
     kibibytes.map_or(f64::NAN, |kibibytes| kibibytes * 1024.0 / 1e6)
 }
 
+/// Writes the default rules and others into a new directory.
+fn rules(directory: &Path, others: &str) -> std::io::Result<PathBuf> {
+    let rules = directory.join("rules");
+    std::fs::create_dir(&rules)?;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules"))? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|kind| kind == "yaml")) {
+            std::fs::copy(&path, rules.join(name))?;
+        }
+    }
+    if !others.is_empty() {
+        std::fs::write(rules.join("others.yaml"), others)?;
+    }
+    Ok(rules)
+}
+
+fn monitor(version: &str, file: &Path, rules: &Path) -> Result<Monitor, Box<dyn std::error::Error>> {
+    let builder = Monitor::builder().max_series(20_000).service("bench", version);
+    Ok(builder.history_file(file).rules_dir(rules).build()?)
+}
+
+/// Runs the version before. In a process of its own: its memory is not this one's.
+async fn version_before(file: &Path, rules: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let monitor = monitor("1", file, rules)?;
+    let workers = Workers::start(&app(&monitor));
+    for _ in 0..TICKS_BEFORE {
+        workers.traffic()?;
+        tokio::time::sleep(TICK).await;
+    }
+    monitor.shutdown().await;
+    Ok(())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::time::pause();
-    let file = std::env::temp_dir().join(format!("pinchpoint-tick-{}.redb", std::process::id()));
-    let monitor = Monitor::builder().max_series(20_000).history_file(&file).build()?;
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if let [file, rules] = &arguments[..] {
+        return version_before(file, rules).await;
+    }
+    let all = arguments.iter().any(|argument| argument.as_os_str() == "all");
+    let directory = std::env::temp_dir().join(format!("pinchpoint-tick-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    let (file, rules) = (directory.join("history.redb"), rules(&directory, if all { OBJECTIVES } else { "" })?);
+    if all && !Command::new(std::env::current_exe()?).args([&file, &rules]).status()?.success() {
+        return Err("the version before has failed".into());
+    }
+    let monitor = monitor("2", &file, &rules)?;
     let app = app(&monitor);
     let workers = Workers::start(&app);
     let (bare, paths) = (bare().with_state(()), paths());
@@ -162,9 +218,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{ROUTES} routes, {} statuses each, every series active in every tick, all default rules:",
-        STATUSES.len()
+        "{ROUTES} routes, {} statuses each, every series active in every tick, all default rules{}:",
+        STATUSES.len(),
+        if all { format!(" and {} objectives", ROUTES + 1) } else { String::new() }
     )?;
+    let comparison: Value = serde_json::from_str(&get_text(&app, "/performance/comparison").await)?;
+    let compared = comparison["routes"].as_array().map_or(0, Vec::len);
+    writeln!(out, "- routes compared with the version before: {compared}")?;
     writeln!(out, "- series: {}", status["series"])?;
     writeln!(out, "- a tick: {tick:.1} ms median, {:.1} ms at most", ticks[ticks.len() - 1])?;
     writeln!(
@@ -176,6 +236,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     writeln!(out, "- resident memory over that of the router: {grown:.1} MB")?;
     writeln!(out, "- /metrics: {lines} lines, {:.1} MB, {rendering:.0?}", bytes as f64 / 1e6)?;
     monitor.shutdown().await;
-    std::fs::remove_file(&file)?;
+    std::fs::remove_dir_all(&directory)?;
     Ok(())
 }
