@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     context::{
-        sampled_trace,
+        SampledTrace, sampled_trace,
         stripe::{LANES, Lane},
     },
     lock::lock,
@@ -92,9 +92,16 @@ impl HistogramCell {
     }
 
     /// Looks for the trace first: most requests have none, and then the cell is not read again.
-    #[inline]
+    #[inline(always)]
     fn offer_exemplar(&self, value: f64) {
-        if let Some((trace, exemplars)) = sampled_trace().zip(self.exemplars.as_ref()) {
+        if let Some(trace) = sampled_trace() {
+            self.keep_exemplar(value, trace);
+        }
+    }
+
+    #[cold]
+    fn keep_exemplar(&self, value: f64, trace: SampledTrace) {
+        if let Some(exemplars) = &self.exemplars {
             exemplars.offer(&self.layout, value, trace);
         }
     }
@@ -224,11 +231,16 @@ impl HistogramCell {
             return;
         }
         let lane = Lane::of_this_thread();
-        let is_exclusive = lane.is_exclusive();
         let stripe = match self.stripes[lane.number()].get() {
             Some(stripe) => stripe,
             None => self.make_stripe(lane),
         };
+        self.add_to(stripe, value, count, lane.is_exclusive());
+    }
+
+    /// Adds to the stripe of this thread's lane.
+    #[inline(always)]
+    fn add_to(&self, stripe: &Stripe, value: f64, count: u64, is_exclusive: bool) {
         let bucket = self.layout.bucket(value);
         let group = 1 << (bucket >> self.layout.group_shift());
         // The steps 1 to 5 of the picture in `store/mod.rs`, which has the reasons for their order; the tick's steps are in
@@ -257,8 +269,14 @@ pub(super) fn is_measurement(value: f64) -> bool {
 }
 
 impl HistogramFn for HistogramCell {
+    /// Most values come one by one, in a lane that has a stripe and belongs to one thread: for them the compiler decides what
+    /// [`add`](Self::add) would.
     fn record(&self, value: f64) {
-        self.add(value, 1);
+        let lane = Lane::of_this_thread();
+        match self.stripes[lane.number()].get() {
+            Some(stripe) if lane.is_exclusive() && is_measurement(value) => self.add_to(stripe, value, 1, true),
+            Some(_) | None => self.add(value, 1),
+        }
         self.offer_exemplar(value);
     }
 
