@@ -17,6 +17,7 @@ use super::{
     CallSeries, Callee, Database, DynRecorder, EndpointNumber, Glob, Heap, Part, QuerySeries, RequestAllocations,
     RequestContext, SlowRequests, SqlShape, TaskSeries, UrlScheme, Uses, WaitSeries,
     calls::CallTable,
+    clock::{Moment, RequestClock},
     heap::Heaps,
     holds::TaskHolds,
     in_flight::InFlightByEndpoint,
@@ -67,6 +68,7 @@ pub(crate) struct Instruments {
     in_flight: InFlightTotal,
     in_flight_by_endpoint: InFlightByEndpoint,
     live: LiveRequests,
+    clock: RequestClock,
     /// Requests in flight for longer than [`LONG_RUNNING`](super::live::LONG_RUNNING) at the last tick.
     long_running: AtomicU64,
     heaps: Heaps,
@@ -123,7 +125,8 @@ impl Instruments {
             limits,
             in_flight,
             in_flight_by_endpoint: InFlightByEndpoint::default(),
-            live: LiveRequests::new(Instant::now()),
+            live: LiveRequests::default(),
+            clock: RequestClock::new(),
             long_running: AtomicU64::new(0),
             heaps: Heaps::new(),
             polls,
@@ -178,14 +181,15 @@ impl Instruments {
         self.live.place()
     }
 
-    /// Returns the beginning of time for what is in flight.
-    pub(super) fn epoch(&self) -> Instant {
-        self.live.epoch
+    /// Returns what requests are timed by.
+    #[inline]
+    pub(crate) fn clock(&self) -> &RequestClock {
+        &self.clock
     }
 
     /// Calls `visit` with every endpoint that has requests in flight, and how many.
     pub(crate) fn each_in_flight(&self, visit: impl FnMut(&Arc<str>, i64)) {
-        self.in_flight_by_endpoint.each(&self.live.waiting(Instant::now()), visit);
+        self.in_flight_by_endpoint.each(&self.live.waiting(&self.clock, Instant::now()), visit);
     }
 
     /// Returns whether anything is recorded. This load is all that a stopped monitor costs a request. Relaxed: a
@@ -203,7 +207,7 @@ impl Instruments {
         self: &Arc<Self>,
         kept: Option<Arc<RequestContext>>,
         endpoint: EndpointNumber,
-        started: Instant,
+        started: Moment,
     ) -> Arc<RequestContext> {
         self.pool.take(kept, self, Purpose::Request(endpoint), started)
     }
@@ -215,7 +219,7 @@ impl Instruments {
         holds: Arc<TaskHolds>,
         started: Instant,
     ) -> Arc<RequestContext> {
-        self.pool.take(None, self, Purpose::Task { parent, holds }, started)
+        self.pool.take(None, self, Purpose::Task { parent, holds }, self.clock.moment(started))
     }
 
     pub(crate) fn give_back(&self, context: Arc<RequestContext>) {
@@ -270,8 +274,9 @@ impl Instruments {
     /// Writes the gauges that no event changes: the age of each task's oldest run, the bytes of each endpoint that are
     /// not freed, and each endpoint's requests in flight.
     pub(crate) fn sample(&self, now: Instant) {
+        self.clock.look();
         self.tasks.show_running(now);
-        let waiting = self.live.waiting(now);
+        let waiting = self.live.waiting(&self.clock, now);
         self.in_flight_by_endpoint.show(&self.window_recorder, &waiting);
         self.long_running.store(waiting.values().map(|of| of.long_running).sum(), Relaxed);
         self.heaps.show();

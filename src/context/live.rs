@@ -16,6 +16,7 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::clock::{Moment, RequestClock};
 use crate::lock::lock;
 
 /// Number of a request's endpoint among those whose requests in flight are counted.
@@ -32,15 +33,14 @@ impl EndpointNumber {
 #[derive(Debug, Default)]
 pub(super) struct LivePlace {
     endpoint: AtomicU32,
-    /// One more than the nanoseconds from the epoch to its beginning; zero while there is no request.
+    /// The number of the [`Moment`] at which it began; zero while there is no request.
     since: AtomicU64,
 }
 
 impl LivePlace {
-    /// `since`: nanoseconds from the epoch.
-    pub(super) fn begin(&self, endpoint: EndpointNumber, since: u64) {
+    pub(super) fn begin(&self, endpoint: EndpointNumber, started: Moment) {
         self.endpoint.store(endpoint.0, Relaxed);
-        self.since.store(since.saturating_add(1), Relaxed);
+        self.since.store(started.number(), Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -49,11 +49,8 @@ impl LivePlace {
 }
 
 /// The places of all contexts.
-#[derive(Debug)]
-pub(super) struct LiveRequests {
-    pub(super) epoch: Instant,
-    places: Mutex<Vec<Arc<LivePlace>>>,
-}
+#[derive(Debug, Default)]
+pub(super) struct LiveRequests(Mutex<Vec<Arc<LivePlace>>>);
 
 /// The requests of one endpoint that are in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,23 +66,19 @@ pub(super) struct Waiting {
 pub(super) const LONG_RUNNING: Duration = Duration::from_secs(10);
 
 impl LiveRequests {
-    pub(super) fn new(epoch: Instant) -> Self {
-        Self { epoch, places: Mutex::default() }
-    }
-
     /// Returns a place for a new context.
     pub(super) fn place(&self) -> Arc<LivePlace> {
         let place = Arc::<LivePlace>::default();
-        lock(&self.places).push(place.clone());
+        lock(&self.0).push(place.clone());
         place
     }
 
     /// Returns what is in flight, by endpoint, and forgets the places of contexts that are gone.
-    pub(super) fn waiting(&self, now: Instant) -> HashMap<EndpointNumber, Waiting> {
+    pub(super) fn waiting(&self, clock: &RequestClock, now: Instant) -> HashMap<EndpointNumber, Waiting> {
         let mut waiting: HashMap<EndpointNumber, Waiting> = HashMap::new();
-        lock(&self.places).retain(|place| {
-            if let Some(since) = place.since.load(Relaxed).checked_sub(1) {
-                let age = now.saturating_duration_since(self.epoch + Duration::from_nanos(since));
+        lock(&self.0).retain(|place| {
+            if let Some(started) = Moment::from_number(place.since.load(Relaxed)) {
+                let age = clock.age(started, now);
                 let of = waiting.entry(EndpointNumber(place.endpoint.load(Relaxed))).or_default();
                 of.count += 1;
                 of.oldest = of.oldest.max(age);
@@ -103,23 +96,23 @@ mod tests {
 
     #[test]
     fn the_oldest_request_of_each_endpoint_is_known_until_it_ends() {
-        let epoch = Instant::now();
-        let live = LiveRequests::new(epoch);
+        let (clock, epoch) = (RequestClock::new(), Instant::now());
+        let live = LiveRequests::default();
         let (one, other, gone) = (live.place(), live.place(), live.place());
         let second = Duration::from_secs(1);
         let of = |seconds: u32| {
-            let waiting = live.waiting(epoch + seconds * second);
+            let waiting = live.waiting(&clock, epoch + seconds * second);
             waiting.get(&EndpointNumber(7)).map(|of| (of.count, of.oldest.as_secs(), of.long_running))
         };
         assert_eq!(of(1), None);
-        one.begin(EndpointNumber(7), 1_000_000_000);
-        other.begin(EndpointNumber(7), 9_000_000_000);
+        one.begin(EndpointNumber(7), clock.moment(epoch + second));
+        other.begin(EndpointNumber(7), clock.moment(epoch + 9 * second));
         assert_eq!(of(15), Some((2, 14, 1)));
         one.end();
         assert_eq!(of(15), Some((1, 6, 0)));
         drop(gone);
         other.end();
         assert_eq!(of(15), None);
-        assert_eq!(lock(&live.places).len(), 2);
+        assert_eq!(lock(&live.0).len(), 2);
     }
 }

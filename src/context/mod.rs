@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, glob, methods, scheme, trace_id, query_id, database, outcome, stripe, labelled, sqlx_events, after_end, thread_time}
+//! {part, place, overlap, glob, methods, scheme, trace_id, query_id, database, outcome, clock, stripe, labelled, sqlx_events, after_end, thread_time}
 //!     < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < query_durations < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current < sampled
@@ -29,6 +29,7 @@
 mod after_end;
 mod calls;
 mod carrier;
+pub(crate) mod clock;
 mod current;
 mod database;
 mod division;

@@ -12,11 +12,9 @@ use std::{
     },
 };
 
+use super::{Instruments, RequestContext, clock::Moment, request::Purpose, stripe};
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::atomic::AtomicCell;
-use tokio::time::Instant;
-
-use super::{Instruments, RequestContext, request::Purpose, stripe};
 
 /// Values kept per stripe. Contexts are about 2 KiB each: at most 1 MiB in all, after 512 requests were in flight at once.
 const KEPT: usize = 128;
@@ -81,7 +79,7 @@ impl ContextPool {
         kept: Option<Arc<RequestContext>>,
         instruments: &Arc<Instruments>,
         purpose: Purpose,
-        started: Instant,
+        started: Moment,
     ) -> Arc<RequestContext> {
         let mut context = kept.or_else(|| self.pool.take());
         // Most requests, without the locked instruction that makes a context mutable.

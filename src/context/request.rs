@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::{
     AfterEnd, Did, EndpointNumber, Event, Instruments, LateQuery, OpenStream, Part, Place, RequestTime, StreamMessages,
     Use,
+    clock::Moment,
     division::{Division, EVENTS, Span, USES},
     event::{EventSlot, micros},
     holds::TaskHolds,
@@ -77,8 +78,8 @@ pub(crate) struct RequestContext {
     holds: Option<Arc<TaskHolds>>,
     /// Whether it is a request, and not a task.
     is_request: bool,
-    /// Nanoseconds from the instruments' epoch to its start. An atomic, so that a context can begin again without being anybody's
-    /// alone in the compiler's eyes, which costs a locked instruction to prove. Relaxed: read by what runs within the request.
+    /// The number of the [`Moment`] of its start. An atomic, so that a context can begin again without being anybody's alone in the
+    /// compiler's eyes, which costs a locked instruction to prove. Relaxed: read by what runs within the request.
     started: AtomicU64,
     ended: AtomicBool,
     /// Whether the monitor itself is answering it.
@@ -126,7 +127,7 @@ impl RequestContext {
     }
 
     /// Prepares a context for what begins. `&mut`: no other owner is left that could record on it.
-    pub(super) fn reset(&mut self, purpose: Purpose, started: Instant) {
+    pub(super) fn reset(&mut self, purpose: Purpose, started: Moment) {
         self.afterwards.take();
         let endpoint = match purpose {
             Purpose::Request(endpoint) => {
@@ -151,12 +152,10 @@ impl RequestContext {
     }
 
     /// Begins a request of an endpoint, or a task, with all that was recorded forgotten. Nothing else may hold the context.
-    pub(super) fn begin(&self, endpoint: Option<EndpointNumber>, started: Instant) {
-        let epoch = self.instruments.epoch();
-        let since = u64::try_from(started.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX);
-        self.started.store(since, Relaxed);
+    pub(super) fn begin(&self, endpoint: Option<EndpointNumber>, started: Moment) {
+        self.started.store(started.number(), Relaxed);
         if let Some(endpoint) = endpoint {
-            self.live.begin(endpoint, since);
+            self.live.begin(endpoint, started);
         }
         self.ended.store(false, Relaxed);
         self.own.store(false, Relaxed);
@@ -207,8 +206,18 @@ impl RequestContext {
         self.wakes.poll_ends(self.started());
     }
 
+    /// Returns when it began, by tokio's clock. The first that asks has it converted, for all that ask later.
     pub(crate) fn started(&self) -> Instant {
-        self.instruments.epoch() + Duration::from_nanos(self.started.load(Relaxed))
+        let (clock, number) = (self.instruments.clock(), self.started.load(Relaxed));
+        let Some(started) = Moment::from_number(number) else { return Instant::now() };
+        let at = clock.instant(started);
+        if started.is_of_tokio() {
+            return at;
+        }
+        match self.started.compare_exchange(number, clock.moment(at).number(), Relaxed, Relaxed) {
+            Ok(_) => at,
+            Err(other) => Moment::from_number(other).map_or(at, |started| clock.instant(started)),
+        }
     }
 
     /// Returns the instruments that this request is recorded through.

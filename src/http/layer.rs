@@ -9,7 +9,6 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
-use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -130,7 +129,7 @@ impl<S> MonitorService<S> {
         };
         let traceparent = request.headers().get(&TRACEPARENT).map(HeaderValue::as_bytes);
         let trace_id = traceparent.and_then(TraceId::parse);
-        let observation = Observation::begin(series, scheme, grpc, trace_id, Instant::now());
+        let observation = Observation::begin(series, scheme, grpc, trace_id);
         if let Some(trace) = traceparent.and_then(SampledTrace::parse) {
             observation.note_trace(trace);
         }

@@ -8,7 +8,9 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::context::{Carrier, Did, EndpointNumber, Instruments, Part, Pool, RequestContext, Scheme, TraceId};
+use crate::context::{
+    Carrier, Did, EndpointNumber, Instruments, Part, Pool, RequestContext, Scheme, TraceId, clock::Moment,
+};
 
 /// Shorter pauses between two frames of a body are the server's own.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -23,7 +25,7 @@ pub(super) struct Measured {
     /// Whether it was polled.
     pub(super) polled: bool,
     pub(super) carrier: Carrier,
-    pub(super) started: Instant,
+    pub(super) began: Moment,
     pub(super) busy: Duration,
     pub(super) longest_poll: Duration,
     pub(super) status: Option<u16>,
@@ -72,18 +74,18 @@ impl Measured {
         endpoint: EndpointNumber,
         scheme: Scheme,
         trace_id: Option<TraceId>,
-        started: Instant,
+        began: Moment,
     ) -> Box<Self> {
         let mut kept = pool.take();
         let context = kept.as_mut().and_then(|kept| kept.context.take());
-        let context = instruments.begin_request(context, endpoint, started);
+        let context = instruments.begin_request(context, endpoint, began);
         let carrier = Carrier::of(&context);
-        let Some(mut kept) = kept else { return Box::new(Self::new(context, carrier, scheme, trace_id, started)) };
+        let Some(mut kept) = kept else { return Box::new(Self::new(context, carrier, scheme, trace_id, began)) };
         // Field by field, in place: a whole one would be made on the stack first.
         kept.context = Some(context);
         kept.carrier = carrier;
         kept.polled = false;
-        kept.started = started;
+        kept.began = began;
         kept.busy = Duration::ZERO;
         kept.longest_poll = Duration::ZERO;
         kept.status = None;
@@ -106,14 +108,14 @@ impl Measured {
         carrier: Carrier,
         scheme: Scheme,
         trace_id: Option<TraceId>,
-        started: Instant,
+        began: Moment,
     ) -> Self {
         Self {
             context: Some(context),
             waker: None,
             polled: false,
             carrier,
-            started,
+            began,
             busy: Duration::ZERO,
             longest_poll: Duration::ZERO,
             status: None,

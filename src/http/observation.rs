@@ -4,7 +4,7 @@
 //! one of `end`, `discard` and `Drop`, which decides between panicked, complete and cancelled.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
@@ -21,16 +21,13 @@ use super::{
 };
 use crate::{
     context::{
-        CurrentGuard, HeapGuard, Local, Part, RequestContext, SampledTrace, Scheme, SlowRequest, TraceId, enter,
-        recording, sampled_trace, turns,
+        CurrentGuard, HeapGuard, Local, Part, RequestContext, SampledTrace, Scheme, SlowRequest, TraceId,
+        clock::Reading,
+        enter, recording, sampled_trace, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
 };
-
-/// The clock of polls: the CPU's time-stamp counter, which costs less than half of the system's clock, as no other is read as
-/// often. Read as it is, and converted once for each poll.
-static CLOCK: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,10 +71,10 @@ impl Observation {
         scheme: Scheme,
         grpc: Option<Box<GrpcCall>>,
         trace_id: Option<TraceId>,
-        started: Instant,
     ) -> Self {
+        let began = series.instruments.clock().now();
         series.active(scheme).increment(1.0);
-        let measured = Measured::begin(&series.pool, &series.instruments, series.number, scheme, trace_id, started);
+        let measured = Measured::begin(&series.pool, &series.instruments, series.number, scheme, trace_id, began);
         if let Some(context) = &measured.context {
             context.count_in_flight_as(series.method(), scheme);
         }
@@ -112,14 +109,14 @@ impl Observation {
     ) -> Poll<T> {
         let waker = self.waker(task);
         let watched = self.series.watch.begin();
-        let began = CLOCK.raw();
+        let began = Reading::now();
         let polling = self.poll();
         let polled = match &waker {
             None => poll(task),
             Some(waker) => poll(&mut Context::from_waker(waker)),
         };
         polling.end();
-        let took = CLOCK.delta(began, CLOCK.raw());
+        let took = Duration::from_nanos(began.elapsed());
         let measured = self.measured();
         measured.busy += took;
         if watched.is_none() && took < LONG {
@@ -232,7 +229,8 @@ impl Observation {
         measured.detached = after == AfterHead::Detached;
         measured.response_bytes = (after != AfterHead::Detached).then_some(0);
         if after == AfterHead::StreamedBody {
-            let time = measured.started.elapsed();
+            let began = measured.began;
+            let time = Duration::from_nanos(self.series.instruments.clock().since(began));
             self.series.head().record(time.as_secs_f64());
         }
     }
@@ -319,9 +317,8 @@ impl Observation {
     }
 
     fn record(&mut self, mut measured: Box<Measured>, error: Option<&'static str>) {
-        let now = Instant::now();
-        let duration = now.saturating_duration_since(measured.started);
-        // `busy` and `duration` come from two clocks, which never agree to the nanosecond, and tokio's may be paused.
+        let duration = Duration::from_nanos(self.series.instruments.clock().since(measured.began));
+        // Where tokio's clock is paused, polls take longer than requests.
         measured.busy = measured.busy.min(duration);
         measured.longest_poll = measured.longest_poll.min(duration);
         self.series.active(measured.scheme).decrement(1.0);
@@ -343,9 +340,9 @@ impl Observation {
         let goes_on = error == Some(names::CANCELLED) || measured.detached;
         if let Some(context) = &measured.context {
             if error == Some(names::CANCELLED) {
-                context.cancel(now, self.series.shared().clone());
+                context.cancel(Instant::now(), self.series.shared().clone());
             } else if measured.detached {
-                context.detach(now, self.series.shared().clone());
+                context.detach(Instant::now(), self.series.shared().clone());
             } else {
                 context.end();
             }
@@ -358,7 +355,7 @@ impl Observation {
             }
             ended.slowest.offer(duration, || SlowRequest {
                 at: SystemTime::now(),
-                ended: now,
+                ended: Instant::now(),
                 duration,
                 busy: measured.busy,
                 longest_poll: measured.longest_poll,

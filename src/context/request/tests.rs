@@ -24,9 +24,15 @@ fn instruments() -> Arc<Instruments> {
 }
 
 fn context(began: Instant) -> RequestContext {
-    let mut context = RequestContext::new(instruments());
+    let instruments = instruments();
+    let began = instruments.clock().moment(began);
+    let mut context = RequestContext::new(instruments);
     context.reset(Purpose::Request(EndpointNumber::NONE), began);
     context
+}
+
+fn begin(instruments: &Arc<Instruments>, kept: Option<Arc<RequestContext>>, began: Instant) -> Arc<RequestContext> {
+    instruments.begin_request(kept, EndpointNumber::NONE, instruments.clock().moment(began))
 }
 
 fn did(id: u32, began: Instant, duration: Duration) -> Did {
@@ -167,7 +173,8 @@ fn a_query_that_a_cancelled_request_left_running_counts_as_late() {
     assert_eq!(context.count(Part::Db), 1, "the request itself is over");
     assert_eq!(calls(&context).iter().sum::<u64>(), 1, "late ones are not the request's");
 
-    context.reset(Purpose::Request(EndpointNumber::NONE), began);
+    let again = context.instruments().clock().moment(began);
+    context.reset(Purpose::Request(EndpointNumber::NONE), again);
     context.record(Part::Db, &did(8, began, MS));
     context.end();
     context.record(Part::Db, &did(8, began, MS));
@@ -187,12 +194,12 @@ fn events_past_the_end_of_the_timeline_count() {
 #[test]
 fn a_kept_context_serves_the_next_request_as_if_it_were_new() {
     let (instruments, began) = (instruments(), start());
-    let first = instruments.begin_request(None, EndpointNumber::NONE, began);
+    let first = begin(&instruments, None, began);
     first.record(Part::Db, &did(7, began, MS));
     first.receive(100);
     first.end();
     let place = Arc::as_ptr(&first);
-    let second = instruments.begin_request(Some(first), EndpointNumber::NONE, began + 10 * MS);
+    let second = begin(&instruments, Some(first), began + 10 * MS);
     assert_eq!(Arc::as_ptr(&second), place, "nothing else holds it");
     assert_eq!((second.count(Part::Db), second.received(), second.started()), (0, 0, began + 10 * MS));
     assert_eq!((calls(&second).len(), second.events().count()), (0, 0));
@@ -203,11 +210,25 @@ fn a_kept_context_serves_the_next_request_as_if_it_were_new() {
 #[test]
 fn a_context_that_something_holds_serves_no_other_request() {
     let (instruments, began) = (instruments(), start());
-    let first = instruments.begin_request(None, EndpointNumber::NONE, began);
+    let first = begin(&instruments, None, began);
     let held = first.clone();
     first.end();
-    let second = instruments.begin_request(Some(first), EndpointNumber::NONE, began);
+    let second = begin(&instruments, Some(first), began);
     held.record(Part::Db, &did(7, began, MS));
     assert_eq!((second.count(Part::Db), held.count(Part::Db)), (0, 0), "the first request is over");
     assert!(!Arc::ptr_eq(&held, &second));
+}
+
+#[test]
+fn whoever_asks_when_a_request_began_is_told_the_same() {
+    let (instruments, before) = (instruments(), Instant::now());
+    let context = instruments.begin_request(None, EndpointNumber::NONE, instruments.clock().now());
+    let after = Instant::now();
+    let threads =
+        || std::thread::scope(|scope| [(); 4].map(|()| scope.spawn(|| context.started())).map(|one| one.join()));
+    let started: Vec<Instant> = threads().into_iter().map(|started| started.expect("no panic")).collect();
+    assert!(started.iter().all(|at| *at == context.started()), "{started:?}");
+    // Two clocks: what lies between their readings, on a thread that others keep from running too.
+    let slack = Duration::from_millis(100);
+    assert!(context.started() + slack >= before && context.started() <= after + slack);
 }

@@ -88,7 +88,7 @@ impl Service {
 
     /// Runs `work` inside a request of this service.
     async fn request<T>(&self, work: impl Future<Output = T>) -> (T, Arc<RequestContext>) {
-        let context = self.instruments.begin_request(None, EndpointNumber::NONE, Instant::now());
+        let context = self.instruments.begin_request(None, EndpointNumber::NONE, self.instruments.clock().now());
         let carrier = Carrier::default();
         let mut home = Some(context.clone());
         let entered = enter(&mut home, &carrier);
@@ -303,7 +303,7 @@ async fn a_query_that_outlives_its_client_counts_as_late() {
         true
     };
     connection.lock_handle().await.expect("idle").set_progress_handler(1000, stop);
-    let context = service.instruments.begin_request(None, EndpointNumber::NONE, Instant::now());
+    let context = service.instruments.begin_request(None, EndpointNumber::NONE, service.instruments.clock().now());
     let reported = Arc::new(LateQueryLog::default());
     {
         let mut home = Some(context.clone());
@@ -341,7 +341,10 @@ async fn a_context_is_reused_after_it_was_on_another_thread() {
         std::thread::yield_now();
     }
     service.instruments.give_back(request);
-    assert_eq!(Arc::as_ptr(&service.instruments.begin_request(None, EndpointNumber::NONE, Instant::now())), used);
+    assert_eq!(
+        Arc::as_ptr(&service.instruments.begin_request(None, EndpointNumber::NONE, service.instruments.clock().now())),
+        used
+    );
 }
 
 #[tokio::test]
@@ -363,7 +366,7 @@ async fn other_layers_see_neither_events_nor_carriers() {
 #[test]
 fn the_whole_statement_of_an_sqlx_0_8_event_is_read() {
     let service = Service::new();
-    let context = service.instruments.begin_request(None, EndpointNumber::NONE, Instant::now());
+    let context = service.instruments.begin_request(None, EndpointNumber::NONE, service.instruments.clock().now());
     tracing::subscriber::with_default(registry().with(SqlxLayer::new()), || {
         let carrier = Carrier::default();
         let mut home = Some(context.clone());
