@@ -26,8 +26,9 @@ pub(super) struct Measured {
     pub(super) polled: bool,
     pub(super) carrier: Carrier,
     pub(super) began: Moment,
-    pub(super) busy: Duration,
-    pub(super) longest_poll: Duration,
+    /// Nanoseconds inside poll, and of the longest poll.
+    pub(super) busy: u64,
+    pub(super) longest_poll: u64,
     pub(super) status: Option<u16>,
     pub(super) scheme: Scheme,
     pub(super) trace_id: Option<TraceId>,
@@ -86,8 +87,8 @@ impl Measured {
         kept.carrier = carrier;
         kept.polled = false;
         kept.began = began;
-        kept.busy = Duration::ZERO;
-        kept.longest_poll = Duration::ZERO;
+        kept.busy = 0;
+        kept.longest_poll = 0;
         kept.status = None;
         kept.scheme = scheme;
         kept.trace_id = trace_id;
@@ -116,8 +117,8 @@ impl Measured {
             polled: false,
             carrier,
             began,
-            busy: Duration::ZERO,
-            longest_poll: Duration::ZERO,
+            busy: 0,
+            longest_poll: 0,
             status: None,
             scheme,
             trace_id,

@@ -116,10 +116,10 @@ impl Observation {
             Some(waker) => poll(&mut Context::from_waker(waker)),
         };
         polling.end();
-        let took = Duration::from_nanos(began.elapsed());
+        let took = began.elapsed();
         let measured = self.measured();
         measured.busy += took;
-        if watched.is_none() && took < LONG {
+        if watched.is_none() && took < nanos(LONG) {
             measured.longest_poll = measured.longest_poll.max(took);
         } else if !measured.is_own() && !is_own(&polled) {
             self.watched(watched, took);
@@ -196,12 +196,13 @@ impl Observation {
 
     /// Ends a poll that was watched or long. One inside `block_in_place` kept no worker from other work.
     #[cold]
-    fn watched(&mut self, watched: Option<WatchedPoll>, took: Duration) {
+    fn watched(&mut self, watched: Option<WatchedPoll>, nanos: u64) {
+        let took = Duration::from_nanos(nanos);
         if self.series.watch.end(watched, took) == Hold::InPlace {
             return;
         }
         let measured = self.measured();
-        measured.longest_poll = measured.longest_poll.max(took);
+        measured.longest_poll = measured.longest_poll.max(nanos);
         if took >= LONG {
             turns::note_long_poll(took);
             measured.context.iter().for_each(|context| context.long_poll_ends());
@@ -317,18 +318,19 @@ impl Observation {
     }
 
     fn record(&mut self, mut measured: Box<Measured>, error: Option<&'static str>) {
-        let duration = Duration::from_nanos(self.series.instruments.clock().since(measured.began));
+        let took = self.series.instruments.clock().since(measured.began);
+        let duration = Duration::from_nanos(took);
         // Where tokio's clock is paused, polls take longer than requests.
-        measured.busy = measured.busy.min(duration);
-        measured.longest_poll = measured.longest_poll.min(duration);
+        measured.busy = measured.busy.min(took);
+        measured.longest_poll = measured.longest_poll.min(took);
         self.series.active(measured.scheme).decrement(1.0);
         let _recording = recording(measured.context.as_deref());
         let ending = self.ending(&measured, error, duration);
         let series = &*self.series;
-        series.duration(&ending).record(duration.as_secs_f64());
+        series.duration(&ending).record(seconds(took));
         let ended = series.ended();
-        ended.busy.record(measured.busy.as_secs_f64());
-        ended.longest_poll.record(measured.longest_poll.as_secs_f64());
+        ended.busy.record(seconds(measured.busy));
+        ended.longest_poll.record(seconds(measured.longest_poll));
         ended.allocated.record(measured.allocated);
         let received = measured.context.as_ref().map_or(0, |context| context.received());
         if received > 0 {
@@ -346,7 +348,8 @@ impl Observation {
             } else {
                 context.end();
             }
-            let client = record_events(series, context, &FinishedRequest { duration, busy: measured.busy, error });
+            let busy = Duration::from_nanos(measured.busy);
+            let client = record_events(series, context, &FinishedRequest { duration, busy, error });
             if let Some(own) = series.own_duration(client) {
                 own.record(duration.saturating_sub(client).as_secs_f64());
             }
@@ -357,8 +360,8 @@ impl Observation {
                 at: SystemTime::now(),
                 ended: Instant::now(),
                 duration,
-                busy: measured.busy,
-                longest_poll: measured.longest_poll,
+                busy,
+                longest_poll: Duration::from_nanos(measured.longest_poll),
                 status: measured.status,
                 error: ending.error,
                 trace_id: measured.trace_id.or_else(|| sampled_trace().map(|sampled| sampled.trace)),
@@ -424,6 +427,11 @@ impl Polling<'_> {
         *polling = false;
         *allocated += heap.leave();
     }
+}
+
+/// Returns nanoseconds as seconds.
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
 }
 
 /// A request at its end.
