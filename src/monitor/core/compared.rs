@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Core;
-use crate::rules::Regression;
+#[cfg(feature = "replay")]
+use crate::analysis::VersionSnapshot;
 #[cfg(feature = "archive")]
-use crate::{analysis::VersionSnapshot, monitor::regressions::ThisRun};
+use crate::monitor::regressions::ThisRun;
+use crate::rules::Regression;
 
 #[cfg(feature = "archive")]
 impl Core {
