@@ -25,6 +25,10 @@ const FEWEST_WORSE: usize = 3;
 const FEWEST_REQUESTS: u64 = 200;
 /// Where the service is worse, an endpoint stands out that is so many times as much worse.
 const STANDS_OUT: f64 = 2.0;
+/// By how much the service must be worse for that: the lowest thresholds of `slower_service` and `failing_service`. Below them no finding
+/// about the service would be in place of those about its endpoints.
+const SLOWER_SERVICE: f64 = 0.25;
+const FAILING_SERVICE: f64 = 0.01;
 
 /// The versions that are compared.
 #[derive(Clone, Debug)]
@@ -119,8 +123,9 @@ impl Regression {
     /// Returns a measure of an endpoint: 0 where it is no worse than the service as a whole.
     fn value(&self, route: &Route, measure: Measure) -> Option<f64> {
         let value = route.worse.get(measure)?;
-        let common = self.service.get(measure).unwrap_or(0.0);
-        Some(if value >= STANDS_OUT * common { value } else { 0.0 })
+        let lowest = if measure == Measure::VersionErrorRise { FAILING_SERVICE } else { SLOWER_SERVICE };
+        let common = self.service.get(measure).filter(|common| *common > lowest);
+        Some(if common.is_none_or(|common| value >= STANDS_OUT * common) { value } else { 0.0 })
     }
 
     /// Returns the requests of both versions that the service as a whole is compared by.
