@@ -20,6 +20,9 @@ pub struct VersionSnapshot {
     pub version: String,
     /// When the snapshot was written, as RFC 3339.
     pub written_at: String,
+    /// When the version last ran, as RFC 3339, where a later run of it had fewer requests and left the snapshot as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_ran_at: Option<String>,
     /// Every route that was called.
     pub routes: Vec<RouteLatency>,
 }
@@ -100,6 +103,8 @@ struct SnapshotFile {
     service: String,
     version: String,
     written_at: String,
+    #[serde(default)]
+    last_ran_at: Option<String>,
     routes: Vec<RouteLatency>,
 }
 
@@ -121,8 +126,8 @@ impl TryFrom<SnapshotFile> for VersionSnapshot {
                 last = bucket.to_seconds;
             }
         }
-        let SnapshotFile { format, service, version, written_at, routes } = file;
-        Ok(Self { format, service, version, written_at, routes })
+        let SnapshotFile { format, service, version, written_at, last_ran_at, routes } = file;
+        Ok(Self { format, service, version, written_at, last_ran_at, routes })
     }
 }
 
@@ -138,7 +143,19 @@ impl VersionSnapshot {
         routes: Vec<RouteLatency>,
     ) -> Result<Self, SnapshotError> {
         let (service, version, written_at) = (service.into(), version.into(), written_at.into());
-        SnapshotFile { format: FORMAT, service, version, written_at, routes }.try_into()
+        SnapshotFile { format: FORMAT, service, version, written_at, last_ran_at: None, routes }.try_into()
+    }
+
+    /// Returns it as one of a version that ran again later, without saying more of it.
+    #[cfg(feature = "archive")]
+    pub(crate) fn ran_again_at(self, at: &str) -> Self {
+        Self { last_ran_at: Some(at.to_owned()), ..self }
+    }
+
+    /// Returns when the version last ran, as RFC 3339.
+    #[cfg(feature = "archive")]
+    pub(crate) fn ran_at(&self) -> &str {
+        self.last_ran_at.as_deref().unwrap_or(&self.written_at)
     }
 }
 

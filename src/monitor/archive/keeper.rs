@@ -114,9 +114,14 @@ impl Keeper {
         }
         if let Some(snapshot) = &self.snapshot {
             // A short run says little about its version: an earlier run's snapshot stays until this one has more requests.
-            if self.has_own_snapshot || is_larger(snapshot, file.version(&snapshot.version)?.as_ref()) {
+            let kept = file.version(&snapshot.version)?;
+            if self.has_own_snapshot || is_larger(snapshot, kept.as_ref()) {
                 file.write_version(snapshot)?;
                 self.has_own_snapshot = true;
+                self.shared.status.written();
+            } else if let Some(kept) = kept {
+                // After a rollback it is the version before the next one all the same.
+                file.write_version(&kept.ran_again_at(&snapshot.written_at))?;
                 self.shared.status.written();
             }
         }
@@ -201,10 +206,10 @@ struct Kept {
     written: bool,
 }
 
-/// Returns the latest snapshot of another version of the service.
+/// Returns the snapshot of the other version of the service that ran last.
 fn previous(versions: Vec<VersionSnapshot>, service: &str, version: &str) -> Option<VersionSnapshot> {
     let of_service = |snapshot: &VersionSnapshot| snapshot.service == service && snapshot.version != version;
-    let at = |snapshot: &VersionSnapshot| snapshot.written_at.parse::<Timestamp>().ok();
+    let at = |snapshot: &VersionSnapshot| snapshot.ran_at().parse::<Timestamp>().ok();
     versions.into_iter().filter(of_service).max_by_key(at)
 }
 

@@ -203,7 +203,7 @@ fn read_rhythms(writing: &WriteTransaction) -> Result<(Option<Rhythms>, usize), 
     })
 }
 
-/// Enters the snapshot of a version, and drops the versions written longest ago past [`VERSIONS_KEPT`].
+/// Enters the snapshot of a version, and drops the versions that ran longest ago past [`VERSIONS_KEPT`].
 pub(super) fn write_version(writing: &WriteTransaction, snapshot: &VersionSnapshot) -> Result<(), ArchiveError> {
     let mut versions = writing.open_table(VERSIONS)?;
     let json = serde_json::to_vec(snapshot).expect("numbers and texts are JSON");
@@ -213,7 +213,7 @@ pub(super) fn write_version(writing: &WriteTransaction, snapshot: &VersionSnapsh
         let (version, json) = entry?;
         let snapshot: Option<VersionSnapshot> = serde_json::from_slice(json.value()).ok();
         // One that cannot be read goes first.
-        let at = snapshot.and_then(|snapshot| snapshot.written_at.parse().ok()).unwrap_or(Timestamp::MIN);
+        let at = snapshot.and_then(|snapshot| snapshot.ran_at().parse().ok()).unwrap_or(Timestamp::MIN);
         written.push((at, version.value().to_owned()));
     }
     written.sort();

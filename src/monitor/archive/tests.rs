@@ -439,6 +439,23 @@ async fn a_version_leaves_its_longest_run_to_the_next() {
 }
 
 #[tokio::test]
+async fn after_a_rollback_the_version_that_ran_last_is_the_one_before() {
+    let (_directory, path) = place();
+    for (version, at, requests) in [
+        ("1.0", "2026-01-01T00:00:00Z", 1000),
+        ("1.1", "2026-01-02T00:00:00Z", 500),
+        // Shorter than its first run.
+        ("1.0", "2026-01-03T00:00:00Z", 100),
+    ] {
+        let mut life = Life::begin(&path, NOON, version);
+        life.archive.write_version(snapshot(version, at, requests));
+        life.end().await;
+    }
+    assert_eq!(previous_count(&path, "1.2").await, Some(("1.0".to_owned(), 1000)));
+    assert_eq!(previous_count(&path, "1.0").await, Some(("1.1".to_owned(), 500)));
+}
+
+#[tokio::test]
 async fn versions_are_kept_ten_at_most() {
     let (_directory, path) = place();
     for version in 0..15 {
