@@ -8,10 +8,13 @@ use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, time::Dur
 use axum::{Router, http::StatusCode, routing::get};
 use pinchpoint::{Monitor, RuleSet, export, track_async_task, track_db_query, track_wait};
 
-use crate::support::{
-    built,
-    prometheus::{LOOKS, Prometheus, find},
-    serve,
+use crate::{
+    native::native_settings,
+    support::{
+        built,
+        prometheus::{LOOKS, Prometheus, find},
+        serve,
+    },
 };
 
 /// Of each kind of expression some: means, quantiles, shares of outcomes and of time, pairs, states, matchers and conditions.
@@ -109,15 +112,15 @@ async fn firing(prometheus: &Prometheus, query: &str) -> Firing {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_finds_with_the_exported_rules_what_the_process_finds() {
-    agree(export::Histograms::Classic, &[]).await;
+    agree(export::Histograms::Classic).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_finds_it_in_native_histograms_too() {
-    agree(export::Histograms::Native, &["--enable-feature=native-histograms"]).await;
+    agree(export::Histograms::Native).await;
 }
 
-async fn agree(histograms: export::Histograms, arguments: &[&str]) {
+async fn agree(histograms: export::Histograms) {
     let Some(program) = find("prometheus") else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let rules = directory.path().join("rules");
@@ -129,8 +132,13 @@ async fn agree(histograms: export::Histograms, arguments: &[&str]) {
     std::fs::write(&file, exported.file).expect("writes");
     let monitor = built(Monitor::builder().rules_dir(&rules).evaluation_interval(Duration::from_millis(500)));
     let address = serve(app(&monitor)).await;
+    let intervals = "scrape_interval: 500ms, evaluation_interval: 500ms";
+    let (arguments, global) = match histograms {
+        export::Histograms::Classic => (&[][..], format!("global: {{ {intervals} }}\n")),
+        export::Histograms::Native => native_settings(&program, intervals),
+    };
     let configuration = format!(
-        "global: {{ scrape_interval: 500ms, evaluation_interval: 500ms }}\nrule_files: [{file:?}]\n\
+        "{global}rule_files: [{file:?}]\n\
          scrape_configs: [{{ job_name: shop, static_configs: [{{ targets: [\"{address}\"] }}] }}]\n"
     );
     let visitor = tokio::spawn(visit(address));

@@ -294,27 +294,32 @@ fn with_each_format(monitor: &Monitor) -> Router {
         .merge(page.clone())
 }
 
-/// What a Prometheus needs besides the flags, to ask for native histograms: since 3.8 it is a setting of each job.
-fn native_setting(program: &std::path::Path) -> &'static str {
+/// What a Prometheus needs to ask for native histograms: a feature or, since 3.8, a setting of its configuration, to which `global`
+/// is added. The feature only causes a warning since 3.9.
+pub(crate) fn native_settings(program: &std::path::Path, global: &str) -> (&'static [&'static str], String) {
     let version = Command::new(program).arg("--version").output().expect("it runs").stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
     let numbers = version.split("version ").nth(1).unwrap_or_default().split(['.', ' ', ',', '+']);
     let numbers: Vec<u32> = numbers.map_while(|number| number.parse().ok()).take(2).collect();
-    if numbers >= vec![3, 8] { "  scrape_native_histograms: true\n" } else { "" }
+    if numbers >= vec![3, 8] {
+        (&[], format!("global: {{ {global}, scrape_native_histograms: true }}\n"))
+    } else {
+        (&["--enable-feature=native-histograms"], format!("global: {{ {global} }}\n"))
+    }
 }
 
 /// Starts a Prometheus that scrapes each of the formats with a job of its own.
 pub(crate) async fn scraped(monitor: &Monitor) -> Option<Prometheus> {
     let program = find("prometheus")?;
     let address = serve(with_each_format(monitor)).await;
-    let mut configuration = format!("global:\n  scrape_interval: 250ms\n{}scrape_configs:\n", native_setting(&program));
+    let (feature, global) = native_settings(&program, "scrape_interval: 250ms");
+    let mut configuration = format!("{global}scrape_configs:\n");
     for job in ["text", "openmetrics", "protobuf"] {
         configuration += &format!(
             "  - job_name: {job}\n    metrics_path: /{job}\n    static_configs:\n      - targets: ['{address}']\n"
         );
     }
-    let features = "--enable-feature=exemplar-storage,native-histograms";
-    Some(Prometheus::start(&program, &configuration, &[features]))
+    Some(Prometheus::start(&program, &configuration, &[feature, &["--enable-feature=exemplar-storage"]].concat()))
 }
 
 /// A distribution: its name, and the value that a share of the observations does not exceed.
