@@ -1,6 +1,6 @@
 //! [`query_id`]: the id of a statement, the same on every machine and in every version.
 //!
-//! Series name a statement by it, so that a line costs tens of bytes instead of hundreds, and so that the series of a fleet can
+//! Series name a statement by it, so that the line of a counter costs tens of bytes instead of hundreds, and so that the series of a fleet can
 //! be joined. It is part of the interface: the XXH64 hash, with seed 0, of the fingerprint's UTF-8 bytes, as 16 lower-case
 //! hexadecimal digits. XXH64 has a published specification and an implementation in every language, so that others can compute
 //! it too: `xxhsum -H64` does.

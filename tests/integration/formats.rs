@@ -71,6 +71,7 @@ async fn a_client_gets_the_format_that_it_asks_for() {
     assert_eq!(header(&openmetrics, "content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let (_, page) = support::read(openmetrics).await;
     assert!(page.ends_with("\n# EOF\n"), "{page}");
+    assert!(page.contains("# UNIT process_resident_memory_bytes bytes\n"), "{page}");
 }
 
 #[tokio::test]
