@@ -165,14 +165,17 @@ fn rules(directory: &Path, others: &str) -> std::io::Result<PathBuf> {
     Ok(rules)
 }
 
-fn monitor(version: &str, file: &Path, rules: &Path) -> Result<Monitor, Box<dyn std::error::Error>> {
-    let builder = Monitor::builder().max_series(20_000).service("bench", version);
-    Ok(builder.history_file(file).rules_dir(rules).build()?)
+fn monitor(version: Option<&str>, file: &Path, rules: &Path) -> Result<Monitor, Box<dyn std::error::Error>> {
+    let builder = Monitor::builder().max_series(20_000).history_file(file).rules_dir(rules);
+    Ok(match version {
+        Some(version) => builder.service("bench", version).build()?,
+        None => builder.build()?,
+    })
 }
 
 /// Runs the version before. In a process of its own: its memory is not this one's.
 async fn version_before(file: &Path, rules: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let monitor = monitor("1", file, rules)?;
+    let monitor = monitor(Some("1"), file, rules)?;
     let workers = Workers::start(&app(&monitor));
     for _ in 0..TICKS_BEFORE {
         workers.traffic()?;
@@ -196,7 +199,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if all && !Command::new(std::env::current_exe()?).args([&file, &rules]).status()?.success() {
         return Err("the version before has failed".into());
     }
-    let monitor = monitor("2", &file, &rules)?;
+    let monitor = monitor(all.then_some("2"), &file, &rules)?;
     let app = app(&monitor);
     let workers = Workers::start(&app);
     let (bare, paths) = (bare().with_state(()), paths());
