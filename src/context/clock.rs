@@ -14,6 +14,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::nanos::nanos;
+
 /// Read as it is, and converted once for each difference.
 static COUNTER: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
 
@@ -148,11 +150,6 @@ impl RequestClock {
     fn of_tokio(&self, moment: Moment) -> Option<Instant> {
         moment.is_of_tokio().then(|| self.epoch + Duration::from_nanos(moment.0 & !OF_TOKIO))
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    // 292 years.
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX) & !OF_TOKIO
 }
 
 /// Returns whether tokio's clock stands still for this thread.

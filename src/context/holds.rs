@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge};
 
-use super::{DynRecorder, Part, Place, labelled};
+use super::{DynRecorder, Part, Place, labelled, nanos::nanos};
 use crate::names;
 
 /// Names that are remembered for a task, which holds a handful. When there are more, all are forgotten and found again.
@@ -41,7 +41,7 @@ impl TaskHolds {
     /// Records a hold; `name` names what was held, the first time.
     pub(super) fn record(&self, part: Part, id: u32, place: Place, held: Duration, name: impl FnOnce() -> Arc<str>) {
         let series = self.series(part, id, name);
-        series.nanos.increment(u64::try_from(held.as_nanos()).unwrap_or(u64::MAX));
+        series.nanos.increment(nanos(held));
         series.holds.increment(1);
         if place != Place::NONE {
             series.place.set(f64::from(place.number()));

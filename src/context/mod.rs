@@ -10,7 +10,7 @@
 //! Files of this room import only files to their left, with the exception of one circle:
 //!
 //! ```text
-//! {part, place, overlap, glob, methods, scheme, trace_id, query_id, database, outcome, clock, stripe, labelled, sqlx_events, after_end, thread_time}
+//! {nanos, part, place, overlap, glob, methods, scheme, trace_id, query_id, database, outcome, clock, stripe, labelled, sqlx_events, after_end, thread_time}
 //!     < {polls, turns} < watch
 //!     < {division, event, wakes} < used < uses < {spread, running, statements, heap, holds, live} < in_flight < named < query_durations < {table, calls} < waits
 //!     < {instruments, pool, request, slow} < carrier < current < sampled
@@ -43,6 +43,7 @@ pub(crate) mod labelled;
 mod live;
 pub(crate) mod methods;
 mod named;
+mod nanos;
 mod outcome;
 mod overlap;
 mod part;
@@ -87,6 +88,7 @@ pub(crate) use heap::{Heap, HeapGuard, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;
 pub(crate) use live::EndpointNumber;
+pub(crate) use nanos::nanos;
 pub(crate) use outcome::{Outcome, OutcomeDurations};
 pub(crate) use part::Part;
 pub(crate) use place::Place;

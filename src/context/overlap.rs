@@ -14,6 +14,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::nanos::nanos;
+
 /// Calls that are remembered, and so one less than are ever counted at once.
 const CALLS: usize = 64;
 /// Shorter calls are not followed: so many of them at once do no harm.
@@ -45,9 +47,8 @@ impl Overlap {
             return None;
         }
         let calls = self.calls.get_or_init(|| (0..CALLS).map(|_| Call::default()).collect());
-        let nanos =
-            |at: Instant| u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
-        let (from, middle, to) = (nanos(began), nanos(began + duration / 2), nanos(began + duration));
+        let since = |at: Instant| nanos(at.saturating_duration_since(self.epoch));
+        let (from, middle, to) = (since(began), since(began + duration / 2), since(began + duration));
         let running = |call: &&Call| call.began.load(Relaxed) <= middle && middle < call.ended.load(Relaxed);
         let others = calls.iter().filter(running).count();
         let place = &calls[self.next.fetch_add(1, Relaxed) % CALLS];

@@ -29,6 +29,7 @@ use super::{
     event::{EventSlot, micros},
     holds::TaskHolds,
     live::LivePlace,
+    nanos::nanos,
     scheme::Scheme,
     trace_id::{SampledTrace, TraceSlot},
     used::{UseSlot, scaled, use_tag},
@@ -278,7 +279,7 @@ impl RequestContext {
             self.record_late(part, id, began, duration);
             return counts && !self.is_request;
         }
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(duration);
         let before = self.counts[part as usize].fetch_add(1, Relaxed);
         self.nanos[part as usize].fetch_add(nanos, Relaxed);
         if part.is_named() {
@@ -329,7 +330,7 @@ impl RequestContext {
             return true;
         }
         let Some(slot) = self.use_slot(part, id) else { return false };
-        slot.held_nanos.fetch_add(u64::try_from(held.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        slot.held_nanos.fetch_add(nanos(held), Relaxed);
         slot.holds.fetch_add(1, Relaxed);
         true
     }

@@ -16,7 +16,7 @@ use std::{
 use crossbeam_queue::ArrayQueue;
 use tokio::time::Instant;
 
-use super::{Part, Place, RequestContext, TraceId, Use};
+use super::{Part, Place, RequestContext, TraceId, Use, nanos::nanos};
 use crate::{lock::lock, names::DEFAULT_WINDOW};
 
 /// Records that the queue holds. The lock is held for some microseconds, in which hardly more slow requests end.
@@ -213,10 +213,6 @@ impl RequestContext {
         timeline.sort_by_key(|event| event.start);
         timeline
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{
     holds::TaskHolds,
     labelled,
     named::NamedTable,
+    nanos::nanos,
     outcome::{Outcome, OutcomeDurations},
     overlap::Overlap,
     polls::Polls,
@@ -98,7 +99,6 @@ impl fmt::Debug for TaskParts {
 impl TaskParts {
     /// Records the time of a run that took `duration`, `busy` of it inside poll.
     pub(crate) fn record(&self, time: &RequestTime, duration: Duration, busy: Duration) {
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         for part in Part::ALL.into_iter().filter(|part| !time.of(*part).is_zero()) {
             let counter = || {
                 let labels = [(names::TASK_NAME, self.name.clone()), (names::PART, part.label().into())];

@@ -24,6 +24,7 @@ use tokio::{
 pub(crate) use super::turns::LONG;
 use super::{
     DynRecorder, labelled,
+    nanos::nanos,
     polls::{Polls, PublishedPoll, Sight},
     thread_time::{PollTime, ThreadTime},
 };
@@ -270,8 +271,4 @@ fn progress(metrics: &RuntimeMetrics, worker: usize) -> Option<(u64, Duration)> 
 #[cfg(not(target_has_atomic = "64"))]
 fn progress(_: &RuntimeMetrics, _: usize) -> Option<(u64, Duration)> {
     None
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

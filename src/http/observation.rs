@@ -17,13 +17,13 @@ use super::{
     grpc::{GrpcCall, GrpcStatus},
     measured::{BodyWait, Measured},
     request_body,
-    series::{EndpointSeries, nanos},
+    series::EndpointSeries,
 };
 use crate::{
     context::{
         CurrentGuard, HeapGuard, Local, Part, RequestContext, SampledTrace, Scheme, SlowRequest, TraceId,
         clock::Reading,
-        enter, recording, sampled_trace, turns,
+        enter, nanos, recording, sampled_trace, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,

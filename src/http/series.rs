@@ -24,7 +24,8 @@ use super::{
 use crate::{
     context::{
         AfterEnd, DynRecorder, EndpointNumber, EndpointSlowRequests, Heap, Instruments, LateQuery, Local, Part,
-        RequestAllocations, Scheme, Spread, StreamMessages, StreamSeries, UseSeries, Uses, labelled, watch::PollWatch,
+        RequestAllocations, Scheme, Spread, StreamMessages, StreamSeries, UseSeries, Uses, labelled, nanos,
+        watch::PollWatch,
     },
     lock::lock,
     names::{self, Metric},
@@ -336,11 +337,6 @@ impl AfterEnd for EndpointSeries {
         wasted.db_nanos.increment(nanos(query.duration));
         wasted.late_nanos.increment(nanos(query.before_end));
     }
-}
-
-/// Returns a duration in nanoseconds, for counters, which are integers.
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// gRPC methods that become endpoints by their path. A large service has some hundreds; a proxy of gRPC may pass on any number.

@@ -10,7 +10,7 @@ use metrics::{Counter, Histogram, Recorder};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{
-    context::{labelled, polls::Polls},
+    context::{labelled, nanos, polls::Polls},
     names,
 };
 
@@ -43,7 +43,7 @@ impl SchedulingLag {
         self.lag.record(lag.as_secs_f64());
         if lag >= names::BLOCKING {
             let origin = if self.polls.blocked_within(lag) { &self.tracked } else { &self.untracked };
-            origin.increment(u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX));
+            origin.increment(nanos(lag));
         }
     }
 

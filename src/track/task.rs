@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use crate::{
     context::{
-        Carrier, Did, Outcome, Part, Place, RequestContext, RunPlace, TaskSeries, enter, turns,
+        Carrier, Did, Outcome, Part, Place, RequestContext, RunPlace, TaskSeries, enter, nanos, turns,
         watch::{Hold, LONG, WatchedPoll},
     },
     names,
@@ -128,10 +128,6 @@ impl RunningTask {
             series.in_requests.increment(nanos(duration));
         }
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Drop for RunningTask {
