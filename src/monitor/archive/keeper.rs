@@ -114,7 +114,7 @@ impl Keeper {
         }
         if let Some(snapshot) = &self.snapshot {
             // A short run says little about its version: an earlier run's snapshot stays until this one has more requests.
-            let kept = file.version(&snapshot.version)?;
+            let kept = if self.has_own_snapshot { None } else { file.version(&snapshot.version)? };
             if self.has_own_snapshot || is_larger(snapshot, kept.as_ref()) {
                 file.write_version(snapshot)?;
                 self.has_own_snapshot = true;

@@ -415,19 +415,25 @@ pub(super) async fn previous_count(path: &Path, version: &str) -> Option<(String
     life.archive.previous().map(|before| (before.version.clone(), before.routes[0].latency.count()))
 }
 
+/// Runs a version after the other, each with the time and the requests of its snapshot.
+async fn ran(path: &Path, runs: impl IntoIterator<Item = (&str, &str, u64)>) {
+    for (version, at, requests) in runs {
+        let mut life = Life::begin(path, NOON, version);
+        life.archive.write_version(snapshot(version, at, requests));
+        life.end().await;
+    }
+}
+
 #[tokio::test]
 async fn a_version_leaves_its_longest_run_to_the_next() {
     let (_directory, path) = place();
-    for (version, at, requests) in [
+    let runs = [
         ("1", "2026-01-01T00:00:00Z", 1000),
         // It crashes a few times after a start.
         ("1", "2026-01-02T00:00:00Z", 3),
         ("0.9", "2025-01-01T00:00:00Z", 5000),
-    ] {
-        let mut life = Life::begin(&path, NOON, version);
-        life.archive.write_version(snapshot(version, at, requests));
-        life.end().await;
-    }
+    ];
+    ran(&path, runs).await;
     assert_eq!(previous_count(&path, "2").await, Some(("1".to_owned(), 1000)));
     let mut next = Life::begin(&path, NOON, "2");
     for (at, requests) in [("2026-02-01T00:00:00Z", 10), ("2026-02-01T01:00:00Z", 7)] {
@@ -441,16 +447,13 @@ async fn a_version_leaves_its_longest_run_to_the_next() {
 #[tokio::test]
 async fn after_a_rollback_the_version_that_ran_last_is_the_one_before() {
     let (_directory, path) = place();
-    for (version, at, requests) in [
+    let runs = [
         ("1.0", "2026-01-01T00:00:00Z", 1000),
         ("1.1", "2026-01-02T00:00:00Z", 500),
         // Shorter than its first run.
         ("1.0", "2026-01-03T00:00:00Z", 100),
-    ] {
-        let mut life = Life::begin(&path, NOON, version);
-        life.archive.write_version(snapshot(version, at, requests));
-        life.end().await;
-    }
+    ];
+    ran(&path, runs).await;
     assert_eq!(previous_count(&path, "1.2").await, Some(("1.0".to_owned(), 1000)));
     assert_eq!(previous_count(&path, "1.0").await, Some(("1.1".to_owned(), 500)));
 }
