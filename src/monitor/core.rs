@@ -89,7 +89,7 @@ pub(crate) struct Core {
     #[cfg(feature = "archive")]
     versions: Versions,
     #[cfg(feature = "archive")]
-    regressions: Arc<Regressions>,
+    regressions: Regressions,
     judging: Semaphore,
     sampler_panics: AtomicUsize,
     /// Since when each kind of work on another thread has been under way.
@@ -137,7 +137,7 @@ impl Core {
             #[cfg(feature = "archive")]
             versions,
             #[cfg(feature = "archive")]
-            regressions: Arc::default(),
+            regressions: Regressions::default(),
             judging: Semaphore::new(JUDGED_AT_A_TIME),
             sampler_panics: AtomicUsize::new(0),
             under_way: Mutex::default(),

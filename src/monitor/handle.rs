@@ -27,7 +27,7 @@ use crate::{
 
 /// How often the trends of [`TREND_LENGTH`] are judged for `/metrics`, and this version of the service is compared with the one before:
 /// trends are cut into buckets that are longer than this after some hours.
-const JUDGE_EVERY: Duration = Duration::from_secs(5 * 60);
+pub(super) const JUDGE_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How far back these trends look, as `/performance/trends` does by default.
 const TREND_LENGTH: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -246,10 +246,10 @@ async fn tick(core: Arc<Core>, mut background: Background, mut stopped: watch::R
             }
             _ = ticks.tick() => true,
             _ = judgements.tick(), if trends.is_none() => {
-                let (core, now) = (core.clone(), Instant::now());
+                let core = core.clone();
                 trends = Some(Box::pin(async move {
-                    core.compare_versions(now).await;
-                    core.trends(now, TREND_LENGTH, |_| true).await
+                    core.clone().compare_versions().await;
+                    core.trends(Instant::now(), TREND_LENGTH, |_| true).await
                 }));
                 false
             }

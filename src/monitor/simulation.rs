@@ -16,6 +16,7 @@ use super::{
     clock::WallClock,
     config::Config,
     core::{Core, Parts},
+    handle::JUDGE_EVERY,
 };
 use crate::{
     analysis::VersionSnapshot,
@@ -36,8 +37,6 @@ const BEGINNING: Duration = Duration::from_secs(1_704_067_200);
 /// What the version before and this one are called.
 const PREVIOUS: &str = "before";
 const VERSION: &str = "now";
-/// How often the two are compared, as in a service.
-const COMPARE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// A monitor that is driven by hand.
 #[derive(Debug)]
@@ -103,7 +102,7 @@ impl Simulation {
         self.core.tick(now);
         if let Some(previous) = &self.previous {
             let mut compared = lock(&self.compared);
-            if age >= *compared + COMPARE_EVERY {
+            if age >= *compared + JUDGE_EVERY {
                 *compared = age;
                 self.core.compare_with(previous, VERSION, now);
             }

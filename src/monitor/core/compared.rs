@@ -5,32 +5,24 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Core;
-#[cfg(feature = "replay")]
-use crate::analysis::VersionSnapshot;
-#[cfg(feature = "archive")]
-use crate::monitor::regressions::ThisRun;
 use crate::rules::Regression;
+#[cfg(feature = "archive")]
+use crate::{analysis::VersionSnapshot, monitor::regressions::ThisRun};
 
 #[cfg(feature = "archive")]
 impl Core {
-    /// Compares this version with the one before. Returns when that is done, on a thread that may block.
-    pub(in crate::monitor) async fn compare_versions(&self, now: Instant) {
+    /// Compares this version with the one before. Returns when that is done, on a thread that may block: it reads all histograms.
+    pub(in crate::monitor) async fn compare_versions(self: Arc<Self>) {
         let Some((previous, version)) = self.versions.previous() else { return };
-        let (total, regressions) = (self.total(now), self.regressions.clone());
-        let (started, wall) = (self.started, self.clock.at(now));
-        let compare = move || {
-            regressions.compare(&previous, &ThisRun { started, version: &version, total: &total, now, wall });
-        };
+        let compare = move || self.compare_with(&previous, &version, Instant::now());
         // An error means that the runtime is shutting down.
         let _ = tokio::task::spawn_blocking(compare).await;
     }
 
-    /// Compares what was measured with a version before that is made up.
-    #[cfg(feature = "replay")]
+    /// Compares what was measured up to now with a version before.
     pub(in crate::monitor) fn compare_with(&self, previous: &VersionSnapshot, version: &str, now: Instant) {
         let (total, wall) = (self.total(now), self.clock.at(now));
-        let run = ThisRun { started: self.started, version, total: &total, now, wall };
-        self.regressions.compare(previous, &run);
+        self.regressions.compare(previous, &ThisRun { started: self.started, version, total: &total, now, wall });
     }
 
     /// Returns the latest comparison with the version before.
@@ -64,7 +56,7 @@ impl Core {
 
 #[cfg(not(feature = "archive"))]
 impl Core {
-    pub(in crate::monitor) async fn compare_versions(&self, _: Instant) {}
+    pub(in crate::monitor) async fn compare_versions(self: Arc<Self>) {}
 
     pub(super) fn regression(&self) -> Option<Arc<Regression>> {
         None
