@@ -23,7 +23,8 @@ type Problems = Vec<(Position, String)>;
 type ReadReceiver = fn(&mut Reader<'_>, &Node) -> Option<AlertReceiver>;
 
 const KEYS: &[&str] = &["alertmanagers", "webhooks", "commands", "labels", "grace", "resend"];
-const ALERTMANAGER: &[&str] = &[
+/// Of an Alertmanager, and of a webhook beside others.
+const ENDPOINT: &[&str] = &[
     "name",
     "url",
     "url_file",
@@ -34,31 +35,17 @@ const ALERTMANAGER: &[&str] = &[
     "ca_file",
     "timeout",
 ];
-const WEBHOOK: &[&str] = &[
-    "name",
-    "url",
-    "url_file",
-    "url_env",
-    "bearer_token_file",
-    "bearer_token_env",
-    "basic_auth",
-    "ca_file",
-    "timeout",
-    "template",
-    "template_file",
-    "min_severity",
-    "resolved",
-    "repeat",
-    "max_per_minute",
-];
-const COMMAND: &[&str] = &["name", "command", "timeout", "min_severity", "resolved", "repeat", "max_per_minute"];
+const TEMPLATE: &[&str] = &["template", "template_file"];
+/// Of webhooks and commands.
+const CHANNEL: &[&str] = &["min_severity", "resolved", "repeat", "max_per_minute"];
+const COMMAND: &[&str] = &["name", "command", "timeout"];
 const BASIC: &[&str] = &["user", "password_file", "password_env"];
 
 /// Reads the section. Returns what could be read; it is to be used only where `problems` stays empty.
 pub(in crate::monitor) fn read(node: &Node, origin: &Origin<'_>, problems: &mut Problems) -> DeliverConfig {
     let mut config = DeliverConfig::default();
     let mut reader = Reader { origin, problems };
-    let Some(section) = reader.mapping(node, "deliver", KEYS) else { return config };
+    let Some(section) = reader.mapping(node, "deliver", &[KEYS]) else { return config };
     let kinds: [(&str, ReadReceiver); 3] = [
         ("alertmanagers", |reader, item| reader.alertmanager(item)),
         ("webhooks", |reader, item| reader.webhook(item)),
@@ -106,7 +93,8 @@ impl Reader<'_> {
         self.problems.push((at, problem.into()));
     }
 
-    fn mapping<'a>(&mut self, node: &'a Node, name: &str, keys: &[&str]) -> Option<Section<'a>> {
+    fn mapping<'a>(&mut self, node: &'a Node, name: &str, keys: &[&[&str]]) -> Option<Section<'a>> {
+        let keys = &keys.concat()[..];
         let Value::Map(entries) = &node.value else {
             self.problem(node.at, format!("{name} is {}; expected a mapping with {}", node.kind(), keys.join(", ")));
             return None;
@@ -215,7 +203,7 @@ impl Reader<'_> {
     fn authentication(&mut self, section: &Section<'_>) -> Authentication {
         let token = self.secret(section, &["bearer_token_file", "bearer_token_env"], "the token", false);
         let basic = section.get("basic_auth").and_then(|node| {
-            let basic = self.mapping(node, "basic_auth", BASIC)?;
+            let basic = self.mapping(node, "basic_auth", &[BASIC])?;
             let user = self.text(&basic, "user").map(|(user, _)| user.to_owned());
             if basic.get("user").is_none() {
                 self.problem(basic.1, "basic_auth has no user; expected one beside the password");
@@ -250,7 +238,7 @@ impl Reader<'_> {
         if let Some(url) = node.as_text() {
             return Some(AlertReceiver::alertmanager(url));
         }
-        let section = self.mapping(node, "the Alertmanager", ALERTMANAGER)?;
+        let section = self.mapping(node, "the Alertmanager", &[ENDPOINT])?;
         let url = self.secret(&section, &["url", "url_file", "url_env"], "the Alertmanager", true)?;
         let receiver = self.endpoint(&section, AlertReceiver::alertmanager(url));
         let name = self.text(&section, "name").map(|(name, _)| name.to_owned());
@@ -258,7 +246,7 @@ impl Reader<'_> {
     }
 
     fn webhook(&mut self, node: &Node) -> Option<AlertReceiver> {
-        let section = self.mapping(node, "the webhook", WEBHOOK)?;
+        let section = self.mapping(node, "the webhook", &[ENDPOINT, TEMPLATE, CHANNEL])?;
         let name = self.name(&section, "the webhook")?;
         let template = self.template(&section);
         let url = self.secret(&section, &["url", "url_file", "url_env"], "the webhook", true)?;
@@ -267,7 +255,7 @@ impl Reader<'_> {
     }
 
     fn command(&mut self, node: &Node) -> Option<AlertReceiver> {
-        let section = self.mapping(node, "the command", COMMAND)?;
+        let section = self.mapping(node, "the command", &[COMMAND, CHANNEL])?;
         let name = self.name(&section, "the command")?;
         let expected = "expected a list such as [/usr/local/bin/page, --urgent]; no shell reads it";
         let Some(node) = section.get("command") else {
