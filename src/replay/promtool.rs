@@ -111,7 +111,8 @@ impl Spell {
 /// are at least a minute from each change there. Of a test with traffic there are more: the same traffic without a fault, the same
 /// faults in traffic that is too rare to tell, and, where it is steady, the same with a restart of the service and scrapes that
 /// fail. Rules that are not exported are left out, and those that compare days, which Prometheus judges in another way; so are tests
-/// that last for a day or more or have a version of the service before, and those of such rules alone. `rule_file` is named as promtool finds it, from where the tests are.
+/// that last for a day or more or have a version of the service before, and those of such rules alone. `rule_file` is named as
+/// promtool finds it, from where the tests are.
 ///
 /// ```
 /// use pinchpoint::replay::{RuleTests, promtool_tests};
