@@ -33,6 +33,7 @@ mod questions;
 mod reference;
 mod reload;
 mod report;
+mod same_series;
 mod silence;
 mod statements;
 mod support;
