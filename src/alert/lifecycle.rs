@@ -14,7 +14,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::rules::{Bottleneck, Finding, Rule, RuleSet, Severity, Threshold};
+use super::service::ServiceFindings;
+use crate::rules::{Bottleneck, Finding, Rule, RuleSet, Scope, Severity, Threshold};
 
 /// How a bottleneck changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +92,23 @@ impl Lifecycle {
         }
         let by_id: HashMap<&str, &Arc<Rule>> = rules.rules().iter().map(|rule| (&*rule.id, rule)).collect();
         let mut transitions = Vec::new();
-        for (key, alert) in &mut self.alerts {
-            match by_id.get(&*key.0) {
-                Some(rule) => alert.step(rule, seen.get(key), now),
-                None => alert.levels.clear(),
+        // Rules on the process first: what fires of them hides findings about endpoints.
+        let mut service = ServiceFindings::default();
+        for is_of_process in [true, false] {
+            for (key, alert) in &mut self.alerts {
+                let rule = by_id.get(&*key.0);
+                if rule.is_some_and(|rule| rule.scope == Scope::Process) != is_of_process {
+                    continue;
+                }
+                match rule {
+                    Some(rule) => alert.step(rule, seen.get(key).filter(|finding| !service.include(finding)), now),
+                    None => alert.levels.clear(),
+                }
+                transitions.extend(alert.report());
+                if is_of_process {
+                    alert.firing().into_iter().for_each(|(bottleneck, value)| service.add(bottleneck, value));
+                }
             }
-            transitions.extend(alert.report());
         }
         self.alerts.retain(|_, alert| !alert.levels.is_empty());
         self.firing = ranked(self.alerts.values().filter_map(|alert| alert.reported.clone()));
@@ -193,6 +205,12 @@ impl Alert {
             Some(_) => return None,
         };
         Some(Transition { change, bottleneck })
+    }
+
+    /// Returns what is reported, and the latest value that was over a threshold.
+    fn firing(&self) -> Option<(&Bottleneck, f64)> {
+        let values = self.levels.values().filter(|level| level.fires()).map(|level| level.finding.value);
+        Some((self.reported.as_deref()?, values.reduce(f64::min)?))
     }
 
     fn pending(&self) -> Option<Arc<Bottleneck>> {

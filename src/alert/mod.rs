@@ -8,6 +8,7 @@ mod acknowledgement;
 #[cfg(feature = "deliver")]
 pub(crate) mod deliver;
 mod lifecycle;
+mod service;
 
 #[cfg(test)]
 pub(crate) use acknowledgement::MOST as MOST_ACKNOWLEDGEMENTS;

@@ -1,7 +1,8 @@
 //! [`Regression`]: endpoints that are slower or fail more often in this version of the service than in the one before.
 //!
-//! The comparison decides what is more than chance; here its routes become readings. The invariant that a change could break: what most
-//! endpoints have is a finding about the service, and none about each of them.
+//! The comparison decides what is more than chance; here its routes become readings. The invariant that a change could break: a value is
+//! what was measured, whatever any rule makes of it. Where rules find both the service and its endpoints,
+//! [`alert`](crate::alert) hides those that are like the rest.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -23,12 +24,6 @@ const MOST_RATIO: f64 = 0.5;
 const FEWEST_WORSE: usize = 3;
 /// Requests that an endpoint needs in each version to be counted among those of the service, so that its 95th percentile is known.
 const FEWEST_REQUESTS: u64 = 200;
-/// Where the service is worse, an endpoint stands out that is so many times as much worse.
-const STANDS_OUT: f64 = 2.0;
-/// By how much the service must be worse for that: the lowest thresholds of `slower_service` and `failing_service`. Below them no finding
-/// about the service would be in place of those about its endpoints.
-const SLOWER_SERVICE: f64 = 0.25;
-const FAILING_SERVICE: f64 = 0.01;
 
 /// The versions that are compared.
 #[derive(Clone, Debug)]
@@ -116,16 +111,8 @@ impl Regression {
             return value.and_then(|value| reading(&process, value, before.min(after))).into_iter().collect();
         }
         let read =
-            |route: &Route| reading(&|| route.subject.clone(), self.value(route, measure)?, route.fewer_requests());
+            |route: &Route| reading(&|| route.subject.clone(), route.worse.get(measure)?, route.fewer_requests());
         self.routes.iter().filter_map(read).collect()
-    }
-
-    /// Returns a measure of an endpoint: 0 where it is no worse than the service as a whole.
-    fn value(&self, route: &Route, measure: Measure) -> Option<f64> {
-        let value = route.worse.get(measure)?;
-        let lowest = if measure == Measure::VersionErrorRise { FAILING_SERVICE } else { SLOWER_SERVICE };
-        let common = self.service.get(measure).filter(|common| *common > lowest);
-        Some(if common.is_none_or(|common| value >= STANDS_OUT * common) { value } else { 0.0 })
     }
 
     /// Returns the requests of both versions that the service as a whole is compared by.
@@ -148,8 +135,8 @@ impl Regression {
     fn endpoint(&self, route: &Route) -> Vec<(&'static str, Fact)> {
         let RouteChange { requests, median, p95, errors, .. } = route.change;
         let mut facts = self.both();
-        facts.number(fact::VERSION_SLOWDOWN, self.value(route, Measure::VersionSlowdown));
-        facts.number(fact::VERSION_ERROR_RISE, self.value(route, Measure::VersionErrorRise));
+        facts.number(fact::VERSION_SLOWDOWN, route.worse.slowdown);
+        facts.number(fact::VERSION_ERROR_RISE, route.worse.error_rise);
         facts.number(fact::PREVIOUS_P50_DURATION, median.map(|shift| shift.before_seconds));
         facts.number(fact::VERSION_P50_DURATION, median.map(|shift| shift.after_seconds));
         facts.number(fact::PREVIOUS_P95_DURATION, p95.map(|shift| shift.before_seconds));
