@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     sync::{Arc, LazyLock, Mutex},
 };
 
@@ -20,7 +21,7 @@ const LONGEST: usize = 32;
 pub(crate) const EXPECTED: &str = "1 to 64 request methods such as GET, in the case in which clients send them, each of at most 32 letters, digits and -_";
 
 /// The variable of OpenTelemetry's conventions that replaces the list.
-pub(crate) const VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+const VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 /// Methods of lists that are not among [`names::METHODS`]. They live as long as the process, since labels and rules keep them;
 /// only a configuration can add one.
@@ -56,6 +57,18 @@ impl KnownMethods {
             }
         }
         (!known.is_empty()).then(|| Self::of(known.into()))
+    }
+
+    /// Returns the methods that OpenTelemetry's variable lists, or else those of its conventions. As its specification has it, a
+    /// variable that cannot be read is no reason not to start. `value` reads a variable.
+    pub(crate) fn of_environment(value: impl Fn(&str) -> Option<OsString>) -> Self {
+        let Some(text) = value(VARIABLE).filter(|text| !text.is_empty()) else { return Self::default() };
+        let listed = text.to_str().and_then(|text| Self::listed(text.split(',')));
+        listed.unwrap_or_else(|| {
+            let (variable, expected) = (VARIABLE, EXPECTED);
+            tracing::warn!(variable, found = ?text, expected, "the known request methods are those of the conventions");
+            Self::default()
+        })
     }
 
     fn of(names: Arc<[&'static str]>) -> Self {
@@ -141,6 +154,43 @@ mod tests {
             ["GET", "PROPFIND", "x-lock", "_OTHER", "_OTHER"]
         );
         assert!(method_names().contains(&"PROPFIND") && method_names().contains(&"POST"));
+    }
+
+    /// Returns the labels of six methods where the variable has a value.
+    fn of_variable(text: Option<&str>) -> [&'static str; 6] {
+        let known = KnownMethods::of_environment(|name| {
+            assert_eq!(name, "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS");
+            text.map(OsString::from)
+        });
+        ["GET", "get", "POST", "QUERY", "PROPFIND", ""].map(|method| known.label(method))
+    }
+
+    #[test]
+    fn the_variable_of_opentelemetry_replaces_the_default() {
+        const OTHER: &str = names::METHOD_OTHER;
+        let default = ["GET", OTHER, "POST", "QUERY", OTHER, OTHER];
+        assert_eq!(of_variable(None), default);
+        assert_eq!(of_variable(Some("")), default, "a variable that is empty is as one that is not set");
+        for text in ["GET,PROPFIND", " GET , PROPFIND ", "GET,,PROPFIND,", "\tPROPFIND,\nGET", "GET,GET,PROPFIND"] {
+            assert_eq!(of_variable(Some(text)), ["GET", OTHER, OTHER, OTHER, "PROPFIND", OTHER], "{text}");
+        }
+        assert_eq!(of_variable(Some("QUERY")), [OTHER, OTHER, OTHER, "QUERY", OTHER, OTHER]);
+        // Methods are case-sensitive, as in HTTP. No other spelling of GET here: what a list adds, the rules of all tests accept.
+        assert_eq!(of_variable(Some("propfind")), [OTHER; 6]);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_list_leaves_the_default() {
+        let default = of_variable(None);
+        for text in [" ", ",", " , ", "GET PROPFIND", "GET;PROPFIND", "GET,PROPF\u{cd}ND", &"A".repeat(33)] {
+            assert_eq!(of_variable(Some(text)), default, "{text}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt as _;
+            let known = KnownMethods::of_environment(|_| Some(OsString::from_vec(b"PROPFIND,\xff".to_vec())));
+            assert_eq!(known, KnownMethods::default(), "it is no text");
+        }
     }
 
     #[test]

@@ -404,13 +404,14 @@ impl MonitorBuilder {
             .with_tallies();
         let beside = |other| joined(other, Arc::new(own.clone()));
         let (recorder, process_recorder) = (beside(self.export), beside(self.host));
+        let of_environment = || KnownMethods::of_environment(|variable| std::env::var_os(variable));
         let limits = Limits {
             routes: config.max_series,
             fingerprints: config.max_fingerprints,
             slow_requests: config.slow_requests,
             ignored: config.ignored_paths.clone(),
             database: config.database.clone(),
-            methods: config.known_methods.clone().unwrap_or_else(methods_of_environment),
+            methods: config.known_methods.clone().unwrap_or_else(of_environment),
             scheme: config.url_scheme,
         };
         let in_flight = {
@@ -460,20 +461,6 @@ impl MonitorBuilder {
         }
         self
     }
-}
-
-/// Returns the known methods of OpenTelemetry's variable, or else those of its conventions. As its specification has it, a variable
-/// that cannot be read is no reason not to start.
-fn methods_of_environment() -> KnownMethods {
-    let Some(text) = std::env::var_os(methods::VARIABLE).filter(|text| !text.is_empty()) else {
-        return KnownMethods::default();
-    };
-    let listed = text.to_str().and_then(|text| KnownMethods::listed(text.split(',')));
-    listed.unwrap_or_else(|| {
-        let (variable, expected) = (methods::VARIABLE, methods::EXPECTED);
-        tracing::warn!(variable, found = ?text, expected, "the known request methods are those of the conventions");
-        KnownMethods::default()
-    })
 }
 
 /// Returns a recorder that writes to both.
