@@ -642,6 +642,49 @@ pub(crate) const TREND: Metric = gauge(
 )
 .labels(&[SUBJECT, MEASURE])
 .exists("once there are data enough; of the 50 endpoints that get worse or take the most time");
+/// This version of the service beside the one before.
+pub(crate) const VERSION_SLOWDOWN: Metric = gauge(
+    "pinchpoint_version_slowdown_ratio",
+    "By how much at least half of the endpoints are slower at least than in the version of the service before, as a share of their \
+     durations there; 0 where fewer are slower by more than chance.",
+)
+.exists(COMPARED);
+/// And its failures.
+pub(crate) const VERSION_ERROR_RISE: Metric = gauge(
+    "pinchpoint_version_error_rise_ratio",
+    "By how much the share of the requests that fail rose at least at half of the endpoints or more since the version before; 0 where \
+     it rose at fewer by more than chance.",
+)
+.exists(COMPARED);
+/// What the two rest on.
+pub(crate) const VERSION_REQUESTS: Metric =
+    gauge("pinchpoint_version_compared_requests", "Requests that these two rest on: of the version that had fewer.")
+        .exists(COMPARED);
+/// An endpoint in this version beside the one before.
+pub(crate) const ENDPOINT_VERSION_SLOWDOWN: Metric = gauge(
+    "pinchpoint_endpoint_version_slowdown_ratio",
+    "By how much an endpoint is slower at least than in the version of the service before, at the median or the 95th percentile, as a \
+     share of its duration there; NaN for some minutes after it was.",
+)
+.labels(&[METHOD, ROUTE])
+.exists(ENDPOINTS_COMPARED);
+/// And its failures.
+pub(crate) const ENDPOINT_VERSION_ERROR_RISE: Metric = gauge(
+    "pinchpoint_endpoint_version_error_rise_ratio",
+    "By how much the share of an endpoint's requests that fail rose at least since the version before; NaN for some minutes after it had.",
+)
+.labels(&[METHOD, ROUTE])
+.exists(ENDPOINTS_COMPARED);
+/// What the two rest on.
+pub(crate) const ENDPOINT_VERSION_REQUESTS: Metric = gauge(
+    "pinchpoint_endpoint_version_compared_requests",
+    "Requests that these two rest on: of the version in which the endpoint had fewer.",
+)
+.labels(&[METHOD, ROUTE])
+.exists(ENDPOINTS_COMPARED);
+const COMPARED: &str = "with the feature `archive`, once the version before is compared with";
+const ENDPOINTS_COMPARED: &str =
+    "once the version before is compared with; of the 50 endpoints that are worse by the most, and beyond chance";
 /// Cost of the evaluation.
 pub(crate) const RULE_EVALUATION: Metric = histogram(
     "pinchpoint_rule_evaluation_seconds",
@@ -978,6 +1021,12 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     SLO_BURN_RATE,
     MEMORY_GROWTH,
     TREND,
+    VERSION_SLOWDOWN,
+    VERSION_ERROR_RISE,
+    VERSION_REQUESTS,
+    ENDPOINT_VERSION_SLOWDOWN,
+    ENDPOINT_VERSION_ERROR_RISE,
+    ENDPOINT_VERSION_REQUESTS,
     RULE_EVALUATION,
     RULES_RELOAD,
     RULES_RELOAD_SUCCESSFUL,
@@ -1007,6 +1056,12 @@ pub(crate) const MONITOR: &[Metric] = &[
     SLO_BURN_RATE,
     MEMORY_GROWTH,
     TREND,
+    VERSION_SLOWDOWN,
+    VERSION_ERROR_RISE,
+    VERSION_REQUESTS,
+    ENDPOINT_VERSION_SLOWDOWN,
+    ENDPOINT_VERSION_ERROR_RISE,
+    ENDPOINT_VERSION_REQUESTS,
     RULE_EVALUATION,
     RULES_RELOAD,
     RULES_RELOAD_SUCCESSFUL,
@@ -1065,8 +1120,20 @@ pub(crate) const GIVEN_BACK: &[Metric] = &[
 
 /// Metrics whose series are removed one by one when nothing holds them and no window contains their change: of what was in force
 /// and is not any more.
-pub(crate) const IN_FORCE: &[Metric] =
-    &[RULE_THRESHOLD, TREND, SLO_OBJECTIVE, SLO_BUDGET_LEFT, SLO_KNOWN, SLO_BURN_RATE];
+pub(crate) const IN_FORCE: &[Metric] = &[
+    RULE_THRESHOLD,
+    TREND,
+    SLO_OBJECTIVE,
+    SLO_BUDGET_LEFT,
+    SLO_KNOWN,
+    SLO_BURN_RATE,
+    VERSION_SLOWDOWN,
+    VERSION_ERROR_RISE,
+    VERSION_REQUESTS,
+    ENDPOINT_VERSION_SLOWDOWN,
+    ENDPOINT_VERSION_ERROR_RISE,
+    ENDPOINT_VERSION_REQUESTS,
+];
 
 /// Labels that tell the series of one name apart.
 pub(crate) const WITHIN_A_NAME: [&str; 7] = [ERROR_TYPE, OUTCOME, STATUS, DB_STATUS, PART, KIND, POOL_STATE];

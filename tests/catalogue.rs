@@ -21,7 +21,7 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::{Stream, stream};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use pinchpoint::{
     AlertReceiver, CountingAllocator, Monitor, PoolState, in_current_request, track_async_task, track_db_query,
@@ -97,7 +97,8 @@ fn pieces() -> impl Stream<Item = &'static str> {
     })
 }
 
-fn service(monitor: &Monitor) -> Router {
+/// A version of the service, which answers later or not at all on two routes.
+fn service(monitor: &Monitor, is_worse: bool) -> Router {
     let stock = Arc::new(Mutex::new(()));
     let work = move || async move {
         query(sleep(5 * MS)).await;
@@ -130,6 +131,8 @@ fn service(monitor: &Monitor) -> Router {
         .route("/streamed", get(streamed))
         .route("/events", get(events))
         .route("/slow", get(|| sleep(MS * 6_000)))
+        .route("/slower", get(move || sleep(if is_worse { 80 * MS } else { 20 * MS })))
+        .route("/failing", get(move || async move { if is_worse { Err(StatusCode::BAD_GATEWAY) } else { Ok("ok") } }))
         .route("/shop.Shop/Buy", post(call))
         .layer(monitor.layer())
         .merge(monitor.router())
@@ -159,30 +162,40 @@ fn rules(directory: &Path) -> PathBuf {
     rules
 }
 
+/// Sends requests for as many times half a minute, and a little longer.
+async fn use_for(rounds: u32, app: &Router) {
+    for _ in 0..rounds {
+        for _ in 0..5 {
+            for request in [Request::post("/read"), Request::get("/slower"), Request::get("/failing")] {
+                send(app, request).await;
+            }
+        }
+        send(app, Request::get("/slow")).await;
+        sleep(MS * 30_000).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn something_writes_every_metric_of_the_catalogue() {
     let directory = tempfile::tempdir().expect("a directory");
-    let builder = Monitor::builder()
+    let builder =
+        |version| Monitor::builder().history_file(directory.path().join("history.redb")).service("shop", version);
+    let before = builder("0.9").build().expect("good settings");
+    use_for(45, &service(&before, false)).await;
+    before.shutdown().await;
+    let builder = builder("1.0")
         .rules_dir(rules(directory.path()))
-        .history_file(directory.path().join("history.redb"))
-        .service("shop", "1.0")
         .alert_receiver(AlertReceiver::command("nobody", "true", [""; 0]));
     let monitor = builder.build().expect("good settings");
     monitor.watch_pool("orders", || Some(PoolState::new(3, 1).max(10).pending(1)));
-    let app = service(&monitor);
+    let app = service(&monitor, true);
     let _ = tokio::time::timeout(50 * MS, send(&app, Request::get("/left"))).await;
     for path in ["/work", "/streamed", "/events"] {
         send(&app, Request::get(path)).await;
     }
     send(&app, Request::post("/shop.Shop/Buy").header("content-type", "application/grpc")).await;
-    // Until trends and the growth of memory are judged, and a bottleneck has been seen often enough.
-    for _ in 0..90 {
-        for _ in 0..5 {
-            send(&app, Request::post("/read")).await;
-        }
-        send(&app, Request::get("/slow")).await;
-        sleep(MS * 30_000).await;
-    }
+    // Until trends, the growth of memory and the version are judged, and a bottleneck has been seen often enough.
+    use_for(90, &app).await;
     let (catalogue, shown) = (catalogue(), shown(&monitor));
     assert!(catalogue.len() > 80, "the catalogue is read: {}", catalogue.len());
     let elsewhere: BTreeSet<String> = OF_SOME_MACHINES.iter().map(|(name, _)| (*name).to_owned()).collect();

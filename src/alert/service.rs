@@ -3,10 +3,7 @@
 //! Only measures that compare versions are such: where most endpoints are slower than before, one finding says so. The invariant that a
 //! change could break: only what fires hides anything, so that no threshold that somebody edits leaves an endpoint unfound.
 
-use crate::rules::{Bottleneck, Finding, Measure, Scope, Severity};
-
-/// An endpoint stands out beside the service that is so many times as much worse.
-const STANDS_OUT: f64 = 2.0;
+use crate::rules::{Bottleneck, Finding, Measure, STANDS_OUT, Scope, Severity};
 
 /// What fires for the service as a whole.
 #[derive(Debug, Default)]

@@ -3,12 +3,14 @@
 //! One alert for each rule and severity. An expression that several alerts read is recorded once. What Prometheus cannot compute is
 //! left out and reported, with its reason: an alert that means something else than its rule would be worse than none.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{
     objectives, promql,
     query::{self, Histograms, Query},
     rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
+    service,
+    shared::{Pass, Shared},
 };
 use crate::{
     names,
@@ -46,7 +48,7 @@ impl Export {
             shared.pass = pass;
             (export.alerts, export.left_out) = Default::default();
             for rule in rules.rules().iter().filter(|rule| rule.slo.is_none()) {
-                match alerts(rule, histograms, &mut shared) {
+                match alerts(rule, rules, histograms, &mut shared) {
                     Ok(alerts) => export.alerts.extend(alerts.into_iter().map(|(_, alert)| alert)),
                     Err(reason) => export.left_out.push(LeftOut { rule: rule.id.to_string(), reason }),
                 }
@@ -66,60 +68,6 @@ impl Export {
         let rules = group("pinchpoint", self.records.into_iter().chain(self.alerts).collect());
         let rules = Some(rules).filter(|group| !group.rules.is_empty() || self.objectives.is_none());
         Groups { groups: rules.into_iter().chain(self.objectives).collect() }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Pass {
-    #[default]
-    Count,
-    Write,
-}
-
-/// Expressions, each with the name that it is recorded under where it is read more than once.
-#[derive(Debug, Default)]
-struct Shared {
-    pass: Pass,
-    known: BTreeMap<String, (String, usize)>,
-}
-
-impl Shared {
-    /// Returns how an alert reads an expression: by the name `name` if several do.
-    fn read(&mut self, expression: String, name: impl FnOnce() -> String) -> String {
-        match self.pass {
-            Pass::Count => {
-                if let Some((_, reads)) = self.known.get_mut(&expression) {
-                    *reads += 1;
-                } else {
-                    let name = self.unused(&name());
-                    self.known.insert(expression.clone(), (name, 1));
-                }
-                expression
-            }
-            Pass::Write => match self.known.get(&expression) {
-                Some((name, 2..)) => name.clone(),
-                _ => expression,
-            },
-        }
-    }
-
-    /// Returns the name, with a number if another expression has it: that of other subjects of the same rule.
-    fn unused(&self, name: &str) -> String {
-        let is_used = |name: &str| self.known.values().any(|(other, _)| other == name);
-        let numbered = |number: usize| match name.rsplit_once(':') {
-            Some((what, operation)) => format!("{what}_{number}:{operation}"),
-            None => format!("{name}_{number}"),
-        };
-        let mut names = std::iter::once(name.to_owned()).chain((2..).map(numbered));
-        names.find(|name| !is_used(name)).unwrap_or_default()
-    }
-
-    fn records(self) -> Vec<Entry> {
-        let read_often = self.known.into_iter().filter(|(_, (_, reads))| *reads > 1);
-        let mut records: Vec<(String, String)> = read_often.map(|(expr, (record, _))| (record, expr)).collect();
-        records.sort();
-        let entry = |(record, expr)| Entry::Record { record, expr, labels: Labels::default() };
-        records.into_iter().map(entry).collect()
     }
 }
 
@@ -202,7 +150,7 @@ fn is_own(scope: Scope, name: &str) -> bool {
     scope == Scope::Metric || query(scope, "5m", &[], Histograms::Classic).subject_labels().contains(&name)
 }
 
-fn labels(scope: Scope) -> String {
+pub(super) fn labels(scope: Scope) -> String {
     query(scope, "5m", &[], Histograms::Classic).labels()
 }
 
@@ -219,27 +167,36 @@ fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
 }
 
 /// Returns the alerts of a rule, from the lowest severity to the highest.
-fn alerts(rule: &Rule, histograms: Histograms, shared: &mut Shared) -> Result<Vec<(Severity, Entry)>, String> {
+fn alerts(
+    rule: &Rule,
+    rules: &RuleSet,
+    histograms: Histograms,
+    shared: &mut Shared,
+) -> Result<Vec<(Severity, Entry)>, String> {
     let left_out = rule.exclude.iter().chain(rule.overrides.iter().map(|other| &other.matches));
     if rule.scope == Scope::Metric && left_out.into_iter().any(|globs| globs.0.len() != 1) {
         return Err("exclude and overrides of a metric are exported where they match one label".to_owned());
     }
-    let writer = Writer { rule, histograms, window: prometheus_duration(rule.window) };
+    let writer = Writer { of_service: service::rules(rule, rules), ..Writer::of(rule, histograms) };
     let severities = Severity::ALL.into_iter().filter(|severity| writer.is_judged(*severity));
     severities.map(|severity| Ok((severity, writer.alert(severity, shared)?))).collect()
 }
 
-/// Returns the expression of each severity of a rule, whole: it reads no recording rule.
+/// Returns the expression of each severity of a rule of the set `rules`, whole: it reads no recording rule.
 ///
 /// # Errors
 /// Returns why Prometheus cannot judge the rule.
 #[cfg(feature = "replay")]
-pub(crate) fn expressions(rule: &Rule, histograms: Histograms) -> Result<Vec<(Severity, String)>, String> {
+pub(crate) fn expressions(
+    rule: &Rule,
+    rules: &RuleSet,
+    histograms: Histograms,
+) -> Result<Vec<(Severity, String)>, String> {
     if let Some(objective) = objectives::Objective::of(rule, histograms) {
         return Ok(objective.expressions());
     }
     // The first pass reads no expression by a name.
-    let alerts = alerts(rule, histograms, &mut Shared::default())?;
+    let alerts = alerts(rule, rules, histograms, &mut Shared::default())?;
     let expressions = alerts.into_iter().filter_map(|(severity, alert)| match alert {
         Entry::Alert { expr, .. } => Some((severity, expr)),
         Entry::Record { .. } => None,
@@ -248,13 +205,24 @@ pub(crate) fn expressions(rule: &Rule, histograms: Histograms) -> Result<Vec<(Se
 }
 
 /// Writes the alerts of one rule.
-struct Writer<'a> {
-    rule: &'a Rule,
+pub(super) struct Writer<'a> {
+    pub(super) rule: &'a Rule,
     histograms: Histograms,
     window: String,
+    /// Rules on the service whose alerts stand in place of this one's.
+    of_service: Vec<&'a Rule>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn of(rule: &'a Rule, histograms: Histograms) -> Self {
+        Self { rule, histograms, window: prometheus_duration(rule.window), of_service: Vec::new() }
+    }
+
+    /// Returns a writer for a rule on the service.
+    pub(super) fn beside(&self, rule: &'a Rule) -> Self {
+        Self::of(rule, self.histograms)
+    }
+
     fn is_judged(&self, severity: Severity) -> bool {
         let overrides = self.rule.overrides.iter().map(|other| &other.thresholds);
         overrides.chain([&self.rule.thresholds]).any(|thresholds| thresholds.of(severity).is_some())
@@ -285,18 +253,24 @@ impl Writer<'_> {
         let own = self.selection(|selection| {
             overrides.iter().for_each(|other| selection.leave_out(&other.matches));
         });
-        let mut judged = vec![(own, thresholds.of(severity))];
+        let mut judged = vec![(own, thresholds)];
         for (at, other) in overrides.iter().enumerate() {
             let selection = self.selection(|selection| {
                 selection.keep(&other.matches);
                 overrides[..at].iter().for_each(|earlier| selection.leave_out(&earlier.matches));
             });
-            judged.push((selection, other.thresholds.of(severity)));
+            judged.push((selection, &other.thresholds));
         }
-        let judged = judged.into_iter().filter_map(|(selection, threshold)| Some((selection, threshold?)));
-        let parts: Result<Vec<String>, String> =
-            judged.map(|(selection, threshold)| self.part(&selection, threshold, shared)).collect();
-        let all = parts?.join("\nor\n");
+        let mut parts = Vec::new();
+        for (selection, thresholds) in judged {
+            let Some(threshold) = thresholds.of(severity) else { continue };
+            let mut part = self.part(&selection, threshold, shared)?;
+            for rule in &self.of_service {
+                part += &self.hidden_by(rule, &selection, thresholds, shared)?;
+            }
+            parts.push(part);
+        }
+        let all = parts.join("\nor\n");
         Ok(match scope {
             // So that the alert shows the statement.
             Scope::Query => {
@@ -309,7 +283,7 @@ impl Writer<'_> {
     }
 
     /// Returns the selection of the rule with what `change` does to it.
-    fn selection(&self, change: impl FnOnce(&mut Selection)) -> Selection {
+    pub(super) fn selection(&self, change: impl FnOnce(&mut Selection)) -> Selection {
         let Rule { scope, matches, exclude, metric, .. } = self.rule;
         let mut selection = Selection::of(*scope, self.histograms, matches);
         metric.iter().for_each(|metric| selection.keep(&metric.matches));
@@ -318,8 +292,14 @@ impl Writer<'_> {
         selection
     }
 
-    fn part(&self, selection: &Selection, threshold: Threshold, shared: &mut Shared) -> Result<String, String> {
-        let Rule { scope, measure, measure_name, only_if, .. } = self.rule;
+    /// Returns the subjects of a selection that are over a threshold, with their values.
+    pub(super) fn part(
+        &self,
+        selection: &Selection,
+        threshold: Threshold,
+        shared: &mut Shared,
+    ) -> Result<String, String> {
+        let Rule { scope, measure, only_if, .. } = self.rule;
         let metric = self.rule.metric.as_ref();
         let min_samples = self.rule.min_samples;
         // A silence is judged by whether there was nothing in as long a time: then it lasts at least that long.
@@ -330,9 +310,7 @@ impl Writer<'_> {
             _ => (self.window.clone(), threshold.operator),
         };
         let query = Query { metric, min_samples, ..query(*scope, &window, &selection.matchers, self.histograms) };
-        let cannot = |reason: &str| format!("{measure_name}: {reason}");
-        let value = promql::measure(&query, *measure).map_err(cannot)?;
-        let value = self.read(shared, value, (measure_name, "rate"), selection);
+        let value = self.value(&query, selection, shared)?;
         let mut part = format!("({value}) {} {}", operator.as_str(), threshold.limit);
         let on = query.labels();
         if let Some((what, samples)) = promql::samples(&query, *measure).filter(|_| min_samples > 1) {
@@ -346,6 +324,19 @@ impl Writer<'_> {
             part += &format!("\n{clause}");
         }
         Ok(part)
+    }
+
+    /// Returns the measure of the subjects of a selection.
+    fn value(&self, query: &Query<'_>, selection: &Selection, shared: &mut Shared) -> Result<String, String> {
+        let Rule { measure, measure_name, .. } = self.rule;
+        let value = promql::measure(query, *measure).map_err(|reason| format!("{measure_name}: {reason}"))?;
+        Ok(self.read(shared, value, (measure_name, "rate"), selection))
+    }
+
+    /// Returns the state of the subjects of a selection that the rule judges, which has no window.
+    pub(super) fn state(&self, selection: &Selection, shared: &mut Shared) -> Result<String, String> {
+        let query = query(self.rule.scope, "5m", &selection.matchers, self.histograms);
+        self.value(&query, selection, shared)
     }
 
     /// Reads an expression by the name of its recording rule, `level:metric:operations`, where several alerts read it.

@@ -34,6 +34,8 @@ mod prometheus;
 mod promql;
 mod query;
 mod rule_file;
+mod service;
+mod shared;
 mod usual;
 
 pub use alerts::LeftOut;

@@ -21,7 +21,6 @@ use crate::{
 pub(super) type Reason = &'static str;
 
 const NO_MAXIMUM: Reason = "a histogram of Prometheus has no maximum; a high percentile comes near";
-const NO_TEST: Reason = "PromQL cannot test whether two histograms differ by more than chance";
 const ONLY_INSIDE: Reason = "the evidence for it is kept in the process only";
 const PAIRS: Reason = "a burn rate is judged in two windows at once";
 const OTHER_NAME: Reason = "the metric has another name on /metrics";
@@ -39,7 +38,6 @@ pub(super) fn measure(query: &Query<'_>, measure: Measure) -> Result<String, Rea
     match measure {
         Measure::AbsentFor => return usual::absent_for(query),
         Measure::DropRatio => return Ok(usual::drop_ratio(query)),
-        _ if measure.is_of_versions() => return Err(NO_TEST),
         _ => {}
     }
     match query.scope {
@@ -56,6 +54,10 @@ pub(super) fn measure(query: &Query<'_>, measure: Measure) -> Result<String, Rea
 /// Returns the observations behind a measure, with what they are; `None` for what is read once.
 pub(super) fn samples(query: &Query<'_>, measure: Measure) -> Option<(&'static str, String)> {
     match (query.scope, measure) {
+        (Scope::Endpoint, _) if measure.is_of_versions() => {
+            Some(("compared_requests", query.gauge(&names::ENDPOINT_VERSION_REQUESTS)))
+        }
+        (_, _) if measure.is_of_versions() => Some(("compared_requests", query.gauge(&names::VERSION_REQUESTS))),
         (_, Measure::Active | Measure::OldestActive | Measure::Value) => None,
         (Scope::Metric, Measure::Rate) => {
             let name = &query.metric?.name;
@@ -151,6 +153,9 @@ fn endpoint(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
         Measure::LongestPollQuantile(percent) => query.quantile(&names::HTTP_LONGEST_POLL, percent),
         Measure::Active => query.gauge(&names::ENDPOINT_ACTIVE),
         Measure::OldestActive => query.gauge(&names::ENDPOINT_OLDEST_ACTIVE),
+        // What the comparison in the process found: PromQL cannot test whether two histograms differ by more than chance.
+        Measure::VersionSlowdown => query.gauge(&names::ENDPOINT_VERSION_SLOWDOWN),
+        Measure::VersionErrorRise => query.gauge(&names::ENDPOINT_VERSION_ERROR_RISE),
         _ => return Err(ONLY_INSIDE),
     })
 }
@@ -237,6 +242,8 @@ fn process(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
         }
         // What the detector in the process found; Prometheus has no robust slope.
         Measure::MemoryGrowth => query.gauge(&names::MEMORY_GROWTH),
+        Measure::VersionSlowdown => query.gauge(&names::VERSION_SLOWDOWN),
+        Measure::VersionErrorRise => query.gauge(&names::VERSION_ERROR_RISE),
         Measure::CpuRatio => query.rate(&names::PROCESS_CPU, &[]),
         Measure::OpenFdsRatio => {
             format!("{} / {}", query.gauge(&names::PROCESS_OPEN_FDS), query.gauge(&names::PROCESS_MAX_FDS))
@@ -281,16 +288,11 @@ mod tests {
             })
             .collect();
         let maximum = |scope, name| (scope, name, NO_MAXIMUM);
-        let untested = |scope, name| (scope, name, NO_TEST);
         let expected = [
             maximum(Scope::Endpoint, "max_duration"),
             maximum(Scope::Endpoint, "longest_poll"),
-            untested(Scope::Endpoint, "version_slowdown"),
-            untested(Scope::Endpoint, "version_error_rise"),
             maximum(Scope::Query, "max_duration"),
             maximum(Scope::Task, "max_duration"),
-            untested(Scope::Process, "version_slowdown"),
-            untested(Scope::Process, "version_error_rise"),
             maximum(Scope::Metric, "max"),
             (Scope::Slo, "burn_rate", PAIRS),
         ];

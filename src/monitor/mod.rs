@@ -32,6 +32,7 @@ mod settings;
 mod simulation;
 mod slo_gauges;
 mod token;
+mod version_gauges;
 #[cfg(feature = "archive")]
 mod versions;
 mod watchdog;

@@ -66,7 +66,7 @@ impl PrometheusReplay {
     pub fn new(rules: &RuleSet, histograms: Histograms) -> Self {
         let mut all = Self { rules: rules.clone(), questions: Vec::new(), remarks: Vec::new() };
         for rule in rules.rules() {
-            match export::expressions(rule, histograms) {
+            match export::expressions(rule, rules, histograms) {
                 Ok(expressions) => all.questions.extend(expressions.into_iter().map(|(severity, expression)| {
                     (rule.clone(), PrometheusQuestion { rule: rule.id.to_string(), severity, expression })
                 })),

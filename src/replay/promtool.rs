@@ -111,8 +111,8 @@ impl Spell {
 /// are at least a minute from each change there. Of a test with traffic there are more: the same traffic without a fault, the same
 /// faults in traffic that is too rare to tell, and, where it is steady, the same with a restart of the service and scrapes that
 /// fail. Rules that are not exported are left out, and those that compare days, which Prometheus judges in another way; so are tests
-/// that last for a day or more or have a version of the service before, and those of such rules alone. `rule_file` is named as
-/// promtool finds it, from where the tests are.
+/// that last for a day or more, and those of such rules alone. A test with a version of the service before is told once, as it is.
+/// `rule_file` is named as promtool finds it, from where the tests are.
 ///
 /// ```
 /// use pinchpoint::replay::{RuleTests, promtool_tests};
@@ -145,8 +145,7 @@ impl RuleTests {
         let words = exported.file.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')));
         let scrape = SCRAPE.max(self.file.interval);
         let scraped = Scraped { read: words.collect(), left_out: &left_out, scrape };
-        // No rule that compares versions is exported.
-        let of_prometheus = |test: &&Test| test.life.lasts < DAYS && test.life.before.is_empty();
+        let of_prometheus = |test: &&Test| test.life.lasts < DAYS;
         let stories = self.file.tests.iter().filter(of_prometheus).flat_map(stories::of);
         stories.map(|story| scraped.case(&story, &self.rules, self.file.interval)).collect()
     }

@@ -35,11 +35,11 @@ impl Story {
 
 /// Returns the stories of a test.
 pub(super) fn of(test: &Test) -> Vec<Story> {
-    let Life { traffic, series, step, lasts: end, before: _ } = &test.life;
+    let Life { traffic, series, step, lasts: end, before } = &test.life;
     let lasts = SCRAPE * (*end + APART).as_millis().div_ceil(SCRAPE.as_millis()) as u32;
     let itself = Life { lasts, ..test.life.clone() };
     let mut stories = vec![Story { name: test.name.clone(), lives: vec![itself], fails: false }];
-    if traffic.is_empty() || !series.is_empty() {
+    if traffic.is_empty() || !series.is_empty() || !before.is_empty() {
         return stories;
     }
     let other = |lasts, change: &dyn Fn(&Traffic) -> Traffic| {

@@ -6,6 +6,9 @@ use super::{
     cause::Diagnosis, evidence::Evidence, rule::Rule, severity::Severity, subject::Subject, threshold::Threshold,
 };
 
+/// Where the service as a whole is worse than in the version before, an endpoint stands out that is so many times as much worse.
+pub(crate) const STANDS_OUT: f64 = 2.0;
+
 /// A subject that is over at least one threshold of a rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {

@@ -67,11 +67,12 @@ pub(crate) use evidence::{
 #[cfg(feature = "export")]
 pub(crate) use file::to_yaml;
 pub(crate) use file::{RuleTexts, located};
-pub(crate) use finding::{CausedBy, Finding};
+pub(crate) use finding::{CausedBy, Finding, STANDS_OUT};
 pub(crate) use gain::Gain;
 pub(crate) use measure::Measure;
 #[cfg(all(test, feature = "export"))]
 pub(crate) use measure::all as measures;
+pub(crate) use readings::{Question, Reading};
 pub(crate) use rule::Rule;
 pub(crate) use scope::Scope;
 pub(crate) use slo::{BURN_WINDOWS, RequestCounts, Slo, window_name};
@@ -81,6 +82,8 @@ pub(crate) use suggest::{meant, nearest};
 pub(crate) use template::{Template, TemplateError};
 pub(crate) use threshold::{Threshold, Thresholds};
 pub(crate) use unit::Unit;
+#[cfg(all(test, feature = "archive"))]
+pub(crate) use window::worse_version;
 pub(crate) use window::{
     Activity, BudgetReadings, Budgets, EndpointTrends, Endpoints, MemoryGrowth, MemoryVerdict, ObjectiveReading,
     ProcessCounts, ProcessMemory, Regression, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses,
@@ -97,11 +100,7 @@ pub(crate) use {
     threshold::Operator,
 };
 #[cfg(feature = "replay")]
-pub(crate) use {
-    evidence::Evidence,
-    readings::{Question, Reading, Readings},
-    rule::Override,
-};
+pub(crate) use {evidence::Evidence, readings::Readings, rule::Override};
 
 #[cfg(test)]
 mod advice_tests;

@@ -241,29 +241,61 @@ async fn alertmanager_inhibits_what_is_less_severe_on_the_same_subject_and_nothi
     assert_eq!(inhibited(&alertmanager).await, expected);
 }
 
+/// The file of rules on versions, whose tests last for hours. promtool evaluates all rules of a file in each test, and therefore
+/// these have tests of their own.
+const VERSIONS: &str = include_str!("../../rules/versions.yaml");
+
 /// The tests of the shipped rules, as promtool's: what each exported alert does beside traffic that a Prometheus scrapes.
 #[test]
 fn the_exported_rules_agree_with_the_process_on_the_traffic_of_every_test() {
     let Some(promtool) = find("promtool") else { return };
     let files = std::fs::read_dir(Path::new(ROOT).join("rules/tests")).expect("tests");
     let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.retain(|file| !file.ends_with("versions.test.yaml"));
     files.sort();
     let tests: Vec<_> = files.iter().map(|file| RuleTests::read(file).expect("good tests")).collect();
-    let rules = include_str!("../../prometheus/pinchpoint.rules.yml");
+    let is_elsewhere = |id: &str| [include_str!("../../rules/traffic.yaml"), VERSIONS].iter().any(|file| has(file, id));
+    let cases = agree(&promtool, &tests, include_str!("../../prometheus/pinchpoint.rules.yml"), is_elsewhere);
+    assert!(cases >= 150, "{cases}");
+}
+
+#[test]
+fn the_exported_rules_on_versions_agree_with_the_process() {
+    let Some(promtool) = find("promtool") else { return };
     let directory = tempfile::tempdir().expect("a directory");
-    let cases = promtool_tests(&tests, "pinchpoint.rules.yml");
+    let tests = directory.path().join("tests");
+    std::fs::create_dir(&tests).expect("writes");
+    std::fs::write(directory.path().join("versions.yaml"), VERSIONS).expect("writes");
+    let file = tests.join("versions.test.yaml");
+    std::fs::write(&file, include_str!("../../rules/tests/versions.test.yaml")).expect("writes");
+    let rules = RuleSet::load_dir(directory.path()).expect("good rules");
+    let exported = export::prometheus(&rules, export::Histograms::Classic);
+    let tests = [RuleTests::read(&file).expect("good tests")];
+    let cases = agree(&promtool, &tests, &exported.file, |_| false);
+    assert!(cases >= 15, "{cases}");
+}
+
+/// Returns whether a file has a rule.
+fn has(file: &str, id: &str) -> bool {
+    file.contains(&format!("- id: {id}\n"))
+}
+
+/// Runs tests of rules as promtool's, and returns how many there are. Each exported rule that is not elsewhere fires in one, and is
+/// silent in one.
+#[track_caller]
+fn agree(promtool: &Path, tests: &[RuleTests], rules: &str, is_elsewhere: impl Fn(&str) -> bool) -> usize {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cases = promtool_tests(tests, "pinchpoint.rules.yml");
     std::fs::write(directory.path().join("pinchpoint.rules.yml"), rules).expect("writes");
     let file = directory.path().join("pinchpoint.rules.test.yml");
     std::fs::write(&file, &cases).expect("writes");
-    run(&promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
+    run(promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
 
     let cases = yaml(&cases);
     let cases: Vec<Case<'_>> = items(&cases["tests"]).map(Case::of).collect();
-    assert!(cases.len() >= 150, "{}", cases.len());
     let rules = yaml(rules);
     for alert in items(&rules["groups"][0]["rules"]).filter(|rule| rule["alert"].is_string()) {
-        let is_of_days = |id: &str| include_str!("../../rules/traffic.yaml").contains(&format!("- id: {id}\n"));
-        if alert["labels"]["rule"].as_str().is_some_and(is_of_days) {
+        if alert["labels"]["rule"].as_str().is_some_and(&is_elsewhere) {
             continue;
         }
         let fires_in: Vec<_> = cases.iter().filter(|case| case.fires(alert)).collect();
@@ -278,6 +310,7 @@ fn the_exported_rules_agree_with_the_process_on_the_traffic_of_every_test() {
             assert!(is_silent("but too rare to tell"), "{} is not told from rare traffic", alert["alert"]);
         }
     }
+    cases.len()
 }
 
 /// One of promtool's tests: its name, and the rules and severities that fire at each time.

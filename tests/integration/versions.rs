@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     api::json,
-    support::{built, get as fetch},
+    support::{Samples, built, get as fetch},
 };
 
 /// A run of the service.
@@ -63,6 +63,18 @@ impl Run {
         rule["silent_because"].as_str().map(str::to_owned)
     }
 
+    /// Returns the routes that are shown to be slower on `/metrics` than in the version before, and by how much.
+    fn slower(&self) -> Vec<(String, f64)> {
+        let samples = Samples::of(&self.monitor);
+        let slower = samples.series("pinchpoint_endpoint_version_slowdown_ratio", &["http_request_method=\"GET\""]);
+        slower.map(|(series, value)| (series.to_owned(), value)).collect()
+    }
+
+    /// Returns how many series there are about two versions.
+    fn compared(&self) -> usize {
+        Samples::of(&self.monitor).all().filter(|(series, _)| series.contains("_version_")).count()
+    }
+
     async fn end(self) {
         self.monitor.shutdown().await;
     }
@@ -76,6 +88,7 @@ async fn a_slower_version_is_found_with_both_versions_and_again_after_a_restart(
     first.minutes(20, 20).await;
     assert_eq!(first.found().await, [] as [Value; 0]);
     assert!(first.silence().await.is_some_and(|reason| reason.contains("no other version")), "the first one");
+    assert_eq!(first.compared(), 0);
     first.end().await;
     // The second run of 1.1 is no other version: it is compared with 1.0 again.
     for _ in 0..2 {
@@ -83,6 +96,7 @@ async fn a_slower_version_is_found_with_both_versions_and_again_after_a_restart(
         second.minutes(9, 60).await;
         assert_eq!(second.found().await, [] as [Value; 0]);
         assert!(second.silence().await.is_some_and(|reason| reason.contains("has just begun")), "in its first minutes");
+        assert_eq!(second.compared(), 0);
         second.minutes(18, 60).await;
         let found = second.found().await;
         assert_eq!(found.len(), 1, "{found:#?}");
@@ -93,11 +107,20 @@ async fn a_slower_version_is_found_with_both_versions_and_again_after_a_restart(
         assert!(advice.starts_with("Median 6") && advice.contains("ms of 450 requests since "), "{advice}");
         assert!(advice.contains("; before, 2") && advice.contains("ms of 600 until "), "{advice}");
         assert_eq!(second.silence().await, None);
+        // What the rule has read, and the service as a whole: two endpoints are too few to be most of it.
+        let shown = second.slower();
+        assert!(shown.len() == 1 && shown[0].0.contains("http_route=\"/orders/{millis}\""), "{shown:?}");
+        assert!((1.0..2.5).contains(&shown[0].1), "{shown:?}");
+        let samples = Samples::of(&second.monitor);
+        assert_eq!(samples.sum("pinchpoint_version_slowdown_ratio", &[]), 0.0);
+        assert_eq!(samples.sum("pinchpoint_endpoint_version_compared_requests", &[]), 450.0);
+        assert_eq!(samples.sum("pinchpoint_version_compared_requests", &[]), 900.0);
         second.end().await;
     }
     let third = Run::of_version(&path, "1.2");
     third.minutes(30, 60).await;
     assert_eq!(third.found().await, [] as [Value; 0], "as slow as the version before");
+    assert_eq!((third.slower(), third.compared()), (vec![], 3), "compared, and no endpoint is worse");
     third.end().await;
 }
 

@@ -36,6 +36,7 @@ const MAY_BE_EMPTY: &[(&str, &str)] = &[
     ("pinchpoint_memory_growth_bytes_per_hour", "the detector needs more than five minutes"),
     ("MemoryLimit", "needs a control group with a memory limit"),
     ("pinchpoint_slo_", "the demo promises nothing"),
+    ("_version_", "the demo has no version before"),
     ("pinchpoint_trend", "trends need more than an hour"),
     ("offset 1w", "compares with a week ago: promtool tests it"),
     ("pinchpoint_drop_ratio", "compares with a week ago: promtool tests it"),

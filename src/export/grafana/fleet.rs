@@ -16,11 +16,15 @@ use crate::{
 const NO_VERSION: &str =
     "Empty where the services have no name: `MonitorBuilder::service`, or OpenTelemetry's variables";
 
+const NO_COMPARISON: &str =
+    "Empty without a version before that the instance knows: it takes a history file, a version, and 15 minutes";
+
 pub(super) fn dashboard(rules: &RuleSet) -> Dashboard {
     let known = [by(JOB, JOB), by(INSTANCE, INSTANCE)];
     let versions = values("version", "Version", names::SERVICE_VERSION, &names::TARGET_INFO, &known);
     let series = Series::selected();
-    let rows = vec![now(&series), instances(&series, rules), versions_compared(&series)];
+    let rows =
+        vec![now(&series), instances(&series, rules), versions_compared(&series), versions_before(&series, rules)];
     frame::dashboard(FLEET, "now-3h", vec![several(versions)], rows)
 }
 
@@ -140,6 +144,36 @@ fn versions_compared(series: &Series) -> Row {
                 .unit(RATIO)
                 .query(format!("{failed} / {all}"), &version)
                 .empty(NO_VERSION),
+        ],
+    }
+}
+
+fn versions_before(series: &Series, rules: &RuleSet) -> Row {
+    let process = |measure| selected(series, &series.measure_by(&TARGET, Scope::Process, measure));
+    let labels = [(names::METHOD, "Method"), (names::ROUTE, "Route"), (INSTANCE, "Instance")];
+    // Not where it is over: the gauge is then no number.
+    let endpoints = |metric| format!("{} > 0", series.max(metric, &labels.map(|(label, _)| label)));
+    Row {
+        title: "Beside the version before",
+        charts: vec![
+            Chart::lines("Slower than the version before", "By how much at least half of an instance's endpoints are slower at least than in the version before, beyond chance. See what the version changed for all of them, and whether the load was alike.")
+                .unit(RATIO)
+                .query(process(Measure::VersionSlowdown), &name())
+                .thresholds(series, rules, Scope::Process, &[Measure::VersionSlowdown])
+                .empty(NO_COMPARISON)
+                .size(12, 8),
+            Chart::lines("More failures than in the version before", "By how much the share of requests that fail rose at least at half of an instance's endpoints or more, beyond chance. See what the version changed for all of them.")
+                .unit(RATIO)
+                .query(process(Measure::VersionErrorRise), &name())
+                .thresholds(series, rules, Scope::Process, &[Measure::VersionErrorRise])
+                .empty(NO_COMPARISON)
+                .size(12, 8),
+            Chart::table("Endpoints that are worse than in the version before", "By how much each is slower, and by how much the share of its requests that fail rose, at least and beyond chance, with the requests that this rests on. /performance/comparison has both versions.", &labels)
+                .column("Slower by", RATIO, endpoints(&names::ENDPOINT_VERSION_SLOWDOWN))
+                .column("Failures rose by", RATIO, endpoints(&names::ENDPOINT_VERSION_ERROR_RISE))
+                .column("Requests", COUNT, endpoints(&names::ENDPOINT_VERSION_REQUESTS))
+                .empty("Empty while no endpoint is worse")
+                .size(24, 8),
         ],
     }
 }

@@ -132,6 +132,7 @@ mod tests {
         &names::TASK_BUSY_NANOS,
         &names::TASK_OVERLAP_NANOS,
         &names::TOKIO_WORKER_PARKS,
+        &names::VERSION_REQUESTS,
         // Of services that have such requests: no service of the demo has.
         &names::RPC_DURATION,
         &names::HTTP_OPEN_STREAMS,

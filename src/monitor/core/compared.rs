@@ -19,10 +19,11 @@ impl Core {
         let _ = tokio::task::spawn_blocking(compare).await;
     }
 
-    /// Compares what was measured up to now with a version before.
+    /// Compares what was measured up to now with a version before, and shows it.
     pub(in crate::monitor) fn compare_with(&self, previous: &VersionSnapshot, version: &str, now: Instant) {
         let (total, wall) = (self.total(now), self.clock.at(now));
         self.regressions.compare(previous, &ThisRun { started: self.started, version, total: &total, now, wall });
+        self.show_versions();
     }
 
     /// Returns the latest comparison with the version before.

@@ -21,6 +21,7 @@ use crate::{
         current_gauges::{self, CurrentGauges},
         reload::{Reload, RulesState},
         slo_gauges::SloGauges,
+        version_gauges::VersionGauges,
     },
     names,
     rules::{
@@ -40,6 +41,7 @@ pub(super) struct TickState {
     trends: CurrentGauges,
     budgets: Budgets,
     slo_gauges: SloGauges,
+    versions: VersionGauges,
     /// When a request last came, to the precision of a tick.
     last_request: Instant,
     /// Requests to the API until then.
@@ -63,6 +65,7 @@ impl TickState {
             shown: None,
             trends: CurrentGauges::new(recorder.clone(), &names::TREND),
             slo_gauges: SloGauges::new(&recorder),
+            versions: VersionGauges::new(&recorder),
             gauges: BottleneckGauges::new(recorder),
             budgets: Budgets::default(),
             last_request: now,
@@ -161,6 +164,13 @@ impl Core {
     /// Shows the direction of every trend of a report.
     pub(in crate::monitor) fn show_trends(&self, report: &TrendReport) {
         lock(&self.ticking).trends.show(current_gauges::trends(report));
+    }
+
+    /// Shows what the latest comparison of versions says. Under the lock of a clear: what that forgets is not shown after it.
+    #[cfg(feature = "archive")]
+    pub(super) fn show_versions(&self) {
+        let mut ticking = lock(&self.ticking);
+        ticking.versions.show(self.regression().as_deref());
     }
 
     /// Brings the history, the memory's curve and the trends up to `now`, and returns what the rules find in them.
@@ -338,6 +348,7 @@ impl Core {
         lock(&self.tiers).clear();
         lock(&self.rhythms).clear();
         self.forget_regressions(now);
+        ticking.versions.show(None);
         self.instruments.slow_requests().clear();
         let transitions = ticking.lifecycle.resolve_all();
         transitions.iter().for_each(log);

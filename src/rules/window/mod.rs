@@ -54,6 +54,8 @@ pub(crate) use readings::WindowReadings;
 pub(crate) use regression::Regression;
 #[cfg(feature = "archive")]
 pub(crate) use regression::VersionNames;
+#[cfg(all(test, feature = "archive"))]
+pub(crate) use regression::tests::worse as worse_version;
 pub(crate) use silence::Sources;
 pub(crate) use totals::Totals;
 pub(crate) use trends::{EndpointTrends, SeriesTrend, TrendReport, TrendSource};

@@ -98,7 +98,7 @@ impl Regression {
 
     /// Returns the readings of [`Measure::VersionSlowdown`] or [`Measure::VersionErrorRise`], each with the requests of the version that
     /// had fewer.
-    pub(super) fn read(&self, question: &Question<'_>) -> Vec<Reading> {
+    pub(crate) fn read(&self, question: &Question<'_>) -> Vec<Reading> {
         let measure = question.measure;
         let reading = |subject: &dyn Fn() -> Arc<Subject>, value: f64, samples: u64| {
             let is_asked_for = samples >= question.min_samples && question.at_least.is_none_or(|least| value >= least);
@@ -197,4 +197,4 @@ fn of_most(routes: &[Route], measure: Measure) -> Option<f64> {
 
 #[cfg(test)]
 #[path = "regression_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

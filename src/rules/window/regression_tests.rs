@@ -34,7 +34,7 @@ fn regression(before: Vec<RouteLatency>, after: Vec<RouteLatency>) -> Regression
 }
 
 /// Returns two versions, the newer of which takes so many times as long on each route.
-pub(in crate::rules::window) fn worse(factors: &[(&str, f64)]) -> Regression {
+pub(crate) fn worse(factors: &[(&str, f64)]) -> Regression {
     let routes =
         |factor: &dyn Fn(f64) -> f64| factors.iter().map(|(name, of)| route(name, 0.1 * factor(*of), 3)).collect();
     regression(routes(&|_| 1.0), routes(&|factor| factor))
