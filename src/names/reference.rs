@@ -55,6 +55,12 @@ const QUESTIONS_HEAD: &str = "
 
 One query for each metric that is worth having, in PromQL. Where several services are scraped, add a matcher such as `job=\"shop\"`.
 
+They read classic histograms. Queries of `…_bucket`, `…_sum` and `…_count` are empty where Prometheus keeps the native histograms of a scrape
+alone: with `scrape_native_histograms: true`, or before 3.8 with `--enable-feature=native-histograms`, and without
+`always_scrape_classic_histograms: true` (before 3.0 `scrape_classic_histograms`). Set that, or write `rate(…[5m])` without `_bucket`
+and `le`, `histogram_sum(rate(…[5m]))` and `histogram_count(rate(…[5m]))`: [integration.md](integration.md) says which histograms are native.
+So are queries with the old name of a metric: [CHANGELOG.md](../CHANGELOG.md#changed) lists old and new names.
+
 | metric | what the query shows | query |
 |---|---|---|
 ";
