@@ -304,14 +304,30 @@ fn with_each_format(monitor: &Monitor) -> Router {
 /// is added. The feature only causes a warning since 3.9.
 pub(crate) fn native_settings(program: &std::path::Path, global: &str) -> (&'static [&'static str], String) {
     let version = Command::new(program).arg("--version").output().expect("it runs").stdout;
-    let version = String::from_utf8_lossy(&version).into_owned();
-    let numbers = version.split("version ").nth(1).unwrap_or_default().split(['.', ' ', ',', '+']);
-    let numbers: Vec<u32> = numbers.map_while(|number| number.parse().ok()).take(2).collect();
-    if numbers >= vec![3, 8] {
+    if takes_a_setting(&String::from_utf8_lossy(&version)) {
         (&[], format!("global: {{ {global}, scrape_native_histograms: true }}\n"))
     } else {
         (&["--enable-feature=native-histograms"], format!("global: {{ {global} }}\n"))
     }
+}
+
+/// Returns whether a Prometheus that says this of its version scrapes native histograms by a setting: since 3.8.
+fn takes_a_setting(version: &str) -> bool {
+    let numbers = version.split("version ").nth(1).unwrap_or_default().split(['.', ' ', ',', '+', '-']);
+    let numbers: Vec<u32> = numbers.map_while(|number| number.parse().ok()).take(2).collect();
+    numbers >= vec![3, 8]
+}
+
+#[test]
+fn native_histograms_are_asked_for_as_the_version_takes_it() {
+    let of = |version| takes_a_setting(&format!("prometheus, version {version} (branch: HEAD, revision: 1a2b)\n"));
+    for old in ["2.42.0+ds", "2.53.3", "3.0.0-rc.1", "3.7.3"] {
+        assert!(!of(old), "{old}");
+    }
+    for new in ["3.8.0", "3.8.0-rc.0", "3.8.1+ds1", "3.10.0", "4.0.0"] {
+        assert!(of(new), "{new}");
+    }
+    assert!(!takes_a_setting("no version at all"));
 }
 
 /// Starts a Prometheus that scrapes each of the formats with a job of its own.
