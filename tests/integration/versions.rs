@@ -3,12 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use axum::{Router, extract, routing::get};
-use pinchpoint::{Monitor, MonitorBuilder};
+use pinchpoint::{Control, Monitor, MonitorBuilder};
 use serde_json::Value;
 
 use crate::{
     api::json,
-    support::{Samples, built, get as fetch},
+    support::{Samples, built, get as fetch, send},
 };
 
 /// A run of the service.
@@ -139,4 +139,19 @@ async fn without_a_version_a_restart_is_no_deployment() {
     second.end().await;
     let forgetful = Run::start(Monitor::builder().service("shop", "1.0"));
     assert!(forgetful.silence().await.is_some_and(|reason| reason.contains("no history file")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_shown_of_the_version_before_is_gone_after_a_clear() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history.redb");
+    let first = Run::of_version(&path, "1.0");
+    first.minutes(20, 20).await;
+    first.end().await;
+    let second = Run::start(Monitor::builder().history_file(&path).service("shop", "1.1").control(Control::Open));
+    second.minutes(27, 60).await;
+    assert!(second.slower()[0].1 > 1.0, "{:?}", second.slower());
+    assert_eq!(send(&second.app, "DELETE", "/performance/clear-data").await.0, 200);
+    assert!(second.slower()[0].1.is_nan(), "{:?}", second.slower());
+    second.end().await;
 }
