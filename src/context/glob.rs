@@ -17,19 +17,10 @@ impl Glob {
     /// Returns the same as a regular expression of RE2 that matches a whole text; `None` if it matches one text only.
     #[cfg(feature = "export")]
     pub(crate) fn regex(&self) -> Option<String> {
-        const META: &str = r"\.+*?()|[]{}^$";
         if !self.0.contains('*') {
             return None;
         }
-        let mut regex = String::new();
-        for character in self.0.chars() {
-            match character {
-                '*' => regex.push_str(".*"),
-                meta if META.contains(meta) => regex.extend(['\\', meta]),
-                other => regex.push(other),
-            }
-        }
-        Some(regex)
+        Some(self.0.split('*').map(escaped).collect::<Vec<_>>().join(".*"))
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
@@ -45,6 +36,20 @@ impl Glob {
         }
         text.ends_with(tail)
     }
+}
+
+/// Returns a regular expression of RE2 that matches a text.
+#[cfg(feature = "export")]
+pub(crate) fn escaped(text: &str) -> String {
+    const META: &str = r"\.+*?()|[]{}^$";
+    let mut regex = String::new();
+    for character in text.chars() {
+        if META.contains(character) {
+            regex.push('\\');
+        }
+        regex.push(character);
+    }
+    regex
 }
 
 #[cfg(test)]

@@ -84,6 +84,8 @@ pub use database::{Database, InvalidDatabaseUrl};
 pub(crate) use division::RequestTime;
 pub(crate) use event::{Did, Event};
 pub(crate) use glob::Glob;
+#[cfg(feature = "export")]
+pub(crate) use glob::escaped;
 pub(crate) use heap::{Heap, HeapGuard, RequestAllocations};
 pub(crate) use instruments::{Instruments, Limits, install, installed, uninstall};
 pub(crate) use labelled::DynRecorder;

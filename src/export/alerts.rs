@@ -9,13 +9,14 @@ use super::{
     objectives, promql,
     query::{self, Histograms, Query},
     rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
+    selection::{Chosen, Selection, query},
     service,
     shared::{Pass, Shared},
 };
 use crate::{
     names,
     rules::{
-        Condition, LabelGlobs, Measure, Operator, Rule, RuleSet, Scope, Severity, SloScope, Threshold, Unit,
+        Condition, Measure, Operator, Rule, RuleSet, Scope, Severity, SloScope, Threshold, Unit,
         alert_labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
         find_measure,
     },
@@ -68,101 +69,6 @@ impl Export {
         let rules = group("pinchpoint", self.records.into_iter().chain(self.alerts).collect());
         let rules = Some(rules).filter(|group| !group.rules.is_empty() || self.objectives.is_none());
         Groups { groups: rules.into_iter().chain(self.objectives).collect() }
-    }
-}
-
-/// Which subjects an expression is about.
-#[derive(Clone, Debug)]
-pub(super) struct Selection {
-    scope: Scope,
-    histograms: Histograms,
-    /// Matchers of labels that the series of the scope have.
-    matchers: Vec<String>,
-    /// `and on (…) …` and `unless on (…) …`: sets of subjects that cannot be said with matchers.
-    clauses: Vec<String>,
-}
-
-impl Selection {
-    pub(super) fn of(scope: Scope, histograms: Histograms, globs: &LabelGlobs) -> Self {
-        let mut selection = Self { scope, histograms, matchers: Vec::new(), clauses: Vec::new() };
-        selection.keep(globs);
-        selection
-    }
-
-    fn keep(&mut self, globs: &LabelGlobs) {
-        let (own, others) = self.divided(globs);
-        self.matchers.extend(own);
-        self.clauses.extend(others.into_iter().map(|set| format!("and on ({}) {set}", labels(self.scope))));
-    }
-
-    /// Returns the matchers of a series, with `more` that only it has.
-    pub(super) fn matchers_with(&self, more: &[String]) -> String {
-        query(self.scope, "5m", &self.matchers, self.histograms).matchers(more)
-    }
-
-    pub(super) fn clauses(&self) -> &[String] {
-        &self.clauses
-    }
-
-    pub(super) fn leave_out(&mut self, globs: &LabelGlobs) {
-        if let [(name, glob)] = &globs.0[..]
-            && is_own(self.scope, name)
-        {
-            self.matchers.push(matcher(name, glob.regex(), glob.as_str(), false));
-            return;
-        }
-        let (own, others) = self.divided(globs);
-        let all = std::iter::once(self.subjects(&own)).chain(others).collect::<Vec<_>>();
-        let all = all.join(&format!(" and on ({}) ", labels(self.scope)));
-        self.clauses.push(format!("unless on ({}) ({all})", labels(self.scope)));
-    }
-
-    /// Returns matchers for the labels that the values have, and sets of subjects for the others.
-    fn divided(&self, globs: &LabelGlobs) -> (Vec<String>, Vec<String>) {
-        let mut own = Vec::new();
-        let mut others = Vec::new();
-        for (name, glob) in &globs.0 {
-            let matcher = matcher(name, glob.regex(), glob.as_str(), true);
-            if is_own(self.scope, name) {
-                own.push(matcher);
-            } else if &**name == names::DB_QUERY_TEXT {
-                others.push(format!("{}{{{matcher}}}", names::DB_QUERY_INFO.name));
-            } else {
-                others.push(self.subjects(&[matcher]));
-            }
-        }
-        (own, others)
-    }
-
-    /// Returns the set of the subjects that have series with these labels.
-    fn subjects(&self, matchers: &[String]) -> String {
-        let counted = query(self.scope, "5m", &[], self.histograms).counted().name;
-        // Where Prometheus reads native histograms, it has no series of their counts.
-        let series =
-            if self.histograms == Histograms::Native { counted.to_owned() } else { format!("{counted}_count") };
-        let matchers = if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(",")) };
-        format!("group by ({}) ({series}{matchers})", labels(self.scope))
-    }
-}
-
-/// Returns whether the values of a scope have a label.
-fn is_own(scope: Scope, name: &str) -> bool {
-    scope == Scope::Metric || query(scope, "5m", &[], Histograms::Classic).subject_labels().contains(&name)
-}
-
-pub(super) fn labels(scope: Scope) -> String {
-    query(scope, "5m", &[], Histograms::Classic).labels()
-}
-
-fn query<'a>(scope: Scope, window: &'a str, matchers: &'a [String], histograms: Histograms) -> Query<'a> {
-    Query { scope, of_process: &query::TARGET, window, matchers, histograms, metric: None, min_samples: 1 }
-}
-
-fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
-    match regex {
-        Some(regex) => format!("{name}{}{}", if is { "=~" } else { "!~" }, query::quoted(&regex)),
-        None if is => query::is(name, text),
-        None => query::is_not(name, text),
     }
 }
 
@@ -284,10 +190,11 @@ impl<'a> Writer<'a> {
 
     /// Returns the selection of the rule with what `change` does to it.
     pub(super) fn selection(&self, change: impl FnOnce(&mut Selection)) -> Selection {
-        let Rule { scope, matches, exclude, metric, .. } = self.rule;
+        let Rule { scope, matches, exclude, metric, only_if, .. } = self.rule;
         let mut selection = Selection::of(*scope, self.histograms, matches);
         metric.iter().for_each(|metric| selection.keep(&metric.matches));
         exclude.iter().for_each(|globs| selection.leave_out(globs));
+        selection.condition = only_if.as_ref().and_then(|condition| selection.require(condition));
         change(&mut selection);
         selection
     }
@@ -299,7 +206,7 @@ impl<'a> Writer<'a> {
         threshold: Threshold,
         shared: &mut Shared,
     ) -> Result<String, String> {
-        let Rule { scope, measure, only_if, .. } = self.rule;
+        let Rule { scope, measure, .. } = self.rule;
         let metric = self.rule.metric.as_ref();
         let min_samples = self.rule.min_samples;
         // A silence is judged by whether there was nothing in as long a time: then it lasts at least that long.
@@ -317,10 +224,10 @@ impl<'a> Writer<'a> {
             let samples = self.read(shared, samples, (what, "increase"), selection);
             part += &format!("\nand on ({on}) ({samples}) >= {min_samples}");
         }
-        if let Some(condition) = only_if {
+        if let Some(condition) = &selection.condition {
             part += &format!("\nand on ({on}) {}", self.condition(condition, &query, selection, shared)?);
         }
-        for clause in &selection.clauses {
+        for clause in selection.clauses(&window) {
             part += &format!("\n{clause}");
         }
         Ok(part)
@@ -381,7 +288,17 @@ impl<'a> Writer<'a> {
                 let value = self.read(shared, value, (name, "rate"), selection);
                 Ok(format!("(({value}) {} {limit})", operator.as_str()))
             }
-            Condition::Word { name, .. } => Err(format!("only_if: {name} is a word, which the process alone knows")),
+            Condition::Word { name, .. } => match selection.chosen(condition, query.window) {
+                // Every value of the measure that has the label, whatever it is.
+                Some(Chosen::ByMatcher(matcher)) => {
+                    let matchers: Vec<String> = selection.matchers.iter().cloned().chain([matcher]).collect();
+                    let query = Query { matchers: &matchers, ..query.clone() };
+                    let values = promql::measure(&query, self.rule.measure);
+                    values.map(|values| format!("({values})")).map_err(|reason| format!("only_if: {name}: {reason}"))
+                }
+                Some(Chosen::BySet(set)) => Ok(set),
+                None => Err(format!("only_if: {name} is a word, which the process alone knows")),
+            },
         }
     }
 

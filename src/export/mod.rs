@@ -14,6 +14,7 @@
 //! pairs       what endpoints do with statements, as expressions
 //! usual       comparisons with the days before
 //! promql      every measure as an expression
+//! selection   which subjects an expression is about
 //! alerts      the rules of a set as alerts
 //! objectives  service-level objectives as recording rules and alerts
 //! prometheus  their file
@@ -34,6 +35,7 @@ mod prometheus;
 mod promql;
 mod query;
 mod rule_file;
+mod selection;
 mod service;
 mod shared;
 mod usual;

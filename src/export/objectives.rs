@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::{
-    alerts::{Selection, camel_case, label, subject},
+    alerts::{camel_case, label, subject},
     query::{Histograms, is, quoted, sum},
     rule_file::{Entry, Group, Labels, prometheus_duration},
+    selection::Selection,
 };
 use crate::{
     names,
@@ -151,7 +152,7 @@ impl<'a> Objective<'a> {
         let range = prometheus_duration(window);
         let of = |name: &str, more: &[String]| {
             let mut of = format!("rate({name}{}[{range}])", self.selection.matchers_with(more));
-            self.selection.clauses().iter().for_each(|clause| of += &format!(" {clause}"));
+            self.selection.clauses(&range).iter().for_each(|clause| of += &format!(" {clause}"));
             sum(&self.labels(), &of)
         };
         let duration = names::HTTP_DURATION.name;
@@ -296,7 +297,7 @@ slo:
         let file = exported(&SLOS.replace("endpoint\n", "service\n"), Histograms::Classic);
         let record = file.lines().find(|line| line.contains("expr: sum by (job) (rate(")).expect("a record");
         assert!(record.contains(r#"http_route!~"/b/.*""#), "{record}");
-        assert!(record.contains("unless on (job, instance, http_request_method, http_route) (group by"), "{record}");
+        assert!(record.contains("unless on (job, instance, http_request_method, http_route) group by"), "{record}");
     }
 
     #[test]

@@ -20,7 +20,6 @@ use crate::{
 /// Why a measure has no expression.
 pub(super) type Reason = &'static str;
 
-const NO_MAXIMUM: Reason = "a histogram of Prometheus has no maximum; a high percentile comes near";
 const ONLY_INSIDE: Reason = "the evidence for it is kept in the process only";
 const PAIRS: Reason = "a burn rate is judged in two windows at once";
 const OTHER_NAME: Reason = "the metric has another name on /metrics";
@@ -35,6 +34,9 @@ fn at_most_all(share: &str) -> String {
 /// # Errors
 /// Returns why Prometheus cannot compute it from what is exposed.
 pub(super) fn measure(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
+    if let Some(reason) = measure.not_exported() {
+        return Err(reason);
+    }
     match measure {
         Measure::AbsentFor => return usual::absent_for(query),
         Measure::DropRatio => return Ok(usual::drop_ratio(query)),
@@ -83,16 +85,15 @@ fn unmatched() -> [String; 2] {
 }
 
 /// Returns what every duration has.
-fn duration(query: &Query<'_>, measure: Measure) -> Option<Result<String, Reason>> {
+fn duration(query: &Query<'_>, measure: Measure) -> Option<String> {
     let counted = query.counted();
-    Some(Ok(match measure {
+    Some(match measure {
         Measure::AvgDuration => format!("{} / {}", query.sum_rate(counted, &[]), query.count_rate(counted, &[])),
         Measure::DurationQuantile(percent) => query.quantile(counted, percent),
-        Measure::MaxDuration => return Some(Err(NO_MAXIMUM)),
         Measure::Rate => query.count_rate(counted, &[]),
         Measure::InFlight => query.sum_rate(counted, &[]),
         _ => return None,
-    }))
+    })
 }
 
 /// Returns the share of what a tally counts that ended in one way.
@@ -109,7 +110,7 @@ fn waiting(query: &Query<'_>, parts: &Metric, busy: &str, overlap: &Metric) -> S
 
 fn endpoint(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     if let Some(of_duration) = duration(query, measure) {
-        return of_duration;
+        return Ok(of_duration);
     }
     let requests = &names::HTTP_DURATION;
     let part = |part: Part| query.rate_or_0(&names::ENDPOINT_PART_NANOS, &[is(names::PART, part.label())]);
@@ -149,7 +150,6 @@ fn endpoint(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
         }
         Measure::DbQueriesPerRequest => per_request(&query.sum_rate(&names::HTTP_DB_QUERIES, &[])),
         Measure::DbTimePerRequest => per_request(&in_queries()),
-        Measure::LongestPoll => return Err(NO_MAXIMUM),
         Measure::LongestPollQuantile(percent) => query.quantile(&names::HTTP_LONGEST_POLL, percent),
         Measure::Active => query.gauge(&names::ENDPOINT_ACTIVE),
         Measure::OldestActive => query.gauge(&names::ENDPOINT_OLDEST_ACTIVE),
@@ -162,7 +162,7 @@ fn endpoint(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
 
 fn statement(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     if let Some(of_duration) = duration(query, measure) {
-        return of_duration;
+        return Ok(of_duration);
     }
     let pairs = Pairs::of(query);
     let labels = query.labels();
@@ -184,7 +184,7 @@ fn statement(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
 
 fn task(query: &Query<'_>, measure: Measure) -> Result<String, Reason> {
     if let Some(of_duration) = duration(query, measure) {
-        return of_duration;
+        return Ok(of_duration);
     }
     Ok(match measure {
         Measure::ErrorRatio => outcome_ratio(query, &names::TASK_RUNS, names::ERROR),
@@ -227,7 +227,6 @@ fn recorded(query: &Query<'_>, name: &str, measure: Measure) -> Result<String, R
             format!("{} / {}", part("sum"), part("count"))
         }
         Measure::Quantile(percent) => query.quantile_of(name, percent),
-        Measure::Max => return Err(NO_MAXIMUM),
         _ => return Err(ONLY_INSIDE),
     })
 }
@@ -272,31 +271,21 @@ mod tests {
     fn every_measure_has_an_expression_or_a_reason() {
         let metric =
             MetricSelector { name: "jobs_seconds".into(), matches: Default::default(), by: vec!["queue".into()] };
-        let without: Vec<(Scope, &str, Reason)> = measures()
-            .filter_map(|(scope, name, of)| {
-                let metric = (scope == Scope::Metric).then_some(&metric);
-                let query = Query {
-                    scope,
-                    of_process: &TARGET,
-                    window: "5m",
-                    matchers: &[],
-                    histograms: Histograms::Classic,
-                    metric,
-                    min_samples: 5,
-                };
-                Some((scope, name, measure(&query, of).err()?))
-            })
-            .collect();
-        let maximum = |scope, name| (scope, name, NO_MAXIMUM);
-        let expected = [
-            maximum(Scope::Endpoint, "max_duration"),
-            maximum(Scope::Endpoint, "longest_poll"),
-            maximum(Scope::Query, "max_duration"),
-            maximum(Scope::Task, "max_duration"),
-            maximum(Scope::Metric, "max"),
-            (Scope::Slo, "burn_rate", PAIRS),
-        ];
-        assert_eq!(without, expected);
+        for (scope, name, of) in measures() {
+            let metric = (scope == Scope::Metric).then_some(&metric);
+            let query = Query {
+                scope,
+                of_process: &TARGET,
+                window: "5m",
+                matchers: &[],
+                histograms: Histograms::Classic,
+                metric,
+                min_samples: 5,
+            };
+            // Objectives are exported by themselves.
+            let expected = if scope == Scope::Slo { Some(PAIRS) } else { of.not_exported() };
+            assert_eq!(measure(&query, of).err(), expected, "{name} of {scope:?}");
+        }
     }
 
     #[test]

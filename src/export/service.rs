@@ -3,7 +3,8 @@
 //! The invariant that a change could break: what hides an endpoint here hides it in the process, in `src/alert/service.rs`.
 
 use super::{
-    alerts::{Selection, Writer, labels},
+    alerts::Writer,
+    selection::{Selection, labels},
     shared::Shared,
 };
 use crate::{

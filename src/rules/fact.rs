@@ -170,10 +170,15 @@ const LABELS: &[(WordFact, &str)] = &[
     (TASK, names::TASK_NAME),
 ];
 
+/// Returns the label that a word is; `None` where it is none.
+pub(crate) fn label_of_word(word: &str) -> Option<&'static str> {
+    LABELS.iter().find(|(fact, _)| fact.name == word).map(|(_, label)| *label)
+}
+
 /// Returns a word that is a label of the subject; `None` where it has none, or an empty one.
 pub(crate) fn of_subject<'a>(subject: &'a Subject, word: &str) -> Option<&'a Arc<str>> {
-    let (_, label) = LABELS.iter().find(|(fact, _)| fact.name == word)?;
-    let (_, value) = subject.labels.iter().find(|(name, _)| name == label)?;
+    let label = label_of_word(word)?;
+    let (_, value) = subject.labels.iter().find(|(name, _)| *name == label)?;
     Some(value).filter(|value| !value.is_empty())
 }
 

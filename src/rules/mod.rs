@@ -10,7 +10,7 @@
 //! ```text
 //! the words        suggest scope severity subject cause_kind
 //! their values     alert_labels unit template threshold slo
-//! the catalogues   fact measure vocabulary condition
+//! the catalogues   fact measure exported vocabulary condition
 //! what is judged   rule evidence budget readings cause finding
 //! how              join gain bottleneck evaluate coverage observed
 //! ```
@@ -28,6 +28,7 @@ mod condition;
 mod coverage;
 mod evaluate;
 mod evidence;
+mod exported;
 pub(crate) mod fact;
 mod file;
 mod finding;
@@ -94,6 +95,7 @@ pub(crate) use window::{VersionNames, latencies};
 #[cfg(feature = "export")]
 pub(crate) use {
     condition::Condition,
+    fact::label_of_word,
     measure::find_in as find_measure,
     rule::{LabelGlobs, MetricSelector},
     slo::{BadRequests, BurnAlert, SloScope},

@@ -313,6 +313,42 @@ fn agree(promtool: &Path, tests: &[RuleTests], rules: &str, is_elsewhere: impl F
     cases.len()
 }
 
+/// Exports the rules of a file and runs its tests, in the process and by promtool, and returns promtool's file.
+#[track_caller]
+fn agree_on(rules: &str, tests: &str) -> Option<String> {
+    let cases = Path::new(ROOT).join("tests/integration/alerts");
+    let tests = RuleTests::read(&cases.join(tests)).expect("good tests");
+    for result in tests.run() {
+        assert!(result.differences.is_empty(), "{result:?}");
+    }
+    let promtool = find("promtool")?;
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = directory.path().join("rules");
+    std::fs::create_dir(&own).expect("writes");
+    std::fs::copy(cases.join(rules), own.join(rules)).expect("writes");
+    let exported = export::prometheus(&RuleSet::load_dir(&own).expect("good rules"), export::Histograms::Classic);
+    assert_eq!(exported.left_out, []);
+    std::fs::write(directory.path().join("pinchpoint.rules.yml"), exported.file).expect("writes");
+    let file = directory.path().join("pinchpoint.rules.test.yml");
+    let cases = promtool_tests(&[tests], "pinchpoint.rules.yml");
+    std::fs::write(&file, &cases).expect("writes");
+    run(&promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
+    Some(cases)
+}
+
+#[test]
+fn conditions_on_words_that_are_labels_choose_the_subjects_that_the_process_chooses() {
+    let Some(cases) = agree_on("words.yaml", "words.test.yaml") else { return };
+    let rules = yaml(include_str!("alerts/words.yaml"));
+    let cases = yaml(&cases);
+    let cases: Vec<Case<'_>> = items(&cases["tests"]).map(Case::of).collect();
+    for id in items(&rules["rules"]).map(|rule| rule["id"].as_str().expect("an id")) {
+        let fires = cases.iter().flat_map(|case| &case.fire).any(|fire| fire.iter().any(|(rule, _)| rule == id));
+        // Nothing of the traffic is of mysql.
+        assert_eq!(fires, id != "of_another_database", "{id}");
+    }
+}
+
 /// One of promtool's tests: its name, and the rules and severities that fire at each time.
 struct Case<'a> {
     name: &'a str,

@@ -191,6 +191,7 @@ fn scope_section(out: &mut String, scope: Scope, rules: &[DefaultRule]) {
         let unit = if scope == Scope::Metric { "of the metric" } else { entry.unit.as_str() };
         *out += &row(&[&code(entry.name), unit, entry.about, &users(rules, scope, entry.name)]);
     }
+    *out += &not_exported(scope);
     let numbers: Vec<_> = fact::NUMBERS.iter().filter(|(of, ..)| *of == scope).collect();
     let words: Vec<_> = fact::WORDS.iter().filter(|(of, ..)| *of == scope).collect();
     if numbers.is_empty() && words.is_empty() {
@@ -203,6 +204,39 @@ fn scope_section(out: &mut String, scope: Scope, rules: &[DefaultRule]) {
     for (_, fact, about) in words {
         *out += &row(&[&code(fact.name), "word", about, &users(rules, scope, fact.name)]);
     }
+    if scope == Scope::Slo {
+        return;
+    }
+    let labels: Vec<_> =
+        vocabulary::words(scope).filter(|word| fact::label_of_word(word).is_some()).map(code).collect();
+    *out += &match labels.is_empty() {
+        true => {
+            "\nA rule whose `only_if` compares a word is not exported to Prometheus: the process alone knows these.\n"
+                .to_owned()
+        }
+        false => format!(
+            "\nA rule whose `only_if` compares a word is exported to Prometheus if that is a label: {}. The process alone knows the others.\n",
+            labels.join(", ")
+        ),
+    };
+}
+
+/// Returns which measures of a scope are not exported to Prometheus, by their reasons.
+fn not_exported(scope: Scope) -> String {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for entry in measure::of_scope(scope) {
+        let Some(reason) = entry.measure.not_exported() else { continue };
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(code(entry.name)),
+            None => by_reason.push((reason, vec![code(entry.name)])),
+        }
+    }
+    let lines = by_reason.iter().map(|(reason, names)| format!("- {}: {reason}.\n", names.join(", ")));
+    let mut lines: String = lines.collect();
+    if measure::find(scope, fact::ABSENT_FOR.name).is_some() {
+        lines += "- `absent_for` in `only_if`: Prometheus judges a silence by a threshold alone.\n";
+    }
+    if lines.is_empty() { lines } else { format!("\nNot exported to Prometheus:\n\n{lines}") }
 }
 
 /// Returns the default rules of a scope that use a name, as links.
