@@ -91,6 +91,11 @@ impl Problems {
         found.map_err(|problem| self.0.push(problem)).ok()
     }
 
+    /// As [`note`](Self::note), of several problems.
+    fn note_all<T>(&mut self, found: Result<T, Vec<String>>) -> Option<T> {
+        found.map_err(|problems| self.0.extend(problems)).ok()
+    }
+
     fn check(&mut self, is_good: bool, problem: &str) {
         if !is_good {
             self.0.push(problem.to_owned());
@@ -157,7 +162,7 @@ fn http(
         Some(file) => problems.note(sender::client(Some(file.as_path()))).or_else(|| of_system().ok()),
         None => problems.note(of_system()),
     };
-    problems.note(Sender::http(client?, endpoint, is_alertmanager, timeout))
+    problems.note_all(Sender::http(client?, endpoint, is_alertmanager, timeout))
 }
 
 fn format(template: &TemplateSource) -> Result<Format, String> {
@@ -189,7 +194,7 @@ mod tests {
             "\
 deliver:
   alertmanagers:
-    - hunter2
+    - { url: hunter2, bearer_token_env: PINCHPOINT_TEST_OF_NO_SUCH_VARIABLE }
     - http://127.0.0.1:9093
   webhooks:
     - { name: chat, url_file: /no/such/file }
@@ -204,6 +209,7 @@ deliver:
         let lines: Vec<_> = error.lines().collect();
         let starts = [
             "shop.yaml:3:7: the receiver of alerts alertmanager cannot be used: its url is not shown",
+            "shop.yaml:3:7: the receiver of alerts alertmanager cannot be used: its token: the variable PINCHPOINT_TEST_OF_NO_SUCH_VARIABLE is not set",
             "shop.yaml:6:7: the receiver of alerts chat cannot be used: its url: /no/such/file cannot be read: ",
             "shop.yaml:7:7: the receiver of alerts chat cannot be used: another receiver, at shop.yaml:6:7, has the same name",
             "shop.yaml:8:7: the receiver of alerts tickets cannot be used: its ca_file: /no/authority cannot be read: ",

@@ -239,7 +239,7 @@ impl Reader<'_> {
             return Some(AlertReceiver::alertmanager(url));
         }
         let section = self.mapping(node, "the Alertmanager", &[ENDPOINT])?;
-        let url = self.secret(&section, &["url", "url_file", "url_env"], "the Alertmanager", true)?;
+        let url = self.url(&section, "the Alertmanager");
         let receiver = self.endpoint(&section, AlertReceiver::alertmanager(url));
         let name = self.text(&section, "name").map(|(name, _)| name.to_owned());
         Some(self.timeout(&section, AlertReceiver { name, ..receiver }))
@@ -247,39 +247,52 @@ impl Reader<'_> {
 
     fn webhook(&mut self, node: &Node) -> Option<AlertReceiver> {
         let section = self.mapping(node, "the webhook", &[ENDPOINT, TEMPLATE, CHANNEL])?;
-        let name = self.name(&section, "the webhook")?;
+        let name = self.name(&section, "the webhook");
         let template = self.template(&section);
-        let url = self.secret(&section, &["url", "url_file", "url_env"], "the webhook", true)?;
+        let url = self.url(&section, "the webhook");
         let receiver = self.endpoint(&section, AlertReceiver::webhook(name, url).template(template));
         Some(self.channel(&section, receiver))
     }
 
     fn command(&mut self, node: &Node) -> Option<AlertReceiver> {
         let section = self.mapping(node, "the command", &[COMMAND, CHANNEL])?;
-        let name = self.name(&section, "the command")?;
+        let name = self.name(&section, "the command");
+        let words = self.words(&section);
+        let (program, arguments) = words.split_first().unwrap_or((&"", &[]));
+        let receiver = AlertReceiver::command(name, *program, arguments.iter().copied());
+        Some(self.channel(&section, receiver))
+    }
+
+    /// Returns the program of a command and its arguments; none where there is a problem with them.
+    fn words<'a>(&mut self, section: &Section<'a>) -> Vec<&'a str> {
         let expected = "expected a list such as [/usr/local/bin/page, --urgent]; no shell reads it";
         let Some(node) = section.get("command") else {
             self.problem(section.1, format!("the command has no key \"command\"; {expected}"));
-            return None;
+            return Vec::new();
         };
         let words: Option<Vec<&str>> = match &node.value {
             Value::List(items) if !items.is_empty() => items.iter().map(Node::as_text).collect(),
             _ => None,
         };
-        let Some([program, arguments @ ..]) = words.as_deref() else {
+        words.unwrap_or_else(|| {
             self.problem(node.at, format!("command is {}; {expected}", node.kind()));
-            return None;
-        };
-        let receiver = AlertReceiver::command(name, *program, arguments.iter().copied());
-        Some(self.channel(&section, receiver))
+            Vec::new()
+        })
     }
 
-    fn name<'a>(&mut self, section: &Section<'a>, what: &str) -> Option<&'a str> {
+    /// Returns an address; an empty one where there is a problem with it, so that all else of the receiver is read too.
+    fn url(&mut self, section: &Section<'_>, what: &str) -> Secret {
+        let url = self.secret(section, &["url", "url_file", "url_env"], what, true);
+        url.unwrap_or_else(|| Secret::value(""))
+    }
+
+    /// Returns a name; an empty one where there is a problem with it.
+    fn name<'a>(&mut self, section: &Section<'a>, what: &str) -> &'a str {
         let name = self.text(section, "name");
         if name.is_none() && section.get("name").is_none() {
             self.problem(section.1, format!("{what} has no name; expected one, which metrics and status show"));
         }
-        name.map(|(name, _)| name)
+        name.map_or("", |(name, _)| name)
     }
 
     fn template(&mut self, section: &Section<'_>) -> TemplateSource {

@@ -74,6 +74,39 @@ fn the_file_says_what_the_builder_says() {
 }
 
 #[test]
+fn everything_that_is_wrong_with_a_receiver_is_reported_at_once() {
+    let text = "\
+deliver:
+  alertmanagers:
+    - { url: [], timeout: 1h, ca_file: {} }
+  webhooks:
+    - { template: email, bearer_token_file: a, bearer_token_env: B, repeat: never }
+    - { name: chat, url: http://a, basic_auth: { password_file: [] } }
+  commands:
+    - { command: [], min_severity: worst }
+";
+    let error = Settings::parse(text, "f.yaml").expect_err(text).to_string();
+    let expected = [
+        "f.yaml:3:14: url is a list",
+        "f.yaml:3:27: timeout is",
+        "f.yaml:3:40: ca_file is a mapping",
+        "f.yaml:5:7: the webhook has no name",
+        "f.yaml:5:19: template is",
+        "f.yaml:5:7: the webhook needs one of url,",
+        "f.yaml:5:7: the token needs one of",
+        "f.yaml:5:77: repeat is",
+        "f.yaml:6:48: basic_auth has no user",
+        "f.yaml:6:65: password_file is a list",
+        "f.yaml:8:7: the command has no name",
+        "f.yaml:8:18: command is a list",
+        "f.yaml:8:36: min_severity is",
+    ];
+    for line in expected {
+        assert!(error.contains(line), "{line} is not in\n{error}");
+    }
+}
+
+#[test]
 fn files_are_taken_from_the_directory_of_the_settings_file() {
     let text = "\
 deliver:

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
-    command,
+    Secret, command,
     receiver::{Authentication, Endpoint},
 };
 use crate::{alert::deliver::Reply, lock::lock, rules::Unit};
@@ -116,13 +116,13 @@ impl Sender {
     /// Returns a sender to an Alertmanager or a webhook, and the host, the port and, of an Alertmanager, the path of it.
     ///
     /// # Errors
-    /// Returns what is wrong with the address or a secret, without either.
+    /// Returns everything that is wrong with the address and the secrets, without any of them.
     pub(super) fn http(
         client: Client,
         endpoint: Endpoint,
         is_alertmanager: bool,
         timeout: Duration,
-    ) -> Result<(Self, String), String> {
+    ) -> Result<(Self, String), Vec<String>> {
         let access = Access::read(&endpoint, is_alertmanager)?;
         let host = access.url.host_str().unwrap_or_default();
         let host = match access.url.port_or_known_default() {
@@ -186,51 +186,20 @@ impl Http {
 }
 
 impl Access {
-    fn read(endpoint: &Endpoint, is_alertmanager: bool) -> Result<Self, String> {
-        let text = endpoint.url.read().map_err(|error| format!("its url: {error}"))?;
-        // No error may show the address: those of chat services are secrets.
-        let expected = "expected an address such as http://127.0.0.1:9093";
-        let mut url =
-            Url::parse(&text).map_err(|error| format!("its url is not shown, and is none: {error}; {expected}"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(format!("its url is not shown, and is not one of http or https; {expected}"));
-        }
-        let mut hidden: Vec<String> = url.password().into_iter().chain(url.query()).map(str::to_owned).collect();
-        // An answer may repeat one part of the address alone, as it stands there or decoded.
-        let values = url.query_pairs().map(|(_, value)| value.into_owned());
-        let parts = url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(str::to_owned);
-        hidden.extend(values.chain(parts).filter(|part| part.len() >= SHORTEST_PART));
-        if is_alertmanager {
-            // Its path is where it is served, and no secret.
-            let path = format!("{}/{ALERTS}", url.path().trim_end_matches('/'));
-            url.set_path(&path);
-        } else {
-            hidden.extend([text.to_string(), url.path().to_owned()]);
-            let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
-            hidden.extend(segments.filter(|segment| segment.len() >= SHORTEST_PART));
-        }
-        let authorization = match &endpoint.authentication {
-            Authentication::None => None,
-            Authentication::Bearer(token) => {
-                let token = token.read().map_err(|error| format!("its token: {error}"))?;
-                hidden.push(token.to_string());
-                Some(format!("Bearer {token}"))
-            }
-            Authentication::Basic { user, password } => {
-                let password = password.read().map_err(|error| format!("its password: {error}"))?;
-                let pair = STANDARD.encode(format!("{user}:{password}"));
-                hidden.extend([password.to_string(), pair.clone()]);
-                Some(format!("Basic {pair}"))
-            }
-        };
-        let header = |text: String| {
-            let mut value = HeaderValue::from_str(&text).map_err(|_| "its token is no text of a header".to_owned())?;
-            value.set_sensitive(true);
-            Ok::<_, String>(value)
-        };
+    /// Reads the address and what lets in there.
+    ///
+    /// # Errors
+    /// Returns everything that is wrong with either.
+    fn read(endpoint: &Endpoint, is_alertmanager: bool) -> Result<Self, Vec<String>> {
+        let mut hidden = Vec::new();
+        let url = address(&endpoint.url, is_alertmanager, &mut hidden);
+        let authorization = authorization(&endpoint.authentication, &mut hidden);
         // The whole before its parts.
         hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        Ok(Self { url, authorization: authorization.map(header).transpose()?, hidden })
+        match (url, authorization) {
+            (Ok(url), Ok(authorization)) => Ok(Self { url, authorization, hidden }),
+            (url, authorization) => Err(url.err().into_iter().chain(authorization.err()).collect()),
+        }
     }
 
     /// Takes the secrets out of an answer that repeats them.
@@ -246,6 +215,54 @@ impl Access {
         };
         Answer { reply, status: hide(answer.status), body: hide(answer.body) }
     }
+}
+
+/// Reads an address, and adds to `hidden` what no answer may show of it.
+fn address(url: &Secret, is_alertmanager: bool, hidden: &mut Vec<String>) -> Result<Url, String> {
+    let text = url.read().map_err(|error| format!("its url: {error}"))?;
+    // No error may show the address: those of chat services are secrets.
+    let expected = "expected an address such as http://127.0.0.1:9093";
+    let mut url =
+        Url::parse(&text).map_err(|error| format!("its url is not shown, and is none: {error}; {expected}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("its url is not shown, and is not one of http or https; {expected}"));
+    }
+    hidden.extend(url.password().into_iter().chain(url.query()).map(str::to_owned));
+    // An answer may repeat one part of the address alone, as it stands there or decoded.
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    let parts = url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(str::to_owned);
+    hidden.extend(values.chain(parts).filter(|part| part.len() >= SHORTEST_PART));
+    if is_alertmanager {
+        // Its path is where it is served, and no secret.
+        let path = format!("{}/{ALERTS}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+    } else {
+        hidden.extend([text.to_string(), url.path().to_owned()]);
+        let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
+        hidden.extend(segments.filter(|segment| segment.len() >= SHORTEST_PART));
+    }
+    Ok(url)
+}
+
+/// Reads what lets in, as the header that says it, and adds to `hidden` what no answer may show of it.
+fn authorization(authentication: &Authentication, hidden: &mut Vec<String>) -> Result<Option<HeaderValue>, String> {
+    let text = match authentication {
+        Authentication::None => return Ok(None),
+        Authentication::Bearer(token) => {
+            let token = token.read().map_err(|error| format!("its token: {error}"))?;
+            hidden.push(token.to_string());
+            format!("Bearer {token}")
+        }
+        Authentication::Basic { user, password } => {
+            let password = password.read().map_err(|error| format!("its password: {error}"))?;
+            let pair = STANDARD.encode(format!("{user}:{password}"));
+            hidden.extend([password.to_string(), pair.clone()]);
+            format!("Basic {pair}")
+        }
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| "its token is no text of a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// Reads an answer: its status decides.
@@ -320,7 +337,6 @@ pub(super) fn jitter() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Secret;
 
     fn endpoint(url: &str, authentication: Authentication) -> Endpoint {
         Endpoint { authentication, ..Secret::value(url).into() }
@@ -372,8 +388,24 @@ mod tests {
     #[test]
     fn an_error_about_an_address_does_not_show_it() {
         for url in ["hunter2", "ftp://hunter2/x", "http://", "http://[hunter2", "unix:hunter2"] {
-            let error = Access::read(&endpoint(url, Authentication::None), false).err().expect(url);
+            let errors = Access::read(&endpoint(url, Authentication::None), false).err().expect(url);
+            let [error] = &errors[..] else { panic!("{errors:?}") };
             assert!(error.starts_with("its url is not shown") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_hides_no_wrong_secret() {
+        let missing = || Secret::file("/no/such/secret");
+        let basic = Authentication::Basic { user: "me".to_owned(), password: missing() };
+        for (authentication, expected) in [(Authentication::Bearer(missing()), "token"), (basic, "password")] {
+            for url in [Secret::value("hunter2"), missing()] {
+                let endpoint = Endpoint { authentication: authentication.clone(), ..url.into() };
+                let errors = Access::read(&endpoint, true).err().expect("two problems");
+                let [address, secret] = &errors[..] else { panic!("{errors:?}") };
+                assert!(address.starts_with("its url"), "{address}");
+                assert!(secret.starts_with(&format!("its {expected}: /no/such/secret cannot be read: ")), "{secret}");
+            }
         }
     }
 
