@@ -4,6 +4,7 @@
 //! time to pass.
 
 mod alertmanager;
+mod restart;
 mod webhook;
 
 use std::{path::Path, time::Duration};

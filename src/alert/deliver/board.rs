@@ -39,6 +39,13 @@ pub(crate) struct StoredAlert {
     pub(crate) told: Vec<String>,
 }
 
+impl StoredAlert {
+    pub(super) fn notice(&self) -> Notice {
+        let Self { severity, labels, annotations, began, .. } = self.clone();
+        Notice { id: fingerprint(&labels), severity, labels, annotations, began, is_acknowledged: false }
+    }
+}
+
 /// The alerts of a service, by fingerprint.
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -90,20 +97,19 @@ impl Alert {
 impl Board {
     /// Takes the alerts of the run before, which end unless they are found again. Those that were found by now are the same.
     pub(super) fn restore(&mut self, stored: Vec<StoredAlert>, moment: Moment) {
-        for StoredAlert { severity, labels, annotations, began, seen, .. } in stored {
+        for stored in stored {
+            let (notice, seen) = (stored.notice(), stored.seen);
             let absence = moment.wall.saturating_sub(seen);
             if absence > FORGOTTEN {
                 continue;
             }
-            let id = fingerprint(&labels);
             let has_place = self.alerts.len() < MOST;
-            match self.alerts.entry(id) {
+            match self.alerts.entry(notice.id) {
                 Entry::Occupied(mut known) if known.get().is_firing() && absence <= ABSENCE => {
-                    let notice = &mut known.get_mut().notice;
-                    notice.began = notice.began.min(began);
+                    let known = &mut known.get_mut().notice;
+                    known.began = known.began.min(notice.began);
                 }
                 Entry::Vacant(place) if has_place => {
-                    let notice = Notice { id, severity, labels, annotations, began, is_acknowledged: false };
                     let phase = Phase::Unconfirmed { until: moment.now + CONFIRMATION, seen };
                     place.insert(Alert { notice, phase, revision: 0 });
                 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Moment,
-    board::{Board, Phase},
+    board::{Board, MOST, Phase},
     message::{Item, Message},
     notice::{Identity, Notice},
 };
@@ -48,6 +48,8 @@ pub(super) struct Channel {
     queue: VecDeque<Message>,
     /// The alerts whose beginning was put into the queue or sent.
     told: BTreeMap<u64, Told>,
+    /// The alerts whose end was told last, and when, until it is known what the run before told: their end is news no more.
+    ended: Option<BTreeMap<u64, Instant>>,
     bucket: Bucket,
 }
 
@@ -62,12 +64,18 @@ struct Told {
 
 impl Channel {
     pub(super) fn new(options: ChannelOptions, now: Instant) -> Self {
-        let (queue, told) = (VecDeque::new(), BTreeMap::new());
-        Self { options, queue, told, bucket: Bucket::full(options.per_minute, now) }
+        let (queue, told, ended) = (VecDeque::new(), BTreeMap::new(), Some(BTreeMap::new()));
+        Self { options, queue, told, ended, bucket: Bucket::full(options.per_minute, now) }
     }
 
-    /// Notes that the run before sent the beginning of an alert. What this run has told by now stays told.
-    pub(super) fn was_told(&mut self, notice: Notice, now: Instant) {
+    /// Takes the alerts whose beginning the run before sent. What this run has told by now stays told, ends too: the history file may be
+    /// open late.
+    pub(super) fn restore(&mut self, told: impl IntoIterator<Item = Notice>, now: Instant) {
+        let ended = self.ended.take().unwrap_or_default();
+        told.into_iter().filter(|notice| !ended.contains_key(&notice.id)).for_each(|notice| self.was_told(notice, now));
+    }
+
+    fn was_told(&mut self, notice: Notice, now: Instant) {
         let told = self.told.entry(notice.id).or_insert(Told { notice, at: Some(now), arrived: true });
         told.arrived = true;
     }
@@ -109,6 +117,13 @@ impl Channel {
             }
             false
         });
+        if let Some(known) = &mut self.ended {
+            known.extend(items.iter().map(|item| (item.notice.id, moment.now)));
+            while known.len() > MOST {
+                let Some(oldest) = known.iter().min_by_key(|(_, at)| **at).map(|(id, _)| *id) else { break };
+                known.remove(&oldest);
+            }
+        }
         items
     }
 
@@ -123,6 +138,9 @@ impl Channel {
             if is_due {
                 let arrived = told.is_some_and(|told| told.arrived);
                 self.told.insert(id, Told { notice: alert.notice.clone(), at: Some(now), arrived });
+                if let Some(ended) = &mut self.ended {
+                    ended.remove(&id);
+                }
                 items.push(Item { notice: alert.notice.clone(), ended: None });
             }
         }
@@ -299,12 +317,37 @@ mod tests {
     #[test]
     fn what_the_run_before_told_is_not_told_again_whenever_that_is_known() {
         let mut drive = Drive::new(ChannelOptions::default());
-        drive.channel.was_told(high("a"), drive.start);
+        drive.channel.restore([high("a")], drive.start);
         assert_eq!(drive.at(0, vec![high("a"), high("b")]), ["firing b"]);
         assert!(!drive.channel.knows(high("b").id));
-        drive.channel.was_told(high("b"), drive.moment(5).now);
+        drive.channel.restore([high("b")], drive.moment(5).now);
         assert!(drive.channel.knows(high("b").id), "a next run need not tell it again");
         assert_eq!(drive.at(10, vec![]), ["resolved a", "resolved b"]);
+    }
+
+    #[test]
+    fn an_end_that_was_told_before_the_history_file_was_open_is_not_told_again() {
+        let mut drive = Drive::new(ChannelOptions::default());
+        assert_eq!(drive.at(0, vec![high("a"), high("b")]), ["firing a", "firing b"]);
+        assert_eq!(drive.at(5, vec![]), ["resolved a", "resolved b"]);
+        assert_eq!(drive.at(10, vec![high("b")]), ["firing b"]);
+        // Long after the board has forgotten it, too.
+        assert_eq!(drive.at(1_000, vec![high("b")]), NOTHING);
+        drive.channel.restore([high("a"), high("b"), high("c")], drive.moment(1_000).now);
+        assert_eq!(drive.at(1_005, vec![]), ["resolved b", "resolved c"], "c ended before it was told here");
+    }
+
+    #[test]
+    fn ends_are_remembered_up_to_a_bound() {
+        let mut drive = Drive::new(ChannelOptions::default());
+        for second in 0..3 {
+            let many = (0..MOST).map(|n| high(&format!("{second} {n}"))).collect();
+            drive.at(2 * second, many);
+            drive.at(2 * second + 1, vec![]);
+        }
+        assert_eq!(drive.channel.ended.as_ref().map(BTreeMap::len), Some(MOST));
+        drive.channel.restore([high("2 7")], drive.moment(10).now);
+        assert!(drive.channel.ended.is_none() && !drive.channel.knows(high("2 7").id), "the latest stay");
     }
 
     #[test]

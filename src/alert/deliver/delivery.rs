@@ -10,7 +10,7 @@ use super::{
     board::{Board, Phase, StoredAlert},
     channel::{Channel, ChannelOptions},
     message::Message,
-    notice::{Identity, Notice, fingerprint},
+    notice::{Identity, Notice},
     peer::{self, Batch, Peer},
     retry::Retry,
     state::{Counted, Outcome, ReceiverState, Reply, State},
@@ -130,17 +130,10 @@ impl Delivery {
 
     /// Takes what the run before knew.
     pub(crate) fn restore(&mut self, stored: Vec<StoredAlert>, moment: Moment) {
-        for StoredAlert { severity, labels, annotations, began, told, .. } in &stored {
-            let (severity, began, id) = (*severity, *began, fingerprint(labels));
-            let (labels, annotations) = (labels.clone(), annotations.clone());
-            let notice = Notice { id, severity, labels, annotations, began, is_acknowledged: false };
-            for receiver in &mut self.receivers {
-                if let Kind::Channel(channel, _) = &mut receiver.kind
-                    && told.iter().any(|name| **name == *receiver.name)
-                {
-                    channel.was_told(notice.clone(), moment.now);
-                }
-            }
+        for receiver in &mut self.receivers {
+            let Kind::Channel(channel, _) = &mut receiver.kind else { continue };
+            let told = stored.iter().filter(|alert| alert.told.iter().any(|name| **name == *receiver.name));
+            channel.restore(told.map(StoredAlert::notice), moment.now);
         }
         self.board.restore(stored, moment);
     }
