@@ -61,6 +61,16 @@ impl Counts {
     }
 }
 
+/// Observations in two versions of the service.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct ComparedSamplesView {
+    /// In the version before.
+    pub(super) before: u64,
+    /// In this version.
+    pub(super) now: u64,
+}
+
 /// A bottleneck and its evidence.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -104,8 +114,10 @@ pub(super) struct BottleneckView {
     pub(super) unit: Unit,
     /// Length of the window, in seconds.
     pub(super) window_seconds: f64,
-    /// Observations behind the value.
+    /// Observations behind the value; of two versions of the service, those of the version that had fewer.
     pub(super) samples: u64,
+    /// Observations in each of two versions of the service; null unless the value compares them.
+    pub(super) compared_samples: Option<ComparedSamplesView>,
     /// Null where the parameter `evidence` is `none`.
     pub(super) evidence: Option<EvidenceView>,
     /// The expected gain of a fix; null where the evidence does not suffice to compute one.
@@ -223,6 +235,7 @@ impl BottleneckView {
             unit: rule.unit,
             window_seconds: units::seconds(bottleneck.window),
             samples: bottleneck.samples,
+            compared_samples: bottleneck.compared_samples().map(|(before, now)| ComparedSamplesView { before, now }),
             evidence: EvidenceView::of(bottleneck, core, detail),
             expected_gain: bottleneck.gain.as_ref().map(GainView::of),
         }

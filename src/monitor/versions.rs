@@ -127,6 +127,11 @@ impl Versions {
         Some((self.archive.as_ref()?.previous()?, service.version.clone()))
     }
 
+    /// Returns why the history file could not be read so far; `None` where it could, or there is none.
+    pub(super) fn unread(&self) -> Option<String> {
+        self.archive.as_ref()?.unread()
+    }
+
     /// Keeps JSON over a restart, where there is a history file, in place of what has the same key.
     pub(super) fn keep(&self, key: &'static str, json: Vec<u8>) {
         if let Some(archive) = &self.archive {

@@ -89,6 +89,13 @@ impl Bottleneck {
         bottleneck_id(&self.rule.id, &self.subject.name)
     }
 
+    /// Returns the observations in the version of the service before and in this one; `None` unless the rule compares the two.
+    pub(crate) fn compared_samples(&self) -> Option<(u64, u64)> {
+        let number = |fact: NumberFact| self.evidence.number(fact.name).map(|number| number as u64);
+        let both = number(fact::PREVIOUS_REQUESTS).zip(number(fact::VERSION_REQUESTS));
+        both.filter(|_| self.rule.measure.is_of_versions())
+    }
+
     /// Orders by what to look at first: severity, then share of all time spent, then by name so that it is stable.
     pub(crate) fn rank(&self, other: &Self) -> Ordering {
         let share = |bottleneck: &Self| bottleneck.evidence.time_share.unwrap_or(0.0);

@@ -102,6 +102,8 @@ async fn a_slower_version_is_found_with_both_versions_and_again_after_a_restart(
         assert_eq!(found.len(), 1, "{found:#?}");
         let slower = &found[0];
         assert_eq!((&slower["subject"], &slower["severity"]), (&"GET /orders/{millis}".into(), &"medium".into()));
+        assert_eq!(slower["compared_samples"], serde_json::json!({ "before": 600, "now": 450 }));
+        assert_eq!(slower["samples"], 450);
         assert_eq!(slower["description"], "Endpoint GET /orders/{millis} is slower in version 1.1 than in version 1.0");
         let advice = slower["recommendations"][0].as_str().expect("a text");
         assert!(advice.starts_with("Median 6") && advice.contains("ms of 450 requests since "), "{advice}");
@@ -122,6 +124,21 @@ async fn a_slower_version_is_found_with_both_versions_and_again_after_a_restart(
     assert_eq!(third.found().await, [] as [Value; 0], "as slow as the version before");
     assert_eq!((third.slower(), third.compared()), (vec![], 3), "compared, and no endpoint is worse");
     third.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_version_before_has_the_file_nothing_is_said_of_what_it_left() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history.redb");
+    let first = Run::of_version(&path, "1.0");
+    first.minutes(1, 20).await;
+    let second = Run::of_version(&path, "1.1");
+    let reason = second.silence().await.expect("it is not compared");
+    let expected =
+        "what another version of the service left is not known yet: the history file is in use by another process";
+    assert!(reason.starts_with(expected), "{reason}");
+    first.end().await;
+    second.end().await;
 }
 
 #[tokio::test(start_paused = true)]

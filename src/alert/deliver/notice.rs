@@ -136,9 +136,12 @@ fn evidence(bottleneck: &Bottleneck) -> String {
     let unit = bottleneck.rule.unit;
     let (value, limit) = (unit.render(bottleneck.value), unit.render(bottleneck.threshold.limit));
     let window = Unit::Seconds.render(bottleneck.window.as_secs_f64());
-    let samples = bottleneck.samples;
+    let samples = match bottleneck.compared_samples() {
+        Some((before, now)) => format!("{before} requests in the version before, {now} in this one in {window}"),
+        None => format!("{} samples in {window}", bottleneck.samples),
+    };
     let operator = bottleneck.threshold.operator.as_str();
-    format!("{} {value}, threshold {operator} {limit}, {samples} samples in {window}", bottleneck.rule.measure_name)
+    format!("{} {value}, threshold {operator} {limit}, {samples}", bottleneck.rule.measure_name)
 }
 
 /// Returns two texts of a rule as sentences of one text.

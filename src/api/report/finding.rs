@@ -3,7 +3,7 @@
 use super::{page::Page, plot, tables, words};
 use crate::{
     api::{
-        bottlenecks::BottleneckView,
+        bottlenecks::{BottleneckView, ComparedSamplesView},
         evidence::{EvidenceView, SlowRequestView},
     },
     rules::Unit,
@@ -42,7 +42,13 @@ fn facts(page: &mut Page, bottleneck: &BottleneckView) {
     page.element("<span>", &bottleneck.kind, "</span>");
     page.element("<span>value <b>", &quantity(bottleneck.value), "</b>");
     page.element(" (threshold ", &quantity(bottleneck.threshold), ")</span>");
-    page.element("<span>samples <b>", &words::count(bottleneck.samples), "</b>");
+    match &bottleneck.compared_samples {
+        Some(ComparedSamplesView { before, now }) => {
+            page.element("<span>requests before <b>", &words::count(*before), "</b>");
+            page.element(", now <b>", &words::count(*now), "</b>")
+        }
+        None => page.element("<span>samples <b>", &words::count(bottleneck.samples), "</b>"),
+    };
     page.element(" in ", &Unit::Seconds.render(bottleneck.window_seconds), "</span>");
     let share = bottleneck.evidence.as_ref().and_then(|evidence| evidence.time_share);
     if let Some(share) = share.filter(|share| *share > 0.0) {

@@ -297,6 +297,7 @@ fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView 
         unit: Unit::Seconds,
         window_seconds: 300.0,
         samples: 1234,
+        compared_samples: None,
         evidence: Some(evidence),
         expected_gain: Some(gain),
     }
@@ -337,6 +338,7 @@ fn stuck_task(task: &str) -> BottleneckView {
         unit: Unit::Seconds,
         window_seconds: 300.0,
         samples: 1,
+        compared_samples: None,
         evidence: Some(EvidenceView {
             time_share: Some(0.0),
             numbers: numbers(&[("runs", 3.0), ("waiting_ratio", 0.98), ("active", 1.0), ("oldest_active", 360.0)]),

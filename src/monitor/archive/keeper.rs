@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -175,6 +175,7 @@ impl Keeper {
             self.shared.previous.store(previous.map(Arc::new));
             *lock(&self.shared.restored) = contents.kept;
             self.shared.rhythms.store(contents.rhythms.map(Arc::new));
+            self.shared.is_read.store(true, Ordering::Release);
             lock(&self.parts.tiers).restore(contents.stored, now().max(run.started));
         } else if self.identity != Some(file.identity()) || contents.is_new {
             self.adopt(contents);

@@ -27,6 +27,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
+        atomic::Ordering,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
@@ -141,6 +142,15 @@ impl Archive {
     /// Returns the snapshot of the version before this one.
     pub(super) fn previous(&self) -> Option<Arc<VersionSnapshot>> {
         self.shared.previous.load_full()
+    }
+
+    /// Returns why the file could not be read so far; `None` once it could.
+    pub(super) fn unread(&self) -> Option<String> {
+        let is_read = self.shared.is_read.load(Ordering::Acquire);
+        (!is_read).then(|| match &self.status().state {
+            ArchiveState::Failing(error) => error.clone(),
+            ArchiveState::Opening | ArchiveState::Open => "the history file is being opened".to_owned(),
+        })
     }
 
     /// Returns since when the file has not been written though there is something to write; `None` where there is nothing.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, atomic::AtomicBool},
 };
 
 use arc_swap::ArcSwapOption;
@@ -17,6 +17,8 @@ pub(super) struct KeeperState {
     /// Notified whenever there is more work.
     pub(super) arrived: Condvar,
     pub(super) status: StatusBoard,
+    /// Whether what earlier runs left was read.
+    pub(super) is_read: AtomicBool,
     /// The snapshot of the version before this one.
     pub(super) previous: ArcSwapOption<VersionSnapshot>,
     /// What the file had of what usually runs, until the tick takes it.
@@ -58,8 +60,15 @@ impl Work {
 
 impl KeeperState {
     pub(super) fn new(status: StatusBoard) -> Arc<Self> {
-        let (work, arrived, previous) = (Mutex::default(), Condvar::new(), ArcSwapOption::empty());
-        Arc::new(Self { work, arrived, status, previous, rhythms: ArcSwapOption::empty(), restored: Mutex::default() })
+        Arc::new(Self {
+            work: Mutex::default(),
+            arrived: Condvar::new(),
+            status,
+            is_read: AtomicBool::new(false),
+            previous: ArcSwapOption::empty(),
+            rhythms: ArcSwapOption::empty(),
+            restored: Mutex::default(),
+        })
     }
 
     /// Adds work for the thread. Returns at once.

@@ -1,6 +1,6 @@
 //! This version of the service beside the one before, for the rules.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -36,11 +36,11 @@ impl Core {
     }
 
     /// Returns why this version is not compared with the one before; `None` where it is.
-    pub(super) fn not_compared(&self) -> Option<&'static str> {
+    pub(super) fn not_compared(&self) -> Option<Cow<'static, str>> {
         if self.regressions.latest().is_some() {
             return None;
         }
-        Some(match self.versions.previous() {
+        let reason = match self.versions.previous() {
             Some(_) => {
                 "this run of the service has just begun: its first ten minutes do not count, and it is compared every five minutes"
             }
@@ -50,8 +50,14 @@ impl Core {
             None if self.config.service_version.is_none() || self.config.service_name.is_none() => {
                 "the service has no name and version; without them a restart cannot be told from a deployment"
             }
-            None => "no other version of the service has left what it measured in the history file",
-        })
+            None => match self.versions.unread() {
+                Some(why) => {
+                    return Some(format!("what another version of the service left is not known yet: {why}").into());
+                }
+                None => "no other version of the service has left what it measured in the history file",
+            },
+        };
+        Some(reason.into())
     }
 }
 
@@ -65,9 +71,8 @@ impl Core {
 
     pub(super) fn forget_regressions(&self, _: Instant) {}
 
-    pub(super) fn not_compared(&self) -> Option<&'static str> {
-        Some(
-            "the program is built without the feature archive, with which each version leaves what it measured to the next",
-        )
+    pub(super) fn not_compared(&self) -> Option<Cow<'static, str>> {
+        let reason = "the program is built without the feature archive, with which each version leaves what it measured to the next";
+        Some(reason.into())
     }
 }

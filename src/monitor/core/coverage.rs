@@ -35,6 +35,7 @@ impl Core {
         #[cfg(not(feature = "sqlx"))]
         let (sqlx_queries, sqlx_problem) = (0, None);
         let (total, judgement) = (self.total(now), self.judgement());
+        let not_compared = self.not_compared();
         let sources = Sources {
             measuring: self.instruments.enabled(),
             sampling: self.sampling_interval().is_some(),
@@ -43,7 +44,7 @@ impl Core {
             sqlx_queries,
             sqlx_problem,
             memory: judgement.memory.as_ref(),
-            not_compared: self.not_compared(),
+            not_compared: not_compared.as_deref(),
         };
         let history = lock(&self.history);
         let kept = windows(&rules.set).into_iter().filter_map(|length| Some((length, history.window(length)?)));
