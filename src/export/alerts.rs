@@ -182,6 +182,8 @@ impl<'a> Writer<'a> {
             Scope::Query => {
                 let (id, text, info) = (names::DB_QUERY_ID, names::DB_QUERY_TEXT, names::DB_QUERY_INFO.name);
                 let on = query::TARGET.join(", ");
+                // Over the window: where a scrape fails, it would be gone, and the alert with it.
+                let info = format!("last_over_time({info}[{}])", self.window);
                 format!("(\n{all}\n)\n* on ({on}, {id}) group_left ({text}) {info}")
             }
             _ => all,

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     analysis::VersionSnapshot,
-    context::{Instruments, Limits, methods::KnownMethods},
+    context::{Instruments, Limits, labelled, methods::KnownMethods},
     lock::lock,
+    names,
     rules::{RuleSet, latencies},
     sample::WatchedPools,
     store::MonitorRecorder,
@@ -29,6 +30,9 @@ use crate::{
 
 /// Most series that a simulation keeps: more than any description of traffic has.
 const MAX_SERIES: usize = 100_000;
+
+/// Series of a simulation that is past its limit: more than what is folded into `other` needs.
+const FEW_SERIES: usize = 500;
 
 /// When a simulation begins, since the Unix epoch: on Monday, 1 January 2024, at 00:00 UTC. What depends on the day of the week then
 /// does so in the same way each time.
@@ -51,7 +55,24 @@ pub(crate) struct Simulation {
 impl Simulation {
     /// Returns a monitor that judges by `rules` and has measured nothing.
     pub(crate) fn new(rules: RuleSet) -> Self {
-        let config = Config { max_series: MAX_SERIES, ..Config::default() };
+        Self::with(rules, Config { max_series: MAX_SERIES, ..Config::default() })
+    }
+
+    /// Returns one that has as many series and statements as it may have: what is new to it counts as `other`.
+    pub(crate) fn past_its_limit(rules: RuleSet) -> Self {
+        let config = Config { max_series: FEW_SERIES, max_fingerprints: 0, ..Config::default() };
+        let simulation = Self::with(rules, config);
+        let recorder = simulation.recorder();
+        for number in 0..FEW_SERIES {
+            let of_route = [(names::METHOD, "GET".into()), (names::ROUTE, format!("/{number}").into())];
+            drop(labelled::histogram(recorder, &names::HTTP_DURATION, &of_route));
+            // Series of the windows alone have places of their own.
+            drop(labelled::counter(recorder, &names::ENDPOINT_PART_NANOS, &of_route));
+        }
+        simulation
+    }
+
+    fn with(rules: RuleSet, config: Config) -> Self {
         let recorder = MonitorRecorder::new(config.max_series, rules.duration_thresholds())
             .with_max_pairs(config.max_pairs)
             .with_tallies();

@@ -33,6 +33,8 @@ pub(super) const SCRAPE: Duration = Duration::from_secs(15);
 /// By how much what Prometheus finds may come or go later or earlier than in the process: a scrape until a series is seen, another until
 /// it has a rate, one until a rule reads it, and one for the difference of their phases.
 pub(super) const APART: Duration = Duration::from_secs(60);
+/// How long Prometheus remembers what was before a restart, at most: the window and the `keep_firing_for` of a rule that it judges.
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(8 * 60);
 /// A test that lasts for so long is one of rules that compare days.
 const DAYS: Duration = Duration::from_secs(24 * 3600);
 
@@ -110,9 +112,10 @@ impl Spell {
 /// Each test is what a Prometheus would have scraped every 15 s, and what must be firing: what fires in the process, at times that
 /// are at least a minute from each change there. Of a test with traffic there are more: the same traffic without a fault, the same
 /// faults in traffic that is too rare to tell, and, where it is steady, the same with a restart of the service and scrapes that
-/// fail. Rules that are not exported are left out, and those that compare days, which Prometheus judges in another way; so are tests
-/// that last for a day or more, and those of such rules alone. A test with a version of the service before is told once, as it is.
-/// `rule_file` is named as promtool finds it, from where the tests are.
+/// fail, coming late, idle and again, in a single evaluation, gone after a restart, and past the limit of series. Rules that are not
+/// exported are left out, and those that compare days, which Prometheus judges in another way; so are tests that last for a day or
+/// more, and those of such rules alone. A test with a version of the service before is told once, as it is. `rule_file` is named as
+/// promtool finds it, from where the tests are.
 ///
 /// ```
 /// use pinchpoint::replay::{RuleTests, promtool_tests};
@@ -176,7 +179,7 @@ impl Scraped<'_> {
                     judged += interval;
                     run.record_until(judged);
                     let firing = self.firing(&run.simulation.tick(judged));
-                    is_unsure &= before.as_ref() != Some(&firing);
+                    is_unsure &= before.as_ref() != Some(&firing) && judged < FORGOTTEN;
                     if spells.last().is_none_or(|last| last.firing != firing || last.is_unsure != is_unsure) {
                         spells.push(Spell { from: began + judged, firing, is_unsure });
                     }
@@ -184,6 +187,8 @@ impl Scraped<'_> {
                 if !story.misses(scrapes) {
                     self.scrape(&run.simulation, scrapes as usize, &mut series);
                 }
+                // Of those that were just read it changes nothing.
+                series.values_mut().for_each(|trace| trace.miss(scrapes as usize));
                 scrapes += 1;
             }
         }

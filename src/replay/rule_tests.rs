@@ -102,6 +102,8 @@ pub(super) struct Run {
     step: Duration,
     pub(super) simulation: Simulation,
     flows: Vec<(Flow, Duration, Duration)>,
+    /// What begins later. Until then it has no series.
+    later: Vec<Spell>,
     series: Vec<Recorded>,
     /// Steps of the series that were recorded.
     steps: usize,
@@ -110,6 +112,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(life: &Life, rules: RuleSet) -> Self {
         let simulation = match &life.before[..] {
+            [] if life.is_past_limit => Simulation::past_its_limit(rules),
             [] => Simulation::new(rules),
             spells => {
                 let before = Simulation::new(rules.clone());
@@ -119,9 +122,10 @@ impl Run {
                 Simulation::new(rules).after(&before, BEFORE)
             }
         };
-        let flows = flows(&life.traffic, &simulation);
+        let (now, later) = life.traffic.iter().cloned().partition::<Vec<_>, _>(|spell| spell.from.is_zero());
+        let flows = flows(&now, &simulation);
         let series = samples::recorded(life.series.clone()).expect("checked when the file was read");
-        Self { step: life.step, simulation, flows, series, steps: 0 }
+        Self { step: life.step, simulation, flows, later, series, steps: 0 }
     }
 
     fn differences(mut self, test: &Test, interval: Duration) -> Vec<Difference> {
@@ -145,6 +149,10 @@ impl Run {
 
     /// Records what happens up to a time.
     pub(super) fn record_until(&mut self, now: Duration) {
+        let (begun, later) =
+            std::mem::take(&mut self.later).into_iter().partition::<Vec<_>, _>(|spell| spell.from < now);
+        self.later = later;
+        self.flows.extend(flows(&begun, &self.simulation));
         for (flow, from, to) in &mut self.flows {
             flow.record_until(now.min(*to).saturating_sub(*from));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    promtool::{APART, SCRAPE},
+    promtool::{APART, FORGOTTEN, SCRAPE},
     test_file::{Life, Spell, Test},
     traffic::Traffic,
 };
@@ -15,8 +15,17 @@ const BEFORE_RESTART: Duration = Duration::from_secs(3 * 60);
 /// How long traffic lasts that has no fault, and traffic that is too rare to tell.
 const HEALTHY: Duration = Duration::from_secs(2 * 60);
 const RARE: Duration = Duration::from_secs(7 * 60);
+/// How long a fault lasts that comes and goes, and the time before it and between two of them: longer than the windows.
+const FAULT: Duration = Duration::from_secs(150);
+const BEFORE_FAULT: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(7 * 60);
+/// How long a spike lasts: one evaluation of the process.
+const SPIKE: Duration = Duration::from_secs(5);
 /// Requests, calls or runs a second of which five minutes have two at most: the fewest that a shipped rule asks for are three.
 const TOO_RARE: f64 = 1.5 / 300.0;
+
+/// From when to when the traffic of a test is changed in some way.
+type Course<'a> = (Duration, Duration, &'a dyn Fn(&Traffic) -> Traffic);
 
 /// What happens to a service.
 pub(super) struct Story {
@@ -35,28 +44,49 @@ impl Story {
 
 /// Returns the stories of a test.
 pub(super) fn of(test: &Test) -> Vec<Story> {
-    let Life { traffic, series, step, lasts: end, before } = &test.life;
+    let Life { traffic, series, step, lasts: end, before, .. } = &test.life;
     let lasts = SCRAPE * (*end + APART).as_millis().div_ceil(SCRAPE.as_millis()) as u32;
     let itself = Life { lasts, ..test.life.clone() };
     let mut stories = vec![Story { name: test.name.clone(), lives: vec![itself], fails: false }];
     if traffic.is_empty() || !series.is_empty() || !before.is_empty() {
         return stories;
     }
-    let other = |lasts, change: &dyn Fn(&Traffic) -> Traffic| {
-        let spells =
-            traffic.iter().map(|spell| Spell { traffic: change(&spell.traffic), from: Duration::ZERO, to: lasts });
-        Life { before: Vec::new(), traffic: spells.collect(), series: Vec::new(), step: *step, lasts }
+    let life = |lasts, spells: &[Course<'_>]| {
+        let spell =
+            |of: &Spell, (from, to, change): &Course<'_>| Spell { traffic: change(&of.traffic), from: *from, to: *to };
+        let spells = spells.iter().flat_map(|course| traffic.iter().map(move |of| spell(of, course)));
+        let traffic = spells.collect();
+        Life { before: Vec::new(), traffic, series: Vec::new(), step: *step, lasts, is_past_limit: false }
     };
+    let all = |lasts, change| life(lasts, &[(Duration::ZERO, lasts, change)]);
     let mut tell = |what: &str, lives, fails| {
         stories.push(Story { name: format!("{}; {what}", test.name), lives, fails });
     };
-    tell("but without a fault", vec![other(HEALTHY, &Traffic::healthy)], false);
+    tell("but without a fault", vec![all(HEALTHY, &Traffic::healthy)], false);
     // Several that are described apart may be one endpoint's.
     let most = TOO_RARE / traffic.len() as f64;
-    tell("but too rare to tell", vec![other(RARE, &|traffic| traffic.at_most(most))], false);
-    if traffic.iter().all(|spell| spell.from.is_zero() && spell.to == *end) {
-        let lives = [(); 2].map(|()| other(BEFORE_RESTART, &Traffic::clone));
-        tell("with a restart and scrapes that fail", lives.into(), true);
+    let rare = move |traffic: &Traffic| traffic.at_most(most);
+    tell("but too rare to tell", vec![all(RARE, &rare)], false);
+    if traffic.iter().any(|spell| !spell.from.is_zero() || spell.to != *end) {
+        return stories;
     }
+    let restarted = [(); 2].map(|()| all(BEFORE_RESTART, &Traffic::clone));
+    tell("with a restart and scrapes that fail", restarted.into(), true);
+    // Its series are new each time that a process begins, and the second has none of them.
+    let gone = life(FORGOTTEN + 2 * APART, &[]);
+    tell("until a restart after which it is gone", vec![all(FAULT + APART, &Traffic::clone), gone], false);
+    let first = BEFORE_FAULT + FAULT;
+    let (again, lasts) = (first + IDLE, first + IDLE + FAULT + APART);
+    let comes_and_goes: [Course<'_>; 2] = [(BEFORE_FAULT, first, &Traffic::clone), (again, lasts, &Traffic::clone)];
+    tell("that comes late, is idle and comes again", vec![life(lasts, &comes_and_goes)], false);
+    let (begins, lasts) = (BEFORE_FAULT * 2, BEFORE_FAULT * 9);
+    let spike: [Course<'_>; 3] = [
+        (Duration::ZERO, begins, &Traffic::healthy),
+        (begins, begins + SPIKE, &Traffic::clone),
+        (begins + SPIKE, lasts, &Traffic::healthy),
+    ];
+    tell("in one tick", vec![life(lasts, &spike)], false);
+    let past_limit = Life { is_past_limit: true, ..all(FAULT, &Traffic::clone) };
+    tell("past the limit of series", vec![past_limit], false);
     stories
 }

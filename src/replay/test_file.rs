@@ -60,6 +60,8 @@ pub(super) struct Life {
     /// Time between two values of a series.
     pub(super) step: Duration,
     pub(super) lasts: Duration,
+    /// Whether the service has as many series as it may have when it begins.
+    pub(super) is_past_limit: bool,
 }
 
 /// Traffic for some time.
@@ -187,7 +189,12 @@ impl Test {
         if let Err((place, problem)) = samples::recorded(series.clone()) {
             problems.report(items.get(place).map_or(node.at, |item| item.at), problem);
         }
-        Some(Self { name, at: node.at, life: Life { before, traffic, series, step, lasts: end }, checks })
+        Some(Self {
+            name,
+            at: node.at,
+            life: Life { before, traffic, series, step, lasts: end, is_past_limit: false },
+            checks,
+        })
     }
 }
 

@@ -17,6 +17,11 @@ impl Trace {
         self.0[at] = Some((value * FINEST).round() / FINEST);
     }
 
+    /// Notes that the series was not there at a scrape, or that the scrape failed.
+    pub(super) fn miss(&mut self, at: usize) {
+        self.0.resize(self.0.len().max(at + 1), None);
+    }
+
     /// Returns whether nothing was counted.
     pub(super) fn is_zero(&self) -> bool {
         self.0.iter().flatten().all(|value| *value == 0.0)
@@ -27,10 +32,16 @@ impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = &self.0[..];
         let mut separator = "";
+        let mut is_there = false;
         while let Some(first) = rest.first() {
             f.write_str(separator)?;
             separator = " ";
             let length = match first {
+                // What a Prometheus notes at the first scrape without the series: its value is the last one no longer.
+                None if is_there => {
+                    f.write_str("stale")?;
+                    1
+                }
                 None => {
                     let missing = rest.iter().take_while(|value| value.is_none()).count();
                     write!(f, "_x{missing}")?;
@@ -38,6 +49,7 @@ impl fmt::Display for Trace {
                 }
                 Some(first) => line(*first, rest, f)?,
             };
+            is_there = first.is_some();
             rest = &rest[length..];
         }
         Ok(())
@@ -92,8 +104,18 @@ mod tests {
     }
 
     #[test]
+    fn a_series_that_vanished_is_stale() {
+        let mut trace = Trace::default();
+        trace.set(0, 3.0);
+        trace.miss(1);
+        trace.miss(2);
+        assert_eq!(trace.to_string(), "3 stale _x1");
+    }
+
+    #[test]
     fn what_is_missing_is_not_a_value() {
-        check(&[None, None, Some(3.0), None, Some(4.0)], "_x2 3 _x1 4");
+        check(&[None, None, Some(3.0), None, Some(4.0)], "_x2 3 stale 4");
+        check(&[Some(3.0), None, None, None, Some(4.0)], "3 stale _x2 4");
         check(&[Some(f64::NAN), Some(1.0), Some(1.0)], "NaN 1x1");
     }
 }
