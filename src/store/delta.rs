@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use tokio::time::Instant;
 
 use super::{
+    blocks::Blocks,
     cells::{HistogramCell, ReadMode},
     counter::CounterCell,
     counts::{AHEAD, Counts},
@@ -54,40 +55,42 @@ pub(crate) struct Delta {
     pub(super) start: Instant,
     pub(super) end: Instant,
     /// Sorted by series.
-    pub(super) entries: Vec<Entry>,
-    packed: Vec<u32>,
+    pub(super) entries: Blocks<Entry>,
+    packed: Blocks<u32>,
 }
 
 impl Delta {
+    fn new(start: Instant, end: Instant) -> Self {
+        Self { start, end, entries: Blocks::default(), packed: Blocks::default() }
+    }
+
     /// Returns the buckets of an entry that grew, each with its increase. A bucket may come more than once.
     pub(super) fn buckets<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = (usize, u32)> + 'a {
-        let mut left = self.packed.get(entry.first as usize..).unwrap_or_default();
+        let mut next = (entry.first != NONE).then_some(entry.first as usize);
         std::iter::from_fn(move || {
-            let (packed, others) = left.split_first()?;
-            left = if packed & LAST == 0 { others } else { &[] };
+            let packed = *self.packed.get(next?)?;
+            next = next.filter(|_| packed & LAST == 0).map(|place| place + 1);
             Some(((packed >> PLACE_SHIFT) as usize, packed & (LAST - 1)))
         })
     }
 
-    /// Returns the index of the entry of a series that changed. Looks at `near` first.
-    pub(super) fn place_near(&self, series: u32, near: usize) -> Option<usize> {
-        let is_there = self.entries.get(near).is_some_and(|entry| entry.series == series);
-        if is_there { Some(near) } else { self.place(series) }
-    }
-
-    fn place(&self, series: u32) -> Option<usize> {
-        self.entries.binary_search_by_key(&series, |entry| entry.series).ok()
+    /// Returns the entry of a series that changed, and its place. Looks at `near` first.
+    pub(super) fn entry_near(&self, series: u32, near: usize) -> Option<(usize, &Entry)> {
+        let there = self.entries.get(near).filter(|entry| entry.series == series);
+        there.map(|entry| (near, entry)).or_else(|| {
+            let place = self.entries.place_of(&series, |entry| entry.series)?;
+            Some((place, self.entries.get(place)?))
+        })
     }
 
     /// Returns the entry of a series that changed.
     pub(super) fn entry(&self, series: u32) -> Option<&Entry> {
-        self.place(series).map(|place| &self.entries[place])
+        self.entry_near(series, usize::MAX).map(|(_, entry)| entry)
     }
 
     /// Returns one difference for this one and the `next`, which begins where this one ends.
     pub(super) fn followed_by(&self, next: &Self) -> Self {
-        let entries = Vec::with_capacity(self.entries.len().max(next.entries.len()));
-        let mut both = Self { start: self.start, end: next.end, entries, packed: Vec::new() };
+        let mut both = Self::new(self.start, next.end);
         let (mut old, mut new) = (self.entries.iter().peekable(), next.entries.iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
@@ -100,8 +103,7 @@ impl Delta {
             let new = new.next_if(|_| order.is_ge());
             both.push(old.map(|entry| (self, entry)), new.map(|entry| (next, entry)));
         }
-        both.entries.shrink_to_fit();
-        both.packed.shrink_to_fit();
+        both.fit();
         both
     }
 
@@ -125,9 +127,15 @@ impl Delta {
         });
     }
 
+    /// Gives back the memory that it does not need.
+    fn fit(&mut self) {
+        self.entries.fit();
+        self.packed.fit();
+    }
+
     /// Returns the heap bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.packed.capacity() * size_of::<u32>()
+        self.entries.bytes() + self.packed.bytes()
     }
 }
 
@@ -161,20 +169,17 @@ impl Value {
 pub(super) struct Baseline {
     at: Instant,
     values: Vec<Value>,
-    /// Entries and packed buckets of the last difference: the next one has about as many.
-    lengths: (usize, usize),
 }
 
 impl Baseline {
     pub(super) fn new(at: Instant) -> Self {
-        Self { at, values: Vec::new(), lengths: (0, 0) }
+        Self { at, values: Vec::new() }
     }
 
     /// Returns what changed since the last tick. With [`ReadMode::Take`] the next difference starts here; with
     /// [`ReadMode::Peek`] later differences are as if this one had not been asked for.
     pub(super) fn difference(&mut self, index: &Index, now: Instant, mode: ReadMode) -> Delta {
-        let (entries, packed) = (Vec::with_capacity(self.lengths.0), Vec::with_capacity(self.lengths.1));
-        let mut delta = Delta { start: self.at, end: now, entries, packed };
+        let mut delta = Delta::new(self.at, now);
         // Never shrinks: a caller may have fetched its index before the last tick, and the baselines of series that are
         // newer than it must survive.
         self.values.resize(index.series.len().max(self.values.len()), Value::Unseen);
@@ -200,9 +205,7 @@ impl Baseline {
         }
         if mode == ReadMode::Take {
             self.at = now;
-            self.lengths = (delta.entries.len(), delta.packed.len());
-            delta.entries.shrink_to_fit();
-            delta.packed.shrink_to_fit();
+            delta.fit();
         }
         delta
     }
@@ -332,7 +335,7 @@ fn scalar(series: u32, before: f64, after: f64) -> Entry {
     Entry { series, first: NONE, before, after, min: after, max: after }
 }
 
-fn pack(packed: &mut Vec<u32>, bucket: usize, count: u64) {
+fn pack(packed: &mut Blocks<u32>, bucket: usize, count: u64) {
     let mut left = count;
     while left > 0 {
         let part = left.min(COUNT_LIMIT - 1);
@@ -342,8 +345,9 @@ fn pack(packed: &mut Vec<u32>, bucket: usize, count: u64) {
 }
 
 /// Marks the last of the packed buckets from `first` on, and returns `first`, or [`NONE`] if there are none.
-fn end_buckets(packed: &mut [u32], first: usize) -> u32 {
-    match packed.get_mut(first..).and_then(<[u32]>::last_mut) {
+fn end_buckets(packed: &mut Blocks<u32>, first: usize) -> u32 {
+    let is_any = packed.len() > first;
+    match packed.last_mut().filter(|_| is_any) {
         Some(last) => {
             *last |= LAST;
             narrow(first)
@@ -371,7 +375,7 @@ mod tests {
 
     fn delta_of(entries: &[(u32, Vec<(usize, u64)>)]) -> Delta {
         let now = Instant::now();
-        let mut delta = Delta { start: now, end: now, entries: Vec::new(), packed: Vec::new() };
+        let mut delta = Delta::new(now, now);
         for (series, buckets) in entries {
             let first = delta.packed.len();
             buckets.iter().for_each(|(bucket, count)| pack(&mut delta.packed, *bucket, *count));
@@ -441,7 +445,7 @@ mod tests {
                 let (mut count, mut sum, mut max, mut is_early) = (0, 0.0, f64::NEG_INFINITY, false);
                 let mut tick = || {
                     let delta = baseline.difference(&recorder.index(), now, ReadMode::Take);
-                    let Some(entry) = delta.entries.first() else { return };
+                    let Some(entry) = delta.entries.get(0) else { return };
                     count += delta.buckets(entry).map(|(_, count)| count).sum::<u32>();
                     sum += entry.after - entry.before;
                     max = entry.max.max(max);

@@ -154,7 +154,7 @@ impl History {
     pub(super) fn unchanged(&self, places: impl IntoIterator<Item = u32>) -> Vec<u32> {
         let mut left: Vec<u32> = places.into_iter().collect();
         if left.len() > FEW {
-            let entries = self.ring.iter().flat_map(|delta| &delta.entries);
+            let entries = self.ring.iter().flat_map(|delta| delta.entries.iter());
             let changed: HashSet<u32> = entries.map(|entry| entry.series).collect();
             left.retain(|place| !changed.contains(place));
             return left;

@@ -63,13 +63,14 @@
 //! schema < {layout, stripe};  layout < exemplars;  {stripe, exemplars} < cells;  stripe < gauge;  meta < outcome
 //! {cells, counter, gauge, outcome} < series < {pairs, delta, whole_names}
 //! pairs < exposition;  {exposition, history, whole_names} < recorder
-//! counts < {delta, histogram};  layout < histogram;  {delta, histogram} < window < history
-//! sliding (imports nothing of the room);  layout < grid < slot < slot_sums
+//! {blocks, counts} < delta;  {layout, counts} < histogram;  {delta, histogram} < window < history
+//! {blocks, sliding} import nothing of the room;  layout < grid < slot < slot_sums
 //! {delta, slot_sums, endpoint_names} < requests;  {history, requests} < tiers < rhythms
 //! ```
 //!
 //! In a file `std` comes first, then other crates, then `super` and `crate`, with an empty line between.
 
+mod blocks;
 mod cells;
 mod counter;
 mod counts;

@@ -76,7 +76,7 @@ impl RequestSeries {
     /// Adds the requests of a difference to `sums`.
     pub(super) fn add(&self, delta: &Delta, sums: &mut SlotSums) {
         let Some((_, grid)) = &self.grid else { return };
-        for entry in &delta.entries {
+        for entry in delta.entries.iter() {
             let Some(Some(attribution)) = self.attributions.get(entry.series as usize) else { continue };
             let (all, own) = sums.of(attribution.endpoint);
             let seconds = entry.after - entry.before;
@@ -93,7 +93,7 @@ impl RequestSeries {
     /// Calls `visit` with the requests of a difference.
     pub(super) fn visit(&self, delta: &Delta, mut visit: impl FnMut(TickRequests)) {
         let Some((_, grid)) = &self.grid else { return };
-        for entry in &delta.entries {
+        for entry in delta.entries.iter() {
             let Some(Some(Attribution { endpoint, failed })) = self.attributions.get(entry.series as usize).copied()
             else {
                 continue;

@@ -82,7 +82,7 @@ impl Rhythms {
             self.forget(now);
         }
         let mut of_service = 0;
-        for entry in &delta.entries {
+        for entry in delta.entries.iter() {
             let Some(place) = self.place_of(entry.series) else { continue };
             let count = delta.buckets(entry).map(|(_, count)| u64::from(count)).sum();
             let Regular { of, rhythm, is_current } = &mut self.all[place];

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::names::Kind;
 
+/// About how many series have their extremes looked for together: so long does the list of them get.
+const TOGETHER: usize = 1024;
+
 /// One series in a window.
 #[derive(Clone, Debug)]
 enum SeriesWindow {
@@ -129,46 +132,49 @@ impl Window {
     }
 
     /// Subtracts the oldest difference; `left` are those that stay.
-    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta>) {
+    pub(super) fn subtract<'a>(&mut self, delta: &Delta, left: impl Iterator<Item = &'a Delta> + Clone) {
         self.start = delta.end;
         let mut lost = Vec::new();
-        for (place, entry) in delta.entries.iter().enumerate() {
-            if place % AHEAD == 0 {
-                self.read_ahead(&delta.entries[place..delta.entries.len().min(place + AHEAD)]);
-            }
-            match &mut self.series[entry.series as usize] {
-                Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
-                Some(SeriesWindow::Histogram(histogram)) => {
-                    for (bucket, count) in delta.buckets(entry) {
-                        let left = histogram.buckets.get_mut(bucket);
-                        *left = left.saturating_sub(count);
-                        histogram.count -= u64::from(count);
+        for (chunk, entries) in delta.entries.chunks(AHEAD).enumerate() {
+            self.read_ahead(entries);
+            for (place, entry) in (chunk * AHEAD..).zip(entries) {
+                match &mut self.series[entry.series as usize] {
+                    Some(SeriesWindow::Counter { before, .. }) => *before = entry.after,
+                    Some(SeriesWindow::Histogram(histogram)) => {
+                        for (bucket, count) in delta.buckets(entry) {
+                            let left = histogram.buckets.get_mut(bucket);
+                            *left = left.saturating_sub(count);
+                            histogram.count -= u64::from(count);
+                        }
+                        histogram.sum_before = entry.after;
+                        // A search through the ring is needed only if this difference held an extreme of the window.
+                        let (has_min, has_max) = (entry.min <= histogram.min, entry.max >= histogram.max);
+                        if has_min || has_max {
+                            lost.push(Extremes::new(entry, place, has_min, has_max));
+                        }
                     }
-                    histogram.sum_before = entry.after;
-                    // A search through the ring is needed only if this difference held an extreme of the window.
-                    let (has_min, has_max) = (entry.min <= histogram.min, entry.max >= histogram.max);
-                    if has_min || has_max {
-                        lost.push(Extremes::new(entry, place, has_min, has_max));
-                    }
+                    Some(SeriesWindow::Gauge(_)) | None => {}
                 }
-                Some(SeriesWindow::Gauge(_)) | None => {}
+            }
+            if lost.len() >= TOGETHER {
+                self.find_extremes(&mut lost, left.clone());
             }
         }
-        self.find_extremes(lost, left);
+        self.find_extremes(&mut lost, left);
     }
 
-    /// Finds the extremes of the series that lost theirs. Goes through the differences in the outer loop: when a moment
-    /// that was slow for every series leaves the window, each difference is then read once, from beginning to end.
-    fn find_extremes<'a>(&mut self, mut lost: Vec<Extremes>, left: impl Iterator<Item = &'a Delta>) {
+    /// Finds the extremes of the series that lost theirs, and empties the list. Goes through the differences in the outer loop: when a
+    /// moment that was slow for every series leaves the window, the part of each difference that has these series is then read once,
+    /// from beginning to end.
+    fn find_extremes<'a>(&mut self, lost: &mut Vec<Extremes>, left: impl Iterator<Item = &'a Delta>) {
         for delta in left {
             // Where about the same series change all the time, a series is a few places further in one difference than in
             // another, and the next series is as many further.
             let mut shift = 0;
-            for extremes in &mut lost {
+            for extremes in &mut *lost {
                 let near = extremes.place.saturating_add_signed(shift);
-                if let Some(place) = delta.place_near(extremes.series, near) {
+                if let Some((place, entry)) = delta.entry_near(extremes.series, near) {
                     shift = place as isize - extremes.place as isize;
-                    let entry = &delta.entries[place];
                     extremes.min = extremes.min.min(entry.min);
                     extremes.max = extremes.max.max(entry.max);
                 }
@@ -181,7 +187,7 @@ impl Window {
                 !is_found
             });
         }
-        lost.iter().for_each(|extremes| self.set_extremes(extremes));
+        lost.drain(..).for_each(|extremes| self.set_extremes(&extremes));
     }
 
     fn set_extremes(&mut self, found: &Extremes) {

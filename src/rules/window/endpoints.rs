@@ -99,8 +99,8 @@ impl<'a> Endpoints<'a> {
     }
 
     fn gathered(window: &'a Window, with_mixtures: bool) -> Self {
-        let places = vec![None; window.endpoint_count()];
-        let mut endpoints = Self { span: window.span(), with_mixtures, places, ..Self::default() };
+        let (all, places) = (Vec::with_capacity(window.endpoint_count()), vec![None; window.endpoint_count()]);
+        let mut endpoints = Self { all, span: window.span(), with_mixtures, places, ..Self::default() };
         // Before the others, which add to endpoints that had requests and drop what belongs to none.
         endpoints.add_durations(window);
         endpoints.add_histograms(window);
