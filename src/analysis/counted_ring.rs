@@ -1,42 +1,61 @@
 //! [`Ring`]: counts by the number of a time slot, of the newest slots.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
-/// Counts of the newest `N` slots. Empty until something is counted.
+/// Slots by which a ring grows. Every endpoint has one of hundreds of slots, which are filled in days.
+const STEP: usize = 24;
+
+/// Counts of the newest `N` slots, as many as are known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ring<const N: usize> {
     newest: u64,
-    /// By slot modulo `N`.
-    counts: Vec<u32>,
+    /// Up to the newest.
+    counts: VecDeque<u32>,
 }
 
 impl<const N: usize> Ring<N> {
     /// Adds to the count of a slot, unless it is older than all that are kept.
     pub(crate) fn add(&mut self, slot: u64, count: u32) {
-        // What a file holds may have another length.
-        if self.counts.len() != N {
-            (self.counts, self.newest) = (vec![0; N], slot);
-        }
-        if slot > self.newest {
-            let passed = (slot - self.newest).min(N as u64);
-            (0..passed).for_each(|back| self.counts[place::<N>(slot - back)] = 0);
+        // None is known, or none of those that are known is kept.
+        if self.counts.is_empty() || slot.saturating_sub(self.newest) >= N as u64 {
+            self.counts.clear();
             self.newest = slot;
         }
-        if self.newest - slot < N as u64 {
-            let known = &mut self.counts[place::<N>(slot)];
-            *known = known.saturating_add(count);
+        while self.newest < slot {
+            self.make_room();
+            self.counts.push_back(0);
+            self.newest += 1;
         }
+        let back = self.newest - slot;
+        if back >= N as u64 {
+            return;
+        }
+        while self.counts.len() as u64 <= back {
+            self.make_room();
+            self.counts.push_front(0);
+        }
+        // What a file holds may be longer.
+        while self.counts.len() > N {
+            self.counts.pop_front();
+        }
+        let place = self.counts.len() - 1 - back as usize;
+        self.counts[place] = self.counts[place].saturating_add(count);
     }
 
     /// Returns the count of a slot; 0 where nothing was counted or it is no longer kept.
     pub(crate) fn get(&self, slot: u64) -> u32 {
-        let is_kept = slot <= self.newest && self.newest - slot < N as u64;
-        self.counts.get(place::<N>(slot)).copied().filter(|_| is_kept).unwrap_or(0)
+        let back = self.newest.checked_sub(slot).filter(|back| *back < N as u64);
+        let place = back.and_then(|back| self.counts.len().checked_sub(1 + usize::try_from(back).ok()?));
+        place.map_or(0, |place| self.counts[place])
     }
-}
 
-fn place<const N: usize>(slot: u64) -> usize {
-    (slot % N as u64) as usize
+    fn make_room(&mut self) {
+        if self.counts.len() == self.counts.capacity() {
+            self.counts.reserve_exact(STEP);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -64,10 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_another_length_are_dropped() {
-        let mut ring: Ring<8> = serde_json::from_str(r#"{"newest":5,"counts":[1,2]}"#).expect("JSON");
-        assert_eq!(ring.get(7), 0);
+    fn a_file_may_hold_more_slots_than_are_kept() {
+        let mut ring: Ring<2> = serde_json::from_str(r#"{"newest":5,"counts":[7,8,9]}"#).expect("JSON");
+        assert_eq!([3, 4, 5, 6].map(|slot| ring.get(slot)), [0, 8, 9, 0]);
         ring.add(6, 1);
-        assert_eq!((ring.get(5), ring.get(6)), (0, 1));
+        assert_eq!([4, 5, 6].map(|slot| ring.get(slot)), [0, 9, 1]);
+        assert_eq!(ring.counts.len(), 2);
     }
 }

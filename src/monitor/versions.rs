@@ -18,7 +18,7 @@ use crate::{
     analysis::{Comparison, VersionSnapshot, compare},
     context::DynRecorder,
     rules::latencies,
-    store::{Rhythms, Run, Tiers, Window},
+    store::{KnownRhythms, Rhythms, Run, Tiers, Window},
 };
 
 /// Minutes between two snapshots. A process that is killed loses what its version measured since the last one, which a
@@ -79,12 +79,12 @@ impl Versions {
         archive.wake();
         if (wall.as_secs() / 60).is_multiple_of(MINUTES) {
             self.write_snapshot(total, wall);
-            archive.write_rhythms(rhythms.clone());
+            archive.write_rhythms(rhythms.known().clone());
         }
     }
 
     /// Returns what an earlier run of the service knew of what usually runs, once.
-    pub(super) fn take_rhythms(&self) -> Option<Rhythms> {
+    pub(super) fn take_rhythms(&self) -> Option<KnownRhythms> {
         self.archive.as_ref()?.take_rhythms()
     }
 
@@ -96,7 +96,7 @@ impl Versions {
     /// Has the archive write the last of this run.
     pub(super) fn finish(&self, total: &Window, rhythms: &Rhythms, wall: Duration) {
         self.write_snapshot(total, wall);
-        self.archive.iter().for_each(|archive| archive.write_rhythms(rhythms.clone()));
+        self.archive.iter().for_each(|archive| archive.write_rhythms(rhythms.known().clone()));
         self.archive.iter().for_each(Archive::wake);
     }
 

@@ -111,6 +111,8 @@ pub(crate) use history::History;
 pub(crate) use outcome::{Outcome, OutcomeClass};
 pub use recorder::MonitorRecorder;
 pub(crate) use requests::TickRequests;
+#[cfg(any(test, feature = "archive"))]
+pub(crate) use rhythms::{KnownRhythms, ServiceRhythm};
 pub(crate) use rhythms::{Regular, RhythmOf, Rhythms};
 pub(crate) use sliding::{Counts, SlidingCounts};
 pub(crate) use slot::{GridSum, SlotEntry};

@@ -4,7 +4,7 @@
 //! could break: it has at most [`MOST_SUBJECTS`] subjects, whatever the service does, and a subject that this version of the service
 //! has not had yet is not judged, since a deployment may have removed it.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +14,15 @@ use crate::{
     names,
 };
 
-/// Endpoints and tasks whose rhythm is learned: those that come first. Each takes two kilobytes.
+/// Endpoints and tasks whose rhythm is learned: those that come first. Each takes two kilobytes
+/// after nine days.
 const MOST_SUBJECTS: usize = 2_000;
 const DAY: u64 = 24 * 3600;
 /// Seconds after which a subject that does not come again is forgotten: it is in none of the half hours that are kept.
 const FORGOTTEN_AFTER: u64 = 9 * DAY;
 
 /// What a rhythm is of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum RhythmOf {
     Endpoint { method: String, route: String },
     Task(String),
@@ -37,18 +38,30 @@ pub(crate) struct Regular {
 }
 
 /// The rhythms of all endpoints and tasks.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rhythms {
+    known: KnownRhythms,
+    /// The places of all subjects, in the order of the subjects: a map would hold their names again.
+    sorted: Vec<usize>,
+    followed: Followed,
+}
+
+/// What an archive keeps of the rhythms. A clone shares each subject until one of both changes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownRhythms {
+    pub(crate) service: ServiceRhythm,
+    pub(crate) all: Vec<Arc<Regular>>,
+}
+
+/// What is known of the service as a whole.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ServiceRhythm {
     /// Version of the service; empty if none was set.
     version: String,
     time: MeasuredTime,
     /// Requests of all endpoints together.
-    service: Rhythm,
-    all: Vec<Regular>,
-    #[serde(skip)]
-    places: HashMap<RhythmOf, usize>,
-    #[serde(skip)]
-    followed: Followed,
+    #[serde(rename = "service")]
+    rhythm: Rhythm,
 }
 
 /// The series of the last tick.
@@ -62,7 +75,8 @@ struct Followed {
 impl Rhythms {
     /// Returns the rhythms of a version of which nothing is known yet.
     pub(crate) fn new(version: String) -> Self {
-        Self { version, ..Self::default() }
+        let service = ServiceRhythm { version, ..ServiceRhythm::default() };
+        Self { known: KnownRhythms { service, all: Vec::new() }, ..Self::default() }
     }
 
     /// Adds the latest tick of `history`.
@@ -76,8 +90,9 @@ impl Rhythms {
         }
         let now = moment.wall.as_secs();
         let took = delta.end.saturating_duration_since(delta.start);
-        let is_new_day = self.time.until().is_some_and(|until| until / DAY != now / DAY);
-        self.time.add(moment.wall.saturating_sub(took).as_secs(), now);
+        let time = &mut self.known.service.time;
+        let is_new_day = time.until().is_some_and(|until| until / DAY != now / DAY);
+        time.add(moment.wall.saturating_sub(took).as_secs(), now);
         if is_new_day {
             self.forget(now);
         }
@@ -85,12 +100,14 @@ impl Rhythms {
         for entry in delta.entries.iter() {
             let Some(place) = self.place_of(entry.series) else { continue };
             let count = delta.buckets(entry).map(|(_, count)| u64::from(count)).sum();
-            let Regular { of, rhythm, is_current } = &mut self.all[place];
-            rhythm.add(now, count, &self.time);
+            let KnownRhythms { service, all } = &mut self.known;
+            let Regular { of, rhythm, is_current } = Arc::make_mut(&mut all[place]);
+            rhythm.add(now, count, &service.time);
             *is_current |= count > 0;
             of_service += if matches!(of, RhythmOf::Endpoint { .. }) { count } else { 0 };
         }
-        self.service.add(now, of_service, &self.time);
+        let ServiceRhythm { rhythm, time, .. } = &mut self.known.service;
+        rhythm.add(now, of_service, time);
     }
 
     /// Adds what an archive kept of earlier runs.
@@ -98,45 +115,54 @@ impl Rhythms {
     /// What was recorded meanwhile is dropped: a few seconds at a start. Nothing is restored that lies in the future, since a clock was
     /// wrong then or is now.
     #[cfg(any(test, feature = "archive"))]
-    pub(crate) fn restore(&mut self, stored: Self, now: u64) {
-        if stored.time.until().is_none_or(|until| until > now) {
+    pub(crate) fn restore(&mut self, stored: KnownRhythms, now: u64) {
+        if stored.service.time.until().is_none_or(|until| until > now) {
             return;
         }
-        let is_same_version = !self.version.is_empty() && self.version == stored.version;
-        let version = self.version.clone();
-        *self = Self { version, followed: Followed::default(), ..stored };
-        self.all.truncate(MOST_SUBJECTS);
-        self.all.iter_mut().for_each(|regular| regular.is_current &= is_same_version);
+        let version = std::mem::take(&mut self.known.service.version);
+        let is_same_version = !version.is_empty() && version == stored.service.version;
+        *self = Self { known: stored, ..Self::default() };
+        self.known.service.version = version;
+        self.known.all.truncate(MOST_SUBJECTS);
+        self.known.all.iter_mut().for_each(|regular| Arc::make_mut(regular).is_current &= is_same_version);
         self.forget(now);
+    }
+
+    /// Returns what an archive is to keep. It shares what is known until it changes.
+    #[cfg(any(test, feature = "archive"))]
+    pub(crate) fn known(&self) -> &KnownRhythms {
+        &self.known
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.version.clone());
+        *self = Self::new(std::mem::take(&mut self.known.service.version));
     }
 
     /// Returns every subject, each in its place.
-    pub(crate) fn all(&self) -> &[Regular] {
-        &self.all
+    pub(crate) fn all(&self) -> &[Arc<Regular>] {
+        &self.known.all
     }
 
     /// Returns the place of a subject.
     pub(crate) fn find(&self, of: &RhythmOf) -> Option<usize> {
-        self.places.get(of).copied()
+        self.search(of).ok().map(|at| self.sorted[at])
     }
 
     pub(crate) fn service(&self) -> &Rhythm {
-        &self.service
+        &self.known.service.rhythm
     }
 
     pub(crate) fn time(&self) -> &MeasuredTime {
-        &self.time
+        &self.known.service.time
     }
 
     /// Drops the subjects that have not come for long, and gives the others their places anew.
     fn forget(&mut self, now: u64) {
-        self.all.retain(|regular| regular.rhythm.last().is_some_and(|last| last.saturating_add(FORGOTTEN_AFTER) > now));
-        self.places = self.all.iter().enumerate().map(|(place, regular)| (regular.of.clone(), place)).collect();
+        let is_kept = |last: u64| last.saturating_add(FORGOTTEN_AFTER) > now;
+        self.known.all.retain(|regular| regular.rhythm.last().is_some_and(is_kept));
+        self.sorted = (0..self.known.all.len()).collect();
+        self.sorted.sort_by(|a, b| self.known.all[*a].of.cmp(&self.known.all[*b].of));
         self.followed.places.clear();
     }
 
@@ -155,15 +181,22 @@ impl Rhythms {
     }
 
     fn place(&mut self, of: RhythmOf) -> Option<usize> {
-        if let Some(place) = self.places.get(&of) {
-            return Some(*place);
-        }
-        if self.all.len() >= MOST_SUBJECTS {
+        let at = match self.search(&of) {
+            Ok(at) => return Some(self.sorted[at]),
+            Err(at) => at,
+        };
+        let place = self.known.all.len();
+        if place >= MOST_SUBJECTS {
             return None;
         }
-        self.all.push(Regular { of: of.clone(), rhythm: Rhythm::default(), is_current: false });
-        self.places.insert(of, self.all.len() - 1);
-        Some(self.all.len() - 1)
+        self.known.all.push(Arc::new(Regular { of, rhythm: Rhythm::default(), is_current: false }));
+        self.sorted.insert(at, place);
+        Some(place)
+    }
+
+    /// Returns where among the [`sorted`](Self::sorted) a subject is, or would be.
+    fn search(&self, of: &RhythmOf) -> Result<usize, usize> {
+        self.sorted.binary_search_by(|place| self.known.all[*place].of.cmp(of))
     }
 }
 

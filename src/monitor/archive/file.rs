@@ -17,15 +17,15 @@ use super::{
     error::ArchiveError,
     head,
     identity::Identity,
-    tables::{self, Contents, ENDPOINTS, Forget, HALF_HOURS, LATEST, MINUTES, RHYTHMS, RUNS, VERSIONS, millis},
+    tables::{self, Contents, ENDPOINTS, Forget, HALF_HOURS, MINUTES, REGULAR, RHYTHMS, RUNS, VERSIONS, millis},
 };
 use crate::{
     analysis::VersionSnapshot,
-    store::{Changes, Rhythms, Run, SlotKey},
+    store::{Changes, KnownRhythms, Run, SlotKey},
 };
 
 /// Pages kept in memory: those of a minute's slot and the path to it. redb's default is a gigabyte.
-const CACHE_BYTES: usize = 4 << 20;
+const CACHE_BYTES: usize = 1 << 20;
 
 /// An open history file. It is locked: no other process can open it.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ impl ArchiveFile {
             writing.delete_table(MINUTES)?;
             writing.delete_table(HALF_HOURS)?;
             writing.delete_table(RHYTHMS)?;
+            writing.delete_table(REGULAR)?;
         }
         {
             let mut endpoints = writing.open_table(ENDPOINTS)?;
@@ -122,10 +123,9 @@ impl ArchiveFile {
     }
 
     /// Writes how often everything usually runs, all of it or nothing.
-    pub(super) fn write_rhythms(&self, rhythms: &Rhythms) -> Result<(), ArchiveError> {
-        let json = serde_json::to_vec(rhythms).expect("numbers and texts are JSON");
+    pub(super) fn write_rhythms(&self, rhythms: &KnownRhythms) -> Result<(), ArchiveError> {
         let writing = self.database.begin_write()?;
-        writing.open_table(RHYTHMS)?.insert(LATEST, &*json)?;
+        tables::write_rhythms(&writing, rhythms)?;
         Ok(writing.commit()?)
     }
 

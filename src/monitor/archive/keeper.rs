@@ -21,7 +21,7 @@ use super::{
 use crate::{
     analysis::VersionSnapshot,
     lock::{lock, wait_while},
-    store::{Changes, Rhythms},
+    store::{Changes, KnownRhythms},
 };
 
 /// How often a file that could not be opened is tried again: often enough for a disk that is freed, rare enough for the
@@ -38,7 +38,7 @@ pub(super) struct Keeper {
     /// Changes that are not written yet; `None` until the tiers were restored.
     pending: Option<Changes>,
     snapshot: Option<VersionSnapshot>,
-    rhythms: Option<Rhythms>,
+    rhythms: Option<KnownRhythms>,
     /// Whether the snapshot of this version in the file was written by this run.
     has_own_snapshot: bool,
     /// By key.

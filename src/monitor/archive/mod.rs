@@ -16,6 +16,8 @@ mod head;
 mod identity;
 mod keeper;
 #[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
 mod process_tests;
 mod state;
 mod status;
@@ -42,7 +44,7 @@ use crate::{
     analysis::VersionSnapshot,
     context::DynRecorder,
     lock::lock,
-    store::{Rhythms, Run, Tiers},
+    store::{KnownRhythms, Run, Tiers},
 };
 
 #[cfg(feature = "replay")]
@@ -128,12 +130,12 @@ impl Archive {
     }
 
     /// Has the thread write what usually runs, for the next run of the service. Returns at once.
-    pub(super) fn write_rhythms(&self, rhythms: Rhythms) {
+    pub(super) fn write_rhythms(&self, rhythms: KnownRhythms) {
         self.shared.add(|work| work.rhythms = Some(rhythms));
     }
 
     /// Returns what the file had of what usually runs when it was first opened, once.
-    pub(super) fn take_rhythms(&self) -> Option<Rhythms> {
+    pub(super) fn take_rhythms(&self) -> Option<KnownRhythms> {
         // Looked for at each tick: a swap is dearer than a look.
         let is_there = self.shared.rhythms.load().is_some();
         is_there.then(|| self.shared.rhythms.swap(None)).flatten().map(Arc::unwrap_or_clone)

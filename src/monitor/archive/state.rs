@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
 use super::status::StatusBoard;
-use crate::{analysis::VersionSnapshot, lock::lock, store::Rhythms};
+use crate::{analysis::VersionSnapshot, lock::lock, store::KnownRhythms};
 
 #[derive(Debug)]
 pub(super) struct KeeperState {
@@ -22,7 +22,7 @@ pub(super) struct KeeperState {
     /// The snapshot of the version before this one.
     pub(super) previous: ArcSwapOption<VersionSnapshot>,
     /// What the file had of what usually runs, until the tick takes it.
-    pub(super) rhythms: ArcSwapOption<Rhythms>,
+    pub(super) rhythms: ArcSwapOption<KnownRhythms>,
     /// What the run before kept, by its key, until its owner takes it. It is filled when the file is first read.
     pub(super) restored: Mutex<BTreeMap<String, Arc<[u8]>>>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Work {
     /// The newest snapshot of this version, if one is to be written.
     pub(super) snapshot: Option<VersionSnapshot>,
     /// The newest of what usually runs, if it is to be written.
-    pub(super) rhythms: Option<Rhythms>,
+    pub(super) rhythms: Option<KnownRhythms>,
     /// What other parts of the monitor have to keep, by their key.
     pub(super) kept: BTreeMap<&'static str, Vec<u8>>,
     /// Write what there is for a last time, and end.

@@ -8,11 +8,14 @@ use std::{
 
 use jiff::Timestamp;
 use redb::{ReadableTable as _, TableDefinition, TableHandle as _, WriteTransaction};
+use serde::Serialize;
 
 use super::error::ArchiveError;
 use crate::{
     analysis::VersionSnapshot,
-    store::{ArchiveContents, EndpointNames, FORMAT, Reference, Rhythms, Run, Slot, SlotKey},
+    store::{
+        ArchiveContents, EndpointNames, FORMAT, KnownRhythms, Reference, Regular, Run, ServiceRhythm, Slot, SlotKey,
+    },
 };
 
 /// Versions whose latencies are kept: a service that releases daily can look back ten days.
@@ -34,9 +37,12 @@ pub(super) const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// Snapshots as JSON, by version.
 pub(super) const VERSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("versions");
 
-/// How often everything usually runs, as JSON, under [`LATEST`].
+/// How often the service usually runs, as JSON, under [`LATEST`].
 pub(super) const RHYTHMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rhythms");
-pub(super) const LATEST: &str = "latest";
+const LATEST: &str = "latest";
+/// How often each endpoint and each task usually runs, as JSON, by their place. A row for each, since redb holds a whole value in
+/// memory as often as twice.
+pub(super) const REGULAR: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("regular");
 
 /// What an opened file held.
 #[derive(Debug, Default)]
@@ -45,7 +51,7 @@ pub(super) struct Contents {
     /// One for each version, of its longest run.
     pub(super) versions: Vec<VersionSnapshot>,
     /// How often everything usually ran; `None` where an earlier release wrote the file.
-    pub(super) rhythms: Option<Rhythms>,
+    pub(super) rhythms: Option<KnownRhythms>,
     /// Whether the file was made just now.
     pub(super) is_new: bool,
     /// Entries that could not be read and were skipped.
@@ -191,23 +197,52 @@ fn read_versions(writing: &WriteTransaction) -> Result<(Vec<VersionSnapshot>, us
     Ok((versions, unreadable))
 }
 
-/// Returns how often everything usually ran, and how much of it could not be read: 1 or 0.
-fn read_rhythms(writing: &WriteTransaction) -> Result<(Option<Rhythms>, usize), ArchiveError> {
+/// Returns how often everything usually ran, and how much of it could not be read.
+fn read_rhythms(writing: &WriteTransaction) -> Result<(Option<KnownRhythms>, usize), ArchiveError> {
+    let (service, lost) = read_service_rhythm(writing)?;
+    let Some(service) = service else { return Ok((None, lost)) };
+    let (mut all, mut unreadable) = (Vec::new(), 0);
+    for entry in writing.open_table(REGULAR)?.iter()? {
+        match serde_json::from_slice::<Regular>(entry?.1.value()) {
+            Ok(regular) => all.push(Arc::new(regular)),
+            Err(_) => unreadable += 1,
+        }
+    }
+    Ok((Some(KnownRhythms { service, all }), unreadable))
+}
+
+/// Returns how often the service usually ran, and how much of it could not be read: 1 or 0.
+fn read_service_rhythm(writing: &WriteTransaction) -> Result<(Option<ServiceRhythm>, usize), ArchiveError> {
     let table = writing.open_table(RHYTHMS)?;
     let json = table.get(LATEST)?;
     let read = json.map(|json| serde_json::from_slice(json.value()));
     Ok(match read {
         None => (None, 0),
-        Some(Ok(rhythms)) => (Some(rhythms), 0),
+        Some(Ok(service)) => (Some(service), 0),
         Some(Err(_)) => (None, 1),
     })
+}
+
+/// Enters how often everything usually runs, in place of what there is.
+pub(super) fn write_rhythms(writing: &WriteTransaction, rhythms: &KnownRhythms) -> Result<(), ArchiveError> {
+    writing.delete_table(REGULAR)?;
+    let mut regular = writing.open_table(REGULAR)?;
+    for (place, known) in (0_u32..).zip(&rhythms.all) {
+        regular.insert(place, &*json(&**known))?;
+    }
+    writing.open_table(RHYTHMS)?.insert(LATEST, &*json(&rhythms.service))?;
+    Ok(())
+}
+
+/// Returns what has numbers and texts alone as JSON.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("numbers and texts are JSON")
 }
 
 /// Enters the snapshot of a version, and drops the versions that ran longest ago past [`VERSIONS_KEPT`].
 pub(super) fn write_version(writing: &WriteTransaction, snapshot: &VersionSnapshot) -> Result<(), ArchiveError> {
     let mut versions = writing.open_table(VERSIONS)?;
-    let json = serde_json::to_vec(snapshot).expect("numbers and texts are JSON");
-    versions.insert(&*snapshot.version, &*json)?;
+    versions.insert(&*snapshot.version, &*json(snapshot))?;
     let mut written: Vec<(Timestamp, String)> = Vec::new();
     for entry in versions.iter()? {
         let (version, json) = entry?;

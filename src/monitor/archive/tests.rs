@@ -105,7 +105,7 @@ impl Life {
     }
 
     #[track_caller]
-    fn fails_with(&self, kind: &str, words: &str) {
+    pub(super) fn fails_with(&self, kind: &str, words: &str) {
         let ArchiveState::Failing(error) = self.archive.status().state.clone() else { panic!("it works") };
         assert!(error.contains(words), "{error}");
         assert!(self.errors(kind) >= 1.0);
@@ -215,38 +215,6 @@ async fn a_file_in_use_is_reported_and_opened_once_it_is_free() {
     new.end().await;
     assert_eq!((new.archive.status().state.clone(), new.requests()), (ArchiveState::Open, 5));
     assert_eq!(Life::begin(&path, NOON + 8 * MINUTE, "2").requests(), 5);
-}
-
-#[tokio::test]
-async fn what_was_kept_is_there_although_the_file_opens_late_and_stays_until_it_is_taken() {
-    let rhythms = |version: &str| Rhythms::new(version.to_owned());
-    let version = |rhythms: Option<Rhythms>| serde_json::to_value(rhythms).expect("JSON")["version"].clone();
-    for is_taken in [false, true] {
-        let (_directory, path) = place();
-        let mut old = Life::begin(&path, NOON, "1");
-        old.archive.keep("said", b"before"[..].into());
-        old.archive.write_rhythms(rhythms("before"));
-        let mut new = Life::begin(&path, NOON + 3 * MINUTE, "2");
-        new.fails_with("locked", "in use by another process");
-        new.archive.keep("said", b"since"[..].into());
-        new.archive.write_rhythms(rhythms("since"));
-        assert_eq!(new.archive.take_restored("said"), None);
-        old.end().await;
-        new.archive.wake();
-        new.becomes(|status| status.state == ArchiveState::Open).await;
-        if is_taken {
-            assert_eq!(new.archive.take_restored("said").as_deref(), Some(&b"before"[..]));
-            new.archive.keep("said", b"both"[..].into());
-            assert_eq!(version(new.archive.take_rhythms()), "before");
-            new.archive.write_rhythms(rhythms("both"));
-        }
-        new.end().await;
-        let next = Life::begin(&path, NOON + 8 * MINUTE, "2");
-        let expected = if is_taken { "both" } else { "before" };
-        assert_eq!(next.archive.take_restored("said").as_deref(), Some(expected.as_bytes()));
-        assert_eq!(version(next.archive.take_rhythms()), expected);
-        assert_eq!(next.archive.take_restored("said"), None, "once");
-    }
 }
 
 #[test]

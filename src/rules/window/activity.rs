@@ -71,7 +71,7 @@ impl<'a> Activity<'a> {
         }
         let of_scope =
             self.rhythms.all().iter().enumerate().filter(|(_, regular)| scope(&regular.of) == question.scope);
-        let read = |(place, regular): (usize, &Regular)| {
+        let read = |(place, regular): (usize, &Arc<Regular>)| {
             let value = self.value(place, question.measure, index).filter(is_asked_for)?;
             Some(reading(subject(&regular.of), question.measure, value))
         };
@@ -142,7 +142,7 @@ impl<'a> Activity<'a> {
     fn silences(&self, index: &WindowIndex<'_>) -> &Silences {
         self.silences.get_or_init(|| {
             let (rhythms, now) = (self.rhythms, self.now);
-            let silence = |regular: &Regular| {
+            let silence = |regular: &Arc<Regular>| {
                 let silence = regular.rhythm.silence(now, rhythms.time()).filter(|_| regular.is_current)?;
                 // What has begun and not ended is there.
                 (!is_absent(Some(silence)) || in_progress(&regular.of, index) == 0.0).then_some(silence)
@@ -169,7 +169,7 @@ impl<'a> Activity<'a> {
     fn drops(&self, index: &WindowIndex<'_>) -> &Drops {
         self.drops.get_or_init(|| {
             let (rhythms, now) = (self.rhythms, self.now);
-            let drop = |regular: &Regular| {
+            let drop = |regular: &Arc<Regular>| {
                 let drop = regular.rhythm.drop(now, rhythms.time()).filter(|_| regular.is_current)?;
                 // What has begun and not ended has come.
                 let is_less = drop.share() < LESS_RATIO;
