@@ -282,7 +282,11 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(&[&TREND], "$0{measure=\"response_time\"} > 0", "what gets slower"),
     ask(&[&VERSION_SLOWDOWN], "$0 > 0", "instances of a version that is slower as a whole"),
     ask(&[&VERSION_ERROR_RISE], "$0 > 0", "instances of a version that fails more often as a whole"),
-    ask(&[&VERSION_REQUESTS], "$0 < 300", "instances whose comparison rests on too little to be judged"),
+    ask(
+        &[&VERSION_REQUESTS],
+        "$0 < 200",
+        "instances whose comparison rests on too few requests for any of the default rules",
+    ),
     ask(&[&ENDPOINT_VERSION_SLOWDOWN], "topk(5, $0)", "the endpoints that got slower by the most"),
     ask(&[&ENDPOINT_VERSION_ERROR_RISE], "topk(5, $0)", "the endpoints whose failures rose by the most"),
     ask(

@@ -14,8 +14,7 @@ use crate::{
     names,
 };
 
-/// Endpoints and tasks whose rhythm is learned: those that come first. Each takes two kilobytes
-/// after nine days.
+/// Endpoints and tasks whose rhythm is learned: those that come first. After nine days each takes two kilobytes.
 const MOST_SUBJECTS: usize = 2_000;
 const DAY: u64 = 24 * 3600;
 /// Seconds after which a subject that does not come again is forgotten: it is in none of the half hours that are kept.
@@ -51,6 +50,18 @@ pub(crate) struct Rhythms {
 pub(crate) struct KnownRhythms {
     pub(crate) service: ServiceRhythm,
     pub(crate) all: Vec<Arc<Regular>>,
+}
+
+#[cfg(test)]
+impl KnownRhythms {
+    /// Returns what a file that this is written to gives back.
+    pub(crate) fn restored(&self) -> Self {
+        fn read<T: Serialize + serde::de::DeserializeOwned>(written: &T) -> T {
+            let json = serde_json::to_vec(written).expect("numbers and texts are JSON");
+            serde_json::from_slice(&json).expect("just written")
+        }
+        Self { service: read(&self.service), all: self.all.iter().map(|regular| Arc::new(read(&**regular))).collect() }
+    }
 }
 
 /// What is known of the service as a whole.

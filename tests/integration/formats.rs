@@ -75,6 +75,16 @@ async fn a_client_gets_the_format_that_it_asks_for() {
 }
 
 #[tokio::test]
+async fn a_service_with_a_name_says_which_one_it_is() {
+    let named = Monitor::builder().service("shop", "1.4.2").service_instance_id("shop-7");
+    let (_, page) = support::read(scrape(&app(&named.build().expect("valid")), "GET", &[]).await).await;
+    let expected = r#"target_info{service_name="shop",service_version="1.4.2",service_instance_id="shop-7"} 1"#;
+    assert!(page.lines().any(|line| line == expected), "{page}");
+    let (_, page) = support::read(scrape(&app(&monitor()), "GET", &[]).await).await;
+    assert!(!page.contains("target_info"), "{page}");
+}
+
+#[tokio::test]
 async fn a_page_is_compressed_for_clients_that_accept_it() {
     let monitor = monitor();
     let app = app(&monitor);

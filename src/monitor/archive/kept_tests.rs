@@ -1,5 +1,7 @@
 //! Tests of what the archive keeps for other parts of the monitor, and of what usually runs.
 
+use std::path::Path;
+
 use super::{
     tests::{Life, MINUTE, NOON, place},
     *,
@@ -26,6 +28,27 @@ fn tasks(rhythms: Option<KnownRhythms>) -> Vec<String> {
     rhythms.expect("written").all.into_iter().map(name).collect()
 }
 
+/// Writes to a closed file what the archive does not.
+fn write(path: &Path, write: impl FnOnce(&redb::WriteTransaction)) {
+    let database = redb::Database::open(path).expect("good");
+    let writing = database.begin_write().expect("a transaction");
+    write(&writing);
+    writing.commit().expect("committed");
+}
+
+#[tokio::test]
+async fn what_usually_ran_is_not_read_from_the_text_of_an_earlier_build() {
+    let (_directory, path) = place();
+    Life::begin(&path, NOON, "1").end().await;
+    let text = serde_json::to_vec(&rhythms_of(&[]).service).expect("JSON");
+    write(&path, |writing| {
+        writing.open_table(tables::RHYTHMS).expect("a table").insert("latest", &*text).expect("written");
+    });
+    let next = Life::begin(&path, NOON + MINUTE, "1");
+    assert!(next.archive.take_rhythms().is_none());
+    assert_eq!(next.archive.status().lost_entries, 0);
+}
+
 #[tokio::test]
 async fn what_usually_runs_replaces_what_was_written_before_but_for_what_cannot_be_read() {
     let (_directory, path) = place();
@@ -38,12 +61,9 @@ async fn what_usually_runs_replaces_what_was_written_before_but_for_what_cannot_
         assert_eq!(tasks(next.archive.take_rhythms()), known);
         next.end().await;
     }
-    {
-        let database = redb::Database::open(&path).expect("good");
-        let writing = database.begin_write().expect("good");
-        writing.open_table(tables::REGULAR).expect("good").insert(0, &b"{"[..]).expect("good");
-        writing.commit().expect("good");
-    }
+    write(&path, |writing| {
+        writing.open_table(tables::REGULAR).expect("a table").insert(0, &b"{"[..]).expect("written");
+    });
     let next = Life::begin(&path, NOON + 2 * MINUTE, "1");
     assert_eq!(tasks(next.archive.take_rhythms()), ["hourly"]);
     assert_eq!(next.archive.status().lost_entries, 1);

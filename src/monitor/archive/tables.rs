@@ -37,9 +37,10 @@ pub(super) const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// Snapshots as JSON, by version.
 pub(super) const VERSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("versions");
 
-/// How often the service usually runs, as JSON, under [`LATEST`].
+/// How often the service usually runs, as JSON, under [`SERVICE`].
 pub(super) const RHYTHMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rhythms");
-const LATEST: &str = "latest";
+/// Not `latest`: under that, files of earlier builds have all of it as one text, with the counts in another order.
+const SERVICE: &str = "service";
 /// How often each endpoint and each task usually runs, as JSON, by their place. A row for each, since redb holds a whole value in
 /// memory as often as twice.
 pub(super) const REGULAR: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("regular");
@@ -214,7 +215,7 @@ fn read_rhythms(writing: &WriteTransaction) -> Result<(Option<KnownRhythms>, usi
 /// Returns how often the service usually ran, and how much of it could not be read: 1 or 0.
 fn read_service_rhythm(writing: &WriteTransaction) -> Result<(Option<ServiceRhythm>, usize), ArchiveError> {
     let table = writing.open_table(RHYTHMS)?;
-    let json = table.get(LATEST)?;
+    let json = table.get(SERVICE)?;
     let read = json.map(|json| serde_json::from_slice(json.value()));
     Ok(match read {
         None => (None, 0),
@@ -230,7 +231,7 @@ pub(super) fn write_rhythms(writing: &WriteTransaction, rhythms: &KnownRhythms) 
     for (place, known) in (0_u32..).zip(&rhythms.all) {
         regular.insert(place, &*json(&**known))?;
     }
-    writing.open_table(RHYTHMS)?.insert(LATEST, &*json(&rhythms.service))?;
+    writing.open_table(RHYTHMS)?.insert(SERVICE, &*json(&rhythms.service))?;
     Ok(())
 }
 

@@ -81,11 +81,11 @@ impl Course {
         assert_eq!(names, expected, "{found:?}");
     }
 
-    /// Goes on with what is known in the next run, which begins `later`.
+    /// Writes what is known to a file and reads it in the next run, which begins `later`.
     fn restarted(&self, version: &str, later: u64) -> Self {
         let mut next = Self { age: self.age + later, ..Self::new(version) };
         next.history = History::new(next.started + Duration::from_secs(next.age), [WINDOW]);
-        next.rhythms.restore(self.rhythms.known().clone(), MONDAY + next.age);
+        next.rhythms.restore(self.rhythms.known().restored(), MONDAY + next.age);
         next
     }
 }
