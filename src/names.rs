@@ -620,6 +620,14 @@ pub(crate) const SLO_KNOWN: Metric = gauge(
 )
 .labels(&[RULE, SUBJECT])
 .exists("once an objective had a request; of the 10 subjects of an objective with the least budget left");
+/// When they are spent.
+pub(crate) const SLO_BUDGET_ENDS_IN: Metric = gauge(
+    "pinchpoint_slo_budget_ends_in_seconds",
+    "When an error budget is spent if requests come and fail as in the last hour: 0 where it is, and NaN for some minutes after it was no \
+     longer to be spent within the objective's window.",
+)
+.labels(&[RULE, SUBJECT])
+.exists("where an objective's budget is spent within its window; of the 10 subjects of an objective with the least budget left");
 /// How fast they are spent.
 pub(crate) const SLO_BURN_RATE: Metric = gauge(
     "pinchpoint_slo_burn_rate",
@@ -683,8 +691,7 @@ pub(crate) const ENDPOINT_VERSION_REQUESTS: Metric = gauge(
 .labels(&[METHOD, ROUTE])
 .exists(ENDPOINTS_COMPARED);
 const COMPARED: &str = "with the feature `archive`, once the version before is compared with";
-const ENDPOINTS_COMPARED: &str =
-    "once the version before is compared with; of the 50 endpoints that are worse by the most, and beyond chance";
+const ENDPOINTS_COMPARED: &str = "once the version before is compared with; of the 50 endpoints that are slower by the most and the 50 whose failures rose by the most, both beyond chance";
 /// Cost of the evaluation.
 pub(crate) const RULE_EVALUATION: Metric = histogram(
     "pinchpoint_rule_evaluation_seconds",
@@ -1018,6 +1025,7 @@ pub(crate) const CATALOGUE: &[Metric] = &[
     SLO_OBJECTIVE,
     SLO_BUDGET_LEFT,
     SLO_KNOWN,
+    SLO_BUDGET_ENDS_IN,
     SLO_BURN_RATE,
     MEMORY_GROWTH,
     TREND,
@@ -1053,6 +1061,7 @@ pub(crate) const MONITOR: &[Metric] = &[
     SLO_OBJECTIVE,
     SLO_BUDGET_LEFT,
     SLO_KNOWN,
+    SLO_BUDGET_ENDS_IN,
     SLO_BURN_RATE,
     MEMORY_GROWTH,
     TREND,
@@ -1126,6 +1135,7 @@ pub(crate) const IN_FORCE: &[Metric] = &[
     SLO_OBJECTIVE,
     SLO_BUDGET_LEFT,
     SLO_KNOWN,
+    SLO_BUDGET_ENDS_IN,
     SLO_BURN_RATE,
     VERSION_SLOWDOWN,
     VERSION_ERROR_RISE,

@@ -1,4 +1,4 @@
-//! [`SloGauges`]: the service-level objectives as gauges: how much of each error budget is left, and how fast it is spent.
+//! [`SloGauges`]: the service-level objectives as gauges: how much of each error budget is left, how fast it is spent, and when it ends.
 //!
 //! Invariant: an objective has a bounded number of series, however many endpoints it is about.
 
@@ -19,6 +19,7 @@ pub(super) struct SloGauges {
     objective: CurrentGauges,
     left: CurrentGauges,
     known: CurrentGauges,
+    ends_in: CurrentGauges,
     burn_rate: CurrentGauges,
     windows: [Arc<str>; BURN_WINDOWS.len()],
 }
@@ -30,6 +31,7 @@ impl SloGauges {
             objective: gauges(&names::SLO_OBJECTIVE),
             left: gauges(&names::SLO_BUDGET_LEFT),
             known: gauges(&names::SLO_KNOWN),
+            ends_in: gauges(&names::SLO_BUDGET_ENDS_IN),
             burn_rate: gauges(&names::SLO_BURN_RATE),
             windows: BURN_WINDOWS.map(|window| window_name(window).into()),
         }
@@ -44,6 +46,8 @@ impl SloGauges {
         self.objective.show(shown.iter().map(|one| (labels(one), one.slo.objective)));
         self.left.show(shown.iter().map(|one| (labels(one), one.left)));
         self.known.show(shown.iter().map(|one| (labels(one), one.budget.known.as_secs_f64())));
+        let ends_in = |one: &Shown<'_>| Some((labels(one), one.budget.ends_in(one.slo)?.as_secs_f64()));
+        self.ends_in.show(shown.iter().filter_map(ends_in));
         let windows = &self.windows;
         let rates = shown.iter().flat_map(|one| {
             BURN_WINDOWS.into_iter().zip(windows).filter_map(move |(window, name)| {

@@ -277,6 +277,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ask(&[&SLO_OBJECTIVE], "1 - $0", "share of the requests that may be bad"),
     ask(&[&SLO_BUDGET_LEFT], "$0 < 0.25", "error budgets of which less than a quarter is left"),
     ask(&[&SLO_KNOWN], "$0 / 86400", "days of an error budget that are known"),
+    ask(&[&SLO_BUDGET_ENDS_IN], "$0 < 3 * 86400", "error budgets that are spent within three days at this pace"),
     ask(&[&SLO_BURN_RATE], "$0{window=\"1h\"} > 1", "error budgets that are spent faster than the objective allows"),
     ask(&[&MEMORY_GROWTH], "$0 > 0", "instances that leak"),
     ask(&[&TREND], "$0{measure=\"response_time\"} > 0", "what gets slower"),

@@ -309,6 +309,11 @@ fn agree(promtool: &Path, tests: &[RuleTests], rules: &str, is_elsewhere: impl F
         if is_of_traffic && alert["expr"].as_str().is_some_and(guards) {
             assert!(is_silent("but too rare to tell"), "{} is not told from rare traffic", alert["alert"]);
         }
+        let past_limit = "past the limit of series";
+        let is_of_one = alert["labels"]["subject"].as_str().is_some_and(|subject| subject.contains("$labels"));
+        if is_of_one && fires_in.iter().any(|case| case.has_twin(past_limit, &cases)) {
+            assert!(is_silent(past_limit), "{} fires for a mixture", alert["alert"]);
+        }
     }
     cases.len()
 }

@@ -75,6 +75,7 @@ async fn an_outage_spends_the_budget_in_every_answer() {
     let of =
         |series: String| samples.all().find(|(name, _)| *name == series).map(|(_, value)| (value * 1e6).round() / 1e6);
     assert_eq!(of(format!("pinchpoint_slo_budget_left_ratio{labels}")), Some(-36.5));
+    assert_eq!(of(format!("pinchpoint_slo_budget_ends_in_seconds{labels}")), Some(0.0));
     assert_eq!(
         of("pinchpoint_slo_burn_rate{rule=\"availability\",subject=\"service\",window=\"5m\"}".into()),
         Some(50.0)

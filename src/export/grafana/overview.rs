@@ -120,9 +120,10 @@ fn objectives(rules: &RuleSet) -> Row {
     Row {
         title: "Service-level objectives",
         charts: vec![
-            Chart::table("Error budgets", "What is left of each error budget, of the requests that are known, and how fast it is spent: at a burn rate of 1 it lasts for exactly the objective's window.", &labels)
+            Chart::table("Error budgets", "What is left of each error budget, of the requests that are known, and how fast it is spent: at a burn rate of 1 it lasts for exactly the objective's window. It ends in the time that is shown if requests come and fail as in the last hour.", &labels)
                 .column("Objective", RATIO, of(&names::SLO_OBJECTIVE, &[]))
                 .column("Budget left", RATIO, of(&names::SLO_BUDGET_LEFT, &[]))
+                .column("Ends in", SECONDS, of(&names::SLO_BUDGET_ENDS_IN, &[]))
                 .column("Burn rate in 1h", COUNT, rate("1h"))
                 .column("in 6h", COUNT, rate("6h"))
                 .column("in 3d", COUNT, rate("3d"))
