@@ -1,6 +1,6 @@
 //! Service-level objectives: in the answers of a service, and in what Prometheus loads.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use axum::{
     Router,
@@ -9,13 +9,18 @@ use axum::{
 };
 use pinchpoint::{
     Monitor, RuleSet,
-    export::{self, Histograms},
+    export::{self, Exported, Histograms},
 };
 use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::support::{Samples, built, get as fetch, program::program};
 
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const EXAMPLE: &str = "rules/examples/slo.yaml";
+/// What promtool tests the exported example with.
+const CASES: [&str; 2] =
+    [include_str!("../fixtures/slo/promtool.test.yml"), include_str!("../fixtures/slo/days.test.yml")];
 const SLO: &str = "
 slo:
   - { id: availability, objective: 99%, exclude: [{ http_route: /health }] }
@@ -83,23 +88,55 @@ async fn an_outage_spends_the_budget_in_every_answer() {
     assert_eq!(fetch(&app, "/performance/slos?limit=0").await.0, StatusCode::BAD_REQUEST);
 }
 
+/// Exports a file of the repository's rules.
+fn exported(file: &str, histograms: Histograms) -> Exported {
+    let rules = RuleSet::check_files(&[Path::new(ROOT).join(file)]).expect("good rules");
+    export::prometheus(&rules, histograms)
+}
+
 #[test]
 fn promtool_computes_what_was_computed_by_hand() {
     let Some(promtool) = program("promtool", "Debian package prometheus", &[]) else { return };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let rules = RuleSet::check_files(&[root.join("rules/examples/slo.yaml")]).expect("good rules");
     let directory = tempfile::tempdir().expect("a directory");
     for histograms in [Histograms::Native, Histograms::Classic] {
-        let exported = export::prometheus(&rules, histograms);
+        let exported = exported(EXAMPLE, histograms);
         assert_eq!(exported.left_out, []);
         let file = directory.path().join("slo.rules.yml");
         std::fs::write(&file, exported.file).expect("writes");
         let checked = Command::new(&promtool).arg("check").arg("rules").arg(&file).output().expect("it starts");
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
-    let tests = directory.path().join("promtool.test.yml");
-    std::fs::copy(root.join("tests/fixtures/slo/promtool.test.yml"), &tests).expect("copies");
-    let tested = Command::new(&promtool).arg("test").arg("rules").arg(&tests).output().expect("it starts");
-    let said = String::from_utf8_lossy(&tested.stdout) + String::from_utf8_lossy(&tested.stderr);
-    assert!(tested.status.success(), "{said}");
+    for (number, cases) in CASES.iter().enumerate() {
+        let tests = directory.path().join(format!("{number}.test.yml"));
+        std::fs::write(&tests, cases).expect("writes");
+        let tested = Command::new(&promtool).arg("test").arg("rules").arg(&tests).output().expect("it starts");
+        let said = String::from_utf8_lossy(&tested.stdout) + String::from_utf8_lossy(&tested.stderr);
+        assert!(tested.status.success(), "{said}");
+    }
+}
+
+#[test]
+fn each_alert_that_looks_back_over_days_has_a_case_that_fires_and_one_that_is_silent() {
+    for (rules, files) in [(EXAMPLE, &CASES[..]), ("rules/traffic.yaml", &[include_str!("alerts/usual.test.yml")][..])]
+    {
+        let read = |text: &str| -> Value { serde_yaml::from_str(text).expect("YAML") };
+        let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+        let exported = read(&exported(rules, Histograms::Classic).file);
+        let groups = list(&exported, "groups");
+        let alerts = groups.iter().flat_map(|group| list(group, "rules")).filter(|rule| rule["alert"].is_string());
+        // How many of each alert fire, in each case that names it.
+        let mut firing: BTreeMap<String, Vec<usize>> =
+            alerts.map(|rule| (rule["alert"].as_str().expect("a name").into(), Vec::new())).collect();
+        assert!(firing.len() >= 7, "{firing:?}");
+        let tests = files.iter().flat_map(|file| list(&read(file), "tests"));
+        for case in tests.flat_map(|test| list(&test, "alert_rule_test")) {
+            let name = case["alertname"].as_str().expect("a name");
+            let counts = firing.get_mut(name).unwrap_or_else(|| panic!("{rules} has no alert {name}"));
+            counts.push(list(&case, "exp_alerts").len());
+        }
+        for (alert, counts) in firing {
+            assert!(counts.iter().any(|&count| count > 0), "{alert} of {rules} fires in no case");
+            assert!(counts.contains(&0), "{alert} of {rules} is silent in no case");
+        }
+    }
 }
