@@ -14,7 +14,9 @@
 //! pairs       what endpoints do with statements, as expressions
 //! usual       comparisons with the days before
 //! promql      every measure as an expression
+//! shared      expressions that several alerts read, recorded once
 //! selection   which subjects an expression is about
+//! service     endpoints that are hidden behind the service as a whole
 //! alerts      the rules of a set as alerts
 //! objectives  service-level objectives as recording rules and alerts
 //! prometheus  their file

@@ -15,9 +15,10 @@ const BEFORE_RESTART: Duration = Duration::from_secs(3 * 60);
 /// How long traffic lasts that has no fault, and traffic that is too rare to tell.
 const HEALTHY: Duration = Duration::from_secs(2 * 60);
 const RARE: Duration = Duration::from_secs(7 * 60);
-/// How long a fault lasts that comes and goes, and the time before it and between two of them: longer than the windows.
+/// How long a fault lasts that comes and goes, and the time before it.
 const FAULT: Duration = Duration::from_secs(150);
 const BEFORE_FAULT: Duration = Duration::from_secs(60);
+/// The time between two of them: longer than the windows.
 const IDLE: Duration = Duration::from_secs(7 * 60);
 /// How long a spike lasts: one evaluation of the process.
 const SPIKE: Duration = Duration::from_secs(5);

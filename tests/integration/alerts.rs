@@ -87,15 +87,29 @@ fn the_exported_rules_fire_as_the_rules_do() {
 #[test]
 fn the_exported_rules_compare_with_the_days_before() {
     let Some(promtool) = find("promtool") else { return };
+    let exported = exported(include_str!("../../rules/traffic.yaml"));
+    run_tests(&promtool, &exported, include_str!("alerts/usual.test.yml"));
+}
+
+/// Exports the rules of one file, all of them.
+#[track_caller]
+fn exported(rules: &str) -> String {
     let directory = tempfile::tempdir().expect("a directory");
-    let rules = directory.path().join("rules");
-    std::fs::create_dir(&rules).expect("writes");
-    std::fs::write(rules.join("traffic.yaml"), include_str!("../../rules/traffic.yaml")).expect("writes");
-    let exported = export::prometheus(&RuleSet::load_dir(&rules).expect("good"), export::Histograms::Classic);
-    std::fs::write(directory.path().join("pinchpoint.rules.yml"), exported.file).expect("writes");
-    let cases = directory.path().join("usual.test.yml");
-    std::fs::write(&cases, include_str!("alerts/usual.test.yml")).expect("writes");
-    run(&promtool, &["test", "rules", cases.to_str().expect("UTF-8")]);
+    std::fs::write(directory.path().join("rules.yaml"), rules).expect("writes");
+    let rules = RuleSet::load_dir(directory.path()).expect("good rules");
+    let exported = export::prometheus(&rules, export::Histograms::Classic);
+    assert_eq!(exported.left_out, []);
+    exported.file
+}
+
+/// Has promtool run tests of rules, which name the file of the rules `pinchpoint.rules.yml`.
+#[track_caller]
+fn run_tests(promtool: &Path, rules: &str, tests: &str) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("pinchpoint.rules.yml"), rules).expect("writes");
+    let file = directory.path().join("pinchpoint.rules.test.yml");
+    std::fs::write(&file, tests).expect("writes");
+    run(promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
 }
 
 #[test]
@@ -268,10 +282,8 @@ fn the_exported_rules_on_versions_agree_with_the_process() {
     std::fs::write(directory.path().join("versions.yaml"), VERSIONS).expect("writes");
     let file = tests.join("versions.test.yaml");
     std::fs::write(&file, include_str!("../../rules/tests/versions.test.yaml")).expect("writes");
-    let rules = RuleSet::load_dir(directory.path()).expect("good rules");
-    let exported = export::prometheus(&rules, export::Histograms::Classic);
     let tests = [RuleTests::read(&file).expect("good tests")];
-    let cases = agree(&promtool, &tests, &exported.file, |_| false);
+    let cases = agree(&promtool, &tests, &exported(VERSIONS), |_| false);
     assert!(cases >= 15, "{cases}");
 }
 
@@ -284,13 +296,8 @@ fn has(file: &str, id: &str) -> bool {
 /// silent in one.
 #[track_caller]
 fn agree(promtool: &Path, tests: &[RuleTests], rules: &str, is_elsewhere: impl Fn(&str) -> bool) -> usize {
-    let directory = tempfile::tempdir().expect("a directory");
     let cases = promtool_tests(tests, "pinchpoint.rules.yml");
-    std::fs::write(directory.path().join("pinchpoint.rules.yml"), rules).expect("writes");
-    let file = directory.path().join("pinchpoint.rules.test.yml");
-    std::fs::write(&file, &cases).expect("writes");
-    run(promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
-
+    run_tests(promtool, rules, &cases);
     let cases = yaml(&cases);
     let cases: Vec<Case<'_>> = items(&cases["tests"]).map(Case::of).collect();
     let rules = yaml(rules);
@@ -327,17 +334,9 @@ fn agree_on(rules: &str, tests: &str) -> Option<String> {
         assert!(result.differences.is_empty(), "{result:?}");
     }
     let promtool = find("promtool")?;
-    let directory = tempfile::tempdir().expect("a directory");
-    let own = directory.path().join("rules");
-    std::fs::create_dir(&own).expect("writes");
-    std::fs::copy(cases.join(rules), own.join(rules)).expect("writes");
-    let exported = export::prometheus(&RuleSet::load_dir(&own).expect("good rules"), export::Histograms::Classic);
-    assert_eq!(exported.left_out, []);
-    std::fs::write(directory.path().join("pinchpoint.rules.yml"), exported.file).expect("writes");
-    let file = directory.path().join("pinchpoint.rules.test.yml");
+    let exported = exported(&std::fs::read_to_string(cases.join(rules)).expect("reads"));
     let cases = promtool_tests(&[tests], "pinchpoint.rules.yml");
-    std::fs::write(&file, &cases).expect("writes");
-    run(&promtool, &["test", "rules", file.to_str().expect("UTF-8")]);
+    run_tests(&promtool, &exported, &cases);
     Some(cases)
 }
 

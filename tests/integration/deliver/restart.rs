@@ -1,5 +1,7 @@
 //! A service that is restarted with its history file, and one whose next process is there before the file is free.
 
+use std::path::Path;
+
 use pinchpoint::AlertReceiver;
 use serde_json::Value;
 
@@ -14,6 +16,11 @@ fn said(bodies: &[Value]) -> Vec<String> {
         format!("{} {}", text(&alert["status"]), queue.unwrap_or_default())
     };
     bodies.iter().flat_map(|body| body["alerts"].as_array().into_iter().flatten().map(of_alert)).collect()
+}
+
+/// Opens a service with a history file that sends its alerts to a chat.
+fn opened(history: &Path, chat: &Webhook) -> Shop {
+    Shop::open(builder_with(history).alert_receiver(AlertReceiver::webhook("chat", chat.url("/"))))
 }
 
 /// Waits until the history file of a service is in this state.
@@ -33,7 +40,7 @@ async fn over_restarts_a_beginning_and_an_end_are_told_once() {
     let chat = Webhook::start().await;
     let directory = tempfile::tempdir().expect("a directory");
     let history = directory.path().join("history.redb");
-    let open = || Shop::open(builder_with(&history).alert_receiver(AlertReceiver::webhook("chat", chat.url("/"))));
+    let open = || opened(&history, &chat);
     let first = open();
     first.fill("mails", 50.0);
     chat.until(1).await;
@@ -72,7 +79,7 @@ async fn where_the_history_file_is_free_late_an_end_that_was_told_is_not_told_ag
     let chat = Webhook::start().await;
     let directory = tempfile::tempdir().expect("a directory");
     let history = directory.path().join("history.redb");
-    let open = || Shop::open(builder_with(&history).alert_receiver(AlertReceiver::webhook("chat", chat.url("/"))));
+    let open = || opened(&history, &chat);
     let old = open();
     old.fill("mails", 50.0);
     chat.until(1).await;
