@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod a_sick_shop;
 mod alerts;
 mod demo;
 mod expressions;

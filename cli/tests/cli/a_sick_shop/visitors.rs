@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::demo::Demo;
+use super::demo::Demo;
 
 /// The least time between two requests of a visitor, so that on a fast machine no healthy query becomes a frequent one.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);

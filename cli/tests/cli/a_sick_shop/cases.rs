@@ -3,7 +3,7 @@
 //! Sicknesses share a shop only where none takes from another what its rule measures: a share of time, a rate, a worker of
 //! the runtime. So whether one is found does not depend on how much the machine can do besides.
 
-use crate::{
+use super::{
     expected::{
         Cause::{Above, Advice, Is, Names},
         Expected, expected,
