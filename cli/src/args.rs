@@ -261,7 +261,7 @@ pub(crate) enum RulesCommand {
     ///
     /// For each route and rule on durations or errors of endpoints: half above a percentile of the values that the rule read minute by
     /// minute in the last day, as overrides in a diff of the rule files, each with what it rests on and how often it would have fired.
-    /// Nothing is changed: apply the diff with patch -p0 once you have read it.
+    /// Nothing is changed: apply the diff with patch once you have read it, as the last line says.
     #[command(after_help = SUGGEST_EXAMPLES)]
     Suggest(SuggestArgs),
     /// Print the JSON schema of rule files

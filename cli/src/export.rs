@@ -114,12 +114,18 @@ impl OperatorArgs {
             (self.name.is_some(), "--name"),
             (self.namespace.is_some(), "--namespace"),
             (!self.label.is_empty(), "--label"),
+            (self.scraped_by.is_some(), "--scraped-by"),
+        ];
+        first(&options).or_else(|| self.of_scraping())
+    }
+
+    /// Returns an option that was given and says how the processes are found and scraped.
+    fn of_scraping(&self) -> Option<&'static str> {
+        first(&[
             (!self.selector.is_empty(), "--selector"),
             (self.port.is_some(), "--port"),
-            (self.scraped_by.is_some(), "--scraped-by"),
             (self.token_secret.is_some(), "--token-secret"),
-        ];
-        options.into_iter().find_map(|(is_given, name)| is_given.then_some(name))
+        ])
     }
 
     fn resources(&self) -> Operator {
@@ -136,17 +142,41 @@ impl OperatorArgs {
     }
 }
 
+/// Returns the first option that was given.
+fn first(options: &[(bool, &'static str)]) -> Option<&'static str> {
+    options.iter().find_map(|(is_given, name)| is_given.then_some(*name))
+}
+
+/// Checks that nothing was given that would be ignored.
+fn check(arguments: &ExportArgs) -> Result<(), RulesError> {
+    let ExportArgs { to, rules, native, strict, operator, .. } = arguments;
+    let is_operator = *to == Export::PrometheusOperator;
+    let are_judged_there = match to {
+        Export::InProcess | Export::Grafana => false,
+        Export::PrometheusOperator => operator.alerts == Some(Alerts::Rules),
+        Export::Prometheus | Export::Mixin => true,
+    };
+    let of_judged = "--to prometheus, --to mixin and --to prometheus-operator --alerts rules";
+    let of_rules = "--to prometheus, --to mixin, --to grafana and --to prometheus-operator --alerts rules";
+    let ignored = [
+        (operator.given().filter(|_| !is_operator), "--to prometheus-operator"),
+        (operator.of_scraping().filter(|_| operator.scraped_by == Some(Scraper::None)), "--scraped-by service or pod"),
+        (first(&[(*native, "--native"), (*strict, "--strict")]).filter(|_| !are_judged_there), of_judged),
+        ((!rules.is_empty() && !are_judged_there && *to != Export::Grafana).then_some("a rule file"), of_rules),
+    ];
+    match ignored.into_iter().find_map(|(option, of)| Some(RulesError::Option { option: option?, of })) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
 /// Writes what is exported to `out`, or to the file that the command names.
 ///
 /// # Errors
 /// Returns an error when a rule file has a mistake, when an option is of something else, or when the text cannot be written.
 pub(crate) fn run(arguments: &ExportArgs, out: &mut impl Write) -> Result<(), RulesError> {
+    check(arguments)?;
     let ExportArgs { to, rules, native, output, operator, .. } = arguments;
-    if *to != Export::PrometheusOperator
-        && let Some(option) = operator.given()
-    {
-        return Err(RulesError::Option { option });
-    }
     let histograms = if *native { Histograms::Native } else { Histograms::Classic };
     let judged = |Exported { file, left_out }| complete(left_out, arguments).map(|()| file);
     let answer = match to {
@@ -279,9 +309,22 @@ mod tests {
     }
 
     #[test]
-    fn an_option_of_the_operator_is_refused_elsewhere() {
-        let error = run(&parsed("pinchpoint rules export --to mixin --port http"), &mut io::sink()).unwrap_err();
-        assert_eq!(error.to_string(), "--port is for --to prometheus-operator only");
+    fn what_would_be_ignored_is_refused() {
+        let check = |options: &str, expected: &str| {
+            let error = run(&parsed(&format!("pinchpoint rules export --to {options}")), &mut io::sink()).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        };
+        check("mixin --port http", "--port is for --to prometheus-operator only");
+        check("grafana --label a=b", "--label is for --to prometheus-operator only");
+        let of_scraping = "--port is for --scraped-by service or pod only";
+        check("prometheus-operator --scraped-by none --port http", of_scraping);
+        let of_judged = "--to prometheus, --to mixin and --to prometheus-operator --alerts rules only";
+        check("grafana --strict", &format!("--strict is for {of_judged}"));
+        check("in-process --native", &format!("--native is for {of_judged}"));
+        check("prometheus-operator --strict", &format!("--strict is for {of_judged}"));
+        let of_rules = "--to prometheus, --to mixin, --to grafana and --to prometheus-operator --alerts rules only";
+        check("in-process no/such/file.yaml", &format!("a rule file is for {of_rules}"));
+        check("prometheus-operator no/such/file.yaml", &format!("a rule file is for {of_rules}"));
     }
 
     #[test]

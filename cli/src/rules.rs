@@ -49,11 +49,13 @@ pub(crate) enum RulesError {
     /// Rules were left out, and `--strict` was given.
     #[error("left out, since Prometheus cannot judge them: {}", .0.join(", "))]
     LeftOut(Vec<String>),
-    /// An option of the Prometheus Operator's resources, and something else is exported.
-    #[error("{option} is for --to prometheus-operator only")]
+    /// An option is of something else than what is exported.
+    #[error("{option} is for {of} only")]
     Option {
         /// The option.
         option: &'static str,
+        /// What it is for.
+        of: &'static str,
     },
     /// Several files are to be written, and no directory is named.
     #[error("--to {to} writes several files; name their directory with --output")]

@@ -1,9 +1,47 @@
 //! [`unified`]: inserted lines as a unified diff, as `patch` and `git apply` read it.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Component, Path},
+};
 
 /// Lines shown around what is inserted, as diff does.
 const CONTEXT: usize = 3;
+
+/// Returns the names of files in one diff: as they are where all are below the present directory, otherwise all absolute. `patch`
+/// refuses both `..` and absolute names, but takes those from `/` with one component less.
+pub(super) fn names(paths: &[&Path]) -> Vec<String> {
+    let is_below = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let are_below = paths.iter().copied().all(is_below);
+    let name = |path: &&Path| match path.canonicalize() {
+        Ok(absolute) if !are_below => quoted(&absolute),
+        _ => quoted(path),
+    };
+    paths.iter().map(name).collect()
+}
+
+/// Returns whether a diff has absolute names; see [`names`].
+pub(super) fn names_are_absolute(diff: &str) -> bool {
+    diff.starts_with("--- /") || diff.starts_with("--- \"/")
+}
+
+/// Writes a name as diff does: in quotes where it has signs that end a line or a quoted name, and before a tab where it has a space.
+fn quoted(path: &Path) -> String {
+    let name = path.display().to_string();
+    if !name.chars().any(|sign| sign.is_control() || sign == '"' || sign == '\\') {
+        return if name.contains(' ') { name + "\t" } else { name };
+    }
+    let mut quoted = String::from("\"");
+    for byte in name.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => quoted.push(char::from(byte)),
+            _ => _ = write!(quoted, "\\{byte:03o}"),
+        }
+    }
+    quoted + "\""
+}
 
 /// Writes a diff that inserts lines into a text: each after so many of its lines.
 pub(super) fn unified(path: &str, text: &str, insertions: &BTreeMap<usize, Vec<String>>) -> String {
@@ -60,6 +98,18 @@ mod tests {
         let joined = "--- x\n+++ x\n@@ -1,8 +1,10 @@\n 1\n 2\n+a\n 3\n 4\n 5\n+b\n 6\n 7\n 8\n";
         check(text, &[(2, &["a"]), (5, &["b"])], joined);
         check(text, &[], "");
+    }
+
+    #[test]
+    fn names_are_as_patch_takes_them() {
+        let names = |paths: &[&str]| names(&paths.iter().map(Path::new).collect::<Vec<_>>());
+        assert_eq!(names(&["rules/a.yaml", "./b.yaml"]), ["rules/a.yaml", "./b.yaml"]);
+        assert_eq!(names(&["with space/a.yaml"]), ["with space/a.yaml\t"]);
+        assert_eq!(names(&["a\"b\n\u{e4}.yaml"]), ["\"a\\\"b\\012\\303\\244.yaml\""]);
+        let here = std::env::current_dir().expect("a directory");
+        let toml = here.join("Cargo.toml").display().to_string();
+        assert_eq!(names(&["Cargo.toml", "src/../Cargo.toml"]), [toml.clone(), toml.clone()]);
+        assert!(names_are_absolute(&unified(&toml, "1\n", &BTreeMap::from([(0, vec!["0".to_owned()])]))));
     }
 
     #[test]

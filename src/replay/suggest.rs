@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -81,10 +81,19 @@ pub struct Suggestion {
 pub struct Suggestions {
     /// By rule and route.
     pub all: Vec<Suggestion>,
-    /// A unified diff of the rule files; empty where nothing is suggested.
+    /// A unified diff of the rule files; empty where nothing is suggested. [`patch`](Self::patch) says how it is applied.
     pub diff: String,
-    /// Rules that something would be suggested for but whose text has no place for it, with the reason.
+    /// Rules that were asked for or that something would be suggested for, and that nothing can be suggested for, with the reason.
     pub left_out: Vec<(String, String)>,
+}
+
+impl Suggestions {
+    /// Returns the command that applies the diff, from the directory in which it was made: `patch -p0`, or one for absolute names where
+    /// a rule file is outside that directory, since `patch` takes neither `..` nor an absolute name.
+    #[must_use]
+    pub fn patch(&self) -> &'static str {
+        if diff::names_are_absolute(&self.diff) { "patch -d / -p1" } else { "patch -p0" }
+    }
 }
 
 /// A suggestion with what it is written and tried with.
@@ -119,8 +128,9 @@ impl StoredHistory {
         let drafts = self.drafts(&rules, options);
         let today = self.replay(&rules, None);
         let tried = self.replay(&with(&rules, &drafts), None);
+        let names = diff::names(&texts.readable().map(|(path, _)| path).collect::<Vec<_>>());
         let mut suggestions = Suggestions { all: Vec::new(), diff: String::new(), left_out: Vec::new() };
-        for (path, text) in texts.readable() {
+        for (name, (_, text)) in names.iter().zip(texts.readable()) {
             let mut edit = Edit::of(text);
             for of_rule in drafts.chunk_by(|a, b| a.rule.id == b.rule.id) {
                 let Some(first) = of_rule.first().filter(|first| edit.has(&first.rule.id)) else { continue };
@@ -132,8 +142,12 @@ impl StoredHistory {
                     Err(reason) => suggestions.left_out.push((first.rule.id.to_string(), reason.to_owned())),
                 }
             }
-            suggestions.diff += &diff::unified(&shown(path), text, &edit.insertions);
+            suggestions.diff += &diff::unified(name, text, &edit.insertions);
         }
+        let is_asked_for = |rule: &&Arc<Rule>| options.rules.iter().any(|id| **id == *rule.id);
+        let others = rules.rules().iter().filter(is_asked_for).filter(|rule| !is_suggested_for(rule));
+        let reason = "thresholds follow from what is usual for durations and error rates of endpoints only";
+        suggestions.left_out.extend(others.map(|rule| (rule.id.to_string(), reason.to_owned())));
         Ok(suggestions)
     }
 
@@ -293,11 +307,6 @@ impl Draft {
 /// Writes a text as YAML does in double quotes.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// Returns a path as `patch -p0` reads it.
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]

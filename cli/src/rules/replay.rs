@@ -46,8 +46,13 @@ pub(crate) enum ReplayError {
     #[error(transparent)]
     Prometheus(#[from] PrometheusError),
     /// No rule has this id.
-    #[error("no rule is called {0:?}; see --rules and --today")]
-    UnknownRule(String),
+    #[error("no rule is called {id:?}; see {see}")]
+    UnknownRule {
+        /// The id.
+        id: String,
+        /// The options that name the rules.
+        see: &'static str,
+    },
 }
 
 /// Replays today's rules, and those to try where they are named, and writes the answer.
@@ -57,7 +62,7 @@ pub(super) fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<(), RulesEr
     let known =
         |id: &str| [Some(&today), tried.as_ref()].into_iter().flatten().any(|set| set.ids().any(|known| known == id));
     if let Some(unknown) = args.rule.iter().find(|id| !known(id)) {
-        return Err(ReplayError::UnknownRule(unknown.clone()).into());
+        return Err(ReplayError::UnknownRule { id: unknown.clone(), see: "--rules and --today" }.into());
     }
     let (source, (mut today, mut tried)) = match (&args.history, &args.prometheus) {
         (Some(path), _) => (path.display().to_string(), of_history(path, &today, tried.as_ref(), args.last)?),

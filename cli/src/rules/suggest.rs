@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pinchpoint::replay::{StoredHistory, SuggestionOptions, Suggestions};
+use pinchpoint::{
+    RuleSet,
+    replay::{StoredHistory, SuggestionOptions},
+};
 
 use super::{RulesError, replay::ReplayError, write};
 use crate::args::SuggestArgs;
@@ -17,19 +20,25 @@ pub(super) fn run(args: &SuggestArgs, out: &mut impl Write) -> Result<(), RulesE
         [] => return Err(RulesError::NoRules),
         files => files.to_vec(),
     };
+    let known = RuleSet::check_files(&files)?;
+    if let Some(unknown) = args.rule.iter().find(|id| !known.ids().any(|known| known == **id)) {
+        return Err(ReplayError::UnknownRule { id: unknown.clone(), see: "--rules" }.into());
+    }
     let path = &args.history;
     let history = StoredHistory::read(path).map_err(|source| ReplayError::History { path: path.clone(), source })?;
     let options = SuggestionOptions { rules: args.rule.clone(), percentile: args.percentile };
-    let Suggestions { all, diff, left_out } = history.suggest(&files, &options)?;
+    let suggestions = history.suggest(&files, &options)?;
     let mut said = String::new();
-    for (rule, reason) in left_out {
+    for (rule, reason) in &suggestions.left_out {
         said += &format!("warning: {rule} is left out: {reason}\n");
     }
-    said += &match all.len() {
+    let patch = suggestions.patch();
+    said += &match suggestions.all.len() {
         0 => "nothing to suggest: too little is stored, or the thresholds fit what it is\n".to_owned(),
-        1 => "1 threshold suggested; read it before you apply it: patch -p0 < FILE\n".to_owned(),
-        count => format!("{count} thresholds suggested; read them before you apply them: patch -p0 < FILE\n"),
+        1 => format!("1 threshold suggested; read it before you apply it: {patch} < FILE\n"),
+        count => format!("{count} thresholds suggested; read them before you apply them: {patch} < FILE\n"),
     };
+    let diff = suggestions.diff;
     // Standard output is the diff. Where standard error is closed, the diff is all that there is.
     let _ = write!(io::stderr(), "{said}");
     // An empty diff on standard output would be an empty line.

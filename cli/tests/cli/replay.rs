@@ -186,8 +186,11 @@ fn a_history_that_cannot_be_read_is_refused_with_the_reason() {
     let file = directory.path().join("shop.redb");
     std::fs::write(&file, "not a history").unwrap();
     let path = file.to_str().unwrap();
-    for command in ["replay", "suggest"] {
-        let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules");
+    for (command, see) in [("replay", "--rules and --today"), ("suggest", "--rules")] {
+        let unknown = ["rules", command, "--history", path, "--rules", rules, "--rule", "slow_endpont"];
+        let expected = format!("pinchpoint: no rule is called \"slow_endpont\"; see {see}\n");
+        assert_eq!(ended(&unknown, 1), (String::new(), expected));
         let (stdout, stderr) = ended(&["rules", command, "--history", path, "--rules", rules], 1);
         let expected =
             format!("pinchpoint: {path}: the file is not a history file and was not changed; choose another path\n");
