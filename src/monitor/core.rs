@@ -1,10 +1,13 @@
 //! [`Core`]: the parts of a monitor, and what the API reads of them.
 //!
-//! The locks are taken in the order ticking, history, memory, counts, rhythms, tiers, each of the others alone, and none on the request path. The invariant that a
-//! change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop may hold it.
+//! The locks are taken in the order ticking, history, memory, counts, rhythms, tiers, each of the others alone, and none on the
+//! request path. The invariant that a change could break: a [`Core`] spawns no task and holds no handle of one, so that the loop
+//! may hold it.
 
 mod compared;
 mod coverage;
+#[cfg(test)]
+mod locks_tests;
 mod tick;
 
 use std::{
