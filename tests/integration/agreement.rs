@@ -1,7 +1,9 @@
 //! A real Prometheus on the exported rules finds what the process finds.
 //!
-//! The traffic is steady and the thresholds are far from what is measured: what is close to a threshold may be judged by one and not by
-//! the other, see docs/semantics.md.
+//! The thresholds are far from what is measured: what is close to a threshold may be judged by one and not by the other, see
+//! docs/semantics.md. Here the traffic is steady, and what fires must be the same; `courses` compares when.
+
+mod courses;
 
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, time::Duration};
 
