@@ -1,4 +1,4 @@
-//! [`Message`]: what changed for a receiver in one look, in one message.
+//! [`Message`]: what changed for a receiver in one look, or a part of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,17 +11,17 @@ use super::{
     rfc3339,
 };
 
-/// Alerts in one message; more are counted in it. Chat services cut what is longer.
+/// Alerts in one message; the others go in further ones. Chat services cut what is longer.
 pub(super) const MOST: usize = 30;
 /// The version of the format, Alertmanager's: <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>.
 const VERSION: &str = "4";
 
-/// What changed for a receiver in one look.
+/// What changed for a receiver in one look, or a part of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Message {
     /// The worst first, and those that ended last.
     pub(super) alerts: Vec<Item>,
-    /// Alerts past [`MOST`].
+    /// Alerts that changed by then, too, and go in later messages.
     pub(super) left_out: usize,
     pub(super) identity: Identity,
     /// When it was made.
@@ -49,8 +49,8 @@ fn status(is_firing: bool) -> &'static str {
 }
 
 impl Message {
-    /// Makes a message of what changed; `None` where nothing did.
-    pub(super) fn of(mut alerts: Vec<Item>, identity: &Identity, moment: Moment) -> Option<Self> {
+    /// Makes a message of what changed, at most [`MOST`] of it; `None` where nothing did. `left_out` go in later messages.
+    pub(super) fn of(mut alerts: Vec<Item>, left_out: usize, identity: &Identity, moment: Moment) -> Option<Self> {
         if alerts.is_empty() {
             return None;
         }
@@ -58,8 +58,6 @@ impl Message {
             let key = |item: &Item| (item.ended.is_some(), std::cmp::Reverse(item.notice.severity));
             key(a).cmp(&key(b)).then_with(|| a.notice.labels.cmp(&b.notice.labels))
         });
-        let left_out = alerts.len().saturating_sub(MOST);
-        alerts.truncate(MOST);
         Some(Self { alerts, left_out, identity: identity.clone(), made: moment.now, at: moment.wall })
     }
 
@@ -145,17 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_a_bound() {
-        let items = (0..MOST + 7).map(|n| Item { notice: notice(&n.to_string(), Severity::High), ended: None });
+    fn a_message_counts_what_later_ones_have() {
+        let items = (0..MOST).map(|n| Item { notice: notice(&n.to_string(), Severity::High), ended: None });
         let moment = Moment { now: Instant::now(), wall: Duration::ZERO };
-        let message = Message::of(items.collect(), &Identity::default(), moment).expect("alerts");
-        assert_eq!((message.alerts.len(), message.left_out), (MOST, 7));
+        let message = Message::of(items.collect(), 7, &Identity::default(), moment).expect("alerts");
+        assert_eq!(message.alerts.len(), MOST);
         assert_eq!(message.full("x")["truncatedAlerts"], 7);
     }
 
     #[test]
     fn nothing_makes_no_message() {
         let moment = Moment { now: Instant::now(), wall: Duration::ZERO };
-        assert_eq!(Message::of(Vec::new(), &Identity::default(), moment), None);
+        assert_eq!(Message::of(Vec::new(), 0, &Identity::default(), moment), None);
     }
 }

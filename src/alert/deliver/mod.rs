@@ -10,13 +10,15 @@
 //! state     what came back, and what is shown of a receiver
 //! retry     when a receiver that failed is tried again
 //! peer      an Alertmanager: gets the state, again and again
-//! message   what changed in one look, for receivers that get each change once
+//! message   what changed in one look, or a part of it, for receivers that get each change once
 //! template  a message as JSON of any shape
+//! bucket    how often a channel is sent a message
 //! channel   a webhook or a command: a queue of messages
 //! delivery  all receivers
 //! ```
 
 mod board;
+mod bucket;
 mod channel;
 mod delivery;
 mod message;

@@ -203,7 +203,7 @@ fn of_message(message: &Message, name: &str) -> String {
         "title" => title(message),
         "text" => message.alerts.iter().map(line).collect::<Vec<_>>().join("\n"),
         "severity" => worst.to_string(),
-        "count" => (message.alerts.len() + message.left_out).to_string(),
+        "count" => message.alerts.len().to_string(),
         "firing" => firing.to_string(),
         "resolved" => (message.alerts.len() - firing).to_string(),
         "time" => rfc3339(message.at),

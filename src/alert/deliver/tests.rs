@@ -30,5 +30,5 @@ pub(super) fn message() -> Message {
     };
     let alerts = vec![item("GET /b", Severity::High, Some(1_100)), item("GET /a", Severity::Low, None)];
     let moment = Moment { now: Instant::now(), wall: Duration::from_secs(1_200) };
-    Message::of(alerts, &Identity::default(), moment).expect("two alerts")
+    Message::of(alerts, 0, &Identity::default(), moment).expect("two alerts")
 }

@@ -1,7 +1,7 @@
 //! With webhooks that answer as a test wants.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -143,6 +143,34 @@ async fn a_webhook_is_told_each_change_once_in_the_format_of_alertmanagers_own()
     assert_eq!((&told[1]["status"], &told[1]["alerts"][0]["startsAt"]), (&json!("resolved"), &alert["startsAt"]));
     let state = shop.until("chat", |receiver| receiver["accepted"] == 2).await;
     assert_eq!((&state["kind"], &state["state"], &state["waiting"]), (&json!("webhook"), &json!("working"), &json!(0)));
+}
+
+#[tokio::test]
+async fn of_more_changes_than_a_message_holds_each_is_sent() {
+    let webhook = Webhook::start().await;
+    let chat = AlertReceiver::webhook("chat", webhook.url("/"));
+    let shop = Shop::open(builder().alert_grace(Duration::from_secs(1)).alert_receiver(chat));
+    let queues: BTreeSet<String> = (0..63).map(|queue| format!("queue {queue:02}")).collect();
+    queues.iter().for_each(|queue| shop.fill(queue, 50.0));
+    let sent = |bodies: &[Value], status: &str| -> BTreeSet<String> {
+        let alerts = bodies.iter().flat_map(|body| body["alerts"].as_array().expect("a list"));
+        let wanted = alerts.filter(|alert| alert["status"] == status);
+        wanted.map(|alert| alert["labels"]["subject"].as_str().expect("a subject").to_owned()).collect()
+    };
+    let all: BTreeSet<String> = queues.iter().map(|queue| subject(queue)).collect();
+    let told = webhook.until(3).await;
+    let left: Vec<_> = told.iter().map(|body| body["truncatedAlerts"].clone()).collect();
+    assert_eq!((sent(&told, "firing"), left), (all.clone(), vec![json!(33), json!(3), json!(0)]));
+    queues.iter().for_each(|queue| shop.fill(queue, 0.0));
+    // Several evaluations may see the ends.
+    for _ in 0..LOOKS {
+        let bodies: Vec<_> = webhook.requests().into_iter().map(|got| got.body).collect();
+        if sent(&bodies, "resolved") == all {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", webhook.requests());
 }
 
 /// The secrets of a message go over TLS to who has a certificate only.
