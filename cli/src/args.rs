@@ -8,7 +8,11 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{demo::sickness::Fix, export::ExportArgs};
+use crate::{
+    address::{PrometheusAddress, PrometheusAddressParser},
+    demo::sickness::Fix,
+    export::ExportArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -296,8 +300,8 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "prometheus", required_unless_present = "prometheus")]
     pub(crate) history: Option<PathBuf>,
     /// Address of a Prometheus that scrapes the service, such as http://localhost:9090
-    #[arg(long, value_name = "URL")]
-    pub(crate) prometheus: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = PrometheusAddressParser)]
+    pub(crate) prometheus: Option<PrometheusAddress>,
     /// Rule files or their directories to try [default: none, today's rules alone]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) rules: Vec<PathBuf>,

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
+mod address;
 mod alerts;
 mod answer;
 mod args;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         None => demo::run(demo).map_err(|error| complaint(&error)),
         Some(Command::Demo(args)) => demo::run(args).map_err(|error| complaint(&error)),
         Some(Command::Rules { command }) => rules::run(&command, &mut std::io::stdout()).map_err(|error| match error {
-            // Begins with the file, so that editors and terminals can jump there.
+            // Begins with the file, so that editors and terminals can jump there, and has the cause in it.
             RulesError::Load(error) => error.to_string(),
             RulesError::Tests(error) => error.to_string(),
             error => complaint(&error),
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Alerts { command }) => {
             alerts::run(command, &mut std::io::stdout()).map_err(|error| match error {
                 // Begins with the file, as an error of a rule file does.
-                alerts::AlertsError::Settings(error) => error.to_string(),
+                alerts::AlertsError::Settings(error) => explained(&error),
                 error => complaint(&error),
             })
         }
@@ -61,9 +62,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns what went wrong and why, cause after cause.
+/// Returns what went wrong and why, as a line of this program.
 fn complaint(error: &dyn Error) -> String {
-    let mut text = format!("pinchpoint: {error}");
+    format!("pinchpoint: {}", explained(error))
+}
+
+/// Returns what went wrong and why, cause after cause.
+fn explained(error: &dyn Error) -> String {
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");

@@ -18,6 +18,7 @@ use pinchpoint::{
 use self::{http::PrometheusError, report::Report};
 use super::{RulesError, write};
 use crate::{
+    address::PrometheusAddress,
     args::{ReplayArgs, ReplayFormat},
     export::of_files,
 };
@@ -66,7 +67,7 @@ pub(super) fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<(), RulesEr
     }
     let (source, (mut today, mut tried)) = match (&args.history, &args.prometheus) {
         (Some(path), _) => (path.display().to_string(), of_history(path, &today, tried.as_ref(), args.last)?),
-        (None, Some(url)) => (url.clone(), of_prometheus(url, &today, tried.as_ref(), args)?),
+        (None, Some(address)) => (address.to_string(), of_prometheus(address, &today, tried.as_ref(), args)?),
         // clap asks for one of them.
         (None, None) => return Ok(()),
     };
@@ -111,13 +112,13 @@ fn of_history(
 }
 
 fn of_prometheus(
-    url: &str,
+    address: &PrometheusAddress,
     today: &RuleSet,
     tried: Option<&RuleSet>,
     args: &ReplayArgs,
 ) -> Result<Replays, ReplayError> {
     let histograms = if args.native { export::Histograms::Native } else { export::Histograms::Classic };
-    let client = http::Client::new(url, args.authorization_file.as_deref())?;
+    let client = http::Client::new(address, args.authorization_file.as_deref())?;
     let range = http::range(args.last.unwrap_or(LAST_OF_PROMETHEUS), args.step);
     let replay = |rules: &RuleSet| -> Result<Replay, PrometheusError> {
         let replay = PrometheusReplay::new(rules, histograms);

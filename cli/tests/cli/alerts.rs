@@ -58,6 +58,19 @@ fn the_settings_are_read_and_a_refusal_is_exit_code_1() {
     assert!(stderr.contains("shop.yaml:1:12: unknown key \"alertmanager\" in deliver"), "{stderr}");
 }
 
+#[test]
+fn settings_that_cannot_be_read_are_refused_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.yaml");
+    for (path, reason) in [(missing.as_path(), "No such file"), (directory.path(), "Is a directory")] {
+        let path = path.to_str().unwrap();
+        for (command, begin) in [(["alerts", "test"].as_slice(), ""), (&["demo"], "pinchpoint: ")] {
+            let (_, stderr) = ended(&[command, &["--config", path]].concat(), 1);
+            assert!(stderr.starts_with(&format!("{begin}{path}: cannot be read: {reason}")), "{stderr}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_demo_sends_its_findings_to_an_alertmanager() {
     let directory = tempfile::tempdir().unwrap();

@@ -181,6 +181,35 @@ fn credentials_are_read_from_a_file_and_never_shown() {
 }
 
 #[test]
+fn a_prometheus_that_is_not_there_is_named_without_the_query_and_the_password() {
+    // Nothing listens where a listener was.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://me:hunter2@{address}/prom/");
+    let (stdout, stderr) = ended(&["rules", "replay", "--prometheus", &url], 1);
+    assert!(
+        stderr.starts_with(&format!("pinchpoint: no answer from Prometheus at http://{address}/prom: ")),
+        "{stderr}"
+    );
+    assert!(stderr.contains("Connection refused") && stderr.lines().count() == 1, "{stderr}");
+    assert!(stdout.is_empty() && !stderr.contains("query") && !stderr.contains("hunter2"), "{stdout}{stderr}");
+}
+
+#[test]
+fn an_address_that_cannot_be_one_of_a_prometheus_is_a_mistake_of_the_command_line() {
+    for url in
+        ["127.0.0.1:29090", "localhost:9090", "http://127.0.0.1:1/?token=abcsecret", "http://127.0.0.1:1/#abcsecret"]
+    {
+        let (stdout, stderr) = ended(&["rules", "replay", "--prometheus", url], 2);
+        assert!(stdout.is_empty() && !stderr.contains("abcsecret"), "{url}: {stdout}{stderr}");
+        assert!(stderr.contains("'--prometheus <URL>'"), "{url}: {stderr}");
+        assert!(
+            stderr.contains("expected http:// or https:// and a host, such as http://localhost:9090"),
+            "{url}: {stderr}"
+        );
+    }
+}
+
+#[test]
 fn a_history_that_cannot_be_read_is_refused_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shop.redb");

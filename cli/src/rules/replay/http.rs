@@ -11,6 +11,8 @@ use pinchpoint::replay::{PrometheusQuestion, PrometheusRange, PrometheusSeries};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, InvalidHeaderValue};
 use serde::Deserialize;
 
+use crate::address::PrometheusAddress;
+
 /// Points of a series that Prometheus returns at most are 11,000.
 const POINTS: u32 = 10_000;
 /// Prometheus gives up on a query after two minutes, unless it is set otherwise.
@@ -37,9 +39,17 @@ pub(crate) enum PrometheusError {
         /// Why not.
         source: InvalidHeaderValue,
     },
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made")]
+    Client(#[source] reqwest::Error),
     /// No answer came.
-    #[error("no answer from Prometheus")]
-    Http(#[from] reqwest::Error),
+    #[error("no answer from Prometheus at {address}")]
+    Unanswered {
+        /// Where it was asked.
+        address: PrometheusAddress,
+        /// Why not. Its own address would have the query, and credentials.
+        source: reqwest::Error,
+    },
     /// The answer is an error.
     #[error("Prometheus answers {status} to the query of {rule}: {message}")]
     Refused {
@@ -68,7 +78,7 @@ pub(crate) enum PrometheusError {
 /// A connection to a Prometheus.
 #[derive(Debug)]
 pub(super) struct Client {
-    url: String,
+    address: PrometheusAddress,
     client: reqwest::Client,
 }
 
@@ -108,7 +118,7 @@ pub(super) fn range(last: Duration, step: Duration) -> PrometheusRange {
 
 impl Client {
     /// Returns a client that sends the content of `authorization` as the header of that name.
-    pub(super) fn new(url: &str, authorization: Option<&Path>) -> Result<Self, PrometheusError> {
+    pub(super) fn new(address: &PrometheusAddress, authorization: Option<&Path>) -> Result<Self, PrometheusError> {
         let mut headers = HeaderMap::new();
         if let Some(path) = authorization {
             let text = fs::read_to_string(path)
@@ -118,8 +128,12 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let client = reqwest::Client::builder().default_headers(headers).timeout(PATIENCE).build()?;
-        Ok(Self { url: format!("{}/api/v1/query_range", url.trim_end_matches('/')), client })
+        let client = reqwest::Client::builder().default_headers(headers).timeout(PATIENCE).build();
+        Ok(Self { address: address.clone(), client: client.map_err(PrometheusError::Client)? })
+    }
+
+    fn unanswered(&self, error: reqwest::Error) -> PrometheusError {
+        PrometheusError::Unanswered { address: self.address.clone(), source: error.without_url() }
     }
 
     /// Asks every question, one after another: a server that serves dashboards too is not to be overrun. `progress` is called with
@@ -176,9 +190,10 @@ impl Client {
             ("step", seconds(step)),
         ];
         // The expressions are long and some proxies are strict about addresses, but Prometheus takes GET on every version.
-        let response = self.client.get(&self.url).query(&parameters).send().await?;
+        let request = self.client.get(self.address.api("query_range")).query(&parameters);
+        let response = request.send().await.map_err(|error| self.unanswered(error))?;
         let status = response.status();
-        let body = response.text().await?;
+        let body = response.text().await.map_err(|error| self.unanswered(error))?;
         let rule = question.rule.clone();
         if !status.is_success() {
             let said = serde_json::from_str::<Refusal>(&body).map_or(body, |refusal| refusal.error);
