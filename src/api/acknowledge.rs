@@ -61,13 +61,13 @@ pub(super) struct AcknowledgeRequest {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct AcknowledgementView {
-    by: String,
-    reason: String,
+    pub(super) by: String,
+    pub(super) reason: String,
     /// How severe it was then; it is not acknowledged should it get worse.
-    severity: String,
-    at: String,
+    pub(super) severity: String,
+    pub(super) at: String,
     /// When it ends.
-    until: String,
+    pub(super) until: String,
 }
 
 impl AcknowledgementView {

@@ -16,6 +16,10 @@ const SLOWEST: usize = 3;
 pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
     page.raw("<article class=\"card finding is-").text(&bottleneck.severity).raw("\">");
     page.element("<h3>", &bottleneck.description, "</h3>");
+    if let Some(acknowledged) = &bottleneck.acknowledged {
+        page.raw("<p class=\"small acknowledged\">").badge("low", "acknowledged");
+        page.raw(" ").text(&words::acknowledged(acknowledged)).raw("</p>");
+    }
     page.element("<p>", &bottleneck.impact, "</p>");
     if let Some(cause) = &bottleneck.cause {
         page.element("<p>", &words::cause(cause), "</p>");

@@ -3,7 +3,7 @@
 use super::{
     document::{Report, ReportTrends},
     table::{Column, Table},
-    words::{NOTHING, count, duration, ending, latest, memory, moment, or_dash, percent},
+    words::{NOTHING, acknowledged, count, duration, ending, latest, memory, moment, or_dash, percent},
 };
 use crate::{
     api::{
@@ -39,9 +39,9 @@ pub(super) fn summary(summary: &Summary) -> Table {
     Table::of([summary], &columns)
 }
 
-/// The bottlenecks in a line each.
+/// The bottlenecks in a line each. What people said of them is a column where somebody did.
 pub(super) fn bottlenecks(report: &Report) -> Table {
-    let columns: [Column<BottleneckView>; 6] = [
+    let mut columns: Vec<Column<BottleneckView>> = vec![
         Column::words("severity", |one| one.severity.clone()),
         Column::words("type", |one| one.kind.clone()),
         Column::code("subject", |one| one.subject.clone()),
@@ -49,6 +49,11 @@ pub(super) fn bottlenecks(report: &Report) -> Table {
         Column::number("threshold", |one| one.unit.render(one.threshold)),
         Column::words("impact", |one| one.impact.clone()),
     ];
+    if report.bottlenecks.iter().any(|one| one.acknowledged.is_some()) {
+        columns.push(Column::words("acknowledged", |one| {
+            one.acknowledged.as_ref().map_or_else(|| NOTHING.to_owned(), acknowledged)
+        }));
+    }
     Table::of(&report.bottlenecks, &columns)
 }
 

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     analysis::Direction,
     api::{
+        acknowledge::AcknowledgementView,
         bottlenecks::{BottleneckView, CauseView, CausedByView, Counts, GainView},
         endpoints::EndpointView,
         evidence::{
@@ -68,7 +69,7 @@ pub(super) fn report(name: &str) -> Report {
         summary: summary(),
         counts: Counts { total_count: 2, critical_count: 0, high_count: 1, medium_count: 1, low_count: 0 },
         recommendations: vec![recommendation, without],
-        bottlenecks: vec![slow_endpoint(&endpoint, &query, gain), stuck_task(&task)],
+        bottlenecks: vec![slow_endpoint(&endpoint, &query, gain), acknowledged(name, stuck_task(&task))],
         endpoints: vec![view(&endpoint, name, 1200.0), view(&format!("POST /pay{name}"), name, 12.0)],
         endpoint_count: 7,
         slos: vec![slo(&format!("GET /slow{name}"))],
@@ -201,6 +202,17 @@ fn view(endpoint: &str, route: &str, millis: f64) -> EndpointView {
         db_queries_per_request: Some(41.0),
         longest_poll_ms: Some(12.0),
     }
+}
+
+fn acknowledged(name: &str, bottleneck: BottleneckView) -> BottleneckView {
+    let acknowledged = AcknowledgementView {
+        by: format!("ana{name}"),
+        reason: format!("the import is large tonight{name}"),
+        severity: bottleneck.severity.clone(),
+        at: AT.into(),
+        until: "2025-09-23T00:56:42.584696+02:00".into(),
+    };
+    BottleneckView { acknowledged: Some(acknowledged), ..bottleneck }
 }
 
 fn slow_endpoint(endpoint: &str, query: &str, gain: GainView) -> BottleneckView {
@@ -361,6 +373,22 @@ fn the_page_matches_its_snapshot() {
 #[test]
 fn the_markdown_matches_its_snapshot() {
     insta::assert_snapshot!(markdown::text(&report("")));
+}
+
+#[test]
+fn who_knows_of_a_finding_is_beside_it() {
+    let said = "by ana until 2025-09-23 00:56:42: the import is large tonight";
+    let (page, text) = (html::page(&report("")), markdown::text(&report("")));
+    let article = page.split("<article").find(|article| article.contains(said)).expect("it is on the page");
+    assert!(
+        article.contains("<h3>Task import may be stuck</h3>") && article.contains(">acknowledged</span> "),
+        "{article}"
+    );
+    let row = text.lines().find(|line| line.contains(said)).expect("it is in the text");
+    assert!(row.starts_with("| medium | stuck\\_task | `import` |"), "{row}");
+    let nobody = Report { bottlenecks: vec![stuck_task("import")], ..report("") };
+    let (page, text) = (html::page(&nobody), markdown::text(&nobody));
+    assert!(!page.contains(">acknowledged<") && !text.contains("acknowledged"), "nothing where nobody does");
 }
 
 /// A name that tries to become markup.

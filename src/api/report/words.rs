@@ -3,6 +3,7 @@
 use super::document::Report;
 use crate::{
     api::{
+        acknowledge::AcknowledgementView,
         bottlenecks::{CauseView, GainView},
         evidence::{SlowRequestView, SplitView},
         trend::TrendView,
@@ -71,6 +72,12 @@ pub(super) fn cause(cause: &CauseView) -> String {
         _ => format!("; or {}", cause.or_titles.join(", or ")),
     };
     format!("Cause ({}): {}{others}. {}.", cause.confidence, cause.title, capitalised(&cause.because))
+}
+
+/// Writes who knows of a bottleneck, until when it is sent to nobody for that, and why.
+pub(super) fn acknowledged(acknowledged: &AcknowledgementView) -> String {
+    let AcknowledgementView { by, until, reason, .. } = acknowledged;
+    format!("by {by} until {}: {reason}", moment(until))
 }
 
 /// Writes how many bottlenecks follow from one.
