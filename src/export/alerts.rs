@@ -6,17 +6,18 @@
 use std::time::Duration;
 
 use super::{
-    objectives, promql,
+    labels, objectives, promql,
     query::{self, Histograms, Query},
     rule_file::{Entry, Group, Groups, Labels, prometheus_duration},
     selection::{Chosen, Selection, query},
     service,
     shared::{Pass, Shared},
+    template::{label, literal, value},
 };
 use crate::{
     names,
     rules::{
-        Condition, Measure, Operator, Rule, RuleSet, Scope, Severity, SloScope, Threshold, Unit,
+        Condition, Measure, Operator, Rule, RuleSet, Scope, Severity, SloScope, Threshold,
         alert_labels::{DESCRIPTION, LEVEL, RUNBOOK_URL, SUMMARY, level, runbook},
         find_measure,
     },
@@ -83,6 +84,7 @@ fn alerts(
     if rule.scope == Scope::Metric && left_out.into_iter().any(|globs| globs.0.len() != 1) {
         return Err("exclude and overrides of a metric are exported where they match one label".to_owned());
     }
+    labels::check(rule)?;
     let writer = Writer { of_service: service::rules(rule, rules), ..Writer::of(rule, histograms) };
     let severities = Severity::ALL.into_iter().filter(|severity| writer.is_judged(*severity));
     severities.map(|severity| Ok((severity, writer.alert(severity, shared)?))).collect()
@@ -141,7 +143,7 @@ impl<'a> Writer<'a> {
             (LEVEL, level(severity).to_owned()),
             (names::RULE, id.to_string()),
             // As the process names it, so that receivers need not know the labels of each scope.
-            (names::SUBJECT, subject(self.rule, label)),
+            (names::SUBJECT, subject(self.rule, own_label)),
         ];
         Ok(Entry::Alert {
             alert: format!("{}{}", camel_case(id), camel_case(severity.as_str())),
@@ -155,7 +157,7 @@ impl<'a> Writer<'a> {
 
     /// Joins what is judged by the rule's own thresholds and by those of each override.
     fn expression(&self, severity: Severity, shared: &mut Shared) -> Result<String, String> {
-        let Rule { scope, thresholds, overrides, .. } = self.rule;
+        let Rule { scope, thresholds, overrides, metric, .. } = self.rule;
         let own = self.selection(|selection| {
             overrides.iter().for_each(|other| selection.leave_out(&other.matches));
         });
@@ -182,11 +184,12 @@ impl<'a> Writer<'a> {
             Scope::Query => {
                 let (id, text, info) = (names::DB_QUERY_ID, names::DB_QUERY_TEXT, names::DB_QUERY_INFO.name);
                 let on = query::TARGET.join(", ");
+                let on = format!("{on}, {id}");
                 // Over the window: where a scrape fails, it would be gone, and the alert with it.
-                let info = format!("last_over_time({info}[{}])", self.window);
-                format!("(\n{all}\n)\n* on ({on}, {id}) group_left ({text}) {info}")
+                let info = query::one_of(&on, &format!("last_over_time({info}[{}])", self.window));
+                format!("(\n{all}\n)\n* on ({on}) group_left ({text}) {info}")
             }
-            _ => all,
+            _ => labels::beside_those_of_alerts(all, metric.as_ref().map_or(&[], |metric| &metric.by)),
         })
     }
 
@@ -306,17 +309,17 @@ impl<'a> Writer<'a> {
 
     fn annotations(&self) -> Labels {
         let Rule { id, description, impact, measure_name, unit, .. } = self.rule;
-        let subject = subject(self.rule, label);
-        let value = human(*unit);
+        let subject = subject(self.rule, own_label);
+        let value = value(*unit);
         let known = |name: &'static str| match name {
             "subject" => Some(subject.clone()),
             "value" => Some(value.clone()),
             name if name == *measure_name => Some(value.clone()),
             _ => None,
         };
-        let summary = description.render(&known).unwrap_or_else(|| format!("{id}: {subject}"));
+        let summary = description.render_with(&literal, &known).unwrap_or_else(|| format!("{id}: {subject}"));
         let of_measure = || format!("{}: {value}", measure_name.replace('_', " "));
-        let details = impact.render(&known).unwrap_or_else(of_measure);
+        let details = impact.render_with(&literal, &known).unwrap_or_else(of_measure);
         let all = [
             (SUMMARY, summary),
             (DESCRIPTION, format!("{details} ({} on {}).", label("job"), label("instance"))),
@@ -341,23 +344,9 @@ pub(crate) fn subject(rule: &Rule, value: impl Fn(&str) -> String) -> String {
     }
 }
 
-/// Returns how the templates of Prometheus write the value of a label.
-pub(super) fn label(name: &str) -> String {
-    format!("{{{{ $labels.{name} }}}}")
-}
-
-/// Returns how Prometheus's templates write the value of an alert.
-fn human(unit: Unit) -> String {
-    match unit {
-        Unit::Seconds => "{{ $value | humanizeDuration }}",
-        Unit::Ratio => "{{ $value | humanizePercentage }}",
-        Unit::Bytes => "{{ $value | humanize1024 }}B",
-        Unit::BytesPerHour => "{{ $value | humanize1024 }}B an hour",
-        Unit::BytesPerSecond => "{{ $value | humanize1024 }}B a second",
-        Unit::PerSecond => "{{ $value | humanize }} a second",
-        Unit::Count => "{{ $value | humanize }}",
-    }
-    .to_owned()
+/// Returns how templates write the value of a label of the subject.
+fn own_label(name: &str) -> String {
+    label(&labels::scraped(name))
 }
 
 pub(super) fn camel_case(id: &str) -> String {

@@ -10,7 +10,9 @@
 //! document    one of several files that belong together
 //! rule_file   groups, alerts and recording rules, and their YAML
 //! in_process  alerts on what the monitor reports about itself
+//! template    texts of alerts
 //! query       the pieces of expressions
+//! labels      what Prometheus calls a service's own labels
 //! pairs       what endpoints do with statements, as expressions
 //! usual       comparisons with the days before
 //! promql      every measure as an expression
@@ -29,6 +31,7 @@ mod alerts;
 mod document;
 mod grafana;
 mod in_process;
+mod labels;
 mod mixin;
 mod objectives;
 mod operator;
@@ -40,6 +43,7 @@ mod rule_file;
 mod selection;
 mod service;
 mod shared;
+mod template;
 mod usual;
 
 pub use alerts::LeftOut;
@@ -48,6 +52,8 @@ pub(crate) use alerts::{expressions, subject};
 pub use document::Document;
 pub use grafana::grafana;
 pub use in_process::in_process;
+#[cfg(feature = "replay")]
+pub(crate) use labels::scraped;
 pub use mixin::{Mixin, mixin};
 pub use operator::{InvalidName, LabelName, ObjectLabel, ObjectName, Operator, PortName, ScrapedBy, SecretKey};
 pub use prometheus::{Exported, prometheus};

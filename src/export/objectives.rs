@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use super::{
-    alerts::{camel_case, label, subject},
+    alerts::{camel_case, subject},
     query::{Histograms, is, quoted, sum},
     rule_file::{Entry, Group, Labels, prometheus_duration},
     selection::Selection,
+    template::{label, literal},
 };
 use crate::{
     names,
@@ -217,7 +218,7 @@ impl<'a> Objective<'a> {
             name if name == self.rule.measure_name => Some(value.clone()),
             _ => None,
         };
-        let summary = description.render(&known).unwrap_or_else(|| format!("{id}: {subject}"));
+        let summary = description.render_with(&literal, &known).unwrap_or_else(|| format!("{id}: {subject}"));
         let details = format!(
             "Over the last {} and the last {}, bad requests ({bad}) came more than {} times as fast as an objective of {objective} over \
              {} allows ({}).",

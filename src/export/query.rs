@@ -1,5 +1,8 @@
 //! [`Query`]: the pieces that expressions of PromQL are made of.
 
+use std::borrow::Cow;
+
+use super::labels::scraped;
 use crate::{
     names::{self, Metric, Resolution},
     rules::{MetricSelector, Scope},
@@ -38,21 +41,22 @@ pub(super) struct Query<'a> {
 
 impl<'a> Query<'a> {
     /// Returns the labels that tell subjects apart, after those of the process.
-    pub(super) fn subject_labels(&self) -> Vec<&'a str> {
+    pub(super) fn subject_labels(&self) -> Vec<Cow<'a, str>> {
         match self.scope {
-            Scope::Endpoint => vec![names::METHOD, names::ROUTE],
-            Scope::Query => vec![names::DB_QUERY_ID],
-            Scope::Task => vec![names::TASK_NAME],
+            Scope::Endpoint => vec![names::METHOD.into(), names::ROUTE.into()],
+            Scope::Query => vec![names::DB_QUERY_ID.into()],
+            Scope::Task => vec![names::TASK_NAME.into()],
             Scope::Process | Scope::Slo => Vec::new(),
             Scope::Metric => {
-                self.metric.into_iter().flat_map(|metric| metric.by.iter().map(|label| &**label)).collect()
+                self.metric.into_iter().flat_map(|metric| &metric.by).map(|label| scraped(label)).collect()
             }
         }
     }
 
     /// Returns the labels of each value.
     pub(super) fn labels(&self) -> String {
-        let all: Vec<&str> = self.of_process.iter().copied().chain(self.subject_labels()).collect();
+        let process = self.of_process.iter().copied().map(Cow::Borrowed);
+        let all: Vec<_> = process.chain(self.subject_labels()).collect();
         all.join(", ")
     }
 
@@ -193,6 +197,12 @@ impl<'a> Query<'a> {
 /// Sums series by labels, all of them where there are none.
 pub(super) fn sum(labels: &str, of: &str) -> String {
     if labels.is_empty() { format!("sum({of})") } else { format!("sum by ({labels}) ({of})") }
+}
+
+/// Leaves one of the series that have the same values of some labels, so that others can take a label of it. There may be several, which
+/// differ in a label of the target such as `cluster`, or in the one that is taken.
+pub(super) fn one_of(labels: &str, series: &str) -> String {
+    format!("topk by ({labels}) (1, {series})")
 }
 
 /// Matchers of requests that matched a route of their own.

@@ -4,7 +4,10 @@
 //! that have them. The invariant that a change could break: a subject is chosen as long as anything of it is in the window. Otherwise what
 //! a rule leaves alone would have an alert whenever a scrape fails.
 
-use super::query::{self, Histograms, Query};
+use super::{
+    labels::scraped,
+    query::{self, Histograms, Query},
+};
 use crate::{
     context::escaped,
     names,
@@ -166,7 +169,8 @@ fn word(condition: &Condition) -> Option<(&'static str, String)> {
 
 /// Returns whether the values of a scope have a label.
 fn is_own(scope: Scope, name: &str) -> bool {
-    scope == Scope::Metric || query(scope, "5m", &[], Histograms::Classic).subject_labels().contains(&name)
+    scope == Scope::Metric
+        || query(scope, "5m", &[], Histograms::Classic).subject_labels().iter().any(|label| label == name)
 }
 
 pub(super) fn labels(scope: Scope) -> String {
@@ -177,10 +181,11 @@ pub(super) fn query<'a>(scope: Scope, window: &'a str, matchers: &'a [String], h
     Query { scope, of_process: &query::TARGET, window, matchers, histograms, metric: None, min_samples: 1 }
 }
 
-fn matcher(name: &str, regex: Option<String>, text: &str, is: bool) -> String {
+fn matcher(label: &str, regex: Option<String>, text: &str, is: bool) -> String {
+    let name = scraped(label);
     match regex {
         Some(regex) => format!("{name}{}{}", if is { "=~" } else { "!~" }, query::quoted(&regex)),
-        None if is => query::is(name, text),
-        None => query::is_not(name, text),
+        None if is => query::is(&name, text),
+        None => query::is_not(&name, text),
     }
 }

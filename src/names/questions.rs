@@ -143,12 +143,12 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     ask(
         &[&DB_QUERY_INFO, &DB_DURATION],
-        "topk(5, sum by (db_query_id) (rate($1_sum[5m]))) * on (db_query_id) group_left (db_query_text) max by (db_query_id, db_query_text) ($0)",
+        "topk(5, sum by (db_query_id) (rate($1_sum[5m]))) * on (db_query_id) group_left (db_query_text) topk by (db_query_id) (1, $0)",
         "the statements that take the most time, with their texts",
     ),
     ask(
         &[&QUERIES, &DB_QUERY_INFO],
-        "sum by (db_query_id) (rate($0{outcome=\"error\"}[5m])) * on (db_query_id) group_left (db_query_text) max by (db_query_id, db_query_text) ($1) > 0",
+        "sum by (db_query_id) (rate($0{outcome=\"error\"}[5m])) * on (db_query_id) group_left (db_query_text) topk by (db_query_id) (1, $1) > 0",
         "statements that fail",
     ),
     ask(

@@ -141,14 +141,17 @@ fn target(series: &PrometheusSeries) -> (&str, &str) {
 /// Returns the subject of a series, named after its process too where there are several.
 fn subject(rule: &Rule, series: &PrometheusSeries, is_only_target: bool) -> Arc<Subject> {
     let label = |name: &str| {
-        let value = series.labels.get(name).filter(|value| !value.is_empty());
+        let value = series.labels.get(&*export::scraped(name)).filter(|value| !value.is_empty());
         // A statement whose text Prometheus does not have is called by its id.
         let or = || (name == names::DB_QUERY_TEXT).then(|| series.labels.get(names::DB_QUERY_ID)).flatten();
         value.or_else(or).cloned().unwrap_or_default()
     };
     let name = export::subject(rule, label);
     let name = if is_only_target { name } else { format!("{name} on {}", target(series).1) };
-    let labels = series.labels.iter().map(|(name, value)| (Cow::Owned(name.clone()), Arc::from(value.as_str())));
+    let mut labels = series.labels.clone();
+    // By the names that the rule has for them, `job` too.
+    labels.extend(rule.metric.iter().flat_map(|metric| &metric.by).map(|own| (own.to_string(), label(own))));
+    let labels = labels.into_iter().map(|(name, value)| (Cow::Owned(name), Arc::from(value)));
     Arc::new(Subject::new(name, labels.collect()))
 }
 
@@ -189,6 +192,37 @@ mod tests {
         };
         assert_eq!(subjects("slow_endpoint", &[of("a:80")]), ["GET /a"]);
         assert_eq!(subjects("slow_endpoint", &[of("a:80"), of("b:80")]), ["GET /a on a:80", "GET /a on b:80"]);
+    }
+
+    /// Prometheus has them by other names: a scrape renames those that the target has too.
+    #[test]
+    fn own_labels_of_a_metric_are_those_of_the_rule() {
+        const RULE: &str = "
+rules:
+  - id: long_queue
+    scope: metric
+    metric: queue_length
+    measure: value
+    by: [job, my-label]
+    match: { instance: eu }
+    overrides:
+      - match: { job: mail }
+        thresholds: { high: \"> 100\" }
+    thresholds: { high: \"> 10\" }
+    description: x
+";
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("rules.yaml"), RULE).expect("writes");
+        let rules = RuleSet::load_dir(directory.path()).expect("good rules");
+        let replay = PrometheusReplay::new(&rules, Histograms::Classic);
+        let asked: Vec<_> = replay.questions().map(|question| &*question.expression).collect();
+        assert!(asked[0].contains("sum by (job, instance, exported_job, my_label) (queue_length{"), "{asked:?}");
+        assert!(asked[0].contains(r#"exported_instance="eu",exported_job!="mail""#), "{asked:?}");
+        let of = |own| series(&[("job", "shop"), ("instance", "a:80"), ("exported_job", own), ("my_label", "x")], 50.0);
+        let past = replay.replay(&[vec![of("mail"), of("sms")]], range(Duration::from_secs(60)));
+        let found: Vec<_> = past.alerts.iter().map(|alert| (&*alert.subject, &*alert.threshold)).collect();
+        let named = |job: &str| format!("queue_length{{job=\"{job}\",my-label=\"x\"}}");
+        assert_eq!(found, [(&*named("mail"), "> 100"), (&*named("sms"), "> 10")]);
     }
 
     #[test]

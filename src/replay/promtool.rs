@@ -6,6 +6,7 @@
 //! found, so that it depends on the tests alone.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
@@ -21,7 +22,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    export::{Histograms, prometheus, prometheus_duration, quoted},
+    export::{Histograms, prometheus, prometheus_duration, quoted, scraped},
     monitor::{Judgement, Simulation},
     names,
     rules::{Bottleneck, Measure, Rule, RuleSet, Severity, to_yaml},
@@ -243,11 +244,21 @@ impl Scraped<'_> {
                 continue;
             }
             let own = r#"instance="a",job="shop""#;
-            let labels = if labels.is_empty() { own.to_owned() } else { format!("{own},{labels}") };
+            let labels = if labels.is_empty() { own.to_owned() } else { format!("{own},{}", as_scraped(labels)) };
             let trace = all.entry(format!("{metric}{{{labels}}}")).or_default();
             value.parse().into_iter().for_each(|value| trace.set(at, value));
         }
     }
+}
+
+/// Returns the labels of a series of the page as a scrape leaves them.
+fn as_scraped(labels: &str) -> Cow<'_, str> {
+    if !["job=", "instance="].iter().any(|of_target| labels.contains(of_target)) {
+        return labels.into();
+    }
+    let Ok(series) = SeriesName::read(&format!("of{{{labels}}}")) else { return labels.into() };
+    let each = series.labels.iter().map(|(name, value)| format!("{}={}", scraped(name), quoted(value)));
+    each.collect::<Vec<_>>().join(",").into()
 }
 
 /// Returns the series of everything that happened at all: a service has no series of what did not.

@@ -3,7 +3,7 @@
 use super::severity::Severity;
 
 /// Label: the name of the alert, as Prometheus calls it.
-#[cfg(feature = "deliver")]
+#[cfg(any(feature = "deliver", feature = "export"))]
 pub(crate) const ALERT_NAME: &str = "alertname";
 /// Label: the severity in the words of those who route by `critical`, `warning` and `info`.
 pub(crate) const LEVEL: &str = "level";

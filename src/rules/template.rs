@@ -89,14 +89,28 @@ impl Template {
 
     /// Fills the placeholders, or returns `None` when one of the values is missing.
     pub(crate) fn render(&self, value: &dyn Fn(&'static str) -> Option<String>) -> Option<String> {
-        let mut text = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(plain) => text.push_str(plain),
-                Piece::Value(name) => text.push_str(&value(name)?),
-            }
-        }
-        Some(text)
+        self.pieces(&str::to_owned, value).collect()
+    }
+
+    /// As [`render`](Self::render), with the text between the values written by `plain`.
+    #[cfg(feature = "export")]
+    pub(crate) fn render_with(
+        &self,
+        plain: &dyn Fn(&str) -> String,
+        value: &dyn Fn(&'static str) -> Option<String>,
+    ) -> Option<String> {
+        self.pieces(plain, value).collect()
+    }
+
+    fn pieces(
+        &self,
+        plain: &dyn Fn(&str) -> String,
+        value: &dyn Fn(&'static str) -> Option<String>,
+    ) -> impl Iterator<Item = Option<String>> {
+        self.0.iter().map(move |piece| match piece {
+            Piece::Text(text) => Some(plain(text)),
+            Piece::Value(name) => value(name),
+        })
     }
 
     /// Fills the placeholders, with "unknown" where a value is missing.

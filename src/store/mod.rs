@@ -100,9 +100,9 @@ mod whole_names;
 pub(crate) mod window;
 
 pub(crate) use endpoint_names::{EndpointNames, NO_ENDPOINT};
-#[cfg(feature = "export")]
-pub(crate) use exposition::metric_name;
 pub(crate) use exposition::{Exposition, Format};
+#[cfg(feature = "export")]
+pub(crate) use exposition::{label_name, metric_name};
 pub(crate) use grid::first_slower;
 #[cfg(feature = "replay")]
 pub(crate) use grid::{BUCKETS, quantile as grid_quantile};

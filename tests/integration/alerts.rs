@@ -28,12 +28,12 @@ fn run(program: &Path, arguments: &[&str]) -> String {
     said.into_owned()
 }
 
-fn yaml(text: &str) -> Value {
+pub(crate) fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).expect("YAML")
 }
 
 /// Returns the items of a list, none where there is no list.
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
@@ -93,7 +93,7 @@ fn the_exported_rules_compare_with_the_days_before() {
 
 /// Exports the rules of one file, all of them.
 #[track_caller]
-fn exported(rules: &str) -> String {
+pub(crate) fn exported(rules: &str) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("rules.yaml"), rules).expect("writes");
     let rules = RuleSet::load_dir(directory.path()).expect("good rules");
@@ -104,7 +104,7 @@ fn exported(rules: &str) -> String {
 
 /// Has promtool run tests of rules, which name the file of the rules `pinchpoint.rules.yml`.
 #[track_caller]
-fn run_tests(promtool: &Path, rules: &str, tests: &str) {
+pub(crate) fn run_tests(promtool: &Path, rules: &str, tests: &str) {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("pinchpoint.rules.yml"), rules).expect("writes");
     let file = directory.path().join("pinchpoint.rules.test.yml");
@@ -332,7 +332,7 @@ fn agree(promtool: &Path, tests: &[RuleTests], rules: &str, is_elsewhere: impl F
 
 /// Exports the rules of a file and runs its tests, in the process and by promtool, and returns promtool's file.
 #[track_caller]
-fn agree_on(rules: &str, tests: &str) -> Option<String> {
+pub(crate) fn agree_on(rules: &str, tests: &str) -> Option<String> {
     let cases = Path::new(ROOT).join("tests/integration/alerts");
     let tests = RuleTests::read(&cases.join(tests)).expect("good tests");
     for result in tests.run() {

@@ -19,6 +19,7 @@ mod holders;
 mod http;
 mod lifetime;
 mod mixin;
+mod more_labels;
 mod names;
 mod native;
 mod objectives;

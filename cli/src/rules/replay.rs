@@ -128,7 +128,9 @@ fn of_prometheus(
             }
         };
         let answers = client.ask(replay.questions(), range, progress)?;
-        Ok(replay.replay(&answers, range))
+        let mut replay = replay.replay(&answers.series, range);
+        replay.remarks.extend(answers.refused);
+        Ok(replay)
     };
     Ok((replay(today)?, tried.map(replay).transpose()?))
 }

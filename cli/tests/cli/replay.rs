@@ -180,6 +180,51 @@ fn credentials_are_read_from_a_file_and_never_shown() {
     );
 }
 
+/// Starts a server that answers queries which contain `refused` as Prometheus does those that it cannot read.
+fn server_that_refuses(refused: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let (status, body) = match String::from_utf8(request).unwrap().contains(refused) {
+                true => ("400 Bad Request", "{\"status\":\"error\",\"error\":\"parse error\"}"),
+                false => ("200 OK", "{\"status\":\"success\",\"data\":{\"result\":[]}}"),
+            };
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_refused_query_is_named_and_the_other_rules_are_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = directory.path().join("today.yaml");
+    let tail = TODAY.replace("rules:\n", "").replace("slow_shop", "slow_tail").replace("avg_duration", "p95_duration");
+    std::fs::write(&rules, format!("{TODAY}{tail}")).unwrap();
+    let arguments = |url| ["rules", "replay", "--prometheus", url, "--today", rules.to_str().unwrap(), "--to", "json"];
+    let url = server_that_refuses("histogram_quantile");
+    let replayed: Value = serde_json::from_str(&ended(&arguments(&url), 0).0).unwrap();
+    let reason = "Prometheus answers 400 to the query of slow_tail: parse error";
+    let expected = serde_json::json!([{ "rule": "slow_tail", "judged": false, "reason": reason }]);
+    assert_eq!(replayed["today"]["remarks"], expected);
+    // A server that refuses all of them is no Prometheus, or not its API.
+    let url = server_that_refuses("query");
+    let (stdout, stderr) = ended(&arguments(&url), 1);
+    assert_eq!(
+        (&*stdout, &*stderr),
+        ("", "pinchpoint: Prometheus answers 400 to the query of slow_shop: parse error\n")
+    );
+}
+
 #[test]
 fn a_prometheus_that_is_not_there_is_named_without_the_query_and_the_password() {
     // Nothing listens where a listener was.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     RuleSet,
-    export::query::{TARGET, is},
+    export::query::{TARGET, is, one_of},
     names,
     rules::{Measure, Scope},
 };
@@ -43,6 +43,7 @@ fn selected(series: &Series, expression: &str) -> String {
 /// Adds the version of each process to an expression of `job` and `instance`.
 fn versioned(series: &Series, expression: &str) -> String {
     let versions = series.of(&names::TARGET_INFO, &[by(names::SERVICE_VERSION, "version")]);
+    let versions = one_of(&TARGET.join(", "), &versions);
     format!("({expression}) * {} group_left ({}) {versions}", on(), names::SERVICE_VERSION)
 }
 

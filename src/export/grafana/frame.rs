@@ -7,7 +7,10 @@ use super::{
     panel::{Row, laid_out},
     series::{INSTANCE, JOB, Series, label},
 };
-use crate::names::{self, Metric};
+use crate::{
+    export::query::{TARGET, one_of},
+    names::{self, Metric},
+};
 
 /// A dashboard's name and address.
 #[derive(Clone, Copy)]
@@ -162,8 +165,8 @@ fn findings() -> Annotation {
 fn starts() -> Annotation {
     let series = Series::selected();
     let start = format!("{} * 1000", series.of(&names::PROCESS_START, &[]));
-    let version = series.of(&names::TARGET_INFO, &[]);
-    let on = format!("on ({JOB}, {INSTANCE})");
+    let target = TARGET.join(", ");
+    let (on, version) = (format!("on ({target})"), one_of(&target, &series.of(&names::TARGET_INFO, &[])));
     Annotation {
         name: "Starts and deployments",
         datasource: PROMETHEUS,

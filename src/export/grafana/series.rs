@@ -4,7 +4,7 @@ use crate::{
     RuleSet,
     export::{
         promql,
-        query::{Histograms, Query, TARGET, is, sum},
+        query::{Histograms, Query, TARGET, is, one_of, sum},
     },
     names::{self, Metric},
     rules::{Measure, Scope},
@@ -158,7 +158,7 @@ impl Series {
     /// Adds the texts of statements to an expression that has their ids.
     pub(super) fn with_text(&self, expression: &str) -> String {
         let (id, text) = (names::DB_QUERY_ID, names::DB_QUERY_TEXT);
-        let info = self.of(&names::DB_QUERY_INFO, &[]);
-        format!("({expression})\n* on ({id}) group_left ({text}) max by ({id}, {text}) ({info})")
+        let info = one_of(id, &self.of(&names::DB_QUERY_INFO, &[]));
+        format!("({expression})\n* on ({id}) group_left ({text}) {info}")
     }
 }

@@ -183,7 +183,8 @@ impl RuleBuilder<'_, '_> {
         let list = self.node.get("by");
         let whose = LabelsOf { scope: Scope::Metric, metric, by: None };
         for (index, label) in by.iter().enumerate() {
-            if let Some(kind) = whose.unknown(label) {
+            let twice = || by[..index].contains(label).then(|| ProblemKind::LabelTwice { label: label.to_string() });
+            if let Some(kind) = whose.unknown(label).or_else(twice) {
                 let at = list.and_then(|list| list.item(index)).map_or(self.node.at, |node| node.at);
                 self.context.report(at, kind);
             }

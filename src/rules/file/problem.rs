@@ -178,6 +178,8 @@ pub(crate) enum ProblemKind {
     TooLong { key: &'static str, found: String, longest: String, why: &'static str },
     #[error("min_samples has no meaning for {measure}, which is a state and not counted")]
     UselessMinSamples { measure: &'static str },
+    #[error("label {label:?} stands twice in by")]
+    LabelTwice { label: String },
     #[error("{key} belongs to rules of scope metric only, not {scope}")]
     MetricKey { key: &'static str, scope: &'static str },
     #[error("{measure} is not a measure of {metric}, which is a {kind}")]

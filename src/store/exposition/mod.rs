@@ -15,6 +15,8 @@ mod text;
 use std::collections::HashMap;
 
 pub(super) use self::derived::Sources;
+#[cfg(feature = "export")]
+pub(crate) use self::spelling::label_name;
 pub(crate) use self::spelling::metric_name;
 use self::{
     families::{Families, Family, Head, Labels, Value},

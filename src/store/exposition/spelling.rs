@@ -26,7 +26,7 @@ pub(crate) fn metric_name(name: &str) -> Cow<'_, str> {
 
 /// Returns the name of a label as it is exposed. A name that begins with two underscores is Prometheus's own, and a strict
 /// reader refuses the whole page for it.
-pub(super) fn label_name(name: &str) -> Cow<'_, str> {
+pub(crate) fn label_name(name: &str) -> Cow<'_, str> {
     let spelt = spelt(name, is_of_label, sanitize_label_key);
     if spelt.starts_with("__") { by_code_points(name).into() } else { spelt }
 }

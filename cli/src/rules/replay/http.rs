@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pinchpoint::replay::{PrometheusQuestion, PrometheusRange, PrometheusSeries};
+use pinchpoint::replay::{PrometheusQuestion, PrometheusRange, PrometheusSeries, Remark};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, InvalidHeaderValue};
 use serde::Deserialize;
 
@@ -17,6 +17,9 @@ use crate::address::PrometheusAddress;
 const POINTS: u32 = 10_000;
 /// Prometheus gives up on a query after two minutes, unless it is set otherwise.
 const PATIENCE: Duration = Duration::from_secs(150);
+/// Statuses of Prometheus's answers to a query that it cannot read, and to one that it cannot execute.
+const BAD_DATA: u16 = 400;
+const EXECUTION: u16 = 422;
 /// Characters of a server's error that are shown.
 const SHOWN: usize = 300;
 
@@ -73,6 +76,32 @@ pub(crate) enum PrometheusError {
     /// No runtime could be made.
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
+}
+
+impl PrometheusError {
+    /// Returns whether the server did not like one query: it may answer others.
+    fn is_of_query(&self) -> bool {
+        matches!(self, Self::Refused { status: BAD_DATA | EXECUTION, .. })
+    }
+}
+
+/// What a Prometheus answers to many questions.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The series of each, in their order.
+    pub(super) series: Vec<Vec<PrometheusSeries>>,
+    /// Which rules could not be asked for.
+    pub(super) refused: Vec<Remark>,
+    answered: usize,
+}
+
+impl Answers {
+    fn remark(&mut self, question: &PrometheusQuestion, error: &PrometheusError) {
+        // One for all severities.
+        if self.refused.last().is_none_or(|last| last.rule != question.rule) {
+            self.refused.push(Remark { rule: question.rule.clone(), is_judged: false, reason: error.to_string() });
+        }
+    }
 }
 
 /// A connection to a Prometheus.
@@ -137,22 +166,40 @@ impl Client {
     }
 
     /// Asks every question, one after another: a server that serves dashboards too is not to be overrun. `progress` is called with
-    /// how many are answered.
+    /// how many are answered. A query that the server refuses has no values, and a remark about its rule.
+    ///
+    /// # Errors
+    /// Returns why there is no answer. A server that refuses every query is the wrong one.
     pub(super) fn ask<'q>(
         &self,
         questions: impl Iterator<Item = &'q PrometheusQuestion>,
         range: PrometheusRange,
         progress: impl Fn(usize),
-    ) -> Result<Vec<Vec<PrometheusSeries>>, PrometheusError> {
+    ) -> Result<Answers, PrometheusError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PrometheusError::Runtime)?;
         runtime.block_on(async {
-            let mut answers = Vec::new();
+            let mut answers = Answers::default();
+            let mut refused = None;
             for question in questions {
-                answers.push(self.answer(question, range).await?);
-                progress(answers.len());
+                let series = match self.answer(question, range).await {
+                    Err(error) if error.is_of_query() => {
+                        answers.remark(question, &error);
+                        refused.get_or_insert(error);
+                        Vec::new()
+                    }
+                    answered => {
+                        answers.answered += 1;
+                        answered?
+                    }
+                };
+                answers.series.push(series);
+                progress(answers.series.len());
             }
-            Ok(answers)
+            match refused {
+                Some(error) if answers.answered == 0 => Err(error),
+                _ => Ok(answers),
+            }
         })
     }
 
