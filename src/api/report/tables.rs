@@ -62,17 +62,18 @@ pub(super) fn slos(slos: &[SloView]) -> Table {
     let columns: [Column<SloView>; 9] = [
         Column::code("objective", |one| one.id.clone()),
         Column::code("subject", |one| one.subject.clone()),
-        Column::words("promise", |one| {
-            let window = Unit::Seconds.render(one.window_seconds);
-            format!("{}% not {} over {window}", Unit::Count.render(one.objective_percent), one.bad)
-        }),
         Column::number("budget left", |one| format!("{}%", Unit::Count.render(one.budget_left_percent))),
         Column::number("ends in", |one| {
-            one.budget_ends_in_seconds.map_or_else(|| NOTHING.to_owned(), |seconds| Unit::Seconds.render(seconds))
+            let ends = |seconds| if seconds > 0.0 { Unit::Seconds.render(seconds) } else { "spent".to_owned() };
+            one.budget_ends_in_seconds.map_or_else(|| NOTHING.to_owned(), ends)
         }),
         Column::number("burn rate in 1h", |one| or_dash(one.burn_rate_in(3600.0), Unit::Count)),
         Column::number("in 6h", |one| or_dash(one.burn_rate_in(6.0 * 3600.0), Unit::Count)),
         Column::number("in 3d", |one| or_dash(one.burn_rate_in(72.0 * 3600.0), Unit::Count)),
+        Column::words("promise", |one| {
+            let window = Unit::Seconds.render(one.window_seconds);
+            format!("{}% not {} over {window}", Unit::Count.render(one.objective_percent), one.bad)
+        }),
         Column::words("known for", |one| {
             let known = Unit::Seconds.render(one.known_seconds);
             if one.is_whole { "all of it".to_owned() } else { format!("{known} only") }
