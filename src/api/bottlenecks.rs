@@ -50,9 +50,13 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn of(firing: &[Arc<Bottleneck>]) -> Self {
-        let count = |severity| firing.iter().filter(|bottleneck| bottleneck.severity == severity).count();
+        Self::counted(|severity| firing.iter().filter(|bottleneck| bottleneck.severity == severity).count())
+    }
+
+    /// Takes how many there are of each severity.
+    pub(super) fn counted(count: impl Fn(Severity) -> usize) -> Self {
         Self {
-            total_count: firing.len(),
+            total_count: Severity::ALL.into_iter().map(&count).sum(),
             critical_count: count(Severity::Critical),
             high_count: count(Severity::High),
             medium_count: count(Severity::Medium),

@@ -43,7 +43,7 @@ const READING: [&str; 2] = ["reading", "reading_as_password"];
         acknowledge::acknowledge,
         acknowledge::take_back
     ),
-    components(schemas(events::BottleneckEvent, events::EvaluationEvent, super::error::ErrorBody))
+    components(schemas(events::BottleneckEvent, events::EvaluationEvent, events::GapEvent, super::error::ErrorBody))
 )]
 struct Description;
 

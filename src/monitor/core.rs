@@ -17,13 +17,15 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use metrics::Histogram;
+#[cfg(feature = "deliver")]
+use tokio::sync::broadcast;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch},
+    sync::{Semaphore, watch},
     time::Instant,
 };
 
@@ -37,6 +39,7 @@ use super::{
     background::Work,
     clock::WallClock,
     config::{Config, RulesSource},
+    happenings::{Happening, Place},
     judgement::Judgements,
     reload::RulesState,
     service::Service,
@@ -259,15 +262,29 @@ impl Core {
         windows(&self.rules.load().set).into_iter().max().unwrap_or(names::DEFAULT_WINDOW)
     }
 
-    /// Returns the judgements to come and a place among the listeners; `None` where all places are taken.
-    pub(crate) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
-        self.judgements.listen()
+    /// Returns a place among the listeners, and a channel with the number of the newest evaluation; `None` where all are taken.
+    pub(crate) fn listen(&self) -> Option<(Arc<Place>, watch::Receiver<u64>)> {
+        self.judgements.happenings().listen()
+    }
+
+    /// Returns what tells this run from others.
+    pub(crate) fn run_id(&self) -> &str {
+        self.judgements.happenings().run_id()
+    }
+
+    /// Returns what is kept of the evaluations from a number on, the oldest first.
+    pub(crate) fn happenings_since(&self, number: u64) -> Vec<Arc<Happening>> {
+        self.judgements.happenings().since(number)
     }
 
     /// Returns the judgements to come, for the monitor's own task.
     #[cfg(feature = "deliver")]
     pub(super) fn judgements_to_come(&self) -> broadcast::Receiver<Arc<Judgement>> {
         self.judgements.subscribe()
+    }
+
+    fn system_time(&self, now: Instant) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.wall(now)
     }
 
     /// Returns the time since the Unix epoch; `now` is the present.

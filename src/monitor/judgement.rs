@@ -1,21 +1,23 @@
-//! [`Judgement`]: what one evaluation of the rules found, and [`Judgements`]: the latest, and those to come.
+//! [`Judgement`]: what one evaluation of the rules found, and [`Judgements`]: the latest, and what they changed.
 
-use std::{sync::Arc, time::Duration};
-
-use arc_swap::ArcSwap;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch},
-    time::Instant,
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
+#[cfg(feature = "deliver")]
+use tokio::sync::broadcast;
+use tokio::{sync::watch, time::Instant};
+
+use super::happenings::Happenings;
 use crate::{
     alert::Transition,
     rules::{Bottleneck, BudgetReadings, MemoryVerdict},
 };
 
-/// Listeners at a time: each costs a socket and a buffer.
-const LISTENERS: usize = 64;
-/// Judgements that a slow listener may lag behind before it misses the oldest: 80 s of them by default.
+/// Judgements that the task which delivers may lag behind before it misses the oldest: 80 s of them by default.
+#[cfg(feature = "deliver")]
 const LAG: usize = 16;
 
 /// What one evaluation of the rules found. It never changes: every reader of one sees the same moment.
@@ -39,12 +41,13 @@ pub(crate) struct Judgement {
     pub(crate) budgets: Arc<BudgetReadings>,
 }
 
-/// The latest judgement, and the listeners to those to come.
+/// The latest judgement, what they changed, and the listeners to those to come.
 #[derive(Debug)]
 pub(super) struct Judgements {
     latest: ArcSwap<Judgement>,
+    #[cfg(feature = "deliver")]
     sender: broadcast::Sender<Arc<Judgement>>,
-    places: Arc<Semaphore>,
+    happenings: Happenings,
     ended: watch::Sender<bool>,
 }
 
@@ -52,19 +55,23 @@ impl Default for Judgements {
     fn default() -> Self {
         Self {
             latest: ArcSwap::default(),
+            #[cfg(feature = "deliver")]
             sender: broadcast::Sender::new(LAG),
-            places: Arc::new(Semaphore::new(LISTENERS)),
+            happenings: Happenings::default(),
             ended: watch::Sender::new(false),
         }
     }
 }
 
 impl Judgements {
-    pub(super) fn publish(&self, judgement: Judgement) {
+    /// Publishes a judgement of this moment of the wall clock.
+    pub(super) fn publish(&self, judgement: Judgement, at: SystemTime) {
         let judgement = Arc::new(judgement);
         // First the latest: a listener that reacts by reading it finds this one.
         self.latest.store(judgement.clone());
-        // An error means that there is no listener.
+        self.happenings.add(&judgement, at);
+        // An error means that nobody delivers.
+        #[cfg(feature = "deliver")]
         let _ = self.sender.send(judgement);
     }
 
@@ -72,10 +79,8 @@ impl Judgements {
         self.latest.load_full()
     }
 
-    /// Returns the judgements to come and a place among the listeners; `None` where all places are taken.
-    pub(super) fn listen(&self) -> Option<(broadcast::Receiver<Arc<Judgement>>, OwnedSemaphorePermit)> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        Some((self.sender.subscribe(), place))
+    pub(super) fn happenings(&self) -> &Happenings {
+        &self.happenings
     }
 
     /// Returns the judgements to come, for a listener of the monitor's own.

@@ -21,6 +21,7 @@ mod errand;
 mod error;
 mod fanout;
 mod handle;
+mod happenings;
 mod judgement;
 #[cfg(feature = "archive")]
 mod regressions;
@@ -50,6 +51,7 @@ pub use settings::{Settings, SettingsError};
 pub use archive::HistoryError;
 pub(crate) use background::Work;
 pub(crate) use core::{Core, RuleCoverage};
+pub(crate) use happenings::{Happening, Place, Text};
 pub(crate) use judgement::Judgement;
 #[cfg(feature = "archive")]
 pub(crate) use {

@@ -464,64 +464,6 @@ async fn the_monitors_own_routes_never_count() {
     assert_eq!((samples.requests(&[]), samples.active()), (0.0, 0.0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn events_report_a_bottleneck_that_starts() {
-    let monitor = monitor();
-    let app = service(&monitor);
-    let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
-    let response = app.clone().oneshot(request).await.expect("a router never fails");
-    let mut events = response.into_body();
-    traffic(&app, 20).await;
-    let mut seen = String::new();
-    while !seen.contains("\"change\":\"started\"") {
-        // A service without requests ends the stream.
-        traffic(&app, 1).await;
-        let frame = http_body_util::BodyExt::frame(&mut events).await.expect("goes on").expect("no error");
-        seen.push_str(std::str::from_utf8(frame.data_ref().expect("data")).expect("text"));
-    }
-    assert!(seen.contains("event: evaluation") && seen.contains("event: bottleneck"), "{seen}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_of_events_goes_on_while_requests_come_and_ends_10_s_after_the_last() {
-    let monitor = monitor();
-    let app = service(&monitor);
-    let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
-    let response = app.clone().oneshot(request).await.expect("a router never fails");
-    let reading = tokio::spawn(read(response));
-    for path in ["/users/7", "/metrics"] {
-        for _ in 0..10 {
-            tokio::time::sleep(6_000 * MS).await;
-            fetch(&app, path).await;
-        }
-        assert!(!reading.is_finished(), "{path}");
-    }
-    let last = tokio::time::Instant::now();
-    let (_, text) = reading.await.expect("no panic");
-    let waited = last.elapsed();
-    assert!(waited >= 10_000 * MS && waited <= 15_000 * MS, "{waited:?}");
-    assert!(text.starts_with("retry: 1000\n") && text.contains(": no request has come for 10 s"), "{text}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn listeners_are_limited() {
-    let monitor = monitor();
-    let app = service(&monitor);
-    let mut open = Vec::new();
-    let refused = loop {
-        let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
-        let response = app.clone().oneshot(request).await.expect("a router never fails");
-        if response.status() != 200 {
-            break response.status();
-        }
-        open.push(response);
-    };
-    assert_eq!((refused, open.len()), (StatusCode::SERVICE_UNAVAILABLE, 64));
-    open.pop();
-    let request = Request::get("/performance/events").body(Body::empty()).expect("a request");
-    assert_eq!(app.oneshot(request).await.expect("a router never fails").status(), 200, "a place was given back");
-}
-
 #[tokio::test]
 async fn the_monitor_serves_on_an_address_of_its_own() {
     let monitor = monitor();

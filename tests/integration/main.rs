@@ -11,6 +11,7 @@ mod control;
 mod counters;
 mod deliver;
 mod dependencies;
+mod events;
 mod evidence;
 mod exemplars;
 mod exported;

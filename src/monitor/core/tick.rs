@@ -141,7 +141,7 @@ impl Core {
         self.instruments.slow_requests().expire(now, self.longest_window());
         let took = began.elapsed();
         self.evaluation.record(took.as_secs_f64());
-        self.judgements.publish(Judgement {
+        let judgement = Judgement {
             at: Some(now),
             took: Some(took),
             firing: ticking.lifecycle.firing().to_vec(),
@@ -150,7 +150,8 @@ impl Core {
             quiet,
             memory: Some(memory),
             budgets,
-        });
+        };
+        self.judgements.publish(judgement, self.system_time(now));
     }
 
     /// Shows the growth that the leak detector found; nothing before it can tell.
@@ -356,13 +357,8 @@ impl Core {
         let last = self.judgements.latest();
         // Before the first evaluation nothing was judged.
         let memory = last.memory.is_some().then_some(memory);
-        self.judgements.publish(Judgement {
-            at: last.at,
-            took: last.took,
-            memory,
-            transitions,
-            ..Judgement::default()
-        });
+        let judgement = Judgement { at: last.at, took: last.took, memory, transitions, ..Judgement::default() };
+        self.judgements.publish(judgement, self.system_time(now));
     }
 }
 
