@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     time::Duration,
 };
 
@@ -78,6 +78,7 @@ struct Change<'a> {
     last: Option<Instant>,
     notice: &'a Notice,
     ended: Option<Duration>,
+    is_known: bool,
 }
 
 /// In the order in which they get places in messages: what still fires as before is no news.
@@ -90,7 +91,7 @@ enum ChangeKind {
 
 impl Change<'_> {
     fn item(&self) -> Item {
-        Item { notice: self.notice.clone(), ended: self.ended }
+        Item { notice: self.notice.clone(), ended: self.ended, is_known: self.is_known }
     }
 }
 
@@ -121,6 +122,8 @@ impl Channel {
     pub(super) fn arrived(&mut self, message: &Message) {
         for id in message.begun() {
             self.told.entry(id).and_modify(|told| told.arrived = true);
+            let waiting = self.queue.iter_mut().flat_map(|message| &mut message.alerts);
+            waiting.filter(|item| item.notice.id == id).for_each(|item| item.is_known = true);
         }
     }
 
@@ -180,6 +183,7 @@ impl Channel {
             last: None,
             notice: &told.notice,
             ended: told.ended,
+            is_known: told.arrived,
         });
         let firing = board.firing().filter(|(_, alert)| alert.notice.severity >= self.options.min_severity);
         let due = firing.filter_map(|(id, alert)| {
@@ -188,7 +192,8 @@ impl Channel {
             let is_due = last
                 .is_none_or(|at| self.options.repeat.is_some_and(|repeat| now.saturating_duration_since(at) >= repeat));
             let kind = if told.is_some() { ChangeKind::Repetition } else { ChangeKind::Begin };
-            is_due.then_some(Change { kind, last, notice: &alert.notice, ended: None })
+            let is_known = told.is_some_and(|told| told.arrived);
+            is_due.then_some(Change { kind, last, notice: &alert.notice, ended: None, is_known })
         });
         let mut changes: Vec<_> = due.chain(ends).collect();
         changes.sort_by(|a, b| {
@@ -200,7 +205,7 @@ impl Channel {
 
     /// Notes what a message says as told.
     fn mark(&mut self, message: &Message, now: Instant) {
-        for Item { notice, ended } in &message.alerts {
+        for Item { notice, ended, .. } in &message.alerts {
             if ended.is_some() {
                 self.told.remove(&notice.id);
                 if let Some(known) = &mut self.ended {
@@ -227,12 +232,19 @@ impl Channel {
         self.drop_first(surplus)
     }
 
-    /// Drops the oldest messages. What they say fires is told anew at the next look, if it still does.
+    /// Drops the oldest messages. What they say fires is told anew at the next look, if it still does, and what they say ended, if the
+    /// receiver was told that it began.
     fn drop_first(&mut self, messages: usize) -> u64 {
-        for id in self.queue.drain(..messages).flat_map(|message| message.begun().collect::<Vec<_>>()) {
-            match self.told.get_mut(&id) {
-                Some(told) if told.arrived => told.at = None,
-                _ => drop(self.told.remove(&id)),
+        for Item { notice, ended, is_known } in self.queue.drain(..messages).flat_map(|message| message.alerts) {
+            match self.told.entry(notice.id) {
+                Entry::Occupied(mut told) if ended.is_none() && told.get().arrived => told.get_mut().at = None,
+                Entry::Occupied(told) if ended.is_none() => drop(told.remove()),
+                // It fires again by now, and the receiver believes that it does.
+                Entry::Occupied(_) => {}
+                Entry::Vacant(told) if ended.is_some() && is_known => {
+                    told.insert(Told { notice, at: None, arrived: true, ended });
+                }
+                Entry::Vacant(_) => {}
             }
         }
         messages as u64

@@ -36,6 +36,8 @@ pub(super) struct Item {
     pub(super) notice: Notice,
     /// When it ended, since the Unix epoch; `None` while it fires.
     pub(super) ended: Option<Duration>,
+    /// Whether the receiver had been told of its beginning when this was made, or has been since.
+    pub(super) is_known: bool,
 }
 
 impl Item {
@@ -63,7 +65,7 @@ impl Message {
 
     /// Returns the message with which a receiver is tried.
     pub(crate) fn test(identity: &Identity, moment: Moment) -> Self {
-        let alerts = vec![Item { notice: Notice::test(identity, moment.wall), ended: None }];
+        let alerts = vec![Item { notice: Notice::test(identity, moment.wall), ended: None, is_known: false }];
         Self { alerts, left_out: 0, identity: identity.clone(), made: moment.now, at: moment.wall }
     }
 
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_message_counts_what_later_ones_have() {
-        let items = (0..MOST).map(|n| Item { notice: notice(&n.to_string(), Severity::High), ended: None });
+        let items =
+            (0..MOST).map(|n| Item { notice: notice(&n.to_string(), Severity::High), ended: None, is_known: false });
         let moment = Moment { now: Instant::now(), wall: Duration::ZERO };
         let message = Message::of(items.collect(), 7, &Identity::default(), moment).expect("alerts");
         assert_eq!(message.alerts.len(), MOST);

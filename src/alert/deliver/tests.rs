@@ -27,6 +27,7 @@ pub(super) fn message() -> Message {
     let item = |subject, severity, ended: Option<u64>| Item {
         notice: notice(subject, severity),
         ended: ended.map(Duration::from_secs),
+        is_known: ended.is_some(),
     };
     let alerts = vec![item("GET /b", Severity::High, Some(1_100)), item("GET /a", Severity::Low, None)];
     let moment = Moment { now: Instant::now(), wall: Duration::from_secs(1_200) };

@@ -315,6 +315,32 @@ fn the_end_of_what_arrived_is_told_although_a_repetition_was_dropped() {
     assert_eq!((drive.channel.waiting(), ended.alerts[0].status()), (0, "resolved"));
 }
 
+/// A receiver that was down for an hour must not hold for ever that something fires which ended in that hour.
+#[test]
+fn an_end_whose_message_was_dropped_is_told_anew_with_its_time() {
+    let mut drive = Drive::new(ChannelOptions::default());
+    let look = |drive: &mut Drive, second, notices| {
+        let moment = drive.moment(second);
+        drive.board.update(notices, moment);
+        let dropped = drive.channel.drop_old(moment.now);
+        dropped + drive.channel.observe(&drive.board, &Identity::default(), moment)
+    };
+    look(&mut drive, 0, vec![high("a"), high("b"), high("c")]);
+    // Under way while all of them end: which of it has arrived is known later.
+    let first = drive.channel.take(drive.moment(0).now).expect("a message");
+    look(&mut drive, 5, vec![high("d")]);
+    drive.channel.arrived(&first);
+    look(&mut drive, 10, vec![]);
+    look(&mut drive, 20, vec![high("c")]);
+    assert_eq!((look(&mut drive, 3_605, vec![high("c")]), look(&mut drive, 3_610, vec![high("c")])), (1, 1));
+    let waiting = drive.channel.queue.iter().flat_map(|message| &message.alerts);
+    let mut waiting: Vec<_> = waiting.map(|item| (item.notice.label("subject").to_owned(), item.ended)).collect();
+    waiting.sort();
+    let ended = Some(Duration::from_secs(10_005));
+    let expected = [("a", ended), ("b", ended), ("c", None)].map(|(subject, ended)| (subject.to_owned(), ended));
+    assert_eq!(waiting, expected, "nobody knows that d fired, and c does again");
+}
+
 #[test]
 fn the_queue_drops_the_oldest_and_what_is_an_hour_old() {
     let mut drive = Drive::new(ChannelOptions::default());
