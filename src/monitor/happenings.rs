@@ -19,8 +19,8 @@ use crate::{alert::Transition, lock::lock, rules::Severity};
 
 /// Evaluations that are kept: half an hour of them by default.
 const KEPT: usize = 360;
-/// Changes that are kept, each with its evidence.
-const CHANGES: usize = 500;
+/// Changes that are kept, each with its evidence, in which the slowest requests take some ten kilobytes.
+const CHANGES: usize = 200;
 /// Listeners at a time: each costs a socket and a buffer.
 const LISTENERS: usize = 64;
 /// Evaluations that a listener may be behind before it loses its place: 80 s of them by default.
