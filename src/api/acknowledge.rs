@@ -1,9 +1,6 @@
 //! `/performance/bottlenecks/{id}/acknowledge`: a person knows of a finding, and nobody is to be sent it for a while.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -72,13 +69,12 @@ pub(super) struct AcknowledgementView {
 
 impl AcknowledgementView {
     pub(super) fn of(acknowledgement: &Acknowledgement) -> Self {
-        let at = |since_epoch| timestamp::of_system_time(SystemTime::UNIX_EPOCH + since_epoch);
         Self {
             by: acknowledgement.by.clone(),
             reason: acknowledgement.reason.clone(),
             severity: acknowledgement.severity.to_string(),
-            at: at(acknowledgement.at),
-            until: at(acknowledgement.until),
+            at: timestamp::of_wall(acknowledgement.at),
+            until: timestamp::of_wall(acknowledgement.until),
         }
     }
 }

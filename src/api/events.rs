@@ -222,7 +222,7 @@ impl Listener {
 /// Writes the events of one evaluation.
 fn texts(core: &Core, happening: &Happening) -> Vec<Text> {
     let counts = Counts::counted(|severity| happening.firing.get(&severity).copied().unwrap_or_default());
-    let at = timestamp::of_system_time(happening.at);
+    let at = timestamp::of_wall(happening.at);
     let evaluation = EvaluationEvent { counts, timestamp: at.clone() };
     let changes = happening.transitions.iter().map(|transition| {
         let change = match transition.change {

@@ -1,7 +1,5 @@
 //! The receivers of alerts in `/performance/status`.
 
-use std::time::SystemTime;
-
 use serde::Serialize;
 
 use super::timestamp;
@@ -40,12 +38,11 @@ pub(super) struct ReceiverStatus {
 
 impl ReceiverStatus {
     pub(super) fn of(receiver: &ReceiverState) -> Self {
-        let at = |since_epoch| timestamp::of_system_time(SystemTime::UNIX_EPOCH + since_epoch);
         let (state, error, failing_since, failed_attempts, next) = match &receiver.state {
             State::Untried => ("untried", None, None, 0, None),
             State::Working => ("working", None, None, 0, None),
             State::Failing { error, since, attempts, next } => {
-                ("failing", Some(error.clone()), Some(at(*since)), *attempts, *next)
+                ("failing", Some(error.clone()), Some(timestamp::of_wall(*since)), *attempts, *next)
             }
         };
         Self {
@@ -56,7 +53,7 @@ impl ReceiverStatus {
             failing_since,
             failed_attempts,
             next_attempt_at: next.map(timestamp::of_instant),
-            accepted_at: receiver.accepted_at.map(at),
+            accepted_at: receiver.accepted_at.map(timestamp::of_wall),
             waiting: receiver.waiting,
             accepted: receiver.accepted,
             rejected: receiver.rejected,

@@ -1,6 +1,6 @@
 //! `/performance/slos`: the service-level objectives and their error budgets.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,7 @@ impl SloView {
             bad_count: budget.whole.bad,
             budget_left_percent: units::percent(budget.left_ratio(slo)?),
             budget_ends_in_seconds: budget.ends_in(slo).map(units::seconds),
-            known_since: timestamp::of_system_time(UNIX_EPOCH + since),
+            known_since: timestamp::of_wall(since),
             known_seconds: units::seconds(budget.known),
             is_whole: budget.known >= slo.window,
             burn_rates: BURN_WINDOWS.into_iter().map(burn_rate).collect(),

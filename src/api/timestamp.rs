@@ -1,6 +1,6 @@
 //! Moments as the API writes them: RFC 3339 with microseconds and the local offset.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::Instant;
@@ -15,6 +15,11 @@ pub(super) fn of_instant(instant: Instant) -> String {
     let ago = Instant::now().saturating_duration_since(instant);
     let now = Timestamp::now();
     rfc3339(now.checked_sub(ago).unwrap_or(now))
+}
+
+/// Returns a time of the wall clock that is given by the time since the Unix epoch.
+pub(super) fn of_wall(since_epoch: Duration) -> String {
+    of_system_time(SystemTime::UNIX_EPOCH + since_epoch)
 }
 
 /// Returns a time of the wall clock; the present where it lies outside of RFC 3339's years.

@@ -1,6 +1,6 @@
 //! [`TrendView`]: one trend as it is published.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -171,14 +171,9 @@ fn shape(movement: &Movement, width: Duration) -> (&'static str, Option<String>)
         Shape::Step { at_seconds } => {
             // `at_seconds` is the middle of the first bucket after the step; the step is dated to that bucket's start.
             let start = (at_seconds - width.as_secs_f64() / 2.0).max(0.0);
-            ("step", Some(wall_time(Duration::from_secs_f64(start))))
+            ("step", Some(timestamp::of_wall(Duration::from_secs_f64(start))))
         }
     }
-}
-
-/// Writes a moment that is given by the time since 1970.
-pub(super) fn wall_time(since_epoch: Duration) -> String {
-    timestamp::of_system_time(SystemTime::UNIX_EPOCH + since_epoch)
 }
 
 fn movement_in_words(movement: &Movement, unit: TrendUnit, step_at: Option<&str>) -> String {

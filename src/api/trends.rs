@@ -11,7 +11,7 @@ use super::{
     error::ApiError,
     parameters::Parameters,
     timestamp,
-    trend::{Coverage, TrendUnit, TrendView, wall_time},
+    trend::{Coverage, TrendUnit, TrendView},
     units,
 };
 use crate::{
@@ -111,11 +111,11 @@ impl TrendsAnswer {
         let view = |judged, unit| TrendView::of(judged, unit, coverage);
         Self {
             hours,
-            from: wall_time(report.from),
-            to: wall_time(report.to),
+            from: timestamp::of_wall(report.from),
+            to: timestamp::of_wall(report.to),
             covered_hours: units::round_millis(covered.as_secs_f64() / 3600.0),
             bucket_seconds: units::seconds(width),
-            buckets: report.starts.iter().map(|start| wall_time(*start)).collect(),
+            buckets: report.starts.iter().map(|start| timestamp::of_wall(*start)).collect(),
             requests: report.requests,
             response_time: view(&report.response_time, TrendUnit::Millis),
             crude_response_time: view(&report.crude_response_time, TrendUnit::Millis),
@@ -130,7 +130,7 @@ impl TrendsAnswer {
                 .runs
                 .iter()
                 .map(|run| ServiceStart {
-                    started_at: wall_time(run.started),
+                    started_at: timestamp::of_wall(run.started),
                     version: (!run.version.is_empty()).then(|| names::shown(&*run.version).into_owned()),
                 })
                 .collect(),

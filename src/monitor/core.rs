@@ -17,7 +17,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -281,10 +281,6 @@ impl Core {
     #[cfg(feature = "deliver")]
     pub(super) fn judgements_to_come(&self) -> broadcast::Receiver<Arc<Judgement>> {
         self.judgements.subscribe()
-    }
-
-    fn system_time(&self, now: Instant) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.wall(now)
     }
 
     /// Returns the time since the Unix epoch; `now` is the present.

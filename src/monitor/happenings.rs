@@ -31,8 +31,8 @@ const LAG: u64 = 16;
 pub(crate) struct Happening {
     /// Of this run, from 1.
     pub(crate) number: u64,
-    /// When the evaluation ended.
-    pub(crate) at: SystemTime,
+    /// When the evaluation ended, since the Unix epoch.
+    pub(crate) at: Duration,
     /// How many bottlenecks fire, by severity.
     pub(crate) firing: BTreeMap<Severity, usize>,
     pub(crate) transitions: Vec<Transition>,
@@ -95,7 +95,7 @@ impl Default for Happenings {
 
 impl Happenings {
     /// Keeps what a judgement changed, wakes the listeners, and takes back the places of those that do not listen.
-    pub(super) fn add(&self, judgement: &Judgement, at: SystemTime) {
+    pub(super) fn add(&self, judgement: &Judgement, at: Duration) {
         let mut firing = BTreeMap::new();
         for bottleneck in &judgement.firing {
             *firing.entry(bottleneck.severity).or_default() += 1;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn add(happenings: &Happenings, times: usize) {
-        (0..times).for_each(|_| happenings.add(&Judgement::default(), SystemTime::UNIX_EPOCH));
+        (0..times).for_each(|_| happenings.add(&Judgement::default(), Duration::ZERO));
     }
 
     #[test]
@@ -183,11 +183,11 @@ mod tests {
         let transitions = vec![started; CHANGES / 2];
         for _ in 0..5 {
             let judgement = Judgement { transitions: transitions.clone(), ..Judgement::default() };
-            happenings.add(&judgement, SystemTime::UNIX_EPOCH);
+            happenings.add(&judgement, Duration::ZERO);
         }
         assert_eq!(numbers(&happenings, 0), [4, 5]);
         let judgement = Judgement { transitions: vec![transitions[0].clone(); 2 * CHANGES], ..Judgement::default() };
-        happenings.add(&judgement, SystemTime::UNIX_EPOCH);
+        happenings.add(&judgement, Duration::ZERO);
         assert_eq!(numbers(&happenings, 0), [6], "the newest is kept whatever it holds");
     }
 

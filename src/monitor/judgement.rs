@@ -1,9 +1,6 @@
 //! [`Judgement`]: what one evaluation of the rules found, and [`Judgements`]: the latest, and what they changed.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 #[cfg(feature = "deliver")]
@@ -64,8 +61,8 @@ impl Default for Judgements {
 }
 
 impl Judgements {
-    /// Publishes a judgement of this moment of the wall clock.
-    pub(super) fn publish(&self, judgement: Judgement, at: SystemTime) {
+    /// Publishes a judgement; `at` is the time since the Unix epoch.
+    pub(super) fn publish(&self, judgement: Judgement, at: Duration) {
         let judgement = Arc::new(judgement);
         // First the latest: a listener that reacts by reading it finds this one.
         self.latest.store(judgement.clone());

@@ -151,7 +151,7 @@ impl Core {
             memory: Some(memory),
             budgets,
         };
-        self.judgements.publish(judgement, self.system_time(now));
+        self.judgements.publish(judgement, self.wall(now));
     }
 
     /// Shows the growth that the leak detector found; nothing before it can tell.
@@ -358,7 +358,7 @@ impl Core {
         // Before the first evaluation nothing was judged.
         let memory = last.memory.is_some().then_some(memory);
         let judgement = Judgement { at: last.at, took: last.took, memory, transitions, ..Judgement::default() };
-        self.judgements.publish(judgement, self.system_time(now));
+        self.judgements.publish(judgement, self.wall(now));
     }
 }
 
