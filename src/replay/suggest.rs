@@ -57,6 +57,12 @@ impl Default for SuggestionOptions {
     }
 }
 
+impl SuggestionOptions {
+    fn names(&self, rule: &Rule) -> bool {
+        self.rules.iter().any(|id| **id == *rule.id)
+    }
+}
+
 /// A threshold for a route that follows from what was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggestion {
@@ -144,8 +150,7 @@ impl StoredHistory {
             }
             suggestions.diff += &diff::unified(name, text, &edit.insertions);
         }
-        let is_asked_for = |rule: &&Arc<Rule>| options.rules.iter().any(|id| **id == *rule.id);
-        let others = rules.rules().iter().filter(is_asked_for).filter(|rule| !is_suggested_for(rule));
+        let others = rules.rules().iter().filter(|rule| options.names(rule) && !is_suggested_for(rule));
         let reason = "thresholds follow from what is usual for durations and error rates of endpoints only";
         suggestions.left_out.extend(others.map(|rule| (rule.id.to_string(), reason.to_owned())));
         Ok(suggestions)
@@ -153,7 +158,7 @@ impl StoredHistory {
 
     fn drafts(&self, rules: &RuleSet, options: &SuggestionOptions) -> Vec<Draft> {
         let (judged, _) = judged(rules);
-        let is_asked_for = |rule: &Rule| options.rules.is_empty() || options.rules.iter().any(|id| **id == *rule.id);
+        let is_asked_for = |rule: &Rule| options.rules.is_empty() || options.names(rule);
         let chosen: Vec<Arc<Rule>> =
             judged.rules().iter().filter(|rule| is_suggested_for(rule) && is_asked_for(rule)).cloned().collect();
         let mut measured: HashMap<(usize, Arc<Subject>), Measured> = HashMap::new();

@@ -5,6 +5,7 @@ mod plot;
 mod report;
 
 use std::{
+    collections::HashSet,
     io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
     time::Duration,
@@ -56,15 +57,27 @@ pub(crate) enum ReplayError {
     },
 }
 
+/// Checks that each id is that of a rule. `see` are the options that name the rules.
+///
+/// # Errors
+/// Returns the first that is not.
+pub(super) fn check_ids<'a>(
+    ids: &[String],
+    rules: impl Iterator<Item = &'a RuleSet>,
+    see: &'static str,
+) -> Result<(), ReplayError> {
+    let known: HashSet<&str> = rules.flat_map(RuleSet::ids).collect();
+    match ids.iter().find(|id| !known.contains(&***id)) {
+        Some(unknown) => Err(ReplayError::UnknownRule { id: unknown.clone(), see }),
+        None => Ok(()),
+    }
+}
+
 /// Replays today's rules, and those to try where they are named, and writes the answer.
 pub(super) fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<(), RulesError> {
     let today = of_files(&args.today)?;
     let tried = if args.rules.is_empty() { None } else { Some(RuleSet::check_files(&args.rules)?) };
-    let known =
-        |id: &str| [Some(&today), tried.as_ref()].into_iter().flatten().any(|set| set.ids().any(|known| known == id));
-    if let Some(unknown) = args.rule.iter().find(|id| !known(id)) {
-        return Err(ReplayError::UnknownRule { id: unknown.clone(), see: "--rules and --today" }.into());
-    }
+    check_ids(&args.rule, std::iter::once(&today).chain(&tried), "--rules and --today")?;
     let (source, (mut today, mut tried)) = match (&args.history, &args.prometheus) {
         (Some(path), _) => (path.display().to_string(), of_history(path, &today, tried.as_ref(), args.last)?),
         (None, Some(address)) => (address.to_string(), of_prometheus(address, &today, tried.as_ref(), args)?),

@@ -10,7 +10,11 @@ use pinchpoint::{
     replay::{StoredHistory, SuggestionOptions},
 };
 
-use super::{RulesError, replay::ReplayError, write};
+use super::{
+    RulesError,
+    replay::{ReplayError, check_ids},
+    write,
+};
 use crate::args::SuggestArgs;
 
 /// Writes the diff to `out` or to the file that the command names, and what it rests on to standard error. Changes no rule file.
@@ -20,10 +24,7 @@ pub(super) fn run(args: &SuggestArgs, out: &mut impl Write) -> Result<(), RulesE
         [] => return Err(RulesError::NoRules),
         files => files.to_vec(),
     };
-    let known = RuleSet::check_files(&files)?;
-    if let Some(unknown) = args.rule.iter().find(|id| !known.ids().any(|known| known == **id)) {
-        return Err(ReplayError::UnknownRule { id: unknown.clone(), see: "--rules" }.into());
-    }
+    check_ids(&args.rule, std::iter::once(&RuleSet::check_files(&files)?), "--rules")?;
     let path = &args.history;
     let history = StoredHistory::read(path).map_err(|source| ReplayError::History { path: path.clone(), source })?;
     let options = SuggestionOptions { rules: args.rule.clone(), percentile: args.percentile };

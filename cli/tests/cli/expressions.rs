@@ -18,13 +18,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{demo::Demo, ended};
+use super::{demo::Demo, ended, rule_files};
 
 /// Time after which expressions that have had no data yet fail the test.
 const GIVE_UP: Duration = Duration::from_secs(10 * 60);
 const LOOK: Duration = Duration::from_secs(1);
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// What may have no data here, by a part of its place or of its expression, and why.
 const MAY_BE_EMPTY: &[(&str, &str)] = &[
@@ -255,11 +253,8 @@ async fn every_expression_of_rules_and_dashboards_has_data() {
     }
     let [rules, mixin, shop] = ["rules", "mixin", "shop"].map(|name| data.path().join(name));
     fs::create_dir(&rules).unwrap();
-    for directory in ["rules", "rules/examples"] {
-        let files = fs::read_dir(Path::new(ROOT).join(directory)).unwrap().map(|file| file.unwrap().path());
-        for file in files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
-            fs::copy(&file, rules.join(file.file_name().unwrap())).unwrap();
-        }
+    for file in ["rules", "rules/examples"].into_iter().flat_map(rule_files) {
+        fs::copy(&file, rules.join(file.file_name().unwrap())).unwrap();
     }
     let [rules, output, shop] = [&rules, &mixin, &shop].map(|path| path.to_str().unwrap());
     ended(&["rules", "export", "--to", "mixin", "--output", output, rules], 0);

@@ -9,7 +9,10 @@ mod expressions;
 mod replay;
 mod rules;
 
-use std::process::{Command, Output};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 /// Returns the binary with these arguments.
 fn pinchpoint(arguments: &[&str]) -> Command {
@@ -17,6 +20,13 @@ fn pinchpoint(arguments: &[&str]) -> Command {
     // What is set where the tests run is no part of them.
     command.args(arguments).env_remove("RUST_LOG");
     command
+}
+
+/// Returns the rule files of a directory of the repository.
+fn rule_files(directory: &str) -> impl Iterator<Item = PathBuf> {
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(directory)).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
 }
 
 /// Returns what the binary said, after checking how it ended.

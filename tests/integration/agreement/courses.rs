@@ -4,7 +4,7 @@
 //! the process: thus both have the same clock.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -164,9 +164,10 @@ async fn prometheus_fires_when_the_process_does() {
     prometheus.settles("count(up == 1)", 2.0).await;
 
     let (began, from) = (Instant::now(), now());
-    let visitors = COURSES.iter().map(|course| (steady, course)).chain(AGAIN.iter().map(|course| (again, course)));
+    let of_both =
+        || [(steady, COURSES), (again, AGAIN)].into_iter().flat_map(|(at, all)| all.iter().map(move |one| (at, one)));
     let visitors: Vec<_> =
-        visitors.map(|(address, (route, course, _))| tokio::spawn(visit(address, route, course, began))).collect();
+        of_both().map(|(address, (route, course, _))| tokio::spawn(visit(address, route, course, began))).collect();
     let replace = |process| *service.lock().unwrap_or_else(PoisonError::into_inner) = process;
     sleep_until(began + Duration::from_secs(RESTARTED)).await;
     replace(Router::new());
@@ -181,7 +182,7 @@ async fn prometheus_fires_when_the_process_does() {
     let inside = spells(&prometheus, "pinchpoint_bottleneck == 1", from, to).await;
     let outside = spells(&prometheus, "ALERTS{alertstate=\"firing\"}", from, to).await;
     let restarted = from + (RESTARTED + DOWN) as f64;
-    let known: Vec<_> = inside.keys().chain(outside.keys()).collect();
+    let known: BTreeSet<_> = inside.keys().chain(outside.keys()).collect();
     let mut differences = Vec::new();
     let of = |spells: &Spells, key| spells.get(key).cloned().unwrap_or_default();
     for key in known {
@@ -201,9 +202,7 @@ async fn prometheus_fires_when_the_process_does() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-    for (address, (route, _, times)) in
-        COURSES.iter().map(|course| (steady, course)).chain(AGAIN.iter().map(|course| (again, course)))
-    {
+    for (address, (route, _, times)) in of_both() {
         let is_own = |key: &&(String, String, String)| key.0 == address.to_string() && key.2 == format!("GET {route}");
         let fired: Vec<_> = inside.keys().filter(is_own).flat_map(|key| of(&inside, key)).collect();
         let fired = if address == again { joined(fired) } else { fired };

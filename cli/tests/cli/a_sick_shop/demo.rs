@@ -8,6 +8,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::rule_files;
+
 /// A running demo; it ends when dropped, and with this process where that is killed.
 pub(crate) struct Demo {
     /// Holds the demo's standard input, which closes however this process ends.
@@ -97,19 +99,16 @@ impl Drop for Demo {
 pub(crate) fn impatient_rules(edits: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let mut all = String::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../rules")).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let lines = text.lines().map(|line| match line.trim_start().split(':').next() {
-                Some(key @ ("for" | "keep_firing_for")) => format!("    {key}: 1s\n"),
-                _ if line.contains(r#""> 5m""#) => format!("{}\n", line.replace("> 5m", "> 20s")),
-                _ => edits.iter().fold(format!("{line}\n"), |line, (from, to)| line.replace(from, to)),
-            });
-            let text: String = lines.collect();
-            std::fs::write(directory.path().join(path.file_name().unwrap()), &text).unwrap();
-            all += &text;
-        }
+    for path in rule_files("rules") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().map(|line| match line.trim_start().split(':').next() {
+            Some(key @ ("for" | "keep_firing_for")) => format!("    {key}: 1s\n"),
+            _ if line.contains(r#""> 5m""#) => format!("{}\n", line.replace("> 5m", "> 20s")),
+            _ => edits.iter().fold(format!("{line}\n"), |line, (from, to)| line.replace(from, to)),
+        });
+        let text: String = lines.collect();
+        std::fs::write(directory.path().join(path.file_name().unwrap()), &text).unwrap();
+        all += &text;
     }
     for (_, edited) in edits {
         assert!(all.contains(edited), "no rule has become {edited}");
