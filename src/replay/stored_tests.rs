@@ -248,3 +248,26 @@ fn thresholds_follow_from_what_was_measured_and_the_diff_applies() {
     assert_eq!(kept, text.lines().collect::<Vec<_>>(), "comments and all that was there stay");
     assert_eq!(history.suggest(&[file], &options).expect("good rules").diff, "", "what has an override keeps it");
 }
+
+#[test]
+fn a_rule_that_was_asked_for_and_that_no_threshold_follows_for_is_named_with_the_reason() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("shop.yaml");
+    let rule = |id, scope| {
+        format!(
+            "  - {{ id: {id}, scope: {scope}, measure: avg_duration, thresholds: {{ high: \"> 1s\" }}, description: x }}\n"
+        )
+    };
+    std::fs::write(&file, format!("rules:\n{}{}", rule("slow", "endpoint"), rule("slow_task", "task")))
+        .expect("written");
+    let mut past = Past::new();
+    let history = past.minutes(10, &[FINE]).stored();
+    let left_out = |ids: &[&str]| {
+        let rules = ids.iter().map(|id| (*id).to_owned()).collect();
+        let options = SuggestionOptions { rules, ..SuggestionOptions::default() };
+        history.suggest(std::slice::from_ref(&file), &options).expect("good rules").left_out
+    };
+    assert_eq!((left_out(&[]), left_out(&["slow"])), (vec![], vec![]));
+    let reason = "thresholds follow from what is usual for durations and error rates of endpoints only";
+    assert_eq!(left_out(&["slow", "slow_task"]), [("slow_task".to_owned(), reason.to_owned())]);
+}
