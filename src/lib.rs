@@ -60,6 +60,7 @@
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
 //! | `deliver` | [`MonitorBuilder::alert_receiver`]: sends alerts to Alertmanagers, webhooks and commands; compiles an HTTP client with TLS | no |
 //! | `export` | [`export`]: alerts for Prometheus, as the command `pinchpoint rules export` writes them | no |
+//! | `page` | a page that asks for the token where reading takes one, and remembers it in a cookie | no |
 //! | `replay` | [`replay`]: unit tests of rules, and rules on what was stored, as `pinchpoint rules test`, `replay` and `suggest` run them | no |
 //! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |

@@ -16,6 +16,8 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+#[cfg(feature = "page")]
+use super::login::gate;
 use super::{error::ApiError, host};
 use crate::monitor::{Access, Control, Core};
 
@@ -24,7 +26,9 @@ const BASIC: &str = "Basic realm=\"pinchpoint\", charset=\"UTF-8\"";
 const BEARER: &str = "Bearer realm=\"pinchpoint\"";
 
 /// What a client may send to be let in, in the order in which a 401 lists them: a browser takes the first that it knows.
-pub(super) const CHALLENGES: [HeaderValue; 2] = [HeaderValue::from_static(BASIC), HeaderValue::from_static(BEARER)];
+pub(super) const CHALLENGES: [HeaderValue; 2] = [HeaderValue::from_static(BASIC), BEARER_CHALLENGE];
+/// The one that makes no browser ask.
+pub(super) const BEARER_CHALLENGE: HeaderValue = HeaderValue::from_static(BEARER);
 
 /// The routes that have an access of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,15 +49,24 @@ impl Area {
     }
 }
 
-/// Answers a request only if its client may read.
+/// Answers a request only if its client may read. A browser without credentials is asked to log in.
 pub(super) async fn guard(State((core, area)): State<(Arc<Core>, Area)>, request: Request, next: Next) -> Response {
-    match admit(&core, area, request.headers(), request.uri(), request.extensions()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+    let Err(error) = admit(&core, area, request.headers(), request.uri(), request.extensions()) else {
+        return next.run(request).await;
+    };
+    #[cfg(feature = "page")]
+    if gate::has_cookie(&core, area, &request) {
+        return next.run(request).await;
     }
+    #[cfg(feature = "page")]
+    if let Some(form) = gate::form(&core, area, &request) {
+        return form;
+    }
+    error.into_response()
 }
 
-/// Returns an error for a request whose client may not read an area.
+/// Returns an error for a request whose client may not read an area, but for the cookie of a browser that logged in: only [`guard`]
+/// knows that, so that it opens nothing else.
 pub(super) fn admit(
     core: &Core,
     area: Area,

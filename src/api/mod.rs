@@ -19,6 +19,8 @@ mod exposition;
 mod health;
 mod host;
 mod icon;
+#[cfg(feature = "page")]
+mod login;
 mod memory;
 mod negotiation;
 #[cfg(feature = "openapi")]

@@ -53,6 +53,17 @@ struct Description;
 #[openapi(paths(super::comparison::comparison))]
 struct ArchiveDescription;
 
+/// The paths that the feature `page` adds.
+#[cfg(feature = "page")]
+#[derive(OpenApi)]
+#[openapi(paths(
+    super::login::handler::leave,
+    super::login::handler::login,
+    super::login::handler::logout,
+    super::login::handler::style
+))]
+struct PageDescription;
+
 /// This OpenAPI document.
 #[utoipa::path(
     get, path = "/performance/openapi.json", tag = "control",
@@ -62,9 +73,14 @@ pub(super) async fn document(State(core): CoreState) -> Json<Value> {
     let description = Description::openapi();
     #[cfg(feature = "archive")]
     let description = description.merge_from(ArchiveDescription::openapi());
+    #[cfg(feature = "page")]
+    let description = description.merge_from(PageDescription::openapi());
     let mut document = serde_json::to_value(description).expect("a document is plain data");
     for (path, operation) in operations(&mut document) {
-        secure(operation, area(path), &core);
+        // What logs a browser in needs no credentials.
+        if operation["tags"][0] != "access" {
+            secure(operation, area(path), &core);
+        }
         complete(operation, area(path), &core);
     }
     let schemes = schemes(&core);
@@ -111,11 +127,20 @@ fn secure(operation: &mut Value, area: Area, core: &Core) {
         operation["responses"]["401"] = json!({
             "description": "The token is missing or wrong",
             "headers": { "www-authenticate": { "schema": { "type": "string" } } },
-            "content": error(),
+            "content": refusal_to_read(area),
         });
     } else if !has_control_token {
         operation.as_object_mut().and_then(|operation| operation.remove("security"));
     }
+}
+
+/// Returns the content of the answer to a client without the token; a browser gets the form to log in.
+fn refusal_to_read(area: Area) -> Value {
+    let mut content = error();
+    if cfg!(feature = "page") && area == Area::Performance {
+        content["text/html"] = json!({ "schema": { "type": "string" } });
+    }
+    content
 }
 
 /// Returns the content of every answer that is not 200.

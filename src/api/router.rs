@@ -118,7 +118,8 @@ fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
     let unknown = ("/performance/{*unknown}", get(not_found).fallback(not_found));
     let readings = readings.into_iter().chain(feature_routes()).map(checked).chain([unknown]);
     let routes = [guard(Area::Metrics)(metrics)].into_iter().chain(readings.map(guard(Area::Performance)));
-    routes.chain(controls.map(checked)).fold(Router::new(), |router, (path, method)| router.route(path, method))
+    let unguarded = controls.into_iter().chain(login_routes(core)).map(checked);
+    routes.chain(unguarded).fold(Router::new(), |router, (path, method)| router.route(path, method))
 }
 
 /// Returns a route that refuses other parameters and other methods than its own.
@@ -154,6 +155,28 @@ fn feature_routes() -> impl Iterator<Item = Route> {
         ("/performance/comparison", NO_PARAMETERS, get(super::comparison::comparison)),
     ];
     routes.into_iter()
+}
+
+/// Returns the routes of a browser that may not read yet.
+#[cfg(feature = "page")]
+fn login_routes(core: &Arc<Core>) -> impl Iterator<Item = Route> + use<> {
+    use axum::extract::DefaultBodyLimit;
+
+    use super::login::handler::{LARGEST, leave, login, logout, style};
+
+    let guard = middleware::from_fn_with_state((core.clone(), Area::Performance), access::guard);
+    let form = get(leave).layer(guard);
+    let routes: [Route; 3] = [
+        ("/performance/login", NO_PARAMETERS, form.post(login).layer(DefaultBodyLimit::max(LARGEST))),
+        ("/performance/logout", NO_PARAMETERS, post(logout)),
+        ("/performance/page.css", NO_PARAMETERS, get(style)),
+    ];
+    routes.into_iter()
+}
+
+#[cfg(not(feature = "page"))]
+fn login_routes(_: &Arc<Core>) -> impl Iterator<Item = Route> + use<> {
+    std::iter::empty()
 }
 
 /// Redirects to the path without the slash. Relative, since the host may have nested the routes.

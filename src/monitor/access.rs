@@ -42,7 +42,8 @@ pub enum Access {
     /// known, also on a Unix socket, nobody may read: a `Host` alone is what the client writes.
     Loopback,
     /// Clients that send this token, as `Authorization: Bearer <token>` or as the password of HTTP Basic authentication, with
-    /// any user name. Others get 401, which makes a browser ask. The token is compared in constant time, and must not be
+    /// any user name. Others get 401, which makes a browser ask; with the feature `page` it gets a form, and then keeps a cookie
+    /// that reads. The token is compared in constant time, and must not be
     /// empty: [`build`](crate::MonitorBuilder::build) fails otherwise.
     Token(Arc<str>),
 }

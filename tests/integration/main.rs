@@ -19,6 +19,7 @@ mod formats;
 mod holders;
 mod http;
 mod lifetime;
+mod login;
 mod mixin;
 mod more_labels;
 mod names;

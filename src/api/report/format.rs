@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, header::ACCEPT};
 
 /// A format of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::api) enum Format {
     Json,
     #[cfg(feature = "report")]
     Html,
@@ -52,7 +52,7 @@ impl Format {
     }
 
     /// Returns whether this is the page that browsers prefer.
-    pub(super) fn is_page(self) -> bool {
+    pub(in crate::api) fn is_page(self) -> bool {
         self.media_type() == ("text", "html")
     }
 
@@ -68,7 +68,7 @@ impl Format {
 
     /// Returns the format that the `Accept` header prefers: the one with the highest quality, among equals the one named
     /// first. JSON without the header; `None` if the header allows no format.
-    pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
+    pub(in crate::api) fn negotiate(headers: &HeaderMap) -> Option<Self> {
         let values: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         let ranges: Vec<Range<'_>> =
             values.iter().flat_map(|value| value.split(',')).filter_map(Range::parse).collect();

@@ -13,7 +13,8 @@ use crate::{
     rules::Unit,
 };
 
-const STYLE: &str = include_str!("report.css");
+/// The style of all pages.
+pub(in crate::api) const STYLE: &str = include_str!("report.css");
 /// Endpoints that the plots show.
 const PLOTTED: usize = 12;
 

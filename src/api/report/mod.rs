@@ -12,14 +12,14 @@ mod document;
 mod escape;
 #[cfg(feature = "report")]
 mod finding;
-mod format;
+pub(super) mod format;
 pub(super) mod handler;
 #[cfg(feature = "report")]
-mod html;
+pub(super) mod html;
 #[cfg(feature = "report")]
 mod markdown;
 #[cfg(feature = "report")]
-mod page;
+pub(super) mod page;
 #[cfg(feature = "report")]
 mod plot;
 #[cfg(feature = "report")]

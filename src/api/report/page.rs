@@ -5,17 +5,17 @@
 
 /// HTML being written.
 #[derive(Debug, Default)]
-pub(super) struct Page(String);
+pub(in crate::api) struct Page(String);
 
 impl Page {
     /// Adds markup.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+    pub(in crate::api) fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
     /// Adds text, also inside a quoted attribute.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+    pub(in crate::api) fn text(&mut self, text: &str) -> &mut Self {
         for c in text.chars() {
             match c {
                 '&' => self.0.push_str("&amp;"),
@@ -32,7 +32,7 @@ impl Page {
     }
 
     /// Adds a number as SVG takes it: two digits behind the point, and 0 for what is not finite.
-    pub(super) fn number(&mut self, value: f64) -> &mut Self {
+    pub(in crate::api) fn number(&mut self, value: f64) -> &mut Self {
         let value = if value.is_finite() { value } else { 0.0 };
         let text = format!("{value:.2}");
         self.0.push_str(text.trim_end_matches('0').trim_end_matches('.'));
@@ -40,17 +40,17 @@ impl Page {
     }
 
     /// Adds an element with text in it; `open` is its opening tag, `close` its closing one.
-    pub(super) fn element(&mut self, open: &'static str, text: &str, close: &'static str) -> &mut Self {
+    pub(in crate::api) fn element(&mut self, open: &'static str, text: &str, close: &'static str) -> &mut Self {
         self.raw(open).text(text).raw(close)
     }
 
     /// Adds a word in a rounded frame; `class` gives its colour.
-    pub(super) fn badge(&mut self, class: &str, text: &str) -> &mut Self {
+    pub(in crate::api) fn badge(&mut self, class: &str, text: &str) -> &mut Self {
         self.raw("<span class=\"badge ").text(class).element("\">", text, "</span>")
     }
 
     /// Adds a list of sentences; nothing without one.
-    pub(super) fn list(&mut self, items: &[String]) -> &mut Self {
+    pub(in crate::api) fn list(&mut self, items: &[String]) -> &mut Self {
         if items.is_empty() {
             return self;
         }
@@ -61,7 +61,7 @@ impl Page {
         self.raw("</ul>")
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(in crate::api) fn finish(self) -> String {
         self.0
     }
 }
