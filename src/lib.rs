@@ -55,12 +55,12 @@
 //! |---|---|---|
 //! | `openapi` | `/performance/openapi.json`: a description of every answer | yes |
 //! | `report` | `/performance/report` as HTML and Markdown; without it, as JSON only | yes |
+//! | `page` | `/performance` as a live page for browsers; and a form that asks for a token; without it, `/performance` redirects to the report | no |
 //! | `schema` | [`RuleSet::json_schema`]: a JSON schema of rule files, for editors; the references of rules and metrics | yes |
 //! | `alloc` | [`CountingAllocator`]: the bytes that each request allocates, and the routes whose memory is never freed | no |
 //! | `archive` | [`MonitorBuilder::history_file`]: trends that survive a restart, and the comparison of versions | no |
 //! | `deliver` | [`MonitorBuilder::alert_receiver`]: sends alerts to Alertmanagers, webhooks and commands; compiles an HTTP client with TLS | no |
 //! | `export` | [`export`]: alerts for Prometheus, as the command `pinchpoint rules export` writes them | no |
-//! | `page` | a page that asks for the token where reading takes one, and remembers it in a cookie | no |
 //! | `replay` | [`replay`]: unit tests of rules, and rules on what was stored, as `pinchpoint rules test`, `replay` and `suggest` run them | no |
 //! | `reqwest-middleware` | [`ReqwestMiddleware`]: the calls of a reqwest client | no |
 //! | `sqlx` | [`SqlxLayer`]: sqlx's and SeaORM's queries, from their own `tracing` events; no database driver | no |

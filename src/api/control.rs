@@ -16,6 +16,8 @@ use super::{
     error::ApiError,
     host, timestamp,
 };
+#[cfg(feature = "page")]
+use crate::monitor::Happened;
 use crate::monitor::{Control, Core};
 
 /// In this header a browser says whether a request comes from a page of the same site.
@@ -104,6 +106,15 @@ fn answer(core: &Core, status: &'static str, message: &'static str) -> Json<Cont
     Json(ControlAnswer { status, monitoring, message, timestamp: timestamp::now() })
 }
 
+fn set_monitoring(core: &Core, enabled: bool) {
+    #[cfg(feature = "page")]
+    if core.instruments().enabled() != enabled {
+        let happened = if enabled { Happened::Started } else { Happened::Stopped };
+        core.happened(happened, Instant::now());
+    }
+    core.instruments().set_enabled(enabled);
+}
+
 /// Starts measuring requests, queries and tasks again.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/performance/start-monitoring", tag = "control",
@@ -111,7 +122,7 @@ fn answer(core: &Core, status: &'static str, message: &'static str) -> Json<Cont
 ))]
 pub(super) async fn start(State(core): CoreState, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
-    core.instruments().set_enabled(true);
+    set_monitoring(&core, true);
     Ok(answer(&core, "started", "requests, queries and tasks are measured"))
 }
 
@@ -122,7 +133,7 @@ pub(super) async fn start(State(core): CoreState, request: Parts) -> Result<Json
 ))]
 pub(super) async fn stop(State(core): CoreState, request: Parts) -> Result<Json<ControlAnswer>, ApiError> {
     authorise(&core, &request)?;
-    core.instruments().set_enabled(false);
+    set_monitoring(&core, false);
     Ok(answer(&core, "stopped", "requests are no longer measured; earlier measurements stay"))
 }
 

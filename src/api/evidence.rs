@@ -429,6 +429,22 @@ impl OutcomeView {
 
 impl SplitView {
     /// Returns the shares; `None` without any time.
+    /// Returns the split that an endpoint's numbers have.
+    #[cfg(feature = "page")]
+    pub(super) fn of_endpoint(endpoint: &super::endpoints::EndpointView) -> Option<Self> {
+        let ratio = |percent: Option<f64>| percent.unwrap_or_default() / 100.0;
+        endpoint.waiting_time_percent.map(|waiting| Self {
+            late: ratio(endpoint.late_time_percent),
+            client: ratio(endpoint.client_time_percent),
+            calls: ratio(endpoint.call_time_percent),
+            waits: ratio(endpoint.tracked_wait_percent),
+            database: ratio(endpoint.db_time_percent),
+            tasks: ratio(endpoint.task_time_percent),
+            busy: ratio(endpoint.busy_time_percent),
+            waiting: waiting / 100.0,
+        })
+    }
+
     pub(super) fn of(split: Split) -> Option<Self> {
         let all = split.all();
         let share = |parts: &[Part]| units::round_micros(parts.iter().map(|part| split.of(*part)).sum::<f64>() / all);

@@ -25,6 +25,8 @@ mod memory;
 mod negotiation;
 #[cfg(feature = "openapi")]
 mod openapi;
+#[cfg(feature = "page")]
+mod page;
 mod parameters;
 mod period;
 #[cfg(feature = "deliver")]

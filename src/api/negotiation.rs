@@ -142,7 +142,7 @@ impl Offer {
 }
 
 /// Returns whether the answer may be compressed, and the client does not like it better as it is.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut identity) = (0.0_f32, 0.0_f32);
     for range in ranges(headers, &ACCEPT_ENCODING) {
         match &*range.value {

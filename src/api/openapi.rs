@@ -30,7 +30,6 @@ const READING: [&str; 2] = ["reading", "reading_as_password"];
         endpoints::one,
         bottlenecks::bottlenecks,
         trends::trends,
-        report::handler::index,
         report::handler::report,
         health::health,
         status::status,
@@ -47,22 +46,30 @@ const READING: [&str; 2] = ["reading", "reading_as_password"];
 )]
 struct Description;
 
+/// `/performance`, which the feature `page` makes a page.
+#[cfg(not(feature = "page"))]
+#[derive(OpenApi)]
+#[openapi(paths(report::handler::index))]
+struct PageDescription;
+
+#[cfg(feature = "page")]
+#[derive(OpenApi)]
+#[openapi(paths(
+    super::page::handler::index,
+    super::page::handler::view,
+    super::page::assets::style,
+    super::page::assets::script,
+    super::login::handler::leave,
+    super::login::handler::login,
+    super::login::handler::logout
+))]
+struct PageDescription;
+
 /// The paths that the feature `archive` adds.
 #[cfg(feature = "archive")]
 #[derive(OpenApi)]
 #[openapi(paths(super::comparison::comparison))]
 struct ArchiveDescription;
-
-/// The paths that the feature `page` adds.
-#[cfg(feature = "page")]
-#[derive(OpenApi)]
-#[openapi(paths(
-    super::login::handler::leave,
-    super::login::handler::login,
-    super::login::handler::logout,
-    super::login::handler::style
-))]
-struct PageDescription;
 
 /// This OpenAPI document.
 #[utoipa::path(
@@ -70,11 +77,9 @@ struct PageDescription;
     responses((status = 200, content_type = "application/json", body = Object))
 )]
 pub(super) async fn document(State(core): CoreState) -> Json<Value> {
-    let description = Description::openapi();
+    let description = Description::openapi().merge_from(PageDescription::openapi());
     #[cfg(feature = "archive")]
     let description = description.merge_from(ArchiveDescription::openapi());
-    #[cfg(feature = "page")]
-    let description = description.merge_from(PageDescription::openapi());
     let mut document = serde_json::to_value(description).expect("a document is plain data");
     for (path, operation) in operations(&mut document) {
         // What logs a browser in needs no credentials.

@@ -37,6 +37,13 @@ pub(super) struct ReceiverStatus {
 }
 
 impl ReceiverStatus {
+    /// Says what is wrong with it; nothing where alerts arrive.
+    #[cfg(feature = "page")]
+    pub(super) fn problem(&self) -> Option<String> {
+        let error = self.error.as_ref()?;
+        Some(format!("No alert arrives at {} after {} attempts: {error}", self.name, self.failed_attempts))
+    }
+
     pub(super) fn of(receiver: &ReceiverState) -> Self {
         let (state, error, failing_since, failed_attempts, next) = match &receiver.state {
             State::Untried => ("untried", None, None, 0, None),

@@ -14,6 +14,8 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 
+#[cfg(feature = "page")]
+use super::page;
 use super::{
     CoreState,
     access::{self, Area},
@@ -75,14 +77,15 @@ const LIMIT: Parameter = ("limit", "1 to 1000, default 100");
 const EVIDENCE: Parameter = ("evidence", "none, summary or full");
 const HOURS: Parameter = ("hours", "1 to 168, default 24");
 const ENDPOINT: Parameter = ("endpoint", "as GET /api/users or api/users");
+#[cfg(feature = "page")]
+const ASSET_VERSION: Parameter = ("v", "as the page has it");
 const NO_PARAMETERS: &[Parameter] = &[];
 
 /// A path with the parameters that its query string may have, and its handler.
 type Route = (&'static str, &'static [Parameter], MethodRouter<Arc<Core>>);
 
 fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
-    let readings: [Route; 14] = [
-        ("/performance", &[WINDOW, FORMAT], get(report::handler::index)),
+    let readings: [Route; 13] = [
         ("/performance/", NO_PARAMETERS, get(redirect_without_slash)),
         ("/performance/metrics", &[WINDOW], get(summary::metrics)),
         ("/performance/memory", NO_PARAMETERS, get(memory::memory)),
@@ -140,6 +143,8 @@ fn assembled<S>(
     monitor: Arc<dyn Any + Send + Sync>,
 ) -> Router<S> {
     let routes = routes.layer(middleware::from_fn_with_state((core.clone(), reach), host::refuse_others));
+    #[cfg(feature = "page")]
+    let routes = routes.layer(Extension(Arc::new(page::Shelf::default())));
     routes
         .layer(middleware::from_fn_with_state(core.clone(), mark_own_answer))
         .layer(Extension(KeepAlive { _monitor: monitor }))
@@ -149,6 +154,12 @@ fn assembled<S>(
 /// Returns the routes that a feature adds.
 fn feature_routes() -> impl Iterator<Item = Route> {
     let routes = [
+        #[cfg(not(feature = "page"))]
+        ("/performance", &[WINDOW, FORMAT] as &[Parameter], get(report::handler::index)),
+        #[cfg(feature = "page")]
+        ("/performance", page::PARAMETERS, get(page::index)),
+        #[cfg(feature = "page")]
+        ("/performance/view/{view}", page::PARAMETERS, get(page::view)),
         #[cfg(feature = "openapi")]
         ("/performance/openapi.json", NO_PARAMETERS, get(super::openapi::document)),
         #[cfg(feature = "archive")]
@@ -162,14 +173,16 @@ fn feature_routes() -> impl Iterator<Item = Route> {
 fn login_routes(core: &Arc<Core>) -> impl Iterator<Item = Route> + use<> {
     use axum::extract::DefaultBodyLimit;
 
-    use super::login::handler::{LARGEST, leave, login, logout, style};
+    use super::login::handler::{LARGEST, leave, login, logout};
 
     let guard = middleware::from_fn_with_state((core.clone(), Area::Performance), access::guard);
     let form = get(leave).layer(guard);
-    let routes: [Route; 3] = [
+    let routes: [Route; 4] = [
         ("/performance/login", NO_PARAMETERS, form.post(login).layer(DefaultBodyLimit::max(LARGEST))),
         ("/performance/logout", NO_PARAMETERS, post(logout)),
-        ("/performance/page.css", NO_PARAMETERS, get(style)),
+        // They hold nothing of the service, and the form needs the style.
+        ("/performance/page.css", &[ASSET_VERSION], get(page::style)),
+        ("/performance/page.js", &[ASSET_VERSION], get(page::script)),
     ];
     routes.into_iter()
 }

@@ -17,32 +17,35 @@ use crate::{
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RuleView {
     /// The `type` of its bottlenecks.
-    id: String,
-    scope: &'static str,
-    measure: &'static str,
+    pub(super) id: String,
+    /// Its file and the line that it begins in.
+    #[cfg_attr(feature = "openapi", schema(example = "endpoints.yaml:12"))]
+    pub(super) place: String,
+    pub(super) scope: &'static str,
+    pub(super) measure: &'static str,
     /// Unit of its thresholds.
     #[serde(serialize_with = "units::name")]
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    unit: Unit,
-    window_seconds: f64,
-    min_samples: u64,
-    for_seconds: f64,
-    keep_firing_for_seconds: f64,
+    pub(super) unit: Unit,
+    pub(super) window_seconds: f64,
+    pub(super) min_samples: u64,
+    pub(super) for_seconds: f64,
+    pub(super) keep_firing_for_seconds: f64,
     /// Thresholds by severity, as a rule file writes them: comparison and value.
-    thresholds: BTreeMap<String, String>,
+    pub(super) thresholds: BTreeMap<String, String>,
     /// Number of endpoints, queries or tasks with thresholds of their own.
-    overrides: usize,
+    pub(super) overrides: usize,
     /// Number of its firing bottlenecks.
-    firing: usize,
+    pub(super) firing: usize,
     /// Number of its pending bottlenecks.
-    pending: usize,
+    pub(super) pending: usize,
     /// Number of subjects (endpoints, queries, tasks, …) in its window that `match` and `exclude` choose.
-    subjects: usize,
+    pub(super) subjects: usize,
     /// Those of them that have enough samples to be judged.
-    judged: usize,
+    pub(super) judged: usize,
     /// Why the rule cannot find anything now, or misses what it is for; null where it can.
     #[cfg_attr(feature = "openapi", schema(example = "nothing has recorded the metric queue_depth so far"))]
-    silent_because: Option<String>,
+    pub(super) silent_because: Option<String>,
 }
 
 /// The rules in force.
@@ -86,6 +89,11 @@ impl SilentRule {
 }
 
 impl RuleView {
+    /// Returns every rule in force.
+    pub(super) fn all(core: &Core, judgement: &Judgement) -> Vec<Self> {
+        core.coverage(Instant::now()).into_iter().map(|covered| Self::of(covered, judgement)).collect()
+    }
+
     fn of(covered: RuleCoverage, judgement: &Judgement) -> Self {
         let RuleCoverage { rule, coverage, silence } = covered;
         let count = |bottlenecks: &[Arc<Bottleneck>]| {
@@ -93,6 +101,7 @@ impl RuleView {
         };
         Self {
             id: rule.id.to_string(),
+            place: rule.place.to_string(),
             scope: rule.scope.as_str(),
             measure: rule.measure_name,
             unit: rule.unit,
@@ -115,8 +124,7 @@ impl RuleView {
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/rules", tag = "analysis", responses((status = 200, body = RulesAnswer))))]
 pub(super) async fn rules(State(core): CoreState) -> Json<RulesAnswer> {
     let judgement = core.judgement();
-    let rules: Vec<_> =
-        core.coverage(Instant::now()).into_iter().map(|covered| RuleView::of(covered, &judgement)).collect();
+    let rules = RuleView::all(&core, &judgement);
     Json(RulesAnswer {
         total_count: rules.len(),
         silent_count: rules.iter().filter(|rule| rule.silent_because.is_some()).count(),

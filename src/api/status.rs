@@ -7,55 +7,55 @@ use tokio::time::Instant;
 #[cfg(feature = "deliver")]
 use super::receivers::ReceiverStatus;
 use super::{CoreState, sqlx::SqlxView, timestamp, units};
-use crate::monitor::Work;
 #[cfg(feature = "archive")]
 use crate::monitor::{ArchiveState, ArchiveStatus};
+use crate::monitor::{Core, Work};
 
 /// The state of the monitor itself.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct StatusAnswer {
     /// Whether requests are measured now.
-    monitoring: bool,
-    version: &'static str,
-    started_at: String,
-    uptime_seconds: f64,
+    pub(super) monitoring: bool,
+    pub(super) version: &'static str,
+    pub(super) started_at: String,
+    pub(super) uptime_seconds: f64,
     /// Start of the totals: the start of the monitor or the last clear.
-    data_since: String,
-    requests_measured: u64,
+    pub(super) data_since: String,
+    pub(super) requests_measured: u64,
     /// Series in use, of the service and its host.
-    series: usize,
+    pub(super) series: usize,
     /// Limit of `series`.
-    max_series: usize,
+    pub(super) max_series: usize,
     /// Label sets past the limit, folded into `other`.
-    series_dropped: u64,
+    pub(super) series_dropped: u64,
     /// How often a sampler of the host panicked; the log names it. Its gauges may be out of date.
-    sampler_panics: usize,
+    pub(super) sampler_panics: usize,
     /// For how long a reading of the machine has not come back, where that is 2 s or more: a file system does not answer, and
     /// gauges may be out of date. Null otherwise.
-    sampling_overdue_seconds: Option<f64>,
+    pub(super) sampling_overdue_seconds: Option<f64>,
     /// Memory of the history in bytes, an estimate: the setting `history_bytes` limits it. The windows come first; the
     /// trends take the rest, at least a quarter.
-    history_bytes: usize,
+    pub(super) history_bytes: usize,
     /// The windows' part of it.
-    windows_bytes: usize,
+    pub(super) windows_bytes: usize,
     /// The trends' part of it.
-    trends_bytes: usize,
+    pub(super) trends_bytes: usize,
     /// The file that keeps the trends; null without one.
     #[cfg(feature = "archive")]
-    history_file: Option<HistoryFileStatus>,
-    evaluation_interval_seconds: f64,
+    pub(super) history_file: Option<HistoryFileStatus>,
+    pub(super) evaluation_interval_seconds: f64,
     /// When the rules were last evaluated; null before the first time.
-    evaluated_at: Option<String>,
+    pub(super) evaluated_at: Option<String>,
     /// How long that evaluation took.
-    evaluation_ms: Option<f64>,
-    rules: RulesStatus,
+    pub(super) evaluation_ms: Option<f64>,
+    pub(super) rules: RulesStatus,
     /// Who is sent alerts, and whether they arrive; empty where nobody is.
     #[cfg(feature = "deliver")]
-    receivers: Vec<ReceiverStatus>,
+    pub(super) receivers: Vec<ReceiverStatus>,
     /// Whether the queries of sqlx are seen; null without the feature `sqlx`.
-    sqlx: Option<SqlxView>,
-    timestamp: String,
+    pub(super) sqlx: Option<SqlxView>,
+    pub(super) timestamp: String,
 }
 
 /// The history file, and whether it works.
@@ -64,24 +64,24 @@ pub(super) struct StatusAnswer {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct HistoryFileStatus {
     /// Name of the file, without the directories.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// `opening`, `open` or `failing`. A failing file is tried again every minute; until then the trends stay in memory.
     #[cfg_attr(feature = "openapi", schema(example = "open"))]
-    state: &'static str,
+    pub(super) state: &'static str,
     /// Why the file fails.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// When the file was last written; null before the first time.
-    written_at: Option<String>,
+    pub(super) written_at: Option<String>,
     /// For how long a write of the file has not come back, where that is 2 s or more: its file system does not answer, and the
     /// trends stay in memory. Null otherwise.
-    writing_overdue_seconds: Option<f64>,
+    pub(super) writing_overdue_seconds: Option<f64>,
     /// New name of a broken file that was set aside since the start.
-    set_aside: Option<String>,
+    pub(super) set_aside: Option<String>,
     /// Entries that could not be read since the start, and were dropped.
-    lost_entries: u64,
+    pub(super) lost_entries: u64,
     /// What was lost to damage, in words; null where nothing was.
     #[cfg_attr(feature = "openapi", schema(example = "3 entries of the history file could not be read"))]
-    lost: Option<String>,
+    pub(super) lost: Option<String>,
 }
 
 #[cfg(feature = "archive")]
@@ -130,56 +130,65 @@ impl HistoryFileStatus {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct RulesStatus {
     /// How many rules are in force.
-    count: usize,
+    pub(super) count: usize,
     /// `embedded` in the program, or `directory` for rules from files.
-    source: &'static str,
-    loaded_at: String,
+    pub(super) source: &'static str,
+    pub(super) loaded_at: String,
     /// Problems of the rule files now, one each; the rules of `loaded_at` stay in force. Null without problems.
-    error: Option<Vec<String>>,
+    pub(super) error: Option<Vec<String>>,
     /// For how long a reading of the files has not come back, where that is 2 s or more: their file system does not answer, and
     /// edits are not seen. The rules of `loaded_at` stay in force. Null otherwise.
-    reading_overdue_seconds: Option<f64>,
+    pub(super) reading_overdue_seconds: Option<f64>,
 }
 
 /// The state of the monitor itself: what it keeps, what it drops, which rules are in force.
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/performance/status", tag = "control", responses((status = 200, body = StatusAnswer))))]
 pub(super) async fn status(State(core): CoreState) -> Json<StatusAnswer> {
-    let now = Instant::now();
-    let (data_since, requests_measured, series_dropped) = core.measured(now);
-    let judgement = core.judgement();
-    let overdue = |work| core.overdue(work, now).map(units::seconds);
-    let rules = core.rules_state();
-    let (windows_bytes, trends_bytes) = (core.windows_bytes(), core.tiers_bytes());
-    Json(StatusAnswer {
-        monitoring: core.instruments().enabled(),
-        version: env!("CARGO_PKG_VERSION"),
-        started_at: timestamp::of_instant(core.started()),
-        uptime_seconds: units::seconds(now.saturating_duration_since(core.started())),
-        data_since: timestamp::of_instant(data_since),
-        requests_measured,
-        series: core.recorder().series(),
-        max_series: core.max_series(),
-        series_dropped,
-        sampler_panics: core.sampler_panics(),
-        sampling_overdue_seconds: overdue(Work::Sampling),
-        history_bytes: windows_bytes + trends_bytes,
-        windows_bytes,
-        trends_bytes,
-        #[cfg(feature = "archive")]
-        history_file: core.versions().archive().map(|archive| HistoryFileStatus::of(&archive, overdue(Work::History))),
-        evaluation_interval_seconds: units::seconds(core.interval()),
-        evaluated_at: judgement.at.map(timestamp::of_instant),
-        evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),
-        rules: RulesStatus {
-            count: rules.set.ids().count(),
-            source: rules.source,
-            loaded_at: timestamp::of_instant(rules.loaded),
-            reading_overdue_seconds: overdue(Work::Rules),
-            error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
-        },
-        #[cfg(feature = "deliver")]
-        receivers: core.notifications().states().iter().map(ReceiverStatus::of).collect(),
-        sqlx: SqlxView::of(core.requests_without_queries()),
-        timestamp: timestamp::now(),
-    })
+    Json(StatusAnswer::of(&core))
+}
+
+impl StatusAnswer {
+    pub(super) fn of(core: &Core) -> Self {
+        let now = Instant::now();
+        let (data_since, requests_measured, series_dropped) = core.measured(now);
+        let judgement = core.judgement();
+        let overdue = |work| core.overdue(work, now).map(units::seconds);
+        let rules = core.rules_state();
+        let (windows_bytes, trends_bytes) = (core.windows_bytes(), core.tiers_bytes());
+        Self {
+            monitoring: core.instruments().enabled(),
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: timestamp::of_instant(core.started()),
+            uptime_seconds: units::seconds(now.saturating_duration_since(core.started())),
+            data_since: timestamp::of_instant(data_since),
+            requests_measured,
+            series: core.recorder().series(),
+            max_series: core.max_series(),
+            series_dropped,
+            sampler_panics: core.sampler_panics(),
+            sampling_overdue_seconds: overdue(Work::Sampling),
+            history_bytes: windows_bytes + trends_bytes,
+            windows_bytes,
+            trends_bytes,
+            #[cfg(feature = "archive")]
+            history_file: core
+                .versions()
+                .archive()
+                .map(|archive| HistoryFileStatus::of(&archive, overdue(Work::History))),
+            evaluation_interval_seconds: units::seconds(core.interval()),
+            evaluated_at: judgement.at.map(timestamp::of_instant),
+            evaluation_ms: judgement.took.map(|took| units::millis(took.as_secs_f64())),
+            rules: RulesStatus {
+                count: rules.set.ids().count(),
+                source: rules.source,
+                loaded_at: timestamp::of_instant(rules.loaded),
+                reading_overdue_seconds: overdue(Work::Rules),
+                error: rules.error.as_ref().map(|error| error.to_string().lines().map(str::to_owned).collect()),
+            },
+            #[cfg(feature = "deliver")]
+            receivers: core.notifications().states().iter().map(ReceiverStatus::of).collect(),
+            sqlx: SqlxView::of(core.requests_without_queries()),
+            timestamp: timestamp::now(),
+        }
+    }
 }

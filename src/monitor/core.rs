@@ -6,6 +6,8 @@
 
 mod compared;
 mod coverage;
+#[cfg(feature = "page")]
+mod drawn;
 #[cfg(test)]
 mod locks_tests;
 mod tick;
@@ -105,6 +107,8 @@ pub(crate) struct Core {
     ticking: Mutex<TickState>,
     api_requests: AtomicU64,
     acknowledgements: AcknowledgementStore,
+    #[cfg(feature = "page")]
+    drawn: drawn::Drawn,
     #[cfg(feature = "deliver")]
     notifications: Notifications,
 }
@@ -161,6 +165,8 @@ impl Core {
             ticking: Mutex::new(ticking),
             api_requests: AtomicU64::new(0),
             acknowledgements: AcknowledgementStore::default(),
+            #[cfg(feature = "page")]
+            drawn: drawn::Drawn::default(),
             #[cfg(feature = "deliver")]
             notifications: Notifications::default(),
             instruments,
@@ -311,6 +317,8 @@ impl Core {
 
     fn keep_acknowledgements(&self) {
         self.keep(acknowledgements::KEY, self.acknowledgements.to_json(self.wall(Instant::now())));
+        #[cfg(feature = "page")]
+        self.drawn.touch();
     }
 
     /// Returns a moment on both clocks.

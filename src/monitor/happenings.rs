@@ -137,6 +137,12 @@ impl Happenings {
         &self.run_id
     }
 
+    /// Returns the number of the newest evaluation.
+    #[cfg(feature = "page")]
+    pub(super) fn newest(&self) -> u64 {
+        *self.newest.borrow()
+    }
+
     /// Returns what is kept of the evaluations from `number` on, the oldest first.
     pub(super) fn since(&self, number: u64) -> Vec<Arc<Happening>> {
         let state = lock(&self.state);

@@ -23,6 +23,10 @@ mod fanout;
 mod handle;
 mod happenings;
 mod judgement;
+#[cfg(feature = "page")]
+mod marks;
+#[cfg(feature = "page")]
+mod pulse;
 #[cfg(feature = "archive")]
 mod regressions;
 mod reload;
@@ -62,4 +66,9 @@ pub(crate) use {
 pub(crate) use {
     archive::{StoredContents, read_history},
     simulation::Simulation,
+};
+#[cfg(feature = "page")]
+pub(crate) use {
+    marks::{Happened, Mark},
+    pulse::{STEP as PULSE_STEP, Step},
 };

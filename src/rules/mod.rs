@@ -90,6 +90,8 @@ pub(crate) use window::{
     ProcessCounts, ProcessMemory, Regression, SeriesTrend, Sources, Texts, Totals, TrendReport, TrendSource, Uses,
     WindowReadings,
 };
+#[cfg(feature = "page")]
+pub(crate) use window::{Course, CoursePoint, Query, Task, Use, queries, tasks};
 #[cfg(feature = "archive")]
 pub(crate) use window::{VersionNames, latencies};
 #[cfg(feature = "export")]

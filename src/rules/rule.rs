@@ -16,6 +16,8 @@ use crate::context::Glob;
 pub(crate) struct Rule {
     /// The "type" in the API and the alert's name.
     pub(crate) id: Arc<str>,
+    /// Name of its file, without the directories, and the line that it begins in.
+    pub(crate) place: Arc<str>,
     pub(crate) scope: Scope,
     pub(crate) measure: Measure,
     /// The measure's name in rule files.

@@ -245,7 +245,9 @@ fn significant(value: f64) -> String {
     // Below 1e-9 nothing that is measured here has a meaning.
     let decimals = (2.0 - magnitude).clamp(0.0, 9.0) as usize;
     let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    // A sum of nothing is a negative zero in floating point.
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// Rounds as [`significant`] does, so that the unit is chosen for the number that will be shown.

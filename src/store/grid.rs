@@ -54,6 +54,12 @@ pub(crate) fn first_slower(seconds: f64) -> u8 {
     bucket_of(seconds).saturating_add(1)
 }
 
+/// Returns the upper edge of a bucket; of the last one, which has none, twice its lower edge.
+#[cfg(feature = "page")]
+pub(super) fn ceiling(bucket: usize) -> f64 {
+    if bucket < BUCKETS - 1 { upper_edge(bucket) } else { 2.0 * upper_edge(BUCKETS - 2) }
+}
+
 /// Returns the duration that a share `q` of the observations does not exceed, off by at most about 10 %, from their
 /// counts by bucket and their exact maximum; `None` without observations. Beside an exposed edge it is about 15 %.
 pub(crate) fn quantile(counts: &[u64; BUCKETS], max: f64, q: f64) -> Option<f64> {

@@ -200,6 +200,14 @@ impl GridSum {
         }
     }
 
+    /// Adds observations of one bucket, whose maximum is not known.
+    #[cfg(feature = "page")]
+    pub(crate) fn add_count(&mut self, bucket: u8, count: u64) {
+        let bucket = usize::from(bucket).min(BUCKETS - 1);
+        self.max = self.max.max(grid::ceiling(bucket));
+        self.counts[bucket] += count;
+    }
+
     /// Returns the duration that a share `q` of the observations does not exceed; `None` without observations. See
     /// [`grid::quantile`].
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {

@@ -27,6 +27,7 @@ mod native;
 mod objectives;
 mod openapi;
 mod packaging;
+mod page;
 mod parameters;
 mod parts;
 mod pools;

@@ -26,7 +26,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
     let mut checked = BTreeMap::<String, u32>::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
-            let real = path.replace("{endpoint}", "GET%20%2Freport").replace("{id}", "0");
+            let real = path.replace("{endpoint}", "GET%20%2Freport").replace("{id}", "0").replace("{view}", "queries");
             // Their good answers need two versions, or a finding and a body, and are tested with them.
             let has_its_own_tests = path.ends_with("/comparison") || path.ends_with("/acknowledge");
             for (status, answer) in operation["responses"].as_object().expect("responses") {
@@ -47,7 +47,9 @@ async fn every_answer_is_as_the_openapi_document_says() {
                     "403" if path.contains("/log") => (real, &[("host", "rebound.example")]),
                     "403" => (real, &[("sec-fetch-site", "cross-site")]),
                     "404" if path.ends_with("/trends") => (format!("{path}?endpoint=nowhere"), &[]),
-                    "404" => (path.replace("{endpoint}", "nowhere").replace("{id}", "0"), &[]),
+                    "404" => {
+                        (path.replace("{endpoint}", "nowhere").replace("{view}", "nowhere").replace("{id}", "0"), &[])
+                    }
                     "405" => (real, &[]),
                     "406" => (real, &[("accept", "image/png")]),
                     "503" => {

@@ -1,12 +1,9 @@
-//! `POST /performance/login` and `/performance/logout`, and the style of the form.
+//! `POST /performance/login` and `/performance/logout`.
 
 use axum::{
     Form,
     extract::{Request, State, rejection::FormRejection},
-    http::{
-        HeaderMap, HeaderValue, StatusCode, Uri,
-        header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE},
-    },
+    http::{HeaderMap, Uri, header::SET_COOKIE},
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
@@ -17,7 +14,7 @@ use super::{
     place::{Base, Place},
 };
 use crate::{
-    api::{CoreState, error::ApiError, report::html::STYLE},
+    api::{CoreState, error::ApiError},
     context::Scheme,
     monitor::{Access, Control, Core},
 };
@@ -115,16 +112,4 @@ pub(in crate::api) async fn logout(State(core): CoreState, request: Request) -> 
 /// Returns whether a request came over TLS, as far as it is known. A client that lies about it harms its own cookie alone.
 fn is_secure(core: &Core, headers: &HeaderMap, uri: &Uri) -> bool {
     Scheme::of(core.instruments().limits().scheme, headers, uri) == Scheme::Https
-}
-
-/// The style of the pages. It shows nothing of the service, so anyone may read it: the form needs it.
-#[cfg_attr(feature = "openapi", utoipa::path(
-    get, path = "/performance/page.css", tag = "access", responses((status = 200, content_type = "text/css", body = String))
-))]
-pub(in crate::api) async fn style() -> Response {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("max-age=300")),
-    ];
-    (StatusCode::OK, headers, STYLE).into_response()
 }

@@ -16,6 +16,12 @@ const SLOWEST: usize = 3;
 pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
     page.raw("<article class=\"card finding is-").text(&bottleneck.severity).raw("\">");
     page.element("<h3>", &bottleneck.description, "</h3>");
+    body(page, bottleneck);
+    page.raw("</article>\n");
+}
+
+/// Writes all that is known of a bottleneck but its description.
+pub(in crate::api) fn body(page: &mut Page, bottleneck: &BottleneckView) {
     if let Some(acknowledged) = &bottleneck.acknowledged {
         page.raw("<p class=\"small acknowledged\">").badge("low", "acknowledged");
         page.raw(" ").text(&words::acknowledged(acknowledged)).raw("</p>");
@@ -36,7 +42,6 @@ pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
     if !bottleneck.recommendations.is_empty() {
         page.raw("<details><summary>Recommendations</summary>").list(&bottleneck.recommendations).raw("</details>");
     }
-    page.raw("</article>\n");
 }
 
 /// What was measured, and against what.
@@ -86,7 +91,7 @@ fn evidence(page: &mut Page, evidence: &EvidenceView, of: &str) {
     page.raw("</details>");
 }
 
-fn slow_request(page: &mut Page, request: &SlowRequestView) {
+pub(in crate::api) fn slow_request(page: &mut Page, request: &SlowRequestView) {
     page.element("<h4>", &words::duration(Some(request.duration_ms)), "</h4><div class=\"facts\">");
     page.element("<span>ended with <b>", &words::ending(request), "</b></span>");
     page.element("<span>busy <b>", &words::duration(Some(request.busy_ms)), "</b></span>");

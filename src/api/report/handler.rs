@@ -29,16 +29,16 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(in crate::api) struct ReportQuery {
     /// How far back to look, such as `30s` or `5m`, at most the longest window of a rule. By default everything since the
     /// start or the last clear.
-    window: Option<String>,
+    pub(in crate::api) window: Option<String>,
     /// `json`, or with the feature `report` also `html` or `markdown`. By default what the `Accept` header prefers, and JSON without a preference.
     #[cfg_attr(all(feature = "openapi", feature = "report"), param(pattern = "^(json|html|markdown|md)$"))]
     #[cfg_attr(all(feature = "openapi", not(feature = "report")), param(pattern = "^json$"))]
-    format: Option<String>,
+    pub(in crate::api) format: Option<String>,
 }
 
 /// Redirects `/performance` to the report, a browser to the page, with the parameters that were given. Relative, since the
 /// host may have nested the router.
-#[cfg_attr(feature = "openapi", utoipa::path(
+#[cfg_attr(all(feature = "openapi", not(feature = "page")), utoipa::path(
     get, path = "/performance", tag = "analysis", params(ReportQuery),
     responses((status = 307, headers(("location" = String, description = "`performance/report` with the parameters that were given"))))
 ))]
@@ -57,6 +57,12 @@ pub(in crate::api) async fn index(
     let parameters: Vec<String> = format.into_iter().chain(given).collect();
     let mark = if parameters.is_empty() { "" } else { "?" };
     Ok(Redirect::temporary(&format!("performance/report{mark}{}", parameters.join("&"))))
+}
+
+/// Returns whether a client likes the page best, as browsers do.
+#[cfg(feature = "page")]
+pub(in crate::api) fn prefers_page(headers: &HeaderMap) -> bool {
+    Format::negotiate(headers).is_some_and(Format::is_page)
 }
 
 fn named_format(name: &str) -> Result<Format, ApiError> {

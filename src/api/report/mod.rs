@@ -11,7 +11,7 @@ mod document;
 #[cfg(feature = "report")]
 mod escape;
 #[cfg(feature = "report")]
-mod finding;
+pub(super) mod finding;
 pub(super) mod format;
 pub(super) mod handler;
 #[cfg(feature = "report")]
@@ -21,17 +21,17 @@ mod markdown;
 #[cfg(feature = "report")]
 pub(super) mod page;
 #[cfg(feature = "report")]
-mod plot;
+pub(super) mod plot;
 #[cfg(feature = "report")]
 mod table;
 #[cfg(feature = "report")]
-mod tables;
+pub(super) mod tables;
 #[cfg(all(test, feature = "report"))]
 mod tests;
 #[cfg(all(feature = "archive", feature = "report"))]
 mod versions;
 #[cfg(feature = "report")]
-mod words;
+pub(super) mod words;
 
 /// What the parameter `format` may be, for messages.
 pub(super) const FORMAT_NAMES: &str = format::Format::NAMES;

@@ -134,36 +134,47 @@ fn stacked(page: &mut Page, parts: [f64; 8]) {
     page.raw("</svg>");
 }
 
-/// Where the time of each endpoint goes.
-pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
+/// Says which colour is which part of the time.
+pub(in crate::api) fn split_legend(page: &mut Page) {
     page.raw("<div class=\"legend\">");
     for (name, (mark, _)) in PARTS.into_iter().zip(MARKS) {
         page.raw("<span>").raw(mark).text(name).raw("</span>");
     }
-    page.raw("</div><div class=\"rows\">");
+    page.raw("</div>");
+}
+
+/// Where the time of an endpoint goes, as a bar alone.
+pub(in crate::api) fn split_only(page: &mut Page, endpoint: &EndpointView) {
+    let parts = [
+        endpoint.db_time_percent,
+        endpoint.task_time_percent,
+        endpoint.call_time_percent,
+        endpoint.tracked_wait_percent,
+        endpoint.client_time_percent,
+        endpoint.late_time_percent,
+        endpoint.busy_time_percent,
+        endpoint.waiting_time_percent,
+    ];
+    stacked(page, parts.map(Option::unwrap_or_default));
+}
+
+/// Where the time of each endpoint goes.
+pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
+    split_legend(page);
+    page.raw("<div class=\"rows\">");
     for endpoint in endpoints {
-        let parts = [
-            endpoint.db_time_percent,
-            endpoint.task_time_percent,
-            endpoint.call_time_percent,
-            endpoint.tracked_wait_percent,
-            endpoint.client_time_percent,
-            endpoint.late_time_percent,
-            endpoint.busy_time_percent,
-            endpoint.waiting_time_percent,
-        ];
         page.element("<code class=\"name\">", &endpoint.endpoint, "</code>");
-        stacked(page, parts.map(Option::unwrap_or_default));
+        split_only(page, endpoint);
         page.element("<span class=\"value\">", &percent(endpoint.time_share_percent), " of all</span>");
     }
     page.raw("</div>");
 }
 
 /// Where the time of one endpoint goes, in figures too.
-pub(super) fn split_with_legend(page: &mut Page, split: &SplitView) {
+pub(in crate::api) fn split_with_legend(page: &mut Page, split: &SplitView) {
     let parts = parts(split).map(|part| part * 100.0);
     stacked(page, parts);
-    page.raw("<div class=\"legend\" style=\"margin-top:6px\">");
+    page.raw("<div class=\"legend below\">");
     let known = PARTS.into_iter().zip(MARKS).zip(parts).filter(|(_, part)| *part > 0.0);
     for ((name, (mark, _)), part) in known {
         page.raw("<span>").raw(mark).text(name).raw(" ").text(&percent(Some(part))).raw("</span>");
@@ -226,9 +237,22 @@ pub(super) struct TimeAxis {
 /// The values of a trend's buckets, from zero to the highest; where nothing was measured the line breaks.
 pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>], axis: &TimeAxis) {
     let highest = series.iter().flatten().copied().fold(0.0, f64::max);
+    page.raw("<div class=\"spark\">");
+    curve_only(page, series);
+    if highest > 0.0 {
+        let span = Unit::Seconds.render(series.len() as f64 * axis.seconds);
+        page.element("<div class=\"axis\"><span>", &span, " ago</span><span>0 to ");
+        page.text(&axis.top).raw("</span><span>now</span></div>");
+    }
+    page.raw("</div>");
+}
+
+/// The same without a word.
+pub(in crate::api) fn curve_only(page: &mut Page, series: &[Option<f64>]) {
+    let highest = series.iter().flatten().copied().fold(0.0, f64::max);
     let step = 100.0 / (series.len().max(2) - 1) as f64;
     page.raw(
-        "<div class=\"spark\"><svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"trend\">",
+        "<svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"trend\">",
     );
     page.raw("<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"100\" y2=\"100\"/>");
     let height = |value: f64| if highest > 0.0 { 95.0 * (1.0 - value / highest) + 2.5 } else { 97.5 };
@@ -246,12 +270,6 @@ pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>], axis: &TimeAxis
         page.raw("\"/>");
     }
     page.raw("</svg>");
-    if highest > 0.0 {
-        let span = Unit::Seconds.render(series.len() as f64 * axis.seconds);
-        page.element("<div class=\"axis\"><span>", &span, " ago</span><span>0 to ");
-        page.text(&axis.top).raw("</span><span>now</span></div>");
-    }
-    page.raw("</div>");
 }
 
 /// Returns the stretches without a gap, each with the place of its first value.
@@ -271,6 +289,8 @@ fn runs(series: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
 struct Lane<'a> {
     kind: &'a str,
     name: &'a str,
+    /// Where in the service's code it was tracked first.
+    place: Option<&'a str>,
     /// Start and duration of each run, in milliseconds.
     runs: Vec<(f64, f64)>,
 }
@@ -282,7 +302,12 @@ fn lanes(request: &SlowRequestView) -> Vec<Lane<'_>> {
         let run = (event.start_ms, event.duration_ms);
         match lanes.iter_mut().find(|lane| lane.kind == event.kind && lane.name == event.name) {
             Some(lane) => lane.runs.push(run),
-            None => lanes.push(Lane { kind: &event.kind, name: &event.name, runs: vec![run] }),
+            None => lanes.push(Lane {
+                kind: &event.kind,
+                name: &event.name,
+                place: event.place.as_deref(),
+                runs: vec![run],
+            }),
         }
     }
     lanes
@@ -308,23 +333,53 @@ pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
 
 fn lane(page: &mut Page, lane: &Lane<'_>, request_ms: f64) {
     let whole = request_ms.max(f64::MIN_POSITIVE);
-    page.element("<code class=\"name\">", lane.name, "</code>");
-    page.raw("<svg height=\"14\" role=\"img\" aria-label=\"when it ran\">");
+    page.raw("<span class=\"name\">").text(lane_kind(lane.kind));
+    // What has no name of its own is called by its kind.
+    if lane.name != lane.kind {
+        page.element(" <code>", lane.name, "</code>");
+    }
+    if let Some(place) = lane.place {
+        page.element(" <span class=\"small muted\">", place, "</span>");
+    }
+    page.raw("</span><svg height=\"14\" role=\"img\" aria-label=\"when it ran\">");
     page.raw("<rect class=\"f-track\" width=\"100%\" height=\"14\"/>");
     for (start, length) in &lane.runs {
         let from = (start / whole * 100.0).clamp(0.0, 100.0);
         // At least 0.3 %: a pixel or more, so that a short run still shows.
         let width = (length / whole * 100.0).clamp(0.3, (100.0 - from).max(0.3));
-        page.raw(if lane.kind == "query" {
-            "<rect class=\"f-database\" y=\"1\" height=\"12\" x=\""
-        } else {
-            "<rect class=\"f-tasks\" y=\"1\" height=\"12\" x=\""
-        });
+        page.raw(lane_mark(lane.kind));
         page.number(from).raw("%\" width=\"").number(width).raw("%\"/>");
     }
     let sum: f64 = lane.runs.iter().map(|(_, length)| length).sum();
     let times = if lane.runs.len() == 1 { String::new() } else { format!("{} in ", count(lane.runs.len() as u64)) };
     page.raw("</svg>").element("<span class=\"value\">", &format!("{times}{}", duration(Some(sum))), "</span>");
+}
+
+/// Says what a lane is, as people say it.
+fn lane_kind(kind: &str) -> &str {
+    match kind {
+        "pool" => "wait for a connection",
+        "lock" => "wait for a lock",
+        "semaphore" => "wait for a permit",
+        "channel" => "wait for a channel",
+        "thread_pool" => "wait for a blocking thread",
+        "blocking" => "blocking work",
+        "client" => "wait for the client",
+        "late" => "wait for a free worker",
+        other => other,
+    }
+}
+
+/// The beginning of a lane's mark, in the colour of the part of the time that it is.
+fn lane_mark(kind: &str) -> &'static str {
+    match kind {
+        "query" => "<rect class=\"f-database\" y=\"1\" height=\"12\" x=\"",
+        "task" | "blocking" => "<rect class=\"f-tasks\" y=\"1\" height=\"12\" x=\"",
+        "call" => "<rect class=\"f-calls\" y=\"1\" height=\"12\" x=\"",
+        "client" => "<rect class=\"f-client\" y=\"1\" height=\"12\" x=\"",
+        "late" => "<rect class=\"f-late\" y=\"1\" height=\"12\" x=\"",
+        _ => "<rect class=\"f-waits\" y=\"1\" height=\"12\" x=\"",
+    }
 }
 
 #[cfg(test)]

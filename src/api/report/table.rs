@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Rows with the names of their columns.
-pub(super) struct Table {
+pub(in crate::api) struct Table {
     title: &'static str,
     heads: Vec<Head>,
     /// Each row has a cell for each head.
@@ -74,7 +74,7 @@ impl Table {
 
     /// Writes it on the page; nothing where it has no rows. `about` is what a screen reader calls it beside its title: where it
     /// is wider than the page it scrolls, also by the keyboard.
-    pub(super) fn html(&self, page: &mut Page, about: &str) {
+    pub(in crate::api) fn html(&self, page: &mut Page, about: &str) {
         if self.rows.is_empty() {
             return;
         }
@@ -106,7 +106,7 @@ impl Table {
     }
 
     /// Writes its first row on the page as tiles: each number large above its name.
-    pub(super) fn tiles(&self, page: &mut Page) {
+    pub(in crate::api) fn tiles(&self, page: &mut Page) {
         page.raw("<div class=\"tiles\">");
         for (head, cell) in self.heads.iter().zip(self.rows.first().into_iter().flatten()) {
             page.element("<div class=\"tile\"><b>", cell, "</b>").element("<span>", head.name, "</span></div>");

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The service at a glance, in one row.
-pub(super) fn summary(summary: &Summary) -> Table {
+pub(in crate::api) fn summary(summary: &Summary) -> Table {
     let columns: [Column<Summary>; 8] = [
         Column::number("requests", |one| count(one.total_requests)),
         Column::number("requests a second", |one| or_dash(one.requests_per_second, Unit::Count)),
@@ -58,7 +58,7 @@ pub(super) fn bottlenecks(report: &Report) -> Table {
 }
 
 /// The error budgets of the objectives.
-pub(super) fn slos(slos: &[SloView]) -> Table {
+pub(in crate::api) fn slos(slos: &[SloView]) -> Table {
     let columns: [Column<SloView>; 9] = [
         Column::code("objective", |one| one.id.clone()),
         Column::code("subject", |one| one.subject.clone()),

@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// Stands where nothing was measured: 0 would be a measurement.
-pub(super) const NOTHING: &str = "–";
+pub(in crate::api) const NOTHING: &str = "–";
 /// Parts of an endpoint's time, in the order of [`parts`].
-pub(super) const PARTS: [&str; 8] =
+pub(in crate::api) const PARTS: [&str; 8] =
     ["database", "tasks", "calls", "tracked waits", "client", "late", "busy on the CPU", "waiting"];
 /// Letters of a name that begins a line.
 const LONGEST_NAME: usize = 72;
@@ -22,32 +22,32 @@ const LONGEST_NAME: usize = 72;
 const TO_THE_SECOND: usize = "2025-09-22T12:56:42".len();
 
 /// Writes a value; a dash without one.
-pub(super) fn or_dash(value: Option<f64>, unit: Unit) -> String {
+pub(in crate::api) fn or_dash(value: Option<f64>, unit: Unit) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |value| unit.render(value))
 }
 
 /// Writes milliseconds.
-pub(super) fn duration(millis: Option<f64>) -> String {
+pub(in crate::api) fn duration(millis: Option<f64>) -> String {
     or_dash(millis.map(|millis| millis / 1e3), Unit::Seconds)
 }
 
 /// Writes per cent.
-pub(super) fn percent(percent: Option<f64>) -> String {
+pub(in crate::api) fn percent(percent: Option<f64>) -> String {
     or_dash(percent.map(|percent| percent / 1e2), Unit::Ratio)
 }
 
 /// Writes megabytes.
-pub(super) fn memory(megabytes: Option<f64>) -> String {
+pub(in crate::api) fn memory(megabytes: Option<f64>) -> String {
     or_dash(megabytes.map(|megabytes| megabytes * 1e6), Unit::Bytes)
 }
 
 /// Writes a moment to the second, without the offset: it is that of the report's own timestamp everywhere.
-pub(super) fn moment(timestamp: &str) -> String {
+pub(in crate::api) fn moment(timestamp: &str) -> String {
     timestamp.get(..TO_THE_SECOND).unwrap_or(timestamp).replace('T', " ")
 }
 
 /// Writes a count with a narrow space between the thousands.
-pub(super) fn count(value: u64) -> String {
+pub(in crate::api) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -60,13 +60,13 @@ pub(super) fn count(value: u64) -> String {
 }
 
 /// Writes what a gain is a share of.
-pub(super) fn share_of(gain: &GainView) -> String {
+pub(in crate::api) fn share_of(gain: &GainView) -> String {
     let whole = if gain.unit == Unit::Ratio { "of all requests" } else { "of the time of all requests" };
     format!("{} {whole}", Unit::Ratio.render(gain.share))
 }
 
 /// Writes a cause as a sentence, with what speaks for it and how sure it is.
-pub(super) fn cause(cause: &CauseView) -> String {
+pub(in crate::api) fn cause(cause: &CauseView) -> String {
     let others = match cause.or.len() {
         0 => String::new(),
         _ => format!("; or {}", cause.or_titles.join(", or ")),
@@ -75,42 +75,42 @@ pub(super) fn cause(cause: &CauseView) -> String {
 }
 
 /// Writes who knows of a bottleneck, until when it is sent to nobody for that, and why.
-pub(super) fn acknowledged(acknowledged: &AcknowledgementView) -> String {
+pub(in crate::api) fn acknowledged(acknowledged: &AcknowledgementView) -> String {
     let AcknowledgementView { by, until, reason, .. } = acknowledged;
     format!("by {by} until {}: {reason}", moment(until))
 }
 
 /// Writes how many bottlenecks follow from one.
-pub(super) fn followers(number: usize) -> String {
+pub(in crate::api) fn followers(number: usize) -> String {
     if number == 1 { "1 more follows from it".to_owned() } else { format!("{number} more follow from it") }
 }
 
 /// Returns the parts of an endpoint's time in the order of [`PARTS`].
-pub(super) fn parts(split: &SplitView) -> [f64; 8] {
+pub(in crate::api) fn parts(split: &SplitView) -> [f64; 8] {
     let SplitView { late, client, calls, waits, database, tasks, busy, waiting } = *split;
     [database, tasks, calls, waits, client, late, busy, waiting]
 }
 
 /// Writes the parts of an endpoint's time.
-pub(super) fn split(split: &SplitView) -> String {
+pub(in crate::api) fn split(split: &SplitView) -> String {
     let known = PARTS.iter().zip(parts(split)).filter(|(_, part)| *part > 0.0);
     let parts = known.map(|(name, part)| format!("{name} {}", Unit::Ratio.render(part)));
     parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Writes how a request ended, in a word: its status, or the kind of its error.
-pub(super) fn ending(request: &SlowRequestView) -> String {
+pub(in crate::api) fn ending(request: &SlowRequestView) -> String {
     request.error_type.clone().or_else(|| request.status.map(|status| status.to_string())).unwrap_or_default()
 }
 
 /// Writes the latest value of a trend.
-pub(super) fn latest(trend: &TrendView) -> String {
+pub(in crate::api) fn latest(trend: &TrendView) -> String {
     let latest = trend.series.iter().rev().find_map(|value| *value);
     latest.map_or_else(|| NOTHING.to_owned(), |value| trend.unit.render(value))
 }
 
 /// Writes the whole report in a sentence or two.
-pub(super) fn headline(report: &Report) -> String {
+pub(in crate::api) fn headline(report: &Report) -> String {
     let mut text = format!("{}.", capitalised(&report.message));
     let best = report.recommendations.first();
     if let Some(gain) = best.and_then(|best| best.expected_gain.as_ref()) {
@@ -120,7 +120,7 @@ pub(super) fn headline(report: &Report) -> String {
 }
 
 /// Writes how many rules are in force, and how many of them are silent.
-pub(super) fn rules_in_force(report: &Report) -> String {
+pub(in crate::api) fn rules_in_force(report: &Report) -> String {
     let (all, silent) = (report.rule_count, report.silent_rules.len());
     let rules = if all == 1 { "1 rule is in force".to_owned() } else { format!("{all} rules are in force") };
     match silent {
@@ -130,7 +130,7 @@ pub(super) fn rules_in_force(report: &Report) -> String {
 }
 
 /// Cuts a name that begins a line, such as a long statement; the evidence has all of it.
-pub(super) fn shortened(name: &str) -> String {
+pub(in crate::api) fn shortened(name: &str) -> String {
     if name.chars().count() <= LONGEST_NAME {
         return name.to_owned();
     }
@@ -138,7 +138,7 @@ pub(super) fn shortened(name: &str) -> String {
 }
 
 /// Writes the first letter large.
-pub(super) fn capitalised(text: &str) -> String {
+pub(in crate::api) fn capitalised(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }

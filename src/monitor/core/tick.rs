@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Core, windows};
+#[cfg(feature = "page")]
+use crate::monitor::Happened;
 use crate::{
     alert::{Change, Lifecycle, Transition},
     analysis::LeakVerdict,
@@ -135,6 +137,8 @@ impl Core {
         let quiet = ticking.quiet(requests, self.api_requests.load(Ordering::Relaxed), now);
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
+        #[cfg(feature = "page")]
+        self.drawn.changed(self.wall(now), &transitions);
         ticking.gauges.show(ticking.lifecycle.firing());
         ticking.slo_gauges.show(&budgets);
         self.show_growth(&memory);
@@ -194,6 +198,8 @@ impl Core {
         if self.record_trends(&history, moment) {
             self.minute_ended(&history, &rhythms, now);
         }
+        #[cfg(feature = "page")]
+        self.drawn.record(&history, &lock(&self.tiers), moment, now);
         let budgets = self.record_budgets(rules, budgets, &history, now);
         let windows = windows(rules).into_iter().filter_map(|length| Some((length, history.window(length)?)));
         let regression = self.regression();
@@ -229,11 +235,15 @@ impl Core {
                 info!(rules = set.ids().count(), "rules reloaded");
                 lock(&self.history).set_windows(windows(&set));
                 self.rules.store(Arc::new(RulesState { set, loaded: now, error: None, source: old.source }));
+                #[cfg(feature = "page")]
+                self.happened(Happened::Reloaded, now);
                 names::OK
             }
             Reload::Refused(error) => {
                 warn!(%error, "rules not reloaded; the previous ones stay in force");
                 self.rules.store(Arc::new(RulesState { error: Some(error), ..RulesState::clone(&old) }));
+                #[cfg(feature = "page")]
+                self.happened(Happened::Refused, now);
                 names::ERROR
             }
         };
@@ -357,6 +367,11 @@ impl Core {
         let last = self.judgements.latest();
         // Before the first evaluation nothing was judged.
         let memory = last.memory.is_some().then_some(memory);
+        #[cfg(feature = "page")]
+        {
+            self.drawn.changed(self.wall(now), &transitions);
+            self.happened(Happened::Cleared, now);
+        }
         let judgement = Judgement { at: last.at, took: last.took, memory, transitions, ..Judgement::default() };
         self.judgements.publish(judgement, self.wall(now));
     }

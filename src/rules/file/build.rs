@@ -76,6 +76,7 @@ pub(crate) fn rule(entry: &RuleEntry, node: &Node, context: &mut Context<'_>) ->
     let matches = if scope == Scope::Metric { LabelGlobs::default() } else { matches };
     Some(Rule {
         id: id?,
+        place: builder.context.rule_place(node),
         scope,
         measure: measure.measure,
         measure_name: measure.name,

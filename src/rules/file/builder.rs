@@ -48,6 +48,12 @@ impl Context<'_> {
         self.problems.push(LoadProblem { path, at: Some(at), rule, kind });
     }
 
+    /// Returns where a rule stands, as `endpoints.yaml:12`.
+    pub(super) fn rule_place(&self, node: &Node) -> Arc<str> {
+        let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        format!("{name}:{}", node.at.line).into()
+    }
+
     /// Returns the place of `found` within the text of a node, or the node's own where the text is escaped or spans lines.
     pub(crate) fn place_of(&self, node: &Node, found: &str) -> Position {
         let line = self.line_from(node);

@@ -71,6 +71,7 @@ pub(super) fn rule(entry: &SloEntry, node: &Node, context: &mut Context<'_>) -> 
     let slo = Slo { objective: objective?, window, bad: bad?, scope: scope?, min_bad };
     Some(Rule {
         id: id?,
+        place: builder.context.rule_place(node),
         scope: Scope::Slo,
         measure: measure.measure,
         measure_name: measure.name,

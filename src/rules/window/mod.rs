@@ -10,6 +10,8 @@
 
 mod activity;
 mod budgets;
+#[cfg(feature = "page")]
+mod course;
 mod durations;
 mod endpoints;
 mod facts;
@@ -46,9 +48,13 @@ mod statement_tests;
 
 pub(crate) use activity::Activity;
 pub(crate) use budgets::{BudgetReadings, Budgets, ObjectiveReading};
+#[cfg(feature = "page")]
+pub(crate) use course::{Course, CoursePoint};
 pub(crate) use endpoints::Endpoints;
 pub(crate) use growth::ProcessCounts;
 pub(crate) use memory::{MemoryGrowth, MemoryVerdict, ProcessMemory};
+#[cfg(feature = "page")]
+pub(crate) use queries::{Query, Use, queries};
 pub(crate) use queries::{Texts, Uses};
 pub(crate) use readings::WindowReadings;
 pub(crate) use regression::Regression;
@@ -57,6 +63,8 @@ pub(crate) use regression::VersionNames;
 #[cfg(all(test, feature = "archive"))]
 pub(crate) use regression::tests::worse as worse_version;
 pub(crate) use silence::Sources;
+#[cfg(feature = "page")]
+pub(crate) use tasks::{Task, tasks};
 pub(crate) use totals::Totals;
 pub(crate) use trends::{EndpointTrends, SeriesTrend, TrendReport, TrendSource};
 #[cfg(feature = "archive")]

@@ -122,6 +122,12 @@ impl<'a> Uses<'a> {
         self.others.values().flatten().filter(|used| used.held_seconds > 0.0)
     }
 
+    /// Returns what all endpoints use beside queries, in no order.
+    #[cfg(feature = "page")]
+    pub(crate) fn all_others(&self) -> impl Iterator<Item = &Use<'a>> {
+        self.others.values().flatten()
+    }
+
     /// Returns the queries of the endpoint at a place, the most expensive first.
     pub(crate) fn of_endpoint(&self, endpoint: usize) -> &[Use<'a>] {
         self.queries.get(&endpoint).map_or(&[], Vec::as_slice)

@@ -25,11 +25,11 @@ const LEAST_COVERAGE_RATIO: f64 = 0.5;
 /// The input of a report, copied out of the tiers so that another thread can compute it without their lock.
 #[derive(Debug)]
 pub(crate) struct TrendSource {
-    from: Duration,
-    to: Duration,
-    slots: Vec<TimedSlot>,
-    names: BTreeMap<u32, Arc<str>>,
-    runs: Vec<Run>,
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+    pub(super) slots: Vec<TimedSlot>,
+    pub(super) names: BTreeMap<u32, Arc<str>>,
+    pub(super) runs: Vec<Run>,
 }
 
 impl TrendSource {
@@ -44,6 +44,12 @@ impl TrendSource {
             names: tiers.endpoints().iter().map(|(number, name)| (number, name.clone())).collect(),
             runs: tiers.runs().iter().filter(|run| run.started >= from).cloned().collect(),
         }
+    }
+
+    /// Returns the number of an endpoint; `None` where nothing was measured of it.
+    #[cfg(feature = "page")]
+    pub(super) fn number(&self, endpoint: &str) -> Option<u32> {
+        self.names.iter().find(|(_, name)| &***name == endpoint).map(|(number, _)| *number)
     }
 }
 

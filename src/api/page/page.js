@@ -1,0 +1,482 @@
+// The page is complete without this script. It keeps it fresh, and adds the crosshair, copying, the keyboard and the control.
+// Types are in JSDoc; `tsc --noEmit` checks them.
+
+/** @typedef {{ name: string, values: string[] }} Line */
+
+const root = document.body.dataset.root ?? "performance";
+const interval = Number(document.body.dataset.interval ?? "5") * 1000;
+/** Whether the last thing heard of the server is that it is there. */
+let connected = true;
+/** When the server was last heard of. */
+let heard = Date.now();
+/** When the connection was lost; 0 while there is one. */
+let lost = 0;
+/** @type {AbortController | undefined} */
+let loading;
+/** The control token; never stored. */
+let token = "";
+
+/**
+ * @template {Element} T
+ * @param {string} selector
+ * @param {ParentNode} [within]
+ * @returns {T[]}
+ */
+function all(selector, within = document) {
+  return /** @type {T[]} */ ([...within.querySelectorAll(selector)]);
+}
+
+/**
+ * Makes an element of the script's own, which a refresh leaves alone.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} className
+ * @param {string} [text]
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+function own(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.dataset.own = "";
+  made.textContent = text;
+  return made;
+}
+
+// Times
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+/**
+ * @param {Date} time
+ * @param {boolean} exact
+ */
+function local(time, exact) {
+  const of = (exact ? clock : short).format(time);
+  return time.toDateString() === new Date().toDateString() ? of : `${day.format(time)} ${of}`;
+}
+
+/**
+ * Writes the server's times in the zone of the reader.
+ * @param {Document} page
+ */
+function localise(page) {
+  for (const time of /** @type {HTMLTimeElement[]} */ (all("time[datetime]", page))) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    time.textContent = local(moment, !time.hasAttribute("data-short"));
+    time.title = moment.toString();
+  }
+  for (const named of all("[data-zone]", page)) {
+    const offset = -new Date().getTimezoneOffset() / 60;
+    named.textContent = `${zone} (UTC${offset < 0 ? "−" : "+"}${Math.abs(offset)})`;
+  }
+}
+
+// Staying fresh
+
+/**
+ * Makes `from` like `to`, and keeps what the reader has opened, selected or typed.
+ * @param {Element} from
+ * @param {Element} to
+ */
+function morph(from, to) {
+  for (const { name } of [...from.attributes]) {
+    if (!to.hasAttribute(name) && !(name === "open" && from.id)) from.removeAttribute(name);
+  }
+  for (const { name, value } of [...to.attributes]) {
+    if (from.getAttribute(name) !== value && !(name === "open" && from.id)) from.setAttribute(name, value);
+  }
+  if (from.hasAttribute("data-kept")) return;
+  /** @type {(node: ChildNode | null) => ChildNode | null} */
+  const next = (node) => {
+    while (node instanceof HTMLElement && node.dataset.own !== undefined) node = node.nextSibling;
+    return node;
+  };
+  const known = new Map([...from.children].filter((child) => child.id).map((child) => [child.id, child]));
+  let at = next(from.firstChild);
+  for (const wanted of [...to.childNodes]) {
+    const id = wanted instanceof Element ? wanted.id : "";
+    /** @type {ChildNode | undefined} */
+    let same = id ? known.get(id) : undefined;
+    if (!id && at && at.nodeName === wanted.nodeName && !(at instanceof Element && at.id)) same = at;
+    if (!same) {
+      from.insertBefore(wanted, at);
+      continue;
+    }
+    if (same === at) at = next(at.nextSibling);
+    else from.insertBefore(same, at);
+    if (same instanceof Element && wanted instanceof Element) morph(same, wanted);
+    else if (same.nodeValue !== wanted.nodeValue) same.nodeValue = wanted.nodeValue;
+  }
+  while (at) {
+    const gone = at;
+    at = next(at.nextSibling);
+    gone.remove();
+  }
+}
+
+/**
+ * Loads a view and shows it in the place of the present one.
+ * @param {string} url
+ * @param {boolean} [asked] whether the reader waits for it
+ */
+async function show(url, asked = false) {
+  loading?.abort();
+  const mine = (loading = new AbortController());
+  const slow = asked ? setTimeout(() => document.body.classList.add("is-loading"), 300) : 0;
+  try {
+    const answer = await fetch(url, { headers: { accept: "text/html" }, signal: mine.signal });
+    if (answer.status === 401) return location.reload();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!page.body.dataset.root) throw new Error(`the service answered ${answer.status}`);
+    localise(page);
+    document.title = page.title;
+    morph(document.body, page.body);
+    furnish();
+    alive();
+  } catch (error) {
+    if (!mine.signal.aborted) say(asked ? `This view could not be loaded: ${error instanceof Error ? error.message : error}` : "");
+    if (!mine.signal.aborted && asked) throw error;
+  } finally {
+    clearTimeout(slow);
+    if (loading === mine) document.body.classList.remove("is-loading");
+  }
+}
+
+/** Shows this view as it is now. */
+function refresh() {
+  if (document.visibilityState === "visible" && !document.querySelector("dialog[open]")) void show(location.href);
+}
+
+/**
+ * Goes to another view.
+ * @param {string} url
+ * @param {boolean} replace whether it takes the present one's place in the history
+ */
+async function go(url, replace) {
+  try {
+    await show(url, true);
+    history[replace ? "replaceState" : "pushState"](null, "", url);
+  } catch {
+    // It is said already.
+  }
+}
+
+/** @param {string} text */
+function say(text) {
+  const note = document.getElementById("note");
+  if (note) note.textContent = text;
+}
+
+/** Notes that the server is there. */
+function alive() {
+  heard = Date.now();
+  lost = 0;
+  watch();
+}
+
+/** Shows whether what is on the page is of now. */
+function watch() {
+  const live = document.getElementById("live");
+  if (!live) return;
+  const late = Date.now() - heard > 3 * interval + 2000;
+  const gone = lost > 0 && Date.now() - lost > 2000;
+  document.body.classList.toggle("is-stale", gone || late);
+  const since = local(new Date(gone ? Math.min(lost, heard) : heard), true);
+  const text = gone
+    ? `No connection to the service since ${since}. What you see is from then; trying again …`
+    : late
+      ? `The service has sent nothing since ${since}. What you see is from then.`
+      : "Live";
+  // Only a change is read out.
+  if (live.textContent !== text) live.textContent = text;
+}
+
+function listen() {
+  const events = new EventSource(`${root}/events`);
+  events.onopen = () => {
+    if (!connected) refresh();
+    connected = true;
+    alive();
+  };
+  events.addEventListener("evaluation", () => {
+    alive();
+    refresh();
+  });
+  events.addEventListener("gap", (event) => {
+    const reason = JSON.parse(/** @type {MessageEvent<string>} */ (event).data).reason;
+    say(reason === "restarted" ? "The service was started again; what was not kept in its history file is gone." : "");
+    refresh();
+  });
+  events.onerror = () => {
+    connected = false;
+    lost ||= Date.now();
+    watch();
+    // An answer that is no stream ends it for good; a lost connection does not.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+  };
+}
+
+// Charts
+
+/**
+ * Shows the values at one place of a chart.
+ * @param {HTMLElement} figure
+ * @param {number} at
+ */
+function point(figure, at) {
+  const plot = /** @type {HTMLElement | null} */ (figure.querySelector(".plot"));
+  const places = (figure.dataset.x ?? "").split(",").map(Number);
+  if (!plot || !places.length) return;
+  at = Math.max(0, Math.min(places.length - 1, at));
+  figure.dataset.at = String(at);
+  const cross = plot.querySelector(".cross") ?? plot.appendChild(own("div", "cross"));
+  const readout = figure.querySelector(".readout") ?? figure.appendChild(own("output", "readout small"));
+  /** @type {HTMLElement} */ (cross).style.left = `${places[at]}%`;
+  const second = Number((figure.dataset.times ?? "").split(",")[at]);
+  const when = second ? local(new Date(second * 1000), true) : ((figure.dataset.labels ?? "").split("|")[at] ?? "");
+  const values = /** @type {SVGElement[]} */ (all("[data-values]", figure)).map(
+    (line) => `${line.dataset.name} ${(line.dataset.values ?? "").split("|")[at] ?? "–"}`,
+  );
+  const marks = /** @type {SVGElement[]} */ (all("[data-text]", figure))
+    .filter((mark) => Math.abs(Number(mark.dataset.x) - (places[at] ?? 0)) < 1.5)
+    .map((mark) => mark.dataset.text);
+  readout.textContent = [when, ...values, ...marks].join(" · ");
+}
+
+/** @param {HTMLElement} figure */
+function unpoint(figure) {
+  delete figure.dataset.at;
+  all(".cross, .readout", figure).forEach((part) => part.remove());
+}
+
+document.addEventListener("pointermove", (event) => {
+  const target = /** @type {Element} */ (event.target);
+  const plot = target.closest?.(".plot");
+  const figure = /** @type {HTMLElement | null} */ (plot?.closest("figure[data-x]") ?? null);
+  for (const other of /** @type {HTMLElement[]} */ (all("figure[data-at]"))) {
+    if (other !== figure && other !== document.activeElement) unpoint(other);
+  }
+  if (!figure || !plot) return;
+  const box = plot.getBoundingClientRect();
+  const share = ((event.clientX - box.left) / box.width) * 100;
+  const places = (figure.dataset.x ?? "").split(",").map(Number);
+  const near = places.reduce((best, place, at) => (Math.abs(place - share) < Math.abs((places[best] ?? 0) - share) ? at : best), 0);
+  point(figure, near);
+});
+
+// Tables
+
+/**
+ * @param {HTMLTableElement} table
+ * @returns {string[][]}
+ */
+function cells(table) {
+  return [...table.rows].map((row) => [...row.cells].map((cell) => (cell.dataset.text ?? cell.textContent ?? "").trim().replace(/\s+/g, " ")));
+}
+
+/** @param {HTMLTableElement} table */
+function asText(table) {
+  const rows = cells(table);
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  const right = [...(table.rows[0]?.cells ?? [])].map((head) => !head.classList.contains("left"));
+  const line = (/** @type {string[]} */ row) =>
+    row.map((cell, at) => (right[at] ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0))).join("  ").trimEnd();
+  return rows.map(line).join("\n");
+}
+
+/** @param {HTMLTableElement} table */
+function asMarkdown(table) {
+  const right = [...(table.rows[0]?.cells ?? [])].map((head) => !head.classList.contains("left"));
+  const escape = (/** @type {string} */ cell) => cell.replace(/[\\`*_[\]<>|#~@&!]/g, "\\$&");
+  const lines = cells(table).map((row) => `| ${row.map(escape).join(" | ")} |`);
+  lines.splice(1, 0, `|${right.map((is) => (is ? "--:" : "---")).join("|")}|`);
+  return lines.join("\n");
+}
+
+/** @param {string} text */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without HTTPS there is no clipboard but this one.
+    const area = document.body.appendChild(own("textarea", "off"));
+    area.value = text;
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  say("Copied.");
+}
+
+// Control
+
+/**
+ * Asks in a dialog; nothing where the reader thinks better of it.
+ * @param {string} question
+ * @param {{ name: string, label: string, type?: string, value?: string }[]} fields
+ * @param {string} yes
+ * @returns {Promise<Record<string, string> | undefined>}
+ */
+function ask(question, fields, yes) {
+  const dialog = document.body.appendChild(own("dialog", "ask"));
+  const form = dialog.appendChild(own("form", ""));
+  form.method = "dialog";
+  form.appendChild(own("p", "", question));
+  for (const { name, label, type = "text", value = "" } of fields) {
+    const row = form.appendChild(own("label", "field", label));
+    const input = row.appendChild(own("input", ""));
+    Object.assign(input, { name, type, value, required: true, autocomplete: "off" });
+  }
+  const buttons = form.appendChild(own("div", "buttons"));
+  const no = buttons.appendChild(own("button", "", "Cancel"));
+  no.type = "button";
+  no.onclick = () => dialog.close();
+  const ok = buttons.appendChild(own("button", "primary", yes));
+  ok.value = "yes";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.onclose = () => {
+      const given = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+      resolve(dialog.returnValue === "yes" ? given : undefined);
+      dialog.remove();
+    };
+  });
+}
+
+/**
+ * @param {string} path
+ * @param {string} method
+ * @param {object} [body]
+ */
+async function control(path, method, body) {
+  const needs = document.body.dataset.control === "token";
+  if (needs && !token) {
+    const given = await ask("Changing something needs the control token. It is kept until you close this page.", [{ name: "token", label: "Control token", type: "password" }], "Go on");
+    if (!given) return;
+    token = given.token ?? "";
+  }
+  /** @type {Record<string, string>} */
+  const headers = body ? { "content-type": "application/json" } : {};
+  if (needs) headers.authorization = `Bearer ${token}`;
+  try {
+    const answer = await fetch(`${root}/${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const said = await answer.json();
+    if (answer.status === 401 || answer.status === 403) token = "";
+    say(said.message ?? said.error ?? said.status ?? "");
+    refresh();
+  } catch {
+    say("The service did not answer. Nothing may have changed.");
+  }
+}
+
+/** @param {DOMStringMap} wanted */
+async function act({ act: what, id, method, path, question }) {
+  if (what === "acknowledge") {
+    const fields = [
+      { name: "by", label: "Your name" },
+      { name: "reason", label: "Why nobody else need look at it" },
+      { name: "expires_in", label: "For how long", value: "24h" },
+    ];
+    const given = await ask("It stays on this page, and nobody is sent it until then.", fields, "Acknowledge");
+    if (given) await control(`bottlenecks/${id}/acknowledge`, "POST", given);
+  } else if (!question || (await ask(question, [], "Yes"))) {
+    await control(path ?? "", method ?? "POST");
+  }
+}
+
+// The reader
+
+/** Adds what only the script can do to what is new on the page. */
+function furnish() {
+  for (const part of all("[data-script]")) part.removeAttribute("hidden");
+  for (const table of /** @type {HTMLTableElement[]} */ (all(".scroll > table"))) {
+    const region = /** @type {HTMLElement} */ (table.parentElement);
+    if (region.nextElementSibling?.classList.contains("tools")) continue;
+    const tools = own("div", "tools");
+    for (const [name, write] of /** @type {const} */ ([["text", asText], ["Markdown", asMarkdown]])) {
+      const button = tools.appendChild(own("button", "link small", `Copy as ${name}`));
+      button.type = "button";
+      button.onclick = () => void copy(write(table));
+    }
+    region.after(tools);
+  }
+  for (const figure of /** @type {HTMLElement[]} */ (all("figure[data-at]"))) point(figure, Number(figure.dataset.at));
+}
+
+document.addEventListener("click", (event) => {
+  const target = /** @type {Element} */ (event.target);
+  const button = /** @type {HTMLElement | null} */ (target.closest("[data-act]"));
+  if (button) return void act(button.dataset);
+  const link = /** @type {HTMLAnchorElement | null} */ (target.closest("a[data-go]"));
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  void go(link.href, false).then(() => link.dataset.go === "top" && scrollTo(0, 0));
+});
+
+let typing = 0;
+document.addEventListener("input", (event) => {
+  const form = /** @type {HTMLInputElement} */ (event.target).form;
+  if (!form?.hasAttribute("data-go")) return;
+  clearTimeout(typing);
+  typing = setTimeout(() => form.requestSubmit(), 250);
+});
+
+document.addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (!form.hasAttribute("data-go")) return;
+  event.preventDefault();
+  const url = new URL(form.action);
+  for (const [name, value] of new FormData(form)) if (value) url.searchParams.set(name, String(value));
+  void go(url.href, true);
+});
+
+document.addEventListener(
+  "toggle",
+  (event) => {
+    const finding = /** @type {HTMLDetailsElement} */ (event.target);
+    if (!finding.dataset?.finding) return;
+    const open = /** @type {HTMLElement[]} */ (all("details[data-finding][open]")).map((one) => one.dataset.finding);
+    const url = new URL(location.href);
+    url.searchParams.delete("finding");
+    if (open.length) url.searchParams.set("finding", open.join(","));
+    if (url.href !== location.href) history.replaceState(null, "", url);
+    if (finding.open && finding.querySelector("[data-missing]")) refresh();
+  },
+  true,
+);
+
+document.addEventListener("keydown", (event) => {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const figure = /** @type {HTMLElement | null} */ (target.closest("figure[data-x]"));
+  const last = (figure?.dataset.x ?? "").split(",").length - 1;
+  const at = Number(figure?.dataset.at ?? last);
+  const moves = /** @type {Record<string, number>} */ ({ ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last });
+  if (figure && target === figure && event.key in moves) {
+    event.preventDefault();
+    return point(figure, moves[event.key] ?? 0);
+  }
+  if (event.key === "Escape" && figure) return unpoint(figure);
+  if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input, textarea, select")) return;
+  if (event.key === "/") {
+    const filter = /** @type {HTMLInputElement | null} */ (document.querySelector("input[type=search]"));
+    if (!filter) return;
+    event.preventDefault();
+    filter.focus();
+  } else if (event.key === "j" || event.key === "k") {
+    const findings = /** @type {HTMLElement[]} */ (all("details[data-finding] > summary"));
+    const now = findings.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    findings[now < 0 ? 0 : now + (event.key === "j" ? 1 : -1)]?.focus();
+  }
+});
+
+addEventListener("popstate", () => void show(location.href, true).catch(() => {}));
+document.addEventListener("visibilitychange", refresh);
+setInterval(watch, 1000);
+localise(document);
+furnish();
+watch();
+listen();
