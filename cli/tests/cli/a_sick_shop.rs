@@ -8,7 +8,7 @@
 //! task counts as stuck, so that a test takes no longer than its traffic.
 
 mod cases;
-mod demo;
+pub(crate) mod demo;
 mod expected;
 mod visitors;
 

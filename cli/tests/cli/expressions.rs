@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{demo::Demo, ended, rule_files};
+use super::{demo::Demo, ended, program, rule_files};
 
 /// Time after which expressions that have had no data yet fail the test.
 const GIVE_UP: Duration = Duration::from_secs(10 * 60);
@@ -60,7 +60,7 @@ struct Prometheus {
 impl Prometheus {
     /// Starts it on the demo, with both files of rules of a mixin; `None` where it is not installed.
     fn start(target: &str, mixin: &Path) -> Option<Self> {
-        let program = program("prometheus")?;
+        let program = program("prometheus", "prometheus")?;
         let data = tempfile::tempdir().unwrap();
         let rules = RULES.map(|name| mixin.join(name));
         let configuration = format!(
@@ -111,18 +111,6 @@ impl Drop for Prometheus {
         _ = self.child.kill();
         _ = self.child.wait();
     }
-}
-
-/// Finds a program; where it is missing the test does nothing, and fails in CI.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        let message = format!("{name} is not installed; .ci/run installs it (Debian package prometheus)");
-        assert!(std::env::var_os("CI").is_none(), "{message}");
-        eprintln!("NOT TESTED: {message}");
-    }
-    found
 }
 
 /// An expression, and where it stands.
@@ -248,7 +236,7 @@ async fn visit(address: &str) {
 #[tokio::test]
 async fn every_expression_of_rules_and_dashboards_has_data() {
     let data = tempfile::tempdir().unwrap();
-    if program("prometheus").is_none() {
+    if program("prometheus", "prometheus").is_none() {
         return;
     }
     let [rules, mixin, shop] = ["rules", "mixin", "shop"].map(|name| data.path().join(name));

@@ -6,6 +6,7 @@ mod a_sick_shop;
 mod alerts;
 mod demo;
 mod expressions;
+mod page;
 mod replay;
 mod rules;
 
@@ -27,6 +28,23 @@ fn rule_files(directory: &str) -> impl Iterator<Item = PathBuf> {
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(directory)).unwrap();
     let files = files.map(|file| file.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+}
+
+/// Finds a program of a Debian package; where it is missing the test does nothing, and fails in CI.
+fn program(name: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        missing(&format!("{name} is not installed; .ci/run installs it (Debian package {package})"));
+    }
+    found
+}
+
+/// Says that a test does nothing, and fails it in CI.
+#[track_caller]
+fn missing(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what}");
+    eprintln!("NOT TESTED: {what}");
 }
 
 /// Returns what the binary said, after checking how it ended.

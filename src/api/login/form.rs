@@ -60,6 +60,8 @@ fn page(base: Base, place: &Place, why: Why) -> String {
     if let Some(problem) = problem {
         page.element("<p id=\"problem\" class=\"critical\" role=\"alert\">", problem, "</p>");
     }
+    // Password managers keep a password under a name; it is not read.
+    page.raw("<input name=\"user\" autocomplete=\"username\" value=\"pinchpoint\" hidden>");
     page.raw("<label for=\"token\">Token</label><input id=\"token\" name=\"token\" type=\"password\"")
         .raw(" autocomplete=\"current-password\" autofocus required");
     if problem.is_some() {

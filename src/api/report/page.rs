@@ -25,6 +25,8 @@ impl Page {
                 '\'' => self.0.push_str("&#39;"),
                 // Browsers do not show control characters, and a NUL is an error in HTML.
                 c if c.is_control() && c != '\n' && c != '\t' => self.0.push('\u{fffd}'),
+                // They turn around what follows them, as far as the end of the line: a name could make other text read as it likes.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.0.push('\u{fffd}'),
                 c => self.0.push(c),
             }
         }
@@ -73,8 +75,11 @@ mod tests {
     #[test]
     fn text_is_never_markup() {
         let mut page = Page::default();
-        page.raw("<b title=\"").text("a\"'<b>&\0").raw("\">").text("</b><script>").raw("</b>");
-        assert_eq!(page.finish(), "<b title=\"a&quot;&#39;&lt;b&gt;&amp;\u{fffd}\">&lt;/b&gt;&lt;script&gt;</b>");
+        page.raw("<b title=\"").text("a\"'<b>&\0\u{202e}").raw("\">").text("</b><script>").raw("</b>");
+        assert_eq!(
+            page.finish(),
+            "<b title=\"a&quot;&#39;&lt;b&gt;&amp;\u{fffd}\u{fffd}\">&lt;/b&gt;&lt;script&gt;</b>"
+        );
     }
 
     #[test]
