@@ -21,17 +21,22 @@ pub(crate) struct Demo {
 impl Demo {
     /// Starts the shop, judged by `rules`.
     pub(crate) fn start(rules: TempDir, arguments: &[&str]) -> Self {
-        Self::launch(rules, arguments, &[("PINCHPOINT_EVALUATION_INTERVAL", "1s")])
+        Self::start_on("127.0.0.1:0", rules, arguments)
+    }
+
+    /// Starts the shop on an address, judged by `rules`.
+    pub(crate) fn start_on(address: &str, rules: TempDir, arguments: &[&str]) -> Self {
+        Self::launch(address, rules, arguments, &[("PINCHPOINT_EVALUATION_INTERVAL", "1s")])
     }
 
     /// Starts the shop with the monitor's own settings.
     pub(crate) fn start_with_defaults(rules: TempDir, arguments: &[&str]) -> Self {
-        Self::launch(rules, arguments, &[])
+        Self::launch("127.0.0.1:0", rules, arguments, &[])
     }
 
-    fn launch(rules: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    fn launch(address: &str, rules: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
-            .args(["demo", "--until-stdin-closes", "--listen", "127.0.0.1:0", "--rules"])
+            .args(["demo", "--until-stdin-closes", "--listen", address, "--rules"])
             .arg(rules.path())
             .args(arguments)
             .envs(environment.iter().copied())
