@@ -89,6 +89,9 @@ mod context;
 pub mod export;
 mod http;
 mod lock;
+#[cfg(feature = "report")]
+#[doc(hidden)]
+pub mod markup;
 mod monitor;
 mod names;
 #[cfg(feature = "replay")]

@@ -12,7 +12,7 @@ const RANKS: [&[&str]; 7] = [
     &["context"],
     &["http", "track", "sample", "store"],
     &["rules"],
-    &["alert", "export"],
+    &["alert", "export", "markup"],
     &["monitor"],
     &["api", "replay", "testing"],
 ];
@@ -306,6 +306,21 @@ fn check_order(directory: &str, order: &[&str]) {
 fn inside_rules_imports_go_left_only() {
     check_order("rules", &CORE_OF_RULES);
     check_order("rules/file", &FILES_OF_RULES);
+}
+
+#[test]
+fn the_parts_of_pages_know_nothing_of_what_they_show() {
+    let mut wrong = Vec::new();
+    for (path, text) in library().into_iter().filter(|(path, _)| path.starts_with("markup") && !is_test(path)) {
+        let code = code_lines(&text).collect::<Vec<_>>().join("\n").replace("crate::rules::Unit", "");
+        wrong.extend(
+            imports(&code)
+                .into_iter()
+                .filter(|room| room != "names")
+                .map(|room| format!("{} imports {room}", path.display())),
+        );
+    }
+    assert_eq!(wrong, [] as [String; 0]);
 }
 
 #[test]

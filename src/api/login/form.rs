@@ -9,7 +9,10 @@ use axum::{
 };
 
 use super::place::{Base, Place};
-use crate::api::{access, icon, report::page::Page};
+use crate::{
+    api::{access, icon},
+    markup::Html,
+};
 
 /// The page needs its style and its icon, and sends its form here. With this policy a browser runs and fetches nothing else.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -42,7 +45,7 @@ pub(super) fn answer(base: Base, place: &Place, why: Why) -> Response {
 }
 
 fn page(base: Base, place: &Place, why: Why) -> String {
-    let mut page = Page::default();
+    let mut page = Html::default();
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
         .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
     if why == Why::AskedFromAnotherSite {
@@ -74,7 +77,7 @@ fn page(base: Base, place: &Place, why: Why) -> String {
 }
 
 /// Adds how the page leads to what is below `/performance/`.
-fn below(page: &mut Page, base: Base) -> &mut Page {
+fn below(page: &mut Html, base: Base) -> &mut Html {
     match base {
         Base::Above => page.raw("performance/"),
         Base::Below(levels) => (0..levels).fold(page, |page, _| page.raw("../")),

@@ -12,7 +12,7 @@ use axum::{
 use flate2::{Compression, write::GzEncoder};
 use xxhash_rust::xxh64::xxh64;
 
-use crate::api::{negotiation::accepts_gzip, report::html::STYLE};
+use crate::{api::negotiation::accepts_gzip, markup::STYLE};
 
 /// For a year: another content has another address.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");

@@ -15,6 +15,7 @@ use crate::{
         endpoints::{EndpointView, views},
         report::{plot, words},
     },
+    markup::curve_only,
     rules::Unit,
 };
 
@@ -64,7 +65,7 @@ pub(super) fn endpoint_list<'c>(
     };
     let curve = move |row: &EndpointView, page: &mut Html| {
         if let Some(curve) = curves.get(&*row.endpoint) {
-            plot::curve_only(page, curve);
+            curve_only(page, curve);
         }
     };
     let show_millis = |millis: f64| duration(Some(millis));

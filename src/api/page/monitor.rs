@@ -5,7 +5,7 @@ use super::{
     shell,
     sight::{Sight, time},
 };
-use crate::{api::report::words::NOTHING, monitor::Control, rules::Unit};
+use crate::{markup::numbers::NOTHING, monitor::Control, rules::Unit};
 
 pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
     let status = &sight.status;

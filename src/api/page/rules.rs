@@ -5,10 +5,7 @@ use super::{
     list::{Column, List},
     sight::{Sight, time},
 };
-use crate::{
-    api::{report::words, rules::RuleView},
-    rules::Unit,
-};
+use crate::{api::rules::RuleView, markup::numbers, rules::Unit};
 
 pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
     let rows = RuleView::all(sight.core, &sight.judgement);
@@ -36,7 +33,7 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
             page.raw("<br><span class=\"small muted\">").text(why).raw("</span>");
         }
     };
-    let number = |value: f64| words::count(value as u64);
+    let number = |value: f64| numbers::count(value as u64);
     let columns = vec![
         Column::written("name", "rule", cell, |rule: &RuleView| rule.id.clone()),
         Column::written("state", "state", state, |rule: &RuleView| {

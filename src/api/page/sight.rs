@@ -77,5 +77,5 @@ impl<'a> Sight<'a> {
 /// Writes a moment: as the server's clock has it, until the script writes it in the reader's zone.
 pub(super) fn time(page: &mut Html, timestamp: &str) {
     page.raw("<time datetime=\"").text(timestamp).raw("\">");
-    page.text(&crate::api::report::words::moment(timestamp)).raw("</time>");
+    page.text(&crate::markup::numbers::moment(timestamp)).raw("</time>");
 }

@@ -2,7 +2,7 @@
 
 use super::{
     charts, findings,
-    html::{Html, count, duration, percent},
+    html::{Html, NOTHING, count, duration, percent},
     list::{Column, List},
     place::{Place, View},
     rows::{Gathered, OtherUse, QueryUse, Row, UsedBy},
@@ -72,7 +72,7 @@ fn one(page: &mut Html, sight: &Sight<'_>, row: &Row) {
     page.raw("</p>");
     let mut all = vec![
         ("calls", count(row.calls)),
-        ("a second", row.per_second.map_or_else(|| words::NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
+        ("a second", row.per_second.map_or_else(|| NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
         ("mean", duration(row.avg_ms)),
     ];
     if sight.here.view != View::Calls {
@@ -117,7 +117,7 @@ fn use_columns<'c, T: 'c>(of: impl Fn(&T) -> &UsedBy + Copy + 'c) -> [Column<'c,
         Column::number("", "total", move |row| Some(of(row).total_seconds), |total| Unit::Seconds.render(total)),
         Column::number("", "of the endpoint's time", move |row| of(row).endpoint_time_ratio, ratio),
         Column::number("", "at once", move |row| Some(of(row).most_at_once as f64), number),
-        Column::words("", "in the code", move |row| of(row).place.clone().unwrap_or_else(|| words::NOTHING.to_owned())),
+        Column::words("", "in the code", move |row| of(row).place.clone().unwrap_or_else(|| NOTHING.to_owned())),
     ]
 }
 
@@ -145,10 +145,7 @@ fn numbers(page: &mut Html, row: &EndpointView) {
         page,
         &[
             ("requests", count(row.request_count)),
-            (
-                "a second",
-                row.requests_per_second.map_or_else(|| words::NOTHING.to_owned(), |rate| Unit::Count.render(rate)),
-            ),
+            ("a second", row.requests_per_second.map_or_else(|| NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
             ("median", duration(row.p50_duration_ms)),
             ("95th percentile", duration(row.p95_duration_ms)),
             ("99th percentile", duration(row.p99_duration_ms)),

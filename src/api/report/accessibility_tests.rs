@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{html, tests::report};
-
-const STYLE: &str = include_str!("report.css");
+use crate::markup::STYLE;
 
 /// The colours of a palette by name.
 type Palette = BTreeMap<&'static str, [f64; 3]>;

@@ -1,10 +1,14 @@
 //! One bottleneck on the page, with all of its evidence.
 
-use super::{page::Page, plot, tables, words};
+use super::{plot, tables, words};
 use crate::{
     api::{
         bottlenecks::{BottleneckView, ComparedSamplesView},
         evidence::{EvidenceView, SlowRequestView},
+    },
+    markup::{
+        Html,
+        numbers::{count, moment},
     },
     rules::Unit,
 };
@@ -13,7 +17,7 @@ use crate::{
 const SLOWEST: usize = 3;
 
 /// Writes a bottleneck.
-pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
+pub(super) fn article(page: &mut Html, bottleneck: &BottleneckView) {
     page.raw("<article class=\"card finding is-").text(&bottleneck.severity).raw("\">");
     page.element("<h3>", &bottleneck.description, "</h3>");
     body(page, bottleneck);
@@ -21,7 +25,7 @@ pub(super) fn article(page: &mut Page, bottleneck: &BottleneckView) {
 }
 
 /// Writes all that is known of a bottleneck but its description.
-pub(in crate::api) fn body(page: &mut Page, bottleneck: &BottleneckView) {
+pub(in crate::api) fn body(page: &mut Html, bottleneck: &BottleneckView) {
     if let Some(acknowledged) = &bottleneck.acknowledged {
         page.raw("<p class=\"small acknowledged\">").badge("low", "acknowledged");
         page.raw(" ").text(&words::acknowledged(acknowledged)).raw("</p>");
@@ -45,7 +49,7 @@ pub(in crate::api) fn body(page: &mut Page, bottleneck: &BottleneckView) {
 }
 
 /// What was measured, and against what.
-fn facts(page: &mut Page, bottleneck: &BottleneckView) {
+fn facts(page: &mut Html, bottleneck: &BottleneckView) {
     let quantity = |value| bottleneck.unit.render(value);
     page.raw("<div class=\"facts\">").badge(&bottleneck.severity, &bottleneck.severity);
     page.element("<span>", &bottleneck.kind, "</span>");
@@ -53,20 +57,20 @@ fn facts(page: &mut Page, bottleneck: &BottleneckView) {
     page.element(" (threshold ", &quantity(bottleneck.threshold), ")</span>");
     match &bottleneck.compared_samples {
         Some(ComparedSamplesView { before, now }) => {
-            page.element("<span>requests before <b>", &words::count(*before), "</b>");
-            page.element(", now <b>", &words::count(*now), "</b>")
+            page.element("<span>requests before <b>", &count(*before), "</b>");
+            page.element(", now <b>", &count(*now), "</b>")
         }
-        None => page.element("<span>samples <b>", &words::count(bottleneck.samples), "</b>"),
+        None => page.element("<span>samples <b>", &count(bottleneck.samples), "</b>"),
     };
     page.element(" in ", &Unit::Seconds.render(bottleneck.window_seconds), "</span>");
     let share = bottleneck.evidence.as_ref().and_then(|evidence| evidence.time_share);
     if let Some(share) = share.filter(|share| *share > 0.0) {
         page.element("<span><b>", &Unit::Ratio.render(share), "</b> of the time of all requests</span>");
     }
-    page.element("<span>since ", &words::moment(&bottleneck.since), "</span></div>");
+    page.element("<span>since ", &moment(&bottleneck.since), "</span></div>");
 }
 
-fn evidence(page: &mut Page, evidence: &EvidenceView, of: &str) {
+fn evidence(page: &mut Html, evidence: &EvidenceView, of: &str) {
     let numbers = tables::key_numbers(evidence);
     if !numbers.is_empty() {
         page.raw("<div class=\"facts\">");
@@ -91,12 +95,12 @@ fn evidence(page: &mut Page, evidence: &EvidenceView, of: &str) {
     page.raw("</details>");
 }
 
-pub(in crate::api) fn slow_request(page: &mut Page, request: &SlowRequestView) {
+pub(in crate::api) fn slow_request(page: &mut Html, request: &SlowRequestView) {
     page.element("<h4>", &words::duration(Some(request.duration_ms)), "</h4><div class=\"facts\">");
     page.element("<span>ended with <b>", &words::ending(request), "</b></span>");
     page.element("<span>busy <b>", &words::duration(Some(request.busy_ms)), "</b></span>");
     page.element("<span>longest poll <b>", &words::duration(Some(request.longest_poll_ms)), "</b></span>");
-    page.element("<span>", &words::moment(&request.timestamp), "</span>");
+    page.element("<span>", &moment(&request.timestamp), "</span>");
     if let Some(trace_id) = &request.trace_id {
         page.element("<span>trace <code>", trace_id, "</code></span>");
     }

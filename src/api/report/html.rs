@@ -2,25 +2,22 @@
 
 use super::{
     document::{Recommendation, Report, ReportTrends},
-    finding,
-    page::Page,
-    plot, tables,
-    words::{self, capitalised, headline, latest, moment, share_of, shortened},
+    finding, plot, tables,
+    words::{self, capitalised, headline, latest, share_of, shortened},
 };
 use crate::{
     analysis::Direction,
     api::{bottlenecks::GainView, icon, sqlx::SqlxView, trend::direction_str},
+    markup::{Html, STYLE, TimeAxis, numbers::moment, share, sparkline},
     rules::Unit,
 };
 
-/// The style of all pages.
-pub(in crate::api) const STYLE: &str = include_str!("report.css");
 /// Endpoints that the plots show.
 const PLOTTED: usize = 12;
 
 /// Writes the page.
 pub(super) fn page(report: &Report) -> String {
-    let mut page = Page::default();
+    let mut page = Html::default();
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
         .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
         .raw("<link rel=\"icon\" href=\"")
@@ -45,7 +42,7 @@ pub(super) fn page(report: &Report) -> String {
     page.finish()
 }
 
-fn header(page: &mut Page, report: &Report) {
+fn header(page: &mut Html, report: &Report) {
     page.raw("<header><div><h1>Performance report</h1><p class=\"muted small\">").text(&moment(&report.timestamp));
     page.raw(" · the last ").text(&Unit::Seconds.render(report.summary.window_seconds)).raw("</p></div>");
     page.badge(report.status, report.status).raw("</header>\n");
@@ -53,7 +50,7 @@ fn header(page: &mut Page, report: &Report) {
     tables::summary(&report.summary).tiles(page);
 }
 
-fn recommendations(page: &mut Page, recommendations: &[Recommendation]) {
+fn recommendations(page: &mut Html, recommendations: &[Recommendation]) {
     if recommendations.is_empty() {
         return;
     }
@@ -76,7 +73,7 @@ fn recommendations(page: &mut Page, recommendations: &[Recommendation]) {
     page.raw("</ol>\n");
 }
 
-fn advice(page: &mut Page, recommendation: &Recommendation) {
+fn advice(page: &mut Html, recommendation: &Recommendation) {
     let Recommendation { subject, recommendation: advice, severity, types, .. } = recommendation;
     let name = shortened(subject);
     // The subject comes first: a list of the same advice for several subjects stays readable.
@@ -88,14 +85,14 @@ fn advice(page: &mut Page, recommendation: &Recommendation) {
     page.raw("</p>");
 }
 
-fn expected_gain(page: &mut Page, gain: &GainView) {
+fn expected_gain(page: &mut Html, gain: &GainView) {
     page.raw("<div class=\"gain\"><b>").text(&capitalised(&gain.summary)).raw("</b>");
-    plot::share(page, gain.share);
+    share(page, gain.share);
     page.element("<span class=\"small muted\">", &share_of(gain), "</span></div>");
 }
 
 /// How the gain was computed and what else helps, folded; nothing where there is neither.
-fn details(page: &mut Page, recommendation: &Recommendation) {
+fn details(page: &mut Html, recommendation: &Recommendation) {
     let Recommendation { expected_gain, more, .. } = recommendation;
     page.raw(match (expected_gain, &more[..]) {
         (None, []) => return,
@@ -109,7 +106,7 @@ fn details(page: &mut Page, recommendation: &Recommendation) {
     page.list(more).raw("</details>");
 }
 
-fn bottlenecks(page: &mut Page, report: &Report) {
+fn bottlenecks(page: &mut Html, report: &Report) {
     page.raw("<h2>Bottlenecks</h2>\n");
     if report.bottlenecks.is_empty() {
         page.element("<p class=\"card\">", &capitalised(&report.message), ".</p>\n");
@@ -118,7 +115,7 @@ fn bottlenecks(page: &mut Page, report: &Report) {
 }
 
 /// How much of each error budget is left.
-fn slos(page: &mut Page, report: &Report) {
+fn slos(page: &mut Html, report: &Report) {
     if report.slos.is_empty() {
         return;
     }
@@ -129,13 +126,13 @@ fn slos(page: &mut Page, report: &Report) {
 }
 
 /// Says how many of a list are not shown.
-fn more(page: &mut Page, all: usize, shown: usize) {
+fn more(page: &mut Html, all: usize, shown: usize) {
     if all > shown {
         page.raw("<p class=\"small muted\">and ").text(&(all - shown).to_string()).raw(" more</p>");
     }
 }
 
-fn endpoints(page: &mut Page, report: &Report) {
+fn endpoints(page: &mut Html, report: &Report) {
     if report.endpoints.is_empty() {
         return;
     }
@@ -153,7 +150,7 @@ fn endpoints(page: &mut Page, report: &Report) {
 }
 
 /// Whether the queries of sqlx are seen.
-fn sqlx(page: &mut Page, sqlx: Option<&SqlxView>) {
+fn sqlx(page: &mut Html, sqlx: Option<&SqlxView>) {
     let Some(sqlx) = sqlx else { return };
     match &sqlx.problem {
         Some(problem) => {
@@ -163,7 +160,7 @@ fn sqlx(page: &mut Page, sqlx: Option<&SqlxView>) {
     }
 }
 
-fn trends(page: &mut Page, trends: Option<&ReportTrends>) {
+fn trends(page: &mut Html, trends: Option<&ReportTrends>) {
     let Some(trends) = trends else { return };
     page.raw("<h2>Trends of the last ").text(&trends.hours.to_string()).raw(" hours</h2>\n");
     if trends.is_short() {
@@ -175,8 +172,8 @@ fn trends(page: &mut Page, trends: Option<&ReportTrends>) {
         page.element("<span class=\"name\">", name, " ");
         page.badge(colour(trend.direction), direction_str(trend.direction)).raw("</span>");
         let highest = trend.series.iter().flatten().copied().fold(0.0, f64::max);
-        let axis = plot::TimeAxis { top: trend.unit.render(highest), seconds: trends.bucket_seconds };
-        plot::sparkline(page, &trend.series, &axis);
+        let axis = TimeAxis { top: trend.unit.render(highest), seconds: trends.bucket_seconds };
+        sparkline(page, &trend.series, &axis);
         page.element("<span class=\"value\">", &latest(trend), "</span>");
         page.element("<p class=\"small muted wide\">", &trend.message, "</p>");
     }
@@ -184,7 +181,7 @@ fn trends(page: &mut Page, trends: Option<&ReportTrends>) {
 }
 
 /// What the rules look at: without a word, a rule that looks at nothing would pass for good news.
-fn rules(page: &mut Page, report: &Report) {
+fn rules(page: &mut Html, report: &Report) {
     page.element("<h2>Rules</h2>\n<div class=\"card\"><p>", &words::rules_in_force(report), "</p>");
     if !report.silent_rules.is_empty() {
         page.raw("<details><summary>Which, and why</summary>");
@@ -202,7 +199,7 @@ fn colour(direction: Direction) -> &'static str {
     }
 }
 
-fn memory(page: &mut Page, report: &Report) {
+fn memory(page: &mut Html, report: &Report) {
     if report.memory.len() < 2 {
         return;
     }

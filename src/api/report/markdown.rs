@@ -5,11 +5,14 @@
 
 use super::{
     document::{Recommendation, Report, ReportTrends},
-    escape::{code, escaped},
     tables,
-    words::{self, capitalised, headline, moment, share_of, shortened},
+    words::{self, capitalised, headline, share_of, shortened},
 };
-use crate::{api::bottlenecks::BottleneckView, rules::Unit};
+use crate::{
+    api::bottlenecks::BottleneckView,
+    markup::{code, escaped, numbers::moment},
+    rules::Unit,
+};
 
 /// Endpoints that the tables name: a pull request needs fewer than the page.
 const ENDPOINTS: usize = 10;

@@ -1,25 +1,22 @@
-//! Plots: inline SVG that scales with the page.
+//! Plots of endpoints, of one request and of memory, made of the pieces in [`markup`](crate::markup).
 //!
-//! Horizontal places are per cent, so that a plot fills the width of the page and its marks stay round. Words are HTML
-//! beside the plot, not text inside it, so that they wrap and stay readable on a phone.
+//! As there, words are HTML beside a plot, so that they wrap and stay readable on a phone.
 
 use super::{
     document::MemoryAt,
-    page::Page,
-    words::{PARTS, count, duration, memory as bytes, parts, percent},
+    words::{PARTS, duration, memory as bytes, parts, percent},
 };
 use crate::{
     api::{
         endpoints::EndpointView,
         evidence::{SlowRequestView, SplitView},
     },
+    markup::{Html, LIMIT_IN_SIGHT, LogAxis, curve, level, numbers::count},
     rules::Unit,
 };
 
 /// Lanes of a timeline that are drawn; of a request with more different queries and tasks, the first.
 const LANES: usize = 12;
-/// A memory limit within so many times the highest value is drawn; one further up would press the curve flat.
-const LIMIT_IN_SIGHT: f64 = 3.0;
 /// Marks of [`PARTS`] in a legend and in a bar.
 const MARKS: [(&str, &str); 8] = [
     ("<i class=\"bg-database\"></i>", "<rect class=\"f-database\" height=\"14\" x=\""),
@@ -32,49 +29,10 @@ const MARKS: [(&str, &str); 8] = [
     ("<i class=\"bg-waiting\"></i>", "<rect class=\"f-waiting\" height=\"14\" x=\""),
 ];
 
-/// A bar for a share.
-pub(super) fn share(page: &mut Page, share: f64) {
-    page.raw("<svg height=\"8\" role=\"img\" aria-label=\"share\"><rect class=\"f-track\" width=\"100%\" height=\"8\" rx=\"4\"/>");
-    page.raw("<rect class=\"f-gain\" height=\"8\" rx=\"4\" width=\"")
-        .number(share.clamp(0.0, 1.0) * 100.0)
-        .raw("%\"/></svg>");
-}
-
-/// Durations on a logarithmic axis.
-struct Axis {
-    low: f64,
-    high: f64,
-}
-
-impl Axis {
-    /// An axis of whole decades around the values, in milliseconds.
-    fn around(values: impl Iterator<Item = f64>) -> Self {
-        let logs = values.filter(|value| *value > 0.0).map(f64::log10);
-        let (low, high) =
-            logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), log| (low.min(log), high.max(log)));
-        if !low.is_finite() {
-            return Self { low: 0.0, high: 3.0 };
-        }
-        let low = low.floor();
-        Self { low, high: high.ceil().max(low + 1.0) }
-    }
-
-    /// Per cent from the left.
-    fn place(&self, value: f64) -> f64 {
-        let log = value.max(f64::MIN_POSITIVE).log10();
-        ((log - self.low) / (self.high - self.low) * 100.0).clamp(0.0, 100.0)
-    }
-
-    fn decades(&self) -> impl Iterator<Item = f64> {
-        let (low, high) = (self.low as i32, self.high as i32);
-        (low..=high).map(|decade| 10_f64.powi(decade))
-    }
-}
-
 /// Percentiles of each endpoint: a line from the median to the 99th, a thin one to the longest.
-pub(super) fn response_times(page: &mut Page, endpoints: &[EndpointView]) {
+pub(super) fn response_times(page: &mut Html, endpoints: &[EndpointView]) {
     let values = endpoints.iter().flat_map(|one| [one.p50_duration_ms, one.max_duration_ms]).flatten();
-    let axis = Axis::around(values);
+    let axis = LogAxis::around(values);
     page.raw("<div class=\"legend\"><span>● median</span><span>○ 95th percentile</span><span>━ to the 99th</span>");
     page.raw("<span>─ to the longest; the axis is logarithmic</span></div><div class=\"rows\">");
     for endpoint in endpoints {
@@ -106,20 +64,20 @@ pub(super) fn response_times(page: &mut Page, endpoints: &[EndpointView]) {
     page.raw("</div></div>");
 }
 
-fn line(page: &mut Page, open: &'static str, ends: Option<(f64, f64)>, axis: &Axis) {
+fn line(page: &mut Html, open: &'static str, ends: Option<(f64, f64)>, axis: &LogAxis) {
     if let Some((from, to)) = ends {
         page.raw(open).number(axis.place(from)).raw("%\" x2=\"").number(axis.place(to)).raw("%\"/>");
     }
 }
 
-fn dot(page: &mut Page, open: &'static str, value: Option<f64>, axis: &Axis) {
+fn dot(page: &mut Html, open: &'static str, value: Option<f64>, axis: &LogAxis) {
     if let Some(value) = value {
         page.raw(open).number(axis.place(value)).raw("%\"/>");
     }
 }
 
 /// A stacked bar of parts in per cent.
-fn stacked(page: &mut Page, parts: [f64; 8]) {
+fn stacked(page: &mut Html, parts: [f64; 8]) {
     let known = PARTS.iter().zip(parts).filter(|(_, part)| *part > 0.0);
     let words = known.map(|(name, part)| format!("{name} {}", percent(Some(part))));
     page.element("<svg height=\"14\" role=\"img\" aria-label=\"", &words.collect::<Vec<_>>().join(", "), "\">");
@@ -135,7 +93,7 @@ fn stacked(page: &mut Page, parts: [f64; 8]) {
 }
 
 /// Says which colour is which part of the time.
-pub(in crate::api) fn split_legend(page: &mut Page) {
+pub(in crate::api) fn split_legend(page: &mut Html) {
     page.raw("<div class=\"legend\">");
     for (name, (mark, _)) in PARTS.into_iter().zip(MARKS) {
         page.raw("<span>").raw(mark).text(name).raw("</span>");
@@ -144,7 +102,7 @@ pub(in crate::api) fn split_legend(page: &mut Page) {
 }
 
 /// Where the time of an endpoint goes, as a bar alone.
-pub(in crate::api) fn split_only(page: &mut Page, endpoint: &EndpointView) {
+pub(in crate::api) fn split_only(page: &mut Html, endpoint: &EndpointView) {
     let parts = [
         endpoint.db_time_percent,
         endpoint.task_time_percent,
@@ -159,7 +117,7 @@ pub(in crate::api) fn split_only(page: &mut Page, endpoint: &EndpointView) {
 }
 
 /// Where the time of each endpoint goes.
-pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
+pub(super) fn splits(page: &mut Html, endpoints: &[EndpointView]) {
     split_legend(page);
     page.raw("<div class=\"rows\">");
     for endpoint in endpoints {
@@ -171,7 +129,7 @@ pub(super) fn splits(page: &mut Page, endpoints: &[EndpointView]) {
 }
 
 /// Where the time of one endpoint goes, in figures too.
-pub(in crate::api) fn split_with_legend(page: &mut Page, split: &SplitView) {
+pub(in crate::api) fn split_with_legend(page: &mut Html, split: &SplitView) {
     let parts = parts(split).map(|part| part * 100.0);
     stacked(page, parts);
     page.raw("<div class=\"legend below\">");
@@ -183,7 +141,7 @@ pub(in crate::api) fn split_with_legend(page: &mut Page, split: &SplitView) {
 }
 
 /// The memory over time, with its limit where that is in sight.
-pub(super) fn memory(page: &mut Page, points: &[MemoryAt], limit_mb: Option<f64>) {
+pub(super) fn memory(page: &mut Html, points: &[MemoryAt], limit_mb: Option<f64>) {
     let highest = points.iter().map(|point| point.memory_mb).fold(0.0, f64::max);
     let limit_in_sight = limit_mb.filter(|limit| *limit <= highest * LIMIT_IN_SIGHT);
     let top = (limit_in_sight.unwrap_or(highest).max(highest) * 1.1).max(1.0);
@@ -212,77 +170,6 @@ pub(super) fn memory(page: &mut Page, points: &[MemoryAt], limit_mb: Option<f64>
         page.text(&bytes(Some(limit)));
     }
     page.raw("</span><span>now ").text(&bytes(points.last().map(|point| point.memory_mb))).raw("</span></div>");
-}
-
-/// A horizontal line; `open` is its tag up to the height.
-fn level(page: &mut Page, open: &'static str, y: f64) {
-    page.raw(open).number(y).raw("\" y2=\"").number(y).raw("\"/>");
-}
-
-/// Points of a polyline.
-fn curve(page: &mut Page, places: &[(f64, f64)]) {
-    for (x, y) in places {
-        page.number(*x).raw(",").number(*y).raw(" ");
-    }
-}
-
-/// The labels of a trend's axes.
-pub(super) struct TimeAxis {
-    /// The highest value, as people write it.
-    pub(super) top: String,
-    /// Length of a bucket.
-    pub(super) seconds: f64,
-}
-
-/// The values of a trend's buckets, from zero to the highest; where nothing was measured the line breaks.
-pub(super) fn sparkline(page: &mut Page, series: &[Option<f64>], axis: &TimeAxis) {
-    let highest = series.iter().flatten().copied().fold(0.0, f64::max);
-    page.raw("<div class=\"spark\">");
-    curve_only(page, series);
-    if highest > 0.0 {
-        let span = Unit::Seconds.render(series.len() as f64 * axis.seconds);
-        page.element("<div class=\"axis\"><span>", &span, " ago</span><span>0 to ");
-        page.text(&axis.top).raw("</span><span>now</span></div>");
-    }
-    page.raw("</div>");
-}
-
-/// The same without a word.
-pub(in crate::api) fn curve_only(page: &mut Page, series: &[Option<f64>]) {
-    let highest = series.iter().flatten().copied().fold(0.0, f64::max);
-    let step = 100.0 / (series.len().max(2) - 1) as f64;
-    page.raw(
-        "<svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"trend\">",
-    );
-    page.raw("<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"100\" y2=\"100\"/>");
-    let height = |value: f64| if highest > 0.0 { 95.0 * (1.0 - value / highest) + 2.5 } else { 97.5 };
-    for (at, run) in runs(series) {
-        if let [value] = run[..] {
-            // Browsers draw a line of no length as its round ends, and a polyline of one point not at all.
-            let (x, y) = (at as f64 * step, height(value));
-            page.raw("<path class=\"s-dot\" d=\"M").number(x).raw(",").number(y).raw("h0\"/>");
-            continue;
-        }
-        page.raw("<polyline class=\"s-line\" points=\"");
-        for (offset, value) in run.iter().enumerate() {
-            page.number((at + offset) as f64 * step).raw(",").number(height(*value)).raw(" ");
-        }
-        page.raw("\"/>");
-    }
-    page.raw("</svg>");
-}
-
-/// Returns the stretches without a gap, each with the place of its first value.
-fn runs(series: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
-    let mut runs: Vec<(usize, Vec<f64>)> = Vec::new();
-    for (at, value) in series.iter().enumerate() {
-        match (value, runs.last_mut()) {
-            (Some(value), Some((from, run))) if *from + run.len() == at => run.push(*value),
-            (Some(value), _) => runs.push((at, vec![*value])),
-            (None, _) => {}
-        }
-    }
-    runs
 }
 
 /// A query or a task of a request, with each time that it ran.
@@ -314,7 +201,7 @@ fn lanes(request: &SlowRequestView) -> Vec<Lane<'_>> {
 }
 
 /// What a request did when, in lanes.
-pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
+pub(super) fn timeline(page: &mut Html, request: &SlowRequestView) {
     let lanes = lanes(request);
     if lanes.is_empty() {
         page.raw("<p class=\"small muted\">This request made no tracked query and ran no tracked task.</p>");
@@ -331,7 +218,7 @@ pub(super) fn timeline(page: &mut Page, request: &SlowRequestView) {
     }
 }
 
-fn lane(page: &mut Page, lane: &Lane<'_>, request_ms: f64) {
+fn lane(page: &mut Html, lane: &Lane<'_>, request_ms: f64) {
     let whole = request_ms.max(f64::MIN_POSITIVE);
     page.raw("<span class=\"name\">").text(lane_kind(lane.kind));
     // What has no name of its own is called by its kind.
@@ -379,42 +266,5 @@ fn lane_mark(kind: &str) -> &'static str {
         "client" => "<rect class=\"f-client\" y=\"1\" height=\"12\" x=\"",
         "late" => "<rect class=\"f-late\" y=\"1\" height=\"12\" x=\"",
         _ => "<rect class=\"f-waits\" y=\"1\" height=\"12\" x=\"",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_breaks_where_nothing_was_measured() {
-        let series = [Some(1.0), Some(2.0), None, None, Some(3.0)];
-        assert_eq!(runs(&series), [(0, vec![1.0, 2.0]), (4, vec![3.0])]);
-        assert_eq!(runs(&[None]), []);
-    }
-
-    #[test]
-    fn a_bucket_between_two_gaps_shows() {
-        let drawn = |series: &[Option<f64>]| {
-            let mut page = Page::default();
-            sparkline(&mut page, series, &TimeAxis { top: "3ms".into(), seconds: 60.0 });
-            page.finish()
-        };
-        let page = drawn(&[Some(1.0), None, Some(3.0)]);
-        assert_eq!((page.matches("s-dot").count(), page.matches("<polyline").count()), (2, 0), "{page}");
-        assert!(page.contains("d=\"M100,2.5h0\"") && page.contains(">3m ago<") && page.contains("0 to 3ms"), "{page}");
-        let page = drawn(&[Some(1.0), Some(2.0), None, Some(3.0), None]);
-        assert_eq!((page.matches("s-dot").count(), page.matches("<polyline").count()), (1, 1), "{page}");
-    }
-
-    #[test]
-    fn an_axis_spans_whole_decades_and_keeps_everything_inside() {
-        let axis = Axis::around([3.0, 450.0, 0.0].into_iter());
-        assert_eq!(axis.decades().collect::<Vec<_>>(), [1.0, 10.0, 100.0, 1000.0]);
-        assert_eq!((axis.place(1.0), axis.place(1000.0), axis.place(0.0), axis.place(1e9)), (0.0, 100.0, 0.0, 100.0));
-        assert!((axis.place(31.622_776_601_683_79) - 50.0).abs() < 1e-9);
-        let single = Axis::around([10.0].into_iter());
-        assert_eq!(single.decades().collect::<Vec<_>>(), [10.0, 100.0]);
-        assert_eq!(Axis::around(std::iter::empty()).decades().count(), 4);
     }
 }

@@ -2,8 +2,7 @@
 
 use super::{
     document::{Report, ReportTrends},
-    table::{Column, Table},
-    words::{NOTHING, acknowledged, count, duration, ending, latest, memory, moment, or_dash, percent},
+    words::{acknowledged, duration, ending, latest, memory, percent},
 };
 use crate::{
     api::{
@@ -16,6 +15,10 @@ use crate::{
         slos::SloView,
         summary::Summary,
         trend::{TrendView, direction_str},
+    },
+    markup::{
+        Column, Table,
+        numbers::{NOTHING, count, moment, or_dash},
     },
     names,
     rules::{
@@ -40,7 +43,7 @@ pub(in crate::api) fn summary(summary: &Summary) -> Table {
 }
 
 /// The bottlenecks in a line each. What people said of them is a column where somebody did.
-pub(super) fn bottlenecks(report: &Report) -> Table {
+pub(in crate::api) fn bottlenecks(report: &Report) -> Table {
     let mut columns: Vec<Column<BottleneckView>> = vec![
         Column::words("severity", |one| one.severity.clone()),
         Column::words("type", |one| one.kind.clone()),
@@ -83,7 +86,7 @@ pub(in crate::api) fn slos(slos: &[SloView]) -> Table {
 }
 
 /// The endpoints in numbers.
-pub(super) fn endpoints(endpoints: &[EndpointView]) -> Table {
+pub(in crate::api) fn endpoints(endpoints: &[EndpointView]) -> Table {
     let columns: [Column<EndpointView>; 11] = [
         Column::code("endpoint", |one| one.endpoint.clone()),
         Column::number("requests", |one| count(one.request_count)),
@@ -101,7 +104,7 @@ pub(super) fn endpoints(endpoints: &[EndpointView]) -> Table {
 }
 
 /// The parts of each endpoint's time, where they cannot be drawn.
-pub(super) fn splits(endpoints: &[EndpointView]) -> Table {
+pub(in crate::api) fn splits(endpoints: &[EndpointView]) -> Table {
     let columns: [Column<EndpointView>; 9] = [
         Column::code("endpoint", |one| one.endpoint.clone()),
         Column::number("database", |one| percent(one.db_time_percent)),
@@ -117,7 +120,7 @@ pub(super) fn splits(endpoints: &[EndpointView]) -> Table {
 }
 
 /// The trends, where they cannot be drawn.
-pub(super) fn trends(trends: &ReportTrends) -> Table {
+pub(in crate::api) fn trends(trends: &ReportTrends) -> Table {
     let columns: [Column<(&str, &TrendView)>; 4] = [
         Column::words("measure", |(name, _)| (*name).to_owned()),
         Column::words("direction", |(_, trend)| direction_str(trend.direction).to_owned()),
@@ -128,7 +131,7 @@ pub(super) fn trends(trends: &ReportTrends) -> Table {
 }
 
 /// The slowest requests of an endpoint, where they cannot be drawn.
-pub(super) fn slow_requests(requests: &[SlowRequestView]) -> Table {
+pub(in crate::api) fn slow_requests(requests: &[SlowRequestView]) -> Table {
     let columns: [Column<SlowRequestView>; 7] = [
         Column::code("slowest requests", |one| moment(&one.timestamp)),
         Column::number("took", |one| duration(Some(one.duration_ms))),
@@ -142,14 +145,14 @@ pub(super) fn slow_requests(requests: &[SlowRequestView]) -> Table {
 }
 
 /// The rules that cannot find anything now.
-pub(super) fn silent_rules(rules: &[SilentRule]) -> Table {
+pub(in crate::api) fn silent_rules(rules: &[SilentRule]) -> Table {
     let columns: [Column<SilentRule>; 2] =
         [Column::code("rule", |one| one.id.clone()), Column::words("why", |one| one.reason.clone())];
     Table::of(rules, &columns)
 }
 
 /// The evidence of a bottleneck but for what is drawn.
-pub(super) fn evidence(evidence: &EvidenceView) -> [Table; 6] {
+pub(in crate::api) fn evidence(evidence: &EvidenceView) -> [Table; 6] {
     [
         queries(&evidence.top_queries),
         callers(&evidence.endpoints),
@@ -275,7 +278,7 @@ const PROCESS: &[Key] = &[
 ];
 
 /// The numbers of the evidence that matter most, each with its label.
-pub(super) fn key_numbers(evidence: &EvidenceView) -> Vec<(&'static str, String)> {
+pub(in crate::api) fn key_numbers(evidence: &EvidenceView) -> Vec<(&'static str, String)> {
     let has = |fact: NumberFact| evidence.numbers.contains_key(fact.name);
     let own = match () {
         () if has(fact::REQUESTS) => ENDPOINT,

@@ -1,15 +1,13 @@
 //! The comparison with the version before, on the page and in Markdown.
 
-use super::{
-    escape::escaped,
-    page::Page,
-    table::{Column, Table},
-    words::duration,
+use super::words::duration;
+use crate::{
+    api::comparison::{ComparisonView, RouteChangeView, verdict_str},
+    markup::{Column, Html, Table, escaped},
 };
-use crate::api::comparison::{ComparisonView, RouteChangeView, verdict_str};
 
 /// Writes the section of the page; nothing without an earlier version.
-pub(super) fn section(page: &mut Page, comparison: Option<&ComparisonView>) {
+pub(super) fn section(page: &mut Html, comparison: Option<&ComparisonView>) {
     let Some(comparison) = comparison else { return };
     page.element("<h2>", &title(comparison), "</h2>\n<div class=\"card\">");
     page.element("<p class=\"muted\">", &sentence(comparison), "</p>");
@@ -104,7 +102,7 @@ mod tests {
     #[test]
     fn changed_routes_are_listed_and_names_stay_names() {
         let slower = compared(0.3, 0);
-        let (mut page, mut text) = (Page::default(), String::new());
+        let (mut page, mut text) = (Html::default(), String::new());
         section(&mut page, Some(&slower));
         markdown(&mut text, Some(&slower));
         let page = page.finish();
@@ -134,7 +132,7 @@ mod tests {
 
     #[test]
     fn without_a_version_before_there_is_no_section() {
-        let (mut page, mut text) = (Page::default(), String::new());
+        let (mut page, mut text) = (Html::default(), String::new());
         section(&mut page, None);
         markdown(&mut text, None);
         assert_eq!((page.finish(), text), (String::new(), String::new()));

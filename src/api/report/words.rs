@@ -8,23 +8,15 @@ use crate::{
         evidence::{SlowRequestView, SplitView},
         trend::TrendView,
     },
+    markup::numbers::{NOTHING, moment, or_dash},
     rules::Unit,
 };
 
-/// Stands where nothing was measured: 0 would be a measurement.
-pub(in crate::api) const NOTHING: &str = "–";
 /// Parts of an endpoint's time, in the order of [`parts`].
 pub(in crate::api) const PARTS: [&str; 8] =
     ["database", "tasks", "calls", "tracked waits", "client", "late", "busy on the CPU", "waiting"];
 /// Letters of a name that begins a line.
 const LONGEST_NAME: usize = 72;
-/// Letters of a timestamp up to the seconds.
-const TO_THE_SECOND: usize = "2025-09-22T12:56:42".len();
-
-/// Writes a value; a dash without one.
-pub(in crate::api) fn or_dash(value: Option<f64>, unit: Unit) -> String {
-    value.map_or_else(|| NOTHING.to_owned(), |value| unit.render(value))
-}
 
 /// Writes milliseconds.
 pub(in crate::api) fn duration(millis: Option<f64>) -> String {
@@ -39,24 +31,6 @@ pub(in crate::api) fn percent(percent: Option<f64>) -> String {
 /// Writes megabytes.
 pub(in crate::api) fn memory(megabytes: Option<f64>) -> String {
     or_dash(megabytes.map(|megabytes| megabytes * 1e6), Unit::Bytes)
-}
-
-/// Writes a moment to the second, without the offset: it is that of the report's own timestamp everywhere.
-pub(in crate::api) fn moment(timestamp: &str) -> String {
-    timestamp.get(..TO_THE_SECOND).unwrap_or(timestamp).replace('T', " ")
-}
-
-/// Writes a count with a narrow space between the thousands.
-pub(in crate::api) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Writes what a gain is a share of.
@@ -148,19 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
-        let counts = [0, 12, 999, 1000, 12_345, 1_234_567].map(|value| count(value).replace('\u{202f}', " "));
-        assert_eq!(counts, ["0", "12", "999", "1 000", "12 345", "1 234 567"]);
-    }
-
-    #[test]
     fn published_values_are_written_with_their_unit() {
         assert_eq!(
             (duration(Some(1204.0)), duration(Some(0.25)), duration(None)),
             ("1.2s".into(), "0.25ms".into(), "–".into())
         );
         assert_eq!((percent(Some(2.4)), memory(Some(54.0))), ("2.4%".into(), "54MB".into()));
-        assert_eq!(moment("2025-09-22T12:56:42.584696+02:00"), "2025-09-22 12:56:42");
     }
 
     #[test]
