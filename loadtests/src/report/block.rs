@@ -1,9 +1,8 @@
 //! [`Block`]: a part of a report, before it is written for the terminal, as Markdown or as HTML.
 
-use super::{
-    svg::Plot,
-    table::{Table, Tone},
-};
+use pinchpoint::markup::{Table, Tone};
+
+use super::plots::Plot;
 use crate::printable::printable_line;
 
 /// A part of a report.
@@ -20,6 +19,8 @@ pub(super) enum Block {
     /// A sentence on how to read the table above.
     Note(String),
     Table(Table),
+    /// The run in a few large numbers. Only the page has them.
+    Tiles(Table),
     /// A bottleneck that the service reported.
     Finding(Finding),
     /// Plots under a heading of their own, if they have one. Only the page has them.
@@ -37,13 +38,10 @@ impl Block {
             Self::Text(text) => Self::Text(line(text)),
             Self::Warning(text) => Self::Warning(line(text)),
             Self::Note(text) => Self::Note(line(text)),
-            Self::Table(mut table) => {
-                for cell in table.rows.iter_mut().flatten() {
-                    cell.text = line(std::mem::take(&mut cell.text));
-                }
-                Self::Table(table)
-            }
-            Self::Finding(Finding { name, detail, text, advice }) => Self::Finding(Finding {
+            Self::Table(table) => Self::Table(table.map_text(printable_line)),
+            Self::Tiles(table) => Self::Tiles(table.map_text(printable_line)),
+            Self::Finding(Finding { name, severity, detail, text, advice }) => Self::Finding(Finding {
+                severity: line(severity),
                 name: line(name),
                 detail: line(detail),
                 text: line(text),
@@ -63,6 +61,7 @@ impl Block {
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
     pub(super) name: String,
+    pub(super) severity: String,
     /// Severity, and when it was first seen.
     pub(super) detail: String,
     pub(super) text: String,

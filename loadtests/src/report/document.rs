@@ -9,6 +9,7 @@ const MOST_PLOTS: usize = 30;
 /// The blocks of a page or a file: the answer first, then what explains it.
 pub(super) fn page(result: &RunResult) -> Vec<Block> {
     let mut blocks = sections::title(result);
+    blocks.extend(sections::tiles(result));
     blocks.extend(sections::checks(result));
     blocks.extend(result.capacity.iter().flat_map(|capacity| {
         let mut capacity_blocks = sections::capacity(capacity);

@@ -1,116 +1,110 @@
-//! `.html`: the result as a page with plots. It loads nothing: no script, no font, no style sheet.
+//! `.html`: the result as a page with plots, made of the same parts as the report of the service.
+//!
+//! It loads nothing: no script, no font, no style sheet. Invariant: what services and files say is text, never markup, since
+//! [`Html`] is the only way in.
+
+use pinchpoint::markup::{Html, STYLE, Tone};
 
 use super::{
     block::{Block, Finding},
     document,
-    escape::escape,
-    table::{Align, Cell, Table, Tone},
+    plots::Plot,
 };
 use crate::result::RunResult;
 
-const STYLE: &str = "
-:root{--text:#111;--muted:#555;--line:#ddd;--grid:#e5e5e5;--ok:#15803d;--bad:#b91c1c;--paper:#fff}
-@media(prefers-color-scheme:dark){
-  :root{--text:#e6e6e6;--muted:#999;--line:#2c3038;--grid:#2c3038;--ok:#4ade80;--bad:#f87171;--paper:#14161a}
-}
-body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:var(--text);
-  background:var(--paper)}
-h1,h2,h3{line-height:1.2}
-p,h1{overflow-wrap:anywhere}
-.scroll{overflow-x:auto;margin:1rem 0}
-table{border-collapse:collapse;width:100%}
-th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-th.n,td.n{text-align:right}
-td.n,td:first-child{white-space:nowrap}
-td.n{font-variant-numeric:tabular-nums}
-td.i{padding-left:1.6rem}
-svg{width:100%;min-width:34rem;height:auto}
-svg text{font:11px system-ui,sans-serif;fill:var(--muted)}
-svg text.t{font-weight:600}
-svg .g{stroke:var(--grid)}
-svg .o{fill:#dc2626;opacity:.15}
-svg .m{stroke:var(--muted);stroke-dasharray:4 3}
-.ok{color:var(--ok)}
-.bad{color:var(--bad)}
-.s,small{color:var(--muted)}
-small{font-weight:400}
-";
-
 /// Returns the result as a page.
 pub(super) fn render(result: &RunResult) -> String {
-    let mut body = String::new();
-    document::page(result).iter().for_each(|block| push(&mut body, block));
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\"/><title>Load test of {}</title><style>{STYLE}</style></head>\n\
-         <body>\n{body}</body></html>\n",
-        escape(&result.target)
-    )
+    let mut page = Page::default();
+    page.html
+        .raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
+        .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>Load test of ")
+        .text(&result.target)
+        .raw("</title><style>\n")
+        .raw(STYLE)
+        .raw("</style></head>\n<body><main>\n");
+    document::page(result).iter().for_each(|block| page.push(block));
+    page.close();
+    page.html.raw("</main></body></html>\n");
+    page.html.finish()
 }
 
-fn push(body: &mut String, block: &Block) {
-    match block {
-        Block::Title(title, tone) => {
-            let (class, title) = (class(*tone), escape(title));
-            body.push_str(&format!("<h1>Load test: <span class=\"{class}\">{title}</span></h1>\n"));
-        }
-        Block::Heading(heading) => body.push_str(&format!("<h2>{}</h2>\n", escape(heading))),
-        Block::Text(line) => body.push_str(&format!("<p>{}</p>\n", escape(line))),
-        Block::Warning(line) => body.push_str(&format!("<p class=\"bad\">{}</p>\n", escape(line))),
-        Block::Note(line) => body.push_str(&format!("<p class=\"s\">{}</p>\n", escape(line))),
-        Block::Table(table) => push_table(body, table),
-        Block::Finding(finding) => push_finding(body, finding),
-        Block::Plots(heading, plots) => {
-            if let Some(heading) = heading {
-                body.push_str(&format!("<h2>{}</h2>\n", escape(heading)));
+/// The page being written.
+#[derive(Default)]
+struct Page {
+    html: Html,
+    /// The last heading, which names the tables below it.
+    heading: String,
+    is_card_open: bool,
+}
+
+impl Page {
+    fn push(&mut self, block: &Block) {
+        match block {
+            Block::Title(title, tone) => {
+                self.html.raw("<header><h1>Load test</h1>");
+                self.html.badge(if *tone == Tone::Neutral { "low" } else { tone.class() }, title).raw("</header>\n");
             }
-            for plot in plots {
-                body.push_str(&format!("<div class=\"scroll\">{}</div>\n", plot.render()));
+            Block::Tiles(table) => {
+                self.close();
+                table.tiles(&mut self.html);
+            }
+            Block::Heading(heading) => {
+                self.close();
+                self.html.element("<h2>", heading, "</h2>\n");
+                self.heading.clone_from(heading);
+            }
+            Block::Text(line) => _ = self.card().element("<p>", line, "</p>\n"),
+            Block::Warning(line) => _ = self.card().element("<p class=\"bad\">", line, "</p>\n"),
+            Block::Note(line) => _ = self.card().element("<p class=\"small muted\">", line, "</p>\n"),
+            Block::Table(table) => {
+                let about = if self.heading.is_empty() { "Conditions" } else { &self.heading }.to_owned();
+                table.html(self.card(), &about);
+            }
+            Block::Finding(finding) => {
+                self.close();
+                write_finding(&mut self.html, finding);
+            }
+            Block::Plots(heading, plots) => {
+                if let Some(heading) = heading {
+                    self.close();
+                    self.html.element("<h2>", heading, "</h2>\n");
+                    self.heading.clone_from(heading);
+                }
+                self.plots(plots);
             }
         }
     }
-}
 
-fn push_table(body: &mut String, table: &Table) {
-    body.push_str("<div class=\"scroll\"><table><tr>");
-    for head in &table.heads {
-        let class = if head.align == Align::Right { " class=\"n\"" } else { "" };
-        body.push_str(&format!("<th{class}>{}</th>", escape(head.name)));
-    }
-    body.push_str("</tr>\n");
-    for row in &table.rows {
-        body.push_str("<tr>");
-        for (cell, head) in row.iter().zip(&table.heads) {
-            push_cell(body, cell, head.align);
+    fn plots(&mut self, plots: &[Plot]) {
+        let mut charts = plots.iter().filter_map(Plot::chart).peekable();
+        if charts.peek().is_none() {
+            return;
         }
-        body.push_str("</tr>\n");
+        let html = self.card();
+        html.raw("<div class=\"charts\">");
+        charts.for_each(|chart| chart.html(html));
+        html.raw("</div>\n");
     }
-    body.push_str("</table></div>\n");
+
+    /// The page inside of a card, which begins here if none is open.
+    fn card(&mut self) -> &mut Html {
+        if !self.is_card_open {
+            self.html.raw("<div class=\"card\">\n");
+            self.is_card_open = true;
+        }
+        &mut self.html
+    }
+
+    fn close(&mut self) {
+        if self.is_card_open {
+            self.html.raw("</div>\n");
+            self.is_card_open = false;
+        }
+    }
 }
 
-fn push_cell(body: &mut String, cell: &Cell, align: Align) {
-    let number = if align == Align::Right { "n" } else { "" };
-    let indented = if cell.is_part { "i" } else { "" };
-    let classes: Vec<&str> =
-        [number, indented, class(cell.tone)].into_iter().filter(|class| !class.is_empty()).collect();
-    let attribute = if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) };
-    body.push_str(&format!("<td{attribute}>{}</td>", escape(&cell.text)));
-}
-
-fn push_finding(body: &mut String, finding: &Finding) {
-    let (name, detail, text) = (escape(&finding.name), escape(&finding.detail), escape(&finding.text));
-    body.push_str(&format!("<h3>{name} <small>{detail}</small></h3><p>{text}</p>"));
-    let advice: String = finding.advice.iter().map(|advice| format!("<li>{}</li>", escape(advice))).collect();
-    if !advice.is_empty() {
-        body.push_str(&format!("<ul>{advice}</ul>"));
-    }
-    body.push('\n');
-}
-
-fn class(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Neutral => "",
-        Tone::Good => "ok",
-        Tone::Bad => "bad",
-    }
+fn write_finding(html: &mut Html, finding: &Finding) {
+    html.raw("<article class=\"card finding is-").text(&finding.severity).raw("\">");
+    html.element("<h3>", &finding.name, "</h3><p class=\"small muted\">").text(&finding.detail).raw("</p>");
+    html.element("<p>", &finding.text, "</p>").list(&finding.advice).raw("</article>\n");
 }

@@ -1,11 +1,8 @@
 //! `.md`: the result as text with tables, to be pasted into a pull request.
 
-use super::{
-    block::Block,
-    document,
-    escape::escape_markdown,
-    table::{Align, Cell, Table, Tone},
-};
+use pinchpoint::markup::{Align, Cell, Table, Tone};
+
+use super::{block::Block, document, escape::escape_markdown};
 use crate::result::RunResult;
 
 /// Returns the result as Markdown.
@@ -28,28 +25,28 @@ fn write(block: &Block) -> String {
             let advice: String = finding.advice.iter().map(|advice| format!("- {}\n", text(advice))).collect();
             format!("**{}** ({}) {}\n{advice}", text(&finding.name), text(&finding.detail), text(&finding.text))
         }
-        Block::Plots(..) => String::new(),
+        Block::Tiles(_) | Block::Plots(..) => String::new(),
     }
 }
 
 fn write_table(table: &Table) -> String {
-    let heads: String = table.heads.iter().map(|head| format!(" {} |", head.name)).collect();
-    let rules = table.heads.iter().map(|head| match head.align {
+    let heads: String = table.columns().map(|(name, _)| format!(" {name} |")).collect();
+    let rules = table.columns().map(|(_, align)| match align {
         Align::Left => "---|",
         Align::Right => "--:|",
     });
     let rules: String = rules.collect();
     let row = |row: &Vec<Cell>| format!("|{}\n", row.iter().map(|one| format!(" {} |", cell(one))).collect::<String>());
-    let rows: String = table.rows.iter().map(row).collect();
+    let rows: String = table.rows().iter().map(row).collect();
     format!("|{heads}\n|{rules}\n{rows}")
 }
 
 fn cell(cell: &Cell) -> String {
-    let text = escape_markdown(&cell.text);
-    match cell.tone {
+    let text = escape_markdown(cell.text());
+    match cell.tone() {
         Tone::Bad if !text.is_empty() => format!("**{text}**"),
         // Markdown drops leading blanks.
-        Tone::Neutral | Tone::Good | Tone::Bad if cell.is_part => format!("&emsp;{text}"),
+        Tone::Neutral | Tone::Good | Tone::Bad if cell.is_part() => format!("&emsp;{text}"),
         Tone::Neutral | Tone::Good | Tone::Bad => text,
     }
 }

@@ -17,8 +17,6 @@ mod junit;
 mod markdown;
 mod plots;
 mod sections;
-mod svg;
-mod table;
 mod terminal;
 mod write;
 

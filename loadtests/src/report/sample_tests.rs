@@ -177,10 +177,20 @@ fn junit_file() {
 fn html_file_is_well_formed_and_escaped() {
     let page = html::render(&result());
     assert!(page.contains("disk &lt;full&gt;") && !page.contains("<full>"));
-    for tag in ["table", "tr", "td", "th", "p", "h1", "h2", "h3", "svg", "ul", "li", "text"] {
+    for tag in ["table", "thead", "tbody", "tr", "p", "h1", "h2", "h3", "svg", "figure", "article", "div", "ul", "li"] {
         let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
     }
+}
+
+#[test]
+fn html_file_looks_like_the_report_and_carries_no_style_inside() {
+    let page = html::render(&result());
+    assert!(page.contains(pinchpoint::markup::STYLE) && page.contains("<div class=\"tiles\">"));
+    let body = page.split_once("</style>").expect("a style").1;
+    assert!(!body.contains("style=") && !body.contains("<script"), "{body}");
+    assert!(body.contains("<span class=\"badge bad\">breached</span>"), "{body}");
+    assert!(body.contains("<article class=\"card finding is-high\"><h3>n_plus_one</h3>"), "{body}");
 }
 
 #[test]

@@ -2,10 +2,9 @@
 //!
 //! A column is one line here. Times are rounded to three digits and shares are in percent.
 
-use super::{
-    block::{Block, Finding},
-    table::{Cell, Column, Table, Tone},
-};
+use pinchpoint::markup::{Cell, Column, Table, Tone, numbers};
+
+use super::block::{Block, Finding};
 use crate::{
     record::Outcome,
     result::{
@@ -51,6 +50,26 @@ pub(super) fn title(result: &RunResult) -> Vec<Block> {
     blocks
 }
 
+/// The run at a glance.
+pub(super) fn tiles(result: &RunResult) -> Option<Block> {
+    if result.is_unmeasured() {
+        return None;
+    }
+    let columns: [Column<EndpointResult>; 7] = [
+        Column::number("requests", |all| numbers::count(all.total_requests)),
+        Column::number("requests a second", |all| numbers::number(all.requests_per_second)),
+        Column::number("mean", |all| numbers::or_nothing(all.avg_response_time, numbers::seconds)),
+        Column::number("median", |all| numbers::or_nothing(all.p50_response_time, numbers::seconds)),
+        Column::number("95th percentile", |all| numbers::or_nothing(all.p95_response_time, numbers::seconds)),
+        Column::number("99th percentile", |all| numbers::or_nothing(all.p99_response_time, numbers::seconds)),
+        Column::toned_number("errors", |all| {
+            let tone = if all.failed_requests > 0 { Tone::Bad } else { Tone::Neutral };
+            Cell::from(numbers::or_nothing(all.error_rate.map(|percent| percent / 100.0), numbers::ratio)).toned(tone)
+        }),
+    ];
+    Some(Block::Tiles(Table::of([&result.total], &columns)))
+}
+
 /// A check's condition, behind its rule if it is a rule's.
 pub(super) fn condition(check: &CheckResult) -> String {
     match (&check.rule, &check.severity) {
@@ -71,13 +90,13 @@ pub(super) fn checks(result: &RunResult) -> Vec<Block> {
     let table = Table::of(
         &result.verdict.checks,
         &[
-            Column::words("", status),
-            Column::words("what", |check| check.subject.as_str().into()),
-            Column::words("condition", |check| condition(check).into()),
-            Column::words("observed", |check| check.observed.as_str().into()),
+            Column::toned_words("", status),
+            Column::toned_words("what", |check| check.subject.as_str().into()),
+            Column::toned_words("condition", |check| condition(check).into()),
+            Column::toned_words("observed", |check| check.observed.as_str().into()),
         ],
     );
-    if table.rows.is_empty() { Vec::new() } else { vec![Block::Table(table)] }
+    if table.is_empty() { Vec::new() } else { vec![Block::Table(table)] }
 }
 
 /// A line of the table of endpoints: an endpoint, or one outcome of it.
@@ -102,16 +121,16 @@ pub(super) fn endpoints(result: &RunResult) -> Vec<Block> {
     let table = Table::of(
         &rows,
         &[
-            Column::words("endpoint", |row| row.name.clone()),
-            Column::numbers("requests", |row| row.requests.to_string().into()),
-            Column::numbers("req/s", |row| row.rate.map_or_else(String::new, |rate| format!("{rate:.1}")).into()),
-            Column::numbers("mean", |row| time(row.times[0])),
-            Column::numbers("p50", |row| time(row.times[1])),
-            Column::numbers("p95", |row| time(row.times[2])),
-            Column::numbers("p99", |row| time(row.times[3])),
-            Column::numbers("max", |row| time(row.times[4])),
-            Column::numbers("head p95", |row| row.head_p95.map_or_else(String::new, show_seconds).into()),
-            Column::numbers("errors", |row| row.error_rate.map_or_else(|| "".into(), error_rate)),
+            Column::toned_code("endpoint", |row| row.name.clone()),
+            Column::toned_number("requests", |row| row.requests.to_string().into()),
+            Column::toned_number("req/s", |row| row.rate.map_or_else(String::new, |rate| format!("{rate:.1}")).into()),
+            Column::toned_number("mean", |row| time(row.times[0])),
+            Column::toned_number("p50", |row| time(row.times[1])),
+            Column::toned_number("p95", |row| time(row.times[2])),
+            Column::toned_number("p99", |row| time(row.times[3])),
+            Column::toned_number("max", |row| time(row.times[4])),
+            Column::toned_number("head p95", |row| row.head_p95.map_or_else(String::new, show_seconds).into()),
+            Column::toned_number("errors", |row| row.error_rate.map_or_else(|| "".into(), error_rate)),
         ],
     );
     let mut blocks = vec![Block::Heading("What users saw".to_owned()), Block::Table(table)];
@@ -236,10 +255,10 @@ pub(super) fn failures(result: &RunResult) -> Vec<Block> {
     let table = Table::of(
         &rows,
         &[
-            Column::numbers("count", |(_, failure)| failure.count.to_string().into()),
-            Column::words("endpoint", |(name, _)| name.as_str().into()),
-            Column::words("what", |(_, failure)| failure.kind.as_str().into()),
-            Column::words("example", |(_, failure)| failure.example.as_deref().unwrap_or_default().into()),
+            Column::toned_number("count", |(_, failure)| failure.count.to_string().into()),
+            Column::toned_code("endpoint", |(name, _)| name.as_str().into()),
+            Column::toned_words("what", |(_, failure)| failure.kind.as_str().into()),
+            Column::toned_words("example", |(_, failure)| failure.example.as_deref().unwrap_or_default().into()),
         ],
     );
     let mut blocks = vec![Block::Heading("Failures".to_owned()), Block::Table(table)];
@@ -267,17 +286,17 @@ pub(super) fn capacity_steps(capacity: &Capacity) -> Vec<Block> {
     let table = Table::of(
         &capacity.steps,
         &[
-            Column::numbers("load", |step| step.load.to_string().into()),
-            Column::words("phase", |step| {
+            Column::toned_number("load", |step| step.load.to_string().into()),
+            Column::toned_words("phase", |step| {
                 if step.again { format!("{}, again", step.phase).into() } else { step.phase.as_str().into() }
             }),
-            Column::numbers("held", |step| show_seconds(step.held).into()),
-            Column::numbers("req/s", |step| format!("{:.1}", step.requests_per_second).into()),
-            Column::numbers("p50", |step| time(step.p50)),
-            Column::numbers("p95", |step| time(step.p95)),
-            Column::numbers("p99", |step| time(step.p99)),
-            Column::numbers("errors", |step| step.error_rate.map_or_else(|| Cell::or_nothing(None), error_rate)),
-            Column::words("result", outcome),
+            Column::toned_number("held", |step| show_seconds(step.held).into()),
+            Column::toned_number("req/s", |step| format!("{:.1}", step.requests_per_second).into()),
+            Column::toned_number("p50", |step| time(step.p50)),
+            Column::toned_number("p95", |step| time(step.p95)),
+            Column::toned_number("p99", |step| time(step.p99)),
+            Column::toned_number("errors", |step| step.error_rate.map_or_else(|| or_nothing(None), error_rate)),
+            Column::toned_words("result", outcome),
         ],
     );
     vec![Block::Heading("Loads that were tried".to_owned()), Block::Table(table)]
@@ -295,15 +314,15 @@ pub(super) fn comparison(comparison: &Comparison) -> Vec<Block> {
     let table = Table::of(
         &comparison.changes,
         &[
-            Column::words("endpoint", |change| change.endpoint.as_str().into()),
-            Column::words("measure", |change| change.name().into()),
-            Column::numbers("old", |change| change.show(change.old).into()),
-            Column::numbers("new", |change| change.show(change.new).into()),
-            Column::numbers("change", |change| {
-                Cell::or_nothing(change.change_percent.map(|change| format!("{change:+.1} %")))
+            Column::toned_code("endpoint", |change| change.endpoint.as_str().into()),
+            Column::toned_words("measure", |change| change.name().into()),
+            Column::toned_number("old", |change| change.show(change.old).into()),
+            Column::toned_number("new", |change| change.show(change.new).into()),
+            Column::toned_number("change", |change| {
+                or_nothing(change.change_percent.map(|change| format!("{change:+.1} %")))
             }),
-            Column::numbers("p", |change| Cell::or_nothing(change.p_value.map(|p| format!("{p:.3}")))),
-            Column::words("", direction),
+            Column::toned_number("p", |change| or_nothing(change.p_value.map(|p| format!("{p:.3}")))),
+            Column::toned_words("", direction),
         ],
     );
     let heading = format!("Compared with the run of {}", comparison.baseline_started_at);
@@ -346,15 +365,15 @@ fn server_endpoints(endpoints: &[ServerEndpoint]) -> Table {
     Table::of(
         endpoints,
         &[
-            Column::words("endpoint", |endpoint| endpoint.endpoint.as_str().into()),
-            Column::numbers("requests", |endpoint| endpoint.server_requests.to_string().into()),
-            Column::numbers("client", |endpoint| show_seconds(endpoint.client_avg).into()),
-            Column::numbers("server", |endpoint| show_seconds(endpoint.server_avg).into()),
-            Column::numbers("outside", |endpoint| show_seconds(endpoint.outside_avg).into()),
-            Column::numbers("database", |endpoint| format!("{:.0} %", endpoint.db_time_percent).into()),
-            Column::numbers("queries/req", |endpoint| endpoint.db_queries_per_request.to_string().into()),
-            Column::numbers("busy", |endpoint| format!("{:.0} %", endpoint.busy_percent).into()),
-            Column::numbers("longest poll", |endpoint| time(endpoint.longest_poll)),
+            Column::toned_code("endpoint", |endpoint| endpoint.endpoint.as_str().into()),
+            Column::toned_number("requests", |endpoint| endpoint.server_requests.to_string().into()),
+            Column::toned_number("client", |endpoint| show_seconds(endpoint.client_avg).into()),
+            Column::toned_number("server", |endpoint| show_seconds(endpoint.server_avg).into()),
+            Column::toned_number("outside", |endpoint| show_seconds(endpoint.outside_avg).into()),
+            Column::toned_number("database", |endpoint| format!("{:.0} %", endpoint.db_time_percent).into()),
+            Column::toned_number("queries/req", |endpoint| endpoint.db_queries_per_request.to_string().into()),
+            Column::toned_number("busy", |endpoint| format!("{:.0} %", endpoint.busy_percent).into()),
+            Column::toned_number("longest poll", |endpoint| time(endpoint.longest_poll)),
         ],
     )
 }
@@ -367,6 +386,7 @@ fn finding(fired: &FiredBottleneck) -> Block {
     };
     Block::Finding(Finding {
         name: bottleneck.kind.clone(),
+        severity: bottleneck.severity.to_string(),
         detail: format!("{}{when}", bottleneck.severity),
         text: format!("{}. {}.", bottleneck.description, bottleneck.impact),
         advice: bottleneck.recommendations.clone(),
@@ -381,8 +401,8 @@ pub(super) fn profile(result: &RunResult) -> Vec<Block> {
     let table = Table::of(
         &profile_rows(profile, result),
         &[
-            Column::words("measure", |(name, _)| name.as_str().into()),
-            Column::numbers("value", |(_, value)| value.as_str().into()),
+            Column::toned_words("measure", |(name, _)| name.as_str().into()),
+            Column::toned_number("value", |(_, value)| value.as_str().into()),
         ],
     );
     vec![Block::Heading("Profile".to_owned()), Block::Table(table)]
@@ -458,8 +478,12 @@ pub(super) fn remarks(result: &RunResult) -> Vec<Block> {
     blocks
 }
 
+fn or_nothing(text: Option<String>) -> Cell {
+    text.map_or_else(|| numbers::NOTHING.into(), Cell::from)
+}
+
 fn time(seconds: Option<f64>) -> Cell {
-    Cell::or_nothing(seconds.map(show_seconds))
+    or_nothing(seconds.map(show_seconds))
 }
 
 fn error_rate(percent: f64) -> Cell {

@@ -1,10 +1,6 @@
 //! The text in the terminal: blocks as plain lines, and the verdict that ends a run.
 
-use super::{
-    block::Block,
-    document, sections,
-    table::{Align, Cell, Table},
-};
+use super::{block::Block, document, sections};
 use crate::{
     printable::printable_line,
     result::{Comparison, RunResult},
@@ -75,38 +71,16 @@ fn write(blocks: &[Block]) -> String {
                 text.push_str(if continues { "" } else { "\n" });
                 text.push_str(&format!("{line}\n"));
             }
-            Block::Table(table) => text.push_str(&write_table(table)),
+            Block::Table(table) => text.push_str(&table.text()),
             Block::Finding(finding) => {
                 text.push_str(&format!("  {} ({}): {}\n", finding.name, finding.detail, finding.text));
                 for advice in finding.advice.iter().take(MOST_ADVICE) {
                     text.push_str(&format!("      {advice}\n"));
                 }
             }
-            Block::Plots(..) => continue,
+            Block::Tiles(_) | Block::Plots(..) => continue,
         }
         before = Some(block);
-    }
-    text
-}
-
-fn write_table(table: &Table) -> String {
-    let heads = table.heads.iter().map(|head| head.name.to_owned()).collect();
-    let indented = |cell: &Cell| if cell.is_part { format!("  {}", cell.text) } else { cell.text.clone() };
-    let rows = table.rows.iter().map(|row| row.iter().map(indented).collect());
-    let lines: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..table.heads.len()).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let columns = line.iter().zip(&widths).zip(&table.heads);
-        let padded: Vec<String> = columns
-            .map(|((cell, &width), head)| match head.align {
-                Align::Left => format!("{cell:<width$}"),
-                Align::Right => format!("{cell:>width$}"),
-            })
-            .collect();
-        text.push_str(padded.join("  ").trim_end());
-        text.push('\n');
     }
     text
 }

@@ -20,7 +20,7 @@ fn an_outage_is_shown_although_its_few_failures_pass() {
     let run =
         run.said("No success for ").said("note  all requests: some request succeeds at any time; observed no success");
     let page = std::fs::read_to_string(run.file("page.html")).unwrap();
-    assert!(page.contains("<rect class=\"o\"") && page.contains("no success for "));
+    assert!(page.contains("<rect class=\"band\"") && page.contains("nothing succeeded"));
 }
 
 #[test]
