@@ -7,7 +7,6 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::{
     CoreState,
@@ -213,7 +212,7 @@ fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
     params((
         "endpoint" = String, Path, description = "Method and route template, or the template alone; URL-encoded",
         pattern = "^([A-Z]+ )?/?[A-Za-z0-9_{}/*.:~+@%,;=!$&'()-]+$", example = "GET /api/users/{id}"
-    )),
+    ), Period),
     responses(
         (status = 200, body = EndpointAnswer), (status = 400, body = super::error::ErrorBody), (status = 404, body = super::error::ErrorBody)
     )
@@ -221,9 +220,10 @@ fn find_named(endpoints: &Endpoints<'_>, name: &str) -> Vec<usize> {
 pub(super) async fn one(
     State(core): CoreState,
     name: Result<Path<String>, PathRejection>,
+    Parameters(period): Parameters<Period>,
 ) -> Result<Json<EndpointAnswer>, ApiError> {
     let Path(name) = name.map_err(|_| ApiError::bad_request("the endpoint must be UTF-8 text, URL-encoded"))?;
-    let window = core.total(Instant::now());
+    let window = period.window(&core)?;
     let endpoints = Endpoints::with_mixtures(&window);
     let uses = Uses::of(&window, &endpoints, &Texts::of(&window));
     let mut found = find_named(&endpoints, &name);

@@ -54,6 +54,16 @@ impl ApiError {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
     }
 
+    #[cfg(feature = "page")]
+    pub(super) fn internal(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, error: error.into() }
+    }
+
+    #[cfg(feature = "page")]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(super) fn method_not_allowed() -> Self {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "method not allowed on this path".into() }
     }

@@ -90,7 +90,7 @@ fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
         ("/performance/metrics", &[WINDOW], get(summary::metrics)),
         ("/performance/memory", NO_PARAMETERS, get(memory::memory)),
         ("/performance/endpoints", &[WINDOW], get(endpoints::all)),
-        ("/performance/endpoints/{*endpoint}", NO_PARAMETERS, get(endpoints::one)),
+        ("/performance/endpoints/{*endpoint}", &[WINDOW], get(endpoints::one)),
         ("/performance/bottlenecks", &[SEVERITY, TYPE, LIMIT, EVIDENCE], get(bottlenecks::bottlenecks)),
         ("/performance/trends", &[HOURS, ENDPOINT], get(trends::trends)),
         ("/performance/report", &[WINDOW, FORMAT], get(report::handler::report)),

@@ -114,7 +114,14 @@ impl<'a> Scale<'a> {
             XAxis::WallClock(zone) => {
                 let zoned = moment(value).to_zoned_datetime(zone.clone());
                 let full = zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
-                page.raw("<time").attribute("datetime", &full).element(">", &self.write(value), "</time>");
+                page.raw("<time").attribute("datetime", &full);
+                // What a script writes in the zone of the reader has no more room.
+                page.raw(match self.high - self.low {
+                    ..600.0 => "",
+                    ..=DAY => " data-short=\"time\"",
+                    _ => " data-short=\"day\"",
+                });
+                page.element(">", &self.write(value), "</time>");
             }
             _ => _ = page.element("<span>", &self.write(value), "</span>"),
         }

@@ -43,6 +43,8 @@ pub struct Chart<'a> {
     pub marks: Vec<Mark>,
     /// What lasted.
     pub bands: Vec<Band>,
+    /// Whether marks and bands are listed in words below it.
+    pub lists_marks: bool,
     /// Whether a script may read the values: the figure takes the focus, and carries them as `data-…`.
     pub interactive: bool,
 }
@@ -182,6 +184,7 @@ impl<'a> Chart<'a> {
             levels: Vec::new(),
             marks: Vec::new(),
             bands: Vec::new(),
+            lists_marks: true,
             interactive: false,
         }
     }
@@ -249,7 +252,7 @@ impl<'a> Chart<'a> {
     }
 
     fn drawing(&self, page: &mut Html, frame: &Frame<'_>) {
-        page.raw("<svg class=\"lines\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\"");
+        page.raw("<div class=\"plot\"><svg class=\"lines\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\"");
         page.attribute("aria-label", &self.alternative()).raw(">");
         for band in &self.bands {
             let [left, right] = [band.from, band.to].map(|x| frame.x.percent(x));
@@ -276,7 +279,7 @@ impl<'a> Chart<'a> {
             page.attribute("data-text", &mark.text).raw("><path d=\"M").number(place).raw(",0v100\"/></g>");
         }
         self.lines.iter().for_each(|line| self.line(page, frame, line));
-        page.raw("</svg>");
+        page.raw("</svg></div>");
     }
 
     fn line(&self, page: &mut Html, frame: &Frame<'_>, line: &Line) {
@@ -331,7 +334,7 @@ impl<'a> Chart<'a> {
         if !far.is_empty() {
             page.raw("<p class=\"small muted\">Far above what is drawn: ").text(&far.join(", ")).raw(".</p>");
         }
-        if self.marks.is_empty() && self.bands.is_empty() {
+        if !self.lists_marks || (self.marks.is_empty() && self.bands.is_empty()) {
             return;
         }
         page.raw("<ul class=\"marks\">");
@@ -365,6 +368,7 @@ impl<'a> Chart<'a> {
 struct Frame<'a> {
     x: Scale<'a>,
     highest: f64,
+    lowest_level: f64,
     /// The upper end: round, and at least the highest value.
     top: f64,
 }
@@ -373,15 +377,16 @@ impl<'a> Frame<'a> {
     fn around(chart: &'a Chart<'a>) -> Self {
         let known = chart.lines.iter().flat_map(|line| line.values.iter().take(chart.x.len())).flatten();
         let highest = known.copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let mut frame = Self { x: Scale::around(&chart.axis, chart.x), highest, top: highest };
+        let lowest_level = chart.levels.iter().map(|level| level.value).fold(f64::INFINITY, f64::min);
+        let mut frame = Self { x: Scale::around(&chart.axis, chart.x), highest, lowest_level, top: highest };
         let levels = chart.levels.iter().filter(|level| frame.sees(level)).map(|level| level.value);
         frame.top = round_above(levels.fold(highest, f64::max));
         frame
     }
 
-    /// Whether a threshold is near enough to be drawn.
+    /// Whether a threshold is near enough to be drawn. Where all values are zero the lowest one gives the scale.
     fn sees(&self, level: &Level) -> bool {
-        level.value <= self.highest * LIMIT_IN_SIGHT
+        level.value <= if self.highest > 0.0 { self.highest * LIMIT_IN_SIGHT } else { self.lowest_level }
     }
 
     fn in_sight<'l>(&'l self, levels: &'l [Level]) -> impl Iterator<Item = &'l Level> {

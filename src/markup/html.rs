@@ -4,7 +4,7 @@
 //! browser shows a route called `<script>` and never runs it, and a name cannot change the order in which what stands beside
 //! it is read.
 
-use super::escape::visible;
+use super::{escape::visible, numbers::moment};
 
 /// HTML being written.
 ///
@@ -67,6 +67,11 @@ impl Html {
     /// Adds a word in a rounded frame; `class` gives its colour.
     pub fn badge(&mut self, class: &str, text: &str) -> &mut Self {
         self.raw("<span class=\"badge ").text(class).element("\">", text, "</span>")
+    }
+
+    /// Adds a moment of RFC 3339: as the clock of the service has it, until a script writes it in the zone of the reader.
+    pub fn time(&mut self, timestamp: &str) -> &mut Self {
+        self.raw("<time").attribute("datetime", timestamp).element(">", &moment(timestamp), "</time>")
     }
 
     /// Adds a list of sentences; nothing without one.

@@ -23,7 +23,9 @@ pub use cell::{Cell, Tone};
 pub use chart::{Band, Chart, Level, Line, Mark, MarkKind, Stroke};
 pub(crate) use escape::{code, escaped};
 pub use html::Html;
-pub(crate) use plot::{LIMIT_IN_SIGHT, LogAxis, TimeAxis, curve, curve_only, level, share, sparkline};
+#[cfg(feature = "page")]
+pub(crate) use plot::curve_only;
+pub(crate) use plot::{LIMIT_IN_SIGHT, LogAxis, TimeAxis, curve, level, share, sparkline};
 pub use table::{Align, Column, Order, Table};
 
 /// The style sheet of all pages, in light and dark and for print. Its names are classes only.

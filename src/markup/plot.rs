@@ -71,7 +71,7 @@ pub(crate) struct TimeAxis {
 pub(crate) fn sparkline(page: &mut Html, series: &[Option<f64>], axis: &TimeAxis) {
     let highest = series.iter().flatten().copied().fold(0.0, f64::max);
     page.raw("<div class=\"spark\">");
-    curve_only(page, series);
+    curve_only(page, series, "trend");
     if highest > 0.0 {
         let span = numbers::seconds(series.len() as f64 * axis.seconds);
         page.element("<div class=\"axis\"><span>", &span, " ago</span><span>0 to ");
@@ -80,13 +80,12 @@ pub(crate) fn sparkline(page: &mut Html, series: &[Option<f64>], axis: &TimeAxis
     page.raw("</div>");
 }
 
-/// The same without a word.
-pub(crate) fn curve_only(page: &mut Html, series: &[Option<f64>]) {
+/// The curve alone; `words` are for those who do not see it.
+pub(crate) fn curve_only(page: &mut Html, series: &[Option<f64>], words: &str) {
     let highest = series.iter().flatten().copied().fold(0.0, f64::max);
     let step = 100.0 / (series.len().max(2) - 1) as f64;
-    page.raw(
-        "<svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"trend\">",
-    );
+    page.raw("<svg height=\"34\" viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" role=\"img\"");
+    page.attribute("aria-label", words).raw(">");
     page.raw("<line class=\"s-grid\" x1=\"0\" x2=\"100\" y1=\"100\" y2=\"100\"/>");
     let height = |value: f64| if highest > 0.0 { 95.0 * (1.0 - value / highest) + 2.5 } else { 97.5 };
     for (at, run) in runs(series) {

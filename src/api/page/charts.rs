@@ -1,29 +1,31 @@
 //! What changed: the charts of the service and of an endpoint, with the thresholds of the rules and what happened meanwhile.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use super::{
-    chart::{Chart, Level, Line, Moment, Times},
-    html::Html,
-    place::Range,
-    shell,
-    sight::{Sight, time},
-};
+use jiff::tz::TimeZone;
+
+use super::{html::Html, place::Range, shell, sight::Sight};
 use crate::{
     alert::Change,
-    api::timestamp,
-    monitor::{Happened, Mark, PULSE_STEP},
-    rules::{Course, CoursePoint, Measure, Rule, Scope, Severity, Subject, Threshold, Unit},
+    api::{report::words, timestamp},
+    markup::{Chart, Level, Line, Mark, MarkKind, Stroke, XAxis, numbers},
+    monitor::{Happened, Mark as Happening, PULSE_STEP, Step},
+    rules::{Course, CoursePoint, Measure, Rule, Scope, Severity, Subject, Threshold},
 };
 
+/// Marks that are drawn; of more, the latest.
+const MARKS: usize = 60;
 /// What happened, in a list below the charts.
 const HAPPENED: usize = 12;
 
 /// The course of a time, ready to be drawn.
 struct Drawn {
-    times: Times,
+    /// The middle of each point, in seconds since the Unix epoch.
+    times: Vec<f64>,
     points: Vec<CoursePoint>,
-    moments: Vec<Moment>,
+    marks: Vec<Mark>,
+    /// Why there may be no line.
+    nothing: String,
 }
 
 impl Drawn {
@@ -43,114 +45,144 @@ impl Drawn {
                 (course.points, middles, course.runs)
             }
         };
-        let mut moments: Vec<Moment> =
-            sight.core.marks(from).iter().filter_map(|mark| moment(mark, endpoint)).collect();
-        moments.extend(runs.iter().map(|(at, version)| Moment {
-            at: at.as_secs_f64(),
-            class: "run",
-            text: if version.is_empty() { "service started".to_owned() } else { format!("version {version} started") },
+        let mut marks: Vec<Mark> =
+            sight.core.marks(from).iter().filter_map(|happening| mark(happening, endpoint)).collect();
+        marks.extend(runs.iter().map(|(at, version)| match version.is_empty() {
+            true => Mark { x: at.as_secs_f64(), kind: MarkKind::Run, text: "service started".to_owned() },
+            false => Mark { x: at.as_secs_f64(), kind: MarkKind::Version, text: format!("version {version} started") },
         }));
-        moments.sort_by(|a, b| a.at.total_cmp(&b.at));
-        let times = Times { from: from.as_secs_f64(), to: to.as_secs_f64(), points: middles };
-        Self { times, points, moments }
+        marks.sort_by(|a, b| a.x.total_cmp(&b.x));
+        Self { nothing: nothing(sight, endpoint), times: middles, points, marks }
     }
 
-    fn line(&self, name: &'static str, class: &'static str, value: impl Fn(&CoursePoint) -> Option<f64>) -> Line {
-        Line { name, class, values: self.points.iter().map(value).collect() }
+    fn line(&self, name: &str, stroke: Stroke, value: impl Fn(&CoursePoint) -> Option<f64>) -> Line {
+        Line { name: name.to_owned(), stroke, values: self.points.iter().map(value).collect() }
     }
 
-    fn chart(&self, id: &'static str, title: &'static str, lines: Vec<Line>, show: fn(f64) -> String) -> Chart<'_> {
-        Chart {
-            id,
-            title,
-            times: &self.times,
-            lines,
-            levels: Vec::new(),
-            moments: &self.moments,
-            show,
-            nothing: NOTHING_YET,
+    fn chart(&self, page: &mut Html, title: &'static str, lines: Vec<Line>, levels: Vec<Level>, y: fn(f64) -> String) {
+        if lines.iter().flat_map(|line| &line.values).all(Option::is_none) {
+            page.raw("<figure class=\"chart\"><figcaption>").raw(title).raw("</figcaption><p class=\"empty small\">");
+            page.text(&self.nothing).raw("</p></figure>");
+            return;
         }
+        let shown = self.marks.len().saturating_sub(MARKS);
+        let chart = Chart {
+            lines,
+            levels,
+            marks: self.marks[shown..].to_vec(),
+            lists_marks: false,
+            interactive: true,
+            ..Chart::new(title, &y, XAxis::WallClock(TimeZone::system()), &self.times)
+        };
+        chart.html(page);
     }
 
     /// The charts that the service and an endpoint have alike.
     fn of_requests(&self, page: &mut Html, [times, errors]: [Vec<Level>; 2]) {
         let percentiles = vec![
-            self.line("p50", "l1", |point| point.p50),
-            self.line("p95", "l2", |point| point.p95),
-            self.line("p99", "l3", |point| point.p99),
+            self.line("p50", Stroke::First, |point| point.p50),
+            self.line("p95", Stroke::Second, |point| point.p95),
+            self.line("p99", Stroke::Third, |point| point.p99),
         ];
-        Chart { levels: times, ..self.chart("times", "Response time", percentiles, seconds) }.write(page);
-        let rate = vec![self.line("requests", "l1", |point| point.rate)];
-        self.chart("rate", "Requests a second", rate, |rate| Unit::PerSecond.render(rate)).write(page);
-        let failed = vec![self.line("failed", "l1", CoursePoint::error_ratio)];
-        Chart { levels: errors, ..self.chart("errors", "Server errors", failed, |ratio| Unit::Ratio.render(ratio)) }
-            .write(page);
+        self.chart(page, "Response time", percentiles, times, numbers::seconds);
+        let rate = vec![self.line("requests", Stroke::First, |point| point.rate)];
+        self.chart(page, "Requests a second", rate, Vec::new(), numbers::per_second);
+        let failed = vec![self.line("failed", Stroke::Bad, CoursePoint::error_ratio)];
+        self.chart(page, "Server errors", failed, errors, numbers::ratio);
     }
 }
 
-const NOTHING_YET: &str = "Too little has been measured in this time; the first point comes when a minute is full.";
-
-fn seconds(seconds: f64) -> String {
-    Unit::Seconds.render(seconds)
+/// Says why nothing is drawn, and until when that is so where it is known.
+fn nothing(sight: &Sight<'_>, endpoint: Option<&str>) -> String {
+    if !sight.status.monitoring {
+        return "Nothing was measured in this time: monitoring is stopped.".to_owned();
+    }
+    let age = sight.now.saturating_duration_since(sight.core.started());
+    // The trends have whole minutes.
+    if (endpoint.is_some() || sight.here.range != Range::Quarter) && age < 2 * MINUTE {
+        let ready = sight.core.wall(sight.now).as_secs() / 60 * 60 + 60 + sight.core.interval().as_secs();
+        let at = timestamp::of_wall(Duration::from_secs(ready));
+        return format!("Too little data yet, until about {}.", numbers::moment(&at));
+    }
+    "Nothing was measured in this time.".to_owned()
 }
 
-/// The last quarter of an hour, in steps of some seconds.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The last quarter of an hour, in steps of some seconds; also those in which there was no service yet.
 fn pulse(sight: &Sight<'_>) -> (Vec<CoursePoint>, Vec<f64>) {
-    let steps = sight.core.pulse();
-    let half = PULSE_STEP as f64 / 2.0;
-    let middles = steps.iter().map(|step| step.at as f64 + half).collect();
-    let point = |step: crate::monitor::Step| CoursePoint {
-        count: step.count,
-        errors: step.errors,
-        p50: step.p50,
-        p95: step.p95,
-        p99: step.p99,
-        rate: (!step.measured.is_zero()).then(|| step.count as f64 / step.measured.as_secs_f64()),
-        memory_bytes: step.memory_bytes,
-        cpu: step.cpu,
+    let known: HashMap<u64, Step> = sight.core.pulse().into_iter().map(|step| (step.at, step)).collect();
+    let now = sight.core.wall(sight.now).as_secs() / PULSE_STEP * PULSE_STEP;
+    let first = now.saturating_sub(Range::Quarter.length().as_secs());
+    let steps = (first..=now).step_by(PULSE_STEP as usize);
+    let point = |at: u64| {
+        let Some(step) = known.get(&at) else { return CoursePoint::default() };
+        CoursePoint {
+            count: step.count,
+            errors: step.errors,
+            p50: step.p50,
+            p95: step.p95,
+            p99: step.p99,
+            rate: (!step.measured.is_zero()).then(|| step.count as f64 / step.measured.as_secs_f64()),
+            memory_bytes: step.memory_bytes,
+            cpu: step.cpu,
+        }
     };
-    (steps.into_iter().map(point).collect(), middles)
+    let half = PULSE_STEP as f64 / 2.0;
+    (steps.clone().map(point).collect(), steps.map(|at| at as f64 + half).collect())
 }
 
 fn middles(course: &Course) -> Vec<f64> {
-    let middle = |at: usize| (course.from() + course.width * at as u32 + course.width / 2).as_secs_f64();
+    // Of a stretch that the service was started in, what was measured lies after that.
+    let started = course.runs.first().map_or(Duration::ZERO, |(started, _)| *started);
+    let middle = |at: usize| {
+        let from = course.from() + course.width * at as u32;
+        let begins = if (from..from + course.width).contains(&started) { started } else { from };
+        (begins + (from + course.width).saturating_sub(begins) / 2).as_secs_f64()
+    };
     (0..course.points.len()).map(middle).collect()
 }
 
 /// Says what a mark means; nothing where it is about something else.
-fn moment(mark: &Mark, endpoint: Option<&str>) -> Option<Moment> {
-    let (class, text) = match &mark.happened {
+fn mark(happening: &Happening, endpoint: Option<&str>) -> Option<Mark> {
+    let (kind, text) = match &happening.happened {
         Happened::Bottleneck { change, rule, subject, severity } => {
             if endpoint.is_some_and(|endpoint| endpoint != &**subject) {
                 return None;
             }
-            let subject = crate::api::report::words::shortened(subject);
+            let subject = words::shortened(subject);
             match change {
-                Change::Started => ("began", format!("{rule} began on {subject} ({severity})")),
-                Change::Changed { from } => ("began", format!("{rule} on {subject}: {from} became {severity}")),
-                Change::Resolved => ("ended", format!("{rule} ended on {subject}")),
+                Change::Started => (MarkKind::Began, format!("{rule} began on {subject} ({severity})")),
+                Change::Changed { from } => (MarkKind::Began, format!("{rule} on {subject}: {from} became {severity}")),
+                Change::Resolved => (MarkKind::Ended, format!("{rule} ended on {subject}")),
             }
         }
-        Happened::Reloaded => ("reload", "rules reloaded".to_owned()),
-        Happened::Refused => ("reload", "an edit of the rules was refused".to_owned()),
-        Happened::Stopped => ("reload", "monitoring stopped".to_owned()),
-        Happened::Started => ("reload", "monitoring started".to_owned()),
-        Happened::Cleared => ("reload", "data cleared".to_owned()),
+        Happened::Reloaded => (MarkKind::Reload, "rules reloaded".to_owned()),
+        Happened::Refused => (MarkKind::Reload, "an edit of the rules was refused".to_owned()),
+        Happened::Stopped => (MarkKind::Reload, "monitoring stopped".to_owned()),
+        Happened::Started => (MarkKind::Reload, "monitoring started".to_owned()),
+        Happened::Cleared => (MarkKind::Reload, "data cleared".to_owned()),
     };
-    Some(Moment { at: mark.at.as_secs_f64(), class, text })
+    Some(Mark { x: happening.at.as_secs_f64(), kind, text })
 }
 
 /// Returns the thresholds of the rules in force that look at one of these measures of a subject.
 fn levels(sight: &Sight<'_>, scope: Scope, measures: &[Measure], subject: &Subject) -> Vec<Level> {
     let rules = sight.core.rules_state();
     let looks = |rule: &&std::sync::Arc<Rule>| {
-        rule.scope == scope && measures.contains(&rule.measure) && rule.only_if.is_none() && rule.applies_to(subject)
+        rule.scope == scope && measures.contains(&rule.measure) && rule.applies_to(subject)
     };
     let of_rule = |rule: &std::sync::Arc<Rule>| {
+        let under = if rule.only_if.is_some() { ", under a condition" } else { "" };
         let level = |(severity, threshold): &(Severity, Threshold)| Level {
             value: threshold.limit,
-            severity: *severity,
-            rule: format!("{} on {}", rule.id, rule.measure_name),
+            severity: severity.as_str(),
+            text: format!(
+                "{} {severity} ({} on {}{under})",
+                rule.unit.render(threshold.limit),
+                rule.id,
+                rule.measure_name
+            ),
         };
         rule.thresholds_for(subject).0.iter().map(level).collect::<Vec<_>>()
     };
@@ -163,14 +195,12 @@ pub(super) fn service(page: &mut Html, sight: &Sight<'_>) {
     let process = Subject::new("process", Vec::new());
     open(page, sight);
     drawn.of_requests(page, [Vec::new(), Vec::new()]);
-    let memory = vec![drawn.line("memory", "l1", |point| point.memory_bytes)];
     let levels_of = |measures: &[Measure]| levels(sight, Scope::Process, measures, &process);
-    let chart = drawn.chart("memory", "Memory", memory, |bytes| Unit::Bytes.render(bytes));
-    Chart { levels: levels_of(&[Measure::ResidentMemory]), ..chart }.write(page);
-    let cpu = vec![drawn.line("CPU", "l1", |point| point.cpu)];
-    let chart = drawn.chart("cpu", "CPU, of one core", cpu, |ratio| Unit::Ratio.render(ratio));
-    Chart { levels: levels_of(&[Measure::CpuRatio]), ..chart }.write(page);
-    close(page, &drawn.moments);
+    let memory = vec![drawn.line("memory", Stroke::First, |point| point.memory_bytes)];
+    drawn.chart(page, "Memory", memory, levels_of(&[Measure::ResidentMemory]), numbers::bytes);
+    let cpu = vec![drawn.line("CPU", Stroke::First, |point| point.cpu)];
+    drawn.chart(page, "CPU, of one core", cpu, levels_of(&[Measure::CpuRatio]), numbers::ratio);
+    close(page, &drawn.marks);
 }
 
 /// Writes the charts of one endpoint.
@@ -182,37 +212,48 @@ pub(super) fn endpoint(page: &mut Html, sight: &Sight<'_>, name: &str) {
     let subject = Subject::new(name, labels.map(|(name, value)| (name.into(), value.into())).into());
     let of = |measures: &[Measure]| levels(sight, Scope::Endpoint, measures, &subject);
     let durations = [
-        Measure::AvgDuration,
-        Measure::OwnAvgDuration,
         Measure::DurationQuantile(50),
         Measure::DurationQuantile(95),
         Measure::DurationQuantile(99),
+        Measure::OwnDurationQuantile(50),
+        Measure::OwnDurationQuantile(95),
+        Measure::OwnDurationQuantile(99),
     ];
     drawn.of_requests(page, [of(&durations), of(&[Measure::ErrorRatio])]);
-    close(page, &drawn.moments);
+    close(page, &drawn.marks);
 }
 
 fn open(page: &mut Html, sight: &Sight<'_>) {
     page.raw("<section id=\"changed\"><h2>What changed</h2>");
     shell::ranges(page, sight.here);
+    page.raw("<p class=\"small muted meaning\">Vertical lines: <span class=\"began\">a finding began</span>, <span class=\"ended\">one ended</span>, ");
+    page.raw(
+        "<span class=\"run\">the service was started</span>, <span class=\"reload\">something was changed</span></p>",
+    );
     page.raw("<div class=\"charts card\">");
 }
 
-fn close(page: &mut Html, moments: &[Moment]) {
+fn close(page: &mut Html, marks: &[Mark]) {
     page.raw("</div>");
-    if !moments.is_empty() {
+    if !marks.is_empty() {
         page.raw(
             "<details class=\"card\" id=\"happened\"><summary>What happened meanwhile</summary><ol class=\"happened\">",
         );
-        for moment in moments.iter().rev().take(HAPPENED) {
-            page.raw("<li class=\"").raw(moment.class).raw("\">");
-            time(page, &timestamp::of_wall(Duration::from_secs_f64(moment.at.max(0.0))));
-            page.raw(" ").text(&moment.text).raw("</li>");
+        for mark in marks.iter().rev().take(HAPPENED) {
+            page.raw(match mark.kind {
+                MarkKind::Began => "<li class=\"began\">",
+                MarkKind::Ended => "<li class=\"ended\">",
+                MarkKind::Reload | MarkKind::Version | MarkKind::Run => "<li>",
+            });
+            page.time(&timestamp::of_wall(Duration::from_secs_f64(mark.x.max(0.0))))
+                .raw(" ")
+                .text(&mark.text)
+                .raw("</li>");
         }
         page.raw("</ol>");
-        if moments.len() > HAPPENED {
+        if marks.len() > HAPPENED {
             page.raw("<p class=\"small muted\">and ")
-                .text(&(moments.len() - HAPPENED).to_string())
+                .text(&(marks.len() - HAPPENED).to_string())
                 .raw(" before that</p>");
         }
         page.raw("</details>");

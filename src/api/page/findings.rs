@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use super::{
     html::{Html, percent},
-    place::{Place, View},
-    sight::{Sight, time},
+    place::{FINDINGS, Place, View},
+    sight::Sight,
 };
 use crate::{
-    api::{bottlenecks::BottleneckView, evidence::Detail, report::finding},
+    api::{
+        bottlenecks::BottleneckView,
+        evidence::Detail,
+        report::{finding, words},
+    },
     rules::{Bottleneck, Scope, Severity, Threshold, Unit},
 };
 
 /// Findings with their evidence; of further ones the evidence comes when they are opened.
 const WHOLE: usize = 4;
-/// Findings on a page.
-const SHOWN: usize = 50;
 
 /// Writes what is wrong now, of `all` those that `chosen` lets through.
 pub(super) fn section(page: &mut Html, sight: &Sight<'_>, chosen: impl Fn(&Bottleneck) -> bool) {
@@ -25,12 +27,12 @@ pub(super) fn section(page: &mut Html, sight: &Sight<'_>, chosen: impl Fn(&Bottl
     if all.is_empty() {
         nothing(page, sight);
     }
-    for (at, one) in all.iter().take(SHOWN).enumerate() {
+    for (at, one) in all.iter().take(FINDINGS).enumerate() {
         finding(page, sight, one, at < WHOLE);
     }
-    if all.len() > SHOWN {
+    if all.len() > FINDINGS {
         page.raw("<p class=\"small muted\">and ")
-            .text(&(all.len() - SHOWN).to_string())
+            .text(&(all.len() - FINDINGS).to_string())
             .raw(" more with a smaller share; <a href=\"");
         page.text(&sight.here.api("bottlenecks?limit=1000")).raw("\">all of them as JSON</a></p>");
     }
@@ -40,7 +42,7 @@ pub(super) fn section(page: &mut Html, sight: &Sight<'_>, chosen: impl Fn(&Bottl
             page.raw(if at > 0 { ", " } else { "" })
                 .text(&one.rule.id)
                 .raw(" on <code>")
-                .text(&one.subject.name)
+                .text(&words::shortened(&one.subject.name))
                 .raw("</code>");
         }
         if pending.len() > 5 {
@@ -59,11 +61,15 @@ fn nothing(page: &mut Html, sight: &Sight<'_>) {
             let interval = Unit::Seconds.render(sight.core.interval().as_secs_f64());
             page.text(&format!("The rules have not been evaluated yet; the first evaluation comes within {interval}."));
         }
+        _ if !sight.status.monitoring => {
+            _ = page.raw("Nothing that the rules look for, as far as was measured before monitoring was stopped.")
+        }
+        _ if sight.here.name.is_some() => _ = page.raw("Nothing that the rules look for here."),
         _ if sight.status.requests_measured == 0 => {
             page.raw("No request has been measured yet. Send one to any route of the service; it is here within ");
             page.text(&Unit::Seconds.render(sight.core.interval().as_secs_f64() * 2.0)).raw(".");
         }
-        "unknown" => _ = page.text(&crate::api::report::words::capitalised(message)).raw("."),
+        "unknown" => _ = page.text(&words::capitalised(message)).raw("."),
         _ => _ = page.raw("Nothing that the rules look for."),
     }
     page.raw("</p></div>");
@@ -75,17 +81,19 @@ fn finding(page: &mut Html, sight: &Sight<'_>, one: &Arc<Bottleneck>, is_whole: 
     let is_whole = is_whole || is_open;
     page.raw("<details class=\"card finding is-").text(one.severity.as_str()).raw("\" id=\"f-").text(&id);
     page.raw("\" data-finding=\"").text(&id).raw(if is_open { "\" open>" } else { "\">" });
-    page.raw("<summary><span class=\"what\">").badge(one.severity.as_str(), one.severity.as_str()).raw(" <b>");
-    page.text(&one.description).raw("</b></span><span class=\"facts\">");
+    page.raw("<summary><h3 class=\"what\">").badge(one.severity.as_str(), one.severity.as_str()).raw(" ");
+    page.text(&one.description).raw("</h3><span class=\"facts\">");
     if let Some(share) = one.evidence.time_share.filter(|share| *share > 0.0) {
-        page.raw("<span class=\"share\"><b>").text(&percent(Some(share * 100.0))).raw("</b> of all time</span>");
+        page.raw("<span class=\"share\"><b>")
+            .text(&percent(Some(share * 100.0)))
+            .raw("</b> of the time of all requests</span>");
     }
     page.raw("<span>")
         .text(&one.rule.unit.render(one.value))
         .raw(" (threshold ")
         .text(&one.rule.unit.render(one.threshold.limit));
     page.raw(")</span><span>since ");
-    time(page, &crate::api::timestamp::of_instant(one.since));
+    page.time(&crate::api::timestamp::of_instant(one.since));
     page.raw("</span>");
     if sight.core.acknowledgement(one).is_some() {
         page.raw(" ").badge("low", "acknowledged");
@@ -93,7 +101,7 @@ fn finding(page: &mut Html, sight: &Sight<'_>, one: &Arc<Bottleneck>, is_whole: 
     page.raw("</span></summary><div class=\"body\">");
     if is_whole {
         let view = BottleneckView::of(one, sight.core, Detail::Full);
-        finding::body(page, &view);
+        finding::body(page, &view, finding::On::LivePage);
         ways_on(page, sight, one);
     } else {
         let mut findings = sight.here.findings.clone();
@@ -126,11 +134,9 @@ fn ways_on(page: &mut Html, sight: &Sight<'_>, one: &Bottleneck) {
         Scope::Task => Some(View::Tasks),
         Scope::Process | Scope::Metric | Scope::Slo => None,
     };
-    if let Some(view) = view {
+    if let Some(view) = view.filter(|_| sight.here.name.as_deref() != Some(&*one.subject.name)) {
         page.raw("<a data-go=\"top\" href=\"").text(&sight.here.link(&sight.here.about(view, &one.subject.name)));
-        page.raw("\">All about <code>")
-            .text(&crate::api::report::words::shortened(&one.subject.name))
-            .raw("</code></a> ");
+        page.raw("\">All about <code>").text(&words::shortened(&one.subject.name)).raw("</code></a> ");
     }
     page.raw("<a href=\"")
         .text(&sight.here.api(&format!("bottlenecks?type={}&evidence=full", rule.id)))

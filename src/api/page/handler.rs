@@ -19,7 +19,7 @@ use super::{
     assets,
     place::{PageQuery, Place, View},
     shelf::{Shelf, Written},
-    views,
+    shell, views,
 };
 use crate::{
     api::{CoreState, error::ApiError, negotiation::accepts_gzip, parameters::Parameters, report},
@@ -52,13 +52,13 @@ pub(in crate::api) async fn index(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let of_report = query.of_report();
-    let place = Place::read(View::Overview, query, &core)?;
-    if of_report.format.is_some() || !report::handler::prefers_page(&headers) {
-        return report::handler::index(State(core), headers, Parameters(of_report), uri)
-            .await
-            .map(|to| to.into_response());
+    let is_page = of_report.format.is_none() && report::handler::prefers_page(&headers);
+    let place = Place::read(View::Overview, query, &core);
+    if is_page {
+        return Ok(answer(core, &shelf, place, View::Overview, &headers).await);
     }
-    answer(core, &shelf, place, &headers).await
+    place?;
+    report::handler::index(State(core), headers, Parameters(of_report), uri).await.map(|to| to.into_response())
 }
 
 /// A view of the page: `endpoints`, `queries`, `calls`, `tasks`, `rules`, `slos` or `monitor`; with `name` the page of one of them.
@@ -78,9 +78,15 @@ pub(in crate::api) async fn view(
     Parameters(query): Parameters<PageQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let view = view.ok().and_then(|Path(view)| View::of_path(&view)).ok_or_else(|| {
-        ApiError::not_found("no such view; there are endpoints, queries, calls, tasks, rules, slos and monitor")
-    })?;
+    let Some(view) = view.ok().and_then(|Path(view)| View::of_path(&view)) else {
+        let error =
+            ApiError::not_found("no such view; there are endpoints, queries, calls, tasks, rules, slos and monitor");
+        // Any view is as far from /performance.
+        return Ok(match report::handler::prefers_page(&headers) {
+            true => refused(&error, View::Monitor),
+            false => error.into_response(),
+        });
+    };
     let is_page = match query.format.as_deref() {
         Some("html") => true,
         Some("json") => false,
@@ -88,9 +94,13 @@ pub(in crate::api) async fn view(
         // Some views have no data of their own: a program gets their page too.
         None => report::handler::prefers_page(&headers) || !views::has_data(view),
     };
-    let place = Place::read(view, query, &core)?;
+    let place = Place::read(view, query, &core);
+    if is_page && report::handler::prefers_page(&headers) {
+        return Ok(answer(core, &shelf, place, view, &headers).await);
+    }
+    let place = place?;
     if is_page {
-        return answer(core, &shelf, place, &headers).await;
+        return sent(core, &shelf, place, &headers).await;
     }
     if !views::has_data(view) {
         return Err(ApiError::not_found("the data of this view are at the path of the API with its name"));
@@ -100,10 +110,37 @@ pub(in crate::api) async fn view(
 
 /// Writing takes some milliseconds, in which a worker of the runtime could do other work.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::unavailable("the service is shutting down"))
+    tokio::task::spawn_blocking(work).await.map_err(|error| match error.is_panic() {
+        true => ApiError::internal("this view could not be written; that is a fault of Pinchpoint's"),
+        false => ApiError::unavailable("the service is shutting down"),
+    })
 }
 
-async fn answer(core: Arc<Core>, shelf: &Shelf, place: Place, headers: &HeaderMap) -> Result<Response, ApiError> {
+/// Answers a browser: with a page also where there is an error.
+async fn answer(
+    core: Arc<Core>,
+    shelf: &Shelf,
+    place: Result<Place, ApiError>,
+    view: View,
+    headers: &HeaderMap,
+) -> Response {
+    let answer = match place {
+        Ok(place) => sent(core, shelf, place, headers).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| refused(&error, view))
+}
+
+/// Returns an error as a page.
+fn refused(error: &ApiError, view: View) -> Response {
+    let mut response = (error.status(), shell::refused(view.root(), &error.to_string())).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    response
+}
+
+async fn sent(core: Arc<Core>, shelf: &Shelf, place: Place, headers: &HeaderMap) -> Result<Response, ApiError> {
     let (state, oldest) = (core.shown_state(), core.interval() * 2);
     let own = place.clone();
     let written = shelf.page(&place, state, oldest, || on_a_thread(move || written(&core, &own))).await?;

@@ -34,12 +34,17 @@ impl Key {
 /// How a cell is written.
 type Cell<'c, T> = Box<dyn Fn(&T, &mut Html) + 'c>;
 
+/// What is done with rows before they are written.
+pub(super) type Prepare<'c, T> = Box<dyn Fn(&[&T]) + 'c>;
+
 /// A column of a list.
 pub(super) struct Column<'c, T> {
     /// Its name in addresses; empty where it cannot be sorted by.
     key: &'static str,
     name: &'static str,
     is_left: bool,
+    /// Whether its cells are pictures, which a copy of the table leaves out.
+    is_drawn: bool,
     cell: Cell<'c, T>,
     order: Box<dyn Fn(&T) -> Key + 'c>,
 }
@@ -56,14 +61,28 @@ impl<'c, T> Column<'c, T> {
         let cell = move |row: &T, page: &mut Html| {
             page.text(&of(row).map_or_else(|| NOTHING.to_owned(), &show));
         };
-        Self { key, name, is_left: false, cell: Box::new(cell), order: Box::new(move |row| Key::Number(value(row))) }
+        Self {
+            key,
+            name,
+            is_left: false,
+            is_drawn: false,
+            cell: Box::new(cell),
+            order: Box::new(move |row| Key::Number(value(row))),
+        }
     }
 
     /// A column of words.
     pub(super) fn words(key: &'static str, name: &'static str, value: impl Fn(&T) -> String + Clone + 'c) -> Self {
         let of = value.clone();
         let cell = move |row: &T, page: &mut Html| _ = page.text(&of(row));
-        Self { key, name, is_left: true, cell: Box::new(cell), order: Box::new(move |row| Key::Text(value(row))) }
+        Self {
+            key,
+            name,
+            is_left: true,
+            is_drawn: false,
+            cell: Box::new(cell),
+            order: Box::new(move |row| Key::Text(value(row))),
+        }
     }
 
     /// A column that is written by `cell`, and sorted as text.
@@ -73,7 +92,21 @@ impl<'c, T> Column<'c, T> {
         cell: impl Fn(&T, &mut Html) + 'c,
         order: impl Fn(&T) -> String + 'c,
     ) -> Self {
-        Self { key, name, is_left: true, cell: Box::new(cell), order: Box::new(move |row| Key::Text(order(row))) }
+        Self {
+            key,
+            name,
+            is_left: true,
+            is_drawn: false,
+            cell: Box::new(cell),
+            order: Box::new(move |row| Key::Text(order(row))),
+        }
+    }
+}
+
+impl<'c, T> Column<'c, T> {
+    /// A column of pictures.
+    pub(super) fn drawn(name: &'static str, cell: impl Fn(&T, &mut Html) + 'c) -> Self {
+        Self { is_drawn: true, ..Self::written("", name, cell, |_| String::new()) }
     }
 }
 
@@ -86,6 +119,8 @@ pub(super) struct List<'c, T> {
     pub(super) name: fn(&T) -> &str,
     /// Rows at most; the rest is on the view of `all`.
     pub(super) first: Option<(usize, Place)>,
+    /// Told of the rows before they are written.
+    pub(super) prepare: Option<Prepare<'c, T>>,
 }
 
 impl<T> List<'_, T> {
@@ -150,12 +185,16 @@ impl<T> List<'_, T> {
     }
 
     fn table(&self, page: &mut Html, here: &Place, rows: &[&T], is_sortable: bool) {
+        if let Some(prepare) = &self.prepare {
+            prepare(rows);
+        }
         page.raw("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"").text(self.what);
         page.raw("\"><table><thead><tr>");
         let sorted = self.sorted_by(here).map(|(column, ascending)| (column.key, ascending));
         for column in &self.columns {
             let by = sorted.filter(|(key, _)| *key == column.key && is_sortable);
             page.raw("<th scope=\"col\"").raw(if column.is_left { " class=\"left\"" } else { "" });
+            page.raw(if column.is_drawn { " data-drawn" } else { "" });
             page.raw(match by {
                 Some((_, true)) => " aria-sort=\"ascending\">",
                 Some((_, false)) => " aria-sort=\"descending\">",
@@ -235,7 +274,7 @@ mod tests {
             Column::words("name", "name", |row: &(&str, Option<f64>)| row.0.to_owned()),
             Column::number("p95", "p95", |row: &(&str, Option<f64>)| row.1, |value| format!("{value}s")),
         ];
-        let list = List { what: "rows", columns, name: |row: &(&str, Option<f64>)| row.0, first: None };
+        let list = List { what: "rows", columns, name: |row: &(&str, Option<f64>)| row.0, first: None, prepare: None };
         let mut page = Html::default();
         list.write(&mut page, here, rows);
         page.finish()

@@ -1,6 +1,6 @@
 //! The tables of endpoints, queries, calls and tasks.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use super::{
     html::{Html, count, duration, percent},
@@ -19,8 +19,8 @@ use crate::{
     rules::Unit,
 };
 
-/// Rows that are drawn; their curves are read from the trends.
-const DRAWN: usize = 50;
+/// A curve for each endpoint.
+type Curves = HashMap<Arc<str>, Vec<Option<f64>>>;
 
 fn section(page: &mut Html, sight: &Sight<'_>, write: impl FnOnce(&mut Html)) {
     shell::windows(page, sight);
@@ -38,22 +38,21 @@ pub(super) fn endpoints(page: &mut Html, sight: &Sight<'_>) {
     section(page, sight, |page| match rows.is_empty() {
         true => nothing(page, sight, "No request has ended"),
         false => {
+            shell::ranges(page, sight.here);
             plot::split_legend(page);
-            endpoint_list(sight, &rows, None).write(page, sight.here, &rows);
+            endpoint_list(sight, None).write(page, sight.here, &rows);
         }
     });
 }
 
 /// The table of endpoints; `first` limits it.
-pub(super) fn endpoint_list<'c>(
-    sight: &'c Sight<'_>,
-    rows: &[EndpointView],
-    first: Option<usize>,
-) -> List<'c, EndpointView> {
+pub(super) fn endpoint_list<'c>(sight: &'c Sight<'_>, first: Option<usize>) -> List<'c, EndpointView> {
     let here = sight.here;
-    let curves: HashMap<Arc<str>, Vec<Option<f64>>> = {
-        let shown: Vec<&str> = rows.iter().take(first.unwrap_or(DRAWN)).map(|row| &*row.endpoint).collect();
-        sight.core.sparklines(here.range.length(), here.range.coarse_width(), &shown, sight.now)
+    let curves: Rc<RefCell<Curves>> = Rc::default();
+    let read = curves.clone();
+    let prepare = move |rows: &[&EndpointView]| {
+        let shown: Vec<&str> = rows.iter().map(|row| &*row.endpoint).collect();
+        *read.borrow_mut() = sight.core.sparklines(here.range.length(), here.range.coarse_width(), &shown, sight.now);
     };
     let link = move |row: &EndpointView, page: &mut Html| {
         let to = here.about(View::Endpoints, &row.endpoint);
@@ -64,8 +63,12 @@ pub(super) fn endpoint_list<'c>(
             .raw("</code></a>");
     };
     let curve = move |row: &EndpointView, page: &mut Html| {
-        if let Some(curve) = curves.get(&*row.endpoint) {
-            curve_only(page, curve);
+        if let Some(curve) = curves.borrow().get(&*row.endpoint) {
+            let known = || curve.iter().flatten().copied();
+            let words = known().next().zip(known().next_back()).map_or_else(String::new, |(first, last)| {
+                format!("p95 from {} to {}", Unit::Seconds.render(first), Unit::Seconds.render(last))
+            });
+            curve_only(page, curve, &words);
         }
     };
     let show_millis = |millis: f64| duration(Some(millis));
@@ -75,13 +78,14 @@ pub(super) fn endpoint_list<'c>(
         what: "endpoints",
         name: |row| &row.endpoint,
         first: first.map(|first| (first, here.of(View::Endpoints))),
+        prepare: Some(Box::new(prepare)),
         columns: vec![
             Column::written("name", "endpoint", link, |row: &EndpointView| row.endpoint.clone()),
-            Column::number("share", "of all time", |row: &EndpointView| row.time_share_percent, show_percent),
+            Column::number("share", "of all requests' time", |row: &EndpointView| row.time_share_percent, show_percent),
             Column::number("requests", "requests", |row: &EndpointView| Some(row.request_count as f64), show_count),
             Column::number(
                 "rate",
-                "a second",
+                "per second",
                 |row: &EndpointView| row.requests_per_second,
                 |rate| Unit::Count.render(rate),
             ),
@@ -89,8 +93,8 @@ pub(super) fn endpoint_list<'c>(
             Column::number("p95", "p95", |row: &EndpointView| row.p95_duration_ms, show_millis),
             Column::number("p99", "p99", |row: &EndpointView| row.p99_duration_ms, show_millis),
             Column::number("errors", "errors", |row: &EndpointView| row.error_rate_percent, show_percent),
-            Column::written("", "p95 over time", curve, |_| String::new()),
-            Column::written("", "where the time goes", |row, page| plot::split_only(page, row), |_| String::new()),
+            Column::drawn("p95 over time", curve),
+            Column::drawn("where the time goes", |row, page| plot::split_only(page, row)),
         ],
     }
 }
@@ -137,7 +141,7 @@ pub(super) fn row_list<'c>(sight: &'c Sight<'_>, view: View, first: Option<usize
     let (what, name, kind) = match view {
         View::Queries => ("queries", "query", "operation"),
         View::Tasks => ("tasks", "task", ""),
-        _ => ("calls and waits", "of", "what"),
+        _ => ("calls and waits", "name", "kind"),
     };
     let show_millis = |millis: f64| duration(Some(millis));
     let show_count = |number: f64| count(number as u64);
@@ -153,7 +157,12 @@ pub(super) fn row_list<'c>(sight: &'c Sight<'_>, view: View, first: Option<usize
     ));
     if view != View::Calls {
         let show = |share: f64| Unit::Ratio.render(share);
-        columns.push(Column::number("share", "of all time", |row: &Row| row.time_share, show));
+        columns.push(Column::number(
+            "share",
+            "of all requests' time",
+            |row: &Row| row.time_share.filter(|share| *share > 0.0),
+            show,
+        ));
     }
     columns.extend([
         Column::number(
@@ -162,7 +171,7 @@ pub(super) fn row_list<'c>(sight: &'c Sight<'_>, view: View, first: Option<usize
             |row: &Row| Some(row.calls as f64),
             show_count,
         ),
-        Column::number("rate", "a second", |row: &Row| row.per_second, |rate| Unit::Count.render(rate)),
+        Column::number("rate", "per second", |row: &Row| row.per_second, |rate| Unit::Count.render(rate)),
         Column::number("mean", "mean", |row: &Row| row.avg_ms, show_millis),
     ]);
     if view != View::Calls {
@@ -183,5 +192,5 @@ pub(super) fn row_list<'c>(sight: &'c Sight<'_>, view: View, first: Option<usize
         [one] => one.endpoint.clone(),
         [first, rest @ ..] => format!("{} and {} more", first.endpoint, rest.len()),
     }));
-    List { what, columns, name: |row| &row.name, first: first.map(|first| (first, here.of(view))) }
+    List { what, columns, name: |row| &row.name, first: first.map(|first| (first, here.of(view))), prepare: None }
 }

@@ -6,7 +6,6 @@
 //! way in; nothing on the page is inline, so that its policy can forbid that; and what it costs does not grow with those who look.
 
 pub(super) mod assets;
-mod chart;
 mod charts;
 mod findings;
 pub(super) mod handler;

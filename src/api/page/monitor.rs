@@ -3,7 +3,7 @@
 use super::{
     html::{Html, count},
     shell,
-    sight::{Sight, time},
+    sight::Sight,
 };
 use crate::{markup::numbers::NOTHING, monitor::Control, rules::Unit};
 
@@ -18,7 +18,7 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
             status.evaluation_ms.map_or_else(|| NOTHING.to_owned(), |millis| seconds(millis / 1e3)),
         ),
         ("between two evaluations", seconds(status.evaluation_interval_seconds)),
-        ("of one core for them", cost(status.evaluation_ms, status.evaluation_interval_seconds)),
+        ("of the time, for evaluations", cost(status.evaluation_ms, status.evaluation_interval_seconds)),
         ("memory of windows and trends", bytes(status.history_bytes)),
         ("series", format!("{} of {}", count(status.series as u64), count(status.max_series as u64))),
         ("requests measured", count(status.requests_measured)),
@@ -27,9 +27,9 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
         page.raw("<div class=\"tile\"><b>").text(value).raw("</b><span>").raw(name).raw("</span></div>");
     }
     page.raw("</div><section class=\"card\"><h2>What it keeps</h2><ul><li>Measured since ");
-    time(page, &status.data_since);
+    page.time(&status.data_since);
     page.raw("; running since ");
-    time(page, &status.started_at);
+    page.time(&status.started_at);
     page.raw(".</li><li>").text(&format!(
         "{} in windows, {} in trends.",
         bytes(status.windows_bytes),
@@ -45,7 +45,7 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
                 .text(file.state);
             if let Some(at) = &file.written_at {
                 page.raw(", written ");
-                time(page, at);
+                page.time(at);
             }
             page.raw(".</li>");
         }
@@ -55,7 +55,7 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
     control(page, sight);
 }
 
-/// Returns which share of a core the evaluations take.
+/// Returns which share of the time an evaluation is under way; on a busy machine others run in it too.
 fn cost(evaluation_ms: Option<f64>, interval_seconds: f64) -> String {
     evaluation_ms
         .map_or_else(|| NOTHING.to_owned(), |millis| Unit::Ratio.render(millis / 1e3 / interval_seconds.max(1e-3)))

@@ -10,16 +10,16 @@ const ROWS: usize = 5;
 const BUDGETS: usize = 10;
 
 pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
+    shell::windows(page, sight);
     let summary = Summary::of(&sight.window, sight.core.mean_memory_of(&sight.window));
     tables::summary(&summary).tiles(page);
     findings::section(page, sight, |_| true);
     charts::service(page, sight);
-    shell::windows(page, sight);
     let endpoints = views(&sight.window);
     let gathered = Gathered::of(&sight.window);
-    part(page, "Endpoints, by their share of all time", endpoints.is_empty(), |page| {
+    part(page, "Endpoints, by their share of the time of all requests", endpoints.is_empty(), |page| {
         crate::api::report::plot::split_legend(page);
-        lists::endpoint_list(sight, &endpoints, Some(ENDPOINTS)).write(page, sight.here, &endpoints);
+        lists::endpoint_list(sight, Some(ENDPOINTS)).write(page, sight.here, &endpoints);
     });
     for (title, view, rows) in [
         ("Queries", View::Queries, gathered.queries()),

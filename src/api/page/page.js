@@ -1,17 +1,14 @@
-// The page is complete without this script. It keeps it fresh, and adds the crosshair, copying, the keyboard and the control.
-// Types are in JSDoc; `tsc --noEmit` checks them.
+// Keeps the page fresh, and adds the crosshair, copying, the keyboard and the control.
 
-/** @typedef {{ name: string, values: string[] }} Line */
-
-const root = document.body.dataset.root ?? "performance";
+// Absolute: other views have other addresses.
+const root = new URL(document.body.dataset.root ?? "performance", location.href).href;
 const interval = Number(document.body.dataset.interval ?? "5") * 1000;
-/** Whether the last thing heard of the server is that it is there. */
-let connected = true;
-/** When the server was last heard of. */
-let heard = Date.now();
+/** When what is shown was last of now. */
+let fresh = Date.now();
 /** When the connection was lost; 0 while there is one. */
 let lost = 0;
-/** @type {AbortController | undefined} */
+/** What is being loaded, and whether the reader waits for it.
+ * @type {{ stop: AbortController, asked: boolean } | undefined} */
 let loading;
 /** The control token; never stored. */
 let token = "";
@@ -49,12 +46,9 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
-/**
- * @param {Date} time
- * @param {boolean} exact
- */
-function local(time, exact) {
-  const of = (exact ? clock : short).format(time);
+/** @param {Date} time */
+function local(time) {
+  const of = clock.format(time);
   return time.toDateString() === new Date().toDateString() ? of : `${day.format(time)} ${of}`;
 }
 
@@ -66,12 +60,14 @@ function localise(page) {
   for (const time of /** @type {HTMLTimeElement[]} */ (all("time[datetime]", page))) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    time.textContent = local(moment, !time.hasAttribute("data-short"));
+    const kind = time.dataset.short;
+    time.textContent = kind === "time" ? short.format(moment) : kind === "day" ? day.format(moment) : local(moment);
     time.title = moment.toString();
   }
   for (const named of all("[data-zone]", page)) {
-    const offset = -new Date().getTimezoneOffset() / 60;
-    named.textContent = `${zone} (UTC${offset < 0 ? "−" : "+"}${Math.abs(offset)})`;
+    const minutes = -new Date().getTimezoneOffset();
+    const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+    named.textContent = `${zone} (UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${String(rest).padStart(2, "0")}` : ""})`;
   }
 }
 
@@ -83,11 +79,12 @@ function localise(page) {
  * @param {Element} to
  */
 function morph(from, to) {
+  // What is open is for the reader to say.
   for (const { name } of [...from.attributes]) {
-    if (!to.hasAttribute(name) && !(name === "open" && from.id)) from.removeAttribute(name);
+    if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
   }
   for (const { name, value } of [...to.attributes]) {
-    if (from.getAttribute(name) !== value && !(name === "open" && from.id)) from.setAttribute(name, value);
+    if (from.getAttribute(name) !== value && name !== "open") from.setAttribute(name, value);
   }
   if (from.hasAttribute("data-kept")) return;
   /** @type {(node: ChildNode | null) => ChildNode | null} */
@@ -121,102 +118,102 @@ function morph(from, to) {
 /**
  * Loads a view and shows it in the place of the present one.
  * @param {string} url
- * @param {boolean} [asked] whether the reader waits for it
+ * @param {boolean} asked whether the reader waits for it
+ * @param {boolean} [replace] whether it takes the present one's place in the history
+ * @returns {Promise<boolean>} whether it is shown
  */
-async function show(url, asked = false) {
-  loading?.abort();
-  const mine = (loading = new AbortController());
+async function show(url, asked, replace = false) {
+  loading?.stop.abort();
+  const mine = (loading = { stop: new AbortController(), asked });
   const slow = asked ? setTimeout(() => document.body.classList.add("is-loading"), 300) : 0;
   try {
-    const answer = await fetch(url, { headers: { accept: "text/html" }, signal: mine.signal });
-    if (answer.status === 401) return location.reload();
+    const answer = await fetch(url, { headers: { accept: "text/html" }, signal: mine.stop.signal });
+    // It asks for the token, and leads there.
+    if (answer.status === 401) location.href = url;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.body.dataset.root) throw new Error(`the service answered ${answer.status}`);
+    if (loading !== mine) return false;
+    // Before the addresses on the page, which are relative to it.
+    if (asked && url !== location.href) history[replace ? "replaceState" : "pushState"](null, "", url);
     localise(page);
     document.title = page.title;
     morph(document.body, page.body);
     furnish();
-    alive();
+    fresh = Date.now();
+    lost = 0;
+    watch();
+    return true;
   } catch (error) {
-    if (!mine.signal.aborted) say(asked ? `This view could not be loaded: ${error instanceof Error ? error.message : error}` : "");
-    if (!mine.signal.aborted && asked) throw error;
+    const why = error instanceof TypeError || !(error instanceof Error) ? "the service does not answer" : error.message;
+    if (asked && !mine.stop.signal.aborted) say(`This view could not be loaded: ${why}.`);
+    return false;
   } finally {
     clearTimeout(slow);
-    if (loading === mine) document.body.classList.remove("is-loading");
+    if (loading === mine) {
+      loading = undefined;
+      document.body.classList.remove("is-loading");
+    }
   }
 }
 
-/** Shows this view as it is now. */
+/** Shows this view as it is now, unless the reader waits for another one. */
 function refresh() {
-  if (document.visibilityState === "visible" && !document.querySelector("dialog[open]")) void show(location.href);
+  if (document.hidden || document.querySelector("dialog[open]") || loading?.asked) return;
+  void show(location.href, false);
 }
+
+let said = 0;
 
 /**
- * Goes to another view.
- * @param {string} url
- * @param {boolean} replace whether it takes the present one's place in the history
+ * Says something for a while.
+ * @param {string} text
  */
-async function go(url, replace) {
-  try {
-    await show(url, true);
-    history[replace ? "replaceState" : "pushState"](null, "", url);
-  } catch {
-    // It is said already.
-  }
-}
-
-/** @param {string} text */
 function say(text) {
   const note = document.getElementById("note");
   if (note) note.textContent = text;
+  clearTimeout(said);
+  said = setTimeout(() => note?.replaceChildren(), 10_000);
 }
 
-/** Notes that the server is there. */
-function alive() {
-  heard = Date.now();
-  lost = 0;
-  watch();
-}
-
-/** Shows whether what is on the page is of now. */
+/** Says whether the page is of now. */
 function watch() {
   const live = document.getElementById("live");
-  if (!live) return;
-  const late = Date.now() - heard > 3 * interval + 2000;
+  if (!live || document.hidden || document.querySelector("dialog[open]")) return;
+  const late = Date.now() - fresh > 3 * interval + 2000;
   const gone = lost > 0 && Date.now() - lost > 2000;
   document.body.classList.toggle("is-stale", gone || late);
-  const since = local(new Date(gone ? Math.min(lost, heard) : heard), true);
-  const text = gone
-    ? `No connection to the service since ${since}. What you see is from then; trying again …`
-    : late
-      ? `The service has sent nothing since ${since}. What you see is from then.`
-      : "Live";
-  // Only a change is read out.
+  document.body.classList.toggle("is-live", !gone && !late);
+  const since = local(new Date(gone ? Math.min(lost, fresh) : fresh));
+  const why = gone ? "No connection to the service" : "This page could not be refreshed";
+  const text = gone || late ? `${why} since ${since}. What you see is from then; trying again …` : "Live";
   if (live.textContent !== text) live.textContent = text;
 }
 
+/** @type {EventSource | undefined} */
+let events;
+
+/** Listens while the page is seen: a browser has only six connections to a server, for all its pages. */
 function listen() {
-  const events = new EventSource(`${root}/events`);
-  events.onopen = () => {
-    if (!connected) refresh();
-    connected = true;
-    alive();
-  };
-  events.addEventListener("evaluation", () => {
-    alive();
-    refresh();
-  });
-  events.addEventListener("gap", (event) => {
-    const reason = JSON.parse(/** @type {MessageEvent<string>} */ (event).data).reason;
-    say(reason === "restarted" ? "The service was started again; what was not kept in its history file is gone." : "");
-    refresh();
-  });
-  events.onerror = () => {
-    connected = false;
-    lost ||= Date.now();
+  events?.close();
+  events = undefined;
+  if (document.hidden) return;
+  const mine = (events = new EventSource(`${root}/events`));
+  mine.onopen = () => {
+    if (lost) refresh();
+    lost = 0;
     watch();
-    // An answer that is no stream ends it for good; a lost connection does not.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+  };
+  mine.addEventListener("evaluation", refresh);
+  mine.addEventListener("gap", (event) => {
+    const reason = JSON.parse(/** @type {MessageEvent<string>} */ (event).data).reason;
+    if (reason === "restarted") say("The service was started again; what was not kept in its history file is gone.");
+    refresh();
+  });
+  mine.onerror = () => {
+    // An answer that is no stream ends it for good; a lost connection does not. The page is asked for all the same.
+    if (mine.readyState !== EventSource.CLOSED) lost ||= Date.now();
+    else if (mine === events) setTimeout(() => (listen(), refresh()), interval);
+    watch();
   };
 }
 
@@ -237,7 +234,7 @@ function point(figure, at) {
   const readout = figure.querySelector(".readout") ?? figure.appendChild(own("output", "readout small"));
   /** @type {HTMLElement} */ (cross).style.left = `${places[at]}%`;
   const second = Number((figure.dataset.times ?? "").split(",")[at]);
-  const when = second ? local(new Date(second * 1000), true) : ((figure.dataset.labels ?? "").split("|")[at] ?? "");
+  const when = second ? local(new Date(second * 1000)) : ((figure.dataset.labels ?? "").split("|")[at] ?? "");
   const values = /** @type {SVGElement[]} */ (all("[data-values]", figure)).map(
     (line) => `${line.dataset.name} ${(line.dataset.values ?? "").split("|")[at] ?? "–"}`,
   );
@@ -271,28 +268,31 @@ document.addEventListener("pointermove", (event) => {
 // Tables
 
 /**
+ * Returns the rows of a table, the head first, and which columns are set to the right; without those of pictures.
  * @param {HTMLTableElement} table
- * @returns {string[][]}
  */
 function cells(table) {
-  return [...table.rows].map((row) => [...row.cells].map((cell) => (cell.dataset.text ?? cell.textContent ?? "").trim().replace(/\s+/g, " ")));
+  const heads = [...(table.rows[0]?.cells ?? [])];
+  const written = heads.flatMap((head, at) => (head.hasAttribute("data-drawn") ? [] : [at]));
+  const text = (/** @type {HTMLTableRowElement} */ row) =>
+    written.map((at) => (row.cells[at]?.textContent ?? "").trim().replace(/\s+/g, " "));
+  return { rows: [...table.rows].map(text), right: written.map((at) => !heads[at]?.classList.contains("left")) };
 }
 
 /** @param {HTMLTableElement} table */
 function asText(table) {
-  const rows = cells(table);
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-  const right = [...(table.rows[0]?.cells ?? [])].map((head) => !head.classList.contains("left"));
-  const line = (/** @type {string[]} */ row) =>
-    row.map((cell, at) => (right[at] ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0))).join("  ").trimEnd();
-  return rows.map(line).join("\n");
+  const { rows, right } = cells(table);
+  const widths = right.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  const cell = (/** @type {string} */ text, /** @type {number} */ at) =>
+    right[at] ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0);
+  return rows.map((row) => row.map(cell).join("  ").trimEnd()).join("\n");
 }
 
 /** @param {HTMLTableElement} table */
 function asMarkdown(table) {
-  const right = [...(table.rows[0]?.cells ?? [])].map((head) => !head.classList.contains("left"));
+  const { rows, right } = cells(table);
   const escape = (/** @type {string} */ cell) => cell.replace(/[\\`*_[\]<>|#~@&!]/g, "\\$&");
-  const lines = cells(table).map((row) => `| ${row.map(escape).join(" | ")} |`);
+  const lines = rows.map((row) => `| ${row.map(escape).join(" | ")} |`);
   lines.splice(1, 0, `|${right.map((is) => (is ? "--:" : "---")).join("|")}|`);
   return lines.join("\n");
 }
@@ -302,7 +302,7 @@ async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without HTTPS there is no clipboard but this one.
+    // Without HTTPS.
     const area = document.body.appendChild(own("textarea", "off"));
     area.value = text;
     area.select();
@@ -317,19 +317,21 @@ async function copy(text) {
 /**
  * Asks in a dialog; nothing where the reader thinks better of it.
  * @param {string} question
- * @param {{ name: string, label: string, type?: string, value?: string }[]} fields
+ * @param {{ name: string, label: string, type?: string, choices?: string[] }[]} fields
  * @param {string} yes
  * @returns {Promise<Record<string, string> | undefined>}
  */
 function ask(question, fields, yes) {
   const dialog = document.body.appendChild(own("dialog", "ask"));
+  dialog.setAttribute("aria-labelledby", "question");
   const form = dialog.appendChild(own("form", ""));
   form.method = "dialog";
-  form.appendChild(own("p", "", question));
-  for (const { name, label, type = "text", value = "" } of fields) {
+  form.appendChild(own("h2", "", question)).id = "question";
+  for (const { name, label, type = "text", choices } of fields) {
     const row = form.appendChild(own("label", "field", label));
-    const input = row.appendChild(own("input", ""));
-    Object.assign(input, { name, type, value, required: true, autocomplete: "off" });
+    const input = row.appendChild(own(choices ? "select" : "input", ""));
+    for (const choice of choices ?? []) input.appendChild(own("option", "", choice));
+    Object.assign(input, { name, required: true, autocomplete: "off" }, choices ? {} : { type });
   }
   const buttons = form.appendChild(own("div", "buttons"));
   const no = buttons.appendChild(own("button", "", "Cancel"));
@@ -355,7 +357,7 @@ function ask(question, fields, yes) {
 async function control(path, method, body) {
   const needs = document.body.dataset.control === "token";
   if (needs && !token) {
-    const given = await ask("Changing something needs the control token. It is kept until you close this page.", [{ name: "token", label: "Control token", type: "password" }], "Go on");
+    const given = await ask("Changing something needs the control token. It is kept until this page is closed.", [{ name: "token", label: "Control token", type: "password" }], "Go on");
     if (!given) return;
     token = given.token ?? "";
   }
@@ -373,26 +375,31 @@ async function control(path, method, body) {
   }
 }
 
-/** @param {DOMStringMap} wanted */
-async function act({ act: what, id, method, path, question }) {
+/**
+ * @param {DOMStringMap} wanted
+ * @param {string} label
+ */
+async function act({ act: what, id, method, path, question }, label) {
   if (what === "acknowledge") {
     const fields = [
       { name: "by", label: "Your name" },
-      { name: "reason", label: "Why nobody else need look at it" },
-      { name: "expires_in", label: "For how long", value: "24h" },
+      { name: "reason", label: "Reason" },
+      { name: "expires_in", label: "For how long", choices: ["1h", "4h", "24h", "72h", "168h"] },
     ];
-    const given = await ask("It stays on this page, and nobody is sent it until then.", fields, "Acknowledge");
+    const given = await ask("It stays on this page, and no alert is sent for it in that time.", fields, "Acknowledge");
     if (given) await control(`bottlenecks/${id}/acknowledge`, "POST", given);
-  } else if (!question || (await ask(question, [], "Yes"))) {
+  } else if (!question || (await ask(question, [], label))) {
     await control(path ?? "", method ?? "POST");
   }
 }
 
 // The reader
 
-/** Adds what only the script can do to what is new on the page. */
+/** Adds what only the script can do. */
 function furnish() {
-  for (const part of all("[data-script]")) part.removeAttribute("hidden");
+  const here = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
+  if (here || document.body.dataset.control !== "loopback") all("[data-script]").forEach((part) => part.removeAttribute("hidden"));
+  all(".tools").forEach((tools) => tools.previousElementSibling?.matches(".scroll") || tools.remove());
   for (const table of /** @type {HTMLTableElement[]} */ (all(".scroll > table"))) {
     const region = /** @type {HTMLElement} */ (table.parentElement);
     if (region.nextElementSibling?.classList.contains("tools")) continue;
@@ -410,11 +417,15 @@ function furnish() {
 document.addEventListener("click", (event) => {
   const target = /** @type {Element} */ (event.target);
   const button = /** @type {HTMLElement | null} */ (target.closest("[data-act]"));
-  if (button) return void act(button.dataset);
+  if (button) return void act(button.dataset, button.textContent ?? "");
   const link = /** @type {HTMLAnchorElement | null} */ (target.closest("a[data-go]"));
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
-  void go(link.href, false).then(() => link.dataset.go === "top" && scrollTo(0, 0));
+  void show(link.href, true).then((shown) => {
+    if (!shown || link.dataset.go !== "top") return;
+    scrollTo(0, 0);
+    document.querySelector("h1")?.focus();
+  });
 });
 
 let typing = 0;
@@ -431,7 +442,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const url = new URL(form.action);
   for (const [name, value] of new FormData(form)) if (value) url.searchParams.set(name, String(value));
-  void go(url.href, true);
+  void show(url.href, true, true);
 });
 
 document.addEventListener(
@@ -473,8 +484,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-addEventListener("popstate", () => void show(location.href, true).catch(() => {}));
-document.addEventListener("visibilitychange", refresh);
+addEventListener("popstate", () => void show(location.href, true));
+document.addEventListener("visibilitychange", () => {
+  fresh = Date.now();
+  listen();
+  refresh();
+});
 setInterval(watch, 1000);
 localise(document);
 furnish();

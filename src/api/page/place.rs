@@ -8,13 +8,13 @@ use serde::Deserialize;
 use crate::{
     api::{error::ApiError, parameters::Parameter, period::Period, report::handler::ReportQuery},
     monitor::Core,
-    names::DEFAULT_WINDOW,
+    names::{self, DEFAULT_WINDOW},
 };
 
 /// Characters of a filter.
 const LONGEST_FILTER: usize = 200;
-/// Findings that may be opened at a time.
-const OPENED: usize = 8;
+/// Findings on a page, each of which may be open.
+pub(super) const FINDINGS: usize = 50;
 /// What may stand in a value of a query string as it is, beside letters and digits.
 const IN_VALUES: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b',');
@@ -70,6 +70,11 @@ impl View {
             Self::Slos => "Objectives",
             Self::Monitor => "This monitor",
         }
+    }
+
+    /// Returns where `/performance` is from this view, as a relative address.
+    pub(super) fn root(self) -> &'static str {
+        if self == Self::Overview { "performance" } else { "../../performance" }
     }
 
     pub(super) fn of_path(path: &str) -> Option<Self> {
@@ -144,12 +149,36 @@ pub(super) struct Sort {
     pub(super) ascending: bool,
 }
 
+/// The columns that a table of any view can be sorted by.
+const COLUMNS: [&str; 21] = [
+    "active",
+    "by",
+    "calls",
+    "errors",
+    "failed",
+    "judged",
+    "kind",
+    "max",
+    "mean",
+    "measure",
+    "name",
+    "p50",
+    "p95",
+    "p99",
+    "rate",
+    "requests",
+    "share",
+    "state",
+    "subjects",
+    "thresholds",
+    "total",
+];
+
 impl Sort {
-    fn read(text: &str) -> Self {
-        match text.strip_prefix('-') {
-            Some(by) => Self { by: by.to_owned(), ascending: true },
-            None => Self { by: text.to_owned(), ascending: false },
-        }
+    /// Reads it; `None` for a column that no table has.
+    fn read(text: &str) -> Option<Self> {
+        let (by, ascending) = text.strip_prefix('-').map_or((text, true), |by| (by, false));
+        COLUMNS.contains(&by).then(|| Self { by: by.to_owned(), ascending })
     }
 }
 
@@ -183,7 +212,7 @@ pub(in crate::api) struct PageQuery {
     window: Option<String>,
     /// The one endpoint, query, call or task that the page is about.
     name: Option<String>,
-    /// The column by which the table is sorted; with a `-` before it the smallest comes first.
+    /// The column by which the table is sorted, the smallest first; with a `-` before it the largest.
     sort: Option<String>,
     /// Text that a name in the table must have.
     q: Option<String>,
@@ -243,16 +272,28 @@ impl Place {
                 .filter(|page| (1..1_000_000).contains(page))
                 .ok_or_else(|| ApiError::bad_request("page must be a whole number from 1"))?,
         };
-        let findings = query.finding.unwrap_or_default();
+        // Those that are there: of others a page would only repeat what it was given.
+        let opened = query.finding.unwrap_or_default();
+        let findings = match opened.is_empty() {
+            true => Vec::new(),
+            false => core
+                .judgement()
+                .firing
+                .iter()
+                .map(|one| one.id())
+                .filter(|id| opened.split(',').any(|open| open == id))
+                .take(FINDINGS)
+                .collect(),
+        };
         Ok(Self {
             view,
-            name: query.name.filter(|name| !name.is_empty()),
+            name: query.name.filter(|name| !name.is_empty()).map(|name| names::shown(name).into_owned()),
             range,
             window,
-            sort: query.sort.filter(|sort| !sort.is_empty()).map(|sort| Sort::read(&sort)),
+            sort: query.sort.as_deref().and_then(Sort::read),
             filter: query.q.unwrap_or_default().trim().chars().take(LONGEST_FILTER).collect(),
             page,
-            findings: findings.split(',').filter(|id| !id.is_empty()).take(OPENED).map(str::to_owned).collect(),
+            findings,
         })
     }
 
@@ -269,7 +310,7 @@ impl Place {
 
     /// Returns where `/performance` is from here, as a relative address.
     pub(super) fn root(&self) -> &'static str {
-        if self.view == View::Overview { "performance" } else { "../../performance" }
+        self.view.root()
     }
 
     /// Returns the address of another place, from here.
@@ -298,12 +339,26 @@ impl Place {
             None => Some(("window", "all".to_owned())),
         });
         if let Some(Sort { by, ascending }) = &self.sort {
-            all.push(("sort", format!("{}{by}", if *ascending { "-" } else { "" })));
+            all.push(("sort", format!("{}{by}", if *ascending { "" } else { "-" })));
         }
         all.extend((!self.filter.is_empty()).then(|| ("q", self.filter.clone())));
         all.extend((self.page > 1).then(|| ("page", self.page.to_string())));
         all.extend((!self.findings.is_empty()).then(|| ("finding", self.findings.join(","))));
         all
+    }
+
+    /// Returns the parameter of the API that looks as far back; empty for everything since the start.
+    pub(super) fn api_window(&self, mark: &str) -> String {
+        self.window.map_or_else(String::new, |window| format!("{mark}window={}s", window.as_secs()))
+    }
+
+    /// Returns the address of the data of its view, below `/performance/`.
+    pub(super) fn own_data(&self) -> String {
+        let mut link = format!("view/{}?format=json", self.view.path());
+        for (name, value) in self.parameters().into_iter().filter(|(name, _)| ["name", "window"].contains(name)) {
+            let _ = write!(link, "&{name}={}", utf8_percent_encode(&value, IN_VALUES));
+        }
+        link
     }
 
     /// Returns the address of an answer of the API, from here.
@@ -347,7 +402,7 @@ pub(super) mod tests {
         };
         assert_eq!(
             endpoints.link(&all),
-            "../../performance/view/endpoints?name=GET%20/a%20b%3F%26%22%3C%C3%A9&range=7d&window=all&sort=-p95&q=x%20y\
+            "../../performance/view/endpoints?name=GET%20/a%20b%3F%26%22%3C%C3%A9&range=7d&window=all&sort=p95&q=x%20y\
              &page=3&finding=1f,2e"
         );
     }

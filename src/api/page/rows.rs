@@ -106,7 +106,7 @@ impl<'a> Gathered<'a> {
             let (calls, seconds) = (sum(|used| used.calls), sum(|used| used.seconds));
             let span = self.window.span().as_secs_f64();
             Row {
-                name: name.to_owned(),
+                name: names::shown(name).into_owned(),
                 kind: waited_for(part).to_owned(),
                 calls: calls as u64,
                 per_second: (span > 0.0).then(|| units::round_millis(calls / span)),
@@ -175,9 +175,13 @@ impl<'a> Gathered<'a> {
     /// Returns what one endpoint uses: its queries, and its calls, waits and tasks, each with its kind.
     pub(super) fn used_by_endpoint(&self, name: &str) -> Option<(Vec<QueryUse>, Vec<OtherUse>)> {
         let at = self.endpoints.all.iter().position(|endpoint| *endpoint.subject().name == *name)?;
-        let queries = self.uses.of_endpoint(at).iter().map(|used| (used.name.to_owned(), self.used_by(used)));
-        let others =
-            self.uses.others(at).iter().map(|used| (waited_for(used.part), used.name.to_owned(), self.used_by(used)));
+        let queries =
+            self.uses.of_endpoint(at).iter().map(|used| (names::shown(used.name).into_owned(), self.used_by(used)));
+        let others = self
+            .uses
+            .others(at)
+            .iter()
+            .map(|used| (waited_for(used.part), names::shown(used.name).into_owned(), self.used_by(used)));
         Some((queries.collect(), others.collect()))
     }
 }

@@ -1,21 +1,28 @@
 //! [`Shelf`]: pages as they were last written, each once for all who look.
 //!
 //! A page stays as long as the evaluation that it shows is the newest, nobody has changed anything, and it is not old. The invariants that a
-//! change could break: of many who ask for one page at a time one writes it; and the memory of the shelf is bounded.
+//! change could break: of many who ask for one page at a time one writes it; and the memory of the shelf, and what is written at a time, are
+//! bounded: a page is written on a thread that may block, of which the service needs the others.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    time::Instant,
+};
 
-use super::place::Place;
-use crate::lock::lock;
+use super::place::{Place, View};
+use crate::{api::error::ApiError, lock::lock};
 
-/// Different pages of one state. What is asked for beyond is written anew each time.
+/// Different pages of one state; the oldest makes place for another.
 const PAGES: usize = 32;
+/// Pages that are written at a time, and those that may wait for that.
+const WRITERS: usize = 2;
+const WAITING: usize = 64;
 
 /// A page, ready to be sent.
 #[derive(Debug)]
@@ -35,35 +42,66 @@ struct Kept {
     state: State,
     since: Option<Instant>,
     pages: HashMap<Place, Arc<OnceCell<Arc<Written>>>>,
+    /// The oldest first.
+    order: VecDeque<Place>,
 }
 
 /// The pages of the newest evaluation.
-#[derive(Debug, Default)]
-pub(in crate::api) struct Shelf(Mutex<Kept>);
+#[derive(Debug)]
+pub(in crate::api) struct Shelf {
+    kept: Mutex<Kept>,
+    writers: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), writers: Semaphore::new(WRITERS), waiting: Semaphore::new(WRITERS + WAITING) }
+    }
+}
 
 impl Shelf {
     /// Returns the page of a place, written by `write` unless it is there. `oldest` is how old it may be.
-    pub(super) async fn page<E, F: Future<Output = Result<Arc<Written>, E>>>(
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where too many pages wait to be written, and that of `write`.
+    pub(super) async fn page<F: Future<Output = Result<Arc<Written>, ApiError>>>(
         &self,
         place: &Place,
         state: State,
         oldest: Duration,
         write: impl FnOnce() -> F,
-    ) -> Result<Arc<Written>, E> {
-        let Some(page) = self.slot(place, state, oldest) else { return write().await };
+    ) -> Result<Arc<Written>, ApiError> {
+        let page = self.slot(place, state, oldest);
+        let write = async || {
+            let too_many = |_| ApiError::unavailable("too many views are asked for at a time; try again in a moment");
+            let _waiting = self.waiting.try_acquire().map_err(too_many)?;
+            let _writing =
+                self.writers.acquire().await.map_err(|_| ApiError::unavailable("the service is shutting down"))?;
+            write().await
+        };
         page.get_or_try_init(write).await.cloned()
     }
 
-    fn slot(&self, place: &Place, state: State, oldest: Duration) -> Option<Arc<OnceCell<Arc<Written>>>> {
+    fn slot(&self, place: &Place, state: State, oldest: Duration) -> Arc<OnceCell<Arc<Written>>> {
         let now = Instant::now();
-        let mut kept = lock(&self.0);
+        let kept = &mut *lock(&self.kept);
         if kept.state != state || kept.since.is_none_or(|since| now.saturating_duration_since(since) > oldest) {
-            *kept = Kept { state, since: Some(now), pages: HashMap::new() };
+            *kept = Kept { state, since: Some(now), ..Kept::default() };
         }
         if let Some(page) = kept.pages.get(place) {
-            return Some(page.clone());
+            return page.clone();
         }
-        (kept.pages.len() < PAGES).then(|| kept.pages.entry(place.clone()).or_default().clone())
+        if kept.pages.len() == PAGES {
+            // Not the overview: most who look, look there.
+            let oldest = kept.order.iter().position(|place| place.view != View::Overview).unwrap_or(0);
+            if let Some(oldest) = kept.order.remove(oldest) {
+                kept.pages.remove(&oldest);
+            }
+        }
+        kept.order.push_back(place.clone());
+        kept.pages.entry(place.clone()).or_default().clone()
     }
 }
 
@@ -72,8 +110,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::{super::place::tests::place, *};
-    use crate::api::page::place::View;
-
     const OLDEST: Duration = Duration::from_secs(10);
 
     struct Counted {
@@ -87,7 +123,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 self.written.fetch_add(1, Relaxed);
                 let tag = String::new();
-                Ok::<_, ()>(Arc::new(Written { html: Vec::new(), gzip: Vec::new(), tag, is_found: true }))
+                Ok(Arc::new(Written { html: Vec::new(), gzip: Vec::new(), tag, is_found: true }))
             };
             self.shelf.page(place, state, OLDEST, write).await.expect("it is written");
         }
@@ -118,11 +154,34 @@ mod tests {
     async fn the_shelf_has_an_end() {
         let counted = Counted { shelf: Shelf::default(), written: AtomicUsize::new(0) };
         let other = |number: usize| Place { page: number + 1, ..place(View::Endpoints) };
-        for _ in 0..2 {
-            for number in 0..PAGES + 10 {
-                counted.ask(&other(number), (1, 0)).await;
-            }
+        let overview = place(View::Overview);
+        counted.ask(&overview, (1, 0)).await;
+        for number in 0..PAGES + 10 {
+            counted.ask(&other(number), (1, 0)).await;
         }
-        assert_eq!(counted.written(), PAGES + 20);
+        assert_eq!(counted.written(), PAGES + 11);
+        counted.ask(&other(PAGES + 9), (1, 0)).await;
+        counted.ask(&overview, (1, 0)).await;
+        assert_eq!(
+            (counted.written(), lock(&counted.shelf.kept).pages.len()),
+            (0, PAGES),
+            "the newest, and the overview"
+        );
+        counted.ask(&other(0), (1, 0)).await;
+        assert_eq!(counted.written(), 1, "the oldest made place");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_too_much_at_a_time_is_told() {
+        let shelf = Shelf::default();
+        let never = || std::future::pending::<Result<Arc<Written>, ApiError>>();
+        let places: Vec<Place> =
+            (0..=WRITERS + WAITING).map(|number| Place { page: number + 1, ..place(View::Endpoints) }).collect();
+        let mut asked: Vec<_> = places.iter().map(|place| Box::pin(shelf.page(place, (1, 0), OLDEST, never))).collect();
+        let mut refused = 0;
+        for one in &mut asked {
+            refused += usize::from(futures_util::poll!(one).is_ready());
+        }
+        assert_eq!(refused, 1);
     }
 }

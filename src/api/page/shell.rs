@@ -4,9 +4,12 @@ use super::{
     html::Html,
     place::{Place, Range, View},
     problems::problems,
-    sight::{Sight, time},
+    sight::Sight,
 };
-use crate::{api::icon, monitor::Control};
+use crate::{
+    api::icon,
+    monitor::{Access, Control},
+};
 
 /// Writes a page; `view` writes what is its own.
 pub(super) fn page(sight: &Sight<'_>, title: &str, json: &str, view: impl FnOnce(&mut Html)) -> String {
@@ -18,11 +21,12 @@ pub(super) fn page(sight: &Sight<'_>, title: &str, json: &str, view: impl FnOnce
         .raw("\"><link rel=\"stylesheet\" href=\"")
         .text(&here.api(&super::assets::style_link()));
     page.raw("\"><script type=\"module\" src=\"").text(&here.api(&super::assets::script_link()));
-    page.raw("\"></script><title>").text(title).raw(" · ").text(word).raw("</title></head>\n<body data-root=\"");
+    page.raw("\"></script><title>").text(word).raw(" · ").text(title).raw("</title></head>\n<body data-root=\"");
     let control = match core.control() {
         Control::Refused => "none",
         Control::Token(_) => "token",
-        Control::Open | Control::Loopback => "open",
+        Control::Open => "open",
+        Control::Loopback => "loopback",
     };
     page.text(here.root()).raw("\" data-control=\"").text(control).raw("\" data-interval=\"");
     page.text(&core.interval().as_secs_f64().to_string());
@@ -43,28 +47,32 @@ pub(super) fn page(sight: &Sight<'_>, title: &str, json: &str, view: impl FnOnce
     view(&mut page);
     page.raw("</main>\n<footer><p>As of ");
     match &sight.status.evaluated_at {
-        Some(at) => time(&mut page, at),
-        None => _ = page.raw("the start, before the first evaluation"),
-    }
+        Some(at) => page.time(at),
+        None => page.raw("the start, before the first evaluation"),
+    };
     page.raw(". Times are in the zone <span data-zone>").text(&zone(&sight.status.timestamp));
-    page.raw("</span>. Durations are to the last byte of the response; percentiles are within 5 %, in plots over an hour and more within 15 %.</p><p>");
+    page.raw("</span>. Durations are to the last byte of the response; percentiles are within 5\u{a0}%, in plots over an hour and more within 15\u{a0}%.</p><p>");
     page.raw("<a href=\"")
         .text(&here.api(json))
         .raw("\">These data as JSON</a> · <a href=\"")
-        .text(&here.api("report?format=html"));
-    page.raw("\">Report to print or send</a> · <a href=\"").text(&here.api("report?format=markdown"));
-    page.raw("\">as Markdown</a> · pinchpoint ").text(sight.status.version).raw("</p></footer></body></html>\n");
+        .text(&here.api(&format!("report?format=html{}", here.api_window("&"))));
+    page.raw("\">Report to print or send</a> · <a href=\"")
+        .text(&here.api(&format!("report?format=markdown{}", here.api_window("&"))));
+    page.raw("\">as Markdown</a> · pinchpoint ").text(sight.status.version).raw("</p>");
+    if matches!(core.performance_access(), Access::Token(_)) {
+        page.raw("<form method=\"post\" action=\"").text(&here.api("logout")).raw("\"><button>Log out</button></form>");
+    }
+    page.raw("</footer></body></html>\n");
     page.finish()
 }
 
 fn header(page: &mut Html, sight: &Sight<'_>, title: &str, word: &'static str, message: &str) {
-    page.raw("<header><div><h1>").text(title).raw("</h1></div><div class=\"state\">");
-    page.badge(word, word).raw(" <span>").text(message).raw("</span>");
+    page.raw("<header><div><h1 tabindex=\"-1\">").text(title).raw("</h1></div><div class=\"state\">");
+    page.badge(word, word);
     if let Some(since) = sight.since() {
-        page.raw("<span class=\"small muted\"> since ");
-        time(page, &since);
-        page.raw("</span>");
+        page.raw(" <span class=\"small muted\">since ").time(&since).raw("</span>");
     }
+    page.raw(" <span>").text(message).raw("</span>");
     page.raw("</div></header>");
     if !sight.status.monitoring {
         page.raw("<p class=\"card stopped\" role=\"note\"><b>Monitoring is stopped.</b> Requests pass unmeasured, and what you see is from before. ");
@@ -90,6 +98,18 @@ fn banner(page: &mut Html, sight: &Sight<'_>) {
     page.list(&problems).raw("</section>");
 }
 
+/// Writes a page that says why there is no other, with the way back.
+pub(super) fn refused(root: &'static str, why: &str) -> String {
+    let mut page = Html::default();
+    page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+    page.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><link rel=\"icon\" href=\"");
+    page.text(&icon::data_uri()).raw("\"><link rel=\"stylesheet\" href=\"").raw(root).raw("/");
+    page.text(&super::assets::style_link()).raw("\"><title>No such view</title></head>\n<body><main id=\"main\">");
+    page.raw("<h1>This view is not there</h1><p class=\"card\">").text(&crate::api::report::words::capitalised(why));
+    page.raw(".</p><p><a href=\"").raw(root).raw("\">To the overview</a></p></main></body></html>\n");
+    page.finish()
+}
+
 /// Returns the offset of a timestamp.
 fn zone(timestamp: &str) -> String {
     let offset = timestamp.get(timestamp.len().saturating_sub("+00:00".len())..).unwrap_or_default();
@@ -110,7 +130,7 @@ pub(super) fn ranges(page: &mut Html, here: &Place) {
 pub(super) fn windows(page: &mut Html, sight: &Sight<'_>) {
     let here = sight.here;
     let usual = crate::names::DEFAULT_WINDOW.min(sight.core.longest_window());
-    let mut choices = vec![Some(usual), Some(sight.core.longest_window()), here.window.filter(|_| true), None];
+    let mut choices = vec![Some(usual), Some(sight.core.longest_window()), here.window, None];
     let mut seen = Vec::new();
     choices.retain(|choice| {
         let is_new = !seen.contains(choice);

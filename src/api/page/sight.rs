@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{html::Html, place::Place};
+use super::place::Place;
 use crate::{
     api::{health::Health, status::StatusAnswer, timestamp},
-    monitor::{Core, Happened, Judgement},
+    monitor::{Core, Judgement},
     rules::{Bottleneck, Severity, Unit},
     store::Window,
 };
@@ -44,25 +44,15 @@ impl<'a> Sight<'a> {
 
     /// Returns since when the health is what it is; `None` where that is not known.
     pub(super) fn since(&self) -> Option<String> {
-        let worst = self.judgement.firing.iter().map(|one| one.severity).max();
-        let decisive = match worst {
-            Some(Severity::Critical | Severity::High) => worst,
-            _ => None,
+        let (worst, since) = self.core.worst_since()?;
+        // A word that something else decides, such as that no request came, has no beginning that is known.
+        let word = match worst {
+            Some(Severity::Critical) => "critical",
+            Some(Severity::High) => "degraded",
+            Some(Severity::Medium | Severity::Low) => "good",
+            None => "excellent",
         };
-        if let Some(worst) = worst {
-            let of = self.judgement.firing.iter().filter(|one| decisive.is_none_or(|_| one.severity == worst));
-            return of.map(|one| one.since).min().map(timestamp::of_instant);
-        }
-        if self.health.0 != "excellent" {
-            return None;
-        }
-        let ended = self.core.marks(std::time::Duration::ZERO).into_iter().rev().find(|mark| {
-            matches!(
-                &mark.happened,
-                Happened::Bottleneck { change: crate::alert::Change::Resolved, .. } | Happened::Cleared
-            )
-        });
-        Some(ended.map_or_else(|| self.status.started_at.clone(), |mark| timestamp::of_wall(mark.at)))
+        (word == self.health.0).then(|| timestamp::of_wall(since))
     }
 
     /// Writes how far back the tables look.
@@ -72,10 +62,4 @@ impl<'a> Sight<'a> {
             None => format!("the last {}", Unit::Seconds.render(self.window.span().as_secs_f64())),
         }
     }
-}
-
-/// Writes a moment: as the server's clock has it, until the script writes it in the reader's zone.
-pub(super) fn time(page: &mut Html, timestamp: &str) {
-    page.raw("<time datetime=\"").text(timestamp).raw("\">");
-    page.text(&crate::markup::numbers::moment(timestamp)).raw("</time>");
 }

@@ -32,27 +32,42 @@ pub(super) fn page(sight: &Sight<'_>, name: &str) -> (String, bool) {
         View::Tasks => gathered.tasks(),
         View::Overview | View::Rules | View::Slos | View::Monitor => Vec::new(),
     };
-    let json = format!("view/{}?format=json", here.view.path());
+    let json = here.own_data();
     let found: Vec<Row> = rows.into_iter().filter(|row| row.name == name).collect();
     let title = words::shortened(name);
+    let is_known = !found.is_empty()
+        || (here.window.is_some() && {
+            let total = sight.core.total(sight.now);
+            let gathered = Gathered::of(&total);
+            let rows = match here.view {
+                View::Queries => gathered.queries(),
+                View::Tasks => gathered.tasks(),
+                _ => gathered.calls(),
+            };
+            rows.iter().any(|row| row.name == name)
+        });
     let html = shell::page(sight, &title, &json, |page| {
         shell::windows(page, sight);
         if found.is_empty() {
-            missing(page, sight, name);
+            missing(page, name, sight, is_known);
         }
         found.iter().for_each(|row| one(page, sight, row));
         findings::section(page, sight, |bottleneck| *bottleneck.subject.name == *name);
     });
-    (html, !found.is_empty())
+    (html, is_known)
 }
 
-fn missing(page: &mut Html, sight: &Sight<'_>, name: &str) {
+fn missing(page: &mut Html, name: &str, sight: &Sight<'_>, is_known: bool) {
     page.raw("<p class=\"card empty\"><code>")
         .text(name)
         .raw("</code> has not been measured in ")
         .text(&sight.looks_back());
-    page.raw(". It may be there <a data-go=\"here\" href=\"");
-    page.text(&sight.here.link(&Place { window: None, ..sight.here.clone() })).raw("\">since the start</a>.</p>");
+    page.raw(".");
+    if is_known {
+        page.raw(" It was before: <a data-go=\"here\" href=\"");
+        page.text(&sight.here.link(&Place { window: None, ..sight.here.clone() })).raw("\">since the start</a>.");
+    }
+    page.raw("</p>");
 }
 
 /// Numbers large above their names.
@@ -72,14 +87,17 @@ fn one(page: &mut Html, sight: &Sight<'_>, row: &Row) {
     page.raw("</p>");
     let mut all = vec![
         ("calls", count(row.calls)),
-        ("a second", row.per_second.map_or_else(|| NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
+        ("per second", row.per_second.map_or_else(|| NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
         ("mean", duration(row.avg_ms)),
     ];
     if sight.here.view != View::Calls {
         all.extend([("95th percentile", duration(row.p95_ms)), ("longest", duration(row.max_ms))]);
-        all.push(("of the time of all requests", percent(row.time_share.map(|share| share * 100.0))));
+        all.push((
+            "of the time of all requests",
+            percent(row.time_share.filter(|share| *share > 0.0).map(|share| share * 100.0)),
+        ));
     }
-    all.extend([("in all", Unit::Seconds.render(row.total_seconds)), ("failed", count(row.failed))]);
+    all.extend([("total", Unit::Seconds.render(row.total_seconds)), ("failed", count(row.failed))]);
     all.extend(row.active.map(|active| ("in progress", count(active))));
     tiles(page, &all);
     page.raw("<section class=\"card\"><h2>From where</h2>");
@@ -87,6 +105,7 @@ fn one(page: &mut Html, sight: &Sight<'_>, row: &Row) {
         page.raw("<p class=\"muted\">From no request: from tasks and other code of the service.</p>");
     } else {
         users(page, sight.here, &row.endpoints);
+        page.raw("<p class=\"small muted\">The time in requests includes what each waited until a worker went on with it.</p>");
     }
     page.raw("</section>");
 }
@@ -102,33 +121,38 @@ fn users(page: &mut Html, here: &Place, users: &[UsedBy]) {
     };
     let mut columns = vec![Column::written("", "endpoint", link, |used: &UsedBy| used.endpoint.clone())];
     columns.extend(use_columns(|used: &UsedBy| used));
-    let list =
-        List { what: "endpoints", columns, name: |used| &used.endpoint, first: Some((users.len(), here.clone())) };
+    let list = List {
+        what: "endpoints",
+        columns,
+        name: |used| &used.endpoint,
+        first: Some((users.len(), here.clone())),
+        prepare: None,
+    };
     list.write(page, here, users);
 }
 
 /// What is said of each use.
-fn use_columns<'c, T: 'c>(of: impl Fn(&T) -> &UsedBy + Copy + 'c) -> [Column<'c, T>; 6] {
-    let ratio = |share: f64| Unit::Ratio.render(share);
+fn use_columns<'c, T: 'c>(of: impl Fn(&T) -> &UsedBy + Copy + 'c) -> [Column<'c, T>; 5] {
     let number = |value: f64| Unit::Count.render(value);
     [
         Column::number("", "calls", move |row| Some(of(row).calls as f64), |calls| count(calls as u64)),
-        Column::number("", "a request", move |row| of(row).calls_per_request, number),
-        Column::number("", "total", move |row| Some(of(row).total_seconds), |total| Unit::Seconds.render(total)),
-        Column::number("", "of the endpoint's time", move |row| of(row).endpoint_time_ratio, ratio),
-        Column::number("", "at once", move |row| Some(of(row).most_at_once as f64), number),
+        Column::number("", "per request", move |row| of(row).calls_per_request, number),
+        Column::number("", "in requests", move |row| Some(of(row).total_seconds), |total| Unit::Seconds.render(total)),
+        Column::number("", "at a time", move |row| Some(of(row).most_at_once as f64), number),
         Column::words("", "in the code", move |row| of(row).place.clone().unwrap_or_else(|| NOTHING.to_owned())),
     ]
 }
 
 fn endpoint(sight: &Sight<'_>, gathered: &Gathered<'_>, name: &str) -> (String, bool) {
     let found = views(&sight.window).into_iter().find(|row| row.endpoint == name);
+    let is_known = found.is_some()
+        || (sight.here.window.is_some() && views(&sight.core.total(sight.now)).iter().any(|row| row.endpoint == name));
     let path = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    let html = shell::page(sight, name, &format!("endpoints/{path}"), |page| {
+    let html = shell::page(sight, name, &format!("endpoints/{path}{}", sight.here.api_window("?")), |page| {
         shell::windows(page, sight);
         match &found {
             Some(row) => numbers(page, row),
-            None => missing(page, sight, name),
+            None => missing(page, name, sight, is_known),
         }
         let affects = |bottleneck: &Bottleneck| bottleneck.affected_endpoints.iter().any(|one| **one == *name);
         findings::section(page, sight, affects);
@@ -137,7 +161,7 @@ fn endpoint(sight: &Sight<'_>, gathered: &Gathered<'_>, name: &str) -> (String, 
         uses(page, sight, gathered, name);
         slowest(page, sight, row);
     });
-    (html, found.is_some())
+    (html, is_known)
 }
 
 fn numbers(page: &mut Html, row: &EndpointView) {
@@ -145,7 +169,7 @@ fn numbers(page: &mut Html, row: &EndpointView) {
         page,
         &[
             ("requests", count(row.request_count)),
-            ("a second", row.requests_per_second.map_or_else(|| NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
+            ("per second", row.requests_per_second.map_or_else(|| NOTHING.to_owned(), |rate| Unit::Count.render(rate))),
             ("median", duration(row.p50_duration_ms)),
             ("95th percentile", duration(row.p95_duration_ms)),
             ("99th percentile", duration(row.p99_duration_ms)),
@@ -177,7 +201,8 @@ fn uses(page: &mut Html, sight: &Sight<'_>, gathered: &Gathered<'_>, name: &str)
         let mut columns = vec![Column::written("", "query", link, |query: &QueryUse| query.0.clone())];
         columns.extend(use_columns(|query: &QueryUse| &query.1));
         let first = Some((queries.len(), here.clone()));
-        List { what: "queries", columns, name: |query: &QueryUse| &query.0, first }.write(page, here, &queries);
+        List { what: "queries", columns, name: |query: &QueryUse| &query.0, first, prepare: None }
+            .write(page, here, &queries);
         page.raw("</section>");
     }
     if !others.is_empty() {
@@ -187,12 +212,12 @@ fn uses(page: &mut Html, sight: &Sight<'_>, gathered: &Gathered<'_>, name: &str)
             cell(view, &other.1, page);
         };
         let mut columns = vec![
-            Column::written("", "of", link, |other: &OtherUse| other.1.clone()),
-            Column::words("", "what", |other: &OtherUse| other.0.to_owned()),
+            Column::written("", "name", link, |other: &OtherUse| other.1.clone()),
+            Column::words("", "kind", |other: &OtherUse| other.0.to_owned()),
         ];
         columns.extend(use_columns(|other: &OtherUse| &other.2));
         let first = Some((others.len(), here.clone()));
-        List { what: "calls, waits and tasks", columns, name: |other: &OtherUse| &other.1, first }
+        List { what: "calls, waits and tasks", columns, name: |other: &OtherUse| &other.1, first, prepare: None }
             .write(page, here, &others);
         page.raw("</section>");
     }

@@ -22,8 +22,8 @@ pub(super) fn html(core: &Core, here: &Place) -> (String, bool) {
     if let Some(name) = &here.name {
         return subjects::page(&sight, name);
     }
-    let window = here.window.map_or_else(String::new, |window| format!("?window={}s", units::seconds(window)));
-    let own = || format!("view/{}?format=json", here.view.path());
+    let window = here.api_window("?");
+    let own = || here.own_data();
     let (json, view): (String, fn(&mut Html, &Sight<'_>)) = match here.view {
         View::Overview => (format!("report{window}"), overview::write),
         View::Endpoints => (format!("endpoints{window}"), lists::endpoints),

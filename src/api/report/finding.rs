@@ -6,10 +6,7 @@ use crate::{
         bottlenecks::{BottleneckView, ComparedSamplesView},
         evidence::{EvidenceView, SlowRequestView},
     },
-    markup::{
-        Html,
-        numbers::{count, moment},
-    },
+    markup::{Html, numbers::count},
     rules::Unit,
 };
 
@@ -20,15 +17,25 @@ const SLOWEST: usize = 3;
 pub(super) fn article(page: &mut Html, bottleneck: &BottleneckView) {
     page.raw("<article class=\"card finding is-").text(&bottleneck.severity).raw("\">");
     page.element("<h3>", &bottleneck.description, "</h3>");
-    body(page, bottleneck);
+    body(page, bottleneck, On::Report);
     page.raw("</article>\n");
 }
 
+/// Where a bottleneck is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api) enum On {
+    Report,
+    /// Below a line that has its value, its threshold and its severity.
+    #[cfg(feature = "page")]
+    LivePage,
+}
+
 /// Writes all that is known of a bottleneck but its description.
-pub(in crate::api) fn body(page: &mut Html, bottleneck: &BottleneckView) {
+pub(in crate::api) fn body(page: &mut Html, bottleneck: &BottleneckView, on: On) {
     if let Some(acknowledged) = &bottleneck.acknowledged {
         page.raw("<p class=\"small acknowledged\">").badge("low", "acknowledged");
-        page.raw(" ").text(&words::acknowledged(acknowledged)).raw("</p>");
+        page.raw(" by ").text(&acknowledged.by).raw(" until ").time(&acknowledged.until);
+        page.raw(": ").text(&acknowledged.reason).raw("</p>");
     }
     page.element("<p>", &bottleneck.impact, "</p>");
     if let Some(cause) = &bottleneck.cause {
@@ -41,10 +48,17 @@ pub(in crate::api) fn body(page: &mut Html, bottleneck: &BottleneckView) {
             "</code></p>",
         );
     }
-    facts(page, bottleneck);
+    if on == On::Report {
+        facts(page, bottleneck);
+    }
     bottleneck.evidence.iter().for_each(|one| evidence(page, one, &bottleneck.description));
     if !bottleneck.recommendations.is_empty() {
-        page.raw("<details><summary>Recommendations</summary>").list(&bottleneck.recommendations).raw("</details>");
+        page.raw(match on {
+            On::Report => "<details>",
+            #[cfg(feature = "page")]
+            On::LivePage => "<details open>",
+        });
+        page.raw("<summary>Recommendations</summary>").list(&bottleneck.recommendations).raw("</details>");
     }
 }
 
@@ -67,7 +81,7 @@ fn facts(page: &mut Html, bottleneck: &BottleneckView) {
     if let Some(share) = share.filter(|share| *share > 0.0) {
         page.element("<span><b>", &Unit::Ratio.render(share), "</b> of the time of all requests</span>");
     }
-    page.element("<span>since ", &moment(&bottleneck.since), "</span></div>");
+    page.raw("<span>since ").time(&bottleneck.since).raw("</span></div>");
 }
 
 fn evidence(page: &mut Html, evidence: &EvidenceView, of: &str) {
@@ -100,7 +114,7 @@ pub(in crate::api) fn slow_request(page: &mut Html, request: &SlowRequestView) {
     page.element("<span>ended with <b>", &words::ending(request), "</b></span>");
     page.element("<span>busy <b>", &words::duration(Some(request.busy_ms)), "</b></span>");
     page.element("<span>longest poll <b>", &words::duration(Some(request.longest_poll_ms)), "</b></span>");
-    page.element("<span>", &moment(&request.timestamp), "</span>");
+    page.raw("<span>").time(&request.timestamp).raw("</span>");
     if let Some(trace_id) = &request.trace_id {
         page.element("<span>trace <code>", trace_id, "</code></span>");
     }

@@ -17,7 +17,7 @@ use crate::{
         trend::{TrendView, direction_str},
     },
     markup::{
-        Column, Table,
+        Column, Html, Table,
         numbers::{NOTHING, count, moment, or_dash},
     },
     names,
@@ -201,14 +201,34 @@ fn blockers(blockers: &[BlockerView]) -> Table {
     Table::of(blockers, &columns).titled("Endpoints that blocked a worker, and requests that may have waited")
 }
 
+/// Writes a moment in a cell, and the same as text.
+fn time(html: &mut Html, timestamp: Option<&str>) {
+    match timestamp {
+        Some(timestamp) => html.time(timestamp),
+        None => html.text(NOTHING),
+    };
+}
+
+fn at(timestamp: Option<&str>) -> String {
+    timestamp.map_or_else(|| NOTHING.to_owned(), moment)
+}
+
 /// How requests or runs ended; nothing where all of them ended well.
 fn outcomes(outcomes: &[OutcomeView]) -> Table {
     let columns: [Column<OutcomeView>; 5] = [
         Column::code("outcome", |one| one.outcome.clone()),
         Column::number("count", |one| count(one.count)),
         Column::number("share", |one| Unit::Ratio.render(one.ratio)),
-        Column::number("first seen", |one| one.first_seen.as_deref().map_or_else(|| NOTHING.to_owned(), moment)),
-        Column::number("last seen", |one| one.last_seen.as_deref().map_or_else(|| NOTHING.to_owned(), moment)),
+        Column::drawn(
+            "first seen",
+            |one, html| time(html, one.first_seen.as_deref()),
+            |one| at(one.first_seen.as_deref()),
+        ),
+        Column::drawn(
+            "last seen",
+            |one, html| time(html, one.last_seen.as_deref()),
+            |one| at(one.last_seen.as_deref()),
+        ),
     ];
     let ended_well = |one: &OutcomeView| one.outcome == names::OK || one.outcome.starts_with('2');
     let shown = if outcomes.iter().all(ended_well) { &[][..] } else { outcomes };
@@ -217,7 +237,7 @@ fn outcomes(outcomes: &[OutcomeView]) -> Table {
 
 fn running(running: &[RunView]) -> Table {
     let columns: [Column<RunView>; 2] = [
-        Column::code("since", |one| moment(&one.since)),
+        Column::drawn("since", |one, html| time(html, Some(&one.since)), |one| at(Some(&one.since))),
         Column::number("for", |one| Unit::Seconds.render(one.running_seconds)),
     ];
     Table::of(running, &columns).titled("In progress, the oldest first")

@@ -378,10 +378,13 @@ fn the_markdown_matches_its_snapshot() {
 #[test]
 fn who_knows_of_a_finding_is_beside_it() {
     let said = "by ana until 2025-09-23 00:56:42: the import is large tonight";
+    let on_page = "until <time datetime=\"2025-09-23T00:56:42";
     let (page, text) = (html::page(&report("")), markdown::text(&report("")));
-    let article = page.split("<article").find(|article| article.contains(said)).expect("it is on the page");
+    let article = page.split("<article").find(|article| article.contains(on_page)).expect("it is on the page");
     assert!(
-        article.contains("<h3>Task import may be stuck</h3>") && article.contains(">acknowledged</span> "),
+        article.contains("<h3>Task import may be stuck</h3>")
+            && article.contains(">acknowledged</span> by ana")
+            && article.contains("</time>: the import is large tonight"),
         "{article}"
     );
     let row = text.lines().find(|line| line.contains(said)).expect("it is in the text");

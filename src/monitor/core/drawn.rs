@@ -19,7 +19,7 @@ use crate::{
         marks::{Happened, Mark, Marks},
         pulse::{Pulse, Step},
     },
-    rules::{Course, TrendSource},
+    rules::{Bottleneck, Course, Severity, TrendSource},
     store::{History, Moment, Tiers},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Drawn {
     pulse: Mutex<Pulse>,
     marks: Mutex<Marks>,
     changes: AtomicU64,
+    /// The highest severity that fires, and since when that is so, since the Unix epoch.
+    worst: Mutex<Option<(Option<Severity>, Duration)>>,
 }
 
 impl Drawn {
@@ -39,6 +41,15 @@ impl Drawn {
     pub(super) fn changed(&self, at: Duration, transitions: &[Transition]) {
         if !transitions.is_empty() {
             lock(&self.marks).add_transitions(at, transitions);
+        }
+    }
+
+    /// Notes the highest severity that fires.
+    pub(super) fn judged(&self, at: Duration, firing: &[Arc<Bottleneck>]) {
+        let worst = firing.iter().map(|one| one.severity).max();
+        let known = &mut *lock(&self.worst);
+        if known.is_none_or(|(before, _)| before != worst) {
+            *known = Some((worst, at));
         }
     }
 
@@ -62,6 +73,11 @@ impl Core {
     /// shows.
     pub(crate) fn shown_state(&self) -> (u64, u64) {
         (self.judgements.happenings().newest(), self.drawn.changes.load(Relaxed))
+    }
+
+    /// Returns the highest severity that fires, and since when that is so on the wall clock; `None` before the first evaluation.
+    pub(crate) fn worst_since(&self) -> Option<(Option<Severity>, Duration)> {
+        *lock(&self.drawn.worst)
     }
 
     /// Returns the last quarter of an hour in steps, the oldest first.

@@ -138,7 +138,10 @@ impl Core {
         let transitions = ticking.lifecycle.advance(&rules.set, findings, now);
         transitions.iter().for_each(log);
         #[cfg(feature = "page")]
-        self.drawn.changed(self.wall(now), &transitions);
+        {
+            self.drawn.changed(self.wall(now), &transitions);
+            self.drawn.judged(self.wall(now), ticking.lifecycle.firing());
+        }
         ticking.gauges.show(ticking.lifecycle.firing());
         ticking.slo_gauges.show(&budgets);
         self.show_growth(&memory);
@@ -370,6 +373,7 @@ impl Core {
         #[cfg(feature = "page")]
         {
             self.drawn.changed(self.wall(now), &transitions);
+            self.drawn.judged(self.wall(now), &[]);
             self.happened(Happened::Cleared, now);
         }
         let judgement = Judgement { at: last.at, took: last.took, memory, transitions, ..Judgement::default() };

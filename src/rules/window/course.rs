@@ -108,6 +108,10 @@ impl Course {
         let mut sums = vec![Sums::default(); stretches.count];
         for slot in &source.slots {
             let Some(sum) = stretches.of_slot(slot).map(|at| &mut sums[at]) else { continue };
+            if number == Some(None) {
+                // Nothing was ever measured of it, and so no rate either.
+                continue;
+            }
             match number {
                 None => slot.slot.all().iter().for_each(|entry| sum.add(entry)),
                 Some(number) => {

@@ -46,10 +46,10 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
-    /// Returns what reaches out of the window.
+    /// Returns what reaches out of the window, and is not of a part that scrolls.
     async fn widest(&self) -> Value {
         self.run(
-            "return [...document.querySelectorAll('*')].filter(it => it.getBoundingClientRect().right > innerWidth + 1)
+            "return [...document.querySelectorAll('*')].filter(it => it.getBoundingClientRect().right > innerWidth + 1 && !it.closest('.scroll *, nav *'))
                  .slice(0, 20).map(it => it.outerHTML.slice(0, 120)).join('\\n')",
         )
         .await
