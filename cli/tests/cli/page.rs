@@ -1,4 +1,4 @@
-//! The pages in a real browser: the live page, the report, and the form to log in.
+//! The pages in a real browser: the live page, the report, the form to log in, and the page of a load test.
 //!
 //! Each test has a Chromium of its own, and they run one after another: a browser needs a core. What none of the pages may do is in
 //! [`audit`]: log, ask another site, be unreadable for somebody, or be wider than a phone.
