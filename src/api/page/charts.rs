@@ -114,7 +114,9 @@ fn pulse(sight: &Sight<'_>) -> (Vec<CoursePoint>, Vec<f64>) {
     let known: HashMap<u64, Step> = sight.core.pulse().into_iter().map(|step| (step.at, step)).collect();
     let now = sight.core.wall(sight.now).as_secs() / PULSE_STEP * PULSE_STEP;
     let first = now.saturating_sub(Range::Quarter.length().as_secs());
-    let steps = (first..=now).step_by(PULSE_STEP as usize);
+    // The step under way has no tick in it yet, or some.
+    let last = if known.contains_key(&now) { now } else { now.saturating_sub(PULSE_STEP) };
+    let steps = (first..=last).step_by(PULSE_STEP as usize);
     let point = |at: u64| {
         let Some(step) = known.get(&at) else { return CoursePoint::default() };
         CoursePoint {

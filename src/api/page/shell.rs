@@ -72,8 +72,7 @@ fn header(page: &mut Html, sight: &Sight<'_>, title: &str, word: &'static str, m
     if let Some(since) = sight.since() {
         page.raw(" <span class=\"small muted\">since ").time(&since).raw("</span>");
     }
-    page.raw(" <span>").text(message).raw("</span>");
-    page.raw("</div></header>");
+    page.raw(": <span>").text(message).raw("</span></div></header>");
     if !sight.status.monitoring {
         page.raw("<p class=\"card stopped\" role=\"note\"><b>Monitoring is stopped.</b> Requests pass unmeasured, and what you see is from before. ");
         act(page, "Start monitoring", "start-monitoring", "POST", "");
