@@ -53,7 +53,7 @@ impl fmt::Display for Welcome<'_> {
         }
         writeln!(f, "Open one of these:\n")?;
         writeln!(f, "  {base}/                         the shop: its routes, and which of them are sick")?;
-        writeln!(f, "  {base}/performance              the report: what to do first, and why")?;
+        writeln!(f, "  {base}/performance              the live page: what is wrong now, and why")?;
         writeln!(f, "  {base}/performance/bottlenecks  what Pinchpoint has found, as JSON")?;
         writeln!(f, "  {base}/metrics                  what Prometheus reads\n")?;
         if self.traffic {
