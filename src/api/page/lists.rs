@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use super::{
-    html::{Html, count, duration, percent},
+    html::{Html, NOTHING, count, duration, percent},
     list::{Column, List},
     place::{Place, View},
     rows::{Gathered, Row},
@@ -63,13 +63,16 @@ pub(super) fn endpoint_list<'c>(sight: &'c Sight<'_>, first: Option<usize>) -> L
             .raw("</code></a>");
     };
     let curve = move |row: &EndpointView, page: &mut Html| {
-        if let Some(curve) = curves.borrow().get(&*row.endpoint) {
-            let known = || curve.iter().flatten().copied();
-            let words = known().next().zip(known().next_back()).map_or_else(String::new, |(first, last)| {
-                format!("p95 from {} to {}", Unit::Seconds.render(first), Unit::Seconds.render(last))
-            });
-            curve_only(page, curve, &words);
-        }
+        let curves = curves.borrow();
+        let curve = curves.get(&*row.endpoint).map_or(&[][..], Vec::as_slice);
+        let known = || curve.iter().flatten().copied();
+        // In its first minute an endpoint has none yet.
+        let Some((first, last)) = known().next().zip(known().next_back()) else {
+            page.text(NOTHING);
+            return;
+        };
+        let words = format!("p95 from {} to {}", Unit::Seconds.render(first), Unit::Seconds.render(last));
+        curve_only(page, curve, &words);
     };
     let show_millis = |millis: f64| duration(Some(millis));
     let show_percent = |share: f64| percent(Some(share));
