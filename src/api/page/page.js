@@ -79,9 +79,10 @@ function localise(page) {
  * @param {Element} to
  */
 function morph(from, to) {
-  // What is open is for the reader to say.
+  // What is open, and looked at in a chart, is the reader's.
+  const theirs = ["open", "data-at"];
   for (const { name } of [...from.attributes]) {
-    if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
+    if (!to.hasAttribute(name) && !theirs.includes(name)) from.removeAttribute(name);
   }
   for (const { name, value } of [...to.attributes]) {
     if (from.getAttribute(name) !== value && name !== "open") from.setAttribute(name, value);
@@ -265,8 +266,6 @@ document.addEventListener("pointermove", (event) => {
   point(figure, near);
 });
 
-// Tables
-
 /**
  * Returns the rows of a table, the head first, and which columns are set to the right; without those of pictures.
  * @param {HTMLTableElement} table
@@ -311,8 +310,6 @@ async function copy(text) {
   }
   say("Copied.");
 }
-
-// Control
 
 /**
  * Asks in a dialog; nothing where the reader thinks better of it.
@@ -392,8 +389,6 @@ async function act({ act: what, id, method, path, question }, label) {
     await control(path ?? "", method ?? "POST");
   }
 }
-
-// The reader
 
 /** Adds what only the script can do. */
 function furnish() {

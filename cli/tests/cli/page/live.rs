@@ -72,9 +72,15 @@ async fn what_is_wrong_appears_opens_and_survives_a_restart() {
     for part in ["Recommendations", "Rule ", ".yaml:"] {
         assert!(evidence.as_str().unwrap().contains(part), "{part}: {evidence}");
     }
+    // So does what is looked at in a chart.
+    browser.run("document.querySelector('figure[data-x]').focus()").await;
+    browser.client.active_element().await.unwrap().send_keys(&char::from(Key::End).to_string()).await.unwrap();
+    let looked_at = "document.querySelector('figure[data-at] .readout')?.innerText.includes('p95') === true";
+    browser.until(&format!("return {looked_at}")).await;
     let before = browser.run(&format!("return {AS_OF}")).await;
     browser.until(&format!("return {AS_OF} > {before}")).await;
     assert_eq!(browser.run(&format!("return {OPENED} !== null")).await, true, "an evaluation later");
+    assert_eq!(browser.run(&format!("return {looked_at}")).await, true, "an evaluation later");
     let shared = browser.client.current_url().await.unwrap();
     browser.goto(shared.as_str()).await;
     assert_eq!(browser.run(&format!("return {OPENED} !== null")).await, true, "for a colleague");
