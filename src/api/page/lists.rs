@@ -103,7 +103,7 @@ pub(super) fn endpoint_list<'c>(sight: &'c Sight<'_>, first: Option<usize>) -> L
 }
 
 pub(super) fn queries(page: &mut Html, sight: &Sight<'_>) {
-    let rows = Gathered::of(&sight.window).queries();
+    let rows = Gathered::of(&sight.window).rows(View::Queries);
     section(page, sight, |page| match rows.is_empty() {
         true => nothing(page, sight, "No query has been seen"),
         false => row_list(sight, View::Queries, None).write(page, sight.here, &rows),
@@ -111,7 +111,7 @@ pub(super) fn queries(page: &mut Html, sight: &Sight<'_>) {
 }
 
 pub(super) fn calls(page: &mut Html, sight: &Sight<'_>) {
-    let rows = Gathered::of(&sight.window).calls();
+    let rows = Gathered::of(&sight.window).rows(View::Calls);
     section(page, sight, |page| match rows.is_empty() {
         true => nothing(page, sight, "No tracked call to another service and no tracked wait has ended"),
         false => row_list(sight, View::Calls, None).write(page, sight.here, &rows),
@@ -119,7 +119,7 @@ pub(super) fn calls(page: &mut Html, sight: &Sight<'_>) {
 }
 
 pub(super) fn tasks(page: &mut Html, sight: &Sight<'_>) {
-    let rows = Gathered::of(&sight.window).tasks();
+    let rows = Gathered::of(&sight.window).rows(View::Tasks);
     section(page, sight, |page| match rows.is_empty() {
         true => nothing(page, sight, "No tracked task has run"),
         false => row_list(sight, View::Tasks, None).write(page, sight.here, &rows),

@@ -11,7 +11,6 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
     let status = &sight.status;
     let bytes = |bytes: usize| Unit::Bytes.render(bytes as f64);
     let seconds = |seconds: f64| Unit::Seconds.render(seconds);
-    page.raw("<div class=\"tiles\">");
     let tiles = [
         (
             "an evaluation takes",
@@ -23,10 +22,8 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
         ("series", format!("{} of {}", count(status.series as u64), count(status.max_series as u64))),
         ("requests measured", count(status.requests_measured)),
     ];
-    for (name, value) in &tiles {
-        page.raw("<div class=\"tile\"><b>").text(value).raw("</b><span>").raw(name).raw("</span></div>");
-    }
-    page.raw("</div><section class=\"card\"><h2>What it keeps</h2><ul><li>Measured since ");
+    shell::tiles(page, &tiles);
+    page.raw("<section class=\"card\"><h2>What it keeps</h2><ul><li>Measured since ");
     page.time(&status.data_since);
     page.raw("; running since ");
     page.time(&status.started_at);

@@ -21,11 +21,8 @@ pub(super) fn write(page: &mut Html, sight: &Sight<'_>) {
         crate::api::report::plot::split_legend(page);
         lists::endpoint_list(sight, Some(ENDPOINTS)).write(page, sight.here, &endpoints);
     });
-    for (title, view, rows) in [
-        ("Queries", View::Queries, gathered.queries()),
-        ("Calls and waits", View::Calls, gathered.calls()),
-        ("Tasks", View::Tasks, gathered.tasks()),
-    ] {
+    for (title, view) in [("Queries", View::Queries), ("Calls and waits", View::Calls), ("Tasks", View::Tasks)] {
+        let rows = gathered.rows(view);
         part(page, title, rows.is_empty(), |page| {
             lists::row_list(sight, view, Some(ROWS)).write(page, sight.here, &rows);
         });

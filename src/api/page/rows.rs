@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::place::View;
 use crate::{
     api::units,
     context::Part,
@@ -70,8 +71,18 @@ impl<'a> Gathered<'a> {
         Self { window, endpoints, texts, uses }
     }
 
+    /// Returns the rows of a view; none of one that has other data.
+    pub(super) fn rows(&self, view: View) -> Vec<Row> {
+        match view {
+            View::Queries => self.queries(),
+            View::Calls => self.calls(),
+            View::Tasks => self.tasks(),
+            View::Overview | View::Endpoints | View::Rules | View::Slos | View::Monitor => Vec::new(),
+        }
+    }
+
     /// Returns the queries, the most time first.
-    pub(super) fn queries(&self) -> Vec<Row> {
+    fn queries(&self) -> Vec<Row> {
         let row = |query: &crate::rules::Query<'_>| {
             let measure = |measure| Some(query.measure(measure, &self.endpoints, &self.uses, 1)?.0);
             let users = self.uses.of_query(&query.subject.name);
@@ -95,7 +106,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Returns the calls to other services and what is waited for, the most time first.
-    pub(super) fn calls(&self) -> Vec<Row> {
+    fn calls(&self) -> Vec<Row> {
         let mut users: BTreeMap<(Part, &str), Vec<&crate::rules::Use<'a>>> = BTreeMap::new();
         for used in self.uses.all_others().filter(|used| used.part != Part::Task) {
             users.entry((used.part, used.name)).or_default().push(used);
@@ -125,7 +136,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Returns the tasks, the most time first.
-    pub(super) fn tasks(&self) -> Vec<Row> {
+    fn tasks(&self) -> Vec<Row> {
         let mut users: BTreeMap<&str, Vec<UsedBy>> = BTreeMap::new();
         for used in self.uses.all_others().filter(|used| used.part == Part::Task) {
             users.entry(used.name).or_default().push(self.used_by(used));

@@ -115,6 +115,15 @@ fn zone(timestamp: &str) -> String {
     if timestamp.ends_with('Z') { "UTC".to_owned() } else { format!("UTC{offset}") }
 }
 
+/// Writes numbers large above their names.
+pub(super) fn tiles(page: &mut Html, tiles: &[(&'static str, String)]) {
+    page.raw("<div class=\"tiles\">");
+    for (name, value) in tiles {
+        page.raw("<div class=\"tile\"><b>").text(value).raw("</b><span>").raw(name).raw("</span></div>");
+    }
+    page.raw("</div>");
+}
+
 /// Writes links to the other ranges of the plots.
 pub(super) fn ranges(page: &mut Html, here: &Place) {
     page.raw("<p class=\"choice\" role=\"group\" aria-label=\"Time shown in the plots\">");

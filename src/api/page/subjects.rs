@@ -25,27 +25,15 @@ const SLOWEST: usize = 5;
 pub(super) fn page(sight: &Sight<'_>, name: &str) -> (String, bool) {
     let here = sight.here;
     let gathered = Gathered::of(&sight.window);
-    let rows = match here.view {
-        View::Endpoints => return endpoint(sight, &gathered, name),
-        View::Queries => gathered.queries(),
-        View::Calls => gathered.calls(),
-        View::Tasks => gathered.tasks(),
-        View::Overview | View::Rules | View::Slos | View::Monitor => Vec::new(),
-    };
+    if here.view == View::Endpoints {
+        return endpoint(sight, &gathered, name);
+    }
     let json = here.own_data();
-    let found: Vec<Row> = rows.into_iter().filter(|row| row.name == name).collect();
+    let named = |gathered: &Gathered<'_>| gathered.rows(here.view).into_iter().filter(|row| row.name == name).collect();
+    let found: Vec<Row> = named(&gathered);
     let title = words::shortened(name);
-    let is_known = !found.is_empty()
-        || (here.window.is_some() && {
-            let total = sight.core.total(sight.now);
-            let gathered = Gathered::of(&total);
-            let rows = match here.view {
-                View::Queries => gathered.queries(),
-                View::Tasks => gathered.tasks(),
-                _ => gathered.calls(),
-            };
-            rows.iter().any(|row| row.name == name)
-        });
+    let is_known =
+        !found.is_empty() || (here.window.is_some() && !named(&Gathered::of(&sight.core.total(sight.now))).is_empty());
     let html = shell::page(sight, &title, &json, |page| {
         shell::windows(page, sight);
         if found.is_empty() {
@@ -70,15 +58,6 @@ fn missing(page: &mut Html, name: &str, sight: &Sight<'_>, is_known: bool) {
     page.raw("</p>");
 }
 
-/// Numbers large above their names.
-fn tiles(page: &mut Html, tiles: &[(&'static str, String)]) {
-    page.raw("<div class=\"tiles\">");
-    for (name, value) in tiles {
-        page.raw("<div class=\"tile\"><b>").text(value).raw("</b><span>").raw(name).raw("</span></div>");
-    }
-    page.raw("</div>");
-}
-
 fn one(page: &mut Html, sight: &Sight<'_>, row: &Row) {
     page.raw("<p class=\"whole\"><code>").text(&row.name).raw("</code></p><p class=\"small muted\">").text(&row.kind);
     if let Some(place) = &row.place {
@@ -99,7 +78,7 @@ fn one(page: &mut Html, sight: &Sight<'_>, row: &Row) {
     }
     all.extend([("total", Unit::Seconds.render(row.total_seconds)), ("failed", count(row.failed))]);
     all.extend(row.active.map(|active| ("in progress", count(active))));
-    tiles(page, &all);
+    shell::tiles(page, &all);
     page.raw("<section class=\"card\"><h2>From where</h2>");
     if row.endpoints.is_empty() {
         page.raw("<p class=\"muted\">From no request: from tasks and other code of the service.</p>");
@@ -165,7 +144,7 @@ fn endpoint(sight: &Sight<'_>, gathered: &Gathered<'_>, name: &str) -> (String, 
 }
 
 fn numbers(page: &mut Html, row: &EndpointView) {
-    tiles(
+    shell::tiles(
         page,
         &[
             ("requests", count(row.request_count)),

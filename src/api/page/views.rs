@@ -60,12 +60,7 @@ pub(super) fn has_data(view: View) -> bool {
 pub(super) fn data(core: &Core, here: &Place) -> RowsAnswer {
     let sight = Sight::of(core, here);
     let gathered = Gathered::of(&sight.window);
-    let mut rows = match here.view {
-        View::Queries => gathered.queries(),
-        View::Calls => gathered.calls(),
-        View::Tasks => gathered.tasks(),
-        View::Overview | View::Endpoints | View::Rules | View::Slos | View::Monitor => Vec::new(),
-    };
+    let mut rows = gathered.rows(here.view);
     rows.retain(|row| here.name.as_ref().is_none_or(|name| *name == row.name));
     RowsAnswer {
         view: here.view.path(),
